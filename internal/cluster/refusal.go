@@ -1,0 +1,24 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrNotFound is wrapped by errors that say that the object a user named does not exist.
+var ErrNotFound = errors.New("not found")
+
+// Refusal is the error of a preflight check: nothing has been changed, and nothing will be until the user acts.
+type Refusal struct {
+	// Object is what the refusal is about: "StatefulSet demo/web", "claim demo/www-web-0".
+	Object string
+	// Reason says why it is refused.
+	Reason string
+	// Next says what to do now.
+	Next string
+}
+
+// Error gives the three parts in one line.
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("%s: %s; %s", r.Object, r.Reason, r.Next)
+}

@@ -1,0 +1,53 @@
+package archive
+
+import "time"
+
+// Result is what one run of Backup or Restore did. It is also what a mover hands back to the engine, as JSON in
+// its pod's termination message, so its names are part of the contract between versions of stsbackup and it must
+// stay within the 4096 bytes that Kubernetes keeps.
+type Result struct {
+	// RepositorySnapshot is the id (64 hex digits) of the repository snapshot that was written or restored.
+	RepositorySnapshot string `json:"repositorySnapshot"`
+	// Files, Directories and Others count the entries of the volume; Others are symlinks and special files.
+	Files       int64 `json:"files"`
+	Directories int64 `json:"directories"`
+	Others      int64 `json:"others,omitempty"`
+	// Bytes is the plain size of everything in the repository snapshot.
+	Bytes int64 `json:"bytes"`
+	// BytesRead is how much was read from the volume (Backup) or the bucket (Restore).
+	BytesRead int64 `json:"bytesRead"`
+	// BytesStored is how much was added to the bucket, compressed and sealed. Backup only.
+	BytesStored int64 `json:"bytesStored"`
+	// Duration is the wall time of the run, in nanoseconds.
+	Duration time.Duration `json:"duration"`
+	// Problems are entries that could not be read or written whole. A backup with problems holds everything else
+	// and is incomplete; a restore with problems has failed. At most MaxProblems are kept; ProblemCount counts all.
+	Problems     []Problem `json:"problems,omitempty"`
+	ProblemCount int       `json:"problemCount,omitempty"`
+}
+
+// MaxProblems bounds Result.Problems, so that a result fits into a termination message.
+const MaxProblems = 8
+
+// Problem is one entry of a volume that could not be saved or brought back whole.
+type Problem struct {
+	// Path is relative to the volume's root.
+	Path string `json:"path"`
+	// Reason says what happened, in words.
+	Reason string `json:"reason"`
+}
+
+// Progress is a running count of a Backup or Restore.
+type Progress struct {
+	Files int64 `json:"files"`
+	Bytes int64 `json:"bytes"`
+	// TotalFiles and TotalBytes are what is expected in all; zero while unknown.
+	TotalFiles int64 `json:"totalFiles,omitempty"`
+	TotalBytes int64 `json:"totalBytes,omitempty"`
+}
+
+// Reporter is told about progress as it happens; calls may come from several goroutines and must return fast.
+// Whoever shows progress decides how often.
+type Reporter interface {
+	Report(Progress)
+}

@@ -1,0 +1,71 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// MaxName is the longest name, in bytes, that a Bucket must accept: S3's own limit.
+const MaxName = 1024
+
+// ValidName reports whether name can be an object's: 1 to MaxName bytes, slash-separated elements of which none
+// is empty, "." or "..", and no control characters, so that it is a plain relative path wherever it is kept.
+func ValidName(name string) bool {
+	if name == "" || len(name) > MaxName {
+		return false
+	}
+	for element := range strings.SplitSeq(name, "/") {
+		if element == "" || element == "." || element == ".." {
+			return false
+		}
+	}
+	return strings.IndexFunc(name, func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\\' }) < 0
+}
+
+// Sub is the part of bucket whose names start with prefix and a slash, as a Bucket of its own. An empty prefix is
+// the bucket itself. The error, an ErrName, names a prefix that ValidName does not accept.
+func Sub(bucket Bucket, prefix string) (Bucket, error) {
+	if prefix == "" {
+		return bucket, nil
+	}
+	if !ValidName(prefix) {
+		return nil, fmt.Errorf("use %q as a prefix in %s: %w", prefix, bucket, ErrName)
+	}
+	return &sub{bucket: bucket, prefix: prefix + "/"}, nil
+}
+
+type sub struct {
+	bucket Bucket
+	prefix string
+}
+
+func (s *sub) Get(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+	return s.bucket.Get(ctx, s.prefix+name, offset, length)
+}
+
+func (s *sub) Put(ctx context.Context, name string, data []byte) error {
+	return s.bucket.Put(ctx, s.prefix+name, data)
+}
+
+func (s *sub) Stat(ctx context.Context, name string) (Info, error) {
+	info, err := s.bucket.Stat(ctx, s.prefix+name)
+	info.Name = name
+	return info, err
+}
+
+func (s *sub) List(ctx context.Context, prefix string, fn func(Info) error) error {
+	return s.bucket.List(ctx, s.prefix+prefix, func(info Info) error {
+		info.Name = strings.TrimPrefix(info.Name, s.prefix)
+		return fn(info)
+	})
+}
+
+func (s *sub) Delete(ctx context.Context, name string) error {
+	return s.bucket.Delete(ctx, s.prefix+name)
+}
+
+func (s *sub) String() string {
+	return strings.TrimSuffix(s.bucket.String(), "/") + "/" + strings.TrimSuffix(s.prefix, "/")
+}

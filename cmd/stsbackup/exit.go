@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+)
+
+// The exit codes: a contract with scripts and runbooks.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitIncomplete  = 3
+	exitNotFound    = 4
+	exitRefused     = 5
+	exitInterrupted = 130
+)
+
+// usageError says that the command line, or the environment that stands in for flags, is wrong.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usageErrorf(format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...)}
+}
+
+// incompleteError says that the command did part of its work, and that this part can be used.
+type incompleteError struct{ err error }
+
+func (e *incompleteError) Error() string { return e.err.Error() }
+func (e *incompleteError) Unwrap() error { return e.err }
+
+// exitCode translates the error of a command.
+func exitCode(ctx context.Context, err error) int {
+	var (
+		usage      *usageError
+		incomplete *incompleteError
+		refusal    *cluster.Refusal
+	)
+	switch {
+	case err == nil:
+		return exitDone
+	case interrupted(ctx, err):
+		return exitInterrupted
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &incomplete):
+		return exitIncomplete
+	case errors.As(err, &refusal):
+		return exitRefused
+	case errors.Is(err, cluster.ErrNotFound):
+		return exitNotFound
+	default:
+		return exitFailed
+	}
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// kubeFlags say which cluster and which namespace. They are named as kubectl's are.
+type kubeFlags struct {
+	kubeconfig string
+	context    string
+	namespace  string
+}
+
+func (f *kubeFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "`file` that says how to reach the cluster (default: $KUBECONFIG, ~/.kube/config, or the pod's own account)")
+	cmd.Flags().StringVar(&f.context, "context", "", "`name` of the kubeconfig's context to use")
+	cmd.Flags().StringVarP(&f.namespace, "namespace", "n", "", "`namespace` of a StatefulSet that is named without one")
+}
+
+// repoFlags say where the repositories are and what opens them.
+type repoFlags struct {
+	url          string
+	passwordFile string
+}
+
+func (f *repoFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.url, "repo", "", "`URL` below which the repositories are: s3://bucket/prefix?endpoint=…&region=… or file:///dir ($STSBACKUP_REPO)")
+	cmd.Flags().StringVar(&f.passwordFile, "password-file", "", "`file` with the root password ($STSBACKUP_PASSWORD_FILE, or the password itself in $STSBACKUP_PASSWORD)")
+}
+
+// location is the repository root's URL, from the flag or the environment.
+func (f *repoFlags) location(a *app) (string, error) {
+	if f.url != "" {
+		return f.url, nil
+	}
+	if url := a.getenv("STSBACKUP_REPO"); url != "" {
+		return url, nil
+	}
+	return "", usageErrorf("no repository: give --repo or set STSBACKUP_REPO, for example s3://bucket/prefix?endpoint=https://s3.example.com")
+}
+
+// password is the root password, from the file or the environment.
+func (f *repoFlags) password(a *app) (string, error) {
+	file := f.passwordFile
+	if file == "" {
+		file = a.getenv("STSBACKUP_PASSWORD_FILE")
+	}
+	if file != "" {
+		return readPassword(file)
+	}
+	if password := a.getenv("STSBACKUP_PASSWORD"); password != "" {
+		return password, nil
+	}
+	return "", usageErrorf("no password: give --password-file, or set STSBACKUP_PASSWORD_FILE or STSBACKUP_PASSWORD")
+}
+
+// readPassword takes a file's first line, without its line end.
+func readPassword(file string) (string, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	line, rest, _ := strings.Cut(strings.TrimRight(string(data), "\r\n"), "\n")
+	if rest != "" {
+		return "", usageErrorf("password file %s has more than one line", file)
+	}
+	if line == "" {
+		return "", usageErrorf("password file %s is empty", file)
+	}
+	return line, nil
+}
+
+// outputFlag is -o: how results and progress are printed.
+type outputFlag string
+
+const (
+	outputText outputFlag = "text"
+	outputJSON outputFlag = "json"
+)
+
+func (o *outputFlag) add(cmd *cobra.Command) {
+	*o = outputText
+	cmd.Flags().VarP(o, "output", "o", "how to print: text or json")
+}
+
+// String, Set and Type make an outputFlag a pflag.Value.
+func (o *outputFlag) String() string { return string(*o) }
+
+func (o *outputFlag) Set(s string) error {
+	switch v := outputFlag(s); v {
+	case outputText, outputJSON:
+		*o = v
+		return nil
+	default:
+		return fmt.Errorf("%q is neither text nor json", s)
+	}
+}
+
+func (o *outputFlag) Type() string { return "text|json" }
+
+// target is what a command line names as [NS/]STS[@RP].
+type target struct {
+	namespace   string
+	statefulSet string
+	// recoveryPoint is an id, a prefix, "latest" or a time; "" where none was given.
+	recoveryPoint string
+}
+
+func (t target) String() string {
+	s := t.namespace + "/" + t.statefulSet
+	if t.recoveryPoint != "" {
+		s += "@" + t.recoveryPoint
+	}
+	return s
+}
+
+// parseTarget reads [NS/]STS[@RP]. Without a namespace in the argument, namespace stands in; where that is empty too,
+// the result's namespace is empty and the caller asks the kubeconfig.
+func parseTarget(arg, namespace string) (target, error) {
+	name, point, hasPoint := strings.Cut(arg, "@")
+	t := target{namespace: namespace, statefulSet: name, recoveryPoint: point}
+	if ns, sts, ok := strings.Cut(name, "/"); ok {
+		if namespace != "" && namespace != ns {
+			return target{}, usageErrorf("%q names namespace %s, but --namespace says %s", arg, ns, namespace)
+		}
+		if ns == "" {
+			return target{}, usageErrorf("%q has an empty namespace; write NAMESPACE/STATEFULSET", arg)
+		}
+		t.namespace, t.statefulSet = ns, sts
+	}
+	if t.statefulSet == "" || strings.Contains(t.statefulSet, "/") {
+		return target{}, usageErrorf("%q is not [NAMESPACE/]STATEFULSET[@RECOVERY-POINT]", arg)
+	}
+	if hasPoint && point == "" {
+		return target{}, usageErrorf("%q names no recovery point after the @; leave the @ out for the latest", arg)
+	}
+	return t, nil
+}

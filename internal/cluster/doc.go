@@ -1,0 +1,2 @@
+// Package cluster is what backup and restore both ask of Kubernetes.
+package cluster

@@ -44,6 +44,8 @@ type Info struct {
 //   - Durability: when Put returns nil the object survives a crash of this machine.
 //   - Read-after-write: after Put returns nil, Get, Stat and List of any client see the object; after Delete
 //     returns nil, they do not.
+//   - Names: every name that ValidName accepts can be used, except one that is at the same time the folder of
+//     another object ("a" beside "a/b"): a Put of that may fail with ErrName, and then changes nothing.
 //   - Errors are the sentinels above, wrapped; a cancelled context gives an error that wraps context.Cause.
 //   - Transient failures (5xx, time-outs, throttling, resets) are retried inside, with backoff and within the
 //     context; what comes out is final.

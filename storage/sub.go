@@ -5,19 +5,25 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
-// MaxName is the longest name, in bytes, that a Bucket must accept: S3's own limit.
-const MaxName = 1024
+// The longest name, and the longest element between two of its slashes, in bytes, that a Bucket must accept: the
+// limits of S3 and of file systems.
+const (
+	MaxName    = 1024
+	MaxElement = 255
+)
 
-// ValidName reports whether name can be an object's: 1 to MaxName bytes, slash-separated elements of which none
-// is empty, "." or "..", and no control characters, so that it is a plain relative path wherever it is kept.
+// ValidName reports whether name can be an object's: 1 to MaxName bytes of UTF-8 without control characters or
+// backslashes, whose slash-separated elements have 1 to MaxElement bytes and are neither "." nor "..", so that it
+// is a plain relative path wherever it is kept.
 func ValidName(name string) bool {
-	if name == "" || len(name) > MaxName {
+	if name == "" || len(name) > MaxName || !utf8.ValidString(name) {
 		return false
 	}
 	for element := range strings.SplitSeq(name, "/") {
-		if element == "" || element == "." || element == ".." {
+		if element == "" || len(element) > MaxElement || element == "." || element == ".." {
 			return false
 		}
 	}
@@ -64,6 +70,11 @@ func (s *sub) List(ctx context.Context, prefix string, fn func(Info) error) erro
 
 func (s *sub) Delete(ctx context.Context, name string) error {
 	return s.bucket.Delete(ctx, s.prefix+name)
+}
+
+// Folders implements FolderLister.
+func (s *sub) Folders(ctx context.Context, prefix string) ([]string, error) {
+	return Folders(ctx, s.bucket, s.prefix+prefix)
 }
 
 func (s *sub) String() string {

@@ -1,0 +1,52 @@
+# Everything a developer types. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+CLUSTER_DIR ?= $(CURDIR)/.cluster
+export STSBACKUP_CLUSTER_DIR = $(CLUSTER_DIR)
+
+include test/cluster/cluster.mk
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## the stsbackup binary, static, in bin/
+	$(GO_BUILD) -o bin/stsbackup ./cmd/stsbackup
+
+.PHONY: deps
+deps: ## install what is missing on Debian or Ubuntu as root, or list it
+	@test/deps
+
+.PHONY: demo
+demo: deps build cluster-up ## the main job on a real cluster: back up, destroy, restore, compare (KEEP=1 keeps the cluster)
+	@source $(CLUSTER_DIR)/env && go run ./test/demo; status=$$?; \
+	  [ -n "$(KEEP)" ] && echo "The cluster is still up: export KUBECONFIG=$(CLUSTER_DIR)/kubeconfig; make cluster-down ends it." || $(MAKE) --no-print-directory cluster-down; \
+	  exit $$status
+
+.PHONY: test
+test: deps lint test-unit test-e2e ## everything .ci/run runs: linter, unit and contract tests, end-to-end on a real cluster
+
+.PHONY: test-unit
+test-unit: test-servers ## unit tests; buckets against real S3 servers, the repository against stock restic
+	STSBACKUP_TEST_BIN=$(CLUSTER_DIR)/bin go test ./...
+	cd test/cluster && go vet ./... && go test ./...
+
+.PHONY: test-e2e
+ifdef E2E_EXISTING_CLUSTER
+test-e2e: build ## end-to-end tests (E2E_EXISTING_CLUSTER=1 with KUBECONFIG: on that cluster; KEEP=1 keeps ours)
+	go test -tags e2e -count=1 -timeout 40m ./test/e2e/...
+else
+test-e2e: build cluster-up
+	@source $(CLUSTER_DIR)/env && go test -tags e2e -count=1 -timeout 40m ./test/e2e/...; status=$$?; \
+	  [ -n "$(KEEP)" ] || $(MAKE) --no-print-directory cluster-down; \
+	  exit $$status
+endif
+
+.PHONY: lint
+lint: ## the linter, at the version that test/tools pins
+	go tool -modfile=test/tools/go.mod golangci-lint run ./...
+	cd test/cluster && go tool -modfile=../tools/go.mod golangci-lint run --config ../../.golangci.yml ./...

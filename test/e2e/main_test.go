@@ -1,0 +1,129 @@
+//go:build e2e
+
+// Package e2e holds the end-to-end tests: stsbackup as a program, against a real cluster and a real bucket.
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stsbackup/stsbackup/test/harness"
+)
+
+// scenario is a tenant whose steps end the test when they fail, so that a test reads straight down.
+type scenario struct {
+	*harness.Tenant
+	t   *testing.T
+	ctx context.Context
+}
+
+// newScenario gives a test its own namespace, repository root and password; all of it is removed at the end.
+func newScenario(t *testing.T, name string) *scenario {
+	t.Helper()
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, err := harness.FromEnvironment(os.Getenv, root)
+	if err != nil {
+		t.Fatalf("the end-to-end tests cannot run:\n%v", err)
+	}
+	suffix := make([]byte, 3)
+	if _, err := rand.Read(suffix); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	t.Cleanup(cancel)
+	tenant, err := harness.NewTenant(ctx, env, "e2e-"+name+"-"+hex.EncodeToString(suffix), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+		defer cancel()
+		if err := tenant.Remove(ctx); err != nil {
+			t.Errorf("remove namespace %s: %v", tenant.Namespace, err)
+		}
+	})
+	return &scenario{Tenant: tenant, t: t, ctx: ctx}
+}
+
+// apply creates objects and waits until the named StatefulSets are Ready.
+func (s *scenario) apply(manifests string, statefulSets ...string) {
+	s.t.Helper()
+	if err := s.Apply(s.ctx, manifests); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, name := range statefulSets {
+		s.waitReady(name)
+	}
+}
+
+func (s *scenario) waitReady(statefulSet string) {
+	s.t.Helper()
+	if err := s.WaitReady(s.ctx, statefulSet); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// kubectl runs kubectl in the scenario's namespace and gives its output without the last line end.
+func (s *scenario) kubectl(args ...string) string {
+	s.t.Helper()
+	out, err := s.Kubectl(s.ctx, args...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return strings.TrimRight(out, "\n")
+}
+
+// exec runs a shell command in a pod.
+func (s *scenario) exec(pod, script string) string {
+	s.t.Helper()
+	out, err := s.Exec(s.ctx, pod, script)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return out
+}
+
+// run runs stsbackup and demands an exit code and texts that must be in what it printed, on either stream.
+func (s *scenario) run(wantCode int, wantTexts []string, args ...string) harness.Result {
+	s.t.Helper()
+	return s.runWith(nil, wantCode, wantTexts, args...)
+}
+
+// runWith is run with environment variables that win over the scenario's.
+func (s *scenario) runWith(environ []string, wantCode int, wantTexts []string, args ...string) harness.Result {
+	s.t.Helper()
+	result, err := s.Run(s.ctx, environ, args...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if result.Code != wantCode {
+		s.t.Fatalf("exit code %d, want %d:\n%s", result.Code, wantCode, result)
+	}
+	for _, text := range wantTexts {
+		if !strings.Contains(result.Stdout+result.Stderr, text) {
+			s.t.Fatalf("%q is not in the output:\n%s", text, result)
+		}
+	}
+	return result
+}
+
+// nothingLeft demands that stsbackup has left nothing in the namespace.
+func (s *scenario) nothingLeft() {
+	s.t.Helper()
+	left, err := s.Leftovers(s.ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if len(left) > 0 {
+		s.t.Fatalf("left in namespace %s: %s", s.Namespace, strings.Join(left, " "))
+	}
+}

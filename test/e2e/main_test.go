@@ -34,13 +34,17 @@ func newScenario(t *testing.T, name string) *scenario {
 	if err != nil {
 		t.Fatalf("the end-to-end tests cannot run:\n%v", err)
 	}
+	dir := t.TempDir()
+	if env.Operator, err = env.OperatorKubeconfig(t.Context(), dir, filepath.Join(root, "deploy", "base")); err != nil {
+		t.Fatal(err)
+	}
 	suffix := make([]byte, 3)
 	if _, err := rand.Read(suffix); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	t.Cleanup(cancel)
-	tenant, err := harness.NewTenant(ctx, env, "e2e-"+name+"-"+hex.EncodeToString(suffix), t.TempDir())
+	tenant, err := harness.NewTenant(ctx, env, "e2e-"+name+"-"+hex.EncodeToString(suffix), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,8 @@ import (
 
 // Env says where the programs, the cluster and the bucket are.
 type Env struct {
-	Kubeconfig string
+	// Kubeconfig is an administrator's, for kubectl; Operator is what stsbackup itself runs with.
+	Kubeconfig, Operator string
 	// Endpoint is the S3 server as this machine reaches it, PodEndpoint as pods do.
 	Endpoint, PodEndpoint string
 	Bucket                string

@@ -45,7 +45,7 @@ func (t *Tenant) Repo(endpoint string) string {
 // Environ is the environment in which stsbackup finds cluster, repository, password and credentials.
 func (t *Tenant) Environ() []string {
 	return []string{
-		"KUBECONFIG=" + t.Kubeconfig,
+		"KUBECONFIG=" + t.Operator,
 		"STSBACKUP_REPO=" + t.Repo(t.Endpoint),
 		"STSBACKUP_MOVER_REPO=" + t.Repo(t.PodEndpoint),
 		"STSBACKUP_PASSWORD_FILE=" + t.PasswordFile,

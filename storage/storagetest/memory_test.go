@@ -30,3 +30,8 @@ func TestMemoryRefusesANameThatIsAFolder(t *testing.T) {
 		t.Errorf("a name that only begins like another: %v", err)
 	}
 }
+
+func TestMemoryKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	storagetest.Contract{Open: func(*testing.T) storage.Bucket { return storagetest.NewMemory() }}.Test(t)
+}

@@ -1,0 +1,191 @@
+package storagetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// inParallel calls do for 0 … count-1, at most limit at a time, and ends the test if one fails.
+func inParallel(t *testing.T, limit, count int, do func(int) error) {
+	t.Helper()
+	var group errgroup.Group
+	group.SetLimit(limit)
+	for i := range count {
+		group.Go(func() error { return do(i) })
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func testCancelled(t *testing.T, bucket storage.Bucket) {
+	put(t, bucket, "object", []byte("data"))
+	cause := errors.New("the operator pressed ^C")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	_, getErr := get(ctx, bucket, "object", 0, -1)
+	_, emptyErr := get(ctx, bucket, "object", 0, 0)
+	_, statErr := bucket.Stat(ctx, "object")
+	_, foldersErr := storage.Folders(ctx, bucket, "")
+	for verb, err := range map[string]error{
+		"Get": getErr, "Get of nothing": emptyErr, "Stat": statErr, "Folders": foldersErr,
+		"Put":    bucket.Put(ctx, "other", []byte("data")),
+		"Delete": bucket.Delete(ctx, "object"),
+		"List":   bucket.List(ctx, "", func(storage.Info) error { t.Error("List called fn"); return nil }),
+	} {
+		if !errors.Is(err, cause) {
+			t.Errorf("%s with a cancelled context: %v, want its cause", verb, err)
+		}
+	}
+	wantObject(t, bucket, "object", []byte("data"))
+	wantAbsent(t, bucket, "other")
+
+	// One that ends while a List runs.
+	put(t, bucket, "object-2", nil)
+	ctx, cancel = context.WithCancelCause(t.Context())
+	calls := 0
+	err := bucket.List(ctx, "", func(storage.Info) error { calls++; cancel(cause); return nil })
+	if !errors.Is(err, cause) || calls != 1 {
+		t.Errorf("List cancelled in its first call of fn: %d calls, %v; want 1 and the context's cause", calls, err)
+	}
+	// And one that has run out of time.
+	ctx, cancelTimeout := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancelTimeout()
+	if _, err := bucket.Stat(ctx, "object"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Stat after the deadline: %v, want %v", err, context.DeadlineExceeded)
+	}
+}
+
+func testCancelledWhileReading(t *testing.T, bucket storage.Bucket) {
+	put(t, bucket, "object", random(5, 20<<20))
+	cause := errors.New("lease lost")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	reader, err := bucket.Get(ctx, "object", 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(reader, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	cancel(cause)
+	n, err := io.Copy(io.Discard, reader)
+	if !errors.Is(err, cause) {
+		t.Errorf("after the context ended: %d bytes and %v, want its cause", n, err)
+	}
+	if n > 19<<20 {
+		t.Errorf("a reader went on for %d bytes after its context ended", n)
+	}
+	_ = reader.Close() // its error, if any, is the context's again
+}
+
+// testCancelledPut gives Puts ever more time, until one has enough: whenever they end, the object is whole or not
+// there at all, and where it replaces another, that one or whole.
+func testCancelledPut(t *testing.T, bucket storage.Bucket) {
+	old, data := random(6, 1<<20), random(7, 16<<20)
+	put(t, bucket, "replaced", old)
+	cancelled := 0
+	for limit := 100 * time.Microsecond; ; limit *= 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		newErr := bucket.Put(ctx, "new", data)
+		replaceErr := bucket.Put(ctx, "replaced", data)
+		cancel()
+		for _, err := range []error{newErr, replaceErr} {
+			if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("Put with %v: %v, want the context's error", limit, err)
+			}
+		}
+		read, err := get(t.Context(), bucket, "new", 0, -1)
+		if !(errors.Is(err, storage.ErrNotExist) && newErr != nil) && !(err == nil && bytes.Equal(read, data)) {
+			t.Errorf("Put with %v returned %v and left %d of %d bytes, %v", limit, newErr, len(read), len(data), err)
+		}
+		read, err = get(t.Context(), bucket, "replaced", 0, -1)
+		if err != nil || !bytes.Equal(read, data) && !(replaceErr != nil && bytes.Equal(read, old)) {
+			t.Errorf("Put over another with %v returned %v and left %d bytes that are neither, %v", limit, replaceErr, len(read), err)
+		}
+		if t.Failed() || newErr == nil && replaceErr == nil {
+			break
+		}
+		cancelled++
+		if err := bucket.Delete(t.Context(), "new"); err != nil {
+			t.Fatal(err)
+		}
+		put(t, bucket, "replaced", old)
+	}
+	t.Logf("%d cancelled", cancelled)
+	for _, name := range names(t, bucket, "") {
+		if name != "new" && name != "replaced" {
+			t.Errorf("a cancelled Put left %q", name)
+		}
+	}
+}
+
+// testConcurrentReplace has writers put different versions of one object while readers read it: each must see one
+// version, whole.
+func testConcurrentReplace(t *testing.T, bucket storage.Bucket) {
+	const versions, rounds = 3, 8
+	version := func(i int) []byte { return bytes.Repeat([]byte{byte('a' + i)}, 1<<20+i*100_000) }
+	put(t, bucket, "object", version(0))
+	ctx := t.Context()
+	inParallel(t, 2*versions, 2*versions, func(worker int) error {
+		for range rounds {
+			if worker < versions {
+				if err := bucket.Put(ctx, "object", version(worker)); err != nil {
+					return err
+				}
+				continue
+			}
+			data, err := get(ctx, bucket, "object", 0, -1)
+			if err != nil {
+				return err
+			}
+			if len(data) == 0 || data[0] < 'a' || data[0] >= 'a'+versions || !bytes.Equal(data, version(int(data[0]-'a'))) {
+				return fmt.Errorf("read %d bytes that are no version of the object", len(data))
+			}
+		}
+		return nil
+	})
+}
+
+// testConcurrentUse does everything at once, on objects in the same folders: folders come and go under its feet.
+func testConcurrentUse(t *testing.T, bucket storage.Bucket) {
+	ctx := t.Context()
+	inParallel(t, 8, 8, func(worker int) error {
+		for round := range 10 {
+			name, data := fmt.Sprintf("shared/%d/%d", round%2, worker), random(uint64(worker*100+round), 1000)
+			if err := bucket.Put(ctx, name, data); err != nil {
+				return err
+			}
+			if read, err := get(ctx, bucket, name, 0, -1); err != nil || !bytes.Equal(read, data) {
+				return fmt.Errorf("%s after Put: %d bytes, %w", name, len(read), err)
+			}
+			mine := false
+			err := bucket.List(ctx, "shared/", func(info storage.Info) error { mine = mine || info.Name == name; return nil })
+			if err != nil || !mine {
+				return fmt.Errorf("%s after Put: listed %v, %w", name, mine, err)
+			}
+			if _, err := storage.Folders(ctx, bucket, "shared/"); err != nil {
+				return err
+			}
+			if err := bucket.Delete(ctx, name); err != nil {
+				return err
+			}
+			if _, err := bucket.Stat(ctx, name); !errors.Is(err, storage.ErrNotExist) {
+				return fmt.Errorf("%s after Delete: %w", name, err)
+			}
+		}
+		return nil
+	})
+	if found := names(t, bucket, ""); len(found) != 0 {
+		t.Errorf("left over: %q", found)
+	}
+}

@@ -1,0 +1,136 @@
+package local
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// entry is a file or a folder, by its name in the bucket.
+type entry struct {
+	name   string
+	folder bool
+	size   int64
+}
+
+// key is what an entry is sorted by: what is in a folder follows at the place of the folder's name and a slash.
+func (e entry) key() string {
+	if e.folder {
+		return e.name + "/"
+	}
+	return e.name
+}
+
+// errFound ends a walk that has seen enough.
+var errFound = errors.New("found")
+
+// List implements storage.Bucket.
+func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) error) error {
+	// The walk begins in the folder that the prefix lies in, so that a part of a bucket costs only that part.
+	folder := "."
+	if slash := strings.LastIndexByte(prefix, '/'); slash >= 0 {
+		folder = prefix[:slash]
+	}
+	if folder != "." && !storage.ValidName(folder) {
+		return b.live(ctx, "list", prefix) // no object can have that prefix
+	}
+	return b.walk(ctx, folder, prefix, fn)
+}
+
+// walk calls fn for every object in the folder, and those below it, whose name starts with prefix.
+func (b *Bucket) walk(ctx context.Context, folder, prefix string, fn func(storage.Info) error) error {
+	entries, err := b.read(ctx, folder, prefix)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if err := b.live(ctx, "list", prefix); err != nil {
+			return err
+		}
+		if entry.folder {
+			err = b.walk(ctx, entry.name, prefix, fn)
+		} else {
+			err = fn(storage.Info{Name: entry.name, Size: entry.size})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return b.live(ctx, "list", prefix)
+}
+
+// Folders implements storage.FolderLister.
+func (b *Bucket) Folders(ctx context.Context, prefix string) ([]string, error) {
+	if !storage.ValidFolderPrefix(prefix) {
+		return nil, b.fail("list folders below", fmt.Sprintf("%q", prefix), storage.ErrName)
+	}
+	entries, err := b.read(ctx, path.Clean(prefix), prefix)
+	if err != nil {
+		return nil, err
+	}
+	var folders []string
+	for _, entry := range entries {
+		if !entry.folder {
+			continue
+		}
+		// A crash can leave a folder that nothing is in; one object is enough to know.
+		err := b.walk(ctx, entry.name, entry.key(), func(storage.Info) error { return errFound })
+		if err == errFound { //nolint:errorlint // walk returns it as it is
+			folders = append(folders, path.Base(entry.name))
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(folders)
+	return folders, nil
+}
+
+// read returns what is in a folder and can be an object with the prefix or the folder of one, sorted by key. A folder
+// that does not exist is empty.
+func (b *Bucket) read(ctx context.Context, folder, prefix string) ([]entry, error) {
+	if err := b.live(ctx, "list", prefix); err != nil {
+		return nil, err
+	}
+	found, err := fs.ReadDir(b.root.FS(), folder)
+	if err != nil && !absent(err) {
+		return nil, b.fail("list", folder, err)
+	}
+	if err != nil {
+		return nil, nil
+	}
+	var entries []entry
+	for _, file := range found {
+		name := path.Join(folder, file.Name())
+		matches := strings.HasPrefix(name, prefix) || strings.HasPrefix(prefix, name+"/")
+		if !matches || !storage.ValidName(name) || reserved(name) {
+			continue
+		}
+		info, err := b.root.Stat(name)
+		if absent(err) {
+			continue // removed since, or a link to nothing
+		}
+		if err != nil {
+			return nil, b.fail("list", name, err)
+		}
+		if info.IsDir() || info.Mode().IsRegular() {
+			entries = append(entries, entry{name, info.IsDir(), info.Size()})
+		}
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.key(), b.key()) })
+	return entries, nil
+}
+
+// live returns an error once the context has ended.
+func (b *Bucket) live(ctx context.Context, verb, name string) error {
+	if ctx.Err() != nil {
+		return b.fail(verb, name, ended(ctx))
+	}
+	return nil
+}

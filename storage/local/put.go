@@ -1,0 +1,102 @@
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"syscall"
+)
+
+// putAttempts bounds how often Put tries to get its file into a folder that others keep removing because it is
+// empty: each of them has removed an object in between, which takes longer than one more attempt.
+const putAttempts = 100
+
+// writeSize is how much is written between two looks at the context.
+const writeSize = 1 << 20
+
+// Put implements storage.Bucket.
+func (b *Bucket) Put(ctx context.Context, name string, data []byte) error {
+	if err := b.check(ctx, "put", name); err != nil {
+		return err
+	}
+	temp, err := b.writeTemp(ctx, data)
+	if err == nil {
+		if err = b.publish(temp, name); err != nil {
+			_ = b.root.Remove(temp)
+		}
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return b.noBucket("put", name)
+	default:
+		return b.fail("put", name, err)
+	}
+}
+
+// writeTemp stores data in a temporary file, safe from a crash, and returns its name. On an error there is no file.
+func (b *Bucket) writeTemp(ctx context.Context, data []byte) (string, error) {
+	if err := b.root.Mkdir(tempFolder, folderMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	temp := path.Join(tempFolder, rand.Text())
+	file, err := b.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return "", err
+	}
+	err = b.write(ctx, file, data)
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		_ = b.root.Remove(temp)
+		return "", err
+	}
+	return temp, nil
+}
+
+func (b *Bucket) write(ctx context.Context, file *os.File, data []byte) error {
+	for len(data) > 0 && ctx.Err() == nil {
+		n, err := file.Write(data[:min(len(data), writeSize)])
+		if err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
+	if err := b.sync(file); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
+	return nil
+}
+
+// publish gives a temporary file its name, for good.
+func (b *Bucket) publish(temp, name string) error {
+	folder := path.Dir(name)
+	for attempt := 1; ; attempt++ {
+		err := b.root.MkdirAll(folder, folderMode)
+		if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("make folder %s: %w", folder, syscall.EEXIST)
+		}
+		if err == nil {
+			err = b.root.Rename(temp, name)
+		}
+		if err == nil {
+			return b.syncFolders(folder)
+		}
+		// A folder that had just been made can be gone again: it was empty when a Delete came by.
+		if !errors.Is(err, fs.ErrNotExist) || attempt == putAttempts {
+			return err
+		}
+	}
+}

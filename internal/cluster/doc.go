@@ -1,2 +1,26 @@
-// Package cluster is what backup and restore both ask of Kubernetes.
+// Package cluster is what backup and restore both ask of Kubernetes: who the cluster is, the claims of a
+// StatefulSet, VolumeSnapshots, temporary claims, movers, and the Lease that keeps two operations on one StatefulSet
+// apart.
+//
+// An Operation is one run of backup or restore. Everything it makes in the cluster carries its labels and a name
+// derived from its id, so that what a killed process leaves behind can be told from what a living one needs:
+//
+//   - Acquire takes the StatefulSet's Lease and renews it in the background. The Lease's context dies when the Lease
+//     is lost, so work under it stops before somebody else starts. A holder that is alive shows it by renewing; one
+//     that stays still for the Lease's duration, measured by our own clock alone, is dead and is replaced.
+//   - Sweep, called with the Lease held, removes what other operations on the same StatefulSet have left, and
+//     Cleanup what this one has made. Both go in the order that Kubernetes enforces: Jobs with their pods (a
+//     finished pod still protects the claim that it mounted), Secrets, temporary claims with their volumes (a
+//     VolumeSnapshot cannot go while a claim is being filled from it), VolumeSnapshots, ServiceAccounts.
+//   - What is to vanish is made to vanish: a temporary claim's volume is switched from Retain to Delete, and so is
+//     the content of a VolumeSnapshot of ours, before it is deleted.
+//
+// RunMover runs one mover: a Job made suspended, its Secret owned by that Job, the Job resumed, its log streamed, its
+// termination message returned, and Job, pod and Secret removed again. A pod that does not start is reported with
+// what Kubernetes itself says about it: scheduling conditions, waiting reasons, events of the pod, of its Job and of
+// the claim it mounts.
+//
+// Waiting is done by watching, with a fresh list whenever a watch ends or has been quiet for long; every wait ends
+// with its context. Decisions (which class, what state is this pod or VolumeSnapshot in, which name, which labels)
+// are pure functions. This package knows nothing of repositories: results of movers pass through as bytes.
 package cluster

@@ -1,0 +1,201 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+const (
+	// awaitTick is how often a condition is looked at again while nothing changes: conditions may depend on time.
+	awaitTick = time.Second
+	// awaitRetry is the pause after an API error that may pass.
+	awaitRetry = time.Second
+	// awaitPatience is how long the API server may be out of reach before a wait gives up.
+	awaitPatience = 2 * time.Minute
+)
+
+// view is a set of objects of one kind that can be listed and watched.
+type view[T metav1.Object] struct {
+	what    string
+	options metav1.ListOptions
+	list    func(context.Context, metav1.ListOptions) (runtime.Object, error)
+	watch   func(context.Context, metav1.ListOptions) (watch.Interface, error)
+	// match narrows the set down further; nil takes all.
+	match func(T) bool
+}
+
+// viewOf makes a view of a typed client's List and Watch.
+func viewOf[T metav1.Object, L runtime.Object](what string, options metav1.ListOptions,
+	list func(context.Context, metav1.ListOptions) (L, error),
+	watch func(context.Context, metav1.ListOptions) (watch.Interface, error),
+) view[T] {
+	return view[T]{
+		what:    what,
+		options: options,
+		list:    func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return list(ctx, o) },
+		watch:   watch,
+	}
+}
+
+// named narrows a view down to the object of that name.
+func (v view[T]) named(name string) view[T] {
+	v.options.FieldSelector = fields.OneTermEqualSelector("metadata.name", name).String()
+	v.match = func(object T) bool { return object.GetName() == name }
+	return v
+}
+
+// await calls check with the view's objects, sorted by name, now and after every change, and at least once a second,
+// until it says that it is done or fails. API errors that may pass are waited out.
+func await[T metav1.Object](ctx context.Context, relist time.Duration, v view[T], check func([]T) (bool, error)) error {
+	var failing time.Duration
+	for {
+		objects, version, err := v.read(ctx)
+		var done bool
+		switch {
+		case err == nil:
+			failing = 0
+			if done, err = check(sorted(objects)); done || err != nil {
+				return err
+			}
+			done, err = v.follow(ctx, relist, objects, version, check)
+			if done || err != nil && !passing(err) {
+				return err
+			}
+			if err == nil {
+				continue
+			}
+		case ctx.Err() != nil:
+			return fmt.Errorf("wait for %s: %w", v.what, context.Cause(ctx))
+		case !passing(err) || failing >= awaitPatience:
+			return fmt.Errorf("read %s: %w", v.what, err)
+		}
+		failing += awaitRetry
+		if err := pause(ctx, awaitRetry); err != nil {
+			return fmt.Errorf("wait for %s: %w", v.what, err)
+		}
+	}
+}
+
+// read lists the view.
+func (v view[T]) read(ctx context.Context) (map[string]T, string, error) {
+	list, err := v.list(ctx, v.options)
+	if err != nil {
+		return nil, "", err
+	}
+	objects := map[string]T{}
+	err = meta.EachListItem(list, func(item runtime.Object) error {
+		object, ok := item.(T)
+		if !ok {
+			return fmt.Errorf("unexpected %T", item)
+		}
+		if v.match == nil || v.match(object) {
+			objects[object.GetName()] = object
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	accessor, err := meta.ListAccessor(list)
+	if err != nil {
+		return nil, "", err
+	}
+	return objects, accessor.GetResourceVersion(), nil
+}
+
+// follow watches from version on and calls check. It returns false and nil when the view should be listed again.
+func (v view[T]) follow(ctx context.Context, relist time.Duration, objects map[string]T, version string,
+	check func([]T) (bool, error),
+) (bool, error) {
+	options := v.options
+	options.ResourceVersion = version
+	watcher, err := v.watch(ctx, options)
+	if err != nil {
+		if ctx.Err() != nil {
+			return false, fmt.Errorf("wait for %s: %w", v.what, context.Cause(ctx))
+		}
+		return false, fmt.Errorf("watch %s: %w", v.what, err)
+	}
+	defer watcher.Stop()
+	tick := time.NewTicker(awaitTick)
+	defer tick.Stop()
+	stale := time.NewTimer(relist)
+	defer stale.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false, fmt.Errorf("wait for %s: %w", v.what, context.Cause(ctx))
+		case <-stale.C:
+			return false, nil
+		case <-tick.C:
+		case event, open := <-watcher.ResultChan():
+			if !open || event.Type == watch.Error {
+				// Closed by the server, or too old: list again, but never in a tight loop.
+				return false, pause(ctx, awaitRetry/10)
+			}
+			object, ok := event.Object.(T)
+			if !ok || v.match != nil && !v.match(object) {
+				continue
+			}
+			if event.Type == watch.Deleted {
+				delete(objects, object.GetName())
+			} else {
+				objects[object.GetName()] = object
+			}
+		}
+		if done, err := check(sorted(objects)); done || err != nil {
+			return true, err
+		}
+	}
+}
+
+// awaitGone waits until the view is empty.
+func awaitGone[T metav1.Object](ctx context.Context, relist time.Duration, v view[T]) error {
+	return await(ctx, relist, v, func(objects []T) (bool, error) { return len(objects) == 0, nil })
+}
+
+func sorted[T metav1.Object](objects map[string]T) []T {
+	all := make([]T, 0, len(objects))
+	for _, object := range objects {
+		all = append(all, object)
+	}
+	slices.SortFunc(all, func(a, b T) int { return strings.Compare(a.GetName(), b.GetName()) })
+	return all
+}
+
+// pause waits, or fails with the context's cause.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
+// passing reports whether an API error may go away by itself: the server restarts, is overloaded or out of reach.
+func passing(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	var network net.Error
+	return apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsResourceExpired(err) ||
+		apierrors.IsGone(err) || utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) ||
+		utilnet.IsProbableEOF(err) || errors.As(err, &network)
+}

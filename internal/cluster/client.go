@@ -1,0 +1,92 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	snapshotclient "github.com/kubernetes-csi/external-snapshotter/client/v6/clientset/versioned"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// Client is a connection to one cluster.
+type Client struct {
+	// Kube speaks to the API server.
+	Kube kubernetes.Interface
+	// Snapshots speaks to the VolumeSnapshot API, which a cluster may not have.
+	Snapshots snapshotclient.Interface
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Relist is how long a quiet watch is trusted before its objects are listed again; zero means 30 s.
+	Relist time.Duration
+}
+
+func (c *Client) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
+}
+
+func (c *Client) relist() time.Duration {
+	if c.Relist == 0 {
+		return 30 * time.Second
+	}
+	return c.Relist
+}
+
+// Connect opens the cluster that kubeconfig (a path; empty: KUBECONFIG, ~/.kube/config, or the pod's own account)
+// and context (empty: the current one) name, and says which namespace is the default there. It does not speak to the
+// server yet.
+func Connect(kubeconfig, context string) (client *Client, defaultNamespace string, err error) {
+	loader := loadConfig(kubeconfig, context)
+	config, err := loader.ClientConfig()
+	if err != nil {
+		return nil, "", fmt.Errorf("find the cluster: %w; give --kubeconfig or set KUBECONFIG", err)
+	}
+	if defaultNamespace, _, err = loader.Namespace(); err != nil {
+		return nil, "", fmt.Errorf("find the default namespace: %w", err)
+	}
+	config.QPS, config.Burst = 50, 100
+	config.UserAgent = "stsbackup"
+	config.WarningHandler = rest.NoWarnings{}
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, "", fmt.Errorf("connect to the cluster: %w", err)
+	}
+	snapshots, err := snapshotclient.NewForConfig(config)
+	if err != nil {
+		return nil, "", fmt.Errorf("connect to the cluster: %w", err)
+	}
+	return &Client{Kube: kube, Snapshots: snapshots}, defaultNamespace, nil
+}
+
+// DefaultNamespace is the namespace that Connect would give, "default" if no cluster is configured.
+func DefaultNamespace(kubeconfig, context string) (string, error) {
+	namespace, _, err := loadConfig(kubeconfig, context).Namespace()
+	if err != nil && !clientcmd.IsEmptyConfig(err) {
+		return "", fmt.Errorf("find the default namespace: %w", err)
+	}
+	if namespace == "" {
+		namespace = metav1.NamespaceDefault
+	}
+	return namespace, nil
+}
+
+func loadConfig(kubeconfig, context string) clientcmd.ClientConfig {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context})
+}
+
+// UID tells this cluster from every other: the UID of its kube-system namespace, which lives as long as the cluster.
+func (c *Client) UID(ctx context.Context) (string, error) {
+	namespace, err := c.Kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("identify the cluster by its namespace %s: %w", metav1.NamespaceSystem, err)
+	}
+	return string(namespace.UID), nil
+}

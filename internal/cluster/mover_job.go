@@ -1,0 +1,151 @@
+package cluster
+
+import (
+	"maps"
+	"slices"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	moverContainer = "mover"
+	// moverGrace is how long a mover that is told to stop may take to leave the repository tidy.
+	moverGrace = 20
+	// moverTTL removes a Job that nobody is left to remove, in seconds after its end.
+	moverTTL = 3600
+)
+
+// moverLabels are the labels of a mover's Job, pod and Secret: never those of the StatefulSet, whose Services would
+// select the pod.
+func moverLabels(m Mover) map[string]string {
+	labels := m.Operation.VolumeLabels(m.Ordinal, m.Claim)
+	labels[LabelMover] = m.Name
+	return labels
+}
+
+// moverJob builds the Job, suspended: its pod is to start only when the Secret is there.
+func moverJob(cfg MoverConfig, m Mover) *batchv1.Job {
+	labels, annotations := moverLabels(m), m.Operation.Annotations(m.Claim)
+	podLabels, podAnnotations := maps.Clone(labels), maps.Clone(annotations)
+	// A sidecar would outlive the mover, and an evicted mover has to begin again.
+	podLabels["sidecar.istio.io/inject"] = "false"
+	podAnnotations["linkerd.io/inject"] = "disabled"
+	podAnnotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] = "false"
+	meta := metav1.ObjectMeta{Namespace: m.Operation.Namespace, Name: m.Name, Labels: labels, Annotations: annotations}
+	return &batchv1.Job{
+		ObjectMeta: meta,
+		Spec: batchv1.JobSpec{
+			Suspend:                 new(true),
+			BackoffLimit:            new(int32(0)),
+			TTLSecondsAfterFinished: new(int32(moverTTL)),
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: podLabels, Annotations: podAnnotations},
+				Spec:       moverPod(cfg, m),
+			},
+		},
+	}
+}
+
+func moverPod(cfg MoverConfig, m Mover) corev1.PodSpec {
+	placement := m.Placement
+	return corev1.PodSpec{
+		RestartPolicy:                 corev1.RestartPolicyNever,
+		ServiceAccountName:            cfg.ServiceAccount,
+		AutomountServiceAccountToken:  new(false),
+		EnableServiceLinks:            new(false),
+		TerminationGracePeriodSeconds: new(int64(moverGrace)),
+		NodeSelector:                  placement.NodeSelector,
+		Affinity:                      onNode(placement.Affinity, placement.Node),
+		Tolerations:                   placement.Tolerations,
+		SchedulerName:                 placement.SchedulerName,
+		// No fsGroup: the kubelet would change the owner of every file on the volume.
+		SecurityContext: &corev1.PodSecurityContext{
+			RunAsUser:      new(int64(0)),
+			RunAsGroup:     new(int64(0)),
+			SELinuxOptions: placement.SELinux,
+			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+		Containers: []corev1.Container{{
+			Name:      moverContainer,
+			Image:     cfg.Image,
+			Args:      m.Args,
+			Env:       moverEnv(cfg.Env),
+			Resources: cfg.Resources,
+			VolumeMounts: []corev1.VolumeMount{
+				{Name: "volume", MountPath: MoverVolume, ReadOnly: m.ReadOnly},
+				{Name: "files", MountPath: MoverFiles, ReadOnly: true},
+			},
+			TerminationMessagePath:   MoverResult,
+			TerminationMessagePolicy: corev1.TerminationMessageReadFile,
+			SecurityContext: &corev1.SecurityContext{
+				AllowPrivilegeEscalation: new(false),
+				ReadOnlyRootFilesystem:   new(true),
+				Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}, Add: m.Capabilities},
+			},
+		}},
+		Volumes: []corev1.Volume{
+			// The claim source itself is not read-only: some drivers cannot attach so what was made writable, and a
+			// filesystem that was cut while in use replays its journal when it is mounted.
+			{Name: "volume", VolumeSource: corev1.VolumeSource{
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: m.Mount},
+			}},
+			{Name: "files", VolumeSource: corev1.VolumeSource{
+				Secret: &corev1.SecretVolumeSource{SecretName: m.Name, DefaultMode: new(int32(0o400))},
+			}},
+		},
+	}
+}
+
+func moverEnv(env map[string]string) []corev1.EnvVar {
+	var vars []corev1.EnvVar
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		vars = append(vars, corev1.EnvVar{Name: name, Value: env[name]})
+	}
+	return vars
+}
+
+// onNode adds to an affinity that only this node will do. The terms of a node selector are alternatives, so each of
+// them gets the requirement.
+func onNode(affinity *corev1.Affinity, node string) *corev1.Affinity {
+	if node == "" {
+		return affinity
+	}
+	affinity = affinity.DeepCopy()
+	if affinity == nil {
+		affinity = &corev1.Affinity{}
+	}
+	if affinity.NodeAffinity == nil {
+		affinity.NodeAffinity = &corev1.NodeAffinity{}
+	}
+	required := affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+	if required == nil || len(required.NodeSelectorTerms) == 0 {
+		required = &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{}}}
+	}
+	for i := range required.NodeSelectorTerms {
+		term := &required.NodeSelectorTerms[i]
+		term.MatchFields = append(term.MatchFields, corev1.NodeSelectorRequirement{
+			Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{node},
+		})
+	}
+	affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution = required
+	return affinity
+}
+
+// moverSecret builds the Secret with the mover's files. It goes with its Job.
+func moverSecret(cfg MoverConfig, m Mover, job *batchv1.Job) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:   m.Operation.Namespace,
+			Name:        m.Name,
+			Labels:      moverLabels(m),
+			Annotations: m.Operation.Annotations(m.Claim),
+			OwnerReferences: []metav1.OwnerReference{
+				{APIVersion: "batch/v1", Kind: "Job", Name: job.Name, UID: job.UID},
+			},
+		},
+		Immutable: new(true),
+		Data:      cfg.Files,
+	}
+}

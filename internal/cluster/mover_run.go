@@ -1,0 +1,307 @@
+package cluster
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+const (
+	// cleanupWithin bounds what is still done after a context has ended: a mover's grace period and some.
+	cleanupWithin = time.Minute
+	// startTimeout is the default of MoverConfig.StartTimeout.
+	startTimeout = 5 * time.Minute
+	// imageTimeout is how long an image that cannot be pulled is waited for, at most.
+	imageTimeout = time.Minute
+	// explainEvery is how often events are read about a mover that does not start.
+	explainEvery = 3 * time.Second
+	// maxLogLine bounds one line of a mover's log.
+	maxLogLine = 1 << 20
+	// logTail is how many of its last log lines a failed mover is reported with.
+	logTail = 5
+)
+
+// RunMover runs one mover to its end and returns its result, the content of MoverResult; lines of its log go to line
+// as they come (one goroutine at a time, and none after RunMover has returned). A *MoverError says that it failed or
+// could not start; the result may be there all the same. Job, pod and Secret are gone when RunMover returns, also when
+// ctx has ended, so that the claim is free.
+func (c *Client) RunMover(ctx context.Context, cfg MoverConfig, m Mover, line func([]byte)) (result []byte, err error) {
+	if cfg.ServiceAccount == "" {
+		if cfg.ServiceAccount, err = c.ensureAccount(ctx, m.Operation); err != nil {
+			return nil, err
+		}
+	}
+	jobs := c.Kube.BatchV1().Jobs(m.Operation.Namespace)
+	job, err := jobs.Create(ctx, moverJob(cfg, m), metav1.CreateOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("create mover Job %s/%s: %w", m.Operation.Namespace, m.Name, err)
+	}
+	defer func() {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin)
+		defer cancel()
+		err = errors.Join(err, c.removeMover(clean, m.Operation.Namespace, m.Name))
+	}()
+	if _, err := c.Kube.CoreV1().Secrets(job.Namespace).Create(ctx, moverSecret(cfg, m, job), metav1.CreateOptions{}); err != nil {
+		return nil, fmt.Errorf("create mover Secret %s/%s: %w", job.Namespace, m.Name, err)
+	}
+	patch := []byte(`{"spec":{"suspend":false}}`)
+	if _, err := jobs.Patch(ctx, m.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		return nil, fmt.Errorf("start mover Job %s/%s: %w", job.Namespace, m.Name, err)
+	}
+	run := &moverRun{client: c, config: cfg, mover: m, job: job, line: line, since: c.now()}
+	return run.follow(ctx)
+}
+
+// ensureAccount makes the operation's ServiceAccount, once.
+func (c *Client) ensureAccount(ctx context.Context, op Operation) (string, error) {
+	account := &corev1.ServiceAccount{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: op.Namespace, Name: op.Name("mover"), Labels: op.Labels(), Annotations: op.Annotations(""),
+		},
+		AutomountServiceAccountToken: new(false),
+	}
+	_, err := c.Kube.CoreV1().ServiceAccounts(op.Namespace).Create(ctx, account, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return "", fmt.Errorf("create ServiceAccount %s/%s: %w", op.Namespace, account.Name, err)
+	}
+	return account.Name, nil
+}
+
+// removeMover deletes a mover's Job, pods and Secret, and waits until the pods are gone: only then is the claim free.
+func (c *Client) removeMover(ctx context.Context, namespace, name string) error {
+	background := metav1.DeletePropagationBackground
+	err := c.Kube.BatchV1().Jobs(namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete mover Job %s/%s: %w", namespace, name, err)
+	}
+	err = c.Kube.CoreV1().Secrets(namespace).Delete(ctx, name, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete mover Secret %s/%s: %w", namespace, name, err)
+	}
+	return c.removePods(ctx, namespace, labels.Set{LabelMover: name}.String())
+}
+
+// removePods deletes the pods of a selector, and waits until they are gone.
+func (c *Client) removePods(ctx context.Context, namespace, selector string) error {
+	deleted := map[types.UID]bool{}
+	err := await(ctx, c.relist(), c.pods(namespace, selector), func(pods []*corev1.Pod) (bool, error) {
+		for _, pod := range pods {
+			if deleted[pod.UID] {
+				continue
+			}
+			err := c.Kube.CoreV1().Pods(namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{})
+			if err != nil && !apierrors.IsNotFound(err) {
+				return false, fmt.Errorf("delete mover pod %s/%s: %w", namespace, pod.Name, err)
+			}
+			deleted[pod.UID] = true
+		}
+		return len(pods) == 0, nil
+	})
+	if err != nil {
+		return fmt.Errorf("remove mover pods in %s: %w", namespace, err)
+	}
+	return nil
+}
+
+func (c *Client) pods(namespace, selector string) view[*corev1.Pod] {
+	pods := c.Kube.CoreV1().Pods(namespace)
+	return viewOf[*corev1.Pod]("pods in "+namespace, metav1.ListOptions{LabelSelector: selector}, pods.List, pods.Watch)
+}
+
+// moverRun follows one mover.
+type moverRun struct {
+	client *Client
+	config MoverConfig
+	mover  Mover
+	job    *batchv1.Job
+	line   func([]byte)
+
+	since     time.Time // of the present trouble, or of the start
+	explained time.Time // when events were last read
+	trouble   podState  // the trouble as last explained
+	told      string    // what Waiting was last told
+	seen      string    // name of the pod
+}
+
+// follow waits for the mover's end.
+func (r *moverRun) follow(ctx context.Context) (result []byte, err error) {
+	var logs sync.WaitGroup
+	logging, stop := context.WithCancel(ctx)
+	defer stop()
+	var end podState
+	selector := labels.Set{LabelMover: r.mover.Name}.String()
+	err = await(ctx, r.client.relist(), r.client.pods(r.job.Namespace, selector), func(pods []*corev1.Pod) (bool, error) {
+		if len(pods) == 0 {
+			return false, r.noPod(ctx)
+		}
+		pod := pods[len(pods)-1]
+		end = classifyPod(pod)
+		if (end.phase == podRunning || end.phase == podEnded && end.exitCode >= 0) && r.seen == "" {
+			r.seen = pod.Name
+			logs.Go(func() { r.stream(logging, pod.Name) })
+		}
+		switch end.phase {
+		case podEnded:
+			return true, nil
+		case podRunning:
+			r.tell("")
+			return false, nil
+		default:
+			return false, r.waiting(ctx, pod, end)
+		}
+	})
+	// The stream ends by itself soon after the container; a kubelet that does not close it must not hold us up.
+	timer := time.AfterFunc(5*time.Second, stop)
+	defer timer.Stop()
+	if err != nil {
+		stop()
+	}
+	logs.Wait()
+	if err != nil {
+		return nil, err
+	}
+	if end.ok {
+		return []byte(end.termination), nil
+	}
+	return []byte(end.termination), &MoverError{
+		Pod: r.podName(), Reason: end.reason, Message: end.message, ExitCode: end.exitCode, Log: r.tail(ctx),
+	}
+}
+
+func (r *moverRun) podName() string {
+	return r.job.Namespace + "/" + cmp.Or(r.seen, r.mover.Name)
+}
+
+// tell passes on what the mover waits for, when it changes.
+func (r *moverRun) tell(reason string) {
+	if r.mover.Waiting != nil && reason != r.told {
+		r.mover.Waiting(reason)
+	}
+	r.told = reason
+}
+
+// noPod is called while there is no pod: the Job controller could not make one, or somebody took it away.
+func (r *moverRun) noPod(ctx context.Context) error {
+	if r.seen != "" {
+		return r.failed(podState{reason: reasonGone, message: "the pod was deleted while it ran"})
+	}
+	if !r.due() {
+		return nil
+	}
+	job, err := r.client.Kube.BatchV1().Jobs(r.job.Namespace).Get(ctx, r.job.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) || err == nil && job.DeletionTimestamp != nil {
+		return r.failed(podState{reason: reasonGone, message: "the Job was deleted by somebody else"})
+	}
+	state := podState{}
+	state.reason, state.message = r.client.lastWarning(ctx, r.job.Namespace, r.job.UID)
+	return r.judge(state)
+}
+
+// waiting is called while the pod does not run.
+func (r *moverRun) waiting(ctx context.Context, pod *corev1.Pod, state podState) error {
+	if state.fatal {
+		return r.failed(state)
+	}
+	if !r.due() {
+		return nil
+	}
+	if state.reason == "" {
+		state.reason, state.message = r.client.lastWarning(ctx, pod.Namespace, pod.UID)
+	}
+	if state.reason == "" || state.reason == corev1.PodReasonUnschedulable {
+		// The reason may lie in the claim: its volume cannot be made.
+		claim, err := r.client.Kube.CoreV1().PersistentVolumeClaims(pod.Namespace).Get(ctx, r.mover.Mount, metav1.GetOptions{})
+		if err == nil && claim.Status.Phase != corev1.ClaimBound {
+			if reason, message := r.client.lastWarning(ctx, pod.Namespace, claim.UID); reason != "" {
+				state.reason = cmp.Or(state.reason, reason)
+				state.message = strings.TrimPrefix(state.message+"; claim "+claim.Name+": "+message, "; ")
+			}
+		}
+	}
+	return r.judge(state)
+}
+
+// due reports whether it is time to look for reasons again.
+func (r *moverRun) due() bool {
+	now := r.client.now()
+	if now.Sub(r.since) < explainEvery || now.Sub(r.explained) < explainEvery {
+		return false
+	}
+	r.explained = now
+	return true
+}
+
+// judge passes on why the mover waits, and gives up when that has lasted too long.
+func (r *moverRun) judge(state podState) error {
+	if isImageReason(state.reason) != isImageReason(r.trouble.reason) {
+		r.since = r.client.now()
+	}
+	r.trouble = state
+	r.tell(strings.TrimSuffix(state.reason+": "+state.message, ": "))
+	limit := cmp.Or(r.config.StartTimeout, startTimeout)
+	if isImageReason(state.reason) {
+		limit = min(limit, imageTimeout)
+	}
+	waited := r.client.now().Sub(r.since)
+	if waited < limit {
+		return nil
+	}
+	state.reason = cmp.Or(state.reason, "NotStarted")
+	state.message = cmp.Or(state.message, "Kubernetes gives no reason")
+	state.message += fmt.Sprintf(" (for %s)", waited.Round(time.Second))
+	return r.failed(state)
+}
+
+func (r *moverRun) failed(state podState) error {
+	return &MoverError{Pod: r.podName(), Reason: state.reason, Message: state.message, ExitCode: -1}
+}
+
+// stream passes the log on until it ends. It is only for show: the result does not come this way, so a stream that
+// breaks is no failure.
+func (r *moverRun) stream(ctx context.Context, pod string) {
+	request := r.client.Kube.CoreV1().Pods(r.job.Namespace).GetLogs(pod, &corev1.PodLogOptions{Container: moverContainer, Follow: true})
+	log, err := request.Stream(ctx)
+	if err != nil {
+		return
+	}
+	defer func() { _ = log.Close() }()
+	lines := bufio.NewScanner(log)
+	lines.Buffer(nil, maxLogLine)
+	for lines.Scan() {
+		if r.line != nil {
+			r.line(lines.Bytes())
+		}
+	}
+}
+
+// tail is the end of the mover's log.
+func (r *moverRun) tail(ctx context.Context) []string {
+	if r.seen == "" {
+		return nil
+	}
+	request := r.client.Kube.CoreV1().Pods(r.job.Namespace).GetLogs(r.seen,
+		&corev1.PodLogOptions{Container: moverContainer, TailLines: new(int64(logTail))})
+	log, err := request.Stream(ctx)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = log.Close() }()
+	text, err := io.ReadAll(io.LimitReader(log, maxLogLine))
+	if err != nil {
+		return nil
+	}
+	return strings.FieldsFunc(strings.TrimSpace(string(text)), func(r rune) bool { return r == '\n' })
+}

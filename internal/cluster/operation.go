@@ -1,0 +1,118 @@
+package cluster
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Labels and annotations of what stsbackup makes.
+const (
+	LabelManagedBy   = "app.kubernetes.io/managed-by"
+	ManagedBy        = "stsbackup" // value of LabelManagedBy
+	LabelOperation   = "stsbackup.io/operation"
+	LabelStatefulSet = "stsbackup.io/statefulset"
+	LabelOrdinal     = "stsbackup.io/ordinal"
+	LabelClaim       = "stsbackup.io/claim"
+	LabelMover       = "stsbackup.io/mover"
+
+	// Label values end at 63 bytes, names of claims and StatefulSets do not: the whole names are annotations.
+	AnnotationStatefulSet = "stsbackup.io/statefulset-name"
+	AnnotationClaim       = "stsbackup.io/claim-name"
+)
+
+// namePrefix starts the name of every object that an operation makes for itself. Sweep deletes no claim without it,
+// so that a claim of the StatefulSet's own can never be swept, whatever its labels.
+const namePrefix = "stsbackup-"
+
+// maxName is the longest name we give: a Job's name becomes a label value of its pod.
+const maxName = validation.DNS1123LabelMaxLength
+
+// Operation is one run of backup or restore on one StatefulSet.
+type Operation struct {
+	// ID is unique in time and space, and sorts by time.
+	ID string
+	// Kind is the verb: "backup", "restore".
+	Kind string
+	// Namespace and StatefulSet name what is operated on.
+	Namespace, StatefulSet string
+}
+
+// String names the operation in messages.
+func (o Operation) String() string { return o.Kind + " " + o.ID }
+
+// Object is the StatefulSet in messages: "StatefulSet demo/web".
+func (o Operation) Object() string { return "StatefulSet " + o.Namespace + "/" + o.StatefulSet }
+
+// Name is the name of an object that the operation makes, told apart from its others by parts. It is a DNS label of
+// at most 63 bytes: what does not fit is cut and replaced by a hash of the whole.
+func (o Operation) Name(parts ...string) string {
+	return shortName(namePrefix + strings.ToLower(strings.Join(append([]string{o.ID}, parts...), "-")))
+}
+
+// VolumeName is Name for the objects of one claim of one ordinal.
+func (o Operation) VolumeName(ordinal int32, template string) string {
+	return o.Name(strconv.Itoa(int(ordinal)), template)
+}
+
+// Labels are the labels of everything that the operation makes.
+func (o Operation) Labels() map[string]string {
+	return map[string]string{
+		LabelManagedBy:   ManagedBy,
+		LabelOperation:   LabelValue(o.ID),
+		LabelStatefulSet: LabelValue(o.StatefulSet),
+	}
+}
+
+// VolumeLabels are Labels, and the ordinal and claim that an object stands for.
+func (o Operation) VolumeLabels(ordinal int32, claim string) map[string]string {
+	labels := o.Labels()
+	labels[LabelOrdinal] = strconv.Itoa(int(ordinal))
+	labels[LabelClaim] = LabelValue(claim)
+	return labels
+}
+
+// Annotations hold the whole names that Labels and VolumeLabels may have had to shorten; claim may be empty.
+func (o Operation) Annotations(claim string) map[string]string {
+	annotations := map[string]string{AnnotationStatefulSet: o.StatefulSet}
+	if claim != "" {
+		annotations[AnnotationClaim] = claim
+	}
+	return annotations
+}
+
+// LabelValue is value itself if it can be a label's value, else a valid one made of its beginning and its hash.
+func LabelValue(value string) string {
+	if len(validation.IsValidLabelValue(value)) == 0 {
+		return value
+	}
+	return shorten(value, validation.LabelValueMaxLength)
+}
+
+// shortName makes a DNS label of name, which is in lower case.
+func shortName(name string) string {
+	if len(validation.IsDNS1123Label(name)) == 0 {
+		return name
+	}
+	return shorten(name, maxName)
+}
+
+// shorten keeps what is valid of text's beginning, and adds 10 hex digits of the hash of the whole, which keep the
+// results of different texts different.
+func shorten(text string, limit int) string {
+	sum := sha256.Sum256([]byte(text))
+	suffix := "-" + hex.EncodeToString(sum[:5])
+	clean := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, text)
+	if len(clean) > limit-len(suffix) {
+		clean = clean[:limit-len(suffix)]
+	}
+	return strings.Trim(clean, "-") + suffix
+}

@@ -1,0 +1,246 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// defaultClassAnnotation marks a driver's default VolumeSnapshotClass.
+const defaultClassAnnotation = "snapshot.storage.kubernetes.io/is-default-class"
+
+// ErrNoVolumeSnapshotClass: the cluster has no VolumeSnapshotClass that will do.
+var ErrNoVolumeSnapshotClass = errors.New("no VolumeSnapshotClass")
+
+// CutPhase says how far a VolumeSnapshot has come.
+type CutPhase int
+
+// The phases of a VolumeSnapshot.
+const (
+	CutPending CutPhase = iota // nothing has happened yet
+	CutFailing                 // the driver reports an error, and goes on trying
+	CutTaken                   // the volume's state is fixed; the data may still be on its way
+	CutReady                   // claims can be filled from it
+)
+
+// Cut is the state of a VolumeSnapshot.
+type Cut struct {
+	Phase CutPhase
+	// Time is when the state of the volume was fixed; set from CutTaken on.
+	Time time.Time
+	// Size is what a claim that is filled from it needs at least, in bytes; zero while unknown.
+	Size int64
+	// Message is the driver's error; it may also be set at CutTaken.
+	Message string
+}
+
+// ClassifyVolumeSnapshot reads the state of a VolumeSnapshot.
+func ClassifyVolumeSnapshot(vs *snapshotv1.VolumeSnapshot) Cut {
+	status := vs.Status
+	if status == nil {
+		return Cut{}
+	}
+	cut := Cut{}
+	if status.Error != nil && status.Error.Message != nil {
+		cut.Message = *status.Error.Message
+	}
+	if status.RestoreSize != nil {
+		cut.Size = status.RestoreSize.Value()
+	}
+	if status.CreationTime != nil {
+		cut.Phase, cut.Time = CutTaken, status.CreationTime.Time
+	}
+	switch {
+	case status.ReadyToUse != nil && *status.ReadyToUse:
+		// An error of an earlier try may still be there. A driver need not tell when it cut: then it was no
+		// later than now, and no earlier than the VolumeSnapshot.
+		cut.Phase, cut.Message = CutReady, ""
+		if cut.Time.IsZero() {
+			cut.Time = vs.CreationTimestamp.Time
+		}
+	case status.Error != nil && cut.Phase == CutPending:
+		cut.Phase = CutFailing
+		cut.Message = cmp.Or(cut.Message, "the driver gave no message")
+	}
+	return cut
+}
+
+// ChooseVolumeSnapshotClass picks the class for a driver's volumes: the one called want, or if want is empty the
+// driver's default, else the first by name, those that delete their data before those that retain it. The error
+// wraps ErrNoVolumeSnapshotClass and says what there is instead.
+func ChooseVolumeSnapshotClass(classes []snapshotv1.VolumeSnapshotClass, driver, want string) (*snapshotv1.VolumeSnapshotClass, error) {
+	var candidates []*snapshotv1.VolumeSnapshotClass
+	for i := range classes {
+		class := &classes[i]
+		if want != "" && class.Name == want {
+			if class.Driver != driver {
+				return nil, fmt.Errorf("%w for CSI driver %s: class %s is of driver %s", ErrNoVolumeSnapshotClass, driver, want, class.Driver)
+			}
+			return class, nil
+		}
+		if class.Driver == driver {
+			candidates = append(candidates, class)
+		}
+	}
+	if want != "" {
+		return nil, fmt.Errorf("%w called %s", ErrNoVolumeSnapshotClass, want)
+	}
+	if len(candidates) == 0 {
+		return nil, fmt.Errorf("%w for CSI driver %s", ErrNoVolumeSnapshotClass, driver)
+	}
+	rank := func(class *snapshotv1.VolumeSnapshotClass) int {
+		switch {
+		case class.Annotations[defaultClassAnnotation] == "true":
+			return 0
+		case class.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete:
+			return 1
+		default:
+			return 2
+		}
+	}
+	return slices.MinFunc(candidates, func(a, b *snapshotv1.VolumeSnapshotClass) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Name, b.Name))
+	}), nil
+}
+
+// VolumeSnapshotClasses lists the cluster's classes; none if the cluster does not have the VolumeSnapshot API.
+func (c *Client) VolumeSnapshotClasses(ctx context.Context) ([]snapshotv1.VolumeSnapshotClass, error) {
+	list, err := c.Snapshots.SnapshotV1().VolumeSnapshotClasses().List(ctx, metav1.ListOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list VolumeSnapshotClasses: %w", err)
+	}
+	return list.Items, nil
+}
+
+// CreateVolumeSnapshot asks for a VolumeSnapshot of the claim, by the name and labels of the operation. The claim is
+// that of the given ordinal and template.
+func (c *Client) CreateVolumeSnapshot(ctx context.Context, op Operation, ordinal int32, template, claim, class string) (string, error) {
+	vs := &snapshotv1.VolumeSnapshot{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:   op.Namespace,
+			Name:        op.VolumeName(ordinal, template),
+			Labels:      op.VolumeLabels(ordinal, claim),
+			Annotations: op.Annotations(claim),
+		},
+		Spec: snapshotv1.VolumeSnapshotSpec{
+			VolumeSnapshotClassName: &class,
+			Source:                  snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: &claim},
+		},
+	}
+	if _, err := c.Snapshots.SnapshotV1().VolumeSnapshots(op.Namespace).Create(ctx, vs, metav1.CreateOptions{}); err != nil {
+		return "", fmt.Errorf("create VolumeSnapshot %s/%s of claim %s: %w", op.Namespace, vs.Name, claim, err)
+	}
+	return vs.Name, nil
+}
+
+// AwaitVolumeSnapshot waits until the VolumeSnapshot has come to phase (CutTaken or CutReady). A driver that has been
+// reporting errors for longer than patience is believed, and its message is the error.
+func (c *Client) AwaitVolumeSnapshot(ctx context.Context, namespace, name string, phase CutPhase, patience time.Duration) (Cut, error) {
+	var cut Cut
+	var failingSince time.Time
+	err := await(ctx, c.relist(), c.volumeSnapshots(namespace, metav1.ListOptions{}).named(name), func(found []*snapshotv1.VolumeSnapshot) (bool, error) {
+		if len(found) == 0 || found[0].DeletionTimestamp != nil {
+			return false, fmt.Errorf("VolumeSnapshot %s/%s was deleted by somebody else", namespace, name)
+		}
+		cut = ClassifyVolumeSnapshot(found[0])
+		if cut.Phase >= phase {
+			return true, nil
+		}
+		if cut.Message == "" {
+			failingSince = time.Time{}
+			return false, nil
+		}
+		if failingSince.IsZero() {
+			failingSince = c.now()
+		}
+		if c.now().Sub(failingSince) < patience {
+			return false, nil
+		}
+		return false, fmt.Errorf("VolumeSnapshot %s/%s: the driver keeps failing: %s", namespace, name, cut.Message)
+	})
+	return cut, err
+}
+
+// DeleteVolumeSnapshot deletes a VolumeSnapshot of ours with its data, and waits until it is gone. There being none is
+// no error.
+func (c *Client) DeleteVolumeSnapshot(ctx context.Context, namespace, name string) error {
+	snapshots := c.Snapshots.SnapshotV1().VolumeSnapshots(namespace)
+	vs, err := snapshots.Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read VolumeSnapshot %s/%s: %w", namespace, name, err)
+	}
+	if err := c.releaseContent(ctx, vs); err != nil {
+		return err
+	}
+	if err := snapshots.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete VolumeSnapshot %s/%s: %w", namespace, name, err)
+	}
+	return awaitGone(ctx, c.relist(), c.volumeSnapshots(namespace, metav1.ListOptions{}).named(name))
+}
+
+// releaseContent sees to it that the data goes with the VolumeSnapshot. A class with deletionPolicy Retain would leave
+// it, and pay for it, for ever.
+func (c *Client) releaseContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot) error {
+	contents := c.Snapshots.SnapshotV1().VolumeSnapshotContents()
+	// The controller may be about to bind this name, which it derives from the UID.
+	name := "snapcontent-" + string(vs.UID)
+	if vs.Status != nil && vs.Status.BoundVolumeSnapshotContentName != nil {
+		name = *vs.Status.BoundVolumeSnapshotContentName
+	}
+	content, err := contents.Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read VolumeSnapshotContent %s: %w", name, err)
+	}
+	if content.Spec.VolumeSnapshotRef.UID != vs.UID || content.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete {
+		return nil
+	}
+	patch := []byte(`{"spec":{"deletionPolicy":"Delete"}}`)
+	if _, err := contents.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("set VolumeSnapshotContent %s to be deleted with its VolumeSnapshot: %w", name, err)
+	}
+	return nil
+}
+
+func (c *Client) volumeSnapshots(namespace string, options metav1.ListOptions) view[*snapshotv1.VolumeSnapshot] {
+	snapshots := c.Snapshots.SnapshotV1().VolumeSnapshots(namespace)
+	return viewOf[*snapshotv1.VolumeSnapshot]("VolumeSnapshots in "+namespace, options, snapshots.List, snapshots.Watch)
+}
+
+// VolumeDriver is the CSI driver behind a volume, or the name of the volume plugin for those that are not CSI.
+func VolumeDriver(volume *corev1.PersistentVolume) (driver string, csi bool) {
+	source := volume.Spec.PersistentVolumeSource
+	switch {
+	case source.CSI != nil:
+		return source.CSI.Driver, true
+	case source.HostPath != nil:
+		return "kubernetes.io/host-path", false
+	case source.NFS != nil:
+		return "kubernetes.io/nfs", false
+	case source.Local != nil:
+		return "kubernetes.io/local-volume", false
+	case source.ISCSI != nil:
+		return "kubernetes.io/iscsi", false
+	case source.FC != nil:
+		return "kubernetes.io/fc", false
+	default:
+		return "in-tree volume plugin", false
+	}
+}

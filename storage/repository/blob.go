@@ -1,0 +1,71 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// LoadBlob reads one blob and checks it. Many blobs of one pack are better read with ReadPack and OpenBlob.
+func (r *Repository) LoadBlob(ctx context.Context, t BlobType, id ID) ([]byte, error) {
+	at, ok := r.Locate(t, id)
+	if !ok {
+		return nil, fmt.Errorf("%s blob %s: %w", t, id, ErrNoBlob)
+	}
+	sealed, err := r.ReadPack(ctx, at.Pack, int64(at.Offset), nil, int(at.Length))
+	if err != nil {
+		return nil, err
+	}
+	return r.OpenBlob(at, id, sealed, nil)
+}
+
+// ReadPack reads length bytes of a pack from offset on, into buf if that is large enough. The bytes have not been
+// checked in any way: only OpenBlob does that.
+func (r *Repository) ReadPack(ctx context.Context, pack ID, offset int64, buf []byte, length int) ([]byte, error) {
+	name := kindData.name(pack)
+	body, err := r.bucket.Get(ctx, name, offset, int64(length))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if cap(buf) < length {
+		buf = make([]byte, length)
+	}
+	_, err = io.ReadFull(body, buf[:length])
+	if closeErr := body.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %d bytes at %d of %s: %w", length, offset, name, err)
+	}
+	return buf[:length], nil
+}
+
+// OpenBlob turns the sealed bytes of the blob at a location into its plain bytes and compares their hash with id.
+// sealed is overwritten. The plain bytes are put into buf if that is large enough, or lie within sealed.
+func (r *Repository) OpenBlob(at Location, id ID, sealed, buf []byte) ([]byte, error) {
+	plain, err := r.openBlob(at, id, sealed, buf)
+	if err != nil {
+		return nil, fmt.Errorf("blob %s at %d of %s: %w", id, at.Offset, kindData.name(at.Pack), err)
+	}
+	return plain, nil
+}
+
+func (r *Repository) openBlob(at Location, id ID, sealed, buf []byte) ([]byte, error) {
+	if len(sealed) != int(at.Length) {
+		return nil, errors.New("not the length that the index gives")
+	}
+	plain, err := r.sealer.open(sealed)
+	if err != nil {
+		return nil, err
+	}
+	if at.Compressed {
+		if plain, err = r.zstd.decompress(buf[:0], plain, int(at.PlainLength)); err != nil {
+			return nil, err
+		}
+	}
+	if err := verifyHash(plain, id); err != nil {
+		return nil, err
+	}
+	return plain, nil
+}

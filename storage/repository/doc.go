@@ -1,0 +1,33 @@
+// Package repository keeps encrypted, deduplicated data in a storage.Bucket, in version 2 of restic's repository
+// format, so that the stock restic binary can list, check and restore whatever this package wrote, and the other
+// way round.
+//
+// # Objects
+//
+// Everything in a repository is an object that is written once and never changed. But for "config" every object is
+// named after the SHA-256 of its stored bytes (see layout.go for all names):
+//
+//   - keys: the 64-byte master key, sealed under a key that scrypt derives from a password. One per password.
+//   - config: says that the repository exists, and which version of the format it has.
+//   - data: packs. A pack is a run of sealed blobs followed by a sealed table of contents. A blob is a piece of a
+//     file (data) or the list of a directory's entries (tree), and is named after the SHA-256 of its plain bytes:
+//     equal pieces are stored once.
+//   - index: which blob lies where in which pack.
+//   - snapshots: a repository snapshot names one tree blob, the root, and says whose it is and when it was made.
+//   - locks: who is at work here.
+//
+// # Trust
+//
+// The bucket is not trusted. Sealing (AES-256-CTR with a Poly1305-AES MAC) is checked before a single decrypted byte
+// is used, the hash of every object and blob is compared with its name, and every length, offset and count is
+// bounded before memory is given to it.
+//
+// # Order
+//
+// Crash safety is nothing but the order of writes: packs, then the index objects that name them, then the
+// repository snapshot that needs them. Whatever the moment of a crash, a repository snapshot that exists is whole,
+// and the worst left behind is unused data, which prune removes. Readers go the other way round: list the repository
+// snapshots first, then load the index.
+//
+// Retries are the Bucket's business: what it reports as failed has failed.
+package repository

@@ -1,0 +1,167 @@
+package repository
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// BlobType says what a blob holds. The values are those of the format's JSON.
+type BlobType string
+
+// The types of blobs.
+const (
+	DataBlob BlobType = "data" // a piece of a file
+	TreeBlob BlobType = "tree" // the entries of a directory
+)
+
+// Limits on what an index may claim about a blob.
+const (
+	// maxBlobSize bounds the plain length of a blob. Pieces of files are at most 8 MiB; a tree of a million entries
+	// can be some hundred.
+	maxBlobSize = 1 << 30
+	// maxPackSize bounds a pack: restic allows 128 MiB and one blob more.
+	maxPackSize = 2 << 30
+)
+
+// Location says where a blob lies.
+type Location struct {
+	// Pack is the pack's id.
+	Pack ID
+	// Offset and Length give the sealed blob within the pack, in bytes.
+	Offset, Length uint32
+	// PlainLength is the length of the blob itself, in bytes.
+	PlainLength uint32
+	// Compressed says whether the sealed bytes are zstd-compressed.
+	Compressed bool
+}
+
+// place is a Location as the index keeps it. The pack is a number, which makes it a third as large: there is one of
+// these in memory for every blob of the repository.
+type place struct {
+	pack, offset, length uint32
+	plain                uint32 // zero if not compressed
+}
+
+// index knows where all blobs are.
+type index struct {
+	mu    sync.RWMutex
+	packs []ID
+	data  map[ID]place
+	tree  map[ID]place
+}
+
+func newIndex() *index {
+	return &index{data: map[ID]place{}, tree: map[ID]place{}}
+}
+
+func (x *index) blobs(t BlobType) map[ID]place {
+	if t == TreeBlob {
+		return x.tree
+	}
+	return x.data
+}
+
+func (x *index) find(t BlobType, id ID) (Location, bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	p, ok := x.blobs(t)[id]
+	if !ok {
+		return Location{}, false
+	}
+	at := Location{Pack: x.packs[p.pack], Offset: p.offset, Length: p.length, PlainLength: p.plain, Compressed: p.plain != 0}
+	if !at.Compressed {
+		at.PlainLength = p.length - sealedOverhead
+	}
+	return at, true
+}
+
+// add takes over the blobs of a pack. A blob that is known already keeps its place: any copy is as good.
+func (x *index) add(pack indexPack) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	number := uint32(len(x.packs))
+	x.packs = append(x.packs, pack.ID)
+	for _, b := range pack.Blobs {
+		blobs := x.blobs(b.Type)
+		if _, known := blobs[b.ID]; !known {
+			blobs[b.ID] = place{pack: number, offset: b.Offset, length: b.Length, plain: b.UncompressedLength}
+		}
+	}
+}
+
+// indexObject is the JSON of an index object.
+type indexObject struct {
+	Supersedes []ID        `json:"supersedes,omitempty"`
+	Packs      []indexPack `json:"packs"`
+}
+
+type indexPack struct {
+	ID    ID          `json:"id"`
+	Blobs []indexBlob `json:"blobs"`
+}
+
+type indexBlob struct {
+	ID                 ID       `json:"id"`
+	Type               BlobType `json:"type"`
+	Offset             uint32   `json:"offset"`
+	Length             uint32   `json:"length"`
+	UncompressedLength uint32   `json:"uncompressed_length,omitempty"`
+}
+
+func (b indexBlob) check() error {
+	switch {
+	case b.Type != DataBlob && b.Type != TreeBlob:
+		return fmt.Errorf("blob %s has the unknown type %.16q", b.ID.Short(), string(b.Type))
+	case b.Length <= sealedOverhead && (b.Length < sealedOverhead || b.UncompressedLength != 0):
+		return fmt.Errorf("blob %s has the impossible length %d", b.ID.Short(), b.Length)
+	case b.Length > maxBlobSize || b.UncompressedLength > maxBlobSize || uint64(b.Offset)+uint64(b.Length) > maxPackSize:
+		return fmt.Errorf("blob %s is larger, or lies further inside its pack, than is allowed", b.ID.Short())
+	}
+	return nil
+}
+
+// LoadIndex reads all index objects. Call it after the repository snapshots have been listed, or after locking: an
+// index that is younger than they are knows all that they need.
+func (r *Repository) LoadIndex(ctx context.Context) error {
+	ids, err := listIDs(ctx, r.bucket, kindIndex)
+	if err != nil {
+		return fmt.Errorf("list index: %w", err)
+	}
+	fresh := newIndex()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for _, id := range ids {
+		group.Go(func() error {
+			var object indexObject
+			if err := r.loadObject(ctx, kindIndex, id, &object); err != nil {
+				return err
+			}
+			for _, pack := range object.Packs {
+				for _, blob := range pack.Blobs {
+					if err := blob.check(); err != nil {
+						return fmt.Errorf("%s: pack %s: %w", kindIndex.name(id), pack.ID.Short(), err)
+					}
+				}
+				fresh.add(pack)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("load the index: %w", err)
+	}
+	r.index.replace(fresh)
+	return nil
+}
+
+func (x *index) replace(fresh *index) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.packs, x.data, x.tree = fresh.packs, fresh.data, fresh.tree
+}
+
+// Locate says where a blob lies, according to the index that was loaded; false if it does not know.
+func (r *Repository) Locate(t BlobType, id ID) (Location, bool) { return r.index.find(t, id) }

@@ -1,0 +1,154 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// Init makes a repository in bucket and opens it. ErrExists if there is one.
+//
+// The key is written first and the config last, and a repository exists when its config does, so an Init that dies
+// leaves nothing but a key that nobody uses. A Bucket has no "create if absent", so two that start at the same time
+// settle it between them by their keys: whoever finds another's key gives its owner time to finish, and the lowest
+// key goes on only if that owner has not. What was written is read back before it is believed.
+func Init(ctx context.Context, bucket storage.Bucket, password Secret, options Options) (*Repository, error) {
+	options = options.withDefaults()
+	if err := refuseExisting(ctx, bucket); err != nil {
+		return nil, err
+	}
+	master, err := newMasterKey(options.Random)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := newKeyObject(master, password, options)
+	if err != nil {
+		return nil, err
+	}
+	key := Hash(raw)
+	if err := bucket.Put(ctx, kindKey.name(key), raw); err != nil {
+		return nil, fmt.Errorf("write %s: %w", kindKey.name(key), err)
+	}
+	repo, err := finishInit(ctx, bucket, key, master, options)
+	if err != nil {
+		return nil, errors.Join(err, abandonKey(ctx, bucket, key, master, options))
+	}
+	return repo, nil
+}
+
+// abandonKey removes the key of an Init that failed, for a key without its config opens nothing, and restic would
+// stumble over it. It stays if the config turns out to be stored after all, or if that cannot be told.
+func abandonKey(ctx context.Context, bucket storage.Bucket, key ID, master masterKey, options Options) error {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), options.timing.cleanup)
+	defer cancel()
+	raw, err := getObject(bounded, bucket, configName, maxConfigSize)
+	if err == nil {
+		_, err = newRepository(bucket, master, raw, options)
+		if err == nil {
+			return nil
+		}
+	} else if !errors.Is(err, storage.ErrNotExist) {
+		return nil
+	}
+	if err := bucket.Delete(bounded, kindKey.name(key)); err != nil {
+		return fmt.Errorf("remove %s: %w", kindKey.name(key), err)
+	}
+	return nil
+}
+
+func refuseExisting(ctx context.Context, bucket storage.Bucket) error {
+	_, err := bucket.Stat(ctx, configName)
+	switch {
+	case err == nil:
+		return fmt.Errorf("init %s: %w", bucket, ErrExists)
+	case errors.Is(err, storage.ErrNotExist):
+		return nil
+	default:
+		return fmt.Errorf("init %s: %w", bucket, err)
+	}
+}
+
+// finishInit writes the config if it is this key's turn, and removes the keys of others that lost.
+func finishInit(ctx context.Context, bucket storage.Bucket, key ID, master masterKey, options Options) (*Repository, error) {
+	others, err := awaitTurn(ctx, bucket, key, options.timing)
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := newSealer(master, options.Random)
+	if err != nil {
+		return nil, err
+	}
+	config, err := newConfig(options.Random)
+	if err != nil {
+		return nil, err
+	}
+	if err := saveConfig(ctx, bucket, sealer, config); err != nil {
+		return nil, err
+	}
+	raw, err := getObject(ctx, bucket, configName, maxConfigSize)
+	if err != nil {
+		return nil, fmt.Errorf("read back config: %w", err)
+	}
+	repo, err := newRepository(bucket, master, raw, options)
+	if err != nil {
+		return nil, fmt.Errorf("init %s: another client did so at the same time: %w", bucket, ErrExists)
+	}
+	for _, id := range others {
+		if err := bucket.Delete(ctx, kindKey.name(id)); err != nil {
+			return nil, fmt.Errorf("remove an unused key: %w", err)
+		}
+	}
+	return repo, nil
+}
+
+// awaitTurn returns when this key may write the config, with the keys that were there beside it.
+func awaitTurn(ctx context.Context, bucket storage.Bucket, key ID, timing lockTiming) ([]ID, error) {
+	for round := 0; ; round++ {
+		others, lowest, err := otherKeys(ctx, bucket, key)
+		if err != nil {
+			return nil, err
+		}
+		if err := refuseExisting(ctx, bucket); err != nil {
+			return nil, err
+		}
+		// Seen alone: whoever comes later sees this key, and waits. Waited long enough: the others are dead, but
+		// those who wait like us must not all go on at once.
+		if len(others) == 0 || round >= timing.initRounds && lowest || round >= 2*timing.initRounds {
+			return others, nil
+		}
+		if err := wait(ctx, timing.initWait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func otherKeys(ctx context.Context, bucket storage.Bucket, key ID) (others []ID, lowest bool, err error) {
+	ids, err := listIDs(ctx, bucket, kindKey)
+	if err != nil {
+		return nil, false, fmt.Errorf("list keys: %w", err)
+	}
+	lowest = true
+	for _, id := range ids {
+		if id == key {
+			continue
+		}
+		others = append(others, id)
+		lowest = lowest && key.String() < id.String()
+	}
+	return others, lowest, nil
+}
+
+// wait pauses for d or until ctx ends, whose cause it then returns.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,169 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/stsbackup/stsbackup/storage"
+	"golang.org/x/crypto/scrypt"
+)
+
+// Limits on what a key object may ask for. Key objects are the only ones that are used before anything could be
+// authenticated, so whoever can write to the bucket decides their content.
+const (
+	maxKeys         = 32
+	maxKeySize      = 64 << 10
+	maxScryptMemory = 256 << 20 // 128·N·r bytes
+	maxScryptWork   = 1 << 26   // N·r·p; the default needs 1<<18
+)
+
+// scryptParams say how costly it is to try a password.
+type scryptParams struct{ n, r, p int }
+
+// defaultScrypt takes about a tenth of a second and 32 MiB.
+var defaultScrypt = scryptParams{n: 1 << 15, r: 8, p: 1}
+
+func (p scryptParams) check() error {
+	switch {
+	case p.n < 2 || p.n&(p.n-1) != 0 || p.r < 1 || p.p < 1:
+		return errors.New("invalid scrypt parameters")
+	case p.n > maxScryptMemory/128 || p.r > maxScryptMemory/128/p.n, p.p > maxScryptWork/p.n/p.r:
+		return fmt.Errorf("scrypt parameters N=%d r=%d p=%d ask for more memory or time than is allowed", p.n, p.r, p.p)
+	}
+	return nil
+}
+
+// keyObject is the JSON of a key object.
+type keyObject struct {
+	Created  time.Time `json:"created"`
+	Username string    `json:"username"`
+	Hostname string    `json:"hostname"`
+	KDF      string    `json:"kdf"`
+	N        int       `json:"N"`
+	R        int       `json:"r"`
+	P        int       `json:"p"`
+	Salt     []byte    `json:"salt"`
+	Data     []byte    `json:"data"`
+}
+
+// masterKeyJSON is the master key as it is sealed in a key object.
+type masterKeyJSON struct {
+	MAC struct {
+		K []byte `json:"k"`
+		R []byte `json:"r"`
+	} `json:"mac"`
+	Encrypt []byte `json:"encrypt"`
+}
+
+// derive turns a password into the key that seals a key object's data.
+func derive(password Secret, salt []byte, params scryptParams, random io.Reader) (*sealer, error) {
+	raw, err := scrypt.Key([]byte(password.Reveal()), salt, params.n, params.r, params.p, 64)
+	if err != nil {
+		return nil, fmt.Errorf("derive the key: %w", err)
+	}
+	return newSealer(keyFromBytes([64]byte(raw)), random)
+}
+
+// newKeyObject seals master under password and gives the bytes of the key object.
+func newKeyObject(master masterKey, password Secret, options Options) ([]byte, error) {
+	salt := make([]byte, 64)
+	if _, err := io.ReadFull(options.Random, salt); err != nil {
+		return nil, fmt.Errorf("draw a salt: %w", err)
+	}
+	user, err := derive(password, salt, options.scrypt, options.Random)
+	if err != nil {
+		return nil, err
+	}
+	var content masterKeyJSON
+	content.MAC.K, content.MAC.R, content.Encrypt = master.macK[:], master.macR[:], master.encrypt[:]
+	plain, err := json.Marshal(content)
+	if err != nil {
+		return nil, fmt.Errorf("encode the master key: %w", err)
+	}
+	data, err := user.seal(nil, plain)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(keyObject{
+		Created: options.Now(), Username: options.Username, Hostname: options.Hostname,
+		KDF: "scrypt", N: options.scrypt.n, R: options.scrypt.r, P: options.scrypt.p, Salt: salt, Data: data,
+	})
+}
+
+// openKeyObject recovers the master key from the bytes of a key object. ErrWrongPassword if the password is not the
+// one that this key was made for.
+func openKeyObject(raw []byte, password Secret, random io.Reader) (masterKey, error) {
+	var key keyObject
+	if err := json.Unmarshal(raw, &key); err != nil {
+		return masterKey{}, fmt.Errorf("decode: %w", err)
+	}
+	if key.KDF != "scrypt" {
+		return masterKey{}, fmt.Errorf("unknown key derivation function %.32q", key.KDF)
+	}
+	params := scryptParams{n: key.N, r: key.R, p: key.P}
+	if err := params.check(); err != nil {
+		return masterKey{}, err
+	}
+	user, err := derive(password, key.Salt, params, random)
+	if err != nil {
+		return masterKey{}, err
+	}
+	plain, err := user.open(bytes.Clone(key.Data))
+	if err != nil {
+		return masterKey{}, ErrWrongPassword
+	}
+	var content masterKeyJSON
+	if err := json.Unmarshal(plain, &content); err != nil {
+		return masterKey{}, fmt.Errorf("decode the master key: %w", err)
+	}
+	if len(content.Encrypt) != 32 || len(content.MAC.K) != 16 || len(content.MAC.R) != 16 {
+		return masterKey{}, errors.New("the master key has parts of the wrong length")
+	}
+	return masterKey{
+		encrypt: [32]byte(content.Encrypt), macK: [16]byte(content.MAC.K), macR: [16]byte(content.MAC.R),
+	}, nil
+}
+
+// openKeys tries password on every key object and hands each master key that it opens to use, until use accepts one
+// with a nil error. Trying on after an unusable key matters: an initialisation that died half-way leaves a key that
+// the password opens but that belongs to no config.
+func openKeys(ctx context.Context, bucket storage.Bucket, password Secret, random io.Reader, use func(masterKey) error) error {
+	ids, err := listIDs(ctx, bucket, kindKey)
+	if err != nil {
+		return fmt.Errorf("list keys: %w", err)
+	}
+	if len(ids) > maxKeys {
+		return fmt.Errorf("%s holds %d keys, more than the %d that are tried", bucket, len(ids), maxKeys)
+	}
+	outcome := fmt.Errorf("%s: %w", bucket, ErrWrongPassword)
+	for _, id := range ids {
+		name := kindKey.name(id)
+		raw, err := getObject(ctx, bucket, name, maxKeySize)
+		if err == nil {
+			err = verifyHash(raw, id)
+		}
+		if err != nil {
+			// An unreadable key is not fatal as long as another one opens the repository.
+			outcome = fmt.Errorf("read %s: %w", name, err)
+			continue
+		}
+		master, err := openKeyObject(raw, password, random)
+		if err == nil {
+			err = use(master)
+		}
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case !errors.Is(err, ErrWrongPassword):
+			outcome = fmt.Errorf("open %s: %w", name, err)
+		}
+	}
+	return outcome
+}

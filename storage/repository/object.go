@@ -1,0 +1,115 @@
+package repository
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// maxObjectSize bounds the objects that are read whole: all but packs. Real ones stay below 8 MiB.
+const maxObjectSize = 128 << 20
+
+// compressedMark is the first byte of an unpacked object's plain bytes if zstd-compressed JSON follows.
+const compressedMark = 0x02
+
+// errHash says that bytes are not those that their name promises.
+var errHash = errors.New("content does not match its name: the object is damaged")
+
+// getObject reads a whole object of at most limit bytes.
+func getObject(ctx context.Context, bucket storage.Bucket, name string, limit int64) ([]byte, error) {
+	body, err := bucket.Get(ctx, name, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(body, limit+1))
+	if closeErr := body.Close(); err == nil && int64(len(data)) <= limit {
+		err = closeErr
+	}
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("larger than the %d bytes that are allowed", limit)
+	}
+	return data, nil
+}
+
+func verifyHash(data []byte, id ID) error {
+	if Hash(data) != id {
+		return errHash
+	}
+	return nil
+}
+
+// listIDs names all objects of a kind. What does not look like one is left alone: other tools leave files about.
+func listIDs(ctx context.Context, bucket storage.Bucket, k kind) ([]ID, error) {
+	var ids []ID
+	err := bucket.List(ctx, k.prefix(), func(info storage.Info) error {
+		if id, ok := k.parseName(info.Name); ok {
+			ids = append(ids, id)
+		}
+		return nil
+	})
+	return ids, err
+}
+
+// saveObject seals value as an unpacked object and stores it under its hash.
+func (r *Repository) saveObject(ctx context.Context, k kind, value any) (ID, int, error) {
+	plain, err := json.Marshal(value)
+	if err != nil {
+		return ID{}, 0, fmt.Errorf("encode %s: %w", k, err)
+	}
+	if r.config.Version > 1 {
+		plain = r.zstd.compress([]byte{compressedMark}, plain)
+	}
+	sealed, err := r.sealer.seal(make([]byte, 0, len(plain)+sealedOverhead), plain)
+	if err != nil {
+		return ID{}, 0, err
+	}
+	id := Hash(sealed)
+	if err := r.bucket.Put(ctx, k.name(id), sealed); err != nil {
+		return ID{}, 0, fmt.Errorf("write %s: %w", k.name(id), err)
+	}
+	return id, len(sealed), nil
+}
+
+// loadObject reads an unpacked object into value. Errors name the object.
+func (r *Repository) loadObject(ctx context.Context, k kind, id ID, value any) error {
+	name := k.name(id)
+	sealed, err := getObject(ctx, r.bucket, name, maxObjectSize)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	if err := verifyHash(sealed, id); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	plain, err := r.sealer.open(sealed)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", name, err)
+	}
+	if err := r.decodeObject(plain, value); err != nil {
+		return fmt.Errorf("decode %s: %w", name, err)
+	}
+	return nil
+}
+
+func (r *Repository) decodeObject(plain []byte, value any) error {
+	if len(plain) == 0 {
+		return errors.New("empty")
+	}
+	switch plain[0] {
+	case '{', '[':
+	case compressedMark:
+		var err error
+		if plain, err = r.zstd.decompressUpTo(plain[1:], maxObjectSize); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("unknown encoding %#02x", plain[0])
+	}
+	return json.Unmarshal(plain, value)
+}

@@ -1,0 +1,105 @@
+package repository
+
+import (
+	"encoding/binary"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	// dataPackSize is what packs of file content are filled up to, in bytes.
+	dataPackSize = 16 << 20
+	// treePackSize is the same for trees. There is much less of them, and a smaller pack takes less memory.
+	treePackSize = 4 << 20
+	// maxPackBlobs keeps a pack of very small blobs from having a table of contents larger than they are, and an
+	// index object from growing beyond its limit.
+	maxPackBlobs = 8192
+	// headerEntrySize is the length of one entry in a pack's table of contents, for a compressed blob.
+	headerEntrySize = 1 + 4 + 4 + 32
+)
+
+// Types of entries in a pack's table of contents.
+const (
+	entryData byte = iota
+	entryTree
+	entryCompressedData
+	entryCompressedTree
+)
+
+// packer fills one pack after the other with blobs of one type. It is used by one goroutine at a time.
+type packer struct {
+	blobType BlobType
+	limit    int
+	sealer   *sealer
+	encoder  *zstd.Encoder
+	buf      []byte // the pack so far; nil when there is none
+	blobs    []indexBlob
+}
+
+// need is how much room a blob of this plain length can take at most, with its share of the header.
+func (p *packer) need(plain int) int {
+	return max(plain, p.encoder.MaxEncodedSize(plain)) + sealedOverhead + headerEntrySize
+}
+
+// room is how much the header of the pack so far will take.
+func (p *packer) headerRoom() int { return len(p.blobs)*headerEntrySize + sealedOverhead + 4 }
+
+// full reports whether the pack must be finished before a blob of this plain length is added.
+func (p *packer) full(plain int) bool {
+	return len(p.blobs) > 0 &&
+		(len(p.blobs) >= maxPackBlobs || len(p.buf)+p.headerRoom()+p.need(plain) > p.limit)
+}
+
+// add compresses and seals a blob straight into the pack, and returns how many bytes it took there.
+func (p *packer) add(id ID, plain []byte) (int, error) {
+	start := len(p.buf)
+	var iv [ivSize]byte
+	buf := append(p.buf, iv[:]...)
+	buf = p.encoder.EncodeAll(plain, buf)
+	blob := indexBlob{ID: id, Type: p.blobType, Offset: uint32(start), UncompressedLength: uint32(len(plain))}
+	if len(buf)-start-ivSize >= len(plain) { // compression gained nothing
+		buf = append(buf[:start+ivSize], plain...)
+		blob.UncompressedLength = 0
+	}
+	buf, err := p.sealer.sealTail(buf, start)
+	if err != nil {
+		return 0, err
+	}
+	blob.Length = uint32(len(buf) - start)
+	p.buf, p.blobs = buf, append(p.blobs, blob)
+	return int(blob.Length), nil
+}
+
+// finish appends the header and returns the whole pack and what the index must know about it. The packer is empty
+// after that.
+func (p *packer) finish() ([]byte, indexPack, error) {
+	start := len(p.buf)
+	var iv [ivSize]byte
+	buf := append(p.buf, iv[:]...)
+	for _, blob := range p.blobs {
+		buf = appendHeaderEntry(buf, blob)
+	}
+	buf, err := p.sealer.sealTail(buf, start)
+	if err != nil {
+		return nil, indexPack{}, err
+	}
+	buf = binary.LittleEndian.AppendUint32(buf, uint32(len(buf)-start))
+	pack := indexPack{ID: Hash(buf), Blobs: p.blobs}
+	p.buf, p.blobs = nil, nil
+	return buf, pack, nil
+}
+
+func appendHeaderEntry(buf []byte, blob indexBlob) []byte {
+	kind := entryData
+	if blob.Type == TreeBlob {
+		kind = entryTree
+	}
+	if blob.UncompressedLength != 0 {
+		kind += entryCompressedData
+	}
+	buf = binary.LittleEndian.AppendUint32(append(buf, kind), blob.Length)
+	if blob.UncompressedLength != 0 {
+		buf = binary.LittleEndian.AppendUint32(buf, blob.UncompressedLength)
+	}
+	return append(buf, blob.ID[:]...)
+}

@@ -1,0 +1,137 @@
+package repository
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// Sentinel errors.
+var (
+	// ErrNoRepository: nothing in the bucket says that there is a repository.
+	ErrNoRepository = errors.New("no repository there")
+	// ErrWrongPassword: there is a repository, and none of its keys opens with this password.
+	ErrWrongPassword = errors.New("wrong password")
+	// ErrExists: there is a repository already, so none can be made.
+	ErrExists = errors.New("a repository exists there already")
+	// ErrLocked: someone else is at work who must not be disturbed.
+	ErrLocked = errors.New("repository is locked")
+	// ErrLockLost: the lock could not be renewed or was removed, so the repository must not be written any more.
+	ErrLockLost = errors.New("lost the lock on the repository")
+	// ErrNoBlob: the index does not know this blob.
+	ErrNoBlob = errors.New("not in the index")
+	// ErrNoSnapshot: there is no such repository snapshot.
+	ErrNoSnapshot = errors.New("no such repository snapshot")
+)
+
+// Options are what a repository takes from its surroundings. The zero value is right for production.
+type Options struct {
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+	// Random is where keys and initialisation vectors come from; it must be safe for concurrent use and
+	// unpredictable. Nil means crypto/rand.
+	Random io.Reader
+	// Hostname, Username and PID go into keys and locks, for people to read and to recognise dead holders of a
+	// lock. Empty or zero means this process's own.
+	Hostname string
+	Username string
+	PID      int
+
+	scrypt scryptParams
+	timing lockTiming
+}
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Hostname == "" {
+		// A host that cannot say its name has locks that only age can release.
+		o.Hostname, _ = os.Hostname()
+	}
+	if o.Username == "" {
+		o.Username = "stsbackup"
+	}
+	if o.PID == 0 {
+		o.PID = os.Getpid()
+	}
+	if o.scrypt == (scryptParams{}) {
+		o.scrypt = defaultScrypt
+	}
+	if o.timing == (lockTiming{}) {
+		o.timing = defaultLockTiming
+	}
+	return o
+}
+
+// Repository is an open repository. Its methods are safe for concurrent use.
+type Repository struct {
+	bucket  storage.Bucket
+	options Options
+	config  config
+	master  masterKey
+	sealer  *sealer
+	zstd    *codec
+	index   *index
+}
+
+// Open opens the repository in bucket. The error is ErrNoRepository if there is none and ErrWrongPassword if password
+// opens none of its keys.
+func Open(ctx context.Context, bucket storage.Bucket, password Secret, options Options) (*Repository, error) {
+	options = options.withDefaults()
+	raw, err := getObject(ctx, bucket, configName, maxConfigSize)
+	if errors.Is(err, storage.ErrNotExist) {
+		return nil, fmt.Errorf("open %s: %w", bucket, ErrNoRepository)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s/%s: %w", bucket, configName, err)
+	}
+	var repo *Repository
+	err = openKeys(ctx, bucket, password, options.Random, func(master masterKey) error {
+		repo, err = newRepository(bucket, master, raw, options)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open repository: %w", err)
+	}
+	return repo, nil
+}
+
+func newRepository(bucket storage.Bucket, master masterKey, rawConfig []byte, options Options) (*Repository, error) {
+	sealer, err := newSealer(master, options.Random)
+	if err != nil {
+		return nil, err
+	}
+	config, err := openConfig(rawConfig, sealer)
+	if err != nil {
+		return nil, err
+	}
+	codec, err := newCodec()
+	if err != nil {
+		return nil, err
+	}
+	return &Repository{
+		bucket: bucket, options: options, config: config, master: master, sealer: sealer, zstd: codec, index: newIndex(),
+	}, nil
+}
+
+// String says which repository this is, for messages.
+func (r *Repository) String() string { return r.bucket.String() }
+
+// ID is the repository's own random id, as 64 hex digits.
+func (r *Repository) ID() string { return r.config.ID }
+
+// ChunkerKey is the secret of 32 bytes that decides where files are cut into blobs.
+func (r *Repository) ChunkerKey() []byte { return r.master.chunkerKey() }
+
+// Now reads the clock that the repository was opened with.
+func (r *Repository) Now() time.Time { return r.options.Now() }

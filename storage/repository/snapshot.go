@@ -1,0 +1,130 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stsbackup/stsbackup/storage"
+	"golang.org/x/sync/errgroup"
+)
+
+// Snapshot is a repository snapshot: one tree at one time.
+type Snapshot struct {
+	Time           time.Time `json:"time"`
+	Parent         *ID       `json:"parent,omitempty"`
+	Tree           *ID       `json:"tree"`
+	Paths          []string  `json:"paths"`
+	Hostname       string    `json:"hostname,omitempty"`
+	Username       string    `json:"username,omitempty"`
+	UID            uint32    `json:"uid,omitempty"`
+	GID            uint32    `json:"gid,omitempty"`
+	Excludes       []string  `json:"excludes,omitempty"`
+	Tags           []string  `json:"tags,omitempty"`
+	Original       *ID       `json:"original,omitempty"`
+	ProgramVersion string    `json:"program_version,omitempty"`
+	Summary        *Summary  `json:"summary,omitempty"`
+
+	// ID is the repository snapshot's own id; it is not part of the stored JSON, whose hash it is.
+	ID ID `json:"-"`
+}
+
+// Summary is what a repository snapshot says about how it was made. Sizes are in bytes.
+type Summary struct {
+	BackupStart         time.Time `json:"backup_start"`
+	BackupEnd           time.Time `json:"backup_end"`
+	FilesNew            int64     `json:"files_new"`
+	FilesChanged        int64     `json:"files_changed"`
+	FilesUnmodified     int64     `json:"files_unmodified"`
+	DirsNew             int64     `json:"dirs_new"`
+	DirsChanged         int64     `json:"dirs_changed"`
+	DirsUnmodified      int64     `json:"dirs_unmodified"`
+	DataBlobs           int64     `json:"data_blobs"`
+	TreeBlobs           int64     `json:"tree_blobs"`
+	DataAdded           int64     `json:"data_added"`
+	DataAddedPacked     int64     `json:"data_added_packed"`
+	TotalFilesProcessed int64     `json:"total_files_processed"`
+	TotalBytesProcessed int64     `json:"total_bytes_processed"`
+}
+
+// Tag returns the value of the tag "key=value"; false if there is none.
+func (s Snapshot) Tag(key string) (string, bool) {
+	for _, tag := range s.Tags {
+		if value, ok := strings.CutPrefix(tag, key+"="); ok {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// HasTag reports whether the repository snapshot has exactly this tag.
+func (s Snapshot) HasTag(tag string) bool { return slices.Contains(s.Tags, tag) }
+
+// SaveSnapshot writes a repository snapshot and returns its id and the size of its object in bytes. Everything that
+// it names must have been flushed before.
+func (r *Repository) SaveSnapshot(ctx context.Context, snapshot Snapshot) (ID, int64, error) {
+	id, size, err := r.saveObject(ctx, kindSnapshot, snapshot)
+	return id, int64(size), err
+}
+
+// LoadSnapshot reads one repository snapshot. ErrNoSnapshot if it does not exist.
+func (r *Repository) LoadSnapshot(ctx context.Context, id ID) (Snapshot, error) {
+	var snapshot Snapshot
+	err := r.loadObject(ctx, kindSnapshot, id, &snapshot)
+	if errors.Is(err, storage.ErrNotExist) {
+		return Snapshot{}, fmt.Errorf("%s in %s: %w", id, r, ErrNoSnapshot)
+	}
+	if err != nil {
+		return Snapshot{}, err
+	}
+	if snapshot.Tree == nil {
+		return Snapshot{}, fmt.Errorf("%s names no tree", kindSnapshot.name(id))
+	}
+	snapshot.ID = id
+	return snapshot, nil
+}
+
+// Snapshots reads all repository snapshots, oldest first. Those that cannot be read are left out and named in the
+// error, which comes beside the others.
+func (r *Repository) Snapshots(ctx context.Context) ([]Snapshot, error) {
+	ids, err := listIDs(ctx, r.bucket, kindSnapshot)
+	if err != nil {
+		return nil, fmt.Errorf("list repository snapshots: %w", err)
+	}
+	var (
+		mu        sync.Mutex
+		snapshots []Snapshot
+		failures  []error
+		group     errgroup.Group
+	)
+	group.SetLimit(8)
+	for _, id := range ids {
+		group.Go(func() error {
+			snapshot, err := r.LoadSnapshot(ctx, id)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				snapshots = append(snapshots, snapshot)
+			case !errors.Is(err, ErrNoSnapshot): // forgotten since it was listed
+				failures = append(failures, err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // no function returns an error: all are collected
+	if err := context.Cause(ctx); err != nil {
+		return nil, fmt.Errorf("list repository snapshots: %w", err)
+	}
+	slices.SortFunc(snapshots, func(a, b Snapshot) int {
+		if order := a.Time.Compare(b.Time); order != 0 {
+			return order
+		}
+		return strings.Compare(a.ID.String(), b.ID.String())
+	})
+	return snapshots, errors.Join(failures...)
+}

@@ -1,0 +1,188 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// NodeType says what an entry of a directory is. The values are those of the format's JSON.
+type NodeType string
+
+// The types of entries.
+const (
+	FileNode       NodeType = "file"
+	DirNode        NodeType = "dir"
+	SymlinkNode    NodeType = "symlink"
+	DeviceNode     NodeType = "dev"
+	CharDeviceNode NodeType = "chardev"
+	FifoNode       NodeType = "fifo"
+	SocketNode     NodeType = "socket"
+)
+
+// Node is one entry of a directory. Its JSON is part of the format, byte for byte: the order of the fields counts.
+type Node struct {
+	Name       string      `json:"name"`
+	Type       NodeType    `json:"type"`
+	Mode       fs.FileMode `json:"mode,omitempty"`
+	ModTime    time.Time   `json:"mtime"`
+	AccessTime time.Time   `json:"atime"`
+	ChangeTime time.Time   `json:"ctime"`
+	UID        uint32      `json:"uid"`
+	GID        uint32      `json:"gid"`
+	User       string      `json:"user,omitempty"`
+	Group      string      `json:"group,omitempty"`
+	Inode      uint64      `json:"inode,omitempty"`
+	// DeviceID is set for entries with several links, which are one file where it and Inode are equal.
+	DeviceID   uint64 `json:"device_id,omitempty"`
+	Size       uint64 `json:"size,omitempty"`
+	Links      uint64 `json:"links,omitempty"`
+	LinkTarget string `json:"linktarget,omitempty"`
+	// LinkTargetRaw holds the target if it is not valid UTF-8.
+	LinkTargetRaw      []byte              `json:"linktarget_raw,omitempty"`
+	ExtendedAttributes []ExtendedAttribute `json:"extended_attributes,omitempty"`
+	// Device is the number of a device node.
+	Device uint64 `json:"device,omitempty"`
+	// Content names a file's data blobs in order; nil for what is no file.
+	Content []ID `json:"content"`
+	// Subtree names a directory's tree blob.
+	Subtree *ID `json:"subtree,omitempty"`
+}
+
+// ExtendedAttribute is one extended attribute of an entry.
+type ExtendedAttribute struct {
+	Name  string `json:"name"`
+	Value []byte `json:"value"`
+}
+
+// nodeJSON is Node without its methods.
+type nodeJSON Node
+
+// MarshalJSON writes the node as the format has it: names may hold any bytes, so they are quoted, and years that
+// RFC 3339 cannot express are clamped.
+func (n Node) MarshalJSON() ([]byte, error) {
+	n.Name = quoteName(n.Name)
+	n.ModTime, n.AccessTime, n.ChangeTime = clampYear(n.ModTime), clampYear(n.AccessTime), clampYear(n.ChangeTime)
+	if !utf8.ValidString(n.LinkTarget) {
+		n.LinkTargetRaw = []byte(n.LinkTarget)
+	}
+	return json.Marshal(nodeJSON(n))
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. It does not judge the name.
+func (n *Node) UnmarshalJSON(data []byte) error {
+	if err := json.Unmarshal(data, (*nodeJSON)(n)); err != nil {
+		return err
+	}
+	name, err := strconv.Unquote(`"` + n.Name + `"`)
+	if err != nil {
+		return fmt.Errorf("name %.80q is not quoted as it must be", n.Name)
+	}
+	n.Name = name
+	if n.LinkTargetRaw != nil {
+		n.LinkTarget, n.LinkTargetRaw = string(n.LinkTargetRaw), nil
+	}
+	return nil
+}
+
+func quoteName(name string) string {
+	quoted := strconv.Quote(name)
+	return quoted[1 : len(quoted)-1]
+}
+
+func clampYear(t time.Time) time.Time {
+	year := min(max(t.Year(), 0), 9999)
+	if year == t.Year() {
+		return t
+	}
+	return time.Date(year, t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+}
+
+// ErrNodeName says that an entry has a name that must not reach a file system.
+var ErrNodeName = errors.New("invalid entry name")
+
+// CheckName reports, as an ErrNodeName, a name that is not that of one entry of a directory. A repository is not
+// trusted to have none: such a name could lead out of the directory that is being restored into.
+func (n Node) CheckName() error {
+	if n.Name == "" || n.Name == "." || n.Name == ".." || strings.ContainsAny(n.Name, "/\x00") {
+		return fmt.Errorf("%.80q: %w", n.Name, ErrNodeName)
+	}
+	return nil
+}
+
+// TreeEncoder builds the bytes of a tree blob from nodes that are added in the order of their names.
+type TreeEncoder struct {
+	buf  bytes.Buffer
+	last string
+}
+
+// Add appends a node. Nodes must come sorted by name, each name once.
+func (e *TreeEncoder) Add(node Node) error {
+	if err := node.CheckName(); err != nil {
+		return err
+	}
+	if e.buf.Len() == 0 {
+		e.buf.WriteString(`{"nodes":[`)
+	} else {
+		if node.Name <= e.last {
+			return fmt.Errorf("entry %.80q does not come after %.80q", node.Name, e.last)
+		}
+		e.buf.WriteByte(',')
+	}
+	e.last = node.Name
+	encoded, err := json.Marshal(node)
+	if err != nil {
+		return fmt.Errorf("encode entry %.80q: %w", node.Name, err)
+	}
+	e.buf.Write(encoded)
+	return nil
+}
+
+// Bytes ends the tree and returns it. The encoder must not be used after that.
+func (e *TreeEncoder) Bytes() []byte {
+	if e.buf.Len() == 0 {
+		e.buf.WriteString(`{"nodes":[`)
+	}
+	e.buf.WriteString("]}\n")
+	return e.buf.Bytes()
+}
+
+// LoadTree reads the entries of a directory. All names have been checked: each is a plain one, and comes once.
+func (r *Repository) LoadTree(ctx context.Context, id ID) ([]Node, error) {
+	data, err := r.LoadBlob(ctx, TreeBlob, id)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := decodeTree(data)
+	if err != nil {
+		return nil, fmt.Errorf("tree %s: %w", id, err)
+	}
+	return nodes, nil
+}
+
+func decodeTree(data []byte) ([]Node, error) {
+	var tree struct {
+		Nodes []Node `json:"nodes"`
+	}
+	if err := json.Unmarshal(data, &tree); err != nil {
+		return nil, fmt.Errorf("decode: %w", err)
+	}
+	last := ""
+	for i, node := range tree.Nodes {
+		if err := node.CheckName(); err != nil {
+			return nil, err
+		}
+		if i > 0 && node.Name <= last {
+			return nil, fmt.Errorf("entry %.80q does not come after %.80q", node.Name, last)
+		}
+		last = node.Name
+	}
+	return tree.Nodes, nil
+}

@@ -1,0 +1,279 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// dataPackers is how many packs of file content are filled at once: one for each worker. Blobs of different
+	// files mix in them, which hides where in a pack a file begins and how its pieces are sized.
+	dataPackers = 2
+	// treePackers is the same for trees, of which there is much less.
+	treePackers = 1
+	// indexLimit is the estimated size at which an index object is written: half of what the format asks for.
+	indexLimit = 4 << 20
+	// indexBlobSize is about what one blob adds to an index object's JSON, in bytes.
+	indexBlobSize = 150
+)
+
+// WriterStats counts what a Writer has stored.
+type WriterStats struct {
+	// DataBlobs and TreeBlobs are the blobs that were not in the repository before.
+	DataBlobs, TreeBlobs int64
+	// Added is their plain size, Packed their compressed and sealed size, in bytes.
+	Added, Packed int64
+	// Stored is the size of all objects that were written, in bytes.
+	Stored int64
+}
+
+// Writer adds blobs to a repository: SaveBlob for each of them, from any number of goroutines, then Flush once.
+// Only after Flush may a repository snapshot name them.
+type Writer struct {
+	repo *Repository
+	// ctx spans the uploads, which outlive the calls that cause them; it ends with the first that fails, and with
+	// parent.
+	ctx     context.Context
+	parent  context.Context
+	uploads *errgroup.Group
+	// packers are those that nobody is using at the moment.
+	packers map[BlobType]chan *packer
+	// buffers are those that hold no pack. There is one more than packers, so that a full pack travels while the
+	// next ones fill; with a slow bucket all of them travel at once. They are most of the memory of a backup.
+	buffers map[BlobType]chan []byte
+
+	mu        sync.Mutex
+	claimed   map[BlobType]map[ID]struct{} // blobs on their way that the index does not know yet
+	unindexed []indexPack
+	estimate  int // of the size of unindexed as an index object
+
+	dataBlobs, treeBlobs, added, packed, stored atomic.Int64
+}
+
+// NewWriter makes a Writer. Its uploads end with ctx, which is that of the lock. The index must have been loaded.
+func (r *Repository) NewWriter(ctx context.Context) (*Writer, error) {
+	if r.config.Version < 2 {
+		return nil, fmt.Errorf("%s has repository format version 1, which can be read but not written; "+
+			"upgrade it with: restic migrate upgrade_repo_v2", r)
+	}
+	w := &Writer{
+		repo: r, parent: ctx,
+		packers: map[BlobType]chan *packer{},
+		buffers: map[BlobType]chan []byte{},
+		claimed: map[BlobType]map[ID]struct{}{DataBlob: {}, TreeBlob: {}},
+	}
+	w.uploads, w.ctx = errgroup.WithContext(ctx)
+	if err := errors.Join(w.addPackers(DataBlob, dataPackers), w.addPackers(TreeBlob, treePackers)); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *Writer) addPackers(t BlobType, count int) error {
+	packers, buffers := make(chan *packer, count), make(chan []byte, count+1)
+	for range count {
+		encoder, err := newEncoder()
+		if err != nil {
+			return err
+		}
+		packers <- &packer{blobType: t, limit: packLimit(t), sealer: w.repo.sealer, encoder: encoder}
+	}
+	for range cap(buffers) {
+		buffers <- nil // made when first used: small backups never need them all
+	}
+	w.packers[t], w.buffers[t] = packers, buffers
+	return nil
+}
+
+func packLimit(t BlobType) int {
+	if t == TreeBlob {
+		return treePackSize
+	}
+	return dataPackSize
+}
+
+// SaveBlob stores plain unless the repository has it, and returns its id. Plain is not kept after the call. After an
+// error the Writer is of no more use, and Flush fails too.
+func (w *Writer) SaveBlob(ctx context.Context, t BlobType, plain []byte) (ID, error) {
+	id := Hash(plain)
+	if !w.claim(t, id) {
+		return id, nil
+	}
+	if err := w.store(ctx, t, id, plain); err != nil {
+		// Others may rely on the claim already, so this must not be forgotten.
+		w.uploads.Go(func() error { return err })
+		return ID{}, err
+	}
+	return id, nil
+}
+
+// claim reports whether the blob is new and now the caller's to store. If it is someone else's, Flush vouches for it.
+func (w *Writer) claim(t BlobType, id ID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, taken := w.claimed[t][id]; taken {
+		return false
+	}
+	if _, known := w.repo.Locate(t, id); known {
+		return false
+	}
+	w.claimed[t][id] = struct{}{}
+	return true
+}
+
+func (w *Writer) store(ctx context.Context, t BlobType, id ID, plain []byte) error {
+	if len(plain) > maxBlobSize {
+		return fmt.Errorf("a %s blob of %d bytes is larger than is allowed", t, len(plain))
+	}
+	p, err := receive(ctx, w.ctx, w.packers[t])
+	if err != nil {
+		return err
+	}
+	defer func() { w.packers[t] <- p }()
+	if p.full(len(plain)) {
+		if err := w.dispatch(p); err != nil {
+			return err
+		}
+	}
+	if p.buf == nil {
+		if p.buf, err = receive(ctx, w.ctx, w.buffers[t]); err != nil {
+			return err
+		}
+		if p.buf == nil && t == DataBlob {
+			p.buf = make([]byte, 0, p.limit)
+		}
+	}
+	packed, err := p.add(id, plain)
+	if err != nil {
+		return err
+	}
+	w.count(t, len(plain), packed)
+	return nil
+}
+
+// receive waits for a value, or for the end of one of two contexts.
+func receive[T any](ctx, other context.Context, from <-chan T) (value T, err error) {
+	select {
+	case value = <-from:
+		return value, nil
+	case <-ctx.Done():
+		return value, context.Cause(ctx)
+	case <-other.Done():
+		return value, context.Cause(other)
+	}
+}
+
+// dispatch finishes the pack and uploads it in the background.
+func (w *Writer) dispatch(p *packer) error {
+	buf, pack, err := p.finish()
+	if err != nil {
+		return err
+	}
+	buffers, limit := w.buffers[p.blobType], p.limit
+	w.uploads.Go(func() error {
+		name := kindData.name(pack.ID)
+		if err := w.repo.bucket.Put(w.ctx, name, buf); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		w.stored.Add(int64(len(buf)))
+		if cap(buf) > limit { // it had to grow for one very large blob
+			buf = nil
+		}
+		buffers <- buf[:0]
+		return w.record(pack)
+	})
+	return nil
+}
+
+// record notes that a pack is in the bucket, and writes an index object when there is enough for one.
+func (w *Writer) record(pack indexPack) error {
+	w.mu.Lock()
+	w.unindexed = append(w.unindexed, pack)
+	w.estimate += len(pack.Blobs)*indexBlobSize + indexBlobSize
+	var packs []indexPack
+	if w.estimate >= indexLimit {
+		packs, w.unindexed, w.estimate = w.unindexed, nil, 0
+	}
+	w.mu.Unlock()
+	return w.saveIndex(w.ctx, packs)
+}
+
+func (w *Writer) saveIndex(ctx context.Context, packs []indexPack) error {
+	if len(packs) == 0 {
+		return nil
+	}
+	_, size, err := w.repo.saveObject(ctx, kindIndex, indexObject{Packs: packs})
+	if err != nil {
+		return err
+	}
+	w.stored.Add(int64(size))
+	for _, pack := range packs {
+		w.repo.index.add(pack)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, pack := range packs {
+		for _, blob := range pack.Blobs {
+			delete(w.claimed[blob.Type], blob.ID)
+		}
+	}
+	return nil
+}
+
+// Flush uploads what has been collected and writes the rest of the index. When it returns nil, every blob saved
+// before is stored for good. The Writer must not be used after it.
+func (w *Writer) Flush() error {
+	dispatched := w.dispatchAll()
+	if err := w.uploads.Wait(); err != nil {
+		return err // the cause of dispatched, if that failed too
+	}
+	if dispatched != nil {
+		return dispatched
+	}
+	w.mu.Lock()
+	packs := w.unindexed
+	w.unindexed = nil
+	w.mu.Unlock()
+	return w.saveIndex(w.parent, packs)
+}
+
+func (w *Writer) dispatchAll() error {
+	for _, packers := range w.packers {
+		for range cap(packers) {
+			p, err := receive(w.ctx, w.parent, packers)
+			if err != nil {
+				return err
+			}
+			if len(p.blobs) == 0 {
+				continue
+			}
+			if err := w.dispatch(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Stats tells what has been stored so far.
+func (w *Writer) Stats() WriterStats {
+	return WriterStats{
+		DataBlobs: w.dataBlobs.Load(), TreeBlobs: w.treeBlobs.Load(),
+		Added: w.added.Load(), Packed: w.packed.Load(), Stored: w.stored.Load(),
+	}
+}
+
+func (w *Writer) count(t BlobType, plain, packed int) {
+	if t == TreeBlob {
+		w.treeBlobs.Add(1)
+	} else {
+		w.dataBlobs.Add(1)
+	}
+	w.added.Add(int64(plain))
+	w.packed.Add(int64(packed))
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/restic/chunker"
+
 	"github.com/stsbackup/stsbackup/storage"
 )
 

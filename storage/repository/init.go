@@ -152,3 +152,15 @@ func wait(ctx context.Context, d time.Duration) error {
 		return context.Cause(ctx)
 	}
 }
+
+// Exists reports whether there is a repository in bucket.
+func Exists(ctx context.Context, bucket storage.Bucket) (bool, error) {
+	_, err := bucket.Stat(ctx, configName)
+	if errors.Is(err, storage.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for a repository in %s: %w", bucket, err)
+	}
+	return true, nil
+}

@@ -9,8 +9,9 @@ import (
 	"io"
 	"time"
 
-	"github.com/stsbackup/stsbackup/storage"
 	"golang.org/x/crypto/scrypt"
+
+	"github.com/stsbackup/stsbackup/storage"
 )
 
 // Limits on what a key object may ask for. Key objects are the only ones that are used before anything could be
@@ -26,7 +27,7 @@ const (
 type scryptParams struct{ n, r, p int }
 
 // defaultScrypt takes about a tenth of a second and 32 MiB.
-var defaultScrypt = scryptParams{n: 1 << 15, r: 8, p: 1}
+func defaultScrypt() scryptParams { return scryptParams{n: 1 << 15, r: 8, p: 1} }
 
 func (p scryptParams) check() error {
 	switch {

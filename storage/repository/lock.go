@@ -23,9 +23,11 @@ type lockTiming struct {
 	initRounds int           // Init: looks until a competitor is taken for dead
 }
 
-var defaultLockTiming = lockTiming{
-	settle: 200 * time.Millisecond, refresh: 5 * time.Minute, retry: 10 * time.Second, stale: 30 * time.Minute,
-	cleanup: 15 * time.Second, initWait: 250 * time.Millisecond, initRounds: 40,
+func defaultLockTiming() lockTiming {
+	return lockTiming{
+		settle: 200 * time.Millisecond, refresh: 5 * time.Minute, retry: 10 * time.Second, stale: 30 * time.Minute,
+		cleanup: 15 * time.Second, initWait: 250 * time.Millisecond, initRounds: 40,
+	}
 }
 
 // margin is how long before a lock goes stale its holder gives up if it cannot renew it: others would be right to

@@ -65,10 +65,10 @@ func (o Options) withDefaults() Options {
 		o.PID = os.Getpid()
 	}
 	if o.scrypt == (scryptParams{}) {
-		o.scrypt = defaultScrypt
+		o.scrypt = defaultScrypt()
 	}
 	if o.timing == (lockTiming{}) {
-		o.timing = defaultLockTiming
+		o.timing = defaultLockTiming()
 	}
 	return o
 }

@@ -9,8 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stsbackup/stsbackup/storage"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/stsbackup/stsbackup/storage"
 )
 
 // Snapshot is a repository snapshot: one tree at one time.

@@ -1,0 +1,168 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// pieceSize is what record.json and manifests are cut into. They are small; this bounds a blob all the same.
+const pieceSize = 1 << 20
+
+// Commit writes a record and its manifests, and thereby makes the recovery point exist. It refuses, before anything
+// is written, a record that names a repository snapshot which does not exist, and (ErrExists) an id that has been
+// recorded already. The names of manifests become file names: what is not a letter, a digit, ".", "-" or "_" in them
+// becomes "_".
+func (c *Catalog) Commit(ctx context.Context, record Record, manifests map[string][]byte) (err error) {
+	fail := func(err error) error { return fmt.Errorf("commit recovery point %s of %s: %w", record.ID, c.host, err) }
+	record.Version = RecordVersion
+	files, err := filesOf(c.host, record, manifests)
+	if err != nil {
+		return fail(err)
+	}
+	lock, err := c.repo.Lock(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	defer func() {
+		if releaseErr := lock.Release(ctx); err == nil && releaseErr != nil {
+			err = fail(releaseErr)
+		}
+	}()
+	ctx = lock.Context()
+	if err := c.checkData(ctx, record); err != nil {
+		return fail(err)
+	}
+	if err := c.repo.LoadIndex(ctx); err != nil {
+		return fail(err)
+	}
+	tree, err := c.saveFiles(ctx, files, record.Finished)
+	if err != nil {
+		return fail(err)
+	}
+	_, _, err = c.repo.SaveSnapshot(ctx, repository.Snapshot{
+		Time: record.Finished, Tree: &tree, Paths: []string{"/" + manifestsName, "/" + recordName},
+		Hostname: c.host, Username: "stsbackup", ProgramVersion: "stsbackup " + record.Tool,
+		Tags: []string{TagStsbackup, TagRecoveryPoint + "=" + record.ID, TagRecord},
+	})
+	if err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// checkData makes sure that what the record names is there, and that the record itself is not.
+func (c *Catalog) checkData(ctx context.Context, record Record) error {
+	snapshots, err := c.repo.Snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	known := map[string]repository.Snapshot{}
+	for _, snapshot := range snapshots {
+		known[snapshot.ID.String()] = snapshot
+		if id, _ := snapshot.Tag(TagRecoveryPoint); id == record.ID && snapshot.HasTag(TagRecord) {
+			return ErrExists
+		}
+	}
+	for _, volume := range record.Volumes {
+		if volume.RepositorySnapshot == "" {
+			continue
+		}
+		snapshot, ok := known[volume.RepositorySnapshot]
+		if !ok {
+			return fmt.Errorf("claim %s: %s: %w", volume.Claim, volume.RepositorySnapshot, repository.ErrNoSnapshot)
+		}
+		if claim, _ := snapshot.Tag(TagClaim); claim != volume.Claim || snapshot.Hostname != c.host {
+			return fmt.Errorf("claim %s: repository snapshot %s is of claim %q of %s",
+				volume.Claim, snapshot.ID.Short(), claim, snapshot.Hostname)
+		}
+	}
+	return nil
+}
+
+// recordFiles is what a record's repository snapshot holds.
+type recordFiles struct {
+	record    []byte
+	manifests map[string][]byte
+}
+
+func filesOf(host string, record Record, manifests map[string][]byte) (recordFiles, error) {
+	if err := record.check(); err != nil {
+		return recordFiles{}, err
+	}
+	if Host(record.Namespace, record.StatefulSet) != host {
+		return recordFiles{}, fmt.Errorf("the record is of %s", Host(record.Namespace, record.StatefulSet))
+	}
+	encoded, err := json.MarshalIndent(record, "", "  ")
+	if err != nil {
+		return recordFiles{}, fmt.Errorf("encode the record: %w", err)
+	}
+	files := recordFiles{record: append(encoded, '\n'), manifests: map[string][]byte{}}
+	for _, name := range slices.Sorted(maps.Keys(manifests)) {
+		clean := fileName(name)
+		if _, taken := files.manifests[clean]; taken {
+			return recordFiles{}, fmt.Errorf("two manifests have the file name %s", clean)
+		}
+		if len(manifests[name]) > maxFileSize {
+			return recordFiles{}, fmt.Errorf("manifest %s has %d bytes, more than the %d that are allowed", name, len(manifests[name]), maxFileSize)
+		}
+		files.manifests[clean] = manifests[name]
+	}
+	return files, nil
+}
+
+// fileName turns a manifest's name into one that is a plain file name everywhere.
+func fileName(name string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r) {
+			return r
+		}
+		return '_'
+	}, name)
+	if strings.Trim(clean, ".") == "" {
+		return "_" + clean
+	}
+	return clean
+}
+
+func (c *Catalog) saveFiles(ctx context.Context, files recordFiles, at time.Time) (tree repository.ID, err error) {
+	w, err := c.repo.NewWriter(ctx)
+	if err != nil {
+		return repository.ID{}, err
+	}
+	var root, folder repository.TreeEncoder
+	for _, name := range slices.Sorted(maps.Keys(files.manifests)) {
+		err = errors.Join(err, saveFile(ctx, w, &folder, name, files.manifests[name], at))
+	}
+	subtree, subErr := w.SaveBlob(ctx, repository.TreeBlob, folder.Bytes())
+	err = errors.Join(err, subErr, root.Add(repository.Node{
+		Name: manifestsName, Type: repository.DirNode, Mode: fs.ModeDir | 0o755,
+		ModTime: at, AccessTime: at, ChangeTime: at, Subtree: &subtree,
+	}))
+	err = errors.Join(err, saveFile(ctx, w, &root, recordName, files.record, at))
+	tree, treeErr := w.SaveBlob(ctx, repository.TreeBlob, root.Bytes())
+	return tree, errors.Join(err, treeErr, w.Flush())
+}
+
+func saveFile(ctx context.Context, w *repository.Writer, tree *repository.TreeEncoder, name string, data []byte, at time.Time) error {
+	node := repository.Node{
+		Name: name, Type: repository.FileNode, Mode: 0o644, ModTime: at, AccessTime: at, ChangeTime: at,
+		Size: uint64(len(data)), Links: 1, Content: []repository.ID{},
+	}
+	for piece := range slices.Chunk(data, pieceSize) {
+		id, err := w.SaveBlob(ctx, repository.DataBlob, piece)
+		if err != nil {
+			return fmt.Errorf("save %s: %w", name, err)
+		}
+		node.Content = append(node.Content, id)
+	}
+	return tree.Add(node)
+}

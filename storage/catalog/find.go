@@ -1,0 +1,161 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// Find returns the recovery point that ref means: "" and "latest" the newest complete one; an id or the beginning of
+// just one id; or an RFC 3339 time, the last complete one whose data is of that time or earlier. An incomplete one is
+// found only by its id. The errors are ErrNoRecoveryPoint and ErrAmbiguous, with the ids that there are.
+func (c *Catalog) Find(ctx context.Context, ref string) (Record, error) {
+	records, listErr := c.List(ctx)
+	if listErr != nil && records == nil {
+		return Record{}, listErr
+	}
+	record, byName, err := choose(records, ref)
+	if err == nil && (listErr == nil || byName) {
+		return record, nil
+	}
+	// What cannot be read may well be the newest: better no recovery point than an older one by surprise.
+	if err == nil {
+		return Record{}, fmt.Errorf("find %q of %s: %w; name a recovery point by its id to use it all the same", ref, c.host, listErr)
+	}
+	return Record{}, errors.Join(fmt.Errorf("%s: %w", c.host, err), listErr)
+}
+
+// choose is Find on the records; byName says that ref was an id or part of one.
+func choose(records []Record, ref string) (record Record, byName bool, err error) {
+	complete := slices.DeleteFunc(slices.Clone(records), func(r Record) bool { return r.State != StateComplete })
+	if ref == "" || ref == "latest" {
+		if len(complete) == 0 {
+			return Record{}, false, fmt.Errorf("no complete recovery point%s: %w", among(records), ErrNoRecoveryPoint)
+		}
+		return complete[len(complete)-1], false, nil
+	}
+	if at, err := time.Parse(time.RFC3339Nano, ref); err == nil {
+		return chooseTime(complete, records, at)
+	}
+	var matches []Record
+	for _, r := range records {
+		if r.ID == ref {
+			return r, true, nil
+		}
+		if strings.HasPrefix(r.ID, ref) {
+			matches = append(matches, r)
+		}
+	}
+	switch len(matches) {
+	case 0:
+		return Record{}, true, fmt.Errorf("%.80q%s: %w", ref, among(records), ErrNoRecoveryPoint)
+	case 1:
+		return matches[0], true, nil
+	default:
+		return Record{}, true, fmt.Errorf("%.80q could be any%s: %w", ref, among(matches), ErrAmbiguous)
+	}
+}
+
+func chooseTime(complete, records []Record, at time.Time) (Record, bool, error) {
+	for _, r := range slices.Backward(complete) {
+		if !r.dataTime().After(at) {
+			return r, false, nil
+		}
+	}
+	return Record{}, false, fmt.Errorf("none is as old as %s%s: %w", at.Format(time.RFC3339), among(records), ErrNoRecoveryPoint)
+}
+
+// dataTime is the time that no data of the recovery point is younger than: that of the last cut.
+func (r Record) dataTime() time.Time {
+	latest := r.Started
+	for _, volume := range r.Volumes {
+		if volume.Cut.After(latest) {
+			latest = volume.Cut
+		}
+	}
+	return latest
+}
+
+// among lists the ids there are, newest first, for a message.
+func among(records []Record) string {
+	const shown = 10
+	if len(records) == 0 {
+		return " (there are none)"
+	}
+	var ids []string
+	for _, r := range slices.Backward(records) {
+		if len(ids) == shown {
+			ids = append(ids, fmt.Sprintf("and %d more", len(records)-shown))
+			break
+		}
+		id := r.ID
+		if r.State != StateComplete {
+			id += " (" + string(r.State) + ")"
+		}
+		ids = append(ids, id)
+	}
+	return " of: " + strings.Join(ids, ", ")
+}
+
+// FindVolume returns the repository snapshot with the data of one claim. With a ref it is that of the recovery point
+// that Find finds. With an empty ref it is the newest of all that recovery points have of this claim and of those
+// that were made by themselves, outside of any recovery point; what an interrupted backup left does not count.
+func (c *Catalog) FindVolume(ctx context.Context, ref, claim string) (repository.Snapshot, error) {
+	if ref != "" {
+		record, err := c.Find(ctx, ref)
+		if err != nil {
+			return repository.Snapshot{}, err
+		}
+		return c.volumeOf(ctx, record, claim)
+	}
+	records, err := c.List(ctx)
+	if err != nil {
+		return repository.Snapshot{}, err
+	}
+	snapshots, err := c.repo.Snapshots(ctx)
+	if err != nil {
+		return repository.Snapshot{}, fmt.Errorf("%s: %w", c.host, err)
+	}
+	recorded := map[string]bool{}
+	for _, record := range records {
+		for _, volume := range record.Volumes {
+			recorded[volume.RepositorySnapshot] = recorded[volume.RepositorySnapshot] || volume.Claim == claim
+		}
+	}
+	for _, snapshot := range slices.Backward(snapshots) {
+		_, ofPoint := snapshot.Tag(TagRecoveryPoint)
+		if name, _ := snapshot.Tag(TagClaim); name != claim || snapshot.Hostname != c.host {
+			continue
+		}
+		if !ofPoint || recorded[snapshot.ID.String()] {
+			return snapshot, nil
+		}
+	}
+	return repository.Snapshot{}, fmt.Errorf("claim %s of %s has no backup: %w", claim, c.host, ErrNoRecoveryPoint)
+}
+
+func (c *Catalog) volumeOf(ctx context.Context, record Record, claim string) (repository.Snapshot, error) {
+	var claims []string
+	for _, volume := range record.Volumes {
+		if volume.Claim != claim {
+			claims = append(claims, volume.Claim)
+			continue
+		}
+		if volume.RepositorySnapshot == "" {
+			return repository.Snapshot{}, fmt.Errorf("claim %s could not be saved in recovery point %s of %s (%s): %w",
+				claim, record.ID, c.host, volume.Error, ErrNoRecoveryPoint)
+		}
+		id, err := repository.ParseID(volume.RepositorySnapshot)
+		if err != nil {
+			return repository.Snapshot{}, fmt.Errorf("recovery point %s of %s: %w", record.ID, c.host, err)
+		}
+		return c.repo.LoadSnapshot(ctx, id)
+	}
+	return repository.Snapshot{}, fmt.Errorf("recovery point %s of %s has no claim %s, but %s: %w",
+		record.ID, c.host, claim, strings.Join(claims, ", "), ErrNoRecoveryPoint)
+}

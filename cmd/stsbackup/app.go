@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -54,12 +53,14 @@ func execute(ctx context.Context, a *app, args []string) int {
 	return code
 }
 
-// message is the text of err for a person. An interruption needs no chain of the calls that noticed it.
+// message is the text of err for a person. After an interruption it still says all: what was being done, and what could
+// not be cleaned up.
 func message(ctx context.Context, err error) string {
+	text := strings.TrimSpace(err.Error())
 	if interrupted(ctx, err) {
-		return "interrupted"
+		return "interrupted: " + text
 	}
-	return strings.TrimSpace(err.Error())
+	return text
 }
 
 func newRootCommand(a *app) *cobra.Command {
@@ -111,7 +112,8 @@ func rangeArgs(least, most int, names string) cobra.PositionalArgs {
 	}
 }
 
-// interrupted reports whether err is the echo of a signal that ended the command's context.
+// interrupted reports whether err came after a signal had ended the command's context. What fails then, fails because of
+// it: programs that call us want to know that they were the ones who stopped us.
 func interrupted(ctx context.Context, err error) bool {
-	return err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled)
+	return err != nil && ctx.Err() != nil
 }

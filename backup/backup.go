@@ -1,0 +1,229 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// cleanupWithin bounds the cleanup at the end, which also runs when the operation was interrupted.
+const cleanupWithin = 2 * time.Minute
+
+// Repository is what a backup needs of the StatefulSet's catalog; catalog.Catalog is one.
+type Repository interface {
+	// List gives the records of all recovery points that can be read; the error names those that cannot.
+	List(ctx context.Context) ([]catalog.Record, error)
+	// Commit writes the record, and thereby makes the recovery point.
+	Commit(ctx context.Context, record catalog.Record, manifests map[string][]byte) error
+}
+
+// Repositories opens the repository of the StatefulSet that is backed up.
+type Repositories interface {
+	// Open wraps repository.ErrNoRepository if there is none.
+	Open(ctx context.Context) (Repository, error)
+	// OpenOrCreate makes it if there is none.
+	OpenOrCreate(ctx context.Context) (Repository, error)
+}
+
+// Request is what a backup is asked to do.
+type Request struct {
+	Namespace, StatefulSet string
+	Plan                   PlanOptions
+	// AdoptCluster accepts a repository whose newest recovery point came from another cluster.
+	AdoptCluster bool
+	// DryRun ends after the preflight.
+	DryRun bool
+	// Holder says to other people who is at work here: a user, host and process.
+	Holder string
+	// Tool is the version of stsbackup, for the record.
+	Tool string
+	// Mover is what the movers need to run and to open the repository.
+	Mover cluster.MoverConfig
+	// SnapshotTimeout is how long a driver may take to take a cut, or go on reporting errors, before the volume is
+	// given up.
+	SnapshotTimeout time.Duration
+}
+
+// Engine makes recovery points.
+type Engine struct {
+	Cluster      *cluster.Client
+	Repositories Repositories
+	Now          func() time.Time
+	// Random is where ids come from.
+	Random   io.Reader
+	Reporter Reporter
+}
+
+// Run makes one recovery point and returns its record. A record whose state is catalog.StateIncomplete is no error:
+// some volumes could be saved. Errors are *cluster.Refusal for what was refused before anything was changed, wrap
+// cluster.ErrNotFound if there is no such StatefulSet, and mean in any case that there is no recovery point. After a
+// dry run the record is nil.
+func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Record, err error) {
+	// 1. Plan.
+	inventory, err := ReadInventory(ctx, e.Cluster, request.Namespace, request.StatefulSet)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := NewPlan(inventory, request.Plan)
+	if err != nil {
+		return nil, err
+	}
+	e.Reporter.Planned(plan)
+
+	// 2. Preflight.
+	if err := e.preflight(ctx, plan, request); err != nil || request.DryRun {
+		return nil, err
+	}
+
+	// 3. Lease.
+	run, err := e.begin(inventory, plan, request)
+	if err != nil {
+		return nil, err
+	}
+	lease, err := e.Cluster.Acquire(ctx, run.op, cluster.LeaseOptions{
+		Holder:  fmt.Sprintf("%s by %s", run.op, request.Holder),
+		Waiting: e.Reporter.Note,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer run.end(ctx, lease)
+	record, err = run.steps(lease.Context())
+	if lost := context.Cause(lease.Context()); errors.Is(lost, cluster.ErrLeaseLost) {
+		return nil, fmt.Errorf("back up %s: %w; run the command again", run.op.Object(), lost)
+	}
+	return record, err
+}
+
+// preflight checks, without changing it, that the repository can take this backup.
+func (e *Engine) preflight(ctx context.Context, plan *Plan, request Request) error {
+	existing, err := e.Repositories.Open(ctx)
+	if errors.Is(err, repository.ErrNoRepository) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	records, err := existing.List(ctx)
+	if err != nil && len(records) == 0 {
+		return fmt.Errorf("list recovery points: %w", err)
+	}
+	if err != nil {
+		e.Reporter.Note("warning: some recovery points cannot be read: " + err.Error())
+	}
+	err = catalog.CheckCluster(records, plan.Cluster)
+	if errors.Is(err, catalog.ErrOtherCluster) && !request.AdoptCluster {
+		return &cluster.Refusal{
+			Object: "StatefulSet " + plan.Namespace + "/" + plan.StatefulSet,
+			Reason: err.Error(),
+			Next:   "use another --repo for this cluster, or take the repository over with --adopt-cluster if the other one is gone",
+		}
+	}
+	if err != nil && !errors.Is(err, catalog.ErrOtherCluster) {
+		return err
+	}
+	return nil
+}
+
+// run is one backup under way.
+type run struct {
+	*Engine
+	request   Request
+	op        cluster.Operation
+	inventory *Inventory
+	plan      *Plan
+	started   time.Time
+	volumes   []*volumeRun
+}
+
+// volumeRun is one volume of it.
+type volumeRun struct {
+	Volume
+	saved catalog.Volume
+	// volumeSnapshot is the name of its VolumeSnapshot while there is one.
+	volumeSnapshot string
+	// cutSize is the size that the VolumeSnapshot asks for, in bytes.
+	cutSize int64
+}
+
+func (e *Engine) begin(inventory *Inventory, plan *Plan, request Request) (*run, error) {
+	started := e.Now().UTC()
+	id, err := catalog.NewID(started, e.Random)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{
+		Engine: e, request: request, inventory: inventory, plan: plan, started: started,
+		op: cluster.Operation{ID: id, Kind: "backup", Namespace: plan.Namespace, StatefulSet: plan.StatefulSet},
+	}
+	for _, volume := range plan.Volumes {
+		r.volumes = append(r.volumes, &volumeRun{Volume: volume, saved: recordVolume(volume)})
+	}
+	return r, nil
+}
+
+// steps is what is done under the Lease.
+func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
+	// 4. Sweep.
+	swept, err := r.Cluster.Sweep(ctx, r.op)
+	for _, name := range swept {
+		r.Reporter.Note("removed what a dead operation had left: " + name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("remove what dead operations have left: %w", err)
+	}
+	repo, err := r.Repositories.OpenOrCreate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// 5. Capture.
+	if err := r.capture(ctx); err != nil {
+		return nil, err
+	}
+	// 6. Move.
+	if err := r.move(ctx); err != nil {
+		return nil, err
+	}
+	// 7. Commit.
+	record, err := r.record()
+	if err != nil {
+		return nil, err
+	}
+	manifests, err := Manifests(r.inventory, r.plan)
+	if err != nil {
+		return nil, err
+	}
+	if err := repo.Commit(ctx, *record, manifests); err != nil {
+		return nil, err
+	}
+	return record, nil
+}
+
+// end is step 8: it removes what is still there and gives the Lease back, in any case. What cannot be removed now is
+// told, and swept by the next backup.
+func (r *run) end(ctx context.Context, lease *cluster.Lease) {
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin)
+	defer cancel()
+	if _, err := r.Cluster.Cleanup(clean, r.op); err != nil {
+		r.Reporter.Note("warning: clean up: " + err.Error() + "; the next backup of this StatefulSet tries again")
+	}
+	if err := lease.Release(clean); err != nil {
+		r.Reporter.Note("warning: " + err.Error() + "; it ends by itself")
+	}
+}
+
+// fail marks a volume as not saved. The others go on.
+func (r *run) fail(v *volumeRun, err error) {
+	v.saved.Error = err.Error()
+	r.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageFailed, Error: v.saved.Error})
+}
+
+func (r *run) at(v *volumeRun, stage Stage) {
+	r.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: stage})
+}

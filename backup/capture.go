@@ -1,0 +1,64 @@
+package backup
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+// capture takes the cuts of all volumes that are captured by a VolumeSnapshot, one right after the other.
+func (r *run) capture(ctx context.Context) error {
+	for _, v := range r.volumes {
+		if v.Missing != "" {
+			r.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageFailed, Error: v.Missing})
+			continue
+		}
+		if v.Capture != catalog.CaptureSnapshot {
+			r.at(v, StageWait)
+			continue
+		}
+		r.at(v, StageCapture)
+		if err := r.cut(ctx, v); err != nil {
+			if ctx.Err() != nil {
+				return fmt.Errorf("capture claim %s/%s: %w", r.op.Namespace, v.Claim, context.Cause(ctx))
+			}
+			r.fail(v, err)
+			r.dropVolumeSnapshot(ctx, v)
+			continue
+		}
+		r.at(v, StageWait)
+	}
+	return nil
+}
+
+// cut makes one VolumeSnapshot and waits until the volume's state is fixed.
+func (r *run) cut(ctx context.Context, v *volumeRun) error {
+	name, err := r.Cluster.CreateVolumeSnapshot(ctx, r.op, v.Ordinal, v.Template, v.Claim, v.SnapshotClass)
+	if err != nil {
+		return err
+	}
+	v.volumeSnapshot = name
+	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, name, cluster.CutTaken, r.request.SnapshotTimeout)
+	if err != nil {
+		return err
+	}
+	v.saved.Cut = cut.Time.UTC()
+	return nil
+}
+
+// dropVolumeSnapshot removes a VolumeSnapshot as soon as it is of no more use: it costs storage. A failure is told, and
+// tried again at the end.
+func (r *run) dropVolumeSnapshot(ctx context.Context, v *volumeRun) {
+	if v.volumeSnapshot == "" {
+		return
+	}
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin)
+	defer cancel()
+	if err := r.Cluster.DeleteVolumeSnapshot(clean, r.op.Namespace, v.volumeSnapshot); err != nil {
+		r.Reporter.Note("warning: " + err.Error())
+		return
+	}
+	v.volumeSnapshot = ""
+}

@@ -1,0 +1,192 @@
+package backup
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+// exitProblems is the exit code of a mover that has saved a volume but for some entries.
+const exitProblems = 3
+
+// move copies the volumes into the repository, one after the other.
+func (r *run) move(ctx context.Context) error {
+	for _, v := range r.volumes {
+		if v.saved.Error != "" {
+			continue
+		}
+		var result archive.Result
+		var err error
+		if v.Capture == catalog.CaptureSnapshot {
+			result, err = r.moveSnapshot(ctx, v)
+		} else {
+			result, err = r.runMover(ctx, v, v.Claim)
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("move claim %s/%s: %w", r.op.Namespace, v.Claim, context.Cause(ctx))
+		}
+		if err != nil {
+			r.fail(v, err)
+			continue
+		}
+		v.saved.RepositorySnapshot = result.RepositorySnapshot
+		v.saved.Files, v.saved.Bytes, v.saved.Stored = result.Files, result.Bytes, result.BytesStored
+		v.saved.ProblemCount = max(result.ProblemCount, len(result.Problems))
+		for _, problem := range result.Problems {
+			v.saved.Problems = append(v.saved.Problems, problem.Path+": "+problem.Reason)
+		}
+		r.Reporter.Volume(Progress{
+			Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageDone,
+			Data: archive.Progress{Files: result.Files, Bytes: result.Bytes, TotalFiles: result.Files, TotalBytes: result.Bytes},
+		})
+	}
+	return nil
+}
+
+// moveSnapshot copies a volume from its VolumeSnapshot, through a temporary claim, and removes both.
+func (r *run) moveSnapshot(ctx context.Context, v *volumeRun) (archive.Result, error) {
+	r.at(v, StagePrepare)
+	defer r.dropVolumeSnapshot(ctx, v)
+	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, v.volumeSnapshot, cluster.CutReady, r.request.SnapshotTimeout)
+	if err != nil {
+		return archive.Result{}, err
+	}
+	claim := cluster.TemporaryClaim(r.op, v.Ordinal, v.Template, v.object, v.volumeSnapshot, cut.Size)
+	if err := r.Cluster.CreateClaim(ctx, claim); err != nil {
+		return archive.Result{}, err
+	}
+	defer r.dropClaim(ctx, claim)
+	return r.runMover(ctx, v, claim.Name)
+}
+
+// dropClaim removes a temporary claim. A failure is told, and tried again at the end.
+func (r *run) dropClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) {
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin)
+	defer cancel()
+	if err := r.Cluster.DeleteTemporaryClaim(clean, claim.Namespace, claim.Name); err != nil {
+		r.Reporter.Note("warning: " + err.Error())
+	}
+}
+
+// runMover copies a volume by a mover that mounts the given claim.
+func (r *run) runMover(ctx context.Context, v *volumeRun, mount string) (archive.Result, error) {
+	r.at(v, StagePrepare)
+	progress := &moverProgress{reporter: r.Reporter, state: Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StagePrepare}}
+	begun := r.Now()
+	output, err := r.Cluster.RunMover(ctx, r.request.Mover, cluster.Mover{
+		Operation: r.op,
+		Name:      r.op.VolumeName(v.Ordinal, v.Template),
+		Ordinal:   v.Ordinal,
+		Claim:     v.Claim,
+		Mount:     mount,
+		ReadOnly:  true,
+		Args:      r.moverArgs(v),
+		// To read what others may not. DAC_READ_SEARCH would say it more narrowly, but the Pod Security level
+		// "baseline" forbids it, and the volume is mounted read-only.
+		Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
+		Placement:    v.placement,
+		Waiting: func(reason string) {
+			if reason == "" {
+				begun = r.Now()
+			}
+			progress.waiting(reason)
+		},
+	}, progress.line)
+	if v.Capture == catalog.CaptureLive {
+		v.saved.Cut = begun.UTC()
+	}
+	result, failure := outcome(output, err)
+	if failure == nil && err != nil && !isMoverError(err) {
+		// The data is safe; only the removal of the mover did not succeed, and is tried again at the end.
+		r.Reporter.Note("warning: " + err.Error())
+	}
+	return result, failure
+}
+
+func (r *run) moverArgs(v *volumeRun) []string {
+	return []string{
+		"volume", "backup", cluster.MoverVolume,
+		"--repo", r.request.Mover.Repo,
+		"--as", r.op.Namespace + "/" + r.op.StatefulSet,
+		"--claim", v.Claim,
+		"--ordinal", strconv.Itoa(int(v.Ordinal)),
+		"--recovery-point", r.op.ID,
+		"--repository-password-file", cluster.MoverFiles + "/password",
+		"--result-file", cluster.MoverResult,
+		"-o", "json",
+	}
+}
+
+// outcome decodes what a mover has handed back. An error that says why the mover failed is put in the mover's own
+// words, if it has left any. A volume is saved if there is a repository snapshot and the mover either succeeded or says
+// that it had to leave out some entries.
+func outcome(output []byte, err error) (archive.Result, error) {
+	var decoded struct {
+		archive.Result
+		Error string `json:"error"`
+	}
+	decodeErr := json.Unmarshal(output, &decoded)
+	whole := decodeErr == nil && decoded.RepositorySnapshot != ""
+	var failed *cluster.MoverError
+	switch {
+	case errors.As(err, &failed):
+		if whole && failed.ExitCode == exitProblems {
+			return decoded.Result, nil
+		}
+		if decodeErr == nil && decoded.Error != "" {
+			return archive.Result{}, fmt.Errorf("mover pod %s: %s", failed.Pod, decoded.Error)
+		}
+		return archive.Result{}, err
+	case whole:
+		return decoded.Result, nil
+	case err != nil:
+		return archive.Result{}, err
+	default:
+		return archive.Result{}, fmt.Errorf("the mover ended well but gave no result (%w); is the image another version of stsbackup?",
+			cmp.Or(decodeErr, errors.New("no repository snapshot")))
+	}
+}
+
+func isMoverError(err error) bool {
+	var failed *cluster.MoverError
+	return errors.As(err, &failed)
+}
+
+// moverProgress turns a mover's log lines into Progress. Lines and waits come from different goroutines.
+type moverProgress struct {
+	reporter Reporter
+	mu       sync.Mutex
+	state    Progress
+}
+
+func (p *moverProgress) waiting(reason string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.Waiting = reason
+	if reason == "" {
+		p.state.Stage = StageMove
+	}
+	p.reporter.Volume(p.state)
+}
+
+// line takes one line of the log. What is no progress is for people who read the log.
+func (p *moverProgress) line(text []byte) {
+	var data archive.Progress
+	if json.Unmarshal(text, &data) != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.Stage, p.state.Waiting, p.state.Data = StageMove, "", data
+	p.reporter.Volume(p.state)
+}

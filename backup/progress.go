@@ -1,0 +1,53 @@
+package backup
+
+import (
+	"github.com/stsbackup/stsbackup/storage/archive"
+)
+
+// Stage is how far a volume has come.
+type Stage string
+
+// The stages of a volume, in order; a volume ends as done or failed.
+const (
+	StageCapture Stage = "capture" // its VolumeSnapshot is being cut
+	StageWait    Stage = "wait"    // captured, and waits for its turn
+	StagePrepare Stage = "prepare" // VolumeSnapshot, temporary claim and mover are being made ready
+	StageMove    Stage = "move"    // its data is being copied
+	StageDone    Stage = "done"
+	StageFailed  Stage = "failed"
+)
+
+// Progress is how far one volume is.
+type Progress struct {
+	Ordinal int32  `json:"ordinal"`
+	Claim   string `json:"claim"`
+	Stage   Stage  `json:"stage"`
+	// Data counts what has been copied, from StageMove on.
+	Data archive.Progress `json:"data"`
+	// Waiting says what holds the volume up, in StagePrepare.
+	Waiting string `json:"waiting,omitempty"`
+	// Error says why it failed, in StageFailed.
+	Error string `json:"error,omitempty"`
+}
+
+// Reporter is told what a backup is doing, by one goroutine at a time.
+type Reporter interface {
+	// Planned is called once, before anything is done.
+	Planned(*Plan)
+	// Note is a line for a person: a wait, something that was cleaned up, a warning.
+	Note(string)
+	// Volume is called whenever a volume's Progress changes.
+	Volume(Progress)
+}
+
+// Silent is the Reporter that tells nobody.
+type Silent struct{}
+
+// Planned does nothing.
+func (Silent) Planned(*Plan) {}
+
+// Note does nothing.
+func (Silent) Note(string) {}
+
+// Volume does nothing.
+func (Silent) Volume(Progress) {}

@@ -37,7 +37,7 @@ type WriterStats struct {
 type Writer struct {
 	repo *Repository
 	// ctx spans the uploads, which outlive the calls that cause them; it ends with the first that fails, and with
-	// parent.
+	// parent, the context that the Writer was made with.
 	ctx     context.Context
 	parent  context.Context
 	uploads *errgroup.Group
@@ -240,6 +240,13 @@ func (w *Writer) Flush() error {
 	w.unindexed = nil
 	w.mu.Unlock()
 	return w.saveIndex(w.parent, packs)
+}
+
+// Abort gives up what has not been uploaded, and returns when no upload is under way any more. The Writer must not be
+// used after it.
+func (w *Writer) Abort() {
+	w.uploads.Go(func() error { return context.Canceled }) // ends the uploads' context
+	_ = w.uploads.Wait()                                   // whatever it was, the caller has failed already
 }
 
 func (w *Writer) dispatchAll() error {

@@ -1,0 +1,162 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// workers is how many goroutines hash, compress and seal: as many as there are packs being filled.
+const workers = 2
+
+// Source says what to back up, and as what.
+type Source struct {
+	// Dir is the path of the directory.
+	Dir string
+	// Name is what the repository snapshot's single top-level directory is called: the claim's name.
+	Name string
+	// Host and Tags go into the repository snapshot. A tag holds no comma.
+	Host string
+	Tags []string
+	// Program is the name and version of the program, for the repository snapshot.
+	Program string
+}
+
+func (s Source) check() error {
+	if err := (repository.Node{Name: s.Name}).CheckName(); err != nil {
+		return fmt.Errorf("name of the volume: %w", err)
+	}
+	for _, tag := range s.Tags {
+		if tag == "" || strings.ContainsAny(tag, ",\x00") {
+			return fmt.Errorf("%q cannot be the tag of a repository snapshot", tag)
+		}
+	}
+	return nil
+}
+
+// Backup saves the tree of a directory as a repository snapshot. Entries that cannot be read are Problems of the
+// Result; everything else is saved all the same. An error means that there is no repository snapshot. Progress may be
+// nil.
+//
+// A directory lost+found at the top is left out: it belongs to the file system, not to the data.
+func Backup(ctx context.Context, repo *repository.Repository, source Source, progress Reporter) (result Result, err error) {
+	if err := source.check(); err != nil {
+		return Result{}, fmt.Errorf("back up %s: %w", source.Dir, err)
+	}
+	started := repo.Now()
+	// 1. Nobody may remove data while we rely on what the index knows.
+	lock, err := repo.Lock(ctx)
+	if err != nil {
+		return Result{}, fmt.Errorf("back up %s: %w", source.Dir, err)
+	}
+	defer func() {
+		if releaseErr := lock.Release(ctx); releaseErr != nil {
+			err = errors.Join(err, releaseErr)
+		}
+	}()
+	result, err = backup(lock.Context(), repo, source, started, progress)
+	if err != nil {
+		return Result{}, fmt.Errorf("back up %s: %w", source.Dir, err)
+	}
+	result.Duration = repo.Now().Sub(started)
+	return result, nil
+}
+
+func backup(ctx context.Context, repo *repository.Repository, source Source, started time.Time, progress Reporter) (Result, error) {
+	// 2. Learn what is stored already.
+	if err := repo.LoadIndex(ctx); err != nil {
+		return Result{}, err
+	}
+	writer, err := repo.NewWriter(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	// 3. Save everything, and then the tree that holds the one top-level directory.
+	w, root, err := save(ctx, repo, writer, source, progress)
+	if err != nil {
+		// The uploads that are under way end before we do: nothing may be written once the lock is gone.
+		writer.Abort()
+		return Result{}, err
+	}
+	// 4. Packs and index are complete before anything names what is in them.
+	if err := writer.Flush(); err != nil {
+		return Result{}, err
+	}
+	// 5. With this the backup exists.
+	stats := writer.Stats()
+	id, size, err := repo.SaveSnapshot(ctx, repository.Snapshot{
+		Time: started, Tree: &root, Paths: []string{"/" + source.Name}, Hostname: source.Host, Username: "stsbackup",
+		Tags: slices.Clone(source.Tags), ProgramVersion: source.Program, Summary: &repository.Summary{
+			BackupStart: started, BackupEnd: repo.Now(),
+			FilesNew: w.result.Files, DirsNew: w.result.Directories,
+			DataBlobs: stats.DataBlobs, TreeBlobs: stats.TreeBlobs, DataAdded: stats.Added, DataAddedPacked: stats.Packed,
+			TotalFilesProcessed: w.result.Files, TotalBytesProcessed: w.result.Bytes,
+		},
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	result := w.result
+	w.problems.into(&result)
+	result.RepositorySnapshot = id.String()
+	result.BytesStored = stats.Stored + size
+	return result, nil
+}
+
+// save runs the walker and the workers, and returns the id of the root tree.
+func save(ctx context.Context, repo *repository.Repository, writer *repository.Writer, source Source, progress Reporter) (*walker, repository.ID, error) {
+	slabs, err := newSlabs(repo.ChunkerKey())
+	if err != nil {
+		return nil, repository.ID{}, err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	jobs := make(chan job, 4*workers)
+	w := &walker{ctx: ctx, saver: writer, slabs: slabs, jobs: jobs, progress: progress}
+	top := newPendingDir(nil, &repository.Node{})
+	group.Go(func() error {
+		defer close(jobs)
+		if err := w.volume(source.Dir, source.Name, top); err != nil {
+			return err
+		}
+		return top.done(ctx, writer)
+	})
+	for range workers {
+		group.Go(func() error {
+			for j := range jobs {
+				if err := j.run(ctx, writer); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, repository.ID{}, err
+	}
+	return w, *top.node.Subtree, nil
+}
+
+// job is one piece of a file on its way from the walker to a worker.
+type job struct {
+	file  *pendingFile
+	index int
+	piece []byte
+	slab  *slab
+}
+
+func (j job) run(ctx context.Context, saver treeSaver) error {
+	id, err := saver.SaveBlob(ctx, repository.DataBlob, j.piece)
+	j.slab.release()
+	if err != nil {
+		return fmt.Errorf("save a piece of %q: %w", j.file.node.Name, err)
+	}
+	j.file.set(j.index, id)
+	return j.file.done(ctx, saver)
+}

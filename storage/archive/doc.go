@@ -1,0 +1,32 @@
+// Package archive copies a directory tree into a repository and back: files, directories, symlinks, hard links and
+// special files, with mode, owner, times and extended attributes.
+//
+// # Backup
+//
+// Backup is a pipeline of fixed memory. One goroutine, the walker, goes through the tree in the order of names, reads
+// files into a few large buffers (slabs), and cuts them there into pieces with FastCDC, whose key comes from the
+// repository's master key. Workers take the pieces, straight from the slab, through hashing, the look-up in the
+// index, compression and sealing into packs, which the repository uploads while the next ones fill.
+//
+// A directory's tree blob needs the ids of all that is in it, which arrive in any order. So every directory counts
+// what it still waits for, and whoever brings the last of it writes its tree and reports to the parent. Nobody waits,
+// and memory is held only for directories that are not complete: those between the root and the walker.
+//
+// The volume may be in use. Nothing in it is reached through a path: directories and files are opened relative to
+// their parent's descriptor, without following symlinks, so that a directory that is swapped for a link while we look
+// leads nowhere else. A file is saved with the length it had when it was opened, or less if it shrank; its recorded
+// size is always the size of its recorded content.
+//
+// # Restore
+//
+// A planner walks the trees, makes directories, links and special files, and collects what files need from which
+// pack. What lies together in a pack is fetched with one read; several such runs are fetched, decrypted, checked and
+// written at their offsets at once. As in a backup, the last piece of a file completes the file, and the last entry
+// of a directory completes the directory: only then it gets its owner, mode and times, which entries made in it would
+// disturb. The names in a repository are not trusted, nor is what is in the target: everything is made relative to the
+// parent's descriptor, by a checked name, and no symlink is followed.
+//
+// Owners and device nodes need privileges. Without them (not as root) ownership is restored as far as the system
+// allows, set-user-id and set-group-id bits are dropped where the owner could not be set, and what cannot be made is
+// a problem in the Result.
+package archive

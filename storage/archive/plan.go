@@ -1,0 +1,230 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// A batch is what the planner collects before it is sorted by pack. Its limits bound the memory and the open
+// directories of a restore; the larger it is, the more of a pack is fetched with one read.
+const (
+	batchBytes  = 256 << 20
+	batchBlobs  = 8192
+	batchDirs   = 512
+	batchPieces = 2 * batchBlobs // one blob may be needed by many files
+)
+
+// inode tells which entries are links to one file.
+type inode struct{ device, number uint64 }
+
+// planner walks the trees of the repository snapshot, makes what has no content, and plans how to get the rest. It is
+// one goroutine.
+type planner struct {
+	*restoring
+	// ctx is that of the pipeline, which the planner is a part of for as long as it lives.
+	ctx    context.Context
+	runs   chan<- run
+	batch  batch
+	opened int              // directories since the last batch, which it may keep open
+	links  map[inode]string // path of the first link that was made
+}
+
+// volume restores the contents of the top-level directory into the target, and its attributes onto it.
+func (p *planner) volume(node repository.Node) error {
+	root := newTargetDir(nil, p.root, "", node)
+	if err := p.contents(root); err != nil {
+		return err
+	}
+	return p.flush()
+}
+
+// contents restores what is in a directory.
+func (p *planner) contents(dir *targetDir) error {
+	p.dirs.Add(1)
+	if dir.node.Subtree == nil {
+		return fmt.Errorf("directory %q has no tree", dir.path)
+	}
+	nodes, err := p.repo.LoadTree(p.ctx, *dir.node.Subtree)
+	if err != nil {
+		return fmt.Errorf("directory %q: %w", dir.path, err)
+	}
+	for _, node := range nodes {
+		if p.ctx.Err() != nil {
+			return context.Cause(p.ctx)
+		}
+		if dir.parent == nil && node.Name == lostAndFound && node.Type == repository.DirNode {
+			continue // the target has its own
+		}
+		if err := p.entry(dir, path.Join(dir.path, node.Name), node); err != nil {
+			return err
+		}
+	}
+	return dir.done(p.restoring)
+}
+
+func (p *planner) entry(dir *targetDir, where string, node repository.Node) error {
+	if node.Type == repository.DirNode {
+		return p.subdir(dir, where, node)
+	}
+	linked, err := p.link(dir, where, node)
+	if linked || err != nil {
+		return err
+	}
+	switch node.Type {
+	case repository.FileNode:
+		return p.file(dir, where, node)
+	case repository.SymlinkNode:
+		err = p.makeSymlink(dir, node)
+	case repository.DeviceNode, repository.CharDeviceNode, repository.FifoNode, repository.SocketNode:
+		err = p.makeSpecial(dir, node)
+	default:
+		err = fmt.Errorf("unknown type %.32q", string(node.Type))
+	}
+	if err != nil {
+		return p.fault(where, err)
+	}
+	p.others.Add(1)
+	p.remember(node, where)
+	return nil
+}
+
+func (p *planner) subdir(dir *targetDir, where string, node repository.Node) error {
+	fd, err := p.makeDir(dir, node.Name)
+	if err != nil {
+		return p.fault(where, err)
+	}
+	if p.opened++; p.opened > batchDirs {
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	return p.contents(newTargetDir(dir, fd, where, node))
+}
+
+// link makes an entry that is another link to one that has been made; false if there is none.
+func (p *planner) link(dir *targetDir, where string, node repository.Node) (bool, error) {
+	if node.Links < 2 || node.DeviceID == 0 {
+		return false, nil
+	}
+	first, ok := p.links[inode{node.DeviceID, node.Inode}]
+	if !ok {
+		return false, nil
+	}
+	firstDir, err := openPath(p.root, path.Dir(first))
+	if err == nil {
+		defer closeFD(firstDir)
+		err = p.create(dir, node.Name, func() error {
+			return unix.Linkat(firstDir, path.Base(first), dir.fd, node.Name, 0)
+		})
+	}
+	if errors.Is(err, unix.ENOENT) { // the first one failed since; this one stands for itself
+		delete(p.links, inode{node.DeviceID, node.Inode})
+		return false, nil
+	}
+	if err != nil {
+		return true, p.fault(where, fmt.Errorf("link to %s: %w", first, err))
+	}
+	if node.Type == repository.FileNode {
+		p.files.Add(1)
+		p.bytes.Add(int64(node.Size))
+		p.doneFiles.Add(1)
+		p.doneBytes.Add(int64(node.Size))
+	} else {
+		p.others.Add(1)
+	}
+	return true, nil
+}
+
+func (p *planner) remember(node repository.Node, where string) {
+	if node.Links > 1 && node.DeviceID != 0 {
+		p.links[inode{node.DeviceID, node.Inode}] = where
+	}
+}
+
+// openPath opens a directory below root, through real directories only.
+func openPath(root int, where string) (int, error) {
+	fd, err := openDirAt(root, ".")
+	for name := range strings.SplitSeq(where, "/") {
+		if err != nil {
+			return -1, err
+		}
+		if name == "." {
+			continue
+		}
+		parent := fd
+		fd, err = openDirAt(parent, name)
+		closeFD(parent)
+	}
+	return fd, err
+}
+
+// file plans the content of a file.
+func (p *planner) file(dir *targetDir, where string, node repository.Node) error {
+	size, err := p.measure(node)
+	if err != nil {
+		return fmt.Errorf("file %q: %w", where, err)
+	}
+	p.files.Add(1)
+	p.bytes.Add(size)
+	file := newTargetFile(dir, where, node)
+	if node.Links > 1 || len(node.Content) == 0 { // links need it to be there; an empty one is done
+		if _, err := file.open(p.restoring); err != nil {
+			if err := file.fail(p.restoring, err); err != nil {
+				return err
+			}
+		} else {
+			p.remember(node, where)
+		}
+	}
+	if len(node.Content) == 0 {
+		return file.done(p.restoring)
+	}
+	var offset int64
+	for _, id := range node.Content {
+		at, _ := p.repo.Locate(repository.DataBlob, id)
+		p.batch.add(id, at, piece{file: file, offset: offset})
+		offset += int64(at.PlainLength)
+		if p.batch.full() {
+			if err := p.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// measure makes sure that all of a file's content is in the index and adds up to its size.
+func (p *planner) measure(node repository.Node) (int64, error) {
+	var size uint64
+	for _, id := range node.Content {
+		at, ok := p.repo.Locate(repository.DataBlob, id)
+		if !ok {
+			return 0, fmt.Errorf("data blob %s: %w", id, repository.ErrNoBlob)
+		}
+		size += uint64(at.PlainLength)
+	}
+	if size != node.Size {
+		return 0, fmt.Errorf("its content has %d bytes, its size is said to be %d: the repository is damaged", size, node.Size)
+	}
+	return int64(size), nil
+}
+
+// flush hands the batch to the fetchers.
+func (p *planner) flush() error {
+	for _, next := range p.batch.plan() {
+		select {
+		case p.runs <- next:
+		case <-p.ctx.Done():
+			return context.Cause(p.ctx)
+		}
+	}
+	p.batch, p.opened = batch{}, 0
+	return nil
+}

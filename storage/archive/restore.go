@@ -1,0 +1,176 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// ErrInTheWay says that the target holds something where an entry is to be restored.
+var ErrInTheWay = errors.New("exists already")
+
+// ErrIncomplete says that some entries could not be restored; the Result names them.
+var ErrIncomplete = errors.New("not everything could be restored")
+
+// Target says what to restore, and where.
+type Target struct {
+	// Snapshot is the repository snapshot.
+	Snapshot repository.Snapshot
+	// Name is that of the top-level directory to restore: the claim's name.
+	Name string
+	// Dir is the path of the directory that gets the contents, the owner, the mode and the times of Name. It is made
+	// if it does not exist.
+	Dir string
+	// Replace allows to remove what is in the way. Directories that exist are used, and keep what else is in them,
+	// with and without it.
+	Replace bool
+}
+
+// Restore brings a directory tree back. Every blob is compared with its hash before it is written. A restore that
+// cannot write an entry goes on with the others and fails with ErrIncomplete; damage in the repository, or a full
+// volume, ends it at once. When it returns nil, everything has reached the disk. Progress may be nil.
+func Restore(ctx context.Context, repo *repository.Repository, target Target, progress Reporter) (Result, error) {
+	started := repo.Now()
+	result, err := restore(ctx, repo, target, progress)
+	result.Duration = repo.Now().Sub(started)
+	result.RepositorySnapshot = target.Snapshot.ID.String()
+	if err == nil && result.ProblemCount > 0 {
+		first := result.Problems[0]
+		err = fmt.Errorf("%d entries, the first is %s (%s): %w", result.ProblemCount, first.Path, first.Reason, ErrIncomplete)
+	}
+	if err != nil {
+		return result, fmt.Errorf("restore into %s: %w", target.Dir, err)
+	}
+	return result, nil
+}
+
+func restore(ctx context.Context, repo *repository.Repository, target Target, progress Reporter) (Result, error) {
+	// 1. The repository snapshot is known already: the index is read after it, and knows all that it needs.
+	if err := repo.LoadIndex(ctx); err != nil {
+		return Result{}, err
+	}
+	node, err := topDirectory(ctx, repo, target.Snapshot, target.Name)
+	if err != nil {
+		return Result{}, err
+	}
+	// 2. The target.
+	if err := os.MkdirAll(target.Dir, 0o700); err != nil {
+		return Result{}, fmt.Errorf("make the target directory: %w", err)
+	}
+	fd, err := openDir(target.Dir)
+	if err != nil {
+		return Result{}, err
+	}
+	defer closeFD(fd)
+	// 3. Plan and fill, at the same time.
+	run := &restoring{repo: repo, replace: target.Replace, root: fd, progress: progress}
+	run.expect(target.Snapshot)
+	err = run.all(ctx, node)
+	run.open.closeAll()
+	result := run.result()
+	if err != nil {
+		return result, err
+	}
+	// 4. What has only reached the page cache is not restored.
+	if err := retry(func() error { return unix.Syncfs(fd) }); err != nil {
+		return result, fmt.Errorf("sync: %w", err)
+	}
+	return result, nil
+}
+
+// topDirectory finds the top-level directory of a repository snapshot.
+func topDirectory(ctx context.Context, repo *repository.Repository, snapshot repository.Snapshot, name string) (repository.Node, error) {
+	if snapshot.Tree == nil {
+		return repository.Node{}, fmt.Errorf("repository snapshot %s names no tree", snapshot.ID)
+	}
+	nodes, err := repo.LoadTree(ctx, *snapshot.Tree)
+	if err != nil {
+		return repository.Node{}, err
+	}
+	for _, node := range nodes {
+		if node.Name == name && node.Type == repository.DirNode {
+			return node, nil
+		}
+	}
+	return repository.Node{}, fmt.Errorf("repository snapshot %s has no top-level directory %q", snapshot.ID, name)
+}
+
+// restoring is one run of Restore.
+type restoring struct {
+	repo     *repository.Repository
+	replace  bool
+	root     int // descriptor of the target
+	progress Reporter
+	open     descriptors
+
+	files, dirs, others   atomic.Int64 // made
+	bytes, fetched        atomic.Int64
+	doneFiles, doneBytes  atomic.Int64
+	totalFiles, totalSize int64
+	problems              problems
+}
+
+// all restores the contents and the attributes of the top-level directory.
+func (r *restoring) all(ctx context.Context, node repository.Node) error {
+	group, ctx := errgroup.WithContext(ctx)
+	runs := make(chan run)
+	group.Go(func() error {
+		defer close(runs)
+		p := &planner{restoring: r, ctx: ctx, runs: runs, links: map[inode]string{}}
+		return p.volume(node)
+	})
+	for range fetchers {
+		group.Go(func() error {
+			f := &fetcher{restoring: r}
+			for next := range runs {
+				if err := f.run(ctx, next); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (r *restoring) expect(snapshot repository.Snapshot) {
+	if s := snapshot.Summary; s != nil {
+		r.totalFiles, r.totalSize = s.TotalFilesProcessed, s.TotalBytesProcessed
+	}
+}
+
+func (r *restoring) result() Result {
+	result := Result{
+		Files: r.files.Load(), Directories: r.dirs.Load(), Others: r.others.Load(),
+		Bytes: r.bytes.Load(), BytesRead: r.fetched.Load(),
+	}
+	r.problems.into(&result)
+	return result
+}
+
+func (r *restoring) report() {
+	if r.progress != nil {
+		r.progress.Report(Progress{
+			Files: r.doneFiles.Load(), Bytes: r.doneBytes.Load(), TotalFiles: r.totalFiles, TotalBytes: r.totalSize,
+		})
+	}
+}
+
+// fault decides what a failure to write an entry means: nil, noted as a problem, if other entries may fare better; or
+// an error that ends the restore.
+func (r *restoring) fault(where string, err error) error {
+	for _, fatal := range []error{unix.ENOSPC, unix.EDQUOT, unix.EROFS, unix.EIO, ErrInTheWay} {
+		if errors.Is(err, fatal) {
+			return fmt.Errorf("write %s: %w", where, err)
+		}
+	}
+	r.problems.add(where, err)
+	return nil
+}

@@ -1,0 +1,244 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// retry repeats a system call that a signal has interrupted.
+func retry(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// openAt opens an entry of a directory, and never what a symlink of that name points to.
+func openAt(dir int, name string, flags int, mode uint32) (fd int, err error) {
+	err = retry(func() error {
+		fd, err = unix.Openat(dir, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
+		return err
+	})
+	return fd, err
+}
+
+func openDirAt(dir int, name string) (int, error) {
+	return openAt(dir, name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+}
+
+// openDir opens the directory at a path given by the user, whose symlinks are the user's own.
+func openDir(path string) (fd int, err error) {
+	err = retry(func() error {
+		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return -1, fmt.Errorf("open directory %s: %w", path, err)
+	}
+	return fd, nil
+}
+
+// statAt describes an entry itself, also if it is a symlink.
+func statAt(dir int, name string) (stat unix.Stat_t, err error) {
+	err = retry(func() error { return unix.Fstatat(dir, name, &stat, unix.AT_SYMLINK_NOFOLLOW) })
+	return stat, err
+}
+
+func fstat(fd int) (stat unix.Stat_t, err error) {
+	err = retry(func() error { return unix.Fstat(fd, &stat) })
+	return stat, err
+}
+
+// closeFD closes a descriptor whose errors tell nothing: one that was only read from, or that failed before.
+func closeFD(fd int) { _ = unix.Close(fd) }
+
+// readLinkAt returns a symlink's target.
+func readLinkAt(dir int, name string) (string, error) {
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(dir, name, buf)
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}
+
+// readNames lists a directory without "." and "..", in no order.
+func readNames(dir int) ([]string, error) {
+	// The os package reads through a descriptor of its own, so that closing it leaves ours open.
+	fd, err := openDirAt(dir, ".")
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "directory")
+	defer f.Close()
+	return f.Readdirnames(-1)
+}
+
+// newNode makes the node of an entry from what the system says about it.
+func newNode(name string, stat *unix.Stat_t) repository.Node {
+	node := repository.Node{
+		Name: name, Type: nodeType(stat.Mode), Mode: fileMode(stat.Mode),
+		ModTime: timeOf(stat.Mtim), ChangeTime: timeOf(stat.Ctim),
+		UID: stat.Uid, GID: stat.Gid, Inode: stat.Ino, Links: uint64(stat.Nlink),
+	}
+	// Reading a file may change its access time: recording it would make every tree differ from the one before.
+	node.AccessTime = node.ModTime
+	switch node.Type {
+	case repository.FileNode:
+		node.Size = uint64(stat.Size)
+	case repository.DeviceNode, repository.CharDeviceNode:
+		node.Device = uint64(stat.Rdev)
+	}
+	if node.Type != repository.DirNode && stat.Nlink > 1 {
+		node.DeviceID = uint64(stat.Dev)
+	}
+	return node
+}
+
+func timeOf(ts unix.Timespec) time.Time { return time.Unix(int64(ts.Sec), int64(ts.Nsec)).UTC() }
+
+func nodeType(mode uint32) repository.NodeType {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return repository.FileNode
+	case unix.S_IFDIR:
+		return repository.DirNode
+	case unix.S_IFLNK:
+		return repository.SymlinkNode
+	case unix.S_IFBLK:
+		return repository.DeviceNode
+	case unix.S_IFCHR:
+		return repository.CharDeviceNode
+	case unix.S_IFIFO:
+		return repository.FifoNode
+	case unix.S_IFSOCK:
+		return repository.SocketNode
+	default:
+		return ""
+	}
+}
+
+// typeBits are what the two kinds of mode call the types of entries.
+func typeBits(t repository.NodeType) (goBits fs.FileMode, unixBits uint32) {
+	switch t {
+	case repository.DirNode:
+		return fs.ModeDir, unix.S_IFDIR
+	case repository.SymlinkNode:
+		return fs.ModeSymlink, unix.S_IFLNK
+	case repository.DeviceNode:
+		return fs.ModeDevice, unix.S_IFBLK
+	case repository.CharDeviceNode:
+		return fs.ModeDevice | fs.ModeCharDevice, unix.S_IFCHR
+	case repository.FifoNode:
+		return fs.ModeNamedPipe, unix.S_IFIFO
+	case repository.SocketNode:
+		return fs.ModeSocket, unix.S_IFSOCK
+	default:
+		return 0, unix.S_IFREG
+	}
+}
+
+func fileMode(mode uint32) fs.FileMode {
+	bits, _ := typeBits(nodeType(mode))
+	bits |= fs.FileMode(mode & 0o777)
+	if mode&unix.S_ISUID != 0 {
+		bits |= fs.ModeSetuid
+	}
+	if mode&unix.S_ISGID != 0 {
+		bits |= fs.ModeSetgid
+	}
+	if mode&unix.S_ISVTX != 0 {
+		bits |= fs.ModeSticky
+	}
+	return bits
+}
+
+// permissions are the bits of mode that chmod takes.
+func permissions(mode fs.FileMode) uint32 {
+	bits := uint32(mode.Perm())
+	if mode&fs.ModeSetuid != 0 {
+		bits |= unix.S_ISUID
+	}
+	if mode&fs.ModeSetgid != 0 {
+		bits |= unix.S_ISGID
+	}
+	if mode&fs.ModeSticky != 0 {
+		bits |= unix.S_ISVTX
+	}
+	return bits
+}
+
+// procPath is a path to an open descriptor, for calls that exist only for paths.
+func procPath(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
+
+// readAttributes reads the extended attributes at a path that leads straight to the entry; with follow unset, the
+// path's last element is not followed if it is a symlink.
+func readAttributes(path string, follow bool) ([]repository.ExtendedAttribute, error) {
+	list, get := unix.Llistxattr, unix.Lgetxattr
+	if follow {
+		list, get = unix.Listxattr, unix.Getxattr
+	}
+	return attributes(
+		func(buf []byte) (int, error) { return list(path, buf) },
+		func(name string, buf []byte) (int, error) { return get(path, name, buf) })
+}
+
+// readAttributesOf reads the extended attributes of an open file or directory.
+func readAttributesOf(fd int) ([]repository.ExtendedAttribute, error) {
+	return attributes(
+		func(buf []byte) (int, error) { return unix.Flistxattr(fd, buf) },
+		func(name string, buf []byte) (int, error) { return unix.Fgetxattr(fd, name, buf) })
+}
+
+func attributes(list func([]byte) (int, error), get func(string, []byte) (int, error)) ([]repository.ExtendedAttribute, error) {
+	raw, err := sized(list)
+	if errors.Is(err, unix.ENOTSUP) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list extended attributes: %w", err)
+	}
+	var found []repository.ExtendedAttribute
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(raw), "\x00"), "\x00") {
+		if name == "" {
+			continue
+		}
+		value, err := sized(func(buf []byte) (int, error) { return get(name, buf) })
+		if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) { // removed since it was listed
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read extended attribute %s: %w", name, err)
+		}
+		found = append(found, repository.ExtendedAttribute{Name: name, Value: value})
+	}
+	return found, nil
+}
+
+// sized makes a call that fills a buffer of unknown size: once to ask, once to read, again if it grew between.
+func sized(call func([]byte) (int, error)) ([]byte, error) {
+	for {
+		size, err := call(nil)
+		if err != nil || size == 0 {
+			return nil, err
+		}
+		buf := make([]byte, size)
+		n, err := call(buf)
+		if errors.Is(err, unix.ERANGE) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return buf[:n], nil
+	}
+}

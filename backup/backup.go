@@ -94,8 +94,8 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 		return nil, err
 	}
 	defer run.end(ctx, lease)
-	record, err = run.steps(lease.Context())
-	if lost := context.Cause(lease.Context()); errors.Is(lost, cluster.ErrLeaseLost) {
+	record, err = run.steps(lease.Context()) //nolint:contextcheck // it is made from ctx, and dies with the Lease
+	if lost := lease.Lost(); lost != nil {
 		return nil, fmt.Errorf("back up %s: %w; run the command again", run.op.Object(), lost)
 	}
 	return record, err
@@ -148,8 +148,6 @@ type volumeRun struct {
 	saved catalog.Volume
 	// volumeSnapshot is the name of its VolumeSnapshot while there is one.
 	volumeSnapshot string
-	// cutSize is the size that the VolumeSnapshot asks for, in bytes.
-	cutSize int64
 }
 
 func (e *Engine) begin(inventory *Inventory, plan *Plan, request Request) (*run, error) {

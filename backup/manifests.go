@@ -57,12 +57,6 @@ func Manifests(inventory *Inventory, plan *Plan) (map[string][]byte, error) {
 	return manifests, nil
 }
 
-// serverFields are the metadata that the API server fills in.
-var serverFields = []string{
-	"uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
-	"managedFields", "selfLink", "ownerReferences", "finalizers",
-}
-
 func manifest(object runtime.Object, kind schema.GroupVersionKind) ([]byte, error) {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 	if err != nil {
@@ -71,7 +65,10 @@ func manifest(object runtime.Object, kind schema.GroupVersionKind) ([]byte, erro
 	content["apiVersion"], content["kind"] = kind.GroupVersion().String(), kind.Kind
 	delete(content, "status")
 	if metadata, ok := content["metadata"].(map[string]any); ok {
-		for _, field := range serverFields {
+		for _, field := range []string{
+			"uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+			"managedFields", "selfLink", "ownerReferences", "finalizers",
+		} {
 			delete(metadata, field)
 		}
 		if annotations, ok := metadata["annotations"].(map[string]any); ok {

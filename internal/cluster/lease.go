@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 const (
 	leaseDuration = 15 * time.Second // a holder that has been still for so long is dead
 	leaseRenewal  = 5 * time.Second
+	leaseRetry    = time.Second // after a renewal that failed
 	// leaseLost is how long a holder that cannot renew believes in its Lease: less than leaseDuration, so that it
 	// has stopped before somebody else begins.
 	leaseLost = 10 * time.Second
@@ -173,6 +175,14 @@ func (c *Client) hold(ctx context.Context, object *coordinationv1.Lease, holder 
 // Context ends with the context that was given to Acquire, and when the Lease is lost (cause: ErrLeaseLost).
 func (l *Lease) Context() context.Context { return l.ctx }
 
+// Lost says why the Lease was lost (ErrLeaseLost), or nil if it was not.
+func (l *Lease) Lost() error {
+	if cause := context.Cause(l.ctx); errors.Is(cause, ErrLeaseLost) {
+		return cause
+	}
+	return nil
+}
+
 // renew returns nil after Release, or why the Lease is lost.
 func (l *Lease) renew(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -184,46 +194,41 @@ func (l *Lease) renew(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}()
-	tick := time.NewTicker(leaseRenewal)
-	defer tick.Stop()
-	lost := time.NewTimer(leaseLost)
-	defer lost.Stop()
-	var last error
-	retry := make(chan struct{}, 1)
 	for {
-		select {
-		case <-ctx.Done():
+		err := l.renewNext(ctx)
+		if ctx.Err() != nil {
 			return nil
-		case <-lost.C:
-			return fmt.Errorf("%w: it could not be renewed for %s: %v", ErrLeaseLost, leaseLost, last)
-		case <-tick.C:
-		case <-retry:
-			if pause(ctx, time.Second) != nil {
-				return nil
-			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// renewNext renews once, when it is time, and tries until it succeeds or the Lease is lost.
+func (l *Lease) renewNext(ctx context.Context) error {
+	// This is how long we may believe in the Lease; no try to renew it outlasts that.
+	ctx, cancel := context.WithTimeout(ctx, leaseLost)
+	defer cancel()
+	var last error
+	next := leaseRenewal
+	for {
+		if pause(ctx, next) != nil {
+			return fmt.Errorf("%w: it could not be renewed for %s (%w)", ErrLeaseLost, leaseLost, cmp.Or(last, ctx.Err()))
 		}
 		final, err := l.renewOnce(ctx)
 		switch {
-		case ctx.Err() != nil:
+		case err == nil:
 			return nil
 		case final:
-			return fmt.Errorf("%w: %v", ErrLeaseLost, err)
-		case err != nil:
-			last = err
-			select {
-			case retry <- struct{}{}:
-			default:
-			}
-		default:
-			lost.Reset(leaseLost)
+			return fmt.Errorf("%w: %w", ErrLeaseLost, err)
 		}
+		last, next = err, leaseRetry
 	}
 }
 
 // renewOnce moves the renew time. A final error says that the Lease is no longer ours.
 func (l *Lease) renewOnce(ctx context.Context) (final bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, leaseRenewal)
-	defer cancel()
 	leases := l.client.Kube.CoordinationV1().Leases(l.object.Namespace)
 	now := metav1.NewMicroTime(l.client.now())
 	next := l.object.DeepCopy()
@@ -256,7 +261,7 @@ func (l *Lease) Release(ctx context.Context) error {
 	close(l.quit)
 	<-l.ended
 	defer l.cancel(context.Canceled)
-	if errors.Is(context.Cause(l.ctx), ErrLeaseLost) {
+	if l.Lost() != nil {
 		return nil
 	}
 	// The version keeps us from deleting a Lease that somebody has taken over in this moment.

@@ -18,7 +18,7 @@ import (
 // defaultClassAnnotation marks a driver's default VolumeSnapshotClass.
 const defaultClassAnnotation = "snapshot.storage.kubernetes.io/is-default-class"
 
-// ErrNoVolumeSnapshotClass: the cluster has no VolumeSnapshotClass that will do.
+// ErrNoVolumeSnapshotClass says that the cluster has no VolumeSnapshotClass that will do.
 var ErrNoVolumeSnapshotClass = errors.New("no VolumeSnapshotClass")
 
 // CutPhase says how far a VolumeSnapshot has come.

@@ -1,0 +1,119 @@
+package cluster
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestClassifyVolumeSnapshot(t *testing.T) {
+	made := time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC)
+	cutAt := metav1.NewTime(made.Add(time.Second))
+	size := resource.MustParse("64Mi")
+	failure := &snapshotv1.VolumeSnapshotError{Message: new("no space in the array")}
+	for name, tt := range map[string]struct {
+		status *snapshotv1.VolumeSnapshotStatus
+		want   Cut
+	}{
+		"nothing yet":      {nil, Cut{Phase: CutPending}},
+		"an empty status":  {&snapshotv1.VolumeSnapshotStatus{ReadyToUse: new(false)}, Cut{Phase: CutPending}},
+		"failing":          {&snapshotv1.VolumeSnapshotStatus{Error: failure}, Cut{Phase: CutFailing, Message: "no space in the array"}},
+		"failing, no word": {&snapshotv1.VolumeSnapshotStatus{Error: &snapshotv1.VolumeSnapshotError{}}, Cut{Phase: CutFailing, Message: "the driver gave no message"}},
+		"cut, not ready": {
+			&snapshotv1.VolumeSnapshotStatus{CreationTime: &cutAt, ReadyToUse: new(false)},
+			Cut{Phase: CutTaken, Time: cutAt.Time},
+		},
+		"cut, then an error": {
+			&snapshotv1.VolumeSnapshotStatus{CreationTime: &cutAt, Error: failure},
+			Cut{Phase: CutTaken, Time: cutAt.Time, Message: "no space in the array"},
+		},
+		"ready": {
+			&snapshotv1.VolumeSnapshotStatus{CreationTime: &cutAt, ReadyToUse: new(true), RestoreSize: &size},
+			Cut{Phase: CutReady, Time: cutAt.Time, Size: 64 << 20},
+		},
+		"ready, with an old error": {
+			&snapshotv1.VolumeSnapshotStatus{CreationTime: &cutAt, ReadyToUse: new(true), Error: failure},
+			Cut{Phase: CutReady, Time: cutAt.Time},
+		},
+		"ready, without a time": {&snapshotv1.VolumeSnapshotStatus{ReadyToUse: new(true)}, Cut{Phase: CutReady, Time: made}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vs := &snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(made)}, Status: tt.status}
+			if diff := cmp.Diff(tt.want, ClassifyVolumeSnapshot(vs)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestChooseVolumeSnapshotClass(t *testing.T) {
+	class := func(name, driver string, policy snapshotv1.DeletionPolicy, isDefault bool) snapshotv1.VolumeSnapshotClass {
+		c := snapshotv1.VolumeSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Driver: driver, DeletionPolicy: policy}
+		if isDefault {
+			c.Annotations = map[string]string{defaultClassAnnotation: "true"}
+		}
+		return c
+	}
+	del, retain := snapshotv1.VolumeSnapshotContentDelete, snapshotv1.VolumeSnapshotContentRetain
+	classes := []snapshotv1.VolumeSnapshotClass{
+		class("a-retain", "disk", retain, false), class("b-slow", "disk", del, false), class("z-default", "disk", del, true),
+		class("y", "file", del, false), class("x", "file", retain, false), class("w", "file", del, false),
+		class("only-retain", "tape", retain, false),
+	}
+	for _, tt := range []struct{ driver, want, chosen, message string }{
+		{driver: "disk", chosen: "z-default"},
+		{driver: "file", chosen: "w"},
+		{driver: "tape", chosen: "only-retain"},
+		{driver: "disk", want: "a-retain", chosen: "a-retain"},
+		{driver: "nfs", message: "no VolumeSnapshotClass for CSI driver nfs"},
+		{driver: "disk", want: "nope", message: "no VolumeSnapshotClass called nope"},
+		{driver: "disk", want: "w", message: "no VolumeSnapshotClass for CSI driver disk: class w is of driver file"},
+	} {
+		got, err := ChooseVolumeSnapshotClass(classes, tt.driver, tt.want)
+		if tt.message != "" {
+			if err == nil || err.Error() != tt.message || !errors.Is(err, ErrNoVolumeSnapshotClass) {
+				t.Errorf("%s/%s: error %v, want %q", tt.driver, tt.want, err, tt.message)
+			}
+			continue
+		}
+		if err != nil || got.Name != tt.chosen {
+			t.Errorf("%s/%s: got %v, %v, want %s", tt.driver, tt.want, got, err, tt.chosen)
+		}
+	}
+}
+
+func TestTemporaryClaim(t *testing.T) {
+	class, mode := "fast", corev1.PersistentVolumeFilesystem
+	source := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "www-web-0"},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, StorageClassName: &class, VolumeMode: &mode,
+		},
+	}
+	for _, tt := range []struct {
+		request, capacity string
+		size              int64
+		want              string
+	}{
+		{"1Gi", "1Gi", 0, "1Gi"},
+		{"1Gi", "2Gi", 1 << 30, "2Gi"}, // grown
+		{"3Gi", "2Gi", 1 << 30, "3Gi"}, // growing
+		{"1Gi", "1Gi", 4 << 30, "4Gi"}, // the driver rounds up
+	} {
+		source.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(tt.request)}
+		source.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(tt.capacity)}
+		claim := TemporaryClaim(testOperation(), 0, "www", source, "vs", tt.size)
+		if got := claim.Spec.Resources.Requests.Storage().String(); got != tt.want {
+			t.Errorf("request %s, capacity %s, size %d: %s, want %s", tt.request, tt.capacity, tt.size, got, tt.want)
+		}
+		if *claim.Spec.StorageClassName != class || *claim.Spec.VolumeMode != mode || claim.Spec.DataSource.Name != "vs" {
+			t.Errorf("claim %+v is not like its source", claim.Spec)
+		}
+	}
+}

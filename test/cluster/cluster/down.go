@@ -1,0 +1,158 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stsbackup/stsbackup/test/cluster/cgroup"
+	"github.com/stsbackup/stsbackup/test/cluster/loopdev"
+	"github.com/stsbackup/stsbackup/test/cluster/mounts"
+)
+
+// Bounds of the end: of all of it, of the holder's own clean stop, and of the time the kernel may take to let go of loop devices.
+const (
+	endWithin    = time.Minute
+	gentleWithin = 8 * time.Second
+	loopsWithin  = 15 * time.Second
+)
+
+// pollEvery is how often the kernel is asked whether something has gone.
+const pollEvery = 20 * time.Millisecond
+
+// Down ends the cluster and removes everything but what was built and the logs. An Up that is under way is stopped.
+func (h Harness) Down(ctx context.Context) error {
+	if _, err := os.Stat(h.Spec.Dir); errors.Is(err, os.ErrNotExist) {
+		h.say("there is no cluster in %s", h.Spec.Dir)
+		return nil
+	}
+	if err := needRoot(); err != nil {
+		return err
+	}
+	lock, err := h.acquire(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	began := h.Now()
+	if err := h.end(ctx); err != nil {
+		return err
+	}
+	h.say("the cluster is down (%s); its logs are in %s", h.Now().Sub(began).Round(100*time.Millisecond), h.Spec.Logs())
+	return nil
+}
+
+// Purge ends the cluster and removes the state folder.
+func (h Harness) Purge(ctx context.Context) error {
+	if err := h.Down(ctx); err != nil {
+		return err
+	}
+	return os.RemoveAll(h.Spec.Dir)
+}
+
+// end makes sure that nothing of a cluster is left, whatever there was.
+func (h Harness) end(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, endWithin)
+	defer cancel()
+	// 1. Every process, and with them every mount, address, rule and namespace.
+	if err := h.endHolder(ctx); err != nil {
+		return err
+	}
+	// 2. What the kernel lets go of a little later, and what it keeps.
+	if err := h.releaseLoops(ctx); err != nil {
+		return err
+	}
+	if err := cgroup.Remove(ctx, "/"+h.Spec.Name()); err != nil {
+		return err
+	}
+	// 3. Files.
+	return h.clear()
+}
+
+// endHolder asks the holder to end, and then makes it.
+func (h Harness) endHolder(ctx context.Context) error {
+	status, alive, err := h.state()
+	if err != nil || !alive {
+		return err
+	}
+	gone := func() error {
+		alive, err := status.Alive()
+		if err == nil && alive {
+			err = fmt.Errorf("the holder, process %d, is still there", status.PID)
+		}
+		return err
+	}
+	for _, try := range []struct {
+		signal unix.Signal
+		within time.Duration
+	}{{unix.SIGTERM, gentleWithin}, {unix.SIGKILL, endWithin}} {
+		if err := unix.Kill(status.PID, try.signal); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("end the holder, process %d: %w", status.PID, err)
+		}
+		if err = until(ctx, try.within, gone); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// releaseLoops waits until the cluster's loop devices have detached themselves, and asks those to that have not.
+func (h Harness) releaseLoops(ctx context.Context) error {
+	asked := false
+	return until(ctx, loopsWithin, func() error {
+		left, err := loopdev.Tagged(h.Spec.Name() + "/")
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		if !asked {
+			asked = true
+			for _, name := range left {
+				if err := loopdev.Detach(name); err != nil {
+					return err
+				}
+			}
+		}
+		return fmt.Errorf("loop devices are still attached: %s", strings.Join(left, ", "))
+	})
+}
+
+// clear removes the run folder and what points at it. Mounts below it would be somebody else's doing; their contents are not ours to delete.
+func (h Harness) clear() error {
+	mounted, err := mounts.Below(h.Spec.Run())
+	if err != nil {
+		return err
+	}
+	if len(mounted) > 0 {
+		return fmt.Errorf("%s is mounted on the host; unmount it first", mounted[0])
+	}
+	for _, path := range []string{h.Spec.Env(), h.Spec.Kubeconfig(), h.Spec.Run()} {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("remove what the cluster left: %w", err)
+		}
+	}
+	return nil
+}
+
+// until asks again and again until a check succeeds, for some time at most; it returns the last failure.
+func until(ctx context.Context, within time.Duration, check func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
+}

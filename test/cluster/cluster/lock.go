@@ -32,7 +32,7 @@ func (h Harness) acquire(ctx context.Context, interrupt bool) (*lock, error) {
 			break
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) {
-			file.Close()
+			_ = file.Close()
 			return nil, fmt.Errorf("lock %s: %w", h.Spec.Lock(), err)
 		}
 		if !said {
@@ -41,17 +41,17 @@ func (h Harness) acquire(ctx context.Context, interrupt bool) (*lock, error) {
 		}
 		select {
 		case <-ctx.Done():
-			file.Close()
+			_ = file.Close()
 			return nil, fmt.Errorf("waiting for the lock %s: %w", h.Spec.Lock(), ctx.Err())
 		case <-tick.C:
 		}
 	}
 	if err := file.Truncate(0); err != nil {
-		file.Close()
+		_ = file.Close()
 		return nil, err
 	}
 	if _, err := file.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0); err != nil {
-		file.Close()
+		_ = file.Close()
 		return nil, err
 	}
 	return &lock{file}, nil
@@ -72,4 +72,4 @@ func (h Harness) waiting(interrupt bool) {
 	h.say("waiting for process %d, which is changing the cluster", pid)
 }
 
-func (l *lock) release() { l.file.Close() }
+func (l *lock) release() { _ = l.file.Close() }

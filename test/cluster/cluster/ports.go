@@ -10,7 +10,7 @@ import (
 // sockets are the host's listening sockets that the holder takes over.
 type sockets struct{ api, s3 *os.File }
 
-func (s sockets) close() { s.api.Close(); s.s3.Close() }
+func (s sockets) close() { _, _ = s.api.Close(), s.s3.Close() }
 
 // ports are remembered from run to run, so that an address in a shell's environment stays right.
 type ports struct {
@@ -30,7 +30,7 @@ func (h Harness) listen() (sockets, error) {
 	}
 	s3, s3Port, err := listenNear(last.S3)
 	if err != nil {
-		api.Close()
+		_ = api.Close()
 		return sockets{}, err
 	}
 	data, err := json.Marshal(ports{API: apiPort, S3: s3Port})

@@ -127,22 +127,22 @@ func (h Harness) launch(ctx context.Context) error {
 	defer lifeline.Close()
 	report, theirReport, err := os.Pipe()
 	if err != nil {
-		theirLifeline.Close()
+		_ = theirLifeline.Close()
 		return err
 	}
 	defer report.Close()
 	cmd, err := h.startHolder(theirLifeline, theirReport, sockets.api, sockets.s3)
-	theirLifeline.Close()
-	theirReport.Close()
+	_ = theirLifeline.Close()
+	_ = theirReport.Close()
 	if err != nil {
 		return err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	stop := context.AfterFunc(ctx, func() { report.Close() }) // ends follow
+	stop := context.AfterFunc(ctx, func() { _ = report.Close() }) // ends follow
 	defer stop()
 	if err := h.follow(report); err != nil {
-		lifeline.Close() // and with it the holder
+		_ = lifeline.Close() // and with it the holder
 		return errors.Join(ctx.Err(), err, <-ended)
 	}
 	if err := h.writeEnv(); err != nil {

@@ -114,7 +114,7 @@ func (d *Driver) NodeUnstageVolume(_ context.Context, r *csi.NodeUnstageVolumeRe
 	}
 	if device := d.devices[r.GetVolumeId()]; device != nil {
 		delete(d.devices, r.GetVolumeId())
-		device.Close()
+		_ = device.Close()
 	}
 	return &csi.NodeUnstageVolumeResponse{}, nil
 }

@@ -40,7 +40,7 @@ type holder struct {
 	supervisor *process.Supervisor
 	api        *api
 	status     Status
-	components chan *process.Process // every component that was started
+	started    chan *process.Process // every component
 }
 
 // Run is the holder's life. It returns when the cluster is to end.
@@ -48,7 +48,7 @@ func Run(ctx context.Context, dir string, now func() time.Time) error {
 	for fd := lifelineFD; fd <= s3FD; fd++ {
 		syscall.CloseOnExec(fd)
 	}
-	h := &holder{components: make(chan *process.Process, 64)}
+	h := &holder{started: make(chan *process.Process, 64)}
 	h.report = newReporter(os.NewFile(reportFD, "report"), now)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
@@ -147,7 +147,7 @@ func (h *holder) watch(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case p := <-h.components:
+		case p := <-h.started:
 			go func() {
 				<-p.Done()
 				select {
@@ -172,7 +172,7 @@ func (h *holder) component(c config.Command) (*process.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.components <- p
+	h.started <- p
 	return p, nil
 }
 

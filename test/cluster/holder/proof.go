@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stsbackup/stsbackup/test/cluster/config"
-	"github.com/stsbackup/stsbackup/test/cluster/process"
 	"github.com/stsbackup/stsbackup/test/cluster/spec"
 )
 
@@ -114,17 +113,9 @@ func (h *holder) resolves(ctx context.Context) error {
 
 // await waits for a check that stands for a component: the failure names the component and shows its log.
 func (h *holder) await(ctx context.Context, component string, check func(context.Context) error) error {
-	p, err := h.started(component)
-	if err != nil {
-		return err
+	p := h.supervisor.Find(component)
+	if p == nil {
+		return fmt.Errorf("%s was never started", component)
 	}
 	return p.Await(ctx, readyWithin, check)
-}
-
-// started returns the process of a component.
-func (h *holder) started(component string) (*process.Process, error) {
-	if p := h.supervisor.Find(component); p != nil {
-		return p, nil
-	}
-	return nil, fmt.Errorf("%s was never started", component)
 }

@@ -33,27 +33,38 @@ func (h *holder) start(ctx context.Context, now time.Time) (drivers []*process.P
 		return nil, err
 	}
 	h.report.step("network and volumes")
-	// 3. The API server, beside the container runtimes with the images.
-	if err := h.foundation(ctx); err != nil {
+	// 3. The control plane and the nodes, side by side.
+	if drivers, err = h.components(ctx); err != nil {
 		return nil, err
 	}
-	// 4. The control plane and the nodes.
-	if err := h.controlPlane(); err != nil {
-		return nil, err
-	}
-	for _, n := range h.Nodes {
-		driver, err := h.node(n)
-		if err != nil {
-			return nil, err
-		}
-		drivers = append(drivers, driver)
-	}
-	// 5. The objects that every cluster has; the sidecars as soon as their resources are there.
-	if err := h.objects(ctx); err != nil {
-		return nil, err
-	}
-	// 6. Nothing is ready before it has been seen to work.
+	// 4. Nothing is ready before it has been seen to work.
 	return drivers, h.proven(ctx)
+}
+
+// components starts everything. What a node needs of the control plane is only the API server, so its container runtime starts and
+// takes its images meanwhile.
+func (h *holder) components(ctx context.Context) ([]*process.Process, error) {
+	group, ctx := errgroup.WithContext(ctx)
+	serving := make(chan struct{})
+	group.Go(func() error {
+		if err := h.apiServer(ctx); err != nil {
+			return err
+		}
+		close(serving)
+		h.report.step("API server")
+		if err := h.startAll(config.ControlPlaneCommands(h.Cluster)); err != nil {
+			return err
+		}
+		return h.objects(ctx)
+	})
+	drivers := make([]*process.Process, len(h.Nodes))
+	for i, n := range h.Nodes {
+		group.Go(func() (err error) {
+			drivers[i], err = h.node(ctx, n, serving)
+			return err
+		})
+	}
+	return drivers, group.Wait()
 }
 
 // prepare writes keys, certificates, kubeconfigs and configuration files.
@@ -97,24 +108,8 @@ func cniPlugins() (string, error) {
 	return "", fmt.Errorf("the network plugin bridge is in none of %v; install containernetworking-plugins", places)
 }
 
-// foundation starts etcd, the API server and the container runtimes.
-func (h *holder) foundation(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := h.store(ctx); err != nil {
-			return err
-		}
-		h.report.step("API server")
-		return nil
-	})
-	for _, n := range h.Nodes {
-		group.Go(func() error { return h.runtime(ctx, n) })
-	}
-	return group.Wait()
-}
-
-// store starts etcd and the API server on it.
-func (h *holder) store(ctx context.Context) error {
+// apiServer starts etcd and the API server on it.
+func (h *holder) apiServer(ctx context.Context) error {
 	etcd, err := h.component(config.EtcdCommand(h.Cluster))
 	if err != nil {
 		return err
@@ -129,88 +124,103 @@ func (h *holder) store(ctx context.Context) error {
 	return server.Await(ctx, readyWithin, func(ctx context.Context) error { return h.api.get(ctx, "/readyz", nil) })
 }
 
-// runtime starts a node's container runtime and gives it the images.
-func (h *holder) runtime(ctx context.Context, n spec.Node) error {
+// node starts a node's container runtime, CSI driver and kubelet, and returns the driver. The kubelet waits for the API server and for the first
+// images; the others are loaded while it registers its node.
+func (h *holder) node(ctx context.Context, n spec.Node, serving <-chan struct{}) (driver *process.Process, err error) {
 	containerd, err := h.component(config.ContainerdCommand(n))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	err = containerd.Await(ctx, readyWithin, func(ctx context.Context) error {
 		return h.supervisor.Run(ctx, "ctr", "--address", n.Runtime(), "version")
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	archives, err := imageArchives(h.Layout)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, archive := range archives {
-		if err := h.supervisor.Run(ctx, "ctr", "--address", n.Runtime(), "--namespace", "k8s.io", "images", "import", archive); err != nil {
-			return fmt.Errorf("load images into %s: %w", n.Name, err)
+	if err := h.load(ctx, n, archives[0]); err != nil {
+		return nil, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-serving:
+	}
+	if driver, err = h.component(config.DriverCommand(h.Cluster, n)); err != nil {
+		return nil, err
+	}
+	if _, err := h.component(config.KubeletCommand(h.Cluster, n)); err != nil {
+		return nil, err
+	}
+	for _, archive := range archives[1:] {
+		if err := h.load(ctx, n, archive); err != nil {
+			return nil, err
 		}
 	}
-	h.report.step("container runtime and images of " + n.Name)
+	h.report.step("images of " + n.Name)
+	return driver, nil
+}
+
+// load gives an archive of images to a node's container runtime.
+func (h *holder) load(ctx context.Context, n spec.Node, archive string) error {
+	if err := h.supervisor.Run(ctx, "ctr", "--address", n.Runtime(), "--namespace", "k8s.io", "images", "import", archive); err != nil {
+		return fmt.Errorf("load images into %s: %w", n.Name, err)
+	}
 	return nil
 }
 
-// controlPlane starts what needs nothing but the API server.
-func (h *holder) controlPlane() error {
-	for _, command := range config.ControlPlaneCommands(h.Cluster) {
+func (h *holder) startAll(commands []config.Command) error {
+	for _, command := range commands {
 		if _, err := h.component(command); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// node starts a node's kubelet and CSI driver.
-func (h *holder) node(n spec.Node) (driver *process.Process, err error) {
-	if driver, err = h.component(config.DriverCommand(h.Cluster, n)); err != nil {
-		return nil, err
-	}
-	_, err = h.component(config.KubeletCommand(h.Cluster, n))
-	return driver, err
 }
 
 // objects creates the objects that every cluster has, and starts the sidecars between their resources and the classes.
 func (h *holder) objects(ctx context.Context) error {
-	for _, name := range []string{manifest.Core, manifest.S3} {
-		if err := h.create(ctx, name); err != nil {
-			return err
-		}
-	}
-	if err := h.kubectl(ctx, nil, "create", "--filename", h.CRDs()); err != nil {
-		return fmt.Errorf("create the VolumeSnapshot resources: %w", err)
+	if err := h.create(ctx, []string{manifest.Core, manifest.S3}, h.CRDs()); err != nil {
+		return err
 	}
 	if err := h.snapshotResources(ctx); err != nil {
 		return err
 	}
-	for _, command := range config.SidecarCommands(h.Cluster) {
-		if _, err := h.component(command); err != nil {
-			return err
-		}
+	if err := h.startAll(config.SidecarCommands(h.Cluster)); err != nil {
+		return err
 	}
-	if err := h.create(ctx, manifest.Classes); err != nil {
+	if err := h.create(ctx, []string{manifest.Classes}); err != nil {
 		return err
 	}
 	h.report.step("storage classes, CSI sidecars")
 	return nil
 }
 
-func (h *holder) create(ctx context.Context, name string) error {
-	text, err := manifest.Render(name, h.Cluster)
-	if err != nil {
+// create creates the objects of manifests, and of files and folders besides. The manifests are ours and the cluster is empty, so nothing is compared
+// with what is there, nor checked against a schema that would first have to be fetched.
+func (h *holder) create(ctx context.Context, manifests []string, paths ...string) error {
+	argv := []string{h.Program("kubectl"), "--kubeconfig", h.KubeconfigOf("admin"), "--cache-dir", h.RunPath("kubectl-cache"), "create", "--validate=ignore"}
+	var files []config.File
+	for _, name := range manifests {
+		text, err := manifest.Render(name, h.Cluster)
+		if err != nil {
+			return err
+		}
+		f := config.File{Path: h.RunPath("manifests", name), Text: string(text)}
+		files = append(files, f)
+		argv = append(argv, "--filename", f.Path)
+	}
+	if err := config.Write(files); err != nil {
 		return err
 	}
-	if err := h.kubectl(ctx, text, "create", "--filename", "-"); err != nil {
-		return fmt.Errorf("create the objects of %s: %w", name, err)
+	for _, path := range paths {
+		argv = append(argv, "--filename", path)
+	}
+	if err := h.supervisor.Run(ctx, argv...); err != nil {
+		return fmt.Errorf("create the cluster's objects: %w", err)
 	}
 	return nil
-}
-
-// kubectl runs kubectl as an administrator. The manifests are ours, so they are not checked against a schema that would first have to be fetched.
-func (h *holder) kubectl(ctx context.Context, input []byte, args ...string) error {
-	argv := append([]string{h.Program("kubectl"), "--kubeconfig", h.KubeconfigOf("admin"), "--cache-dir", h.RunPath("kubectl-cache")}, args...)
-	return h.supervisor.RunInput(ctx, input, append(argv, "--validate=ignore")...)
 }

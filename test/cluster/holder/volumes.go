@@ -23,7 +23,7 @@ func mountVolumes(ctx context.Context, s *process.Supervisor, c spec.Cluster) er
 		return fmt.Errorf("make the volumes' file system: %w", err)
 	}
 	if err := f.Truncate(volumesSize); err != nil {
-		f.Close()
+		_ = f.Close()
 		return fmt.Errorf("make the volumes' file system: %w", err)
 	}
 	if err := f.Close(); err != nil {

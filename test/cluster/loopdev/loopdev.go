@@ -44,7 +44,7 @@ func Attach(path, tag string) (*os.File, error) {
 		if err = unix.IoctlLoopConfigure(int(device.Fd()), &config); err == nil {
 			return device, nil
 		}
-		device.Close()
+		_ = device.Close()
 		if !errors.Is(err, unix.EBUSY) {
 			return nil, fmt.Errorf("attach %s to %s: %w", path, device.Name(), err)
 		}
@@ -92,7 +92,7 @@ func Tagged(prefix string) ([]string, error) {
 			continue // gone since
 		}
 		info, err := unix.IoctlLoopGetStatus64(int(device.Fd()))
-		device.Close()
+		_ = device.Close()
 		if err == nil && strings.HasPrefix(unix.ByteSliceToString(info.File_name[:]), prefix) {
 			found = append(found, name)
 		}

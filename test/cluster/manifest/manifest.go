@@ -10,7 +10,7 @@ import (
 )
 
 //go:embed *.yaml
-var files embed.FS //nolint:gochecknoglobals // embedded files can be nothing else
+var files embed.FS
 
 // Names of the manifests. Core needs nothing but the API server; Classes needs the VolumeSnapshot resources.
 const (

@@ -141,7 +141,7 @@ func (s *Supervisor) RunInput(ctx context.Context, input []byte, argv ...string)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, write, write
 	p, err := s.start(filepath.Base(argv[0]), cmd)
-	write.Close()
+	_ = write.Close()
 	if err != nil {
 		return err
 	}
@@ -164,13 +164,13 @@ func stdin(input []byte) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }()
 	if _, err := io.Copy(f, bytes.NewReader(input)); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, err
 	}
 	return f, nil

@@ -13,7 +13,7 @@ const dialTimeout = 5 * time.Second
 
 // Serve accepts connections and joins each with one to the target, until the context ends.
 func Serve(ctx context.Context, listener net.Listener, target string) {
-	stop := context.AfterFunc(ctx, func() { listener.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
 	defer stop()
 	for {
 		conn, err := listener.Accept()
@@ -32,7 +32,7 @@ func join(ctx context.Context, outside net.Conn, target string) {
 		return // the client sees its connection closed
 	}
 	defer inside.Close()
-	stop := context.AfterFunc(ctx, func() { outside.Close(); inside.Close() })
+	stop := context.AfterFunc(ctx, func() { _, _ = outside.Close(), inside.Close() })
 	defer stop()
 	var both sync.WaitGroup
 	both.Go(func() { pass(inside, outside) })

@@ -38,7 +38,7 @@ func cloneFile(from, to string) error {
 		return err
 	}
 	if err := unix.IoctlFileClone(int(target.Fd()), int(source.Fd())); err != nil {
-		target.Close()
+		_ = target.Close()
 		return fmt.Errorf("clone %s: %w", from, err)
 	}
 	return target.Close()
@@ -87,7 +87,7 @@ func grow(format Format, image string, size int64) error {
 	}
 	// A source that was cut while mounted has a journal to replay first. Status 1: errors were corrected.
 	var exit *exec.ExitError
-	if err := run("e2fsck", "-f", "-p", image); err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 1) {
+	if err := run("e2fsck", "-f", "-p", image); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
 		return err
 	}
 	return run("resize2fs", image)
@@ -115,12 +115,12 @@ func (s *Store) freeze(v Volume) (thaw func(), err error) {
 		return nil, err
 	}
 	if err := unix.IoctlSetInt(int(dir.Fd()), fiFreeze, 0); err != nil {
-		dir.Close()
+		_ = dir.Close()
 		return nil, fmt.Errorf("freeze %s: %w", point, err)
 	}
 	return func() {
 		_ = unix.IoctlSetInt(int(dir.Fd()), fiThaw, 0) // fails only if it is not frozen
-		dir.Close()
+		_ = dir.Close()
 	}, nil
 }
 

@@ -67,7 +67,7 @@ type Group struct {
 	Created   time.Time `json:"created"`
 }
 
-// VolumeID, SnapshotID and GroupID derive an object's id from its name: asked for again, the same name is the same object.
+// VolumeID derives a volume's id from its name: asked for again, the same name is the same volume.
 func VolumeID(name string) string { return id("vol", name) }
 
 // SnapshotID is the id of the snapshot of a name.

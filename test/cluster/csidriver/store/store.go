@@ -33,8 +33,8 @@ func Open(dir string, now func() time.Time) (*Store, error) {
 	}
 	// Better to fail now than at the first snapshot.
 	from, to := filepath.Join(dir, ".probe"), filepath.Join(dir, ".probe-clone")
-	defer os.Remove(from)
-	defer os.Remove(to)
+	defer func() { _ = os.Remove(from) }()
+	defer func() { _ = os.Remove(to) }()
 	if err := os.WriteFile(from, make([]byte, 4096), 0o600); err != nil {
 		return nil, err
 	}

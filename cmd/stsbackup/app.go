@@ -92,6 +92,7 @@ Exit codes:
 		return usageErrorf("%w; see \"%s --help\"", err, cmd.CommandPath())
 	})
 	root.AddCommand(
+		newVolumeCommand(a),
 		newVersionCommand(a),
 	)
 	return root

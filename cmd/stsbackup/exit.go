@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // The exit codes: a contract with scripts and runbooks.
@@ -53,9 +55,22 @@ func exitCode(ctx context.Context, err error) int {
 		return exitIncomplete
 	case errors.As(err, &refusal):
 		return exitRefused
-	case errors.Is(err, cluster.ErrNotFound):
+	case missing(err):
 		return exitNotFound
 	default:
 		return exitFailed
 	}
+}
+
+// missing reports whether err says that what the command line names does not exist.
+func missing(err error) bool {
+	for _, sentinel := range []error{
+		cluster.ErrNotFound, catalog.ErrNoRecoveryPoint, catalog.ErrAmbiguous,
+		repository.ErrNoRepository, repository.ErrNoSnapshot,
+	} {
+		if errors.Is(err, sentinel) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+// volumeBackup holds the flags of stsbackup volume backup.
+type volumeBackup struct {
+	volume        volumeFlags
+	report        volumeReport
+	as            string
+	recoveryPoint string
+	ordinal       int
+}
+
+func newVolumeBackupCommand(a *app) *cobra.Command {
+	c := &volumeBackup{}
+	cmd := &cobra.Command{
+		Use:   "backup DIR",
+		Short: "Save a directory as the volume of a claim",
+		Long: `backup saves a directory and everything in it as a repository snapshot. The repository is made if there is none.
+
+Entries that cannot be read are named in the result, everything else is saved, and the exit code is 3. If the command
+fails or is interrupted, there is no repository snapshot.`,
+		Example: `  stsbackup volume backup /var/lib/web --repo file:///mnt/backup --as demo/web --claim www-web-0`,
+		Args:    exactArgs(1, "one directory"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.report.end(c.run(cmd.Context(), a, args[0]))
+		},
+	}
+	c.volume.add(cmd)
+	c.report.add(cmd)
+	cmd.Flags().StringVar(&c.as, "as", "", "`NAMESPACE/STATEFULSET` that the volume belongs to")
+	cmd.Flags().StringVar(&c.recoveryPoint, "recovery-point", "", "`id` of the recovery point that this is a part of; without it, the backup stands by itself")
+	cmd.Flags().IntVar(&c.ordinal, "ordinal", -1, "`number` of the claim's ordinal")
+	return cmd
+}
+
+func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
+	t, tags, err := c.identity()
+	if err != nil {
+		return err
+	}
+	saveMemory(a)
+	points, err := c.volume.open(ctx, a, t, true)
+	if err != nil {
+		return err
+	}
+	result, err := archive.Backup(ctx, points.Repository(), archive.Source{
+		Dir: dir, Name: c.volume.claim, Host: points.Host(), Tags: tags, Program: "stsbackup " + a.version,
+	}, c.report.progress(a))
+	if err != nil {
+		return err
+	}
+	if err := c.report.result(a, result, c.print); err != nil {
+		return err
+	}
+	if result.ProblemCount > 0 {
+		return &incompleteError{fmt.Errorf("claim %s is saved as repository snapshot %.8s, but %d of its entries could not be read whole; "+
+			"the first is %s: %s", c.volume.claim, result.RepositorySnapshot, result.ProblemCount, result.Problems[0].Path, result.Problems[0].Reason)}
+	}
+	return nil
+}
+
+// identity says whose volume this is, and the tags that go with it.
+func (c *volumeBackup) identity() (target, []string, error) {
+	if c.as == "" {
+		return target{}, nil, usageErrorf("no StatefulSet: give --as NAMESPACE/STATEFULSET, which says whose repository this is")
+	}
+	t, err := volumeTarget(c.as)
+	if err != nil {
+		return target{}, nil, err
+	}
+	if t.recoveryPoint != "" {
+		return target{}, nil, usageErrorf("--as %s names a recovery point; use --recovery-point", c.as)
+	}
+	tags := []string{catalog.TagStsbackup, catalog.TagClaim + "=" + c.volume.claim}
+	if c.recoveryPoint != "" {
+		if err := catalog.CheckID(c.recoveryPoint); err != nil {
+			return target{}, nil, usageErrorf("--recovery-point: %w", err)
+		}
+		tags = append(tags, catalog.TagRecoveryPoint+"="+c.recoveryPoint)
+	}
+	if c.ordinal >= 0 {
+		tags = append(tags, catalog.TagOrdinal+"="+strconv.Itoa(c.ordinal))
+	}
+	return t, tags, nil
+}
+
+func (c *volumeBackup) print(out io.Writer, r archive.Result) error {
+	_, err := fmt.Fprintf(out, "repository snapshot %s\n%d files, %d directories, %d others: %s; stored %s in %s\n",
+		r.RepositorySnapshot, r.Files, r.Directories, r.Others, humanBytes(r.Bytes), humanBytes(r.BytesStored), humanDuration(r.Duration))
+	return err
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// volumeRead holds the flags of the commands that read single entries: volume ls and volume cat.
+type volumeRead struct {
+	volume   volumeFlags
+	snapshot snapshotFlag
+	output   outputFlag
+}
+
+func newVolumeLsCommand(a *app) *cobra.Command {
+	c := &volumeRead{}
+	cmd := &cobra.Command{
+		Use:     "ls NAMESPACE/STATEFULSET[@RECOVERY-POINT] [PATH]",
+		Short:   "List a directory of a saved volume",
+		Example: `  stsbackup volume ls demo/web --repo file:///mnt/backup --claim www-web-0 html`,
+		Args:    rangeArgs(1, 2, "a StatefulSet and at most one path"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			where := ""
+			if len(args) > 1 {
+				where = args[1]
+			}
+			return c.ls(cmd.Context(), a, args[0], where)
+		},
+	}
+	c.volume.add(cmd)
+	c.snapshot.add(cmd)
+	c.output.add(cmd)
+	return cmd
+}
+
+func newVolumeCatCommand(a *app) *cobra.Command {
+	c := &volumeRead{}
+	cmd := &cobra.Command{
+		Use:     "cat NAMESPACE/STATEFULSET[@RECOVERY-POINT] PATH",
+		Short:   "Write a file of a saved volume to standard output",
+		Example: `  stsbackup volume cat demo/web --repo file:///mnt/backup --claim www-web-0 html/index.html`,
+		Args:    exactArgs(2, "a StatefulSet and a path"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			repo, node, err := c.lookup(cmd.Context(), a, args[0], args[1])
+			if err != nil {
+				return err
+			}
+			return archive.Copy(cmd.Context(), repo, node, a.out)
+		},
+	}
+	c.volume.add(cmd)
+	c.snapshot.add(cmd)
+	return cmd
+}
+
+// lookup finds one entry of the volume.
+func (c *volumeRead) lookup(ctx context.Context, a *app, name, where string) (*repository.Repository, repository.Node, error) {
+	t, err := volumeTarget(name)
+	if err != nil {
+		return nil, repository.Node{}, err
+	}
+	points, err := c.volume.open(ctx, a, t, false)
+	if err != nil {
+		return nil, repository.Node{}, err
+	}
+	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim)
+	if err != nil {
+		return nil, repository.Node{}, err
+	}
+	repo := points.Repository()
+	if err := repo.LoadIndex(ctx); err != nil {
+		return nil, repository.Node{}, err
+	}
+	node, err := archive.Lookup(ctx, repo, snapshot, c.volume.claim, where)
+	if err != nil {
+		return nil, repository.Node{}, fmt.Errorf("claim %s in repository snapshot %s: %w", c.volume.claim, snapshot.ID.Short(), err)
+	}
+	return repo, node, nil
+}
+
+func (c *volumeRead) ls(ctx context.Context, a *app, name, where string) error {
+	repo, node, err := c.lookup(ctx, a, name, where)
+	if err != nil {
+		return err
+	}
+	nodes := []repository.Node{node}
+	if node.Type == repository.DirNode {
+		if nodes, err = archive.Entries(ctx, repo, node); err != nil {
+			return err
+		}
+	}
+	if c.output == outputJSON {
+		return printEntriesJSON(a.out, nodes)
+	}
+	var rows [][]string
+	for _, n := range nodes {
+		rows = append(rows, []string{
+			n.Mode.String(), strconv.Itoa(int(n.UID)), strconv.Itoa(int(n.GID)), strconv.FormatUint(n.Size, 10),
+			humanTime(n.ModTime), entryName(n),
+		})
+	}
+	return table(a.out, rows)
+}
+
+// entryName is the last column: printable whatever the name holds, for it is shown on a terminal.
+func entryName(n repository.Node) string {
+	name := printable(n.Name)
+	switch n.Type {
+	case repository.DirNode:
+		return name + "/"
+	case repository.SymlinkNode:
+		return name + " -> " + printable(n.LinkTarget)
+	default:
+		return name
+	}
+}
+
+func printable(s string) string {
+	if quoted := strconv.Quote(s); quoted != `"`+s+`"` || strings.HasSuffix(s, " ") {
+		return quoted
+	}
+	return s
+}
+
+// volumeEntry is how volume ls -o json prints an entry.
+type volumeEntry struct {
+	Name    string    `json:"name"`
+	Type    string    `json:"type"`
+	Mode    string    `json:"mode"`
+	UID     uint32    `json:"uid"`
+	GID     uint32    `json:"gid"`
+	Size    uint64    `json:"size"`
+	ModTime time.Time `json:"modTime"`
+	Target  string    `json:"target,omitempty"`
+}
+
+func printEntriesJSON(out io.Writer, nodes []repository.Node) error {
+	entries := []volumeEntry{}
+	for _, n := range nodes {
+		entries = append(entries, volumeEntry{
+			Name: n.Name, Type: string(n.Type), Mode: n.Mode.String(), UID: n.UID, GID: n.GID, Size: n.Size,
+			ModTime: n.ModTime, Target: n.LinkTarget,
+		})
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(entries)
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stsbackup/stsbackup/storage/archive"
+)
+
+const (
+	// maxResult is what Kubernetes keeps of a termination message, in bytes.
+	maxResult = 4096
+	// maxError leaves room for what JSON makes of quotes and control characters.
+	maxError = 1500
+)
+
+// volumeReport is how a volume command says how it goes and how it went. A mover has a result file, from which
+// Kubernetes takes the pod's termination message: then progress goes to standard output, where the pod's log is read.
+type volumeReport struct {
+	output     outputFlag
+	resultFile string
+	written    bool
+}
+
+func (r *volumeReport) add(cmd *cobra.Command) {
+	r.output.add(cmd)
+	cmd.Flags().StringVar(&r.resultFile, "result-file", "", "write the result as JSON to this `file`, and progress as JSON lines to standard output: for movers")
+}
+
+// result prints what was done, or puts it into the result file.
+func (r *volumeReport) result(a *app, result archive.Result, text func(io.Writer, archive.Result) error) error {
+	if r.resultFile != "" {
+		encoded, err := fitResult(result)
+		if err != nil {
+			return err
+		}
+		r.written = true
+		return r.write(encoded)
+	}
+	if r.output == outputJSON {
+		return json.NewEncoder(a.out).Encode(result)
+	}
+	if err := text(a.out, result); err != nil {
+		return err
+	}
+	for _, problem := range result.Problems {
+		fmt.Fprintf(a.err, "  %s: %s\n", printable(problem.Path), printable(problem.Reason))
+	}
+	return nil
+}
+
+// fitResult encodes a result so that it fits into a termination message.
+func fitResult(result archive.Result) ([]byte, error) {
+	for {
+		encoded, err := json.Marshal(result)
+		if err != nil {
+			return nil, fmt.Errorf("encode the result: %w", err)
+		}
+		if len(encoded) <= maxResult || len(result.Problems) == 0 {
+			return encoded, nil
+		}
+		result.Problems = result.Problems[:len(result.Problems)-1]
+	}
+}
+
+// end passes on the error that a command ended with, and leaves it in the result file if there is no result.
+func (r *volumeReport) end(err error) error {
+	if err == nil || r.resultFile == "" || r.written {
+		return err
+	}
+	text := err.Error()
+	if len(text) > maxError {
+		text = text[:maxError] + "…"
+	}
+	encoded, encodeErr := json.Marshal(struct {
+		Error string `json:"error"`
+	}{text})
+	if encodeErr != nil {
+		return errors.Join(err, encodeErr)
+	}
+	return errors.Join(err, r.write(encoded))
+}
+
+func (r *volumeReport) write(encoded []byte) error {
+	if err := os.WriteFile(r.resultFile, encoded, 0o600); err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
+}
+
+// progress gives the reporter that fits the flags.
+func (r *volumeReport) progress(a *app) archive.Reporter {
+	switch {
+	case r.resultFile != "":
+		return &volumeProgress{now: a.now, every: time.Second, show: jsonLine(a.out)}
+	case r.output == outputJSON:
+		return &volumeProgress{now: a.now, every: time.Second, show: jsonLine(a.err)}
+	case a.terminal:
+		return &volumeProgress{now: a.now, every: 200 * time.Millisecond, show: func(p archive.Progress) {
+			fmt.Fprintf(a.err, "\r\x1b[K%s\r", progressText(p))
+		}}
+	default:
+		return &volumeProgress{now: a.now, every: 10 * time.Second, show: func(p archive.Progress) {
+			fmt.Fprintln(a.err, progressText(p))
+		}}
+	}
+}
+
+func jsonLine(out io.Writer) func(archive.Progress) {
+	encoder := json.NewEncoder(out)
+	return func(p archive.Progress) {
+		_ = encoder.Encode(p) // whoever does not read progress any more does not need it
+	}
+}
+
+func progressText(p archive.Progress) string {
+	if p.TotalBytes > 0 {
+		return fmt.Sprintf("%s of %s, %d of %d files", humanBytes(p.Bytes), humanBytes(p.TotalBytes), p.Files, p.TotalFiles)
+	}
+	return fmt.Sprintf("%s, %d files", humanBytes(p.Bytes), p.Files)
+}
+
+// volumeProgress shows progress from time to time.
+type volumeProgress struct {
+	now   func() time.Time
+	every time.Duration
+	show  func(archive.Progress)
+
+	mu   sync.Mutex
+	next time.Time
+}
+
+// Report implements archive.Reporter.
+func (v *volumeProgress) Report(p archive.Progress) {
+	now := v.now()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if now.Before(v.next) {
+		return
+	}
+	v.next = now.Add(v.every)
+	v.show(p)
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stsbackup/stsbackup/storage/archive"
+)
+
+// volumeRestore holds the flags of stsbackup volume restore.
+type volumeRestore struct {
+	volume   volumeFlags
+	report   volumeReport
+	snapshot snapshotFlag
+	replace  bool
+}
+
+func newVolumeRestoreCommand(a *app) *cobra.Command {
+	c := &volumeRestore{}
+	cmd := &cobra.Command{
+		Use:   "restore NAMESPACE/STATEFULSET[@RECOVERY-POINT] DIR",
+		Short: "Bring the volume of a claim back into a directory",
+		Long: `restore puts the contents of a claim's volume into a directory, which is made if it does not exist, and gives it the
+owner, mode and times of the volume's root. Every piece is compared with its hash before it is written.
+
+Without a recovery point it takes the newest backup of the claim, be it part of a recovery point or one that "volume
+backup" has made by itself. What is in the directory already stays there; where something is in the way of what is
+restored, the restore fails unless --replace is given.
+
+Without root's rights, owners are restored as far as the system allows, set-user-id bits are dropped where the owner
+could not be set, and device nodes cannot be made.`,
+		Example: `  stsbackup volume restore demo/web --repo file:///mnt/backup --claim www-web-0 /tmp/www
+  stsbackup volume restore demo/web@20261121T081200Z-3fa9 --claim www-web-0 /tmp/www`,
+		Args: exactArgs(2, "a StatefulSet and a directory"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.report.end(c.run(cmd.Context(), a, args[0], args[1]))
+		},
+	}
+	c.volume.add(cmd)
+	c.report.add(cmd)
+	c.snapshot.add(cmd)
+	cmd.Flags().BoolVar(&c.replace, "replace", false, "replace what is in the way of the files that are restored")
+	return cmd
+}
+
+func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error {
+	t, err := volumeTarget(name)
+	if err != nil {
+		return err
+	}
+	saveMemory(a)
+	points, err := c.volume.open(ctx, a, t, false)
+	if err != nil {
+		return err
+	}
+	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim)
+	if err != nil {
+		return err
+	}
+	result, err := archive.Restore(ctx, points.Repository(), archive.Target{
+		Snapshot: snapshot, Name: c.volume.claim, Dir: dir, Replace: c.replace,
+	}, c.report.progress(a))
+	if errors.Is(err, archive.ErrInTheWay) {
+		return fmt.Errorf("%w (--replace)", err)
+	}
+	if err != nil {
+		return err
+	}
+	return c.report.result(a, result, func(out io.Writer, r archive.Result) error {
+		_, err := fmt.Fprintf(out, "repository snapshot %s of %s restored into %s\n%d files, %d directories, %d others: %s in %s\n",
+			r.RepositorySnapshot, humanTime(snapshot.Time), dir,
+			r.Files, r.Directories, r.Others, humanBytes(r.Bytes), humanDuration(r.Duration))
+		return err
+	})
+}

@@ -1,0 +1,41 @@
+package backup
+
+import (
+	"context"
+
+	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// fakeRepositories opens repo; without one it says that there is none, or err.
+type fakeRepositories struct {
+	repo *fakeRepository
+	err  error
+}
+
+func (f fakeRepositories) Open(context.Context) (Repository, error) {
+	switch {
+	case f.err != nil:
+		return nil, f.err
+	case f.repo == nil:
+		return nil, repository.ErrNoRepository
+	default:
+		return f.repo, nil
+	}
+}
+
+func (f fakeRepositories) OpenOrCreate(ctx context.Context) (Repository, error) { return f.Open(ctx) }
+
+type fakeRepository struct {
+	records   []catalog.Record
+	listErr   error
+	committed []catalog.Record
+	manifests map[string][]byte
+}
+
+func (f *fakeRepository) List(context.Context) ([]catalog.Record, error) { return f.records, f.listErr }
+
+func (f *fakeRepository) Commit(_ context.Context, record catalog.Record, manifests map[string][]byte) error {
+	f.committed, f.manifests = append(f.committed, record), manifests
+	return nil
+}

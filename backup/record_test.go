@@ -1,0 +1,197 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+func TestOutcome(t *testing.T) {
+	whole := `{"repositorySnapshot":"abc","files":3,"bytes":10,"bytesStored":7}`
+	partial := `{"repositorySnapshot":"abc","problems":[{"path":"x","reason":"unreadable"}],"problemCount":1}`
+	for name, tt := range map[string]struct {
+		output string
+		err    error
+		want   archive.Result
+		says   string // part of the error
+	}{
+		"saved":   {output: whole, want: archive.Result{RepositorySnapshot: "abc", Files: 3, Bytes: 10, BytesStored: 7}},
+		"partial": {output: partial, err: &cluster.MoverError{ExitCode: 3}, want: archive.Result{RepositorySnapshot: "abc", ProblemCount: 1, Problems: []archive.Problem{{Path: "x", Reason: "unreadable"}}}},
+		"saved, not cleaned up": {
+			output: whole, err: errors.New("delete mover Job"), want: archive.Result{RepositorySnapshot: "abc", Files: 3, Bytes: 10, BytesStored: 7},
+		},
+		"failed, in its own words": {
+			output: `{"error":"endpoint unreachable"}`, err: &cluster.MoverError{Pod: "demo/m", Reason: "Error", ExitCode: 1}, says: "mover pod demo/m: endpoint unreachable",
+		},
+		"failed without a word": {err: &cluster.MoverError{Pod: "demo/m", Reason: "OOMKilled", ExitCode: 137}, says: "OOMKilled"},
+		"failed with a result":  {output: whole, err: &cluster.MoverError{Pod: "demo/m", Reason: "Error", ExitCode: 1}, says: "Error"},
+		"never ran":             {err: errors.New("create mover Job: forbidden"), says: "forbidden"},
+		"no result":             {says: "another version"},
+		"half a result":         {output: `{"repositorySnapshot":"ab`, says: "another version"},
+		"empty result":          {output: `{}`, says: "no repository snapshot"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := outcome([]byte(tt.output), tt.err)
+			if tt.says != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("error %v does not say %q", err, tt.says)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestSkew(t *testing.T) {
+	at := func(second int) time.Time { return time.Date(2026, 11, 21, 8, 0, second, 0, time.UTC) }
+	volumes := []catalog.Volume{
+		{RepositorySnapshot: "a", Cut: at(10)}, {RepositorySnapshot: "b", Cut: at(7)}, {Cut: at(50), Error: "failed"}, {RepositorySnapshot: "c", Cut: at(12)},
+	}
+	if got, want := skew(volumes), 5*time.Second; got != want {
+		t.Errorf("skew %s, want %s", got, want)
+	}
+	if got := skew(nil); got != 0 {
+		t.Errorf("skew of nothing: %s", got)
+	}
+}
+
+// testRun is a run over testInventory in which the volumes have these errors.
+func testRun(t *testing.T, failures ...string) *run {
+	t.Helper()
+	inventory := testInventory()
+	plan, err := NewPlan(inventory, PlanOptions{Method: MethodAuto})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := &Engine{Now: func() time.Time { return time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC) }, Random: strings.NewReader("??"), Reporter: Silent{}}
+	r, err := engine.begin(inventory, plan, Request{Tool: "v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, failure := range failures {
+		r.volumes[i].saved.Error = failure
+	}
+	return r
+}
+
+func TestRecordStates(t *testing.T) {
+	for name, tt := range map[string]struct {
+		failures []string
+		problems int
+		want     catalog.State
+	}{
+		"all saved":       {[]string{"", ""}, 0, catalog.StateComplete},
+		"one failed":      {[]string{"", "boom"}, 0, catalog.StateIncomplete},
+		"entries missing": {[]string{"", ""}, 2, catalog.StateIncomplete},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := testRun(t, tt.failures...)
+			r.volumes[0].saved.ProblemCount = tt.problems
+			record, err := r.record()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if record.State != tt.want {
+				t.Errorf("state %s, want %s", record.State, tt.want)
+			}
+			if record.ID != "20261121T081200Z-3f3f" || record.Cluster != "cluster-uid" || record.StatefulSetUID != "sts-uid" || len(record.Volumes) != 2 {
+				t.Errorf("record %+v", record)
+			}
+		})
+	}
+}
+
+func TestNoRecordOfNothing(t *testing.T) {
+	_, err := testRun(t, "boom", "bang").record()
+	if err == nil || !strings.Contains(err.Error(), "www-web-0: boom") || !strings.Contains(err.Error(), "www-web-1: bang") {
+		t.Errorf("error %v, want both reasons", err)
+	}
+}
+
+func TestManifests(t *testing.T) {
+	inventory := testInventory()
+	sts := inventory.StatefulSet
+	sts.ResourceVersion, sts.Generation, sts.Status.Replicas = "42", 7, 2
+	sts.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}
+	sts.Annotations = map[string]string{corev1.LastAppliedConfigAnnotation: "{}"}
+	inventory.Service = &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web"}, Spec: corev1.ServiceSpec{ClusterIP: "None", ClusterIPs: []string{"None"}},
+	}
+	claim := inventory.Claims["www-web-0"]
+	claim.OwnerReferences = []metav1.OwnerReference{{UID: "sts-uid"}}
+	claim.Finalizers = []string{"kubernetes.io/pvc-protection"}
+	inventory.Volumes["pv-www-web-0"].Spec.ClaimRef = &corev1.ObjectReference{Name: "www-web-0", UID: "gone", ResourceVersion: "3"}
+	plan, err := NewPlan(inventory, PlanOptions{Method: MethodAuto})
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifests, err := Manifests(inventory, plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, kind := range map[string]string{
+		"statefulset.yaml": "StatefulSet", "service.yaml": "Service",
+		"claim-www-web-0.yaml": "PersistentVolumeClaim", "claim-www-web-1.yaml": "PersistentVolumeClaim",
+		"volume-www-web-0.yaml": "PersistentVolume", "volume-www-web-1.yaml": "PersistentVolume",
+	} {
+		var object map[string]any
+		if err := yaml.Unmarshal(manifests[name], &object); err != nil || object["kind"] != kind || object["apiVersion"] == "" {
+			t.Errorf("%s is no %s (%v):\n%s", name, kind, err, manifests[name])
+		}
+		for _, unwanted := range []string{"\nstatus:", "resourceVersion:", "uid:", "managedFields:", "ownerReferences:", "finalizers:", "generation:", "last-applied", "creationTimestamp: \""} {
+			if strings.Contains(string(manifests[name]), unwanted) {
+				t.Errorf("%s still has %s\n%s", name, unwanted, manifests[name])
+			}
+		}
+	}
+	if len(manifests) != 6 || !strings.Contains(string(manifests["service.yaml"]), "clusterIP: None") {
+		t.Errorf("manifests %v", manifests)
+	}
+}
+
+func TestPreflight(t *testing.T) {
+	plan := &Plan{Namespace: "demo", StatefulSet: "web", Cluster: "this"}
+	elsewhere := []catalog.Record{{ID: "20261121T081200Z-0001", Cluster: "other", Namespace: "demo", StatefulSet: "web"}}
+	for name, tt := range map[string]struct {
+		repositories fakeRepositories
+		adopt        bool
+		refused      bool
+		says         string
+	}{
+		"no repository":      {repositories: fakeRepositories{}},
+		"empty":              {repositories: fakeRepositories{repo: &fakeRepository{}}},
+		"of another cluster": {repositories: fakeRepositories{repo: &fakeRepository{records: elsewhere}}, refused: true, says: "--adopt-cluster"},
+		"adopted":            {repositories: fakeRepositories{repo: &fakeRepository{records: elsewhere}}, adopt: true},
+		"unreadable":         {repositories: fakeRepositories{repo: &fakeRepository{listErr: errors.New("no answer")}}, says: "no answer"},
+		"wrong password":     {repositories: fakeRepositories{err: errors.New("wrong password")}, says: "wrong password"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine := &Engine{Repositories: tt.repositories, Reporter: Silent{}}
+			err := engine.preflight(context.Background(), plan, Request{AdoptCluster: tt.adopt})
+			var refusal *cluster.Refusal
+			if errors.As(err, &refusal) != tt.refused || (err != nil) != (tt.says != "") {
+				t.Fatalf("error %v", err)
+			}
+			if err != nil && !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%q does not say %q", err, tt.says)
+			}
+		})
+	}
+}

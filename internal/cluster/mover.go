@@ -55,8 +55,8 @@ type Mover struct {
 	// Capabilities are all that the container may have beyond none at all.
 	Capabilities []corev1.Capability
 	Placement    Placement
-	// Waiting, if set, is told each time what keeps the mover from running changes; "" when it runs. Calls come
-	// one at a time.
+	// Waiting, if set, is told what keeps the mover from running, each time that changes, and "" once when it runs (a
+	// mover may have ended before anybody saw it run). Calls come one at a time.
 	Waiting func(reason string)
 }
 

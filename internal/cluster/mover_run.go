@@ -133,6 +133,7 @@ type moverRun struct {
 	explained time.Time // when events were last read
 	trouble   podState  // the trouble as last explained
 	told      string    // what Waiting was last told
+	ran       bool      // Waiting was told that the mover runs
 	seen      string    // name of the pod
 }
 
@@ -157,7 +158,7 @@ func (r *moverRun) follow(ctx context.Context) (result []byte, err error) {
 		case podEnded:
 			return true, nil
 		case podRunning:
-			r.tell("")
+			r.runs()
 			return false, nil
 		default:
 			return false, r.waiting(ctx, pod, end)
@@ -183,6 +184,14 @@ func (r *moverRun) follow(ctx context.Context) (result []byte, err error) {
 
 func (r *moverRun) podName() string {
 	return r.job.Namespace + "/" + cmp.Or(r.seen, r.mover.Name)
+}
+
+// runs passes on, once, that the mover runs.
+func (r *moverRun) runs() {
+	if !r.ran && r.mover.Waiting != nil {
+		r.mover.Waiting("")
+	}
+	r.ran = true
 }
 
 // tell passes on what the mover waits for, when it changes.

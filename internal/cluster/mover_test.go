@@ -181,6 +181,9 @@ func TestRunMoverMakesThingsInOrder(t *testing.T) {
 		if len(secret.OwnerReferences) != 1 || secret.OwnerReferences[0].UID != "job-uid" {
 			t.Errorf("the Secret's owner is %+v, want the Job", secret.OwnerReferences)
 		}
+		if !slices.Equal(waits, []string{""}) {
+			t.Errorf("was told %q, want once that it runs", waits)
+		}
 		if !slices.Equal(lines, []string{"fake logs"}) {
 			t.Errorf("log lines %q", lines)
 		}

@@ -146,29 +146,32 @@ func (c *Client) CreateVolumeSnapshot(ctx context.Context, op Operation, ordinal
 }
 
 // AwaitVolumeSnapshot waits until the VolumeSnapshot has come to phase (CutTaken or CutReady). A driver that has been
-// reporting errors for longer than patience is believed, and its message is the error.
+// reporting errors for longer than patience is believed, and its message is the error; so is one that has not taken a
+// cut for so long. Data that is on its way after the cut may take as long as it needs.
 func (c *Client) AwaitVolumeSnapshot(ctx context.Context, namespace, name string, phase CutPhase, patience time.Duration) (Cut, error) {
 	var cut Cut
-	var failingSince time.Time
+	begun := c.now()
+	well := begun // when there was last no error
 	err := await(ctx, c.relist(), c.volumeSnapshots(namespace, metav1.ListOptions{}).named(name), func(found []*snapshotv1.VolumeSnapshot) (bool, error) {
 		if len(found) == 0 || found[0].DeletionTimestamp != nil {
-			return false, fmt.Errorf("VolumeSnapshot %s/%s was deleted by somebody else", namespace, name)
+			return false, fmt.Errorf("VolumeSnapshot %s/%s was deleted by somebody else; run the command again", namespace, name)
 		}
 		cut = ClassifyVolumeSnapshot(found[0])
-		if cut.Phase >= phase {
-			return true, nil
-		}
+		now := c.now()
 		if cut.Message == "" {
-			failingSince = time.Time{}
+			well = now
+		}
+		switch {
+		case cut.Phase >= phase:
+			return true, nil
+		case now.Sub(well) >= patience:
+			return false, fmt.Errorf("VolumeSnapshot %s/%s: the driver keeps failing: %s; mend that, or use --method live", namespace, name, cut.Message)
+		case cut.Phase == CutPending && now.Sub(begun) >= patience:
+			return false, fmt.Errorf("VolumeSnapshot %s/%s: nothing has happened for %s; is the snapshot controller running, "+
+				"and the driver's csi-snapshotter?", namespace, name, patience)
+		default:
 			return false, nil
 		}
-		if failingSince.IsZero() {
-			failingSince = c.now()
-		}
-		if c.now().Sub(failingSince) < patience {
-			return false, nil
-		}
-		return false, fmt.Errorf("VolumeSnapshot %s/%s: the driver keeps failing: %s", namespace, name, cut.Message)
 	})
 	return cut, err
 }

@@ -1,8 +1,11 @@
 package cluster
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -115,5 +118,67 @@ func TestTemporaryClaim(t *testing.T) {
 		if *claim.Spec.StorageClassName != class || *claim.Spec.VolumeMode != mode || claim.Spec.DataSource.Name != "vs" {
 			t.Errorf("claim %+v is not like its source", claim.Spec)
 		}
+	}
+}
+
+// TestAwaitVolumeSnapshot plays drivers of different kinds.
+func TestAwaitVolumeSnapshot(t *testing.T) {
+	cutAt := metav1.NewTime(time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC))
+	failing := &snapshotv1.VolumeSnapshotStatus{Error: &snapshotv1.VolumeSnapshotError{Message: new("no space in the array")}}
+	cut := &snapshotv1.VolumeSnapshotStatus{CreationTime: &cutAt, ReadyToUse: new(false)}
+	ready := &snapshotv1.VolumeSnapshotStatus{CreationTime: &cutAt, ReadyToUse: new(true)}
+	const patience = time.Minute
+	for name, tt := range map[string]struct {
+		phase    CutPhase
+		statuses []*snapshotv1.VolumeSnapshotStatus // one every 40 s
+		says     string
+		after    time.Duration
+	}{
+		"cut":                        {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, after: 40 * time.Second},
+		"ready":                      {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut, cut, cut, ready}, after: 160 * time.Second},
+		"an error that passes":       {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{failing, cut}, after: 80 * time.Second},
+		"an error that stays":        {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{failing}, says: "no space in the array", after: 100 * time.Second},
+		"nobody there":               {phase: CutTaken, says: "snapshot controller", after: 60 * time.Second},
+		"an error on its way up":     {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut, failing}, says: "no space in the array", after: 140 * time.Second},
+		"deleted by somebody":        {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{nil}, says: "deleted by somebody else", after: 40 * time.Second},
+		"an error before it is late": {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{failing, failing, ready}, says: "no space", after: 100 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _, snapshots := fakeCluster()
+				vs, err := c.CreateVolumeSnapshot(t.Context(), testOperation(), 0, "www", "www-web-0", "fast")
+				if err != nil {
+					t.Fatal(err)
+				}
+				go func() {
+					objects := snapshots.SnapshotV1().VolumeSnapshots("demo")
+					for _, status := range tt.statuses {
+						<-time.After(40 * time.Second)
+						object, err := objects.Get(context.Background(), vs, metav1.GetOptions{})
+						if err != nil {
+							return
+						}
+						if object.Status = status; status == nil {
+							_ = objects.Delete(context.Background(), vs, metav1.DeleteOptions{})
+							continue
+						}
+						_, _ = objects.UpdateStatus(context.Background(), object, metav1.UpdateOptions{})
+					}
+				}()
+				begun := time.Now()
+				_, err = c.AwaitVolumeSnapshot(t.Context(), "demo", vs, tt.phase, patience)
+				if tt.says == "" && err != nil {
+					t.Errorf("error %v", err)
+				}
+				if tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
+					t.Errorf("error %v does not say %q", err, tt.says)
+				}
+				if after := time.Since(begun).Round(5 * time.Second); after != tt.after {
+					t.Errorf("took %s, want %s", after, tt.after)
+				}
+				synctest.Wait()
+				<-time.After(time.Hour) // let the player end
+			})
+		})
 	}
 }

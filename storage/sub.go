@@ -30,6 +30,11 @@ func ValidName(name string) bool {
 	return strings.IndexFunc(name, func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\\' }) < 0
 }
 
+// ValidPrefix reports whether some valid name can start with prefix. A List with any other finds nothing.
+func ValidPrefix(prefix string) bool {
+	return prefix == "" || ValidName(prefix) || ValidName(prefix+"x")
+}
+
 // Sub is the part of bucket whose names start with prefix and a slash, as a Bucket of its own. An empty prefix is
 // the bucket itself. The error, an ErrName, names a prefix that ValidName does not accept.
 func Sub(bucket Bucket, prefix string) (Bucket, error) {

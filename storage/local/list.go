@@ -38,8 +38,8 @@ func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) 
 	if slash := strings.LastIndexByte(prefix, '/'); slash >= 0 {
 		folder = prefix[:slash]
 	}
-	if folder != "." && !storage.ValidName(folder) {
-		return b.live(ctx, "list", prefix) // no object can have that prefix
+	if !storage.ValidPrefix(prefix) {
+		return b.live(ctx, "list", prefix) // no object can have it
 	}
 	return b.walk(ctx, folder, prefix, fn)
 }

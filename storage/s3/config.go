@@ -1,0 +1,201 @@
+package s3
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/minio/minio-go/v7/pkg/s3utils"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// Scheme is that of the URLs that ParseURL reads.
+const Scheme = "s3"
+
+// Addressing says where a bucket's name stands in the addresses of its objects.
+type Addressing string
+
+// The ways to address a bucket.
+const (
+	// AutoStyle is virtual-host style at AWS, Google and Alibaba, and path style everywhere else.
+	AutoStyle Addressing = ""
+	// PathStyle is https://endpoint/bucket/object.
+	PathStyle Addressing = "path"
+	// VirtualHostStyle is https://bucket.endpoint/object.
+	VirtualHostStyle Addressing = "virtual-host"
+)
+
+// Config says which bucket to use and how to reach it. It holds no credentials.
+type Config struct {
+	// Bucket is the bucket's name.
+	Bucket string
+	// Prefix is the part of the bucket to use, without slashes around it; "" is all of it. Open does not apply it:
+	// see storage.Sub.
+	Prefix string
+	// Endpoint is where the service is: http:// or https://, a host and perhaps a port. "" is AWS.
+	Endpoint string
+	// Region is the bucket's region; "" asks the service for it.
+	Region string
+	// Addressing is AutoStyle unless the service needs one.
+	Addressing Addressing
+	// Profile names the profile of the AWS configuration files whose credentials are to be used, before any other.
+	Profile string
+	// CAFile is a file of certificates, in PEM, to trust beside those of the system.
+	CAFile string
+}
+
+// The parameters of a URL.
+const (
+	paramEndpoint  = "endpoint"
+	paramRegion    = "region"
+	paramPathStyle = "path-style"
+	paramProfile   = "profile"
+	paramCA        = "ca"
+)
+
+// setters reads the parameters of a URL into a Config.
+var setters = map[string]func(*Config, string) error{
+	paramEndpoint: func(c *Config, value string) (err error) { c.Endpoint, err = parseEndpoint(value); return err },
+	paramRegion:   func(c *Config, value string) error { c.Region = value; return nil },
+	paramProfile:  func(c *Config, value string) error { c.Profile = value; return nil },
+	paramCA:       func(c *Config, value string) error { c.CAFile = value; return nil },
+	paramPathStyle: func(c *Config, value string) error {
+		path, err := strconv.ParseBool(value)
+		if err != nil {
+			return errors.New("must be true or false")
+		}
+		c.Addressing = VirtualHostStyle
+		if path {
+			c.Addressing = PathStyle
+		}
+		return nil
+	},
+}
+
+// ParseURL reads s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME&path-style=true|false&profile=NAME&ca=FILE]. Its
+// errors say what is wrong with which part, and never repeat what could be a secret.
+func ParseURL(text string) (Config, error) {
+	rest, ok := strings.CutPrefix(text, Scheme+"://")
+	if !ok {
+		return Config{}, fmt.Errorf("does not begin with %s://", Scheme)
+	}
+	// Before anything that would put the URL into an error.
+	if authority, _, _ := strings.Cut(rest, "/"); strings.Contains(authority, "@") {
+		return Config{}, errCredentialsInURL
+	}
+	location, err := url.Parse(text)
+	if err != nil {
+		var parseErr *url.Error
+		errors.As(err, &parseErr)
+		return Config{}, fmt.Errorf("is not a URL: %w", parseErr.Err)
+	}
+	config := Config{Bucket: location.Host, Prefix: strings.Trim(location.Path, "/")}
+	switch {
+	case location.Fragment != "":
+		return Config{}, errors.New("has a part after #; write %23 for a # in the prefix")
+	case config.Bucket == "":
+		return Config{}, errors.New("names no bucket; write s3://BUCKET/PREFIX")
+	case location.Port() != "":
+		return Config{}, fmt.Errorf("has a port; what follows %s:// is the bucket, and the host and port go into endpoint=http(s)://HOST:PORT", Scheme)
+	case s3utils.CheckValidBucketName(config.Bucket) != nil:
+		return Config{}, fmt.Errorf("names bucket %q, but a bucket's name is 3 to 63 letters, digits, dots and dashes", config.Bucket)
+	case config.Prefix != "" && !storage.ValidName(config.Prefix):
+		return Config{}, fmt.Errorf("has the prefix %q, in which an element is empty, . or .., or a character cannot be used", config.Prefix)
+	}
+	return config, config.setParameters(location.RawQuery)
+}
+
+var errCredentialsInURL = errors.New("holds credentials, which would show in logs and process lists; " +
+	"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of ~/.aws/credentials with profile=")
+
+func (c *Config) setParameters(query string) error {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return errors.New("has parameters that cannot be read; write NAME=VALUE&NAME=VALUE, with %26 for a & in a value")
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		set, known := setters[name]
+		switch {
+		case !known && looksSecret(name):
+			return errCredentialsInURL
+		case !known:
+			return fmt.Errorf("has the unknown parameter %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(setters)), ", "))
+		case len(values[name]) > 1:
+			return fmt.Errorf("has the parameter %s more than once", name)
+		case values[name][0] == "":
+			return fmt.Errorf("has the parameter %s without a value", name)
+		}
+		if err := set(c, values[name][0]); err != nil {
+			return fmt.Errorf("has the parameter %s, which %w", name, err)
+		}
+	}
+	return nil
+}
+
+// looksSecret reports whether a parameter is one with which other tools take credentials.
+func looksSecret(name string) bool {
+	name = strings.ToLower(name)
+	return strings.Contains(name, "secret") || strings.Contains(name, "key") || strings.Contains(name, "token") || strings.Contains(name, "password")
+}
+
+// parseEndpoint checks an endpoint and returns it without a slash at its end.
+func parseEndpoint(text string) (string, error) {
+	endpoint, err := url.Parse(text)
+	switch {
+	case err == nil && endpoint.User != nil || strings.Contains(text, "@"):
+		return "", errCredentialsInURL
+	case err != nil || endpoint.Scheme != "http" && endpoint.Scheme != "https" || endpoint.Host == "":
+		return "", fmt.Errorf("must be http://HOST:PORT or https://HOST:PORT, not %q", text)
+	case strings.Trim(endpoint.Path, "/") != "" || endpoint.RawQuery != "" || endpoint.Fragment != "":
+		return "", fmt.Errorf("must end after the host and port, not %q; the bucket and prefix go before the ?", text)
+	}
+	return endpoint.Scheme + "://" + endpoint.Host, nil
+}
+
+// URL is the URL that ParseURL reads as this Config.
+func (c Config) URL() string {
+	values := url.Values{}
+	for name, value := range map[string]string{
+		paramEndpoint: c.Endpoint, paramRegion: c.Region, paramProfile: c.Profile, paramCA: c.CAFile,
+	} {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	if c.Addressing != AutoStyle {
+		values.Set(paramPathStyle, strconv.FormatBool(c.Addressing == PathStyle))
+	}
+	location := url.URL{Scheme: Scheme, Host: c.Bucket, RawQuery: values.Encode()}
+	if c.Prefix != "" {
+		location.Path = "/" + c.Prefix
+	}
+	return location.String()
+}
+
+// WithEnvironment fills in what the URL left open from the variables that the AWS tools know:
+// AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, AWS_REGION or AWS_DEFAULT_REGION, and AWS_CA_BUNDLE.
+func (c Config) WithEnvironment(getenv func(string) string) (Config, error) {
+	for _, name := range []string{"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"} {
+		if value := getenv(name); c.Endpoint == "" && value != "" {
+			endpoint, err := parseEndpoint(value)
+			if err != nil {
+				return Config{}, fmt.Errorf("environment variable %s %w", name, err)
+			}
+			c.Endpoint = endpoint
+		}
+	}
+	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
+		if c.Region == "" {
+			c.Region = getenv(name)
+		}
+	}
+	if c.CAFile == "" {
+		c.CAFile = getenv("AWS_CA_BUNDLE")
+	}
+	return c, nil
+}

@@ -1,0 +1,235 @@
+package s3
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// facts is what a failure is explained with.
+type facts struct {
+	endpoint string
+	bucket   string
+	region   string // as configured
+	action   string // as policies name it: s3:GetObject
+	object   string // name or prefix
+	access   string // which access key, and where it is from
+}
+
+// resource is what the action was on.
+func (f facts) resource() string {
+	if f.action == actionList {
+		return "bucket " + f.bucket
+	}
+	return f.bucket + "/" + f.object
+}
+
+// failure is what an error means.
+type failure struct {
+	// sentinel is one of storage's, or the error itself where none fits.
+	sentinel error
+	// reason says what happened, advice what to do; either may be "".
+	reason, advice string
+	// transient: another attempt may succeed.
+	transient bool
+	// silent: nothing answers at that address. answer: something does.
+	silent, answer bool
+	// expired: new credentials may be there by now.
+	expired bool
+}
+
+// classify says what the error of an attempt means. It knows nothing of the context: whoever calls it has found that
+// that has not ended.
+func classify(err error, f facts) failure {
+	var (
+		response minio.ErrorResponse
+		noKeys   *credentialsError
+	)
+	switch {
+	case errors.As(err, &noKeys):
+		return failure{sentinel: noKeys.err, transient: noKeys.transient}
+	case errors.As(err, &response):
+		meaning := classifyResponse(response, f)
+		meaning.answer = true
+		return meaning
+	default:
+		return classifyConnection(err, f)
+	}
+}
+
+// The codes of S3, MinIO and versitygw that mean the same.
+var (
+	busyCodes = set("SlowDown", "SlowDownRead", "SlowDownWrite", "RequestTimeout", "Throttling", "ThrottlingException", "RequestLimitExceeded",
+		"RequestThrottled", "TooManyRequests", "InternalError", "ServiceUnavailable", "XMinioServerNotInitialized", "OperationAborted")
+	// Something between here and there has changed the data.
+	damagedCodes    = set("BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch")
+	permissionCodes = set("AccessDenied", "AccessForbidden", "AllAccessDisabled", "AccountProblem", "403 Forbidden")
+	unknownKeyCodes = set("InvalidAccessKeyId", "InvalidClientTokenId", "XMinioInvalidAccessKeyId", "InvalidSecurity", "Unauthorized")
+	tokenCodes      = set("InvalidToken", "InvalidTokenId")
+	expiredCodes    = set("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired")
+	fullCodes       = set("XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded")
+	nameCodes       = set("XMinioObjectExistsAsDirectory", "XMinioParentIsObject", "ExistingObjectIsDirectory", "ObjectParentIsFile", "DirectoryObjectContainsData")
+	regionCodes     = set("AuthorizationHeaderMalformed", "InvalidRegion", "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException")
+)
+
+func set(codes ...string) map[string]bool {
+	members := map[string]bool{}
+	for _, code := range codes {
+		members[code] = true
+	}
+	return members
+}
+
+// classifyResponse says what an answer of the server means.
+func classifyResponse(r minio.ErrorResponse, f facts) failure {
+	answered := "the server answers " + strings.TrimSpace(fmt.Sprintf("%d %s", r.StatusCode, r.Code))
+	if r.Message != "" && len(r.Message) < 200 {
+		answered += " (" + strings.Join(strings.Fields(r.Message), " ") + ")"
+	}
+	switch {
+	case strings.Contains(r.Message, "HTTPS server"), strings.Contains(r.Message, "HTTPS port"), r.Code == "XMinioInsecureClientRequest":
+		return failure{sentinel: storage.ErrUnreachable, reason: f.endpoint + " speaks HTTPS", advice: "write endpoint=" + strings.Replace(f.endpoint, "http:", "https:", 1)}
+	case r.Code == "NoSuchKey":
+		return failure{sentinel: storage.ErrNotExist}
+	case r.Code == "NoSuchBucket", r.Code == "InvalidBucketName":
+		return failure{
+			sentinel: storage.ErrNoBucket, reason: fmt.Sprintf("%s has no bucket %s", f.endpoint, f.bucket),
+			advice: "create it, or correct the bucket's name or the endpoint in the repository's URL",
+		}
+	case r.Code == "InvalidRange", r.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		return failure{sentinel: storage.ErrRange}
+	case fullCodes[r.Code], r.StatusCode == http.StatusInsufficientStorage:
+		return failure{sentinel: storage.ErrNoSpace, reason: answered, advice: "free some space there, or raise the bucket's quota"}
+	case nameCodes[r.Code], r.Code == "KeyTooLongError", r.Code == "XMinioInvalidObjectName":
+		return failure{sentinel: storage.ErrName, reason: answered}
+	case busyCodes[r.Code], r.StatusCode == http.StatusTooManyRequests, r.StatusCode == http.StatusRequestTimeout,
+		r.StatusCode >= 500 && r.StatusCode != http.StatusNotImplemented:
+		return failure{sentinel: storage.ErrUnreachable, reason: answered, advice: "see what is wrong with the service at " + f.endpoint, transient: true}
+	case damagedCodes[r.Code]:
+		return failure{sentinel: storage.ErrUnreachable, reason: answered, advice: "something between here and the server changes the data", transient: true}
+	default:
+		return classifyRefusal(r, f, answered)
+	}
+}
+
+// classifyRefusal says what a refusal for the sake of who is asking means.
+func classifyRefusal(r minio.ErrorResponse, f facts, answered string) failure {
+	switch {
+	case r.Code == "RequestTimeTooSkewed":
+		return failure{
+			sentinel: storage.ErrCredentials, reason: "the clocks of this machine and of the server differ by more than 15 minutes",
+			advice: "set the clock of the one that is wrong (NTP)",
+		}
+	case r.Code == "SignatureDoesNotMatch":
+		return failure{sentinel: storage.ErrCredentials, reason: "the secret key does not belong to " + f.access, advice: "correct the secret key"}
+	case expiredCodes[r.Code]:
+		return failure{sentinel: storage.ErrCredentials, reason: "the session token of " + f.access + " has expired", advice: "get new credentials", expired: true}
+	case tokenCodes[r.Code]:
+		return failure{sentinel: storage.ErrCredentials, reason: "the session token does not belong to " + f.access, advice: "correct the session token, or leave it out"}
+	case unknownKeyCodes[r.Code], r.StatusCode == http.StatusUnauthorized:
+		return failure{sentinel: storage.ErrCredentials, reason: fmt.Sprintf("%s does not know %s", f.endpoint, f.access), advice: "correct the access key, or the endpoint"}
+	case regionCodes[r.Code], r.StatusCode == http.StatusMovedPermanently, r.StatusCode == http.StatusTemporaryRedirect:
+		advice := "give the bucket's region with region="
+		if r.Region != "" {
+			advice = "write region=" + r.Region
+		}
+		// Where no region is configured, minio-go has noted the one in the answer and uses it next time.
+		return failure{sentinel: storage.ErrUnreachable, reason: answered, advice: advice, transient: r.Region != "" && f.region == ""}
+	case permissionCodes[r.Code], r.StatusCode == http.StatusForbidden:
+		return failure{
+			sentinel: storage.ErrPermission, reason: fmt.Sprintf("%s may not %s on %s", f.access, f.action, f.resource()),
+			advice: "allow it in the user's or the bucket's policy",
+		}
+	default:
+		return failure{sentinel: errors.New(answered), advice: "check that an S3 service is at " + f.endpoint}
+	}
+}
+
+// classifyConnection says what it means that there was no answer, or half of one.
+func classifyConnection(err error, f facts) failure {
+	if reason, advice := certificateProblem(err, f.endpoint); reason != "" {
+		return failure{sentinel: storage.ErrUnreachable, reason: reason, advice: advice}
+	}
+	var (
+		dns     *net.DNSError
+		network net.Error
+		request *url.Error
+		dial    *net.OpError
+	)
+	silent := failure{sentinel: storage.ErrUnreachable, transient: true, silent: true, advice: "check endpoint= in the repository's URL, and that the service runs"}
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		silent.reason = "there is no host " + dns.Name
+		return silent
+	case errors.As(err, &dns):
+		silent.reason = "the name of host " + dns.Name + " cannot be looked up"
+		return silent
+	case errors.Is(err, syscall.ECONNREFUSED):
+		silent.reason = "nothing listens at " + f.endpoint
+		return silent
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		silent.reason = "there is no route to " + f.endpoint
+		return silent
+	case errors.As(err, &dial) && dial.Op == "dial" && dial.Timeout():
+		silent.reason = "nothing answers at " + f.endpoint
+		return silent
+	case errors.Is(err, errStalled), errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return failure{
+			sentinel: storage.ErrUnreachable, reason: f.endpoint + " does not answer in time", transient: true,
+			advice: "check endpoint= in the repository's URL, the network, and the service",
+		}
+	case errors.As(err, &request), errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errShort):
+		return failure{
+			sentinel: storage.ErrUnreachable, reason: "the connection to " + f.endpoint + " breaks (" + innermost(err) + ")", transient: true,
+			advice: "check the network and the service",
+		}
+	}
+	return failure{sentinel: err}
+}
+
+// certificateProblem says what keeps TLS from being spoken, "" if nothing does.
+func certificateProblem(err error, endpoint string) (reason, advice string) {
+	var (
+		authority x509.UnknownAuthorityError
+		name      x509.HostnameError
+		invalid   x509.CertificateInvalidError
+		record    tls.RecordHeaderError
+		alert     tls.AlertError
+	)
+	switch {
+	case errors.As(err, &authority):
+		return "the TLS certificate of " + endpoint + " is signed by an unknown authority", "give that authority's certificate with ca=FILE or AWS_CA_BUNDLE"
+	case errors.As(err, &name):
+		return "the TLS certificate of " + endpoint + " is for another name (" + name.Error() + ")", "use the name in the certificate; with virtual-host style, path-style=true may help"
+	case errors.As(err, &invalid):
+		return "the TLS certificate of " + endpoint + " cannot be used (" + invalid.Error() + ")", "renew it"
+	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return endpoint + " speaks plain HTTP", "write endpoint=" + strings.Replace(endpoint, "https:", "http:", 1)
+	case errors.As(err, &alert):
+		return endpoint + " refuses TLS (" + alert.Error() + ")", "check the service's TLS settings"
+	}
+	return "", ""
+}
+
+// innermost is the text of the error at the bottom of a chain, where the words that matter are.
+func innermost(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}

@@ -1,0 +1,99 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// pageSize is how many objects S3 lists at once.
+const pageSize = 1000
+
+// List implements storage.Bucket.
+func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) error) error {
+	c := call{"list", prefix, actionList}
+	if !storage.ValidPrefix(prefix) {
+		if ctx.Err() != nil {
+			return b.ended(ctx, c)
+		}
+		return nil // no object can have it
+	}
+	for last := ""; ; {
+		page, err := b.page(ctx, c, last)
+		if err != nil {
+			return err
+		}
+		for _, object := range page {
+			if ctx.Err() != nil {
+				return b.ended(ctx, c)
+			}
+			// What others have put there under names that cannot be used here, like folders' own, is not ours.
+			if !storage.ValidName(object.Key) {
+				continue
+			}
+			if err := fn(storage.Info{Name: object.Key, Size: object.Size}); err != nil {
+				return err
+			}
+		}
+		if ctx.Err() != nil {
+			return b.ended(ctx, c)
+		}
+		if len(page) < pageSize {
+			return nil
+		}
+		last = page[len(page)-1].Key
+	}
+}
+
+// page returns up to pageSize objects with names after last; fewer are the last ones.
+func (b *Bucket) page(ctx context.Context, c call, last string) (page []minio.ObjectInfo, err error) {
+	err = b.try(ctx, c, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, smallTimeout)
+		defer cancel()
+		page = page[:0]
+		options := minio.ListObjectsOptions{Prefix: c.name, Recursive: true, StartAfter: last, MaxKeys: pageSize, FetchOwner: new(bool)}
+		for object := range b.client.ListObjectsIter(ctx, b.config.Bucket, options) {
+			if object.Err != nil {
+				return cause(ctx, object.Err)
+			}
+			page = append(page, object)
+			if len(page) == pageSize {
+				return nil
+			}
+		}
+		return cause(ctx, ctx.Err()) // the iterator ends without a word when the context does
+	})
+	return page, err
+}
+
+// Folders implements storage.FolderLister.
+func (b *Bucket) Folders(ctx context.Context, prefix string) ([]string, error) {
+	if !storage.ValidFolderPrefix(prefix) {
+		return nil, fmt.Errorf("list folders below %q in %s: %w", prefix, b, storage.ErrName)
+	}
+	var folders []string
+	err := b.try(ctx, call{"list", prefix, actionList}, func(ctx context.Context) error {
+		folders = folders[:0]
+		options := minio.ListObjectsOptions{Prefix: prefix, FetchOwner: new(bool)}
+		for object := range b.client.ListObjectsIter(ctx, b.config.Bucket, options) {
+			if object.Err != nil {
+				return cause(ctx, object.Err)
+			}
+			name, folder := strings.CutSuffix(strings.TrimPrefix(object.Key, prefix), "/")
+			if folder && storage.ValidName(name) {
+				folders = append(folders, name)
+			}
+		}
+		return cause(ctx, ctx.Err())
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(folders)
+	return slices.Compact(folders), nil
+}

@@ -1,0 +1,107 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	// attempts is how often an operation is tried whose failure may pass: with the pauses between, for about two
+	// minutes at most.
+	attempts = 10
+	// silentAttempts is how often it is tried if nothing has ever answered at the endpoint: more likely its address
+	// is wrong, and whoever has typed it is waiting.
+	silentAttempts = 3
+
+	firstPause   = 200 * time.Millisecond
+	longestPause = 30 * time.Second
+)
+
+// pause is how long to wait after the n-th attempt, n from 1: doubling, bounded, and somewhere between half of it
+// and all of it, so that many movers that have failed together do not come back together. random is in [0, 1).
+func pause(n int, random float64) time.Duration {
+	longest := longestPause
+	if n < 10 {
+		longest = min(longest, firstPause<<(n-1))
+	}
+	return longest/2 + time.Duration(random*float64(longest/2))
+}
+
+// wait is the pause itself, or the context's end.
+func wait(ctx context.Context, length time.Duration) error {
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// try calls attempt until it succeeds, fails for good, or the context ends. Its error is ready to be shown.
+func (b *Bucket) try(ctx context.Context, c call, attempt func(context.Context) error) error {
+	for n := 1; ; n++ {
+		if ctx.Err() != nil {
+			return b.ended(ctx, c)
+		}
+		err := attempt(ctx)
+		if err == nil {
+			b.answered.Store(true)
+			return nil
+		}
+		if err := b.again(ctx, c, n, err); err != nil {
+			return err
+		}
+	}
+}
+
+// again waits until the time for the next attempt has come, after the n-th has failed with err. If there is to be
+// none, it returns the error to show.
+func (b *Bucket) again(ctx context.Context, c call, n int, err error) error {
+	if ctx.Err() != nil {
+		return b.ended(ctx, c)
+	}
+	failure := classify(err, b.facts(c))
+	if failure.answer {
+		b.answered.Store(true)
+	}
+	limit := 1
+	switch {
+	case failure.expired && n == 1:
+		b.credentials.Expire()
+		return nil
+	case failure.silent && !b.answered.Load():
+		limit = silentAttempts
+	case failure.transient:
+		limit = attempts
+	}
+	if n >= limit {
+		return b.explain(c, failure, n)
+	}
+	if b.wait(ctx, pause(n, b.random())) != nil {
+		return b.ended(ctx, c)
+	}
+	return nil
+}
+
+// ended is the error of an operation whose context has ended.
+func (b *Bucket) ended(ctx context.Context, c call) error {
+	return fmt.Errorf("%s: %w", b.subject(c), context.Cause(ctx))
+}
+
+// explain is the one line that says what failed, on which object, and what to do next.
+func (b *Bucket) explain(c call, f failure, attempts int) error {
+	var details string
+	if f.reason != "" {
+		details = ": " + f.reason
+	}
+	if attempts > 1 {
+		details += fmt.Sprintf(" after %d attempts", attempts)
+	}
+	if f.advice != "" {
+		details += "; " + f.advice
+	}
+	return fmt.Errorf("%s: %w%s", b.subject(c), f.sentinel, details)
+}

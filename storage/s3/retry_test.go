@@ -1,0 +1,455 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// broken is a server that answers as its test says, and a bucket there whose pauses take no time.
+type broken struct {
+	*Bucket
+	requests atomic.Int32
+
+	mu     sync.Mutex
+	pauses []time.Duration
+}
+
+// newBroken makes a server whose n-th request, n from 1, goes to handle.
+func newBroken(t *testing.T, handle func(n int, w http.ResponseWriter, r *http.Request)) *broken {
+	t.Helper()
+	b := &broken{}
+	httpServer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handle(int(b.requests.Add(1)), w, r)
+	}))
+	t.Cleanup(httpServer.Close)
+	s := &server{endpoint: httpServer.URL, style: PathStyle}
+	config := s.config("bucket")
+	config.Region = "us-east-1"
+	b.Bucket = s.open(t, config, asRoot)
+	b.wait = func(_ context.Context, length time.Duration) error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.pauses = append(b.pauses, length)
+		return nil
+	}
+	b.random = func() float64 { return 0.5 }
+	return b
+}
+
+// refuse answers with an error of S3.
+func refuse(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, "<Error><Code>%s</Code><Message>as planned</Message></Error>", code)
+}
+
+// serve answers a GET with its range of data, of which only send bytes are sent if it is not negative.
+func serve(w http.ResponseWriter, r *http.Request, data []byte, etag string, send int) {
+	first, last := 0, len(data)-1
+	status := http.StatusOK
+	if text, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes="); ok {
+		from, to, _ := strings.Cut(text, "-")
+		first, _ = strconv.Atoi(from)
+		if to != "" {
+			last, _ = strconv.Atoi(to)
+		}
+		status = http.StatusPartialContent
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(data)))
+	}
+	if match := r.Header.Get("If-Match"); match != "" && match != etag {
+		refuse(w, http.StatusPreconditionFailed, "PreconditionFailed")
+		return
+	}
+	body := data[first : last+1]
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Header().Set("Last-Modified", "Sat, 21 Nov 2026 11:00:00 GMT")
+	if etag != "" {
+		w.Header().Set("ETag", etag)
+	}
+	w.WriteHeader(status)
+	if send < 0 || send > len(body) {
+		send = len(body)
+	}
+	_, _ = w.Write(body[:send])
+}
+
+// hangUp resets the connection in the middle of a request.
+func hangUp(t *testing.T, w http.ResponseWriter) {
+	connection, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if tcp, ok := connection.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = connection.Close()
+}
+
+func TestTransientFailuresAreRetried(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(http.ResponseWriter){
+		"503 SlowDown":        func(w http.ResponseWriter) { refuse(w, 503, "SlowDown") },
+		"500 InternalError":   func(w http.ResponseWriter) { refuse(w, 500, "InternalError") },
+		"429":                 func(w http.ResponseWriter) { refuse(w, 429, "TooManyRequests") },
+		"502 of a proxy":      func(w http.ResponseWriter) { http.Error(w, "<html>Bad Gateway</html>", 502) },
+		"400 RequestTimeout":  func(w http.ResponseWriter) { refuse(w, 400, "RequestTimeout") },
+		"400 BadDigest":       func(w http.ResponseWriter) { refuse(w, 400, "BadDigest") },
+		"connection is reset": func(w http.ResponseWriter) { hangUp(t, w) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const failures = 4
+			var stored []byte
+			b := newBroken(t, func(n int, w http.ResponseWriter, r *http.Request) {
+				if n <= failures {
+					fail(w)
+					return
+				}
+				stored, _ = io.ReadAll(r.Body)
+			})
+			if err := b.Put(t.Context(), "object", []byte("data")); err != nil {
+				t.Errorf("Put: %v", err)
+			}
+			if n := b.requests.Load(); n != failures+1 || string(stored) != "data" {
+				t.Errorf("%d requests, stored %q; want %d and the data", n, stored, failures+1)
+			}
+			want := []time.Duration{150 * time.Millisecond, 300 * time.Millisecond, 600 * time.Millisecond, 1200 * time.Millisecond}
+			if diff := cmp.Diff(want, b.pauses); diff != "" {
+				t.Errorf("pauses (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEveryOperationIsRetried(t *testing.T) {
+	t.Parallel()
+	b := newBroken(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		switch {
+		case n%3 != 0:
+			refuse(w, 503, "SlowDown")
+		case r.URL.Query().Has("list-type"):
+			fmt.Fprint(w, "<ListBucketResult><Contents><Key>folder/object</Key><Size>4</Size></Contents></ListBucketResult>")
+		case r.Method == http.MethodDelete:
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			serve(w, r, []byte("data"), `"1"`, -1)
+		}
+	})
+	operations := operations(t.Context(), b, "folder/object")
+	for verb, err := range operations {
+		if err != nil {
+			t.Errorf("%s: %v", verb, err)
+		}
+	}
+	if n := int(b.requests.Load()); n != 3*len(operations) {
+		t.Errorf("%d requests, want 3 for each of the %d operations", n, len(operations))
+	}
+}
+
+func TestRetriesEnd(t *testing.T) {
+	t.Parallel()
+	b := newBroken(t, func(_ int, w http.ResponseWriter, _ *http.Request) { refuse(w, 503, "SlowDown") })
+	err := b.Put(t.Context(), "object", []byte("data"))
+	if !errors.Is(err, storage.ErrUnreachable) || !strings.Contains(err.Error(), "503 SlowDown (as planned) after 10 attempts") {
+		t.Errorf("Put: %v", err)
+	}
+	var total time.Duration
+	for _, pause := range b.pauses {
+		total += pause
+	}
+	if len(b.pauses) != attempts-1 || total > 2*time.Minute {
+		t.Errorf("%d pauses of %v in all, want %d and at most two minutes", len(b.pauses), total, attempts-1)
+	}
+}
+
+func TestRefusalsAreNotRetried(t *testing.T) {
+	t.Parallel()
+	for code, test := range map[string]struct {
+		status int
+		want   error
+		says   string
+	}{
+		"AccessDenied":         {403, storage.ErrPermission, "s3:PutObject on bucket/object"},
+		"RequestTimeTooSkewed": {403, storage.ErrCredentials, "set the clock"},
+		"NoSuchBucket":         {404, storage.ErrNoBucket, "create it"},
+		"QuotaExceeded":        {403, storage.ErrNoSpace, "raise the bucket's quota"},
+		"XMinioStorageFull":    {507, storage.ErrNoSpace, "free some space"},
+		"EntityTooLarge":       {400, nil, "400 EntityTooLarge (as planned)"},
+		"NotImplemented":       {501, nil, "501 NotImplemented"},
+		"PermanentRedirect":    {301, storage.ErrUnreachable, "region="},
+	} {
+		b := newBroken(t, func(_ int, w http.ResponseWriter, _ *http.Request) { refuse(w, test.status, code) })
+		err := b.Put(t.Context(), "object", []byte("data"))
+		if err == nil || test.want != nil && !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v; want %v that says %q", code, err, test.want, test.says)
+		}
+		if n := b.requests.Load(); n != 1 {
+			t.Errorf("%s: %d requests, want 1", code, n)
+		}
+	}
+}
+
+// An expired token is worth one look for a new one, since those who renew them put it where the old one was.
+func TestExpiredTokenIsLookedForAgain(t *testing.T) {
+	t.Parallel()
+	b := newBroken(t, func(_ int, w http.ResponseWriter, _ *http.Request) { refuse(w, 400, "ExpiredToken") })
+	var looked atomic.Int32
+	b.chain.sources[0].provider = counted{fixed{AccessKeyID: "AKIDOLD", SecretAccessKey: "x"}, &looked}
+	err := b.Put(t.Context(), "object", []byte("data"))
+	if !errors.Is(err, storage.ErrCredentials) || !strings.Contains(err.Error(), "session token of access key AKIDOLD") || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("Put: %v", err)
+	}
+	if looked.Load() != 2 || b.requests.Load() != 2 {
+		t.Errorf("credentials looked for %d times, %d requests; want 2 of each", looked.Load(), b.requests.Load())
+	}
+}
+
+func TestContextEndsRetries(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("lease lost")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	b := newBroken(t, func(_ int, w http.ResponseWriter, _ *http.Request) { refuse(w, 503, "SlowDown") })
+	b.wait = func(ctx context.Context, _ time.Duration) error {
+		cancel(cause)
+		return wait(ctx, time.Hour)
+	}
+	if err := b.Put(ctx, "object", []byte("data")); !errors.Is(err, cause) {
+		t.Errorf("Put: %v, want the context's cause", err)
+	}
+	if n := b.requests.Load(); n != 1 {
+		t.Errorf("%d requests, want 1", n)
+	}
+}
+
+func TestPutSendsChecksums(t *testing.T) {
+	t.Parallel()
+	data := []byte("some data to be checked")
+	sum := sha256.Sum256(data)
+	var crc [4]byte
+	for i, value := 0, crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)); i < 4; i++ {
+		crc[i] = byte(value >> (24 - 8*i))
+	}
+	b := newBroken(t, func(_ int, _ http.ResponseWriter, r *http.Request) {
+		if got := r.Header.Get("X-Amz-Content-Sha256"); got != hex.EncodeToString(sum[:]) {
+			t.Errorf("SHA-256 %q", got)
+		}
+		if got, want := r.Header.Get("X-Amz-Checksum-Crc32c"), b64(crc[:]); got != want {
+			t.Errorf("CRC32C %q, want %q", got, want)
+		}
+		if !strings.Contains(r.Header.Get("Authorization"), "x-amz-content-sha256") || r.ContentLength != int64(len(data)) {
+			t.Errorf("the data's hash is not signed, or its length is not %d: %v", len(data), r.Header)
+		}
+	})
+	if err := b.Put(t.Context(), "object", data); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBrokenDownloadsAreTakenUpAgain(t *testing.T) {
+	t.Parallel()
+	data := bytes.Repeat([]byte("0123456789"), 10_000)
+	for _, span := range []struct{ offset, length int64 }{{0, -1}, {0, int64(len(data))}, {777, 50_000}, {777, -1}} {
+		b := newBroken(t, func(n int, w http.ResponseWriter, r *http.Request) {
+			if n%2 == 0 {
+				refuse(w, 503, "SlowDown")
+				return
+			}
+			serve(w, r, data, `"1"`, 7001)
+		})
+		reader, err := b.Get(t.Context(), "object", span.offset, span.length)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := data[span.offset:]
+		if span.length >= 0 {
+			want = want[:span.length]
+		}
+		got, err := io.ReadAll(reader)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("Get(%d, %d): %d of %d bytes, %v", span.offset, span.length, len(got), len(want), err)
+		}
+		if n := int(b.requests.Load()); n < len(want)/7001 {
+			t.Errorf("only %d requests: nothing has broken", n)
+		}
+		if err := reader.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := reader.Read(make([]byte, 1)); err == nil || err == io.EOF {
+			t.Errorf("Read after Close: %v", err)
+		}
+	}
+}
+
+func TestBrokenDownloadsThatStayBroken(t *testing.T) {
+	t.Parallel()
+	data := bytes.Repeat([]byte("0123456789"), 1000)
+	for name, test := range map[string]struct {
+		handle func(n int, w http.ResponseWriter, r *http.Request)
+		want   error
+		says   string
+	}{
+		"nothing more comes": {
+			func(n int, w http.ResponseWriter, r *http.Request) {
+				if n == 1 {
+					serve(w, r, data, `"1"`, 100)
+				} else {
+					hangUp(t, w)
+				}
+			}, storage.ErrUnreachable, "after 10 attempts",
+		},
+		"replaced meanwhile": {
+			func(n int, w http.ResponseWriter, r *http.Request) { serve(w, r, data, fmt.Sprintf(`"%d"`, n), 100) },
+			nil, "was replaced while it was being read",
+		},
+		"deleted meanwhile": {
+			func(n int, w http.ResponseWriter, r *http.Request) {
+				if n == 1 {
+					serve(w, r, data, `"1"`, 100)
+				} else {
+					refuse(w, 404, "NoSuchKey")
+				}
+			}, storage.ErrNotExist, "no such object",
+		},
+		"versions cannot be told apart": {
+			func(_ int, w http.ResponseWriter, r *http.Request) { serve(w, r, data, "", 100) },
+			storage.ErrUnreachable, "the connection to",
+		},
+		"ranges are ignored": {
+			func(n int, w http.ResponseWriter, r *http.Request) {
+				if n > 1 {
+					r.Header.Del("Range")
+				}
+				serve(w, r, data, `"1"`, 100)
+			}, nil, "does not answer with the range",
+		},
+	} {
+		b := newBroken(t, test.handle)
+		reader, err := b.Get(t.Context(), "object", 0, -1)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got, err := io.ReadAll(reader)
+		if err == nil || test.want != nil && !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %d bytes and %v; want %v that says %q", name, len(got), err, test.want, test.says)
+		}
+		if !bytes.HasPrefix(data, got) {
+			t.Errorf("%s: what was read before is not the object's", name)
+		}
+	}
+}
+
+// A server that clips a range at the object's end must not make a Get short.
+func TestClippedRangeIsAnError(t *testing.T) {
+	t.Parallel()
+	b := newBroken(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Range", "bytes 2-3/4")
+		w.Header().Set("Last-Modified", "Sat, 21 Nov 2026 11:00:00 GMT")
+		w.Header().Set("Content-Length", "2")
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = w.Write([]byte("ta"))
+	})
+	if _, err := b.Get(t.Context(), "object", 2, 10); !errors.Is(err, storage.ErrRange) {
+		t.Errorf("Get: %v, want %v", err, storage.ErrRange)
+	}
+}
+
+func TestStreamsThatStandStill(t *testing.T) {
+	t.Parallel()
+	done := make(chan struct{})
+	data := bytes.Repeat([]byte("x"), 64<<20) // more than fits into the sockets' buffers
+	stuck := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			serve(w, r, data, `"1"`, 1000)
+			_ = http.NewResponseController(w).Flush()
+		}
+		select {
+		case <-done:
+		case <-r.Context().Done():
+		}
+	}
+	b := newBroken(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		if n == 1 {
+			stuck(w, r)
+		} else if r.Method == http.MethodGet {
+			serve(w, r, data, `"1"`, -1)
+		} else {
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+	})
+	t.Cleanup(func() { close(done) }) // before the server is closed, which waits for it
+	b.stall = 200 * time.Millisecond
+	reader, err := b.Get(t.Context(), "object", 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, reader); err != nil || n != int64(len(data)) {
+		t.Errorf("Get: %d bytes, %v", n, err)
+	}
+	if err := reader.Close(); err != nil {
+		t.Error(err)
+	}
+	b.requests.Store(0)
+	if err := b.Put(t.Context(), "object", data); err != nil {
+		t.Errorf("Put: %v", err)
+	}
+	if n := b.requests.Load(); n < 2 {
+		t.Errorf("Put took %d requests: none has stood still", n)
+	}
+}
+
+// The transport may still be reading when a Put that was cancelled returns; what it reads then must not be the
+// caller's data any more. The race detector sees it if it is.
+func TestPutLetsGoOfTheData(t *testing.T) {
+	t.Parallel()
+	reading := make(chan struct{})
+	done := make(chan struct{})
+	b := newBroken(t, func(_ int, _ http.ResponseWriter, r *http.Request) {
+		_, _ = r.Body.Read(make([]byte, 1))
+		close(reading)
+		<-done
+	})
+	t.Cleanup(func() { close(done) }) // before the server is closed, which waits for it
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-reading
+		cancel()
+	}()
+	data := make([]byte, 64<<20)
+	if err := b.Put(ctx, "object", data); !errors.Is(err, context.Canceled) {
+		t.Errorf("Put: %v, want %v", err, context.Canceled)
+	}
+	for i := range data {
+		data[i] = 1
+	}
+}
+
+func TestPause(t *testing.T) {
+	t.Parallel()
+	for n := 1; n < 100; n++ {
+		shortest, longest := pause(n, 0), pause(n, 0.999)
+		if shortest <= 0 || shortest > longest || longest > longestPause {
+			t.Errorf("pause(%d) is between %v and %v", n, shortest, longest)
+		}
+	}
+}

@@ -1,0 +1,211 @@
+package s3
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// awsEndpoint stands for all of AWS; minio-go finds that of the bucket's region.
+const awsEndpoint = "https://s3.amazonaws.com"
+
+// Bucket is a storage.Bucket in S3-compatible storage.
+type Bucket struct {
+	config      Config
+	client      *minio.Core
+	credentials *credentials.Credentials
+	chain       *chain
+	checksums   bool // the service is one that does not mind checksum headers
+
+	// answered: something has once answered at the endpoint, so that its address is right.
+	answered atomic.Bool
+
+	// What a test wants to have in its own hands.
+	wait   func(context.Context, time.Duration) error
+	random func() float64
+	stall  time.Duration
+}
+
+// Open makes a Bucket of the whole bucket that config names; config.Prefix is for storage.Sub. It reads the CA file
+// and talks to nobody: what is wrong with the rest shows with the first use. Getenv finds credentials.
+func Open(config Config, getenv func(string) string) (*Bucket, error) {
+	transport, err := newTransport(config.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	return open(config, getenv, transport)
+}
+
+func open(config Config, getenv func(string) string, transport http.RoundTripper) (*Bucket, error) {
+	if config.Endpoint == "" {
+		config.Endpoint = awsEndpoint
+	}
+	endpoint, err := url.Parse(config.Endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("open s3://%s: endpoint %w", config.Bucket, err)
+	}
+	chain := &chain{sources: sources(config.Profile, getenv)}
+	keys := credentials.New(chain)
+	client, err := minio.NewCore(endpoint.Host, &minio.Options{
+		Creds:        keys,
+		Secure:       endpoint.Scheme == "https",
+		Transport:    transport,
+		Region:       config.Region,
+		BucketLookup: map[Addressing]minio.BucketLookupType{PathStyle: minio.BucketLookupPath, VirtualHostStyle: minio.BucketLookupDNS}[config.Addressing],
+		MaxRetries:   1, // see retry.go
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open s3://%s: %w", config.Bucket, err)
+	}
+	return &Bucket{
+		config: config, client: client, credentials: keys, chain: chain,
+		checksums: !s3utils.IsGoogleEndpoint(*endpoint),
+		wait:      wait, random: rand.Float64, stall: stallTimeout,
+	}, nil
+}
+
+// The actions of S3's policies that a Bucket needs.
+const (
+	actionGet    = "s3:GetObject"
+	actionPut    = "s3:PutObject"
+	actionList   = "s3:ListBucket"
+	actionDelete = "s3:DeleteObject"
+)
+
+// call is one operation, for messages.
+type call struct {
+	verb, name, action string
+}
+
+// subject says what was being done to what.
+func (b *Bucket) subject(c call) string {
+	if c.name == "" {
+		return fmt.Sprintf("%s %s", c.verb, b)
+	}
+	return fmt.Sprintf("%s %s in %s", c.verb, c.name, b)
+}
+
+func (b *Bucket) facts(c call) facts {
+	f := facts{endpoint: b.config.Endpoint, bucket: b.config.Bucket, region: b.config.Region, action: c.action, object: c.name, access: "the access key"}
+	if key, from := b.chain.inUse(); key != "" {
+		f.access = fmt.Sprintf("access key %s (from %s)", key, from)
+	}
+	return f
+}
+
+// check refuses names that no object can have.
+func (b *Bucket) check(c call) error {
+	if !storage.ValidName(c.name) {
+		return fmt.Errorf("%s %q in %s: %w", c.verb, c.name, b, storage.ErrName)
+	}
+	return nil
+}
+
+// Put implements storage.Bucket.
+func (b *Bucket) Put(ctx context.Context, name string, data []byte) error {
+	c := call{"put", name, actionPut}
+	if err := b.check(c); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(data)
+	options := minio.PutObjectOptions{
+		// The whole body is signed, by its SHA-256, rather than chunk by chunk: every service understands that.
+		DisableContentSha256: true,
+	}
+	if b.checksums {
+		crc := binary.BigEndian.AppendUint32(nil, crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
+		options.UserMetadata = map[string]string{"x-amz-checksum-crc32c": base64.StdEncoding.EncodeToString(crc)}
+	}
+	return b.try(ctx, c, func(ctx context.Context) error {
+		ctx, dog := watch(ctx, b.stall)
+		defer dog.release()
+		body := &upload{dog: dog, data: data}
+		defer body.revoke()
+		_, err := b.client.PutObject(ctx, b.config.Bucket, name, body, int64(len(data)), "", hex.EncodeToString(sum[:]), options)
+		return cause(ctx, err)
+	})
+}
+
+// Stat implements storage.Bucket.
+func (b *Bucket) Stat(ctx context.Context, name string) (storage.Info, error) {
+	info, err := b.stat(ctx, call{"stat", name, actionGet})
+	if err != nil {
+		return storage.Info{}, err
+	}
+	return storage.Info{Name: name, Size: info.Size}, nil
+}
+
+func (b *Bucket) stat(ctx context.Context, c call) (info minio.ObjectInfo, err error) {
+	if err := b.check(c); err != nil {
+		return info, err
+	}
+	err = b.try(ctx, c, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, smallTimeout)
+		defer cancel()
+		info, err = b.client.StatObject(ctx, b.config.Bucket, c.name, minio.StatObjectOptions{})
+		if status := minio.ToErrorResponse(err).StatusCode; status >= 400 && status < 500 {
+			return b.elaborate(ctx, c, err)
+		}
+		return cause(ctx, err)
+	})
+	return info, err
+}
+
+// elaborate finds out what a failed HEAD means, to which the answer has no body and thus no code: 404 is also that of
+// a missing bucket, and 400 and 403 those of bad credentials. A listing of that one name has a body.
+func (b *Bucket) elaborate(ctx context.Context, c call, headErr error) error {
+	for object := range b.client.ListObjectsIter(ctx, b.config.Bucket, minio.ListObjectsOptions{Prefix: c.name, Recursive: true, MaxKeys: 1}) {
+		code := minio.ToErrorResponse(object.Err).Code
+		if object.Err != nil && code != "AccessDenied" {
+			return cause(ctx, object.Err)
+		}
+		break
+	}
+	return cause(ctx, headErr)
+}
+
+// Delete implements storage.Bucket.
+func (b *Bucket) Delete(ctx context.Context, name string) error {
+	c := call{"delete", name, actionDelete}
+	if err := b.check(c); err != nil {
+		return err
+	}
+	err := b.try(ctx, c, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, smallTimeout)
+		defer cancel()
+		return cause(ctx, b.client.RemoveObject(ctx, b.config.Bucket, name, minio.RemoveObjectOptions{}))
+	})
+	// Some services say that there was nothing, others that an object stands where its folder would be.
+	if errors.Is(err, storage.ErrNotExist) || errors.Is(err, storage.ErrName) {
+		return nil
+	}
+	return err
+}
+
+// String implements storage.Bucket.
+func (b *Bucket) String() string { return "s3://" + b.config.Bucket }
+
+// cause returns why the context of an attempt has ended if that is what the error comes from: minio-go tells only
+// that it has.
+func cause(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}

@@ -1,0 +1,49 @@
+package s3
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/storagetest"
+)
+
+var _ storage.FolderLister = (*Bucket)(nil)
+
+// TestMain keeps the tests from finding the credentials of whoever runs them.
+func TestMain(m *testing.M) {
+	home, err := os.MkdirTemp("", "stsbackup-s3-test")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(home)
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
+			os.Unsetenv(name)
+		}
+	}
+	os.Setenv("HOME", home)
+	os.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	m.Run()
+}
+
+func TestVersitygwKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	contract(t, startVersitygw(t))
+}
+
+func TestMinIOKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	contract(t, startMinIO(t))
+}
+
+func TestSecureMinIOWithVirtualHostsKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	contract(t, startSecureMinIO(t))
+}
+
+func contract(t *testing.T, s *server) {
+	t.Helper()
+	storagetest.Contract{Open: func(t *testing.T) storage.Bucket { return s.newBucket(t) }}.Test(t)
+}

@@ -1,0 +1,71 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+)
+
+// errStalled is why an attempt is given up whose stream stands still.
+var errStalled = errors.New("the stream stands still")
+
+// watchdog ends an attempt's context when it has not been fed for too long. Feeding and stopping it are cheap
+// enough for every Read.
+type watchdog struct {
+	ctx    context.Context // the one it ends
+	limit  time.Duration
+	timer  *time.Timer
+	cancel context.CancelCauseFunc
+}
+
+// watch starts a watchdog over a new context, which it ends with errStalled. Release must be called in the end.
+func watch(ctx context.Context, limit time.Duration) (context.Context, *watchdog) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return ctx, &watchdog{ctx, limit, time.AfterFunc(limit, func() { cancel(errStalled) }), cancel}
+}
+
+func (w *watchdog) feed()  { w.timer.Reset(w.limit) }
+func (w *watchdog) pause() { w.timer.Stop() }
+
+func (w *watchdog) release() {
+	w.timer.Stop()
+	w.cancel(nil)
+}
+
+// upload reads the caller's data for one request. The HTTP transport may go on reading after the request has
+// failed; revoke keeps it from touching data that is the caller's again.
+type upload struct {
+	dog *watchdog
+
+	mu   sync.Mutex
+	data []byte // what is left; nil once revoked
+	err  error
+}
+
+func (u *upload) Read(p []byte) (int, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.err != nil {
+		return 0, u.err
+	}
+	if len(u.data) == 0 {
+		// From here on the transport's limit on waiting for an answer holds.
+		u.dog.pause()
+		return 0, io.EOF
+	}
+	u.dog.feed()
+	n := copy(p, u.data)
+	u.data = u.data[n:]
+	if len(u.data) == 0 {
+		u.dog.pause()
+	}
+	return n, nil
+}
+
+func (u *upload) revoke() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.data, u.err = nil, errors.New("the request is over")
+}

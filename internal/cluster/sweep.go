@@ -33,7 +33,7 @@ func (c *Client) remove(ctx context.Context, op Operation, relation selection.Op
 		return nil, err
 	}
 	steps := []func(context.Context, string, string) ([]string, error){
-		c.sweepJobs, c.sweepSecrets, c.sweepClaims, c.sweepVolumeSnapshots, c.sweepAccounts,
+		c.sweepJobs, c.sweepClaims, c.sweepVolumeSnapshots, c.sweepAccounts,
 	}
 	var removed []string
 	var failures []error
@@ -67,6 +67,8 @@ func operationSelector(op Operation, relation selection.Operator) (string, error
 	return selector.String(), nil
 }
 
+// sweepJobs removes Jobs with their pods and Secrets. A Secret without its Job is removed by Kubernetes, so that nobody
+// who backs up needs the right to list Secrets, which is the right to read them all.
 func (c *Client) sweepJobs(ctx context.Context, namespace, selector string) (removed []string, err error) {
 	list, err := c.Kube.BatchV1().Jobs(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
@@ -80,18 +82,6 @@ func (c *Client) sweepJobs(ctx context.Context, namespace, selector string) (rem
 	// Pods whose Job is gone already.
 	failures = append(failures, c.removePods(ctx, namespace, selector))
 	return removed, errors.Join(failures...)
-}
-
-func (c *Client) sweepSecrets(ctx context.Context, namespace, selector string) (removed []string, err error) {
-	secrets := c.Kube.CoreV1().Secrets(namespace)
-	list, err := secrets.List(ctx, metav1.ListOptions{LabelSelector: selector})
-	if err != nil {
-		return nil, fmt.Errorf("list mover Secrets in %s: %w", namespace, err)
-	}
-	return deleteAll(list.Items, func(item int) (string, error) {
-		name := list.Items[item].Name
-		return "Secret " + namespace + "/" + name, secrets.Delete(ctx, name, metav1.DeleteOptions{})
-	})
 }
 
 func (c *Client) sweepClaims(ctx context.Context, namespace, selector string) (removed []string, err error) {

@@ -64,7 +64,7 @@ func (f *volumeFlags) open(ctx context.Context, a *app, t target, create bool) (
 	if err != nil {
 		return nil, err
 	}
-	root, err := openVolumeBucket(url, create)
+	root, err := openBucketAt(a, url, create)
 	if err != nil {
 		return nil, err
 	}

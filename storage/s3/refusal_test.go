@@ -113,6 +113,16 @@ func TestVersitygwRefusals(t *testing.T) {
 		config.Endpoint = strings.Replace(s.endpoint, "http:", "https:", 1)
 		wantRefused(t, s.open(t, config, asRoot), storage.ErrUnreachable, "speaks plain HTTP", "write endpoint="+s.endpoint)
 	})
+	t.Run("wrong region", func(t *testing.T) {
+		t.Parallel()
+		config := s.newBucket(t).config
+		config.Region = "nowhere-1"
+		wantRefused(t, s.open(t, config, asRoot), storage.ErrUnreachable, "region="+versitygwRegion)
+		config.Region = versitygwRegion
+		if err := s.open(t, config, asRoot).Put(t.Context(), "object", nil); err != nil {
+			t.Errorf("with the right region: %v", err)
+		}
+	})
 	t.Run("no permission", func(t *testing.T) {
 		t.Parallel()
 		s.addUser(t, "AKIDNOBODY", "nobodys-secret")

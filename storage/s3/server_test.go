@@ -28,6 +28,9 @@ import (
 const (
 	rootAccess = "AKIDSTSBACKUPTEST"
 	rootSecret = "not/a+secret=for-anybody-else"
+
+	// versitygwRegion is one that no client takes unless it has asked or been told.
+	versitygwRegion = "elsewhere-1"
 )
 
 // server is a real S3 server that belongs to one test.
@@ -116,14 +119,14 @@ func start(t *testing.T, s *server, healthPath string, cmd *exec.Cmd) {
 
 func tail(output []byte) []byte { return output[max(0, len(output)-4000):] }
 
-// startVersitygw runs versitygw over plain HTTP. It knows its own users: see addUser.
+// startVersitygw runs versitygw over plain HTTP, in a region of its own. It knows its own users: see addUser.
 func startVersitygw(t *testing.T) *server {
 	t.Helper()
 	dir, port := t.TempDir(), freePort(t)
 	s := &server{endpoint: "http://127.0.0.1:" + port, style: PathStyle}
 	users := t.TempDir()
 	cmd := exec.Command(program(t, "versitygw"), "--port", "127.0.0.1:"+port, "--access", rootAccess, "--secret", rootSecret,
-		"--health", "/health", "--keep-alive", "--quiet", "--iam-dir", users, "posix", dir)
+		"--region", versitygwRegion, "--health", "/health", "--keep-alive", "--quiet", "--iam-dir", users, "posix", dir)
 	cmd.Env = []string{"HOME=" + users}
 	start(t, s, "/health", cmd)
 	return s
@@ -133,7 +136,7 @@ func startVersitygw(t *testing.T) *server {
 func (s *server) addUser(t *testing.T, access, secret string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program(t, "versitygw"), "admin", "--access", rootAccess, "--secret", rootSecret,
-		"--endpoint-url", s.endpoint, "create-user", "--access", access, "--secret", secret, "--role", "user")
+		"--region", versitygwRegion, "--endpoint-url", s.endpoint, "create-user", "--access", access, "--secret", secret, "--role", "user")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("create user: %v\n%s", err, output)
 	}

@@ -68,6 +68,8 @@ func (f *volumeFlags) open(ctx context.Context, a *app, t target, create bool) (
 	if err != nil {
 		return nil, err
 	}
+	// Deriving a key from a password takes 32 MiB for a moment, which the data path shall not have to take on top.
+	defer debug.FreeOSMemory()
 	if create {
 		return catalog.OpenOrCreate(ctx, root, t.namespace, t.statefulSet, password)
 	}

@@ -23,8 +23,8 @@ const (
 	// algorithm is FastCDC with masks that fit the sizes above, and a key.
 	algorithm = "fastcdc-v1.0.0"
 	// slabCount slabs are all the memory that file content takes before it is packed: one is being filled while
-	// workers empty the others.
-	slabCount = 3
+	// workers empty the other.
+	slabCount = 2
 	// slabSize is how much a slab holds: a piece of the largest size, so that where a piece ends can be told from
 	// what is in the slab.
 	slabSize = maxPiece

@@ -84,6 +84,8 @@ func readNames(dir int) ([]string, error) {
 }
 
 // newNode makes the node of an entry from what the system says about it.
+//
+//nolint:unconvert // the numbers are of other widths on other architectures
 func newNode(name string, stat *unix.Stat_t) repository.Node {
 	node := repository.Node{
 		Name: name, Type: nodeType(stat.Mode), Mode: fileMode(stat.Mode),
@@ -104,6 +106,7 @@ func newNode(name string, stat *unix.Stat_t) repository.Node {
 	return node
 }
 
+//nolint:unconvert // as above
 func timeOf(ts unix.Timespec) time.Time { return time.Unix(int64(ts.Sec), int64(ts.Nsec)).UTC() }
 
 func nodeType(mode uint32) repository.NodeType {

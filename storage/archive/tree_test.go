@@ -57,7 +57,7 @@ func describe(t *testing.T, root string) map[string]entry {
 		if !ok {
 			return fmt.Errorf("no stat of %s", path)
 		}
-		e := entry{Mode: info.Mode(), ModTime: info.ModTime(), UID: stat.Uid, GID: stat.Gid, Device: uint64(stat.Rdev)}
+		e := entry{Mode: info.Mode(), ModTime: info.ModTime(), UID: stat.Uid, GID: stat.Gid, Device: stat.Rdev}
 		switch {
 		case info.Mode().IsRegular():
 			e.Size = info.Size()

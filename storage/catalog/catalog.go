@@ -80,14 +80,14 @@ func Host(namespace, statefulSet string) string { return namespace + "/" + state
 // Open opens the catalog of a StatefulSet below root. The password is that of its repository, as Password derives it.
 // repository.ErrNoRepository if there is none, repository.ErrWrongPassword if the password is not the right one.
 func Open(ctx context.Context, root storage.Bucket, namespace, statefulSet string, password repository.Secret) (*Catalog, error) {
-	return open(ctx, root, namespace, statefulSet, func(bucket storage.Bucket) (*repository.Repository, error) {
+	return open(root, namespace, statefulSet, func(bucket storage.Bucket) (*repository.Repository, error) {
 		return repository.Open(ctx, bucket, password, repository.Options{})
 	})
 }
 
 // OpenOrCreate is Open, but makes the repository if there is none.
 func OpenOrCreate(ctx context.Context, root storage.Bucket, namespace, statefulSet string, password repository.Secret) (*Catalog, error) {
-	return open(ctx, root, namespace, statefulSet, func(bucket storage.Bucket) (*repository.Repository, error) {
+	return open(root, namespace, statefulSet, func(bucket storage.Bucket) (*repository.Repository, error) {
 		repo, err := repository.Open(ctx, bucket, password, repository.Options{})
 		if !errors.Is(err, repository.ErrNoRepository) {
 			return repo, err
@@ -100,7 +100,7 @@ func OpenOrCreate(ctx context.Context, root storage.Bucket, namespace, statefulS
 	})
 }
 
-func open(ctx context.Context, root storage.Bucket, namespace, statefulSet string,
+func open(root storage.Bucket, namespace, statefulSet string,
 	open func(storage.Bucket) (*repository.Repository, error),
 ) (*Catalog, error) {
 	host := Host(namespace, statefulSet)

@@ -11,13 +11,15 @@ import (
 
 // zstdWindow is how far back a blob's bytes can refer. Most blobs are about as large; a larger window would cost
 // memory in every worker and gain next to nothing.
-const zstdWindow = 1 << 20
+const zstdWindow = 512 << 10
 
-// newEncoder makes an encoder for use by one goroutine at a time.
+// newEncoder makes an encoder at zstd's default level, which is what restic uses: a repository gets no larger by being
+// written by us, and the level below saves a fifth of the time for a twelfth more bytes. It is for use by one goroutine at
+// a time.
 func newEncoder() (*zstd.Encoder, error) {
 	encoder, err := zstd.NewWriter(nil,
 		zstd.WithEncoderConcurrency(1),
-		zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithEncoderLevel(zstd.SpeedDefault),
 		zstd.WithEncoderCRC(false), // the MAC and the blob's hash say more than four bytes of CRC
 		zstd.WithWindowSize(zstdWindow),
 		zstd.WithLowerEncoderMem(true),

@@ -42,6 +42,8 @@ type Lease struct {
 	object *coordinationv1.Lease // the latest version; owned by the renewing goroutine until stopped is closed
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	kept   context.Context
+	drop   context.CancelCauseFunc
 	quit   chan struct{}
 	ended  chan struct{}
 }
@@ -163,9 +165,11 @@ func (c *Client) hold(ctx context.Context, object *coordinationv1.Lease, holder 
 	lease.ctx, lease.cancel = context.WithCancelCause(ctx)
 	// Renewing goes on while a cancelled operation cleans up: it ends with Release, not with ctx.
 	renewing := context.WithoutCancel(ctx)
+	lease.kept, lease.drop = context.WithCancelCause(renewing)
 	go func() {
 		defer close(lease.ended)
 		if err := lease.renew(renewing); err != nil {
+			lease.drop(err)
 			lease.cancel(err)
 		}
 	}()
@@ -177,11 +181,15 @@ func (l *Lease) Context() context.Context { return l.ctx }
 
 // Lost says why the Lease was lost (ErrLeaseLost), or nil if it was not.
 func (l *Lease) Lost() error {
-	if cause := context.Cause(l.ctx); errors.Is(cause, ErrLeaseLost) {
+	if cause := context.Cause(l.kept); errors.Is(cause, ErrLeaseLost) {
 		return cause
 	}
 	return nil
 }
+
+// Kept outlives the context that was given to Acquire, for cleaning up after an interruption: it ends only when the
+// Lease is lost (cause: ErrLeaseLost) or released.
+func (l *Lease) Kept() context.Context { return l.kept }
 
 // renew returns nil after Release, or why the Lease is lost.
 func (l *Lease) renew(ctx context.Context) error {
@@ -261,6 +269,7 @@ func (l *Lease) Release(ctx context.Context) error {
 	close(l.quit)
 	<-l.ended
 	defer l.cancel(context.Canceled)
+	defer l.drop(context.Canceled)
 	if l.Lost() != nil {
 		return nil
 	}

@@ -1,0 +1,174 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// ErrChanged is wrapped by errors that say that an object is no longer what it was when the decision about it was made.
+var ErrChanged = errors.New("changed in the meantime")
+
+// quotaPatience is how long a quota may take to notice that a deleted claim is gone.
+const quotaPatience = 30 * time.Second
+
+// Claim reads one claim; nil if there is none.
+func (c *Client) Claim(ctx context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error) {
+	claim, err := c.Kube.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read claim %s/%s: %w", namespace, name, err)
+	}
+	return claim, nil
+}
+
+// Volume reads one PersistentVolume; nil if there is none.
+func (c *Client) Volume(ctx context.Context, name string) (*corev1.PersistentVolume, error) {
+	volume, err := c.Kube.CoreV1().PersistentVolumes().Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read volume %s: %w", name, err)
+	}
+	return volume, nil
+}
+
+// DeleteClaim deletes the claim exactly as it was read: the error wraps ErrChanged if it has changed since, for
+// instance by getting a volume. It does not wait until the claim is gone.
+func (c *Client) DeleteClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
+	err := c.Kube.CoreV1().PersistentVolumeClaims(claim.Namespace).Delete(ctx, claim.Name, metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &claim.UID, ResourceVersion: &claim.ResourceVersion},
+	})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case apierrors.IsConflict(err):
+		return fmt.Errorf("delete claim %s/%s: %w", claim.Namespace, claim.Name, ErrChanged)
+	case err != nil:
+		return fmt.Errorf("delete claim %s/%s: %w", claim.Namespace, claim.Name, err)
+	}
+	return nil
+}
+
+// AwaitClaimGone waits until the claim of that uid is gone. After limit it says which pods keep it.
+func (c *Client) AwaitClaimGone(ctx context.Context, namespace, name string, uid types.UID, limit time.Duration) error {
+	return within(ctx, limit, func(ctx context.Context) error {
+		return await(ctx, c.relist(), c.claimsView(namespace).named(name), func(claims []*corev1.PersistentVolumeClaim) (bool, error) {
+			return !slices.ContainsFunc(claims, func(claim *corev1.PersistentVolumeClaim) bool { return claim.UID == uid }), nil
+		})
+	}, func(ctx context.Context) string {
+		users := c.usersOf(ctx, namespace, name)
+		if len(users) == 0 {
+			return fmt.Sprintf("claim %s/%s is deleted and does not go; \"kubectl -n %s describe pvc %s\" shows its finalizers", namespace, name, namespace, name)
+		}
+		return fmt.Sprintf("claim %s/%s is deleted and cannot go, because it is used by %s; delete what uses it", namespace, name, strings.Join(users, ", "))
+	})
+}
+
+func (c *Client) usersOf(ctx context.Context, namespace, claim string) []string {
+	pods, err := c.Kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil
+	}
+	var users []string
+	for _, pod := range pods.Items {
+		for _, volume := range pod.Spec.Volumes {
+			if source := volume.PersistentVolumeClaim; source != nil && source.ClaimName == claim {
+				users = append(users, "pod "+pod.Name)
+			}
+		}
+	}
+	return users
+}
+
+// CreateFinalClaim creates a claim of the StatefulSet's own. A quota that still counts one that was just deleted is given time to notice.
+func (c *Client) CreateFinalClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
+	for waited := time.Duration(0); ; waited += time.Second {
+		created, err := c.Kube.CoreV1().PersistentVolumeClaims(claim.Namespace).Create(ctx, claim, metav1.CreateOptions{})
+		if err == nil {
+			return created, nil
+		}
+		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "exceeded quota") || waited >= quotaPatience {
+			return nil, fmt.Errorf("create claim %s/%s: %w", claim.Namespace, claim.Name, err)
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			return nil, fmt.Errorf("create claim %s/%s: %w", claim.Namespace, claim.Name, err)
+		}
+	}
+}
+
+// AwaitBound waits until the claim is bound to the named volume.
+func (c *Client) AwaitBound(ctx context.Context, namespace, name, volume string, limit time.Duration) error {
+	last := "it does not exist"
+	return within(ctx, limit, func(ctx context.Context) error {
+		return await(ctx, c.relist(), c.claimsView(namespace).named(name), func(claims []*corev1.PersistentVolumeClaim) (bool, error) {
+			if len(claims) == 0 {
+				return false, nil
+			}
+			last = fmt.Sprintf("it is %s", claims[0].Status.Phase)
+			return claims[0].Status.Phase == corev1.ClaimBound && claims[0].Spec.VolumeName == volume, nil
+		})
+	}, func(context.Context) string {
+		return fmt.Sprintf("claim %s/%s does not bind to volume %s: %s; \"kubectl -n %s describe pvc %s\" says why", namespace, name, volume, last, namespace, name)
+	})
+}
+
+// RemoveClaim deletes a claim that this tool created, with its volume if a provisioner made that for it, and waits
+// until the claim is gone.
+func (c *Client) RemoveClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim, limit time.Duration) error {
+	namespace, name, uid := claim.Namespace, claim.Name, claim.UID
+	for range 10 {
+		if claim.Spec.VolumeName != "" {
+			volume, err := c.Volume(ctx, claim.Spec.VolumeName)
+			if err != nil {
+				return err
+			}
+			if BoundTo(volume, claim) && Provisioned(volume) && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimDelete {
+				if err := c.setReclaimPolicy(ctx, volume.Name, volume.UID, corev1.PersistentVolumeReclaimDelete); err != nil {
+					return err
+				}
+			}
+		}
+		err := c.DeleteClaim(ctx, claim)
+		if err == nil {
+			return c.AwaitClaimGone(ctx, namespace, name, uid, limit)
+		}
+		if !errors.Is(err, ErrChanged) {
+			return err
+		}
+		if claim, err = c.Claim(ctx, namespace, name); err != nil {
+			return err
+		}
+		if claim == nil || claim.UID != uid {
+			return nil
+		}
+	}
+	return fmt.Errorf("delete claim %s/%s: it keeps changing: %w", namespace, name, ErrChanged)
+}
+
+func (c *Client) claimsView(namespace string) view[*corev1.PersistentVolumeClaim] {
+	claims := c.Kube.CoreV1().PersistentVolumeClaims(namespace)
+	return viewOf[*corev1.PersistentVolumeClaim]("claims in "+namespace, metav1.ListOptions{}, claims.List, claims.Watch)
+}
+
+// within runs wait for at most limit. When that passes, the error is what reason says of the moment.
+func within(ctx context.Context, limit time.Duration, wait func(context.Context) error, reason func(context.Context) string) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := wait(limited)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("%s (waited %s)", reason(ctx), limit)
+	}
+	return err
+}

@@ -1,0 +1,262 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Marks of a volume that a restore has set aside. They are on the PersistentVolume, whose claim is gone.
+const (
+	// LabelDisplacedFrom is the claim's name, to list displaced volumes by.
+	LabelDisplacedFrom = "stsbackup.io/displaced-from"
+	// AnnotationDisplacedFrom is the claim as namespace/name.
+	AnnotationDisplacedFrom = "stsbackup.io/displaced-from"
+	// AnnotationDisplacedClaim is the claim's manifest, as JSON: what it takes to bind the volume again.
+	AnnotationDisplacedClaim = "stsbackup.io/displaced-claim"
+	// AnnotationDisplacedPolicy is the reclaim policy that the volume had.
+	AnnotationDisplacedPolicy = "stsbackup.io/displaced-reclaim-policy"
+	// AnnotationDisplacedBy is the operation that set it aside, AnnotationDisplacedAt the time.
+	AnnotationDisplacedBy = "stsbackup.io/displaced-by"
+	AnnotationDisplacedAt = "stsbackup.io/displaced-at"
+)
+
+// Annotations of Kubernetes on claims and volumes.
+const (
+	annotationBindCompleted = "pv.kubernetes.io/bind-completed"
+	annotationProvisionedBy = "pv.kubernetes.io/provisioned-by"
+)
+
+// Displaced is what it takes to put a claim back after it was set aside.
+type Displaced struct {
+	// Claim is the claim's manifest, as it is created again.
+	Claim *corev1.PersistentVolumeClaim `json:"claim"`
+	// UID is that of the claim as it was found; the one that is created again has another.
+	UID types.UID `json:"uid"`
+	// Volume and VolumeUID name its PersistentVolume, empty if it had none or had lost it.
+	Volume    string    `json:"volume,omitempty"`
+	VolumeUID types.UID `json:"volumeUID,omitempty"`
+	// ReclaimPolicy is the volume's, as it was found.
+	ReclaimPolicy corev1.PersistentVolumeReclaimPolicy `json:"reclaimPolicy,omitempty"`
+	// VolumeManagedBy is the volume's managed-by label, which the marks of a displaced volume replace.
+	VolumeManagedBy string `json:"volumeManagedBy,omitempty"`
+}
+
+// NewDisplaced describes a claim and the volume that is bound to it, nil if none is.
+func NewDisplaced(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) Displaced {
+	again := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: claim.Name, Namespace: claim.Namespace,
+			Labels: maps.Clone(claim.Labels), Annotations: maps.Clone(claim.Annotations),
+			// Pods and the StatefulSet are owners by its retention policy alone, and its controller sets them again. A
+			// reference to a pod that is gone would have the claim collected as garbage.
+			OwnerReferences: slices.DeleteFunc(slices.Clone(claim.OwnerReferences), func(r metav1.OwnerReference) bool {
+				return r.Kind == "Pod" || r.Kind == "StatefulSet"
+			}),
+		},
+		Spec: *claim.Spec.DeepCopy(),
+	}
+	d := Displaced{Claim: again, UID: claim.UID}
+	delete(again.Annotations, "kubectl.kubernetes.io/last-applied-configuration")
+	if volume != nil {
+		d.Volume, d.VolumeUID, d.ReclaimPolicy = volume.Name, volume.UID, volume.Spec.PersistentVolumeReclaimPolicy
+		d.VolumeManagedBy = volume.Labels[LabelManagedBy]
+	}
+	if volume != nil || claim.Spec.VolumeName == "" {
+		// With these marks, a claim that is not yet bound would count as one that has lost its volume; without them it
+		// binds to the volume that it names. A claim that is Lost keeps them, to be again what it was.
+		maps.DeleteFunc(again.Annotations, func(key, _ string) bool {
+			return strings.HasPrefix(key, "pv.kubernetes.io/") || strings.HasPrefix(key, "volume.kubernetes.io/") ||
+				strings.HasPrefix(key, "volume.beta.kubernetes.io/storage-provisioner")
+		})
+	}
+	return d
+}
+
+// BoundTo reports whether volume is the claim's own, in both directions.
+func BoundTo(volume *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim) bool {
+	return volume != nil && claim.Spec.VolumeName == volume.Name &&
+		volume.Spec.ClaimRef != nil && volume.Spec.ClaimRef.UID == claim.UID
+}
+
+// Binding reports whether the claim names the volume, and the volume is free for it but not yet the claim's.
+func Binding(volume *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim) bool {
+	if volume == nil || claim.Spec.VolumeName != volume.Name {
+		return false
+	}
+	ref := volume.Spec.ClaimRef
+	return ref == nil || ref.UID == "" && ref.Namespace == claim.Namespace && ref.Name == claim.Name
+}
+
+// Provisioned reports whether a provisioner made the volume, so that the reclaim policy Delete removes it.
+func Provisioned(volume *corev1.PersistentVolume) bool {
+	return volume.Annotations[annotationProvisionedBy] != ""
+}
+
+// FreeCommand is the command that gives up what is on a volume that no claim holds: a provisioned volume is deleted,
+// another becomes Available again, with the data still on it.
+func FreeCommand(volume *corev1.PersistentVolume) string {
+	if Provisioned(volume) {
+		return fmt.Sprintf(`kubectl patch pv %s -p '{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}'`, volume.Name)
+	}
+	marks := ""
+	if volume.Labels[LabelDisplacedFrom] != "" {
+		marks = fmt.Sprintf(`"metadata":{"labels":{%q:null,%q:null}},`, LabelDisplacedFrom, LabelManagedBy)
+	}
+	return fmt.Sprintf(`kubectl patch pv %s -p '{%s"spec":{"claimRef":null}}'`, volume.Name, marks)
+}
+
+// KeepVolume sets the reclaim policy of the displaced claim's volume to Retain, so that the volume outlives its claim.
+func (c *Client) KeepVolume(ctx context.Context, d Displaced) error {
+	return c.setReclaimPolicy(ctx, d.Volume, d.VolumeUID, corev1.PersistentVolumeReclaimRetain)
+}
+
+func (c *Client) setReclaimPolicy(ctx context.Context, name string, uid types.UID, policy corev1.PersistentVolumeReclaimPolicy) error {
+	volume, err := c.patchVolume(ctx, name, map[string]any{
+		"metadata": map[string]any{"uid": uid},
+		"spec":     map[string]any{"persistentVolumeReclaimPolicy": policy},
+	})
+	if err != nil {
+		return fmt.Errorf("set the reclaim policy of volume %s to %s: %w", name, policy, err)
+	}
+	if got := volume.Spec.PersistentVolumeReclaimPolicy; got != policy {
+		return fmt.Errorf("set the reclaim policy of volume %s to %s: it stays %s; does something else manage it?", name, policy, got)
+	}
+	return nil
+}
+
+// MarkDisplaced labels the displaced claim's volume and saves in it what it takes to bind it again.
+func (c *Client) MarkDisplaced(ctx context.Context, op Operation, d Displaced, at time.Time) error {
+	manifest, err := json.Marshal(d.Claim)
+	if err != nil {
+		return fmt.Errorf("encode claim %s: %w", d.Claim.Name, err)
+	}
+	_, err = c.patchVolume(ctx, d.Volume, map[string]any{"metadata": map[string]any{
+		"uid": d.VolumeUID,
+		"labels": map[string]any{
+			LabelManagedBy:     ManagedBy,
+			LabelStatefulSet:   LabelValue(op.StatefulSet),
+			LabelDisplacedFrom: LabelValue(d.Claim.Name),
+		},
+		"annotations": map[string]any{
+			AnnotationDisplacedFrom:   d.Claim.Namespace + "/" + d.Claim.Name,
+			AnnotationDisplacedClaim:  string(manifest),
+			AnnotationDisplacedPolicy: string(d.ReclaimPolicy),
+			AnnotationDisplacedBy:     op.ID,
+			AnnotationDisplacedAt:     at.UTC().Format(time.RFC3339),
+		},
+	}})
+	if err != nil {
+		return fmt.Errorf("mark volume %s as displaced from claim %s: %w", d.Volume, d.Claim.Name, err)
+	}
+	return nil
+}
+
+// RebindVolume reserves the displaced volume for the claim of the same name that is to be made again, and for no other.
+// The error wraps ErrNotFound if the volume does not exist any more.
+func (c *Client) RebindVolume(ctx context.Context, d Displaced) error {
+	volume, err := c.Volume(ctx, d.Volume)
+	if err != nil {
+		return err
+	}
+	if volume == nil || volume.UID != d.VolumeUID {
+		return fmt.Errorf("volume %s, which was set aside from claim %s: %w", d.Volume, d.Claim.Name, ErrNotFound)
+	}
+	ref := volume.Spec.ClaimRef
+	switch {
+	case ref != nil && (ref.Namespace != d.Claim.Namespace || ref.Name != d.Claim.Name):
+		return fmt.Errorf("volume %s, which was set aside from claim %s, has become another's", d.Volume, d.Claim.Name)
+	case ref != nil && ref.UID == "":
+		return nil
+	}
+	_, err = c.patchVolume(ctx, d.Volume, map[string]any{
+		"metadata": map[string]any{"uid": d.VolumeUID, "resourceVersion": volume.ResourceVersion},
+		"spec": map[string]any{"claimRef": map[string]any{
+			"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+			"namespace": d.Claim.Namespace, "name": d.Claim.Name, "uid": nil, "resourceVersion": nil,
+		}},
+	})
+	if err != nil {
+		return fmt.Errorf("reserve volume %s for claim %s: %w", d.Volume, d.Claim.Name, err)
+	}
+	return nil
+}
+
+// UnmarkDisplaced gives the volume the reclaim policy that it had, and takes the marks off: it is a claim's again.
+func (c *Client) UnmarkDisplaced(ctx context.Context, d Displaced) error {
+	var managedBy any // null takes the label off
+	if d.VolumeManagedBy != "" {
+		managedBy = d.VolumeManagedBy
+	}
+	volume, err := c.patchVolume(ctx, d.Volume, map[string]any{
+		"metadata": map[string]any{
+			"uid":    d.VolumeUID,
+			"labels": map[string]any{LabelManagedBy: managedBy, LabelStatefulSet: nil, LabelDisplacedFrom: nil},
+			"annotations": map[string]any{
+				AnnotationDisplacedFrom: nil, AnnotationDisplacedClaim: nil, AnnotationDisplacedPolicy: nil,
+				AnnotationDisplacedBy: nil, AnnotationDisplacedAt: nil,
+			},
+		},
+		"spec": map[string]any{"persistentVolumeReclaimPolicy": d.ReclaimPolicy},
+	})
+	if err != nil {
+		return fmt.Errorf("give volume %s its reclaim policy %s back: %w", d.Volume, d.ReclaimPolicy, err)
+	}
+	if got := volume.Spec.PersistentVolumeReclaimPolicy; got != d.ReclaimPolicy {
+		return fmt.Errorf("give volume %s its reclaim policy %s back: it stays %s", d.Volume, d.ReclaimPolicy, got)
+	}
+	return nil
+}
+
+// patchVolume applies a merge patch. A uid in it makes the server refuse if the volume has become another one.
+func (c *Client) patchVolume(ctx context.Context, name string, patch map[string]any) (*corev1.PersistentVolume, error) {
+	data, err := json.Marshal(patch)
+	if err != nil {
+		return nil, err
+	}
+	return c.Kube.CoreV1().PersistentVolumes().Patch(ctx, name, types.MergePatchType, data, metav1.PatchOptions{})
+}
+
+// ReleaseSpare makes a volume that people made Available again after the claim that used it is gone; if reserved is
+// true, it stays reserved for a claim of that name. A volume that is another claim's is left alone.
+func (c *Client) ReleaseSpare(ctx context.Context, name, namespace, claim string, reserved bool) error {
+	volume, err := c.Kube.CoreV1().PersistentVolumes().Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read volume %s: %w", name, err)
+	}
+	ref := volume.Spec.ClaimRef
+	if ref == nil || ref.Namespace != namespace || ref.Name != claim || reserved && ref.UID == "" {
+		return nil
+	}
+	user, err := c.Claim(ctx, namespace, claim)
+	if err != nil {
+		return err
+	}
+	if user != nil && user.UID == ref.UID {
+		return nil
+	}
+	var free any // null
+	if reserved {
+		free = map[string]any{"uid": nil, "resourceVersion": nil}
+	}
+	_, err = c.patchVolume(ctx, name, map[string]any{
+		"metadata": map[string]any{"uid": volume.UID, "resourceVersion": volume.ResourceVersion},
+		"spec":     map[string]any{"claimRef": free},
+	})
+	if err != nil {
+		return fmt.Errorf("make volume %s Available again: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Scale is what a restore changes about a StatefulSet. What is nil stays as it is.
+type Scale struct {
+	Replicas  *int32
+	Retention *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy
+}
+
+// SetScale changes the StatefulSet of that uid in one step, and gives it back as it is then. The error wraps
+// ErrChanged if the StatefulSet is gone or another of the same name.
+func (c *Client) SetScale(ctx context.Context, namespace, name string, uid types.UID, scale Scale) (*appsv1.StatefulSet, error) {
+	spec := map[string]any{}
+	if scale.Replicas != nil {
+		spec["replicas"] = *scale.Replicas
+	}
+	if scale.Retention != nil {
+		spec["persistentVolumeClaimRetentionPolicy"] = map[string]any{
+			"whenScaled": scale.Retention.WhenScaled, "whenDeleted": scale.Retention.WhenDeleted,
+		}
+	}
+	data, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": uid}, "spec": spec})
+	if err != nil {
+		return nil, err
+	}
+	sts, err := c.Kube.AppsV1().StatefulSets(namespace).Patch(ctx, name, types.MergePatchType, data, metav1.PatchOptions{})
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
+		return nil, fmt.Errorf("change StatefulSet %s/%s: it was deleted or made anew: %w", namespace, name, ErrChanged)
+	case err != nil:
+		return nil, fmt.Errorf("change StatefulSet %s/%s: %w", namespace, name, err)
+	}
+	return sts, nil
+}
+
+// AwaitNoPods waits until the controller has seen the StatefulSet as it is in sts and all of its pods are gone. After
+// limit it says which pod remains, and why.
+func (c *Client) AwaitNoPods(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) error {
+	var remaining []*corev1.Pod
+	return within(ctx, limit, func(ctx context.Context) error {
+		if err := c.awaitObserved(ctx, sts); err != nil {
+			return err
+		}
+		return await(ctx, c.relist(), c.podsOf(sts), func(pods []*corev1.Pod) (bool, error) {
+			remaining = pods
+			return len(pods) == 0, nil
+		})
+	}, func(context.Context) string {
+		if len(remaining) == 0 {
+			return fmt.Sprintf("the StatefulSet controller does not react to the scaling of %s/%s; is kube-controller-manager running?", sts.Namespace, sts.Name)
+		}
+		var reasons []string
+		for _, pod := range remaining {
+			reasons = append(reasons, "pod "+pod.Name+" "+whyNotGone(pod, c.now()))
+		}
+		return fmt.Sprintf("StatefulSet %s/%s is scaled to 0, and %s", sts.Namespace, sts.Name, strings.Join(reasons, ", "))
+	})
+}
+
+// AwaitReady waits until all pods that the StatefulSet wants are Ready. After limit it says which is not, and why.
+func (c *Client) AwaitReady(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) error {
+	var waiting []string
+	return within(ctx, limit, func(ctx context.Context) error {
+		if err := c.awaitObserved(ctx, sts); err != nil {
+			return err
+		}
+		return await(ctx, c.relist(), c.podsOf(sts), func(pods []*corev1.Pod) (bool, error) {
+			waiting = notReady(sts, pods)
+			return len(waiting) == 0, nil
+		})
+	}, func(context.Context) string {
+		return fmt.Sprintf("the pods of StatefulSet %s/%s are not Ready: %s", sts.Namespace, sts.Name, strings.Join(waiting, "; "))
+	})
+}
+
+// awaitObserved waits until the controller acts on the generation in sts, or a later one: until then, pods that it
+// makes for the generation before may still appear.
+func (c *Client) awaitObserved(ctx context.Context, sts *appsv1.StatefulSet) error {
+	sets := c.Kube.AppsV1().StatefulSets(sts.Namespace)
+	view := viewOf[*appsv1.StatefulSet]("StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
+	return await(ctx, c.relist(), view, func(found []*appsv1.StatefulSet) (bool, error) {
+		if len(found) == 0 || found[0].UID != sts.UID {
+			return false, fmt.Errorf("StatefulSet %s/%s has been deleted: %w", sts.Namespace, sts.Name, ErrChanged)
+		}
+		return found[0].Status.ObservedGeneration >= sts.Generation, nil
+	})
+}
+
+func (c *Client) podsOf(sts *appsv1.StatefulSet) view[*corev1.Pod] {
+	pods := c.Kube.CoreV1().Pods(sts.Namespace)
+	view := viewOf[*corev1.Pod]("pods of StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, pods.List, pods.Watch)
+	view.match = func(pod *corev1.Pod) bool { return metav1.IsControlledBy(pod, sts) }
+	return view
+}
+
+// whyNotGone says what keeps a pod of a StatefulSet without replicas.
+func whyNotGone(pod *corev1.Pod, now time.Time) string {
+	switch {
+	case pod.DeletionTimestamp == nil:
+		return fmt.Sprintf("is %s and not being ended", pod.Status.Phase)
+	case len(pod.Finalizers) > 0:
+		return "is ending, held by its finalizers " + strings.Join(pod.Finalizers, ", ")
+	case pod.DeletionTimestamp.After(now):
+		return fmt.Sprintf("is ending and has until %s to do so (terminationGracePeriodSeconds)", pod.DeletionTimestamp.UTC().Format(time.RFC3339))
+	default:
+		return fmt.Sprintf("should have ended at %s; is node %s up?", pod.DeletionTimestamp.UTC().Format(time.RFC3339), pod.Spec.NodeName)
+	}
+}
+
+// notReady says for every pod that the StatefulSet wants and that is not Ready what it waits for.
+func notReady(sts *appsv1.StatefulSet, pods []*corev1.Pod) []string {
+	var waiting []string
+	for _, ordinal := range Ordinals(sts) {
+		name := PodName(sts.Name, ordinal)
+		i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return pod.Name == name })
+		if i < 0 {
+			waiting = append(waiting, name+" is not there yet")
+			continue
+		}
+		if reason := whyNotReady(pods[i]); reason != "" {
+			waiting = append(waiting, name+" "+reason)
+		}
+	}
+	return waiting
+}
+
+// whyNotReady is empty for a pod that is Ready.
+func whyNotReady(pod *corev1.Pod) string {
+	if pod.DeletionTimestamp != nil {
+		return "is ending"
+	}
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue {
+			return ""
+		}
+		if condition.Type == corev1.PodScheduled && condition.Status != corev1.ConditionTrue {
+			return "cannot be scheduled: " + condition.Message
+		}
+	}
+	statuses := slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
+	for _, status := range statuses {
+		state := status.State
+		switch {
+		case state.Waiting != nil && status.LastTerminationState.Terminated != nil:
+			ended := status.LastTerminationState.Terminated
+			return fmt.Sprintf("container %s is %s, after exit code %d %s", status.Name, state.Waiting.Reason, ended.ExitCode, strings.TrimSpace(ended.Message))
+		case state.Waiting != nil && state.Waiting.Reason != "PodInitializing":
+			return fmt.Sprintf("container %s is %s %s", status.Name, state.Waiting.Reason, state.Waiting.Message)
+		}
+	}
+	for _, status := range pod.Status.ContainerStatuses {
+		if !status.Ready {
+			return fmt.Sprintf("container %s runs and is not ready (\"kubectl -n %s logs %s\")", status.Name, pod.Namespace, pod.Name)
+		}
+	}
+	return fmt.Sprintf("is %s", pod.Status.Phase)
+}

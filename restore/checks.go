@@ -1,0 +1,246 @@
+package restore
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+)
+
+// checkOwners refuses where somebody else would change the StatefulSet or hold its claims while it is at 0 replicas.
+func (p *Plan) checkOwners(s *Situation) {
+	sts := s.StatefulSet
+	if sts.DeletionTimestamp != nil {
+		p.refuse("it is being deleted", "wait until it is gone and create it again, then restore")
+	}
+	if owner := metav1.GetControllerOf(sts); owner != nil {
+		p.refuse(fmt.Sprintf("it is controlled by %s %s, whose operator would scale it up again in the middle", owner.Kind, owner.Name),
+			fmt.Sprintf("stop that operator, take its ownerReference off (kubectl -n %s patch statefulset %s --type=json -p '[{\"op\":\"remove\",\"path\":\"/metadata/ownerReferences\"}]'), restore, and start it again",
+				p.Namespace, p.StatefulSet))
+	}
+	for _, hpa := range s.Autoscalers {
+		if ref := hpa.Spec.ScaleTargetRef; ref.Kind == "StatefulSet" && ref.Name == sts.Name {
+			p.refuse(fmt.Sprintf("HorizontalPodAutoscaler %s scales it and would do so in the middle", hpa.Name),
+				fmt.Sprintf("save and delete it (kubectl -n %[1]s get hpa %[2]s -o yaml > %[2]s.yaml && kubectl -n %[1]s delete hpa %[2]s), restore, and create it again",
+					p.Namespace, hpa.Name))
+		}
+	}
+	for i := range s.Pods {
+		pod := &s.Pods[i]
+		if p.isOrdinalsPod(pod.Name) && !metav1.IsControlledBy(pod, sts) {
+			p.refuseAbout("pod "+p.Namespace+"/"+pod.Name, "it has the name of one of the StatefulSet's pods, and is not the StatefulSet's",
+				fmt.Sprintf("delete it (kubectl -n %s delete pod %s), then restore again", p.Namespace, pod.Name))
+		}
+	}
+}
+
+func (p *Plan) isOrdinalsPod(name string) bool {
+	return slices.ContainsFunc(p.Volumes, func(v Volume) bool { return cluster.PodName(p.StatefulSet, v.Ordinal) == name })
+}
+
+// checkClaims refuses where a present claim or its volume could not be set aside, or could not be put back.
+func (p *Plan) checkClaims(s *Situation) {
+	for i := range p.Volumes {
+		v := &p.Volumes[i]
+		claim := s.claim(v.Claim)
+		if claim == nil {
+			continue
+		}
+		object := "claim " + p.Namespace + "/" + claim.Name
+		volume := s.volume(claim.Spec.VolumeName)
+		switch {
+		case claim.DeletionTimestamp != nil && v.Present.State == PresentBound && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain:
+			p.refuseAbout(object, fmt.Sprintf("somebody has deleted it: its volume %s and the data on it vanish as soon as no pod uses it", volume.Name),
+				fmt.Sprintf("to keep the data run \"kubectl patch pv %s -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'\"; then scale the StatefulSet to 0 so that the claim can go, and restore again", volume.Name))
+		case claim.DeletionTimestamp != nil:
+			p.refuseAbout(object, "somebody has deleted it, and it is not gone yet",
+				fmt.Sprintf("wait until it is gone (kubectl -n %s wait --for=delete pvc/%s): what uses it must end first; then restore again", p.Namespace, claim.Name))
+		case v.Present.State == PresentBound && volume.DeletionTimestamp != nil:
+			p.refuseAbout(object, fmt.Sprintf("somebody has deleted its volume %s, which is gone for good once the claim lets go of it and so cannot be set aside", volume.Name),
+				fmt.Sprintf("save what is on it first (stsbackup backup %s --method live), or give it up: scale the StatefulSet to 0, delete the claim (kubectl -n %s delete pvc %s), then restore again",
+					p.target(), p.Namespace, claim.Name))
+		case cluster.Binding(volume, claim):
+			p.refuseAbout(object, fmt.Sprintf("it is being bound to volume %s at this moment", volume.Name), "restore again when it is Bound")
+		}
+		p.checkUsers(s, claim.Name)
+	}
+}
+
+// checkUsers refuses where a pod that scaling down does not end would keep the claim from going.
+func (p *Plan) checkUsers(s *Situation, claim string) {
+	for i := range s.Pods {
+		pod := &s.Pods[i]
+		if metav1.IsControlledBy(pod, s.StatefulSet) || pod.Labels[cluster.LabelManagedBy] == cluster.ManagedBy || p.isOrdinalsPod(pod.Name) {
+			continue
+		}
+		for _, volume := range pod.Spec.Volumes {
+			if source := volume.PersistentVolumeClaim; source != nil && source.ClaimName == claim {
+				p.refuseAbout("pod "+p.Namespace+"/"+pod.Name, fmt.Sprintf("it uses claim %s and does not end when the StatefulSet is scaled to 0", claim),
+					fmt.Sprintf("end it, or what runs it (kubectl -n %s delete pod %s), then restore again", p.Namespace, pod.Name))
+			}
+		}
+	}
+}
+
+// checkQuotas refuses where a ResourceQuota would not admit the new claims in place of the present ones.
+func (p *Plan) checkQuotas(s *Situation) {
+	more := map[corev1.ResourceName]*resource.Quantity{}
+	add := func(class string, size resource.Quantity, sign int64) {
+		if sign < 0 {
+			size.Neg()
+		}
+		for name, q := range map[corev1.ResourceName]resource.Quantity{
+			corev1.ResourcePersistentVolumeClaims: *resource.NewQuantity(sign, resource.DecimalSI),
+			"count/persistentvolumeclaims":        *resource.NewQuantity(sign, resource.DecimalSI),
+			corev1.ResourceRequestsStorage:        size,
+			corev1.ResourceName(class + ".storageclass.storage.k8s.io/persistentvolumeclaims"): *resource.NewQuantity(sign, resource.DecimalSI),
+			corev1.ResourceName(class + ".storageclass.storage.k8s.io/requests.storage"):       size,
+		} {
+			if more[name] == nil {
+				more[name] = &resource.Quantity{Format: q.Format}
+			}
+			more[name].Add(q)
+		}
+	}
+	for i := range p.Volumes {
+		v := &p.Volumes[i]
+		add(v.Class, v.manifest.Spec.Resources.Requests[corev1.ResourceStorage].DeepCopy(), 1)
+		if present := s.claim(v.Claim); present != nil {
+			class := ""
+			if present.Spec.StorageClassName != nil {
+				class = *present.Spec.StorageClassName
+			}
+			add(class, present.Spec.Resources.Requests[corev1.ResourceStorage].DeepCopy(), -1)
+		}
+	}
+	for _, quota := range s.Quotas {
+		for name, hard := range quota.Status.Hard {
+			if need := more[name]; need != nil && need.Sign() > 0 {
+				total := quota.Status.Used[name]
+				total.Add(*need)
+				if total.Cmp(hard) > 0 {
+					p.refuseAbout("ResourceQuota "+p.Namespace+"/"+quota.Name,
+						fmt.Sprintf("the restore would take %s to %s, and it allows %s", name, total.String(), hard.String()),
+						"raise it, or free what is no longer needed in this namespace")
+				}
+			}
+		}
+	}
+}
+
+// warn collects what does not stand in the way and should be known.
+func (p *Plan) warn(s *Situation) {
+	if !p.SameCluster {
+		p.warnf("the data comes from another cluster (%s)", p.SourceCluster)
+	}
+	if p.ReplicasBefore == 0 {
+		p.warnf("the StatefulSet has 0 replicas now: all ordinals of the recovery point are restored, and it ends with %d replicas, as when it was backed up", p.ReplicasAfter)
+	}
+	p.warnLeftBehind(s)
+	for _, left := range s.Record.LeftOut {
+		p.warnf("not in the recovery point: %s (%s)", left.What, left.Why)
+	}
+	for i := range p.Volumes {
+		v := &p.Volumes[i]
+		recorded := find(s.Record.Volumes, v.Ordinal, v.Template)
+		if recorded.ProblemCount > 0 {
+			p.warnf("%s is not whole: %d entries could not be read when it was backed up: %s", v.Claim, recorded.ProblemCount, strings.Join(recorded.Problems, "; "))
+		}
+		if present := s.claim(v.Claim); present != nil && present.Spec.StorageClassName != nil && *present.Spec.StorageClassName != v.Class {
+			p.warnf("%s changes its StorageClass from %q to %q", v.Claim, *present.Spec.StorageClassName, v.Class)
+		}
+	}
+	if security := s.StatefulSet.Spec.Template.Spec.SecurityContext; security != nil && security.FSGroup != nil &&
+		(security.FSGroupChangePolicy == nil || *security.FSGroupChangePolicy != corev1.FSGroupChangeOnRootMismatch) {
+		p.warnf("the pods have an fsGroup without fsGroupChangePolicy OnRootMismatch: the kubelet changes group and modes of all files whenever it mounts a volume, restored or not")
+	}
+	if manager := gitOps(s.StatefulSet); manager != "" {
+		p.warnf("%s manages this StatefulSet: if it sets the replicas again before the restore is done, the restore fails and everything is put back; suspend it first", manager)
+	}
+}
+
+func (p *Plan) warnf(format string, args ...any) {
+	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
+}
+
+// warnLeftBehind names what the recovery point holds and the restore leaves where it is.
+func (p *Plan) warnLeftBehind(s *Situation) {
+	var beyond, unknown []string
+	for _, recorded := range s.Record.Volumes {
+		switch {
+		case planned(p.Volumes, recorded.Ordinal, recorded.Template) || recorded.RepositorySnapshot == "":
+		case slices.Contains(p.Ordinals(), recorded.Ordinal):
+			unknown = append(unknown, recorded.Claim)
+		default:
+			beyond = append(beyond, recorded.Claim)
+		}
+	}
+	if len(beyond) > 0 {
+		p.warnf("the recovery point also holds %s, which are beyond the StatefulSet's %d replicas and are not restored; scale it up first if they should be",
+			strings.Join(beyond, ", "), p.ReplicasAfter)
+	}
+	if len(unknown) > 0 {
+		p.warnf("the recovery point also holds %s, for which the StatefulSet no longer has a claim template; they are not restored", strings.Join(unknown, ", "))
+	}
+}
+
+func planned(volumes []Volume, ordinal int32, template string) bool {
+	return slices.ContainsFunc(volumes, func(v Volume) bool { return v.Ordinal == ordinal && v.Template == template })
+}
+
+// gitOps names the tool that keeps the StatefulSet as a repository says, if there is one.
+func gitOps(sts metav1.Object) string {
+	for key := range sts.GetLabels() {
+		if strings.HasSuffix(key, ".toolkit.fluxcd.io/name") {
+			return "Flux"
+		}
+		if key == "argocd.argoproj.io/instance" {
+			return "Argo CD"
+		}
+	}
+	if _, found := sts.GetAnnotations()["argocd.argoproj.io/tracking-id"]; found {
+		return "Argo CD"
+	}
+	return ""
+}
+
+// steps says in words what Run will do.
+func (p *Plan) steps(s *Situation) []string {
+	var bound, unbound, lost []string
+	for _, v := range p.Volumes {
+		switch v.Present.State {
+		case PresentBound:
+			bound = append(bound, v.Present.Volume)
+		case PresentUnbound:
+			unbound = append(unbound, v.Claim)
+		case PresentLost:
+			lost = append(lost, v.Claim)
+		}
+	}
+	var steps []string
+	if p.Interrupted != "" {
+		steps = append(steps, p.Interrupted)
+	}
+	if len(bound) > 0 {
+		steps = append(steps, "set the reclaim policy of the present volumes to Retain: "+strings.Join(bound, ", "))
+	}
+	if policy := retention(s.StatefulSet); policy.WhenScaled == "Delete" || policy.WhenDeleted == "Delete" {
+		steps = append(steps, fmt.Sprintf("keep claims when scaling, for the time of the restore (persistentVolumeClaimRetentionPolicy is whenScaled: %s, whenDeleted: %s)",
+			policy.WhenScaled, policy.WhenDeleted))
+	}
+	steps = append(steps, fmt.Sprintf("scale %s from %d to 0 replicas and wait until its pods are gone", p.target(), p.ReplicasBefore))
+	if len(bound) > 0 {
+		steps = append(steps, "set the present volumes aside: their claims are deleted, the volumes and the data on them are kept")
+	}
+	if others := append(unbound, lost...); len(others) > 0 {
+		steps = append(steps, "delete the claims that have no volume: "+strings.Join(others, ", "))
+	}
+	return append(steps,
+		fmt.Sprintf("create %d claims and restore into them, one after the other", len(p.Volumes)),
+		fmt.Sprintf("when all of them are complete: scale to %d replicas and wait until the pods are Ready", p.ReplicasAfter))
+}

@@ -1,0 +1,235 @@
+package restore
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+// Plan is what a restore will do. It is made, shown, and carried out only if it has no refusals.
+type Plan struct {
+	Namespace   string `json:"namespace"`
+	StatefulSet string `json:"statefulSet"`
+	// UID is the StatefulSet's.
+	UID types.UID `json:"uid"`
+	// RecoveryPoint is the id of what is restored, Started when that backup began, State whether it is whole.
+	RecoveryPoint string        `json:"recoveryPoint"`
+	Started       time.Time     `json:"started"`
+	State         catalog.State `json:"state"`
+	// SourceNamespace and SourceStatefulSet are where the data came from; SourceCluster is that cluster's UID, and
+	// SameCluster says whether it is this one.
+	SourceNamespace   string `json:"sourceNamespace"`
+	SourceStatefulSet string `json:"sourceStatefulSet"`
+	SourceCluster     string `json:"sourceCluster"`
+	SameCluster       bool   `json:"sameCluster"`
+	// ReplicasBefore is what the StatefulSet is put back to if the restore fails, ReplicasAfter what it has at the end.
+	ReplicasBefore int32 `json:"replicasBefore"`
+	ReplicasAfter  int32 `json:"replicasAfter"`
+	// Interrupted says what is done first about an earlier restore that was killed; empty if there is none. It is done
+	// even if there are refusals.
+	Interrupted string `json:"interrupted,omitempty"`
+	// Volumes are what is restored, by ordinal, then in the order of the claim templates.
+	Volumes []Volume `json:"volumes"`
+	// Steps say in words what will be done, in order.
+	Steps []string `json:"steps"`
+	// Warnings are what a person should know before agreeing.
+	Warnings []string `json:"warnings,omitempty"`
+	// Refusals are what stands in the way. With any, nothing is done.
+	Refusals []*cluster.Refusal `json:"refusals,omitempty"`
+}
+
+// Volume is the restore of one ordinal's claim.
+type Volume struct {
+	Ordinal  int32  `json:"ordinal"`
+	Template string `json:"template"`
+	Claim    string `json:"claim"`
+	// RepositorySnapshot holds the data; Cut is the time that it is from; Files and Bytes are what it must amount to.
+	RepositorySnapshot string    `json:"repositorySnapshot"`
+	Cut                time.Time `json:"cut"`
+	Files              int64     `json:"files"`
+	Bytes              int64     `json:"bytes"`
+	// SourceClaim is the name under which the data was backed up.
+	SourceClaim string `json:"sourceClaim"`
+	// Node and Zone are where the ordinal ran when it was backed up; its new volume is made there if possible.
+	Node string `json:"node,omitempty"`
+	Zone string `json:"zone,omitempty"`
+	// Size (bytes), Class and Spare are the new volume's: Spare is the PersistentVolume to use where the class has no
+	// provisioner.
+	Size  int64  `json:"size"`
+	Class string `json:"class,omitempty"`
+	Spare string `json:"spare,omitempty"`
+	// Present is what there is now.
+	Present Present `json:"present"`
+
+	// manifest is the claim to create.
+	manifest corev1.PersistentVolumeClaim
+	// displaced is what is needed to put the present claim back, nil if there is none.
+	displaced *cluster.Displaced
+}
+
+// PresentState says what there is now under a claim's name.
+type PresentState string
+
+// The states of a present claim.
+const (
+	PresentBound   PresentState = "bound"   // a claim with its volume
+	PresentUnbound PresentState = "unbound" // a claim that has no volume yet
+	PresentLost    PresentState = "lost"    // a claim whose volume is gone or another claim's
+	PresentMissing PresentState = "missing" // no claim
+)
+
+// Present is a claim as it is before the restore.
+type Present struct {
+	State PresentState `json:"state"`
+	// Volume is the claim's PersistentVolume, for PresentBound.
+	Volume string `json:"volume,omitempty"`
+	// Fate says in words what becomes of it.
+	Fate string `json:"fate"`
+}
+
+// NewPlan decides. What it cannot do or should not do without a person's word is in the plan's refusals, never an
+// error: a plan with refusals shows as much as can be known.
+func NewPlan(s Situation) Plan {
+	interrupted := ""
+	if s.Journal != nil {
+		interrupted = s.Journal.words()
+		s = s.Journal.settled(s)
+	}
+	sts, record := s.StatefulSet, s.Record
+	p := Plan{
+		Namespace: sts.Namespace, StatefulSet: sts.Name, UID: sts.UID,
+		RecoveryPoint: record.ID, Started: record.Started, State: record.State,
+		SourceNamespace: record.Namespace, SourceStatefulSet: record.StatefulSet,
+		SourceCluster: record.Cluster, SameCluster: record.Cluster == s.Cluster, Interrupted: interrupted,
+		ReplicasBefore: cluster.Replicas(sts), ReplicasAfter: cluster.Replicas(sts),
+	}
+	if p.ReplicasBefore == 0 {
+		p.ReplicasAfter = record.Replicas
+	}
+	p.Volumes = p.choose(&s)
+	assignSpares(&p, &s)
+	p.checkOwners(&s)
+	p.checkClaims(&s)
+	p.checkQuotas(&s)
+	p.warn(&s)
+	p.Steps = p.steps(&s)
+	return p
+}
+
+// refuse adds a refusal about the StatefulSet itself.
+func (p *Plan) refuse(reason, next string) {
+	p.refuseAbout(p.object(), reason, next)
+}
+
+func (p *Plan) refuseAbout(object, reason, next string) {
+	p.Refusals = append(p.Refusals, &cluster.Refusal{Object: object, Reason: reason, Next: next})
+}
+
+func (p *Plan) object() string { return "StatefulSet " + p.Namespace + "/" + p.StatefulSet }
+
+func (p *Plan) target() string { return p.Namespace + "/" + p.StatefulSet }
+
+// Ordinals are the ordinals that are restored, ascending.
+func (p *Plan) Ordinals() []int32 {
+	var ordinals []int32
+	for _, v := range p.Volumes {
+		ordinals = append(ordinals, v.Ordinal)
+	}
+	slices.Sort(ordinals)
+	return slices.Compact(ordinals)
+}
+
+// choose pairs the ordinals that the StatefulSet will have with what the recovery point holds. All or nothing: an
+// ordinal without data would come up empty among others that are full, and replicate its emptiness.
+func (p *Plan) choose(s *Situation) []Volume {
+	sts := s.StatefulSet
+	if len(sts.Spec.VolumeClaimTemplates) == 0 {
+		p.refuse("it has no volumeClaimTemplates, so there are no claims to restore",
+			"restore single volumes with \"stsbackup volume restore\"")
+		return nil
+	}
+	var volumes []Volume
+	var lacking, failed []string
+	for i := range p.ReplicasAfter {
+		ordinal := cluster.OrdinalsStart(sts) + i
+		for t := range sts.Spec.VolumeClaimTemplates {
+			template := &sts.Spec.VolumeClaimTemplates[t]
+			claim := cluster.ClaimName(template.Name, sts.Name, ordinal)
+			recorded := find(s.Record.Volumes, ordinal, template.Name)
+			switch {
+			case recorded == nil:
+				lacking = append(lacking, claim)
+			case recorded.RepositorySnapshot == "":
+				failed = append(failed, fmt.Sprintf("%s (%s)", claim, recorded.Error))
+			default:
+				volumes = append(volumes, p.volume(s, template, *recorded, claim))
+			}
+		}
+	}
+	if len(lacking) > 0 {
+		p.refuse(fmt.Sprintf("recovery point %s holds nothing for %s", p.RecoveryPoint, strings.Join(lacking, ", ")), p.lackingNext(s))
+	}
+	if len(failed) > 0 {
+		p.refuse(fmt.Sprintf("recovery point %s is incomplete; what could not be saved: %s", p.RecoveryPoint, strings.Join(failed, ", ")),
+			fmt.Sprintf("choose a complete one from \"stsbackup list %s\"", p.target()))
+	}
+	return volumes
+}
+
+func (p *Plan) lackingNext(s *Situation) string {
+	if s.Record.OrdinalsStart == cluster.OrdinalsStart(s.StatefulSet) && s.Record.Replicas < p.ReplicasAfter {
+		return fmt.Sprintf("it was made of %d replicas: run \"kubectl -n %s scale statefulset %s --replicas=%d\" first, or choose another recovery point from \"stsbackup list %s\"",
+			s.Record.Replicas, p.Namespace, p.StatefulSet, s.Record.Replicas, p.target())
+	}
+	return fmt.Sprintf("choose another recovery point from \"stsbackup list %s\"; \"stsbackup show %s@%s\" says what this one holds",
+		p.target(), p.target(), p.RecoveryPoint)
+}
+
+func find(volumes []catalog.Volume, ordinal int32, template string) *catalog.Volume {
+	for i := range volumes {
+		if volumes[i].Ordinal == ordinal && volumes[i].Template == template {
+			return &volumes[i]
+		}
+	}
+	return nil
+}
+
+// Same reports whether two plans do the same to the same objects, so that the consent to one covers the agreed.
+func (p *Plan) Same(agreed Plan) bool {
+	return p.UID == agreed.UID && p.RecoveryPoint == agreed.RecoveryPoint &&
+		p.ReplicasBefore == agreed.ReplicasBefore && p.ReplicasAfter == agreed.ReplicasAfter &&
+		slices.EqualFunc(p.Volumes, agreed.Volumes, func(a, b Volume) bool {
+			return a.Claim == b.Claim && a.RepositorySnapshot == b.RepositorySnapshot && a.Size == b.Size && a.Class == b.Class &&
+				a.Spare == b.Spare && a.Present.follows(b.Present)
+		})
+}
+
+// follows reports whether the present is what it was, or what becomes of it by itself: an unbound claim gets a volume.
+func (a Present) follows(b Present) bool {
+	return a.State == b.State && a.Volume == b.Volume || a.State == PresentBound && b.State == PresentUnbound
+}
+
+// retention is the StatefulSet's policy for its claims, with the API's defaults.
+func retention(sts *appsv1.StatefulSet) appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy {
+	policy := appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
+		WhenDeleted: appsv1.RetainPersistentVolumeClaimRetentionPolicyType,
+		WhenScaled:  appsv1.RetainPersistentVolumeClaimRetentionPolicyType,
+	}
+	if given := sts.Spec.PersistentVolumeClaimRetentionPolicy; given != nil {
+		if given.WhenDeleted != "" {
+			policy.WhenDeleted = given.WhenDeleted
+		}
+		if given.WhenScaled != "" {
+			policy.WhenScaled = given.WhenScaled
+		}
+	}
+	return policy
+}

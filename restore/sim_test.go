@@ -1,0 +1,471 @@
+package restore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	snapshotfake "github.com/kubernetes-csi/external-snapshotter/client/v6/clientset/versioned/fake"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/kubernetes/scheme"
+	k8stesting "k8s.io/client-go/testing"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+// world is a cluster in memory whose controllers act at once after every change: StatefulSet controller, garbage
+// collection by retention policy, volume binder, provisioner, reclaim policies. What is on a volume is a string, and
+// a volume that is deleted takes its string with it.
+type world struct {
+	t       *testing.T
+	kube    *fake.Clientset
+	tracker k8stesting.ObjectTracker
+	serial  int
+	data    map[string]string // by PersistentVolume
+	used    map[string]bool   // claims that a mover has mounted
+	lost    []string          // what was on volumes that were deleted
+
+	calls int
+	// fault is asked before (carried out: false) and after every call.
+	fault func(call int, action k8stesting.Action, carriedOut bool) error
+}
+
+const ns = "demo"
+
+var (
+	setGVR    = appsv1.SchemeGroupVersion.WithResource("statefulsets")
+	podGVR    = corev1.SchemeGroupVersion.WithResource("pods")
+	claimGVR  = corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims")
+	volumeGVR = corev1.SchemeGroupVersion.WithResource("persistentvolumes")
+)
+
+func newWorld(t *testing.T, objects ...runtime.Object) *world {
+	t.Helper()
+	w := &world{t: t, data: map[string]string{}, used: map[string]bool{}}
+	// Not the clientset's own tracker: that one also keeps managed fields, at many times the cost.
+	w.kube = &fake.Clientset{}
+	w.tracker = k8stesting.NewObjectTracker(scheme.Scheme, scheme.Codecs.UniversalDecoder())
+	w.kube.PrependWatchReactor("*", func(action k8stesting.Action) (bool, watch.Interface, error) {
+		watcher, err := w.tracker.Watch(action.GetResource(), action.GetNamespace())
+		return true, watcher, err
+	})
+	react := k8stesting.ObjectReaction(w.tracker)
+	w.kube.PrependReactor("*", "*", func(action k8stesting.Action) (bool, runtime.Object, error) {
+		w.calls++
+		if w.fault != nil {
+			if err := w.fault(w.calls, action, false); err != nil {
+				return true, nil, err
+			}
+		}
+		object, err := w.call(action, react)
+		if err == nil && w.fault != nil {
+			err = w.fault(w.calls, action, true)
+		}
+		return true, object, err
+	})
+	for _, object := range append(objects,
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: "here"}},
+		&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Provisioner: "csi.test"},
+		&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "kept"}, Provisioner: "csi.test"},
+		&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "manual"}, Provisioner: noProvisioner},
+	) {
+		w.stamp(object)
+		if err := w.tracker.Add(object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.reconcile()
+	return w
+}
+
+func (w *world) client() *cluster.Client {
+	return &cluster.Client{Kube: w.kube, Snapshots: snapshotfake.NewSimpleClientset()}
+}
+
+// stamp gives an object what the API server gives.
+func (w *world) stamp(object runtime.Object) {
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.serial++
+	accessor.SetResourceVersion(fmt.Sprint(w.serial))
+	if accessor.GetUID() == "" {
+		accessor.SetUID(types.UID(fmt.Sprintf("uid-%d", w.serial)))
+	}
+	if set, ok := object.(*appsv1.StatefulSet); ok {
+		set.Generation++
+	}
+}
+
+// call carries an API call out, with the checks of the API server that matter here.
+func (w *world) call(action k8stesting.Action, react k8stesting.ReactionFunc) (runtime.Object, error) {
+	switch a := action.(type) {
+	case k8stesting.CreateActionImpl:
+		w.stamp(a.Object)
+		if claim, ok := a.Object.(*corev1.PersistentVolumeClaim); ok {
+			claim.Status.Phase = corev1.ClaimPending
+		}
+	case k8stesting.UpdateActionImpl:
+		if err := w.precondition(a.GetResource(), a.Namespace, mustAccess(a.Object)); err != nil {
+			return nil, err
+		}
+		w.stamp(a.Object)
+	case k8stesting.PatchActionImpl:
+		var patch struct {
+			Metadata metav1.ObjectMeta `json:"metadata"`
+		}
+		if err := json.Unmarshal(a.Patch, &patch); err != nil {
+			return nil, err
+		}
+		patch.Metadata.Name = a.Name
+		if err := w.precondition(a.GetResource(), a.Namespace, &patch.Metadata); err != nil {
+			return nil, err
+		}
+	case k8stesting.DeleteActionImpl:
+		if p := a.DeleteOptions.Preconditions; p != nil {
+			want := metav1.ObjectMeta{Name: a.Name}
+			if p.UID != nil {
+				want.UID = *p.UID
+			}
+			if p.ResourceVersion != nil {
+				want.ResourceVersion = *p.ResourceVersion
+			}
+			if err := w.precondition(a.GetResource(), a.Namespace, &want); err != nil {
+				return nil, err
+			}
+		}
+		if a.GetResource() == claimGVR {
+			defer w.reconcile()
+			return nil, w.deleteClaim(a.Name)
+		}
+	}
+	_, object, err := react(action)
+	if err != nil || slices.Contains([]string{"get", "list", "watch"}, action.GetVerb()) {
+		return object, err
+	}
+	if _, ok := action.(k8stesting.PatchActionImpl); ok {
+		w.stamp(object)
+		w.put(action.GetResource(), object)
+	}
+	w.reconcile()
+	return object, nil
+}
+
+func mustAccess(object runtime.Object) metav1.Object {
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		return &metav1.ObjectMeta{}
+	}
+	return accessor
+}
+
+func (w *world) precondition(gvr schema.GroupVersionResource, namespace string, want metav1.Object) error {
+	object, err := w.tracker.Get(gvr, namespace, want.GetName())
+	if err != nil {
+		return err
+	}
+	have := mustAccess(object)
+	if want.GetUID() != "" && want.GetUID() != have.GetUID() || want.GetResourceVersion() != "" && want.GetResourceVersion() != have.GetResourceVersion() {
+		return apierrors.NewConflict(gvr.GroupResource(), want.GetName(), errors.New("precondition failed"))
+	}
+	return nil
+}
+
+func (w *world) put(gvr schema.GroupVersionResource, object runtime.Object) {
+	if err := w.tracker.Update(gvr, object, mustAccess(object).GetNamespace()); err != nil {
+		w.t.Fatalf("put %s: %v", mustAccess(object).GetName(), err)
+	}
+}
+
+func list[L runtime.Object](w *world, gvr schema.GroupVersionResource, kind string, namespace string) L {
+	w.t.Helper()
+	all, err := w.tracker.List(gvr, gvr.GroupVersion().WithKind(kind), namespace)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return all.(L)
+}
+
+func (w *world) claims() []corev1.PersistentVolumeClaim {
+	return list[*corev1.PersistentVolumeClaimList](w, claimGVR, "PersistentVolumeClaim", ns).Items
+}
+
+func (w *world) volumes() []corev1.PersistentVolume {
+	return list[*corev1.PersistentVolumeList](w, volumeGVR, "PersistentVolume", "").Items
+}
+
+func (w *world) pods() []corev1.Pod {
+	return list[*corev1.PodList](w, podGVR, "Pod", ns).Items
+}
+
+func (w *world) set() *appsv1.StatefulSet {
+	w.t.Helper()
+	object, err := w.tracker.Get(setGVR, ns, "web")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return object.(*appsv1.StatefulSet)
+}
+
+func (w *world) claim(name string) *corev1.PersistentVolumeClaim {
+	all := w.claims()
+	i := slices.IndexFunc(all, func(c corev1.PersistentVolumeClaim) bool { return c.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &all[i]
+}
+
+func (w *world) volume(name string) *corev1.PersistentVolume {
+	all := w.volumes()
+	i := slices.IndexFunc(all, func(v corev1.PersistentVolume) bool { return v.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &all[i]
+}
+
+// deleteClaim deletes a claim, at once or when no pod uses it any more.
+func (w *world) deleteClaim(name string) error {
+	claim := w.claim(name)
+	if claim == nil {
+		return apierrors.NewNotFound(claimGVR.GroupResource(), name)
+	}
+	if claim.DeletionTimestamp == nil {
+		now := metav1.Now()
+		claim.DeletionTimestamp = &now
+		claim.Finalizers = []string{"kubernetes.io/pvc-protection"}
+		w.put(claimGVR, claim)
+	}
+	return nil
+}
+
+// reconcile runs all controllers until nothing changes.
+func (w *world) reconcile() {
+	for range 50 {
+		if !w.reconcileSet() && !w.reconcileClaims() && !w.reconcileVolumes() {
+			return
+		}
+	}
+	w.t.Fatal("the controllers do not come to rest")
+}
+
+func (w *world) reconcileSet() (changed bool) {
+	object, err := w.tracker.Get(setGVR, ns, "web")
+	if err != nil {
+		return false
+	}
+	set := object.(*appsv1.StatefulSet)
+	wanted := map[string]bool{}
+	for _, ordinal := range cluster.Ordinals(set) {
+		name := cluster.PodName(set.Name, ordinal)
+		wanted[name] = true
+		claimName := cluster.ClaimName("www", set.Name, ordinal)
+		if w.claim(claimName) == nil {
+			claim := set.Spec.VolumeClaimTemplates[0].DeepCopy()
+			claim.Name, claim.Namespace, claim.Labels = claimName, ns, cluster.ClaimLabels(set, "www")
+			claim.Status.Phase = corev1.ClaimPending
+			w.stamp(claim)
+			w.must(w.tracker.Create(claimGVR, claim, ns))
+			changed = true
+		}
+		if slices.ContainsFunc(w.pods(), func(p corev1.Pod) bool { return p.Name == name }) {
+			continue
+		}
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: ns, OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))}}}
+		pod.Spec.Volumes = []corev1.Volume{{Name: "www", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claimName}}}}
+		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+		w.stamp(pod)
+		w.must(w.tracker.Create(podGVR, pod, ns))
+		changed = true
+	}
+	for _, pod := range w.pods() {
+		if metav1.IsControlledBy(&pod, set) && !wanted[pod.Name] {
+			w.must(w.tracker.Delete(podGVR, ns, pod.Name))
+			changed = true
+			if retention(set).WhenScaled == "Delete" {
+				w.must(w.deleteClaim(pod.Spec.Volumes[0].PersistentVolumeClaim.ClaimName))
+			}
+		}
+	}
+	if set.Status.ObservedGeneration != set.Generation {
+		set.Status.ObservedGeneration, set.Status.Replicas = set.Generation, cluster.Replicas(set)
+		w.put(setGVR, set)
+		changed = true
+	}
+	return changed
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) inUse(claim string) bool {
+	return slices.ContainsFunc(w.pods(), func(p corev1.Pod) bool {
+		return slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool {
+			return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claim
+		})
+	})
+}
+
+func (w *world) reconcileClaims() (changed bool) {
+	for _, claim := range w.claims() {
+		volume := w.volume(claim.Spec.VolumeName)
+		switch {
+		case claim.DeletionTimestamp != nil:
+			if !w.inUse(claim.Name) {
+				w.must(w.tracker.Delete(claimGVR, ns, claim.Name))
+				delete(w.used, claim.Name)
+				changed = true
+			}
+		case claim.Annotations["pv.kubernetes.io/bind-completed"] != "":
+			if !cluster.BoundTo(volume, &claim) && claim.Status.Phase != corev1.ClaimLost {
+				claim.Status.Phase = corev1.ClaimLost
+				w.put(claimGVR, &claim)
+				changed = true
+			}
+		case claim.Spec.VolumeName == "" && *claim.Spec.StorageClassName != "manual" && (w.used[claim.Name] || w.inUse(claim.Name)):
+			w.provision(&claim)
+			changed = true
+		case volume != nil && (cluster.Binding(volume, &claim) || cluster.BoundTo(volume, &claim)):
+			volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: ns, Name: claim.Name, UID: claim.UID}
+			w.stamp(volume)
+			w.put(volumeGVR, volume)
+			if claim.Annotations == nil {
+				claim.Annotations = map[string]string{}
+			}
+			claim.Annotations["pv.kubernetes.io/bind-completed"] = "yes"
+			claim.Status.Phase = corev1.ClaimBound
+			w.stamp(&claim)
+			w.put(claimGVR, &claim)
+			changed = true
+		}
+	}
+	return changed
+}
+
+func (w *world) provision(claim *corev1.PersistentVolumeClaim) {
+	policy := corev1.PersistentVolumeReclaimDelete
+	if *claim.Spec.StorageClassName == "kept" {
+		policy = corev1.PersistentVolumeReclaimRetain
+	}
+	volume := newVolume("pvc-"+string(claim.UID), *claim.Spec.StorageClassName, policy)
+	volume.Annotations = map[string]string{provisionedByMark: "csi.test"}
+	volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: ns, Name: claim.Name, UID: claim.UID}
+	w.stamp(volume)
+	w.must(w.tracker.Create(volumeGVR, volume, ""))
+	claim.Spec.VolumeName = volume.Name
+	w.stamp(claim)
+	w.put(claimGVR, claim)
+}
+
+func (w *world) reconcileVolumes() (changed bool) {
+	for _, volume := range w.volumes() {
+		phase := corev1.VolumeAvailable
+		if ref := volume.Spec.ClaimRef; ref != nil && ref.UID != "" {
+			phase = corev1.VolumeBound
+			claim := w.claim(ref.Name)
+			if ref.Namespace == ns && (claim == nil || claim.UID != ref.UID) {
+				phase = corev1.VolumeReleased
+			}
+		}
+		if phase == corev1.VolumeReleased && volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete {
+			w.must(w.tracker.Delete(volumeGVR, "", volume.Name))
+			w.lost = append(w.lost, w.data[volume.Name])
+			delete(w.data, volume.Name)
+			changed = true
+			continue
+		}
+		if volume.Status.Phase != phase {
+			volume.Status.Phase = phase
+			w.put(volumeGVR, &volume)
+			changed = true
+		}
+	}
+	return changed
+}
+
+// Fill is the Filler of the world: it mounts the claim and writes the repository snapshot's name on its volume.
+func (w *world) Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error) {
+	progress(Progress{Stage: StageFill, Data: archive.Progress{Bytes: 1}})
+	// A call of its own, so that faults can hit it.
+	if _, err := w.kube.CoreV1().PersistentVolumeClaims(ns).Get(ctx, v.Claim, metav1.GetOptions{}); err != nil {
+		return archive.Result{}, err
+	}
+	w.used[v.Claim] = true
+	w.reconcile()
+	claim := w.claim(v.Claim)
+	if claim == nil || claim.Status.Phase != corev1.ClaimBound {
+		return archive.Result{}, errors.New("the claim is not bound")
+	}
+	w.data[claim.Spec.VolumeName] = "half of " + v.RepositorySnapshot
+	if _, err := w.kube.CoreV1().PersistentVolumes().Get(ctx, claim.Spec.VolumeName, metav1.GetOptions{}); err != nil {
+		return archive.Result{}, err
+	}
+	w.data[claim.Spec.VolumeName] = v.RepositorySnapshot
+	return archive.Result{RepositorySnapshot: v.RepositorySnapshot, Files: v.Files, Bytes: v.Bytes}, ctx.Err()
+}
+
+func newVolume(name, class string, policy corev1.PersistentVolumeReclaimPolicy) *corev1.PersistentVolume {
+	return &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: corev1.PersistentVolumeSpec{
+			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
+			AccessModes:                   []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			PersistentVolumeReclaimPolicy: policy,
+			StorageClassName:              class,
+		},
+		Status: corev1.PersistentVolumeStatus{Phase: corev1.VolumeAvailable},
+	}
+}
+
+// newSet is StatefulSet demo/web with one claim template, www.
+func newSet(replicas int32, class string) *appsv1.StatefulSet {
+	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: ns}}
+	set.Spec.Replicas = &replicas
+	set.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
+	set.Spec.Template.Labels = map[string]string{"app": "web"}
+	claim := corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "www"}}
+	claim.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
+	claim.Spec.StorageClassName = &class
+	claim.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("64Mi")}
+	set.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{claim}
+	return set
+}
+
+// newRecord is a recovery point of demo/web whose ordinals hold rs-0, rs-1, …
+func newRecord(replicas int32, class string) catalog.Record {
+	record := catalog.Record{
+		Version: 1, ID: "20261121T081200Z-3fa9", State: catalog.StateComplete, Cluster: "here",
+		Namespace: ns, StatefulSet: "web", Replicas: replicas, Started: time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC),
+	}
+	for ordinal := range replicas {
+		record.Volumes = append(record.Volumes, catalog.Volume{
+			Ordinal: ordinal, Template: "www", Claim: cluster.ClaimName("www", "web", ordinal), Capture: catalog.CaptureSnapshot,
+			RepositorySnapshot: fmt.Sprintf("rs-%d", ordinal), Files: 10 + int64(ordinal), Bytes: 1000, Size: 64 << 20,
+			StorageClass: class, Mode: "Filesystem", AccessModes: []string{"ReadWriteOnce"},
+		})
+	}
+	return record
+}

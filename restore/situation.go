@@ -1,0 +1,131 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+// Situation is what a plan is made from: the recovery point, and the cluster's objects as they were read.
+type Situation struct {
+	// Record is the recovery point that is to be restored.
+	Record catalog.Record
+	// Cluster is the UID of the cluster that it is restored to.
+	Cluster string
+	// StatefulSet is the one to restore.
+	StatefulSet *appsv1.StatefulSet
+	// Claims, Pods, Autoscalers and Quotas are those of its namespace.
+	Claims      []corev1.PersistentVolumeClaim
+	Pods        []corev1.Pod
+	Autoscalers []autoscalingv2.HorizontalPodAutoscaler
+	Quotas      []corev1.ResourceQuota
+	// Volumes and Classes are those of the whole cluster.
+	Volumes []corev1.PersistentVolume
+	Classes []storagev1.StorageClass
+	// Journal is that of an earlier restore that did not end, nil if there is none.
+	Journal *Journal
+}
+
+// Look reads the situation of the StatefulSet in the cluster. The error wraps cluster.ErrNotFound if there is no such
+// StatefulSet.
+func Look(ctx context.Context, c *cluster.Client, record catalog.Record, namespace, statefulSet string) (Situation, error) {
+	s := Situation{Record: record}
+	var err error
+	if s.StatefulSet, err = c.StatefulSet(ctx, namespace, statefulSet); err != nil {
+		return Situation{}, err
+	}
+	if s.Cluster, err = c.UID(ctx); err != nil {
+		return Situation{}, err
+	}
+	if s.Journal, err = readJournal(ctx, c, cluster.Operation{Namespace: namespace, StatefulSet: statefulSet}); err != nil {
+		return Situation{}, err
+	}
+	all := metav1.ListOptions{}
+	for _, list := range []struct {
+		what string
+		read func() error
+	}{
+		{"claims", func() error {
+			list, err := c.Kube.CoreV1().PersistentVolumeClaims(namespace).List(ctx, all)
+			if err == nil {
+				s.Claims = list.Items
+			}
+			return err
+		}},
+		{"pods", func() error {
+			list, err := c.Kube.CoreV1().Pods(namespace).List(ctx, all)
+			if err == nil {
+				s.Pods = list.Items
+			}
+			return err
+		}},
+		{"HorizontalPodAutoscalers", func() error {
+			list, err := c.Kube.AutoscalingV2().HorizontalPodAutoscalers(namespace).List(ctx, all)
+			if err == nil {
+				s.Autoscalers = list.Items
+			}
+			return err
+		}},
+		{"ResourceQuotas", func() error {
+			list, err := c.Kube.CoreV1().ResourceQuotas(namespace).List(ctx, all)
+			if err == nil {
+				s.Quotas = list.Items
+			}
+			return err
+		}},
+		{"PersistentVolumes", func() error {
+			list, err := c.Kube.CoreV1().PersistentVolumes().List(ctx, all)
+			if err == nil {
+				s.Volumes = list.Items
+			}
+			return err
+		}},
+		{"StorageClasses", func() error {
+			list, err := c.Kube.StorageV1().StorageClasses().List(ctx, all)
+			if err == nil {
+				s.Classes = list.Items
+			}
+			return err
+		}},
+	} {
+		if err := list.read(); err != nil {
+			return Situation{}, fmt.Errorf("list the %s for a restore of %s/%s: %w", list.what, namespace, statefulSet, err)
+		}
+	}
+	return s, nil
+}
+
+func (s *Situation) claim(name string) *corev1.PersistentVolumeClaim {
+	for i := range s.Claims {
+		if s.Claims[i].Name == name {
+			return &s.Claims[i]
+		}
+	}
+	return nil
+}
+
+func (s *Situation) volume(name string) *corev1.PersistentVolume {
+	for i := range s.Volumes {
+		if s.Volumes[i].Name == name {
+			return &s.Volumes[i]
+		}
+	}
+	return nil
+}
+
+func (s *Situation) class(name string) *storagev1.StorageClass {
+	for i := range s.Classes {
+		if s.Classes[i].Name == name {
+			return &s.Classes[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package restore
+
+import (
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+const (
+	noProvisioner       = "kubernetes.io/no-provisioner"
+	defaultClassMark    = "storageclass.kubernetes.io/is-default-class"
+	provisionedByMark   = "pv.kubernetes.io/provisioned-by"
+	annotationPoint     = "stsbackup.io/recovery-point"
+	annotationOperation = "stsbackup.io/operation"
+)
+
+// volume plans one claim: what it will be like, and what becomes of the one that is there.
+func (p *Plan) volume(s *Situation, template *corev1.PersistentVolumeClaim, recorded catalog.Volume, claim string) Volume {
+	v := Volume{
+		Ordinal: recorded.Ordinal, Template: template.Name, Claim: claim, SourceClaim: recorded.Claim,
+		RepositorySnapshot: recorded.RepositorySnapshot, Cut: recorded.Cut, Files: recorded.Files, Bytes: recorded.Bytes,
+		Node: recorded.Node, Zone: recorded.Zone,
+	}
+	if isBlock(template.Spec.VolumeMode) || recorded.Mode == string(corev1.PersistentVolumeBlock) {
+		p.refuseAbout("claim "+p.Namespace+"/"+claim, "it is a block volume, which cannot be restored yet",
+			fmt.Sprintf("restore it by hand from repository snapshot %s with restic", recorded.RepositorySnapshot))
+	}
+	present := s.claim(claim)
+	v.Present, v.displaced = presentOf(s, present)
+	v.Size = size(template, recorded, present)
+	class := p.class(s, template, recorded, claim)
+	v.Class = class
+	v.manifest = p.manifest(s, template, &v, class)
+	return v
+}
+
+// presentOf tells the claim's state, and what it takes to put it back.
+func presentOf(s *Situation, claim *corev1.PersistentVolumeClaim) (Present, *cluster.Displaced) {
+	if claim == nil {
+		return Present{State: PresentMissing, Fate: "there is no claim"}, nil
+	}
+	if claim.Spec.VolumeName == "" {
+		displaced := cluster.NewDisplaced(claim, nil)
+		return Present{State: PresentUnbound, Fate: "the claim has no volume and is replaced"}, &displaced
+	}
+	volume := s.volume(claim.Spec.VolumeName)
+	if !cluster.BoundTo(volume, claim) {
+		displaced := cluster.NewDisplaced(claim, nil)
+		return Present{State: PresentLost, Fate: fmt.Sprintf("its volume %s is lost; the claim is replaced", claim.Spec.VolumeName)}, &displaced
+	}
+	displaced := cluster.NewDisplaced(claim, volume)
+	return Present{State: PresentBound, Volume: volume.Name, Fate: fmt.Sprintf("volume %s is set aside and kept", volume.Name)}, &displaced
+}
+
+// size is the largest of what the template asks for, what there was, and what there is: a volume that was grown keeps
+// its size.
+func size(template *corev1.PersistentVolumeClaim, recorded catalog.Volume, present *corev1.PersistentVolumeClaim) int64 {
+	bytes := max(template.Spec.Resources.Requests.Storage().Value(), recorded.Size)
+	if present != nil {
+		bytes = max(bytes, present.Spec.Resources.Requests.Storage().Value())
+	}
+	return bytes
+}
+
+// class is the new claim's StorageClass: the template's, else the one that it had when it was backed up, else the
+// cluster's default; empty for volumes without a class.
+func (p *Plan) class(s *Situation, template *corev1.PersistentVolumeClaim, recorded catalog.Volume, claim string) string {
+	name, origin := recorded.StorageClass, "the recovery point"
+	if given := template.Spec.StorageClassName; given != nil {
+		if *given == "" {
+			return ""
+		}
+		name, origin = *given, "claim template "+template.Name
+	}
+	if name == "" {
+		if name = defaultClass(s.Classes); name == "" {
+			p.refuseAbout("claim "+p.Namespace+"/"+claim, "neither the claim template nor the recovery point names a StorageClass, and the cluster has no default",
+				"mark a StorageClass as the default one: kubectl annotate storageclass NAME "+defaultClassMark+"=true")
+		}
+		return name
+	}
+	if s.class(name) == nil {
+		p.refuseAbout("StorageClass "+name, fmt.Sprintf("it is named by %s for claim %s, and does not exist here", origin, claim),
+			fmt.Sprintf("create a StorageClass %s, then restore again; \"kubectl get storageclass\" lists those that exist", name))
+	}
+	return name
+}
+
+// defaultClass is the class that the API server gives to a claim without one: the youngest of those marked.
+func defaultClass(classes []storagev1.StorageClass) string {
+	var best *storagev1.StorageClass
+	for i := range classes {
+		class := &classes[i]
+		if class.Annotations[defaultClassMark] != "true" {
+			continue
+		}
+		if best == nil || best.CreationTimestamp.Before(&class.CreationTimestamp) ||
+			best.CreationTimestamp.Equal(&class.CreationTimestamp) && class.Name < best.Name {
+			best = class
+		}
+	}
+	if best == nil {
+		return ""
+	}
+	return best.Name
+}
+
+// manifest is the claim as the StatefulSet controller would make it, in the chosen size and class, and empty: a
+// template's dataSource would fill it with something else.
+func (p *Plan) manifest(s *Situation, template *corev1.PersistentVolumeClaim, v *Volume, class string) corev1.PersistentVolumeClaim {
+	annotations := map[string]string{}
+	maps.Copy(annotations, template.Annotations)
+	annotations[annotationPoint] = p.RecoveryPoint
+	spec := template.Spec.DeepCopy()
+	claim := corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: v.Claim, Namespace: p.Namespace,
+			Labels:      cluster.ClaimLabels(s.StatefulSet, template.Name),
+			Annotations: annotations,
+		},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes:               spec.AccessModes,
+			Selector:                  spec.Selector,
+			Resources:                 spec.Resources,
+			StorageClassName:          &class,
+			VolumeMode:                spec.VolumeMode,
+			VolumeAttributesClassName: spec.VolumeAttributesClassName,
+		},
+	}
+	if claim.Spec.Resources.Requests == nil {
+		claim.Spec.Resources.Requests = corev1.ResourceList{}
+	}
+	request := template.Spec.Resources.Requests[corev1.ResourceStorage]
+	if v.Size != request.Value() {
+		request = *resource.NewQuantity(v.Size, resource.BinarySI)
+	}
+	claim.Spec.Resources.Requests[corev1.ResourceStorage] = request
+	return claim
+}
+
+func isBlock(mode *corev1.PersistentVolumeMode) bool {
+	return mode != nil && *mode == corev1.PersistentVolumeBlock
+}

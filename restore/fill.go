@@ -3,14 +3,98 @@ package restore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
+
+// Filler writes one volume's data into its new claim. It returns when nothing uses the claim any more, also when ctx
+// has ended or it fails.
+type Filler interface {
+	Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error)
+}
+
+// Target is what a Filler may want to know of the StatefulSet that is being restored.
+type Target struct {
+	Operation   cluster.Operation
+	StatefulSet *appsv1.StatefulSet
+	// Source is the recovery point as namespace/statefulset@id.
+	Source string
+}
+
+// create makes the new claims.
+func (x *run) create(ctx context.Context) error {
+	for _, v := range x.plan.Volumes {
+		claim := v.manifest.DeepCopy()
+		claim.Annotations[annotationOperation] = x.op.ID
+		if _, err := x.Cluster.CreateFinalClaim(ctx, claim); err != nil {
+			return err
+		}
+		x.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageWait})
+	}
+	return nil
+}
+
+// fill writes the data, one volume after the other.
+func (x *run) fill(ctx context.Context) error {
+	if err := x.journal.enter(ctx, x.Cluster, x.op, PhaseFill); err != nil {
+		return err
+	}
+	target := Target{
+		Operation: x.op, StatefulSet: x.sts,
+		Source: x.plan.SourceNamespace + "/" + x.plan.SourceStatefulSet + "@" + x.plan.RecoveryPoint,
+	}
+	for _, v := range x.plan.Volumes {
+		began := x.Now()
+		progress := Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StagePrepare}
+		x.Reporter.Volume(progress)
+		result, err := x.Filler.Fill(ctx, target, v, func(p Progress) {
+			p.Ordinal, p.Claim = v.Ordinal, v.Claim
+			progress = p
+			x.Reporter.Volume(p)
+		})
+		if err == nil {
+			err = check(v, result)
+		}
+		if err != nil {
+			progress.Stage, progress.Error = StageFailed, err.Error()
+			x.Reporter.Volume(progress)
+			return fmt.Errorf("restore claim %s/%s: %w", x.op.Namespace, v.Claim, err)
+		}
+		progress.Stage = StageDone
+		progress.Data = archive.Progress{Files: result.Files, Bytes: result.Bytes, TotalFiles: result.Files, TotalBytes: result.Bytes}
+		x.Reporter.Volume(progress)
+		x.report.Volumes = append(x.report.Volumes, Restored{
+			Ordinal: v.Ordinal, Claim: v.Claim, RepositorySnapshot: result.RepositorySnapshot,
+			Files: result.Files, Bytes: result.Bytes, Duration: x.Now().Sub(began),
+		})
+	}
+	return nil
+}
+
+// check compares what was written with what the record says was saved.
+func check(v Volume, result archive.Result) error {
+	switch {
+	case result.ProblemCount > 0 || len(result.Problems) > 0:
+		text := fmt.Sprintf("%d entries could not be written", max(result.ProblemCount, len(result.Problems)))
+		for _, problem := range result.Problems {
+			text += fmt.Sprintf("; %s: %s", problem.Path, problem.Reason)
+		}
+		return errors.New(text)
+	case result.RepositorySnapshot != v.RepositorySnapshot:
+		return fmt.Errorf("the mover restored repository snapshot %q instead of %q", result.RepositorySnapshot, v.RepositorySnapshot)
+	case result.Files != v.Files || result.Bytes != v.Bytes:
+		return fmt.Errorf("the mover wrote %d files of %d bytes, and the recovery point holds %d files of %d bytes",
+			result.Files, result.Bytes, v.Files, v.Bytes)
+	}
+	return nil
+}
 
 // Movers is the Filler that runs movers in the cluster.
 type Movers struct {

@@ -65,7 +65,7 @@ func (x *run) undo(ctx context.Context, failure error) error {
 	if x.limits.PutBack == 0 {
 		x.limits = x.Limits.withDefaults(&appsv1.StatefulSet{})
 	}
-	ctx, cancel := context.WithTimeout(x.lease.Kept(), x.limits.PutBack)
+	ctx, cancel := x.lease.Grace(ctx, x.limits.PutBack)
 	defer cancel()
 	x.Reporter.Note("putting everything back, because: " + failure.Error())
 	done, err := "", error(nil)
@@ -81,6 +81,34 @@ func (x *run) undo(ctx context.Context, failure error) error {
 	}
 	return fmt.Errorf("%w; and putting back failed too: %w; nothing is deleted: the journal is ConfigMap %s/%s, and \"stsbackup restore %s/%s\" tries again to put back what is left",
 		failure, err, x.op.Namespace, cluster.JournalName(x.op.StatefulSet), x.op.Namespace, x.op.StatefulSet)
+}
+
+// settleInterrupted puts back, or completes, a restore that was killed. One that is put back leaves its journal and
+// the StatefulSet at 0 replicas, so that no pod starts on the old data only to be ended again.
+func (x *run) settleInterrupted(ctx context.Context) error {
+	journal, err := readJournal(ctx, x.Cluster, x.op)
+	if err != nil || journal == nil {
+		return err
+	}
+	x.Reporter.Note(fmt.Sprintf("restore %s was interrupted in phase %q", journal.Operation, journal.Phase))
+	x.journal = journal
+	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
+	if err != nil {
+		return err
+	}
+	x.limits = x.Limits.withDefaults(sts)
+	if journal.Phase == PhaseResume {
+		_, err := x.complete(ctx)
+		if err != nil {
+			return err
+		}
+		x.journal = nil
+		return x.endJournal(ctx)
+	}
+	x.again = true
+	err = x.putClaimsBack(ctx, journal)
+	x.again = false
+	return err
 }
 
 // settle ends the restore that the journal in the cluster tells of, one way or the other, and says which.

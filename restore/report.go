@@ -1,7 +1,10 @@
 package restore
 
 import (
+	"context"
 	"time"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
 // Report is what a restore has done.
@@ -37,4 +40,21 @@ type DisplacedVolume struct {
 	Volume string `json:"volume"`
 	// Free is the command that gives up the data on it.
 	Free string `json:"free"`
+}
+
+func (x *run) fillReport(ctx context.Context) {
+	now := x.Now()
+	x.report.Namespace, x.report.StatefulSet = x.op.Namespace, x.op.StatefulSet
+	x.report.RecoveryPoint, x.report.Replicas = x.plan.RecoveryPoint, x.journal.ReplicasAfter
+	x.report.Duration, x.report.Downtime = now.Sub(x.began), now.Sub(x.down)
+	for _, v := range x.journal.Volumes {
+		if v.Displaced == nil || v.Displaced.Volume == "" {
+			continue
+		}
+		displaced := DisplacedVolume{Claim: v.Claim, Volume: v.Displaced.Volume}
+		if volume, err := x.Cluster.Volume(ctx, v.Displaced.Volume); err == nil && volume != nil {
+			displaced.Free = cluster.FreeCommand(volume)
+		}
+		x.report.Displaced = append(x.report.Displaced, displaced)
+	}
 }

@@ -10,23 +10,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
-	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
-
-// Filler writes one volume's data into its new claim. It returns when nothing uses the claim any more, also when ctx
-// has ended or it fails.
-type Filler interface {
-	Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error)
-}
-
-// Target is what a Filler may want to know of the StatefulSet that is being restored.
-type Target struct {
-	Operation   cluster.Operation
-	StatefulSet *appsv1.StatefulSet
-	// Source is the recovery point as namespace/statefulset@id.
-	Source string
-}
 
 // Restorer carries plans out.
 type Restorer struct {
@@ -39,38 +24,6 @@ type Restorer struct {
 	// Holder says to others who holds the Lease.
 	Holder string
 	Limits Limits
-}
-
-// Limits bound the waits of a restore. Zero values stand for the defaults.
-type Limits struct {
-	// Ready bounds the wait for the pods at the end: 10 minutes.
-	Ready time.Duration
-	// Down bounds the wait until one pod after the other is gone: 2 minutes, and each pod's grace period.
-	Down time.Duration
-	// Claim bounds the wait until one claim is gone or bound: 2 minutes.
-	Claim time.Duration
-	// PutBack bounds all of putting back: 15 minutes. Retry is the pause after a failure in it: 3 seconds.
-	PutBack time.Duration
-	Retry   time.Duration
-}
-
-func (l Limits) withDefaults(sts *appsv1.StatefulSet) Limits {
-	set := func(limit *time.Duration, value time.Duration) {
-		if *limit == 0 {
-			*limit = value
-		}
-	}
-	grace := 30 * time.Second
-	if seconds := sts.Spec.Template.Spec.TerminationGracePeriodSeconds; seconds != nil {
-		grace = time.Duration(*seconds) * time.Second
-	}
-	pods := max(cluster.Replicas(sts), sts.Status.Replicas)
-	set(&l.Ready, 10*time.Minute)
-	set(&l.Down, 2*time.Minute+time.Duration(pods)*grace)
-	set(&l.Claim, 2*time.Minute)
-	set(&l.PutBack, 15*time.Minute)
-	set(&l.Retry, 3*time.Second)
-	return l
 }
 
 // Err is the plan's refusals as one error, nil if there are none.
@@ -99,8 +52,8 @@ func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (r
 		return Report{}, err
 	}
 	x := &run{Restorer: r, op: op, lease: lease, plan: plan, record: record, began: r.Now()}
-	defer func() { err = errors.Join(err, x.finish()) }()
-	return x.carryOut(lease.Context())
+	defer func() { err = errors.Join(err, x.finish(ctx)) }()
+	return x.carryOut(lease.Context()) //nolint:contextcheck // it is made from ctx, and dies with the Lease
 }
 
 // run is one Run under its Lease.
@@ -140,8 +93,8 @@ func (x *run) carryOut(ctx context.Context) (Report, error) {
 }
 
 // finish removes what the operation has made for itself, and gives the Lease back.
-func (x *run) finish() error {
-	ctx, cancel := context.WithTimeout(x.lease.Kept(), time.Minute)
+func (x *run) finish(ctx context.Context) error {
+	ctx, cancel := x.lease.Grace(ctx, tidyWithin)
 	defer cancel()
 	var err error
 	if x.lease.Lost() == nil {
@@ -187,34 +140,6 @@ func (x *run) begin(ctx context.Context) error {
 		return x.journal.write(ctx, x.Cluster, x.op)
 	}
 	return x.journal.create(ctx, x.Cluster, x.op)
-}
-
-// settleInterrupted puts back, or completes, a restore that was killed. One that is put back leaves its journal and
-// the StatefulSet at 0 replicas, so that no pod starts on the old data only to be ended again.
-func (x *run) settleInterrupted(ctx context.Context) error {
-	journal, err := readJournal(ctx, x.Cluster, x.op)
-	if err != nil || journal == nil {
-		return err
-	}
-	x.Reporter.Note(fmt.Sprintf("restore %s was interrupted in phase %q", journal.Operation, journal.Phase))
-	x.journal = journal
-	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
-	if err != nil {
-		return err
-	}
-	x.limits = x.Limits.withDefaults(sts)
-	if journal.Phase == PhaseResume {
-		_, err := x.complete(ctx)
-		if err != nil {
-			return err
-		}
-		x.journal = nil
-		return x.endJournal(ctx)
-	}
-	x.again = true
-	err = x.putClaimsBack(ctx, journal)
-	x.again = false
-	return err
 }
 
 // guard makes sure that scaling down and deleting claims cannot delete data.
@@ -356,74 +281,6 @@ func (x *run) deleteDisplaced(ctx context.Context, v JournalVolume) error {
 	return err
 }
 
-// create makes the new claims.
-func (x *run) create(ctx context.Context) error {
-	for _, v := range x.plan.Volumes {
-		claim := v.manifest.DeepCopy()
-		claim.Annotations[annotationOperation] = x.op.ID
-		if _, err := x.Cluster.CreateFinalClaim(ctx, claim); err != nil {
-			return err
-		}
-		x.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageWait})
-	}
-	return nil
-}
-
-// fill writes the data, one volume after the other.
-func (x *run) fill(ctx context.Context) error {
-	if err := x.journal.enter(ctx, x.Cluster, x.op, PhaseFill); err != nil {
-		return err
-	}
-	target := Target{
-		Operation: x.op, StatefulSet: x.sts,
-		Source: x.plan.SourceNamespace + "/" + x.plan.SourceStatefulSet + "@" + x.plan.RecoveryPoint,
-	}
-	for _, v := range x.plan.Volumes {
-		began := x.Now()
-		progress := Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StagePrepare}
-		x.Reporter.Volume(progress)
-		result, err := x.Filler.Fill(ctx, target, v, func(p Progress) {
-			p.Ordinal, p.Claim = v.Ordinal, v.Claim
-			progress = p
-			x.Reporter.Volume(p)
-		})
-		if err == nil {
-			err = check(v, result)
-		}
-		if err != nil {
-			progress.Stage, progress.Error = StageFailed, err.Error()
-			x.Reporter.Volume(progress)
-			return fmt.Errorf("restore claim %s/%s: %w", x.op.Namespace, v.Claim, err)
-		}
-		progress.Stage = StageDone
-		progress.Data = archive.Progress{Files: result.Files, Bytes: result.Bytes, TotalFiles: result.Files, TotalBytes: result.Bytes}
-		x.Reporter.Volume(progress)
-		x.report.Volumes = append(x.report.Volumes, Restored{
-			Ordinal: v.Ordinal, Claim: v.Claim, RepositorySnapshot: result.RepositorySnapshot,
-			Files: result.Files, Bytes: result.Bytes, Duration: x.Now().Sub(began),
-		})
-	}
-	return nil
-}
-
-// check compares what was written with what the record says was saved.
-func check(v Volume, result archive.Result) error {
-	switch {
-	case result.ProblemCount > 0 || len(result.Problems) > 0:
-		text := fmt.Sprintf("%d entries could not be written", max(result.ProblemCount, len(result.Problems)))
-		for _, problem := range result.Problems {
-			text += fmt.Sprintf("; %s: %s", problem.Path, problem.Reason)
-		}
-		return errors.New(text)
-	case result.RepositorySnapshot != v.RepositorySnapshot:
-		return fmt.Errorf("the mover restored repository snapshot %q instead of %q", result.RepositorySnapshot, v.RepositorySnapshot)
-	case result.Files != v.Files || result.Bytes != v.Bytes:
-		return fmt.Errorf("the mover wrote %d files of %d bytes, and the recovery point holds %d files of %d bytes",
-			result.Files, result.Bytes, v.Files, v.Bytes)
-	}
-	return nil
-}
-
 // commit makes sure that nobody has interfered, and turns the journal to the phase from which there is no way back.
 func (x *run) commit(ctx context.Context) error {
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
@@ -457,7 +314,7 @@ func (x *run) commit(ctx context.Context) error {
 // resume starts the StatefulSet on its restored volumes.
 func (x *run) resume(ctx context.Context) (Report, error) {
 	// From here on only forward, whatever is interrupted.
-	clean, cancel := context.WithTimeout(x.lease.Kept(), time.Minute)
+	clean, cancel := x.lease.Grace(ctx, tidyWithin)
 	defer cancel()
 	sts, err := x.complete(clean)
 	if err != nil {
@@ -467,7 +324,7 @@ func (x *run) resume(ctx context.Context) (Report, error) {
 	x.Reporter.Note(fmt.Sprintf("all volumes are complete; waiting for %d pods to become Ready", x.journal.ReplicasAfter))
 	readyErr := x.Cluster.AwaitReady(ctx, sts, x.limits.Ready)
 	// Whatever the pods do now, the restore is done: its journal must not undo what they have written since.
-	clean, cancel = context.WithTimeout(x.lease.Kept(), time.Minute)
+	clean, cancel = x.lease.Grace(ctx, tidyWithin)
 	defer cancel()
 	x.fillReport(clean)
 	if err := x.endJournal(clean); err != nil {
@@ -488,21 +345,4 @@ func (x *run) endJournal(ctx context.Context) error {
 		}
 	}
 	return err
-}
-
-func (x *run) fillReport(ctx context.Context) {
-	now := x.Now()
-	x.report.Namespace, x.report.StatefulSet = x.op.Namespace, x.op.StatefulSet
-	x.report.RecoveryPoint, x.report.Replicas = x.plan.RecoveryPoint, x.journal.ReplicasAfter
-	x.report.Duration, x.report.Downtime = now.Sub(x.began), now.Sub(x.down)
-	for _, v := range x.journal.Volumes {
-		if v.Displaced == nil || v.Displaced.Volume == "" {
-			continue
-		}
-		displaced := DisplacedVolume{Claim: v.Claim, Volume: v.Displaced.Volume}
-		if volume, err := x.Cluster.Volume(ctx, v.Displaced.Volume); err == nil && volume != nil {
-			displaced.Free = cluster.FreeCommand(volume)
-		}
-		x.report.Displaced = append(x.report.Displaced, displaced)
-	}
 }

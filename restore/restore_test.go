@@ -284,7 +284,7 @@ func (w *world) outcome(where, mode string, err error, before state) {
 // but done: then it completes that one, and there are no spare volumes for another.
 func (w *world) recovered(where string, before state) {
 	w.t.Helper()
-	_, err := w.again(w.t.Context())
+	err := w.again(w.t.Context())
 	var refusal *cluster.Refusal
 	if errors.As(err, &refusal) && !strings.Contains(refusal.Reason, "not enough Available") || err != nil && refusal == nil {
 		w.t.Fatalf("%s: the next restore: %v", where, err)
@@ -303,12 +303,13 @@ func (w *world) allRestored() bool {
 }
 
 // again restores after the Lease of a dead process has expired.
-func (w *world) again(ctx context.Context) (Report, error) {
+func (w *world) again(ctx context.Context) error {
 	err := w.kube.CoordinationV1().Leases(ns).Delete(ctx, cluster.LeaseName("web"), metav1.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return Report{}, err
+		return err
 	}
-	return w.restore(ctx)
+	_, err = w.restore(ctx)
+	return err
 }
 
 // TestKilledTwice kills a restore at each call, and then the one that puts it back at each of its calls.
@@ -339,7 +340,7 @@ func TestKilledTwice(t *testing.T) {
 			_, err = w.restore(t.Context())
 			w.fault = nil
 			w.oldDataSafe(data)
-			if _, err := w.again(t.Context()); err != nil {
+			if err := w.again(t.Context()); err != nil {
 				t.Fatalf("killed at call %d, then at %d: %v", first, second, err)
 			}
 			w.oldDataSafe(data)

@@ -48,59 +48,42 @@ func Look(ctx context.Context, c *cluster.Client, record catalog.Record, namespa
 	if s.Journal, err = readJournal(ctx, c, cluster.Operation{Namespace: namespace, StatefulSet: statefulSet}); err != nil {
 		return Situation{}, err
 	}
-	all := metav1.ListOptions{}
-	for _, list := range []struct {
-		what string
-		read func() error
-	}{
-		{"claims", func() error {
-			list, err := c.Kube.CoreV1().PersistentVolumeClaims(namespace).List(ctx, all)
-			if err == nil {
-				s.Claims = list.Items
-			}
-			return err
-		}},
-		{"pods", func() error {
-			list, err := c.Kube.CoreV1().Pods(namespace).List(ctx, all)
-			if err == nil {
-				s.Pods = list.Items
-			}
-			return err
-		}},
-		{"HorizontalPodAutoscalers", func() error {
-			list, err := c.Kube.AutoscalingV2().HorizontalPodAutoscalers(namespace).List(ctx, all)
-			if err == nil {
-				s.Autoscalers = list.Items
-			}
-			return err
-		}},
-		{"ResourceQuotas", func() error {
-			list, err := c.Kube.CoreV1().ResourceQuotas(namespace).List(ctx, all)
-			if err == nil {
-				s.Quotas = list.Items
-			}
-			return err
-		}},
-		{"PersistentVolumes", func() error {
-			list, err := c.Kube.CoreV1().PersistentVolumes().List(ctx, all)
-			if err == nil {
-				s.Volumes = list.Items
-			}
-			return err
-		}},
-		{"StorageClasses", func() error {
-			list, err := c.Kube.StorageV1().StorageClasses().List(ctx, all)
-			if err == nil {
-				s.Classes = list.Items
-			}
-			return err
-		}},
-	} {
-		if err := list.read(); err != nil {
-			return Situation{}, fmt.Errorf("list the %s for a restore of %s/%s: %w", list.what, namespace, statefulSet, err)
-		}
+	if err := s.list(ctx, c, namespace); err != nil {
+		return Situation{}, fmt.Errorf("look at what a restore of %s/%s would meet: %w", namespace, statefulSet, err)
 	}
 	return s, nil
+}
+
+// list reads what there may be several of.
+func (s *Situation) list(ctx context.Context, c *cluster.Client, namespace string) error {
+	all := metav1.ListOptions{}
+	claims, err := c.Kube.CoreV1().PersistentVolumeClaims(namespace).List(ctx, all)
+	if err != nil {
+		return fmt.Errorf("list claims: %w", err)
+	}
+	pods, err := c.Kube.CoreV1().Pods(namespace).List(ctx, all)
+	if err != nil {
+		return fmt.Errorf("list pods: %w", err)
+	}
+	autoscalers, err := c.Kube.AutoscalingV2().HorizontalPodAutoscalers(namespace).List(ctx, all)
+	if err != nil {
+		return fmt.Errorf("list HorizontalPodAutoscalers: %w", err)
+	}
+	quotas, err := c.Kube.CoreV1().ResourceQuotas(namespace).List(ctx, all)
+	if err != nil {
+		return fmt.Errorf("list ResourceQuotas: %w", err)
+	}
+	volumes, err := c.Kube.CoreV1().PersistentVolumes().List(ctx, all)
+	if err != nil {
+		return fmt.Errorf("list PersistentVolumes: %w", err)
+	}
+	classes, err := c.Kube.StorageV1().StorageClasses().List(ctx, all)
+	if err != nil {
+		return fmt.Errorf("list StorageClasses: %w", err)
+	}
+	s.Claims, s.Pods, s.Autoscalers, s.Quotas = claims.Items, pods.Items, autoscalers.Items, quotas.Items
+	s.Volumes, s.Classes = volumes.Items, classes.Items
+	return nil
 }
 
 func (s *Situation) claim(name string) *corev1.PersistentVolumeClaim {

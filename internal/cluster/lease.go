@@ -42,7 +42,7 @@ type Lease struct {
 	object *coordinationv1.Lease // the latest version; owned by the renewing goroutine until stopped is closed
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	kept   context.Context
+	kept   context.Context // ends with the Lease alone
 	drop   context.CancelCauseFunc
 	quit   chan struct{}
 	ended  chan struct{}
@@ -187,9 +187,18 @@ func (l *Lease) Lost() error {
 	return nil
 }
 
-// Kept outlives the context that was given to Acquire, for cleaning up after an interruption: it ends only when the
-// Lease is lost (cause: ErrLeaseLost) or released.
-func (l *Lease) Kept() context.Context { return l.kept }
+// Grace is a context for cleaning up, or for going on to a safe end, after ctx has ended: it lasts for limit at most,
+// and ends when the Lease is lost (cause: ErrLeaseLost) or released.
+func (l *Lease) Grace(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(l.kept, func() { cancel(context.Cause(l.kept)) })
+	ctx, end := context.WithTimeout(ctx, limit)
+	return ctx, func() {
+		stop()
+		end()
+		cancel(context.Canceled)
+	}
+}
 
 // renew returns nil after Release, or why the Lease is lost.
 func (l *Lease) renew(ctx context.Context) error {

@@ -168,6 +168,9 @@ func (e *Engine) begin(inventory *Inventory, plan *Plan, request Request) (*run,
 
 // steps is what is done under the Lease.
 func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
+	if err := r.Cluster.Held(ctx, r.op.Namespace, r.op.StatefulSet); err != nil {
+		return nil, err
+	}
 	// 4. Sweep.
 	swept, err := r.Cluster.Sweep(ctx, r.op)
 	for _, name := range swept {

@@ -40,7 +40,7 @@ func newApp() *app {
 
 // execute runs one command line and gives its exit code.
 func execute(ctx context.Context, a *app, args []string) int {
-	root := newRootCommand(a)
+	root := newRootCommand(a) //nolint:contextcheck // commands get their context from ExecuteContext
 	root.SetArgs(args)
 	root.SetIn(a.in)
 	root.SetOut(a.out)
@@ -92,6 +92,9 @@ Exit codes:
 		return usageErrorf("%w; see \"%s --help\"", err, cmd.CommandPath())
 	})
 	root.AddCommand(
+		newBackupCommand(a),
+		newListCommand(a),
+		newShowCommand(a),
 		newVolumeCommand(a),
 		newVersionCommand(a),
 	)

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/s3"
+)
+
+// The files that a mover finds in cluster.MoverFiles.
+const (
+	moverPassword    = "password"
+	moverCredentials = "credentials"
+	moverCA          = "ca.crt"
+)
+
+// moverFlags say how movers run. Backup and restore have them.
+type moverFlags struct {
+	repo           string
+	image          string
+	serviceAccount string
+	startTimeout   time.Duration
+}
+
+func (f *moverFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.repo, "mover-repo", "", "`URL` of the repository as pods reach it, if it is another than --repo ($STSBACKUP_MOVER_REPO)")
+	cmd.Flags().StringVar(&f.image, "image", "", "`image` that movers run ($STSBACKUP_IMAGE; default: stsbackup of this version)")
+	cmd.Flags().StringVar(&f.serviceAccount, "mover-service-account", "", "`name` of the ServiceAccount that movers run with (default: one is made, without any rights)")
+	cmd.Flags().DurationVar(&f.startTimeout, "mover-start-timeout", 5*time.Minute, "give a mover up that has not started after this time")
+}
+
+// config is what all movers of one StatefulSet's operation share. They get the password of this one repository, never
+// the root password, and the S3 credentials that this process would use itself.
+func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target) (cluster.MoverConfig, error) {
+	config := cluster.MoverConfig{
+		Image:          cmp.Or(f.image, a.getenv("STSBACKUP_IMAGE"), "stsbackup:"+a.version),
+		ServiceAccount: f.serviceAccount,
+		StartTimeout:   f.startTimeout,
+		Files:          map[string][]byte{moverPassword: []byte(store.password(t).Reveal() + "\n")},
+		Env:            map[string]string{},
+	}
+	url := cmp.Or(f.repo, a.getenv("STSBACKUP_MOVER_REPO"))
+	if url == "" {
+		url = store.url
+		if !strings.HasPrefix(url, s3.Scheme+"://") {
+			return cluster.MoverConfig{}, usageErrorf("repository %s cannot be reached by movers, which run in pods: use an s3:// URL, or give --mover-repo", url)
+		}
+	}
+	config.Repo = url
+	if !strings.HasPrefix(url, s3.Scheme+"://") {
+		return config, nil // whoever gives such a URL knows how pods reach it
+	}
+	if err := addS3(ctx, a, &config); err != nil {
+		return cluster.MoverConfig{}, err
+	}
+	return config, nil
+}
+
+// addS3 makes the URL complete, since a mover has none of this process's environment, and adds the credentials and
+// certificates that belong to it.
+func addS3(ctx context.Context, a *app, config *cluster.MoverConfig) error {
+	location, err := parseS3URL(a, config.Repo)
+	if err != nil {
+		return err
+	}
+	credentials, err := s3.ResolveCredentials(ctx, location, a.getenv)
+	if err != nil {
+		return err
+	}
+	config.Files[moverCredentials] = credentials.SharedFile()
+	config.Env["AWS_SHARED_CREDENTIALS_FILE"] = cluster.MoverFiles + "/" + moverCredentials
+	if location.CAFile != "" {
+		if config.Files[moverCA], err = os.ReadFile(location.CAFile); err != nil {
+			return fmt.Errorf("read the certificates to trust: %w", err)
+		}
+		config.Env["AWS_CA_BUNDLE"] = cluster.MoverFiles + "/" + moverCA
+	}
+	// These name things of this machine; the mover has its own.
+	location.Profile, location.CAFile = "", ""
+	config.Repo = location.URL()
+	return nil
+}
+
+// holder says who is at work, to others who find the Lease taken.
+func holder(a *app) string {
+	name := cmp.Or(a.getenv("USER"), "someone")
+	if current, err := user.Current(); err == nil {
+		name = current.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "an unknown host"
+	}
+	return fmt.Sprintf("%s on %s (process %d)", name, host, os.Getpid())
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// store is the root below which the repositories are, and the password that opens them.
+type store struct {
+	// url is the root's URL as the user gave it.
+	url    string
+	root   storage.Bucket
+	secret repository.Secret
+}
+
+// openStore opens what the flags and the environment name. It does not speak to the bucket yet.
+func openStore(a *app, flags *repoFlags) (*store, error) {
+	url, err := flags.location(a)
+	if err != nil {
+		return nil, err
+	}
+	password, err := flags.password(a)
+	if err != nil {
+		return nil, err
+	}
+	root, err := openBucket(a, url)
+	if err != nil {
+		return nil, err
+	}
+	return &store{url: url, root: root, secret: repository.Secret(password)}, nil
+}
+
+// password is that of one StatefulSet's repository.
+func (s *store) password(t target) repository.Secret {
+	return catalog.Password(s.secret, t.namespace, t.statefulSet)
+}

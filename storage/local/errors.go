@@ -17,7 +17,7 @@ func (b *Bucket) fail(verb, name string, err error) error {
 	if name != "" {
 		what += " " + name + " in"
 	}
-	sentinel, hint := classify(err)
+	hint, sentinel := classify(err)
 	switch {
 	case sentinel == nil:
 		return fmt.Errorf("%s %s: %w", what, b, err)
@@ -36,8 +36,8 @@ func (b *Bucket) noBucket(verb, name string) error {
 		verb, name, b, storage.ErrNoBucket)
 }
 
-// classify finds the sentinel for a failure of the file system, nil if there is none, and what to do about it.
-func classify(err error) (sentinel error, hint string) {
+// classify says what to do about a failure of the file system, and finds the sentinel for it: nil if there is none.
+func classify(err error) (hint string, sentinel error) {
 	var end *endedError
 	is := func(targets ...error) bool {
 		for _, target := range targets {
@@ -49,29 +49,29 @@ func classify(err error) (sentinel error, hint string) {
 	}
 	switch {
 	case errors.As(err, &end):
-		return nil, ""
+		return "", nil
 	case is(storage.ErrName):
-		return storage.ErrName, ""
+		return "", storage.ErrName
 	case is(storage.ErrRange):
-		return storage.ErrRange, ""
+		return "", storage.ErrRange
 	case is(syscall.ENAMETOOLONG):
-		return storage.ErrName, "this file system does not take names that long"
+		return "this file system does not take names that long", storage.ErrName
 	case is(syscall.EISDIR, syscall.ENOTEMPTY, syscall.EEXIST):
-		return storage.ErrName, "there is a folder of that name"
+		return "there is a folder of that name", storage.ErrName
 	case is(fs.ErrNotExist, syscall.ENOTDIR):
-		return storage.ErrNotExist, ""
+		return "", storage.ErrNotExist
 	case is(syscall.EROFS):
-		return storage.ErrPermission, "the file system is mounted read-only"
+		return "the file system is mounted read-only", storage.ErrPermission
 	case is(fs.ErrPermission):
-		return storage.ErrPermission, fmt.Sprintf("user %d needs to read and write there; change its owner or mode, or run as its owner", os.Geteuid())
+		return fmt.Sprintf("user %d needs to read and write there; change its owner or mode, or run as its owner", os.Geteuid()), storage.ErrPermission
 	case is(syscall.ENOSPC):
-		return storage.ErrNoSpace, "free some space on that file system, or enlarge it"
+		return "free some space on that file system, or enlarge it", storage.ErrNoSpace
 	case is(syscall.EDQUOT):
-		return storage.ErrNoSpace, "the disk quota is used up; free some space, or raise it"
+		return "the disk quota is used up; free some space, or raise it", storage.ErrNoSpace
 	case is(syscall.ESTALE, syscall.ETIMEDOUT, syscall.EHOSTDOWN, syscall.EHOSTUNREACH):
-		return storage.ErrUnreachable, "the file server does not answer; check the mount"
+		return "the file server does not answer; check the mount", storage.ErrUnreachable
 	}
-	return nil, ""
+	return "", nil
 }
 
 // endedError is why a context ended: whatever that wraps, it is no failure of the file system.

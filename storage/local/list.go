@@ -39,7 +39,7 @@ func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) 
 		folder = prefix[:slash]
 	}
 	if !storage.ValidPrefix(prefix) {
-		return b.live(ctx, "list", prefix) // no object can have it
+		return b.live(ctx, prefix) // no object can have it
 	}
 	return b.walk(ctx, folder, prefix, fn)
 }
@@ -51,7 +51,7 @@ func (b *Bucket) walk(ctx context.Context, folder, prefix string, fn func(storag
 		return err
 	}
 	for _, entry := range entries {
-		if err := b.live(ctx, "list", prefix); err != nil {
+		if err := b.live(ctx, prefix); err != nil {
 			return err
 		}
 		if entry.folder {
@@ -63,7 +63,7 @@ func (b *Bucket) walk(ctx context.Context, folder, prefix string, fn func(storag
 			return err
 		}
 	}
-	return b.live(ctx, "list", prefix)
+	return b.live(ctx, prefix)
 }
 
 // Folders implements storage.FolderLister.
@@ -95,7 +95,7 @@ func (b *Bucket) Folders(ctx context.Context, prefix string) ([]string, error) {
 // read returns what is in a folder and can be an object with the prefix or the folder of one, sorted by key. A folder
 // that does not exist is empty.
 func (b *Bucket) read(ctx context.Context, folder, prefix string) ([]entry, error) {
-	if err := b.live(ctx, "list", prefix); err != nil {
+	if err := b.live(ctx, prefix); err != nil {
 		return nil, err
 	}
 	found, err := fs.ReadDir(b.root.FS(), folder)
@@ -127,10 +127,10 @@ func (b *Bucket) read(ctx context.Context, folder, prefix string) ([]entry, erro
 	return entries, nil
 }
 
-// live returns an error once the context has ended.
-func (b *Bucket) live(ctx context.Context, verb, name string) error {
+// live returns an error once the context of a listing has ended.
+func (b *Bucket) live(ctx context.Context, prefix string) error {
 	if ctx.Err() != nil {
-		return b.fail(verb, name, ended(ctx))
+		return b.fail("list", prefix, ended(ctx))
 	}
 	return nil
 }

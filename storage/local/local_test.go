@@ -303,7 +303,7 @@ func TestClassify(t *testing.T) {
 		// Why a context ended is never taken for a failure of the file system.
 		&endedError{fmt.Errorf("lease: %w", fs.ErrNotExist)}: nil,
 	} {
-		if got, _ := classify(&fs.PathError{Op: "write", Path: "x", Err: errno}); got != want { //nolint:errorlint // identity is meant
+		if _, got := classify(&fs.PathError{Op: "write", Path: "x", Err: errno}); got != want { //nolint:errorlint // identity is meant
 			t.Errorf("classify(%v) = %v, want %v", errno, got, want)
 		}
 	}

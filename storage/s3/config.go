@@ -58,23 +58,35 @@ const (
 	paramCA        = "ca"
 )
 
-// setters reads the parameters of a URL into a Config.
-var setters = map[string]func(*Config, string) error{
-	paramEndpoint: func(c *Config, value string) (err error) { c.Endpoint, err = parseEndpoint(value); return err },
-	paramRegion:   func(c *Config, value string) error { c.Region = value; return nil },
-	paramProfile:  func(c *Config, value string) error { c.Profile = value; return nil },
-	paramCA:       func(c *Config, value string) error { c.CAFile = value; return nil },
-	paramPathStyle: func(c *Config, value string) error {
-		path, err := strconv.ParseBool(value)
-		if err != nil {
+// parameters names them all, for the message about one that is not among them.
+const parameters = paramCA + ", " + paramEndpoint + ", " + paramPathStyle + ", " + paramProfile + ", " + paramRegion
+
+var errUnknownParameter = errors.New("unknown parameter")
+
+// set reads one parameter.
+func (c *Config) set(name, value string) (err error) {
+	switch name {
+	case paramEndpoint:
+		c.Endpoint, err = parseEndpoint(value)
+	case paramRegion:
+		c.Region = value
+	case paramProfile:
+		c.Profile = value
+	case paramCA:
+		c.CAFile = value
+	case paramPathStyle:
+		var path bool
+		if path, err = strconv.ParseBool(value); err != nil {
 			return errors.New("must be true or false")
 		}
 		c.Addressing = VirtualHostStyle
 		if path {
 			c.Addressing = PathStyle
 		}
-		return nil
-	},
+	default:
+		return errUnknownParameter
+	}
+	return err
 }
 
 // ParseURL reads s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME&path-style=true|false&profile=NAME&ca=FILE]. Its
@@ -119,18 +131,17 @@ func (c *Config) setParameters(query string) error {
 		return errors.New("has parameters that cannot be read; write NAME=VALUE&NAME=VALUE, with %26 for a & in a value")
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		set, known := setters[name]
+		err := c.set(name, values[name][0])
 		switch {
-		case !known && looksSecret(name):
+		case errors.Is(err, errUnknownParameter) && looksSecret(name):
 			return errCredentialsInURL
-		case !known:
-			return fmt.Errorf("has the unknown parameter %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(setters)), ", "))
+		case errors.Is(err, errUnknownParameter):
+			return fmt.Errorf("has the unknown parameter %q; there are %s", name, parameters)
 		case len(values[name]) > 1:
 			return fmt.Errorf("has the parameter %s more than once", name)
 		case values[name][0] == "":
 			return fmt.Errorf("has the parameter %s without a value", name)
-		}
-		if err := set(c, values[name][0]); err != nil {
+		case err != nil:
 			return fmt.Errorf("has the parameter %s, which %w", name, err)
 		}
 	}

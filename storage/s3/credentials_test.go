@@ -179,7 +179,7 @@ func TestCredentialsGoThroughASharedFile(t *testing.T) {
 func TestCredentialsDoNotShow(t *testing.T) {
 	t.Parallel()
 	secret := Credentials{accessKey: "AKID", secretKey: "s3cr3t", sessionToken: "t0k3n"}
-	encoded, err := json.Marshal(secret)
+	encoded, err := json.Marshal(map[string]any{"credentials": secret})
 	if err != nil {
 		t.Fatal(err)
 	}

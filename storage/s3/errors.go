@@ -69,27 +69,86 @@ func classify(err error, f facts) failure {
 	}
 }
 
-// The codes of S3, MinIO and versitygw that mean the same.
-var (
-	busyCodes = set("SlowDown", "SlowDownRead", "SlowDownWrite", "RequestTimeout", "Throttling", "ThrottlingException", "RequestLimitExceeded",
-		"RequestThrottled", "TooManyRequests", "InternalError", "ServiceUnavailable", "XMinioServerNotInitialized", "OperationAborted")
-	// Something between here and there has changed the data.
-	damagedCodes    = set("BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch")
-	permissionCodes = set("AccessDenied", "AccessForbidden", "AllAccessDisabled", "AccountProblem", "403 Forbidden")
-	unknownKeyCodes = set("InvalidAccessKeyId", "InvalidClientTokenId", "XMinioInvalidAccessKeyId", "InvalidSecurity", "Unauthorized")
-	tokenCodes      = set("InvalidToken", "InvalidTokenId")
-	expiredCodes    = set("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired")
-	fullCodes       = set("XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded")
-	nameCodes       = set("XMinioObjectExistsAsDirectory", "XMinioParentIsObject", "ExistingObjectIsDirectory", "ObjectParentIsFile", "DirectoryObjectContainsData")
-	regionCodes     = set("AuthorizationHeaderMalformed", "InvalidRegion", "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException")
+// meaning is what an answer of a server comes down to.
+type meaning int
+
+const (
+	unknown meaning = iota
+	noObject
+	noBucket
+	badRange
+	badName
+	full
+	busy    // also: has failed, and may not fail again
+	damaged // something between here and there has changed the data
+	plainText
+	skewedClock
+	badSignature
+	badToken
+	expiredToken
+	unknownKey
+	otherRegion
+	forbidden
 )
 
-func set(codes ...string) map[string]bool {
-	members := map[string]bool{}
-	for _, code := range codes {
-		members[code] = true
+// meaningOf reads the code of an answer, which S3, MinIO and versitygw have many of, and failing that its status.
+func meaningOf(r minio.ErrorResponse) meaning {
+	switch r.Code {
+	case "NoSuchKey":
+		return noObject
+	case "NoSuchBucket", "InvalidBucketName":
+		return noBucket
+	case "InvalidRange":
+		return badRange
+	case "KeyTooLongError", "XMinioInvalidObjectName", "XMinioObjectExistsAsDirectory", "XMinioParentIsObject",
+		"ExistingObjectIsDirectory", "ObjectParentIsFile", "DirectoryObjectContainsData":
+		return badName
+	case "XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded":
+		return full
+	case "SlowDown", "SlowDownRead", "SlowDownWrite", "RequestTimeout", "Throttling", "ThrottlingException", "RequestLimitExceeded",
+		"RequestThrottled", "InternalError", "ServiceUnavailable", "XMinioServerNotInitialized", "OperationAborted":
+		return busy
+	case "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch":
+		return damaged
+	case "XMinioInsecureClientRequest":
+		return plainText
+	case "RequestTimeTooSkewed":
+		return skewedClock
+	case "SignatureDoesNotMatch":
+		return badSignature
+	case "InvalidToken", "InvalidTokenId":
+		return badToken
+	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
+		return expiredToken
+	case "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidSecurity":
+		return unknownKey
+	case "AuthorizationHeaderMalformed", "InvalidRegion", "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException":
+		return otherRegion
+	case "AccessDenied", "AccessForbidden", "AllAccessDisabled", "AccountProblem":
+		return forbidden
 	}
-	return members
+	return meaningOfStatus(r.StatusCode, r.Message)
+}
+
+// meaningOfStatus reads an answer that is none of S3's, but that of a web server or a proxy.
+func meaningOfStatus(status int, message string) meaning {
+	switch {
+	case strings.Contains(message, "HTTPS server"), strings.Contains(message, "HTTPS port"):
+		return plainText
+	case status == http.StatusRequestedRangeNotSatisfiable:
+		return badRange
+	case status == http.StatusInsufficientStorage:
+		return full
+	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500 && status != http.StatusNotImplemented:
+		return busy
+	case status == http.StatusUnauthorized:
+		return unknownKey
+	case status == http.StatusForbidden:
+		return forbidden
+	case status == http.StatusMovedPermanently, status == http.StatusTemporaryRedirect:
+		return otherRegion
+	}
+	return unknown
 }
 
 // classifyResponse says what an answer of the server means.
@@ -98,63 +157,64 @@ func classifyResponse(r minio.ErrorResponse, f facts) failure {
 	if r.Message != "" && len(r.Message) < 200 {
 		answered += " (" + strings.Join(strings.Fields(r.Message), " ") + ")"
 	}
-	switch {
-	case strings.Contains(r.Message, "HTTPS server"), strings.Contains(r.Message, "HTTPS port"), r.Code == "XMinioInsecureClientRequest":
-		return failure{sentinel: storage.ErrUnreachable, reason: f.endpoint + " speaks HTTPS", advice: "write endpoint=" + strings.Replace(f.endpoint, "http:", "https:", 1)}
-	case r.Code == "NoSuchKey":
+	switch meaningOf(r) {
+	case noObject:
 		return failure{sentinel: storage.ErrNotExist}
-	case r.Code == "NoSuchBucket", r.Code == "InvalidBucketName":
+	case noBucket:
 		return failure{
 			sentinel: storage.ErrNoBucket, reason: fmt.Sprintf("%s has no bucket %s", f.endpoint, f.bucket),
 			advice: "create it, or correct the bucket's name or the endpoint in the repository's URL",
 		}
-	case r.Code == "InvalidRange", r.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+	case badRange:
 		return failure{sentinel: storage.ErrRange}
-	case fullCodes[r.Code], r.StatusCode == http.StatusInsufficientStorage:
-		return failure{sentinel: storage.ErrNoSpace, reason: answered, advice: "free some space there, or raise the bucket's quota"}
-	case nameCodes[r.Code], r.Code == "KeyTooLongError", r.Code == "XMinioInvalidObjectName":
+	case badName:
 		return failure{sentinel: storage.ErrName, reason: answered}
-	case busyCodes[r.Code], r.StatusCode == http.StatusTooManyRequests, r.StatusCode == http.StatusRequestTimeout,
-		r.StatusCode >= 500 && r.StatusCode != http.StatusNotImplemented:
+	case full:
+		return failure{sentinel: storage.ErrNoSpace, reason: answered, advice: "free some space there, or raise the bucket's quota"}
+	case busy:
 		return failure{sentinel: storage.ErrUnreachable, reason: answered, advice: "see what is wrong with the service at " + f.endpoint, transient: true}
-	case damagedCodes[r.Code]:
+	case damaged:
 		return failure{sentinel: storage.ErrUnreachable, reason: answered, advice: "something between here and the server changes the data", transient: true}
-	default:
-		return classifyRefusal(r, f, answered)
-	}
-}
-
-// classifyRefusal says what a refusal for the sake of who is asking means.
-func classifyRefusal(r minio.ErrorResponse, f facts, answered string) failure {
-	switch {
-	case r.Code == "RequestTimeTooSkewed":
-		return failure{
-			sentinel: storage.ErrCredentials, reason: "the clocks of this machine and of the server differ by more than 15 minutes",
-			advice: "set the clock of the one that is wrong (NTP)",
-		}
-	case r.Code == "SignatureDoesNotMatch":
-		return failure{sentinel: storage.ErrCredentials, reason: "the secret key does not belong to " + f.access, advice: "correct the secret key"}
-	case expiredCodes[r.Code]:
-		return failure{sentinel: storage.ErrCredentials, reason: "the session token of " + f.access + " has expired", advice: "get new credentials", expired: true}
-	case tokenCodes[r.Code]:
-		return failure{sentinel: storage.ErrCredentials, reason: "the session token does not belong to " + f.access, advice: "correct the session token, or leave it out"}
-	case unknownKeyCodes[r.Code], r.StatusCode == http.StatusUnauthorized:
-		return failure{sentinel: storage.ErrCredentials, reason: fmt.Sprintf("%s does not know %s", f.endpoint, f.access), advice: "correct the access key, or the endpoint"}
-	case regionCodes[r.Code], r.StatusCode == http.StatusMovedPermanently, r.StatusCode == http.StatusTemporaryRedirect:
+	case plainText:
+		return failure{sentinel: storage.ErrUnreachable, reason: f.endpoint + " speaks HTTPS", advice: "write endpoint=" + strings.Replace(f.endpoint, "http:", "https:", 1)}
+	case otherRegion:
 		advice := "give the bucket's region with region="
 		if r.Region != "" {
 			advice = "write region=" + r.Region
 		}
 		// Where no region is configured, minio-go has noted the one in the answer and uses it next time.
 		return failure{sentinel: storage.ErrUnreachable, reason: answered, advice: advice, transient: r.Region != "" && f.region == ""}
-	case permissionCodes[r.Code], r.StatusCode == http.StatusForbidden:
+	case forbidden:
 		return failure{
 			sentinel: storage.ErrPermission, reason: fmt.Sprintf("%s may not %s on %s", f.access, f.action, f.resource()),
 			advice: "allow it in the user's or the bucket's policy",
 		}
-	default:
+	case unknown:
 		return failure{sentinel: errors.New(answered), advice: "check that an S3 service is at " + f.endpoint}
+	default:
+		return classifyCredentials(meaningOf(r), f)
 	}
+}
+
+// classifyCredentials says what it means that the server does not believe who is asking.
+func classifyCredentials(m meaning, f facts) failure {
+	refused := failure{sentinel: storage.ErrCredentials}
+	switch m {
+	case skewedClock:
+		refused.reason = "the clocks of this machine and of the server differ by more than 15 minutes"
+		refused.advice = "set the clock of the one that is wrong (NTP)"
+	case badSignature:
+		refused.reason, refused.advice = "the secret key does not belong to "+f.access, "correct the secret key"
+	case badToken:
+		refused.reason = "the session token does not belong to " + f.access
+		refused.advice = "correct the session token, or leave it out"
+	case expiredToken:
+		refused.reason, refused.advice = "the session token of "+f.access+" has expired", "get new credentials"
+		refused.expired = true
+	default:
+		refused.reason, refused.advice = fmt.Sprintf("%s does not know %s", f.endpoint, f.access), "correct the access key, or the endpoint"
+	}
+	return refused
 }
 
 // classifyConnection says what it means that there was no answer, or half of one.

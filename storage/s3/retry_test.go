@@ -111,7 +111,7 @@ func TestTransientFailuresAreRetried(t *testing.T) {
 		"503 SlowDown":        func(w http.ResponseWriter) { refuse(w, 503, "SlowDown") },
 		"500 InternalError":   func(w http.ResponseWriter) { refuse(w, 500, "InternalError") },
 		"429":                 func(w http.ResponseWriter) { refuse(w, 429, "TooManyRequests") },
-		"502 of a proxy":      func(w http.ResponseWriter) { http.Error(w, "<html>Bad Gateway</html>", 502) },
+		"502 of a proxy":      func(w http.ResponseWriter) { http.Error(w, "<html>Bad Gateway</html>", http.StatusBadGateway) },
 		"400 RequestTimeout":  func(w http.ResponseWriter) { refuse(w, 400, "RequestTimeout") },
 		"400 BadDigest":       func(w http.ResponseWriter) { refuse(w, 400, "BadDigest") },
 		"connection is reset": func(w http.ResponseWriter) { hangUp(t, w) },

@@ -1,6 +1,8 @@
 package s3
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -14,18 +16,21 @@ var _ storage.FolderLister = (*Bucket)(nil)
 // TestMain keeps the tests from finding the credentials of whoever runs them.
 func TestMain(m *testing.M) {
 	home, err := os.MkdirTemp("", "stsbackup-s3-test")
-	if err != nil {
-		panic(err)
+	if err == nil {
+		err = errors.Join(os.Setenv("HOME", home), os.Setenv("AWS_EC2_METADATA_DISABLED", "true"))
 	}
-	defer os.RemoveAll(home)
 	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
-			os.Unsetenv(name)
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "AWS_") && name != "AWS_EC2_METADATA_DISABLED" {
+			err = errors.Join(err, os.Unsetenv(name))
 		}
 	}
-	os.Setenv("HOME", home)
-	os.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1) //nolint:forbidigo // a test binary's main is here
+	}
 	m.Run()
+	_ = os.RemoveAll(home)
 }
 
 func TestVersitygwKeepsTheContract(t *testing.T) {

@@ -84,8 +84,11 @@ func start(t *testing.T, s *server, healthPath string, cmd *exec.Cmd) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // it is killed, or its output says more than this
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-ended
@@ -108,9 +111,8 @@ func start(t *testing.T, s *server, healthPath string, cmd *exec.Cmd) {
 		}
 		select {
 		case <-tick.C:
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("%s ended: %v\n%s", cmd.Path, err, tail(output.Bytes()))
+		case <-ended:
+			t.Fatalf("%s ended: %v\n%s", cmd.Path, cmd.ProcessState, tail(output.Bytes()))
 		case <-ctx.Done():
 			t.Fatalf("%s is not ready after a minute", cmd.Path)
 		}

@@ -105,11 +105,13 @@ func testCancelledPut(t *testing.T, bucket storage.Bucket) {
 			}
 		}
 		read, err := get(t.Context(), bucket, "new", 0, -1)
-		if !(errors.Is(err, storage.ErrNotExist) && newErr != nil) && !(err == nil && bytes.Equal(read, data)) {
+		absent, whole := errors.Is(err, storage.ErrNotExist), err == nil && bytes.Equal(read, data)
+		if !whole && (!absent || newErr == nil) {
 			t.Errorf("Put with %v returned %v and left %d of %d bytes, %v", limit, newErr, len(read), len(data), err)
 		}
 		read, err = get(t.Context(), bucket, "replaced", 0, -1)
-		if err != nil || !bytes.Equal(read, data) && !(replaceErr != nil && bytes.Equal(read, old)) {
+		unchanged, whole := err == nil && bytes.Equal(read, old), err == nil && bytes.Equal(read, data)
+		if !whole && (!unchanged || replaceErr == nil) {
 			t.Errorf("Put over another with %v returned %v and left %d bytes that are neither, %v", limit, replaceErr, len(read), err)
 		}
 		if t.Failed() || newErr == nil && replaceErr == nil {

@@ -11,12 +11,6 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// unordered holds names whose lexical order is not the order in which a tree of folders is walked: "-" and "."
-// come before "/", and "0" comes after it.
-var unordered = []string{
-	"b", "a/z", "a-b/c", "a.b", "a0", "a/b/c", "a/b.c", "a/b0", "a/b-", "A", "ä", "z/1/2/3", "z/1/2", "z-", "aa",
-}
-
 // objects puts one object for each name; its size is the length of its name.
 func objects(t *testing.T, bucket storage.Bucket, names []string) {
 	t.Helper()
@@ -25,8 +19,11 @@ func objects(t *testing.T, bucket storage.Bucket, names []string) {
 	}
 }
 
+// testListOrder uses names whose lexical order is not the order in which a tree of folders is walked: "-" and "."
+// come before "/", and "0" comes after it.
 func testListOrder(t *testing.T, bucket storage.Bucket) {
-	want := slices.DeleteFunc(slices.Sorted(slices.Values(unordered)), func(name string) bool { return name == "z/1/2" })
+	want := []string{"b", "a/z", "a-b/c", "a.b", "a0", "a/b/c", "a/b.c", "a/b0", "a/b-", "A", "ä", "z/1/2/3", "z-", "aa"}
+	slices.Sort(want)
 	objects(t, bucket, want)
 	if diff := cmp.Diff(want, names(t, bucket, "")); diff != "" {
 		t.Errorf("List is not in the lexical order of the full names (-want +got):\n%s", diff)

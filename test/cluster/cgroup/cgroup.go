@@ -14,6 +14,10 @@ import (
 // Mount is where cgroups are mounted.
 const Mount = "/sys/fs/cgroup"
 
+// unifiedName is the folder of the v2 tree where v1 controllers are mounted beside it. It has no controllers then, so nothing is made there;
+// but runc does, so it is looked through when a root is removed.
+const unifiedName = "unified"
+
 // hierarchies returns the folders in which a cgroup root has to be made: one per v1 controller, or the one of v2.
 func hierarchies(mount string) (dirs []string, unified bool, err error) {
 	if _, err := os.Stat(filepath.Join(mount, "cgroup.controllers")); err == nil {
@@ -24,8 +28,8 @@ func hierarchies(mount string) (dirs []string, unified bool, err error) {
 		return nil, false, fmt.Errorf("list cgroup controllers: %w", err)
 	}
 	for _, e := range entries {
-		// Controllers that share a tree ("cpu,cpuacct") have links beside it; the tree that v1 leaves to systemd has none of use to pods.
-		if e.IsDir() && e.Name() != "unified" {
+		// Controllers that share a tree ("cpu,cpuacct") have links beside it, which are no folders.
+		if e.IsDir() && e.Name() != unifiedName {
 			dirs = append(dirs, filepath.Join(mount, e.Name()))
 		}
 	}
@@ -88,6 +92,7 @@ func remove(ctx context.Context, mount, path string) error {
 	if err != nil {
 		return err
 	}
+	dirs = append(dirs, filepath.Join(mount, unifiedName))
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {

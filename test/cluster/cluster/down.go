@@ -11,15 +11,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stsbackup/stsbackup/test/cluster/cgroup"
+	"github.com/stsbackup/stsbackup/test/cluster/holder"
 	"github.com/stsbackup/stsbackup/test/cluster/loopdev"
 	"github.com/stsbackup/stsbackup/test/cluster/mounts"
 )
 
-// Bounds of the end: of all of it, of the holder's own clean stop, and of the time the kernel may take to let go of loop devices.
+// Bounds of the end: of all of it, of the holder's own clean stop, and of the time that the kernel may take to let go of loop devices and
+// the host's first process to take notice of the holder's end.
 const (
 	endWithin    = time.Minute
 	gentleWithin = 8 * time.Second
 	loopsWithin  = 15 * time.Second
+	reapWithin   = 3 * time.Second
 )
 
 // pollEvery is how often the kernel is asked whether something has gone.
@@ -77,9 +80,29 @@ func (h Harness) end(ctx context.Context) error {
 // endHolder asks the holder to end, and then makes it.
 func (h Harness) endHolder(ctx context.Context) error {
 	status, alive, err := h.state()
-	if err != nil || !alive {
+	if err != nil {
 		return err
 	}
+	if alive {
+		if err := h.kill(ctx, status); err != nil {
+			return err
+		}
+	}
+	// Whoever inherited the holder when its starter ended still has to take notice. That is the host's first process, and not every one does:
+	// then an entry in the process table stays, with nothing behind it.
+	_ = until(ctx, reapWithin, func() error {
+		reaped, err := status.Reaped()
+		if err == nil && !reaped {
+			err = fmt.Errorf("process %d has ended and is still listed", status.PID)
+		}
+		return err
+	})
+	return nil
+}
+
+// kill ends the holder.
+func (h Harness) kill(ctx context.Context, status holder.Status) error {
+	var err error
 	gone := func() error {
 		alive, err := status.Alive()
 		if err == nil && alive {

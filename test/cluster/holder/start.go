@@ -183,7 +183,7 @@ func (h *holder) startAll(commands []config.Command) error {
 
 // objects creates the objects that every cluster has, and starts the sidecars between their resources and the classes.
 func (h *holder) objects(ctx context.Context) error {
-	if err := h.create(ctx, []string{manifest.Core, manifest.S3}, h.CRDs()); err != nil {
+	if err := h.create(ctx, []string{manifest.Core, manifest.S3}, h.CRDs()+"/"); err != nil {
 		return err
 	}
 	if err := h.snapshotResources(ctx); err != nil {

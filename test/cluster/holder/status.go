@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Status is what the holder writes about itself, for whoever has to find it, ask about it or end it.
@@ -52,17 +53,27 @@ func (s Status) write(path string) error {
 
 // Alive says whether the holder still runs.
 func (s Status) Alive() (bool, error) {
+	state, err := s.state()
+	return state != "" && state != "Z" && state != "X", err
+}
+
+// Reaped says whether the holder has not only ended but its parent, or the host's first process in its place, has taken notice.
+func (s Status) Reaped() (bool, error) {
+	state, err := s.state()
+	return state == "", err
+}
+
+// state is the letter of the holder's process state, "" if there is no such process.
+func (s Status) state() (string, error) {
 	if s.PID == 0 {
-		return false, nil
+		return "", nil
 	}
 	started, state, err := startTime(fmt.Sprintf("/proc/%d/stat", s.PID))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	// A process that ends while it is looked at gives either of the two.
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) || err == nil && started != s.Started {
+		return "", nil
 	}
-	if err != nil {
-		return false, err
-	}
-	return started == s.Started && state != "Z" && state != "X", nil
+	return state, err
 }
 
 // startTime reads when a process started and its state from its stat file.

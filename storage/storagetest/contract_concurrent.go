@@ -132,7 +132,7 @@ func testCancelledPut(t *testing.T, bucket storage.Bucket) {
 }
 
 // testConcurrentReplace has writers put different versions of one object while readers read it: each must see one
-// version, whole.
+// version, whole, and nothing beside it.
 func testConcurrentReplace(t *testing.T, bucket storage.Bucket) {
 	const versions, rounds = 3, 8
 	version := func(i int) []byte { return bytes.Repeat([]byte{byte('a' + i)}, 1<<20+i*100_000) }
@@ -152,6 +152,15 @@ func testConcurrentReplace(t *testing.T, bucket storage.Bucket) {
 			}
 			if len(data) == 0 || data[0] < 'a' || data[0] >= 'a'+versions || !bytes.Equal(data, version(int(data[0]-'a'))) {
 				return fmt.Errorf("read %d bytes that are no version of the object", len(data))
+			}
+			err = bucket.List(ctx, "", func(info storage.Info) error {
+				if info.Name != "object" || (info.Size-1<<20)%100_000 != 0 {
+					return fmt.Errorf("listed while it is being replaced: %+v", info)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
 			}
 		}
 		return nil

@@ -36,6 +36,8 @@ type Location struct {
 	PlainLength uint32
 	// Compressed says whether the sealed bytes are zstd-compressed.
 	Compressed bool
+
+	packEnd uint32 // where the pack's last blob ends
 }
 
 // place is a Location as the index keeps it. The pack is a number, which makes it a third as large: there is one of
@@ -45,10 +47,16 @@ type place struct {
 	plain                uint32 // zero if not compressed
 }
 
+// packExtent is what the index knows about a pack as a whole.
+type packExtent struct {
+	id  ID
+	end uint32 // of the last blob
+}
+
 // index knows where all blobs are.
 type index struct {
 	mu    sync.RWMutex
-	packs []ID
+	packs []packExtent
 	data  map[ID]place
 	tree  map[ID]place
 }
@@ -71,7 +79,7 @@ func (x *index) find(t BlobType, id ID) (Location, bool) {
 	if !ok {
 		return Location{}, false
 	}
-	at := Location{Pack: x.packs[p.pack], Offset: p.offset, Length: p.length, PlainLength: p.plain, Compressed: p.plain != 0}
+	at := Location{Pack: x.packs[p.pack].id, packEnd: x.packs[p.pack].end, Offset: p.offset, Length: p.length, PlainLength: p.plain, Compressed: p.plain != 0}
 	if !at.Compressed {
 		at.PlainLength = p.length - sealedOverhead
 	}
@@ -83,13 +91,15 @@ func (x *index) add(pack indexPack) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	number := uint32(len(x.packs))
-	x.packs = append(x.packs, pack.ID)
+	extent := packExtent{id: pack.ID}
 	for _, b := range pack.Blobs {
 		blobs := x.blobs(b.Type)
 		if _, known := blobs[b.ID]; !known {
 			blobs[b.ID] = place{pack: number, offset: b.Offset, length: b.Length, plain: b.UncompressedLength}
 		}
+		extent.end = max(extent.end, b.Offset+b.Length)
 	}
+	x.packs = append(x.packs, extent)
 }
 
 // indexObject is the JSON of an index object.

@@ -82,6 +82,7 @@ type Repository struct {
 	sealer  *sealer
 	zstd    *codec
 	index   *index
+	trees   treePacks
 }
 
 // Open opens the repository in bucket. The error is ErrNoRepository if there is none and ErrWrongPassword if password

@@ -156,7 +156,7 @@ func (e *TreeEncoder) Bytes() []byte {
 
 // LoadTree reads the entries of a directory. All names have been checked: each is a plain one, and comes once.
 func (r *Repository) LoadTree(ctx context.Context, id ID) ([]Node, error) {
-	data, err := r.LoadBlob(ctx, TreeBlob, id)
+	data, err := r.loadTreeBlob(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,565 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/storagetest"
+)
+
+const password = Secret("correct horse")
+
+// quick makes trying a password cheap.
+func quick() Options {
+	return Options{scrypt: scryptParams{n: 16, r: 1, p: 1}, Hostname: "host", PID: 1}
+}
+
+func newRepo(t *testing.T) (*Repository, *storagetest.Memory) {
+	t.Helper()
+	bucket := storagetest.NewMemory()
+	repo, err := Init(t.Context(), bucket, password, quick())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return repo, bucket
+}
+
+func reopen(t *testing.T, bucket storage.Bucket) *Repository {
+	t.Helper()
+	repo, err := Open(t.Context(), bucket, password, quick())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return repo
+}
+
+func list(t *testing.T, bucket storage.Bucket, prefix string) []string {
+	t.Helper()
+	var names []string
+	err := bucket.List(t.Context(), prefix, func(info storage.Info) error {
+		names = append(names, info.Name)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func get(t *testing.T, bucket storage.Bucket, name string) []byte {
+	t.Helper()
+	body, err := bucket.Get(t.Context(), name, 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	data, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func put(t *testing.T, bucket storage.Bucket, name string, data []byte) {
+	t.Helper()
+	if err := bucket.Put(t.Context(), name, data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestInitAndOpen(t *testing.T) {
+	repo, bucket := newRepo(t)
+	again := reopen(t, bucket)
+	if again.ID() != repo.ID() || !bytes.Equal(again.ChunkerKey(), repo.ChunkerKey()) || len(repo.ChunkerKey()) != 32 {
+		t.Error("the repository is another one when it is opened again")
+	}
+	if !repo.config.ChunkerPolynomial.Irreducible() || repo.config.ChunkerPolynomial.Deg() != 53 {
+		t.Errorf("polynomial %v", repo.config.ChunkerPolynomial)
+	}
+	if _, err := Open(t.Context(), bucket, "wrong", quick()); !errors.Is(err, ErrWrongPassword) {
+		t.Errorf("wrong password: %v", err)
+	}
+	if _, err := Open(t.Context(), storagetest.NewMemory(), password, quick()); !errors.Is(err, ErrNoRepository) {
+		t.Errorf("empty bucket: %v", err)
+	}
+	if _, err := Init(t.Context(), bucket, password, quick()); !errors.Is(err, ErrExists) {
+		t.Errorf("second init: %v", err)
+	}
+	if keys := list(t, bucket, "keys/"); len(keys) != 1 {
+		t.Errorf("keys: %v", keys)
+	}
+}
+
+// TestInitAtOnce starts many at the same time: whoever wins, all use one repository, with one key.
+func TestInitAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bucket := storagetest.NewMemory()
+		ids := make([]string, 8)
+		var group sync.WaitGroup
+		for i := range ids {
+			group.Go(func() {
+				repo, err := Init(t.Context(), bucket, password, quick())
+				if errors.Is(err, ErrExists) {
+					repo, err = Open(t.Context(), bucket, password, quick())
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ids[i] = repo.ID()
+			})
+		}
+		group.Wait()
+		for _, id := range ids {
+			if id != ids[0] {
+				t.Errorf("several repositories: %v", ids)
+			}
+		}
+		if keys := list(t, bucket, "keys/"); len(keys) != 1 {
+			t.Errorf("%d keys are left", len(keys))
+		}
+	})
+}
+
+// TestInitAfterCrash finds the key of an Init that died before it wrote the config.
+func TestInitAfterCrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, bucket := newRepo(t)
+		if err := bucket.Delete(t.Context(), configName); err != nil {
+			t.Fatal(err)
+		}
+		left := list(t, bucket, "keys/")
+		if _, err := Init(t.Context(), bucket, password, quick()); err != nil {
+			t.Fatal(err)
+		}
+		if keys := list(t, bucket, "keys/"); len(keys) != 1 || keys[0] == left[0] {
+			t.Errorf("keys %v, after %v", keys, left)
+		}
+		reopen(t, bucket)
+	})
+}
+
+// TestInitFails stops an Init at each of its operations: nothing is left that is in the way of the next.
+func TestInitFails(t *testing.T) {
+	for _, name := range []string{configName, "keys/"} {
+		bucket := &failing{Bucket: storagetest.NewMemory(), name: name}
+		if _, err := Init(t.Context(), bucket, password, quick()); !errors.Is(err, storage.ErrNoSpace) {
+			t.Fatalf("init: %v", err)
+		}
+		if left := list(t, bucket, ""); len(left) > 0 {
+			t.Errorf("a failed init left %v", left)
+		}
+	}
+}
+
+// failing refuses to store objects whose names start with name.
+type failing struct {
+	storage.Bucket
+	name string
+}
+
+func (f *failing) Put(ctx context.Context, name string, data []byte) error {
+	if strings.HasPrefix(name, f.name) {
+		return fmt.Errorf("put %s: %w", name, storage.ErrNoSpace)
+	}
+	return f.Bucket.Put(ctx, name, data)
+}
+
+// TestOpenTriesAllKeys has keys of all sorts beside the right one.
+func TestOpenTriesAllKeys(t *testing.T) {
+	repo, bucket := newRepo(t)
+	add := func(data []byte) { put(t, bucket, kindKey.name(Hash(data)), data) }
+	other, err := newMasterKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 { // the same password, but of a repository that never came to be
+		raw, err := newKeyObject(other, password, quick().withDefaults())
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(raw)
+	}
+	second, err := newKeyObject(repo.master, "another password", quick().withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(second)
+	add([]byte("no key at all"))
+	add(hostileKey(t, 1<<40, 8, 1))
+	put(t, bucket, "keys/"+strings.Repeat("0", 64), second) // not its name
+	put(t, bucket, "keys/README", []byte("not a key"))
+	for _, p := range []Secret{password, "another password"} {
+		got, err := Open(t.Context(), bucket, p, quick())
+		if err != nil || got.ID() != repo.ID() {
+			t.Errorf("open: %v", err)
+		}
+	}
+	if _, err := Open(t.Context(), bucket, "wrong", quick()); err == nil {
+		t.Error("opened with a wrong password")
+	}
+}
+
+func hostileKey(t *testing.T, n, r, p int) []byte {
+	t.Helper()
+	raw, err := json.Marshal(keyObject{KDF: "scrypt", N: n, R: r, P: p, Salt: make([]byte, 64), Data: make([]byte, 200)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestHostileKeysAreBounded(t *testing.T) {
+	tests := [][3]int{{1 << 40, 8, 1}, {1 << 15, 1 << 30, 1}, {1 << 15, 8, 1 << 30}, {1 << 62, 1 << 62, 1 << 62}, {0, 8, 1}, {3, 8, 1}, {-16, 8, 1}, {16, 0, 1}, {16, 1, 0}}
+	for _, tt := range tests {
+		if _, err := openKeyObject(hostileKey(t, tt[0], tt[1], tt[2]), password, rand.Reader); err == nil || errors.Is(err, ErrWrongPassword) {
+			t.Errorf("N=%d r=%d p=%d: %v, want a refusal before anything is computed", tt[0], tt[1], tt[2], err)
+		}
+	}
+	// What restic chooses on a fast machine is allowed.
+	if err := (scryptParams{n: 1 << 15, r: 8, p: 12}).check(); err != nil {
+		t.Error(err)
+	}
+	_, bucket := newRepo(t)
+	for i := range maxKeys {
+		raw := fmt.Appendf(nil, "key %d", i)
+		put(t, bucket, kindKey.name(Hash(raw)), raw)
+	}
+	if _, err := Open(t.Context(), bucket, password, quick()); err == nil || !strings.Contains(err.Error(), "33 keys") {
+		t.Errorf("too many keys: %v", err)
+	}
+}
+
+// saved writes blobs and returns their ids.
+func saved(t *testing.T, repo *Repository, blobType BlobType, blobs ...[]byte) []ID {
+	t.Helper()
+	w, err := repo.NewWriter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []ID
+	for _, blob := range blobs {
+		id, err := w.SaveBlob(t.Context(), blobType, blob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+func TestBlobs(t *testing.T) {
+	repo, bucket := newRepo(t)
+	random := make([]byte, 3<<20)
+	_, _ = rand.Read(random)
+	blobs := [][]byte{[]byte("small"), {}, bytes.Repeat([]byte("text "), 1<<20), random, make([]byte, maxSlab), []byte("small")}
+	ids := saved(t, repo, DataBlob, blobs...)
+	again := reopen(t, bucket)
+	if err := again.LoadIndex(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, id := range ids {
+		got, err := again.LoadBlob(t.Context(), DataBlob, id)
+		if err != nil || !bytes.Equal(got, blobs[i]) {
+			t.Errorf("blob %d: %d bytes, %v", i, len(got), err)
+		}
+		if at, _ := again.Locate(DataBlob, id); int(at.PlainLength) != len(blobs[i]) {
+			t.Errorf("blob %d has length %d in the index", i, at.PlainLength)
+		}
+	}
+	if _, err := again.LoadBlob(t.Context(), TreeBlob, ids[0]); !errors.Is(err, ErrNoBlob) {
+		t.Errorf("a data blob as a tree: %v", err)
+	}
+	before := len(list(t, bucket, "data/"))
+	saved(t, again, DataBlob, blobs...)
+	if after := len(list(t, bucket, "data/")); after != before {
+		t.Errorf("saving the same again made %d packs", after-before)
+	}
+}
+
+const maxSlab = 8 << 20
+
+// TestManyBlobs saves from many goroutines more than one pack and one index object hold.
+func TestManyBlobs(t *testing.T) {
+	repo, bucket := newRepo(t)
+	w, err := repo.NewWriter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const count = 60_000
+	var group sync.WaitGroup
+	for g := range 4 {
+		group.Go(func() {
+			for i := range count {
+				if i%4 == g || i%100 == 0 { // some by all at once
+					if _, err := w.SaveBlob(t.Context(), DataBlob, fmt.Appendf(nil, "blob %d", i)); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Stats().DataBlobs; got != count {
+		t.Errorf("%d blobs were stored, want %d: each once", got, count)
+	}
+	if n := len(list(t, bucket, "index/")); n < 2 {
+		t.Errorf("%d index objects", n)
+	}
+	again := reopen(t, bucket)
+	for _, name := range list(t, bucket, "index/") {
+		plain, err := again.sealer.open(get(t, bucket, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plain, err = again.zstd.decompressUpTo(plain[1:], maxObjectSize); err != nil || len(plain) > 8<<20 {
+			t.Errorf("%s: %d bytes of JSON, %v", name, len(plain), err)
+		}
+	}
+	if err := again.LoadIndex(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range count {
+		if _, ok := again.Locate(DataBlob, Hash(fmt.Appendf(nil, "blob %d", i))); !ok {
+			t.Fatalf("blob %d is not in the index", i)
+		}
+	}
+}
+
+// TestWriterFails lets uploads fail: no blob may count as stored, nobody may hang.
+func TestWriterFails(t *testing.T) {
+	for _, prefix := range []string{"data/", "index/"} {
+		memory := storagetest.NewMemory()
+		if _, err := Init(t.Context(), memory, password, quick()); err != nil {
+			t.Fatal(err)
+		}
+		repo := reopen(t, &failing{Bucket: memory, name: prefix})
+		w, err := repo.NewWriter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		random := make([]byte, 4<<20)
+		for range 20 {
+			_, _ = rand.Read(random)
+			if _, err = w.SaveBlob(t.Context(), DataBlob, random); err != nil {
+				break
+			}
+		}
+		if prefix == "data/" && err == nil {
+			t.Error("80 MiB were taken although nothing can be stored")
+		}
+		if err := w.Flush(); !errors.Is(err, storage.ErrNoSpace) {
+			t.Errorf("flush: %v, want ErrNoSpace", err)
+		}
+	}
+}
+
+func TestWriterEndsWithItsContext(t *testing.T) {
+	repo, _ := newRepo(t)
+	cause := errors.New("the lock is lost")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	w, err := repo.NewWriter(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.SaveBlob(ctx, DataBlob, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	cancel(cause)
+	if err := w.Flush(); !errors.Is(err, cause) {
+		t.Errorf("flush: %v, want %v", err, cause)
+	}
+}
+
+func TestSnapshots(t *testing.T) {
+	repo, bucket := newRepo(t)
+	tree := saved(t, repo, TreeBlob, new(TreeEncoder).Bytes())[0]
+	var want []ID
+	for i := range 3 {
+		id, _, err := repo.SaveSnapshot(t.Context(), Snapshot{
+			Time: time.Date(2026, 11, 21, 10-i, 0, 0, 0, time.UTC), Tree: &tree, Paths: []string{"/x"}, Tags: []string{"a", "k=v=w"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append([]ID{id}, want...)
+	}
+	got, err := reopen(t, bucket).Snapshots(t.Context())
+	if err != nil || len(got) != 3 {
+		t.Fatalf("%d, %v", len(got), err)
+	}
+	for i := range got {
+		if got[i].ID != want[i] {
+			t.Errorf("number %d is %s, want %s: oldest first", i, got[i].ID, want[i])
+		}
+	}
+	if v, ok := got[0].Tag("k"); !ok || v != "v=w" {
+		t.Errorf("tag k = %q, %v", v, ok)
+	}
+	if _, ok := got[0].Tag("a"); ok || !got[0].HasTag("a") || got[0].HasTag("k") {
+		t.Error("tags with and without values are mixed up")
+	}
+	if _, err := repo.LoadSnapshot(t.Context(), Hash(nil)); !errors.Is(err, ErrNoSnapshot) {
+		t.Errorf("unknown: %v", err)
+	}
+}
+
+// TestDamageIsNamed flips a bit in every object in turn: reading fails with the object's name.
+func TestDamageIsNamed(t *testing.T) {
+	repo, bucket := newRepo(t)
+	data := saved(t, repo, DataBlob, []byte("some data"))[0]
+	tree := saved(t, repo, TreeBlob, new(TreeEncoder).Bytes())[0]
+	if _, _, err := repo.SaveSnapshot(t.Context(), Snapshot{Tree: &tree, Paths: []string{"/x"}}); err != nil {
+		t.Fatal(err)
+	}
+	// readAll reads every object; blobs are at the beginning of their packs, where the flipped bits are.
+	readAll := func() error {
+		repo, err := Open(t.Context(), bucket, password, quick())
+		if err != nil {
+			return err
+		}
+		_, snapshotErr := repo.Snapshots(t.Context())
+		if err := repo.LoadIndex(t.Context()); err != nil {
+			return errors.Join(snapshotErr, err)
+		}
+		_, dataErr := repo.LoadBlob(t.Context(), DataBlob, data)
+		_, treeErr := repo.LoadTree(t.Context(), tree)
+		return errors.Join(snapshotErr, dataErr, treeErr)
+	}
+	if err := readAll(); err != nil {
+		t.Fatal(err)
+	}
+	names := list(t, bucket, "")
+	if len(names) != 7 { // config, key, two packs, two index objects, repository snapshot
+		t.Fatalf("objects: %v", names)
+	}
+	for _, name := range names {
+		whole := get(t, bucket, name)
+		for what, damaged := range map[string][]byte{"flipped": flip(whole, 20), "cut": whole[:18], "empty": {}} {
+			put(t, bucket, name, damaged)
+			if err := readAll(); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s, %s: %v, want an error that names it", name, what, err)
+			}
+		}
+		put(t, bucket, name, whole)
+	}
+	if err := readAll(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func flip(data []byte, at int) []byte {
+	damaged := bytes.Clone(data)
+	damaged[at] ^= 0x10
+	return damaged
+}
+
+// TestObjectEncodings reads unpacked objects as they were written before compression, and refuses others.
+func TestObjectEncodings(t *testing.T) {
+	repo, bucket := newRepo(t)
+	tree := Hash(nil)
+	encoded, err := json.Marshal(Snapshot{Tree: &tree, Hostname: "old"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bomb := repo.zstd.compress([]byte{compressedMark}, make([]byte, maxObjectSize+1))
+	tests := map[string]struct {
+		plain []byte
+		want  string
+	}{
+		"plain JSON":    {encoded, ""},
+		"unknown":       {[]byte{3, 1, 2}, "unknown encoding"},
+		"empty":         {nil, "empty"},
+		"broken zstd":   {[]byte{compressedMark, 1, 2, 3}, "decompress"},
+		"zstd bomb":     {bomb, "more than is allowed"},
+		"no JSON":       {[]byte("{"), "JSON"},
+		"names no tree": {[]byte("{}"), "no tree"},
+	}
+	for name, tt := range tests {
+		sealed, err := repo.sealer.seal(nil, tt.plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := Hash(sealed)
+		put(t, bucket, kindSnapshot.name(id), sealed)
+		_, err = repo.LoadSnapshot(t.Context(), id)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), id.String())) {
+			t.Errorf("%s: %v, want %q and the object's name", name, err, tt.want)
+		}
+	}
+}
+
+func TestHostileIndex(t *testing.T) {
+	valid := indexBlob{ID: Hash([]byte("x")), Type: DataBlob, Offset: 0, Length: 100}
+	tests := map[string]func(*indexBlob){
+		"unknown type":        func(b *indexBlob) { b.Type = "index" },
+		"shorter than a seal": func(b *indexBlob) { b.Length = 31 },
+		"outside of the pack": func(b *indexBlob) { b.Offset = maxPackSize - 10 },
+		"huge":                func(b *indexBlob) { b.Length = 1<<32 - 1 },
+		"huge when plain":     func(b *indexBlob) { b.UncompressedLength = 1<<32 - 1 },
+		"nothing compressed":  func(b *indexBlob) { b.Length, b.UncompressedLength = 32, 10 },
+	}
+	for name, change := range tests {
+		repo, bucket := newRepo(t)
+		blob := valid
+		change(&blob)
+		id, _, err := repo.saveObject(t.Context(), kindIndex, indexObject{Packs: []indexPack{{ID: Hash(nil), Blobs: []indexBlob{blob}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := reopen(t, bucket).LoadIndex(t.Context()); err == nil || !strings.Contains(err.Error(), id.String()) {
+			t.Errorf("%s: %v, want an error that names the index object", name, err)
+		}
+	}
+}
+
+// TestLyingIndex has entries that are possible but not true: no bytes come out, and no more memory is taken than they say.
+func TestLyingIndex(t *testing.T) {
+	repo, _ := newRepo(t)
+	plain := bytes.Repeat([]byte("zeros "), 1<<20)
+	id := saved(t, repo, DataBlob, plain)[0]
+	truth, _ := repo.Locate(DataBlob, id)
+	tests := map[string]func(*Location){
+		"shorter than it is": func(at *Location) { at.PlainLength = 10 },
+		"longer than it is":  func(at *Location) { at.PlainLength += 10 },
+		"not compressed":     func(at *Location) { at.Compressed = false },
+		"one byte off":       func(at *Location) { at.Offset++ },
+		"one byte short":     func(at *Location) { at.Length-- },
+	}
+	for name, change := range tests {
+		at := truth
+		change(&at)
+		sealed, err := repo.ReadPack(t.Context(), at.Pack, int64(at.Offset), nil, int(at.Length))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := repo.OpenBlob(at, id, sealed, nil); err == nil || !strings.Contains(err.Error(), at.Pack.String()) {
+			t.Errorf("%s: %v, want an error that names the pack", name, err)
+		}
+	}
+	sealed, err := repo.ReadPack(t.Context(), truth.Pack, int64(truth.Offset), nil, int(truth.Length))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := repo.OpenBlob(truth, Hash([]byte("other")), sealed, nil); !errors.Is(err, errHash) {
+		t.Errorf("another blob's id: %v, want errHash", err)
+	}
+}

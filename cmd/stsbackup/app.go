@@ -95,6 +95,7 @@ Exit codes:
 		newBackupCommand(a),
 		newListCommand(a),
 		newShowCommand(a),
+		newRestoreCommand(a),
 		newVolumeCommand(a),
 		newVersionCommand(a),
 	)

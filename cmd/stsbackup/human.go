@@ -49,6 +49,14 @@ func humanTime(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
+// countOf writes a number of things: 1 file, 2 files.
+func countOf(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // table writes rows of cells as columns; the first row is the heading.
 func table(w io.Writer, rows [][]string) error {
 	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/stsbackup/stsbackup/storage/archive"
+)
+
+// volumeLine is how far one volume of an operation is, ready to be shown.
+type volumeLine struct {
+	claim, stage string
+	// text says it in a few words, value is what is printed as JSON.
+	text  string
+	value any
+	data  archive.Progress
+	// moving: data grows, so that not every line is worth showing. done and failed: there will be no more lines.
+	moving, done, failed bool
+}
+
+// volumePrinter shows notes and volumes while an operation is under way: bars for a person, lines for a log, JSON lines
+// for a program. Calls come one at a time. After close nothing is drawn any more, and the result can be printed.
+type volumePrinter interface {
+	note(message string)
+	volume(volumeLine)
+	close()
+}
+
+func newVolumePrinter(a *app, output outputFlag, claims []string) volumePrinter {
+	switch {
+	case output == outputJSON:
+		return &jsonPrinter{encoder: json.NewEncoder(a.err), now: a.now, seen: map[string]shown{}}
+	case a.terminal:
+		return &barPrinter{err: a.err, claims: claims, bars: map[string]*volumeBar{}}
+	default:
+		return &linePrinter{err: a.err, now: a.now, seen: map[string]shown{}}
+	}
+}
+
+// How often lines about one volume's bytes are written.
+const (
+	linesEvery = 10 * time.Second
+	jsonEvery  = time.Second
+)
+
+// shown is what was last shown of a volume.
+type shown struct {
+	stage, text string
+	at          time.Time
+}
+
+// linePrinter writes a line whenever something changes, and some while data is moved.
+type linePrinter struct {
+	err  io.Writer
+	now  func() time.Time
+	seen map[string]shown
+}
+
+func (p *linePrinter) note(message string) { fmt.Fprintln(p.err, message) }
+
+func (p *linePrinter) volume(v volumeLine) {
+	last, now := p.seen[v.claim], p.now()
+	if v.text == last.text || v.moving && v.stage == last.stage && now.Sub(last.at) < linesEvery {
+		return
+	}
+	p.seen[v.claim] = shown{stage: v.stage, text: v.text, at: now}
+	fmt.Fprintf(p.err, "%s: %s\n", v.claim, v.text)
+}
+
+func (p *linePrinter) close() {}
+
+// jsonPrinter writes JSON lines: notes, every change of a volume's stage, and once a second how its data grows.
+type jsonPrinter struct {
+	encoder *json.Encoder
+	now     func() time.Time
+	seen    map[string]shown
+}
+
+func (p *jsonPrinter) note(message string) {
+	_ = p.encoder.Encode(struct {
+		Note string `json:"note"`
+	}{message}) // whoever does not read progress any more does not need it
+}
+
+func (p *jsonPrinter) volume(v volumeLine) {
+	last, now := p.seen[v.claim], p.now()
+	if v.stage == last.stage && now.Sub(last.at) < jsonEvery {
+		return
+	}
+	p.seen[v.claim] = shown{stage: v.stage, at: now}
+	_ = p.encoder.Encode(v.value)
+}
+
+func (p *jsonPrinter) close() {}
+
+// barPrinter draws a bar for each volume, from the first of them on.
+type barPrinter struct {
+	err      io.Writer
+	claims   []string
+	progress *mpb.Progress
+	bars     map[string]*volumeBar
+}
+
+// volumeBar is one bar. The text beside it is read by the goroutine that draws.
+type volumeBar struct {
+	bar  *mpb.Bar
+	mu   sync.Mutex
+	text string
+}
+
+func (b *volumeBar) set(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text = text
+}
+
+func (b *volumeBar) get(decor.Statistics) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text
+}
+
+func (p *barPrinter) note(message string) {
+	if p.progress == nil {
+		fmt.Fprintln(p.err, message)
+		return
+	}
+	fmt.Fprintln(p.progress, message)
+}
+
+func (p *barPrinter) start() {
+	p.progress = mpb.New(mpb.WithOutput(p.err), mpb.WithWidth(40))
+	for _, claim := range p.claims {
+		b := &volumeBar{}
+		b.bar = p.progress.AddBar(0,
+			mpb.PrependDecorators(decor.Name(claim, decor.WCSyncSpaceR)),
+			mpb.AppendDecorators(decor.Any(b.get)),
+		)
+		p.bars[claim] = b
+	}
+}
+
+func (p *barPrinter) volume(v volumeLine) {
+	if p.progress == nil {
+		p.start()
+	}
+	b := p.bars[v.claim]
+	if b == nil {
+		return
+	}
+	b.set(v.text)
+	switch {
+	case v.done:
+		b.bar.SetTotal(max(1, v.data.Bytes), false)
+		b.bar.SetCurrent(max(1, v.data.Bytes))
+		b.bar.SetTotal(-1, true)
+	case v.failed:
+		b.bar.Abort(false)
+	default:
+		b.bar.SetTotal(max(v.data.TotalBytes, v.data.Bytes+1), false)
+		b.bar.SetCurrent(v.data.Bytes)
+	}
+}
+
+func (p *barPrinter) close() {
+	if p.progress == nil {
+		return
+	}
+	for _, b := range p.bars {
+		b.bar.Abort(false) // no effect on those that are done
+	}
+	p.progress.Wait()
+}

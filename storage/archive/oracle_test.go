@@ -3,6 +3,7 @@ package archive_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -310,5 +311,26 @@ type cancelAfter struct {
 func (c cancelAfter) Report(p archive.Progress) {
 	if p.Files >= c.files {
 		c.cancel()
+	}
+}
+
+// TestSeveralPasswords opens what restic has given a second password, with each of them.
+func TestSeveralPasswords(t *testing.T) {
+	b := newBed(t)
+	b.backup(t, t.TempDir())
+	file := filepath.Join(t.TempDir(), "new password")
+	if err := os.WriteFile(file, []byte("battery staple\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	restic(t, b.dir, "", "key", "add", "--new-password-file", file)
+	bucket := must(local.Open(local.Config{Dir: b.dir}))(t)
+	for _, p := range []repository.Secret{password, "battery staple"} {
+		repo, err := repository.Open(t.Context(), bucket, p, repository.Options{})
+		if err != nil || repo.ID() != b.repo.ID() {
+			t.Errorf("open: %v", err)
+		}
+	}
+	if _, err := repository.Open(t.Context(), bucket, "horse battery", repository.Options{}); !errors.Is(err, repository.ErrWrongPassword) {
+		t.Errorf("open with a wrong password: %v", err)
 	}
 }

@@ -1,0 +1,252 @@
+package archive_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// forger writes what Backup never would, but someone with the key could.
+type forger struct {
+	t      *testing.T
+	bed    bed
+	writer *repository.Writer
+}
+
+func newForger(t *testing.T) *forger {
+	t.Helper()
+	b, _ := memoryBed(t)
+	return &forger{t: t, bed: b, writer: must(b.repo.NewWriter(t.Context()))(t)}
+}
+
+func (f *forger) data(text string) repository.ID {
+	f.t.Helper()
+	return must(f.writer.SaveBlob(f.t.Context(), repository.DataBlob, []byte(text)))(f.t)
+}
+
+// tree writes nodes without any check of their names or order.
+func (f *forger) tree(nodes ...repository.Node) *repository.ID {
+	f.t.Helper()
+	encoded := must(json.Marshal(map[string]any{"nodes": nodes}))(f.t)
+	id := must(f.writer.SaveBlob(f.t.Context(), repository.TreeBlob, encoded))(f.t)
+	return &id
+}
+
+func (f *forger) file(name, text string) repository.Node {
+	f.t.Helper()
+	return repository.Node{Name: name, Type: repository.FileNode, Mode: 0o644, Size: uint64(len(text)), Content: []repository.ID{f.data(text)}}
+}
+
+func dirNode(name string, tree *repository.ID) repository.Node {
+	return repository.Node{Name: name, Type: repository.DirNode, Mode: fs.ModeDir | 0o755, Subtree: tree}
+}
+
+// restore restores a volume with these entries.
+func (f *forger) restore(target archive.Target, nodes ...repository.Node) (archive.Result, error) {
+	f.t.Helper()
+	root := f.tree(dirNode(claim, f.tree(nodes...)))
+	if err := f.writer.Flush(); err != nil {
+		f.t.Fatal(err)
+	}
+	target.Snapshot, target.Name = repository.Snapshot{Tree: root}, claim
+	return archive.Restore(f.t.Context(), f.bed.repo, target, nil)
+}
+
+// outside has a target with something beside it that must stay as it is.
+func outside(t *testing.T) (target string, check func()) {
+	t.Helper()
+	parent := t.TempDir()
+	b := builder{t: t, root: parent}
+	b.dir("victim", 0o755)
+	b.file("victim/file", []byte("precious"), 0o600)
+	b.dir("target", 0o755)
+	before := describe(t, b.path("victim"))
+	return b.path("target"), func() {
+		t.Helper()
+		compare(t, before, describe(t, b.path("victim")))
+		entries := must(os.ReadDir(parent))(t)
+		if len(entries) != 2 {
+			t.Errorf("beside the target there is now %v", entries)
+		}
+	}
+}
+
+func TestHostileNames(t *testing.T) {
+	for _, name := range []string{"..", ".", "", "../victim/file", "a/b", "/etc/passwd", "nul\x00"} {
+		target, check := outside(t)
+		f := newForger(t)
+		if _, err := f.restore(archive.Target{Dir: target, Replace: true}, f.file(name, "evil")); !errors.Is(err, repository.ErrNodeName) {
+			t.Errorf("name %q: %v, want ErrNodeName", name, err)
+		}
+		check()
+	}
+}
+
+// TestLinksAreNotFollowed restores below and onto links that lead out of the target, made by the repository itself or
+// there before.
+func TestLinksAreNotFollowed(t *testing.T) {
+	t.Run("in the repository, directory of the same name", func(t *testing.T) {
+		target, check := outside(t)
+		f := newForger(t)
+		link := repository.Node{Name: "x", Type: repository.SymlinkNode, Mode: fs.ModeSymlink | 0o777, LinkTarget: "../victim"}
+		if _, err := f.restore(archive.Target{Dir: target}, link, dirNode("x", f.tree(f.file("file", "evil")))); err == nil {
+			t.Error("two entries of one name were restored")
+		}
+		check()
+	})
+	for _, replace := range []bool{false, true} {
+		for what, node := range map[string]func(*forger) repository.Node{
+			"directory": func(f *forger) repository.Node { return dirNode("x", f.tree(f.file("file", "evil"))) },
+			"file":      func(f *forger) repository.Node { return f.file("x", "evil") },
+			"fifo": func(*forger) repository.Node {
+				return repository.Node{Name: "x", Type: repository.FifoNode, Mode: fs.ModeNamedPipe | 0o666, UID: 7, GID: 7}
+			},
+			"symlink": func(*forger) repository.Node {
+				return repository.Node{Name: "x", Type: repository.SymlinkNode, LinkTarget: "elsewhere", UID: 7, GID: 7}
+			},
+		} {
+			for _, linked := range []string{"../victim", "../victim/file"} {
+				t.Run(fmt.Sprintf("in the target, %s over %s, replace %v", what, linked, replace), func(t *testing.T) {
+					target, check := outside(t)
+					if err := os.Symlink(linked, filepath.Join(target, "x")); err != nil {
+						t.Fatal(err)
+					}
+					f := newForger(t)
+					_, err := f.restore(archive.Target{Dir: target, Replace: replace}, node(f))
+					if replace && err != nil || !replace && !errors.Is(err, archive.ErrInTheWay) {
+						t.Errorf("restore: %v", err)
+					}
+					check()
+				})
+			}
+		}
+	}
+}
+
+func TestReplaceRemovesWhatIsInTheWay(t *testing.T) {
+	target, check := outside(t)
+	b := builder{t: t, root: target}
+	b.dir("x/full/of", 0o755)
+	b.file("x/full/of/things", []byte("old"), 0o644)
+	b.must(os.Symlink("../../victim", b.path("x/full/link")))
+	b.file("dir", []byte("a file where a directory is to be"), 0o644)
+	b.file("kept", []byte("kept"), 0o644)
+	f := newForger(t)
+	if _, err := f.restore(archive.Target{Dir: target, Replace: true}, dirNode("dir", f.tree(f.file("y", "new y"))), f.file("x", "new x")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"x": "new x", "dir/y": "new y", "kept": "kept"} {
+		if got := must(os.ReadFile(b.path(name)))(t); string(got) != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	check()
+}
+
+func TestSizesThatLie(t *testing.T) {
+	for _, size := range []uint64{0, 3, 5, 1 << 60} {
+		f := newForger(t)
+		node := f.file("x", "four")
+		node.Size = size
+		target := t.TempDir()
+		if _, err := f.restore(archive.Target{Dir: target}, node); err == nil || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("size %d: %v, want an error", size, err)
+		}
+		if left := must(os.ReadDir(target))(t); len(left) > 0 {
+			t.Errorf("size %d: left %v", size, left)
+		}
+	}
+}
+
+func TestBrokenTrees(t *testing.T) {
+	missing := repository.Hash([]byte("never stored"))
+	tests := map[string]repository.Node{
+		"a directory without a tree":      dirNode("x", nil),
+		"a directory whose tree is gone":  dirNode("x", &missing),
+		"a file whose content is gone":    {Name: "x", Type: repository.FileNode, Size: 1, Content: []repository.ID{missing}},
+		"an entry of an unheard-of type":  {Name: "x", Type: "wormhole"},
+		"a link to a link that is itself": {Name: "x", Type: repository.FileNode, Links: 2, DeviceID: 1, Inode: 1, Size: 1, Content: []repository.ID{missing}},
+	}
+	for name, node := range tests {
+		f := newForger(t)
+		if _, err := f.restore(archive.Target{Dir: t.TempDir()}, node); err == nil || !strings.Contains(err.Error(), "x") {
+			t.Errorf("%s: %v, want an error that names it", name, err)
+		}
+	}
+}
+
+// TestDamagedPacks flips a bit in each pack, or removes it: the restore fails with the pack's name, and never gives a
+// file with wrong content.
+func TestDamagedPacks(t *testing.T) {
+	source := t.TempDir()
+	b := builder{t: t, root: source}
+	b.dir("sub", 0o755)
+	b.file("sub/big", filler(30<<20, 1), 0o644)
+	b.file("text", filler(100<<10, 2), 0o644)
+	want := describe(t, source)
+	bed, bucket := memoryBed(t)
+	bed.backup(t, source)
+	packs := 0
+	err := bucket.List(t.Context(), "data/", func(info storage.Info) error {
+		packs++
+		whole := must(readObject(t.Context(), bucket, info.Name))(t)
+		for what, damage := range map[string]func() error{
+			"a flipped bit": func() error {
+				damaged := append([]byte(nil), whole...)
+				damaged[len(damaged)/2] ^= 1
+				return bucket.Put(t.Context(), info.Name, damaged)
+			},
+			"a short pack": func() error { return bucket.Put(t.Context(), info.Name, whole[:len(whole)/2]) },
+			"no pack":      func() error { return bucket.Delete(t.Context(), info.Name) },
+		} {
+			if err := damage(); err != nil {
+				return err
+			}
+			reopened := must(repository.Open(t.Context(), bucket, password, repository.Options{}))(t)
+			target := t.TempDir()
+			_, err := archive.Restore(t.Context(), reopened, archive.Target{Snapshot: bed.latest(t), Name: claim, Dir: target}, nil)
+			if err == nil || !strings.Contains(err.Error(), info.Name) {
+				t.Errorf("%s in %s: %v, want an error that names it", what, info.Name, err)
+			}
+			checkFinished(t, want, target)
+		}
+		return bucket.Put(t.Context(), info.Name, whole)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if packs < 4 {
+		t.Errorf("only %d packs", packs)
+	}
+	bed.restore(t, t.TempDir())
+}
+
+// checkFinished makes sure that files which look finished (their mode is set last) are what they should be.
+func checkFinished(t *testing.T, want map[string]entry, target string) {
+	t.Helper()
+	for name, e := range describe(t, target) {
+		if e.Mode.IsRegular() && e.Mode.Perm() == 0o644 && e.Sum != want[name].Sum {
+			t.Errorf("%s has its final mode and wrong content", name)
+		}
+	}
+}
+
+func readObject(ctx context.Context, bucket storage.Bucket, name string) ([]byte, error) {
+	body, err := bucket.Get(ctx, name, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return io.ReadAll(body)
+}

@@ -419,6 +419,29 @@ func TestStreamsThatStandStill(t *testing.T) {
 	}
 }
 
+// A server that refuses and hangs up on whoever is still sending gets asked before the data is sent again.
+func TestPutAsksAfterABrokenConnection(t *testing.T) {
+	t.Parallel()
+	b := newBroken(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		asks := r.Header.Get("Expect") == "100-continue"
+		if asks != (n > 1) {
+			t.Errorf("request %d asks first: %v", n, asks)
+		}
+		if !asks {
+			hangUp(t, w)
+			return
+		}
+		refuse(w, http.StatusForbidden, "AccessDenied")
+	})
+	err := b.Put(t.Context(), "object", make([]byte, 64<<20))
+	if !errors.Is(err, storage.ErrPermission) {
+		t.Errorf("Put: %v, want %v", err, storage.ErrPermission)
+	}
+	if n := b.requests.Load(); n != 2 {
+		t.Errorf("%d requests, want 2", n)
+	}
+}
+
 // keeper is a transport that fails and keeps the body of the request, as a real one may for a while.
 type keeper struct{ body io.Reader }
 

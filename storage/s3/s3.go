@@ -65,7 +65,7 @@ func open(config Config, getenv func(string) string, transport http.RoundTripper
 	client, err := minio.NewCore(endpoint.Host, &minio.Options{
 		Creds:        keys,
 		Secure:       endpoint.Scheme == "https",
-		Transport:    transport,
+		Transport:    cautious{transport},
 		Region:       config.Region,
 		BucketLookup: map[Addressing]minio.BucketLookupType{PathStyle: minio.BucketLookupPath, VirtualHostStyle: minio.BucketLookupDNS}[config.Addressing],
 		MaxRetries:   1, // see retry.go
@@ -132,12 +132,17 @@ func (b *Bucket) Put(ctx context.Context, name string, data []byte) error {
 		crc := binary.BigEndian.AppendUint32(nil, crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
 		options.UserMetadata = map[string]string{"x-amz-checksum-crc32c": base64.StdEncoding.EncodeToString(crc)}
 	}
+	broken := false
 	return b.try(ctx, c, func(ctx context.Context) error {
+		if broken {
+			ctx = withConsent(ctx)
+		}
 		ctx, dog := watch(ctx, b.stall)
 		defer dog.release()
 		body := &upload{dog: dog, data: data}
 		defer body.revoke()
 		_, err := b.client.PutObject(ctx, b.config.Bucket, name, body, int64(len(data)), "", hex.EncodeToString(sum[:]), options)
+		broken = minio.ToErrorResponse(err).StatusCode == 0
 		return cause(ctx, err)
 	})
 }

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -27,6 +28,27 @@ const (
 	idleConnections = 64
 	socketBuffer    = 64 << 10
 )
+
+// cautious is a transport that can wait for the server's consent before it sends a request's body.
+//
+// A server that refuses a large PUT may close the connection before all of it has been sent, and then the refusal is
+// easily lost in the broken pipe. After that has happened the next attempt asks first: see withConsent.
+type cautious struct{ http.RoundTripper }
+
+func (c cautious) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Context().Value(consentKey{}) != nil && r.ContentLength > 0 {
+		r = r.Clone(r.Context())
+		r.Header.Set("Expect", "100-continue")
+	}
+	return c.RoundTripper.RoundTrip(r)
+}
+
+type consentKey struct{}
+
+// withConsent makes requests ask before they send their bodies.
+func withConsent(ctx context.Context) context.Context {
+	return context.WithValue(ctx, consentKey{}, true)
+}
 
 // newTransport makes the transport, which trusts the certificates in caFile too if it is not "".
 func newTransport(caFile string) (*http.Transport, error) {

@@ -82,7 +82,7 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	}
 
 	// 3. Lease.
-	run, err := e.begin(inventory, plan, request)
+	run, err := e.begin(request)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	}
 	defer run.end(ctx, lease)
 	record, err = run.steps(lease.Context()) //nolint:contextcheck // it is made from ctx, and dies with the Lease
-	if lost := lease.Lost(); lost != nil {
+	if lost := lease.Lost(); lost != nil && err != nil {
 		return nil, fmt.Errorf("back up %s: %w; run the command again", run.op.Object(), lost)
 	}
 	return record, err
@@ -133,7 +133,7 @@ func (e *Engine) preflight(ctx context.Context, plan *Plan, request Request) err
 
 // run is one backup under way.
 type run struct {
-	*Engine
+	Engine
 	request   Request
 	op        cluster.Operation
 	inventory *Inventory
@@ -150,25 +150,43 @@ type volumeRun struct {
 	volumeSnapshot string
 }
 
-func (e *Engine) begin(inventory *Inventory, plan *Plan, request Request) (*run, error) {
+// begin gives the operation its id.
+func (e *Engine) begin(request Request) (*run, error) {
 	started := e.Now().UTC()
 	id, err := catalog.NewID(started, e.Random)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{
-		Engine: e, request: request, inventory: inventory, plan: plan, started: started,
-		op: cluster.Operation{ID: id, Kind: "backup", Namespace: plan.Namespace, StatefulSet: plan.StatefulSet},
+	engine := *e
+	engine.Reporter = &serial{reporter: e.Reporter}
+	return &run{
+		Engine: engine, request: request, started: started,
+		op: cluster.Operation{ID: id, Kind: "backup", Namespace: request.Namespace, StatefulSet: request.StatefulSet},
+	}, nil
+}
+
+// replan plans again: another operation, a restore perhaps, may have ended between the first plan and the Lease.
+func (r *run) replan(ctx context.Context) error {
+	if err := r.Cluster.Held(ctx, r.op.Namespace, r.op.StatefulSet); err != nil {
+		return err
 	}
-	for _, volume := range plan.Volumes {
+	var err error
+	if r.inventory, err = ReadInventory(ctx, r.Cluster, r.op.Namespace, r.op.StatefulSet); err != nil {
+		return err
+	}
+	if r.plan, err = NewPlan(r.inventory, r.request.Plan); err != nil {
+		return err
+	}
+	r.volumes = nil
+	for _, volume := range r.plan.Volumes {
 		r.volumes = append(r.volumes, &volumeRun{Volume: volume, saved: recordVolume(volume)})
 	}
-	return r, nil
+	return nil
 }
 
 // steps is what is done under the Lease.
 func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
-	if err := r.Cluster.Held(ctx, r.op.Namespace, r.op.StatefulSet); err != nil {
+	if err := r.replan(ctx); err != nil {
 		return nil, err
 	}
 	// 4. Sweep.

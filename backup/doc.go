@@ -6,7 +6,8 @@
 //     here, before anything has changed.
 //  2. Preflight. The repository, if there is one already, must open, and its newest recovery point must have come from
 //     this cluster.
-//  3. Lease. One operation at a time on a StatefulSet; all that follows runs under the Lease's context.
+//  3. Lease. One operation at a time on a StatefulSet; all that follows runs under the Lease's context. The plan is
+//     made again under it, since another operation may have changed the claims until a moment ago.
 //  4. Sweep. What a dead operation has left behind is removed.
 //  5. Capture. One VolumeSnapshot after the other, in ordinal order, each only until its cut is taken: the cuts are to
 //     lie close together, and the data may follow later. Live volumes are captured by being read.

@@ -19,8 +19,11 @@ import (
 // exitProblems is the exit code of a mover that has saved a volume but for some entries.
 const exitProblems = 3
 
-// move copies the volumes into the repository, one after the other.
+// move copies the volumes into the repository, one after the other. What one has used is removed while the next is
+// copied.
 func (r *run) move(ctx context.Context) error {
+	var tidying sync.WaitGroup
+	defer tidying.Wait()
 	for _, v := range r.volumes {
 		if v.saved.Error != "" {
 			continue
@@ -28,7 +31,7 @@ func (r *run) move(ctx context.Context) error {
 		var result archive.Result
 		var err error
 		if v.Capture == catalog.CaptureSnapshot {
-			result, err = r.moveSnapshot(ctx, v)
+			result, err = r.moveSnapshot(ctx, &tidying, v)
 		} else {
 			result, err = r.runMover(ctx, v, v.Claim)
 		}
@@ -53,19 +56,25 @@ func (r *run) move(ctx context.Context) error {
 	return nil
 }
 
-// moveSnapshot copies a volume from its VolumeSnapshot, through a temporary claim, and removes both.
-func (r *run) moveSnapshot(ctx context.Context, v *volumeRun) (archive.Result, error) {
+// moveSnapshot copies a volume from its VolumeSnapshot, through a temporary claim, and has both removed.
+func (r *run) moveSnapshot(ctx context.Context, tidying *sync.WaitGroup, v *volumeRun) (archive.Result, error) {
 	r.at(v, StagePrepare)
-	defer r.dropVolumeSnapshot(ctx, v)
+	var claim *corev1.PersistentVolumeClaim
+	defer tidying.Go(func() {
+		if claim != nil {
+			r.dropClaim(ctx, claim)
+		}
+		r.dropVolumeSnapshot(ctx, v)
+	})
 	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, v.volumeSnapshot, cluster.CutReady, r.request.SnapshotTimeout)
 	if err != nil {
 		return archive.Result{}, err
 	}
-	claim := cluster.TemporaryClaim(r.op, v.Ordinal, v.Template, v.object, v.volumeSnapshot, cut.Size)
-	if err := r.Cluster.CreateClaim(ctx, claim); err != nil {
+	temporary := cluster.TemporaryClaim(r.op, v.Ordinal, v.Template, v.object, v.volumeSnapshot, cut.Size)
+	if err := r.Cluster.CreateClaim(ctx, temporary); err != nil {
 		return archive.Result{}, err
 	}
-	defer r.dropClaim(ctx, claim)
+	claim = temporary
 	return r.runMover(ctx, v, claim.Name)
 }
 

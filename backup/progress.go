@@ -1,6 +1,8 @@
 package backup
 
 import (
+	"sync"
+
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
@@ -30,7 +32,7 @@ type Progress struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Reporter is told what a backup is doing, by one goroutine at a time.
+// Reporter is told what a backup is doing. Calls come one at a time, but not all from the same goroutine.
 type Reporter interface {
 	// Planned is called once, before anything is done.
 	Planned(*Plan)
@@ -51,3 +53,30 @@ func (Silent) Note(string) {}
 
 // Volume does nothing.
 func (Silent) Volume(Progress) {}
+
+// serial makes calls from several goroutines into calls that come one at a time, as a Reporter may expect.
+type serial struct {
+	mu       sync.Mutex
+	reporter Reporter
+}
+
+// Planned passes on.
+func (s *serial) Planned(plan *Plan) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reporter.Planned(plan)
+}
+
+// Note passes on.
+func (s *serial) Note(message string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reporter.Note(message)
+}
+
+// Volume passes on.
+func (s *serial) Volume(progress Progress) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reporter.Volume(progress)
+}

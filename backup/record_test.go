@@ -81,9 +81,13 @@ func testRun(t *testing.T, failures ...string) *run {
 		t.Fatal(err)
 	}
 	engine := &Engine{Now: func() time.Time { return time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC) }, Random: strings.NewReader("??"), Reporter: Silent{}}
-	r, err := engine.begin(inventory, plan, Request{Tool: "v1"})
+	r, err := engine.begin(Request{Tool: "v1"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	r.inventory, r.plan = inventory, plan
+	for _, volume := range plan.Volumes {
+		r.volumes = append(r.volumes, &volumeRun{Volume: volume, saved: recordVolume(volume)})
 	}
 	for i, failure := range failures {
 		r.volumes[i].saved.Error = failure

@@ -68,6 +68,13 @@ func (c *backupCommand) run(ctx context.Context, a *app, arg string) error {
 	if t.recoveryPoint != "" {
 		return usageErrorf("backup makes a new recovery point; write %s/%s without @%s", t.namespace, t.statefulSet, t.recoveryPoint)
 	}
+	url, err := c.repo.location(a)
+	if err != nil {
+		return err
+	}
+	if _, err := c.mover.location(a, url); err != nil {
+		return err
+	}
 	store, err := openStore(a, &c.repo)
 	if err != nil {
 		return err

@@ -37,6 +37,17 @@ func (f *moverFlags) add(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&f.startTimeout, "mover-start-timeout", 5*time.Minute, "give a mover up that has not started after this time")
 }
 
+// location is the repository's URL as movers reach it; url is the one that this process uses.
+func (f *moverFlags) location(a *app, url string) (string, error) {
+	if own := cmp.Or(f.repo, a.getenv("STSBACKUP_MOVER_REPO")); own != "" {
+		return own, nil
+	}
+	if !strings.HasPrefix(url, s3.Scheme+"://") {
+		return "", usageErrorf("repository %s cannot be reached by movers, which run in pods: use an s3:// URL, or give --mover-repo", url)
+	}
+	return url, nil
+}
+
 // config is what all movers of one StatefulSet's operation share. They get the password of this one repository, never
 // the root password, and the S3 credentials that this process would use itself.
 func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target) (cluster.MoverConfig, error) {
@@ -47,12 +58,9 @@ func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target)
 		Files:          map[string][]byte{moverPassword: []byte(store.password(t).Reveal() + "\n")},
 		Env:            map[string]string{},
 	}
-	url := cmp.Or(f.repo, a.getenv("STSBACKUP_MOVER_REPO"))
-	if url == "" {
-		url = store.url
-		if !strings.HasPrefix(url, s3.Scheme+"://") {
-			return cluster.MoverConfig{}, usageErrorf("repository %s cannot be reached by movers, which run in pods: use an s3:// URL, or give --mover-repo", url)
-		}
+	url, err := f.location(a, store.url)
+	if err != nil {
+		return cluster.MoverConfig{}, err
 	}
 	config.Repo = url
 	if !strings.HasPrefix(url, s3.Scheme+"://") {

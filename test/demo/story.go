@@ -97,7 +97,7 @@ func (s *story) setUp() {
 func (s *story) write() map[string]string {
 	for ordinal := range replicas {
 		s.exec(fmt.Sprintf("web-%d", ordinal), fmt.Sprintf(
-			`cd /var/www/html && echo "<h1>I am web-%d, and this is my own page</h1>" > index.html && mkdir -p img && head -c 1000000 /dev/urandom > img/photo-%d.jpg && ln -sf photo-%d.jpg img/latest.jpg`,
+			`cd /usr/share/nginx/html && echo "<h1>I am web-%d, and this is my own page</h1>" > index.html && mkdir -p img && head -c 1000000 /dev/urandom > img/photo-%d.jpg && ln -sf photo-%d.jpg img/latest.jpg`,
 			ordinal, ordinal, ordinal))
 		s.exec(fmt.Sprintf("redis-%d", ordinal), fmt.Sprintf(
 			`i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo "SET redis-%d:key$i value-$i-of-%d"; done | redis-cli >/dev/null`, ordinal, ordinal))
@@ -112,7 +112,7 @@ func (s *story) read() map[string]string {
 	for ordinal := range replicas {
 		web, redis := fmt.Sprintf("web-%d", ordinal), fmt.Sprintf("redis-%d", ordinal)
 		page := s.kubectl("get", "--raw", fmt.Sprintf("/api/v1/namespaces/%s/pods/%s:80/proxy/", s.Namespace, web))
-		files := s.exec(web, `cd /var/www/html && find . -path ./lost+found -prune -o \( -type f -o -type l \) -print | sort | xargs sha256sum | sha256sum | cut -c1-16`)
+		files := s.exec(web, `cd /usr/share/nginx/html && find . -path ./lost+found -prune -o \( -type f -o -type l \) -print | sort | xargs sha256sum | sha256sum | cut -c1-16`)
 		contents[web] = page + "\nfiles " + files
 		keys := s.exec(redis, `redis-cli dbsize`)
 		values := s.exec(redis, `redis-cli --scan | sort | sed 's/.*/ECHO &\nGET &/' | redis-cli | sha256sum | cut -c1-16`)
@@ -143,8 +143,12 @@ func (s *story) judge(statefulSet string) {
 			return
 		}
 		s.line("$ restic %s   (%s)", strings.Join(args, " "), statefulSet)
-		for line := range strings.Lines(result.Stdout) {
-			s.line("  %s", strings.TrimRight(line, "\n"))
+		lines := strings.Split(strings.TrimSpace(result.Stdout), "\n")
+		if args[0] == "check" { // all it has to say is in its last line
+			lines = lines[len(lines)-1:]
+		}
+		for _, line := range lines {
+			s.line("  %s", line)
 		}
 	}
 }
@@ -182,7 +186,7 @@ func (s *story) compare(before map[string]string) {
 	}
 	seen := make(map[string]string)
 	for pod, want := range before {
-		if want == "" || seen[want] != "" {
+		if want == "" || seen[want] != "" || strings.HasPrefix(pod, "web") && !strings.Contains(want, "I am "+pod) {
 			s.err = errors.Join(s.err, fmt.Errorf("the data of %s was not its own to begin with", pod))
 		}
 		seen[want] = pod

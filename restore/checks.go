@@ -233,7 +233,11 @@ func (p *Plan) steps(s *Situation) []string {
 		steps = append(steps, fmt.Sprintf("keep claims when scaling, for the time of the restore (persistentVolumeClaimRetentionPolicy is whenScaled: %s, whenDeleted: %s)",
 			policy.WhenScaled, policy.WhenDeleted))
 	}
-	steps = append(steps, fmt.Sprintf("scale %s from %d to 0 replicas and wait until its pods are gone", p.target(), p.ReplicasBefore))
+	down := fmt.Sprintf("make sure that %s, which has 0 replicas, has no pods left", p.target())
+	if p.ReplicasBefore > 0 {
+		down = fmt.Sprintf("scale %s from %d to 0 replicas and wait until its pods are gone", p.target(), p.ReplicasBefore)
+	}
+	steps = append(steps, down)
 	if len(bound) > 0 {
 		steps = append(steps, "set the present volumes aside: their claims are deleted, the volumes and the data on them are kept")
 	}

@@ -175,7 +175,9 @@ func (x *run) scaleOff(ctx context.Context) error {
 	if err := x.journal.enter(ctx, x.Cluster, x.op, PhaseDown); err != nil {
 		return err
 	}
-	x.Reporter.Note(fmt.Sprintf("scaling %s/%s from %d to 0 replicas", x.op.Namespace, x.op.StatefulSet, x.journal.Replicas))
+	if x.journal.Replicas > 0 {
+		x.Reporter.Note(fmt.Sprintf("scaling %s/%s from %d to 0 replicas", x.op.Namespace, x.op.StatefulSet, x.journal.Replicas))
+	}
 	x.down = x.Now()
 	return x.hold(ctx, x.journal)
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/stsbackup/stsbackup/test/cluster/cage"
 	"github.com/stsbackup/stsbackup/test/cluster/holder"
 	"github.com/stsbackup/stsbackup/test/cluster/images"
 	"github.com/stsbackup/stsbackup/test/cluster/modules"
@@ -26,11 +27,11 @@ type Harness struct {
 }
 
 func (h Harness) modules() modules.Builder {
-	return modules.Builder{Source: filepath.Join(h.Repository, "test", "cluster", "build"), Layout: h.Spec.Layout, Out: h.Out, Now: h.Now}
+	return modules.Builder{Source: filepath.Join(h.Repository, "test", "cluster", "build"), Layout: h.Spec.Layout, Out: h.Out, Run: cage.Run, Now: h.Now}
 }
 
 func (h Harness) images() images.Builder {
-	return images.Builder{Layout: h.Spec.Layout, Out: h.Out, Now: h.Now}
+	return images.Builder{Layout: h.Spec.Layout, Out: h.Out, Run: cage.Run, Now: h.Now}
 }
 
 // state reads the holder's status and whether it is alive. No status is a holder that is not.

@@ -8,14 +8,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-
-	"github.com/stsbackup/stsbackup/test/cluster/cage"
 )
 
 // Debian turns Debian packages into trees, with the host's apt and its sources.
 type Debian struct {
 	// Dir keeps the downloaded packages and apt's idea of an empty system.
 	Dir string
+	// Run runs a command to its end.
+	Run func(context.Context, *exec.Cmd) error
 }
 
 // Base is what every image of Debian packages has: a shell and the tools that tests run in containers.
@@ -69,7 +69,7 @@ func (d Debian) apt(ctx context.Context, args ...string) (string, error) {
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cage.Run(ctx, cmd); err != nil {
+	if err := d.Run(ctx, cmd); err != nil {
 		return "", fmt.Errorf("apt-get %s: %w\n%s", strings.Join(args, " "), err, out.String())
 	}
 	return out.String(), nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -37,6 +38,8 @@ type Builder struct {
 	Layout spec.Layout
 	// Out is told what is built.
 	Out io.Writer
+	// Run runs a command to its end; it should not outlive us (package cage).
+	Run func(context.Context, *exec.Cmd) error
 	Now func() time.Time
 }
 
@@ -70,7 +73,7 @@ func (b Builder) Build(ctx context.Context) error {
 		return fmt.Errorf("images: %w", err)
 	}
 	return b.archive(workloadsArchive, key, func() (map[string]v1.Image, error) {
-		debian := image.Debian{Dir: filepath.Join(b.Layout.Images(), "debian")}
+		debian := image.Debian{Dir: filepath.Join(b.Layout.Images(), "debian"), Run: b.Run}
 		built, err := buildWorkloads(ctx, debian, runtime.GOARCH)
 		if err != nil {
 			return nil, err

@@ -12,7 +12,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/stsbackup/stsbackup/test/cluster/cage"
 	"github.com/stsbackup/stsbackup/test/cluster/image"
 	"github.com/stsbackup/stsbackup/test/cluster/stamp"
 )
@@ -43,7 +42,7 @@ func (b Builder) Product(ctx context.Context, repository, version string) (Produ
 	cmd.Dir = repository
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	cmd.Stdout, cmd.Stderr = b.Out, b.Out
-	if err := cage.Run(ctx, cmd); err != nil {
+	if err := b.Run(ctx, cmd); err != nil {
 		return Product{}, fmt.Errorf("build stsbackup: %w", err)
 	}
 	key, err := stamp.FileKey(binary)

@@ -78,27 +78,59 @@ func Of(path string) (string, error) {
 	return "", nil
 }
 
-// Tagged returns the devices whose tag starts with a prefix, in order.
+// Tagged returns the devices whose tag starts with a prefix, after those that are stacked on them: the kubelet puts a loop device of its own on every
+// block volume's, without a tag and without autoclear, only to keep it open.
 func Tagged(prefix string) ([]string, error) {
-	attached, err := filepath.Glob("/sys/block/loop*/loop")
+	all, err := attached()
 	if err != nil {
 		return nil, err
 	}
-	var found []string
-	for _, dir := range attached {
+	chosen := map[uint64]bool{} // by device number
+	var names []string
+	for more := true; more; {
+		more = false
+		for _, d := range all {
+			if !chosen[d.number] && (strings.HasPrefix(d.tag, prefix) || chosen[d.behind]) {
+				chosen[d.number] = true
+				names = append(names, d.name)
+				more = true
+			}
+		}
+	}
+	slices.Reverse(names) // what is stacked was found later
+	return names, nil
+}
+
+// attachedDevice is a loop device in use: its number, its tag, and the number of the device behind it if that is no file.
+type attachedDevice struct {
+	name           string
+	number, behind uint64
+	tag            string
+}
+
+func attached() ([]attachedDevice, error) {
+	dirs, err := filepath.Glob("/sys/block/loop*/loop")
+	if err != nil {
+		return nil, err
+	}
+	var all []attachedDevice
+	for _, dir := range dirs {
 		name := "/dev/" + filepath.Base(filepath.Dir(dir))
 		device, err := os.Open(name)
 		if err != nil {
 			continue // gone since
 		}
+		var st unix.Stat_t
 		info, err := unix.IoctlLoopGetStatus64(int(device.Fd()))
+		if err == nil {
+			err = unix.Fstat(int(device.Fd()), &st)
+		}
 		_ = device.Close()
-		if err == nil && strings.HasPrefix(unix.ByteSliceToString(info.File_name[:]), prefix) {
-			found = append(found, name)
+		if err == nil {
+			all = append(all, attachedDevice{name: name, number: st.Rdev, behind: info.Rdevice, tag: unix.ByteSliceToString(info.File_name[:])})
 		}
 	}
-	slices.Sort(found)
-	return found, nil
+	return all, nil
 }
 
 // Detach asks for a device to be detached as soon as nobody uses it.

@@ -17,7 +17,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/stsbackup/stsbackup/test/cluster/cage"
 	"github.com/stsbackup/stsbackup/test/cluster/spec"
 	"github.com/stsbackup/stsbackup/test/cluster/stamp"
 )
@@ -32,6 +31,8 @@ type Builder struct {
 	Layout spec.Layout
 	// Out is told what is built.
 	Out io.Writer
+	// Run runs a command to its end; it should not outlive us (package cage).
+	Run func(context.Context, *exec.Cmd) error
 	Now func() time.Time
 }
 
@@ -73,7 +74,7 @@ func (b Builder) group(ctx context.Context, g Group) error {
 		}
 	}
 	args := append([]string{"build", "-trimpath", "-ldflags=" + g.linkerFlags(), "-o", b.Layout.Bin() + "/"}, g.Packages...)
-	if err := b.run(ctx, g, args...); err != nil {
+	if err := b.goCommand(ctx, g, args...); err != nil {
 		return err
 	}
 	if g.Name == "sidecars" {
@@ -121,8 +122,8 @@ func (b Builder) results(g Group) []string {
 	return paths
 }
 
-// run runs the go command in a group's module, with its output in a log.
-func (b Builder) run(ctx context.Context, g Group, args ...string) error {
+// goCommand runs the go command in a group's module, with its output in a log.
+func (b Builder) goCommand(ctx context.Context, g Group, args ...string) error {
 	logPath := filepath.Join(b.Layout.Logs(), "build-"+g.Name+".log")
 	log, err := os.Create(logPath)
 	if err != nil {
@@ -133,7 +134,7 @@ func (b Builder) run(ctx context.Context, g Group, args ...string) error {
 	var printed bytes.Buffer
 	cmd.Stdout = io.MultiWriter(log, &printed)
 	cmd.Stderr = cmd.Stdout
-	if err := cage.Run(ctx, cmd); err != nil {
+	if err := b.Run(ctx, cmd); err != nil {
 		lines := strings.Split(strings.TrimSpace(printed.String()), "\n")
 		return fmt.Errorf("build %s: %w\n  the last lines of %s:\n    %s", g.Name, err, logPath, strings.Join(lines[max(0, len(lines)-15):], "\n    "))
 	}
@@ -153,7 +154,7 @@ func (b Builder) copyCRDs(ctx context.Context, g Group) error {
 	cmd := b.command(g, "list", "-m", "-f", "{{.Dir}}", "github.com/kubernetes-csi/external-snapshotter/client/v8")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, b.Out
-	if err := cage.Run(ctx, cmd); err != nil {
+	if err := b.Run(ctx, cmd); err != nil {
 		return err
 	}
 	sources, err := filepath.Glob(filepath.Join(strings.TrimSpace(out.String()), "config", "crd", "*.storage.k8s.io_*.yaml"))

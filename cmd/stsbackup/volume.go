@@ -20,7 +20,7 @@ reaches the bucket.
 
 A volume's data is a repository snapshot in the repository of its StatefulSet. It has one top-level directory, which is
 named after the claim.`,
-		Args: cobra.NoArgs,
+		Args: rangeArgs(0, 0, "one of the commands backup, restore, ls and cat"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newVolumeBackupCommand(a), newVolumeRestoreCommand(a), newVolumeLsCommand(a), newVolumeCatCommand(a))
@@ -101,7 +101,7 @@ func volumeTarget(arg string) (target, error) {
 // needs: with Go's default it would grow to twice that before garbage is collected.
 func saveMemory(a *app) {
 	if a.getenv("GOGC") == "" {
-		debug.SetGCPercent(25)
+		debug.SetGCPercent(10)
 	}
 }
 

@@ -19,6 +19,8 @@ const (
 	maxResult = 4096
 	// maxError leaves room for what JSON makes of quotes and control characters.
 	maxError = 1500
+	// clearLine is how a terminal empties the line that the cursor is in.
+	clearLine = "\r\x1b[K"
 )
 
 // volumeReport is how a volume command says how it goes and how it went. A mover has a result file, from which
@@ -46,6 +48,9 @@ func (r *volumeReport) result(a *app, result archive.Result, text func(io.Writer
 	}
 	if r.output == outputJSON {
 		return json.NewEncoder(a.out).Encode(result)
+	}
+	if a.terminal {
+		fmt.Fprint(a.err, clearLine)
 	}
 	if err := text(a.out, result); err != nil {
 		return err
@@ -104,7 +109,7 @@ func (r *volumeReport) progress(a *app) archive.Reporter {
 		return &volumeProgress{now: a.now, every: time.Second, show: jsonLine(a.err)}
 	case a.terminal:
 		return &volumeProgress{now: a.now, every: 200 * time.Millisecond, show: func(p archive.Progress) {
-			fmt.Fprintf(a.err, "\r\x1b[K%s\r", progressText(p))
+			fmt.Fprintf(a.err, clearLine+"%s", progressText(p))
 		}}
 	default:
 		return &volumeProgress{now: a.now, every: 10 * time.Second, show: func(p archive.Progress) {

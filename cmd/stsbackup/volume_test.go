@@ -175,6 +175,7 @@ func TestVolumeUsage(t *testing.T) {
 		{[]string{"volume", "restore", "demo/web", "--claim", "c"}, "a StatefulSet and a directory"},
 		{[]string{"volume", "restore", "web", dir, "--claim", "c"}, "names no namespace"},
 		{[]string{"volume", "cat", "demo/web", "--claim", "c"}, "a path"},
+		{[]string{"volume", "burn"}, "backup, restore, ls and cat"},
 	}
 	for _, tt := range tests {
 		s.run(exitUsage, tt.args...)

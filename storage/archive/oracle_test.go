@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -251,6 +254,38 @@ func TestSharedRepository(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(t, source, target)
+	}
+}
+
+// TestTwoWritersAtOnce has two processes, as it were, save different volumes into one repository at the same time.
+func TestTwoWritersAtOnce(t *testing.T) {
+	b := newBed(t)
+	sources := []string{t.TempDir(), t.TempDir()}
+	var group sync.WaitGroup
+	for i, source := range sources {
+		generate(t, source, 300, uint64(i))
+		builder{t: t, root: source}.file("common", filler(20<<20, 1), 0o644)
+		bucket := must(local.Open(local.Config{Dir: b.dir}))(t)
+		repo := must(repository.Open(t.Context(), bucket, password, repository.Options{}))(t)
+		group.Go(func() {
+			_, err := archive.Backup(t.Context(), repo, archive.Source{Dir: source, Name: claim, Host: fmt.Sprintf("demo/%d", i)}, nil)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	restic(t, b.dir, "", "check", "--read-data")
+	for _, snapshot := range must(b.repo.Snapshots(t.Context()))(t) {
+		target := t.TempDir()
+		if _, err := archive.Restore(t.Context(), b.repo, archive.Target{Snapshot: snapshot, Name: claim, Dir: target}, nil); err != nil {
+			t.Fatal(err)
+		}
+		i, err := strconv.Atoi(strings.TrimPrefix(snapshot.Hostname, "demo/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, sources[i], target)
 	}
 }
 

@@ -16,8 +16,9 @@ const (
 	dataPackers = 2
 	// treePackers is the same for trees, of which there is much less.
 	treePackers = 1
-	// indexLimit is the estimated size at which an index object is written: half of what the format asks for.
-	indexLimit = 4 << 20
+	// indexLimit is the estimated size at which an index object is written. The format allows 8 MiB; a smaller one
+	// takes less memory to make, several times over, and to read.
+	indexLimit = 1 << 20
 	// indexBlobSize is about what one blob adds to an index object's JSON, in bytes.
 	indexBlobSize = 150
 )

@@ -2,6 +2,10 @@ package backup
 
 import (
 	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -38,4 +42,16 @@ func (f *fakeRepository) List(context.Context) ([]catalog.Record, error) { retur
 func (f *fakeRepository) Commit(_ context.Context, record catalog.Record, manifests map[string][]byte) error {
 	f.committed, f.manifests = append(f.committed, record), manifests
 	return nil
+}
+
+// runtimeNames names the objects of a list.
+func runtimeNames(list runtime.Object) (names []string, err error) {
+	err = meta.EachListItem(list, func(object runtime.Object) error {
+		accessor, err := meta.Accessor(object)
+		if err == nil {
+			names = append(names, fmt.Sprintf("%T %s", object, accessor.GetName()))
+		}
+		return err
+	})
+	return names, err
 }

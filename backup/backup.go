@@ -94,7 +94,7 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 		return nil, err
 	}
 	defer run.end(ctx, lease)
-	record, err = run.steps(lease.Context()) //nolint:contextcheck // it is made from ctx, and dies with the Lease
+	record, err = run.steps(lease.Context())
 	if lost := lease.Lost(); lost != nil && err != nil {
 		return nil, fmt.Errorf("back up %s: %w; run the command again", run.op.Object(), lost)
 	}

@@ -40,7 +40,7 @@ func newApp() *app {
 
 // execute runs one command line and gives its exit code.
 func execute(ctx context.Context, a *app, args []string) int {
-	root := newRootCommand(a) //nolint:contextcheck // commands get their context from ExecuteContext
+	root := newRootCommand(a)
 	root.SetArgs(args)
 	root.SetIn(a.in)
 	root.SetOut(a.out)

@@ -13,6 +13,8 @@ type backupReporter struct {
 	output  outputFlag
 	dryRun  bool
 	printer volumePrinter
+	// sizes are the volumes', by claim: the most there can be to copy, as long as nobody knows better.
+	sizes map[string]int64
 }
 
 func newBackupReporter(a *app, output outputFlag, dryRun bool) *backupReporter {
@@ -36,8 +38,10 @@ func (r *backupReporter) Planned(plan *backup.Plan) {
 		fmt.Fprintln(out)
 	}
 	var claims []string
+	r.sizes = map[string]int64{}
 	for _, volume := range plan.Volumes {
 		claims = append(claims, volume.Claim)
+		r.sizes[volume.Claim] = volume.Size
 	}
 	r.printer = newVolumePrinter(r.app, r.output, claims)
 }
@@ -47,8 +51,12 @@ func (r *backupReporter) Note(message string) { r.printer.note(message) }
 
 // Volume prints what has changed.
 func (r *backupReporter) Volume(p backup.Progress) {
+	data := p.Data
+	if data.TotalBytes == 0 {
+		data.TotalBytes = r.sizes[p.Claim]
+	}
 	r.printer.volume(volumeLine{
-		claim: p.Claim, stage: string(p.Stage), text: backupStageText(p), data: p.Data, value: p,
+		claim: p.Claim, stage: string(p.Stage), text: backupStageText(p), data: data, value: p,
 		moving: p.Stage == backup.StageMove, done: p.Stage == backup.StageDone, failed: p.Stage == backup.StageFailed,
 	})
 }
@@ -71,9 +79,9 @@ func backupStageText(p backup.Progress) string {
 		if p.Data.Bytes == 0 {
 			return "copying"
 		}
-		return fmt.Sprintf("copying, %s in %s so far", humanBytes(p.Data.Bytes), countOf(p.Data.Files, "file"))
+		return fmt.Sprintf("copying, %s in %s so far", humanBytes(p.Data.Bytes), countFiles(p.Data.Files))
 	case backup.StageDone:
-		return fmt.Sprintf("saved, %s in %s", humanBytes(p.Data.Bytes), countOf(p.Data.Files, "file"))
+		return fmt.Sprintf("saved, %s in %s", humanBytes(p.Data.Bytes), countFiles(p.Data.Files))
 	case backup.StageFailed:
 		return "FAILED: " + p.Error
 	default:

@@ -49,12 +49,12 @@ func humanTime(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// countOf writes a number of things: 1 file, 2 files.
-func countOf(n int64, thing string) string {
+// countFiles writes a number of files: 1 file, 2 files.
+func countFiles(n int64) string {
 	if n == 1 {
-		return "1 " + thing
+		return "1 file"
 	}
-	return fmt.Sprintf("%d %ss", n, thing)
+	return fmt.Sprintf("%d files", n)
 }
 
 // table writes rows of cells as columns; the first row is the heading.

@@ -46,9 +46,9 @@ func restoreStageText(p restore.Progress) string {
 		if p.Data.Bytes == 0 {
 			return "restoring"
 		}
-		return fmt.Sprintf("restoring, %s in %s so far", humanBytes(p.Data.Bytes), countOf(p.Data.Files, "file"))
+		return fmt.Sprintf("restoring, %s in %s so far", humanBytes(p.Data.Bytes), countFiles(p.Data.Files))
 	case restore.StageDone:
-		return fmt.Sprintf("restored, %s in %s", humanBytes(p.Data.Bytes), countOf(p.Data.Files, "file"))
+		return fmt.Sprintf("restored, %s in %s", humanBytes(p.Data.Bytes), countFiles(p.Data.Files))
 	case restore.StageFailed:
 		return "FAILED: " + p.Error
 	default:

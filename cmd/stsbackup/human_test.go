@@ -1,0 +1,27 @@
+package main
+
+import (
+	"testing"
+	"time"
+)
+
+func TestHumanBytes(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0 B", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB", 64 << 20: "64 MiB", 1<<20 - 1: "1 MiB", 5 << 40: "5 TiB", 1<<63 - 1: "8 EiB",
+	} {
+		if got := humanBytes(n); got != want {
+			t.Errorf("humanBytes(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestHumanDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 1200 * time.Millisecond: "1.2s", 9960 * time.Millisecond: "10s", 14 * time.Second: "14s", 59900 * time.Millisecond: "1m00s",
+		185 * time.Second: "3m05s", time.Hour - time.Millisecond: "1h00m", 127 * time.Minute: "2h07m", -2 * time.Second: "-2s",
+	} {
+		if got := humanDuration(d); got != want {
+			t.Errorf("humanDuration(%s) = %q, want %q", d, got, want)
+		}
+	}
+}

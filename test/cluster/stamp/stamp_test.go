@@ -7,11 +7,12 @@ import (
 )
 
 func TestKey(t *testing.T) {
-	if Key("a", "b") != Key("a", "b") {
+	key := Key("a", "b")
+	if again := Key("a", "b"); again != key {
 		t.Error("equal parts give different keys")
 	}
 	for _, other := range [][]string{{"ab"}, {"b", "a"}, {"a", "b", ""}, {"a"}, {"1:a,1:b,"}} {
-		if Key("a", "b") == Key(other...) {
+		if key == Key(other...) {
 			t.Errorf("Key(a, b) = Key(%q)", other)
 		}
 	}

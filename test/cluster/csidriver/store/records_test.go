@@ -74,7 +74,8 @@ func TestIDsFromRequests(t *testing.T) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-	if VolumeID("a") != VolumeID("a") || VolumeID("a") == VolumeID("b") || VolumeID("a") == SnapshotID("a") {
+	a := VolumeID("a")
+	if again := VolumeID("a"); again != a || a == VolumeID("b") || a == SnapshotID("a") {
 		t.Error("ids do not follow from names alone")
 	}
 }

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/stsbackup/stsbackup/test/cluster/cgroup"
 	"github.com/stsbackup/stsbackup/test/cluster/holder"
-	"github.com/stsbackup/stsbackup/test/cluster/loopdev"
 	"github.com/stsbackup/stsbackup/test/cluster/mounts"
 )
 
@@ -122,26 +120,6 @@ func (h Harness) kill(ctx context.Context, status holder.Status) error {
 		}
 	}
 	return err
-}
-
-// releaseLoops waits until the cluster's loop devices have detached themselves, and asks those to that have not.
-func (h Harness) releaseLoops(ctx context.Context) error {
-	asked := false
-	return until(ctx, loopsWithin, func() error {
-		left, err := loopdev.Tagged(h.Spec.Name() + "/")
-		if err != nil || len(left) == 0 {
-			return err
-		}
-		if !asked {
-			asked = true
-			for _, name := range left {
-				if err := loopdev.Detach(name); err != nil {
-					return err
-				}
-			}
-		}
-		return fmt.Errorf("loop devices are still attached: %s", strings.Join(left, ", "))
-	})
 }
 
 // clear removes the run folder and what points at it. Mounts below it would be somebody else's doing; their contents are not ours to delete.

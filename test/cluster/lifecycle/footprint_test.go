@@ -61,14 +61,15 @@ func lookAtHost(t *testing.T, c spec.Cluster) host {
 }
 
 // leftNothing compares the host with what it was before.
-func leftNothing(t *testing.T, c spec.Cluster, before host, namespaces map[string]bool) {
+func leftNothing(t *testing.T, c spec.Cluster, before host, alive inhabitants) {
 	t.Helper()
 	if diff := cmp.Diff(before, lookAtHost(t, c)); diff != "" {
 		t.Errorf("the cluster left something on the host (-before +after):\n%s", diff)
 	}
-	for pid := range processes(t) {
+	for pid, p := range processes(t) {
 		for _, ns := range namespacesOf(pid) {
-			if namespaces[ns] {
+			// The kernel gives a namespace's number to a new one when it has gone: one of ours has processes from its own time.
+			if alive.namespaces[ns] && p.started <= alive.at {
 				line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 				t.Errorf("process %d (%q) still lives in the cluster's namespace %s", pid, line, ns)
 			}
@@ -81,31 +82,38 @@ func leftNothing(t *testing.T, c spec.Cluster, before host, namespaces map[strin
 	}
 }
 
-// clusterNamespaces are the namespaces of the holder and of everything below it that are not the host's.
-func clusterNamespaces(t *testing.T, holder int) map[string]bool {
+// inhabitants are the namespaces of a cluster, and when they were looked at, in clock ticks since the machine started.
+type inhabitants struct {
+	namespaces map[string]bool
+	at         uint64
+}
+
+// inhabitantsOf finds the namespaces of the holder and of everything below it that are not the host's.
+func inhabitantsOf(t *testing.T, holder int) inhabitants {
 	t.Helper()
 	all := processes(t)
 	below := func(pid int) bool {
 		for pid > 1 && pid != holder {
-			pid = all[pid]
+			pid = all[pid].parent
 		}
 		return pid == holder
 	}
-	own := map[string]bool{}
-	for pid := range all {
+	found := inhabitants{namespaces: map[string]bool{}}
+	for pid, p := range all {
+		found.at = max(found.at, p.started)
 		if below(pid) {
 			for _, ns := range namespacesOf(pid) {
-				own[ns] = true
+				found.namespaces[ns] = true
 			}
 		}
 	}
 	for _, ns := range namespacesOf(os.Getpid()) {
-		delete(own, ns)
+		delete(found.namespaces, ns)
 	}
-	if len(own) < 5 {
-		t.Fatalf("the holder has only these namespaces of its own: %v", own)
+	if len(found.namespaces) < 5 {
+		t.Fatalf("the holder has only these namespaces of its own: %v", found.namespaces)
 	}
-	return own
+	return found
 }
 
 func namespacesOf(pid int) []string {
@@ -118,12 +126,17 @@ func namespacesOf(pid int) []string {
 	return all
 }
 
-// processes maps every process to its parent.
-func processes(t *testing.T) map[int]int {
+type runningProcess struct {
+	parent  int
+	started uint64 // in clock ticks since the machine started
+}
+
+// processes lists every process.
+func processes(t *testing.T) map[int]runningProcess {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")
 	check(t, err)
-	all := map[int]int{}
+	all := map[int]runningProcess{}
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
@@ -134,8 +147,12 @@ func processes(t *testing.T) map[int]int {
 			continue // it has ended
 		}
 		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		all[pid], err = strconv.Atoi(fields[1])
+		var p runningProcess
+		p.parent, err = strconv.Atoi(fields[1])
 		check(t, err)
+		p.started, err = strconv.ParseUint(fields[19], 10, 64)
+		check(t, err)
+		all[pid] = p
 	}
 	return all
 }

@@ -19,12 +19,12 @@ func TestLifecycle(t *testing.T) {
 	r := newRig(t)
 	before := lookAtHost(t, r.Cluster)
 	r.do(t, "up")
-	status := r.status(t)
-	namespaces := clusterNamespaces(t, status.PID)
+	status := r.holder(t)
+	alive := inhabitantsOf(t, status.PID)
 
 	ok := t.Run("up again is no change", func(t *testing.T) {
 		r.do(t, "up")
-		if again := r.status(t); again.PID != status.PID || again.API != status.API {
+		if again := r.holder(t); again.PID != status.PID || again.API != status.API {
 			t.Errorf("the cluster was %+v and is %+v", status, again)
 		}
 		r.do(t, "status")
@@ -39,14 +39,15 @@ func TestLifecycle(t *testing.T) {
 	if !ok {
 		return // the logs are kept
 	}
-	t.Run("kill -9 of the holder, with volumes in use", func(t *testing.T) {
+	t.Run("kill -9 of the holder, with volumes in use and one frozen", func(t *testing.T) {
+		r.do(t, "in", "sh", "-c", `fsfreeze --freeze "$(awk '$3 == "ext4" && $2 ~ /globalmount/ {print $2; exit}' /proc/self/mounts)"`)
 		check(t, syscall.Kill(status.PID, syscall.SIGKILL))
 		r.do(t, "down")
-		leftNothing(t, r.Cluster, before, namespaces)
+		leftNothing(t, r.Cluster, before, alive)
 	})
 	t.Run("down when there is nothing", func(t *testing.T) {
 		r.do(t, "down")
-		leftNothing(t, r.Cluster, before, namespaces)
+		leftNothing(t, r.Cluster, before, alive)
 		if _, err := r.run(t.Context(), "status"); err == nil {
 			t.Error("status succeeds without a cluster")
 		}
@@ -58,9 +59,9 @@ func TestDown(t *testing.T) {
 	r := newRig(t)
 	before := lookAtHost(t, r.Cluster)
 	r.do(t, "up")
-	namespaces := clusterNamespaces(t, r.status(t).PID)
+	alive := inhabitantsOf(t, r.holder(t).PID)
 	r.do(t, "down")
-	leftNothing(t, r.Cluster, before, namespaces)
+	leftNothing(t, r.Cluster, before, alive)
 }
 
 // TestKilledWhileStarting kills the harness with SIGKILL after each of the steps that it reports.
@@ -73,7 +74,7 @@ func TestKilledWhileStarting(t *testing.T) {
 			out, err := up.StdoutPipe()
 			check(t, err)
 			check(t, up.Start())
-			var namespaces map[string]bool
+			var alive inhabitants
 			for lines, seen := bufio.NewScanner(out), 0; lines.Scan(); {
 				t.Log(lines.Text())
 				// Steps are indented and begin with a time.
@@ -81,18 +82,18 @@ func TestKilledWhileStarting(t *testing.T) {
 					continue
 				}
 				if seen == step {
-					namespaces = clusterNamespaces(t, r.status(t).PID)
+					alive = inhabitantsOf(t, r.holder(t).PID)
 					check(t, up.Process.Kill())
 					break
 				}
 				seen++
 			}
 			_ = up.Wait() // it was killed
-			if namespaces == nil {
+			if alive.namespaces == nil {
 				t.Fatal("the start had fewer steps")
 			}
 			r.do(t, "down")
-			leftNothing(t, r.Cluster, before, namespaces)
+			leftNothing(t, r.Cluster, before, alive)
 		})
 	}
 }
@@ -122,7 +123,7 @@ func fromTheHost(t *testing.T, r rig) {
 		}
 		return err
 	})
-	response, err := http.Get("http://" + r.status(t).S3)
+	response, err := http.Get("http://" + r.holder(t).S3)
 	check(t, err)
 	check(t, response.Body.Close())
 	if response.StatusCode != http.StatusForbidden {

@@ -76,9 +76,9 @@ func (r rig) do(t *testing.T, args ...string) string {
 	return out
 }
 
-func (r rig) status(t *testing.T) holder.Status {
+func (r rig) holder(t *testing.T) holder.Status {
 	t.Helper()
-	status, err := holder.ReadStatus(r.Cluster.Status())
+	status, err := holder.ReadStatus(r.Status())
 	check(t, err)
 	return status
 }
@@ -109,20 +109,16 @@ func (r rig) tryKubectl(t *testing.T, input string, args ...string) (string, err
 	return strings.TrimSpace(out.String()), nil
 }
 
-// field waits until a field of an object has a value that is accepted, and returns it.
-func (r rig) field(t *testing.T, object, path string, accept func(string) bool) string {
+// field waits until a field of an object has a value that is accepted.
+func (r rig) field(t *testing.T, object, path string, accept func(string) bool) {
 	t.Helper()
-	var value string
-	eventually(t, time.Minute, func() (err error) {
-		if value, err = r.tryKubectl(t, "", "get", object, "-o", "jsonpath="+path); err != nil {
-			return err
+	eventually(t, time.Minute, func() error {
+		value, err := r.tryKubectl(t, "", "get", object, "-o", "jsonpath="+path)
+		if err == nil && !accept(value) {
+			err = fmt.Errorf("%s of %s is %q", path, object, value)
 		}
-		if !accept(value) {
-			return fmt.Errorf("%s of %s is %q", path, object, value)
-		}
-		return nil
+		return err
 	})
-	return value
 }
 
 func is(want string) func(string) bool { return func(got string) bool { return got == want } }

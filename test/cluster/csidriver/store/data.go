@@ -20,12 +20,6 @@ const (
 	treeName  = "fs"
 )
 
-// The requests of <linux/fs.h> that freeze and thaw a mounted file system.
-const (
-	fiFreeze = 0xc0045877
-	fiThaw   = 0xc0045878
-)
-
 // cloneFile makes a file that shares all blocks of another.
 func cloneFile(from, to string) error {
 	source, err := os.Open(from)
@@ -110,18 +104,10 @@ func (s *Store) freeze(v Volume) (thaw func(), err error) {
 	if err != nil || point == "" {
 		return nothing, err
 	}
-	dir, err := os.Open(point)
-	if err != nil {
+	if err := mounts.Freeze(point); err != nil {
 		return nil, err
 	}
-	if err := unix.IoctlSetInt(int(dir.Fd()), fiFreeze, 0); err != nil {
-		_ = dir.Close()
-		return nil, fmt.Errorf("freeze %s: %w", point, err)
-	}
-	return func() {
-		_ = unix.IoctlSetInt(int(dir.Fd()), fiThaw, 0) // fails only if it is not frozen
-		_ = dir.Close()
-	}, nil
+	return func() { _ = mounts.Thaw(point) }, nil // fails only if it is not frozen
 }
 
 func run(name string, args ...string) error {

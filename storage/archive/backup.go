@@ -61,7 +61,7 @@ func Backup(ctx context.Context, repo *repository.Repository, source Source, pro
 			err = errors.Join(err, releaseErr)
 		}
 	}()
-	result, err = backup(lock.Context(), repo, source, started, progress) //nolint:contextcheck // the lock made it from ctx
+	result, err = backup(lock.Context(), repo, source, started, progress)
 	if err != nil {
 		return Result{}, fmt.Errorf("back up %s: %w", source.Dir, err)
 	}

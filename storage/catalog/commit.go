@@ -37,7 +37,7 @@ func (c *Catalog) Commit(ctx context.Context, record Record, manifests map[strin
 			err = fail(releaseErr)
 		}
 	}()
-	ctx = lock.Context() //nolint:contextcheck // the lock made it from ctx
+	ctx = lock.Context()
 	if err := c.checkData(ctx, record); err != nil {
 		return fail(err)
 	}

@@ -143,7 +143,11 @@ func (h Harness) launch(ctx context.Context) error {
 	defer stop()
 	if err := h.follow(report); err != nil {
 		_ = lifeline.Close() // and with it the holder
-		return errors.Join(ctx.Err(), err, <-ended)
+		<-ended // with status 1, which says nothing more
+		if ctx.Err() != nil {
+			return fmt.Errorf("interrupted before the cluster was Ready: %w", ctx.Err())
+		}
+		return err
 	}
 	if err := h.writeEnv(); err != nil {
 		return err

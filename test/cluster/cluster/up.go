@@ -143,7 +143,7 @@ func (h Harness) launch(ctx context.Context) error {
 	defer stop()
 	if err := h.follow(report); err != nil {
 		_ = lifeline.Close() // and with it the holder
-		<-ended // with status 1, which says nothing more
+		_ = <-ended          // with status 1, which says nothing more
 		if ctx.Err() != nil {
 			return fmt.Errorf("interrupted before the cluster was Ready: %w", ctx.Err())
 		}

@@ -6,7 +6,7 @@ import (
 )
 
 func TestLongStateFolder(t *testing.T) {
-	if _, err := NewLayout("/work/project/.cluster"); err != nil {
+	if _, err := NewLayout("/home/somebody/project/.cluster"); err != nil {
 		t.Error(err)
 	}
 	_, err := NewLayout("/" + strings.Repeat("x", 60))

@@ -137,13 +137,16 @@ func (h Harness) launch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // its status says no more than its report does
+	}()
 	stop := context.AfterFunc(ctx, func() { _ = report.Close() }) // ends follow
 	defer stop()
 	if err := h.follow(report); err != nil {
 		_ = lifeline.Close() // and with it the holder
-		_ = <-ended          // with status 1, which says nothing more
+		<-ended
 		if ctx.Err() != nil {
 			return fmt.Errorf("interrupted before the cluster was Ready: %w", ctx.Err())
 		}

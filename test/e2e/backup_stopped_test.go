@@ -134,3 +134,22 @@ func TestBackupInterrupted(t *testing.T) {
 	s.run(0, []string{"no recovery points"}, "list", name)
 	s.run(0, []string{"complete"}, "backup", name)
 }
+
+func TestBackupInterruptedTwiceEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "impatient")
+	s.apply(workload{name: "web", replicas: 1}.manifest(), "web")
+	stopped := s.start("backup", s.Namespace+"/web")
+	stopped.until("data-web-0: copying")
+	stopped.signal(syscall.SIGINT)
+	// Removing the mover takes a second at least; whoever insists does not have to wait for it.
+	insist := time.NewTicker(50 * time.Millisecond)
+	defer insist.Stop()
+	for range 5 {
+		<-insist.C
+		_ = stopped.cmd.Process.Signal(syscall.SIGINT) // it may have ended already
+	}
+	if code := stopped.end(); code != -1 {
+		t.Errorf("exit code %d, want the end by a signal:\n%s", code, &stopped.said)
+	}
+}

@@ -65,7 +65,10 @@ type Engine struct {
 // cluster.ErrNotFound if there is no such StatefulSet, and mean in any case that there is no recovery point. After a
 // dry run the record is nil.
 func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Record, err error) {
-	// 1. Plan.
+	// 1. Plan. While a restore is under way, or was killed, there is nothing to plan for.
+	if err := e.Cluster.Held(ctx, request.Namespace, request.StatefulSet); err != nil {
+		return nil, err
+	}
 	inventory, err := ReadInventory(ctx, e.Cluster, request.Namespace, request.StatefulSet)
 	if err != nil {
 		return nil, err

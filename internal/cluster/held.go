@@ -21,8 +21,8 @@ const (
 func JournalName(statefulSet string) string { return namePrefix + "restore-" + statefulSet }
 
 // Held refuses, with a *Refusal, if a restore of the StatefulSet has begun and not ended: what is in its claims is then
-// neither what was there before nor what is being restored. Call it with the StatefulSet's Lease held, so that a
-// restore that is merely running is told from one that was killed.
+// neither what was there before nor what is being restored, and its replicas are nobody's wish. Whether the restore is
+// still running, or was killed, only the StatefulSet's Lease can tell.
 func (c *Client) Held(ctx context.Context, namespace, statefulSet string) error {
 	journal, err := c.Kube.CoreV1().ConfigMaps(namespace).Get(ctx, JournalName(statefulSet), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -33,8 +33,8 @@ func (c *Client) Held(ctx context.Context, namespace, statefulSet string) error 
 	}
 	return &Refusal{
 		Object: "StatefulSet " + namespace + "/" + statefulSet,
-		Reason: fmt.Sprintf("a restore of recovery point %s was interrupted in phase %q, and its claims are neither the old nor the restored ones",
+		Reason: fmt.Sprintf("a restore of recovery point %s has begun and has not ended (phase %q)",
 			journal.Data[JournalPointKey], journal.Data[JournalPhaseKey]),
-		Next: fmt.Sprintf("run \"stsbackup restore %s/%s\", which first puts back what the interrupted one has changed", namespace, statefulSet),
+		Next: fmt.Sprintf("let it end; if it was killed, run \"stsbackup restore %s/%s\", which first puts back what that one has changed", namespace, statefulSet),
 	}
 }

@@ -1,0 +1,466 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// set describes a StatefulSet of three ordinals, named web, with one claim template, data.
+type set struct {
+	class      string
+	management string // podManagementPolicy
+	retention  string // whenScaled and whenDeleted
+}
+
+func (d set) manifest() string {
+	return fmt.Sprintf(`apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIP: None, selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: web}
+spec:
+  serviceName: web
+  replicas: 3
+  podManagementPolicy: %s
+  persistentVolumeClaimRetentionPolicy: {whenScaled: %[2]s, whenDeleted: %[2]s}
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 5
+      containers:
+      - name: shell
+        image: busybox:1.35
+        imagePullPolicy: IfNotPresent
+        command: [sh, -c, "trap 'exit 0' TERM; while :; do sleep 1 & wait; done"]
+        volumeMounts: [{name: data, mountPath: /data}]
+  volumeClaimTemplates:
+  - metadata: {name: data, labels: {tier: db}}
+    spec:
+      accessModes: [ReadWriteOnce]
+      storageClassName: %s
+      resources: {requests: {storage: 64Mi}}
+`, d.management, d.retention, d.class)
+}
+
+// pods are the StatefulSet's, in order.
+func pods() []string { return []string{"web-0", "web-1", "web-2"} }
+
+// write gives every ordinal data of its own, of many kinds, owners, modes and times; generation tells one writing from
+// the next.
+func (s *scenario) write(generation string) {
+	s.t.Helper()
+	for ordinal, pod := range pods() {
+		s.exec(pod, fmt.Sprintf(`set -e; cd /data
+find . -mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf {} +
+mkdir -p deep/er empty; echo "%[1]s of ordinal %[2]d" > own; echo secret-%[2]d > deep/er/secret
+head -c %[3]d /dev/urandom > deep/blob; ln -s ../own deep/link; ln own deep/hard; : > void; mkfifo pipe
+chown 10%[2]d:20%[2]d own; chmod 0640 own; chown 999:999 deep/er; chmod 02770 deep/er; chmod 04755 deep/blob
+touch -d '2021-03-04 05:06:0%[2]d' own deep/er/secret void; touch -d '2022-02-02 02:02:02' empty deep/er; sync`,
+			generation, ordinal, 300_000+ordinal*1_000_000))
+	}
+}
+
+// read gives all that can be known of each ordinal's files.
+func (s *scenario) read() map[string]string {
+	s.t.Helper()
+	all := map[string]string{}
+	for _, pod := range pods() {
+		all[pod] = s.exec(pod, `cd /data && find . -path ./lost+found -prune -o -print | sort | while read -r f; do
+  stat -c '%N %F %a %u:%g %Y %h' "$f"; [ -f "$f" ] && [ ! -L "$f" ] && sha256sum "$f"; done; true`)
+	}
+	for i, pod := range pods() {
+		if !strings.Contains(all[pod], "./own") || strings.Contains(all[pod], all[pods()[(i+1)%3]]) {
+			s.t.Fatalf("%s has no data of its own:\n%s", pod, all[pod])
+		}
+	}
+	return all
+}
+
+// holds demands that each ordinal has exactly this data.
+func (s *scenario) holds(want map[string]string) {
+	s.t.Helper()
+	s.waitReady("web")
+	got := s.read()
+	for _, pod := range pods() {
+		if got[pod] != want[pod] {
+			s.t.Errorf("%s holds\n%s\nand should hold\n%s", pod, got[pod], want[pod])
+		}
+	}
+	if s.t.Failed() {
+		s.t.FailNow()
+	}
+}
+
+// storage is what can be known of the StatefulSet's claims and their volumes: what a put-back has to bring back.
+func (s *scenario) storage() string {
+	s.t.Helper()
+	var text strings.Builder
+	text.WriteString(s.kubectl("get", "statefulset", "web", "-o", "jsonpath={.spec.replicas} {.spec.persistentVolumeClaimRetentionPolicy}{\"\\n\"}"))
+	for ordinal := range 3 {
+		claim := fmt.Sprintf("data-web-%d", ordinal)
+		line := s.kubectl("get", "pvc", claim, "-o", "jsonpath={.metadata.name} {.metadata.labels} {.status.phase} {.spec.volumeName}")
+		fields := strings.Fields(line)
+		fmt.Fprintf(&text, "\n%s %s", line, s.kubectl("get", "pv", fields[len(fields)-1], "-o",
+			"jsonpath={.status.phase} {.spec.persistentVolumeReclaimPolicy} {.metadata.labels} {.metadata.annotations}"))
+	}
+	return text.String()
+}
+
+// displaced demands how many volumes are set aside, none of which would be deleted.
+func (s *scenario) displaced(want int) []string {
+	s.t.Helper()
+	names, err := s.Displaced(s.ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if len(names) != want {
+		s.t.Fatalf("%d displaced volumes (%s), want %d", len(names), strings.Join(names, " "), want)
+	}
+	for _, name := range names {
+		if got := s.kubectl("get", "pv", name, "-o", "jsonpath={.status.phase} {.spec.persistentVolumeReclaimPolicy}"); got != "Released Retain" {
+			s.t.Fatalf("displaced volume %s is %s", name, got)
+		}
+	}
+	return names
+}
+
+// newSet starts a StatefulSet whose data is backed up, and then overwritten. It gives the data of the recovery point
+// and what is there now.
+func (s *scenario) newSet(d set) (saved, now map[string]string) {
+	s.t.Helper()
+	s.apply(d.manifest(), "web")
+	s.write("first")
+	saved = s.read()
+	s.run(0, nil, "backup", s.Namespace+"/web")
+	s.write("second")
+	return saved, s.read()
+}
+
+func TestRestoreInPlace(t *testing.T) {
+	for _, d := range []set{
+		{class: "reflink", management: "OrderedReady", retention: "Delete"}, // WaitForFirstConsumer
+		{class: "reflink-immediate", management: "Parallel", retention: "Retain"},
+		{class: "reflink-retain", management: "Parallel", retention: "Retain"},
+	} {
+		t.Run(d.class, func(t *testing.T) {
+			t.Parallel()
+			s := newScenario(t, "inplace")
+			saved, _ := s.newSet(d)
+			web := s.Namespace + "/web"
+
+			before := s.storage()
+			plan := s.run(0, []string{"data-web-2", "scale " + web + " from 3 to 0", "this cluster"}, "restore", web, "--dry-run")
+			s.run(2, []string{"--yes"}, "restore", web)
+			if got := s.storage(); got != before {
+				t.Fatalf("a dry run has changed\n%s\ninto\n%s", before, got)
+			}
+
+			report := s.run(0, []string{"The old volumes are kept"}, "restore", web, "--yes")
+			s.holds(saved)
+			s.nothingLeft()
+			want := fmt.Sprintf("3 {\"whenDeleted\":%q,\"whenScaled\":%q}", d.retention, d.retention)
+			if got := s.kubectl("get", "statefulset", "web", "-o", "jsonpath={.spec.replicas} {.spec.persistentVolumeClaimRetentionPolicy}"); got != want {
+				t.Errorf("replicas and retention policy: %s, want %s", got, want)
+			}
+			if got, want := s.kubectl("get", "pvc", "data-web-1", "-o", "jsonpath={.metadata.labels}"), `{"app":"web","tier":"db"}`; got != want {
+				t.Errorf("labels of a restored claim: %s, want %s", got, want)
+			}
+			for _, name := range s.displaced(3) {
+				if !strings.Contains(plan.Stdout, name) || !strings.Contains(report.Stdout, name) {
+					t.Errorf("displaced volume %s is not in the plan or not in the report", name)
+				}
+			}
+			s.freeDisplaced(report.Stdout)
+		})
+	}
+}
+
+// freeDisplaced runs the commands that a report gives, which must make the displaced volumes vanish.
+func (s *scenario) freeDisplaced(report string) {
+	s.t.Helper()
+	names := s.displaced(3)
+	for line := range strings.Lines(report) {
+		command, _, found := strings.Cut(strings.TrimSpace(line), "  # was ")
+		if !found {
+			continue
+		}
+		cmd := exec.CommandContext(s.ctx, "sh", "-c", strings.Replace(command, "kubectl", s.Env.Kubectl, 1))
+		cmd.Env = append(os.Environ(), "KUBECONFIG="+s.Kubeconfig)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			s.t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+	}
+	s.kubectl(append([]string{"wait", "--for=delete", "--timeout=60s", "pv"}, names...)...)
+}
+
+func TestRestoreAfterLoss(t *testing.T) {
+	for _, d := range []set{
+		{class: "reflink", management: "Parallel", retention: "Retain"},
+		{class: "reflink-immediate", management: "OrderedReady", retention: "Delete"},
+	} {
+		t.Run(d.class, func(t *testing.T) {
+			t.Parallel()
+			s := newScenario(t, "loss")
+			saved, _ := s.newSet(d)
+			web := s.Namespace + "/web"
+
+			t.Log("one claim is gone, with its volume, and the StatefulSet is scaled away")
+			s.kubectl("patch", "statefulset", "web", "-p", `{"spec":{"replicas":0,"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Retain"}}}`)
+			s.kubectl("wait", "--for=delete", "pod/web-0", "pod/web-1", "pod/web-2", "--timeout=60s")
+			s.kubectl("delete", "pvc", "data-web-1")
+			s.run(0, []string{"no claim", "0 replicas now"}, "restore", web, "--yes")
+			s.holds(saved)
+			s.displaced(2)
+
+			t.Log("a volume is gone under its claim")
+			s.kubectl("scale", "statefulset", "web", "--replicas=0")
+			s.kubectl("wait", "--for=delete", "pod/web-0", "pod/web-1", "pod/web-2", "--timeout=60s")
+			lost := s.kubectl("get", "pvc", "data-web-2", "-o", "jsonpath={.spec.volumeName}")
+			s.kubectl("delete", "pv", lost, "--wait=false")
+			s.kubectl("patch", "pv", lost, "-p", `{"metadata":{"finalizers":null}}`)
+			s.kubectl("wait", "pvc/data-web-2", "--for=jsonpath={.status.phase}=Lost", "--timeout=60s")
+			s.run(0, []string{"volume lost"}, "restore", web, "--yes")
+			s.holds(saved)
+			s.displaced(4)
+
+			t.Log("everything is gone")
+			s.kubectl("scale", "statefulset", "web", "--replicas=0")
+			s.kubectl("wait", "--for=delete", "pod/web-0", "pod/web-1", "pod/web-2", "--timeout=60s")
+			s.kubectl("delete", "pvc", "data-web-0", "data-web-1", "data-web-2")
+			s.run(0, []string{"no claim"}, "restore", web, "--yes")
+			s.holds(saved)
+			s.displaced(4)
+			s.nothingLeft()
+		})
+	}
+}
+
+// freeVolumes makes hostPath volumes that nothing provisions, each with a directory of its own.
+func (s *scenario) freeVolumes(names ...string) {
+	s.t.Helper()
+	folder := "/var/tmp/stsbackup-e2e/" + s.Namespace
+	s.t.Cleanup(func() {
+		// Those that are bound go with the namespace; the node of our own cluster is this machine.
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if _, err := s.KubectlInput(ctx, "", "delete", "pv", "-l", "of="+s.Namespace, "--wait=false"); err != nil {
+			s.t.Error(err)
+		}
+		if err := os.RemoveAll(folder); err != nil {
+			s.t.Error(err)
+		}
+	})
+	var manifest strings.Builder
+	for _, name := range names {
+		fmt.Fprintf(&manifest, `---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: %[1]s-%[2]s, labels: {of: %[1]s}}
+spec:
+  capacity: {storage: 64Mi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: manual
+  persistentVolumeReclaimPolicy: Retain
+  hostPath: {path: %[3]s/%[2]s, type: DirectoryOrCreate}
+`, s.Namespace, name, folder)
+	}
+	if _, err := s.KubectlInput(s.ctx, manifest.String(), "apply", "-f", "-"); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestRestoreStaticVolumes(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "static")
+	s.freeVolumes("a", "b", "c")
+	d := set{class: "manual", management: "Parallel", retention: "Retain"}
+	selected := strings.Replace(d.manifest(), "storageClassName: manual",
+		fmt.Sprintf("storageClassName: manual\n      selector: {matchLabels: {of: %s}}", s.Namespace), 1)
+	s.apply(selected, "web")
+	s.write("first")
+	saved := s.read()
+	web := s.Namespace + "/web"
+	s.run(0, []string{"live"}, "backup", web, "--method", "live")
+	s.write("second")
+	now := s.read()
+
+	before := s.storage()
+	s.run(5, []string{"not enough Available", "create 3 more PersistentVolumes of class manual"}, "restore", web, "--yes")
+	if got := s.storage(); got != before {
+		t.Fatalf("a refused restore has changed\n%s\ninto\n%s", before, got)
+	}
+	s.holds(now)
+
+	s.freeVolumes("spare-a", "spare-b", "spare-c")
+	s.run(0, []string{s.Namespace + "-spare-a"}, "restore", web, "--yes")
+	s.holds(saved)
+	s.displaced(3)
+	s.nothingLeft()
+}
+
+// unchanged demands that the StatefulSet runs as before, on its own old volumes, and that nothing else is left.
+func (s *scenario) unchanged(storage string, data map[string]string) {
+	s.t.Helper()
+	s.holds(data)
+	if got := s.storage(); got != storage {
+		s.t.Fatalf("the storage is now\n%s\nand was\n%s", got, storage)
+	}
+	s.displaced(0)
+	s.nothingLeft()
+	volumes := s.kubectl("get", "pv", "-o", fmt.Sprintf(`jsonpath={range .items[?(@.spec.claimRef.namespace==%q)]}{.metadata.name}{"\n"}{end}`, s.Namespace))
+	if n := len(strings.Fields(volumes)); n != 3 {
+		s.t.Fatalf("%d volumes, want 3:\n%s", n, volumes)
+	}
+}
+
+func TestRestoreFailsAndPutsBack(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "putback")
+	_, now := s.newSet(set{class: "reflink", management: "OrderedReady", retention: "Delete"})
+	web := s.Namespace + "/web"
+	before := s.storage()
+
+	t.Log("an image that cannot be had")
+	s.run(1, []string{"everything was put back", "InvalidImageName"}, "restore", web, "--yes", "--image", "NO:SUCH:IMAGE")
+	s.unchanged(before, now)
+
+	t.Log("a mover that cannot read the repository")
+	s.run(1, []string{"everything was put back"}, "restore", web, "--yes",
+		"--mover-repo", strings.Replace(s.Repo(s.PodEndpoint), s.Prefix, s.Prefix+"-elsewhere", 1))
+	s.unchanged(before, now)
+}
+
+// until starts stsbackup and calls act with its process when it prints a line that holds text. It gives the exit code
+// (-1 after a kill) and all that was printed.
+func (s *scenario) until(text string, act func(*os.Process) error, args ...string) (int, string) {
+	s.t.Helper()
+	cmd := s.Command(s.ctx, args...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	var printed strings.Builder
+	acted := false
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		fmt.Fprintln(&printed, lines.Text())
+		if !acted && strings.Contains(lines.Text(), text) {
+			acted = true
+			if err := act(cmd.Process); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
+		s.t.Fatal(err)
+	}
+	if !acted {
+		s.t.Fatalf("%q was never printed:\n%s", text, printed.String())
+	}
+	return cmd.ProcessState.ExitCode(), printed.String()
+}
+
+func TestRestoreInterrupted(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "ctrlc")
+	saved, now := s.newSet(set{class: "reflink", management: "Parallel", retention: "Delete"})
+	web := s.Namespace + "/web"
+	before := s.storage()
+	interrupt := func(p *os.Process) error { return p.Signal(os.Interrupt) }
+	for _, at := range []string{"scaling ", "data-web-2: waiting for its turn", "data-web-1: preparing"} {
+		t.Logf("Ctrl-C at %q", at)
+		if code, printed := s.until(at, interrupt, "restore", web, "--yes"); code != 130 || !strings.Contains(printed, "put back") {
+			t.Fatalf("exit code %d:\n%s", code, printed)
+		}
+		s.unchanged(before, now)
+	}
+	s.run(0, nil, "restore", web, "--yes")
+	s.holds(saved)
+}
+
+func TestRestoreKilled(t *testing.T) {
+	for _, point := range []struct{ name, line string }{
+		{"scaled down", "scaling "},
+		{"set aside", "data-web-2: waiting for its turn"},
+		{"filling", "data-web-1: preparing"},
+		{"complete", "all volumes are complete"},
+	} {
+		t.Run(point.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScenario(t, "killed")
+			saved, _ := s.newSet(set{class: "reflink", management: "OrderedReady", retention: "Delete"})
+			web := s.Namespace + "/web"
+			before := strings.Fields(s.kubectl("get", "pvc", "-o", "jsonpath={.items[*].spec.volumeName}"))
+			s.until(point.line, func(p *os.Process) error { return p.Signal(syscall.SIGKILL) }, "restore", web, "--yes")
+			for _, volume := range before {
+				s.kubectl("get", "pv", volume) // none is gone
+			}
+			s.run(5, []string{"a restore of recovery point", "has not ended", "stsbackup restore " + web}, "backup", web)
+			var plan struct {
+				Interrupted   string
+				ReplicasAfter int
+			}
+			dry := s.run(0, nil, "restore", web, "--dry-run", "-o", "json")
+			if err := json.Unmarshal([]byte(dry.Stdout), &plan); err != nil || plan.Interrupted == "" || plan.ReplicasAfter != 3 {
+				t.Fatalf("the plan after a kill: %v\n%s", err, dry)
+			}
+
+			s.run(0, []string{"was interrupted in phase"}, "restore", web, "--yes")
+			s.holds(saved)
+			s.nothingLeft()
+			if point.name == "complete" {
+				s.displaced(6) // the killed restore had succeeded, and so has the next
+			} else {
+				s.displaced(3)
+			}
+			want := `3 {"whenDeleted":"Delete","whenScaled":"Delete"}`
+			if got := s.kubectl("get", "statefulset", "web", "-o", "jsonpath={.spec.replicas} {.spec.persistentVolumeClaimRetentionPolicy}"); got != want {
+				t.Errorf("replicas and retention policy: %s, want %s", got, want)
+			}
+			s.run(0, nil, "backup", web)
+		})
+	}
+}
+
+func TestRestoreRefused(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "refused")
+	_, now := s.newSet(set{class: "reflink", management: "Parallel", retention: "Retain"})
+	web := s.Namespace + "/web"
+	before := s.storage()
+	s.run(4, []string{"has no backup"}, "restore", s.Namespace+"/wep", "--yes")
+	s.run(4, []string{"no such recovery point"}, "restore", web+"@20200101T000000Z-0000", "--yes")
+
+	s.kubectl("autoscale", "statefulset", "web", "--min=1", "--max=3")
+	s.run(5, []string{"HorizontalPodAutoscaler web", "delete hpa web"}, "restore", web, "--dry-run")
+	s.run(5, []string{"HorizontalPodAutoscaler web"}, "restore", web, "--yes")
+	s.kubectl("delete", "hpa", "web")
+
+	s.kubectl("scale", "statefulset", "web", "--replicas=4")
+	s.run(5, []string{"holds nothing for data-web-3", "--replicas=3"}, "restore", web, "--yes")
+	s.kubectl("scale", "statefulset", "web", "--replicas=3")
+	s.kubectl("wait", "--for=delete", "pod/web-3", "--timeout=60s")
+	s.kubectl("delete", "pvc", "data-web-3")
+	s.unchanged(before, now)
+
+	s.kubectl("delete", "statefulset", "web")
+	s.run(4, []string{"StatefulSet " + web + ": not found"}, "restore", web, "--yes")
+}

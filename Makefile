@@ -4,8 +4,6 @@ SHELL := /bin/bash
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
-CLUSTER_DIR ?= $(CURDIR)/.cluster
-export STSBACKUP_CLUSTER_DIR = $(CLUSTER_DIR)
 
 include test/cluster/cluster.mk
 

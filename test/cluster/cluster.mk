@@ -1,5 +1,10 @@
-# The test cluster's targets. CLUSTER_DIR is the state folder; another one is another cluster, beside the first.
-CLUSTER_DIR ?= $(CURDIR)/.cluster
+# The test cluster's targets. STSBACKUP_CLUSTER_DIR is the state folder; another one is another cluster, beside the first. There are unix sockets
+# in it, whose whole paths may have 107 bytes: where .cluster would be too deep for them, the state is in a folder of its own under /var/tmp.
+ifndef STSBACKUP_CLUSTER_DIR
+STSBACKUP_CLUSTER_DIR := $(shell dir=$(CURDIR)/.cluster; [ $${#dir} -le 45 ] && echo "$$dir" || echo /var/tmp/stsbackup-$$(printf %s "$$dir" | sha256sum | cut -c1-8))
+endif
+export STSBACKUP_CLUSTER_DIR
+CLUSTER_DIR := $(STSBACKUP_CLUSTER_DIR)
 VERSION ?= dev
 CLUSTER = $(CLUSTER_DIR)/bin/testcluster -dir $(CLUSTER_DIR) -repository $(CURDIR) -version $(VERSION)
 

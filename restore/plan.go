@@ -69,6 +69,8 @@ type Volume struct {
 	// Present is what there is now.
 	Present Present `json:"present"`
 
+	// classless says that the volume is meant to have no class, which an empty Class alone does not.
+	classless bool
 	// manifest is the claim to create.
 	manifest corev1.PersistentVolumeClaim
 	// displaced is what is needed to put the present claim back, nil if there is none.

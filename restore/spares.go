@@ -22,7 +22,7 @@ func assignSpares(p *Plan, s *Situation) {
 	lacking := map[string][]string{} // by class
 	for i := range p.Volumes {
 		v := &p.Volumes[i]
-		if !static(s, v.Class) {
+		if !static(s, v) {
 			continue
 		}
 		spare := chooseSpare(s, v, taken)
@@ -39,14 +39,10 @@ func assignSpares(p *Plan, s *Situation) {
 	}
 }
 
-// static reports whether volumes of the class are made by people.
-func static(s *Situation, class string) bool {
-	if class == "" {
-		// A plan that found no default class is refused for that already; every other empty class is a static one.
-		return true
-	}
-	found := s.class(class)
-	return found != nil && found.Provisioner == noProvisioner
+// static reports whether the volume is one that people make.
+func static(s *Situation, v *Volume) bool {
+	found := s.class(v.Class)
+	return v.classless || found != nil && found.Provisioner == noProvisioner
 }
 
 // chooseSpare takes the volume that is reserved for the claim if there is one, else one that lies where the present one

@@ -35,9 +35,8 @@ func (p *Plan) volume(s *Situation, template *corev1.PersistentVolumeClaim, reco
 	present := s.claim(claim)
 	v.Present, v.displaced = presentOf(s, present)
 	v.Size = size(template, recorded, present)
-	class := p.class(s, template, recorded, claim)
-	v.Class = class
-	v.manifest = p.manifest(s, template, &v, class)
+	v.Class, v.classless = p.class(s, template, recorded, claim)
+	v.manifest = p.manifest(s, template, &v)
 	return v
 }
 
@@ -70,12 +69,13 @@ func size(template *corev1.PersistentVolumeClaim, recorded catalog.Volume, prese
 }
 
 // class is the new claim's StorageClass: the template's, else the one that it had when it was backed up, else the
-// cluster's default; empty for volumes without a class.
-func (p *Plan) class(s *Situation, template *corev1.PersistentVolumeClaim, recorded catalog.Volume, claim string) string {
-	name, origin := recorded.StorageClass, "the recovery point"
+// cluster's default. Volumes can also be meant to have no class at all: classless.
+func (p *Plan) class(s *Situation, template *corev1.PersistentVolumeClaim, recorded catalog.Volume, claim string) (name string, classless bool) {
+	name = recorded.StorageClass
+	origin := "the recovery point"
 	if given := template.Spec.StorageClassName; given != nil {
 		if *given == "" {
-			return ""
+			return "", true
 		}
 		name, origin = *given, "claim template "+template.Name
 	}
@@ -84,13 +84,13 @@ func (p *Plan) class(s *Situation, template *corev1.PersistentVolumeClaim, recor
 			p.refuseAbout("claim "+p.Namespace+"/"+claim, "neither the claim template nor the recovery point names a StorageClass, and the cluster has no default",
 				"mark a StorageClass as the default one: kubectl annotate storageclass NAME "+defaultClassMark+"=true")
 		}
-		return name
+		return name, false
 	}
 	if s.class(name) == nil {
 		p.refuseAbout("StorageClass "+name, fmt.Sprintf("it is named by %s for claim %s, and does not exist here", origin, claim),
 			fmt.Sprintf("create a StorageClass %s, then restore again; \"kubectl get storageclass\" lists those that exist", name))
 	}
-	return name
+	return name, false
 }
 
 // defaultClass is the class that the API server gives to a claim without one: the youngest of those marked.
@@ -114,11 +114,11 @@ func defaultClass(classes []storagev1.StorageClass) string {
 
 // manifest is the claim as the StatefulSet controller would make it, in the chosen size and class, and empty: a
 // template's dataSource would fill it with something else.
-func (p *Plan) manifest(s *Situation, template *corev1.PersistentVolumeClaim, v *Volume, class string) corev1.PersistentVolumeClaim {
+func (p *Plan) manifest(s *Situation, template *corev1.PersistentVolumeClaim, v *Volume) corev1.PersistentVolumeClaim {
 	annotations := map[string]string{}
 	maps.Copy(annotations, template.Annotations)
 	annotations[annotationPoint] = p.RecoveryPoint
-	spec := template.Spec.DeepCopy()
+	spec, class := template.Spec.DeepCopy(), v.Class
 	claim := corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: v.Claim, Namespace: p.Namespace,

@@ -138,7 +138,7 @@ func (w *world) restorer() *Restorer {
 
 // restore plans and runs, as the command does.
 func (w *world) restore(ctx context.Context) (Report, error) {
-	record := newRecord(3, "fast")
+	record := newRecord("fast")
 	situation, err := Look(ctx, w.client(), record, ns, "web")
 	if err != nil {
 		return Report{}, err
@@ -369,7 +369,7 @@ func (s short) Fill(ctx context.Context, target Target, v Volume, progress func(
 func TestPutBackSaysWhatItDid(t *testing.T) {
 	w := starts()["all claims there"].world(t)
 	r := w.restorer()
-	record := newRecord(3, "fast")
+	record := newRecord("fast")
 	situation, err := Look(t.Context(), w.client(), record, ns, "web")
 	if err != nil {
 		t.Fatal(err)
@@ -405,7 +405,7 @@ func TestHeld(t *testing.T) {
 
 func TestRunRefuses(t *testing.T) {
 	w := starts()["all claims there"].world(t)
-	record := newRecord(3, "fast")
+	record := newRecord("fast")
 	situation, err := Look(t.Context(), w.client(), record, ns, "web")
 	if err != nil {
 		t.Fatal(err)

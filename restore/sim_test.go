@@ -455,12 +455,13 @@ func newSet(replicas int32, class string) *appsv1.StatefulSet {
 }
 
 // newRecord is a recovery point of demo/web whose ordinals hold rs-0, rs-1, …
-func newRecord(replicas int32, class string) catalog.Record {
+func newRecord(class string) catalog.Record {
+	const replicas = 3
 	record := catalog.Record{
 		Version: 1, ID: "20261121T081200Z-3fa9", State: catalog.StateComplete, Cluster: "here",
 		Namespace: ns, StatefulSet: "web", Replicas: replicas, Started: time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC),
 	}
-	for ordinal := range replicas {
+	for ordinal := range int32(replicas) {
 		record.Volumes = append(record.Volumes, catalog.Volume{
 			Ordinal: ordinal, Template: "www", Claim: cluster.ClaimName("www", "web", ordinal), Capture: catalog.CaptureSnapshot,
 			RepositorySnapshot: fmt.Sprintf("rs-%d", ordinal), Files: 10 + int64(ordinal), Bytes: 1000, Size: 64 << 20,

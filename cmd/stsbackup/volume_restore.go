@@ -17,6 +17,8 @@ type volumeRestore struct {
 	report   volumeReport
 	snapshot snapshotFlag
 	replace  bool
+	// intoEmpty is what movers are told: never mix restored files with others.
+	intoEmpty bool
 }
 
 func newVolumeRestoreCommand(a *app) *cobra.Command {
@@ -44,6 +46,7 @@ could not be set, and device nodes cannot be made.`,
 	c.report.add(cmd)
 	c.snapshot.add(cmd)
 	cmd.Flags().BoolVar(&c.replace, "replace", false, "replace what is in the way of the files that are restored")
+	cmd.Flags().BoolVar(&c.intoEmpty, "into-empty", false, "fail unless the directory is empty, or holds only what a restore with this flag has left that did not end")
 	return cmd
 }
 
@@ -61,6 +64,12 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 	if err != nil {
 		return err
 	}
+	done := func() error { return nil }
+	if c.intoEmpty {
+		if done, err = takeEmpty(dir); err != nil {
+			return err
+		}
+	}
 	result, err := archive.Restore(ctx, points.Repository(), archive.Target{
 		Snapshot: snapshot, Name: c.volume.claim, Dir: dir, Replace: c.replace,
 	}, c.report.progress(a))
@@ -68,6 +77,9 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 		return fmt.Errorf("%w (--replace)", err)
 	}
 	if err != nil {
+		return err
+	}
+	if err := done(); err != nil {
 		return err
 	}
 	return c.report.result(a, result, func(out io.Writer, r archive.Result) error {

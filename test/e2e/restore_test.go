@@ -3,10 +3,8 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -307,6 +305,18 @@ func TestRestoreStaticVolumes(t *testing.T) {
 	s.holds(now)
 
 	s.freeVolumes("spare-a", "spare-b", "spare-c")
+	t.Log("Ctrl-C: the spare volumes are free again, with half of the data on them")
+	p := s.start("restore", web, "--yes")
+	p.until("data-web-1: preparing")
+	p.signal(syscall.SIGINT)
+	if code := p.end(); code != 130 {
+		t.Fatalf("exit code %d:\n%s", code, &p.said)
+	}
+	s.holds(now)
+	if got := s.storage(); got != before {
+		t.Fatalf("an interrupted restore has changed\n%s\ninto\n%s", before, got)
+	}
+
 	s.run(0, []string{s.Namespace + "-spare-a"}, "restore", web, "--yes")
 	s.holds(saved)
 	s.displaced(3)
@@ -345,50 +355,19 @@ func TestRestoreFailsAndPutsBack(t *testing.T) {
 	s.unchanged(before, now)
 }
 
-// until starts stsbackup and calls act with its process when it prints a line that holds text. It gives the exit code
-// (-1 after a kill) and all that was printed.
-func (s *scenario) until(text string, act func(*os.Process) error, args ...string) (int, string) {
-	s.t.Helper()
-	cmd := s.Command(s.ctx, args...)
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	var printed strings.Builder
-	acted := false
-	for lines := bufio.NewScanner(stderr); lines.Scan(); {
-		fmt.Fprintln(&printed, lines.Text())
-		if !acted && strings.Contains(lines.Text(), text) {
-			acted = true
-			if err := act(cmd.Process); err != nil {
-				s.t.Fatal(err)
-			}
-		}
-	}
-	var exit *exec.ExitError
-	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
-		s.t.Fatal(err)
-	}
-	if !acted {
-		s.t.Fatalf("%q was never printed:\n%s", text, printed.String())
-	}
-	return cmd.ProcessState.ExitCode(), printed.String()
-}
-
 func TestRestoreInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "ctrlc")
 	saved, now := s.newSet(set{class: "reflink", management: "Parallel", retention: "Delete"})
 	web := s.Namespace + "/web"
 	before := s.storage()
-	interrupt := func(p *os.Process) error { return p.Signal(os.Interrupt) }
 	for _, at := range []string{"scaling ", "data-web-2: waiting for its turn", "data-web-1: preparing"} {
 		t.Logf("Ctrl-C at %q", at)
-		if code, printed := s.until(at, interrupt, "restore", web, "--yes"); code != 130 || !strings.Contains(printed, "put back") {
-			t.Fatalf("exit code %d:\n%s", code, printed)
+		p := s.start("restore", web, "--yes")
+		p.until(at)
+		p.signal(syscall.SIGINT)
+		if code := p.end(); code != 130 || !strings.Contains(p.said.String(), "put back") {
+			t.Fatalf("exit code %d:\n%s", code, &p.said)
 		}
 		s.unchanged(before, now)
 	}
@@ -409,7 +388,10 @@ func TestRestoreKilled(t *testing.T) {
 			saved, _ := s.newSet(set{class: "reflink", management: "OrderedReady", retention: "Delete"})
 			web := s.Namespace + "/web"
 			before := strings.Fields(s.kubectl("get", "pvc", "-o", "jsonpath={.items[*].spec.volumeName}"))
-			s.until(point.line, func(p *os.Process) error { return p.Signal(syscall.SIGKILL) }, "restore", web, "--yes")
+			p := s.start("restore", web, "--yes")
+			p.until(point.line)
+			p.signal(syscall.SIGKILL)
+			p.end()
 			for _, volume := range before {
 				s.kubectl("get", "pv", volume) // none is gone
 			}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	// restoringMark is a file that stands in a volume while it is being filled. Whatever is beside it then is an
+	// unfinished restore's, and nobody will miss it.
+	restoringMark = ".stsbackup-restoring"
+	// lostAndFound is made by filesystems, and is no content.
+	lostAndFound = "lost+found"
+)
+
+// takeEmpty makes sure that dir holds nothing, apart from what an unfinished restore has left there, which it removes.
+// A volume that was used before, or is in use, may hold the only copy of somebody's data, and restored files among it
+// would be neither. Until done is called, dir is marked as being filled.
+func takeEmpty(dir string) (done func() error, err error) {
+	mark := filepath.Join(dir, restoringMark)
+	_, err = os.Lstat(mark)
+	unfinished := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("look into the volume: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("look into the volume: %w", err)
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		switch {
+		case name == lostAndFound || name == restoringMark:
+		case !unfinished:
+			return nil, fmt.Errorf("the volume is not empty: it holds %q; empty it if nothing on it is needed, or have another one used", name)
+		default:
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				return nil, fmt.Errorf("remove what an unfinished restore has left: %w", err)
+			}
+		}
+	}
+	if err := writeMark(mark); err != nil {
+		return nil, fmt.Errorf("mark the volume as being filled: %w", err)
+	}
+	return func() error { return removeMark(dir, mark) }, nil
+}
+
+// writeMark makes sure that the mark is on the disk before anything else is.
+func writeMark(mark string) error {
+	file, err := os.OpenFile(mark, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(syncFile(filepath.Dir(mark)), file.Sync(), file.Close())
+}
+
+// removeMark removes the mark, and leaves no trace of that in the times of dir.
+func removeMark(dir, mark string) error {
+	info, err := os.Stat(dir)
+	if err == nil {
+		err = os.Remove(mark)
+	}
+	if err == nil {
+		err = os.Chtimes(dir, time.Time{}, info.ModTime())
+	}
+	if err == nil {
+		err = syncFile(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("unmark the volume: %w", err)
+	}
+	return nil
+}
+
+func syncFile(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
+}

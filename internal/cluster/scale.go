@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -47,8 +48,8 @@ func (c *Client) SetScale(ctx context.Context, namespace, name string, uid types
 	return sts, nil
 }
 
-// AwaitNoPods waits until the controller has seen the StatefulSet as it is in sts and all of its pods are gone. After
-// limit it says which pod remains, and why.
+// AwaitNoPods waits until the controller has seen the StatefulSet as it is in sts and all of its pods are gone. It ends
+// those that the controller would not. After limit it says which pod remains, and why.
 func (c *Client) AwaitNoPods(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) error {
 	var remaining []*corev1.Pod
 	return within(ctx, limit, func(ctx context.Context) error {
@@ -57,7 +58,10 @@ func (c *Client) AwaitNoPods(ctx context.Context, sts *appsv1.StatefulSet, limit
 		}
 		return await(ctx, c.relist(), c.podsOf(sts), func(pods []*corev1.Pod) (bool, error) {
 			remaining = pods
-			return len(pods) == 0, nil
+			if len(pods) == 0 {
+				return true, nil
+			}
+			return false, c.endUnready(ctx, sts.Name, pods)
 		})
 	}, func(context.Context) string {
 		if len(remaining) == 0 {
@@ -69,6 +73,25 @@ func (c *Client) AwaitNoPods(ctx context.Context, sts *appsv1.StatefulSet, limit
 		}
 		return fmt.Sprintf("StatefulSet %s/%s is scaled to 0, and %s", sts.Namespace, sts.Name, strings.Join(reasons, ", "))
 	})
+}
+
+// endUnready ends the pod of the highest ordinal, if it is not Ready. The controller of an OrderedReady StatefulSet waits
+// for such a pod to become Ready before it ends it, unless no other is unready; pods that fail on damaged data never do,
+// and they are what restores are for.
+func (c *Client) endUnready(ctx context.Context, statefulSet string, pods []*corev1.Pod) error {
+	last := slices.MaxFunc(pods, func(a, b *corev1.Pod) int {
+		return cmp.Compare(podOrdinal(a.Name, statefulSet), podOrdinal(b.Name, statefulSet))
+	})
+	if last.DeletionTimestamp != nil || whyNotReady(last) == "" {
+		return nil
+	}
+	err := c.Kube.CoreV1().Pods(last.Namespace).Delete(ctx, last.Name, metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &last.UID},
+	})
+	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) || passing(err) {
+		return nil
+	}
+	return fmt.Errorf("end pod %s/%s, which is not Ready and so is not ended by its controller: %w", last.Namespace, last.Name, err)
 }
 
 // AwaitReady waits until all pods that the StatefulSet wants are Ready. After limit it says which is not, and why.

@@ -113,6 +113,16 @@ func PodName(statefulSet string, ordinal int32) string {
 	return statefulSet + "-" + strconv.Itoa(int(ordinal))
 }
 
+// podOrdinal is the ordinal in the name of a pod of the StatefulSet, -1 if there is none.
+func podOrdinal(pod, statefulSet string) int {
+	digits, found := strings.CutPrefix(pod, statefulSet+"-")
+	ordinal, err := strconv.Atoi(digits)
+	if !found || err != nil {
+		return -1
+	}
+	return ordinal
+}
+
 // ClaimName is the name of an ordinal's claim.
 func ClaimName(template, statefulSet string, ordinal int32) string {
 	return template + "-" + statefulSet + "-" + strconv.Itoa(int(ordinal))

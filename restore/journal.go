@@ -165,7 +165,27 @@ func readJournal(ctx context.Context, c *cluster.Client, op cluster.Operation) (
 	if j.Version > journalVersion {
 		return nil, fmt.Errorf("the journal of an interrupted restore, ConfigMap %s/%s, is of a later version (%d) of stsbackup: use that one", namespace, name, j.Version)
 	}
+	if err := j.check(namespace); err != nil {
+		return nil, fmt.Errorf("the journal of an interrupted restore, ConfigMap %s/%s, is not one that a restore has written: %w; look who has changed it, and delete it if the StatefulSet's claims are as they should be",
+			namespace, name, err)
+	}
 	return j, nil
+}
+
+// check reports what no restore in this namespace can have written. Whoever may write ConfigMaps here must not have
+// claims or volumes of other namespaces changed by somebody who may do more.
+func (j *Journal) check(namespace string) error {
+	for _, v := range j.Volumes {
+		d := v.Displaced
+		switch {
+		case d == nil:
+		case d.Claim == nil || d.Claim.Namespace != namespace || d.Claim.Name != v.Claim:
+			return fmt.Errorf("the claim that is to be put back for %q is another one", v.Claim)
+		case d.Volume != "" && d.VolumeUID == "":
+			return fmt.Errorf("volume %q has no UID", d.Volume)
+		}
+	}
+	return nil
 }
 
 // object is the journal's ConfigMap. It does not carry the operation's label: whatever sweeps up after dead operations

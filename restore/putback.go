@@ -98,8 +98,8 @@ func (x *run) settleInterrupted(ctx context.Context) error {
 	}
 	x.limits = x.Limits.withDefaults(sts)
 	if journal.Phase == PhaseResume {
-		_, err := x.complete(ctx)
-		if err != nil {
+		// Of a StatefulSet that was deleted or made anew since there is nothing to complete.
+		if _, err := x.complete(ctx); err != nil && !errors.Is(err, cluster.ErrChanged) {
 			return err
 		}
 		x.journal = nil

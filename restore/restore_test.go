@@ -424,3 +424,42 @@ func TestRunRefuses(t *testing.T) {
 		t.Fatalf("a refused restore has changed something:\n%s", diff)
 	}
 }
+
+// A journal is only a ConfigMap: nobody's claim or volume may be changed because somebody else has written one.
+func TestForgedJournal(t *testing.T) {
+	claim := func(namespace, name string) *corev1.PersistentVolumeClaim {
+		return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	}
+	for what, displaced := range map[string]*cluster.Displaced{
+		"no claim":                {},
+		"another namespace":       {Claim: claim("victim", "www-web-0")},
+		"another claim":           {Claim: claim(ns, "www-db-0")},
+		"a volume without an UID": {Claim: claim(ns, "www-web-0"), Volume: "pv-of-somebody"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := starts()["all claims there"].world(t)
+			j := &Journal{Phase: PhaseFill, Volumes: []JournalVolume{{Claim: "www-web-0", Displaced: displaced}}}
+			if err := j.create(t.Context(), w.client(), cluster.Operation{Namespace: ns, StatefulSet: "web"}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.restore(t.Context()); err == nil || !strings.Contains(err.Error(), "not one that a restore has written") {
+				t.Fatalf("got %v", err)
+			}
+		})
+	}
+}
+
+// A restore was killed when all its data was in place, and the StatefulSet made anew since: there is nothing to complete,
+// and the next restore must not fail because of it.
+func TestMadeAnewAfterAKill(t *testing.T) {
+	w := starts()["all claims there"].world(t)
+	before := w.state()
+	j := &Journal{Phase: PhaseResume, UID: "that of the one before", ReplicasAfter: 3}
+	if err := j.create(t.Context(), w.client(), cluster.Operation{Namespace: ns, StatefulSet: "web"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.restored(before)
+}

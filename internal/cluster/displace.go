@@ -94,7 +94,12 @@ func Binding(volume *corev1.PersistentVolume, claim *corev1.PersistentVolumeClai
 		return false
 	}
 	ref := volume.Spec.ClaimRef
-	return ref == nil || ref.UID == "" && ref.Namespace == claim.Namespace && ref.Name == claim.Name
+	return ref == nil || ref.UID == "" && refersTo(ref, claim)
+}
+
+// refersTo reports whether a volume's reference is to a claim of this name, whatever its UID.
+func refersTo(ref *corev1.ObjectReference, claim *corev1.PersistentVolumeClaim) bool {
+	return ref != nil && ref.Namespace == claim.Namespace && ref.Name == claim.Name
 }
 
 // Provisioned reports whether a provisioner made the volume, so that the reclaim policy Delete removes it.
@@ -173,7 +178,7 @@ func (c *Client) RebindVolume(ctx context.Context, d Displaced) error {
 	}
 	ref := volume.Spec.ClaimRef
 	switch {
-	case ref != nil && (ref.Namespace != d.Claim.Namespace || ref.Name != d.Claim.Name):
+	case ref != nil && !refersTo(ref, d.Claim):
 		return fmt.Errorf("volume %s, which was set aside from claim %s, has become another's", d.Volume, d.Claim.Name)
 	case ref != nil && ref.UID == "":
 		return nil
@@ -191,8 +196,16 @@ func (c *Client) RebindVolume(ctx context.Context, d Displaced) error {
 	return nil
 }
 
-// UnmarkDisplaced gives the volume the reclaim policy that it had, and takes the marks off: it is a claim's again.
+// UnmarkDisplaced gives the volume the reclaim policy that it had, and takes the marks off: it is a claim's again. A
+// volume that is gone, or is not the claim's, is left alone: a reclaim policy can delete it.
 func (c *Client) UnmarkDisplaced(ctx context.Context, d Displaced) error {
+	present, err := c.Volume(ctx, d.Volume)
+	if err != nil {
+		return err
+	}
+	if present == nil || present.UID != d.VolumeUID || !refersTo(present.Spec.ClaimRef, d.Claim) {
+		return nil
+	}
 	var managedBy any // null takes the label off
 	if d.VolumeManagedBy != "" {
 		managedBy = d.VolumeManagedBy

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,7 +67,7 @@ func (c *backupCommand) run(ctx context.Context, a *app, arg string) error {
 		return err
 	}
 	if t.recoveryPoint != "" {
-		return usageErrorf("backup makes a new recovery point; write %s/%s without @%s", t.namespace, t.statefulSet, t.recoveryPoint)
+		return usageErrorf("backup makes a new recovery point; write %s without @%s", strings.TrimSuffix(arg, "@"+t.recoveryPoint), t.recoveryPoint)
 	}
 	url, err := c.repo.location(a)
 	if err != nil {

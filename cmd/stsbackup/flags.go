@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // kubeFlags say which cluster and which namespace. They are named as kubectl's are.
@@ -62,7 +63,7 @@ func (f *repoFlags) password(a *app) (string, error) {
 func readPassword(file string) (string, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("read the password: %w", err)
+		return "", fmt.Errorf("read the password: %w; --password-file or STSBACKUP_PASSWORD_FILE must name a file that can be read", err)
 	}
 	line, rest, _ := strings.Cut(strings.TrimRight(string(data), "\r\n"), "\n")
 	if rest != "" {
@@ -138,5 +139,16 @@ func parseTarget(arg, namespace string) (target, error) {
 	if hasPoint && point == "" {
 		return target{}, usageErrorf("%q names no recovery point after the @; leave the @ out for the latest", arg)
 	}
-	return t, nil
+	return t, t.check()
+}
+
+// check reports names that Kubernetes would not accept. They are also the place of the repository in the bucket.
+func (t target) check() error {
+	if faults := validation.IsDNS1123Label(t.namespace); t.namespace != "" && len(faults) > 0 {
+		return usageErrorf("%q cannot be the name of a namespace: %s", t.namespace, faults[0])
+	}
+	if faults := validation.IsDNS1123Subdomain(t.statefulSet); len(faults) > 0 {
+		return usageErrorf("%q cannot be the name of a StatefulSet: %s", t.statefulSet, faults[0])
+	}
+	return nil
 }

@@ -25,6 +25,11 @@ func TestParseTarget(t *testing.T) {
 		{arg: "demo/", wantErr: "is not [NAMESPACE/]"},
 		{arg: "a/b/c", wantErr: "is not [NAMESPACE/]"},
 		{arg: "", wantErr: "is not [NAMESPACE/]"},
+		{arg: "demo/my.web-2", want: target{namespace: "demo", statefulSet: "my.web-2"}},
+		{arg: "../web", wantErr: "cannot be the name of a namespace"},
+		{arg: "demo/..", wantErr: "cannot be the name of a StatefulSet"},
+		{arg: "demo/Web", wantErr: "cannot be the name of a StatefulSet"},
+		{arg: "web", namespace: "a b", wantErr: "cannot be the name of a namespace"},
 	}
 	for _, test := range tests {
 		t.Run(test.arg+"|"+test.namespace, func(t *testing.T) {

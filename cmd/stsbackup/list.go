@@ -55,12 +55,16 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 		records = append(records, found...)
 		failures = append(failures, err)
 	}
-	if c.output == outputJSON {
+	failed := errors.Join(failures...)
+	switch {
+	case c.output == outputJSON:
 		err = printJSON(a.out, records)
-	} else {
+	case len(records) > 0:
 		err = printRecords(a, records)
+	case failed == nil: // else there may be some that cannot be read
+		fmt.Fprintln(a.err, "There are no recovery points.")
 	}
-	return errors.Join(append(failures, err)...)
+	return errors.Join(failed, err)
 }
 
 // targets are the StatefulSets to list.
@@ -108,10 +112,6 @@ func (s *store) list(ctx context.Context, t target) ([]catalog.Record, error) {
 }
 
 func printRecords(a *app, records []catalog.Record) error {
-	if len(records) == 0 {
-		fmt.Fprintln(a.err, "There are no recovery points.")
-		return nil
-	}
 	rows := [][]string{{"STATEFULSET", "RECOVERY POINT", "STATE", "AGE", "ORDINALS", "VOLUMES", "BYTES", "STORED"}}
 	now := a.now()
 	for _, record := range records {

@@ -67,6 +67,9 @@ func TestList(t *testing.T) {
 	s.env["STSBACKUP_PASSWORD"] = "another"
 	s.run(exitFailed, "list")
 	s.says("wrong password")
+	if text := s.err.String(); strings.Contains(text, "no recovery points") {
+		t.Errorf("recovery points that cannot be read are said not to be there: %s", text)
+	}
 }
 
 func TestShow(t *testing.T) {

@@ -96,6 +96,7 @@ Exit codes:
 		newListCommand(a),
 		newShowCommand(a),
 		newRestoreCommand(a),
+		newVerifyCommand(a),
 		newVolumeCommand(a),
 		newVersionCommand(a),
 	)

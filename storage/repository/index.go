@@ -136,35 +136,57 @@ func (b indexBlob) check() error {
 // LoadIndex reads all index objects. Call it after the repository snapshots have been listed, or after locking: an
 // index that is younger than they are knows all that they need.
 func (r *Repository) LoadIndex(ctx context.Context) error {
-	ids, err := listIDs(ctx, r.bucket, kindIndex)
-	if err != nil {
-		return fmt.Errorf("list index: %w", err)
-	}
 	fresh := newIndex()
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(4)
-	for _, id := range ids {
-		group.Go(func() error {
-			var object indexObject
-			if err := r.loadObject(ctx, kindIndex, id, &object); err != nil {
-				return err
-			}
-			for _, pack := range object.Packs {
-				for _, blob := range pack.Blobs {
-					if err := blob.check(); err != nil {
-						return fmt.Errorf("%s: pack %s: %w", kindIndex.name(id), pack.ID.Short(), err)
-					}
-				}
-				fresh.add(pack)
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
+	err := r.eachIndex(ctx, func(_ ID, object indexObject, err error) error {
+		for _, pack := range object.Packs {
+			fresh.add(pack)
+		}
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("load the index: %w", err)
 	}
 	r.index.replace(fresh)
 	return nil
+}
+
+// eachIndex reads all index objects, several at once, and hands each of them to fn, one at a time and in no order. One
+// that cannot be read comes with the error, which names it; the first error that fn returns ends it all.
+func (r *Repository) eachIndex(ctx context.Context, fn func(ID, indexObject, error) error) error {
+	ids, err := listIDs(ctx, r.bucket, kindIndex)
+	if err != nil {
+		return fmt.Errorf("list index: %w", err)
+	}
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for _, id := range ids {
+		group.Go(func() error {
+			object, err := r.loadIndexObject(ctx, id)
+			mu.Lock()
+			defer mu.Unlock()
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return fn(id, object, err)
+		})
+	}
+	return group.Wait()
+}
+
+func (r *Repository) loadIndexObject(ctx context.Context, id ID) (indexObject, error) {
+	var object indexObject
+	if err := r.loadObject(ctx, kindIndex, id, &object); err != nil {
+		return indexObject{}, err
+	}
+	for _, pack := range object.Packs {
+		for _, blob := range pack.Blobs {
+			if err := blob.check(); err != nil {
+				return indexObject{}, fmt.Errorf("%s: pack %s: %w", kindIndex.name(id), pack.ID.Short(), err)
+			}
+		}
+	}
+	return object, nil
 }
 
 func (x *index) replace(fresh *index) {

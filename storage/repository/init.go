@@ -96,6 +96,7 @@ func finishInit(ctx context.Context, bucket storage.Bucket, key ID, master maste
 	if err != nil {
 		return nil, fmt.Errorf("init %s: another client did so at the same time: %w", bucket, ErrExists)
 	}
+	repo.key = key
 	for _, id := range others {
 		if err := bucket.Delete(ctx, kindKey.name(id)); err != nil {
 			return nil, fmt.Errorf("remove an unused key: %w", err)

@@ -133,7 +133,7 @@ func openKeyObject(raw []byte, password Secret, random io.Reader) (masterKey, er
 // openKeys tries password on every key object and hands each master key that it opens to use, until use accepts one
 // with a nil error. Trying on after an unusable key matters: an initialisation that died half-way leaves a key that
 // the password opens but that belongs to no config.
-func openKeys(ctx context.Context, bucket storage.Bucket, password Secret, random io.Reader, use func(masterKey) error) error {
+func openKeys(ctx context.Context, bucket storage.Bucket, password Secret, random io.Reader, use func(ID, masterKey) error) error {
 	ids, err := listIDs(ctx, bucket, kindKey)
 	if err != nil {
 		return fmt.Errorf("list keys: %w", err)
@@ -155,7 +155,7 @@ func openKeys(ctx context.Context, bucket storage.Bucket, password Secret, rando
 		}
 		master, err := openKeyObject(raw, password, random)
 		if err == nil {
-			err = use(master)
+			err = use(id, master)
 		}
 		switch {
 		case err == nil:

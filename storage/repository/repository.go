@@ -79,6 +79,7 @@ type Repository struct {
 	options Options
 	config  config
 	master  masterKey
+	key     ID // of the key object that opened it
 	sealer  *sealer
 	zstd    *codec
 	index   *index
@@ -97,8 +98,11 @@ func Open(ctx context.Context, bucket storage.Bucket, password Secret, options O
 		return nil, fmt.Errorf("read %s/%s: %w", bucket, configName, err)
 	}
 	var repo *Repository
-	err = openKeys(ctx, bucket, password, options.Random, func(master masterKey) error {
+	err = openKeys(ctx, bucket, password, options.Random, func(key ID, master masterKey) error {
 		repo, err = newRepository(bucket, master, raw, options)
+		if err == nil {
+			repo.key = key
+		}
 		return err
 	})
 	if err != nil {
@@ -123,6 +127,14 @@ func newRepository(bucket storage.Bucket, master masterKey, rawConfig []byte, op
 	return &Repository{
 		bucket: bucket, options: options, config: config, master: master, sealer: sealer, zstd: codec, index: newIndex(),
 	}, nil
+}
+
+// withIndex is the same repository with another index, which can be filled and used while others rely on r's.
+func (r *Repository) withIndex(x *index) *Repository {
+	return &Repository{
+		bucket: r.bucket, options: r.options, config: r.config, master: r.master, key: r.key,
+		sealer: r.sealer, zstd: r.zstd, index: x,
+	}
 }
 
 // String says which repository this is, for messages.

@@ -1,0 +1,127 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// Verification is what Verify has found. It is whole if OK says so.
+type Verification struct {
+	// Repository is what the check of the repository has found.
+	Repository repository.CheckReport `json:"repository"`
+	// Points are the recovery points, newest last.
+	Points []PointVerification `json:"recoveryPoints"`
+	// Failures are records that cannot be read, so that their recovery points cannot be judged.
+	Failures []string `json:"failures"`
+}
+
+// PointVerification says what one recovery point is worth.
+type PointVerification struct {
+	ID    string `json:"id"`
+	State State  `json:"state"`
+	// Volumes is how many volumes its record says it holds.
+	Volumes int `json:"volumes"`
+	// Problems says what of it is missing or damaged.
+	Problems []string `json:"problems"`
+}
+
+// OK reports whether nothing is wrong.
+func (v Verification) OK() bool {
+	return len(v.Repository.Problems) == 0 && len(v.Failures) == 0 &&
+		!slices.ContainsFunc(v.Points, func(p PointVerification) bool { return len(p.Problems) > 0 })
+}
+
+// Verify checks the repository and that all that the records name is in it: of all recovery points, or, with a ref as
+// Find takes it, of one and the part of the repository that it needs. Damage is in the Verification; an error says
+// that there could be no verdict.
+func (c *Catalog) Verify(ctx context.Context, ref string, options repository.CheckOptions) (Verification, error) {
+	fail := func(err error) (Verification, error) { return Verification{}, fmt.Errorf("verify %s: %w", c.host, err) }
+	var only string
+	if ref != "" {
+		record, err := c.Find(ctx, ref)
+		if err != nil {
+			return Verification{}, err
+		}
+		only = record.ID
+		if options.Snapshots, err = c.needs(ctx, record); err != nil {
+			return fail(err)
+		}
+	}
+	report, err := c.repo.Check(ctx, options)
+	if err != nil {
+		return fail(err)
+	}
+	v := Verification{Repository: report, Points: []PointVerification{}, Failures: []string{}}
+	records, err := c.list(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return fail(err)
+		}
+		v.Failures = append(v.Failures, err.Error())
+	}
+	snapshots, err := c.repo.Snapshots(ctx)
+	if err != nil && ctx.Err() != nil {
+		return fail(err) // what cannot be read is in the report already
+	}
+	for _, record := range records {
+		if only == "" || record.ID == only {
+			v.Points = append(v.Points, c.verifyPoint(record, snapshots, report.Damaged))
+		}
+	}
+	return v, nil
+}
+
+// needs are the repository snapshots of a recovery point, with its record.
+func (c *Catalog) needs(ctx context.Context, record Record) ([]repository.ID, error) {
+	var ids []repository.ID
+	for _, volume := range record.Volumes {
+		if volume.RepositorySnapshot == "" {
+			continue
+		}
+		id, err := repository.ParseID(volume.RepositorySnapshot)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	records, err := c.list(ctx)
+	for _, r := range records {
+		if r.ID == record.ID {
+			return append(ids, r.snapshot.ID), nil
+		}
+	}
+	return nil, errors.Join(fmt.Errorf("%s@%s: %w", c.host, record.ID, ErrNoRecoveryPoint), err)
+}
+
+// verifyPoint compares a record with the repository snapshots that there are.
+func (c *Catalog) verifyPoint(record stored, snapshots []repository.Snapshot, damaged []repository.ID) PointVerification {
+	v := PointVerification{ID: record.ID, State: record.State, Problems: []string{}}
+	if slices.Contains(damaged, record.snapshot.ID) {
+		v.Problems = append(v.Problems, "its record or its manifests are damaged")
+	}
+	known := map[string]repository.Snapshot{}
+	for _, snapshot := range snapshots {
+		known[snapshot.ID.String()] = snapshot
+	}
+	for _, volume := range record.Volumes {
+		if volume.RepositorySnapshot == "" {
+			continue
+		}
+		v.Volumes++
+		snapshot, ok := known[volume.RepositorySnapshot]
+		switch claim, _ := snapshot.Tag(TagClaim); {
+		case !ok:
+			v.Problems = append(v.Problems, fmt.Sprintf("claim %s: its repository snapshot %.8s is missing or cannot be read", volume.Claim, volume.RepositorySnapshot))
+		case claim != volume.Claim || snapshot.Hostname != c.host:
+			v.Problems = append(v.Problems, fmt.Sprintf("claim %s: its repository snapshot %.8s is of claim %q of %q",
+				volume.Claim, volume.RepositorySnapshot, claim, snapshot.Hostname))
+		case slices.Contains(damaged, snapshot.ID):
+			v.Problems = append(v.Problems, fmt.Sprintf("claim %s: its data is damaged (repository snapshot %.8s)", volume.Claim, volume.RepositorySnapshot))
+		}
+	}
+	return v
+}

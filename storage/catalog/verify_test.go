@@ -1,0 +1,66 @@
+package catalog
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+func TestVerify(t *testing.T) {
+	w := newWorld(t)
+	first := w.commit(t, w.record(t, "0001", started, StateComplete))
+	second := w.commit(t, w.record(t, "0002", started.Add(time.Hour), StateIncomplete))
+	v, err := w.Verify(t.Context(), "", repository.CheckOptions{ReadData: 1})
+	if err != nil || !v.OK() || len(v.Points) != 2 || v.Points[1].Volumes != 1 || v.Repository.Snapshots != 4 {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	if _, err := w.Verify(t.Context(), "2020", repository.CheckOptions{}); !errors.Is(err, ErrNoRecoveryPoint) {
+		t.Errorf("unknown recovery point: %v", err)
+	}
+
+	// The second one's data is forgotten by someone who knows nothing of recovery points.
+	if err := w.bucket.Delete(t.Context(), "demo/web/snapshots/"+second.Volumes[0].RepositorySnapshot); err != nil {
+		t.Fatal(err)
+	}
+	v, err = w.Verify(t.Context(), "", repository.CheckOptions{})
+	if err != nil || v.OK() || len(v.Points[0].Problems) != 0 || len(v.Points[1].Problems) != 1 ||
+		!strings.Contains(v.Points[1].Problems[0], "www-web-0") {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if v, err = w.Verify(t.Context(), first.ID, repository.CheckOptions{}); err != nil || !v.OK() || len(v.Points) != 1 || v.Repository.Snapshots != 2 {
+		t.Errorf("the first one alone: %+v, %v", v, err)
+	}
+	if v, err = w.Verify(t.Context(), second.ID, repository.CheckOptions{}); err != nil || v.OK() {
+		t.Errorf("the second one alone: %+v, %v", v, err)
+	}
+}
+
+// TestVerifyNamesDamagedVolumes damages all trees of the volumes: they are found by their claims.
+func TestVerifyNamesDamagedVolumes(t *testing.T) {
+	w := newWorld(t)
+	r := w.commit(t, w.record(t, "0001", started, StateComplete))
+	packs := names(t, w.bucket, "demo/web/data/")
+	for name := range packs {
+		data := slices.Clone(read(t, w.bucket, name))
+		data[20] ^= 1
+		if err := w.bucket.Put(t.Context(), name, data); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Open(t.Context(), w.bucket, "demo", "web", Password("root", "demo", "web"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := again.Verify(t.Context(), "", repository.CheckOptions{ReadData: 1})
+		if err != nil || v.OK() || len(v.Failures) == 0 && (len(v.Points) != 1 || v.Points[0].ID != r.ID || len(v.Points[0].Problems) == 0) {
+			t.Errorf("%s: %+v, %v", name, v, err)
+		}
+		data[20] ^= 1
+		if err := w.bucket.Put(t.Context(), name, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

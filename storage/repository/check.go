@@ -1,0 +1,394 @@
+package repository
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// checkReaders is how many packs are read at once. Each takes the memory of its largest blob, twice.
+const checkReaders = 3
+
+// CheckOptions say how much a check looks at. The zero value is all repository snapshots and no file content.
+type CheckOptions struct {
+	// ReadData is the share of the packs to read whole, from 0 to 1. A share below 1 is drawn by chance, so that
+	// checks of a tenth each come to see everything in time. Above 0 it is at least one pack.
+	ReadData float64
+	// Snapshots, unless nil, restricts the check to these repository snapshots and the packs they need.
+	Snapshots []ID
+	// Progress, unless nil, is called after each pack that was read, by one goroutine at a time.
+	Progress func(packs, total int)
+}
+
+// CheckReport is what a check has looked at, and what it has found.
+type CheckReport struct {
+	// Snapshots, Trees and Blobs are the repository snapshots, the directories and the pieces of files that were
+	// looked up.
+	Snapshots int `json:"snapshots"`
+	Trees     int `json:"trees"`
+	Blobs     int `json:"blobs"`
+	// Packs is how many packs the check covers; PacksRead and BytesRead is what was read whole of them.
+	Packs     int   `json:"packs"`
+	PacksRead int   `json:"packsRead"`
+	BytesRead int64 `json:"bytesRead"`
+	// Unindexed is how many packs no index object names: what interrupted work left, for prune to remove. While a
+	// backup is running, some of them are its.
+	Unindexed int `json:"unindexed"`
+	// Problems is all damage that was found, in the order of the objects' names.
+	Problems []Problem `json:"problems"`
+	// Damaged are the repository snapshots that cannot be restored whole.
+	Damaged []ID `json:"damaged"`
+}
+
+// Problem is one damaged or missing object.
+type Problem struct {
+	// Object is the object's name in the bucket; for a blob that is in no pack, its type and id.
+	Object string `json:"object"`
+	// Reason says what is wrong with it.
+	Reason string `json:"reason"`
+}
+
+// Check looks for damage. Without ReadData it finds what is missing, and damage in everything but the packs of file
+// content; with a ReadData of 1 it finds every flipped bit of every object that the repository needs. Damage is in
+// the report; an error says that the check itself could not be done.
+//
+// It takes no lock, so that it needs no more than the right to read, and looks at things in the order that makes a
+// backup at the same time harmless: repository snapshots, index, packs. A prune at the same time may make it report
+// objects as missing that prune has replaced.
+func (r *Repository) Check(ctx context.Context, options CheckOptions) (CheckReport, error) {
+	c := &checker{
+		repo: r, options: options, bad: newBlobSet(), used: newBlobSet(), packs: map[ID]*checkedPack{},
+		report: CheckReport{Problems: []Problem{}, Damaged: []ID{}}, // lists, not null, in JSON
+	}
+	if err := c.run(ctx); err != nil {
+		return CheckReport{}, fmt.Errorf("check %s: %w", r, err)
+	}
+	slices.SortFunc(c.report.Problems, func(a, b Problem) int {
+		return cmp.Or(strings.Compare(a.Object, b.Object), strings.Compare(a.Reason, b.Reason))
+	})
+	return c.report, nil
+}
+
+// checkedPack is a pack as the index describes it.
+type checkedPack struct {
+	id    ID
+	blobs []indexBlob
+	size  int64 // what the bucket says; -1 if it is not there
+}
+
+type checker struct {
+	repo    *Repository // with an index of its own
+	options CheckOptions
+	packs   map[ID]*checkedPack
+	used    blobSet
+
+	mu     sync.Mutex
+	report CheckReport
+	bad    blobSet // blobs that cannot be read
+}
+
+func (c *checker) run(ctx context.Context) error {
+	// 1. The small objects that open everything else. The config was checked when the repository was opened.
+	if err := c.checkKeys(ctx); err != nil {
+		return err
+	}
+	// 2. The repository snapshots, before the index, which is then at least as young.
+	snapshots, err := c.loadSnapshots(ctx)
+	if err != nil {
+		return err
+	}
+	// 3. The index, and whether the packs that it names are there, in the size that it implies.
+	if err := c.loadIndex(ctx); err != nil {
+		return err
+	}
+	if err := c.checkSizes(ctx); err != nil {
+		return err
+	}
+	// 4. All trees, and whether the index knows what is in them.
+	if err := c.checkTrees(ctx, snapshots); err != nil {
+		return err
+	}
+	// 5. The packs themselves, or some of them.
+	if err := c.readPacks(ctx); err != nil {
+		return err
+	}
+	// 6. Which repository snapshots the damage is in.
+	return c.attribute(ctx, snapshots)
+}
+
+func (c *checker) problem(object string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report.Problems = append(c.report.Problems, Problem{Object: object, Reason: err.Error()})
+}
+
+// undecided reports an error that says nothing about the object: that the bucket could not be asked is no damage.
+func undecided(ctx context.Context, err error) bool {
+	if err == nil {
+		return false
+	}
+	for _, sentinel := range []error{storage.ErrUnreachable, storage.ErrCredentials, storage.ErrPermission, storage.ErrNoBucket} {
+		if errors.Is(err, sentinel) {
+			return true
+		}
+	}
+	return ctx.Err() != nil
+}
+
+// checkKeys compares every key with its name: one that is damaged no longer opens anything.
+func (c *checker) checkKeys(ctx context.Context) error {
+	ids, err := listIDs(ctx, c.repo.bucket, kindKey)
+	if err != nil {
+		return fmt.Errorf("list keys: %w", err)
+	}
+	for _, id := range ids {
+		raw, err := getObject(ctx, c.repo.bucket, kindKey.name(id), maxKeySize)
+		if err == nil {
+			err = verifyHash(raw, id)
+		}
+		if undecided(ctx, err) {
+			return fmt.Errorf("read %s: %w", kindKey.name(id), err)
+		}
+		if err != nil && !errors.Is(err, storage.ErrNotExist) { // removed since it was listed
+			c.problem(kindKey.name(id), err)
+		}
+	}
+	return nil
+}
+
+// loadSnapshots reads those that the check is about.
+func (c *checker) loadSnapshots(ctx context.Context) ([]Snapshot, error) {
+	ids := c.options.Snapshots
+	if ids == nil {
+		var err error
+		if ids, err = listIDs(ctx, c.repo.bucket, kindSnapshot); err != nil {
+			return nil, fmt.Errorf("list repository snapshots: %w", err)
+		}
+	}
+	var snapshots []Snapshot
+	for _, id := range ids {
+		snapshot, err := c.repo.LoadSnapshot(ctx, id)
+		switch {
+		case err == nil:
+			snapshots = append(snapshots, snapshot)
+		case undecided(ctx, err):
+			return nil, err
+		case errors.Is(err, ErrNoSnapshot) && c.options.Snapshots == nil: // forgotten since it was listed
+			continue
+		default:
+			c.problem(kindSnapshot.name(id), err)
+			c.report.Damaged = append(c.report.Damaged, id)
+		}
+		c.report.Snapshots++
+	}
+	return snapshots, nil
+}
+
+// loadIndex reads what can be read of the index, into a Repository of the check's own: whoever else uses this one must
+// not find blobs in it whose index object is damaged.
+func (c *checker) loadIndex(ctx context.Context) error {
+	fresh := newIndex()
+	err := c.repo.eachIndex(ctx, func(id ID, object indexObject, err error) error {
+		if undecided(ctx, err) {
+			return err
+		}
+		if err != nil {
+			c.problem(kindIndex.name(id), err)
+			return nil
+		}
+		for _, pack := range object.Packs {
+			known, ok := c.packs[pack.ID]
+			if !ok {
+				c.packs[pack.ID] = &checkedPack{id: pack.ID, blobs: pack.Blobs, size: -1}
+				fresh.add(pack)
+			} else if !sameBlobs(known.blobs, pack.Blobs) {
+				c.problem(kindIndex.name(id), fmt.Errorf("describes pack %s otherwise than another index object", pack.ID.Short()))
+			}
+		}
+		return nil
+	})
+	c.repo = c.repo.withIndex(fresh)
+	return err
+}
+
+// sameBlobs compares what two index objects say of one pack. The order does not matter.
+func sameBlobs(a, b []indexBlob) bool {
+	byOffset := func(blobs []indexBlob) []indexBlob {
+		return slices.SortedFunc(slices.Values(blobs), func(x, y indexBlob) int { return cmp.Compare(x.Offset, y.Offset) })
+	}
+	return slices.Equal(byOffset(a), byOffset(b))
+}
+
+// checkSizes compares the index with the list of packs.
+func (c *checker) checkSizes(ctx context.Context) error {
+	err := c.repo.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
+		id, ok := kindData.parseName(info.Name)
+		if !ok {
+			return nil
+		}
+		if pack, known := c.packs[id]; known {
+			pack.size = info.Size
+		} else {
+			c.report.Unindexed++
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list packs: %w", err)
+	}
+	return nil
+}
+
+// judgeSize reports a pack that is not there or not of the size that its blobs imply.
+func (c *checker) judgeSize(pack *checkedPack) bool {
+	var err error
+	if want := packSize(pack.blobs); pack.size < 0 {
+		err = errors.New("is missing; the index names it")
+	} else if pack.size != want {
+		err = fmt.Errorf("has %d bytes; by the index it should have %d", pack.size, want)
+	}
+	if err == nil {
+		return true
+	}
+	c.problem(kindData.name(pack.id), err)
+	c.spoil(pack)
+	return false
+}
+
+// spoil notes that the blobs of a pack cannot be read from it.
+func (c *checker) spoil(pack *checkedPack, only ...indexBlob) {
+	if only == nil {
+		only = pack.blobs
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, blob := range only {
+		if at, ok := c.repo.Locate(blob.Type, blob.ID); ok && at.Pack == pack.id {
+			c.bad.add(blob.Type, blob.ID)
+		}
+	}
+}
+
+// checkTrees walks all trees, and leaves in c.packs those packs that the check covers.
+func (c *checker) checkTrees(ctx context.Context, snapshots []Snapshot) error {
+	var roots []ID
+	for _, snapshot := range snapshots {
+		roots = append(roots, *snapshot.Tree)
+	}
+	err := c.repo.walk(ctx, roots, c.used, func(t BlobType, id ID, err error) error {
+		if undecided(ctx, err) {
+			return err
+		}
+		c.problem(fmt.Sprintf("%s blob %s", t, id), err)
+		c.bad.add(t, id)
+		return nil
+	})
+	c.report.Trees, c.report.Blobs = len(c.used.tree), len(c.used.data)
+	if err != nil {
+		return err
+	}
+	if c.options.Snapshots != nil {
+		needed := map[ID]*checkedPack{}
+		for _, t := range []BlobType{DataBlob, TreeBlob} {
+			for id := range c.used.of(t) {
+				if at, ok := c.repo.Locate(t, id); ok {
+					needed[at.Pack] = c.packs[at.Pack]
+				}
+			}
+		}
+		c.packs = needed
+	}
+	c.report.Packs = len(c.packs)
+	return nil
+}
+
+// readPacks judges the sizes of all packs, and reads as many as the options ask for.
+func (c *checker) readPacks(ctx context.Context) error {
+	var whole []*checkedPack
+	for _, pack := range c.packs {
+		if c.judgeSize(pack) {
+			whole = append(whole, pack)
+		}
+	}
+	// By name, not in the order of a map: what is drawn depends on the source of randomness alone.
+	slices.SortFunc(whole, func(a, b *checkedPack) int { return strings.Compare(a.id.String(), b.id.String()) })
+	chosen, err := choosePacks(whole, c.options.ReadData, c.repo.options.Random)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(checkReaders)
+	for _, pack := range chosen {
+		group.Go(func() error {
+			err := c.readPack(ctx, pack)
+			if undecided(ctx, err) {
+				return fmt.Errorf("read %s: %w", kindData.name(pack.id), err)
+			}
+			if err != nil {
+				c.problem(kindData.name(pack.id), err)
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.report.PacksRead++
+			c.report.BytesRead += pack.size
+			if c.options.Progress != nil {
+				c.options.Progress(c.report.PacksRead, len(chosen))
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// choosePacks draws a share of the packs.
+func choosePacks(packs []*checkedPack, share float64, random io.Reader) ([]*checkedPack, error) {
+	count := min(int(math.Ceil(share*float64(len(packs)))), len(packs))
+	for i := range count { // the first steps of a shuffle
+		var raw [8]byte
+		if _, err := io.ReadFull(random, raw[:]); err != nil {
+			return nil, fmt.Errorf("draw packs to read: %w", err)
+		}
+		j := i + int(binary.LittleEndian.Uint64(raw[:])%uint64(len(packs)-i))
+		packs[i], packs[j] = packs[j], packs[i]
+	}
+	return packs[:count], nil
+}
+
+// attribute finds out which repository snapshots need a bad blob.
+func (c *checker) attribute(ctx context.Context, snapshots []Snapshot) error {
+	if len(c.bad.data)+len(c.bad.tree) == 0 {
+		return nil
+	}
+	spoilt := errors.New("spoilt")
+	for _, snapshot := range snapshots {
+		seen := newBlobSet()
+		err := c.repo.walk(ctx, []ID{*snapshot.Tree}, seen, func(BlobType, ID, error) error { return spoilt })
+		if err != nil && !errors.Is(err, spoilt) {
+			return err
+		}
+		if err != nil || overlaps(seen.data, c.bad.data) || overlaps(seen.tree, c.bad.tree) {
+			c.report.Damaged = append(c.report.Damaged, snapshot.ID)
+		}
+	}
+	return nil
+}
+
+func overlaps(a, b map[ID]struct{}) bool {
+	for id := range b {
+		if _, ok := a[id]; ok {
+			return true
+		}
+	}
+	return false
+}

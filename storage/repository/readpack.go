@@ -1,0 +1,139 @@
+package repository
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+)
+
+// packSize is how large a pack with these blobs is: they lie without gaps, and the table of contents follows.
+func packSize(blobs []indexBlob) int64 {
+	size := int64(sealedOverhead + 4)
+	for _, blob := range blobs {
+		size += int64(blob.Length) + int64(entrySize(blob))
+	}
+	return size
+}
+
+// entrySize is what a blob takes in the table of contents.
+func entrySize(blob indexBlob) int {
+	if blob.UncompressedLength != 0 {
+		return headerEntrySize
+	}
+	return headerEntrySize - 4
+}
+
+// readPack reads a pack from its first byte to its last: every blob, the table of contents, and the hash of it all. It
+// is a stream, so that a pack takes no more memory than its largest blob.
+func (c *checker) readPack(ctx context.Context, pack *checkedPack) error {
+	body, err := c.repo.bucket.Get(ctx, kindData.name(pack.id), 0, pack.size)
+	if err != nil {
+		c.spoil(pack)
+		return err
+	}
+	defer body.Close()
+	blobs := slices.SortedFunc(slices.Values(pack.blobs), func(a, b indexBlob) int { return cmp.Compare(a.Offset, b.Offset) })
+	stream := packStream{body: body, hash: sha256.New(), left: pack.size}
+	var failures []error
+	for _, blob := range blobs {
+		err := stream.blob(c.repo, pack.id, blob)
+		if errors.Is(err, errStream) {
+			c.spoil(pack)
+			return errors.Join(append(failures, err)...)
+		}
+		if err != nil {
+			c.spoil(pack, blob)
+			failures = append(failures, err)
+		}
+	}
+	if err := stream.end(c.repo, pack.id, blobs); err != nil {
+		failures = append(failures, err)
+	}
+	return errors.Join(failures...)
+}
+
+// errStream says that a pack cannot be read on.
+var errStream = errors.New("cannot be read on")
+
+type packStream struct {
+	body       io.Reader
+	hash       hash.Hash
+	at, left   int64
+	buf, plain []byte
+}
+
+func (s *packStream) next(n int) ([]byte, error) {
+	if int64(n) > s.left {
+		return nil, fmt.Errorf("ends before byte %d: %w", s.at+int64(n), errStream)
+	}
+	if cap(s.buf) < n {
+		s.buf = make([]byte, n)
+	}
+	if _, err := io.ReadFull(s.body, s.buf[:n]); err != nil {
+		return nil, fmt.Errorf("at byte %d: %w: %w", s.at, errStream, err)
+	}
+	s.hash.Write(s.buf[:n])
+	s.at, s.left = s.at+int64(n), s.left-int64(n)
+	return s.buf[:n], nil
+}
+
+// blob reads and checks the next blob.
+func (s *packStream) blob(r *Repository, pack ID, blob indexBlob) error {
+	if int64(blob.Offset) != s.at {
+		return fmt.Errorf("blob %s lies at %d by the index, the one before it ends at %d: %w", blob.ID.Short(), blob.Offset, s.at, errStream)
+	}
+	sealed, err := s.next(int(blob.Length))
+	if err != nil {
+		return err
+	}
+	plain, err := r.openBlob(blob.location(pack), blob.ID, sealed, s.plain)
+	if err != nil {
+		return fmt.Errorf("%s blob %s at %d: %w", blob.Type, blob.ID.Short(), blob.Offset, err)
+	}
+	if blob.UncompressedLength != 0 && cap(plain) > cap(s.plain) {
+		s.plain = plain[:0]
+	}
+	return nil
+}
+
+// end reads what follows the blobs, and compares the table of contents with the index and the hash with the name.
+func (s *packStream) end(r *Repository, pack ID, blobs []indexBlob) error {
+	raw, err := s.next(int(s.left))
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(s.hash.Sum(nil), pack[:]) {
+		return errHash
+	}
+	if len(raw) < 4 || int64(binary.LittleEndian.Uint32(raw[len(raw)-4:])) != int64(len(raw)-4) {
+		return errors.New("the length of its table of contents is wrong")
+	}
+	header, err := r.sealer.open(raw[:len(raw)-4])
+	if err != nil {
+		return fmt.Errorf("table of contents: %w", err)
+	}
+	var want []byte
+	for _, blob := range blobs {
+		want = appendHeaderEntry(want, blob)
+	}
+	if !bytes.Equal(header, want) {
+		return errors.New("its table of contents differs from the index")
+	}
+	return nil
+}
+
+// location is where the blob lies, if it is in this pack.
+func (b indexBlob) location(pack ID) Location {
+	at := Location{Pack: pack, Offset: b.Offset, Length: b.Length, PlainLength: b.UncompressedLength, Compressed: b.UncompressedLength != 0}
+	if !at.Compressed {
+		at.PlainLength = b.Length - sealedOverhead
+	}
+	return at
+}

@@ -93,9 +93,11 @@ Exit codes:
 	})
 	root.AddCommand(
 		newBackupCommand(a),
+		newKeyCommand(a),
 		newListCommand(a),
 		newShowCommand(a),
 		newRestoreCommand(a),
+		newUnlockCommand(a),
 		newVerifyCommand(a),
 		newVolumeCommand(a),
 		newVersionCommand(a),

@@ -53,7 +53,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.As(err, &incomplete):
 		return exitIncomplete
-	case errors.As(err, &refusal):
+	case errors.As(err, &refusal), errors.Is(err, repository.ErrLocked), errors.Is(err, repository.ErrKeyNeeded):
 		return exitRefused
 	case missing(err):
 		return exitNotFound
@@ -66,7 +66,7 @@ func exitCode(ctx context.Context, err error) int {
 func missing(err error) bool {
 	for _, sentinel := range []error{
 		cluster.ErrNotFound, catalog.ErrNoRecoveryPoint, catalog.ErrAmbiguous,
-		repository.ErrNoRepository, repository.ErrNoSnapshot,
+		repository.ErrNoRepository, repository.ErrNoSnapshot, repository.ErrNoKey,
 	} {
 		if errors.Is(err, sentinel) {
 			return true

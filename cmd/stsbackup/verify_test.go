@@ -16,12 +16,9 @@ import (
 // root is the directory that the shell's repositories are in.
 func (s *shell) root() string { return strings.TrimPrefix(s.env["STSBACKUP_REPO"], "file://") }
 
-// point makes a recovery point of demo/web with one volume.
-func (s *shell) point(at time.Time, suffix, dir string) string {
+// catalog opens what the shell's commands work on.
+func (s *shell) catalog() *catalog.Catalog {
 	s.t.Helper()
-	id := at.UTC().Format("20060102T150405Z") + "-" + suffix
-	var saved archive.Result
-	decode(s.t, s.run(0, "volume", "backup", dir, "--as", "demo/web", "--claim", "www-web-0", "--ordinal", "0", "--recovery-point", id, "-o", "json"), &saved)
 	bucket, err := local.Open(local.Config{Dir: s.root()})
 	if err != nil {
 		s.t.Fatal(err)
@@ -30,7 +27,19 @@ func (s *shell) point(at time.Time, suffix, dir string) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	err = points.Commit(s.ctx, catalog.Record{
+	return points
+}
+
+func (s *shell) repository() *repository.Repository { return s.catalog().Repository() }
+
+// point makes a recovery point of demo/web with one volume.
+func (s *shell) point(at time.Time, suffix, dir string) string {
+	s.t.Helper()
+	id := at.UTC().Format("20060102T150405Z") + "-" + suffix
+	var saved archive.Result
+	decode(s.t, s.run(0, "volume", "backup", dir, "--as", "demo/web", "--claim", "www-web-0", "--ordinal", "0", "--recovery-point", id, "-o", "json"), &saved)
+	points := s.catalog()
+	err := points.Commit(s.ctx, catalog.Record{
 		ID: id, State: catalog.StateComplete, Cluster: "c", Namespace: "demo", StatefulSet: "web", Started: at, Finished: at.Add(time.Minute), Replicas: 1,
 		Volumes: []catalog.Volume{{Claim: "www-web-0", Capture: catalog.CaptureLive, Cut: at, RepositorySnapshot: saved.RepositorySnapshot}},
 	}, nil)

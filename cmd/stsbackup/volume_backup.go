@@ -54,6 +54,8 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 	if err != nil {
 		return err
 	}
+	// A mover that dies leaves its lock; whoever knows that this operation is over may then remove it at once.
+	points.Repository().SetOperation(c.recoveryPoint)
 	result, err := archive.Backup(ctx, points.Repository(), archive.Source{
 		Dir: dir, Name: c.volume.claim, Host: points.Host(), Tags: tags, Program: "stsbackup " + a.version,
 	}, c.report.progress(a))

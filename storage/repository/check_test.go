@@ -151,6 +151,12 @@ func TestCheckComparesHeadersWithTheIndex(t *testing.T) {
 	}
 }
 
+// TestResticChecksWhatWeWrote holds the fixture of these tests to the judge of the format.
+func TestResticChecksWhatWeWrote(t *testing.T) {
+	bucket, volumes := small(t)
+	resticJudges(t, inDirectory(t, bucket), volumes)
+}
+
 func TestCheckReadsAShare(t *testing.T) {
 	bucket, _ := small(t)
 	drawn := map[int64]bool{}

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/stsbackup/stsbackup/storage"
 )
+
+// operationMark stands between host and operation in the host name of a lock. No host name holds it.
+const operationMark = "/"
 
 // lockTiming are the intervals of locks and of initialisation. Tests shorten them.
 type lockTiming struct {
@@ -50,41 +54,52 @@ func (l lockObject) stale(now time.Time, hostname string, after time.Duration, a
 	if now.Sub(l.Time) > after {
 		return true
 	}
-	return hostname != "" && l.Hostname == hostname && l.PID > 0 && !alive(l.PID)
+	host, _, _ := strings.Cut(l.Hostname, operationMark)
+	return hostname != "" && host == hostname && l.PID > 0 && !alive(l.PID)
 }
 
 // processAlive reports whether there is a process of this id; one that belongs to someone else is alive.
 func processAlive(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
-// Lock is a writer's claim on a repository: several writers may hold one each, and nobody may remove data while any
-// does. It renews itself until Release.
+// Lock is a claim on a repository: several writers may hold one each, and nobody may remove data while any does;
+// whoever removes data holds an exclusive one, and nobody else any. It renews itself until Release.
 type Lock struct {
-	repo   *Repository
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	done   sync.WaitGroup
-	id     ID // of the lock object; owned by the renewing goroutine until done
+	repo      *Repository
+	exclusive bool
+	ctx       context.Context
+	cancel    context.CancelCauseFunc
+	done      sync.WaitGroup
+	id        ID // of the lock object; owned by the renewing goroutine until done
 }
 
 // Lock takes a writer's lock. ErrLocked, with the holder's name, if someone holds an exclusive one. Locks of dead
 // holders are removed on the way.
-func (r *Repository) Lock(ctx context.Context) (*Lock, error) {
-	if err := r.checkLocks(ctx); err != nil {
+func (r *Repository) Lock(ctx context.Context) (*Lock, error) { return r.lock(ctx, false) }
+
+// LockExclusive takes the lock of one who removes data. ErrLocked, with the holder's name, if anyone else holds a lock
+// of any kind. Locks of dead holders are removed on the way.
+func (r *Repository) LockExclusive(ctx context.Context) (*Lock, error) { return r.lock(ctx, true) }
+
+func (r *Repository) lock(ctx context.Context, exclusive bool) (*Lock, error) {
+	// 1. Look, so that one who has to wait disturbs nobody.
+	if err := r.checkLocks(ctx, exclusive, ID{}); err != nil {
 		return nil, err
 	}
-	id, err := r.writeLock(ctx)
+	// 2. Write our own.
+	id, err := r.writeLock(ctx, exclusive)
 	if err != nil {
 		return nil, err
 	}
-	// Someone who looked before our lock was there may have written an exclusive one since.
+	// 3. Look again: someone who looked before our lock was there may have written one since. Of two who do this at
+	// once, each sees the other's, and at least one gives way.
 	err = wait(ctx, r.options.timing.settle)
 	if err == nil {
-		err = r.checkLocks(ctx)
+		err = r.checkLocks(ctx, exclusive, id)
 	}
 	if err != nil {
 		return nil, errors.Join(err, r.removeLock(ctx, id))
 	}
-	lock := &Lock{repo: r, id: id}
+	lock := &Lock{repo: r, exclusive: exclusive, id: id}
 	lock.ctx, lock.cancel = context.WithCancelCause(ctx)
 	lock.done.Go(lock.keep)
 	return lock, nil
@@ -100,9 +115,9 @@ func (l *Lock) Release(ctx context.Context) error {
 	return l.repo.removeLock(ctx, l.id)
 }
 
-func (r *Repository) writeLock(ctx context.Context) (ID, error) {
+func (r *Repository) writeLock(ctx context.Context, exclusive bool) (ID, error) {
 	id, _, err := r.saveObject(ctx, kindLock, lockObject{
-		Time: r.options.Now(), Hostname: r.options.Hostname, Username: r.options.Username, PID: r.options.PID,
+		Time: r.options.Now(), Exclusive: exclusive, Hostname: r.options.lockHost(), Username: r.options.Username, PID: r.options.PID,
 	})
 	return id, err
 }
@@ -116,30 +131,24 @@ func (r *Repository) removeLock(ctx context.Context, id ID) error {
 	return nil
 }
 
-// checkLocks fails if an exclusive lock is held, and removes what dead holders have left.
-func (r *Repository) checkLocks(ctx context.Context) error {
-	ids, err := listIDs(ctx, r.bucket, kindLock)
-	if err != nil {
-		return fmt.Errorf("list locks: %w", err)
-	}
-	for _, id := range ids {
-		var lock lockObject
-		err := r.loadObject(ctx, kindLock, id, &lock)
+// checkLocks fails if a lock is held that ours would conflict with, and removes what dead holders have left. own is the
+// lock that we have written ourselves.
+func (r *Repository) checkLocks(ctx context.Context, exclusive bool, own ID) error {
+	return r.eachLock(ctx, func(holder Holder, err error) error {
 		switch {
-		case errors.Is(err, storage.ErrNotExist): // renewed or released since it was listed
-			continue
+		case holder.id == own:
+			return nil
 		case err != nil:
-			return err
-		case lock.stale(r.options.Now(), r.options.Hostname, r.options.timing.stale, processAlive):
-			if err := r.removeLock(ctx, id); err != nil {
-				return err
-			}
-		case lock.Exclusive:
-			return fmt.Errorf("%w exclusively by %s on %s (pid %d) since %s; wait for it to end",
-				ErrLocked, lock.Username, lock.Hostname, lock.PID, lock.Time.Format(time.RFC3339))
+			return fmt.Errorf("%w, it is not known by whom: %w; if nothing is at work on it, remove the lock with: stsbackup unlock", ErrLocked, err)
+		case holder.Dead:
+			return r.removeLock(ctx, holder.id)
+		case holder.Exclusive:
+			return fmt.Errorf("%w exclusively by %s; wait for it to end", ErrLocked, holder)
+		case exclusive:
+			return fmt.Errorf("%w by %s; wait for it to end", ErrLocked, holder)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // keep renews the lock until its context ends, and ends the context if that fails for too long.
@@ -168,7 +177,7 @@ func (l *Lock) renew() (lost bool, err error) {
 	if _, err := l.repo.bucket.Stat(l.ctx, name); err != nil {
 		return errors.Is(err, storage.ErrNotExist), fmt.Errorf("look for %s: %w", name, err)
 	}
-	id, err := l.repo.writeLock(l.ctx)
+	id, err := l.repo.writeLock(l.ctx, l.exclusive)
 	if err != nil {
 		return false, err
 	}

@@ -24,6 +24,10 @@ var (
 	ErrLocked = errors.New("repository is locked")
 	// ErrLockLost: the lock could not be renewed or was removed, so the repository must not be written any more.
 	ErrLockLost = errors.New("lost the lock on the repository")
+	// ErrNoKey: there is no such key.
+	ErrNoKey = errors.New("no such key")
+	// ErrKeyNeeded: without this key the repository could not be opened any more.
+	ErrKeyNeeded = errors.New("the key is needed")
 	// ErrNoBlob: the index does not know this blob.
 	ErrNoBlob = errors.New("not in the index")
 	// ErrNoSnapshot: there is no such repository snapshot.
@@ -42,6 +46,9 @@ type Options struct {
 	Hostname string
 	Username string
 	PID      int
+	// Operation, if there is one, says in locks what their holder is doing: those who know that an operation is over
+	// can then remove what it has left (Unlock).
+	Operation string
 
 	scrypt scryptParams
 	timing lockTiming
@@ -71,6 +78,14 @@ func (o Options) withDefaults() Options {
 		o.timing = defaultLockTiming()
 	}
 	return o
+}
+
+// lockHost is what locks give as their host: the format has no field for the operation.
+func (o Options) lockHost() string {
+	if o.Operation == "" {
+		return o.Hostname
+	}
+	return o.Hostname + operationMark + o.Operation
 }
 
 // Repository is an open repository. Its methods are safe for concurrent use.
@@ -145,6 +160,9 @@ func (r *Repository) ID() string { return r.config.ID }
 
 // ChunkerKey is the secret of 32 bytes that decides where files are cut into blobs.
 func (r *Repository) ChunkerKey() []byte { return r.master.chunkerKey() }
+
+// SetOperation is Options.Operation for a repository that is open. Call it before the repository is used.
+func (r *Repository) SetOperation(operation string) { r.options.Operation = operation }
 
 // Now reads the clock that the repository was opened with.
 func (r *Repository) Now() time.Time { return r.options.Now() }

@@ -27,11 +27,6 @@ func (s blobSet) add(t BlobType, id ID) bool {
 	return true
 }
 
-func (s blobSet) has(t BlobType, id ID) bool {
-	_, ok := s.of(t)[id]
-	return ok
-}
-
 // walk visits every tree below the roots once, adds all that it meets to seen, and hands what cannot be loaded or is
 // not in the index to problem. It stops at the first error that problem returns. The stack is a slice, so that a tree
 // that is nested as deeply as someone liked costs memory and not a crash.

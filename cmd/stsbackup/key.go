@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+func newKeyCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "key",
+		Short: "Show and change the passwords that open a repository",
+		Long: `key works on the passwords of one StatefulSet's repository. Each password has a key in the repository, which is the master
+key sealed under it: passwords change without anything being encrypted anew. To change the root password, add the new one
+to every repository, try it, and then remove the old one's keys with it.`,
+		Args: rangeArgs(0, 0, "one of the commands print, list, add and remove"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newKeyPrintCommand(a), newKeyListCommand(a), newKeyAddCommand(a), newKeyRemoveCommand(a))
+	return cmd
+}
+
+// keyPrint holds the flags of stsbackup key print.
+type keyPrint struct {
+	kube         kubeFlags
+	passwordFile string
+	output       outputFlag
+}
+
+func newKeyPrintCommand(a *app) *cobra.Command {
+	c := &keyPrint{}
+	cmd := &cobra.Command{
+		Use:   "print [NAMESPACE/]STATEFULSET",
+		Short: "Print the password of one repository",
+		Long: `print shows the password of a StatefulSet's repository, which is derived from the root password: with it, restic opens this
+repository and no other. It asks nobody, neither a cluster nor the bucket.`,
+		Example: `  RESTIC_PASSWORD=$(stsbackup key print demo/web) restic -r /mnt/backup/demo/web snapshots`,
+		Args:    exactArgs(1, "one StatefulSet"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return c.run(a, args[0])
+		},
+	}
+	c.kube.add(cmd)
+	cmd.Flags().StringVar(&c.passwordFile, "password-file", "", "`file` with the root password ($STSBACKUP_PASSWORD_FILE, or the password itself in $STSBACKUP_PASSWORD)")
+	c.output.add(cmd)
+	return cmd
+}
+
+func (c *keyPrint) run(a *app, arg string) error {
+	t, err := c.kube.target(arg)
+	if err != nil {
+		return err
+	}
+	if t.recoveryPoint != "" {
+		return usageErrorf("a repository has one password for all recovery points; leave @%s out", t.recoveryPoint)
+	}
+	root, err := (&repoFlags{passwordFile: c.passwordFile}).password(a)
+	if err != nil {
+		return err
+	}
+	password := catalog.Password(repository.Secret(root), t.namespace, t.statefulSet).Reveal()
+	if c.output == outputJSON {
+		return printJSON(a.out, map[string]string{"statefulSet": t.String(), "password": password})
+	}
+	_, err = fmt.Fprintln(a.out, password)
+	return err
+}
+
+func newKeyListCommand(a *app) *cobra.Command {
+	c := &repositoryFlags{}
+	cmd := &cobra.Command{
+		Use:     "list [NAMESPACE/]STATEFULSET",
+		Short:   "List the keys of a repository",
+		Example: `  stsbackup key list demo/web`,
+		Args:    exactArgs(1, "one StatefulSet"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			points, err := c.openWhole(cmd.Context(), a, args[0])
+			if err != nil {
+				return err
+			}
+			keys, err := points.Repository().Keys(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if c.output == outputJSON {
+				return printJSON(a.out, keys)
+			}
+			return table(a.out, keyRows(keys))
+		},
+	}
+	c.add(cmd)
+	return cmd
+}
+
+func keyRows(keys []repository.KeyInfo) [][]string {
+	rows := [][]string{{"KEY", "CREATED", "HOST", "USER", "STATE"}}
+	for _, key := range keys {
+		state := "-"
+		switch {
+		case key.Damage != "":
+			state = "damaged: " + printable(key.Damage)
+		case key.InUse:
+			state = "in use"
+		}
+		rows = append(rows, []string{key.ID.Short(), humanTime(key.Created), printable(key.Hostname), printable(key.Username), state})
+	}
+	return rows
+}
+
+// keyAdd holds the flags of stsbackup key add.
+type keyAdd struct {
+	repositoryFlags
+	newRoot, newOwn string
+}
+
+func newKeyAddCommand(a *app) *cobra.Command {
+	c := &keyAdd{}
+	cmd := &cobra.Command{
+		Use:   "add [NAMESPACE/]STATEFULSET",
+		Short: "Let another password open a repository",
+		Example: `  stsbackup key add demo/web --new-password-file new.password
+  stsbackup key add demo/web --new-repository-password-file auditor.password`,
+		Args: exactArgs(1, "one StatefulSet"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.run(cmd.Context(), a, args[0])
+		},
+	}
+	c.add(cmd)
+	cmd.Flags().StringVar(&c.newRoot, "new-password-file", "", "`file` with another root password, from which this repository's is derived")
+	cmd.Flags().StringVar(&c.newOwn, "new-repository-password-file", "", "`file` with a password that opens this one repository as it is")
+	return cmd
+}
+
+func (c *keyAdd) run(ctx context.Context, a *app, arg string) error {
+	if (c.newRoot == "") == (c.newOwn == "") {
+		return usageErrorf("give either --new-password-file or --new-repository-password-file")
+	}
+	password, err := readPassword(c.newRoot + c.newOwn)
+	if err != nil {
+		return err
+	}
+	points, err := c.openWhole(ctx, a, arg)
+	if err != nil {
+		return err
+	}
+	secret := repository.Secret(password)
+	if c.newRoot != "" {
+		namespace, statefulSet, _ := strings.Cut(points.Host(), "/")
+		secret = catalog.Password(secret, namespace, statefulSet)
+	}
+	id, err := points.Repository().AddKey(ctx, secret)
+	if err != nil {
+		return err
+	}
+	return c.print(a, "added", id)
+}
+
+// print says what has been done to a key.
+func (f *repositoryFlags) print(a *app, done string, id repository.ID) error {
+	if f.output == outputJSON {
+		return printJSON(a.out, map[string]string{done: id.String()})
+	}
+	_, err := fmt.Fprintf(a.out, "%s key %s\n", done, id.Short())
+	return err
+}
+
+func newKeyRemoveCommand(a *app) *cobra.Command {
+	c := &repositoryFlags{}
+	cmd := &cobra.Command{
+		Use:   "remove [NAMESPACE/]STATEFULSET KEY",
+		Short: "Have a password open a repository no more",
+		Long: `remove removes a key, which "stsbackup key list" shows: its whole id or the beginning of just one. The key that the command
+itself uses cannot be removed, so there always is one left.
+
+Whoever has had the password may have kept a copy of the key, or of the master key in it: to shut someone out who had both
+password and bucket, take away the bucket.`,
+		Example: `  stsbackup key remove demo/web 3fa9c1d2 --password-file new.password`,
+		Args:    exactArgs(2, "a StatefulSet and a key"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			points, err := c.openWhole(cmd.Context(), a, args[0])
+			if err != nil {
+				return err
+			}
+			id, err := findKey(cmd.Context(), points.Repository(), args[1])
+			if err == nil {
+				err = points.Repository().RemoveKey(cmd.Context(), id)
+			}
+			if err != nil {
+				return err
+			}
+			return c.print(a, "removed", id)
+		},
+	}
+	c.add(cmd)
+	return cmd
+}
+
+// findKey is the key whose id begins like this.
+func findKey(ctx context.Context, repo *repository.Repository, prefix string) (repository.ID, error) {
+	keys, err := repo.Keys(ctx)
+	if err != nil {
+		return repository.ID{}, err
+	}
+	var found []repository.ID
+	for _, key := range keys {
+		if strings.HasPrefix(key.ID.String(), prefix) && prefix != "" {
+			found = append(found, key.ID)
+		}
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	return repository.ID{}, fmt.Errorf("%.80q is the beginning of %d keys of %s: %w; \"stsbackup key list\" shows them",
+		prefix, len(found), repo, repository.ErrNoKey)
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// unlockCommand holds the flags of stsbackup unlock.
+type unlockCommand struct {
+	repositoryFlags
+	removeAll bool
+}
+
+func newUnlockCommand(a *app) *cobra.Command {
+	c := &unlockCommand{}
+	cmd := &cobra.Command{
+		Use:   "unlock [NAMESPACE/]STATEFULSET",
+		Short: "Remove locks that dead processes have left",
+		Long: `unlock removes the locks on a repository whose holders must be dead: those that have not been renewed for 30 minutes, those
+of processes of this host that are gone, and those that cannot be read. Every command does the same for the first two when
+such a lock is in its way; unlock is for the impatient.
+
+With --remove-all it removes all of them. Whoever holds one and is alive finds it gone within minutes, and stops.`,
+		Example: `  stsbackup unlock demo/web`,
+		Args:    exactArgs(1, "one StatefulSet"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.run(cmd.Context(), a, args[0])
+		},
+	}
+	c.add(cmd)
+	cmd.Flags().BoolVar(&c.removeAll, "remove-all", false, "remove the locks of those that seem to be alive as well")
+	return cmd
+}
+
+// unlockResult is what unlock -o json prints.
+type unlockResult struct {
+	Removed []repository.Holder `json:"removed"`
+	Left    []repository.Holder `json:"left"`
+}
+
+func (c *unlockCommand) run(ctx context.Context, a *app, arg string) error {
+	points, err := c.openWhole(ctx, a, arg)
+	if err != nil {
+		return err
+	}
+	var gone func(repository.Holder) bool
+	if c.removeAll {
+		gone = func(repository.Holder) bool { return true }
+	}
+	var result unlockResult
+	if result.Removed, err = points.Repository().Unlock(ctx, gone); err != nil {
+		return err
+	}
+	if result.Left, err = points.Repository().Locks(ctx); err != nil {
+		return err
+	}
+	if c.output == outputJSON {
+		return printJSON(a.out, result)
+	}
+	for _, holder := range result.Removed {
+		fmt.Fprintf(a.out, "removed: %s\n", printable(holder.String()))
+	}
+	for _, holder := range result.Left {
+		fmt.Fprintf(a.out, "left, its holder may be alive: %s\n", printable(holder.String()))
+	}
+	if len(result.Removed)+len(result.Left) == 0 {
+		fmt.Fprintln(a.out, "There are no locks.")
+	}
+	return nil
+}

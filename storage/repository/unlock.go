@@ -1,0 +1,108 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// Holder is who holds a lock, as the lock says.
+type Holder struct {
+	// Host is the name of the holder's host; for a mover, of its pod. Operation is what it is doing, if it says so.
+	Host      string `json:"host"`
+	Operation string `json:"operation,omitempty"`
+	Username  string `json:"username"`
+	PID       int    `json:"pid"`
+	// Exclusive says whether the lock shuts out everyone else, and Time when it was written or last renewed.
+	Exclusive bool      `json:"exclusive"`
+	Time      time.Time `json:"time"`
+	// Dead says that nobody can hold this lock any more: it was not renewed for too long, or its process is gone.
+	Dead bool `json:"dead"`
+	// Damage says why nothing is known of the holder, because the lock cannot be read.
+	Damage string `json:"damage,omitempty"`
+
+	id ID
+}
+
+// String says who it is, for a message.
+func (h Holder) String() string {
+	if h.Damage != "" {
+		return "someone unknown: " + h.Damage
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s on %s (pid %d", h.Username, h.Host, h.PID)
+	if h.Operation != "" {
+		fmt.Fprintf(&b, ", operation %s", h.Operation)
+	}
+	fmt.Fprintf(&b, ") since %s", h.Time.Format(time.RFC3339))
+	return b.String()
+}
+
+// eachLock calls fn for each lock there is. The error says that this one cannot be read; an error of fn ends it all.
+func (r *Repository) eachLock(ctx context.Context, fn func(Holder, error) error) error {
+	ids, err := listIDs(ctx, r.bucket, kindLock)
+	if err != nil {
+		return fmt.Errorf("list locks: %w", err)
+	}
+	for _, id := range ids {
+		var lock lockObject
+		err := r.loadObject(ctx, kindLock, id, &lock)
+		if errors.Is(err, storage.ErrNotExist) { // renewed or released since it was listed
+			continue
+		}
+		if undecided(ctx, err) {
+			return err
+		}
+		holder := Holder{Username: lock.Username, PID: lock.PID, Exclusive: lock.Exclusive, Time: lock.Time, id: id}
+		holder.Host, holder.Operation, _ = strings.Cut(lock.Hostname, operationMark)
+		if err == nil {
+			holder.Dead = lock.stale(r.options.Now(), r.options.Hostname, r.options.timing.stale, processAlive)
+		}
+		if err := fn(holder, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Locks lists who holds locks on the repository. It removes none.
+func (r *Repository) Locks(ctx context.Context) ([]Holder, error) {
+	holders := []Holder{}
+	err := r.eachLock(ctx, func(holder Holder, err error) error {
+		if err != nil {
+			holder.Damage = err.Error()
+		}
+		holders = append(holders, holder)
+		return nil
+	})
+	return holders, err
+}
+
+// Unlock removes the locks of those that gone says are gone, and gives their holders. Whoever is alive all the same
+// finds its lock missing when it next renews it, and stops; so nobody should be asked about lightly. A nil gone means
+// those that are dead by their own lock, and those whose lock is damaged: a Bucket stores an object whole or not at
+// all, so no writer is waiting for one of these to become readable.
+func (r *Repository) Unlock(ctx context.Context, gone func(Holder) bool) ([]Holder, error) {
+	if gone == nil {
+		gone = func(h Holder) bool { return h.Dead || h.Damage != "" }
+	}
+	holders, err := r.Locks(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("unlock %s: %w", r, err)
+	}
+	removed := []Holder{}
+	for _, holder := range holders {
+		if !gone(holder) {
+			continue
+		}
+		if err := r.removeLock(ctx, holder.id); err != nil {
+			return removed, fmt.Errorf("unlock %s: %w", r, err)
+		}
+		removed = append(removed, holder)
+	}
+	return removed, nil
+}

@@ -56,7 +56,11 @@ func execute(ctx context.Context, a *app, args []string) int {
 // message is the text of err for a person. After an interruption it still says all: what was being done, and what could
 // not be cleaned up.
 func message(ctx context.Context, err error) string {
-	text := strings.TrimSpace(err.Error())
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n") // one for each of several errors
+	for i := range lines {
+		lines[i] = plain(lines[i])
+	}
+	text := strings.Join(lines, "\n")
 	if interrupted(ctx, err) {
 		return "interrupted: " + text
 	}

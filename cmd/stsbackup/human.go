@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 )
 
 // humanBytes writes a size as people read it: 512 B, 1.5 KiB, 64 MiB.
@@ -66,4 +68,22 @@ func table(w io.Writer, rows [][]string) error {
 		}
 	}
 	return columns.Flush()
+}
+
+// plain shows what a terminal would obey, and not print, as Go writes it in strings. The names of files and what pods,
+// buckets and clusters say are not ours.
+func plain(text string) string {
+	hidden := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !strings.ContainsFunc(text, hidden) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if hidden(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }

@@ -25,3 +25,15 @@ func TestHumanDuration(t *testing.T) {
 		}
 	}
 }
+
+func TestPlain(t *testing.T) {
+	for text, want := range map[string]string{
+		`it says "naïve – 日本"`:            `it says "naïve – 日本"`,
+		"a\x1b[2J\rsaved\nclaim":          `a\x1b[2J\rsaved\nclaim`,
+		"right \u202e left, \u0085, \x00": `right \u202e left, \u0085, \x00`,
+	} {
+		if got := plain(text); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}

@@ -62,7 +62,7 @@ type linePrinter struct {
 	seen map[string]shown
 }
 
-func (p *linePrinter) note(message string) { fmt.Fprintln(p.err, message) }
+func (p *linePrinter) note(message string) { fmt.Fprintln(p.err, plain(message)) }
 
 func (p *linePrinter) volume(v volumeLine) {
 	last, now := p.seen[v.claim], p.now()
@@ -70,7 +70,7 @@ func (p *linePrinter) volume(v volumeLine) {
 		return
 	}
 	p.seen[v.claim] = shown{stage: v.stage, text: v.text, at: now}
-	fmt.Fprintf(p.err, "%s: %s\n", v.claim, v.text)
+	fmt.Fprintf(p.err, "%s: %s\n", v.claim, plain(v.text))
 }
 
 func (p *linePrinter) close() {}
@@ -128,10 +128,10 @@ func (b *volumeBar) get(decor.Statistics) string {
 
 func (p *barPrinter) note(message string) {
 	if p.progress == nil {
-		fmt.Fprintln(p.err, message)
+		fmt.Fprintln(p.err, plain(message))
 		return
 	}
-	fmt.Fprintln(p.progress, message)
+	fmt.Fprintln(p.progress, plain(message))
 }
 
 func (p *barPrinter) start() {
@@ -154,7 +154,7 @@ func (p *barPrinter) volume(v volumeLine) {
 	if b == nil {
 		return
 	}
-	b.set(v.text)
+	b.set(plain(v.text))
 	switch {
 	case v.done:
 		b.bar.SetTotal(max(1, v.data.Bytes), false)

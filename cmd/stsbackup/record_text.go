@@ -68,7 +68,7 @@ func printNotIn(w io.Writer, lines []string, leftOut []catalog.LeftOut) {
 	}
 	fmt.Fprintln(w, "\nNOT in this backup:")
 	for _, line := range lines {
-		fmt.Fprintf(w, "  %s\n", line)
+		fmt.Fprintf(w, "  %s\n", plain(line))
 	}
 }
 

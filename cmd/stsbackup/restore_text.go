@@ -42,7 +42,7 @@ func printRestorePlan(w io.Writer, output outputFlag, plan *restore.Plan) error 
 		fmt.Fprintf(w, "%2d. %s\n", i+1, step)
 	}
 	for _, warning := range plan.Warnings {
-		fmt.Fprintf(w, "\nNote: %s", warning)
+		fmt.Fprintf(w, "\nNote: %s", plain(warning))
 	}
 	if len(plan.Warnings) > 0 {
 		fmt.Fprintln(w)

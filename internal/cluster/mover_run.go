@@ -268,7 +268,7 @@ func (r *moverRun) judge(state podState) error {
 	if waited < limit {
 		return nil
 	}
-	state.reason = cmp.Or(state.reason, "NotStarted")
+	state.reason = cmp.Or(state.reason, reasonNotStarted)
 	state.message = cmp.Or(state.message, "Kubernetes gives no reason")
 	state.message += fmt.Sprintf(" (for %s)", waited.Round(time.Second))
 	return r.failed(state)

@@ -19,6 +19,8 @@ const (
 const (
 	reasonDeleted = "Deleted" // somebody deleted the pod while it ran
 	reasonGone    = "Gone"    // the pod or its Job is not there any more
+	// reasonNotStarted: Kubernetes shows no reason why it does not start.
+	reasonNotStarted = "NotStarted"
 )
 
 // podState is what a mover's pod is doing.

@@ -20,6 +20,9 @@ func Init(ctx context.Context, bucket storage.Bucket, password Secret, options O
 	if err := refuseExisting(ctx, bucket); err != nil {
 		return nil, err
 	}
+	if err := refuseRemains(ctx, bucket); err != nil {
+		return nil, err
+	}
 	master, err := newMasterKey(options.Random)
 	if err != nil {
 		return nil, err
@@ -70,6 +73,34 @@ func refuseExisting(ctx context.Context, bucket storage.Bucket) error {
 		return fmt.Errorf("init %s: %w", bucket, err)
 	}
 }
+
+// refuseRemains keeps Init out of a repository that has lost its config: its keys look like those of an Init that died,
+// and with them all of its data would be gone for good.
+func refuseRemains(ctx context.Context, bucket storage.Bucket) error {
+	for _, k := range []kind{kindSnapshot, kindIndex, kindData} {
+		found := ""
+		err := bucket.List(ctx, k.prefix(), func(info storage.Info) error {
+			found = info.Name
+			return errFound
+		})
+		if err != nil && !errors.Is(err, errFound) {
+			return fmt.Errorf("init %s: %w", bucket, err)
+		}
+		if found == "" {
+			continue
+		}
+		// Somebody may have made the repository, and begun to use it, since we looked for its config.
+		if err := refuseExisting(ctx, bucket); err != nil {
+			return err
+		}
+		return fmt.Errorf("init %s: there is %s of a repository whose object \"config\" is lost, and nothing is changed: bring that back "+
+			"from a version or a copy of the bucket, or use another --repo", bucket, found)
+	}
+	return nil
+}
+
+// errFound ends a listing.
+var errFound = errors.New("found")
 
 // finishInit writes the config if it is this key's turn, and removes the keys of others that lost.
 func finishInit(ctx context.Context, bucket storage.Bucket, key ID, master masterKey, options Options) (*Repository, error) {

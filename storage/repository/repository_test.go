@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -148,6 +149,24 @@ func TestInitAfterCrash(t *testing.T) {
 		}
 		reopen(t, bucket)
 	})
+}
+
+// TestInitSparesRemains finds a repository that has lost its config: without its key the data would be lost as well.
+func TestInitSparesRemains(t *testing.T) {
+	for _, name := range []string{"data/00/" + strings.Repeat("0", 64), "index/" + strings.Repeat("0", 64), "snapshots/" + strings.Repeat("0", 64)} {
+		_, bucket := newRepo(t)
+		put(t, bucket, name, []byte("something"))
+		if err := bucket.Delete(t.Context(), configName); err != nil {
+			t.Fatal(err)
+		}
+		left := list(t, bucket, "")
+		if _, err := Init(t.Context(), bucket, password, quick()); err == nil || errors.Is(err, ErrExists) || !strings.Contains(err.Error(), name) {
+			t.Errorf("init: %v", err)
+		}
+		if now := list(t, bucket, ""); !slices.Equal(left, now) {
+			t.Errorf("init has changed a damaged repository: %v, before: %v", now, left)
+		}
+	}
 }
 
 // TestInitFails stops an Init at each of its operations: nothing is left that is in the way of the next.

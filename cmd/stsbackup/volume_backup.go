@@ -19,6 +19,7 @@ type volumeBackup struct {
 	as            string
 	recoveryPoint string
 	ordinal       int
+	forceRead     bool
 }
 
 func newVolumeBackupCommand(a *app) *cobra.Command {
@@ -27,6 +28,9 @@ func newVolumeBackupCommand(a *app) *cobra.Command {
 		Use:   "backup DIR",
 		Short: "Save a directory as the volume of a claim",
 		Long: `backup saves a directory and everything in it as a repository snapshot. The repository is made if there is none.
+
+Files that have not changed since the last backup of the claim (by their size, times and inode) are not read again.
+Files that are changed while they are read are saved as they are found, and named.
 
 Entries that cannot be read are named in the result, everything else is saved, and the exit code is 3. If the command
 fails or is interrupted, there is no repository snapshot.`,
@@ -41,6 +45,7 @@ fails or is interrupted, there is no repository snapshot.`,
 	cmd.Flags().StringVar(&c.as, "as", "", "`NAMESPACE/STATEFULSET` that the volume belongs to")
 	cmd.Flags().StringVar(&c.recoveryPoint, "recovery-point", "", "`id` of the recovery point that this is a part of; without it, the backup stands by itself")
 	cmd.Flags().IntVar(&c.ordinal, "ordinal", -1, "`number` of the claim's ordinal")
+	cmd.Flags().BoolVar(&c.forceRead, "force-read", false, "read all files, also those that seem unchanged since the last backup")
 	return cmd
 }
 
@@ -58,6 +63,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 	points.Repository().SetOperation(c.recoveryPoint)
 	result, err := archive.Backup(ctx, points.Repository(), archive.Source{
 		Dir: dir, Name: c.volume.claim, Host: points.Host(), Tags: tags, Program: "stsbackup " + a.version,
+		ForceRead: c.forceRead,
 	}, c.report.progress(a))
 	if err != nil {
 		return err

@@ -58,6 +58,12 @@ func (r *volumeReport) result(a *app, result archive.Result, text func(io.Writer
 	for _, problem := range result.Problems {
 		fmt.Fprintf(a.err, "  %s: %s\n", printable(problem.Path), printable(problem.Reason))
 	}
+	if result.ChangeCount > 0 {
+		fmt.Fprintf(a.err, "%d files were changed by others while they were read:\n", result.ChangeCount)
+	}
+	for _, change := range result.Changes {
+		fmt.Fprintf(a.err, "  %s: %s %s\n", printable(change.Path), change.Kind, change.Detail)
+	}
 	return nil
 }
 
@@ -68,10 +74,16 @@ func fitResult(result archive.Result) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("encode the result: %w", err)
 		}
-		if len(encoded) <= maxResult || len(result.Problems) == 0 {
+		switch {
+		case len(encoded) <= maxResult:
+			return encoded, nil
+		case len(result.Changes) > 0:
+			result.Changes = result.Changes[:len(result.Changes)-1]
+		case len(result.Problems) > 0:
+			result.Problems = result.Problems[:len(result.Problems)-1]
+		default:
 			return encoded, nil
 		}
-		result.Problems = result.Problems[:len(result.Problems)-1]
 	}
 }
 

@@ -27,7 +27,12 @@ type Source struct {
 	Tags []string
 	// Program is the name and version of the program, for the repository snapshot.
 	Program string
+	// ForceRead reads all files, also those that the last backup of the volume has and that seem unchanged.
+	ForceRead bool
 }
+
+// paths is what the repository snapshot says it is of.
+func (s Source) paths() []string { return []string{"/" + s.Name} }
 
 func (s Source) check() error {
 	if err := (repository.Node{Name: s.Name}).CheckName(); err != nil {
@@ -42,8 +47,10 @@ func (s Source) check() error {
 }
 
 // Backup saves the tree of a directory as a repository snapshot. Entries that cannot be read are Problems of the
-// Result; everything else is saved all the same. An error means that there is no repository snapshot. Progress may be
-// nil.
+// Result; everything else is saved all the same. Files that others change meanwhile are Changes of the Result. An error
+// means that there is no repository snapshot. Progress may be nil.
+//
+// Files that have not changed since the newest repository snapshot with the same Host and Name are taken from there.
 //
 // A directory lost+found at the top is left out: it belongs to the file system, not to the data.
 func Backup(ctx context.Context, repo *repository.Repository, source Source, progress Reporter) (result Result, err error) {
@@ -70,16 +77,21 @@ func Backup(ctx context.Context, repo *repository.Repository, source Source, pro
 }
 
 func backup(ctx context.Context, repo *repository.Repository, source Source, started time.Time, progress Reporter) (Result, error) {
-	// 2. Learn what is stored already.
+	// 2. Learn what is stored already: repository snapshots first, for an index that is younger knows all they need.
+	var snapshots []repository.Snapshot
+	if !source.ForceRead {
+		snapshots, _ = repo.Snapshots(ctx) // those that can be read are enough
+	}
 	if err := repo.LoadIndex(ctx); err != nil {
 		return Result{}, err
 	}
+	last := findPrevious(ctx, repo, source, snapshots)
 	writer, err := repo.NewWriter(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	// 3. Save everything, and then the tree that holds the one top-level directory.
-	w, root, err := save(ctx, repo, writer, source, progress)
+	w, root, err := save(ctx, repo, writer, source, last, progress)
 	if err != nil {
 		// The uploads that are under way end before we do: nothing may be written once the lock is gone.
 		writer.Abort()
@@ -91,34 +103,44 @@ func backup(ctx context.Context, repo *repository.Repository, source Source, sta
 	}
 	// 5. With this the backup exists.
 	stats := writer.Stats()
-	id, size, err := repo.SaveSnapshot(ctx, repository.Snapshot{
-		Time: started, Tree: &root, Paths: []string{"/" + source.Name}, Hostname: source.Host, Username: "stsbackup",
-		Tags: slices.Clone(source.Tags), ProgramVersion: source.Program, Summary: &repository.Summary{
-			BackupStart: started, BackupEnd: repo.Now(),
-			FilesNew: w.result.Files, DirsNew: w.result.Directories,
-			DataBlobs: stats.DataBlobs, TreeBlobs: stats.TreeBlobs, DataAdded: stats.Added, DataAddedPacked: stats.Packed,
-			TotalFilesProcessed: w.result.Files, TotalBytesProcessed: w.result.Bytes,
-		},
-	})
+	snapshot := repository.Snapshot{
+		Time: started, Tree: &root, Paths: source.paths(), Hostname: source.Host, Username: "stsbackup",
+		Tags: slices.Clone(source.Tags), ProgramVersion: source.Program, Summary: w.summary(started, repo.Now(), stats),
+	}
+	if last != nil {
+		snapshot.Parent = &last.id
+	}
+	id, size, err := repo.SaveSnapshot(ctx, snapshot)
 	if err != nil {
 		return Result{}, err
 	}
 	result := w.result
 	w.problems.into(&result)
+	result.Changes, result.ChangeCount = w.changes.first, w.changes.count
 	result.RepositorySnapshot = id.String()
 	result.BytesStored = stats.Stored + size
 	return result, nil
 }
 
+func (w *walker) summary(start, end time.Time, stats repository.WriterStats) *repository.Summary {
+	return &repository.Summary{
+		BackupStart: start, BackupEnd: end,
+		FilesNew: w.result.Files - w.filesChanged - w.filesUnmodified, FilesChanged: w.filesChanged, FilesUnmodified: w.filesUnmodified,
+		DirsNew: w.dirs.added.Load(), DirsChanged: w.dirs.changed.Load(), DirsUnmodified: w.dirs.unmodified.Load(),
+		DataBlobs: stats.DataBlobs, TreeBlobs: stats.TreeBlobs, DataAdded: stats.Added, DataAddedPacked: stats.Packed,
+		TotalFilesProcessed: w.result.Files, TotalBytesProcessed: w.result.Bytes,
+	}
+}
+
 // save runs the walker and the workers, and returns the id of the root tree.
-func save(ctx context.Context, repo *repository.Repository, writer *repository.Writer, source Source, progress Reporter) (*walker, repository.ID, error) {
+func save(ctx context.Context, repo *repository.Repository, writer *repository.Writer, source Source, last *previous, progress Reporter) (*walker, repository.ID, error) {
 	slabs, err := newSlabs(repo.ChunkerKey())
 	if err != nil {
 		return nil, repository.ID{}, err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	jobs := make(chan job, 4*workers)
-	w := &walker{ctx: ctx, saver: writer, slabs: slabs, jobs: jobs, progress: progress}
+	w := &walker{ctx: ctx, saver: writer, slabs: slabs, jobs: jobs, progress: progress, previous: last, links: links{}}
 	top := newPendingDir(nil, &repository.Node{})
 	group.Go(func() error {
 		defer close(jobs)

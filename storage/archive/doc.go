@@ -12,10 +12,16 @@
 // what it still waits for, and whoever brings the last of it writes its tree and reports to the parent. Nobody waits,
 // and memory is held only for directories that are not complete: those between the root and the walker.
 //
+// Where there is an earlier backup of the same volume, its trees are read alongside, directory by directory. A file of
+// which they have the same size and times is not read again: its content is taken from them, if the index still has
+// all of it. ctime and inode count too, unless the volume turns out to be a copy, of which all are new. A file that was
+// touched less than two seconds before that backup began is read again, as its times might have stood still. A file
+// with several names is read under the first of them.
+//
 // The volume may be in use. Nothing in it is reached through a path: directories and files are opened relative to
 // their parent's descriptor, without following symlinks, so that a directory that is swapped for a link while we look
 // leads nowhere else. A file is saved with the length it had when it was opened, or less if it shrank; its recorded
-// size is always the size of its recorded content.
+// size is always the size of its recorded content. What others did to it meanwhile is told as a Change in the Result.
 //
 // # Restore
 //

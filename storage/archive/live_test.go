@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -76,9 +77,10 @@ func TestFileThatVanishes(t *testing.T) {
 		b.must(os.Remove(b.path("b")))
 		b.must(os.Remove(b.path("c")))
 	}})
-	want := []string{"b: no such file or directory", "c: no such file or directory"}
-	if diff := cmp.Diff(want, problemsOf(result)); diff != "" || result.ProblemCount != 2 || result.Files != 2 {
-		t.Errorf("%+v, problems (-want +got):\n%s", result, diff)
+	const gone = "removed before it could be read; it is not in the backup"
+	want := []archive.Change{{Path: "b", Kind: archive.Vanished, Detail: gone}, {Path: "c", Kind: archive.Vanished, Detail: gone}}
+	if diff := cmp.Diff(want, result.Changes); diff != "" || result.ChangeCount != 2 || result.ProblemCount != 0 || result.Files != 2 {
+		t.Errorf("%+v, changes (-want +got):\n%s", result, diff)
 	}
 	target := t.TempDir()
 	bed.restore(t, target)
@@ -93,15 +95,17 @@ func TestFileThatChangesItsLength(t *testing.T) {
 	const size, kept = 40<<20 + 3, 21<<20 + 5
 	content := filler(size, 1)
 	tests := map[string]struct {
-		change   func(path string) error
-		want     []byte
-		problems int
+		change func(path string) error
+		want   []byte
+		kind   archive.ChangeKind
 	}{
-		"shrinks":      {func(path string) error { return os.Truncate(path, kept) }, content[:kept], 1},
-		"is emptied":   {func(path string) error { return os.Truncate(path, 0) }, nil, 1},
-		"grows":        {func(path string) error { return os.Truncate(path, size+1000) }, content, 0},
-		"is removed":   {os.Remove, content, 0},
-		"is exchanged": {func(path string) error { return os.Rename(path+".new", path) }, content, 0},
+		"shrinks":      {func(path string) error { return os.Truncate(path, kept) }, content[:kept], archive.Shrank},
+		"is emptied":   {func(path string) error { return os.Truncate(path, 0) }, nil, archive.Shrank},
+		"grows":        {func(path string) error { return os.Truncate(path, size+1000) }, content, archive.Grew},
+		"is removed":   {os.Remove, content, archive.Vanished},
+		"is exchanged": {func(path string) error { return os.Rename(path+".new", path) }, content, archive.Vanished},
+		"is touched":   {func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1, 0)) }, content, archive.Changed},
+		"is chmodded":  {func(path string) error { return os.Chmod(path, 0o600) }, content, archive.Changed},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -126,14 +130,8 @@ func TestFileThatChangesItsLength(t *testing.T) {
 			if !bytes.Equal(got, tt.want) {
 				t.Errorf("restored %d bytes, not the %d that were to be expected", len(got), len(tt.want))
 			}
-			shrank := 0
-			for _, p := range result.Problems {
-				if p.Path == "file" && strings.Contains(p.Reason, "shrank") {
-					shrank++
-				}
-			}
-			if shrank != tt.problems {
-				t.Errorf("problems: %v", problemsOf(result))
+			if result.ProblemCount != 0 || len(result.Changes) == 0 || result.Changes[0].Path != "file" || result.Changes[0].Kind != tt.kind {
+				t.Errorf("problems %v, changes %+v, want that it %s", problemsOf(result), result.Changes, tt.kind)
 			}
 		})
 	}

@@ -14,7 +14,23 @@ type pendingDir struct {
 	parent  *pendingDir
 	node    *repository.Node // the directory itself, among the nodes of parent
 	nodes   []*repository.Node
+	before  *repository.ID // its tree in the last backup
+	counts  *dirCounts
 	waiting atomic.Int32 // entries that are not saved, and the walker while it is in here
+}
+
+// dirCounts compares directories with those of the last backup.
+type dirCounts struct{ added, changed, unmodified atomic.Int64 }
+
+func (c *dirCounts) count(before *repository.ID, now repository.ID) {
+	switch {
+	case before == nil:
+		c.added.Add(1)
+	case *before == now:
+		c.unmodified.Add(1)
+	default:
+		c.changed.Add(1)
+	}
 }
 
 func newPendingDir(parent *pendingDir, node *repository.Node) *pendingDir {
@@ -50,6 +66,9 @@ func (d *pendingDir) done(ctx context.Context, saver treeSaver) error {
 			return fmt.Errorf("save directory %q: %w", d.node.Name, err)
 		}
 		d.node.Subtree = &id
+		if d.counts != nil {
+			d.counts.count(d.before, id)
+		}
 	}
 	return nil
 }
@@ -63,8 +82,28 @@ type pendingFile struct {
 	node    *repository.Node
 	waiting atomic.Int32 // pieces that are not saved, and the walker while it reads
 
-	mu      sync.Mutex
-	content []repository.ID
+	mu        sync.Mutex
+	content   []repository.ID
+	complete  bool
+	followers []follower
+}
+
+// follower is another name of a file, which gets the same content.
+type follower struct {
+	dir  *pendingDir
+	node *repository.Node
+}
+
+// follow gives node, which is in dir, the content of the file: now, or as soon as all of it is known.
+func (f *pendingFile) follow(dir *pendingDir, node *repository.Node) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.complete {
+		node.Content = f.node.Content
+		return
+	}
+	dir.waiting.Add(1)
+	f.followers = append(f.followers, follower{dir: dir, node: node})
 }
 
 func newPendingFile(dir *pendingDir, node *repository.Node) *pendingFile {
@@ -89,9 +128,25 @@ func (f *pendingFile) done(ctx context.Context, saver treeSaver) error {
 	if f.waiting.Add(-1) > 0 {
 		return nil
 	}
-	f.node.Content = f.content
-	if f.content == nil {
-		f.node.Content = []repository.ID{} // an empty file has content, and it is empty
+	for _, other := range f.end() {
+		if err := other.dir.done(ctx, saver); err != nil {
+			return err
+		}
 	}
 	return f.dir.done(ctx, saver)
+}
+
+// end gives all names of the file its content, and returns those that have waited for it.
+func (f *pendingFile) end() []follower {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.node.Content = f.content; f.content == nil {
+		f.node.Content = []repository.ID{} // an empty file has content, and it is empty
+	}
+	for _, other := range f.followers {
+		other.node.Content = f.node.Content
+	}
+	followers := f.followers
+	f.complete, f.followers = true, nil
+	return followers
 }

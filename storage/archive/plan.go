@@ -167,7 +167,7 @@ func openPath(root int, where string) (int, error) {
 
 // file plans the content of a file.
 func (p *planner) file(dir *targetDir, where string, node repository.Node) error {
-	size, err := p.measure(node)
+	size, err := measure(p.repo, node)
 	if err != nil {
 		return fmt.Errorf("file %q: %w", where, err)
 	}
@@ -201,10 +201,10 @@ func (p *planner) file(dir *targetDir, where string, node repository.Node) error
 }
 
 // measure makes sure that all of a file's content is in the index and adds up to its size.
-func (p *planner) measure(node repository.Node) (int64, error) {
+func measure(repo *repository.Repository, node repository.Node) (int64, error) {
 	var size uint64
 	for _, id := range node.Content {
-		at, ok := p.repo.Locate(repository.DataBlob, id)
+		at, ok := repo.Locate(repository.DataBlob, id)
 		if !ok {
 			return 0, fmt.Errorf("data blob %s: %w", id, repository.ErrNoBlob)
 		}

@@ -30,6 +30,19 @@ func (p *problems) add(path string, err error) {
 	}
 }
 
+// changes collects what others did to files while they were being saved. Only the walker adds to it.
+type changes struct {
+	first []Change
+	count int
+}
+
+func (c *changes) add(path string, kind ChangeKind, detail string) {
+	c.count++
+	if len(c.first) < MaxProblems {
+		c.first = append(c.first, Change{Path: shortenFront(path), Kind: kind, Detail: shorten(detail)})
+	}
+}
+
 func (p *problems) into(result *Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

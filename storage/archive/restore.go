@@ -87,6 +87,15 @@ func restore(ctx context.Context, repo *repository.Repository, target Target, pr
 
 // topDirectory finds the top-level directory of a repository snapshot.
 func topDirectory(ctx context.Context, repo *repository.Repository, snapshot repository.Snapshot, name string) (repository.Node, error) {
+	node, err := topEntry(ctx, repo, snapshot, name)
+	if err == nil && node.Type != repository.DirNode {
+		err = fmt.Errorf("%q in repository snapshot %s is a %s, not a directory", name, snapshot.ID, node.Type)
+	}
+	return node, err
+}
+
+// topEntry finds what a repository snapshot holds at its top level.
+func topEntry(ctx context.Context, repo *repository.Repository, snapshot repository.Snapshot, name string) (repository.Node, error) {
 	if snapshot.Tree == nil {
 		return repository.Node{}, fmt.Errorf("repository snapshot %s names no tree", snapshot.ID)
 	}
@@ -95,11 +104,11 @@ func topDirectory(ctx context.Context, repo *repository.Repository, snapshot rep
 		return repository.Node{}, err
 	}
 	for _, node := range nodes {
-		if node.Name == name && node.Type == repository.DirNode {
+		if node.Name == name {
 			return node, nil
 		}
 	}
-	return repository.Node{}, fmt.Errorf("repository snapshot %s has no top-level directory %q", snapshot.ID, name)
+	return repository.Node{}, fmt.Errorf("repository snapshot %s has no top-level entry %q", snapshot.ID, name)
 }
 
 // restoring is one run of Restore.

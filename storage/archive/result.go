@@ -24,10 +24,39 @@ type Result struct {
 	// and is incomplete; a restore with problems has failed. At most MaxProblems are kept; ProblemCount counts all.
 	Problems     []Problem `json:"problems,omitempty"`
 	ProblemCount int       `json:"problemCount,omitempty"`
+	// Changes are files that others changed while they were being saved, which is what a live volume's files do. They
+	// were saved as far as they were there, and do not make a backup incomplete. At most MaxProblems are kept;
+	// ChangeCount counts all.
+	Changes     []Change `json:"changes,omitempty"`
+	ChangeCount int      `json:"changeCount,omitempty"`
 }
 
-// MaxProblems bounds Result.Problems, so that a result fits into a termination message.
+// MaxProblems bounds Result.Problems and Result.Changes, so that a result fits into a termination message.
 const MaxProblems = 8
+
+// ChangeKind says what happened to a file while it was being saved.
+type ChangeKind string
+
+// The kinds of changes.
+const (
+	// Changed: its content or its attributes were changed. What was saved may mix old and new.
+	Changed ChangeKind = "changed"
+	// Grew: it was saved with the length that it had first.
+	Grew ChangeKind = "grew"
+	// Shrank: it was saved with what was left.
+	Shrank ChangeKind = "shrank"
+	// Vanished: it was removed. It was saved as it was if it could still be read, or else is not in the backup.
+	Vanished ChangeKind = "vanished"
+)
+
+// Change is one file that was changed while it was being saved.
+type Change struct {
+	// Path is relative to the volume's root.
+	Path string     `json:"path"`
+	Kind ChangeKind `json:"kind"`
+	// Detail says what happened, in words that follow the kind.
+	Detail string `json:"detail"`
+}
 
 // Problem is one entry of a volume that could not be saved or brought back whole.
 type Problem struct {

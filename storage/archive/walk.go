@@ -26,9 +26,23 @@ type walker struct {
 	jobs     chan<- job
 	progress Reporter
 
-	small    *slab // what small files are read into, one after the other
-	result   Result
-	problems problems
+	previous *previous // nil if everything is read
+	links    links
+
+	small                         *slab // what small files are read into, one after the other
+	result                        Result
+	problems                      problems
+	changes                       changes
+	dirs                          dirCounts
+	filesChanged, filesUnmodified int64
+}
+
+// opened is a directory that the walker is in.
+type opened struct {
+	fd      int
+	where   string // path within the volume, for messages; "" for the root
+	pending *pendingDir
+	old     *previousDir // what the last backup has of it
 }
 
 // volume saves the directory at dir under name.
@@ -47,79 +61,110 @@ func (w *walker) volume(dir, name string, top *pendingDir) error {
 	if err != nil {
 		return fmt.Errorf("stat %s: %w", dir, err)
 	}
-	return w.dir(fd, "", name, &stat, top)
+	var old *repository.Node
+	if w.previous != nil {
+		old = &w.previous.top
+	}
+	node := newNode(name, &stat)
+	return w.dir(&opened{fd: fd}, &node, old, top)
 }
 
-// dir saves an open directory. where is its path within the volume, for messages; "" for the root.
-func (w *walker) dir(fd int, where, name string, stat *unix.Stat_t, parent *pendingDir) error {
-	names, err := readNames(fd)
+// dir saves an open directory, of which old is what the last backup has.
+func (w *walker) dir(d *opened, node, old *repository.Node, parent *pendingDir) error {
+	names, err := readNames(d.fd)
 	if err != nil {
-		if where == "" {
+		if d.where == "" {
 			return fmt.Errorf("read the volume's root directory: %w", err)
 		}
-		w.problems.add(where, fmt.Errorf("read directory: %w", err))
+		w.miss(d.where, fmt.Errorf("read directory: %w", err))
 		return nil
 	}
 	slices.Sort(names)
-	node := newNode(name, stat)
-	node.Links = 0 // says how many directories are in it, which the tree says too
-	if node.ExtendedAttributes, err = readAttributesOf(fd); err != nil {
-		w.problems.add(where, err)
+	if d.where == "" && w.previous != nil {
+		w.previous.recognise(w.ctx, d.fd, names)
 	}
-	parent.add(&node)
+	d.old = w.previous.dir(w.ctx, old)
+	node.Links = 0 // says how many directories are in it, which the tree says too
+	if node.ExtendedAttributes, err = readAttributesOf(d.fd); err != nil {
+		w.problems.add(d.where, err)
+	}
+	parent.add(node)
 	parent.waiting.Add(1)
-	d := newPendingDir(parent, &node)
+	d.pending = newPendingDir(parent, node)
+	d.pending.counts = &w.dirs
+	if d.old != nil {
+		d.pending.before = &d.old.subtree
+	}
 	w.result.Directories++
 	for _, entry := range names {
-		if where == "" && entry == lostAndFound {
+		if d.where == "" && entry == lostAndFound {
 			continue
 		}
-		if err := w.entry(fd, path.Join(where, entry), entry, d); err != nil {
+		if err := w.entry(d, path.Join(d.where, entry), entry); err != nil {
 			return err
 		}
 	}
-	return d.done(w.ctx, w.saver)
+	return d.pending.done(w.ctx, w.saver)
 }
 
-// entry saves one entry of the directory fd. Errors of the entry itself become problems; one that is returned ends
-// the backup.
-func (w *walker) entry(fd int, where, name string, dir *pendingDir) error {
+// miss notes an entry that cannot be saved: as a problem, unless it is gone.
+func (w *walker) miss(where string, err error) {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESTALE) {
+		w.changes.add(where, Vanished, "removed before it could be read; it is not in the backup")
+		return
+	}
+	w.problems.add(where, err)
+}
+
+// entry saves one entry of a directory. Errors of the entry itself are noted; one that is returned ends the backup.
+func (w *walker) entry(d *opened, where, name string) error {
 	if w.ctx.Err() != nil {
 		return context.Cause(w.ctx)
 	}
-	stat, err := statAt(fd, name)
+	stat, err := statAt(d.fd, name)
 	if err != nil {
-		w.problems.add(where, err)
+		w.miss(where, err)
 		return nil
 	}
-	switch nodeType(stat.Mode) {
+	old := d.old.find(name)
+	node := newNode(name, &stat)
+	switch node.Type {
 	case repository.DirNode:
-		return w.subdir(fd, where, name, dir)
+		return w.subdir(d, where, name, old)
 	case repository.FileNode:
-		return w.file(fd, where, name, dir)
+		return w.file(d, where, &node, &stat, old)
 	case "":
 		w.problems.add(where, fmt.Errorf("unknown kind of file (mode %#o)", stat.Mode))
 		return nil
 	}
-	node := newNode(name, &stat)
 	if node.Type == repository.SymlinkNode {
-		if node.LinkTarget, err = readLinkAt(fd, name); err != nil {
-			w.problems.add(where, err)
+		if node.LinkTarget, err = readLinkAt(d.fd, name); err != nil {
+			w.miss(where, err)
 			return nil
 		}
 	}
-	if node.ExtendedAttributes, err = readAttributes(procPath(fd)+"/"+name, false); err != nil {
-		w.problems.add(where, err)
-	}
-	dir.add(&node)
+	w.attributes(d, where, &node)
+	d.pending.add(&node)
 	w.result.Others++
 	return nil
 }
 
-func (w *walker) subdir(parent int, where, name string, dir *pendingDir) error {
-	fd, err := openDirAt(parent, name)
-	if err != nil {
+// attributes reads the extended attributes of an entry that is not opened.
+func (w *walker) attributes(d *opened, where string, node *repository.Node) {
+	found, err := readAttributes(procPath(d.fd)+"/"+node.Name, false)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		w.changes.add(where, Vanished, "removed while it was read; its extended attributes are not in the backup")
+	case err != nil:
 		w.problems.add(where, err)
+	}
+	node.ExtendedAttributes = found
+}
+
+func (w *walker) subdir(parent *opened, where, name string, old *repository.Node) error {
+	fd, err := openDirAt(parent.fd, name)
+	if err != nil {
+		w.miss(where, err)
 		return nil
 	}
 	defer closeFD(fd)
@@ -128,15 +173,54 @@ func (w *walker) subdir(parent int, where, name string, dir *pendingDir) error {
 		w.problems.add(where, err)
 		return nil
 	}
-	return w.dir(fd, where, name, &stat, dir)
+	node := newNode(name, &stat)
+	return w.dir(&opened{fd: fd, where: where}, &node, old, parent.pending)
 }
 
-// file saves a regular file.
-func (w *walker) file(parent int, where, name string, dir *pendingDir) error {
+// file saves a regular file: from the last backup, from another of its names, or by reading it.
+func (w *walker) file(d *opened, where string, node *repository.Node, stat *unix.Stat_t, old *repository.Node) error {
+	pending := &pendingFile{node: node, complete: true}
+	other := w.links.find(stat)
+	switch {
+	case other != nil:
+		node.Size = other.node.Size
+		w.attributes(d, where, node)
+		other.follow(d.pending, node)
+		w.classify(old)
+	case old != nil && w.previous.content(old, node):
+		if node.ExtendedAttributes = old.ExtendedAttributes; !w.previous.exact { // else ctime vouches for them
+			w.attributes(d, where, node)
+		}
+		w.links.add(stat, pending)
+		w.filesUnmodified++
+	default:
+		return w.read(d, where, node.Name, old)
+	}
+	d.pending.add(node)
+	w.count(int64(node.Size))
+	return nil
+}
+
+// classify counts a file that does not come from the last backup.
+func (w *walker) classify(old *repository.Node) {
+	if old != nil && old.Type == repository.FileNode {
+		w.filesChanged++
+	}
+}
+
+// count counts a file that has been dealt with, of the size that it is saved with.
+func (w *walker) count(size int64) {
+	w.result.Files++
+	w.result.Bytes += size
+	w.report(0)
+}
+
+// read saves a regular file by reading it.
+func (w *walker) read(d *opened, where, name string, old *repository.Node) error {
 	// Not to block, should it have become a fifo since we looked.
-	fd, err := openAt(parent, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	fd, err := openAt(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		w.problems.add(where, err)
+		w.miss(where, err)
 		return nil
 	}
 	f := os.NewFile(uintptr(fd), name)
@@ -153,8 +237,8 @@ func (w *walker) file(parent int, where, name string, dir *pendingDir) error {
 	if node.ExtendedAttributes, err = readAttributesOf(fd); err != nil {
 		w.problems.add(where, err)
 	}
-	dir.add(&node)
-	pending := newPendingFile(dir, &node)
+	d.pending.add(&node)
+	pending := newPendingFile(d.pending, &node)
 	read, err := w.content(f, stat.Size, pending)
 	w.result.BytesRead += read
 	var readErr *readError
@@ -165,14 +249,17 @@ func (w *walker) file(parent int, where, name string, dir *pendingDir) error {
 		return pending.done(w.ctx, w.saver)
 	case err != nil:
 		return err
-	case read < stat.Size:
-		w.problems.add(where, fmt.Errorf("shrank from %d to %d bytes while it was read", stat.Size, read))
+	}
+	if after, err := fstat(fd); err == nil {
+		if kind, detail := describeChange(&stat, &after, read); kind != "" {
+			w.changes.add(where, kind, detail)
+		}
 	}
 	// What was read is what there is, whatever the file has become since.
 	node.Size = uint64(read)
-	w.result.Files++
-	w.result.Bytes += read
-	w.report(0)
+	w.links.add(&stat, pending)
+	w.classify(old)
+	w.count(read)
 	return pending.done(w.ctx, w.saver)
 }
 

@@ -1,0 +1,134 @@
+package archive
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// settle is how long a file must not have been touched, before the backup that read it began, for its times to prove
+// anything: a change within one tick of the file system's clock leaves them as they are. The coarsest clocks tick
+// every two seconds.
+const settle = 2 * time.Second
+
+// previous is the last backup of the same volume. Files that have not changed since are taken from it.
+type previous struct {
+	repo *repository.Repository
+	id   repository.ID
+	top  repository.Node // the volume's root directory
+	took time.Time       // when it began
+	// exact says that the volume is still the one that was saved then, or an image of it, so that ctime and inode
+	// tell changes too. A clone that was copied file by file has new ones.
+	exact bool
+}
+
+// findPrevious returns the newest backup of the same volume, of repository snapshots that are sorted by time; nil if
+// there is none that can be used. What it is good for can always be had by reading, so that nothing about it can fail
+// a backup.
+func findPrevious(ctx context.Context, repo *repository.Repository, source Source, snapshots []repository.Snapshot) *previous {
+	for _, s := range slices.Backward(snapshots) {
+		if s.Hostname != source.Host || !slices.Equal(s.Paths, source.paths()) {
+			continue
+		}
+		if top, err := topEntry(ctx, repo, s, source.Name); err == nil && top.Type == repository.DirNode {
+			return &previous{repo: repo, id: s.ID, top: top, took: s.Time}
+		}
+	}
+	return nil
+}
+
+// recognise finds out whether ctimes and inodes can be relied on: they can if at least one entry at the volume's root,
+// or the root itself, still has the ones it had. A copy never has.
+func (p *previous) recognise(ctx context.Context, root int, names []string) {
+	if stat, err := fstat(root); err == nil {
+		now := newNode("", &stat)
+		p.exact = sameInode(&p.top, &now)
+	}
+	dir := p.dir(ctx, &p.top)
+	for _, name := range names {
+		if p.exact || ctx.Err() != nil {
+			return
+		}
+		old := dir.find(name)
+		if old == nil {
+			continue
+		}
+		if stat, err := statAt(root, name); err == nil {
+			now := newNode(name, &stat)
+			p.exact = sameInode(old, &now)
+		}
+	}
+}
+
+func sameInode(old, now *repository.Node) bool {
+	return old.Type == now.Type && old.Inode == now.Inode && old.ChangeTime.Equal(now.ChangeTime)
+}
+
+// unchanged reports whether a file's content is still the one that a backup has read, which began at the time took.
+// exact says whether ctime and inode count.
+func unchanged(old, now *repository.Node, took time.Time, exact bool) bool {
+	if old.Type != repository.FileNode || now.Type != repository.FileNode || old.Size != now.Size || !old.ModTime.Equal(now.ModTime) {
+		return false
+	}
+	if !exact {
+		return now.ModTime.Before(took.Add(-settle))
+	}
+	return sameInode(old, now) && now.ChangeTime.Before(took.Add(-settle))
+}
+
+// content completes the node of a file that has not changed from the last backup. False if it must be read.
+func (p *previous) content(old, now *repository.Node) bool {
+	if !unchanged(old, now, p.took, p.exact) {
+		return false
+	}
+	// The index may have lost what the tree names. Then this backup must bring it back.
+	if _, err := measure(p.repo, *old); err != nil {
+		return false
+	}
+	now.Content = old.Content
+	if now.Content == nil {
+		now.Content = []repository.ID{}
+	}
+	return true
+}
+
+// previousDir is a directory of the last backup, read alongside the one that is saved now. The nil one is empty.
+type previousDir struct {
+	subtree repository.ID
+	reader  *repository.TreeReader
+	next    *repository.Node
+}
+
+// dir opens a directory of the last backup; nil if there is none, or if it cannot be read.
+func (p *previous) dir(ctx context.Context, node *repository.Node) *previousDir {
+	if p == nil || node == nil || node.Type != repository.DirNode || node.Subtree == nil {
+		return nil
+	}
+	reader, err := p.repo.ReadTree(ctx, *node.Subtree)
+	if err != nil {
+		return nil
+	}
+	return &previousDir{subtree: *node.Subtree, reader: reader}
+}
+
+// find returns the entry of a name; nil if there was none. Names must be asked for in their order.
+func (d *previousDir) find(name string) *repository.Node {
+	if d == nil {
+		return nil
+	}
+	for d.reader != nil && (d.next == nil || d.next.Name < name) {
+		node, err := d.reader.Next()
+		if err != nil { // the end, or damage behind which everything is read anew
+			d.reader = nil
+			d.next = nil
+			return nil
+		}
+		d.next = &node
+	}
+	if d.next == nil || d.next.Name != name {
+		return nil
+	}
+	return d.next
+}

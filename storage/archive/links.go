@@ -36,6 +36,7 @@ func (l links) add(stat *unix.Stat_t, file *pendingFile) {
 	}
 	key := inode{uint64(stat.Dev), stat.Ino} //nolint:unconvert // as above
 	if l[key] == nil {
-		l[key] = &linkedFile{file: file, size: stat.Size, time: stat.Mtim, left: uint64(stat.Nlink) - 1}
+		left := uint64(stat.Nlink) - 1 //nolint:unconvert // as above
+		l[key] = &linkedFile{file: file, size: stat.Size, time: stat.Mtim, left: left}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -14,10 +15,13 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// Filler writes one volume's data into its new claim. It returns when nothing uses the claim any more, also when ctx
-// has ended or it fails.
+// Filler writes one volume's data into its new claim. Its methods return when nothing uses the claim any more, also
+// when ctx has ended or they fail.
 type Filler interface {
+	// Fill fails if the volume is not empty, apart from what an earlier Fill has left there that did not end.
 	Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error)
+	// TakeBack removes from the volume what a Fill has written that did end.
+	TakeBack(ctx context.Context, target Target, ordinal int32, template, claim string) error
 }
 
 // Target is what a Filler may want to know of the StatefulSet that is being restored.
@@ -46,11 +50,8 @@ func (x *run) fill(ctx context.Context) error {
 	if err := x.journal.enter(ctx, x.Cluster, x.op, PhaseFill); err != nil {
 		return err
 	}
-	target := Target{
-		Operation: x.op, StatefulSet: x.sts,
-		Source: x.plan.SourceNamespace + "/" + x.plan.SourceStatefulSet + "@" + x.plan.RecoveryPoint,
-	}
-	for _, v := range x.plan.Volumes {
+	target := x.target(x.sts)
+	for i, v := range x.plan.Volumes {
 		began := x.Now()
 		progress := Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StagePrepare}
 		x.Reporter.Volume(progress)
@@ -67,6 +68,12 @@ func (x *run) fill(ctx context.Context) error {
 			x.Reporter.Volume(progress)
 			return fmt.Errorf("restore claim %s/%s: %w", x.op.Namespace, v.Claim, err)
 		}
+		if v.Spare != "" {
+			x.journal.Volumes[i].Filled = true
+			if err := x.journal.write(ctx, x.Cluster, x.op); err != nil {
+				return err
+			}
+		}
 		progress.Stage = StageDone
 		progress.Data = archive.Progress{Files: result.Files, Bytes: result.Bytes, TotalFiles: result.Files, TotalBytes: result.Bytes}
 		x.Reporter.Volume(progress)
@@ -76,6 +83,13 @@ func (x *run) fill(ctx context.Context) error {
 		})
 	}
 	return nil
+}
+
+func (x *run) target(sts *appsv1.StatefulSet) Target {
+	return Target{
+		Operation: x.op, StatefulSet: sts,
+		Source: x.plan.SourceNamespace + "/" + x.plan.SourceStatefulSet + "@" + x.plan.RecoveryPoint,
+	}
 }
 
 // check compares what was written with what the record says was saved.
@@ -110,7 +124,7 @@ func capabilities() []corev1.Capability {
 	return []corev1.Capability{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"}
 }
 
-// Fill runs one mover.
+// Fill runs one mover that restores.
 func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error) {
 	var lock sync.Mutex // the mover's log and its state come from different goroutines
 	state := Progress{Stage: StagePrepare}
@@ -156,6 +170,21 @@ func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress fun
 		return archive.Result{}, fmt.Errorf("the mover's result cannot be read: %w; does the image hold this version of stsbackup?", decodeErr)
 	}
 	return result.Result, nil
+}
+
+// TakeBack runs one mover that removes.
+func (m *Movers) TakeBack(ctx context.Context, target Target, ordinal int32, template, claim string) error {
+	_, err := m.Cluster.RunMover(ctx, m.Config, cluster.Mover{
+		Operation:    target.Operation,
+		Name:         target.Operation.Name(strconv.Itoa(int(ordinal)), template, "back"),
+		Ordinal:      ordinal,
+		Claim:        claim,
+		Mount:        claim,
+		Args:         []string{"volume", "restore", target.Source, "--claim", claim, "--take-back", cluster.MoverVolume},
+		Capabilities: capabilities(),
+		Placement:    placement(target, Volume{}),
+	}, nil)
+	return err
 }
 
 // placement lets a mover run where the StatefulSet's pod may run, if possible in the zone and on the node where the

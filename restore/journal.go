@@ -51,13 +51,17 @@ type Journal struct {
 
 // JournalVolume is one claim of the journal.
 type JournalVolume struct {
-	Claim string `json:"claim"`
+	Ordinal  int32  `json:"ordinal"`
+	Template string `json:"template"`
+	Claim    string `json:"claim"`
 	// Displaced is the claim that was there, nil if there was none.
 	Displaced *cluster.Displaced `json:"displaced,omitempty"`
 	// Spare is the volume that people made and the new claim uses; SpareReserved says that it was reserved for a
 	// claim of this name.
 	Spare         string `json:"spare,omitempty"`
 	SpareReserved bool   `json:"spareReserved,omitempty"`
+	// Filled says that the spare was empty and holds all of the restored data now.
+	Filled bool `json:"filled,omitempty"`
 }
 
 // newJournal is the journal of a plan that is about to be carried out.
@@ -69,7 +73,7 @@ func newJournal(p *Plan, s *Situation, operation string, started time.Time) *Jou
 	for _, v := range p.Volumes {
 		spare := s.volume(v.Spare)
 		j.Volumes = append(j.Volumes, JournalVolume{
-			Claim: v.Claim, Displaced: v.displaced, Spare: v.Spare,
+			Ordinal: v.Ordinal, Template: v.Template, Claim: v.Claim, Displaced: v.displaced, Spare: v.Spare,
 			SpareReserved: spare != nil && spare.Spec.ClaimRef != nil,
 		})
 	}

@@ -22,7 +22,7 @@ import (
 // situation is demo/web with three ordinals, bound claims and running pods, and a whole recovery point of it.
 func situation() *Situation {
 	s := &Situation{
-		Record: newRecord("fast"), Cluster: "here", StatefulSet: newSet(3, "fast"),
+		Record: newRecord(), Cluster: "here", StatefulSet: newSet(3, "fast"),
 		Classes: []storagev1.StorageClass{
 			{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Provisioner: "csi.test"},
 			{ObjectMeta: metav1.ObjectMeta{Name: "manual"}, Provisioner: noProvisioner},

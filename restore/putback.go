@@ -210,6 +210,7 @@ func (x *run) putClaimBack(ctx context.Context, j *Journal, v *JournalVolume) er
 			x.op.Namespace, v.Claim, d.Volume, x.op.Namespace, v.Claim)
 	}
 	if what == actionRemove || what == actionReplace {
+		x.takeBack(ctx, v, live)
 		if err := x.Cluster.RemoveClaim(ctx, live, x.limits.Claim); err != nil {
 			return err
 		}
@@ -235,6 +236,21 @@ func (x *run) putClaimBack(ctx context.Context, j *Journal, v *JournalVolume) er
 		return nil
 	}
 	return x.Cluster.UnmarkDisplaced(ctx, *d)
+}
+
+// takeBack empties a volume that people made and that the restore has filled, so that the next one can use it. If that
+// fails, the next one will say that the volume is not empty.
+func (x *run) takeBack(ctx context.Context, v *JournalVolume, live *corev1.PersistentVolumeClaim) {
+	if !v.Filled || live.Spec.VolumeName != v.Spare {
+		return
+	}
+	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
+	if err == nil {
+		err = x.Filler.TakeBack(ctx, x.target(sts), v.Ordinal, v.Template, v.Claim)
+	}
+	if err != nil {
+		x.Reporter.Note(fmt.Sprintf("volume %s still holds what was restored; empty it before it can be used again: %v", v.Spare, err))
+	}
 }
 
 // bindAgain makes the displaced claim again, if it is not there, and waits until its volume is bound to it.

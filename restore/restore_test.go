@@ -138,7 +138,7 @@ func (w *world) restorer() *Restorer {
 
 // restore plans and runs, as the command does.
 func (w *world) restore(ctx context.Context) (Report, error) {
-	record := newRecord("fast")
+	record := newRecord()
 	situation, err := Look(ctx, w.client(), record, ns, "web")
 	if err != nil {
 		return Report{}, err
@@ -285,6 +285,14 @@ func (w *world) outcome(where, mode string, err error, before state) {
 func (w *world) recovered(where string, before state) {
 	w.t.Helper()
 	err := w.again(w.t.Context())
+	if err != nil && strings.Contains(err.Error(), "the volume is not empty") && strings.Contains(where, "update configmaps") {
+		// Killed between the end of a mover and the journal's entry of it: nobody can tell the restored data on the spare
+		// volume from somebody's own, so it is left alone, and a person is asked to empty it.
+		if after := w.state(); after.Replicas != before.Replicas || !cmp.Equal(after.Claims, before.Claims) || after.Journal {
+			w.t.Fatalf("%s: not put back (-before +after):\n%s", where, cmp.Diff(before, after))
+		}
+		return
+	}
 	var refusal *cluster.Refusal
 	if errors.As(err, &refusal) && !strings.Contains(refusal.Reason, "not enough Available") || err != nil && refusal == nil {
 		w.t.Fatalf("%s: the next restore: %v", where, err)
@@ -369,7 +377,7 @@ func (s short) Fill(ctx context.Context, target Target, v Volume, progress func(
 func TestPutBackSaysWhatItDid(t *testing.T) {
 	w := starts()["all claims there"].world(t)
 	r := w.restorer()
-	record := newRecord("fast")
+	record := newRecord()
 	situation, err := Look(t.Context(), w.client(), record, ns, "web")
 	if err != nil {
 		t.Fatal(err)
@@ -405,7 +413,7 @@ func TestHeld(t *testing.T) {
 
 func TestRunRefuses(t *testing.T) {
 	w := starts()["all claims there"].world(t)
-	record := newRecord("fast")
+	record := newRecord()
 	situation, err := Look(t.Context(), w.client(), record, ns, "web")
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -419,12 +420,24 @@ func (w *world) Fill(ctx context.Context, target Target, v Volume, progress func
 	if claim == nil || claim.Status.Phase != corev1.ClaimBound {
 		return archive.Result{}, errors.New("the claim is not bound")
 	}
+	if content := w.data[claim.Spec.VolumeName]; content != "" && !strings.HasPrefix(content, "half of ") {
+		return archive.Result{}, fmt.Errorf("the volume is not empty: it holds %q", content)
+	}
 	w.data[claim.Spec.VolumeName] = "half of " + v.RepositorySnapshot
 	if _, err := w.kube.CoreV1().PersistentVolumes().Get(ctx, claim.Spec.VolumeName, metav1.GetOptions{}); err != nil {
 		return archive.Result{}, err
 	}
 	w.data[claim.Spec.VolumeName] = v.RepositorySnapshot
 	return archive.Result{RepositorySnapshot: v.RepositorySnapshot, Files: v.Files, Bytes: v.Bytes}, ctx.Err()
+}
+
+// TakeBack empties the claim's volume.
+func (w *world) TakeBack(ctx context.Context, _ Target, _ int32, _, claim string) error {
+	got, err := w.kube.CoreV1().PersistentVolumeClaims(ns).Get(ctx, claim, metav1.GetOptions{})
+	if err == nil {
+		delete(w.data, got.Spec.VolumeName)
+	}
+	return err
 }
 
 func newVolume(name, class string, policy corev1.PersistentVolumeReclaimPolicy) *corev1.PersistentVolume {
@@ -455,7 +468,7 @@ func newSet(replicas int32, class string) *appsv1.StatefulSet {
 }
 
 // newRecord is a recovery point of demo/web whose ordinals hold rs-0, rs-1, …
-func newRecord(class string) catalog.Record {
+func newRecord() catalog.Record {
 	const replicas = 3
 	record := catalog.Record{
 		Version: 1, ID: "20261121T081200Z-3fa9", State: catalog.StateComplete, Cluster: "here",
@@ -465,7 +478,7 @@ func newRecord(class string) catalog.Record {
 		record.Volumes = append(record.Volumes, catalog.Volume{
 			Ordinal: ordinal, Template: "www", Claim: cluster.ClaimName("www", "web", ordinal), Capture: catalog.CaptureSnapshot,
 			RepositorySnapshot: fmt.Sprintf("rs-%d", ordinal), Files: 10 + int64(ordinal), Bytes: 1000, Size: 64 << 20,
-			StorageClass: class, Mode: "Filesystem", AccessModes: []string{"ReadWriteOnce"},
+			StorageClass: "fast", Mode: "Filesystem", AccessModes: []string{"ReadWriteOnce"},
 		})
 	}
 	return record

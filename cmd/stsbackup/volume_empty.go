@@ -27,26 +27,53 @@ func takeEmpty(dir string) (done func() error, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("look into the volume: %w", err)
 	}
-	entries, err := os.ReadDir(dir)
+	names, err := contents(dir)
 	if err != nil {
-		return nil, fmt.Errorf("look into the volume: %w", err)
+		return nil, err
 	}
-	for _, entry := range entries {
-		name := entry.Name()
-		switch {
-		case name == lostAndFound || name == restoringMark:
-		case !unfinished:
-			return nil, fmt.Errorf("the volume is not empty: it holds %q; empty it if nothing on it is needed, or have another one used", name)
-		default:
-			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
-				return nil, fmt.Errorf("remove what an unfinished restore has left: %w", err)
-			}
-		}
+	if len(names) > 0 && !unfinished {
+		return nil, fmt.Errorf("the volume is not empty: it holds %q; empty it if nothing on it is needed, or have another one used", names[0])
+	}
+	if err := removeAll(dir, names); err != nil {
+		return nil, err
 	}
 	if err := writeMark(mark); err != nil {
 		return nil, fmt.Errorf("mark the volume as being filled: %w", err)
 	}
 	return func() error { return removeMark(dir, mark) }, nil
+}
+
+// emptyDir removes all contents of dir, which a restore has put there.
+func emptyDir(dir string) error {
+	names, err := contents(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(removeAll(dir, names), syncFile(dir))
+}
+
+// contents names what is in a volume, apart from what is no content.
+func contents(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("look into the volume: %w", err)
+	}
+	var names []string
+	for _, entry := range entries {
+		if name := entry.Name(); name != lostAndFound && name != restoringMark {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+func removeAll(dir string, names []string) error {
+	for _, name := range names {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("remove what a restore has left: %w", err)
+		}
+	}
+	return nil
 }
 
 // writeMark makes sure that the mark is on the disk before anything else is.

@@ -90,6 +90,22 @@ func TestRestoreIntoEmpty(t *testing.T) {
 	}
 }
 
+// TestRestoreIsTakenBack: what was restored is removed, what the filesystem needs is not.
+func TestRestoreIsTakenBack(t *testing.T) {
+	s := savedVolume(t)
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, lostAndFound), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s.run(exitDone, "volume", "restore", "demo/web", dir, "--claim", "www-web-0", "--into-empty")
+		s.run(exitDone, "volume", "restore", "demo/web", dir, "--claim", "www-web-0", "--take-back")
+		if got := names(t, dir); got != lostAndFound {
+			t.Errorf("the directory holds %s", got)
+		}
+	}
+}
+
 // TestUnfinishedRestoreIsMarked: a restore that fails half-way leaves the mark, and the next one begins anew.
 func TestUnfinishedRestoreIsMarked(t *testing.T) {
 	dir := t.TempDir()

@@ -19,6 +19,8 @@ type volumeRestore struct {
 	replace  bool
 	// intoEmpty is what movers are told: never mix restored files with others.
 	intoEmpty bool
+	// takeBack is for movers too: empty a directory that a restore with intoEmpty has filled, for nothing.
+	takeBack bool
 }
 
 func newVolumeRestoreCommand(a *app) *cobra.Command {
@@ -47,6 +49,8 @@ could not be set, and device nodes cannot be made.`,
 	c.snapshot.add(cmd)
 	cmd.Flags().BoolVar(&c.replace, "replace", false, "replace what is in the way of the files that are restored")
 	cmd.Flags().BoolVar(&c.intoEmpty, "into-empty", false, "fail unless the directory is empty, or holds only what a restore with this flag has left that did not end")
+	cmd.Flags().BoolVar(&c.takeBack, "take-back", false, "remove everything from the directory, which a restore with --into-empty has filled")
+	_ = cmd.Flags().MarkHidden("take-back") // it fails for flags that do not exist; and this is no tool for people
 	return cmd
 }
 
@@ -54,6 +58,9 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 	t, err := volumeTarget(name)
 	if err != nil {
 		return err
+	}
+	if c.takeBack {
+		return emptyDir(dir)
 	}
 	saveMemory(a)
 	points, err := c.volume.open(ctx, a, t, false)

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 )
 
 // Marks of a volume that a restore has set aside. They are on the PersistentVolume, whose claim is gone.
@@ -169,6 +170,11 @@ func (c *Client) MarkDisplaced(ctx context.Context, op Operation, d Displaced, a
 // RebindVolume reserves the displaced volume for the claim of the same name that is to be made again, and for no other.
 // The error wraps ErrNotFound if the volume does not exist any more.
 func (c *Client) RebindVolume(ctx context.Context, d Displaced) error {
+	// The binder writes to volumes at the same time.
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return c.rebindVolume(ctx, d) })
+}
+
+func (c *Client) rebindVolume(ctx context.Context, d Displaced) error {
 	volume, err := c.Volume(ctx, d.Volume)
 	if err != nil {
 		return err
@@ -242,6 +248,10 @@ func (c *Client) patchVolume(ctx context.Context, name string, patch map[string]
 // ReleaseSpare makes a volume that people made Available again after the claim that used it is gone; if reserved is
 // true, it stays reserved for a claim of that name. A volume that is another claim's is left alone.
 func (c *Client) ReleaseSpare(ctx context.Context, name, namespace, claim string, reserved bool) error {
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return c.releaseSpare(ctx, name, namespace, claim, reserved) })
+}
+
+func (c *Client) releaseSpare(ctx context.Context, name, namespace, claim string, reserved bool) error {
 	volume, err := c.Kube.CoreV1().PersistentVolumes().Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil

@@ -305,7 +305,7 @@ func TestRestoreStaticVolumes(t *testing.T) {
 	s.holds(now)
 
 	s.freeVolumes("spare-a", "spare-b", "spare-c")
-	t.Log("Ctrl-C: the spare volumes are free again, with half of the data on them")
+	t.Log("Ctrl-C: the spare volumes are free again, and the first, which was complete, is empty")
 	p := s.start("restore", web, "--yes")
 	p.until("data-web-1: preparing")
 	p.signal(syscall.SIGINT)
@@ -317,6 +317,11 @@ func TestRestoreStaticVolumes(t *testing.T) {
 		t.Fatalf("an interrupted restore has changed\n%s\ninto\n%s", before, got)
 	}
 
+	t.Log("kill -9 at the same point: the next restore makes the spare volumes free and empty first")
+	p = s.start("restore", web, "--yes")
+	p.until("data-web-1: preparing")
+	p.signal(syscall.SIGKILL)
+	p.end()
 	s.run(0, []string{s.Namespace + "-spare-a"}, "restore", web, "--yes")
 	s.holds(saved)
 	s.displaced(3)

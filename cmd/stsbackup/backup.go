@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -62,6 +63,9 @@ What belongs to the StatefulSet and is not in the recovery point is always named
 }
 
 func (c *backupCommand) run(ctx context.Context, a *app, arg string) error {
+	if err := errors.Join(checkTimeout("snapshot-timeout", c.snapshotTimeout), checkTimeout("mover-start-timeout", c.mover.startTimeout)); err != nil {
+		return err
+	}
 	t, err := parseTarget(arg, c.kube.namespace)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -73,6 +74,14 @@ func readPassword(file string) (string, error) {
 		return "", usageErrorf("password file %s is empty", file)
 	}
 	return line, nil
+}
+
+// checkTimeout reports a time that nothing can be done within. The engines take zero for a default of their own.
+func checkTimeout(flag string, limit time.Duration) error {
+	if limit <= 0 {
+		return usageErrorf("--%s is %s; give a time that is longer than 0, such as 5m", flag, limit)
+	}
+	return nil
 }
 
 // outputFlag is -o: how results and progress are printed.

@@ -108,6 +108,9 @@ func TestBackupUsage(t *testing.T) {
 		{[]string{"backup", "demo/web", "--method", "magic"}, "none of auto, snapshot and live"},
 		{[]string{"backup", "demo/web"}, "--mover-repo"}, // its repository is a directory of this machine
 		{[]string{"backup", "demo/web", "--all"}, "unknown flag"},
+		{[]string{"backup", "demo/web", "--snapshot-timeout", "0"}, "--snapshot-timeout is 0s"},
+		{[]string{"backup", "demo/web", "--mover-start-timeout", "-5s"}, "--mover-start-timeout is -5s"},
+		{[]string{"restore", "demo/web", "--yes", "--ready-timeout", "0"}, "--ready-timeout is 0s"},
 	} {
 		s.run(exitUsage, tt.args...)
 		s.says(tt.says)

@@ -63,6 +63,9 @@ func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
 	if !c.yes && !c.dryRun && (!a.terminal || c.output == outputJSON) {
 		return usageErrorf("a restore asks before it begins, and nobody can answer here: give --yes to go ahead, or --dry-run to see the plan")
 	}
+	if err := errors.Join(checkTimeout("ready-timeout", c.readyTimeout), checkTimeout("mover-start-timeout", c.mover.startTimeout)); err != nil {
+		return err
+	}
 	t, err := parseTarget(arg, c.kube.namespace)
 	if err != nil {
 		return err

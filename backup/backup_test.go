@@ -120,6 +120,11 @@ func (s *stage) runPod(job string) {
 	if _, err := pods.Create(ctx, pod, metav1.CreateOptions{}); err != nil {
 		return
 	}
+	if _, err := s.kube.BatchV1().Jobs("demo").Get(ctx, job, metav1.GetOptions{}); err != nil {
+		// The Job was deleted while its pod was being made: the garbage collector's part.
+		_ = pods.Delete(ctx, pod.Name, metav1.DeleteOptions{})
+		return
+	}
 	<-time.After(10 * time.Second)
 	end := s.ends[object.Labels[cluster.LabelClaim]]
 	set(corev1.ContainerState{Terminated: &end})

@@ -85,18 +85,35 @@ func (b *Bucket) publish(temp, name string) error {
 	folder := path.Dir(name)
 	for attempt := 1; ; attempt++ {
 		err := b.root.MkdirAll(folder, folderMode)
-		if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("make folder %s: %w", folder, syscall.EEXIST)
-		}
 		if err == nil {
 			err = b.root.Rename(temp, name)
+		} else if b.objectInPath(folder) {
+			return fmt.Errorf("make folder %s: %w", folder, syscall.EEXIST)
 		}
 		if err == nil {
 			return b.syncFolders(folder)
 		}
-		// A folder that had just been made can be gone again: it was empty when a Delete came by.
-		if !errors.Is(err, fs.ErrNotExist) || attempt == putAttempts {
+		// A folder that had just been made can be gone again: it was empty when a Delete came by. MkdirAll then says
+		// that it does not exist, or that it does, or that it is no folder, depending on the moment.
+		passing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR)
+		if !passing || attempt == putAttempts || b.folderAt(name) {
 			return err
 		}
 	}
+}
+
+// objectInPath reports whether one of the elements of a folder's name is an object, so that the folder cannot be.
+func (b *Bucket) objectInPath(folder string) bool {
+	for ; folder != "."; folder = path.Dir(folder) {
+		if info, err := b.root.Lstat(folder); err == nil && !info.IsDir() {
+			return true
+		}
+	}
+	return false
+}
+
+// folderAt reports whether there is a folder where an object is to be.
+func (b *Bucket) folderAt(name string) bool {
+	info, err := b.root.Lstat(name)
+	return err == nil && info.IsDir()
 }

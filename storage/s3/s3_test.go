@@ -35,7 +35,12 @@ func TestMain(m *testing.M) {
 
 func TestVersitygwKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	contract(t, startVersitygw(t))
+	server := startVersitygw(t)
+	storagetest.Contract{
+		Open: func(t *testing.T) storage.Bucket { return server.newBucket(t) },
+		// It keeps what it is writing beside the object until it is whole.
+		Transient: func(name string) bool { return strings.Contains(name, ".sgwtmp.") },
+	}.Test(t)
 }
 
 func TestMinIOKeepsTheContract(t *testing.T) {

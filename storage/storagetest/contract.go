@@ -18,6 +18,9 @@ type Contract struct {
 	// LongestName is the longest name in bytes that the bucket takes: storage.MaxName if it is zero, less for a
 	// part of a bucket, whose prefix counts as well.
 	LongestName int
+	// Transient, if set, tells the names under which the server lists what it is still writing: a fault of the
+	// server's, which whoever lists objects by their full names does not notice.
+	Transient func(name string) bool
 }
 
 // Test runs the suite as subtests of t.
@@ -47,8 +50,8 @@ func (c Contract) Test(t *testing.T) {
 		{"Folders", testFolders},
 		{"Cancelled", testCancelled},
 		{"CancelledWhileReading", testCancelledWhileReading},
-		{"CancelledPut", testCancelledPut},
-		{"ConcurrentReplace", testConcurrentReplace},
+		{"CancelledPut", c.testCancelledPut},
+		{"ConcurrentReplace", c.testConcurrentReplace},
 		{"ConcurrentUse", testConcurrentUse},
 	} {
 		t.Run(test.name, func(t *testing.T) {

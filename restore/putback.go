@@ -210,7 +210,7 @@ func (x *run) putClaimBack(ctx context.Context, j *Journal, v *JournalVolume) er
 			x.op.Namespace, v.Claim, d.Volume, x.op.Namespace, v.Claim)
 	}
 	if what == actionRemove || what == actionReplace {
-		x.takeBack(ctx, v, live)
+		x.takeBack(ctx, j, v, live)
 		if err := x.Cluster.RemoveClaim(ctx, live, x.limits.Claim); err != nil {
 			return err
 		}
@@ -240,11 +240,14 @@ func (x *run) putClaimBack(ctx context.Context, j *Journal, v *JournalVolume) er
 
 // takeBack empties a volume that people made and that the restore has filled, so that the next one can use it. If that
 // fails, the next one will say that the volume is not empty.
-func (x *run) takeBack(ctx context.Context, v *JournalVolume, live *corev1.PersistentVolumeClaim) {
+func (x *run) takeBack(ctx context.Context, j *Journal, v *JournalVolume, live *corev1.PersistentVolumeClaim) {
 	if !v.Filled || live.Spec.VolumeName != v.Spare {
 		return
 	}
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
+	if err == nil && sts.UID != j.UID { // one that was made anew is not held at 0 replicas: its pods may have written there
+		err = fmt.Errorf("%s was made anew: %w", x.op.Object(), cluster.ErrChanged)
+	}
 	if err == nil {
 		err = x.Filler.TakeBack(ctx, x.target(sts), v.Ordinal, v.Template, v.Claim)
 	}

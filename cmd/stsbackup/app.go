@@ -97,8 +97,10 @@ Exit codes:
 	})
 	root.AddCommand(
 		newBackupCommand(a),
+		newForgetCommand(a),
 		newKeyCommand(a),
 		newListCommand(a),
+		newPruneCommand(a),
 		newShowCommand(a),
 		newRestoreCommand(a),
 		newUnlockCommand(a),

@@ -1,0 +1,124 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// Forgotten is what Forget has removed.
+type Forgotten struct {
+	// ID is that of the recovery point.
+	ID string `json:"id"`
+	// Recorded is false for what an interrupted backup, or an interrupted Forget, had left: it had no record.
+	Recorded bool `json:"recorded"`
+	// Volumes is how many repository snapshots of volumes were removed.
+	Volumes int `json:"volumes"`
+}
+
+// pieces are the repository snapshots of one recovery point.
+type pieces struct {
+	records []repository.ID
+	volumes []repository.ID
+}
+
+// Forget removes recovery points as a whole. Each id is a whole one or the beginning of just one; ErrNoRecoveryPoint
+// or ErrAmbiguous, before anything is removed, if one is not. What is left of a point without a record counts too. The
+// data stays in the bucket until it is pruned. repository.ErrLocked if anyone is at work.
+//
+// The record goes first, and its volumes after it: the reverse of Commit. A recovery point exists when its record does,
+// so one that is half forgotten is none: nobody can choose it for a restore and find volumes missing. Doing it again
+// removes the rest, which is found by its tags.
+func (c *Catalog) Forget(ctx context.Context, ids ...string) (forgotten []Forgotten, err error) {
+	fail := func(err error) ([]Forgotten, error) { return forgotten, fmt.Errorf("forget in %s: %w", c.host, err) }
+	// Exclusive, because Commit looks whether all volumes are there and then writes the record.
+	lock, err := c.repo.LockExclusive(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { err = errors.Join(err, lock.Release(ctx)) }()
+	points, err := c.pieces(lock.Context())
+	if err != nil {
+		return fail(err)
+	}
+	whole, err := resolve(slices.Sorted(maps.Keys(points)), ids)
+	if err != nil {
+		return fail(err)
+	}
+	for _, id := range whole {
+		point := points[id]
+		if err := lock.RemoveSnapshots(slices.Concat(point.records, point.volumes)...); err != nil {
+			return fail(fmt.Errorf("recovery point %s: %w; run the command again to remove the rest", id, err))
+		}
+		forgotten = append(forgotten, Forgotten{ID: id, Recorded: len(point.records) > 0, Volumes: len(point.volumes)})
+	}
+	return forgotten, nil
+}
+
+// pieces finds the repository snapshots of all recovery points by their tags: a record that is damaged must not keep
+// its recovery point from being forgotten. Repository snapshots that cannot be read are of no known recovery point.
+func (c *Catalog) pieces(ctx context.Context) (map[string]pieces, error) {
+	snapshots, err := c.repo.Snapshots(ctx)
+	if err != nil && (snapshots == nil || ctx.Err() != nil) {
+		return nil, err
+	}
+	points := map[string]pieces{}
+	for _, snapshot := range snapshots {
+		id, tagged := snapshot.Tag(TagRecoveryPoint)
+		if !tagged || !snapshot.HasTag(TagStsbackup) || snapshot.Hostname != c.host {
+			continue
+		}
+		point := points[id]
+		if snapshot.HasTag(TagRecord) {
+			point.records = append(point.records, snapshot.ID)
+		} else {
+			point.volumes = append(point.volumes, snapshot.ID)
+		}
+		points[id] = point
+	}
+	return points, nil
+}
+
+// resolve completes the beginnings of ids.
+func resolve(known, wanted []string) ([]string, error) {
+	var whole []string
+	for _, want := range wanted {
+		var matches []string
+		for _, id := range known {
+			if id == want {
+				matches = []string{id}
+				break
+			}
+			if want != "" && strings.HasPrefix(id, want) {
+				matches = append(matches, id)
+			}
+		}
+		switch len(matches) {
+		case 0:
+			return nil, fmt.Errorf("%.80q: %w; it takes the id of one, or its beginning", want, ErrNoRecoveryPoint)
+		case 1:
+			if !slices.Contains(whole, matches[0]) {
+				whole = append(whole, matches[0])
+			}
+		default:
+			return nil, fmt.Errorf("%.80q could be any of %s: %w", want, strings.Join(matches, ", "), ErrAmbiguous)
+		}
+	}
+	return whole, nil
+}
+
+// Leftovers are the ids of recovery points that have volumes but no record: those whose backup is running, or was
+// interrupted, or that are half forgotten. Their data is kept until they are forgotten.
+func (c *Catalog) Leftovers(ctx context.Context) ([]string, error) {
+	points, err := c.pieces(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.host, err)
+	}
+	maps.DeleteFunc(points, func(_ string, p pieces) bool { return len(p.records) > 0 })
+	return slices.Sorted(maps.Keys(points)), nil
+}

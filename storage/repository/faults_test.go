@@ -1,0 +1,246 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/storagetest"
+)
+
+// newPassword is what the password change of these tests changes to.
+const newPassword = Secret("new password")
+
+// mortal is one of our processes that has died: there is no process of its id, so its locks are in nobody's way.
+func mortal() Options {
+	options := hasty()
+	options.PID = 1 << 22
+	return options
+}
+
+// openAny opens with the old password or the new.
+func openAny(ctx context.Context, bucket storage.Bucket, options Options) (*Repository, error) {
+	repo, err := Open(ctx, bucket, password, options)
+	if errors.Is(err, ErrWrongPassword) {
+		return Open(ctx, bucket, newPassword, options)
+	}
+	return repo, err
+}
+
+// deed is something that is done to a repository and can be stopped anywhere.
+type deed struct {
+	// do does it, from opening the repository on; done again, it completes what was begun.
+	do func(context.Context, storage.Bucket) error
+	// spared says which of the volumes must restore whatever happens; nil is all.
+	spared func(volume) bool
+	// done checks, if there is anything to check, what is there when it has been done in the end.
+	done func(*testing.T, storage.Bucket)
+}
+
+func deeds() map[string]deed {
+	fresh := volume{"shared": noise("shared", 20_000), "fresh": noise("fresh", 8_000)}
+	isShared := func(v volume) bool { _, ok := v["shared"]; return ok }
+	return map[string]deed{
+		"backup": {
+			do: func(ctx context.Context, bucket storage.Bucket) error {
+				repo, err := openAny(ctx, bucket, mortal())
+				if err != nil {
+					return err
+				}
+				_, err = backUp(ctx, repo, fresh)
+				return err
+			},
+			done: func(t *testing.T, bucket storage.Bucket) {
+				snapshots, err := reopen(t, bucket).Snapshots(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				sound(t, bucket, map[ID]volume{snapshots[len(snapshots)-1].ID: fresh})
+			},
+		},
+		"prune": {
+			do: func(ctx context.Context, bucket storage.Bucket) error {
+				repo, err := openAny(ctx, bucket, mortal())
+				if err != nil {
+					return err
+				}
+				_, err = repo.Prune(ctx, PruneOptions{})
+				return err
+			},
+			done: func(t *testing.T, bucket storage.Bucket) {
+				report, err := reopen(t, bucket).Prune(t.Context(), PruneOptions{DryRun: true})
+				if err != nil || report.PacksRepacked+report.PacksRemoved+report.PacksUnindexed > 0 || report.BytesUnused > 0 {
+					t.Errorf("something is left to prune: %+v, %v", report, err)
+				}
+			},
+		},
+		"forget": {
+			do: func(ctx context.Context, bucket storage.Bucket) error {
+				return forgetOthers(ctx, bucket, isShared)
+			},
+			spared: isShared,
+			done: func(t *testing.T, bucket storage.Bucket) {
+				if left := list(t, bucket, "snapshots/"); len(left) != 1 {
+					t.Errorf("repository snapshots: %v", left)
+				}
+			},
+		},
+		"key change": {
+			do: changePassword,
+			done: func(t *testing.T, bucket storage.Bucket) {
+				_, err := Open(t.Context(), bucket, password, hasty())
+				if !errors.Is(err, ErrWrongPassword) || len(list(t, bucket, "keys/")) != 1 {
+					t.Errorf("the old password: %v", err)
+				}
+			},
+		},
+	}
+}
+
+// forgetOthers removes all repository snapshots but those whose volume is spared.
+func forgetOthers(ctx context.Context, bucket storage.Bucket, spared func(volume) bool) (err error) {
+	repo, err := openAny(ctx, bucket, mortal())
+	if err != nil {
+		return err
+	}
+	lock, err := repo.LockExclusive(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release(ctx)) }()
+	snapshots, err := repo.Snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	for _, snapshot := range snapshots {
+		v, err := readBack(ctx, repo, snapshot.ID)
+		if err != nil {
+			return err
+		}
+		if spared(v) {
+			continue
+		}
+		if err := lock.RemoveSnapshots(snapshot.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changePassword adds the new password, opens the repository with it and removes all other keys.
+func changePassword(ctx context.Context, bucket storage.Bucket) error {
+	repo, err := openAny(ctx, bucket, mortal())
+	if err != nil {
+		return err
+	}
+	if _, err := repo.AddKey(ctx, newPassword); err != nil {
+		return err
+	}
+	if repo, err = Open(ctx, bucket, newPassword, mortal()); err != nil {
+		return err
+	}
+	keys, err := repo.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if !key.InUse {
+			if err := repo.RemoveKey(ctx, key.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// TestStoppedAnywhere stops everything that writes at each of its operations, in every way that an operation can fail.
+// After each stop the repository is undamaged, everything that was in it before is in it still, and doing it again
+// succeeds. Our own verify judges every time, and restic every now and then.
+func TestStoppedAnywhere(t *testing.T) {
+	whole, volumes := worn(t)
+	for name, d := range deeds() {
+		t.Run(name, func(t *testing.T) {
+			spared := maps.Clone(volumes)
+			maps.DeleteFunc(spared, func(_ ID, v volume) bool { return d.spared != nil && !d.spared(v) })
+			counting := storagetest.NewFaulty(copyOf(t, whole), storagetest.Fault{})
+			if err := d.do(t.Context(), counting); err != nil {
+				t.Fatal(err)
+			}
+			operations, stops := len(counting.Operations()), 0
+			for _, how := range []storagetest.How{storagetest.Before, storagetest.After, storagetest.Torn} {
+				for at := 1; at <= operations; at++ {
+					stops++
+					bucket := copyOf(t, whole)
+					stopAt(t, d, bucket, storagetest.Fault{At: at, How: how, Stop: true})
+					sound(t, bucket, spared)
+					if stops%37 == 0 {
+						resticJudges(t, inDirectory(t, bucket), spared)
+					}
+					if err := d.do(t.Context(), bucket); err != nil {
+						t.Fatalf("%s %d: again: %v", how, at, err)
+					}
+					sound(t, bucket, spared)
+					d.done(t, bucket)
+					if left := list(t, bucket, "locks/"); len(left) > 0 {
+						t.Errorf("%s %d: locks are left: %v", how, at, left)
+					}
+					if t.Failed() {
+						t.Fatalf("after a fault %s operation %d of %d", how, at, operations)
+					}
+				}
+			}
+			t.Logf("%d operations, %d stops", operations, stops)
+		})
+	}
+}
+
+// stopAt does it with a fault. A torn write leaves what no Bucket may leave; that one object must be found and named,
+// and is then removed, as a person would.
+func stopAt(t *testing.T, d deed, bucket storage.Bucket, fault storagetest.Fault) {
+	t.Helper()
+	faulty := storagetest.NewFaulty(bucket, fault)
+	err := d.do(t.Context(), faulty)
+	if !faulty.Fired() {
+		t.Fatalf("%s %d: the planned fault never happened", fault.How, fault.At)
+	}
+	operation := faulty.Operations()[fault.At-1]
+	if err == nil {
+		t.Fatalf("%s %d: %s %s failed, and nobody noticed", fault.How, fault.At, operation.Verb, operation.Name)
+	}
+	if fault.How != storagetest.Torn || operation.Verb != storagetest.Put {
+		return
+	}
+	if k, _, _ := strings.Cut(operation.Name, "/"); kind(k) == kindData {
+		return // in no index: prune's business
+	}
+	if found, err := damage(t.Context(), bucket); !slices.Contains(found, operation.Name) {
+		t.Errorf("torn %s is not found: %v, %v", operation.Name, found, err)
+	}
+	if err := bucket.Delete(t.Context(), operation.Name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// damage names the damaged objects.
+func damage(ctx context.Context, bucket storage.Bucket) ([]string, error) {
+	repo, err := openAny(ctx, bucket, hasty())
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	holders, err := repo.Locks(ctx)
+	for _, holder := range holders {
+		if holder.Damage != "" {
+			found = append(found, kindLock.name(holder.id))
+		}
+	}
+	report, checkErr := repo.Check(ctx, CheckOptions{ReadData: 1})
+	for _, problem := range report.Problems {
+		found = append(found, problem.Object)
+	}
+	return found, errors.Join(err, checkErr)
+}

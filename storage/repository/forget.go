@@ -1,0 +1,27 @@
+package repository
+
+import (
+	"errors"
+	"fmt"
+)
+
+// errNotExclusive says that a lock of the wrong kind was used to remove something.
+var errNotExclusive = errors.New("removing needs an exclusive lock")
+
+// RemoveSnapshots removes repository snapshots, in the order given, and stops at the first that fails. One that does
+// not exist is no error. What only they needed stays in the packs until Prune. The lock must be exclusive: a backup
+// might be about to record one of them.
+func (l *Lock) RemoveSnapshots(ids ...ID) error {
+	if !l.exclusive {
+		return errNotExclusive
+	}
+	for _, id := range ids {
+		if err := l.ctx.Err(); err != nil {
+			return fmt.Errorf("remove %s: %w", kindSnapshot.name(id), err)
+		}
+		if err := l.repo.bucket.Delete(l.ctx, kindSnapshot.name(id)); err != nil {
+			return fmt.Errorf("remove %s: %w", kindSnapshot.name(id), err)
+		}
+	}
+	return nil
+}

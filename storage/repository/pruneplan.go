@@ -1,0 +1,124 @@
+package repository
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// prunePack is a pack as prune sees it.
+type prunePack struct {
+	indexPack
+	size   int64 // what the bucket says; -1 if it is not there
+	needed []indexBlob
+	kept   int64 // bytes of needed, sealed
+	unused int64 // bytes of all others
+}
+
+// prunePlan says what is to be done with every pack.
+type prunePlan struct {
+	keep   []*prunePack // stays as it is, with what is unused in it
+	repack []*prunePack // what is needed of it goes into a new pack, and it is removed
+	remove []*prunePack // nothing of it is needed
+	drop   []*prunePack // the index names it, but it is not there, and nothing of it is needed
+	// unindexed are packs that are in no index, with their sizes.
+	unindexed map[ID]int64
+	// reindex says that the index changes.
+	reindex bool
+}
+
+// planPrune decides, from nothing but what it is given. Of several copies of a blob the one in the pack with the least
+// waste counts, so that packs that an interrupted prune has written win over those that they replace. It repacks
+// those with the largest share of waste first, until no more than maxUnused times the size of all that is needed is
+// wasted.
+func planPrune(packs []*prunePack, used blobSet, maxUnused float64) (prunePlan, error) {
+	var plan prunePlan
+	present := assignBlobs(packs, used, &plan)
+	if err := missingBlob(present, used); err != nil {
+		return prunePlan{}, err
+	}
+	var kept, unused int64
+	var wasteful []*prunePack
+	for _, pack := range present {
+		kept += pack.kept
+		switch {
+		case len(pack.needed) == 0:
+			plan.remove = append(plan.remove, pack)
+		case pack.unused == 0:
+			plan.keep = append(plan.keep, pack)
+		default:
+			unused += pack.unused
+			wasteful = append(wasteful, pack)
+		}
+	}
+	slices.SortStableFunc(wasteful, func(a, b *prunePack) int { return cmp.Compare(b.waste(), a.waste()) })
+	for _, pack := range wasteful {
+		if float64(unused) > maxUnused*float64(kept) {
+			plan.repack = append(plan.repack, pack)
+			unused -= pack.unused
+		} else {
+			plan.keep = append(plan.keep, pack)
+		}
+	}
+	plan.reindex = len(plan.remove)+len(plan.repack)+len(plan.drop) > 0
+	return plan, nil
+}
+
+// waste is the share of a pack that nobody needs.
+func (p *prunePack) waste() float64 { return float64(p.unused) / float64(p.unused+p.kept) }
+
+// assignBlobs gives every needed blob to one pack, and returns the packs that can be read. The others are dropped.
+func assignBlobs(packs []*prunePack, used blobSet, plan *prunePlan) []*prunePack {
+	var present []*prunePack
+	for _, pack := range packs {
+		pack.needed, pack.kept, pack.unused = nil, 0, 0
+		if pack.size != packSize(pack.Blobs) {
+			plan.drop = append(plan.drop, pack)
+			continue
+		}
+		for _, blob := range pack.Blobs {
+			if _, ok := used.of(blob.Type)[blob.ID]; !ok {
+				pack.unused += int64(blob.Length)
+			}
+		}
+		present = append(present, pack)
+	}
+	slices.SortFunc(present, func(a, b *prunePack) int {
+		return cmp.Or(cmp.Compare(a.unused, b.unused), strings.Compare(a.ID.String(), b.ID.String()))
+	})
+	assigned := newBlobSet()
+	for _, pack := range present {
+		pack.unused = 0
+		for _, blob := range pack.Blobs {
+			if _, ok := used.of(blob.Type)[blob.ID]; ok && assigned.add(blob.Type, blob.ID) {
+				pack.needed = append(pack.needed, blob)
+				pack.kept += int64(blob.Length)
+			} else {
+				pack.unused += int64(blob.Length)
+			}
+		}
+	}
+	return present
+}
+
+// missingBlob reports a needed blob that is in no pack that can be read.
+func missingBlob(present []*prunePack, used blobSet) error {
+	found := newBlobSet()
+	for _, pack := range present {
+		for _, blob := range pack.needed {
+			found.add(blob.Type, blob.ID)
+		}
+	}
+	for _, t := range []BlobType{TreeBlob, DataBlob} {
+		if missing := len(used.of(t)) - len(found.of(t)); missing > 0 {
+			for id := range used.of(t) {
+				if _, ok := found.of(t)[id]; !ok {
+					return fmt.Errorf("%s blob %s, which a repository snapshot needs, and %d others are missing or in damaged packs: "+
+						"nothing is removed from a damaged repository; see what stsbackup verify says, and forget what is damaged first", t, id, missing-1)
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -132,6 +132,9 @@ func (r *run) moverArgs(v *volumeRun) []string {
 		"--recovery-point", r.op.ID,
 		"--repository-password-file", cluster.MoverFiles + "/password",
 		"--result-file", cluster.MoverResult,
+		// A cut is what is on the disk: it can hold a file's new data beside its old times, which reach the disk later
+		// (fdatasync, lazytime). Times prove nothing there, so every file is read; what is the same is stored once.
+		"--force-read",
 		"-o", "json",
 	}
 }

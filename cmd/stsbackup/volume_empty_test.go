@@ -99,10 +99,25 @@ func TestRestoreIsTakenBack(t *testing.T) {
 	}
 	for range 2 {
 		s.run(exitDone, "volume", "restore", "demo/web", dir, "--claim", "www-web-0", "--into-empty")
-		s.run(exitDone, "volume", "restore", "demo/web", dir, "--claim", "www-web-0", "--take-back")
+		if err := emptyDir(dir); err != nil {
+			t.Fatal(err)
+		}
 		if got := names(t, dir); got != lostAndFound {
 			t.Errorf("the directory holds %s", got)
 		}
+	}
+}
+
+// TestTakeBackIsForMovers: the flag empties no directory of a person's.
+func TestTakeBackIsForMovers(t *testing.T) {
+	s := savedVolume(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "precious"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.run(exitUsage, "volume", "restore", "demo/web", dir, "--claim", "www-web-0", "--take-back")
+	if got := names(t, dir); got != "precious" {
+		t.Errorf("the directory holds %s", got)
 	}
 }
 

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
@@ -60,6 +62,9 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 		return err
 	}
 	if c.takeBack {
+		if filepath.Clean(dir) != cluster.MoverVolume {
+			return usageErrorf("--take-back empties nothing but a mover's volume, %s", cluster.MoverVolume)
+		}
 		return emptyDir(dir)
 	}
 	saveMemory(a)

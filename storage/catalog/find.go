@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,7 +26,11 @@ func (c *Catalog) Find(ctx context.Context, ref string) (Record, error) {
 	if err == nil {
 		return Record{}, fmt.Errorf("find %q of %s: %w; name a recovery point by its id to use it all the same", ref, c.host, listErr)
 	}
-	return Record{}, errors.Join(fmt.Errorf("%s: %w", c.host, err), listErr)
+	if listErr != nil {
+		// It may be among those that cannot be read: this is damage, and not ErrNoRecoveryPoint.
+		return Record{}, fmt.Errorf("%s: %s; and not all could be read: %w", c.host, err.Error(), listErr)
+	}
+	return Record{}, fmt.Errorf("%s: %w", c.host, err)
 }
 
 // choose is Find on the records; byName says that ref was an id or part of one.

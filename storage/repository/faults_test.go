@@ -166,16 +166,11 @@ func TestStoppedAnywhere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			spared := maps.Clone(volumes)
 			maps.DeleteFunc(spared, func(_ ID, v volume) bool { return d.spared != nil && !d.spared(v) })
-			counting := storagetest.NewFaulty(copyOf(t, whole), storagetest.Fault{})
-			if err := d.do(t.Context(), counting); err != nil {
-				t.Fatal(err)
-			}
-			operations, stops := len(counting.Operations()), 0
+			operations, stops := countOperations(t, d, whole), 0
 			for _, how := range []storagetest.How{storagetest.Before, storagetest.After, storagetest.Torn} {
 				for at := 1; at <= operations; at++ {
 					stops++
-					bucket := copyOf(t, whole)
-					stopAt(t, d, bucket, storagetest.Fault{At: at, How: how, Stop: true})
+					bucket := stopAt(t, d, whole, storagetest.Fault{At: at, How: how, Stop: true})
 					sound(t, bucket, spared)
 					if stops%37 == 0 {
 						resticJudges(t, inDirectory(t, bucket), spared)
@@ -198,12 +193,37 @@ func TestStoppedAnywhere(t *testing.T) {
 	}
 }
 
-// stopAt does it with a fault. A torn write leaves what no Bucket may leave; that one object must be found and named,
-// and is then removed, as a person would.
-func stopAt(t *testing.T, d deed, bucket storage.Bucket, fault storagetest.Fault) {
+// tries is how often something is done to meet both outcomes of what chance decides: with two keys, ids that are random
+// say whether the first or the second one tried is the right one, and so how many operations it takes.
+const tries = 30
+
+// countOperations is how many operations it takes at most.
+func countOperations(t *testing.T, d deed, whole storage.Bucket) (most int) {
 	t.Helper()
-	faulty := storagetest.NewFaulty(bucket, fault)
-	err := d.do(t.Context(), faulty)
+	for range tries {
+		counting := storagetest.NewFaulty(copyOf(t, whole), storagetest.Fault{})
+		if err := d.do(t.Context(), counting); err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, len(counting.Operations()))
+	}
+	return most
+}
+
+// stopAt does it with a fault to a copy, and returns that. A torn write leaves what no Bucket may leave; that one
+// object must be found and named, and is then removed, as a person would.
+func stopAt(t *testing.T, d deed, whole storage.Bucket, fault storagetest.Fault) *storagetest.Memory {
+	t.Helper()
+	var (
+		bucket *storagetest.Memory
+		faulty *storagetest.Faulty
+		err    error
+	)
+	for try := 0; try < tries && (faulty == nil || !faulty.Fired()); try++ {
+		bucket = copyOf(t, whole)
+		faulty = storagetest.NewFaulty(bucket, fault)
+		err = d.do(t.Context(), faulty)
+	}
 	if !faulty.Fired() {
 		t.Fatalf("%s %d: the planned fault never happened", fault.How, fault.At)
 	}
@@ -212,10 +232,10 @@ func stopAt(t *testing.T, d deed, bucket storage.Bucket, fault storagetest.Fault
 		t.Fatalf("%s %d: %s %s failed, and nobody noticed", fault.How, fault.At, operation.Verb, operation.Name)
 	}
 	if fault.How != storagetest.Torn || operation.Verb != storagetest.Put {
-		return
+		return bucket
 	}
 	if k, _, _ := strings.Cut(operation.Name, "/"); kind(k) == kindData {
-		return // in no index: prune's business
+		return bucket // in no index: prune's business
 	}
 	if found, err := damage(t.Context(), bucket); !slices.Contains(found, operation.Name) {
 		t.Errorf("torn %s is not found: %v, %v", operation.Name, found, err)
@@ -223,6 +243,7 @@ func stopAt(t *testing.T, d deed, bucket storage.Bucket, fault storagetest.Fault
 	if err := bucket.Delete(t.Context(), operation.Name); err != nil {
 		t.Fatal(err)
 	}
+	return bucket
 }
 
 // damage names the damaged objects.

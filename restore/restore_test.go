@@ -164,7 +164,7 @@ func (w *world) oldDataSafe(before map[string]string) {
 		}
 	}
 	for _, content := range w.lost {
-		if strings.HasPrefix(content, "old") || content == "not ours" {
+		if strings.HasPrefix(content, "old") || strings.HasPrefix(content, "written") || content == "not ours" {
 			w.t.Fatalf("%q was deleted", content)
 		}
 	}
@@ -180,7 +180,7 @@ func (w *world) restored(before state) {
 	}
 	for ordinal := range int32(3) {
 		claim := w.claim(cluster.ClaimName("www", "web", ordinal))
-		if claim == nil || claim.Status.Phase != corev1.ClaimBound || w.data[claim.Spec.VolumeName] != fmt.Sprintf("rs-%d", ordinal) {
+		if claim == nil || claim.Status.Phase != corev1.ClaimBound || w.data[claim.Spec.VolumeName] != fmt.Sprintf("written since rs-%d", ordinal) {
 			w.t.Fatalf("ordinal %d: claim %v with %q", ordinal, claim, w.data[claim.Spec.VolumeName])
 		}
 		if diff := cmp.Diff(map[string]string{"app": "web"}, claim.Labels); diff != "" {
@@ -303,7 +303,7 @@ func (w *world) recovered(where string, before state) {
 func (w *world) allRestored() bool {
 	for ordinal := range int32(3) {
 		claim := w.claim(cluster.ClaimName("www", "web", ordinal))
-		if claim == nil || w.data[claim.Spec.VolumeName] != fmt.Sprintf("rs-%d", ordinal) {
+		if claim == nil || w.data[claim.Spec.VolumeName] != fmt.Sprintf("written since rs-%d", ordinal) {
 			return false
 		}
 	}
@@ -312,54 +312,97 @@ func (w *world) allRestored() bool {
 
 // again restores after the Lease of a dead process has expired.
 func (w *world) again(ctx context.Context) error {
-	err := w.kube.CoordinationV1().Leases(ns).Delete(ctx, cluster.LeaseName("web"), metav1.DeleteOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
+	if err := w.leaseExpires(ctx); err != nil {
 		return err
 	}
-	_, err = w.restore(ctx)
+	_, err := w.restore(ctx)
 	return err
 }
 
-// TestKilledTwice kills a restore at each call, and then the one that puts it back at each of its calls.
+func (w *world) leaseExpires(ctx context.Context) error {
+	err := w.kube.CoordinationV1().Leases(ns).Delete(ctx, cluster.LeaseName("web"), metav1.DeleteOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// TestKilledTwice kills a restore at each call, and then lets the one that comes after it meet a fault at each of its
+// own.
 func TestKilledTwice(t *testing.T) {
 	start := starts()["whenScaled: Delete"]
-	errDead := errors.New("dead")
-	dieAt := func(at int) func(int, k8stesting.Action, bool) error {
+	errInjected := errors.New("injected")
+	from := func(at int) func(int, k8stesting.Action, bool) error {
 		return func(call int, _ k8stesting.Action, carriedOut bool) error {
 			if call >= at && !carriedOut {
-				return errDead
+				return errInjected
 			}
 			return nil
 		}
 	}
-	for first := 20; ; first += 7 {
-		finished := false
-		for second := 10; ; second += 5 {
-			w := start.world(t)
-			before, data := w.state(), maps.Clone(w.data)
-			w.calls, w.fault = 0, dieAt(first)
-			_, err := w.restore(t.Context())
-			finished = err == nil
-			w.calls, w.fault = 0, nil
-			if err := w.kube.CoordinationV1().Leases(ns).Delete(t.Context(), cluster.LeaseName("web"), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-				t.Fatal(err)
+	once := func(at int) func(int, k8stesting.Action, bool) error {
+		return func(call int, _ k8stesting.Action, carriedOut bool) error {
+			if call == at && !carriedOut {
+				return errInjected
 			}
-			w.calls, w.fault = 0, dieAt(second)
-			_, err = w.restore(t.Context())
-			w.fault = nil
-			w.oldDataSafe(data)
-			if err := w.again(t.Context()); err != nil {
-				t.Fatalf("killed at call %d, then at %d: %v", first, second, err)
-			}
-			w.oldDataSafe(data)
-			w.restored(before)
-			if err == nil {
-				break
+			return nil
+		}
+	}
+	clean := start.world(t)
+	if _, err := clean.restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for first := clean.calls; first > 20; first -= 6 {
+		for second := 8; second < 60; second += 3 {
+			for how, fault := range map[string]func(int, k8stesting.Action, bool) error{"killed": from(second), "refused": once(second)} {
+				w := start.world(t)
+				before, data := w.state(), maps.Clone(w.data)
+				w.calls, w.fault = 0, from(first)
+				_, _ = w.restore(t.Context())
+				w.calls, w.fault = 0, nil
+				if err := w.leaseExpires(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				w.calls, w.fault = 0, fault
+				_, _ = w.restore(t.Context())
+				w.fault = nil
+				w.oldDataSafe(data)
+				if err := w.again(t.Context()); err != nil {
+					t.Fatalf("killed at call %d, then %s at %d: %v", first, how, second, err)
+				}
+				w.oldDataSafe(data)
+				w.restored(before)
 			}
 		}
-		if finished {
-			return
+	}
+}
+
+// TestGuardComesFirst: when the StatefulSet is scaled to 0, every volume is kept already, and so is every claim.
+func TestGuardComesFirst(t *testing.T) {
+	w := starts()["whenScaled: Delete"].world(t)
+	scaled := false
+	w.fault = func(_ int, action k8stesting.Action, carriedOut bool) error {
+		patch, ok := action.(k8stesting.PatchActionImpl)
+		if !ok || carriedOut || !strings.Contains(string(patch.Patch), `"replicas":0`) {
+			return nil
 		}
+		scaled = true
+		if got := retention(w.set()); got.WhenScaled != "Retain" || got.WhenDeleted != "Retain" {
+			t.Errorf("scaled to 0 with the retention policy %v", got)
+		}
+		for ordinal := range int32(3) {
+			volume := w.volume(w.claim(cluster.ClaimName("www", "web", ordinal)).Spec.VolumeName)
+			if volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
+				t.Errorf("scaled to 0 while volume %s has the reclaim policy %s", volume.Name, volume.Spec.PersistentVolumeReclaimPolicy)
+			}
+		}
+		return nil
+	}
+	if _, err := w.restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !scaled {
+		t.Error("it was never scaled to 0")
 	}
 }
 

@@ -289,6 +289,7 @@ func (w *world) reconcileSet() (changed bool) {
 			changed = true
 		}
 		if slices.ContainsFunc(w.pods(), func(p corev1.Pod) bool { return p.Name == name }) {
+			changed = w.podWrites(claimName) || changed
 			continue
 		}
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: ns, OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))}}}
@@ -313,6 +314,16 @@ func (w *world) reconcileSet() (changed bool) {
 		changed = true
 	}
 	return changed
+}
+
+// podWrites is what a pod does as soon as it runs: what was restored becomes what only this volume has.
+func (w *world) podWrites(claim string) bool {
+	volume := w.claim(claim).Spec.VolumeName
+	if !strings.HasPrefix(w.data[volume], "rs-") {
+		return false
+	}
+	w.data[volume] = "written since " + w.data[volume]
+	return true
 }
 
 func (w *world) must(err error) {

@@ -340,9 +340,9 @@ func TestKilledTwice(t *testing.T) {
 			return nil
 		}
 	}
-	once := func(at int) func(int, k8stesting.Action, bool) error {
+	thrice := func(at int) func(int, k8stesting.Action, bool) error {
 		return func(call int, _ k8stesting.Action, carriedOut bool) error {
-			if call == at && !carriedOut {
+			if call >= at && call < at+3 && !carriedOut {
 				return errInjected
 			}
 			return nil
@@ -353,8 +353,8 @@ func TestKilledTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	for first := clean.calls; first > 20; first -= 6 {
-		for second := 8; second < 60; second += 3 {
-			for how, fault := range map[string]func(int, k8stesting.Action, bool) error{"killed": from(second), "refused": once(second)} {
+		for second := 8; second < 60; second += 2 {
+			for how, fault := range map[string]func(int, k8stesting.Action, bool) error{"killed": from(second), "refused three times": thrice(second)} {
 				w := start.world(t)
 				before, data := w.state(), maps.Clone(w.data)
 				w.calls, w.fault = 0, from(first)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,42 @@ import (
 
 	"github.com/stsbackup/stsbackup/test/harness"
 )
+
+// environment is what all scenarios share: TestMain sets it before the first of them.
+var environment harness.Env
+
+func TestMain(m *testing.M) {
+	os.Exit(runAll(m))
+}
+
+// runAll installs the ServiceAccount that stsbackup runs as, once, and then runs the tests.
+func runAll(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "stsbackup-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	if err := prepare(dir); err != nil {
+		fmt.Fprintf(os.Stderr, "the end-to-end tests cannot run:\n%v\n", err)
+		return 1
+	}
+	return m.Run()
+}
+
+func prepare(dir string) error {
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		return err
+	}
+	if environment, err = harness.FromEnvironment(os.Getenv, root); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	environment.Operator, err = environment.OperatorKubeconfig(ctx, dir, filepath.Join(root, "deploy", "base"))
+	return err
+}
 
 // scenario is a tenant whose steps end the test when they fail, so that a test reads straight down.
 type scenario struct {
@@ -26,25 +63,13 @@ type scenario struct {
 // newScenario gives a test its own namespace, repository root and password; all of it is removed at the end.
 func newScenario(t *testing.T, name string) *scenario {
 	t.Helper()
-	root, err := filepath.Abs(filepath.Join("..", ".."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	env, err := harness.FromEnvironment(os.Getenv, root)
-	if err != nil {
-		t.Fatalf("the end-to-end tests cannot run:\n%v", err)
-	}
-	dir := t.TempDir()
-	if env.Operator, err = env.OperatorKubeconfig(t.Context(), dir, filepath.Join(root, "deploy", "base")); err != nil {
-		t.Fatal(err)
-	}
 	suffix := make([]byte, 3)
 	if _, err := rand.Read(suffix); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	t.Cleanup(cancel)
-	tenant, err := harness.NewTenant(ctx, env, "e2e-"+name+"-"+hex.EncodeToString(suffix), dir)
+	tenant, err := harness.NewTenant(ctx, environment, "e2e-"+name+"-"+hex.EncodeToString(suffix), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -125,7 +125,7 @@ func nextStep(reason string) string {
 	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable":
 		return "give an image that the nodes can pull with --image (or STSBACKUP_IMAGE), and a ServiceAccount that has the registry's " +
 			"pull secret with --mover-service-account"
-	case reasonNotStarted, "ProvisioningFailed":
+	case reasonNotStarted, reasonUnbound, "ProvisioningFailed":
 		return "look at the events of the pod and of its claim, and raise --mover-start-timeout if its volume only takes that long to be made"
 	case "OOMKilled":
 		return "give movers more memory"

@@ -39,6 +39,10 @@ const (
 // could not start; the result may be there all the same. Job, pod and Secret are gone when RunMover returns, also when
 // ctx has ended, so that the claim is free.
 func (c *Client) RunMover(ctx context.Context, cfg MoverConfig, m Mover, line func([]byte)) (result []byte, err error) {
+	run := &moverRun{client: c, config: cfg, mover: m, line: line, since: c.now()}
+	if err := run.awaitClaim(ctx); err != nil {
+		return nil, err
+	}
 	if cfg.ServiceAccount == "" {
 		if cfg.ServiceAccount, err = c.ensureAccount(ctx, m.Operation); err != nil {
 			return nil, err
@@ -61,7 +65,7 @@ func (c *Client) RunMover(ctx context.Context, cfg MoverConfig, m Mover, line fu
 	if _, err := jobs.Patch(ctx, m.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		return nil, fmt.Errorf("start mover Job %s/%s: %w", job.Namespace, m.Name, err)
 	}
-	run := &moverRun{client: c, config: cfg, mover: m, job: job, line: line, since: c.now()}
+	run.job, run.since = job, c.now()
 	return run.follow(ctx)
 }
 
@@ -183,7 +187,7 @@ func (r *moverRun) follow(ctx context.Context) (result []byte, err error) {
 }
 
 func (r *moverRun) podName() string {
-	return r.job.Namespace + "/" + cmp.Or(r.seen, r.mover.Name)
+	return r.mover.Operation.Namespace + "/" + cmp.Or(r.seen, r.mover.Name)
 }
 
 // runs passes on, once, that the mover runs.

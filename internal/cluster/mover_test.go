@@ -25,6 +25,14 @@ func testMover() Mover {
 	}
 }
 
+// boundClaim is the claim that testMover mounts.
+func boundClaim() *corev1.PersistentVolumeClaim {
+	return &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "temporary", UID: "claim-uid"},
+		Status:     corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound},
+	}
+}
+
 // playPods is the Job controller and the kubelet: when the Job is resumed there is a pod, which gets these statuses,
 // one a second.
 func playPods(kube *fake.Clientset, statuses ...corev1.PodStatus) {
@@ -116,7 +124,7 @@ func TestRunMover(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, kube, _ := fakeCluster()
+				c, kube, _ := fakeCluster(boundClaim())
 				playPods(kube, tt.statuses...)
 				result, err := c.RunMover(t.Context(), MoverConfig{Image: "stsbackup:test"}, testMover(), nil)
 				var failed *MoverError
@@ -143,7 +151,7 @@ func TestRunMover(t *testing.T) {
 
 func TestRunMoverMakesThingsInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, kube, _ := fakeCluster()
+		c, kube, _ := fakeCluster(boundClaim())
 		playPods(kube, running, terminated(0, "Completed", "{}"))
 		var job *batchv1.Job
 		var secret *corev1.Secret
@@ -216,7 +224,7 @@ func checkMoverPod(t *testing.T, template corev1.PodTemplateSpec) {
 
 func TestRunMoverLeavesNothingWhenInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, kube, _ := fakeCluster()
+		c, kube, _ := fakeCluster(boundClaim())
 		playPods(kube, running)
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Second, cancel)
@@ -231,7 +239,7 @@ func TestRunMoverLeavesNothingWhenInterrupted(t *testing.T) {
 
 func TestRunMoverTellsWhyThereIsNoPod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, kube, _ := fakeCluster(&corev1.Event{
+		c, kube, _ := fakeCluster(boundClaim(), &corev1.Event{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "e"}, InvolvedObject: corev1.ObjectReference{UID: "job-uid"},
 			Type: corev1.EventTypeWarning, Reason: "FailedCreate", Message: "exceeded quota: pods",
 		})

@@ -21,6 +21,8 @@ const (
 	reasonGone    = "Gone"    // the pod or its Job is not there any more
 	// reasonNotStarted: Kubernetes shows no reason why it does not start.
 	reasonNotStarted = "NotStarted"
+	// reasonUnbound: the claim that it is to mount has no volume yet.
+	reasonUnbound = "Unbound"
 )
 
 // podState is what a mover's pod is doing.

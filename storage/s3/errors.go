@@ -44,6 +44,8 @@ type failure struct {
 	reason, advice string
 	// transient: another attempt may succeed.
 	transient bool
+	// contended: what is in the way may be a folder that somebody else's object has just left, and be gone in a moment.
+	contended bool
 	// silent: nothing answers at that address. answer: something does.
 	silent, answer bool
 	// expired: new credentials may be there by now.
@@ -78,6 +80,7 @@ const (
 	noBucket
 	badRange
 	badName
+	inTheWay // something that is no object
 	full
 	busy    // also: has failed, and may not fail again
 	damaged // something between here and there has changed the data
@@ -101,8 +104,10 @@ func meaningOf(r minio.ErrorResponse) meaning {
 	case "InvalidRange":
 		return badRange
 	case "KeyTooLongError", "XMinioInvalidObjectName", "XMinioObjectExistsAsDirectory", "XMinioParentIsObject",
-		"ExistingObjectIsDirectory", "ObjectParentIsFile", "DirectoryObjectContainsData":
+		"ObjectParentIsFile", "DirectoryObjectContainsData":
 		return badName
+	case "ExistingObjectIsDirectory":
+		return inTheWay
 	case "XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded":
 		return full
 	case "SlowDown", "SlowDownRead", "SlowDownWrite", "RequestTimeout", "Throttling", "ThrottlingException", "RequestLimitExceeded",
@@ -169,6 +174,10 @@ func classifyResponse(r minio.ErrorResponse, f facts) failure {
 		return failure{sentinel: storage.ErrRange}
 	case badName:
 		return failure{sentinel: storage.ErrName, reason: answered}
+	case inTheWay:
+		// Servers that keep objects as files say so also when they failed to make the object's folder because
+		// the deletion of its last other object removed it at that moment.
+		return failure{sentinel: storage.ErrName, reason: answered, contended: true}
 	case full:
 		return failure{sentinel: storage.ErrNoSpace, reason: answered, advice: "free some space there, or raise the bucket's quota"}
 	case busy:

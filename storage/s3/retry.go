@@ -13,6 +13,8 @@ const (
 	// silentAttempts is how often it is tried if nothing has ever answered at the endpoint: more likely its address
 	// is wrong, and whoever has typed it is waiting.
 	silentAttempts = 3
+	// contendedAttempts is how often it is tried if it may only have met another operation.
+	contendedAttempts = 4
 
 	firstPause   = 200 * time.Millisecond
 	longestPause = 30 * time.Second
@@ -74,6 +76,8 @@ func (b *Bucket) again(ctx context.Context, c call, n int, err error) error {
 		return nil
 	case failure.silent && !b.answered.Load():
 		limit = silentAttempts
+	case failure.contended:
+		limit = contendedAttempts
 	case failure.transient:
 		limit = attempts
 	}

@@ -210,6 +210,25 @@ func TestRefusalsAreNotRetried(t *testing.T) {
 	}
 }
 
+// What is in the way of an object may be a folder that is just being removed; it may as well be there for good.
+func TestContentionIsWaitedOutBriefly(t *testing.T) {
+	t.Parallel()
+	for _, failures := range []int{1, contendedAttempts - 1, contendedAttempts} {
+		b := newBroken(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+			if n <= failures {
+				refuse(w, 409, "ExistingObjectIsDirectory")
+			}
+		})
+		err := b.Put(t.Context(), "object", []byte("data"))
+		if failures < contendedAttempts && err != nil {
+			t.Errorf("in the way %d times: %v", failures, err)
+		}
+		if failures == contendedAttempts && !errors.Is(err, storage.ErrName) {
+			t.Errorf("in the way for good: %v, want %v", err, storage.ErrName)
+		}
+	}
+}
+
 // An expired token is worth one look for a new one, since those who renew them put it where the old one was.
 func TestExpiredTokenIsLookedForAgain(t *testing.T) {
 	t.Parallel()

@@ -45,6 +45,8 @@ type Request struct {
 	Tool string
 	// Mover is what the movers need to run and to open the repository.
 	Mover cluster.MoverConfig
+	// Compression is how movers compress what they store.
+	Compression repository.Compression
 	// SnapshotTimeout is how long a driver may take to take a cut, or go on reporting errors, before the volume is
 	// given up.
 	SnapshotTimeout time.Duration

@@ -135,6 +135,7 @@ func (r *run) moverArgs(v *volumeRun) []string {
 		// A cut is what is on the disk: it can hold a file's new data beside its old times, which reach the disk later
 		// (fdatasync, lazytime). Times prove nothing there, so every file is read; what is the same is stored once.
 		"--force-read",
+		"--compression", r.request.Compression.String(),
 		"-o", "json",
 	}
 }

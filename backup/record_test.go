@@ -15,6 +15,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 func TestOutcome(t *testing.T) {
@@ -56,6 +57,17 @@ func TestOutcome(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestMoverArgs: movers do as the request says.
+func TestMoverArgs(t *testing.T) {
+	r := &run{request: Request{Compression: repository.CompressionMax}, op: cluster.Operation{Namespace: "demo", StatefulSet: "web"}}
+	args := strings.Join(r.moverArgs(&volumeRun{Volume: Volume{Claim: "www-web-0"}}), " ")
+	for _, want := range []string{"volume backup /volume", "--as demo/web", "--claim www-web-0", "--compression max"} {
+		if !strings.Contains(args, want) {
+			t.Errorf("a mover is not told %s: %s", want, args)
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type backupCommand struct {
 	mover           moverFlags
 	output          outputFlag
 	method          methodFlag
+	compression     compressionFlag
 	snapshotClass   string
 	snapshotTimeout time.Duration
 	dryRun          bool
@@ -54,6 +55,7 @@ What belongs to the StatefulSet and is not in the recovery point is always named
 	c.mover.add(cmd)
 	c.output.add(cmd)
 	cmd.Flags().Var(&c.method, "method", "how to capture volumes: auto, snapshot or live")
+	c.compression.add(cmd)
 	cmd.Flags().StringVar(&c.snapshotClass, "snapshot-class", "", "`name` of the VolumeSnapshotClass to use (default: the driver's default)")
 	cmd.Flags().DurationVar(&c.snapshotTimeout, "snapshot-timeout", 2*time.Minute,
 		"give a volume up when its driver has taken no cut, or has reported errors, for this long")
@@ -112,6 +114,7 @@ func (c *backupCommand) run(ctx context.Context, a *app, arg string) error {
 		Holder:          holder(a),
 		Tool:            a.version,
 		Mover:           mover,
+		Compression:     c.compression.level,
 		SnapshotTimeout: c.snapshotTimeout,
 	})
 	reporter.close()

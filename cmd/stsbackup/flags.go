@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // kubeFlags say which cluster and which namespace. They are named as kubectl's are.
@@ -111,6 +113,23 @@ func (o *outputFlag) Set(s string) error {
 }
 
 func (o *outputFlag) Type() string { return "text|json" }
+
+// compressionFlag is --compression.
+type compressionFlag struct{ level repository.Compression }
+
+func (f *compressionFlag) add(cmd *cobra.Command) {
+	cmd.Flags().Var(f, "compression", "how hard to compress the content of files: off, fast, default or max")
+}
+
+// String, Set and Type make a compressionFlag a pflag.Value.
+func (f *compressionFlag) String() string { return f.level.String() }
+
+func (f *compressionFlag) Set(s string) (err error) {
+	f.level, err = repository.ParseCompression(s)
+	return err
+}
+
+func (f *compressionFlag) Type() string { return "off|fast|default|max" }
 
 // target is what a command line names as [NS/]STS[@RP].
 type target struct {

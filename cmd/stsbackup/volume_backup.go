@@ -20,6 +20,7 @@ type volumeBackup struct {
 	recoveryPoint string
 	ordinal       int
 	forceRead     bool
+	compression   compressionFlag
 }
 
 func newVolumeBackupCommand(a *app) *cobra.Command {
@@ -45,6 +46,7 @@ fails or is interrupted, there is no repository snapshot.`,
 	cmd.Flags().StringVar(&c.as, "as", "", "`NAMESPACE/STATEFULSET` that the volume belongs to")
 	cmd.Flags().StringVar(&c.recoveryPoint, "recovery-point", "", "`id` of the recovery point that this is a part of; without it, the backup stands by itself")
 	cmd.Flags().IntVar(&c.ordinal, "ordinal", -1, "`number` of the claim's ordinal")
+	c.compression.add(cmd)
 	cmd.Flags().BoolVar(&c.forceRead, "force-read", false, "read all files, also those that seem unchanged since the last backup")
 	return cmd
 }
@@ -61,6 +63,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 	}
 	// A mover that dies leaves its lock; whoever knows that this operation is over may then remove it at once.
 	points.Repository().SetOperation(c.recoveryPoint)
+	points.Repository().SetCompression(c.compression.level)
 	result, err := archive.Backup(ctx, points.Repository(), archive.Source{
 		Dir: dir, Name: c.volume.claim, Host: points.Host(), Tags: tags, Program: "stsbackup " + a.version,
 		ForceRead: c.forceRead,

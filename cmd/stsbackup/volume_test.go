@@ -156,6 +156,22 @@ func decode(t *testing.T, text string, value any) {
 	}
 }
 
+func TestVolumeCompression(t *testing.T) {
+	s := volumeShell(t)
+	source, last := site(t), int64(-4000)
+	for _, level := range []string{"max", "off"} {
+		var saved archive.Result
+		decode(t, s.run(0, "volume", "backup", source, "--as", "demo/"+level, "--claim", "www-web-0", "--compression", level, "-o", "json"), &saved)
+		if saved.BytesStored < last+4000 {
+			t.Errorf("--compression %s stores %d bytes, after %d", level, saved.BytesStored, last)
+		}
+		last = saved.BytesStored
+		target := filepath.Join(t.TempDir(), "target")
+		s.run(0, "volume", "restore", "demo/"+level, target, "--claim", "www-web-0")
+		sameFiles(t, source, target)
+	}
+}
+
 func TestVolumeUsage(t *testing.T) {
 	s := volumeShell(t)
 	dir := t.TempDir()
@@ -171,6 +187,7 @@ func TestVolumeUsage(t *testing.T) {
 		{append(backup, "--as", "demo/web", "--claim", "../c"), "../c"},
 		{append(backup, "--as", "demo/web", "--claim", "c", "--recovery-point", "yesterday"), "yesterday"},
 		{append(backup, "--as", "demo/web", "--claim", "c", "-o", "xml"), "xml"},
+		{append(backup, "--as", "demo/web", "--claim", "c", "--compression", "best"), "off, fast, default and max"},
 		{[]string{"volume", "backup", "--as", "demo/web", "--claim", "c"}, "one directory"},
 		{[]string{"volume", "restore", "demo/web", "--claim", "c"}, "a StatefulSet and a directory"},
 		{[]string{"volume", "restore", "web", dir, "--claim", "c"}, "names no namespace"},

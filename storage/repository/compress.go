@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -13,13 +14,60 @@ import (
 // memory in every worker and gain next to nothing.
 const zstdWindow = 512 << 10
 
-// newEncoder makes an encoder at zstd's default level, which is what restic uses: a repository gets no larger by being
-// written by us, and the level below saves a fifth of the time for a twelfth more bytes. It is for use by one goroutine at
-// a time.
-func newEncoder() (*zstd.Encoder, error) {
+// Compression is how much work a Writer puts into making the content of files smaller. Trees and everything else are
+// small and compress well: they are always compressed. Readers need not know: every blob says whether it is.
+type Compression int
+
+// The levels of Compression.
+const (
+	// CompressionDefault is zstd's default level, which is what restic uses: a repository gets no larger by being
+	// written by us, and the level below saves a fifth of the time for a twelfth more bytes.
+	CompressionDefault Compression = iota
+	// CompressionOff stores content as it is: for what is compressed or encrypted already.
+	CompressionOff
+	// CompressionFast is zstd's fastest level.
+	CompressionFast
+	// CompressionMax is zstd's best level, at several times the work.
+	CompressionMax
+)
+
+// compressionNames are the levels as people write them, in the order of the constants.
+func compressionNames() []string { return []string{"default", "off", "fast", "max"} }
+
+// ParseCompression reads off, fast, default or max.
+func ParseCompression(name string) (Compression, error) {
+	level := slices.Index(compressionNames(), name)
+	if level < 0 {
+		return 0, fmt.Errorf("%q is none of off, fast, default and max", name)
+	}
+	return Compression(level), nil
+}
+
+// String is the name that ParseCompression reads.
+func (c Compression) String() string {
+	if names := compressionNames(); c >= 0 && int(c) < len(names) {
+		return names[c]
+	}
+	return fmt.Sprintf("Compression(%d)", int(c))
+}
+
+// level is zstd's. Off has none: what is compressed all the same is compressed as by default.
+func (c Compression) level() zstd.EncoderLevel {
+	switch c {
+	case CompressionFast:
+		return zstd.SpeedFastest
+	case CompressionMax:
+		return zstd.SpeedBestCompression
+	default:
+		return zstd.SpeedDefault
+	}
+}
+
+// newEncoder makes an encoder for use by one goroutine at a time.
+func newEncoder(level zstd.EncoderLevel) (*zstd.Encoder, error) {
 	encoder, err := zstd.NewWriter(nil,
 		zstd.WithEncoderConcurrency(1),
-		zstd.WithEncoderLevel(zstd.SpeedDefault),
+		zstd.WithEncoderLevel(level),
 		zstd.WithEncoderCRC(false), // the MAC and the blob's hash say more than four bytes of CRC
 		zstd.WithWindowSize(zstdWindow),
 		zstd.WithLowerEncoderMem(true),
@@ -37,7 +85,7 @@ type codec struct {
 }
 
 func newCodec() (*codec, error) {
-	encoder, err := newEncoder()
+	encoder, err := newEncoder(CompressionDefault.level())
 	if err != nil {
 		return nil, err
 	}

@@ -32,14 +32,18 @@ type packer struct {
 	blobType BlobType
 	limit    int
 	sealer   *sealer
-	encoder  *zstd.Encoder
-	buf      []byte // the pack so far; nil when there is none
+	encoder  *zstd.Encoder // nil: blobs are stored as they are
+	buf      []byte        // the pack so far; nil when there is none
 	blobs    []indexBlob
 }
 
 // need is how much room a blob of this plain length can take at most, with its share of the header.
 func (p *packer) need(plain int) int {
-	return max(plain, p.encoder.MaxEncodedSize(plain)) + sealedOverhead + headerEntrySize
+	packed := plain
+	if p.encoder != nil {
+		packed = max(plain, p.encoder.MaxEncodedSize(plain))
+	}
+	return packed + sealedOverhead + headerEntrySize
 }
 
 // room is how much the header of the pack so far will take.
@@ -56,9 +60,11 @@ func (p *packer) add(id ID, plain []byte) (int, error) {
 	start := len(p.buf)
 	var iv [ivSize]byte
 	buf := append(p.buf, iv[:]...)
-	buf = p.encoder.EncodeAll(plain, buf)
+	if p.encoder != nil {
+		buf = p.encoder.EncodeAll(plain, buf)
+	}
 	blob := indexBlob{ID: id, Type: p.blobType, Offset: uint32(start), UncompressedLength: uint32(len(plain))}
-	if len(buf)-start-ivSize >= len(plain) { // compression gained nothing
+	if p.encoder == nil || len(buf)-start-ivSize >= len(plain) { // compression gained nothing
 		buf = append(buf[:start+ivSize], plain...)
 		blob.UncompressedLength = 0
 	}

@@ -49,6 +49,8 @@ type Options struct {
 	// Operation, if there is one, says in locks what their holder is doing: those who know that an operation is over
 	// can then remove what it has left (Unlock).
 	Operation string
+	// Compression is that of the content of files that is stored.
+	Compression Compression
 
 	scrypt scryptParams
 	timing lockTiming
@@ -163,6 +165,9 @@ func (r *Repository) ChunkerKey() []byte { return r.master.chunkerKey() }
 
 // SetOperation is Options.Operation for a repository that is open. Call it before the repository is used.
 func (r *Repository) SetOperation(operation string) { r.options.Operation = operation }
+
+// SetCompression is Options.Compression for a repository that is open. Call it before the repository is used.
+func (r *Repository) SetCompression(compression Compression) { r.options.Compression = compression }
 
 // Now reads the clock that the repository was opened with.
 func (r *Repository) Now() time.Time { return r.options.Now() }

@@ -77,12 +77,16 @@ func (r *Repository) NewWriter(ctx context.Context) (*Writer, error) {
 
 func (w *Writer) addPackers(t BlobType, count int) error {
 	packers, buffers := make(chan *packer, count), make(chan []byte, count+1)
+	compression := w.repo.options.Compression
 	for range count {
-		encoder, err := newEncoder()
-		if err != nil {
-			return err
+		p := &packer{blobType: t, limit: packLimit(t), sealer: w.repo.sealer}
+		if t == TreeBlob || compression != CompressionOff {
+			var err error
+			if p.encoder, err = newEncoder(compression.level()); err != nil {
+				return err
+			}
 		}
-		packers <- &packer{blobType: t, limit: packLimit(t), sealer: w.repo.sealer, encoder: encoder}
+		packers <- p
 	}
 	for range cap(buffers) {
 		buffers <- nil // made when first used: small backups never need them all

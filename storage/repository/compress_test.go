@@ -1,0 +1,91 @@
+package repository
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// prose is n bytes of words, of which some are frequent and most are rare, as in a text.
+func prose(n int) string {
+	random := rand.New(rand.NewPCG(1, 2))
+	words := rand.NewZipf(random, 1.1, 4, 5000)
+	text := make([]byte, 0, n+16)
+	for len(text) < n {
+		word := words.Uint64()
+		text = append(text, noise(fmt.Sprint(word), 3+int(word%7))...)
+		text = append(text, ' ')
+	}
+	return string(text[:n])
+}
+
+// levels are all of Compression, by growing work.
+func levels() []Compression {
+	return []Compression{CompressionOff, CompressionFast, CompressionDefault, CompressionMax}
+}
+
+// compressing makes a repository that does so, in a directory.
+func compressing(t *testing.T, level Compression) (*Repository, string) {
+	t.Helper()
+	dir := t.TempDir()
+	options := hasty()
+	options.Compression = level
+	repo, err := Init(t.Context(), directory(t, dir), password, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return repo, dir
+}
+
+// TestCompression saves with every level what restic and we restore.
+func TestCompression(t *testing.T) {
+	content := volume{"prose": prose(40_000), "noise": noise("disk", 10_000)}
+	for _, level := range levels() {
+		t.Run(level.String(), func(t *testing.T) {
+			repo, dir := compressing(t, level)
+			want := map[ID]volume{mustBackUp(t, repo, content): content}
+			sound(t, directory(t, dir), want)
+			resticJudges(t, dir, want)
+			for piece := range slices.Chunk([]byte(content["prose"]), 2048) {
+				if at, ok := repo.Locate(DataBlob, Hash(piece)); !ok || at.Compressed != (level != CompressionOff) {
+					t.Fatalf("a piece that compresses: in the index %v, compressed %v", ok, at.Compressed)
+				}
+			}
+		})
+	}
+}
+
+// TestCompressionWork holds the levels to their order: more work makes it smaller.
+func TestCompressionWork(t *testing.T) {
+	piece := []byte(prose(1 << 20))
+	last := len(piece) + 1<<10
+	for _, level := range levels() {
+		repo, dir := compressing(t, level)
+		saved(t, repo, DataBlob, piece)
+		packs := list(t, directory(t, dir), "data/")
+		size := len(get(t, directory(t, dir), packs[0]))
+		if len(packs) != 1 || size >= last || size < len(piece) == (level == CompressionOff) {
+			t.Errorf("%s: %d bytes became %d in %d packs, after %d with less work", level, len(piece), size, len(packs), last)
+		}
+		last = size
+	}
+}
+
+func TestParseCompression(t *testing.T) {
+	for _, name := range []string{"off", "fast", "default", "max"} {
+		level, err := ParseCompression(name)
+		if err != nil || level.String() != name {
+			t.Errorf("%s: %v, %v", name, level, err)
+		}
+	}
+	for _, name := range []string{"", "auto", "Max", "3"} {
+		if _, err := ParseCompression(name); err == nil || !strings.Contains(err.Error(), "off, fast, default and max") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if (Options{}).Compression.String() != "default" {
+		t.Error("the zero value is not the default")
+	}
+}

@@ -26,9 +26,10 @@ type volumeBackup struct {
 func newVolumeBackupCommand(a *app) *cobra.Command {
 	c := &volumeBackup{}
 	cmd := &cobra.Command{
-		Use:   "backup DIR",
-		Short: "Save a directory as the volume of a claim",
-		Long: `backup saves a directory and everything in it as a repository snapshot. The repository is made if there is none.
+		Use:   "backup DIR|DEVICE",
+		Short: "Save a directory or a block device as the volume of a claim",
+		Long: `backup saves a directory and everything in it as a repository snapshot, or a block device as one file in a
+repository snapshot. The repository is made if there is none.
 
 Files that have not changed since the last backup of the claim (by their size, times and inode) are not read again.
 Files that are changed while they are read are saved as they are found, and named.
@@ -36,7 +37,7 @@ Files that are changed while they are read are saved as they are found, and name
 Entries that cannot be read are named in the result, everything else is saved, and the exit code is 3. If the command
 fails or is interrupted, there is no repository snapshot.`,
 		Example: `  stsbackup volume backup /var/lib/web --repo file:///mnt/backup --as demo/web --claim www-web-0`,
-		Args:    exactArgs(1, "one directory"),
+		Args:    exactArgs(1, "one directory or block device"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.report.end(c.run(cmd.Context(), a, args[0]))
 		},

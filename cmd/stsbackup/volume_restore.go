@@ -19,6 +19,7 @@ type volumeRestore struct {
 	report   volumeReport
 	snapshot snapshotFlag
 	replace  bool
+	blank    bool
 	// intoEmpty is what movers are told: never mix restored files with others.
 	intoEmpty bool
 	// takeBack is for movers too: empty a directory that a restore with intoEmpty has filled, for nothing.
@@ -28,8 +29,8 @@ type volumeRestore struct {
 func newVolumeRestoreCommand(a *app) *cobra.Command {
 	c := &volumeRestore{}
 	cmd := &cobra.Command{
-		Use:   "restore NAMESPACE/STATEFULSET[@RECOVERY-POINT] DIR",
-		Short: "Bring the volume of a claim back into a directory",
+		Use:   "restore NAMESPACE/STATEFULSET[@RECOVERY-POINT] DIR|DEVICE|FILE",
+		Short: "Bring the volume of a claim back into a directory, or onto a block device",
 		Long: `restore puts the contents of a claim's volume into a directory, which is made if it does not exist, and gives it the
 owner, mode and times of the volume's root. Every piece is compared with its hash before it is written.
 
@@ -37,11 +38,14 @@ Without a recovery point it takes the newest backup of the claim, be it part of 
 backup" has made by itself. What is in the directory already stays there; where something is in the way of what is
 restored, the restore fails unless --replace is given.
 
+The content of a block device is written onto a block device that is at least as large and not in use, with --replace, or
+with --blank if it holds nothing but zeros, which then are not written; or into a new file.
+
 Without root's rights, owners are restored as far as the system allows, set-user-id bits are dropped where the owner
 could not be set, and device nodes cannot be made.`,
 		Example: `  stsbackup volume restore demo/web --repo file:///mnt/backup --claim www-web-0 /tmp/www
   stsbackup volume restore demo/web@20261121T081200Z-3fa9 --claim www-web-0 /tmp/www`,
-		Args: exactArgs(2, "a StatefulSet and a directory"),
+		Args: exactArgs(2, "a StatefulSet and a directory, a block device or a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.report.end(c.run(cmd.Context(), a, args[0], args[1]))
 		},
@@ -53,6 +57,7 @@ could not be set, and device nodes cannot be made.`,
 	cmd.Flags().BoolVar(&c.intoEmpty, "into-empty", false, "fail unless the directory is empty, or holds only what a restore with this flag has left that did not end")
 	cmd.Flags().BoolVar(&c.takeBack, "take-back", false, "remove everything from the directory, which a restore with --into-empty has filled")
 	_ = cmd.Flags().MarkHidden("take-back") // it fails for flags that do not exist; and this is no tool for people
+	cmd.Flags().BoolVar(&c.blank, "blank", false, "the block device is known to hold nothing but zeros")
 	return cmd
 }
 
@@ -83,7 +88,7 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 		}
 	}
 	result, err := archive.Restore(ctx, points.Repository(), archive.Target{
-		Snapshot: snapshot, Name: c.volume.claim, Dir: dir, Replace: c.replace,
+		Snapshot: snapshot, Name: c.volume.claim, Dir: dir, Replace: c.replace, Blank: c.blank,
 	}, c.report.progress(a))
 	if errors.Is(err, archive.ErrInTheWay) {
 		return fmt.Errorf("%w (--replace)", err)

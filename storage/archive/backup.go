@@ -18,9 +18,9 @@ const workers = 2
 
 // Source says what to back up, and as what.
 type Source struct {
-	// Dir is the path of the directory.
+	// Dir is the path of the directory, or of a block device, which is saved as one file.
 	Dir string
-	// Name is what the repository snapshot's single top-level directory is called: the claim's name.
+	// Name is what the repository snapshot's single top-level entry is called: the claim's name.
 	Name string
 	// Host and Tags go into the repository snapshot. A tag holds no comma.
 	Host string
@@ -46,7 +46,7 @@ func (s Source) check() error {
 	return nil
 }
 
-// Backup saves the tree of a directory as a repository snapshot. Entries that cannot be read are Problems of the
+// Backup saves the tree of a directory, or the content of a block device, as a repository snapshot. Entries that cannot be read are Problems of the
 // Result; everything else is saved all the same. Files that others change meanwhile are Changes of the Result. An error
 // means that there is no repository snapshot. Progress may be nil.
 //
@@ -152,7 +152,7 @@ func save(ctx context.Context, repo *repository.Repository, writer *repository.W
 	for range workers {
 		group.Go(func() error {
 			for j := range jobs {
-				if err := j.run(ctx, writer); err != nil {
+				if err := j.run(ctx, writer, &w.zeros); err != nil {
 					return err
 				}
 			}
@@ -173,12 +173,27 @@ type job struct {
 	slab  *slab
 }
 
-func (j job) run(ctx context.Context, saver treeSaver) error {
-	id, err := saver.SaveBlob(ctx, repository.DataBlob, j.piece)
+func (j job) run(ctx context.Context, saver treeSaver, zeros *zeros) error {
+	id, err := j.save(ctx, saver, zeros)
 	j.slab.release()
 	if err != nil {
 		return fmt.Errorf("save a piece of %q: %w", j.file.node.Name, err)
 	}
 	j.file.set(j.index, id)
 	return j.file.done(ctx, saver)
+}
+
+// save stores the piece. Zeros are stored once for each length, and then only recognised.
+func (j job) save(ctx context.Context, saver treeSaver, zeros *zeros) (repository.ID, error) {
+	blank := allZero(j.piece)
+	if blank {
+		if id, ok := zeros.get(len(j.piece)); ok {
+			return id, nil
+		}
+	}
+	id, err := saver.SaveBlob(ctx, repository.DataBlob, j.piece)
+	if err == nil && blank {
+		zeros.put(len(j.piece), id)
+	}
+	return id, err
 }

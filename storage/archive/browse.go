@@ -15,10 +15,10 @@ import (
 // ErrNoEntry says that a repository snapshot holds no such entry.
 var ErrNoEntry = errors.New("no such file or directory")
 
-// Lookup finds the entry at a path below the top-level directory name of a repository snapshot; "" is that directory
-// itself. No symlink is followed. The index must be loaded.
+// Lookup finds the entry at a path below the top-level entry name of a repository snapshot; "" is that entry itself, a
+// directory or the content of a block device. No symlink is followed. The index must be loaded.
 func Lookup(ctx context.Context, repo *repository.Repository, snapshot repository.Snapshot, name, where string) (repository.Node, error) {
-	node, err := topDirectory(ctx, repo, snapshot, name)
+	node, err := topEntry(ctx, repo, snapshot, name)
 	if err != nil {
 		return repository.Node{}, err
 	}

@@ -18,6 +18,9 @@
 // touched less than two seconds before that backup began is read again, as its times might have stood still. A file
 // with several names is read under the first of them.
 //
+// Holes of sparse files are not read: in the format they are pieces of zeros like others, but zeros are stored once for
+// each length, and recognised without being hashed. A block device is saved as one file.
+//
 // The volume may be in use. Nothing in it is reached through a path: directories and files are opened relative to
 // their parent's descriptor, without following symlinks, so that a directory that is swapped for a link while we look
 // leads nowhere else. A file is saved with the length it had when it was opened, or less if it shrank; its recorded
@@ -31,6 +34,9 @@
 // of a directory completes the directory: only then it gets its owner, mode and times, which entries made in it would
 // disturb. The names in a repository are not trusted, nor is what is in the target: everything is made relative to the
 // parent's descriptor, by a checked name, and no symlink is followed.
+//
+// Blocks of zeros are not written, so that sparse files, and files of zeros, are restored as holes; on a block device
+// they are, unless it is known to be blank.
 //
 // Owners and device nodes need privileges. Without them (not as root) ownership is restored as far as the system
 // allows, set-user-id and set-group-id bits are dropped where the owner could not be set, and what cannot be made is

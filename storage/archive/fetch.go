@@ -129,8 +129,10 @@ func (f *fetcher) run(ctx context.Context, r run) error {
 }
 
 func (f *fetcher) write(n need, plain []byte) error {
+	// Holes may need one blob of zeros many thousand times.
+	blank := allZero(plain)
 	for _, to := range n.pieces {
-		if err := to.file.write(f.restoring, to.offset, plain); err != nil {
+		if err := to.file.write(f.restoring, to.offset, plain, blank); err != nil {
 			return err
 		}
 		f.doneBytes.Add(int64(len(plain)))

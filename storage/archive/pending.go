@@ -81,6 +81,7 @@ type pendingFile struct {
 	dir     *pendingDir
 	node    *repository.Node
 	waiting atomic.Int32 // pieces that are not saved, and the walker while it reads
+	pieces  int          // how many there are so far; the walker's
 
 	mu        sync.Mutex
 	content   []repository.ID

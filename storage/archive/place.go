@@ -246,6 +246,9 @@ type targetFile struct {
 	node    repository.Node
 	path    string       // within the volume
 	waiting atomic.Int32 // pieces that are not written
+	// device says that this is a whole block device, which is opened and closed by others; blank that what is not
+	// written is zero.
+	device, blank bool
 
 	mu     sync.Mutex
 	fd     int // -1 while it is not open
@@ -282,21 +285,53 @@ func (f *targetFile) open(r *restoring) (int, error) {
 	return f.fd, err
 }
 
-// write puts a piece at its offset. Runs of zeros are left as the hole that the new file has there.
-func (f *targetFile) write(r *restoring, offset int64, piece []byte) error {
+// write puts a piece at its offset; blank says that it is all zeros. Blocks of zeros are left as the hole that a new
+// file has there.
+func (f *targetFile) write(r *restoring, offset int64, piece []byte, blank bool) error {
 	fd, err := f.open(r)
-	if err == nil && fd >= 0 && !allZero(piece) {
-		for done := 0; done < len(piece) && err == nil; {
-			var n int
-			err = retry(func() error {
-				n, err = unix.Pwrite(fd, piece[done:], offset+int64(done))
-				return err
-			})
-			done += n
-		}
+	switch {
+	case err != nil || fd < 0:
+	case f.device && !f.blank:
+		err = writeAt(fd, offset, piece)
+	case !blank:
+		err = writeData(fd, offset, piece)
 	}
 	if err != nil {
 		return f.fail(r, err)
+	}
+	return nil
+}
+
+// block is the unit in which file systems have holes, in bytes.
+const block = 4096
+
+// writeData writes a piece, but no block that is all zeros.
+func writeData(fd int, offset int64, piece []byte) error {
+	start := 0 // of what is to be written
+	for at := 0; at < len(piece); {
+		end := min(at+block-int((offset+int64(at))%block), len(piece))
+		if allZero(piece[at:end]) {
+			if err := writeAt(fd, offset+int64(start), piece[start:at]); err != nil {
+				return err
+			}
+			start = end
+		}
+		at = end
+	}
+	return writeAt(fd, offset+int64(start), piece[start:])
+}
+
+func writeAt(fd int, offset int64, data []byte) error {
+	for done := 0; done < len(data); {
+		n, err := 0, error(nil)
+		err = retry(func() error {
+			n, err = unix.Pwrite(fd, data[done:], offset+int64(done))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		done += n
 	}
 	return nil
 }
@@ -308,6 +343,9 @@ func (f *targetFile) fail(r *restoring, err error) error {
 	first := !f.failed
 	f.failed = true
 	f.mu.Unlock()
+	if f.device { // there is nothing else to go on with
+		return fmt.Errorf("write %s: %w", f.path, err)
+	}
 	if !first {
 		return nil
 	}
@@ -330,6 +368,9 @@ func (f *targetFile) done(r *restoring) error {
 }
 
 func (f *targetFile) finish(r *restoring) error {
+	if f.device {
+		return nil
+	}
 	f.mu.Lock()
 	fd, failed, made := f.fd, f.failed, f.made
 	f.fd = -1

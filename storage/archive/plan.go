@@ -183,11 +183,16 @@ func (p *planner) file(dir *targetDir, where string, node repository.Node) error
 			p.remember(node, where)
 		}
 	}
-	if len(node.Content) == 0 {
+	return p.content(file)
+}
+
+// content plans what is in a file whose content is known to be in the index.
+func (p *planner) content(file *targetFile) error {
+	if len(file.node.Content) == 0 {
 		return file.done(p.restoring)
 	}
 	var offset int64
-	for _, id := range node.Content {
+	for _, id := range file.node.Content {
 		at, _ := p.repo.Locate(repository.DataBlob, id)
 		p.batch.add(id, at, piece{file: file, offset: offset})
 		offset += int64(at.PlainLength)

@@ -26,14 +26,17 @@ type Target struct {
 	// Name is that of the top-level directory to restore: the claim's name.
 	Name string
 	// Dir is the path of the directory that gets the contents, the owner, the mode and the times of Name. It is made
-	// if it does not exist.
+	// if it does not exist. If Name is a block device's content, Dir is a block device at least as large, or a file to
+	// be made.
 	Dir string
+	// Blank says that a block device is known to hold nothing but zeros, so that zeros need not be written.
+	Blank bool
 	// Replace allows to remove what is in the way. Directories that exist are used, and keep what else is in them,
 	// with and without it.
 	Replace bool
 }
 
-// Restore brings a directory tree back. Every blob is compared with its hash before it is written. A restore that
+// Restore brings a directory tree, or the content of a block device, back. Every blob is compared with its hash before it is written. A restore that
 // cannot write an entry goes on with the others and fails with ErrIncomplete; damage in the repository, or a full
 // volume, ends it at once. When it returns nil, everything has reached the disk. Progress may be nil.
 func Restore(ctx context.Context, repo *repository.Repository, target Target, progress Reporter) (Result, error) {
@@ -56,42 +59,45 @@ func restore(ctx context.Context, repo *repository.Repository, target Target, pr
 	if err := repo.LoadIndex(ctx); err != nil {
 		return Result{}, err
 	}
-	node, err := topDirectory(ctx, repo, target.Snapshot, target.Name)
+	node, err := topEntry(ctx, repo, target.Snapshot, target.Name)
 	if err != nil {
 		return Result{}, err
 	}
+	run := &restoring{repo: repo, replace: target.Replace, progress: progress}
+	run.expect(target.Snapshot)
+	switch node.Type {
+	case repository.DirNode:
+		err = run.restoreDirectory(ctx, node, target)
+	case repository.FileNode:
+		err = run.restoreDevice(ctx, node, target)
+	default:
+		err = fmt.Errorf("%q in repository snapshot %s is a %s, not a volume", target.Name, target.Snapshot.ID, node.Type)
+	}
+	return run.result(), err
+}
+
+func (r *restoring) restoreDirectory(ctx context.Context, node repository.Node, target Target) error {
 	// 2. The target.
 	if err := os.MkdirAll(target.Dir, 0o700); err != nil {
-		return Result{}, fmt.Errorf("make the target directory: %w", err)
+		return fmt.Errorf("make the target directory: %w", err)
 	}
 	fd, err := openDir(target.Dir)
 	if err != nil {
-		return Result{}, err
+		return err
 	}
 	defer closeFD(fd)
+	r.root = fd
 	// 3. Plan and fill, at the same time.
-	run := &restoring{repo: repo, replace: target.Replace, root: fd, progress: progress}
-	run.expect(target.Snapshot)
-	err = run.all(ctx, node)
-	run.open.closeAll()
-	result := run.result()
+	err = r.run(ctx, func(p *planner) error { return p.volume(node) })
+	r.open.closeAll()
 	if err != nil {
-		return result, err
+		return err
 	}
 	// 4. What has only reached the page cache is not restored.
 	if err := retry(func() error { return unix.Syncfs(fd) }); err != nil {
-		return result, fmt.Errorf("sync: %w", err)
+		return fmt.Errorf("sync: %w", err)
 	}
-	return result, nil
-}
-
-// topDirectory finds the top-level directory of a repository snapshot.
-func topDirectory(ctx context.Context, repo *repository.Repository, snapshot repository.Snapshot, name string) (repository.Node, error) {
-	node, err := topEntry(ctx, repo, snapshot, name)
-	if err == nil && node.Type != repository.DirNode {
-		err = fmt.Errorf("%q in repository snapshot %s is a %s, not a directory", name, snapshot.ID, node.Type)
-	}
-	return node, err
+	return nil
 }
 
 // topEntry finds what a repository snapshot holds at its top level.
@@ -126,14 +132,14 @@ type restoring struct {
 	problems              problems
 }
 
-// all restores the contents and the attributes of the top-level directory.
-func (r *restoring) all(ctx context.Context, node repository.Node) error {
+// run has a planner plan, and fetchers fetch what it plans.
+func (r *restoring) run(ctx context.Context, plan func(*planner) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	runs := make(chan run)
 	group.Go(func() error {
 		defer close(runs)
 		p := &planner{restoring: r, ctx: ctx, runs: runs, links: map[inode]string{}}
-		return p.volume(node)
+		return plan(p)
 	})
 	for range fetchers {
 		group.Go(func() error {

@@ -156,6 +156,15 @@ func (b builder) file(name string, data []byte, mode fs.FileMode) {
 	b.must(os.Chmod(b.path(name), mode))
 }
 
+const (
+	// netBind is the extended attribute of a file that has the capability cap_net_bind_service=ep.
+	netBind = "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	// acl is the extended attribute of an entry with the access control list u::rwx,u:33:r-x,g::r-x,m::rwx,o::r-x.
+	acl = "\x02\x00\x00\x00" +
+		"\x01\x00\x07\x00\xff\xff\xff\xff" + "\x02\x00\x05\x00\x21\x00\x00\x00" + "\x04\x00\x05\x00\xff\xff\xff\xff" +
+		"\x10\x00\x07\x00\xff\xff\xff\xff" + "\x20\x00\x05\x00\xff\xff\xff\xff"
+)
+
 // specimen makes one of everything that a volume can hold.
 func specimen(t *testing.T, root string) {
 	t.Helper()
@@ -191,6 +200,11 @@ func specimen(t *testing.T, root string) {
 	b.must(unix.Mknod(b.path("blockdev"), unix.S_IFBLK|0o660, int(unix.Mkdev(7, 200))))
 	b.must(unix.Setxattr(b.path("small"), "user.comment", []byte("a \x00 value"), 0))
 	b.must(unix.Setxattr(b.path("data"), "user.dir", []byte("yes"), 0))
+	b.file("capable", []byte("#!/bin/sh\n"), 0o755)
+	b.must(unix.Setxattr(b.path("capable"), "security.capability", []byte(netBind), 0))
+	b.must(unix.Setxattr(b.path("setuid"), "system.posix_acl_access", []byte(acl), 0))
+	b.must(unix.Setxattr(b.path("data/deep"), "system.posix_acl_access", []byte(acl), 0))
+	b.must(unix.Setxattr(b.path("data/deep"), "system.posix_acl_default", []byte(acl), 0))
 	b.must(os.Lchown(b.path("small"), 1234, 5678))
 	b.must(os.Lchown(b.path("symlink"), 99, 100))
 	b.must(os.Lchown(b.path("data/deep"), 33, 33))

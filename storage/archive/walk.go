@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -28,6 +29,7 @@ type walker struct {
 
 	previous *previous // nil if everything is read
 	links    links
+	zeros    zeros // shared with the workers
 
 	small                         *slab // what small files are read into, one after the other
 	result                        Result
@@ -45,18 +47,17 @@ type opened struct {
 	old     *previousDir // what the last backup has of it
 }
 
-// volume saves the directory at dir under name.
+// volume saves the directory, or the block device, at dir under name.
 func (w *walker) volume(dir, name string, top *pendingDir) error {
+	if info, err := os.Stat(dir); err == nil && info.Mode().Type() == fs.ModeDevice {
+		return w.device(dir, name, top)
+	}
 	fd, err := openDir(dir)
 	if err != nil {
 		return err
 	}
 	defer closeFD(fd)
-	defer func() {
-		if w.small != nil {
-			w.small.release()
-		}
-	}()
+	defer w.releaseSmall()
 	stat, err := fstat(fd)
 	if err != nil {
 		return fmt.Errorf("stat %s: %w", dir, err)
@@ -239,8 +240,7 @@ func (w *walker) read(d *opened, where, name string, old *repository.Node) error
 	}
 	d.pending.add(&node)
 	pending := newPendingFile(d.pending, &node)
-	read, err := w.content(f, stat.Size, pending)
-	w.result.BytesRead += read
+	read, err := w.content(f, extent{end: stat.Size, hole: stat.Blocks*512 < stat.Size}, pending)
 	var readErr *readError
 	switch {
 	case errors.As(err, &readErr):
@@ -268,32 +268,54 @@ type readError struct{ err error }
 
 func (e *readError) Error() string { return e.err.Error() }
 
-// content reads the first size bytes of a file, or all there are, and sends them to the workers in pieces.
-func (w *walker) content(f *os.File, size int64, file *pendingFile) (int64, error) {
-	if size <= minPiece {
-		return w.smallContent(f, int(size), file)
+// content reads the first bytes of a file, up to the end of all or as far as there are any, and sends them to the
+// workers in pieces. Holes are not read, if all may have some.
+func (w *walker) content(f *os.File, all extent, file *pendingFile) (done int64, err error) {
+	for done < all.end {
+		next := extent{end: all.end}
+		if all.hole {
+			next = nextExtent(int(f.Fd()), done, all.end)
+		}
+		var (
+			length = next.end - done
+			n      int64
+		)
+		if next.hole {
+			n, err = w.hole(length, file)
+		} else {
+			n, err = w.stretch(io.NewSectionReader(f, done, length), length, done, file)
+			w.result.BytesRead += n
+		}
+		done += n
+		w.report(done)
+		if err != nil || n < length {
+			return done, err
+		}
 	}
-	if w.small != nil { // it may be the last one that is free
-		w.small.release()
-		w.small = nil
-	}
-	return w.largeContent(f, size, file)
+	return done, nil
 }
 
-func (w *walker) largeContent(f *os.File, size int64, file *pendingFile) (done int64, err error) {
+// stretch reads a part of a file that begins at the given offset, for progress.
+func (w *walker) stretch(r io.Reader, length, offset int64, file *pendingFile) (int64, error) {
+	if length <= minPiece {
+		return w.smallStretch(r, int(length), file)
+	}
+	w.releaseSmall() // it may be the last slab that is free
+	return w.largeStretch(r, length, offset, file)
+}
+
+func (w *walker) largeStretch(r io.Reader, length, offset int64, file *pendingFile) (done int64, err error) {
 	var (
 		carry []byte
 		held  *slab // what carry lies in
 	)
-	count := 0
-	for more := true; more; w.report(done) {
+	for more := true; more; w.report(offset + done) {
 		s, err := takeSlab(w.ctx, w.slabs)
 		if err != nil {
 			return done, err
 		}
-		read, rest, again, err := s.cut(carry, f, size-done, func(piece []byte) error {
-			count++
-			return w.send(job{file: file, index: count - 1, piece: piece, slab: s})
+		read, rest, again, err := s.cut(carry, r, length-done, func(piece []byte) error {
+			return w.send(job{file: file, piece: piece, slab: s})
 		})
 		done += read
 		if held != nil {
@@ -309,14 +331,18 @@ func (w *walker) largeContent(f *os.File, size int64, file *pendingFile) (done i
 	return done, nil
 }
 
-// smallContent reads a file that is one piece. Such files share a slab.
-func (w *walker) smallContent(f *os.File, size int, file *pendingFile) (int64, error) {
-	if size == 0 {
-		return 0, nil
-	}
-	if w.small != nil && w.small.used+size > slabSize {
+// releaseSmall gives up the slab that small files are read into.
+func (w *walker) releaseSmall() {
+	if w.small != nil {
 		w.small.release()
 		w.small = nil
+	}
+}
+
+// smallStretch reads what is one piece. Such pieces share a slab.
+func (w *walker) smallStretch(r io.Reader, size int, file *pendingFile) (int64, error) {
+	if w.small != nil && w.small.used+size > slabSize {
+		w.releaseSmall()
 	}
 	if w.small == nil {
 		s, err := takeSlab(w.ctx, w.slabs)
@@ -327,7 +353,7 @@ func (w *walker) smallContent(f *os.File, size int, file *pendingFile) (int64, e
 	}
 	s := w.small
 	piece := s.buf[s.used : s.used+size]
-	n, err := io.ReadFull(f, piece)
+	n, err := io.ReadFull(r, piece)
 	switch {
 	case n == 0 && errors.Is(err, io.EOF):
 		return 0, nil
@@ -340,6 +366,8 @@ func (w *walker) smallContent(f *os.File, size int, file *pendingFile) (int64, e
 
 // send hands a piece to the workers.
 func (w *walker) send(j job) error {
+	j.index = j.file.pieces
+	j.file.pieces++
 	j.file.waiting.Add(1)
 	j.slab.hold()
 	select {

@@ -1,0 +1,114 @@
+package archive
+
+import (
+	"errors"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+const (
+	// minHole is how long a hole must be not to be read, in bytes: shorter ones are part of the pieces around them.
+	minHole = minPiece
+	// zeroLengths bounds how many lengths of zeros are remembered. Holes have lengths that are multiples of a block,
+	// mostly that of the largest piece.
+	zeroLengths = 1024
+)
+
+// extent is a stretch of a file: data, or a hole, of which is known without reading it that it is all zeros.
+type extent struct {
+	end  int64
+	hole bool
+}
+
+// nextExtent finds out what begins at an offset of a file of the given size. What the file system cannot tell is data.
+func nextExtent(fd int, offset, size int64) extent {
+	data := seek(fd, offset, unix.SEEK_DATA, size)
+	if data-offset >= minHole {
+		return extent{end: data, hole: true}
+	}
+	for at := max(data, offset); at < size; {
+		hole := seek(fd, at, unix.SEEK_HOLE, size)
+		if hole <= at || hole >= size {
+			break
+		}
+		if at = seek(fd, hole, unix.SEEK_DATA, size); at-hole >= minHole {
+			return extent{end: hole}
+		}
+		if at < hole {
+			break
+		}
+	}
+	return extent{end: size}
+}
+
+// seek finds the next data, or the next hole, from an offset on: at most size, where a hole without end ends; -1 if the
+// file system cannot tell, or the file has become so short that there is neither.
+func seek(fd int, offset int64, whence int, size int64) int64 {
+	at, err := unix.Seek(fd, offset, whence)
+	switch {
+	case err == nil:
+		return min(at, size)
+	case errors.Is(err, unix.ENXIO) && whence == unix.SEEK_DATA:
+		if stat, err := fstat(fd); err == nil && stat.Size >= size {
+			return size
+		}
+	}
+	return -1
+}
+
+// zeros remembers the ids of pieces of zeros by their length, so that they need not be hashed again.
+type zeros struct {
+	mu  sync.Mutex
+	ids map[int]repository.ID
+}
+
+func (z *zeros) get(length int) (id repository.ID, ok bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	id, ok = z.ids[length]
+	return id, ok
+}
+
+func (z *zeros) put(length int, id repository.ID) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.ids == nil {
+		z.ids = map[int]repository.ID{}
+	}
+	if len(z.ids) < zeroLengths {
+		z.ids[length] = id
+	}
+}
+
+// hole saves zeros that are not read, and returns how many.
+func (w *walker) hole(length int64, file *pendingFile) (done int64, err error) {
+	for done < length {
+		if w.ctx.Err() != nil {
+			return done, w.ctx.Err()
+		}
+		n := int(min(length-done, maxPiece))
+		if id, ok := w.zeros.get(n); ok {
+			file.set(file.pieces, id)
+			file.pieces++
+		} else if err := w.firstZeros(n, file); err != nil {
+			return done, err
+		}
+		done += int64(n)
+	}
+	return done, nil
+}
+
+// firstZeros saves a piece of zeros of a length whose id is not known yet.
+func (w *walker) firstZeros(length int, file *pendingFile) error {
+	w.releaseSmall()
+	s, err := takeSlab(w.ctx, w.slabs)
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	clear(s.buf[:length])
+	return w.send(job{file: file, piece: s.buf[:length], slab: s})
+}

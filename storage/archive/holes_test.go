@@ -1,0 +1,74 @@
+package archive_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// onDisk is how much room a file takes, in bytes.
+func onDisk(t *testing.T, path string) int64 {
+	t.Helper()
+	var stat unix.Stat_t
+	if err := unix.Stat(path, &stat); err != nil {
+		t.Fatal(err)
+	}
+	return stat.Blocks * 512
+}
+
+// TestHoles saves files that are mostly holes. What is not there is neither read nor stored, and is not there after the
+// restore either.
+func TestHoles(t *testing.T) {
+	const mib = 1 << 20
+	tests := map[string]struct {
+		size    int64
+		islands map[int64]string
+		read    int64 // at most
+	}{
+		"one hole":                 {size: 1<<40 + 12345},
+		"shorter than a piece":     {size: 100},
+		"hole at the end":          {200*mib + 1, map[int64]string{0: "start"}, mib},
+		"hole at the beginning":    {200 * mib, map[int64]string{200*mib - 3: "end"}, mib},
+		"islands":                  {999*mib + 999, map[int64]string{0: "a", 100 * mib: "b", 300*mib + 4097: string(filler(5*mib, 1)), 900 * mib: "c"}, 8 * mib},
+		"short holes":              {8 * mib, map[int64]string{0: "a", mib / 4: "b", mib / 2: "c", 2 * mib: "d", 8*mib - 1: "e"}, 2 * mib},
+		"zeros that are no holes":  {40 * mib, map[int64]string{mib: string(make([]byte, 20*mib))}, 22 * mib},
+		"hole of a piece's length": {16 * mib, map[int64]string{0: "a", 8*mib + 4096: "b"}, mib},
+	}
+	source := t.TempDir()
+	b := builder{t: t, root: source}
+	bed := newBed(t)
+	for name, tt := range tests {
+		b.must(os.RemoveAll(b.path("file")))
+		b.sparse("file", tt.size, tt.islands)
+		if name == "shorter than a piece" {
+			tt.read = tt.size
+		}
+		saved := bed.backup(t, source)
+		if saved.BytesRead > tt.read || saved.Bytes != tt.size || saved.ProblemCount != 0 {
+			t.Errorf("%s: %+v, want at most %d bytes read", name, saved, tt.read)
+		}
+		if stored := saved.BytesStored - saved.BytesRead; stored > 24*mib {
+			t.Errorf("%s: stored %d bytes more than were read", name, stored)
+		}
+		target := t.TempDir()
+		bed.restore(t, target)
+		if got, want := onDisk(t, filepath.Join(target, "file")), onDisk(t, b.path("file")); got > want {
+			t.Errorf("%s: takes %d bytes after the restore, and %d before", name, got, want)
+		}
+		info, err := os.Stat(filepath.Join(target, "file"))
+		if err != nil || info.Size() != tt.size {
+			t.Errorf("%s: restored %v, %v, want %d bytes", name, info, err, tt.size)
+		}
+		if tt.size < 1<<30 {
+			same(t, source, target)
+		}
+	}
+	b.must(os.Truncate(b.path("file"), 50*mib))
+	bed.backup(t, source)
+	restic(t, bed.dir, "", "check", "--read-data")
+	judged := t.TempDir()
+	restic(t, bed.dir, "", "restore", "--target", judged, "latest")
+	same(t, source, filepath.Join(judged, claim))
+}

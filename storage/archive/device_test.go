@@ -53,6 +53,7 @@ func (b bed) restoreDevice(t *testing.T, target archive.Target) (archive.Result,
 
 // TestBlockDevice saves a block device and restores it onto others and into a file; restic reads it too.
 func TestBlockDevice(t *testing.T) {
+	t.Parallel()
 	const size = 64<<20 + 512
 	source, _ := device(t, size)
 	fill(t, source, 0, filler(3<<20, 1))
@@ -109,6 +110,7 @@ func TestBlockDevice(t *testing.T) {
 }
 
 func TestBlockDeviceDoesNotFit(t *testing.T) {
+	t.Parallel()
 	source, _ := device(t, 1<<20)
 	small, _ := device(t, 1<<20-512)
 	b := newBed(t)

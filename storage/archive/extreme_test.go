@@ -33,6 +33,7 @@ func descend(t *testing.T, root, name string, depth int, create bool) int {
 
 // TestDeeperThanPathMax saves and restores what no path can name: directories of 30,000 bytes' depth.
 func TestDeeperThanPathMax(t *testing.T) {
+	t.Parallel()
 	const depth = 150
 	name := strings.Repeat("d", 200)
 	source := t.TempDir()
@@ -61,8 +62,9 @@ func TestDeeperThanPathMax(t *testing.T) {
 
 // TestOneHugeDirectory has 200,000 entries in one directory.
 func TestOneHugeDirectory(t *testing.T) {
+	t.Parallel()
 	const entries = 200_000
-	source := t.TempDir()
+	source, target := inMemory(t), inMemory(t)
 	for i := range entries {
 		path := filepath.Join(source, fmt.Sprintf("entry with a name of some length %06d", i))
 		if err := unix.Mknod(path, unix.S_IFREG|0o644, 0); err != nil {
@@ -78,7 +80,6 @@ func TestOneHugeDirectory(t *testing.T) {
 		t.Errorf("%+v, then %+v", saved, again)
 	}
 	restic(t, bed.dir, "", "check", "--read-data")
-	target := t.TempDir()
 	if restored := bed.restore(t, target); restored.Files != entries+1 {
 		t.Errorf("%+v", restored)
 	}

@@ -83,6 +83,7 @@ func outside(t *testing.T) (target string, check func()) {
 }
 
 func TestHostileNames(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"..", ".", "", "../victim/file", "a/b", "/etc/passwd", "nul\x00"} {
 		target, check := outside(t)
 		f := newForger(t)
@@ -96,6 +97,7 @@ func TestHostileNames(t *testing.T) {
 // TestLinksAreNotFollowed restores below and onto links that lead out of the target, made by the repository itself or
 // there before.
 func TestLinksAreNotFollowed(t *testing.T) {
+	t.Parallel()
 	t.Run("in the repository, directory of the same name", func(t *testing.T) {
 		target, check := outside(t)
 		f := newForger(t)
@@ -135,6 +137,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 }
 
 func TestReplaceRemovesWhatIsInTheWay(t *testing.T) {
+	t.Parallel()
 	target, check := outside(t)
 	b := builder{t: t, root: target}
 	b.dir("x/full/of", 0o755)
@@ -155,6 +158,7 @@ func TestReplaceRemovesWhatIsInTheWay(t *testing.T) {
 }
 
 func TestSizesThatLie(t *testing.T) {
+	t.Parallel()
 	for _, size := range []uint64{0, 3, 5, 1 << 60} {
 		f := newForger(t)
 		node := f.file("x", "four")
@@ -170,6 +174,7 @@ func TestSizesThatLie(t *testing.T) {
 }
 
 func TestBrokenTrees(t *testing.T) {
+	t.Parallel()
 	missing := repository.Hash([]byte("never stored"))
 	tests := map[string]repository.Node{
 		"a directory without a tree":      dirNode("x", nil),
@@ -189,6 +194,7 @@ func TestBrokenTrees(t *testing.T) {
 // TestDamagedPacks flips a bit in each pack, or removes it: the restore fails with the pack's name, and never gives a
 // file with wrong content.
 func TestDamagedPacks(t *testing.T) {
+	t.Parallel()
 	source := t.TempDir()
 	b := builder{t: t, root: source}
 	b.dir("sub", 0o755)

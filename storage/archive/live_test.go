@@ -66,6 +66,7 @@ func problemsOf(r archive.Result) []string {
 }
 
 func TestFileThatVanishes(t *testing.T) {
+	t.Parallel()
 	source := t.TempDir()
 	b := builder{t: t, root: source}
 	b.file("a", []byte("a"), 0o644)
@@ -92,6 +93,7 @@ func TestFileThatVanishes(t *testing.T) {
 
 // TestFileThatChangesItsLength changes a file of several slabs while the first is being read.
 func TestFileThatChangesItsLength(t *testing.T) {
+	t.Parallel()
 	const size, kept = 40<<20 + 3, 21<<20 + 5
 	content := filler(size, 1)
 	tests := map[string]struct {
@@ -197,6 +199,7 @@ func TestWithoutPrivileges(t *testing.T) {
 }
 
 func TestBackupRefusesWhatCannotBeNamed(t *testing.T) {
+	t.Parallel()
 	b, _ := memoryBed(t)
 	for _, source := range []archive.Source{
 		{Dir: t.TempDir(), Name: "a/b"}, {Dir: t.TempDir(), Name: ".."}, {Dir: t.TempDir()},
@@ -234,6 +237,7 @@ func TestManyProblems(t *testing.T) {
 }
 
 func TestErrorsAreSentinels(t *testing.T) {
+	t.Parallel()
 	b, _ := memoryBed(t)
 	source := t.TempDir()
 	builder{t: t, root: source}.file("f", []byte("x"), 0o644)

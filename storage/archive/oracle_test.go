@@ -137,6 +137,7 @@ func volume(t *testing.T) (parent, dir string) {
 }
 
 func TestRoundTrip(t *testing.T) {
+	t.Parallel()
 	_, source := volume(t)
 	socket(t, filepath.Join(source, "socket"))
 	stamp(t, source)
@@ -166,6 +167,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestResticReadsOurs(t *testing.T) {
+	t.Parallel()
 	_, source := volume(t)
 	b := newBed(t)
 	result := b.backup(t, source)
@@ -207,6 +209,7 @@ func TestResticReadsOurs(t *testing.T) {
 }
 
 func TestWeReadRestics(t *testing.T) {
+	t.Parallel()
 	parent, source := volume(t)
 	tests := map[string]struct{ init, backup []string }{
 		"compressed":        {backup: []string{"--compression", "auto"}},
@@ -216,6 +219,7 @@ func TestWeReadRestics(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			restic(t, dir, "", append([]string{"init"}, tt.init...)...)
 			restic(t, dir, parent, append([]string{"backup", claim, "--exclude", "lost+found"}, tt.backup...)...)
@@ -227,6 +231,7 @@ func TestWeReadRestics(t *testing.T) {
 }
 
 func TestVersion1IsNotWritten(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	restic(t, dir, "", "init", "--repository-version", "1")
 	_, err := archive.Backup(t.Context(), openBed(t, dir).repo, archive.Source{Dir: t.TempDir(), Name: claim}, nil)
@@ -239,6 +244,7 @@ func TestVersion1IsNotWritten(t *testing.T) {
 // TestSharedRepository has restic and us write one repository in turn: each deduplicates against the other's trees and
 // leaves the other's repository snapshots whole.
 func TestSharedRepository(t *testing.T) {
+	t.Parallel()
 	parent, source := volume(t)
 	b := newBed(t)
 	b.backup(t, source)
@@ -259,6 +265,7 @@ func TestSharedRepository(t *testing.T) {
 
 // TestTwoWritersAtOnce has two processes, as it were, save different volumes into one repository at the same time.
 func TestTwoWritersAtOnce(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	sources := []string{t.TempDir(), t.TempDir()}
 	var group sync.WaitGroup
@@ -301,6 +308,7 @@ func must[T any](value T, err error) func(*testing.T) T {
 }
 
 func TestGeneratedTrees(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		count int
 		seed  uint64
@@ -308,6 +316,9 @@ func TestGeneratedTrees(t *testing.T) {
 	for _, tt := range tests {
 		t.Logf("tree of %d entries from seed %d", tt.count, tt.seed)
 		source, target, judged := t.TempDir(), t.TempDir(), t.TempDir()
+		if tt.count > 1000 {
+			source, target, judged = inMemory(t), inMemory(t), inMemory(t)
+		}
 		generate(t, source, tt.count, tt.seed)
 		b := newBed(t)
 		b.backup(t, source)
@@ -321,6 +332,7 @@ func TestGeneratedTrees(t *testing.T) {
 }
 
 func TestCancelledBackupLeavesNothing(t *testing.T) {
+	t.Parallel()
 	_, source := volume(t)
 	b := newBed(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -351,6 +363,7 @@ func (c cancelAfter) Report(p archive.Progress) {
 
 // TestSeveralPasswords opens what restic has given a second password, with each of them.
 func TestSeveralPasswords(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	b.backup(t, t.TempDir())
 	file := filepath.Join(t.TempDir(), "new password")

@@ -35,6 +35,7 @@ func (b bed) summary(t *testing.T) [6]int64 {
 
 // TestUnchangedFilesAreNotRead changes a volume between two backups, and looks at what the second reads.
 func TestUnchangedFilesAreNotRead(t *testing.T) {
+	t.Parallel()
 	const big = 3 << 20
 	replaced := func(b builder, name string, data []byte) { // same size, same mtime
 		info := must(os.Stat(b.path(name)))(b.t)
@@ -93,6 +94,7 @@ func TestUnchangedFilesAreNotRead(t *testing.T) {
 }
 
 func TestForceRead(t *testing.T) {
+	t.Parallel()
 	_, source := volume(t)
 	bed := later(t, newBed(t))
 	first := bed.backup(t, source)
@@ -113,6 +115,7 @@ func TestForceRead(t *testing.T) {
 // TestCopiedVolume saves a copy of a volume after the volume, as clones of some storage systems are: ctime and inode are
 // others, and say nothing.
 func TestCopiedVolume(t *testing.T) {
+	t.Parallel()
 	_, source := volume(t)
 	bed := later(t, newBed(t))
 	bed.backup(t, source)
@@ -133,6 +136,7 @@ func TestCopiedVolume(t *testing.T) {
 // TestJustTouched saves a file that was changed in the very moment when the first backup read it: its times may be the
 // same as before, so only its content tells.
 func TestJustTouched(t *testing.T) {
+	t.Parallel()
 	source := t.TempDir()
 	b := builder{t: t, root: source}
 	b.file("f", []byte("old"), 0o644)
@@ -146,6 +150,7 @@ func TestJustTouched(t *testing.T) {
 // TestLostContentIsReadAgain takes an index object away, as if prune had gone wrong: an unchanged file whose content
 // the index does not know is saved anew.
 func TestLostContentIsReadAgain(t *testing.T) {
+	t.Parallel()
 	source := t.TempDir()
 	b := builder{t: t, root: source}
 	b.file("a", filler(1<<20, 1), 0o644)
@@ -185,6 +190,7 @@ func objectsBelow(t *testing.T, bucket *storagetest.Memory, prefix string) []str
 
 // TestParentIsOfTheSameVolume has backups of others between those of one volume.
 func TestParentIsOfTheSameVolume(t *testing.T) {
+	t.Parallel()
 	source := t.TempDir()
 	builder{t: t, root: source}.file("f", []byte("x"), 0o644)
 	bed := later(t, newBed(t))
@@ -203,6 +209,7 @@ func TestParentIsOfTheSameVolume(t *testing.T) {
 
 // TestLinksAreReadOnce saves files with several names.
 func TestLinksAreReadOnce(t *testing.T) {
+	t.Parallel()
 	const size = 9 << 20
 	source := t.TempDir()
 	b := builder{t: t, root: source}

@@ -129,6 +129,22 @@ func filler(size int, seed uint64) []byte {
 	return data
 }
 
+// inMemory is an empty directory on a file system of its own, in memory. Making files there takes a tenth of the
+// time.
+func inMemory(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("stsbackup-test", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755"); err != nil {
+		t.Fatalf("this test needs root's rights to mount a file system in memory: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Errorf("unmount %s: %v", dir, err)
+		}
+	})
+	return dir
+}
+
 // builder makes trees and stops the test at the first failure.
 type builder struct {
 	t    *testing.T

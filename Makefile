@@ -26,12 +26,20 @@ demo: deps build cluster-up ## the main job on a real cluster: back up, destroy,
 	  exit $$status
 
 .PHONY: test
-test: deps lint test-unit test-e2e ## everything .ci/run runs: linter, unit and contract tests, end-to-end on a real cluster
+test: deps lint test-unit test-fuzz test-e2e ## everything .ci/run runs: linter, unit and contract tests, fuzzing, end-to-end on a real cluster
 
 .PHONY: test-unit
 test-unit: test-servers ## unit tests; buckets against real S3 servers, the repository against stock restic
 	STSBACKUP_TEST_BIN=$(CLUSTER_DIR)/bin go test ./...
 	cd test/cluster && go vet ./... && go test ./...
+
+.PHONY: test-fuzz
+test-fuzz: ## every fuzz target for half a minute
+	FUZZTIME=30s test/fuzz
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10m), or those of TARGETS, such as ./storage/repository:FuzzTree
+	test/fuzz $(TARGETS)
 
 .PHONY: test-e2e
 ifdef E2E_EXISTING_CLUSTER

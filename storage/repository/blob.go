@@ -7,6 +7,9 @@ import (
 	"io"
 )
 
+// maxRatio is how far zstd can compress: four bytes can stand for 128 KiB. What claims to be more is not given the memory.
+const maxRatio = 128 << 10 / 4
+
 // LoadBlob reads one blob and checks it. Many blobs of one pack are better read with ReadPack and OpenBlob.
 func (r *Repository) LoadBlob(ctx context.Context, t BlobType, id ID) ([]byte, error) {
 	at, ok := r.Locate(t, id)
@@ -60,6 +63,9 @@ func (r *Repository) openBlob(at Location, id ID, sealed, buf []byte) ([]byte, e
 		return nil, err
 	}
 	if at.Compressed {
+		if int64(at.PlainLength) > int64(len(plain))*maxRatio {
+			return nil, fmt.Errorf("%d bytes cannot be the compressed form of %d", len(plain), at.PlainLength)
+		}
 		if plain, err = r.zstd.decompress(buf[:0], plain, int(at.PlainLength)); err != nil {
 			return nil, err
 		}

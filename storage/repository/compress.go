@@ -117,10 +117,11 @@ func (c *codec) decompress(dst, packed []byte, length int) ([]byte, error) {
 	return out, nil
 }
 
-// decompressUpTo decompresses something whose plain length is not recorded; more than limit bytes are an error.
+// decompressUpTo decompresses something whose plain length is not recorded; more than limit bytes are an error, and so
+// is a claim to need as many for the window alone.
 func (c *codec) decompressUpTo(packed []byte, limit int64) ([]byte, error) {
 	decoder, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderConcurrency(1),
-		zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxBlobSize))
+		zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(limit)))
 	if err != nil {
 		return nil, fmt.Errorf("set up decompression: %w", err)
 	}

@@ -56,6 +56,10 @@ func openConfig(raw []byte, sealer *sealer) (config, error) {
 	if err != nil {
 		return config{}, fmt.Errorf("open config: %w", err)
 	}
+	return decodeConfig(plain)
+}
+
+func decodeConfig(plain []byte) (config, error) {
 	var c config
 	if err := json.Unmarshal(plain, &c); err != nil {
 		return config{}, fmt.Errorf("decode config: %w", err)

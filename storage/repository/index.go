@@ -1,8 +1,10 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -19,9 +21,10 @@ const (
 
 // Limits on what an index may claim about a blob.
 const (
-	// maxBlobSize bounds the plain length of a blob. Pieces of files are at most 8 MiB; a tree of a million entries
-	// can be some hundred.
+	// maxBlobSize bounds the plain length of a blob: a tree of a million entries can be some hundred MiB.
 	maxBlobSize = 1 << 30
+	// maxDataBlobSize is the same for pieces of files, which are at most 8 MiB.
+	maxDataBlobSize = 64 << 20
 	// maxPackSize bounds a pack: restic allows 128 MiB and one blob more.
 	maxPackSize = 2 << 30
 )
@@ -127,7 +130,7 @@ func (b indexBlob) check() error {
 		return fmt.Errorf("blob %s has the unknown type %.16q", b.ID.Short(), string(b.Type))
 	case b.Length <= sealedOverhead && (b.Length < sealedOverhead || b.UncompressedLength != 0):
 		return fmt.Errorf("blob %s has the impossible length %d", b.ID.Short(), b.Length)
-	case b.Length > maxBlobSize || b.UncompressedLength > maxBlobSize || uint64(b.Offset)+uint64(b.Length) > maxPackSize:
+	case b.Type == DataBlob && max(b.Length, b.UncompressedLength) > maxDataBlobSize, b.Length > maxBlobSize || b.UncompressedLength > maxBlobSize || uint64(b.Offset)+uint64(b.Length) > maxPackSize:
 		return fmt.Errorf("blob %s is larger, or lies further inside its pack, than is allowed", b.ID.Short())
 	}
 	return nil
@@ -179,14 +182,41 @@ func (r *Repository) loadIndexObject(ctx context.Context, id ID) (indexObject, e
 	if err := r.loadObject(ctx, kindIndex, id, &object); err != nil {
 		return indexObject{}, err
 	}
-	for _, pack := range object.Packs {
-		for _, blob := range pack.Blobs {
-			if err := blob.check(); err != nil {
-				return indexObject{}, fmt.Errorf("%s: pack %s: %w", kindIndex.name(id), pack.ID.Short(), err)
-			}
-		}
+	if err := object.check(); err != nil {
+		return indexObject{}, fmt.Errorf("%s: %w", kindIndex.name(id), err)
 	}
 	return object, nil
+}
+
+// check reports what no index object may say.
+func (x indexObject) check() error {
+	for _, pack := range x.Packs {
+		if err := pack.check(); err != nil {
+			return fmt.Errorf("pack %s: %w", pack.ID.Short(), err)
+		}
+	}
+	return nil
+}
+
+func (p indexPack) check() error {
+	for _, blob := range p.Blobs {
+		if err := blob.check(); err != nil {
+			return err
+		}
+	}
+	byOffset := func(a, b indexBlob) int { return cmp.Compare(a.Offset, b.Offset) }
+	blobs := p.Blobs
+	if !slices.IsSortedFunc(blobs, byOffset) { // restic writes them in any order
+		blobs = slices.SortedFunc(slices.Values(blobs), byOffset)
+	}
+	end := uint32(0)
+	for _, blob := range blobs {
+		if blob.Offset < end {
+			return fmt.Errorf("blob %s overlaps with the one before it", blob.ID.Short())
+		}
+		end = blob.Offset + blob.Length
+	}
+	return nil
 }
 
 func (x *index) replace(fresh *index) {

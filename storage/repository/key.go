@@ -20,7 +20,8 @@ const (
 	maxKeys         = 32
 	maxKeySize      = 64 << 10
 	maxScryptMemory = 256 << 20 // 128·N·r bytes
-	maxScryptWork   = 1 << 26   // N·r·p; the default needs 1<<18
+	maxScryptWork   = 1 << 24   // N·r·p; the default needs 1<<18, which takes about a tenth of a second
+	maxScryptLanes  = 1 << 14   // r·p, of which each takes 128 bytes as well
 )
 
 // scryptParams say how costly it is to try a password.
@@ -33,7 +34,7 @@ func (p scryptParams) check() error {
 	switch {
 	case p.n < 2 || p.n&(p.n-1) != 0 || p.r < 1 || p.p < 1:
 		return errors.New("invalid scrypt parameters")
-	case p.n > maxScryptMemory/128 || p.r > maxScryptMemory/128/p.n, p.p > maxScryptWork/p.n/p.r:
+	case p.n > maxScryptMemory/128 || p.r > maxScryptMemory/128/p.n, p.p > maxScryptWork/p.n/p.r, p.p > maxScryptLanes/p.r:
 		return fmt.Errorf("scrypt parameters N=%d r=%d p=%d ask for more memory or time than is allowed", p.n, p.r, p.p)
 	}
 	return nil
@@ -80,11 +81,9 @@ func newKeyObject(master masterKey, password Secret, options Options) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	var content masterKeyJSON
-	content.MAC.K, content.MAC.R, content.Encrypt = master.macK[:], master.macR[:], master.encrypt[:]
-	plain, err := json.Marshal(content)
+	plain, err := master.encode()
 	if err != nil {
-		return nil, fmt.Errorf("encode the master key: %w", err)
+		return nil, err
 	}
 	data, err := user.seal(nil, plain)
 	if err != nil {
@@ -99,18 +98,11 @@ func newKeyObject(master masterKey, password Secret, options Options) ([]byte, e
 // openKeyObject recovers the master key from the bytes of a key object. ErrWrongPassword if the password is not the
 // one that this key was made for.
 func openKeyObject(raw []byte, password Secret, random io.Reader) (masterKey, error) {
-	var key keyObject
-	if err := json.Unmarshal(raw, &key); err != nil {
-		return masterKey{}, fmt.Errorf("decode: %w", err)
-	}
-	if key.KDF != "scrypt" {
-		return masterKey{}, fmt.Errorf("unknown key derivation function %.32q", key.KDF)
-	}
-	params := scryptParams{n: key.N, r: key.R, p: key.P}
-	if err := params.check(); err != nil {
+	key, err := decodeKeyObject(raw)
+	if err != nil {
 		return masterKey{}, err
 	}
-	user, err := derive(password, key.Salt, params, random)
+	user, err := derive(password, key.Salt, scryptParams{n: key.N, r: key.R, p: key.P}, random)
 	if err != nil {
 		return masterKey{}, err
 	}
@@ -118,6 +110,37 @@ func openKeyObject(raw []byte, password Secret, random io.Reader) (masterKey, er
 	if err != nil {
 		return masterKey{}, ErrWrongPassword
 	}
+	return decodeMasterKey(plain)
+}
+
+// decodeKeyObject reads a key object, and refuses one that would take more memory or time than is allowed to try a
+// password on.
+func decodeKeyObject(raw []byte) (keyObject, error) {
+	var key keyObject
+	if err := json.Unmarshal(raw, &key); err != nil {
+		return keyObject{}, fmt.Errorf("decode: %w", err)
+	}
+	if key.KDF != "scrypt" {
+		return keyObject{}, fmt.Errorf("unknown key derivation function %.32q", key.KDF)
+	}
+	if err := (scryptParams{n: key.N, r: key.R, p: key.P}).check(); err != nil {
+		return keyObject{}, err
+	}
+	return key, nil
+}
+
+// encode gives the master key as decodeMasterKey reads it.
+func (k masterKey) encode() ([]byte, error) {
+	var content masterKeyJSON
+	content.MAC.K, content.MAC.R, content.Encrypt = k.macK[:], k.macR[:], k.encrypt[:]
+	plain, err := json.Marshal(content)
+	if err != nil {
+		return nil, fmt.Errorf("encode the master key: %w", err)
+	}
+	return plain, nil
+}
+
+func decodeMasterKey(plain []byte) (masterKey, error) {
 	var content masterKeyJSON
 	if err := json.Unmarshal(plain, &content); err != nil {
 		return masterKey{}, fmt.Errorf("decode the master key: %w", err)

@@ -2,7 +2,6 @@ package repository
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -54,11 +53,7 @@ func (r *Repository) loadKey(ctx context.Context, id ID) (keyObject, error) {
 	if err := verifyHash(raw, id); err != nil {
 		return keyObject{}, err
 	}
-	var key keyObject
-	if err := json.Unmarshal(raw, &key); err != nil {
-		return keyObject{}, fmt.Errorf("decode: %w", err)
-	}
-	return key, nil
+	return decodeKeyObject(raw)
 }
 
 // AddKey lets another password open the repository as well, and gives the new key's id. Nothing is encrypted anew: a

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,8 +11,21 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// maxObjectSize bounds the objects that are read whole: all but packs. Real ones stay below 8 MiB.
-const maxObjectSize = 128 << 20
+// maxObjectSize bounds the objects that are read whole (all but packs), stored and decompressed. Real ones stay below
+// 8 MiB.
+const maxObjectSize = 64 << 20
+
+// maxSize bounds an unpacked object of this kind in the same way.
+func (k kind) maxSize() int64 {
+	switch k {
+	case kindLock:
+		return 64 << 10
+	case kindSnapshot: // it can name very many paths and exclude patterns
+		return 16 << 20
+	default:
+		return maxObjectSize
+	}
+}
 
 // compressedMark is the first byte of an unpacked object's plain bytes if zstd-compressed JSON follows.
 const compressedMark = 0x02
@@ -80,7 +94,7 @@ func (r *Repository) saveObject(ctx context.Context, k kind, value any) (ID, int
 // loadObject reads an unpacked object into value. Errors name the object.
 func (r *Repository) loadObject(ctx context.Context, k kind, id ID, value any) error {
 	name := k.name(id)
-	sealed, err := getObject(ctx, r.bucket, name, maxObjectSize)
+	sealed, err := getObject(ctx, r.bucket, name, k.maxSize())
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
@@ -91,13 +105,13 @@ func (r *Repository) loadObject(ctx context.Context, k kind, id ID, value any) e
 	if err != nil {
 		return fmt.Errorf("open %s: %w", name, err)
 	}
-	if err := r.decodeObject(plain, value); err != nil {
+	if err := r.decodeObject(k, plain, value); err != nil {
 		return fmt.Errorf("decode %s: %w", name, err)
 	}
 	return nil
 }
 
-func (r *Repository) decodeObject(plain []byte, value any) error {
+func (r *Repository) decodeObject(k kind, plain []byte, value any) error {
 	if len(plain) == 0 {
 		return errors.New("empty")
 	}
@@ -105,11 +119,21 @@ func (r *Repository) decodeObject(plain []byte, value any) error {
 	case '{', '[':
 	case compressedMark:
 		var err error
-		if plain, err = r.zstd.decompressUpTo(plain[1:], maxObjectSize); err != nil {
+		if plain, err = r.zstd.decompressUpTo(plain[1:], k.maxSize()); err != nil {
 			return err
 		}
 	default:
 		return fmt.Errorf("unknown encoding %#02x", plain[0])
 	}
+	if k == kindIndex && !plausiblyIndex(plain) {
+		return errors.New("lists more than anything of its size can")
+	}
 	return json.Unmarshal(plain, value)
+}
+
+// plausiblyIndex tells an index object from JSON that would take very many times its own size when it is decoded, such
+// as a list of a million empty elements: each element costs a comma, and what is real has twenty other characters to each.
+func plausiblyIndex(data []byte) bool {
+	const slack, perComma = 256, 12
+	return bytes.Count(data, []byte{','}) <= (len(data)+slack)/perComma
 }

@@ -2,7 +2,6 @@ package repository
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,12 +45,12 @@ type Node struct {
 	Links      uint64 `json:"links,omitempty"`
 	LinkTarget string `json:"linktarget,omitempty"`
 	// LinkTargetRaw holds the target if it is not valid UTF-8.
-	LinkTargetRaw      []byte              `json:"linktarget_raw,omitempty"`
-	ExtendedAttributes []ExtendedAttribute `json:"extended_attributes,omitempty"`
+	LinkTargetRaw      []byte        `json:"linktarget_raw,omitempty"`
+	ExtendedAttributes attributeList `json:"extended_attributes,omitempty"`
 	// Device is the number of a device node.
 	Device uint64 `json:"device,omitempty"`
 	// Content names a file's data blobs in order; nil for what is no file.
-	Content []ID `json:"content"`
+	Content idList `json:"content"`
 	// Subtree names a directory's tree blob.
 	Subtree *ID `json:"subtree,omitempty"`
 }
@@ -88,6 +87,62 @@ func (n *Node) UnmarshalJSON(data []byte) error {
 	n.Name = name
 	if n.LinkTargetRaw != nil {
 		n.LinkTarget, n.LinkTargetRaw = string(n.LinkTargetRaw), nil
+	}
+	return nil
+}
+
+// idList and attributeList are lists that take no more memory than a few times their JSON: package json goes on after an
+// element that is of another type, so that ten million zeros would be decoded to ten million elements before they are
+// refused.
+type (
+	idList        []ID
+	attributeList []ExtendedAttribute
+)
+
+// UnmarshalJSON reads a list of ids.
+func (l *idList) UnmarshalJSON(data []byte) error {
+	const width = len(`"",`) + 2*len(ID{})
+	commas := bytes.Count(data, []byte{','})
+	if commas > len(data)/width {
+		return errors.New("a list of ids has other elements")
+	}
+	if len(data) != (commas+1)*width+1 { // none, or written with spaces
+		return json.Unmarshal(data, (*[]ID)(l))
+	}
+	ids := make([]ID, commas+1)
+	for i := range ids {
+		element := data[1+i*width : (i+1)*width]
+		if element[0] != '"' || element[width-2] != '"' || i < commas && data[(i+1)*width] != ',' {
+			return json.Unmarshal(data, (*[]ID)(l))
+		}
+		if err := ids[i].UnmarshalText(element[1 : width-2]); err != nil {
+			return err
+		}
+	}
+	*l = ids
+	return nil
+}
+
+// UnmarshalJSON reads a list of extended attributes, up to the first that is none.
+func (l *attributeList) UnmarshalJSON(data []byte) error {
+	*l = nil
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	token, err := decoder.Token()
+	if err != nil || token == nil {
+		return err
+	}
+	if token != json.Delim('[') {
+		return errors.New("extended attributes are no list")
+	}
+	for decoder.More() {
+		var attribute ExtendedAttribute
+		if err := decoder.Decode(&attribute); err != nil {
+			return err
+		}
+		if attribute.Name == "" {
+			return errors.New("an extended attribute has no name")
+		}
+		*l = append(*l, attribute)
 	}
 	return nil
 }
@@ -152,37 +207,4 @@ func (e *TreeEncoder) Bytes() []byte {
 	}
 	e.buf.WriteString("]}\n")
 	return e.buf.Bytes()
-}
-
-// LoadTree reads the entries of a directory. All names have been checked: each is a plain one, and comes once.
-func (r *Repository) LoadTree(ctx context.Context, id ID) ([]Node, error) {
-	data, err := r.loadTreeBlob(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	nodes, err := decodeTree(data)
-	if err != nil {
-		return nil, fmt.Errorf("tree %s: %w", id, err)
-	}
-	return nodes, nil
-}
-
-func decodeTree(data []byte) ([]Node, error) {
-	var tree struct {
-		Nodes []Node `json:"nodes"`
-	}
-	if err := json.Unmarshal(data, &tree); err != nil {
-		return nil, fmt.Errorf("decode: %w", err)
-	}
-	last := ""
-	for i, node := range tree.Nodes {
-		if err := node.CheckName(); err != nil {
-			return nil, err
-		}
-		if i > 0 && node.Name <= last {
-			return nil, fmt.Errorf("entry %.80q does not come after %.80q", node.Name, last)
-		}
-		last = node.Name
-	}
-	return tree.Nodes, nil
 }

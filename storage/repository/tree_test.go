@@ -43,7 +43,7 @@ func TestTreeBytes(t *testing.T) {
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("tree (-want +got):\n%s", diff)
 	}
-	decoded, err := decodeTree(got)
+	decoded, err := decodeTree(ID{}, got)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestHostileTrees(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = decodeTree([]byte(`{"nodes":[{"name":` + string(quoted) + `,"type":"file"}]}`))
+		_, err = decodeTree(ID{}, []byte(`{"nodes":[{"name":`+string(quoted)+`,"type":"file"}]}`))
 		if !errors.Is(err, ErrNodeName) {
 			t.Errorf("name %q: %v, want ErrNodeName", name, err)
 		}
@@ -76,7 +76,7 @@ func TestHostileTrees(t *testing.T) {
 		`{"nodes":[{"name":"a","content":["short"]}]}`, `{"nodes":[{"name":"a","subtree":"` + strings.Repeat("G", 64) + `"}]}`,
 		`{"nodes":[{"name":"a","size":-1}]}`,
 	} {
-		if nodes, err := decodeTree([]byte(text)); err == nil {
+		if nodes, err := decodeTree(ID{}, []byte(text)); err == nil {
 			t.Errorf("%s was read as %v", text, nodes)
 		}
 	}

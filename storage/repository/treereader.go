@@ -9,6 +9,10 @@ import (
 	"io"
 )
 
+// minNodeSize is less than what the shortest entry of a directory takes in a tree: its times alone take more. A tree of
+// more entries than that allows would take very many times its own size in memory.
+const minNodeSize = 64
+
 // TreeReader reads the entries of a directory one after the other. It takes less memory than LoadTree, which matters
 // for directories of very many entries.
 type TreeReader struct {
@@ -16,6 +20,7 @@ type TreeReader struct {
 	decoder *json.Decoder
 	last    string
 	begun   bool
+	ended   bool
 }
 
 // ReadTree opens a directory for reading.
@@ -24,21 +29,90 @@ func (r *Repository) ReadTree(ctx context.Context, id ID) (*TreeReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &TreeReader{id: id, decoder: json.NewDecoder(bytes.NewReader(data))}
-	for _, want := range []json.Token{json.Delim('{'), "nodes", json.Delim('[')} {
-		if token, err := t.decoder.Token(); err != nil || token != want {
-			return nil, t.fail(fmt.Errorf("does not begin as a tree does: %w", errors.Join(err, errTree)))
+	return openTree(id, data)
+}
+
+// LoadTree reads the entries of a directory. All names have been checked: each is a plain one, and comes once.
+func (r *Repository) LoadTree(ctx context.Context, id ID) ([]Node, error) {
+	data, err := r.loadTreeBlob(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return decodeTree(id, data)
+}
+
+func decodeTree(id ID, data []byte) ([]Node, error) {
+	reader, err := openTree(id, data)
+	if err != nil {
+		return nil, err
+	}
+	var nodes []Node
+	for {
+		node, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return nodes, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if nodes = append(nodes, node); len(nodes) > len(data)/minNodeSize+1 {
+			return nil, reader.fail(errors.New("lists more entries than anything of its size can"))
 		}
 	}
-	return t, nil
 }
 
 // errTree says that a blob is no tree.
 var errTree = errors.New("no list of nodes")
 
+// openTree finds the list of nodes. Fields that the format does not have yet may lie before or behind it.
+func openTree(id ID, data []byte) (*TreeReader, error) {
+	t := &TreeReader{id: id, decoder: json.NewDecoder(bytes.NewReader(data))}
+	if err := t.expect(json.Delim('{')); err != nil {
+		return nil, t.fail(err)
+	}
+	for t.decoder.More() {
+		field, err := t.decoder.Token()
+		if err != nil {
+			return nil, t.fail(fmt.Errorf("decode: %w", err))
+		}
+		if field == "nodes" {
+			if err := t.expect(json.Delim('[')); err != nil {
+				return nil, t.fail(err)
+			}
+			return t, nil
+		}
+		if err := t.skip(); err != nil {
+			return nil, t.fail(err)
+		}
+	}
+	return nil, t.fail(errTree)
+}
+
+func (t *TreeReader) expect(want json.Token) error {
+	if token, err := t.decoder.Token(); err != nil || token != want {
+		return errors.Join(errTree, err)
+	}
+	return nil
+}
+
+// skip passes over the value of a field.
+func (t *TreeReader) skip() error {
+	var value json.RawMessage
+	if err := t.decoder.Decode(&value); err != nil {
+		return fmt.Errorf("decode: %w", err)
+	}
+	return nil
+}
+
 // Next returns the next entry, in the order of names; io.EOF after the last. Names are checked as LoadTree does.
 func (t *TreeReader) Next() (Node, error) {
+	if t.ended {
+		return Node{}, io.EOF
+	}
 	if !t.decoder.More() {
+		if err := t.end(); err != nil {
+			return Node{}, t.fail(err)
+		}
 		return Node{}, io.EOF
 	}
 	var node Node
@@ -53,6 +127,33 @@ func (t *TreeReader) Next() (Node, error) {
 	}
 	t.begun, t.last = true, node.Name
 	return node, nil
+}
+
+// end makes sure that the list ends where it seems to: a tree that was cut off has lost entries.
+func (t *TreeReader) end() error {
+	if err := t.expect(json.Delim(']')); err != nil {
+		return err
+	}
+	for t.decoder.More() {
+		field, err := t.decoder.Token()
+		if err != nil {
+			return fmt.Errorf("decode: %w", err)
+		}
+		if field == "nodes" {
+			return fmt.Errorf("a second list: %w", errTree)
+		}
+		if err := t.skip(); err != nil {
+			return err
+		}
+	}
+	if err := t.expect(json.Delim('}')); err != nil {
+		return err
+	}
+	if _, err := t.decoder.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("something follows it: %w", errTree)
+	}
+	t.ended = true
+	return nil
 }
 
 func (t *TreeReader) fail(err error) error { return fmt.Errorf("tree %s: %w", t.id, err) }

@@ -194,7 +194,8 @@ func TestStoppedAnywhere(t *testing.T) {
 }
 
 // tries is how often something is done to meet both outcomes of what chance decides: with two keys, ids that are random
-// say whether the first or the second one tried is the right one, and so how many operations it takes.
+// say whether the first or the second one tried is the right one, and so how many operations it takes. To meet the longest
+// way again may take far more.
 const tries = 30
 
 // countOperations is how many operations it takes at most.
@@ -219,7 +220,7 @@ func stopAt(t *testing.T, d deed, whole storage.Bucket, fault storagetest.Fault)
 		faulty *storagetest.Faulty
 		err    error
 	)
-	for try := 0; try < tries && (faulty == nil || !faulty.Fired()); try++ {
+	for try := 0; try < 20*tries && (faulty == nil || !faulty.Fired()); try++ {
 		bucket = copyOf(t, whole)
 		faulty = storagetest.NewFaulty(bucket, fault)
 		err = d.do(t.Context(), faulty)

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -28,7 +30,7 @@ func treeOfEverything(f *testing.F) []byte {
 // second blob. Only the truth is accepted.
 func FuzzPackHeader(f *testing.F) {
 	repo, _ := produced(f)
-	encoder, err := newEncoder()
+	encoder, err := newEncoder(zstd.SpeedDefault)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -5,6 +5,9 @@ SHELL := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
+# The end-to-end tests wait for a cluster more than they compute, so more of them run at once than there are cores.
+E2E_TEST = go test -tags e2e -count=1 -parallel 4 -timeout 40m ./test/e2e/...
+
 include test/cluster/cluster.mk
 
 .PHONY: help
@@ -44,10 +47,10 @@ fuzz: ## every fuzz target for FUZZTIME (10m), or those of TARGETS, such as ./st
 .PHONY: test-e2e
 ifdef E2E_EXISTING_CLUSTER
 test-e2e: build ## end-to-end tests (E2E_EXISTING_CLUSTER=1 with KUBECONFIG: on that cluster; KEEP=1 keeps ours)
-	go test -tags e2e -count=1 -timeout 40m ./test/e2e/...
+	$(E2E_TEST)
 else
 test-e2e: build cluster-up
-	@source $(CLUSTER_DIR)/env && go test -tags e2e -count=1 -timeout 40m ./test/e2e/...; status=$$?; \
+	@source $(CLUSTER_DIR)/env && $(E2E_TEST); status=$$?; \
 	  [ -n "$(KEEP)" ] || $(MAKE) --no-print-directory cluster-down; \
 	  exit $$status
 endif

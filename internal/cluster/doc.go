@@ -12,13 +12,13 @@
 //     Cleanup what this one has made. Both go in the order that Kubernetes enforces: Jobs with their pods (a
 //     finished pod still protects the claim that it mounted), Secrets, temporary claims with their volumes (a
 //     VolumeSnapshot cannot go while a claim is being filled from it), VolumeSnapshots, ServiceAccounts.
-//   - What is to vanish is made to vanish: a temporary claim's volume is switched from Retain to Delete, and so is
-//     the content of a VolumeSnapshot of ours, before it is deleted.
+//   - What is to vanish is made to vanish: a VolumeSnapshot is tied to its content first, and a content or a temporary
+//     claim's volume that would be retained is switched to Delete.
 //
-// RunMover runs one mover: a Job made suspended, its Secret owned by that Job, the Job resumed, its log streamed, its
-// termination message returned, and Job, pod and Secret removed again. A pod that does not start is reported with
-// what Kubernetes itself says about it: scheduling conditions, waiting reasons, events of the pod, of its Job and of
-// the claim it mounts.
+// RunMover runs one mover: its claim awaited, if that is bound without a pod; a Job made suspended, its Secret owned by
+// that Job, the Job resumed, its log streamed, its termination message returned, and Job, pod and Secret removed again.
+// A mover that does not start is reported with what Kubernetes itself says about it: scheduling conditions, waiting
+// reasons, events of the pod, of its Job and of the claim it mounts.
 //
 // Waiting is done by watching, with a fresh list whenever a watch ends or has been quiet for long; every wait ends
 // with its context. Decisions (which class, what state is this pod or VolumeSnapshot in, which name, which labels)

@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // defaultClassAnnotation marks a driver's default VolumeSnapshotClass.
@@ -174,52 +173,6 @@ func (c *Client) AwaitVolumeSnapshot(ctx context.Context, namespace, name string
 		}
 	})
 	return cut, err
-}
-
-// DeleteVolumeSnapshot deletes a VolumeSnapshot of ours with its data, and waits until it is gone. There being none is
-// no error.
-func (c *Client) DeleteVolumeSnapshot(ctx context.Context, namespace, name string) error {
-	snapshots := c.Snapshots.SnapshotV1().VolumeSnapshots(namespace)
-	vs, err := snapshots.Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read VolumeSnapshot %s/%s: %w", namespace, name, err)
-	}
-	if err := c.releaseContent(ctx, vs); err != nil {
-		return err
-	}
-	if err := snapshots.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete VolumeSnapshot %s/%s: %w", namespace, name, err)
-	}
-	return awaitGone(ctx, c.relist(), c.volumeSnapshots(namespace, metav1.ListOptions{}).named(name))
-}
-
-// releaseContent sees to it that the data goes with the VolumeSnapshot. A class with deletionPolicy Retain would leave
-// it, and pay for it, for ever.
-func (c *Client) releaseContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot) error {
-	contents := c.Snapshots.SnapshotV1().VolumeSnapshotContents()
-	// The controller may be about to bind this name, which it derives from the UID.
-	name := "snapcontent-" + string(vs.UID)
-	if vs.Status != nil && vs.Status.BoundVolumeSnapshotContentName != nil {
-		name = *vs.Status.BoundVolumeSnapshotContentName
-	}
-	content, err := contents.Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read VolumeSnapshotContent %s: %w", name, err)
-	}
-	if content.Spec.VolumeSnapshotRef.UID != vs.UID || content.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete {
-		return nil
-	}
-	patch := []byte(`{"spec":{"deletionPolicy":"Delete"}}`)
-	if _, err := contents.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("set VolumeSnapshotContent %s to be deleted with its VolumeSnapshot: %w", name, err)
-	}
-	return nil
 }
 
 func (c *Client) volumeSnapshots(namespace string, options metav1.ListOptions) view[*snapshotv1.VolumeSnapshot] {

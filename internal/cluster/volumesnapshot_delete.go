@@ -1,0 +1,86 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// contentWithin is how long the snapshot controller is given to tie a VolumeSnapshot to its content before it is
+// deleted: a moment where it runs, and where it does not there is nothing to wait for.
+const contentWithin = 10 * time.Second
+
+// DeleteVolumeSnapshot deletes a VolumeSnapshot of ours with its data, and waits until it is gone. There being none is
+// no error.
+func (c *Client) DeleteVolumeSnapshot(ctx context.Context, namespace, name string) error {
+	snapshots := c.Snapshots.SnapshotV1().VolumeSnapshots(namespace)
+	vs, err := snapshots.Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read VolumeSnapshot %s/%s: %w", namespace, name, err)
+	}
+	if vs, err = c.awaitContent(ctx, vs); vs == nil || err != nil {
+		return err
+	}
+	if err := c.releaseContent(ctx, vs); err != nil {
+		return err
+	}
+	if err := snapshots.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete VolumeSnapshot %s/%s: %w", namespace, name, err)
+	}
+	return awaitGone(ctx, c.relist(), c.volumeSnapshots(namespace, metav1.ListOptions{}).named(name))
+}
+
+// awaitContent waits until a VolumeSnapshot has its content, and returns it as it is then; nil if it is gone. One that
+// is deleted while the snapshot controller is making its content can leave that behind, with the driver's data.
+func (c *Client) awaitContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot) (*snapshotv1.VolumeSnapshot, error) {
+	limited, cancel := context.WithTimeout(ctx, contentWithin)
+	defer cancel()
+	view := c.volumeSnapshots(vs.Namespace, metav1.ListOptions{}).named(vs.Name)
+	err := await(limited, c.relist(), view, func(found []*snapshotv1.VolumeSnapshot) (bool, error) {
+		if len(found) == 0 || found[0].UID != vs.UID {
+			vs = nil
+			return true, nil
+		}
+		vs = found[0]
+		status := vs.Status
+		return vs.DeletionTimestamp != nil || status != nil && (status.BoundVolumeSnapshotContentName != nil || status.Error != nil), nil
+	})
+	if err != nil && (limited.Err() == nil || ctx.Err() != nil) {
+		return nil, err
+	}
+	return vs, nil
+}
+
+// releaseContent sees to it that the data goes with the VolumeSnapshot. A class with deletionPolicy Retain would leave
+// it, and pay for it, for ever.
+func (c *Client) releaseContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot) error {
+	contents := c.Snapshots.SnapshotV1().VolumeSnapshotContents()
+	// The controller may be about to bind this name, which it derives from the UID.
+	name := "snapcontent-" + string(vs.UID)
+	if vs.Status != nil && vs.Status.BoundVolumeSnapshotContentName != nil {
+		name = *vs.Status.BoundVolumeSnapshotContentName
+	}
+	content, err := contents.Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read VolumeSnapshotContent %s: %w", name, err)
+	}
+	if content.Spec.VolumeSnapshotRef.UID != vs.UID || content.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete {
+		return nil
+	}
+	patch := []byte(`{"spec":{"deletionPolicy":"Delete"}}`)
+	if _, err := contents.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("set VolumeSnapshotContent %s to be deleted with its VolumeSnapshot: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package cluster
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// A VolumeSnapshot that is deleted before it is tied to its content would leave that behind.
+func TestDeleteVolumeSnapshotAwaitsItsContent(t *testing.T) {
+	bound := &snapshotv1.VolumeSnapshotStatus{BoundVolumeSnapshotContentName: new("snapcontent-x")}
+	failed := &snapshotv1.VolumeSnapshotStatus{Error: &snapshotv1.VolumeSnapshotError{Message: new("no such class")}}
+	for name, tt := range map[string]struct {
+		status, later *snapshotv1.VolumeSnapshotStatus // later: after 3 s
+		gone          bool                             // after 3 s
+		after         time.Duration
+	}{
+		"tied already":       {status: bound},
+		"has failed":         {status: failed},
+		"is tied meanwhile":  {status: &snapshotv1.VolumeSnapshotStatus{}, later: bound, after: 3 * time.Second},
+		"fails meanwhile":    {later: failed, after: 3 * time.Second},
+		"goes meanwhile":     {gone: true, after: 3 * time.Second},
+		"nobody is there":    {after: contentWithin},
+		"nothing comes back": {status: &snapshotv1.VolumeSnapshotStatus{}, after: contentWithin},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _, snapshots := fakeCluster()
+				objects := snapshots.SnapshotV1().VolumeSnapshots("demo")
+				vs := &snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "cut", UID: "cut-uid"}, Status: tt.status}
+				if _, err := objects.Create(t.Context(), vs, metav1.CreateOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				time.AfterFunc(3*time.Second, func() {
+					switch {
+					case tt.gone:
+						_ = objects.Delete(context.Background(), vs.Name, metav1.DeleteOptions{})
+					case tt.later != nil:
+						changed := vs.DeepCopy()
+						changed.Status = tt.later
+						_, _ = objects.UpdateStatus(context.Background(), changed, metav1.UpdateOptions{})
+					}
+				})
+				begun := time.Now()
+				if err := c.DeleteVolumeSnapshot(t.Context(), "demo", vs.Name); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(begun); took < tt.after || took > tt.after+2*time.Second {
+					t.Errorf("took %s, want %s and a little", took, tt.after)
+				}
+				if _, err := objects.Get(t.Context(), vs.Name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+					t.Errorf("it is still there: %v", err)
+				}
+			})
+		})
+	}
+}

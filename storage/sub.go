@@ -60,6 +60,11 @@ func (s *sub) Put(ctx context.Context, name string, data []byte) error {
 	return s.bucket.Put(ctx, s.prefix+name, data)
 }
 
+// PutPaced implements PacedPutter.
+func (s *sub) PutPaced(ctx context.Context, name string, data []byte, pace Pace) error {
+	return PutPaced(ctx, s.bucket, s.prefix+name, data, pace)
+}
+
 func (s *sub) Stat(ctx context.Context, name string) (Info, error) {
 	info, err := s.bucket.Stat(ctx, s.prefix+name)
 	info.Name = name

@@ -25,15 +25,17 @@ func (f *kubeFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.namespace, "namespace", "n", "", "`namespace` of a StatefulSet that is named without one")
 }
 
-// repoFlags say where the repositories are and what opens them.
+// repoFlags say where the repositories are, what opens them, and how much of the bucket may be used.
 type repoFlags struct {
 	url          string
 	passwordFile string
+	limits       limitFlags
 }
 
 func (f *repoFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.url, "repo", "", "`URL` below which the repositories are: s3://bucket/prefix?endpoint=…&region=… or file:///dir ($STSBACKUP_REPO)")
 	cmd.Flags().StringVar(&f.passwordFile, "password-file", "", "`file` with the root password ($STSBACKUP_PASSWORD_FILE, or the password itself in $STSBACKUP_PASSWORD)")
+	f.limits.add(cmd)
 }
 
 // location is the repository root's URL, from the flag or the environment.

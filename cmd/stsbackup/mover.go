@@ -58,6 +58,7 @@ func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target)
 		Files:          map[string][]byte{moverPassword: []byte(store.password(t).Reveal() + "\n")},
 		Env:            map[string]string{},
 	}
+	store.limits.environment(a, config.Env)
 	url, err := f.location(a, store.url)
 	if err != nil {
 		return cluster.MoverConfig{}, err

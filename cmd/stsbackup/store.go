@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/limit"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -11,6 +12,7 @@ type store struct {
 	// url is the root's URL as the user gave it.
 	url    string
 	root   storage.Bucket
+	limits limitFlags // those that root has
 	secret repository.Secret
 }
 
@@ -24,11 +26,15 @@ func openStore(a *app, flags *repoFlags) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
+	limits, err := flags.limits.read(a)
+	if err != nil {
+		return nil, err
+	}
 	root, err := openBucket(a, url)
 	if err != nil {
 		return nil, err
 	}
-	return &store{url: url, root: root, secret: repository.Secret(password)}, nil
+	return &store{url: url, root: limit.New(root, limits), limits: flags.limits, secret: repository.Secret(password)}, nil
 }
 
 // password is that of one StatefulSet's repository.

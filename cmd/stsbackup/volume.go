@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/limit"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -64,10 +65,15 @@ func (f *volumeFlags) open(ctx context.Context, a *app, t target, create bool) (
 	if err != nil {
 		return nil, err
 	}
+	limits, err := f.repo.limits.read(a)
+	if err != nil {
+		return nil, err
+	}
 	root, err := openBucketAt(a, url, create)
 	if err != nil {
 		return nil, err
 	}
+	root = limit.New(root, limits)
 	// Deriving a key from a password takes 32 MiB for a moment, which the data path shall not have to take on top.
 	defer debug.FreeOSMemory()
 	if create {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path"
 	"syscall"
+
+	"github.com/stsbackup/stsbackup/storage"
 )
 
 // putAttempts bounds how often Put tries to get its file into a folder that others keep removing because it is
@@ -20,10 +22,15 @@ const writeSize = 1 << 20
 
 // Put implements storage.Bucket.
 func (b *Bucket) Put(ctx context.Context, name string, data []byte) error {
+	return b.PutPaced(ctx, name, data, nil)
+}
+
+// PutPaced implements storage.PacedPutter.
+func (b *Bucket) PutPaced(ctx context.Context, name string, data []byte, pace storage.Pace) error {
 	if err := b.check(ctx, "put", name); err != nil {
 		return err
 	}
-	temp, err := b.writeTemp(ctx, data)
+	temp, err := b.writeTemp(ctx, data, pace)
 	if err == nil {
 		if err = b.publish(temp, name); err != nil {
 			_ = b.root.Remove(temp)
@@ -40,7 +47,7 @@ func (b *Bucket) Put(ctx context.Context, name string, data []byte) error {
 }
 
 // writeTemp stores data in a temporary file, safe from a crash, and returns its name. On an error there is no file.
-func (b *Bucket) writeTemp(ctx context.Context, data []byte) (string, error) {
+func (b *Bucket) writeTemp(ctx context.Context, data []byte, pace storage.Pace) (string, error) {
 	if err := b.root.Mkdir(tempFolder, folderMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
 	}
@@ -49,7 +56,7 @@ func (b *Bucket) writeTemp(ctx context.Context, data []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	err = b.write(ctx, file, data)
+	err = b.write(ctx, file, data, pace)
 	if closeErr := file.Close(); err == nil {
 		err = closeErr
 	}
@@ -60,9 +67,13 @@ func (b *Bucket) writeTemp(ctx context.Context, data []byte) (string, error) {
 	return temp, nil
 }
 
-func (b *Bucket) write(ctx context.Context, file *os.File, data []byte) error {
+func (b *Bucket) write(ctx context.Context, file *os.File, data []byte, pace storage.Pace) error {
 	for len(data) > 0 && ctx.Err() == nil {
-		n, err := file.Write(data[:min(len(data), writeSize)])
+		part := data[:min(len(data), writeSize)]
+		if pace != nil && pace(ctx, len(part)) != nil {
+			break // the context has ended
+		}
+		n, err := file.Write(part)
 		if err != nil {
 			return err
 		}

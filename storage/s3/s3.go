@@ -119,6 +119,11 @@ func (b *Bucket) check(c call) error {
 
 // Put implements storage.Bucket.
 func (b *Bucket) Put(ctx context.Context, name string, data []byte) error {
+	return b.PutPaced(ctx, name, data, nil)
+}
+
+// PutPaced implements storage.PacedPutter.
+func (b *Bucket) PutPaced(ctx context.Context, name string, data []byte, pace storage.Pace) error {
 	c := call{"put", name, actionPut}
 	if err := b.check(c); err != nil {
 		return err
@@ -139,7 +144,7 @@ func (b *Bucket) Put(ctx context.Context, name string, data []byte) error {
 		}
 		ctx, dog := watch(ctx, b.stall)
 		defer dog.release()
-		body := &upload{dog: dog, data: data}
+		body := &upload{ctx: ctx, dog: dog, pace: pace, data: data}
 		defer body.revoke()
 		_, err := b.client.PutObject(ctx, b.config.Bucket, name, body, int64(len(data)), "", hex.EncodeToString(sum[:]), options)
 		broken = minio.ToErrorResponse(err).StatusCode == 0

@@ -6,7 +6,12 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/stsbackup/stsbackup/storage"
 )
+
+// pacedPart is how much is sent in one go where there is a pace to keep.
+const pacedPart = 16 << 10
 
 // errStalled is why an attempt is given up whose stream stands still.
 var errStalled = errors.New("the stream stands still")
@@ -37,7 +42,9 @@ func (w *watchdog) release() {
 // upload reads the caller's data for one request. The HTTP transport may go on reading after the request has
 // failed; revoke keeps it from touching data that is the caller's again.
 type upload struct {
-	dog *watchdog
+	ctx  context.Context // the attempt's
+	dog  *watchdog
+	pace storage.Pace // nil: as fast as it goes
 
 	mu   sync.Mutex
 	data []byte // what is left; nil once revoked
@@ -45,6 +52,13 @@ type upload struct {
 }
 
 func (u *upload) Read(p []byte) (int, error) {
+	if u.pace != nil {
+		p = p[:min(len(p), pacedPart, u.left())]
+		u.dog.pause() // it is not the line that stands still meanwhile
+		if err := u.pace(u.ctx, len(p)); err != nil {
+			return 0, err
+		}
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.err != nil {
@@ -62,6 +76,13 @@ func (u *upload) Read(p []byte) (int, error) {
 		u.dog.pause()
 	}
 	return n, nil
+}
+
+// left is how much there is still to send. Revoke must not be held up by the pace, so this lock is not held for long.
+func (u *upload) left() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.data)
 }
 
 func (u *upload) revoke() {

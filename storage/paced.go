@@ -1,0 +1,31 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+)
+
+// Pace waits until n more bytes may be sent, or returns the cause of the context's end.
+type Pace func(ctx context.Context, n int) error
+
+// PacedPutter is what a Bucket also offers if it can send an object part by part. The buckets of packages s3 and local
+// do, and so do their parts (Sub).
+type PacedPutter interface {
+	// PutPaced is Bucket.Put, but asks pace, unless that is nil, before it sends each part of the data, also of what
+	// it sends again.
+	PutPaced(ctx context.Context, name string, data []byte, pace Pace) error
+}
+
+// PutPaced is PacedPutter.PutPaced of any bucket; for one that is no PacedPutter it waits for all of the data at once.
+func PutPaced(ctx context.Context, bucket Bucket, name string, data []byte, pace Pace) error {
+	if paced, ok := bucket.(PacedPutter); ok {
+		return paced.PutPaced(ctx, name, data, pace)
+	}
+	if pace == nil {
+		return bucket.Put(ctx, name, data)
+	}
+	if err := pace(ctx, len(data)); err != nil {
+		return fmt.Errorf("put %s in %s: %w", name, bucket, err)
+	}
+	return bucket.Put(ctx, name, data)
+}

@@ -35,6 +35,7 @@ test: deps lint test-unit test-fuzz test-e2e ## everything .ci/run runs: linter,
 test-unit: test-servers ## unit tests; buckets against real S3 servers, the repository against stock restic
 	STSBACKUP_TEST_BIN=$(CLUSTER_DIR)/bin go test ./...
 	cd test/cluster && go vet ./... && go test ./...
+	cd test/bench && go vet ./... && go test ./...
 
 .PHONY: test-fuzz
 test-fuzz: ## every fuzz target for half a minute
@@ -55,7 +56,24 @@ test-e2e: build cluster-up
 	  exit $$status
 endif
 
+# The peers are built from the module proxy, at the versions that test/bench/go.mod gives.
+BENCH = bin/bench -bin bin -server $(CLUSTER_DIR)/bin/versitygw -document docs/benchmarks.md $(if $(BENCH_DIR),-dir $(BENCH_DIR)) $(if $(BENCH_FULL),-full) $(BENCH_FLAGS)
+
+.PHONY: bench-tools
+bench-tools: build
+	cd test/bench && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o ../../bin/ . github.com/restic/restic/cmd/restic
+	cd test/bench && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -tags nohtmlui -o ../../bin/ github.com/kopia/kopia
+
+.PHONY: bench
+bench: bench-tools test-servers ## compare speed with restic and kopia, within 15 minutes (BENCH_FULL=1: a million small files); writes docs/benchmarks.md
+	$(BENCH)
+
+.PHONY: bench-memory
+bench-memory: bench-tools ## the memory of volumes up to 10 GiB and a million files, on 20 GiB of disk (BENCH_DIR=…); writes docs/benchmarks.md
+	$(BENCH) -memory
+
 .PHONY: lint
 lint: ## the linter, at the version that test/tools pins
 	go tool -modfile=test/tools/go.mod golangci-lint run ./...
 	cd test/cluster && go tool -modfile=../tools/go.mod golangci-lint run --config ../../.golangci.yml ./...
+	cd test/bench && go tool -modfile=../tools/go.mod golangci-lint run --config ../../.golangci.yml ./...

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stsbackup/stsbackup/test/bench/measure"
+	"github.com/stsbackup/stsbackup/test/bench/report"
+	"github.com/stsbackup/stsbackup/test/bench/tool"
+)
+
+const (
+	// sharedMemory is a file system in memory.
+	sharedMemory = "/dev/shm"
+	// memoryNeeded is how much memory must be free for a comparison to take place in it, in bytes: there is the data,
+	// its restored copy, three repositories and what the tools keep in caches.
+	memoryNeeded = 10 << 30
+)
+
+// workplace is where to work if nobody says. Large volumes do not fit into memory.
+func workplace(large bool) string {
+	if !large && available(sharedMemory) >= memoryNeeded && memory("MemAvailable") >= memoryNeeded {
+		return sharedMemory
+	}
+	return os.TempDir()
+}
+
+// available is how many bytes are free in the file system of a directory; 0 if it cannot be told.
+func available(dir string) uint64 {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(dir, &stat); err != nil {
+		return 0
+	}
+	return stat.Bavail * uint64(stat.Bsize)
+}
+
+// memory reads a value of /proc/meminfo, in bytes; 0 if it cannot be told.
+func memory(key string) uint64 {
+	file, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	defer file.Close()
+	kib, _ := strconv.ParseUint(strings.TrimSuffix(lookUp(file, key), " kB"), 10, 64)
+	return kib << 10
+}
+
+// lookUp returns the value of the first line "key: value"; "" if there is none.
+func lookUp(from io.Reader, key string) string {
+	lines := bufio.NewScanner(from)
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), ":")
+		if strings.TrimSpace(name) == key {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// about describes the machine and the tools.
+func (b *bench) about(ctx context.Context, tools []tool.Tool) (report.About, error) {
+	about := report.About{Date: b.started, Machine: fmt.Sprintf("%d cores (%s), %d GiB of memory, Linux %s, data in %s",
+		runtime.NumCPU(), processor(), (memory("MemTotal")+1<<29)>>30, kernel(), fileSystem(b.dir))}
+	for _, t := range tools {
+		version, err := measure.Output(ctx, t.Version())
+		if err != nil {
+			return about, err
+		}
+		about.Tools, about.Versions = append(about.Tools, t.Name()), append(about.Versions, version)
+	}
+	return about, nil
+}
+
+func processor() string {
+	file, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	defer file.Close()
+	if name := lookUp(file, "model name"); name != "" {
+		return name
+	}
+	return runtime.GOARCH
+}
+
+func kernel() string {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return "of an unknown version"
+	}
+	return unix.ByteSliceToString(name.Release[:])
+}
+
+// fileSystem says what kind of file system a directory is in.
+func fileSystem(dir string) string {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(dir, &stat); err == nil && stat.Type == unix.TMPFS_MAGIC {
+		return "memory (tmpfs)"
+	}
+	return "a file system on disk"
+}

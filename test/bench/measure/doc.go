@@ -1,0 +1,3 @@
+// Package measure runs a program and tells what it took: time on the wall, CPU time, the peak of its memory, and what
+// it has left in a directory.
+package measure

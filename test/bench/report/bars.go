@@ -1,0 +1,72 @@
+package report
+
+import "math"
+
+// The tools' places in a row's usages.
+const (
+	ours = iota
+	restic
+	kopia
+)
+
+// Limits.
+const (
+	// MemoryLimit is how much resident memory a backup or a restore may take, in bytes.
+	MemoryLimit = 96 << 20
+	// storedLimit is how much more than the smaller peer we may store.
+	storedLimit = 1.02
+)
+
+// Bar is something that the benchmark is to show.
+type Bar struct {
+	Key
+	// What says what is compared.
+	What string
+	// Need is what is asked for, Got what was measured, both as ratios or in MiB.
+	Need, Got float64
+	// AtMost says that less is better; else more is.
+	AtMost bool
+}
+
+// Met reports whether the bar is met.
+func (b Bar) Met() bool {
+	if b.AtMost {
+		return b.Got <= b.Need
+	}
+	return b.Got >= b.Need
+}
+
+// Bars compares rows of ours, restic and kopia with what is asked of us.
+func Bars(rows []Row) []Bar {
+	var bars []Bar
+	for _, row := range rows {
+		better := math.Min(row.Ratio(restic), row.Ratio(kopia))
+		atLeast := func(what string, need, got float64) {
+			bars = append(bars, Bar{Key: row.Key, What: what, Need: need, Got: got})
+		}
+		switch {
+		case row.Operation == Restore:
+			atLeast("times as fast as the faster peer", 1.5, better)
+		case row.Data == Incompressible:
+			atLeast("times as fast as restic", 3, row.Ratio(restic))
+			atLeast("times as fast as kopia", 2, row.Ratio(kopia))
+		case row.Data == Pages:
+			atLeast("times as fast as restic", 2, row.Ratio(restic))
+			atLeast("times as fast as kopia", 1.8, row.Ratio(kopia))
+			bars = append(bars, Bar{Key: row.Key, What: "times the bytes that the thriftier peer stores", Need: storedLimit, Got: row.stored(), AtMost: true})
+		case row.Data == Changed || row.Data == Unchanged:
+			atLeast("times as fast as restic", 2, row.Ratio(restic))
+		case row.Data == SmallFiles:
+			atLeast("times as fast as the faster peer", 1.5, better)
+		}
+		bars = append(bars, Bar{Key: row.Key, What: "MiB of peak memory", Need: MemoryLimit >> 20, Got: mib(row.Usages[ours].RSS), AtMost: true})
+	}
+	return bars
+}
+
+// stored compares what we have stored with the smaller peer's.
+func (r Row) stored() float64 {
+	return float64(r.Usages[ours].Stored) / float64(max(min(r.Usages[restic].Stored, r.Usages[kopia].Stored), 1))
+}
+
+func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }

@@ -1,0 +1,123 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/stsbackup/stsbackup/test/bench/measure"
+)
+
+// About says where and with what was measured.
+type About struct {
+	// Machine describes the machine, Date is the day.
+	Machine string
+	Date    time.Time
+	// Tools are the names of the tools, ours first, Versions what they say of themselves.
+	Tools, Versions []string
+	// Notes are sentences about the run.
+	Notes []string
+}
+
+// Comparison is the report on a comparison of tools, as Markdown.
+func Comparison(about About, rows []Row) string {
+	var text strings.Builder
+	about.write(&text)
+	place := ""
+	for _, row := range rows {
+		if row.Place != place {
+			place = row.Place
+			fmt.Fprintf(&text, "\n### %s\n\n", place)
+			names := strings.Join(about.Tools, " / ")
+			fmt.Fprintf(&text, "| data | operation | rounds | wall s: %s |%s CPU s | peak MiB | stored MiB |\n", names, ratioHeads(about.Tools))
+			fmt.Fprintf(&text, "|---|---|---|---|%s---|---|---|\n", strings.Repeat("---|", len(about.Tools)-1))
+		}
+		fmt.Fprintf(&text, "| %s | %s | %d | %s |", row.Data, row.Operation, row.Rounds, row.each(seconds(func(u measure.Usage) time.Duration { return u.Wall })))
+		for peer := 1; peer < len(row.Usages); peer++ {
+			fmt.Fprintf(&text, " %.1f |", row.Ratio(peer))
+		}
+		fmt.Fprintf(&text, " %s | %s | %s |\n", row.each(seconds(func(u measure.Usage) time.Duration { return u.CPU })),
+			row.each(func(u measure.Usage) string { return fmt.Sprintf("%.0f", mib(u.RSS)) }), row.storedText())
+	}
+	writeBars(&text, Bars(rows))
+	return text.String()
+}
+
+func (a About) write(text *strings.Builder) {
+	fmt.Fprintf(text, "Measured on %s, on %s.\n\n", a.Date.UTC().Format(time.DateOnly), a.Machine)
+	for i, tool := range a.Tools {
+		fmt.Fprintf(text, "- %s: %s\n", tool, a.Versions[i])
+	}
+	if len(a.Notes) > 0 {
+		fmt.Fprintf(text, "\n%s\n", strings.Join(a.Notes, "\n"))
+	}
+}
+
+func ratioHeads(tools []string) string {
+	var heads strings.Builder
+	for _, peer := range tools[1:] {
+		fmt.Fprintf(&heads, " × %s |", peer)
+	}
+	return heads.String()
+}
+
+// each shows one quantity of all tools.
+func (r Row) each(show func(measure.Usage) string) string {
+	var shown []string
+	for _, usage := range r.Usages {
+		shown = append(shown, show(usage))
+	}
+	return strings.Join(shown, " / ")
+}
+
+func seconds(of func(measure.Usage) time.Duration) func(measure.Usage) string {
+	return func(u measure.Usage) string { return fmt.Sprintf("%.2f", of(u).Seconds()) }
+}
+
+func (r Row) storedText() string {
+	if r.Operation == Restore {
+		return ""
+	}
+	return r.each(func(u measure.Usage) string { return fmt.Sprintf("%.1f", mib(u.Stored)) })
+}
+
+func writeBars(text *strings.Builder, bars []Bar) {
+	missed := 0
+	for _, bar := range bars {
+		if !bar.Met() {
+			missed++
+		}
+	}
+	fmt.Fprintf(text, "\n### Bars\n\n%d of %d are met.", len(bars)-missed, len(bars))
+	if missed > 0 {
+		fmt.Fprintf(text, " %d are missed.", missed)
+	}
+	text.WriteString("\n\n| | repository | data | operation | measured | bar |\n|---|---|---|---|---|---|\n")
+	for _, bar := range bars {
+		verdict, limit := "pass", "at least"
+		if !bar.Met() {
+			verdict = "**miss**"
+		}
+		if bar.AtMost {
+			limit = "at most"
+		}
+		fmt.Fprintf(text, "| %s | %s | %s | %s | %.2f %s | %s %.4g |\n", verdict, bar.Place, bar.Data, bar.Operation, bar.Got, bar.What, limit, bar.Need)
+	}
+}
+
+// Memory is the report on how memory depends on the size of the volume, as Markdown. Rows have one usage each.
+func Memory(about About, rows []Row) string {
+	var text strings.Builder
+	about.write(&text)
+	text.WriteString("\n| | data | operation | wall s | CPU s | peak MiB | stored MiB |\n|---|---|---|---|---|---|---|\n")
+	for _, row := range rows {
+		usage, verdict := row.Usages[ours], "pass"
+		if usage.RSS > MemoryLimit {
+			verdict = "**miss**"
+		}
+		fmt.Fprintf(&text, "| %s | %s | %s | %.1f | %.1f | %.0f | %s |\n", verdict, row.Data, row.Operation,
+			usage.Wall.Seconds(), usage.CPU.Seconds(), mib(usage.RSS), row.storedText())
+	}
+	fmt.Fprintf(&text, "\nThe bar is %d MiB in every row.\n", MemoryLimit>>20)
+	return text.String()
+}

@@ -1,0 +1,112 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/stsbackup/stsbackup/test/bench/measure"
+)
+
+// Operations.
+const (
+	Backup  = "backup"
+	Restore = "restore"
+)
+
+// Names of the data, which the bars refer to.
+const (
+	Incompressible = "incompressible"
+	Pages          = "database pages"
+	Unchanged      = "unchanged"
+	Changed        = "1 % of pages changed"
+	SmallFiles     = "small files"
+	Replicas       = "three replicas"
+)
+
+// Key says what was measured.
+type Key struct {
+	// Place is where the repository was, Data what was saved, Operation what was done.
+	Place, Data, Operation string
+}
+
+// Samples are what was measured, of several tools in several rounds.
+type Samples struct {
+	keys   []Key // in the order in which they came
+	rounds map[Key]map[string][]measure.Usage
+}
+
+// Add notes one measurement.
+func (s *Samples) Add(key Key, tool string, usage measure.Usage) {
+	if s.rounds == nil {
+		s.rounds = map[Key]map[string][]measure.Usage{}
+	}
+	if s.rounds[key] == nil {
+		s.rounds[key] = map[string][]measure.Usage{}
+		s.keys = append(s.keys, key)
+	}
+	s.rounds[key][tool] = append(s.rounds[key][tool], usage)
+}
+
+// Row is what was measured of one operation: one usage for each tool, ours first.
+type Row struct {
+	Key
+	// Rounds is how often it was measured.
+	Rounds int
+	Usages []measure.Usage
+}
+
+// Rows sums the rounds up. Every operation must have been measured with each of the tools.
+func (s *Samples) Rows(tools []string) []Row {
+	var rows []Row
+	for _, key := range s.keys {
+		row := Row{Key: key, Rounds: len(s.rounds[key][tools[0]])}
+		for _, tool := range tools {
+			row.Usages = append(row.Usages, Typical(s.rounds[key][tool]))
+		}
+		rows = append(rows, row)
+	}
+	// Places one after the other, however the measurements took turns.
+	places := map[string]int{}
+	for _, row := range rows {
+		if _, known := places[row.Place]; !known {
+			places[row.Place] = len(places)
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b Row) int { return cmp.Compare(places[a.Place], places[b.Place]) })
+	return rows
+}
+
+// Typical is the median of each quantity; of the memory, which is a peak, the largest.
+func Typical(rounds []measure.Usage) measure.Usage {
+	var typical measure.Usage
+	for _, usage := range rounds {
+		typical.RSS = max(typical.RSS, usage.RSS)
+	}
+	typical.Wall = median(rounds, func(u measure.Usage) time.Duration { return u.Wall })
+	typical.CPU = median(rounds, func(u measure.Usage) time.Duration { return u.CPU })
+	typical.Stored = median(rounds, func(u measure.Usage) int64 { return u.Stored })
+	return typical
+}
+
+// median is the middle of the values, or the mean of the two in the middle; 0 of none.
+func median[T ~int64](rounds []measure.Usage, value func(measure.Usage) T) T {
+	var values []T
+	for _, usage := range rounds {
+		values = append(values, value(usage))
+	}
+	if len(values) == 0 {
+		return 0
+	}
+	slices.Sort(values)
+	middle := len(values) / 2
+	if len(values)%2 == 1 {
+		return values[middle]
+	}
+	return (values[middle-1] + values[middle]) / 2
+}
+
+// Ratio says how many times as fast ours is as the peer with that number.
+func (r Row) Ratio(peer int) float64 {
+	return float64(r.Usages[peer].Wall) / float64(max(r.Usages[0].Wall, 1))
+}

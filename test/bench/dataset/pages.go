@@ -15,6 +15,10 @@ const (
 	pageHeader = 24
 	// pageFull is how much of a page is rows; the rest is free space, which is zeros.
 	pageFull = PageSize * 9 / 10
+	// rowSize is how much a row takes, and valueSize what of that nothing can compress.
+	rowSize     = 320
+	valueSize   = 144
+	rowsPerPage = (pageFull - pageHeader) / rowSize
 	// words are in the columns of text.
 	wordCount = 4096
 )
@@ -35,22 +39,30 @@ func newWriter() *writer {
 	return w
 }
 
-// page fills a page with rows that compress about 2:1: a growing key, numbers of a small range, a digest, and text.
+// page fills a page with rows that compress about 2:1: a growing key, a few small numbers, a value that nothing can
+// compress (such as an image or something encrypted), and a document of text.
 func (w *writer) page(page []byte, number, version uint64) {
 	clear(page)
 	from := rand.New(source(kindPage, number, version))
 	binary.LittleEndian.PutUint64(page[0:], number)
 	binary.LittleEndian.PutUint64(page[8:], version)
 	at := pageHeader
-	for row := uint64(0); at < pageFull; row++ {
-		binary.LittleEndian.PutUint64(page[at:], number*64+row)
+	for row := uint64(0); at+rowSize <= pageFull; row++ {
+		end := at + rowSize
+		binary.LittleEndian.PutUint64(page[at:], number*rowsPerPage+row)
 		binary.LittleEndian.PutUint32(page[at+8:], uint32(from.IntN(10_000)))
 		binary.LittleEndian.PutUint32(page[at+12:], uint32(from.IntN(100)))
-		for i := range 3 {
-			binary.LittleEndian.PutUint64(page[at+16+8*i:], from.Uint64())
+		at += 16
+		for range valueSize / 8 {
+			binary.LittleEndian.PutUint64(page[at:], from.Uint64())
+			at += 8
 		}
-		at += 40
-		at += w.text(page[at:min(at+72, pageFull+100)], from)
+		for _, field := range [...]string{`{"state":"active","created":"2026-01-01T00:00:00Z","owner":"`, `","comment":"`} {
+			at += copy(page[at:end], field)
+			at += w.text(page[at:at+24], from)
+		}
+		copy(page[at:end], `"}`)
+		at = end
 	}
 	binary.LittleEndian.PutUint64(page[16:], uint64(at))
 }

@@ -42,18 +42,27 @@ func (r *run) move(ctx context.Context) error {
 			r.fail(v, err)
 			continue
 		}
-		v.saved.RepositorySnapshot = result.RepositorySnapshot
-		v.saved.Files, v.saved.Bytes, v.saved.Stored = result.Files, result.Bytes, result.BytesStored
-		v.saved.ProblemCount = max(result.ProblemCount, len(result.Problems))
-		for _, problem := range result.Problems {
-			v.saved.Problems = append(v.saved.Problems, problem.Path+": "+problem.Reason)
-		}
+		note(&v.saved, result)
 		r.Reporter.Volume(Progress{
 			Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageDone,
 			Data: archive.Progress{Files: result.Files, Bytes: result.Bytes, TotalFiles: result.Files, TotalBytes: result.Bytes},
 		})
 	}
 	return nil
+}
+
+// note puts what a mover has saved into the record. The mover bounds how many entries it names.
+func note(saved *catalog.Volume, result archive.Result) {
+	saved.RepositorySnapshot = result.RepositorySnapshot
+	saved.Files, saved.Bytes, saved.Stored = result.Files, result.Bytes, result.BytesStored
+	saved.ProblemCount = max(result.ProblemCount, len(result.Problems))
+	for _, problem := range result.Problems {
+		saved.Problems = append(saved.Problems, problem.Path+": "+problem.Reason)
+	}
+	saved.ChangeCount = max(result.ChangeCount, len(result.Changes))
+	for _, change := range result.Changes {
+		saved.Changes = append(saved.Changes, change.Text())
+	}
 }
 
 // moveSnapshot copies a volume from its VolumeSnapshot, through a temporary claim, and has both removed.

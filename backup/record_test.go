@@ -60,6 +60,31 @@ func TestOutcome(t *testing.T) {
 	}
 }
 
+// TestNote: what a mover hands back about single entries reaches the record. Changes do not make it incomplete.
+func TestNote(t *testing.T) {
+	r := testRun(t)
+	note(&r.volumes[0].saved, archive.Result{
+		RepositorySnapshot: "abc", Files: 3, Bytes: 10, BytesStored: 7, ChangeCount: 12,
+		Changes: []archive.Change{{Path: "log", Kind: archive.Grew, Detail: "from 3 to 4 bytes while it was read"}},
+	})
+	saved := r.volumes[0].saved
+	want := []string{"log: grew from 3 to 4 bytes while it was read"}
+	if diff := cmp.Diff(want, saved.Changes); diff != "" || saved.ChangeCount != 12 || saved.RepositorySnapshot != "abc" || saved.Stored != 7 {
+		t.Errorf("%+v, changes (-want +got):\n%s", saved, diff)
+	}
+	if record, err := r.record(); err != nil || record.State != catalog.StateComplete {
+		t.Errorf("%+v, %v", record, err)
+	}
+	note(&r.volumes[1].saved, archive.Result{RepositorySnapshot: "def", Problems: []archive.Problem{{Path: "a", Reason: "permission denied"}}})
+	saved = r.volumes[1].saved
+	if diff := cmp.Diff([]string{"a: permission denied"}, saved.Problems); diff != "" || saved.ProblemCount != 1 {
+		t.Errorf("%+v, problems (-want +got):\n%s", saved, diff)
+	}
+	if record, err := r.record(); err != nil || record.State != catalog.StateIncomplete {
+		t.Errorf("%+v, %v", record, err)
+	}
+}
+
 // TestMoverArgs: movers do as the request says.
 func TestMoverArgs(t *testing.T) {
 	r := &run{request: Request{Compression: repository.CompressionMax}, op: cluster.Operation{Namespace: "demo", StatefulSet: "web"}}

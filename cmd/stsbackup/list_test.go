@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -14,6 +15,9 @@ func recovered(t *testing.T) *shell {
 	t.Helper()
 	s := volumeShell(t)
 	s.run(exitDone, "volume", "backup", site(t), "--as", "demo/web", "--claim", "www-web-0") // makes the repository
+	var saved archive.Result
+	decode(t, s.run(exitDone, "volume", "backup", site(t), "--as", "demo/web", "--claim", "www-web-4",
+		"--ordinal", "4", "--recovery-point", "20261121T091200Z-0002", "-o", "json"), &saved)
 	a := &app{getenv: func(name string) string { return s.env[name] }, now: time.Now}
 	store, err := openStore(a, &repoFlags{})
 	if err != nil {
@@ -29,7 +33,11 @@ func recovered(t *testing.T) *shell {
 		{ID: "20261121T081200Z-0001", State: catalog.StateComplete, Replicas: 2},
 		{
 			ID: "20261121T091200Z-0002", State: catalog.StateIncomplete, Replicas: 2, OrdinalsStart: 3, Skew: 3 * time.Second,
-			Volumes: []catalog.Volume{{Ordinal: 3, Template: "www", Claim: "www-web-3", Capture: catalog.CaptureSnapshot, Error: "disk on fire"}},
+			Volumes: []catalog.Volume{{Ordinal: 3, Template: "www", Claim: "www-web-3", Capture: catalog.CaptureSnapshot, Error: "disk on fire"}, {
+				Ordinal: 4, Template: "www", Claim: "www-web-4", Capture: catalog.CaptureLive, RepositorySnapshot: saved.RepositorySnapshot,
+				Problems: []string{"secret: permission denied"}, ProblemCount: 3,
+				Changes: []string{"log: grew from 3 to 4 bytes", "evil\x1b[2J: vanished"}, ChangeCount: 9,
+			}},
 			LeftOut: []catalog.LeftOut{{What: "volume cache of the pods (emptyDir)", Why: "it dies with its pod"}},
 		},
 	} {
@@ -46,7 +54,7 @@ func TestList(t *testing.T) {
 	s := recovered(t)
 	for _, args := range [][]string{{"list"}, {"list", "-n", "demo"}, {"list", "demo/web"}, {"list", "web", "-n", "demo"}} {
 		out := s.run(exitDone, args...)
-		for _, text := range []string{"demo/web", "20261121T081200Z-0001", "complete", "0-1", "20261121T091200Z-0002", "incomplete", "3-4", "0/1"} {
+		for _, text := range []string{"demo/web", "20261121T081200Z-0001", "complete", "0-1", "20261121T091200Z-0002", "incomplete", "3-4", "1/2"} {
 			if !strings.Contains(out, text) {
 				t.Errorf("%q does not show %q:\n%s", args, text, out)
 			}
@@ -81,6 +89,8 @@ func TestShow(t *testing.T) {
 	for _, text := range []string{
 		"incomplete", "took 14s", "3s from the first cut", "www-web-3", "not saved",
 		"NOT in this backup", "claim www-web-3: disk on fire", "volume cache of the pods (emptyDir): it dies with its pod",
+		"claim www-web-4: secret: permission denied", "claim www-web-4: 2 more entries",
+		"Changed by others", "claim www-web-4: log: grew from 3 to 4 bytes", `evil\x1b[2J: vanished`, "claim www-web-4: 7 more files",
 	} {
 		if !strings.Contains(out, text) {
 			t.Errorf("does not show %q:\n%s", text, out)

@@ -39,7 +39,39 @@ func printRecord(w io.Writer, output outputFlag, record catalog.Record) error {
 		return err
 	}
 	printMissing(w, record)
+	printChanged(w, record)
 	return nil
+}
+
+// printChanged names the files that were changed while they were read.
+func printChanged(w io.Writer, record catalog.Record) {
+	var lines []string
+	for _, volume := range record.Volumes {
+		lines = append(lines, named(volume.Claim, volume.Changes, volume.ChangeCount, "files")...)
+	}
+	section(w, "Changed by others while they were read, and saved as they were found:", lines)
+}
+
+// named gives a line to each text about a claim, and one to those that are counted and not named.
+func named(claim string, texts []string, count int, what string) (lines []string) {
+	for _, text := range texts {
+		lines = append(lines, fmt.Sprintf("claim %s: %s", claim, text))
+	}
+	if more := count - len(texts); more > 0 {
+		lines = append(lines, fmt.Sprintf("claim %s: %d more %s", claim, more, what))
+	}
+	return lines
+}
+
+// section writes lines that may hold anything under a heading, if there are any.
+func section(w io.Writer, heading string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n", heading)
+	for _, line := range lines {
+		fmt.Fprintf(w, "  %s\n", plain(line))
+	}
 }
 
 // printMissing names what is not in a recovery point.
@@ -48,13 +80,9 @@ func printMissing(w io.Writer, record catalog.Record) {
 	for _, volume := range record.Volumes {
 		if volume.Error != "" {
 			lines = append(lines, fmt.Sprintf("claim %s: %s", volume.Claim, volume.Error))
+			continue
 		}
-		for _, problem := range volume.Problems {
-			lines = append(lines, fmt.Sprintf("claim %s: %s", volume.Claim, problem))
-		}
-		if more := volume.ProblemCount - len(volume.Problems); more > 0 && volume.Error == "" {
-			lines = append(lines, fmt.Sprintf("claim %s: %d more entries", volume.Claim, more))
-		}
+		lines = append(lines, named(volume.Claim, volume.Problems, volume.ProblemCount, "entries")...)
 	}
 	printNotIn(w, lines, record.LeftOut)
 }
@@ -63,13 +91,7 @@ func printNotIn(w io.Writer, lines []string, leftOut []catalog.LeftOut) {
 	for _, left := range leftOut {
 		lines = append(lines, fmt.Sprintf("%s: %s", left.What, left.Why))
 	}
-	if len(lines) == 0 {
-		return
-	}
-	fmt.Fprintln(w, "\nNOT in this backup:")
-	for _, line := range lines {
-		fmt.Fprintf(w, "  %s\n", plain(line))
-	}
+	section(w, "NOT in this backup:", lines)
 }
 
 // printPlan writes what a backup is going to do.

@@ -55,16 +55,30 @@ func (r *volumeReport) result(a *app, result archive.Result, text func(io.Writer
 	if err := text(a.out, result); err != nil {
 		return err
 	}
+	printProblems(a, result)
+	if result.ChangeCount > 0 {
+		fmt.Fprintf(a.err, "Changed by others while they were read, and saved as they were found: %s\n", countFiles(int64(result.ChangeCount)))
+	}
+	for _, change := range result.Changes {
+		fmt.Fprintf(a.err, "  %s\n", printable(change.Text()))
+	}
+	return nil
+}
+
+// problems names the entries for which a command has failed.
+func (r *volumeReport) problems(a *app, result archive.Result) {
+	if r.resultFile == "" {
+		printProblems(a, result)
+	}
+}
+
+func printProblems(a *app, result archive.Result) {
 	for _, problem := range result.Problems {
 		fmt.Fprintf(a.err, "  %s: %s\n", printable(problem.Path), printable(problem.Reason))
 	}
-	if result.ChangeCount > 0 {
-		fmt.Fprintf(a.err, "%d files were changed by others while they were read:\n", result.ChangeCount)
+	if more := result.ProblemCount - len(result.Problems); more > 0 {
+		fmt.Fprintf(a.err, "  and %d more\n", more)
 	}
-	for _, change := range result.Changes {
-		fmt.Fprintf(a.err, "  %s: %s %s\n", printable(change.Path), change.Kind, change.Detail)
-	}
-	return nil
 }
 
 // fitResult encodes a result so that it fits into a termination message.

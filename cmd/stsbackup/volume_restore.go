@@ -94,6 +94,7 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 		return fmt.Errorf("%w (--replace)", err)
 	}
 	if err != nil {
+		c.report.problems(a, result)
 		return err
 	}
 	if err := done(); err != nil {

@@ -58,6 +58,9 @@ type Change struct {
 	Detail string `json:"detail"`
 }
 
+// Text is the change in one line: "path: grew from 3 to 4 bytes …".
+func (c Change) Text() string { return c.Path + ": " + string(c.Kind) + " " + c.Detail }
+
 // Problem is one entry of a volume that could not be saved or brought back whole.
 type Problem struct {
 	// Path is relative to the volume's root.

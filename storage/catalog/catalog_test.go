@@ -244,7 +244,7 @@ func TestListNamesUnreadableRecord(t *testing.T) {
 
 func TestDecodeRecordIsStrict(t *testing.T) {
 	tests := map[string]string{
-		`{"version":2,"id":"20261121T081200Z-3fa9","anything":1}`:                    "later stsbackup",
+		`{"version":3,"id":"20261121T081200Z-3fa9","anything":1}`:                    "later stsbackup",
 		`{"version":1,"id":"20261121T081200Z-3fa9","state":"complete","surprise":1}`: "surprise",
 		`{"version":1,"id":"20261121T081200Z-3fa9","state":"perhaps"}`:               "perhaps",
 		`{"version":1,"id":"../../etc","state":"complete"}`:                          "../../etc",
@@ -252,6 +252,10 @@ func TestDecodeRecordIsStrict(t *testing.T) {
 		`{"version":0}`: "version 0",
 		`[]`:            "decode",
 		`{"version":1,"id":"20261121T081200Z-3fa9","state":"complete","volumes":[{}]}`: "neither",
+	}
+	earlier := `{"version":1,"id":"20261121T081200Z-3fa9","state":"complete"}`
+	if record, err := decodeRecord([]byte(earlier)); err != nil || record.Version != 1 {
+		t.Errorf("a record of an earlier version: %+v, %v", record, err)
 	}
 	for in, want := range tests {
 		if _, err := decodeRecord([]byte(in)); err == nil || !strings.Contains(err.Error(), want) {

@@ -4,7 +4,9 @@ import "time"
 
 // RecordVersion is the version of the record's JSON that this code writes. A record of a later version is refused
 // when read, one of an earlier version is understood.
-const RecordVersion = 1
+//
+// Version 2 added Volume.Changes and Volume.ChangeCount.
+const RecordVersion = 2
 
 // Capture says how a volume's state was fixed.
 type Capture string
@@ -70,6 +72,10 @@ type Volume struct {
 	// Problems are entries that could not be read whole, as "path: reason"; ProblemCount counts all of them.
 	Problems     []string `json:"problems,omitempty"`
 	ProblemCount int      `json:"problemCount,omitempty"`
+	// Changes are files that others changed, or removed, while they were read, as "path: what happened"; ChangeCount
+	// counts all of them. They were saved as far as they were there: their volume is complete.
+	Changes     []string `json:"changes,omitempty"`
+	ChangeCount int      `json:"changeCount,omitempty"`
 
 	// What the claim and its volume were, for those who provision it again.
 	// Size is the claim's capacity in bytes.

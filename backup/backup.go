@@ -21,6 +21,8 @@ type Repository interface {
 	List(ctx context.Context) ([]catalog.Record, error)
 	// Commit writes the record, and thereby makes the recovery point.
 	Commit(ctx context.Context, record catalog.Record, manifests map[string][]byte) error
+	// Unlock removes the locks of those that gone says are gone, and gives their holders.
+	Unlock(ctx context.Context, gone func(repository.Holder) bool) ([]repository.Holder, error)
 }
 
 // Repositories opens the repository of the StatefulSet that is backed up.
@@ -145,6 +147,7 @@ type run struct {
 	plan      *Plan
 	started   time.Time
 	volumes   []*volumeRun
+	repo      Repository // nil until it is open
 }
 
 // volumeRun is one volume of it.
@@ -206,6 +209,8 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.repo = repo
+	r.unlock(ctx, func(h repository.Holder) bool { return h.Operation != r.op.ID })
 	// 5. Capture.
 	if err := r.capture(ctx); err != nil {
 		return nil, err
@@ -229,6 +234,21 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 	return record, nil
 }
 
+// unlock removes locks that dead movers have left, which would keep everyone from removing data until they are 30 minutes
+// old. Their pods are gone: the Lease is ours, and the sweep or the cleanup has just seen to it. The locks of others, who
+// may work outside of the cluster, are their own business.
+func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
+	removed, err := r.repo.Unlock(ctx, func(h repository.Holder) bool {
+		return cluster.MoverPod(h.Operation, h.Host) && over(h)
+	})
+	for _, holder := range removed {
+		r.Reporter.Note("removed the lock that a dead mover had left: " + holder.String())
+	}
+	if err != nil {
+		r.Reporter.Note("warning: locks of dead movers: " + err.Error())
+	}
+}
+
 // end is step 8: it removes what is still there and gives the Lease back, in any case. What cannot be removed now is
 // told, and swept by the next backup.
 func (r *run) end(ctx context.Context, lease *cluster.Lease) {
@@ -236,6 +256,9 @@ func (r *run) end(ctx context.Context, lease *cluster.Lease) {
 	defer cancel()
 	if _, err := r.Cluster.Cleanup(clean, r.op); err != nil {
 		r.Reporter.Note("warning: clean up: " + err.Error() + "; the next backup of this StatefulSet tries again")
+	} else if r.repo != nil && lease.Lost() == nil {
+		// A mover that was killed could not do so itself.
+		r.unlock(clean, func(h repository.Holder) bool { return h.Operation == r.op.ID })
 	}
 	if err := lease.Release(clean); err != nil {
 		r.Reporter.Note("warning: " + err.Error() + "; it ends by itself")

@@ -21,6 +21,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // stage is a cluster that plays the parts of a CSI driver, the Job controller and the kubelet.
@@ -59,6 +60,10 @@ func (s *stage) Volume(p Progress) {
 func (s *stage) Commit(ctx context.Context, record catalog.Record, manifests map[string][]byte) error {
 	s.happened("commit")
 	return s.repo.Commit(ctx, record, manifests)
+}
+
+func (s *stage) Unlock(ctx context.Context, gone func(repository.Holder) bool) ([]repository.Holder, error) {
+	return s.repo.Unlock(ctx, gone)
 }
 
 func (s *stage) List(ctx context.Context) ([]catalog.Record, error) { return s.repo.List(ctx) }

@@ -8,7 +8,8 @@
 //     this cluster.
 //  3. Lease. One operation at a time on a StatefulSet; all that follows runs under the Lease's context. The plan is
 //     made again under it, since another operation may have changed the claims until a moment ago.
-//  4. Sweep. What a dead operation has left behind is removed.
+//  4. Sweep. What a dead operation has left behind is removed, in the cluster and then, its movers being gone for sure,
+//     of locks in the repository.
 //  5. Capture. One VolumeSnapshot after the other, in ordinal order, each only until its cut is taken: the cuts are to
 //     lie close together, and the data may follow later. Live volumes are captured by being read.
 //  6. Move. One mover after the other, in ordinal order, since replicas deduplicate against the one before: from a

@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -35,6 +36,17 @@ type fakeRepository struct {
 	listErr   error
 	committed []catalog.Record
 	manifests map[string][]byte
+	locks     []repository.Holder
+}
+
+func (f *fakeRepository) Unlock(_ context.Context, gone func(repository.Holder) bool) (removed []repository.Holder, err error) {
+	for _, holder := range f.locks {
+		if gone(holder) {
+			removed = append(removed, holder)
+		}
+	}
+	f.locks = slices.DeleteFunc(f.locks, gone)
+	return removed, nil
 }
 
 func (f *fakeRepository) List(context.Context) ([]catalog.Record, error) { return f.records, f.listErr }

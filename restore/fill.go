@@ -144,7 +144,7 @@ func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress fun
 			"volume", "restore", target.Source,
 			"--repo", m.Config.Repo, "--claim", v.SourceClaim, "--repository-snapshot", v.RepositorySnapshot,
 			"--repository-password-file", m.PasswordFile, "--result-file", cluster.MoverResult,
-			"--into-empty",
+			"--into-empty", "--operation", target.Operation.ID,
 			cluster.MoverVolume,
 		},
 		Capabilities: capabilities(),

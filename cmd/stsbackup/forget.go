@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
 func newForgetCommand(a *app) *cobra.Command {
@@ -46,7 +48,11 @@ func runForget(ctx context.Context, a *app, c *repositoryFlags, args []string) e
 	if err != nil {
 		return err
 	}
-	forgotten, err := points.Forget(ctx, ids...)
+	var forgotten []catalog.Forgotten
+	err = c.alone(ctx, a, points, func() (err error) {
+		forgotten, err = points.Forget(ctx, ids...)
+		return err
+	})
 	if c.output == outputJSON && err == nil {
 		return printJSON(a.out, forgotten)
 	}

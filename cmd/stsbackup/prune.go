@@ -27,8 +27,9 @@ func newPruneCommand(a *app) *cobra.Command {
 interrupted backups have left. Packs that hold both needed and unneeded data are written anew until at most 5% of the data
 is unneeded.
 
-It works alone: while a backup is running it is refused with exit code 5, and so is a backup while it is running. It may be
-interrupted at any time; nothing is lost, and the next prune goes on. It removes nothing from a damaged repository.`,
+It works alone: while a backup or a restore is running it is refused with exit code 5, and so is a backup while it is running.
+A lock of a mover that the cluster knows to be gone is removed. It may be interrupted at any time; nothing is lost, and the next
+prune goes on. It removes nothing from a damaged repository.`,
 		Example: `  stsbackup prune demo/web --dry-run
   stsbackup prune demo/web`,
 		Args: exactArgs(1, "one StatefulSet"),
@@ -57,7 +58,11 @@ func (c *pruneCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	report, err := points.Repository().Prune(ctx, repository.PruneOptions{MaxUnused: maxUnused, DryRun: c.dryRun})
+	var report repository.PruneReport
+	err = c.alone(ctx, a, points, func() (err error) {
+		report, err = points.Repository().Prune(ctx, repository.PruneOptions{MaxUnused: maxUnused, DryRun: c.dryRun})
+		return err
+	})
 	if err != nil {
 		return err
 	}

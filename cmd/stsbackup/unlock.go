@@ -21,8 +21,8 @@ func newUnlockCommand(a *app) *cobra.Command {
 		Use:   "unlock [NAMESPACE/]STATEFULSET",
 		Short: "Remove locks that dead processes have left",
 		Long: `unlock removes the locks on a repository whose holders must be dead: those that have not been renewed for 30 minutes, those
-of processes of this host that are gone, and those that cannot be read. Every command does the same for the first two when
-such a lock is in its way; unlock is for the impatient.
+of processes of this host that are gone, those of movers whose pods the cluster knows to be gone, and those that cannot be
+read. Every command does the same, but for the last, when such a lock is in its way; unlock is for the impatient.
 
 With --remove-all it removes all of them. Whoever holds one and is alive finds it gone within minutes, and stops.`,
 		Example: `  stsbackup unlock demo/web`,
@@ -54,6 +54,13 @@ func (c *unlockCommand) run(ctx context.Context, a *app, arg string) error {
 	var result unlockResult
 	if result.Removed, err = points.Repository().Unlock(ctx, gone); err != nil {
 		return err
+	}
+	if !c.removeAll {
+		removed, err := c.unlockDeadMovers(ctx, points)
+		if err != nil {
+			fmt.Fprintf(a.err, "Whether a mover holds a lock that is gone could not be found out: %s\n", printable(err.Error()))
+		}
+		result.Removed = append(result.Removed, removed...)
 	}
 	if result.Left, err = points.Repository().Locks(ctx); err != nil {
 		return err

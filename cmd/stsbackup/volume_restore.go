@@ -11,6 +11,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // volumeRestore holds the flags of stsbackup volume restore.
@@ -24,6 +25,8 @@ type volumeRestore struct {
 	intoEmpty bool
 	// takeBack is for movers too: empty a directory that a restore with intoEmpty has filled, for nothing.
 	takeBack bool
+	// operation is the one that a mover is a part of, for its lock.
+	operation string
 }
 
 func newVolumeRestoreCommand(a *app) *cobra.Command {
@@ -56,9 +59,26 @@ could not be set, and device nodes cannot be made.`,
 	cmd.Flags().BoolVar(&c.replace, "replace", false, "replace what is in the way of the files that are restored")
 	cmd.Flags().BoolVar(&c.intoEmpty, "into-empty", false, "fail unless the directory is empty, or holds only what a restore with this flag has left that did not end")
 	cmd.Flags().BoolVar(&c.takeBack, "take-back", false, "remove everything from the directory, which a restore with --into-empty has filled")
-	_ = cmd.Flags().MarkHidden("take-back") // it fails for flags that do not exist; and this is no tool for people
+	cmd.Flags().StringVar(&c.operation, "operation", "", "`id` of the operation that this is a part of, for the lock")
+	for _, name := range []string{"take-back", "operation"} { // no tools for people
+		_ = cmd.Flags().MarkHidden(name) // it fails for flags that do not exist
+	}
 	cmd.Flags().BoolVar(&c.blank, "blank", false, "the block device is known to hold nothing but zeros")
 	return cmd
+}
+
+// lockReading keeps prune away as far as that can be had: it could make the restore fail, though never be wrong. That the
+// lock cannot be removed afterwards is no failure of the restore.
+func lockReading(ctx context.Context, a *app, repo *repository.Repository) (release func(), err error) {
+	lock, err := repo.LockReading(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		if err := lock.Release(ctx); err != nil {
+			fmt.Fprintf(a.err, "warning: %v; until it is 30 minutes old, or removed with stsbackup unlock, prune is refused\n", err)
+		}
+	}, nil
 }
 
 func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error {
@@ -77,6 +97,12 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 	if err != nil {
 		return err
 	}
+	points.Repository().SetOperation(c.operation)
+	release, err := lockReading(ctx, a, points.Repository())
+	if err != nil {
+		return err
+	}
+	defer release()
 	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim)
 	if err != nil {
 		return err

@@ -120,6 +120,18 @@ func (c *Client) removePods(ctx context.Context, namespace, selector string) err
 	return nil
 }
 
+// PodEnded reports whether nothing runs in a pod of this name: there is none, or it has come to its end.
+func (c *Client) PodEnded(ctx context.Context, namespace, name string) (bool, error) {
+	pod, err := c.Kube.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for pod %s/%s: %w", namespace, name, err)
+	}
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed, nil
+}
+
 func (c *Client) pods(namespace, selector string) view[*corev1.Pod] {
 	pods := c.Kube.CoreV1().Pods(namespace)
 	return viewOf[*corev1.Pod]("pods in "+namespace, metav1.ListOptions{LabelSelector: selector}, pods.List, pods.Watch)

@@ -58,6 +58,11 @@ func (o Operation) VolumeName(ordinal int32, template string) string {
 	return o.Name(strconv.Itoa(int(ordinal)), template)
 }
 
+// MoverPod reports whether a pod of this name is one that a mover of the operation with this id runs in, by its name.
+func MoverPod(id, pod string) bool {
+	return id != "" && strings.HasPrefix(pod, namePrefix+strings.ToLower(id)+"-")
+}
+
 // Labels are the labels of everything that the operation makes.
 func (o Operation) Labels() map[string]string {
 	return map[string]string{

@@ -37,6 +37,20 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestMoverPod(t *testing.T) {
+	op := testOperation()
+	for _, job := range []string{op.VolumeName(0, "www"), op.VolumeName(12, strings.Repeat("x", 63)), op.Name("0", "www", "back")} {
+		if !MoverPod(op.ID, job+"-x7k2p") {
+			t.Errorf("the pod of Job %s is no mover's", job)
+		}
+	}
+	for _, pod := range []string{"", "web-0", "stsbackup-web", "stsbackup-20261121t081200z-3fa8-0-www-x7k2p", "stsbackup-20261121t081200z-3fa9"} {
+		if MoverPod(op.ID, pod) || MoverPod("", pod) {
+			t.Errorf("%q is a mover's", pod)
+		}
+	}
+}
+
 func TestLeaseName(t *testing.T) {
 	if got, want := LeaseName("web"), "stsbackup-web"; got != want {
 		t.Errorf("LeaseName = %q, want %q", got, want)

@@ -68,7 +68,7 @@ func Backup(ctx context.Context, repo *repository.Repository, source Source, pro
 			err = errors.Join(err, releaseErr)
 		}
 	}()
-	result, err = backup(lock.Context(), repo, source, started, progress)
+	result, err = backup(lock, repo, source, started, progress)
 	if err != nil {
 		return Result{}, fmt.Errorf("back up %s: %w", source.Dir, err)
 	}
@@ -76,7 +76,8 @@ func Backup(ctx context.Context, repo *repository.Repository, source Source, pro
 	return result, nil
 }
 
-func backup(ctx context.Context, repo *repository.Repository, source Source, started time.Time, progress Reporter) (Result, error) {
+func backup(lock *repository.Lock, repo *repository.Repository, source Source, started time.Time, progress Reporter) (Result, error) {
+	ctx := lock.Context()
 	// 2. Learn what is stored already: repository snapshots first, for an index that is younger knows all they need.
 	var snapshots []repository.Snapshot
 	if !source.ForceRead {
@@ -101,7 +102,10 @@ func backup(ctx context.Context, repo *repository.Repository, source Source, sta
 	if err := writer.Flush(); err != nil {
 		return Result{}, err
 	}
-	// 5. With this the backup exists.
+	// 5. With this the backup exists, and all that it relies on is still there.
+	if err := lock.Confirm(); err != nil {
+		return Result{}, err
+	}
 	stats := writer.Stats()
 	snapshot := repository.Snapshot{
 		Time: started, Tree: &root, Paths: source.paths(), Hostname: source.Host, Username: "stsbackup",

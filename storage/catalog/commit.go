@@ -48,6 +48,9 @@ func (c *Catalog) Commit(ctx context.Context, record Record, manifests map[strin
 	if err != nil {
 		return fail(err)
 	}
+	if err := lock.Confirm(); err != nil {
+		return fail(err)
+	}
 	_, _, err = c.repo.SaveSnapshot(ctx, repository.Snapshot{
 		Time: record.Finished, Tree: &tree, Paths: []string{"/" + manifestsName, "/" + recordName},
 		Hostname: c.host, Username: "stsbackup", ProgramVersion: "stsbackup " + record.Tool,

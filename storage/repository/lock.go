@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ const operationMark = "/"
 type lockTiming struct {
 	settle  time.Duration // between writing a lock and looking whether someone else did the same
 	refresh time.Duration // how often a lock is renewed
-	retry   time.Duration // after a renewal that failed
+	retry   time.Duration // after a renewal that failed, and between two looks at the clock
 	stale   time.Duration // age at which a lock's holder is taken for dead
 	cleanup time.Duration // how long cleaning up may take after the context has ended
 
@@ -69,7 +70,10 @@ type Lock struct {
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
 	done      sync.WaitGroup
-	id        ID // of the lock object; owned by the renewing goroutine until done
+
+	mu      sync.Mutex
+	id      ID        // of the lock object
+	renewed time.Time // when that was written, by the clock that others see
 }
 
 // Lock takes a writer's lock. ErrLocked, with the holder's name, if someone holds an exclusive one. Locks of dead
@@ -80,12 +84,24 @@ func (r *Repository) Lock(ctx context.Context) (*Lock, error) { return r.lock(ct
 // of any kind. Locks of dead holders are removed on the way.
 func (r *Repository) LockExclusive(ctx context.Context) (*Lock, error) { return r.lock(ctx, true) }
 
+// LockReading keeps others from removing data while a volume is restored, which may take hours: it takes a writer's lock
+// if that can be had. Reading needs none to be safe, only to come to its end, so it must never be refused for want of
+// one: the lock is nil, and its methods do nothing, if the credentials may not write, or while somebody removes data.
+func (r *Repository) LockReading(ctx context.Context) (*Lock, error) {
+	lock, err := r.Lock(ctx)
+	if errors.Is(err, storage.ErrPermission) || errors.Is(err, ErrLocked) {
+		return nil, nil //nolint:nilerr,nilnil // going on without a lock is what is wanted
+	}
+	return lock, err
+}
+
 func (r *Repository) lock(ctx context.Context, exclusive bool) (*Lock, error) {
 	// 1. Look, so that one who has to wait disturbs nobody.
 	if err := r.checkLocks(ctx, exclusive, ID{}); err != nil {
 		return nil, err
 	}
 	// 2. Write our own.
+	written := r.wallClock()
 	id, err := r.writeLock(ctx, exclusive)
 	if err != nil {
 		return nil, err
@@ -99,7 +115,7 @@ func (r *Repository) lock(ctx context.Context, exclusive bool) (*Lock, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.removeLock(ctx, id))
 	}
-	lock := &Lock{repo: r, exclusive: exclusive, id: id}
+	lock := &Lock{repo: r, exclusive: exclusive, id: id, renewed: written}
 	lock.ctx, lock.cancel = context.WithCancelCause(ctx)
 	lock.done.Go(lock.keep)
 	return lock, nil
@@ -110,10 +126,66 @@ func (l *Lock) Context() context.Context { return l.ctx }
 
 // Release removes the lock, even if ctx has ended already.
 func (l *Lock) Release(ctx context.Context) error {
+	if l == nil {
+		return nil
+	}
 	l.cancel(context.Canceled)
 	l.done.Wait()
-	return l.repo.removeLock(ctx, l.id)
+	id, _ := l.current()
+	return l.repo.removeLock(ctx, id)
 }
+
+// Confirm asks the bucket whether the lock is still there, and ends Context with ErrLockLost if it is not: whoever has
+// removed it may be deleting, since then, what we rely on. Ask just before anything is written that relies on much: the
+// lock's own renewal notices within minutes.
+func (l *Lock) Confirm() error {
+	for {
+		id, renewed := l.current()
+		name := kindLock.name(id)
+		if l.outlived(renewed) {
+			return l.lose(fmt.Errorf("%s was not renewed since %s", name, renewed.Format(time.RFC3339)))
+		}
+		_, err := l.repo.bucket.Stat(l.ctx, name)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, storage.ErrNotExist) {
+			return fmt.Errorf("look for %s: %w", name, err)
+		}
+		if now, _ := l.current(); now == id { // it has not just been renewed
+			return l.lose(err)
+		}
+	}
+}
+
+// lose ends the lock's context, and says why.
+func (l *Lock) lose(err error) error {
+	l.cancel(fmt.Errorf("%w: %w", ErrLockLost, err))
+	return context.Cause(l.ctx)
+}
+
+// outlived says that a lock is so old that others may take it for dead, or will before we could renew it.
+func (l *Lock) outlived(renewed time.Time) bool {
+	timing := l.repo.options.timing
+	return l.repo.wallClock().Sub(renewed) > timing.stale-timing.margin()
+}
+
+// current is the lock object, and when it was written.
+func (l *Lock) current() (ID, time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.id, l.renewed
+}
+
+func (l *Lock) set(id ID, renewed time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.id, l.renewed = id, renewed
+}
+
+// wallClock is the time that others see: unlike the clock that measures durations, it does not stand still while this
+// machine sleeps.
+func (r *Repository) wallClock() time.Time { return r.options.Now().Round(0) }
 
 func (r *Repository) writeLock(ctx context.Context, exclusive bool) (ID, error) {
 	id, _, err := r.saveObject(ctx, kindLock, lockObject{
@@ -151,21 +223,30 @@ func (r *Repository) checkLocks(ctx context.Context, exclusive bool, own ID) err
 	})
 }
 
-// keep renews the lock until its context ends, and ends the context if that fails for too long.
+// keep renews the lock until its context ends, and ends the context if that fails for too long. It looks at the clock
+// often, since no timer goes on while the machine sleeps.
 func (l *Lock) keep() {
 	timing := l.repo.options.timing
-	renewed, pause := l.repo.options.Now(), timing.refresh
-	for wait(l.ctx, pause) == nil {
-		lost, err := l.renew()
-		now := l.repo.options.Now()
-		switch {
-		case err == nil:
-			renewed, pause = now, timing.refresh
-		case lost || now.Sub(renewed) > timing.stale-timing.margin():
-			l.cancel(fmt.Errorf("%w: %w", ErrLockLost, err))
+	_, renewed := l.current()
+	next := renewed.Add(timing.refresh)
+	var last error
+	for wait(l.ctx, timing.retry) == nil {
+		now := l.repo.wallClock()
+		if l.outlived(renewed) {
+			_ = l.lose(cmp.Or(last, errors.New("it was not renewed in time"))) // told by the context
 			return
-		default:
-			pause = timing.retry
+		}
+		if now.Before(next) {
+			continue
+		}
+		lost, err := l.renew()
+		if lost {
+			_ = l.lose(err)
+			return
+		}
+		last = err
+		if _, renewed = l.current(); now.Before(renewed.Add(timing.refresh)) { // it was, whatever became of the old one
+			next = renewed.Add(timing.refresh)
 		}
 	}
 }
@@ -173,15 +254,16 @@ func (l *Lock) keep() {
 // renew writes a new lock and removes the old one. It reports as lost a lock that is no longer there: whoever
 // removed it may be deleting data by now.
 func (l *Lock) renew() (lost bool, err error) {
-	name := kindLock.name(l.id)
+	old, _ := l.current()
+	name := kindLock.name(old)
 	if _, err := l.repo.bucket.Stat(l.ctx, name); err != nil {
 		return errors.Is(err, storage.ErrNotExist), fmt.Errorf("look for %s: %w", name, err)
 	}
+	begun := l.repo.wallClock()
 	id, err := l.repo.writeLock(l.ctx, l.exclusive)
 	if err != nil {
 		return false, err
 	}
-	old := l.id
-	l.id = id
+	l.set(id, begun)
 	return false, l.repo.removeLock(l.ctx, old)
 }

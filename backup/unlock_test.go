@@ -1,0 +1,46 @@
+package backup
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// TestRunRemovesTheLocksOfDeadMovers has locks of all sorts in the repository: those of movers go, of earlier operations
+// before anything is copied and of this one at its end, and those of people stay.
+func TestRunRemovesTheLocksOfDeadMovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		id := time.Now().UTC().Format("20060102T150405Z") + "-3f3f" // the stage's randomness is question marks
+		mover := func(id string) repository.Holder {
+			return repository.Holder{Host: "stsbackup-" + strings.ToLower(id) + "-0-www-x7k2p", Operation: id}
+		}
+		dead, own := mover("19991231T235900Z-3fa9"), mover(id)
+		people := []repository.Holder{
+			{Host: "ops-1"},
+			{Host: "ops-1", Operation: dead.Operation},
+			{Host: "ops-1", Operation: own.Operation},
+			{Host: dead.Host},
+			{Host: dead.Host, Operation: "19991231T235900Z-ffff"},
+			{Host: "stsbackup-", Operation: ""},
+		}
+		s.repo.locks = append([]repository.Holder{dead, own}, people...)
+		if _, err := s.run(t.Context(), t); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(people, s.repo.locks, cmpopts.IgnoreUnexported(repository.Holder{})); diff != "" {
+			t.Errorf("locks that are left (-want +got):\n%s", diff)
+		}
+		events := strings.Join(s.did, "\n")
+		before, after, _ := strings.Cut(events, "commit")
+		if !strings.Contains(before, dead.Host) || strings.Contains(before, own.Host) || !strings.Contains(after, own.Host) {
+			t.Errorf("told:\n%s", events)
+		}
+	})
+}

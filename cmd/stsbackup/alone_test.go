@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/local"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// apiServer answers for a cluster with one namespace and the pods that there are; it gives the path of a kubeconfig.
+func apiServer(t *testing.T, uid string, pods map[string]string) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	answer := func(w http.ResponseWriter, status int, format string, args ...any) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, format, args...)
+	}
+	mux.HandleFunc("GET /api/v1/namespaces/kube-system", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"kube-system","uid":%q}}`, uid)
+	})
+	mux.HandleFunc("GET /api/v1/namespaces/demo/pods/{name}", func(w http.ResponseWriter, r *http.Request) {
+		switch phase := pods[r.PathValue("name")]; phase {
+		case "":
+			answer(w, http.StatusNotFound, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
+		case "forbidden":
+			answer(w, http.StatusForbidden, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}`)
+		default:
+			answer(w, http.StatusOK, `{"kind":"Pod","apiVersion":"v1","metadata":{"name":%q},"status":{"phase":%q}}`, r.PathValue("name"), phase)
+		}
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	config := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":%q}}],
+		"users":[{"name":"u"}],"contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}]}`, server.URL)
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// lockOf leaves a lock of someone else.
+func (s *shell) lockOf(host, operation string) (release func()) {
+	s.t.Helper()
+	bucket, err := local.Open(local.Config{Dir: filepath.Join(s.root(), "demo/web")})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	repo, err := repository.Open(s.ctx, bucket, catalog.Password("secret", "demo", "web"), repository.Options{Hostname: host, Operation: operation})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	lock, err := repo.Lock(s.ctx) // renewed until the test's context ends, which is long after it matters
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	release = func() { _ = lock.Release(s.ctx) } // removed or not
+	s.t.Cleanup(release)
+	return release
+}
+
+// TestLocksOfDeadMovers prunes beside the lock of a mover: what the cluster knows of its pod decides.
+func TestLocksOfDeadMovers(t *testing.T) {
+	const operation, pod = "20261121T081200Z-3fa9", "stsbackup-20261121t081200z-3fa9-0-www-x7k2p"
+	tests := map[string]struct {
+		host, operation string
+		uid             string
+		pods            map[string]string
+		want            int
+		says            string
+	}{
+		"the pod is gone":      {pod, operation, "c", nil, exitDone, "Removed the lock"},
+		"the pod has failed":   {pod, operation, "c", map[string]string{pod: "Failed"}, exitDone, "Removed the lock"},
+		"the pod runs":         {pod, operation, "c", map[string]string{pod: "Running"}, exitRefused, "locked"},
+		"it may not be known":  {pod, operation, "c", map[string]string{pod: "forbidden"}, exitRefused, "could not be found out"},
+		"another cluster":      {pod, operation, "other", nil, exitRefused, "another cluster"},
+		"someone else's":       {"ops-1", operation, "c", nil, exitRefused, "ops-1"},
+		"a pod of other names": {pod, "20261121T081200Z-ffff", "c", nil, exitRefused, "locked"},
+	}
+	s := volumeShell(t)
+	id := s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", site(t))
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			release := s.lockOf(tt.host, tt.operation)
+			s.run(tt.want, "prune", "demo/web", "--kubeconfig", apiServer(t, tt.uid, tt.pods))
+			s.says(tt.says)
+			release()
+		})
+	}
+	t.Run("unlock", func(t *testing.T) {
+		s.lockOf(pod, operation)
+		s.lockOf("ops-1", "")
+		var result unlockResult
+		decode(t, s.run(0, "unlock", "demo/web", "-o", "json", "--kubeconfig", filepath.Join(t.TempDir(), "none")), &result)
+		if len(result.Removed) != 0 || len(result.Left) != 2 {
+			t.Errorf("without a cluster: %+v", result)
+		}
+		decode(t, s.run(0, "unlock", "demo/web", "-o", "json", "--kubeconfig", apiServer(t, "c", nil)), &result)
+		if len(result.Removed) != 1 || result.Removed[0].Host != pod || len(result.Left) != 1 {
+			t.Errorf("with a cluster: %+v", result)
+		}
+		s.run(exitRefused, "forget", "demo/web@"+id)
+	})
+}

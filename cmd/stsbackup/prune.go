@@ -25,7 +25,7 @@ func newPruneCommand(a *app) *cobra.Command {
 		Short: "Remove data that no recovery point needs any more",
 		Long: `prune removes from a repository what no repository snapshot needs: after recovery points have been forgotten, and what
 interrupted backups have left. Packs that hold both needed and unneeded data are written anew until at most 5% of the data
-is unneeded.
+is unneeded, and small ones, of which every small backup leaves some, are merged.
 
 It works alone: while a backup or a restore is running it is refused with exit code 5, and so is a backup while it is running.
 A lock of a mover that the cluster knows to be gone is removed. It may be interrupted at any time; nothing is lost, and the next
@@ -73,9 +73,9 @@ func (c *pruneCommand) run(ctx context.Context, a *app, arg string) error {
 	if report.DryRun {
 		would = "would be "
 	}
-	fmt.Fprintf(a.out, "%d packs (with %s) %sremoved: %d without anything that is needed, %d of no index, %d written anew without what is unneeded\n",
-		report.PacksRemoved+report.PacksUnindexed+report.PacksRepacked, humanBytes(report.BytesRemoved), would,
-		report.PacksRemoved, report.PacksUnindexed, report.PacksRepacked)
+	fmt.Fprintf(a.out, "%d packs (with %s) %sremoved: %d without anything that is needed, %d of no index, %d written anew without what is unneeded, %d small ones merged\n",
+		report.PacksRemoved+report.PacksUnindexed+report.PacksRepacked+report.PacksMerged, humanBytes(report.BytesRemoved), would,
+		report.PacksRemoved, report.PacksUnindexed, report.PacksRepacked, report.PacksMerged)
 	fmt.Fprintf(a.out, "%s %swritten anew; freed in all: %s\n", humanBytes(report.BytesRewritten), would, humanBytes(max(report.BytesRemoved-report.BytesRewritten, 0)))
 	fmt.Fprintf(a.out, "%s is needed by %d repository snapshots; %s of unneeded data stays in %d packs\n",
 		humanBytes(report.BytesNeeded), report.Snapshots, humanBytes(report.BytesUnused), report.PacksKept)

@@ -30,7 +30,7 @@
 // snapshots first, then load the index.
 //
 // Removing is the reverse, under a lock that nobody else holds one beside: repository snapshots go first. Prune then
-// finds what no repository snapshot needs, copies what is needed out of packs that are mostly waste, writes an index
+// finds what no repository snapshot needs, copies what is needed out of packs that are mostly waste or very small, writes an index
 // of all packs that are to be, and only then removes the old index and, last, the old packs. At every moment what is
 // needed is in a pack that an index object names. Check reads all of this without a lock, and names what is damaged.
 //

@@ -68,12 +68,12 @@ func deeds() map[string]deed {
 				if err != nil {
 					return err
 				}
-				_, err = repo.Prune(ctx, PruneOptions{})
+				_, err = repo.Prune(ctx, PruneOptions{mergeFrom: 3})
 				return err
 			},
 			done: func(t *testing.T, bucket storage.Bucket) {
-				report, err := reopen(t, bucket).Prune(t.Context(), PruneOptions{DryRun: true})
-				if err != nil || report.PacksRepacked+report.PacksRemoved+report.PacksUnindexed > 0 || report.BytesUnused > 0 {
+				report, err := reopen(t, bucket).Prune(t.Context(), PruneOptions{DryRun: true, mergeFrom: 3})
+				if err != nil || report.PacksRepacked+report.PacksMerged+report.PacksRemoved+report.PacksUnindexed > 0 || report.BytesUnused > 0 {
 					t.Errorf("something is left to prune: %+v, %v", report, err)
 				}
 			},

@@ -161,9 +161,6 @@ func openKeys(ctx context.Context, bucket storage.Bucket, password Secret, rando
 	if err != nil {
 		return fmt.Errorf("list keys: %w", err)
 	}
-	if len(ids) > maxKeys {
-		return fmt.Errorf("%s holds %d keys, more than the %d that are tried", bucket, len(ids), maxKeys)
-	}
 	outcome := fmt.Errorf("%s: %w", bucket, ErrWrongPassword)
 	for _, id := range ids {
 		name := kindKey.name(id)

@@ -27,9 +27,6 @@ func (r *Repository) Keys(ctx context.Context) ([]KeyInfo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list keys: %w", err)
 	}
-	if len(ids) > maxKeys {
-		return nil, fmt.Errorf("%s holds %d keys, more than the %d that are tried", r, len(ids), maxKeys)
-	}
 	keys := []KeyInfo{}
 	for _, id := range ids {
 		key, err := r.loadKey(ctx, id)

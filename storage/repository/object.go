@@ -59,12 +59,31 @@ func verifyHash(data []byte, id ID) error {
 	return nil
 }
 
+// maxCount bounds how many objects of this kind are looked at. What is real stays far below.
+func (k kind) maxCount() int {
+	switch k {
+	case kindKey:
+		return maxKeys
+	case kindLock:
+		return 4096
+	default:
+		return 1 << 20
+	}
+}
+
 // listIDs names all objects of a kind. What does not look like one is left alone: other tools leave files about.
 func listIDs(ctx context.Context, bucket storage.Bucket, k kind) ([]ID, error) {
 	var ids []ID
+	others, limit := 0, k.maxCount()
 	err := bucket.List(ctx, k.prefix(), func(info storage.Info) error {
 		if id, ok := k.parseName(info.Name); ok {
 			ids = append(ids, id)
+		} else {
+			others++
+		}
+		if len(ids) > limit || others > 16*limit {
+			return fmt.Errorf("%s holds more than %d objects in %s, which no repository needs: remove those that do not belong there "+
+				"by the bucket's own means", bucket, len(ids)+others-1, k.prefix())
 		}
 		return nil
 	})

@@ -24,17 +24,24 @@ type PruneOptions struct {
 	MaxUnused float64
 	// DryRun has everything found out, and nothing changed: not even a lock is written.
 	DryRun bool
+
+	mergeFrom int // how many small packs make it worth while to merge them; 0 means defaultMergeFrom
 }
+
+// defaultMergeFrom is more than a merge leaves: as many as are filled at once.
+const defaultMergeFrom = 8
 
 // PruneReport is what a prune has done, or with DryRun would do. Sizes are in bytes.
 type PruneReport struct {
 	DryRun bool `json:"dryRun"`
 	// Snapshots is how many repository snapshots there are, whose data is needed.
 	Snapshots int `json:"snapshots"`
-	// PacksKept are left as they are; PacksRepacked are written anew without what is unneeded; PacksRemoved hold
-	// nothing that is needed; PacksUnindexed are what interrupted work has left.
+	// PacksKept are left as they are; PacksRepacked are written anew without what is unneeded, and PacksMerged, which are
+	// small, as fewer and larger ones; PacksRemoved hold nothing that is needed; PacksUnindexed are what interrupted work
+	// has left.
 	PacksKept      int `json:"packsKept"`
 	PacksRepacked  int `json:"packsRepacked"`
+	PacksMerged    int `json:"packsMerged"`
 	PacksRemoved   int `json:"packsRemoved"`
 	PacksUnindexed int `json:"packsUnindexed"`
 	// BytesNeeded is the size of all needed data, BytesRewritten how much of it is copied into new packs.
@@ -121,7 +128,7 @@ func (p *pruner) find(ctx context.Context) error {
 	for _, pack := range packs {
 		list = append(list, pack)
 	}
-	p.plan, err = planPrune(list, used, p.options.MaxUnused)
+	p.plan, err = planPrune(list, used, p.options.MaxUnused, cmp.Or(p.options.mergeFrom, defaultMergeFrom))
 	p.plan.unindexed = unindexed
 	p.plan.reindex = p.plan.reindex || again
 	return err
@@ -178,12 +185,12 @@ func (p *pruner) listPacks(ctx context.Context, packs map[ID]*prunePack) (map[ID
 func (p *pruner) count() PruneReport {
 	r, plan := &p.report, p.plan
 	r.PacksKept, r.PacksRepacked, r.PacksRemoved = len(plan.keep), len(plan.repack), len(plan.remove)
-	r.PacksUnindexed = len(plan.unindexed)
+	r.PacksMerged, r.PacksUnindexed = len(plan.merge), len(plan.unindexed)
 	for _, pack := range plan.keep {
 		r.BytesNeeded += pack.kept
 		r.BytesUnused += pack.unused
 	}
-	for _, pack := range plan.repack {
+	for _, pack := range p.plan.rewritten() {
 		r.BytesNeeded += pack.kept
 		r.BytesRewritten += pack.kept
 		r.BytesRemoved += pack.size
@@ -221,7 +228,7 @@ func (p *pruner) change(ctx context.Context) error {
 	}
 	// 4. The old packs, which no index names.
 	var old []ID
-	for _, pack := range slices.Concat(p.plan.repack, p.plan.remove, p.plan.drop) {
+	for _, pack := range slices.Concat(p.plan.rewritten(), p.plan.remove, p.plan.drop) {
 		old = append(old, pack.ID)
 	}
 	for id := range p.plan.unindexed {
@@ -243,10 +250,11 @@ func (p *pruner) removeAll(ctx context.Context, k kind, ids []ID) error {
 	return nil
 }
 
-// repack copies what is needed of wasteful packs into new ones. work knows the packs that stay, so that what is in one
+// repack copies what is needed of wasteful and small packs into new ones. work knows the packs that stay, so that what is in one
 // of them is not copied.
 func (p *pruner) repack(ctx context.Context, work *Repository) error {
-	if len(p.plan.repack) == 0 {
+	packs := p.plan.rewritten()
+	if len(packs) == 0 {
 		return nil
 	}
 	w, err := work.NewWriter(ctx)
@@ -255,7 +263,7 @@ func (p *pruner) repack(ctx context.Context, work *Repository) error {
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(repackReaders)
-	for _, pack := range p.plan.repack {
+	for _, pack := range packs {
 		group.Go(func() error { return copyBlobs(groupCtx, work, w, pack) })
 	}
 	if err := group.Wait(); err != nil {

@@ -20,6 +20,7 @@ type prunePack struct {
 type prunePlan struct {
 	keep   []*prunePack // stays as it is, with what is unused in it
 	repack []*prunePack // what is needed of it goes into a new pack, and it is removed
+	merge  []*prunePack // it is small: it goes into a new pack together with others, and is removed
 	remove []*prunePack // nothing of it is needed
 	drop   []*prunePack // the index names it, but it is not there, and nothing of it is needed
 	// unindexed are packs that are in no index, with their sizes.
@@ -28,11 +29,14 @@ type prunePlan struct {
 	reindex bool
 }
 
+// rewritten are the packs whose needed blobs are copied into new ones.
+func (p *prunePlan) rewritten() []*prunePack { return slices.Concat(p.repack, p.merge) }
+
 // planPrune decides, from nothing but what it is given. Of several copies of a blob the one in the pack with the least
-// waste counts, so that packs that an interrupted prune has written win over those that they replace. It repacks
+// waste counts, and then the largest, so that packs that an interrupted prune has written win over those that they replace. It repacks
 // those with the largest share of waste first, until no more than maxUnused times the size of all that is needed is
-// wasted.
-func planPrune(packs []*prunePack, used blobSet, maxUnused float64) (prunePlan, error) {
+// wasted. Of the others it merges those that are small, if there are mergeFrom of a kind.
+func planPrune(packs []*prunePack, used blobSet, maxUnused float64, mergeFrom int) (prunePlan, error) {
 	var plan prunePlan
 	present := assignBlobs(packs, used, &plan)
 	if err := missingBlob(present, used); err != nil {
@@ -61,8 +65,45 @@ func planPrune(packs []*prunePack, used blobSet, maxUnused float64) (prunePlan, 
 			plan.keep = append(plan.keep, pack)
 		}
 	}
-	plan.reindex = len(plan.remove)+len(plan.repack)+len(plan.drop) > 0
+	plan.mergeSmall(mergeFrom)
+	plan.reindex = len(plan.remove)+len(plan.repack)+len(plan.merge)+len(plan.drop) > 0
 	return plan, nil
+}
+
+// mergeSmall has packs written anew together that are less than half full: every backup of little leaves some, and each
+// costs a request when it is read. A few are left alone, for a merge itself ends with some.
+func (p *prunePlan) mergeSmall(mergeFrom int) {
+	for _, t := range []BlobType{DataBlob, TreeBlob} {
+		small := func(pack *prunePack) bool {
+			return pack.blobType() == t && pack.kept < int64(packLimit(t))/2
+		}
+		count := 0
+		for _, pack := range p.keep {
+			if small(pack) {
+				count++
+			}
+		}
+		if count < mergeFrom {
+			continue
+		}
+		var kept []*prunePack
+		for _, pack := range p.keep {
+			if small(pack) {
+				p.merge = append(p.merge, pack)
+			} else {
+				kept = append(kept, pack)
+			}
+		}
+		p.keep = kept
+	}
+}
+
+// blobType is that of the pack's blobs; where they are mixed, as restic did long ago, data.
+func (p *prunePack) blobType() BlobType {
+	if slices.ContainsFunc(p.Blobs, func(b indexBlob) bool { return b.Type != TreeBlob }) {
+		return DataBlob
+	}
+	return TreeBlob
 }
 
 // waste is the share of a pack that nobody needs.
@@ -85,7 +126,7 @@ func assignBlobs(packs []*prunePack, used blobSet, plan *prunePlan) []*prunePack
 		present = append(present, pack)
 	}
 	slices.SortFunc(present, func(a, b *prunePack) int {
-		return cmp.Or(cmp.Compare(a.unused, b.unused), strings.Compare(a.ID.String(), b.ID.String()))
+		return cmp.Or(cmp.Compare(a.unused, b.unused), cmp.Compare(b.size, a.size), strings.Compare(a.ID.String(), b.ID.String()))
 	})
 	assigned := newBlobSet()
 	for _, pack := range present {

@@ -1,0 +1,281 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/storagetest"
+)
+
+// refused expects an error that names the object, for no more than so many bytes of memory, all that is given back counted.
+func refused(t *testing.T, what, object string, bytes uint64, do func() error) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := do()
+	runtime.ReadMemStats(&after)
+	if err == nil || !strings.Contains(err.Error(), object) {
+		t.Errorf("%s: %v, want an error that names %s", what, err, object)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > bytes {
+		t.Errorf("%s: took %d bytes of memory, want at most %d", what, took, bytes)
+	}
+}
+
+// forgeObject seals plain bytes as an object of a kind, and gives its name.
+func forgeObject(t *testing.T, repo *Repository, k kind, plain []byte) string {
+	t.Helper()
+	sealed, err := repo.sealer.seal(nil, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := Hash(sealed)
+	put(t, repo.bucket, k.name(id), sealed)
+	return k.name(id)
+}
+
+// forgeBlob stores plain bytes as a blob that the index calls by any id and describes as lie makes it.
+func forgeBlob(t *testing.T, repo *Repository, blobType BlobType, id ID, plain []byte, lie func(*indexBlob)) (pack string) {
+	t.Helper()
+	p := &packer{blobType: blobType, limit: dataPackSize, sealer: repo.sealer, encoder: repo.zstd.encoder}
+	if _, err := p.add(id, plain); err != nil {
+		t.Fatal(err)
+	}
+	data, described, err := p.finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, repo.bucket, kindData.name(described.ID), data)
+	if lie != nil {
+		lie(&described.Blobs[0])
+	}
+	if _, _, err := repo.saveObject(t.Context(), kindIndex, indexObject{Packs: []indexPack{described}}); err != nil {
+		t.Fatal(err)
+	}
+	return kindData.name(described.ID)
+}
+
+// endless is a bucket that lists ten million objects in a folder, and counts how many of them anyone wanted to see.
+type endless struct {
+	storage.Bucket
+	folder string
+	format string
+	listed int
+}
+
+func (e *endless) List(ctx context.Context, prefix string, fn func(storage.Info) error) error {
+	if prefix != e.folder {
+		return e.Bucket.List(ctx, prefix, fn)
+	}
+	for i := range 10_000_000 {
+		e.listed++
+		if err := fn(storage.Info{Name: e.folder + fmt.Sprintf(e.format, i), Size: 100}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestTenMillionKeysAndLocks(t *testing.T) {
+	repo, memory := newRepo(t)
+	repo.options = hasty().withDefaults()
+	for _, format := range []string{"%064x", "rubbish-%d"} {
+		for folder, uses := range map[string]map[string]func(*Repository) error{
+			"keys/": {
+				"open": func(r *Repository) error {
+					_, err := Open(t.Context(), r.bucket, password, hasty())
+					return err
+				},
+				"list keys": func(r *Repository) error { _, err := r.Keys(t.Context()); return err },
+				"add a key": func(r *Repository) error { _, err := r.AddKey(t.Context(), "new"); return err },
+				"check":     func(r *Repository) error { _, err := r.Check(t.Context(), CheckOptions{}); return err },
+			},
+			"locks/": {
+				"lock":   func(r *Repository) error { _, err := r.Lock(t.Context()); return err },
+				"unlock": func(r *Repository) error { _, err := r.Unlock(t.Context(), nil); return err },
+				"prune":  func(r *Repository) error { _, err := r.Prune(t.Context(), PruneOptions{}); return err },
+			},
+		} {
+			for what, use := range uses {
+				bucket := &endless{Bucket: memory, folder: folder, format: format}
+				work := repo.withIndex(newIndex())
+				work.bucket = bucket
+				refused(t, what, folder, 64<<20, func() error { return use(work) })
+				if bucket.listed > 100_000 {
+					t.Errorf("%s: listed %d objects", what, bucket.listed)
+				}
+			}
+		}
+	}
+}
+
+func TestHostileKeysCostNothing(t *testing.T) {
+	for _, params := range [][3]int{{1 << 40, 8, 1}, {2, 1, 1 << 25}, {2, 1 << 20, 1}, {1 << 20, 1, 1 << 20}} {
+		_, bucket := newRepo(t)
+		for _, name := range list(t, bucket, "keys/") {
+			if err := bucket.Delete(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		raw := hostileKey(t, params[0], params[1], params[2])
+		name := kindKey.name(Hash(raw))
+		put(t, bucket, name, raw)
+		refused(t, fmt.Sprintf("N=%d r=%d p=%d", params[0], params[1], params[2]), name, 1<<20, func() error {
+			_, err := Open(t.Context(), bucket, password, quick())
+			return err
+		})
+	}
+}
+
+// TestBombs has objects that are small where they are stored, and many times that when they are read.
+func TestBombs(t *testing.T) {
+	const size = 8 << 20
+	zeros := func(begin, end string) []byte {
+		return slices.Concat([]byte(begin), bytes.Repeat([]byte("0,"), size/2), []byte("0"), []byte(end))
+	}
+	compressed := func(repo *Repository, plain []byte) []byte { return repo.zstd.compress([]byte{compressedMark}, plain) }
+	window := []byte{compressedMark, 0x28, 0xb5, 0x2f, 0xfd, 0, 0xa0, 1, 0, 0} // an empty frame that claims to need 1 GiB
+	tests := map[string]struct {
+		kind  kind
+		plain func(*Repository) []byte
+	}{
+		"an index of zeros":       {kindIndex, func(r *Repository) []byte { return compressed(r, zeros(`{"packs":[`, `]}`)) }},
+		"a pack of zeros":         {kindIndex, func(r *Repository) []byte { return compressed(r, zeros(`{"packs":[{"blobs":[`, `]}]}`)) }},
+		"a window of 1 GiB":       {kindIndex, func(*Repository) []byte { return window }},
+		"a snapshot of 16 MiB":    {kindSnapshot, func(r *Repository) []byte { return compressed(r, make([]byte, 16<<20+1)) }},
+		"a lock of 8 MiB":         {kindLock, func(r *Repository) []byte { return compressed(r, make([]byte, size)) }},
+		"a lock of 8 MiB, stored": {kindLock, func(*Repository) []byte { return make([]byte, size) }},
+	}
+	for what, tt := range tests {
+		repo, _ := newRepo(t)
+		name := forgeObject(t, repo, tt.kind, tt.plain(repo))
+		refused(t, what, name, 128<<20, func() error {
+			_, listErr := repo.Snapshots(t.Context())
+			_, lockErr := repo.Lock(t.Context())
+			return errors.Join(listErr, lockErr, repo.LoadIndex(t.Context()))
+		})
+	}
+	for what, plain := range map[string][]byte{
+		"a tree of zeros":         zeros(`{"nodes":[`, `]}`),
+		"content of zeros":        zeros(`{"nodes":[{"name":"x","content":[`, `]}]}`),
+		"attributes of zeros":     zeros(`{"nodes":[{"name":"x","extended_attributes":[`, `]}]}`),
+		"very many small entries": manyNodes(size / 2),
+	} {
+		repo, _ := newRepo(t)
+		id := saved(t, repo, TreeBlob, plain)[0]
+		refused(t, what, id.String(), 192<<20, func() error {
+			_, err := repo.LoadTree(t.Context(), id)
+			return err
+		})
+	}
+}
+
+// manyNodes is a tree of the smallest entries that JSON allows.
+func manyNodes(size int) []byte {
+	tree := []byte(`{"nodes":[{"name":"0"}`)
+	for i := 1; len(tree) < size; i++ {
+		tree = fmt.Appendf(tree, `,{"name":"1%08d"}`, i)
+	}
+	return append(tree, `]}`...)
+}
+
+// TestBlobsThatAreNotWhatTheIndexSays has an index that lies about where a blob is and how large. Nothing is given memory
+// on its word, nothing is read from elsewhere, and every message names the pack.
+func TestBlobsThatAreNotWhatTheIndexSays(t *testing.T) {
+	plain := bytes.Repeat([]byte("text "), 1000)
+	for what, lie := range map[string]func(*indexBlob){
+		"1 GiB of plain bytes":    func(b *indexBlob) { b.UncompressedLength = maxBlobSize },
+		"1 GiB as it is stored":   func(b *indexBlob) { b.Length = maxBlobSize },
+		"far outside of the pack": func(b *indexBlob) { b.Offset = 1 << 30 },
+		"just outside":            func(b *indexBlob) { b.Offset = 150 },
+		"one byte more":           func(b *indexBlob) { b.UncompressedLength++ },
+		"one byte less":           func(b *indexBlob) { b.UncompressedLength-- },
+		"not compressed":          func(b *indexBlob) { b.UncompressedLength = 0 },
+	} {
+		repo, _ := newRepo(t)
+		id := Hash(plain)
+		pack := forgeBlob(t, repo, TreeBlob, id, plain, lie)
+		if err := repo.LoadIndex(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, what, pack, 16<<20, func() error { _, err := repo.LoadBlob(t.Context(), TreeBlob, id); return err })
+		refused(t, what+", read as a tree", pack, 16<<20, func() error { _, err := repo.LoadTree(t.Context(), id); return err })
+		report, err := repo.Check(t.Context(), CheckOptions{ReadData: 1})
+		if err != nil || !slices.ContainsFunc(report.Problems, func(p Problem) bool { return p.Object == pack }) {
+			t.Errorf("%s: check finds %+v, %v", what, report.Problems, err)
+		}
+	}
+}
+
+// TestOverlappingBlobs has an index with blobs that share bytes of their pack.
+func TestOverlappingBlobs(t *testing.T) {
+	repo, bucket := newRepo(t)
+	pack := indexPack{ID: Hash(nil), Blobs: []indexBlob{
+		{ID: Hash([]byte("b")), Type: DataBlob, Offset: 100, Length: 100},
+		{ID: Hash([]byte("a")), Type: DataBlob, Offset: 0, Length: 101},
+	}}
+	id, _, err := repo.saveObject(t.Context(), kindIndex, indexObject{Packs: []indexPack{pack}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := kindIndex.name(id)
+	refused(t, "load", name, 1<<20, func() error { return repo.LoadIndex(t.Context()) })
+	refused(t, "prune", name, 8<<20, func() error { _, err := repo.Prune(t.Context(), PruneOptions{}); return err })
+	if report, err := repo.Check(t.Context(), CheckOptions{}); err != nil || len(report.Problems) != 1 || report.Problems[0].Object != name {
+		t.Errorf("check: %+v, %v", report, err)
+	}
+	if left := list(t, bucket, "index/"); len(left) != 1 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestTreesThatNeverEnd has a tree that contains itself, which takes an index that lies about its id, and one of sixty
+// levels in each of which both entries are the same: 2^60 directories, and yet sixty trees.
+func TestTreesThatNeverEnd(t *testing.T) {
+	repo, _ := newRepo(t)
+	self := Hash([]byte("self"))
+	pack := forgeBlob(t, repo, TreeBlob, self, treeOf(t, []Node{{Name: "x", Type: DirNode, Subtree: &self}}), nil)
+	if _, _, err := repo.SaveSnapshot(t.Context(), Snapshot{Tree: &self}); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "a tree that contains itself", pack, 64<<20, func() error {
+		_, err := repo.Prune(t.Context(), PruneOptions{DryRun: true})
+		return err
+	})
+	if report, err := repo.Check(t.Context(), CheckOptions{}); err != nil || len(report.Problems) == 0 || report.Trees != 1 || len(report.Damaged) != 1 {
+		t.Errorf("check: %+v, %v", report, err)
+	}
+
+	bucket := storagetest.NewMemory()
+	repo, err := Init(t.Context(), bucket, password, quick())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := repo.NewWriter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := w.SaveBlob(t.Context(), TreeBlob, new(TreeEncoder).Bytes())
+	for range 60 {
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree, err = w.SaveBlob(t.Context(), TreeBlob, treeOf(t, []Node{{Name: "a", Type: DirNode, Subtree: &tree}, {Name: "b", Type: DirNode, Subtree: &tree}}))
+	}
+	if err := errors.Join(err, w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := repo.SaveSnapshot(t.Context(), Snapshot{Tree: &tree}); err != nil {
+		t.Fatal(err)
+	}
+	if report := sound(t, bucket, nil); report.Trees != 61 {
+		t.Errorf("%+v", report)
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -10,35 +11,72 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-func newForgetCommand(a *app) *cobra.Command {
-	c := &repositoryFlags{}
-	cmd := &cobra.Command{
-		Use:   "forget [NAMESPACE/]STATEFULSET@RECOVERY-POINT...",
-		Short: "Remove recovery points",
-		Long: `forget removes recovery points as a whole: the record first, then all their volumes. Each is named by its id or the beginning
-of just one; "latest" and times are not taken, because the same words would mean another one the next time. What an
-interrupted backup has left is removed in the same way.
+// forgetCommand holds the flags of stsbackup forget.
+type forgetCommand struct {
+	repositoryFlags
+	keep   keepFlags
+	all    allFlags
+	dryRun bool
+}
 
-Their data stays in the bucket until "stsbackup prune" removes what no recovery point needs any more.`,
+func newForgetCommand(a *app) *cobra.Command {
+	c := &forgetCommand{}
+	cmd := &cobra.Command{
+		Use:   "forget [NAMESPACE/]STATEFULSET[@RECOVERY-POINT]...",
+		Short: "Remove recovery points: those that are named, or those that no rule keeps",
+		Long: `forget removes recovery points as a whole: the record first, then all their volumes. Their data stays in the bucket until
+"stsbackup prune" removes what no recovery point needs any more.
+
+Either name each recovery point by its id or the beginning of just one; "latest" and times are not taken, because the same
+words would mean another one the next time. What an interrupted backup has left is removed in the same way.
+
+Or say with --keep-... what to keep of the StatefulSets that are named, or of --all. A recovery point stays if any of the
+rules keeps it. --keep-last=3 keeps the three newest. --keep-daily=7 keeps the newest of each of the last seven days that
+have one, and so on, by the calendar of --keep-time-zone; weeks begin on Monday. --keep-within=30d keeps those that are less
+than that older than the newest. Whatever the rules are:
+  - the newest complete recovery point stays;
+  - incomplete ones, and what interrupted backups have left, do not count, and go 24 hours after the last that happened to them;
+  - those that cannot be read, and those of a time that has not come, do not count and stay.
+--dry-run shows what would be done to each recovery point, and why.
+
+If one of several StatefulSets fails, the others are still seen to.`,
 		Example: `  stsbackup forget demo/web@20261121T081200Z-3fa9
-  stsbackup forget demo/web@20261120 demo/web@20261119 && stsbackup prune demo/web`,
-		Args: rangeArgs(1, 1000, "at least one recovery point"),
+  stsbackup forget demo/web@20261120 demo/web@20261119 && stsbackup prune demo/web
+  stsbackup forget demo/web demo/db --keep-last 3 --keep-daily 7 --keep-weekly 5 --keep-time-zone Europe/Berlin --dry-run
+  stsbackup forget --all --all-namespaces --keep-daily 14 --keep-within 36h`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runForget(cmd.Context(), a, c, args)
+			c.keep.given = c.keep.anyChanged(cmd)
+			return c.run(cmd.Context(), a, args)
 		},
 	}
 	c.add(cmd)
+	c.keep.add(cmd)
+	c.all.add(cmd)
+	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show what would be removed, and change nothing")
 	return cmd
 }
 
-func runForget(ctx context.Context, a *app, c *repositoryFlags, args []string) error {
+func (c *forgetCommand) run(ctx context.Context, a *app, args []string) error {
+	switch {
+	case len(args) == 0 && !c.all.all:
+		return usageErrorf("name a recovery point to forget, or StatefulSets and what to keep of them; see \"stsbackup forget --help\"")
+	case c.keep.given || c.all.any():
+		return c.runKeep(ctx, a, args)
+	default:
+		return c.runNamed(ctx, a, args)
+	}
+}
+
+// runNamed forgets the recovery points that the arguments name.
+func (c *forgetCommand) runNamed(ctx context.Context, a *app, args []string) error {
 	var ids []string
 	for _, arg := range args {
 		name, id, ok := strings.Cut(arg, "@")
 		first, _, _ := strings.Cut(args[0], "@")
 		switch {
 		case !ok || id == "" || id == "latest":
-			return usageErrorf("%q does not say which recovery point to forget; write %s@ID (\"stsbackup list\" shows the ids)", arg, name)
+			return usageErrorf("%q does not say which recovery point to forget; write %s@ID (\"stsbackup list\" shows the ids), or what to keep, such as --keep-last 7", arg, name)
 		case name != first:
 			return usageErrorf("%q and %q are of different StatefulSets; forget one StatefulSet's recovery points at a time", args[0], arg)
 		}
@@ -48,20 +86,102 @@ func runForget(ctx context.Context, a *app, c *repositoryFlags, args []string) e
 	if err != nil {
 		return err
 	}
-	var forgotten []catalog.Forgotten
-	err = c.alone(ctx, a, points, func() (err error) {
-		forgotten, err = points.Forget(ctx, ids...)
-		return err
-	})
+	forgotten, err := c.forgetNamed(ctx, a, points, ids)
 	if c.output == outputJSON && err == nil {
 		return printJSON(a.out, forgotten)
+	}
+	verb := "forgot"
+	if c.dryRun {
+		verb = "would forget"
 	}
 	for _, point := range forgotten {
 		what := "recovery point"
 		if !point.Recorded {
 			what = "what was left of recovery point"
 		}
-		fmt.Fprintf(a.out, "forgot %s %s of %s/%s (%d volumes)\n", what, point.ID, t.namespace, t.statefulSet, point.Volumes)
+		fmt.Fprintf(a.out, "%s %s %s of %s/%s (%d volumes)\n", verb, what, printable(point.ID), t.namespace, t.statefulSet, point.Volumes)
 	}
 	return err
+}
+
+func (c *forgetCommand) forgetNamed(ctx context.Context, a *app, points *catalog.Catalog, ids []string) ([]catalog.Forgotten, error) {
+	if !c.dryRun {
+		return c.forgetAlone(ctx, a, points, func() ([]catalog.Forgotten, error) { return points.Forget(ctx, ids...) })
+	}
+	found, err := points.Points(ctx)
+	if found == nil {
+		return nil, err
+	}
+	return catalog.Resolve(found, ids...) // what cannot be read is forgotten all the same
+}
+
+// forgetAlone forgets where nobody else may work.
+func (c *forgetCommand) forgetAlone(ctx context.Context, a *app, points *catalog.Catalog,
+	forget func() ([]catalog.Forgotten, error),
+) (forgotten []catalog.Forgotten, err error) {
+	err = c.alone(ctx, a, points, func() (err error) {
+		forgotten, err = forget()
+		return err
+	})
+	return forgotten, err
+}
+
+// allFlags choose every StatefulSet that has a repository.
+type allFlags struct {
+	all           bool
+	allNamespaces bool
+}
+
+func (f *allFlags) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.all, "all", false, "take every StatefulSet of the namespace that has a repository below --repo")
+	cmd.Flags().BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "with --all: those of all namespaces")
+}
+
+func (f *allFlags) any() bool { return f.all || f.allNamespaces }
+
+// targets are the StatefulSets that are named, or that --all means.
+func (f *allFlags) targets(ctx context.Context, kube *kubeFlags, store *store, args []string) ([]target, error) {
+	switch {
+	case f.all && len(args) > 0:
+		return nil, usageErrorf("%q is named beside --all; give one of them", args[0])
+	case f.allNamespaces && !f.all:
+		return nil, usageErrorf("--all-namespaces goes with --all")
+	case f.allNamespaces && kube.namespace != "":
+		return nil, usageErrorf("--all-namespaces and --namespace say different things; give one of them")
+	case f.all:
+		return f.found(ctx, kube, store)
+	}
+	var targets []target
+	var failures []error
+	for _, arg := range args {
+		t, err := kube.target(arg)
+		if err == nil && t.recoveryPoint != "" {
+			err = usageErrorf("%q names a recovery point; say which to forget or what to keep, not both", arg)
+		}
+		targets, failures = append(targets, t), append(failures, err)
+	}
+	return targets, errors.Join(failures...)
+}
+
+// found are the StatefulSets that have a repository.
+func (f *allFlags) found(ctx context.Context, kube *kubeFlags, store *store) ([]target, error) {
+	namespace := ""
+	if !f.allNamespaces {
+		t, err := kube.target("any") // for the namespace alone
+		if err != nil {
+			return nil, err
+		}
+		namespace = t.namespace
+	}
+	names, err := catalog.Names(ctx, store.root)
+	if err != nil {
+		return nil, err
+	}
+	var targets []target
+	for _, name := range names {
+		if f.allNamespaces || name.Namespace == namespace {
+			targets = append(targets, target{namespace: name.Namespace, statefulSet: name.StatefulSet})
+		}
+	}
+	return targets, nil
 }

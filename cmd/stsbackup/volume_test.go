@@ -24,6 +24,7 @@ type shell struct {
 	t   *testing.T
 	ctx context.Context
 	env map[string]string
+	now func() time.Time
 	// out and err are those of the last command.
 	out, err bytes.Buffer
 	onOutput func()
@@ -32,7 +33,7 @@ type shell struct {
 // volumeShell has a repository root that does not exist yet, and a password.
 func volumeShell(t *testing.T) *shell {
 	t.Helper()
-	return &shell{t: t, ctx: t.Context(), env: map[string]string{
+	return &shell{t: t, ctx: t.Context(), now: time.Now, env: map[string]string{
 		"STSBACKUP_REPO": "file://" + filepath.Join(t.TempDir(), "root"), "STSBACKUP_PASSWORD": "secret",
 	}}
 }
@@ -60,7 +61,7 @@ func (s *shell) run(want int, args ...string) string {
 	s.err.Reset()
 	a := &app{
 		in: strings.NewReader(""), out: &watched{buf: &s.out, fn: s.onOutput}, err: &watched{buf: &s.err, fn: s.onOutput},
-		getenv: func(name string) string { return s.env[name] }, now: time.Now, random: rand.Reader, version: "test",
+		getenv: func(name string) string { return s.env[name] }, now: s.now, random: rand.Reader, version: "test",
 	}
 	if got := execute(s.ctx, a, args); got != want {
 		s.t.Fatalf("stsbackup %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, want, &s.out, &s.err)

@@ -9,7 +9,7 @@
 // makes it safe: data first, record last. Commit refuses to write a record that names data which is not there, so a
 // recovery point exists, whole as its record says, exactly when its record does; repository snapshots with a tag rp
 // and no record are what an interrupted backup left. Forget goes the other way round, the record first, so that a
-// recovery point is never half there.
+// recovery point is never half there. Points lists all that there is, for those who choose what to forget.
 //
 // Records are read strictly: one of a later version of stsbackup is refused rather than half understood.
 package catalog

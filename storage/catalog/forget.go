@@ -23,8 +23,8 @@ type Forgotten struct {
 
 // pieces are the repository snapshots of one recovery point.
 type pieces struct {
-	records []repository.ID
-	volumes []repository.ID
+	records []repository.Snapshot
+	volumes []repository.Snapshot
 }
 
 // Forget removes recovery points as a whole. Each id is a whole one or the beginning of just one; ErrNoRecoveryPoint
@@ -34,7 +34,29 @@ type pieces struct {
 // The record goes first, and its volumes after it: the reverse of Commit. A recovery point exists when its record does,
 // so one that is half forgotten is none: nobody can choose it for a restore and find volumes missing. Doing it again
 // removes the rest, which is found by its tags.
-func (c *Catalog) Forget(ctx context.Context, ids ...string) (forgotten []Forgotten, err error) {
+func (c *Catalog) Forget(ctx context.Context, ids ...string) ([]Forgotten, error) {
+	return c.forget(ctx, func(_ context.Context, points map[string]pieces, _ error) ([]string, error) {
+		return resolve(slices.Sorted(maps.Keys(points)), ids)
+	})
+}
+
+// ForgetChosen is Forget for those whose ids choose returns. It is given what Points returns, and nobody can make a
+// recovery point or remove one until those have been removed. Recovery points that cannot be read do not keep the
+// others from being forgotten.
+func (c *Catalog) ForgetChosen(ctx context.Context, choose func([]Point) []string) ([]Forgotten, error) {
+	return c.forget(ctx, func(ctx context.Context, found map[string]pieces, listErr error) ([]string, error) {
+		points, err := c.points(ctx, found, listErr)
+		if points == nil || ctx.Err() != nil {
+			return nil, errors.Join(err, context.Cause(ctx))
+		}
+		return resolve(slices.Sorted(maps.Keys(found)), choose(points))
+	})
+}
+
+// forget removes what choose returns whole ids of. choose is called with the lock held, with what pieces returns.
+func (c *Catalog) forget(ctx context.Context,
+	choose func(context.Context, map[string]pieces, error) ([]string, error),
+) (forgotten []Forgotten, err error) {
 	fail := func(err error) ([]Forgotten, error) { return forgotten, fmt.Errorf("forget in %s: %w", c.host, err) }
 	// Exclusive, because Commit looks whether all volumes are there and then writes the record.
 	lock, err := c.repo.LockExclusive(ctx)
@@ -42,17 +64,17 @@ func (c *Catalog) Forget(ctx context.Context, ids ...string) (forgotten []Forgot
 		return fail(err)
 	}
 	defer func() { err = errors.Join(err, lock.Release(ctx)) }()
-	points, err := c.pieces(lock.Context())
-	if err != nil {
-		return fail(err)
+	points, listErr := c.pieces(lock.Context())
+	if points == nil {
+		return fail(listErr)
 	}
-	whole, err := resolve(slices.Sorted(maps.Keys(points)), ids)
+	whole, err := choose(lock.Context(), points, listErr)
 	if err != nil {
 		return fail(err)
 	}
 	for _, id := range whole {
 		point := points[id]
-		if err := lock.RemoveSnapshots(slices.Concat(point.records, point.volumes)...); err != nil {
+		if err := lock.RemoveSnapshots(slices.Concat(idsOf(point.records), idsOf(point.volumes))...); err != nil {
 			return fail(fmt.Errorf("recovery point %s: %w; run the command again to remove the rest", id, err))
 		}
 		forgotten = append(forgotten, Forgotten{ID: id, Recorded: len(point.records) > 0, Volumes: len(point.volumes)})
@@ -60,8 +82,17 @@ func (c *Catalog) Forget(ctx context.Context, ids ...string) (forgotten []Forgot
 	return forgotten, nil
 }
 
+func idsOf(snapshots []repository.Snapshot) []repository.ID {
+	ids := make([]repository.ID, len(snapshots))
+	for i, snapshot := range snapshots {
+		ids[i] = snapshot.ID
+	}
+	return ids
+}
+
 // pieces finds the repository snapshots of all recovery points by their tags: a record that is damaged must not keep
-// its recovery point from being forgotten. Repository snapshots that cannot be read are of no known recovery point.
+// its recovery point from being forgotten. Repository snapshots that cannot be read are of no known recovery point; the
+// error names them, and comes beside the others.
 func (c *Catalog) pieces(ctx context.Context) (map[string]pieces, error) {
 	snapshots, err := c.repo.Snapshots(ctx)
 	if err != nil && (snapshots == nil || ctx.Err() != nil) {
@@ -75,13 +106,13 @@ func (c *Catalog) pieces(ctx context.Context) (map[string]pieces, error) {
 		}
 		point := points[id]
 		if snapshot.HasTag(TagRecord) {
-			point.records = append(point.records, snapshot.ID)
+			point.records = append(point.records, snapshot)
 		} else {
-			point.volumes = append(point.volumes, snapshot.ID)
+			point.volumes = append(point.volumes, snapshot)
 		}
 		points[id] = point
 	}
-	return points, nil
+	return points, err
 }
 
 // resolve completes the beginnings of ids.
@@ -116,7 +147,7 @@ func resolve(known, wanted []string) ([]string, error) {
 // interrupted, or that are half forgotten. Their data is kept until they are forgotten.
 func (c *Catalog) Leftovers(ctx context.Context) ([]string, error) {
 	points, err := c.pieces(ctx)
-	if err != nil {
+	if points == nil {
 		return nil, fmt.Errorf("%s: %w", c.host, err)
 	}
 	maps.DeleteFunc(points, func(_ string, p pieces) bool { return len(p.records) > 0 })

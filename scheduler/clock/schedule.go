@@ -1,4 +1,4 @@
-package scheduler
+package clock
 
 import (
 	"errors"
@@ -38,7 +38,7 @@ const hourField = 1
 // @monthly and @yearly, in a time zone of the IANA database, such as Europe/Berlin; "" is UTC. If both days are
 // restricted, one of them suffices, as in every cron. Errors name the field that is wrong.
 func ParseSchedule(text, zone string) (Schedule, error) {
-	location, err := loadZone(zone)
+	location, err := Zone(zone)
 	if err != nil {
 		return Schedule{}, err
 	}
@@ -66,7 +66,8 @@ func ParseSchedule(text, zone string) (Schedule, error) {
 	return schedule, nil
 }
 
-func loadZone(name string) (*time.Location, error) {
+// Zone finds a time zone of the IANA database by its name, such as Europe/Berlin; "" is UTC.
+func Zone(name string) (*time.Location, error) {
 	if name == "Local" {
 		return nil, errors.New(`time zone "Local" differs from machine to machine; name one, such as Europe/Berlin`)
 	}

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stsbackup/stsbackup/scheduler/clock"
+	"github.com/stsbackup/stsbackup/scheduler/retention"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+// keepFlags say which recovery points to keep.
+type keepFlags struct {
+	rules retention.Rules
+	zone  string
+	given bool
+}
+
+func (f *keepFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.IntVar(&f.rules.Last, "keep-last", 0, "keep the `n` newest")
+	for _, rule := range []struct {
+		count        *int
+		name, period string
+	}{
+		{&f.rules.Hourly, "hourly", "hours"},
+		{&f.rules.Daily, "daily", "days"},
+		{&f.rules.Weekly, "weekly", "weeks"},
+		{&f.rules.Monthly, "monthly", "months"},
+		{&f.rules.Yearly, "yearly", "years"},
+	} {
+		flags.IntVar(rule.count, "keep-"+rule.name, 0, "keep the newest of each of the last `n` "+rule.period+" that have one")
+	}
+	flags.Var((*spanFlag)(&f.rules.Within), "keep-within", "keep those less than this older than the newest, such as 36h, 30d or 1y6mo")
+	flags.StringVar(&f.zone, "keep-time-zone", "UTC", "`zone` of the IANA database, such as Europe/Berlin, in which days begin")
+}
+
+// anyChanged reports whether the command line has one of the flags, whatever its value.
+func (f *keepFlags) anyChanged(cmd *cobra.Command) bool {
+	for _, name := range []string{"last", "hourly", "daily", "weekly", "monthly", "yearly", "within", "time-zone"} {
+		if cmd.Flags().Changed("keep-" + name) {
+			return true
+		}
+	}
+	return false
+}
+
+// read checks the flags.
+func (f *keepFlags) read() (retention.Rules, *time.Location, error) {
+	if err := f.rules.Check(); err != nil {
+		return retention.Rules{}, nil, usageErrorf("--keep-...: %w", err)
+	}
+	zone, err := clock.Zone(f.zone)
+	if err != nil {
+		return retention.Rules{}, nil, usageErrorf("--keep-time-zone: %w", err)
+	}
+	return f.rules, zone, nil
+}
+
+// spanFlag is --keep-within.
+type spanFlag retention.Span
+
+// String, Set and Type make a spanFlag a pflag.Value.
+func (f *spanFlag) String() string {
+	if *f == (spanFlag{}) {
+		return ""
+	}
+	return retention.Span(*f).String()
+}
+
+func (f *spanFlag) Set(s string) error {
+	span, err := retention.ParseSpan(s)
+	*f = spanFlag(span)
+	return err
+}
+
+func (f *spanFlag) Type() string { return "duration" }
+
+// keepResult is what forget --keep-... has decided for one StatefulSet, and done.
+type keepResult struct {
+	Namespace   string         `json:"namespace"`
+	StatefulSet string         `json:"statefulSet"`
+	DryRun      bool           `json:"dryRun"`
+	Points      []keepDecision `json:"points"`
+	// Forgotten is what has been removed; with a dry run nothing.
+	Forgotten []catalog.Forgotten `json:"forgotten"`
+	// Error is empty if all was done.
+	Error string `json:"error,omitempty"`
+}
+
+type keepDecision struct {
+	ID      string          `json:"id"`
+	State   retention.State `json:"state"`
+	Time    time.Time       `json:"time"`
+	Keep    bool            `json:"keep"`
+	Reasons []string        `json:"reasons"`
+}
+
+// runKeep forgets what no rule keeps.
+func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) error {
+	rules, zone, err := c.keep.read()
+	if err != nil {
+		return err
+	}
+	store, err := openStore(a, &c.repo)
+	if err != nil {
+		return err
+	}
+	targets, err := c.all.targets(ctx, &c.kube, store, args)
+	if err != nil {
+		return err
+	}
+	results := []keepResult{}
+	var failures []error
+	for _, t := range targets {
+		if ctx.Err() != nil {
+			failures = append(failures, context.Cause(ctx))
+			break
+		}
+		decide := func(points []retention.Point) []retention.Decision {
+			return retention.Decide(points, rules, a.now(), zone)
+		}
+		result, err := c.keepOf(ctx, a, store, t, decide)
+		if err != nil {
+			result.Error = message(ctx, err)
+		}
+		results, failures = append(results, result), append(failures, err)
+	}
+	if c.output == outputJSON {
+		err = printJSON(a.out, results)
+	} else {
+		err = printKept(a, results)
+	}
+	return errors.Join(append(failures, err)...)
+}
+
+// keepOf decides on the recovery points of one StatefulSet, and removes those that are not kept.
+func (c *forgetCommand) keepOf(ctx context.Context, a *app, store *store, t target,
+	decide func([]retention.Point) []retention.Decision,
+) (keepResult, error) {
+	result := keepResult{
+		Namespace: t.namespace, StatefulSet: t.statefulSet, DryRun: c.dryRun,
+		Points: []keepDecision{}, Forgotten: []catalog.Forgotten{},
+	}
+	points, err := catalog.Open(ctx, store.root, t.namespace, t.statefulSet, store.password(t))
+	if err != nil {
+		return result, err
+	}
+	choose := func(found []catalog.Point) []string {
+		var removed []string
+		result.Points, removed = decisions(decide(retentionPoints(found)))
+		return removed
+	}
+	found, unread := points.Points(ctx)
+	if found == nil {
+		return result, unread
+	}
+	if unread != nil {
+		unread = fmt.Errorf("some recovery points could not be read and were kept: %w; \"stsbackup verify %s\" says more", unread, t)
+	}
+	// Nobody is kept from working while there is nothing to remove; what is to be removed is decided on again under the
+	// lock, for a backup can have ended since.
+	if removed := choose(found); len(removed) == 0 || c.dryRun {
+		return result, unread
+	}
+	forgotten, err := c.forgetAlone(ctx, a, points, func() ([]catalog.Forgotten, error) { return points.ForgetChosen(ctx, choose) })
+	result.Forgotten = append(result.Forgotten, forgotten...)
+	return result, errors.Join(unread, err)
+}
+
+// retentionPoints are the catalog's recovery points as retention sees them.
+func retentionPoints(points []catalog.Point) []retention.Point {
+	states := map[catalog.State]retention.State{
+		catalog.StateComplete:   retention.Complete,
+		catalog.StateIncomplete: retention.Incomplete,
+		catalog.StateUnrecorded: retention.Unrecorded,
+	}
+	all := make([]retention.Point, 0, len(points))
+	for _, point := range points {
+		state, known := states[point.State]
+		if !known {
+			state = retention.Unreadable
+		}
+		all = append(all, retention.Point{ID: point.ID, State: state, Time: point.Started, Touched: point.Touched})
+	}
+	return all
+}
+
+// decisions splits what retention has decided into what is printed and what is to be removed.
+func decisions(decided []retention.Decision) (shown []keepDecision, removed []string) {
+	shown = []keepDecision{}
+	for _, d := range decided {
+		shown = append(shown, keepDecision{ID: d.ID, State: d.State, Time: d.Time, Keep: d.Keep, Reasons: d.Reasons})
+		if !d.Keep {
+			removed = append(removed, d.ID)
+		}
+	}
+	return shown, removed
+}
+
+func printKept(a *app, results []keepResult) error {
+	rows := [][]string{{"STATEFULSET", "RECOVERY POINT", "STATE", "AGE", "VERDICT", "REASONS"}}
+	for _, result := range results {
+		for _, point := range result.Points {
+			verdict, age := "remove", "-"
+			if point.Keep {
+				verdict = "keep"
+			}
+			if !point.Time.IsZero() {
+				age = humanDuration(a.now().Sub(point.Time))
+			}
+			rows = append(rows, []string{
+				result.Namespace + "/" + result.StatefulSet, printable(point.ID), string(point.State), age, verdict, strings.Join(point.Reasons, ", "),
+			})
+		}
+	}
+	if len(rows) > 1 {
+		if err := table(a.out, rows); err != nil {
+			return err
+		}
+	}
+	for _, result := range results {
+		name := result.Namespace + "/" + result.StatefulSet
+		switch {
+		case result.DryRun && len(result.Points) > 0:
+			fmt.Fprintf(a.err, "Nothing of %s was removed: this was a dry run.\n", name)
+		case len(result.Forgotten) > 0:
+			fmt.Fprintf(a.err, "Removed %d recovery points of %s; \"stsbackup prune %s\" frees what only they needed.\n", len(result.Forgotten), name, name)
+		case result.Error == "":
+			fmt.Fprintf(a.err, "There was nothing to remove of %s.\n", name)
+		}
+	}
+	if len(results) == 0 {
+		fmt.Fprintln(a.err, "There are no repositories here.")
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package retention
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// State is how much there is of a recovery point.
+type State string
+
+// The states of recovery points.
+const (
+	// Complete: it holds all that it set out to.
+	Complete State = "complete"
+	// Incomplete: it has a record, by which some volumes failed.
+	Incomplete State = "incomplete"
+	// Unrecorded: it has volumes and no record. Its backup is running, or was interrupted.
+	Unrecorded State = "unrecorded"
+	// Unreadable: what it is cannot be told, because not all could be read.
+	Unreadable State = "unreadable"
+)
+
+// Grace is how long an incomplete or unrecorded recovery point stays after the last that happened to it.
+const Grace = 24 * time.Hour
+
+// Point is what a decision needs to know of a recovery point.
+type Point struct {
+	ID    string
+	State State
+	// Time is when it was begun: its place on the calendar.
+	Time time.Time
+	// Touched is when something last happened to it. The Grace begins there.
+	Touched time.Time
+}
+
+// Decision is what is to become of a recovery point.
+type Decision struct {
+	Point
+	Keep bool
+	// Reasons are why; there is always one. Several rules can keep the same recovery point.
+	Reasons []string
+}
+
+// Decide says of each recovery point whether it is kept or removed, and why; the newest comes first. Calendar periods
+// are those of zone. The rules need not keep anything: the newest complete recovery point is kept all the same.
+func Decide(points []Point, rules Rules, now time.Time, zone *time.Location) []Decision {
+	points = slices.Clone(points)
+	slices.SortFunc(points, func(a, b Point) int {
+		return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.ID, a.ID))
+	})
+	used := newCounter(rules)
+	decisions := make([]Decision, 0, len(points))
+	for _, point := range points {
+		decisions = append(decisions, used.decide(point, now, zone))
+	}
+	return decisions
+}
+
+// decide judges the next older recovery point.
+func (c *counter) decide(point Point, now time.Time, zone *time.Location) Decision {
+	switch {
+	case point.State == Unreadable:
+		return keep(point, "it cannot be read, so it is not judged")
+	case point.Time.After(now):
+		return keep(point, "its time has not come yet, so it is not judged")
+	case point.State != Complete:
+		return unfinished(point, now)
+	}
+	if reasons := c.reasons(point.Time.In(zone)); len(reasons) > 0 {
+		return keep(point, reasons...)
+	}
+	return Decision{Point: point, Reasons: []string{"no rule keeps it"}}
+}
+
+func keep(point Point, reasons ...string) Decision {
+	return Decision{Point: point, Keep: true, Reasons: reasons}
+}
+
+// unfinished decides on a recovery point that is not complete.
+func unfinished(point Point, now time.Time) Decision {
+	end := point.Touched.Add(Grace)
+	if now.Before(end) {
+		return keep(point, fmt.Sprintf("%s, stays until %s and does not count", point.State, end.UTC().Format(time.RFC3339)))
+	}
+	return Decision{Point: point, Reasons: []string{fmt.Sprintf("%s for more than %d hours", point.State, Grace/time.Hour)}}
+}
+
+// counter is how far each rule has been used up while going from the newest recovery point to the oldest.
+type counter struct {
+	rules []usedRule
+	// within is the rule Within; since is where it ends, once begun: once there was a complete recovery point.
+	within Span
+	since  time.Time
+	begun  bool
+}
+
+// usedRule is a rule that keeps a number of recovery points, and the period that it kept one of last.
+type usedRule struct {
+	counted
+	period string
+	used   int
+}
+
+func newCounter(rules Rules) *counter {
+	c := &counter{within: rules.Within}
+	for _, rule := range rules.counts() {
+		c.rules = append(c.rules, usedRule{counted: rule})
+	}
+	return c
+}
+
+// reasons are the rules that keep the complete recovery point of this time, the next older one.
+func (c *counter) reasons(t time.Time) []string {
+	var reasons []string
+	if !c.begun {
+		c.begun = true
+		c.since = c.within.Before(t)
+		reasons = append(reasons, "newest complete")
+	}
+	for i := range c.rules {
+		rule := &c.rules[i]
+		period := periodOf(rule.name, t)
+		if rule.used >= rule.count || period != "" && period == rule.period {
+			continue
+		}
+		rule.used++
+		rule.period = period
+		if period == "" {
+			period = fmt.Sprintf("%d of %d", rule.used, rule.count)
+		}
+		reasons = append(reasons, rule.name+" "+period)
+	}
+	if t.After(c.since) {
+		reasons = append(reasons, "within "+c.within.String())
+	}
+	return reasons
+}
+
+// periodOf names the calendar period of a rule that t is in; "" for the rule last, which has none.
+func periodOf(rule string, t time.Time) string {
+	switch rule {
+	case "hourly":
+		return t.Format("2006-01-02T15Z07:00") // with the offset: when clocks are set back, the same hour comes twice
+	case "daily":
+		return t.Format(time.DateOnly)
+	case "weekly":
+		year, week := t.ISOWeek()
+		return fmt.Sprintf("%d-W%02d", year, week)
+	case "monthly":
+		return t.Format("2006-01")
+	case "yearly":
+		return t.Format("2006")
+	default:
+		return ""
+	}
+}

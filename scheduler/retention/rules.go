@@ -1,0 +1,51 @@
+package retention
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Rules say what to keep. Zero is no rule.
+type Rules struct {
+	// Last is how many of the newest recovery points are kept.
+	Last int
+	// Hourly to Yearly are of how many hours, days, ISO weeks, months and years the newest recovery point is kept.
+	Hourly, Daily, Weekly, Monthly, Yearly int
+	// Within keeps all recovery points that were made in this time before the newest one.
+	Within Span
+}
+
+// ErrKeepsNothing is the error of rules that would keep nothing.
+var ErrKeepsNothing = errors.New("this would keep nothing")
+
+// Check reports rules that cannot be meant: counts below zero, and ErrKeepsNothing if nothing would be kept.
+func (r Rules) Check() error {
+	something := r.Within != Span{}
+	for _, rule := range r.counts() {
+		if rule.count < 0 {
+			return fmt.Errorf("%s is %d; give how many to keep", rule.name, rule.count)
+		}
+		something = something || rule.count > 0
+	}
+	if !something {
+		return fmt.Errorf("%w: give at least one of last, hourly, daily, weekly, monthly, yearly and within more than 0", ErrKeepsNothing)
+	}
+	return nil
+}
+
+// counted is a rule that keeps a number of recovery points.
+type counted struct {
+	name  string
+	count int
+}
+
+func (r Rules) counts() []counted {
+	return []counted{
+		{"last", r.Last},
+		{"hourly", r.Hourly},
+		{"daily", r.Daily},
+		{"weekly", r.Weekly},
+		{"monthly", r.Monthly},
+		{"yearly", r.Yearly},
+	}
+}

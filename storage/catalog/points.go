@@ -1,0 +1,116 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The states that only a Point has: no record can have them.
+const (
+	// StateUnrecorded: there are volumes and no record. The backup is running, or it was interrupted, or the recovery
+	// point is half forgotten.
+	StateUnrecorded State = "unrecorded"
+	// StateUnreadable: there is a record that cannot be read, or there may be one.
+	StateUnreadable State = "unreadable"
+)
+
+// Point is what there is of a recovery point, whether it has a record or not.
+type Point struct {
+	ID    string
+	State State
+	// Started is when it was begun: by its record, and without one by its id; zero if neither says it.
+	Started time.Time
+	// Touched is the time of the newest of its repository snapshots, or when it was begun if that was later.
+	Touched time.Time
+	// Recorded says that there is a record, whether it can be read or not.
+	Recorded bool
+	// Volumes is how many repository snapshots of volumes there are.
+	Volumes int
+}
+
+// Points lists all that there is of recovery points, by their ids: what List lists, those whose records cannot be
+// read, and those without a record. The error names what could not be read; it comes beside the others. As long as not
+// all repository snapshots can be read, one of those may be the record of what seems to have none, which then is
+// StateUnreadable.
+func (c *Catalog) Points(ctx context.Context) ([]Point, error) {
+	found, err := c.pieces(ctx)
+	if found == nil {
+		return nil, fmt.Errorf("%s: %w", c.host, err)
+	}
+	return c.points(ctx, found, err)
+}
+
+// points reads the records of what pieces has found; listErr is the error that pieces returned beside it.
+func (c *Catalog) points(ctx context.Context, found map[string]pieces, listErr error) ([]Point, error) {
+	if err := c.repo.LoadIndex(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.host, err)
+	}
+	var failures []error
+	if listErr != nil {
+		failures = append(failures, fmt.Errorf("%s: %w", c.host, listErr))
+	}
+	points := make([]Point, 0, len(found))
+	for id, pieces := range found {
+		point := Point{ID: id, State: StateUnrecorded, Started: timeOf(id), Recorded: len(pieces.records) > 0, Volumes: len(pieces.volumes)}
+		if listErr != nil {
+			point.State = StateUnreadable
+		}
+		for _, snapshot := range pieces.records {
+			record, err := c.readRecord(ctx, snapshot, id)
+			if err != nil {
+				point.State = StateUnreadable
+				failures = append(failures, fmt.Errorf("recovery point %s of %s: %w", id, c.host, err))
+				break
+			}
+			point.State, point.Started = record.State, record.Started
+		}
+		point.Touched = point.Started
+		for _, snapshot := range slices.Concat(pieces.records, pieces.volumes) {
+			point.Touched = later(point.Touched, snapshot.Time)
+		}
+		points = append(points, point)
+	}
+	slices.SortFunc(points, func(a, b Point) int { return cmp.Compare(a.ID, b.ID) })
+	return points, errors.Join(failures...)
+}
+
+// Resolve is what Forget would return for these ids, given what Points returned.
+func Resolve(points []Point, ids ...string) ([]Forgotten, error) {
+	known := make([]string, len(points))
+	for i, point := range points {
+		known[i] = point.ID
+	}
+	whole, err := resolve(known, ids)
+	if err != nil {
+		return nil, err
+	}
+	forgotten := make([]Forgotten, 0, len(whole))
+	for _, id := range whole {
+		point := points[slices.Index(known, id)]
+		forgotten = append(forgotten, Forgotten{ID: id, Recorded: point.Recorded, Volumes: point.Volumes})
+	}
+	return forgotten, nil
+}
+
+// timeOf is the time in an id; zero if that is none that NewID can have made.
+func timeOf(id string) time.Time {
+	if CheckID(id) != nil {
+		return time.Time{}
+	}
+	at, err := time.Parse(idTime, id[:len(idTime)])
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

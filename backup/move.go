@@ -1,10 +1,7 @@
 package backup
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -12,12 +9,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
-
-// exitProblems is the exit code of a mover that has saved a volume but for some entries.
-const exitProblems = 3
 
 // move copies the volumes into the repository, one after the other. What one has used is removed while the next is
 // copied.
@@ -123,12 +118,12 @@ func (r *run) runMover(ctx context.Context, v *volumeRun, mount string) (archive
 	if v.Capture == catalog.CaptureLive {
 		v.saved.Cut = begun.UTC()
 	}
-	result, failure := outcome(output, err)
-	if failure == nil && err != nil && !isMoverError(err) {
-		// The data is safe; only the removal of the mover did not succeed, and is tried again at the end.
-		r.Reporter.Note("warning: " + err.Error())
+	result, untidy, failed := mover.Outcome(output, err)
+	if untidy != nil {
+		// The data is safe, and the removal is tried again at the end.
+		r.Reporter.Note("warning: " + untidy.Error())
 	}
-	return result, failure
+	return result, failed
 }
 
 func (r *run) moverArgs(v *volumeRun) []string {
@@ -147,41 +142,6 @@ func (r *run) moverArgs(v *volumeRun) []string {
 		"--compression", r.request.Compression.String(),
 		"-o", "json",
 	}
-}
-
-// outcome decodes what a mover has handed back. An error that says why the mover failed is put in the mover's own
-// words, if it has left any. A volume is saved if there is a repository snapshot and the mover either succeeded or says
-// that it had to leave out some entries.
-func outcome(output []byte, err error) (archive.Result, error) {
-	var decoded struct {
-		archive.Result
-		Error string `json:"error"`
-	}
-	decodeErr := json.Unmarshal(output, &decoded)
-	whole := decodeErr == nil && decoded.RepositorySnapshot != ""
-	var failed *cluster.MoverError
-	switch {
-	case errors.As(err, &failed):
-		if whole && failed.ExitCode == exitProblems {
-			return decoded.Result, nil
-		}
-		if decodeErr == nil && decoded.Error != "" {
-			return archive.Result{}, fmt.Errorf("mover pod %s: %s", failed.Pod, decoded.Error)
-		}
-		return archive.Result{}, err
-	case whole:
-		return decoded.Result, nil
-	case err != nil:
-		return archive.Result{}, err
-	default:
-		return archive.Result{}, fmt.Errorf("the mover ended well but gave no result (%w); is the image another version of stsbackup?",
-			cmp.Or(decodeErr, errors.New("no repository snapshot")))
-	}
-}
-
-func isMoverError(err error) bool {
-	var failed *cluster.MoverError
-	return errors.As(err, &failed)
 }
 
 // moverProgress turns a mover's log lines into Progress. Lines and waits come from different goroutines.
@@ -203,8 +163,8 @@ func (p *moverProgress) waiting(reason string) {
 
 // line takes one line of the log. What is no progress is for people who read the log.
 func (p *moverProgress) line(text []byte) {
-	var data archive.Progress
-	if json.Unmarshal(text, &data) != nil {
+	data, ok := mover.Progress(text)
+	if !ok {
 		return
 	}
 	p.mu.Lock()

@@ -18,48 +18,6 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-func TestOutcome(t *testing.T) {
-	whole := `{"repositorySnapshot":"abc","files":3,"bytes":10,"bytesStored":7}`
-	partial := `{"repositorySnapshot":"abc","problems":[{"path":"x","reason":"unreadable"}],"problemCount":1}`
-	for name, tt := range map[string]struct {
-		output string
-		err    error
-		want   archive.Result
-		says   string // part of the error
-	}{
-		"saved":   {output: whole, want: archive.Result{RepositorySnapshot: "abc", Files: 3, Bytes: 10, BytesStored: 7}},
-		"partial": {output: partial, err: &cluster.MoverError{ExitCode: 3}, want: archive.Result{RepositorySnapshot: "abc", ProblemCount: 1, Problems: []archive.Problem{{Path: "x", Reason: "unreadable"}}}},
-		"saved, not cleaned up": {
-			output: whole, err: errors.New("delete mover Job"), want: archive.Result{RepositorySnapshot: "abc", Files: 3, Bytes: 10, BytesStored: 7},
-		},
-		"failed, in its own words": {
-			output: `{"error":"endpoint unreachable"}`, err: &cluster.MoverError{Pod: "demo/m", Reason: "Error", ExitCode: 1}, says: "mover pod demo/m: endpoint unreachable",
-		},
-		"failed without a word": {err: &cluster.MoverError{Pod: "demo/m", Reason: "OOMKilled", ExitCode: 137}, says: "OOMKilled"},
-		"failed with a result":  {output: whole, err: &cluster.MoverError{Pod: "demo/m", Reason: "Error", ExitCode: 1}, says: "Error"},
-		"never ran":             {err: errors.New("create mover Job: forbidden"), says: "forbidden"},
-		"no result":             {says: "another version"},
-		"half a result":         {output: `{"repositorySnapshot":"ab`, says: "another version"},
-		"empty result":          {output: `{}`, says: "no repository snapshot"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, err := outcome([]byte(tt.output), tt.err)
-			if tt.says != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.says) {
-					t.Errorf("error %v does not say %q", err, tt.says)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
 // TestNote: what a mover hands back about single entries reaches the record. Changes do not make it incomplete.
 func TestNote(t *testing.T) {
 	r := testRun(t)

@@ -1,8 +1,8 @@
 package restore
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
@@ -151,25 +152,13 @@ func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress fun
 		Placement:    placement(target, v),
 		Waiting:      func(reason string) { tell(func() { state.Waiting = reason }) },
 	}, func(line []byte) {
-		var data archive.Progress
-		if json.Unmarshal(line, &data) == nil {
+		if data, ok := mover.Progress(line); ok {
 			tell(func() { state.Stage, state.Waiting, state.Data = StageFill, "", data })
 		}
 	})
-	var result struct {
-		archive.Result
-		Error string `json:"error"`
-	}
-	decodeErr := json.Unmarshal(message, &result)
-	switch {
-	case err != nil && decodeErr == nil && result.Error != "":
-		return archive.Result{}, fmt.Errorf("%s (%w)", result.Error, err)
-	case err != nil:
-		return archive.Result{}, err
-	case decodeErr != nil:
-		return archive.Result{}, fmt.Errorf("the mover's result cannot be read: %w; does the image hold this version of stsbackup?", decodeErr)
-	}
-	return result.Result, nil
+	result, untidy, failed := mover.Outcome(message, err)
+	// A mover that is still there may keep the claim from the StatefulSet's pod.
+	return result, cmp.Or(failed, untidy)
 }
 
 // TakeBack runs one mover that removes.

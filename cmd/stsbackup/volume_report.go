@@ -11,17 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-const (
-	// maxResult is what Kubernetes keeps of a termination message, in bytes.
-	maxResult = 4096
-	// maxError leaves room for what JSON makes of quotes and control characters.
-	maxError = 1500
-	// clearLine is how a terminal empties the line that the cursor is in.
-	clearLine = "\r\x1b[K"
-)
+// clearLine is how a terminal empties the line that the cursor is in.
+const clearLine = "\r\x1b[K"
 
 // volumeReport is how a volume command says how it goes and how it went. A mover has a result file, from which
 // Kubernetes takes the pod's termination message: then progress goes to standard output, where the pod's log is read.
@@ -39,7 +34,7 @@ func (r *volumeReport) add(cmd *cobra.Command) {
 // result prints what was done, or puts it into the result file.
 func (r *volumeReport) result(a *app, result archive.Result, text func(io.Writer, archive.Result) error) error {
 	if r.resultFile != "" {
-		encoded, err := fitResult(result)
+		encoded, err := mover.EncodeResult(result)
 		if err != nil {
 			return err
 		}
@@ -81,38 +76,12 @@ func printProblems(a *app, result archive.Result) {
 	}
 }
 
-// fitResult encodes a result so that it fits into a termination message.
-func fitResult(result archive.Result) ([]byte, error) {
-	for {
-		encoded, err := json.Marshal(result)
-		if err != nil {
-			return nil, fmt.Errorf("encode the result: %w", err)
-		}
-		switch {
-		case len(encoded) <= maxResult:
-			return encoded, nil
-		case len(result.Changes) > 0:
-			result.Changes = result.Changes[:len(result.Changes)-1]
-		case len(result.Problems) > 0:
-			result.Problems = result.Problems[:len(result.Problems)-1]
-		default:
-			return encoded, nil
-		}
-	}
-}
-
 // end passes on the error that a command ended with, and leaves it in the result file if there is no result.
 func (r *volumeReport) end(err error) error {
 	if err == nil || r.resultFile == "" || r.written {
 		return err
 	}
-	text := err.Error()
-	if len(text) > maxError {
-		text = text[:maxError] + "…"
-	}
-	encoded, encodeErr := json.Marshal(struct {
-		Error string `json:"error"`
-	}{text})
+	encoded, encodeErr := mover.EncodeError(err)
 	if encodeErr != nil {
 		return errors.Join(err, encodeErr)
 	}

@@ -1,0 +1,92 @@
+package mover
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/archive"
+)
+
+// ExitProblems is the exit code of a mover that has done its work but for some entries, which its result names.
+const ExitProblems = 3
+
+const (
+	// maxResult is what Kubernetes keeps of a termination message, in bytes.
+	maxResult = 4096
+	// maxError leaves room for what JSON makes of quotes and control characters.
+	maxError = 1500
+)
+
+// message is what a mover leaves behind: a result or an error.
+type message struct {
+	archive.Result
+	Error string `json:"error"`
+}
+
+// EncodeResult is a result as a mover leaves it, with as many of the single changes and problems as there is room for.
+// Their counts stay.
+func EncodeResult(result archive.Result) ([]byte, error) {
+	for {
+		encoded, err := json.Marshal(result)
+		if err != nil {
+			return nil, fmt.Errorf("encode the result: %w", err)
+		}
+		switch {
+		case len(encoded) <= maxResult:
+			return encoded, nil
+		case len(result.Changes) > 0:
+			result.Changes = result.Changes[:len(result.Changes)-1]
+		case len(result.Problems) > 0:
+			result.Problems = result.Problems[:len(result.Problems)-1]
+		default:
+			return encoded, nil
+		}
+	}
+}
+
+// EncodeError is an error as a mover leaves it.
+func EncodeError(failure error) ([]byte, error) {
+	text := failure.Error()
+	if len(text) > maxError {
+		text = text[:maxError] + "…"
+	}
+	return json.Marshal(struct {
+		Error string `json:"error"`
+	}{text})
+}
+
+// Outcome decodes what cluster.Client.RunMover has returned. failed says why the work is not done, in the mover's own
+// words if it has left any. It is done if there is a result and the mover either succeeded or says that it had to leave
+// out some entries; untidy says then that the mover could not be removed.
+func Outcome(output []byte, err error) (result archive.Result, untidy, failed error) {
+	var left message
+	decodeErr := json.Unmarshal(output, &left)
+	whole := decodeErr == nil && left.RepositorySnapshot != ""
+	var ended *cluster.MoverError
+	switch {
+	case errors.As(err, &ended):
+		if whole && ended.ExitCode == ExitProblems {
+			return left.Result, nil, nil
+		}
+		if decodeErr == nil && left.Error != "" {
+			return archive.Result{}, nil, fmt.Errorf("mover pod %s: %s", ended.Pod, left.Error)
+		}
+		return archive.Result{}, nil, err
+	case whole:
+		return left.Result, err, nil
+	case err != nil:
+		return archive.Result{}, nil, err
+	default:
+		return archive.Result{}, nil, fmt.Errorf("the mover ended well but gave no result (%w); is the image another version of stsbackup?",
+			cmp.Or(decodeErr, errors.New("no repository snapshot")))
+	}
+}
+
+// Progress decodes a line of a mover's log; ok is false for what is no progress, but meant for people.
+func Progress(line []byte) (progress archive.Progress, ok bool) {
+	err := json.Unmarshal(line, &progress)
+	return progress, err == nil
+}

@@ -113,6 +113,10 @@ func (f *fetcher) run(ctx context.Context, r run) error {
 		// The plain bytes may share memory with the sealed ones, but not with those of the next blob.
 		plain, err := f.repo.OpenBlob(n.at, n.id, sealed[start:start+int64(n.at.Length)], f.plain)
 		if err != nil {
+			// It may have been changed on its way here, and not in the bucket: once more, by itself.
+			plain, err = f.repo.LoadBlob(ctx, repository.DataBlob, n.id)
+		}
+		if err != nil {
 			return err
 		}
 		if n.at.Compressed {

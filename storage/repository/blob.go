@@ -16,12 +16,32 @@ func (r *Repository) LoadBlob(ctx context.Context, t BlobType, id ID) ([]byte, e
 	if !ok {
 		return nil, fmt.Errorf("%s blob %s: %w", t, id, ErrNoBlob)
 	}
-	sealed, err := r.ReadPack(ctx, at.Pack, int64(at.Offset), nil, int(at.Length))
-	if err != nil {
-		return nil, err
-	}
-	return r.OpenBlob(at, id, sealed, nil)
+	return r.loadBlobAt(ctx, at, id)
 }
+
+// loadBlobAt reads the blob at a location and checks it.
+func (r *Repository) loadBlobAt(ctx context.Context, at Location, id ID) (plain []byte, err error) {
+	err = twice(func() error {
+		sealed, err := r.ReadPack(ctx, at.Pack, int64(at.Offset), nil, int(at.Length))
+		if err != nil {
+			return err
+		}
+		plain, err = r.OpenBlob(at, id, sealed, nil)
+		return err
+	})
+	return plain, err
+}
+
+// twice reads once more what seems to be damaged: it may have been changed on its way here, and not in the bucket.
+func twice(read func() error) error {
+	err := read()
+	if damaged(err) {
+		return read()
+	}
+	return err
+}
+
+func damaged(err error) bool { return errors.Is(err, errHash) || errors.Is(err, errSeal) }
 
 // ReadPack reads length bytes of a pack from offset on, into buf if that is large enough. The bytes have not been
 // checked in any way: only OpenBlob does that.

@@ -113,11 +113,14 @@ func (r *Repository) saveObject(ctx context.Context, k kind, value any) (ID, int
 // loadObject reads an unpacked object into value. Errors name the object.
 func (r *Repository) loadObject(ctx context.Context, k kind, id ID, value any) error {
 	name := k.name(id)
-	sealed, err := getObject(ctx, r.bucket, name, k.maxSize())
+	var sealed []byte
+	err := twice(func() (err error) {
+		if sealed, err = getObject(ctx, r.bucket, name, k.maxSize()); err != nil {
+			return err
+		}
+		return verifyHash(sealed, id)
+	})
 	if err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
-	}
-	if err := verifyHash(sealed, id); err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
 	plain, err := r.sealer.open(sealed)

@@ -96,7 +96,7 @@ type pruner struct {
 // find looks at everything and makes the plan. It changes nothing.
 func (p *pruner) find(ctx context.Context) error {
 	// 1. Every repository snapshot counts: one that cannot be read may need anything.
-	snapshots, err := p.repo.Snapshots(ctx)
+	snapshots, err := p.snapshots(ctx)
 	if err != nil {
 		return err
 	}
@@ -133,6 +133,37 @@ func (p *pruner) find(ctx context.Context) error {
 	p.plan.reindex = p.plan.reindex || again
 	return err
 }
+
+// snapshots reads all repository snapshots. Their names come from a listing, which nothing protects: one that arrives
+// without a name, or with a wrong one, would make all that this one needs look unneeded. Nobody adds or removes any
+// while we hold the lock, so two listings must agree.
+func (p *pruner) snapshots(ctx context.Context) ([]Snapshot, error) {
+	ids, err := listIDs(ctx, p.repo.bucket, kindSnapshot)
+	if err != nil {
+		return nil, fmt.Errorf("list repository snapshots: %w", err)
+	}
+	snapshots, err := p.repo.Snapshots(ctx)
+	if err != nil || p.options.DryRun {
+		return snapshots, err
+	}
+	listed := map[ID]bool{}
+	for _, id := range ids {
+		listed[id] = true
+	}
+	for _, snapshot := range snapshots {
+		if !listed[snapshot.ID] {
+			return nil, fmt.Errorf("%s: %w", kindSnapshot.name(snapshot.ID), errListing)
+		}
+		delete(listed, snapshot.ID)
+	}
+	for id := range listed {
+		return nil, fmt.Errorf("%s: %w", kindSnapshot.name(id), errListing)
+	}
+	return snapshots, nil
+}
+
+// errListing says that what was listed is not what is there.
+var errListing = errors.New("two listings of the repository snapshots do not agree, and nothing is removed; run the command again")
 
 // loadIndex reads the whole index; again says that a pack is named more than once.
 func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh *index, again bool, err error) {

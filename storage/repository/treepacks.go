@@ -41,7 +41,11 @@ func (r *Repository) loadTreeBlob(ctx context.Context, id ID) ([]byte, error) {
 		return nil, err
 	}
 	// Opening decrypts in place, and the pack may be needed again.
-	return r.OpenBlob(at, id, bytes.Clone(pack[at.Offset:at.Offset+at.Length]), nil)
+	plain, err := r.OpenBlob(at, id, bytes.Clone(pack[at.Offset:at.Offset+at.Length]), nil)
+	if damaged(err) {
+		return r.loadBlobAt(ctx, at, id)
+	}
+	return plain, err
 }
 
 // get returns the blobs of the pack that a location is in.

@@ -1,0 +1,54 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stsbackup/stsbackup/storage/storagetest"
+)
+
+// noisy is a Bucket on a line that changes a bit of what is read from a folder: the first time, or always.
+type noisy struct {
+	*storagetest.Memory
+	folder string
+	always bool
+	seen   map[string]bool
+}
+
+func (n *noisy) Get(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+	body, err := n.Memory.Get(ctx, name, offset, length)
+	what := fmt.Sprint(name, offset, length)
+	if err != nil || !strings.HasPrefix(name, n.folder) || n.seen[what] && !n.always {
+		return body, err
+	}
+	n.seen[what] = true
+	data, err := io.ReadAll(body)
+	data[len(data)/2] ^= 1
+	return io.NopCloser(bytes.NewReader(data)), err
+}
+
+// TestReadsTwice: what was changed on its way here is read again; what is damaged is an error.
+func TestReadsTwice(t *testing.T) {
+	bucket, volumes := worn(t)
+	for _, folder := range []string{"data/", "index/", "snapshots/"} {
+		for _, always := range []bool{false, true} {
+			line := &noisy{Memory: bucket, folder: folder, always: always, seen: map[string]bool{}}
+			repo, err := openAny(t.Context(), line, hasty())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for id := range volumes {
+				if _, err := readBack(t.Context(), repo, id); damaged(err) != always || always && !strings.Contains(err.Error(), folder) {
+					t.Errorf("wrong bits in %s, always %v: %v", folder, always, err)
+				}
+			}
+			if len(line.seen) == 0 {
+				t.Errorf("nothing was read from %s", folder)
+			}
+		}
+	}
+}

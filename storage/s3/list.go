@@ -53,7 +53,7 @@ func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) 
 // page returns up to pageSize objects with names after last; fewer are the last ones.
 func (b *Bucket) page(ctx context.Context, c call, last string) (page []minio.ObjectInfo, err error) {
 	err = b.try(ctx, c, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, smallTimeout)
+		ctx, cancel := context.WithTimeout(ctx, b.small)
 		defer cancel()
 		page = page[:0]
 		options := minio.ListObjectsOptions{Prefix: c.name, Recursive: true, StartAfter: last, MaxKeys: pageSize, FetchOwner: new(bool)}

@@ -39,7 +39,8 @@ type Bucket struct {
 	// What a test wants to have in its own hands.
 	wait   func(context.Context, time.Duration) error
 	random func() float64
-	stall  time.Duration
+	stall  time.Duration // stallTimeout
+	small  time.Duration // smallTimeout
 }
 
 // Open makes a Bucket of the whole bucket that config names; config.Prefix is for storage.Sub. It reads the CA file
@@ -76,7 +77,7 @@ func open(config Config, getenv func(string) string, transport http.RoundTripper
 	return &Bucket{
 		config: config, client: client, credentials: keys, chain: chain,
 		checksums: !s3utils.IsGoogleEndpoint(*endpoint),
-		wait:      wait, random: rand.Float64, stall: stallTimeout,
+		wait:      wait, random: rand.Float64, stall: stallTimeout, small: smallTimeout,
 	}, nil
 }
 
@@ -166,7 +167,7 @@ func (b *Bucket) stat(ctx context.Context, c call) (info minio.ObjectInfo, err e
 		return info, err
 	}
 	err = b.try(ctx, c, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, smallTimeout)
+		ctx, cancel := context.WithTimeout(ctx, b.small)
 		defer cancel()
 		info, err = b.client.StatObject(ctx, b.config.Bucket, c.name, minio.StatObjectOptions{})
 		if status := minio.ToErrorResponse(err).StatusCode; status >= 400 && status < 500 {
@@ -197,7 +198,7 @@ func (b *Bucket) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	err := b.try(ctx, c, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, smallTimeout)
+		ctx, cancel := context.WithTimeout(ctx, b.small)
 		defer cancel()
 		return cause(ctx, b.client.RemoveObject(ctx, b.config.Bucket, name, minio.RemoveObjectOptions{}))
 	})

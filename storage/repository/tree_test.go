@@ -56,6 +56,19 @@ func TestTreeBytes(t *testing.T) {
 	}
 }
 
+// TestCutTree reads every beginning of a tree: none of them is taken for all of it.
+func TestCutTree(t *testing.T) {
+	whole := `{"later":[1,{"x":2}],"nodes":[{"name":"a","type":"file","content":[]},{"name":"b","type":"fifo","content":null}],"more":{"y":3}}`
+	if nodes, err := decodeTree(ID{}, []byte(whole)); err != nil || len(nodes) != 2 {
+		t.Fatalf("%v, %v", nodes, err)
+	}
+	for i := range whole {
+		if nodes, err := decodeTree(ID{}, []byte(whole[:i])); err == nil {
+			t.Errorf("%s was read as %v", whole[:i], nodes)
+		}
+	}
+}
+
 func TestHostileTrees(t *testing.T) {
 	for _, name := range []string{"", ".", "..", "a/b", "/etc", "../x", "nul\x00"} {
 		quoted, err := json.Marshal(quoteName(name))

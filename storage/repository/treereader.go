@@ -89,17 +89,26 @@ func openTree(id ID, data []byte) (*TreeReader, error) {
 }
 
 func (t *TreeReader) expect(want json.Token) error {
-	if token, err := t.decoder.Token(); err != nil || token != want {
-		return errors.Join(errTree, err)
+	token, err := t.decoder.Token()
+	if err != nil || token != want {
+		return errors.Join(errTree, unexpected(err))
 	}
 	return nil
+}
+
+// unexpected makes the end of the input an error of its own: io.EOF says that all entries have been read.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // skip passes over the value of a field.
 func (t *TreeReader) skip() error {
 	var value json.RawMessage
 	if err := t.decoder.Decode(&value); err != nil {
-		return fmt.Errorf("decode: %w", err)
+		return fmt.Errorf("decode: %w", unexpected(err))
 	}
 	return nil
 }
@@ -117,7 +126,7 @@ func (t *TreeReader) Next() (Node, error) {
 	}
 	var node Node
 	if err := t.decoder.Decode(&node); err != nil {
-		return Node{}, t.fail(fmt.Errorf("decode: %w", err))
+		return Node{}, t.fail(fmt.Errorf("decode: %w", unexpected(err)))
 	}
 	if err := node.CheckName(); err != nil {
 		return Node{}, t.fail(err)
@@ -137,7 +146,7 @@ func (t *TreeReader) end() error {
 	for t.decoder.More() {
 		field, err := t.decoder.Token()
 		if err != nil {
-			return fmt.Errorf("decode: %w", err)
+			return fmt.Errorf("decode: %w", unexpected(err))
 		}
 		if field == "nodes" {
 			return fmt.Errorf("a second list: %w", errTree)

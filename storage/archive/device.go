@@ -47,6 +47,9 @@ func (w *walker) device(path, name string, top *pendingDir) error {
 
 // restoreDevice writes the content of a block device onto one, or into a file.
 func (r *restoring) restoreDevice(ctx context.Context, node repository.Node, target Target) (err error) {
+	if _, err := measure(r.repo, node); err != nil { // before anything is made or opened that large
+		return err
+	}
 	out, blank, err := openDeviceTarget(target, int64(node.Size))
 	if err != nil {
 		return err
@@ -61,25 +64,21 @@ func (r *restoring) restoreDevice(ctx context.Context, node repository.Node, tar
 			err = fmt.Errorf("close: %w", closeErr)
 		}
 	}()
-	file := &targetFile{node: node, path: target.Dir, fd: int(out.Fd()), made: true, device: true, blank: blank}
+	file := &targetFile{node: node, fd: int(out.Fd()), made: true, device: target.Dir, blank: blank}
 	file.waiting.Store(int32(max(len(node.Content), 1)))
 	if err := r.run(ctx, func(p *planner) error { return p.device(file) }); err != nil {
 		return err
 	}
 	if err := out.Sync(); err != nil {
-		return fmt.Errorf("sync: %w", err)
+		return fmt.Errorf("sync: %w", r.explain(err))
 	}
 	return nil
 }
 
 // device plans the content of a block device.
 func (p *planner) device(file *targetFile) error {
-	size, err := measure(p.repo, file.node)
-	if err != nil {
-		return err
-	}
 	p.files.Add(1)
-	p.bytes.Add(size)
+	p.bytes.Add(int64(file.node.Size))
 	if err := p.content(file); err != nil {
 		return err
 	}

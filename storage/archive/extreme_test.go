@@ -60,11 +60,27 @@ func TestDeeperThanPathMax(t *testing.T) {
 	b.must(unix.Close(got))
 }
 
+// TestTooDeep saves all but what lies deeper than directories can be open at once.
+func TestTooDeep(t *testing.T) {
+	t.Parallel()
+	source, target := inMemory(t, big), inMemory(t, big)
+	b := builder{t: t, root: source}
+	b.must(unix.Close(descend(t, source, "d", 4100, true)))
+	bed, _ := memoryBed(t)
+	saved := bed.backup(t, source)
+	if saved.Directories != 4097 || saved.ProblemCount != 1 || !strings.Contains(problemsOf(saved)[0], "deeper than 4096") {
+		t.Errorf("%d directories, problems %v", saved.Directories, problemsOf(saved))
+	}
+	if restored := bed.restore(t, target); restored.Directories != 4097 {
+		t.Errorf("%+v", restored)
+	}
+}
+
 // TestOneHugeDirectory has 200,000 entries in one directory.
 func TestOneHugeDirectory(t *testing.T) {
 	t.Parallel()
 	const entries = 200_000
-	source, target := inMemory(t), inMemory(t)
+	source, target := inMemory(t, big), inMemory(t, big)
 	for i := range entries {
 		path := filepath.Join(source, fmt.Sprintf("entry with a name of some length %06d", i))
 		if err := unix.Mknod(path, unix.S_IFREG|0o644, 0); err != nil {

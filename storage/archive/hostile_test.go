@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -38,7 +40,7 @@ func (f *forger) data(text string) repository.ID {
 // tree writes nodes without any check of their names or order.
 func (f *forger) tree(nodes ...repository.Node) *repository.ID {
 	f.t.Helper()
-	encoded := must(json.Marshal(map[string]any{"nodes": nodes}))(f.t)
+	encoded := must(json.Marshal(map[string]any{"nodes": append([]repository.Node{}, nodes...)}))(f.t)
 	id := must(f.writer.SaveBlob(f.t.Context(), repository.TreeBlob, encoded))(f.t)
 	return &id
 }
@@ -169,6 +171,79 @@ func TestSizesThatLie(t *testing.T) {
 		}
 		if left := must(os.ReadDir(target))(t); len(left) > 0 {
 			t.Errorf("size %d: left %v", size, left)
+		}
+	}
+}
+
+// TestHostileTrees restores trees that no volume has.
+func TestHostileTrees(t *testing.T) {
+	t.Parallel()
+	t.Run("deeper than a volume can be", func(t *testing.T) {
+		t.Parallel()
+		f := newForger(t)
+		tree := f.tree()
+		for range 5000 {
+			tree = f.tree(dirNode("d", tree))
+		}
+		_, err := f.restore(archive.Target{Dir: inMemory(t, big)}, dirNode("d", tree))
+		if err == nil || !strings.Contains(err.Error(), "d/d/d") || !strings.Contains(err.Error(), "deeper than 4096") {
+			t.Errorf("%.400v", err)
+		}
+	})
+	t.Run("that would be endless", func(t *testing.T) {
+		t.Parallel()
+		f := newForger(t)
+		tree := f.tree()
+		for range 30 { // each holds the one before ten times
+			var nodes []repository.Node
+			for i := range 10 {
+				nodes = append(nodes, dirNode(fmt.Sprint("d", i), tree))
+			}
+			tree = f.tree(nodes...)
+		}
+		target := inMemory(t, "nr_inodes=2000")
+		if _, err := f.restore(archive.Target{Dir: target}, dirNode("bomb", tree)); !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "bomb/d0") {
+			t.Errorf("%v", err)
+		}
+	})
+	for name, text := range map[string]string{
+		"a negative size":       `{"nodes":[{"name":"x","type":"file","size":-1,"content":[]}]}`,
+		"a size beyond numbers": `{"nodes":[{"name":"x","type":"file","size":1e30,"content":[]}]}`,
+		"a negative owner":      `{"nodes":[{"name":"x","type":"file","uid":-1,"content":[]}]}`,
+		"no list":               `{"nodes":"x"}`,
+		"an unfinished list":    `{"nodes":[{"name":"x","type":"file","content":[]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target, check := outside(t)
+			f := newForger(t)
+			id := must(f.writer.SaveBlob(t.Context(), repository.TreeBlob, []byte(text)))(t)
+			if _, err := f.restore(archive.Target{Dir: target}, dirNode("dir", &id)); err == nil || !strings.Contains(err.Error(), id.String()) || !strings.Contains(err.Error(), "dir") {
+				t.Errorf("%v, want an error that names the tree and the directory", err)
+			}
+			check()
+		})
+	}
+}
+
+// TestHostileDevices restores what claims to be a block device's content and lies about its size: nothing is made.
+func TestHostileDevices(t *testing.T) {
+	t.Parallel()
+	for _, size := range []uint64{3, 1 << 50, 1 << 63} {
+		f := newForger(t)
+		node := f.file(claim, "four")
+		node.Size = size
+		root := f.tree(node)
+		if err := f.writer.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "image")
+		target := archive.Target{Snapshot: repository.Snapshot{Tree: root}, Name: claim, Dir: file}
+		if _, err := archive.Restore(t.Context(), f.bed.repo, target, nil); err == nil || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("size %d: %v", size, err)
+		}
+		if _, err := os.Lstat(file); err == nil {
+			t.Errorf("size %d: a file was made", size)
 		}
 	}
 }

@@ -139,7 +139,7 @@ func volume(t *testing.T) (parent, dir string) {
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	_, source := volume(t)
-	socket(t, filepath.Join(source, "socket"))
+	odd(t, source)
 	stamp(t, source)
 	b := newBed(t)
 	saved := b.backup(t, source)
@@ -317,7 +317,7 @@ func TestGeneratedTrees(t *testing.T) {
 		t.Logf("tree of %d entries from seed %d", tt.count, tt.seed)
 		source, target, judged := t.TempDir(), t.TempDir(), t.TempDir()
 		if tt.count > 1000 {
-			source, target, judged = inMemory(t), inMemory(t), inMemory(t)
+			source, target, judged = inMemory(t, big), inMemory(t, big), inMemory(t, big)
 		}
 		generate(t, source, tt.count, tt.seed)
 		b := newBed(t)

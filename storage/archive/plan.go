@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
-	"strings"
+	"io"
 
 	"golang.org/x/sys/unix"
 
@@ -32,13 +31,20 @@ type planner struct {
 	ctx    context.Context
 	runs   chan<- run
 	batch  batch
-	opened int              // directories since the last batch, which it may keep open
-	links  map[inode]string // path of the first link that was made
+	opened int // directories since the last batch, which it may keep open
+	links  map[inode]*firstLink
+}
+
+// firstLink is the entry that others are made links to.
+type firstLink struct {
+	dir  *place
+	name string
+	left uint64 // links to it that have not been seen
 }
 
 // volume restores the contents of the top-level directory into the target, and its attributes onto it.
 func (p *planner) volume(node repository.Node) error {
-	root := newTargetDir(nil, p.root, "", node)
+	root := newTargetDir(nil, p.root, node)
 	if err := p.contents(root); err != nil {
 		return err
 	}
@@ -49,37 +55,43 @@ func (p *planner) volume(node repository.Node) error {
 func (p *planner) contents(dir *targetDir) error {
 	p.dirs.Add(1)
 	if dir.node.Subtree == nil {
-		return fmt.Errorf("directory %q has no tree", dir.path)
+		return fmt.Errorf("directory %q has no tree", dir.path())
 	}
-	nodes, err := p.repo.LoadTree(p.ctx, *dir.node.Subtree)
+	tree, err := p.repo.ReadTree(p.ctx, *dir.node.Subtree)
 	if err != nil {
-		return fmt.Errorf("directory %q: %w", dir.path, err)
+		return fmt.Errorf("directory %q: %w", dir.path(), err)
 	}
-	for _, node := range nodes {
+	for {
+		node, err := tree.Next()
+		if errors.Is(err, io.EOF) {
+			return dir.done(p.restoring)
+		}
+		if err != nil {
+			return fmt.Errorf("directory %q: %w", dir.path(), err)
+		}
 		if p.ctx.Err() != nil {
 			return context.Cause(p.ctx)
 		}
 		if dir.parent == nil && node.Name == lostAndFound && node.Type == repository.DirNode {
 			continue // the target has its own
 		}
-		if err := p.entry(dir, path.Join(dir.path, node.Name), node); err != nil {
+		if err := p.entry(dir, node); err != nil {
 			return err
 		}
 	}
-	return dir.done(p.restoring)
 }
 
-func (p *planner) entry(dir *targetDir, where string, node repository.Node) error {
+func (p *planner) entry(dir *targetDir, node repository.Node) error {
 	if node.Type == repository.DirNode {
-		return p.subdir(dir, where, node)
+		return p.subdir(dir, node)
 	}
-	linked, err := p.link(dir, where, node)
+	linked, err := p.link(dir, node)
 	if linked || err != nil {
 		return err
 	}
 	switch node.Type {
 	case repository.FileNode:
-		return p.file(dir, where, node)
+		return p.file(dir, node)
 	case repository.SymlinkNode:
 		err = p.makeSymlink(dir, node)
 	case repository.DeviceNode, repository.CharDeviceNode, repository.FifoNode, repository.SocketNode:
@@ -88,48 +100,55 @@ func (p *planner) entry(dir *targetDir, where string, node repository.Node) erro
 		err = fmt.Errorf("unknown type %.32q", string(node.Type))
 	}
 	if err != nil {
-		return p.fault(where, err)
+		return p.fault(dir.join(node.Name), err)
 	}
 	p.others.Add(1)
-	p.remember(node, where)
+	p.remember(dir, node)
 	return nil
 }
 
-func (p *planner) subdir(dir *targetDir, where string, node repository.Node) error {
+func (p *planner) subdir(dir *targetDir, node repository.Node) error {
+	if dir.depth == maxDepth {
+		return fmt.Errorf("directory %s %w", shortenFront(dir.join(node.Name)), errTooDeep)
+	}
 	fd, err := p.makeDir(dir, node.Name)
 	if err != nil {
-		return p.fault(where, err)
+		return p.fault(dir.join(node.Name), err)
 	}
 	if p.opened++; p.opened > batchDirs {
 		if err := p.flush(); err != nil {
 			return err
 		}
 	}
-	return p.contents(newTargetDir(dir, fd, where, node))
+	return p.contents(newTargetDir(dir, fd, node))
 }
 
 // link makes an entry that is another link to one that has been made; false if there is none.
-func (p *planner) link(dir *targetDir, where string, node repository.Node) (bool, error) {
+func (p *planner) link(dir *targetDir, node repository.Node) (bool, error) {
 	if node.Links < 2 || node.DeviceID == 0 {
 		return false, nil
 	}
-	first, ok := p.links[inode{node.DeviceID, node.Inode}]
-	if !ok {
+	key := inode{node.DeviceID, node.Inode}
+	first := p.links[key]
+	if first == nil {
 		return false, nil
 	}
-	firstDir, err := openPath(p.root, path.Dir(first))
+	if first.left--; first.left == 0 {
+		delete(p.links, key)
+	}
+	firstDir, err := openPlace(p.root, first.dir)
 	if err == nil {
 		defer closeFD(firstDir)
 		err = p.create(dir, node.Name, func() error {
-			return unix.Linkat(firstDir, path.Base(first), dir.fd, node.Name, 0)
+			return unix.Linkat(firstDir, first.name, dir.fd, node.Name, 0)
 		})
 	}
 	if errors.Is(err, unix.ENOENT) { // the first one failed since; this one stands for itself
-		delete(p.links, inode{node.DeviceID, node.Inode})
+		delete(p.links, key)
 		return false, nil
 	}
 	if err != nil {
-		return true, p.fault(where, fmt.Errorf("link to %s: %w", first, err))
+		return true, p.fault(dir.join(node.Name), fmt.Errorf("link to %s: %w", first.dir.join(first.name), err))
 	}
 	if node.Type == repository.FileNode {
 		p.files.Add(1)
@@ -142,21 +161,18 @@ func (p *planner) link(dir *targetDir, where string, node repository.Node) (bool
 	return true, nil
 }
 
-func (p *planner) remember(node repository.Node, where string) {
+func (p *planner) remember(dir *targetDir, node repository.Node) {
 	if node.Links > 1 && node.DeviceID != 0 {
-		p.links[inode{node.DeviceID, node.Inode}] = where
+		p.links[inode{node.DeviceID, node.Inode}] = &firstLink{dir: &dir.place, name: node.Name, left: node.Links - 1}
 	}
 }
 
-// openPath opens a directory below root, through real directories only.
-func openPath(root int, where string) (int, error) {
+// openPlace opens a directory of the target, through real directories only.
+func openPlace(root int, where *place) (int, error) {
 	fd, err := openDirAt(root, ".")
-	for name := range strings.SplitSeq(where, "/") {
+	for _, name := range where.names() {
 		if err != nil {
 			return -1, err
-		}
-		if name == "." {
-			continue
 		}
 		parent := fd
 		fd, err = openDirAt(parent, name)
@@ -166,21 +182,21 @@ func openPath(root int, where string) (int, error) {
 }
 
 // file plans the content of a file.
-func (p *planner) file(dir *targetDir, where string, node repository.Node) error {
+func (p *planner) file(dir *targetDir, node repository.Node) error {
 	size, err := measure(p.repo, node)
 	if err != nil {
-		return fmt.Errorf("file %q: %w", where, err)
+		return fmt.Errorf("file %q: %w", dir.join(node.Name), err)
 	}
 	p.files.Add(1)
 	p.bytes.Add(size)
-	file := newTargetFile(dir, where, node)
+	file := newTargetFile(dir, node)
 	if node.Links > 1 || len(node.Content) == 0 { // links need it to be there; an empty one is done
 		if _, err := file.open(p.restoring); err != nil {
 			if err := file.fail(p.restoring, err); err != nil {
 				return err
 			}
 		} else {
-			p.remember(node, where)
+			p.remember(dir, node)
 		}
 	}
 	return p.content(file)

@@ -176,6 +176,63 @@ func TestLostContentIsReadAgain(t *testing.T) {
 	same(t, source, target)
 }
 
+// TestChangedPiecesOnly changes a few bytes in the middle of a large file: all of it is read, and little of it stored.
+func TestChangedPiecesOnly(t *testing.T) {
+	t.Parallel()
+	const size = 48 << 20
+	source, target := t.TempDir(), t.TempDir()
+	b := builder{t: t, root: source}
+	content := filler(size, 1)
+	b.file("f", content, 0o644)
+	bed, _ := memoryBed(t)
+	bed.backup(t, source)
+	copy(content[size/2:], "changed")
+	b.file("f", content, 0o644)
+	if result := bed.backup(t, source); result.BytesRead != size || result.BytesStored > maxPieces*8<<20 {
+		t.Errorf("%+v, want all read, and at most %d pieces stored", result, maxPieces)
+	}
+	content = append([]byte("longer"), content...) // everything lies elsewhere
+	b.file("f", content, 0o644)
+	if result := bed.backup(t, source); result.BytesRead != size+6 || result.BytesStored > maxPieces*8<<20 {
+		t.Errorf("%+v, want all read, and at most %d pieces stored", result, maxPieces)
+	}
+	bed.restore(t, target)
+	same(t, source, target)
+}
+
+// maxPieces is how many pieces a change in one place may touch, each of at most 8 MiB and mostly of one.
+const maxPieces = 2
+
+// TestLostAndFound saves what belongs to the user and looks like it, and leaves alone what is in the target.
+func TestLostAndFound(t *testing.T) {
+	t.Parallel()
+	source, target := t.TempDir(), t.TempDir()
+	s, b := builder{t: t, root: source}, builder{t: t, root: target}
+	s.file("lost+found", []byte("the user's own"), 0o644)
+	s.dir("sub/lost+found", 0o755)
+	s.file("sub/lost+found/x", []byte("too"), 0o644)
+	bed, _ := memoryBed(t)
+	bed.backup(t, source)
+	bed.restore(t, target)
+	for _, name := range []string{"lost+found", "sub/lost+found/x"} {
+		if want, got := must(os.ReadFile(s.path(name)))(t), must(os.ReadFile(b.path(name)))(t); !bytes.Equal(want, got) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	// restic saves the file system's own; the target's stays.
+	parent, volume := volume(t)
+	dir, fresh := t.TempDir(), t.TempDir()
+	restic(t, dir, "", "init")
+	restic(t, dir, parent, "backup", claim)
+	f := builder{t: t, root: fresh}
+	f.dir("lost+found", 0o700)
+	f.file("lost+found/#1", []byte("of the target"), 0o600)
+	before := describe(t, f.path("lost+found"))
+	openBed(t, dir).restore(t, fresh)
+	same(t, volume, fresh)
+	compare(t, before, describe(t, f.path("lost+found")))
+}
+
 func objectsBelow(t *testing.T, bucket *storagetest.Memory, prefix string) []string {
 	t.Helper()
 	var names []string

@@ -95,7 +95,7 @@ func (r *restoring) restoreDirectory(ctx context.Context, node repository.Node, 
 	}
 	// 4. What has only reached the page cache is not restored.
 	if err := retry(func() error { return unix.Syncfs(fd) }); err != nil {
-		return fmt.Errorf("sync: %w", err)
+		return fmt.Errorf("sync: %w", r.explain(err))
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func (r *restoring) run(ctx context.Context, plan func(*planner) error) error {
 	runs := make(chan run)
 	group.Go(func() error {
 		defer close(runs)
-		p := &planner{restoring: r, ctx: ctx, runs: runs, links: map[inode]string{}}
+		p := &planner{restoring: r, ctx: ctx, runs: runs, links: map[inode]*firstLink{}}
 		return plan(p)
 	})
 	for range fetchers {
@@ -183,9 +183,21 @@ func (r *restoring) report() {
 func (r *restoring) fault(where string, err error) error {
 	for _, fatal := range []error{unix.ENOSPC, unix.EDQUOT, unix.EROFS, unix.EIO, ErrInTheWay} {
 		if errors.Is(err, fatal) {
-			return fmt.Errorf("write %s: %w", where, err)
+			return fmt.Errorf("write %s: %w", where, r.explain(err))
 		}
 	}
 	r.problems.add(where, err)
 	return nil
+}
+
+// explain says what to do about an error, where that is not plain.
+func (r *restoring) explain(err error) error {
+	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
+		return err
+	}
+	err = fmt.Errorf("%w: the target is full; make it larger, or restore into another one", err)
+	if r.totalFiles > 0 {
+		err = fmt.Errorf("%w (the volume has %d bytes in %d files)", err, r.totalSize, r.totalFiles)
+	}
+	return err
 }

@@ -129,12 +129,15 @@ func filler(size int, seed uint64) []byte {
 	return data
 }
 
-// inMemory is an empty directory on a file system of its own, in memory. Making files there takes a tenth of the
-// time.
-func inMemory(t *testing.T) string {
+// big lets a file system in memory hold as much as there is.
+const big = "size=0,nr_inodes=0"
+
+// inMemory is an empty directory on a file system of its own, in memory, with the given mount options. Making files
+// there takes a tenth of the time, and when it is full nobody else is in need.
+func inMemory(t *testing.T, options string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := unix.Mount("stsbackup-test", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755"); err != nil {
+	if err := unix.Mount("stsbackup-test", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,"+options); err != nil {
 		t.Fatalf("this test needs root's rights to mount a file system in memory: %v", err)
 	}
 	t.Cleanup(func() {
@@ -189,6 +192,7 @@ func specimen(t *testing.T, root string) {
 	b.dir("empty dir", 0o755)
 	b.dir("data", 0o700)
 	b.dir("data/deep/er/and/deeper", 0o751)
+	b.dir("sticky", 0o777|fs.ModeSticky)
 	b.dir("lost+found", 0o700)
 	b.file("lost+found/#12345", []byte("of fsck"), 0o600)
 	b.file("empty", nil, 0o644)
@@ -205,6 +209,12 @@ func specimen(t *testing.T, root string) {
 	b.file("newline\nand \"quotes\" \\ <html> & tab\t", []byte("1"), 0o644)
 	b.file("not utf-8 \xff\xfe", []byte("2"), 0o644)
 	b.file("ünïcödé ☃ \u2028", []byte("3"), 0o644)
+	b.dir("every byte", 0o755)
+	for c := 1; c < 256; c++ {
+		if c != '/' {
+			b.file("every byte/x"+string([]byte{byte(c)}), []byte{byte(c)}, 0o644)
+		}
+	}
 	b.must(os.Link(b.path("data/random"), b.path("data/deep/hard link")))
 	b.must(os.Link(b.path("small"), b.path("data/link to small")))
 	b.must(os.Link(b.path("empty"), b.path("zz link to empty")))
@@ -244,6 +254,22 @@ func socket(t *testing.T, path string) {
 	listener.SetUnlinkOnClose(false)
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// odd adds what restic, as old as the judge is, does not bring back.
+func odd(t *testing.T, root string) {
+	t.Helper()
+	b := builder{t: t, root: root}
+	socket(t, b.path("socket"))
+	b.must(os.Symlink("not \xff\xfe utf-8", b.path("symlink to bytes")))
+	b.must(os.Link(b.path("symlink"), b.path("second symlink")))
+	b.must(os.Link(b.path("fifo"), b.path("data/second fifo")))
+	b.must(os.Link(b.path("socket"), b.path("second socket")))
+	b.must(unix.Setxattr(b.path("empty"), "user.empty", nil, 0))
+	b.must(unix.Setxattr(b.path("chardev"), "system.posix_acl_access", []byte(acl), 0))
+	for _, name := range []string{"symlink", "fifo", "socket", "blockdev"} {
+		b.must(unix.Lsetxattr(b.path(name), "trusted.of", []byte(name), 0))
 	}
 }
 

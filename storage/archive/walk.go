@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -41,8 +40,8 @@ type walker struct {
 
 // opened is a directory that the walker is in.
 type opened struct {
-	fd      int
-	where   string // path within the volume, for messages; "" for the root
+	fd int
+	place
 	pending *pendingDir
 	old     *previousDir // what the last backup has of it
 }
@@ -74,20 +73,20 @@ func (w *walker) volume(dir, name string, top *pendingDir) error {
 func (w *walker) dir(d *opened, node, old *repository.Node, parent *pendingDir) error {
 	names, err := readNames(d.fd)
 	if err != nil {
-		if d.where == "" {
+		if d.above == nil {
 			return fmt.Errorf("read the volume's root directory: %w", err)
 		}
-		w.miss(d.where, fmt.Errorf("read directory: %w", err))
+		w.miss(d.path(), fmt.Errorf("read directory: %w", err))
 		return nil
 	}
 	slices.Sort(names)
-	if d.where == "" && w.previous != nil {
+	if d.above == nil && w.previous != nil {
 		w.previous.recognise(w.ctx, d.fd, names)
 	}
 	d.old = w.previous.dir(w.ctx, old)
 	node.Links = 0 // says how many directories are in it, which the tree says too
 	if node.ExtendedAttributes, err = readAttributesOf(d.fd); err != nil {
-		w.problems.add(d.where, err)
+		w.problems.add(d.path(), err)
 	}
 	parent.add(node)
 	parent.waiting.Add(1)
@@ -98,10 +97,7 @@ func (w *walker) dir(d *opened, node, old *repository.Node, parent *pendingDir) 
 	}
 	w.result.Directories++
 	for _, entry := range names {
-		if d.where == "" && entry == lostAndFound {
-			continue
-		}
-		if err := w.entry(d, path.Join(d.where, entry), entry); err != nil {
+		if err := w.entry(d, entry); err != nil {
 			return err
 		}
 	}
@@ -118,84 +114,92 @@ func (w *walker) miss(where string, err error) {
 }
 
 // entry saves one entry of a directory. Errors of the entry itself are noted; one that is returned ends the backup.
-func (w *walker) entry(d *opened, where, name string) error {
+func (w *walker) entry(d *opened, name string) error {
 	if w.ctx.Err() != nil {
 		return context.Cause(w.ctx)
 	}
 	stat, err := statAt(d.fd, name)
 	if err != nil {
-		w.miss(where, err)
+		w.miss(d.join(name), err)
 		return nil
 	}
 	old := d.old.find(name)
 	node := newNode(name, &stat)
 	switch node.Type {
 	case repository.DirNode:
-		return w.subdir(d, where, name, old)
+		return w.subdir(d, name, old)
 	case repository.FileNode:
-		return w.file(d, where, &node, &stat, old)
+		return w.file(d, &node, &stat, old)
 	case "":
-		w.problems.add(where, fmt.Errorf("unknown kind of file (mode %#o)", stat.Mode))
+		w.problems.add(d.join(name), fmt.Errorf("unknown kind of file (mode %#o)", stat.Mode))
 		return nil
 	}
 	if node.Type == repository.SymlinkNode {
 		if node.LinkTarget, err = readLinkAt(d.fd, name); err != nil {
-			w.miss(where, err)
+			w.miss(d.join(name), err)
 			return nil
 		}
 	}
-	w.attributes(d, where, &node)
+	w.attributes(d, &node)
 	d.pending.add(&node)
 	w.result.Others++
 	return nil
 }
 
 // attributes reads the extended attributes of an entry that is not opened.
-func (w *walker) attributes(d *opened, where string, node *repository.Node) {
+func (w *walker) attributes(d *opened, node *repository.Node) {
 	found, err := readAttributes(procPath(d.fd)+"/"+node.Name, false)
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		w.changes.add(where, Vanished, "removed while it was read; its extended attributes are not in the backup")
+		w.changes.add(d.join(node.Name), Vanished, "removed while it was read; its extended attributes are not in the backup")
 	case err != nil:
-		w.problems.add(where, err)
+		w.problems.add(d.join(node.Name), err)
 	}
 	node.ExtendedAttributes = found
 }
 
-func (w *walker) subdir(parent *opened, where, name string, old *repository.Node) error {
+func (w *walker) subdir(parent *opened, name string, old *repository.Node) error {
+	here := place{above: &parent.place, name: name, depth: parent.depth + 1}
+	if parent.above == nil && name == lostAndFound {
+		return nil
+	}
+	if here.depth > maxDepth {
+		w.problems.add(here.path(), errTooDeep)
+		return nil
+	}
 	fd, err := openDirAt(parent.fd, name)
 	if err != nil {
-		w.miss(where, err)
+		w.miss(here.path(), err)
 		return nil
 	}
 	defer closeFD(fd)
 	stat, err := fstat(fd)
 	if err != nil {
-		w.problems.add(where, err)
+		w.problems.add(here.path(), err)
 		return nil
 	}
 	node := newNode(name, &stat)
-	return w.dir(&opened{fd: fd, where: where}, &node, old, parent.pending)
+	return w.dir(&opened{fd: fd, place: here}, &node, old, parent.pending)
 }
 
 // file saves a regular file: from the last backup, from another of its names, or by reading it.
-func (w *walker) file(d *opened, where string, node *repository.Node, stat *unix.Stat_t, old *repository.Node) error {
+func (w *walker) file(d *opened, node *repository.Node, stat *unix.Stat_t, old *repository.Node) error {
 	pending := &pendingFile{node: node, complete: true}
 	other := w.links.find(stat)
 	switch {
 	case other != nil:
 		node.Size = other.node.Size
-		w.attributes(d, where, node)
+		w.attributes(d, node)
 		other.follow(d.pending, node)
 		w.classify(old)
 	case old != nil && w.previous.content(old, node):
 		if node.ExtendedAttributes = old.ExtendedAttributes; !w.previous.exact { // else ctime vouches for them
-			w.attributes(d, where, node)
+			w.attributes(d, node)
 		}
 		w.links.add(stat, pending)
 		w.filesUnmodified++
 	default:
-		return w.read(d, where, node.Name, old)
+		return w.read(d, node.Name, old)
 	}
 	d.pending.add(node)
 	w.count(int64(node.Size))
@@ -217,11 +221,11 @@ func (w *walker) count(size int64) {
 }
 
 // read saves a regular file by reading it.
-func (w *walker) read(d *opened, where, name string, old *repository.Node) error {
+func (w *walker) read(d *opened, name string, old *repository.Node) error {
 	// Not to block, should it have become a fifo since we looked.
 	fd, err := openAt(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		w.miss(where, err)
+		w.miss(d.join(name), err)
 		return nil
 	}
 	f := os.NewFile(uintptr(fd), name)
@@ -231,12 +235,12 @@ func (w *walker) read(d *opened, where, name string, old *repository.Node) error
 		err = errors.New("is no longer the regular file that it was a moment ago")
 	}
 	if err != nil {
-		w.problems.add(where, err)
+		w.problems.add(d.join(name), err)
 		return nil
 	}
 	node := newNode(name, &stat)
 	if node.ExtendedAttributes, err = readAttributesOf(fd); err != nil {
-		w.problems.add(where, err)
+		w.problems.add(d.join(name), err)
 	}
 	d.pending.add(&node)
 	pending := newPendingFile(d.pending, &node)
@@ -244,7 +248,7 @@ func (w *walker) read(d *opened, where, name string, old *repository.Node) error
 	var readErr *readError
 	switch {
 	case errors.As(err, &readErr):
-		w.problems.add(where, readErr.err)
+		w.problems.add(d.join(name), readErr.err)
 		drop(&node)
 		return pending.done(w.ctx, w.saver)
 	case err != nil:
@@ -252,7 +256,7 @@ func (w *walker) read(d *opened, where, name string, old *repository.Node) error
 	}
 	if after, err := fstat(fd); err == nil {
 		if kind, detail := describeChange(&stat, &after, read); kind != "" {
-			w.changes.add(where, kind, detail)
+			w.changes.add(d.join(name), kind, detail)
 		}
 	}
 	// What was read is what there is, whatever the file has become since.

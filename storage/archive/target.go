@@ -1,0 +1,372 @@
+package archive
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// targetDir is a directory of the target that is not complete yet.
+type targetDir struct {
+	place
+	parent  *targetDir
+	fd      int
+	node    repository.Node
+	waiting atomic.Int32 // entries that are not complete, and the planner while it is in here
+}
+
+func newTargetDir(parent *targetDir, fd int, node repository.Node) *targetDir {
+	d := &targetDir{parent: parent, fd: fd, node: node}
+	d.waiting.Store(1)
+	if parent != nil {
+		d.place = place{above: &parent.place, name: node.Name, depth: parent.depth + 1}
+		parent.waiting.Add(1)
+	}
+	return d
+}
+
+// done says that one entry, or the planner, is through. After the last one nothing changes the directory any more:
+// it gets its attributes, and the parent is told.
+func (d *targetDir) done(r *restoring) error {
+	for ; d != nil && d.waiting.Add(-1) == 0; d = d.parent {
+		err := setAttributes(d.fd, d.fd, ".", d.node)
+		if d.parent != nil { // the root's descriptor is Restore's
+			_ = r.open.close(d.fd)
+		}
+		if err != nil {
+			if err := r.fault(d.path(), err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// setAttributes gives an open file or directory its owner, extended attributes, times and mode. It is also known as
+// name in dir. The order matters: a change of owner clears set-user-id bits and file capabilities, and a mode may
+// take away the right to do the rest.
+func setAttributes(fd, dir int, name string, node repository.Node) error {
+	mode := permissions(node.Mode)
+	owned := true
+	if err := retry(func() error { return unix.Fchown(fd, int(node.UID), int(node.GID)) }); err != nil {
+		if !unprivileged(err) {
+			return fmt.Errorf("set owner: %w", err)
+		}
+		owned = false
+	}
+	for _, attribute := range node.ExtendedAttributes {
+		err := retry(func() error { return unix.Fsetxattr(fd, attribute.Name, attribute.Value, 0) })
+		if err != nil && !ignorable(attribute.Name, err) {
+			return fmt.Errorf("set extended attribute %s: %w", attribute.Name, err)
+		}
+	}
+	if err := setTimes(dir, name, node); err != nil {
+		return err
+	}
+	if !owned { // those bits would lend the rights of an owner that the file does not have
+		mode &^= unix.S_ISUID | unix.S_ISGID
+	}
+	if err := retry(func() error { return unix.Fchmod(fd, mode) }); err != nil {
+		return fmt.Errorf("set mode: %w", err)
+	}
+	return nil
+}
+
+func setTimes(dir int, name string, node repository.Node) error {
+	times := []unix.Timespec{unix.NsecToTimespec(node.AccessTime.UnixNano()), unix.NsecToTimespec(node.ModTime.UnixNano())}
+	err := retry(func() error { return unix.UtimesNanoAt(dir, name, times, unix.AT_SYMLINK_NOFOLLOW) })
+	if err != nil {
+		return fmt.Errorf("set times: %w", err)
+	}
+	return nil
+}
+
+// unprivileged reports whether a change of owner failed because we are not allowed to, and nobody expects us to be.
+func unprivileged(err error) bool { return errors.Is(err, unix.EPERM) && os.Geteuid() != 0 }
+
+// ignorable reports whether an extended attribute that cannot be set is no loss of the user's data: labels are the
+// target system's business, and trusted attributes are not for the unprivileged.
+func ignorable(name string, err error) bool {
+	if name == "security.selinux" {
+		return true
+	}
+	return errors.Is(err, unix.EPERM) && os.Geteuid() != 0
+}
+
+// create makes an entry with call; if something is in the way that may be replaced, it is removed.
+func (r *restoring) create(dir *targetDir, name string, call func() error) error {
+	err := retry(call)
+	if !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	if !r.replace {
+		return fmt.Errorf("%w in the target; restore into an empty directory, or allow to replace what is there", ErrInTheWay)
+	}
+	if err := removeAt(dir.fd, name); err != nil {
+		return fmt.Errorf("remove what is in the way: %w", err)
+	}
+	return retry(call)
+}
+
+// removeAt removes an entry, and all that is in it if it is a directory.
+func removeAt(dir int, name string) error {
+	err := retry(func() error { return unix.Unlinkat(dir, name, 0) })
+	if !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EPERM) {
+		return err
+	}
+	fd, openErr := openDirAt(dir, name)
+	if openErr != nil {
+		return err
+	}
+	defer closeFD(fd)
+	names, err := readNames(fd)
+	if err != nil {
+		return err
+	}
+	for _, entry := range names {
+		if err := removeAt(fd, entry); err != nil {
+			return err
+		}
+	}
+	return retry(func() error { return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) })
+}
+
+// makeDir makes a directory, or uses the one that is there, and opens it.
+func (r *restoring) makeDir(dir *targetDir, name string) (int, error) {
+	err := r.create(dir, name, func() error {
+		err := unix.Mkdirat(dir.fd, name, 0o700)
+		if errors.Is(err, unix.EEXIST) {
+			if stat, statErr := statAt(dir.fd, name); statErr == nil && nodeType(stat.Mode) == repository.DirNode {
+				return nil
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return -1, err
+	}
+	return r.open.keep(openDirAt(dir.fd, name))
+}
+
+func (r *restoring) makeSymlink(dir *targetDir, node repository.Node) error {
+	err := r.create(dir, node.Name, func() error { return unix.Symlinkat(node.LinkTarget, dir.fd, node.Name) })
+	if err != nil {
+		return err
+	}
+	err = retry(func() error {
+		return unix.Fchownat(dir.fd, node.Name, int(node.UID), int(node.GID), unix.AT_SYMLINK_NOFOLLOW)
+	})
+	if err != nil && !unprivileged(err) {
+		return fmt.Errorf("set owner: %w", err)
+	}
+	if err := setOwnAttributes(dir, node); err != nil {
+		return err
+	}
+	return setTimes(dir.fd, node.Name, node)
+}
+
+// setOwnAttributes sets the extended attributes of an entry that is not opened, and not followed.
+func setOwnAttributes(dir *targetDir, node repository.Node) error {
+	for _, attribute := range node.ExtendedAttributes {
+		path := procPath(dir.fd) + "/" + node.Name
+		err := retry(func() error { return unix.Lsetxattr(path, attribute.Name, attribute.Value, 0) })
+		if err != nil && !ignorable(attribute.Name, err) {
+			return fmt.Errorf("set extended attribute %s: %w", attribute.Name, err)
+		}
+	}
+	return nil
+}
+
+// makeSpecial makes a device, a fifo or a socket.
+func (r *restoring) makeSpecial(dir *targetDir, node repository.Node) error {
+	_, bits := typeBits(node.Type)
+	err := r.create(dir, node.Name, func() error {
+		return unix.Mknodat(dir.fd, node.Name, bits|0o600, int(node.Device))
+	})
+	if err != nil {
+		return err
+	}
+	// Opening the thing itself could block or wake a driver: O_PATH only refers to it.
+	fd, err := openAt(dir.fd, node.Name, unix.O_PATH, 0)
+	if err != nil {
+		return err
+	}
+	defer closeFD(fd)
+	err = retry(func() error { return unix.Fchownat(fd, "", int(node.UID), int(node.GID), unix.AT_EMPTY_PATH) })
+	if err != nil && !unprivileged(err) {
+		return fmt.Errorf("set owner: %w", err)
+	}
+	if err := setOwnAttributes(dir, node); err != nil {
+		return err
+	}
+	if err := setTimes(dir.fd, node.Name, node); err != nil {
+		return err
+	}
+	if err := retry(func() error { return unix.Chmod(procPath(fd), permissions(node.Mode&^(fs.ModeSetuid|fs.ModeSetgid))) }); err != nil {
+		return fmt.Errorf("set mode: %w", err)
+	}
+	return nil
+}
+
+// targetFile is a file of the target that is not complete yet.
+type targetFile struct {
+	dir     *targetDir
+	node    repository.Node
+	waiting atomic.Int32 // pieces that are not written
+	// device is the path of the target if this is a whole block device's content, for which others open and close it;
+	// blank says that what is not written there is zero.
+	device string
+	blank  bool
+
+	mu     sync.Mutex
+	fd     int // -1 while it is not open
+	made   bool
+	failed bool
+}
+
+func newTargetFile(dir *targetDir, node repository.Node) *targetFile {
+	f := &targetFile{dir: dir, node: node, fd: -1}
+	f.waiting.Store(int32(max(len(node.Content), 1)))
+	dir.waiting.Add(1)
+	return f
+}
+
+// open makes the file at its full length, if that has not been done, and returns its descriptor.
+func (f *targetFile) open(r *restoring) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fd >= 0 || f.failed {
+		return f.fd, nil
+	}
+	flags := unix.O_WRONLY
+	if !f.made {
+		flags |= unix.O_CREAT | unix.O_EXCL
+	}
+	err := r.create(f.dir, f.node.Name, func() (err error) {
+		f.fd, err = r.open.keep(openAt(f.dir.fd, f.node.Name, flags, 0o600))
+		return err
+	})
+	if err == nil && !f.made {
+		f.made = true
+		err = retry(func() error { return unix.Ftruncate(f.fd, int64(f.node.Size)) })
+	}
+	return f.fd, err
+}
+
+// write puts a piece at its offset; blank says that it is all zeros. Blocks of zeros are left as the hole that a new
+// file has there.
+func (f *targetFile) write(r *restoring, offset int64, piece []byte, blank bool) error {
+	fd, err := f.open(r)
+	switch {
+	case err != nil || fd < 0:
+	case f.device != "" && !f.blank:
+		err = writeAt(fd, offset, piece)
+	case !blank:
+		err = writeData(fd, offset, piece)
+	}
+	if err != nil {
+		return f.fail(r, err)
+	}
+	return nil
+}
+
+// block is the unit in which file systems have holes, in bytes.
+const block = 4096
+
+// writeData writes a piece, but no block that is all zeros.
+func writeData(fd int, offset int64, piece []byte) error {
+	start := 0 // of what is to be written
+	for at := 0; at < len(piece); {
+		end := min(at+block-int((offset+int64(at))%block), len(piece))
+		if allZero(piece[at:end]) {
+			if err := writeAt(fd, offset+int64(start), piece[start:at]); err != nil {
+				return err
+			}
+			start = end
+		}
+		at = end
+	}
+	return writeAt(fd, offset+int64(start), piece[start:])
+}
+
+func writeAt(fd int, offset int64, data []byte) error {
+	for done := 0; done < len(data); {
+		n, err := 0, error(nil)
+		err = retry(func() error {
+			n, err = unix.Pwrite(fd, data[done:], offset+int64(done))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		done += n
+	}
+	return nil
+}
+
+// fail notes that the file cannot be restored. What is written of it is removed in the end: a file that looks whole
+// and is not would be worse than none.
+func (f *targetFile) fail(r *restoring, err error) error {
+	f.mu.Lock()
+	first := !f.failed
+	f.failed = true
+	f.mu.Unlock()
+	if f.device != "" { // there is nothing else to go on with
+		return fmt.Errorf("write %s: %w", f.device, r.explain(err))
+	}
+	if !first {
+		return nil
+	}
+	return r.fault(f.dir.join(f.node.Name), err)
+}
+
+// done says that one piece is written. The last one completes the file.
+func (f *targetFile) done(r *restoring) error {
+	if f.waiting.Add(-1) > 0 {
+		return nil
+	}
+	if err := f.finish(r); err != nil {
+		if err := f.fail(r, err); err != nil {
+			return err
+		}
+	}
+	r.doneFiles.Add(1)
+	r.report()
+	return f.dir.done(r)
+}
+
+func (f *targetFile) finish(r *restoring) error {
+	if f.device != "" {
+		return nil
+	}
+	f.mu.Lock()
+	fd, failed, made := f.fd, f.failed, f.made
+	f.fd = -1
+	f.mu.Unlock()
+	if failed {
+		if fd >= 0 {
+			_ = r.open.close(fd)
+		}
+		if made {
+			return removeAt(f.dir.fd, f.node.Name)
+		}
+		return nil
+	}
+	if err := setAttributes(fd, f.dir.fd, f.node.Name, f.node); err != nil {
+		_ = r.open.close(fd)
+		return err
+	}
+	return r.open.close(fd) // some file systems tell only now that there was no space
+}
+
+func allZero(b []byte) bool {
+	return len(b) > 0 && b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1])
+}

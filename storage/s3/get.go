@@ -83,7 +83,7 @@ func (r *reader) open(ctx context.Context) error {
 		}
 	}
 	attempt, dog := watch(ctx, r.bucket.stall)
-	dog.pause() // the transport has a limit of its own on waiting for the answer
+	dog.await(r.bucket.small) // for the answer's head, or all of one that refuses
 	body, info, header, err := r.bucket.client.GetObject(attempt, r.bucket.config.Bucket, r.call.name, options)
 	if err == nil {
 		err = r.accept(header, info.ETag)
@@ -96,6 +96,7 @@ func (r *reader) open(ctx context.Context) error {
 		dog.release()
 		return err
 	}
+	dog.pause()
 	r.body, r.dog = body, dog
 	return nil
 }

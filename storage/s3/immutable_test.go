@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/minio/minio-go/v7"
 
+	"github.com/stsbackup/stsbackup/storage/limit"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -22,13 +24,17 @@ func TestObjectLock(t *testing.T) {
 	bucket := s.open(t, s.config("locked"), asRoot)
 	ctx := t.Context()
 	days, unit, mode := uint(1), minio.Days, minio.Compliance
-	if err := bucket.client.MakeBucket(ctx, "locked", minio.MakeBucketOptions{ObjectLocking: true}); err != nil {
+	err := bucket.try(ctx, call{verb: "make"}, func(ctx context.Context) error {
+		return bucket.client.MakeBucket(ctx, "locked", minio.MakeBucketOptions{ObjectLocking: true})
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := bucket.client.SetObjectLockConfig(ctx, "locked", &mode, &days, &unit); err != nil {
 		t.Fatal(err)
 	}
-	j := newJob(t, bucket, "repo")
+	// With as few connections as there can be: nothing may wait for itself.
+	j := newJob(t, limit.New(bucket, limit.Limits{Connections: limit.MinConnections}), "repo")
 	if err := steps(ctx, j.init, j.backup); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +43,7 @@ func TestObjectLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRemoved(t, bucket, "locks")
-	if err := steps(ctx, j.prune, j.changePassword, j.backup, j.restore); err != nil {
+	if err := steps(ctx, j.prune, j.changePassword, j.backup, j.restore, j.check); err != nil {
 		t.Fatal(err)
 	}
 	wantRemoved(t, bucket, "data", "index", "keys", "locks", "snapshots")
@@ -67,6 +73,15 @@ func wantRemoved(t *testing.T, bucket *Bucket, want ...string) {
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(removed))); diff != "" || len(written) < 8 {
 		t.Errorf("%d objects; removed from (-want +got):\n%s", len(written), diff)
 	}
+}
+
+// check reads everything.
+func (j *job) check(ctx context.Context) error {
+	report, err := j.repo.Check(ctx, repository.CheckOptions{ReadData: 1})
+	if err == nil && len(report.Problems) > 0 {
+		err = fmt.Errorf("problems: %v", report.Problems)
+	}
+	return err
 }
 
 // changePassword replaces the key that opens the repository.

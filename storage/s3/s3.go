@@ -145,7 +145,7 @@ func (b *Bucket) PutPaced(ctx context.Context, name string, data []byte, pace st
 		}
 		ctx, dog := watch(ctx, b.stall)
 		defer dog.release()
-		body := &upload{ctx: ctx, dog: dog, pace: pace, data: data}
+		body := &upload{ctx: ctx, dog: dog, pace: pace, answer: b.small, data: data}
 		defer body.revoke()
 		_, err := b.client.PutObject(ctx, b.config.Bucket, name, body, int64(len(data)), "", hex.EncodeToString(sum[:]), options)
 		broken = minio.ToErrorResponse(err).StatusCode == 0

@@ -31,7 +31,11 @@ func watch(ctx context.Context, limit time.Duration) (context.Context, *watchdog
 	return ctx, &watchdog{ctx, limit, time.AfterFunc(limit, func() { cancel(errStalled) }), cancel}
 }
 
-func (w *watchdog) feed()  { w.timer.Reset(w.limit) }
+func (w *watchdog) feed() { w.timer.Reset(w.limit) }
+
+// await gives the answer of the server its own time, all of it: the transport limits only the wait for the first byte.
+func (w *watchdog) await(limit time.Duration) { w.timer.Reset(limit) }
+
 func (w *watchdog) pause() { w.timer.Stop() }
 
 func (w *watchdog) release() {
@@ -45,6 +49,8 @@ type upload struct {
 	ctx  context.Context // the attempt's
 	dog  *watchdog
 	pace storage.Pace // nil: as fast as it goes
+	// answer is how long to wait for the server's, all of it, once everything has been sent.
+	answer time.Duration
 
 	mu   sync.Mutex
 	data []byte // what is left; nil once revoked
@@ -65,15 +71,14 @@ func (u *upload) Read(p []byte) (int, error) {
 		return 0, u.err
 	}
 	if len(u.data) == 0 {
-		// From here on the transport's limit on waiting for an answer holds.
-		u.dog.pause()
+		u.dog.await(u.answer)
 		return 0, io.EOF
 	}
 	u.dog.feed()
 	n := copy(p, u.data)
 	u.data = u.data[n:]
 	if len(u.data) == 0 {
-		u.dog.pause()
+		u.dog.await(u.answer)
 	}
 	return n, nil
 }

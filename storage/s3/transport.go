@@ -21,7 +21,7 @@ const (
 	idleTimeout   = 90 * time.Second
 	// stallTimeout is between one part of a body and the next.
 	stallTimeout = time.Minute
-	// smallTimeout is for a whole request whose answer is small.
+	// smallTimeout is for a whole request whose answer is small, and for the answer to a large one.
 	smallTimeout = 2 * time.Minute
 
 	// idleConnections is above the number of requests that one process has open at once.

@@ -290,6 +290,35 @@ func TestWholeOperationsThroughStalls(t *testing.T) {
 	s.judge(t, "stalls")
 }
 
+// TestSilence has the server fall silent for good: every operation ends, and says what it was waiting for.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, startVersitygw(t), 100*time.Millisecond)
+	j := newJob(t, s.direct, "silence")
+	if err := steps(t.Context(), j.init, j.backup); err != nil {
+		t.Fatal(err)
+	}
+	part, err := storage.Sub(s.faulty, "silence")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.proxy.meet(standStill, func(string, bool) bool { return true })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // ten attempts take a second, or two
+	defer cancel()
+	_, openErr := repository.Open(ctx, part, repoPassword, repository.Options{})
+	for what, err := range map[string]error{
+		"config":   openErr,
+		"data/new": part.Put(ctx, "data/new", noise(8<<20)), // more than the sockets take without its being read
+		"locks":    part.List(ctx, "locks/", func(storage.Info) error { return nil }),
+		"index/1":  part.Delete(ctx, "index/1"),
+	} {
+		if !errors.Is(err, storage.ErrUnreachable) || !strings.Contains(err.Error(), what) || !strings.Contains(err.Error(), "in time after 10 attempts") {
+			t.Errorf("%s in a bucket that is silent: %v", what, err)
+		}
+	}
+	s.judge(t, "silence")
+}
+
 // TestDeniedHalfway takes the rights away in the middle of each operation, and gives them back for the next.
 func TestDeniedHalfway(t *testing.T) {
 	t.Parallel()

@@ -101,6 +101,7 @@ Exit codes:
 		newKeyCommand(a),
 		newListCommand(a),
 		newPruneCommand(a),
+		newRepairCommand(a),
 		newShowCommand(a),
 		newRestoreCommand(a),
 		newUnlockCommand(a),

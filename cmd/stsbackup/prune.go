@@ -54,15 +54,15 @@ func (c *pruneCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	leftovers, err := points.Leftovers(ctx)
-	if err != nil {
-		return err
-	}
 	var report repository.PruneReport
 	err = c.alone(ctx, a, points, func() (err error) {
 		report, err = points.Repository().Prune(ctx, repository.PruneOptions{MaxUnused: maxUnused, DryRun: c.dryRun})
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	leftovers, err := points.Leftovers(ctx)
 	if err != nil {
 		return err
 	}

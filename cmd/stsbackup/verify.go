@@ -107,7 +107,7 @@ func (c *verifyCommand) run(ctx context.Context, a *app, arg string) error {
 		return err
 	}
 	return fmt.Errorf("verify %s: damage was found; recovery points that are not named as damaged can be restored. "+
-		"Make a new recovery point now, forget the damaged ones, and then prune", t)
+		"Run stsbackup repair, then make a new recovery point: as long as the damage is there, new ones rely on it", t)
 }
 
 func printVerification(out io.Writer, v catalog.Verification) error {

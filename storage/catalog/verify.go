@@ -61,7 +61,9 @@ func (c *Catalog) Verify(ctx context.Context, ref string, options repository.Che
 		if ctx.Err() != nil {
 			return fail(err)
 		}
-		v.Failures = append(v.Failures, err.Error())
+		if only == "" { // that another cannot be read says nothing of this one, which has been found
+			v.Failures = append(v.Failures, err.Error())
+		}
 	}
 	snapshots, err := c.repo.Snapshots(ctx)
 	if err != nil && ctx.Err() != nil {

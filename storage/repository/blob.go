@@ -49,7 +49,7 @@ func (r *Repository) ReadPack(ctx context.Context, pack ID, offset int64, buf []
 	name := kindData.name(pack)
 	body, err := r.bucket.Get(ctx, name, offset, int64(length))
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+		return nil, fmt.Errorf("read %s: %w", name, &readError{err})
 	}
 	if cap(buf) < length {
 		buf = make([]byte, length)
@@ -59,7 +59,7 @@ func (r *Repository) ReadPack(ctx context.Context, pack ID, offset int64, buf []
 		err = closeErr
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %d bytes at %d of %s: %w", length, offset, name, err)
+		return nil, fmt.Errorf("read %d bytes at %d of %s: %w", length, offset, name, &readError{err})
 	}
 	return buf[:length], nil
 }

@@ -52,6 +52,15 @@ func FuzzPackHeader(f *testing.F) {
 	f.Add([]byte{}, uint32(0xffffffff), uint32(0xffffffff), uint32(0xffffffff), uint32(0xffffffff))
 	bucket := storagetest.NewMemory()
 	f.Fuzz(func(t *testing.T, header []byte, lie, offset, length, plain uint32) {
+		if decoded, err := decodeHeader(header); err == nil {
+			var again []byte
+			for _, blob := range decoded {
+				again = appendHeaderEntry(again, blob)
+			}
+			if !bytes.Equal(again, header) {
+				t.Fatalf("header %x was read as %+v", header, decoded)
+			}
+		}
 		sealed, err := repo.sealer.seal(nil, header)
 		if err != nil {
 			t.Fatal(err)
@@ -74,6 +83,10 @@ func FuzzPackHeader(f *testing.F) {
 		err = c.readPack(t.Context(), &checkedPack{id: pack.ID, blobs: pack.Blobs, size: int64(len(data))})
 		if truth := bytes.Equal(header, want) && lie == 0 && claimed == second; (err == nil) != truth {
 			t.Fatalf("header %x, length off by %d, index %+v: %v", header, lie, claimed, err)
+		}
+		found, err := work.readHeader(t.Context(), pack.ID, int64(len(data)))
+		if truth := bytes.Equal(header, want) && lie == 0; truth && !sameBlobs(found.Blobs, blobs) || err == nil && packSize(found.Blobs) != int64(len(data)) {
+			t.Fatalf("header %x, length off by %d, is read as %+v, %v", header, lie, found, err)
 		}
 		if blob, err := work.LoadBlob(t.Context(), claimed.Type, claimed.ID); err == nil && Hash(blob) != claimed.ID {
 			t.Fatalf("read %d bytes that are not the blob's", len(blob))

@@ -33,18 +33,24 @@ const compressedMark = 0x02
 // errHash says that bytes are not those that their name promises.
 var errHash = errors.New("content does not match its name: the object is damaged")
 
+// readError says that bytes could not be had, which says nothing of whether they are good.
+type readError struct{ err error }
+
+func (e *readError) Error() string { return e.err.Error() }
+func (e *readError) Unwrap() error { return e.err }
+
 // getObject reads a whole object of at most limit bytes.
 func getObject(ctx context.Context, bucket storage.Bucket, name string, limit int64) ([]byte, error) {
 	body, err := bucket.Get(ctx, name, 0, -1)
 	if err != nil {
-		return nil, err
+		return nil, &readError{err}
 	}
 	data, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if closeErr := body.Close(); err == nil && int64(len(data)) <= limit {
 		err = closeErr
 	}
 	if err != nil {
-		return nil, err
+		return nil, &readError{err}
 	}
 	if int64(len(data)) > limit {
 		return nil, fmt.Errorf("larger than the %d bytes that are allowed", limit)

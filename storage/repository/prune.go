@@ -118,7 +118,7 @@ func (p *pruner) find(ctx context.Context) error {
 		roots = append(roots, *snapshot.Tree)
 	}
 	err = p.repo.withIndex(fresh).walk(ctx, roots, used, func(t BlobType, id ID, err error) error {
-		return fmt.Errorf("%s blob %s: %w; nothing is removed from a damaged repository: see what stsbackup verify says", t, id, err)
+		return fmt.Errorf("%s blob %s: %w; nothing is removed from a damaged repository: see what stsbackup verify says, and use stsbackup repair", t, id, err)
 	})
 	if err != nil {
 		return err
@@ -143,6 +143,9 @@ func (p *pruner) snapshots(ctx context.Context) ([]Snapshot, error) {
 		return nil, fmt.Errorf("list repository snapshots: %w", err)
 	}
 	snapshots, err := p.repo.Snapshots(ctx)
+	if err != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("%w; what cannot be read may need anything: see what stsbackup verify says, and use stsbackup repair", err)
+	}
 	if err != nil || p.options.DryRun {
 		return snapshots, err
 	}

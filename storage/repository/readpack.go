@@ -40,7 +40,7 @@ func (c *checker) readPack(ctx context.Context, pack *checkedPack) error {
 	}
 	defer body.Close()
 	blobs := slices.SortedFunc(slices.Values(pack.blobs), func(a, b indexBlob) int { return cmp.Compare(a.Offset, b.Offset) })
-	stream := packStream{body: body, hash: sha256.New(), left: pack.size}
+	stream := newPackStream(body, pack.size)
 	var failures []error
 	for _, blob := range blobs {
 		err := stream.blob(c.repo, pack.id, blob)
@@ -69,6 +69,10 @@ type packStream struct {
 	buf, plain []byte
 }
 
+func newPackStream(body io.Reader, size int64) *packStream {
+	return &packStream{body: body, hash: sha256.New(), left: size}
+}
+
 func (s *packStream) next(n int) ([]byte, error) {
 	if int64(n) > s.left {
 		return nil, fmt.Errorf("ends before byte %d: %w", s.at+int64(n), errStream)
@@ -77,7 +81,7 @@ func (s *packStream) next(n int) ([]byte, error) {
 		s.buf = make([]byte, n)
 	}
 	if _, err := io.ReadFull(s.body, s.buf[:n]); err != nil {
-		return nil, fmt.Errorf("at byte %d: %w: %w", s.at, errStream, err)
+		return nil, fmt.Errorf("at byte %d: %w: %w", s.at, errStream, &readError{err})
 	}
 	s.hash.Write(s.buf[:n])
 	s.at, s.left = s.at+int64(n), s.left-int64(n)

@@ -1,0 +1,342 @@
+package repository
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// RepairOptions say what a repair may do.
+type RepairOptions struct {
+	// DryRun has everything found out, and nothing changed: not even a lock is written.
+	DryRun bool
+	// ForgetDamaged also removes the repository snapshots whose own objects are damaged.
+	ForgetDamaged bool
+	// Progress, unless nil, is called after each pack that was read, by one goroutine at a time.
+	Progress func(packs, total int)
+}
+
+// RepairReport is what a repair has found, and done about it.
+type RepairReport struct {
+	DryRun bool `json:"dryRun"`
+	// IndexesDamaged are index objects that cannot be read. PacksFound are packs that no index names, and that are in it
+	// from now on.
+	IndexesDamaged int `json:"indexesDamaged"`
+	PacksFound     int `json:"packsFound"`
+	// PacksDamaged are those with something wrong in them, and PacksMissing those that are not there.
+	PacksDamaged int `json:"packsDamaged"`
+	PacksMissing int `json:"packsMissing"`
+	// BlobsSaved are the good blobs of damaged packs, which are in new packs now. BlobsLost are those that are in no
+	// pack any more: what needs them is damaged until a backup brings the same content back.
+	BlobsSaved int `json:"blobsSaved"`
+	BlobsLost  int `json:"blobsLost"`
+	// SnapshotsDamaged are the repository snapshots whose own objects cannot be read; Forgotten says that they were
+	// removed.
+	SnapshotsDamaged []ID `json:"snapshotsDamaged"`
+	Forgotten        bool `json:"forgotten"`
+}
+
+// Repair makes the index say what is there: it brings packs that no index names back into it, and takes out of it what is
+// damaged, so that the next backup stores it again instead of relying on it; older repository snapshots that need the same
+// content become whole by that, too. It reads every pack. ErrLocked if anyone else is at work.
+//
+// It is carried out as a prune is, with another plan: good blobs of damaged packs are copied to new ones, then comes a new
+// index, and only then the old index and the damaged packs go. So it may die at any moment.
+func (r *Repository) Repair(ctx context.Context, options RepairOptions) (report RepairReport, err error) {
+	x := &repairer{repo: r, options: options, packs: map[ID]*prunePack{}, report: RepairReport{DryRun: options.DryRun, SnapshotsDamaged: []ID{}}}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("repair %s: %w", r, err)
+		}
+	}()
+	if options.DryRun {
+		err := x.look(ctx)
+		return x.report, err
+	}
+	lock, err := r.LockExclusive(ctx)
+	if err != nil {
+		return RepairReport{}, err
+	}
+	defer func() { err = errors.Join(err, lock.Release(ctx)) }()
+	if err := x.look(lock.Context()); err != nil {
+		return RepairReport{}, err
+	}
+	if x.plan.reindex {
+		p := &pruner{repo: r, oldIndex: x.oldIndex, plan: x.plan}
+		if err := p.change(lock.Context()); err != nil {
+			return RepairReport{}, err
+		}
+	}
+	if options.ForgetDamaged && len(x.report.SnapshotsDamaged) > 0 {
+		if err := lock.RemoveSnapshots(x.report.SnapshotsDamaged...); err != nil {
+			return RepairReport{}, err
+		}
+		x.report.Forgotten = true
+	}
+	return x.report, nil
+}
+
+// unread reports an error that says nothing of the object. Repair removes what is damaged, so it must be sure: where bytes
+// cannot be had, for whatever reason, it gives up.
+func unread(ctx context.Context, err error) bool {
+	var read *readError
+	return undecided(ctx, err) || errors.As(err, &read) && !errors.Is(err, storage.ErrNotExist)
+}
+
+type repairer struct {
+	repo     *Repository
+	options  RepairOptions
+	oldIndex []ID
+	packs    map[ID]*prunePack
+
+	mu     sync.Mutex
+	plan   prunePlan
+	report RepairReport
+}
+
+// look finds everything out, and makes the plan.
+func (x *repairer) look(ctx context.Context) error {
+	// 1. Repository snapshots that cannot be read.
+	if err := x.snapshots(ctx); err != nil {
+		return err
+	}
+	// 2. What the index says, as far as it can be read.
+	unsure, err := x.index(ctx)
+	if err != nil {
+		return err
+	}
+	// 3. What the packs say of which the index does not.
+	if err := x.list(ctx, unsure); err != nil {
+		return err
+	}
+	// 4. What is in the packs.
+	if err := x.read(ctx); err != nil {
+		return err
+	}
+	// 5. What is lost: the blobs of damaged and missing packs that are in no other.
+	for _, packs := range [][]*prunePack{x.plan.keep, x.plan.repack} {
+		slices.SortFunc(packs, func(a, b *prunePack) int { return strings.Compare(a.ID.String(), b.ID.String()) })
+	}
+	x.count()
+	return nil
+}
+
+func (x *repairer) snapshots(ctx context.Context) error {
+	ids, err := listIDs(ctx, x.repo.bucket, kindSnapshot)
+	if err != nil {
+		return fmt.Errorf("list repository snapshots: %w", err)
+	}
+	for _, id := range ids {
+		_, err := x.repo.LoadSnapshot(ctx, id)
+		if unread(ctx, err) {
+			return err
+		}
+		if err != nil && !errors.Is(err, ErrNoSnapshot) {
+			x.report.SnapshotsDamaged = append(x.report.SnapshotsDamaged, id)
+		}
+	}
+	return nil
+}
+
+// index gives the packs of which two index objects say different things.
+func (x *repairer) index(ctx context.Context) (unsure map[ID]bool, err error) {
+	unsure = map[ID]bool{}
+	err = x.repo.eachIndex(ctx, func(id ID, object indexObject, err error) error {
+		if unread(ctx, err) {
+			return err
+		}
+		x.oldIndex = append(x.oldIndex, id)
+		if err != nil {
+			x.report.IndexesDamaged++
+			x.plan.reindex = true
+			return nil
+		}
+		for _, pack := range object.Packs {
+			known, ok := x.packs[pack.ID]
+			if !ok {
+				x.packs[pack.ID] = &prunePack{indexPack: pack, size: -1}
+			} else if !sameBlobs(known.Blobs, pack.Blobs) {
+				unsure[pack.ID], x.plan.reindex = true, true
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(x.oldIndex, func(a, b ID) int { return strings.Compare(a.String(), b.String()) })
+	return unsure, err
+}
+
+// list notes the sizes of the packs, and takes in those that only their own tables of contents describe. Where that
+// cannot be read either, the pack is what interrupted work has left: prune's business.
+func (x *repairer) list(ctx context.Context, unsure map[ID]bool) error {
+	err := x.repo.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
+		id, ok := kindData.parseName(info.Name)
+		if !ok {
+			return nil
+		}
+		if pack, known := x.packs[id]; known {
+			pack.size = info.Size
+			if !unsure[id] && packSize(pack.Blobs) == info.Size {
+				return nil
+			}
+		}
+		found, err := x.repo.readHeader(ctx, id, info.Size)
+		if unread(ctx, err) {
+			return err
+		}
+		if err != nil {
+			return nil //nolint:nilerr // it is not said by anyone what is in this pack, or only by the index
+		}
+		if x.packs[id] == nil {
+			x.report.PacksFound++
+		}
+		x.packs[id], x.plan.reindex = &prunePack{indexPack: found, size: info.Size}, true
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list packs: %w", err)
+	}
+	return x.confirmMissing(ctx)
+}
+
+// confirmMissing asks for each pack that was not listed: a listing has no hash, and may arrive without a name.
+func (x *repairer) confirmMissing(ctx context.Context) error {
+	for id, pack := range x.packs {
+		if pack.size >= 0 {
+			continue
+		}
+		info, err := x.repo.bucket.Stat(ctx, kindData.name(id))
+		switch {
+		case err == nil:
+			pack.size = info.Size
+		case !errors.Is(err, storage.ErrNotExist):
+			return fmt.Errorf("look for %s: %w", kindData.name(id), err)
+		}
+	}
+	return nil
+}
+
+// read sorts the packs by what is to be done with them.
+func (x *repairer) read(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(checkReaders)
+	done := 0
+	for _, pack := range x.packs {
+		group.Go(func() error {
+			err := x.readPack(ctx, pack)
+			if unread(ctx, err) {
+				return err
+			}
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			x.sort(pack, err != nil)
+			if done++; x.options.Progress != nil {
+				x.options.Progress(done, len(x.packs))
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (x *repairer) sort(pack *prunePack, damaged bool) {
+	switch {
+	case pack.size < 0:
+		x.report.PacksMissing++
+		x.plan.drop = append(x.plan.drop, pack)
+	case !damaged:
+		x.plan.keep = append(x.plan.keep, pack)
+		return
+	case len(pack.needed) > 0:
+		x.report.PacksDamaged++
+		x.plan.repack = append(x.plan.repack, pack)
+	default:
+		x.report.PacksDamaged++
+		x.plan.remove = append(x.plan.remove, pack)
+	}
+	x.plan.reindex = true
+}
+
+// readPack leaves the good blobs of a pack in needed. The error says what is wrong with it. Where pack and index differ,
+// the pack's own table of contents is believed: its hash has been checked, and the pack is what is to be described.
+func (x *repairer) readPack(ctx context.Context, pack *prunePack) error {
+	if pack.size < 0 {
+		return nil
+	}
+	// Twice: what seems to be damaged may have been changed on its way here.
+	err := x.readBlobs(ctx, pack)
+	if err != nil && !unread(ctx, err) {
+		err = x.readBlobs(ctx, pack)
+	}
+	if err == nil || unread(ctx, err) {
+		return err
+	}
+	found, headerErr := x.repo.readHeader(ctx, pack.ID, pack.size)
+	if unread(ctx, headerErr) {
+		return headerErr
+	}
+	if headerErr != nil || sameBlobs(found.Blobs, pack.Blobs) {
+		return err
+	}
+	x.mu.Lock()
+	x.plan.reindex = true
+	x.mu.Unlock()
+	pack.Blobs = found.Blobs
+	return x.readBlobs(ctx, pack)
+}
+
+func (x *repairer) readBlobs(ctx context.Context, pack *prunePack) error {
+	pack.needed = nil
+	name := kindData.name(pack.ID)
+	body, err := x.repo.bucket.Get(ctx, name, 0, pack.size)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, &readError{err})
+	}
+	defer body.Close()
+	blobs := slices.SortedFunc(slices.Values(pack.Blobs), func(a, b indexBlob) int { return cmp.Compare(a.Offset, b.Offset) })
+	stream := newPackStream(body, pack.size)
+	var failures []error
+	for _, blob := range blobs {
+		err := stream.blob(x.repo, pack.ID, blob)
+		if err == nil {
+			pack.needed = append(pack.needed, blob)
+			continue
+		}
+		failures = append(failures, err)
+		if errors.Is(err, errStream) {
+			return errors.Join(failures...)
+		}
+	}
+	return errors.Join(errors.Join(failures...), stream.end(x.repo, pack.ID, blobs))
+}
+
+// count finds out what is saved and what is lost.
+func (x *repairer) count() {
+	good := newBlobSet()
+	for _, pack := range x.plan.keep {
+		for _, blob := range pack.Blobs {
+			good.add(blob.Type, blob.ID)
+		}
+	}
+	for _, pack := range x.plan.repack {
+		for _, blob := range pack.needed {
+			if good.add(blob.Type, blob.ID) {
+				x.report.BlobsSaved++
+			}
+		}
+	}
+	for _, pack := range slices.Concat(x.plan.repack, x.plan.remove, x.plan.drop) {
+		for _, blob := range pack.Blobs {
+			if good.add(blob.Type, blob.ID) {
+				x.report.BlobsLost++
+			}
+		}
+	}
+}

@@ -1,0 +1,261 @@
+package repository
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/storagetest"
+)
+
+// repaired repairs, and expects what it says.
+func repaired(t *testing.T, bucket storage.Bucket, options RepairOptions, want RepairReport) {
+	t.Helper()
+	repo, err := Open(t.Context(), bucket, password, hasty())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := list(t, bucket, "")
+	planned, err := repo.Repair(t.Context(), RepairOptions{DryRun: true})
+	if err != nil || !slices.Equal(before, list(t, bucket, "")) {
+		t.Errorf("a dry run changed the bucket, or failed: %v", err)
+	}
+	got, err := repo.Repair(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.SnapshotsDamaged = slices.Clip(got.SnapshotsDamaged)
+	if !sameRepair(got, want) {
+		t.Errorf("repaired: %+v, want %+v", got, want)
+	}
+	planned.DryRun, planned.Forgotten = false, got.Forgotten
+	if !sameRepair(planned, got) {
+		t.Errorf("planned: %+v, done: %+v", planned, got)
+	}
+	if again, err := repo.Repair(t.Context(), RepairOptions{}); err != nil || again.IndexesDamaged+again.PacksFound+again.PacksDamaged+again.PacksMissing+again.BlobsLost > 0 {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+}
+
+func sameRepair(a, b RepairReport) bool {
+	same := slices.Equal(a.SnapshotsDamaged, b.SnapshotsDamaged)
+	a.SnapshotsDamaged, b.SnapshotsDamaged = nil, nil
+	return same && a.IndexesDamaged == b.IndexesDamaged && a.PacksFound == b.PacksFound && a.PacksDamaged == b.PacksDamaged &&
+		a.PacksMissing == b.PacksMissing && a.BlobsSaved == b.BlobsSaved && a.BlobsLost == b.BlobsLost && a.Forgotten == b.Forgotten
+}
+
+// packWith is the pack that holds the beginning of a file.
+func packWith(t *testing.T, bucket storage.Bucket, content string) (name string, at Location) {
+	t.Helper()
+	repo := reopen(t, bucket)
+	if err := repo.LoadIndex(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	at, ok := repo.Locate(DataBlob, Hash([]byte(content[:2048])))
+	if !ok {
+		t.Fatal("not in the index")
+	}
+	return kindData.name(at.Pack), at
+}
+
+// TestRepairOfTheIndex loses or damages what only repeats what the packs say: nothing is lost.
+func TestRepairOfTheIndex(t *testing.T) {
+	whole, volumes := small(t)
+	for _, name := range list(t, whole, "index/") {
+		bucket := copyOf(t, whole)
+		put(t, bucket, name, flip(get(t, bucket, name), 20))
+		if report, err := reopen(t, bucket).Check(t.Context(), CheckOptions{}); err != nil || len(report.Problems) == 0 {
+			t.Errorf("not damaged: %+v, %v", report, err)
+		}
+		repaired(t, bucket, RepairOptions{}, RepairReport{IndexesDamaged: 1, PacksFound: 3})
+		sound(t, bucket, volumes)
+		resticJudges(t, inDirectory(t, bucket), volumes)
+	}
+	bucket := copyOf(t, whole)
+	for _, name := range list(t, whole, "index/") {
+		if err := bucket.Delete(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	repaired(t, bucket, RepairOptions{}, RepairReport{PacksFound: 6})
+	sound(t, bucket, volumes)
+
+	// An index that calls data trees, and one that describes packs otherwise than another.
+	repo := reopen(t, whole)
+	for _, keep := range []bool{false, true} {
+		bucket := copyOf(t, whole)
+		repo.bucket = bucket
+		name := list(t, bucket, "index/")[0]
+		id, _ := kindIndex.parseName(name)
+		object, err := repo.loadIndexObject(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range object.Packs {
+			blob := &object.Packs[i].Blobs[0]
+			blob.Type = map[BlobType]BlobType{DataBlob: TreeBlob, TreeBlob: DataBlob}[blob.Type]
+		}
+		if _, _, err := repo.saveObject(t.Context(), kindIndex, object); err != nil {
+			t.Fatal(err)
+		}
+		if !keep {
+			if err := bucket.Delete(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		repaired(t, bucket, RepairOptions{}, RepairReport{})
+		sound(t, bucket, volumes)
+	}
+}
+
+// TestRepairOfPacks damages a pack: what is good in it is kept, and what is not is brought back by the next backup, for the
+// older repository snapshots too.
+func TestRepairOfPacks(t *testing.T) {
+	whole, volumes := small(t)
+	var v volume
+	for _, v = range volumes {
+		if v["log"] != "" {
+			break
+		}
+	}
+	name, at := packWith(t, whole, v["log"])
+	data := get(t, whole, name)
+	blobs := 0
+	repo := reopen(t, whole)
+	if err := repo.LoadIndex(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for id := range repo.index.data {
+		if at, _ := repo.Locate(DataBlob, id); kindData.name(at.Pack) == name {
+			blobs++
+		}
+	}
+	tests := map[string]struct {
+		damaged []byte // nil: gone
+		want    RepairReport
+	}{
+		"a flipped bit":             {flip(data, int(at.Offset)+40), RepairReport{PacksDamaged: 1, BlobsSaved: blobs - 1, BlobsLost: 1}},
+		"a flipped bit at its end":  {flip(data, len(data)-10), RepairReport{PacksDamaged: 1, BlobsSaved: blobs}},
+		"something behind it":       {append(slices.Clone(data), 0), RepairReport{PacksDamaged: 1, BlobsSaved: blobs}},
+		"cut off at its end":        {data[:len(data)-3], RepairReport{PacksDamaged: 1, BlobsSaved: blobs}},
+		"nothing but its beginning": {data[:10], RepairReport{PacksDamaged: 1, BlobsLost: blobs}},
+		"gone":                      {nil, RepairReport{PacksMissing: 1, BlobsLost: blobs}},
+	}
+	for what, tt := range tests {
+		t.Run(what, func(t *testing.T) {
+			bucket := copyOf(t, whole)
+			if tt.damaged == nil {
+				if err := bucket.Delete(t.Context(), name); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				put(t, bucket, name, tt.damaged)
+			}
+			repaired(t, bucket, RepairOptions{}, tt.want)
+			report, err := reopen(t, bucket).Check(t.Context(), CheckOptions{ReadData: 1})
+			if err != nil || (len(report.Problems) > 0) != (tt.want.BlobsLost > 0) {
+				t.Errorf("after the repair: %+v, %v", report, err)
+			}
+			repo, err := Open(t.Context(), bucket, password, hasty())
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := map[ID]volume{}
+			for id, v := range volumes {
+				all[id] = v
+				all[mustBackUp(t, repo, v)] = v
+			}
+			sound(t, bucket, all)
+			resticJudges(t, inDirectory(t, bucket), all)
+		})
+	}
+}
+
+func TestRepairOfRepositorySnapshots(t *testing.T) {
+	bucket, volumes := small(t)
+	var damaged ID
+	for id := range volumes {
+		damaged = id
+	}
+	delete(volumes, damaged)
+	name := kindSnapshot.name(damaged)
+	put(t, bucket, name, flip(get(t, bucket, name), 20))
+	want := RepairReport{SnapshotsDamaged: []ID{damaged}}
+	repaired(t, bucket, RepairOptions{}, want)
+	if _, err := reopen(t, bucket).Prune(t.Context(), PruneOptions{}); err == nil || !strings.Contains(err.Error(), name) {
+		t.Errorf("prune: %v, want an error that names %s", err, name)
+	}
+	want.Forgotten = true
+	repaired(t, bucket, RepairOptions{ForgetDamaged: true}, want)
+	sound(t, bucket, volumes)
+	repo, err := Open(t.Context(), bucket, password, hasty())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := repo.Prune(t.Context(), PruneOptions{}); err != nil {
+		t.Error(err)
+	}
+	sound(t, bucket, volumes)
+}
+
+// TestRepairOfWhatIsWhole changes nothing.
+func TestRepairOfWhatIsWhole(t *testing.T) {
+	bucket, _ := small(t)
+	before := list(t, bucket, "")
+	repaired(t, bucket, RepairOptions{ForgetDamaged: true}, RepairReport{})
+	if !slices.Equal(before, list(t, bucket, "")) {
+		t.Error("something has changed")
+	}
+}
+
+// TestRepairStoppedAnywhere stops a repair at each of its changes: another completes it, and nothing is lost.
+func TestRepairStoppedAnywhere(t *testing.T) {
+	whole, volumes := small(t)
+	for _, v := range volumes {
+		name, _ := packWith(t, whole, v["data"])
+		put(t, whole, name, flip(get(t, whole, name), len(get(t, whole, name))-10)) // in its table of contents
+	}
+	index := list(t, whole, "index/")[0]
+	put(t, whole, index, flip(get(t, whole, index), 20))
+	repair := func(ctx context.Context, bucket storage.Bucket) error {
+		repo, err := Open(ctx, bucket, password, mortal())
+		if err != nil {
+			return err
+		}
+		_, err = repo.Repair(ctx, RepairOptions{})
+		return err
+	}
+	counting := storagetest.NewFaulty(copyOf(t, whole), storagetest.Fault{})
+	if err := repair(t.Context(), counting); err != nil {
+		t.Fatal(err)
+	}
+	operations, tried, fired := len(counting.Operations()), 0, 0
+	for _, how := range []storagetest.How{storagetest.Before, storagetest.After, storagetest.Torn} {
+		for _, stop := range []bool{true, false} { // false: something fails once, which is no damage
+			for at := 1; at <= operations; at++ {
+				bucket := copyOf(t, whole)
+				faulty := storagetest.NewFaulty(bucket, storagetest.Fault{At: at, How: how, Stop: stop, Match: func(op storagetest.Operation) bool {
+					return how != storagetest.Torn || op.Verb != storagetest.Put // which no Bucket does
+				}})
+				err := repair(t.Context(), faulty)
+				if stop && err == nil && faulty.Fired() {
+					t.Errorf("%s %d: nobody noticed that %v failed", how, at, faulty.Operations()[at-1])
+				}
+				tried++
+				if faulty.Fired() {
+					fired++
+				}
+				if err := repair(t.Context(), bucket); err != nil {
+					t.Errorf("%s %d: again: %v", how, at, err)
+				}
+				sound(t, bucket, volumes)
+			}
+		}
+	}
+	t.Logf("%d operations, %d faults of %d", operations, fired, tried)
+	if fired < 4*operations { // all but those that would be torn writes
+		t.Errorf("of %d planned faults only %d happened", tried, fired)
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/backup"
-	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -82,32 +81,25 @@ func (c *backupCommand) run(ctx context.Context, a *app, arg string) error {
 	if _, err := c.mover.location(a, url); err != nil {
 		return err
 	}
-	store, err := openStore(a, &c.repo)
+	at, err := openScene(a, &c.kube, &c.repo, t)
 	if err != nil {
 		return err
 	}
-	client, namespace, err := cluster.Connect(c.kube.kubeconfig, c.kube.context)
-	if err != nil {
-		return err
-	}
-	if t.namespace == "" {
-		t.namespace = namespace
-	}
-	mover, err := c.mover.config(ctx, a, store, t)
+	mover, err := c.mover.config(ctx, a, at.store, at.target)
 	if err != nil {
 		return err
 	}
 	reporter := newBackupReporter(a, c.output, c.dryRun)
 	engine := &backup.Engine{
-		Cluster:      client,
-		Repositories: storeOf{store: store, target: t},
+		Cluster:      at.client,
+		Repositories: storeOf{store: at.store, target: at.target},
 		Now:          a.now,
 		Random:       a.random,
 		Reporter:     reporter,
 	}
 	record, err := engine.Run(ctx, backup.Request{
-		Namespace:       t.namespace,
-		StatefulSet:     t.statefulSet,
+		Namespace:       at.target.namespace,
+		StatefulSet:     at.target.statefulSet,
 		Plan:            backup.PlanOptions{Method: backup.Method(c.method), SnapshotClass: c.snapshotClass},
 		AdoptCluster:    c.adoptCluster,
 		DryRun:          c.dryRun,

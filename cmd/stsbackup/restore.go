@@ -70,22 +70,16 @@ func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	store, err := openStore(a, &c.repo)
+	at, err := openScene(a, &c.kube, &c.repo, t)
 	if err != nil {
 		return err
 	}
-	client, namespace, err := cluster.Connect(c.kube.kubeconfig, c.kube.context)
+	t = at.target
+	mover, err := c.mover.config(ctx, a, at.store, t)
 	if err != nil {
 		return err
 	}
-	if t.namespace == "" {
-		t.namespace = namespace
-	}
-	mover, err := c.mover.config(ctx, a, store, t)
-	if err != nil {
-		return err
-	}
-	points, err := catalog.Open(ctx, store.root, t.namespace, t.statefulSet, store.password(t))
+	points, err := catalog.Open(ctx, at.store.root, t.namespace, t.statefulSet, at.store.password(t))
 	if err != nil {
 		return err
 	}
@@ -93,7 +87,7 @@ func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	situation, err := restore.Look(ctx, client, record, t.namespace, t.statefulSet)
+	situation, err := restore.Look(ctx, at.client, record, t.namespace, t.statefulSet)
 	if err != nil {
 		return err
 	}
@@ -106,8 +100,8 @@ func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
 		return err
 	}
 	restorer := &restore.Restorer{
-		Cluster:  client,
-		Filler:   &restore.Movers{Cluster: client, Config: mover, PasswordFile: cluster.MoverFiles + "/" + moverPassword},
+		Cluster:  at.client,
+		Filler:   &restore.Movers{Cluster: at.client, Config: mover, PasswordFile: cluster.MoverFiles + "/" + moverPassword},
 		Reporter: reporter,
 		Now:      a.now,
 		Random:   a.random,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/limit"
@@ -40,4 +41,27 @@ func openStore(a *app, flags *repoFlags) (*store, error) {
 // password is that of one StatefulSet's repository.
 func (s *store) password(t target) repository.Secret {
 	return catalog.Password(s.secret, t.namespace, t.statefulSet)
+}
+
+// scene is what an operation on a StatefulSet of a cluster has to do with.
+type scene struct {
+	target target
+	store  *store
+	client *cluster.Client
+}
+
+// openScene opens the repository's root and the cluster, and gives the target the kubeconfig's namespace if it has none.
+func openScene(a *app, kube *kubeFlags, repo *repoFlags, t target) (scene, error) {
+	store, err := openStore(a, repo)
+	if err != nil {
+		return scene{}, err
+	}
+	client, namespace, err := cluster.Connect(kube.kubeconfig, kube.context)
+	if err != nil {
+		return scene{}, err
+	}
+	if t.namespace == "" {
+		t.namespace = namespace
+	}
+	return scene{target: t, store: store, client: client}, nil
 }

@@ -121,7 +121,7 @@ func TestBackupLive(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "live")
 	s.kubectl("label", "namespace", s.Namespace, "pod-security.kubernetes.io/enforce=baseline")
-	db := workload{name: "db", replicas: 3, class: "manual"}
+	db := workload{name: "db", replicas: 3, class: "manual", claim: s.ownVolumes()}
 	s.staticVolumes(db.claims()...)
 	s.apply(db.manifest(), "db")
 	s.run(0, []string{"live", "kubernetes.io/host-path has no VolumeSnapshots"}, "backup", s.Namespace+"/db", "--dry-run")
@@ -168,7 +168,7 @@ func TestBackupCutsLieCloseTogether(t *testing.T) {
 func TestBackupIncomplete(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "incomplete")
-	db := workload{name: "db", replicas: 3, class: "manual"}
+	db := workload{name: "db", replicas: 3, class: "manual", claim: s.ownVolumes()}
 	s.staticVolumes(db.claims()[:2]...) // none for the third
 	s.apply(db.manifest())
 	s.kubectl("wait", "--for=condition=Ready", "pod/db-0", "pod/db-1", "--timeout=120s")

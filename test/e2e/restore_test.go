@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // set describes a StatefulSet of three ordinals, named web, with one claim template, data.
@@ -248,47 +246,12 @@ func TestRestoreAfterLoss(t *testing.T) {
 	}
 }
 
-// freeVolumes makes hostPath volumes that nothing provisions, each with a directory of its own.
-func (s *scenario) freeVolumes(names ...string) {
-	s.t.Helper()
-	folder := "/var/tmp/stsbackup-e2e/" + s.Namespace
-	s.t.Cleanup(func() {
-		// Those that are bound go with the namespace; the node of our own cluster is this machine.
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if _, err := s.KubectlInput(ctx, "", "delete", "pv", "-l", "of="+s.Namespace, "--wait=false"); err != nil {
-			s.t.Error(err)
-		}
-		if err := os.RemoveAll(folder); err != nil {
-			s.t.Error(err)
-		}
-	})
-	var manifest strings.Builder
-	for _, name := range names {
-		fmt.Fprintf(&manifest, `---
-apiVersion: v1
-kind: PersistentVolume
-metadata: {name: %[1]s-%[2]s, labels: {of: %[1]s}}
-spec:
-  capacity: {storage: 64Mi}
-  accessModes: [ReadWriteOnce]
-  storageClassName: manual
-  persistentVolumeReclaimPolicy: Retain
-  hostPath: {path: %[3]s/%[2]s, type: DirectoryOrCreate}
-`, s.Namespace, name, folder)
-	}
-	if _, err := s.KubectlInput(s.ctx, manifest.String(), "apply", "-f", "-"); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 func TestRestoreStaticVolumes(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "static")
 	s.freeVolumes("a", "b", "c")
 	d := set{class: "manual", management: "Parallel", retention: "Retain"}
-	selected := strings.Replace(d.manifest(), "storageClassName: manual",
-		fmt.Sprintf("storageClassName: manual\n      selector: {matchLabels: {of: %s}}", s.Namespace), 1)
+	selected := strings.Replace(d.manifest(), "storageClassName: manual", "storageClassName: manual\n      "+s.ownVolumes(), 1)
 	s.apply(selected, "web")
 	s.write("first")
 	saved := s.read()

@@ -3,10 +3,12 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path"
 	"strings"
+	"time"
 )
 
 // workload is a StatefulSet whose pods keep files on one claim each, template "data", mounted at /data.
@@ -86,27 +88,55 @@ func (w workload) claims() []string {
 	return names
 }
 
-// staticVolumes makes volumes on the node's own disk for the given claims: the class "manual" has no provisioner.
+// staticVolumes makes volumes on the node's own disk for the given claims.
 func (s *scenario) staticVolumes(claims ...string) {
 	s.t.Helper()
+	s.hostPaths(claims, func(claim string) string {
+		return fmt.Sprintf("claimRef: {namespace: %s, name: %s}", s.Namespace, claim)
+	})
+}
+
+// freeVolumes makes such volumes for whatever claim takes them.
+func (s *scenario) freeVolumes(names ...string) {
+	s.t.Helper()
+	s.hostPaths(names, func(string) string { return "" })
+}
+
+// ownVolumes goes into a claim template whose claims are to take no other scenario's free volumes.
+func (s *scenario) ownVolumes() string {
+	return fmt.Sprintf("selector: {matchLabels: {of: %s}}", s.Namespace)
+}
+
+// hostPaths makes volumes of the class "manual", which has no provisioner, each with a directory of its own.
+func (s *scenario) hostPaths(names []string, reference func(name string) string) {
+	s.t.Helper()
 	folder := path.Join("/var/tmp/stsbackup-e2e", s.Namespace)
-	s.t.Cleanup(func() { _ = os.RemoveAll(folder) }) // where the node is this machine
+	s.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if _, err := s.KubectlInput(ctx, "", "delete", "pv", "-l", "of="+s.Namespace, "--wait=false"); err != nil {
+			s.t.Error(err)
+		}
+		if err := os.RemoveAll(folder); err != nil { // the node of our own cluster is this machine
+			s.t.Error(err)
+		}
+	})
 	var manifests strings.Builder
-	for _, claim := range claims {
-		fmt.Fprintf(&manifests, `
+	for _, name := range names {
+		fmt.Fprintf(&manifests, `---
 apiVersion: v1
 kind: PersistentVolume
-metadata: {name: %[1]s-%[2]s}
+metadata: {name: %[1]s-%[2]s, labels: {of: %[1]s}}
 spec:
   capacity: {storage: 64Mi}
   accessModes: [ReadWriteOnce]
   storageClassName: manual
   persistentVolumeReclaimPolicy: Retain
-  claimRef: {namespace: %[1]s, name: %[2]s}
+  %[4]s
   hostPath: {path: %[3]s/%[2]s, type: DirectoryOrCreate}
----`, s.Namespace, claim, folder)
+`, s.Namespace, name, folder, reference(name))
 	}
-	if err := s.Apply(s.ctx, manifests.String()); err != nil {
+	if _, err := s.KubectlInput(s.ctx, manifests.String(), "apply", "-f", "-"); err != nil {
 		s.t.Fatal(err)
 	}
 }

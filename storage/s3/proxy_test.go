@@ -3,6 +3,7 @@ package s3
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"net"
@@ -43,12 +44,27 @@ func newProxy(t *testing.T, s *server) (*proxy, *server) {
 	p := &proxy{t: t, address: strings.TrimPrefix(s.endpoint, "http://"), over: over}
 	p.meet(nil, nil)
 	p.onward = s.transport(t)
-	p.server = httptest.NewServer(p)
+	p.server = httptest.NewUnstartedServer(p)
+	p.server.Listener = narrow{p.server.Listener}
+	p.server.Start()
 	t.Cleanup(func() {
 		end()
 		p.server.Close()
 	})
 	return p, &server{endpoint: p.server.URL, style: s.style}
+}
+
+// narrow is a listener whose connections hold little of what nobody has read yet.
+type narrow struct{ net.Listener }
+
+func (n narrow) Accept() (net.Conn, error) { return small(n.Listener.Accept()) }
+
+// small makes the buffers of a connection so, for a slow line to be slow for those who send.
+func small(connection net.Conn, err error) (net.Conn, error) {
+	if tcp, ok := connection.(*net.TCPConn); ok && err == nil {
+		err = errors.Join(tcp.SetReadBuffer(64<<10), tcp.SetWriteBuffer(64<<10))
+	}
+	return connection, err
 }
 
 // meet has requests meet a fault from now on, nil is none: those that applies chooses.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,6 +43,10 @@ func newSite(t *testing.T, s *server, patience time.Duration) *site {
 	config.Endpoint = front.endpoint
 	transport := front.transport(t)
 	transport.ResponseHeaderTimeout = patience
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		return small(dial(ctx, network, address))
+	}
 	faulty, err := open(config, asRoot, transport)
 	if err != nil {
 		t.Fatal(err)
@@ -271,52 +276,6 @@ func liveThrough(t *testing.T, server *server, faults map[string]fault) {
 		s.metByAll(t, name)
 		s.judge(t, name)
 	}
-}
-
-// TestWholeOperationsThroughStalls has one request of each kind stand still.
-func TestWholeOperationsThroughStalls(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, startVersitygw(t), 500*time.Millisecond)
-	stood := map[string]bool{}
-	s.proxy.meet(standStill, func(kind string, _ bool) bool {
-		first := !stood[kind]
-		stood[kind] = true
-		return first
-	})
-	if err := newJob(t, s.faulty, "stalls").life(t.Context()); err != nil {
-		t.Error(err)
-	}
-	s.metByAll(t, "stalls")
-	s.judge(t, "stalls")
-}
-
-// TestSilence has the server fall silent for good: every operation ends, and says what it was waiting for.
-func TestSilence(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, startVersitygw(t), 100*time.Millisecond)
-	j := newJob(t, s.direct, "silence")
-	if err := steps(t.Context(), j.init, j.backup); err != nil {
-		t.Fatal(err)
-	}
-	part, err := storage.Sub(s.faulty, "silence")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.proxy.meet(standStill, func(string, bool) bool { return true })
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // ten attempts take a second, or two
-	defer cancel()
-	_, openErr := repository.Open(ctx, part, repoPassword, repository.Options{})
-	for what, err := range map[string]error{
-		"config":   openErr,
-		"data/new": part.Put(ctx, "data/new", noise(8<<20)), // more than the sockets take without its being read
-		"locks":    part.List(ctx, "locks/", func(storage.Info) error { return nil }),
-		"index/1":  part.Delete(ctx, "index/1"),
-	} {
-		if !errors.Is(err, storage.ErrUnreachable) || !strings.Contains(err.Error(), what) || !strings.Contains(err.Error(), "in time after 10 attempts") {
-			t.Errorf("%s in a bucket that is silent: %v", what, err)
-		}
-	}
-	s.judge(t, "silence")
 }
 
 // TestDeniedHalfway takes the rights away in the middle of each operation, and gives them back for the next.

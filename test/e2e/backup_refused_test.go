@@ -85,24 +85,7 @@ func TestBackupIntoAWrongRepository(t *testing.T) {
 // recordOfAnotherCluster commits an empty recovery point, as another cluster would.
 func (s *scenario) recordOfAnotherCluster(statefulSet string) {
 	s.t.Helper()
-	config, err := s3.ParseURL(s.Repo(s.Endpoint))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	keys := map[string]string{"AWS_ACCESS_KEY_ID": s.AccessKey, "AWS_SECRET_ACCESS_KEY": s.SecretKey}
-	bucket, err := s3.Open(config, func(name string) string { return keys[name] })
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	root, err := storage.Sub(bucket, config.Prefix)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	password, err := os.ReadFile(s.PasswordFile)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	secret := catalog.Password(repository.Secret(strings.TrimSpace(string(password))), s.Namespace, statefulSet)
+	root, secret := s.repository(statefulSet)
 	points, err := catalog.Open(s.ctx, root, s.Namespace, statefulSet, secret)
 	if err != nil {
 		s.t.Fatal(err)
@@ -118,6 +101,30 @@ func (s *scenario) recordOfAnotherCluster(statefulSet string) {
 	}, nil); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// repository is the root below which the scenario's repositories are, as this process reaches it, and the password of
+// one of them.
+func (s *scenario) repository(statefulSet string) (root storage.Bucket, secret repository.Secret) {
+	s.t.Helper()
+	config, err := s3.ParseURL(s.Repo(s.Endpoint))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	keys := map[string]string{"AWS_ACCESS_KEY_ID": s.AccessKey, "AWS_SECRET_ACCESS_KEY": s.SecretKey}
+	bucket, err := s3.Open(config, func(name string) string { return keys[name] })
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	root, err = storage.Sub(bucket, config.Prefix)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	password, err := os.ReadFile(s.PasswordFile)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return root, catalog.Password(repository.Secret(strings.TrimSpace(string(password))), s.Namespace, statefulSet)
 }
 
 func TestBackupTellsWhyAMoverDoesNotStart(t *testing.T) {

@@ -10,10 +10,10 @@ import (
 
 const (
 	// fetchers is how many runs are fetched and written at once.
-	fetchers = 3
+	fetchers = 4
 	// runBytes is how much one read of a pack fetches at most, if there is more than one blob in it. It bounds a
 	// fetcher's buffer, and lets several fetchers share a pack.
-	runBytes = 8 << 20
+	runBytes = 4 << 20
 	// gapBytes is how much is read in vain rather than making two reads: about what a bucket could send in the time
 	// that it takes to answer.
 	gapBytes = 128 << 10

@@ -15,7 +15,7 @@ import (
 // directories of a restore; the larger it is, the more of a pack is fetched with one read.
 const (
 	batchBytes  = 256 << 20
-	batchBlobs  = 8192
+	batchBlobs  = 4096
 	batchDirs   = 512
 	batchPieces = 2 * batchBlobs // one blob may be needed by many files
 )

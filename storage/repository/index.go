@@ -58,6 +58,9 @@ type packExtent struct {
 
 // index knows where all blobs are.
 type index struct {
+	// objects are the index objects that it was read from, in their order; nil if it holds anything else.
+	objects []ID
+
 	mu    sync.RWMutex
 	packs []packExtent
 	data  map[ID]place
@@ -93,6 +96,7 @@ func (x *index) find(t BlobType, id ID) (Location, bool) {
 func (x *index) add(pack indexPack) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.objects = nil
 	number := uint32(len(x.packs))
 	extent := packExtent{id: pack.ID}
 	for _, b := range pack.Blobs {
@@ -137,10 +141,18 @@ func (b indexBlob) check() error {
 }
 
 // LoadIndex reads all index objects. Call it after the repository snapshots have been listed, or after locking: an
-// index that is younger than they are knows all that they need.
+// index that is younger than they are knows all that they need. Nothing is read if the index objects are those of the last
+// time: two indexes would take twice the memory.
 func (r *Repository) LoadIndex(ctx context.Context) error {
+	ids, err := listIDs(ctx, r.bucket, kindIndex)
+	if err != nil {
+		return fmt.Errorf("load the index: list index: %w", err)
+	}
+	if r.index.isOf(ids) {
+		return nil
+	}
 	fresh := newIndex()
-	err := r.eachIndex(ctx, func(_ ID, object indexObject, err error) error {
+	err = r.eachIndexOf(ctx, ids, func(_ ID, object indexObject, err error) error {
 		for _, pack := range object.Packs {
 			fresh.add(pack)
 		}
@@ -149,8 +161,16 @@ func (r *Repository) LoadIndex(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load the index: %w", err)
 	}
+	fresh.objects = ids
 	r.index.replace(fresh)
 	return nil
+}
+
+// isOf reports whether the index holds what these index objects hold, and nothing else.
+func (x *index) isOf(objects []ID) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(objects) > 0 && slices.Equal(x.objects, objects)
 }
 
 // eachIndex reads all index objects, several at once, and hands each of them to fn, one at a time and in no order. One
@@ -160,6 +180,11 @@ func (r *Repository) eachIndex(ctx context.Context, fn func(ID, indexObject, err
 	if err != nil {
 		return fmt.Errorf("list index: %w", err)
 	}
+	return r.eachIndexOf(ctx, ids, fn)
+}
+
+// eachIndexOf is eachIndex for these index objects.
+func (r *Repository) eachIndexOf(ctx context.Context, ids []ID, fn func(ID, indexObject, error) error) error {
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(4)
@@ -223,6 +248,7 @@ func (x *index) replace(fresh *index) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.packs, x.data, x.tree = fresh.packs, fresh.data, fresh.tree
+	x.objects = fresh.objects
 }
 
 // Locate says where a blob lies, according to the index that was loaded; false if it does not know.

@@ -324,6 +324,11 @@ func TestVolumeIncomplete(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(source, "secret"), []byte("x"), 0o000); err != nil {
 		t.Fatal(err)
 	}
+	locked := t.TempDir()
+	if err := os.Mkdir(filepath.Join(locked, "data"), 0o555); err != nil {
+		t.Fatal(err)
+	}
+	open(t, root, locked)
 	asNobody(t)
 	s.run(exitIncomplete, "volume", "backup", source, "--as", "demo/web", "--claim", "www-web-0")
 	s.says("secret", "permission denied")
@@ -332,6 +337,12 @@ func TestVolumeIncomplete(t *testing.T) {
 	got := files(t, target)
 	if _, there := got["/secret"]; there || len(got) != 3 {
 		t.Errorf("restored %v", got)
+	}
+	// A restore that cannot write all has failed, and names what it could not write.
+	s.run(exitFailed, "volume", "restore", "demo/web", locked, "--claim", "www-web-0")
+	s.says("data/log: permission denied", "data/empty: permission denied", "not everything could be restored")
+	if got := files(t, locked); got["/index.html"] == "" {
+		t.Errorf("nothing else was restored: %v", got)
 	}
 }
 

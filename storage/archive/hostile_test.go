@@ -109,6 +109,21 @@ func TestLinksAreNotFollowed(t *testing.T) {
 		}
 		check()
 	})
+	t.Run("in the repository, hard links", func(t *testing.T) {
+		target, check := outside(t)
+		f := newForger(t)
+		link := repository.Node{
+			Name: "a", Type: repository.SymlinkNode, Mode: fs.ModeSymlink | 0o777, LinkTarget: filepath.Join(filepath.Dir(target), "victim/file"),
+			Links: 9, DeviceID: 1, Inode: 1, UID: 7, GID: 7, ExtendedAttributes: []repository.ExtendedAttribute{{Name: "trusted.x", Value: []byte("evil")}},
+		}
+		file := f.file("b", "evil")
+		file.Links, file.DeviceID, file.Inode, file.UID = 9, 1, 1, 7
+		fifo := repository.Node{Name: "c", Type: repository.FifoNode, Mode: 0o4777, Links: 9, DeviceID: 1, Inode: 1, UID: 7}
+		if _, err := f.restore(archive.Target{Dir: target}, link, file, fifo); err != nil {
+			t.Error(err)
+		}
+		check()
+	})
 	for _, replace := range []bool{false, true} {
 		for what, node := range map[string]func(*forger) repository.Node{
 			"directory": func(f *forger) repository.Node { return dirNode("x", f.tree(f.file("file", "evil"))) },
@@ -120,9 +135,12 @@ func TestLinksAreNotFollowed(t *testing.T) {
 				return repository.Node{Name: "x", Type: repository.SymlinkNode, LinkTarget: "elsewhere", UID: 7, GID: 7}
 			},
 		} {
-			for _, linked := range []string{"../victim", "../victim/file"} {
+			for _, linked := range []string{"../victim", "../victim/file", "absolute"} {
 				t.Run(fmt.Sprintf("in the target, %s over %s, replace %v", what, linked, replace), func(t *testing.T) {
 					target, check := outside(t)
+					if linked == "absolute" {
+						linked = filepath.Join(filepath.Dir(target), "victim")
+					}
 					if err := os.Symlink(linked, filepath.Join(target, "x")); err != nil {
 						t.Fatal(err)
 					}

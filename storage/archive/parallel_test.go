@@ -96,7 +96,7 @@ func (b *meteredBody) Close() error {
 // reads at once, and nothing is read twice.
 func TestRestoreReadsInParallel(t *testing.T) {
 	t.Parallel()
-	const size, atOnce = 48 << 20, 4
+	const size, atOnce = 30 << 20, 4
 	for what, files := range map[string]int{"one file": 1, "a few files": 6, "many files": 192} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

@@ -15,7 +15,9 @@ func prose(n int) string {
 	text := make([]byte, 0, n+16)
 	for len(text) < n {
 		word := words.Uint64()
-		text = append(text, noise(fmt.Sprint(word), 3+int(word%7))...)
+		for _, b := range []byte(noise(fmt.Sprint(word), 3+int(word%7))) {
+			text = append(text, 'a'+b%26)
+		}
 		text = append(text, ' ')
 	}
 	return string(text[:n])

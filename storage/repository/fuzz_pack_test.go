@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -30,11 +28,11 @@ func treeOfEverything(f *testing.F) []byte {
 // second blob. Only the truth is accepted.
 func FuzzPackHeader(f *testing.F) {
 	repo, _ := produced(f)
-	encoder, err := newEncoder(zstd.SpeedDefault)
+	compressor, err := newCompressor(CompressionDefault)
 	if err != nil {
 		f.Fatal(err)
 	}
-	packer := &packer{blobType: DataBlob, limit: dataPackSize, sealer: repo.sealer, encoder: encoder}
+	packer := &packer{blobType: DataBlob, limit: dataPackSize, sealer: repo.sealer, compressor: compressor}
 	for _, blob := range []string{noise("incompressible", 300), string(bytes.Repeat([]byte("text "), 100))} {
 		if _, err := packer.add(Hash([]byte(blob)), []byte(blob)); err != nil {
 			f.Fatal(err)

@@ -1,10 +1,6 @@
 package repository
 
-import (
-	"encoding/binary"
-
-	"github.com/klauspost/compress/zstd"
-)
+import "encoding/binary"
 
 const (
 	// dataPackSize is what packs of file content are filled up to, in bytes. Several are held in memory, so it is less
@@ -29,19 +25,19 @@ const (
 
 // packer fills one pack after the other with blobs of one type. It is used by one goroutine at a time.
 type packer struct {
-	blobType BlobType
-	limit    int
-	sealer   *sealer
-	encoder  *zstd.Encoder // nil: blobs are stored as they are
-	buf      []byte        // the pack so far; nil when there is none
-	blobs    []indexBlob
+	blobType   BlobType
+	limit      int
+	sealer     *sealer
+	compressor *compressor // nil: blobs are stored as they are
+	buf        []byte      // the pack so far; nil when there is none
+	blobs      []indexBlob
 }
 
 // need is how much room a blob of this plain length can take at most, with its share of the header.
 func (p *packer) need(plain int) int {
 	packed := plain
-	if p.encoder != nil {
-		packed = max(plain, p.encoder.MaxEncodedSize(plain))
+	if p.compressor != nil {
+		packed = max(plain, p.compressor.bound(plain))
 	}
 	return packed + sealedOverhead + headerEntrySize
 }
@@ -57,24 +53,32 @@ func (p *packer) full(plain int) bool {
 
 // add compresses and seals a blob straight into the pack, and returns how many bytes it took there.
 func (p *packer) add(id ID, plain []byte) (int, error) {
-	start := len(p.buf)
-	var iv [ivSize]byte
-	buf := append(p.buf, iv[:]...)
-	if p.encoder != nil {
-		buf = p.encoder.EncodeAll(plain, buf)
-	}
-	blob := indexBlob{ID: id, Type: p.blobType, Offset: uint32(start), UncompressedLength: uint32(len(plain))}
-	if p.encoder == nil || len(buf)-start-ivSize >= len(plain) { // compression gained nothing
-		buf = append(buf[:start+ivSize], plain...)
-		blob.UncompressedLength = 0
-	}
-	buf, err := p.sealer.sealTail(buf, start)
+	blob := indexBlob{ID: id, Type: p.blobType, Offset: uint32(len(p.buf))}
+	buf, compressed, err := p.seal(plain)
 	if err != nil {
 		return 0, err
 	}
-	blob.Length = uint32(len(buf) - start)
+	if compressed {
+		blob.UncompressedLength = uint32(len(plain))
+	}
+	blob.Length = uint32(len(buf) - len(p.buf))
 	p.buf, p.blobs = buf, append(p.blobs, blob)
 	return int(blob.Length), nil
+}
+
+// seal appends the sealed form of plain to the pack so far, compressed if that makes it smaller.
+func (p *packer) seal(plain []byte) (buf []byte, compressed bool, err error) {
+	if p.compressor != nil {
+		var iv [ivSize]byte
+		buf = p.compressor.compress(append(p.buf, iv[:]...), plain)
+		if packed := len(buf) - len(p.buf) - ivSize; packed > 0 && packed < len(plain) {
+			buf, err = p.sealer.sealTail(buf, len(p.buf))
+			return buf, true, err
+		}
+		p.buf = buf[:len(p.buf)] // it may have had to grow
+	}
+	buf, err = p.sealer.seal(p.buf, plain)
+	return buf, false, err
 }
 
 // finish appends the header and returns the whole pack and what the index must know about it. The packer is empty

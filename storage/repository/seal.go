@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"golang.org/x/crypto/poly1305" //nolint:staticcheck // SA1019: the format prescribes Poly1305-AES, which no AEAD of the library offers
 )
@@ -94,24 +95,28 @@ func (s *sealer) macKey(iv []byte) (key [32]byte) {
 	return key
 }
 
-// seal appends the sealed form of plain to dst: IV, ciphertext, MAC.
+// seal appends the sealed form of plain to dst: IV, ciphertext, MAC. The two must not overlap.
 func (s *sealer) seal(dst, plain []byte) ([]byte, error) {
 	start := len(dst)
-	dst = append(dst, make([]byte, ivSize)...)
-	dst = append(dst, plain...)
-	return s.sealTail(dst, start)
+	dst = slices.Grow(dst, len(plain)+sealedOverhead)[:start+ivSize+len(plain)]
+	return s.finish(dst, start, plain)
 }
 
 // sealTail seals the end of buf in place: buf[start:] is room for the IV followed by the plain bytes. It returns buf
 // with the MAC appended. Sealing where the bytes already are saves a copy of everything that is ever stored.
 func (s *sealer) sealTail(buf []byte, start int) ([]byte, error) {
+	return s.finish(buf, start, buf[start+ivSize:])
+}
+
+// finish draws the IV, encrypts plain to behind it, and appends the MAC.
+func (s *sealer) finish(buf []byte, start int, plain []byte) ([]byte, error) {
 	iv, text := buf[start:start+ivSize], buf[start+ivSize:]
 	for drawn := false; !drawn || isZero(iv); drawn = true { // the buffer may hold anything; the format forbids a zero IV
 		if _, err := io.ReadFull(s.random, iv); err != nil {
 			return nil, fmt.Errorf("draw an initialisation vector: %w", err)
 		}
 	}
-	cipher.NewCTR(s.block, iv).XORKeyStream(text, text)
+	cipher.NewCTR(s.block, iv).XORKeyStream(text, plain)
 	key := s.macKey(iv)
 	var mac [macSize]byte
 	poly1305.Sum(&mac, text, &key)

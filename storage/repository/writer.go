@@ -78,15 +78,15 @@ func (r *Repository) NewWriter(ctx context.Context) (*Writer, error) {
 func (w *Writer) addPackers(t BlobType, count int) error {
 	packers, buffers := make(chan *packer, count), make(chan []byte, count+1)
 	compression := w.repo.options.Compression
+	if t == TreeBlob && compression == CompressionOff {
+		compression = CompressionDefault
+	}
 	for range count {
-		p := &packer{blobType: t, limit: packLimit(t), sealer: w.repo.sealer}
-		if t == TreeBlob || compression != CompressionOff {
-			var err error
-			if p.encoder, err = newEncoder(compression.level()); err != nil {
-				return err
-			}
+		compressor, err := newCompressor(compression)
+		if err != nil {
+			return err
 		}
-		packers <- p
+		packers <- &packer{blobType: t, limit: packLimit(t), sealer: w.repo.sealer, compressor: compressor}
 	}
 	for range cap(buffers) {
 		buffers <- nil // made when first used: small backups never need them all

@@ -7,8 +7,8 @@ import (
 
 // Sizes of the data sets, in bytes and in files.
 const (
-	fileSize    = 128 << 20
-	fileCount   = 4
+	fileSize    = 512 << 20
+	fileCount   = 1
 	replicaSize = 160 << 20
 	smallDirs   = 1000
 )

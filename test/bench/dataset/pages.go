@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -16,15 +17,23 @@ const (
 	// pageFull is how much of a page is rows; the rest is free space, which is zeros.
 	pageFull = PageSize * 9 / 10
 	// rowSize is how much a row takes, and valueSize what of that nothing can compress.
-	rowSize     = 320
-	valueSize   = 144
+	rowSize     = 896
+	valueSize   = 400
 	rowsPerPage = (pageFull - pageHeader) / rowSize
+	// documentKinds is how many kinds of documents there are; each has its own field names, and three fields that
+	// differ, of fieldSize bytes.
+	documentKinds = 16
+	fieldNames    = 48
+	fieldSize     = 24
 	// words are in the columns of text.
 	wordCount = 4096
 )
 
 // writer fills pages and small files. It keeps what is the same for all of them.
-type writer struct{ words [][]byte }
+type writer struct {
+	words     [][]byte
+	documents [documentKinds][3][]byte // what stands before the fields that differ
+}
 
 func newWriter() *writer {
 	from := rand.New(source(kindWords, 0, 0))
@@ -36,11 +45,18 @@ func newWriter() *writer {
 		}
 		w.words[i] = append(word, ' ')
 	}
+	for kind := range w.documents {
+		for i := range w.documents[kind] {
+			names := make([]byte, fieldNames)
+			names = names[:w.text(names, from)-1] // without the last space
+			w.documents[kind][i] = append(append([]byte(`","`), bytes.ReplaceAll(names, []byte(" "), []byte(`":null,"`))...), `":"`...)
+		}
+	}
 	return w
 }
 
 // page fills a page with rows that compress about 2:1: a growing key, a few small numbers, a value that nothing can
-// compress (such as an image or something encrypted), and a document of text.
+// compress (such as an image, or something encrypted), and a JSON document.
 func (w *writer) page(page []byte, number, version uint64) {
 	clear(page)
 	from := rand.New(source(kindPage, number, version))
@@ -57,9 +73,9 @@ func (w *writer) page(page []byte, number, version uint64) {
 			binary.LittleEndian.PutUint64(page[at:], from.Uint64())
 			at += 8
 		}
-		for _, field := range [...]string{`{"state":"active","created":"2026-01-01T00:00:00Z","owner":"`, `","comment":"`} {
-			at += copy(page[at:end], field)
-			at += w.text(page[at:at+24], from)
+		for _, names := range w.documents[from.IntN(documentKinds)] {
+			at += copy(page[at:end-fieldSize], names)
+			at += w.text(page[at:at+fieldSize], from)
 		}
 		copy(page[at:end], `"}`)
 		at = end

@@ -34,7 +34,7 @@ func (w *walker) device(path, name string, top *pendingDir) error {
 	}
 	top.add(&node)
 	pending := newPendingFile(top, &node)
-	read, err := w.content(f, extent{end: stat.Size}, pending)
+	read, err := w.content(int(f.Fd()), extent{end: stat.Size}, pending)
 	if err == nil && read < stat.Size {
 		err = fmt.Errorf("ended after %d of %d bytes", read, stat.Size)
 	}

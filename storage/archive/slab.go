@@ -16,7 +16,7 @@ import (
 const (
 	minPiece    = 512 << 10
 	normalPiece = 1 << 20
-	maxPiece    = 8 << 20
+	maxPiece    = 4 << 20
 )
 
 const (
@@ -25,9 +25,9 @@ const (
 	// slabCount slabs are all the memory that file content takes before it is packed: one is being filled while
 	// workers empty the other.
 	slabCount = 2
-	// slabSize is how much a slab holds: a piece of the largest size, so that where a piece ends can be told from
-	// what is in the slab.
-	slabSize = maxPiece
+	// slabSize is how much a slab holds: more than a piece of the largest size, so that where a piece ends can be told
+	// from what is in the slab, and what is no piece yet, which is cut again in the next slab, is little of it.
+	slabSize = maxPiece + maxPiece/2
 	// slabSpare is room that is never used. The chunker moves what is left in its buffer to the front once the
 	// buffer is full; a buffer that never gets full keeps the pieces where they are until they are released.
 	slabSpare = 4 << 10

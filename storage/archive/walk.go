@@ -228,8 +228,7 @@ func (w *walker) read(d *opened, name string, old *repository.Node) error {
 		w.miss(d.join(name), err)
 		return nil
 	}
-	f := os.NewFile(uintptr(fd), name)
-	defer f.Close()
+	defer closeFD(fd)
 	stat, err := fstat(fd)
 	if err == nil && nodeType(stat.Mode) != repository.FileNode {
 		err = errors.New("is no longer the regular file that it was a moment ago")
@@ -244,7 +243,7 @@ func (w *walker) read(d *opened, name string, old *repository.Node) error {
 	}
 	d.pending.add(&node)
 	pending := newPendingFile(d.pending, &node)
-	read, err := w.content(f, extent{end: stat.Size, hole: stat.Blocks*512 < stat.Size}, pending)
+	read, err := w.content(fd, extent{end: stat.Size, hole: stat.Blocks*512 < stat.Size}, pending)
 	var readErr *readError
 	switch {
 	case errors.As(err, &readErr):
@@ -274,11 +273,11 @@ func (e *readError) Error() string { return e.err.Error() }
 
 // content reads the first bytes of a file, up to the end of all or as far as there are any, and sends them to the
 // workers in pieces. Holes are not read, if all may have some.
-func (w *walker) content(f *os.File, all extent, file *pendingFile) (done int64, err error) {
+func (w *walker) content(fd int, all extent, file *pendingFile) (done int64, err error) {
 	for done < all.end {
 		next := extent{end: all.end}
 		if all.hole {
-			next = nextExtent(int(f.Fd()), done, all.end)
+			next = nextExtent(fd, done, all.end)
 		}
 		var (
 			length = next.end - done
@@ -287,7 +286,7 @@ func (w *walker) content(f *os.File, all extent, file *pendingFile) (done int64,
 		if next.hole {
 			n, err = w.hole(length, file)
 		} else {
-			n, err = w.stretch(io.NewSectionReader(f, done, length), length, done, file)
+			n, err = w.stretch(&fileReader{fd: fd, at: done, left: length}, length, done, file)
 			w.result.BytesRead += n
 		}
 		done += n

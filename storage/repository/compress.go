@@ -70,7 +70,7 @@ type codec struct {
 }
 
 func newCodec() (*codec, error) {
-	encoder, err := newEncoder(CompressionDefault.level())
+	encoder, err := newEncoder(zstd.SpeedFastest, zstd.WithAllLitEntropyCompression(true))
 	if err != nil {
 		return nil, err
 	}

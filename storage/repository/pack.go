@@ -3,9 +3,9 @@ package repository
 import "encoding/binary"
 
 const (
-	// dataPackSize is what packs of file content are filled up to, in bytes. Several are held in memory, so it is less
-	// than the 16 MiB that restic takes by default; the format allows 4 MiB.
-	dataPackSize = 12 << 20
+	// dataPackSize is what packs of file content are filled up to, in bytes. Several are held in memory, so it is half
+	// of the 16 MiB that restic takes by default; the format allows 4 MiB.
+	dataPackSize = 8 << 20
 	// treePackSize is the same for trees. There is much less of them, and a smaller pack takes less memory.
 	treePackSize = 4 << 20
 	// maxPackBlobs keeps a pack of very small blobs from having a table of contents larger than they are, and an

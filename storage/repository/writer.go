@@ -149,7 +149,7 @@ func (w *Writer) store(ctx context.Context, t BlobType, id ID, plain []byte) err
 		if p.buf, err = receive(ctx, w.ctx, w.buffers[t]); err != nil {
 			return err
 		}
-		if p.buf == nil && t == DataBlob {
+		if p.buf == nil { // to grow it bit by bit would need it several times over
 			p.buf = make([]byte, 0, p.limit)
 		}
 	}

@@ -107,7 +107,7 @@ func volumeTarget(arg string) (target, error) {
 // needs: with Go's default it would grow to twice that before garbage is collected.
 func saveMemory(a *app) {
 	if a.getenv("GOGC") == "" {
-		debug.SetGCPercent(10)
+		debug.SetGCPercent(5)
 	}
 }
 

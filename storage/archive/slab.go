@@ -27,7 +27,7 @@ const (
 	slabCount = 2
 	// slabSize is how much a slab holds: more than a piece of the largest size, so that where a piece ends can be told
 	// from what is in the slab, and what is no piece yet, which is cut again in the next slab, is little of it.
-	slabSize = maxPiece + maxPiece/2
+	slabSize = maxPiece + normalPiece
 	// slabSpare is room that is never used. The chunker moves what is left in its buffer to the front once the
 	// buffer is full; a buffer that never gets full keeps the pieces where they are until they are released.
 	slabSpare = 4 << 10

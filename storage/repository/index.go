@@ -63,25 +63,27 @@ type index struct {
 
 	mu    sync.RWMutex
 	packs []packExtent
-	data  map[ID]place
+	data  *blobTable
 	tree  map[ID]place
 }
 
 func newIndex() *index {
-	return &index{data: map[ID]place{}, tree: map[ID]place{}}
+	return &index{data: &blobTable{}, tree: map[ID]place{}}
 }
 
-func (x *index) blobs(t BlobType) map[ID]place {
+// place returns where a blob lies.
+func (x *index) place(t BlobType, id ID) (place, bool) {
 	if t == TreeBlob {
-		return x.tree
+		p, ok := x.tree[id]
+		return p, ok
 	}
-	return x.data
+	return x.data.find(id)
 }
 
 func (x *index) find(t BlobType, id ID) (Location, bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	p, ok := x.blobs(t)[id]
+	p, ok := x.place(t, id)
 	if !ok {
 		return Location{}, false
 	}
@@ -100,9 +102,11 @@ func (x *index) add(pack indexPack) {
 	number := uint32(len(x.packs))
 	extent := packExtent{id: pack.ID}
 	for _, b := range pack.Blobs {
-		blobs := x.blobs(b.Type)
-		if _, known := blobs[b.ID]; !known {
-			blobs[b.ID] = place{pack: number, offset: b.Offset, length: b.Length, plain: b.UncompressedLength}
+		at := place{pack: number, offset: b.Offset, length: b.Length, plain: b.UncompressedLength}
+		if b.Type != TreeBlob {
+			x.data.add(b.ID, at)
+		} else if _, known := x.tree[b.ID]; !known {
+			x.tree[b.ID] = at
 		}
 		extent.end = max(extent.end, b.Offset+b.Length)
 	}

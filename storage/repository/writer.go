@@ -16,6 +16,10 @@ const (
 	dataPackers = 2
 	// treePackers is the same for trees, of which there is much less.
 	treePackers = 1
+	// dataBuffers is one more, so that a full pack travels while the next ones fill; with a slow bucket all of them
+	// travel at once. A pack of trees is so seldom full that the next one can wait for it.
+	dataBuffers = dataPackers + 1
+	treeBuffers = treePackers
 	// indexLimit is the estimated size at which an index object is written. The format allows 8 MiB; a smaller one
 	// takes less memory to make, several times over, and to read.
 	indexLimit = 1 << 20
@@ -44,8 +48,7 @@ type Writer struct {
 	uploads *errgroup.Group
 	// packers are those that nobody is using at the moment.
 	packers map[BlobType]chan *packer
-	// buffers are those that hold no pack. There is one more than packers, so that a full pack travels while the
-	// next ones fill; with a slow bucket all of them travel at once. They are most of the memory of a backup.
+	// buffers are those that hold no pack. They are most of the memory of a backup.
 	buffers map[BlobType]chan []byte
 
 	mu        sync.Mutex
@@ -69,14 +72,14 @@ func (r *Repository) NewWriter(ctx context.Context) (*Writer, error) {
 		claimed: map[BlobType]map[ID]struct{}{DataBlob: {}, TreeBlob: {}},
 	}
 	w.uploads, w.ctx = errgroup.WithContext(ctx)
-	if err := errors.Join(w.addPackers(DataBlob, dataPackers), w.addPackers(TreeBlob, treePackers)); err != nil {
+	if err := errors.Join(w.addPackers(DataBlob, dataPackers, dataBuffers), w.addPackers(TreeBlob, treePackers, treeBuffers)); err != nil {
 		return nil, err
 	}
 	return w, nil
 }
 
-func (w *Writer) addPackers(t BlobType, count int) error {
-	packers, buffers := make(chan *packer, count), make(chan []byte, count+1)
+func (w *Writer) addPackers(t BlobType, count, buffered int) error {
+	packers, buffers := make(chan *packer, count), make(chan []byte, buffered)
 	compression := w.repo.options.Compression
 	if t == TreeBlob && compression == CompressionOff {
 		compression = CompressionDefault

@@ -16,9 +16,9 @@ const (
 	sampleParts = 4
 	samplePart  = 8 << 10
 	sampledBlob = 4 * sampleParts * samplePart
-	// noisy is the entropy, in bits per byte, from which on zstd stores literals as they are: coding them would save
+	// noiseEntropy is the entropy, in bits per byte, from which on zstd stores literals as they are: coding them would save
 	// less than a sixteenth.
-	noisy = 7.5
+	noiseEntropy = 7.5
 	// worthwhile is what a sample must shrink to for its blob to be compressed, as a fraction.
 	worthwhile = 0.97
 )
@@ -74,7 +74,7 @@ func (c *compressor) compress(dst, plain []byte) []byte {
 	c.sample = appendSample(c.sample[:0], plain)
 	c.probe = c.repeats.EncodeAll(c.sample, c.probe[:0])
 	switch {
-	case leastEntropy(c.probe) < noisy:
+	case leastEntropy(c.probe) < noiseEntropy:
 		return c.thorough.EncodeAll(plain, dst)
 	case float64(len(c.probe)) > worthwhile*float64(len(c.sample)):
 		return dst

@@ -44,7 +44,7 @@ func forgeObject(t *testing.T, repo *Repository, k kind, plain []byte) string {
 // forgeBlob stores plain bytes as a blob that the index calls by any id and describes as lie makes it.
 func forgeBlob(t *testing.T, repo *Repository, blobType BlobType, id ID, plain []byte, lie func(*indexBlob)) (pack string) {
 	t.Helper()
-	p := &packer{blobType: blobType, limit: dataPackSize, sealer: repo.sealer, encoder: repo.zstd.encoder}
+	p := &packer{blobType: blobType, limit: dataPackSize, sealer: repo.sealer, compressor: &compressor{thorough: repo.zstd.encoder}}
 	if _, err := p.add(id, plain); err != nil {
 		t.Fatal(err)
 	}

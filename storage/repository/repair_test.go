@@ -124,13 +124,16 @@ func TestRepairOfPacks(t *testing.T) {
 	data := get(t, whole, name)
 	blobs := 0
 	repo := reopen(t, whole)
-	if err := repo.LoadIndex(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for id := range repo.index.data {
-		if at, _ := repo.Locate(DataBlob, id); kindData.name(at.Pack) == name {
-			blobs++
+	err := repo.eachIndex(t.Context(), func(_ ID, object indexObject, err error) error {
+		for _, pack := range object.Packs {
+			if kindData.name(pack.ID) == name {
+				blobs = len(pack.Blobs)
+			}
 		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	tests := map[string]struct {
 		damaged []byte // nil: gone

@@ -64,9 +64,12 @@ type ExtendedAttribute struct {
 // nodeJSON is Node without its methods.
 type nodeJSON Node
 
-// MarshalJSON writes the node as the format has it: names may hold any bytes, so they are quoted, and years that
-// RFC 3339 cannot express are clamped.
-func (n Node) MarshalJSON() ([]byte, error) {
+// MarshalJSON writes the node as the format has it.
+func (n Node) MarshalJSON() ([]byte, error) { return n.encode() }
+
+// encode is MarshalJSON, whose result package json would go through once more if it called it: names may hold any bytes,
+// so they are quoted, and years that RFC 3339 cannot express are clamped.
+func (n Node) encode() ([]byte, error) {
 	n.Name = quoteName(n.Name)
 	n.ModTime, n.AccessTime, n.ChangeTime = clampYear(n.ModTime), clampYear(n.AccessTime), clampYear(n.ChangeTime)
 	if !utf8.ValidString(n.LinkTarget) {
@@ -192,7 +195,7 @@ func (e *TreeEncoder) Add(node Node) error {
 		e.buf.WriteByte(',')
 	}
 	e.last = node.Name
-	encoded, err := json.Marshal(node)
+	encoded, err := node.encode()
 	if err != nil {
 		return fmt.Errorf("encode entry %.80q: %w", node.Name, err)
 	}

@@ -2,6 +2,8 @@ package repository
 
 import (
 	"context"
+	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -231,6 +233,38 @@ func TestRepairOfWhatIsWhole(t *testing.T) {
 		repaired(t, line, RepairOptions{ForgetDamaged: true}, RepairReport{})
 		if !slices.Equal(before, list(t, bucket, "")) {
 			t.Errorf("%s: something has changed", what)
+		}
+	}
+}
+
+// unreadable is a Bucket on a medium that fails wherever one object is read.
+type unreadable struct {
+	*storagetest.Memory
+	about string
+}
+
+func (u *unreadable) Get(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+	if name == u.about {
+		return nil, errors.New("input/output error")
+	}
+	return u.Memory.Get(ctx, name, offset, length)
+}
+
+// TestRepairOfWhatCannotBeRead gives up: an object that cannot be read may be good.
+func TestRepairOfWhatCannotBeRead(t *testing.T) {
+	bucket, _ := small(t)
+	before := list(t, bucket, "")
+	for _, folder := range []string{"data/", "index/", "snapshots/"} {
+		name := list(t, bucket, folder)[0]
+		repo, err := Open(t.Context(), &unreadable{Memory: bucket, about: name}, password, hasty())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report, err := repo.Repair(t.Context(), RepairOptions{ForgetDamaged: true}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%+v, %v; want an error that names %s", report, err, name)
+		}
+		if !slices.Equal(before, list(t, bucket, "")) {
+			t.Errorf("%s: something has changed", name)
 		}
 	}
 }

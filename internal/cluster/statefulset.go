@@ -11,6 +11,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stsbackup/stsbackup/internal/nearest"
 )
 
 // StatefulSet reads one StatefulSet. If there is none, the error wraps ErrNotFound and names those that may have been
@@ -46,7 +48,7 @@ func suggest(namespace, name string, names []string) string {
 		if ns == namespace {
 			here = append(here, sts)
 		}
-		if sts == name || ns == namespace && (strings.Contains(sts, name) || strings.Contains(name, sts) || distance(sts, name) <= 2) {
+		if sts == name || ns == namespace && (strings.Contains(sts, name) || strings.Contains(name, sts) || nearest.Distance(sts, name) <= 2) {
 			near = append(near, candidate)
 		}
 	}
@@ -59,27 +61,6 @@ func suggest(namespace, name string, names []string) string {
 	default:
 		return fmt.Sprintf("namespace %s has no StatefulSet; name another with -n or NS/STS", namespace)
 	}
-}
-
-// distance is the Levenshtein distance of two names.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // Replicas is how many ordinals the StatefulSet wants; the API's default is 1.

@@ -1,0 +1,90 @@
+package policy
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/stsbackup/stsbackup/scheduler/clock"
+	"github.com/stsbackup/stsbackup/scheduler/retention"
+)
+
+const (
+	// APIVersion and Kind are what a policy file begins with.
+	APIVersion = "stsbackup.io/v1"
+	Kind       = "Policies"
+	// Annotation on a StatefulSet names its policy, whatever the policies select. With the value None it has none.
+	Annotation = "stsbackup.io/policy"
+	None       = "none"
+)
+
+// File is a policy file that has been checked.
+type File struct {
+	// Repository is the URL of the root below which the repositories are.
+	Repository string
+	// Policies are in the order of the file: the first that selects a StatefulSet is its policy.
+	Policies []Policy
+}
+
+// Policy says how some StatefulSets are backed up.
+type Policy struct {
+	Name   string
+	Select Selector
+	// Schedule is when to back up, in Zone.
+	Schedule clock.Schedule
+	Zone     *time.Location
+	// Jitter is by how much runs are put off at most.
+	Jitter time.Duration
+	// StartingDeadline is how long after its time a run may still begin; zero means until the next one is due.
+	StartingDeadline time.Duration
+	// Suspend stops all runs of the policy.
+	Suspend bool
+	Backup  Backup
+	// Keep is what is kept; nil keeps everything.
+	Keep *retention.Rules
+	// Prune and Verify are when those are done; the zero Schedule is never.
+	Prune  clock.Schedule
+	Verify Verify
+}
+
+// Backup is how a recovery point is made.
+type Backup struct {
+	// Method is auto, snapshot or live.
+	Method string
+	// Parallel is how many volumes of a StatefulSet are moved at once.
+	Parallel int
+	// Requests and Limits are those of movers, by the resource's name.
+	Requests, Limits map[string]resource.Quantity
+}
+
+// Verify is how recovery points are checked.
+type Verify struct {
+	Schedule clock.Schedule
+	// ReadData is the share of the data, from 0 to 1, that is read.
+	ReadData float64
+}
+
+// Selector says which StatefulSets a policy is for: those to which all parts apply that are given.
+type Selector struct {
+	// Namespaces and Names are patterns, of which one must match; Exclude are patterns of which none may, for a name or,
+	// with a slash, a namespace and a name. A * stands for any characters, a ? for one.
+	Namespaces, Names, Exclude []string
+	// NamespaceLabels and StatefulSetLabels must match; nil matches everything.
+	NamespaceLabels, StatefulSetLabels labels.Selector
+}
+
+// empty reports whether the selector has no part that selects.
+func (s Selector) empty() bool {
+	return len(s.Namespaces) == 0 && len(s.Names) == 0 && s.NamespaceLabels == nil && s.StatefulSetLabels == nil
+}
+
+// NeedsNamespaceLabels reports whether a policy asks for labels of namespaces, which not everyone may read.
+func (f *File) NeedsNamespaceLabels() bool {
+	for _, policy := range f.Policies {
+		if policy.Select.NamespaceLabels != nil {
+			return true
+		}
+	}
+	return false
+}

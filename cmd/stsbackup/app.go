@@ -104,6 +104,7 @@ Exit codes:
 		newRepairCommand(a),
 		newShowCommand(a),
 		newRestoreCommand(a),
+		newSchedulerCommand(a),
 		newUnlockCommand(a),
 		newVerifyCommand(a),
 		newVolumeCommand(a),

@@ -18,16 +18,18 @@ func openBucket(a *app, location string) (storage.Bucket, error) {
 
 // openBucketAt is openBucket; create makes a directory that does not exist. Buckets in S3 are for their owners to make.
 func openBucketAt(a *app, location string, create bool) (storage.Bucket, error) {
-	switch scheme, _, _ := strings.Cut(location, "://"); {
-	case scheme == location || strings.ContainsAny(scheme, "/.:"):
-		return nil, usageErrorf("the repository's URL has no scheme; write s3://BUCKET/PREFIX or file:///DIRECTORY")
-	case scheme == "file":
+	scheme, err := schemeOf(location)
+	if err != nil {
+		return nil, err
+	}
+	switch scheme {
+	case fileScheme:
 		dir, err := parseFileURL(location)
 		if err != nil {
 			return nil, err
 		}
 		return local.Open(local.Config{Dir: dir, Create: create, Now: a.now})
-	case scheme == s3.Scheme:
+	default:
 		config, err := parseS3URL(a, location)
 		if err != nil {
 			return nil, err
@@ -37,9 +39,38 @@ func openBucketAt(a *app, location string, create bool) (storage.Bucket, error) 
 			return nil, err
 		}
 		return storage.Sub(bucket, config.Prefix)
-	default:
-		return nil, usageErrorf("the repository's URL has the unknown scheme %s://; there are s3:// and file://", scheme)
 	}
+}
+
+// fileScheme is that of the URLs of directories.
+const fileScheme = "file"
+
+// schemeOf is the scheme of a repository's URL: fileScheme or s3.Scheme.
+func schemeOf(location string) (string, error) {
+	switch scheme, _, _ := strings.Cut(location, "://"); {
+	case scheme == location || strings.ContainsAny(scheme, "/.:"):
+		return "", usageErrorf("the repository's URL has no scheme; write s3://BUCKET/PREFIX or file:///DIRECTORY")
+	case scheme == fileScheme || scheme == s3.Scheme:
+		return scheme, nil
+	default:
+		return "", usageErrorf("the repository's URL has the unknown scheme %s://; there are s3:// and file://", scheme)
+	}
+}
+
+// checkLocation says what is wrong with a repository's URL, as far as the URL itself shows it.
+func checkLocation(location string) error {
+	scheme, err := schemeOf(location)
+	switch {
+	case err != nil:
+		return err
+	case scheme == fileScheme:
+		_, err = parseFileURL(location)
+		return err
+	}
+	if _, err = s3.ParseURL(location); err != nil {
+		return usageErrorf("the repository's URL %w", err)
+	}
+	return nil
 }
 
 // parseS3URL reads an s3:// URL and completes it from the environment. The error never repeats the URL, which can hold

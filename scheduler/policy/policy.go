@@ -10,11 +10,11 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 )
 
+// What a policy file begins with, and the annotation on a StatefulSet that names its policy, whatever the policies select:
+// with the value None it has none.
 const (
-	// APIVersion and Kind are what a policy file begins with.
 	APIVersion = "stsbackup.io/v1"
 	Kind       = "Policies"
-	// Annotation on a StatefulSet names its policy, whatever the policies select. With the value None it has none.
 	Annotation = "stsbackup.io/policy"
 	None       = "none"
 )

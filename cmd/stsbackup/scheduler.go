@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/scheduler/policy"
+)
+
+// nextRuns is how many runs of each StatefulSet scheduler --check shows.
+const nextRuns = 3
+
+// schedulerCommand holds the flags of stsbackup scheduler.
+type schedulerCommand struct {
+	kube   kubeFlags
+	output outputFlag
+	check  string
+}
+
+func newSchedulerCommand(a *app) *cobra.Command {
+	c := &schedulerCommand{}
+	cmd := &cobra.Command{
+		Use:   "scheduler --check FILE",
+		Short: "Check a policy file, and show what it means for a cluster",
+		Long: `scheduler --check reads a policy file, tells all that is wrong with it, and shows for each StatefulSet of the cluster which
+policy it has and when its next three runs are. It changes nothing. Checking is all that this command does.
+
+A StatefulSet has the policy that its annotation stsbackup.io/policy names, with the value none no policy, and without the
+annotation the first policy in the file that selects it; others that select it too are named.
+
+The exit code is 2 if the file is wrong, and 1 if an annotation names a policy that does not exist.`,
+		Example: `  stsbackup scheduler --check policies.yaml
+  stsbackup scheduler --check policies.yaml -n demo -o json`,
+		Args: exactArgs(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.run(cmd.Context(), a)
+		},
+	}
+	c.kube.add(cmd)
+	cmd.Flags().Lookup("namespace").Usage = "show the StatefulSets of this `namespace` only (default: of all)"
+	c.output.add(cmd)
+	cmd.Flags().StringVar(&c.check, "check", "", "policy `file` to check")
+	return cmd
+}
+
+func (c *schedulerCommand) run(ctx context.Context, a *app) error {
+	if c.check == "" {
+		return usageErrorf("name the policy file: stsbackup scheduler --check FILE; checking is all that this command does")
+	}
+	file, err := policy.Load(c.check, checkLocation)
+	if err != nil {
+		return usageErrorf("%w", err)
+	}
+	client, _, err := cluster.Connect(c.kube.kubeconfig, c.kube.context)
+	if err != nil {
+		return err
+	}
+	return c.show(ctx, a, client, file)
+}
+
+// show prints what the policies mean for the StatefulSets of a cluster.
+func (c *schedulerCommand) show(ctx context.Context, a *app, client *cluster.Client, file *policy.File) error {
+	sets, err := policyTargets(ctx, client, c.kube.namespace, file.NeedsNamespaceLabels())
+	if err != nil {
+		return err
+	}
+	result := checkPolicies(file, sets, a.now())
+	if c.output == outputJSON {
+		err = printJSON(a.out, result)
+	} else {
+		err = printPolicies(a, result)
+	}
+	if err != nil {
+		return err
+	}
+	problems := 0
+	for _, set := range result.StatefulSets {
+		if set.Problem != "" {
+			problems++
+		}
+	}
+	if problems > 0 {
+		return fmt.Errorf("%d of %d StatefulSets would not be backed up, because their annotation %s names no policy of %s; correct it, or name a policy so",
+			problems, len(sets), policy.Annotation, c.check)
+	}
+	return nil
+}
+
+// policyTargets reads what policies look at: StatefulSets, and the labels of their namespaces if any policy asks for them.
+func policyTargets(ctx context.Context, client *cluster.Client, namespace string, namespaceLabels bool) ([]policy.StatefulSet, error) {
+	found, err := client.StatefulSets(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	var labels map[string]map[string]string
+	if namespaceLabels {
+		if labels, err = client.NamespaceLabels(ctx); err != nil {
+			return nil, err
+		}
+	}
+	sets := make([]policy.StatefulSet, 0, len(found))
+	for _, set := range found {
+		sets = append(sets, policy.StatefulSet{
+			Namespace: set.Namespace, Name: set.Name, Labels: set.Labels, Annotations: set.Annotations, NamespaceLabels: labels[set.Namespace],
+		})
+	}
+	return sets, nil
+}
+
+// policyCheck is what scheduler --check prints.
+type policyCheck struct {
+	Policies     []policyUse         `json:"policies"`
+	StatefulSets []policyStatefulSet `json:"statefulSets"`
+}
+
+// policyUse is a policy and for how many StatefulSets it is.
+type policyUse struct {
+	Name         string `json:"name"`
+	Schedule     string `json:"schedule"`
+	Suspended    bool   `json:"suspended"`
+	StatefulSets int    `json:"statefulSets"`
+}
+
+// policyStatefulSet is a StatefulSet and what its policy means for it.
+type policyStatefulSet struct {
+	Namespace   string `json:"namespace"`
+	StatefulSet string `json:"statefulSet"`
+	// Policy is empty if it has none.
+	Policy string `json:"policy"`
+	// Annotated says that its annotation decided.
+	Annotated bool `json:"annotated"`
+	Suspended bool `json:"suspended"`
+	// AlsoSelectedBy are later policies of the file that select it too.
+	AlsoSelectedBy []string    `json:"alsoSelectedBy,omitempty"`
+	NextRuns       []time.Time `json:"nextRuns"`
+	// Problem says why it has no policy although it should.
+	Problem string `json:"problem,omitempty"`
+}
+
+// checkPolicies finds each StatefulSet's policy and next runs.
+func checkPolicies(file *policy.File, sets []policy.StatefulSet, now time.Time) policyCheck {
+	result := policyCheck{StatefulSets: []policyStatefulSet{}}
+	used := map[string]int{}
+	for _, set := range sets {
+		assignment := file.Assign(set)
+		shown := policyStatefulSet{
+			Namespace: set.Namespace, StatefulSet: set.Name, Annotated: assignment.Annotated,
+			AlsoSelectedBy: assignment.Also, NextRuns: []time.Time{}, Problem: assignment.Problem,
+		}
+		if p := assignment.Policy; p != nil {
+			shown.Policy, shown.Suspended = p.Name, p.Suspend
+			used[p.Name]++
+			at := now
+			for len(shown.NextRuns) < nextRuns {
+				if at = p.Next(set.Namespace, set.Name, at); at.IsZero() {
+					break
+				}
+				shown.NextRuns = append(shown.NextRuns, at)
+			}
+		}
+		result.StatefulSets = append(result.StatefulSets, shown)
+	}
+	for _, p := range file.Policies {
+		result.Policies = append(result.Policies, policyUse{Name: p.Name, Schedule: p.Schedule.String(), Suspended: p.Suspend, StatefulSets: used[p.Name]})
+	}
+	return result
+}
+
+func printPolicies(a *app, result policyCheck) error {
+	rows := [][]string{{"STATEFULSET", "POLICY", "NEXT RUNS", "NOTES"}}
+	for _, set := range result.StatefulSets {
+		var runs []string
+		for _, at := range set.NextRuns {
+			runs = append(runs, at.Format(time.RFC3339))
+		}
+		rows = append(rows, []string{set.Namespace + "/" + set.StatefulSet, orDash(set.Policy), orDash(strings.Join(runs, " ")), orDash(set.notes())})
+	}
+	if len(rows) > 1 {
+		if err := table(a.out, rows); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintln(a.err, "There are no StatefulSets.")
+	}
+	for _, use := range result.Policies {
+		if use.StatefulSets == 0 {
+			fmt.Fprintf(a.err, "Policy %s is for none of these StatefulSets.\n", use.Name)
+		}
+	}
+	return nil
+}
+
+// notes says why a StatefulSet has this policy, where that is not plain.
+func (s policyStatefulSet) notes() string {
+	var notes []string
+	switch {
+	case s.Problem != "":
+		return "PROBLEM: " + plain(s.Problem)
+	case s.Policy == "" && s.Annotated:
+		return "by its annotation"
+	case s.Policy == "":
+		return "no policy selects it"
+	case s.Annotated:
+		notes = append(notes, "by its annotation")
+	case len(s.AlsoSelectedBy) > 0:
+		notes = append(notes, "also selected by "+strings.Join(s.AlsoSelectedBy, ", ")+": the first in the file decides")
+	}
+	if s.Suspended {
+		notes = append(notes, "suspended")
+	}
+	return strings.Join(notes, "; ")
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}

@@ -33,7 +33,8 @@
 // written at their offsets at once. As in a backup, the last piece of a file completes the file, and the last entry
 // of a directory completes the directory: only then it gets its owner, mode and times, which entries made in it would
 // disturb. The names in a repository are not trusted, nor is what is in the target: everything is made relative to the
-// parent's descriptor, by a checked name, and no symlink is followed.
+// parent's descriptor, by a checked name, and no symlink is followed. A directory is open while what is in it is saved or
+// restored, so trees of more than 4096 directories within each other are refused, and what lies deeper is not saved.
 //
 // Blocks of zeros are not written, so that sparse files, and files of zeros, are restored as holes; on a block device
 // they are, unless it is known to be blank.

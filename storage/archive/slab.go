@@ -12,10 +12,11 @@ import (
 	_ "github.com/PlakarKorp/go-cdc-chunkers/chunkers/fastcdc" // registers the algorithm
 )
 
-// How files are cut into pieces, in bytes. A file of up to minPiece is one piece.
+// How files are cut into pieces, in bytes. A file of up to minPiece is one piece. Smaller pieces would find more that has
+// not changed in a database of which single pages have, and larger ones would make the index smaller.
 const (
-	minPiece    = 512 << 10
-	normalPiece = 1 << 20
+	minPiece    = 256 << 10
+	normalPiece = 512 << 10
 	maxPiece    = 4 << 20
 )
 
@@ -27,7 +28,7 @@ const (
 	slabCount = 2
 	// slabSize is how much a slab holds: more than a piece of the largest size, so that where a piece ends can be told
 	// from what is in the slab, and what is no piece yet, which is cut again in the next slab, is little of it.
-	slabSize = maxPiece + normalPiece
+	slabSize = maxPiece + 2*normalPiece
 	// slabSpare is room that is never used. The chunker moves what is left in its buffer to the front once the
 	// buffer is full; a buffer that never gets full keeps the pieces where they are until they are released.
 	slabSpare = 4 << 10

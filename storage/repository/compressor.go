@@ -16,9 +16,9 @@ const (
 	sampleParts = 4
 	samplePart  = 8 << 10
 	sampledBlob = 4 * sampleParts * samplePart
-	// noiseEntropy is the entropy, in bits per byte, from which on zstd stores literals as they are: coding them would save
-	// less than a sixteenth.
-	noiseEntropy = 7.5
+	// noiseEntropy is the entropy, in bits per byte, from which on coding literals would save less than a tenth of them.
+	// zstd does not begin to before a sixteenth.
+	noiseEntropy = 7.25
 	// worthwhile is what a sample must shrink to for its blob to be compressed, as a fraction.
 	worthwhile = 0.97
 )

@@ -67,7 +67,7 @@ func lookUp(from io.Reader, key string) string {
 
 // about describes the machine and the tools.
 func (b *bench) about(ctx context.Context, tools []tool.Tool) (report.About, error) {
-	about := report.About{Date: b.started, Machine: fmt.Sprintf("%d cores (%s), %d GiB of memory, Linux %s, data in %s",
+	about := report.About{Date: b.started, Notes: []string{"The load average before the run was " + load() + "."}, Machine: fmt.Sprintf("%d cores (%s), %d GiB of memory, Linux %s, data in %s",
 		runtime.NumCPU(), processor(), (memory("MemTotal")+1<<29)>>30, kernel(), fileSystem(b.dir))}
 	for _, t := range tools {
 		version, err := measure.Output(ctx, t.Version())
@@ -77,6 +77,16 @@ func (b *bench) about(ctx context.Context, tools []tool.Tool) (report.About, err
 		about.Tools, about.Versions = append(about.Tools, t.Name()), append(about.Versions, version)
 	}
 	return about, nil
+}
+
+// load is how many processes wanted to run, on average of the last minute.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	average, _, _ := strings.Cut(string(text), " ")
+	return average
 }
 
 func processor() string {

@@ -49,7 +49,7 @@ func (b *bench) measureMemory(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", v.name, err)
 		}
 	}
-	about.Notes = []string{fmt.Sprintf("The run took %s. Repositories are directories.", b.now().Sub(b.started).Round(time.Second))}
+	about.Notes = append(about.Notes, fmt.Sprintf("The run took %s. Repositories are directories.", b.now().Sub(b.started).Round(time.Second)))
 	return b.publish(report.MemoryTitle, report.Memory(about, b.samples.Rows([]string{ours.Name()})))
 }
 

@@ -11,10 +11,21 @@ const (
 	MemoryTitle     = "Memory"
 )
 
-// preamble is what an empty document begins with.
+// preamble is what an empty document begins with: how to read it.
 const preamble = `# Benchmarks
 
 ` + "`make bench` and `make bench-memory`" + ` write this page: each replaces its own section with what its last run has measured.
+
+The tools take turns on the same data, in another order in each round, with their own defaults (kopia with the compression
+zstd-fastest). Peers are built from their source, with the newest dependencies that both name. Ratios are of wall time: more than
+1 means that stsbackup is faster. They need a machine that does nothing else, for whoever has more threads gets more of a busy one;
+CPU seconds and memory are less touchy.
+
+- incompressible: one file of noise.
+- database pages: one file of pages of 8 KiB, full to nine tenths, with rows of a few numbers, a value of 400 bytes that nothing
+  can compress, and a JSON document. 1 % of the pages, here and there, are then changed in place.
+- three replicas: three volumes of noise of which 95 % is the same; one backup and one restore each.
+- small files: text, in 1,000 directories.
 `
 
 // Replace puts a section into the document, in place of the one that has that title, or at the end.

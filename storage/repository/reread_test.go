@@ -35,6 +35,9 @@ func (n *noisy) Get(ctx context.Context, name string, offset, length int64) (io.
 		return body, err
 	}
 	data, err := io.ReadAll(body)
+	if err != nil { // whoever asked has given up
+		return nil, err
+	}
 	data[len(data)/2] ^= 1
 	return io.NopCloser(bytes.NewReader(data)), err
 }

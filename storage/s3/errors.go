@@ -26,6 +26,7 @@ type facts struct {
 	action   string // as policies name it: s3:GetObject
 	object   string // name or prefix
 	access   string // which access key, and where it is from
+	wrote    bool   // with it, objects have been written
 }
 
 // resource is what the action was on.
@@ -197,6 +198,8 @@ func classifyResponse(r minio.ErrorResponse, f facts) failure {
 		return failure{
 			sentinel: storage.ErrPermission, reason: fmt.Sprintf("%s may not %s on %s", f.access, f.action, f.resource()),
 			advice: "allow it in the user's or the bucket's policy",
+			// MinIO says the same where another says inTheWay. Whoever has written may write, as a rule.
+			contended: f.action == actionPut && f.wrote,
 		}
 	case unknown:
 		return failure{sentinel: errors.New(answered), advice: "check that an S3 service is at " + f.endpoint}

@@ -51,6 +51,9 @@ func (b *Bucket) try(ctx context.Context, c call, attempt func(context.Context) 
 		err := attempt(ctx)
 		if err == nil {
 			b.answered.Store(true)
+			if c.action == actionPut {
+				b.wrote.Store(true)
+			}
 			return nil
 		}
 		if err := b.again(ctx, c, n, err); err != nil {

@@ -210,21 +210,33 @@ func TestRefusalsAreNotRetried(t *testing.T) {
 	}
 }
 
-// What is in the way of an object may be a folder that is just being removed; it may as well be there for good.
+// What is in the way of an object may be a folder that is just being removed; it may as well be there for good. MinIO
+// calls that a lack of permission.
 func TestContentionIsWaitedOutBriefly(t *testing.T) {
 	t.Parallel()
-	for _, failures := range []int{1, contendedAttempts - 1, contendedAttempts} {
-		b := newBroken(t, func(n int, w http.ResponseWriter, _ *http.Request) {
-			if n <= failures {
-				refuse(w, 409, "ExistingObjectIsDirectory")
+	for code, test := range map[string]struct {
+		status int
+		want   error
+	}{
+		"ExistingObjectIsDirectory": {409, storage.ErrName},
+		"AccessDenied":              {403, storage.ErrPermission},
+	} {
+		for _, failures := range []int{1, contendedAttempts - 1, contendedAttempts} {
+			b := newBroken(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+				if n > 1 && n <= 1+failures {
+					refuse(w, test.status, code)
+				}
+			})
+			if err := b.Put(t.Context(), "first", nil); err != nil {
+				t.Fatal(err)
 			}
-		})
-		err := b.Put(t.Context(), "object", []byte("data"))
-		if failures < contendedAttempts && err != nil {
-			t.Errorf("in the way %d times: %v", failures, err)
-		}
-		if failures == contendedAttempts && !errors.Is(err, storage.ErrName) {
-			t.Errorf("in the way for good: %v, want %v", err, storage.ErrName)
+			err := b.Put(t.Context(), "object", []byte("data"))
+			if failures < contendedAttempts && err != nil {
+				t.Errorf("%s %d times: %v", code, failures, err)
+			}
+			if failures == contendedAttempts && !errors.Is(err, test.want) {
+				t.Errorf("%s for good: %v, want %v", code, err, test.want)
+			}
 		}
 	}
 }

@@ -35,6 +35,8 @@ type Bucket struct {
 
 	// answered: something has once answered at the endpoint, so that its address is right.
 	answered atomic.Bool
+	// wrote: a Put has once succeeded, so that the credentials may do that.
+	wrote atomic.Bool
 
 	// What a test wants to have in its own hands.
 	wait   func(context.Context, time.Duration) error
@@ -103,7 +105,7 @@ func (b *Bucket) subject(c call) string {
 }
 
 func (b *Bucket) facts(c call) facts {
-	f := facts{endpoint: b.config.Endpoint, bucket: b.config.Bucket, region: b.config.Region, action: c.action, object: c.name, access: "the access key"}
+	f := facts{endpoint: b.config.Endpoint, bucket: b.config.Bucket, region: b.config.Region, action: c.action, object: c.name, access: "the access key", wrote: b.wrote.Load()}
 	if key, from := b.chain.inUse(); key != "" {
 		f.access = fmt.Sprintf("access key %s (from %s)", key, from)
 	}

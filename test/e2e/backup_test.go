@@ -171,6 +171,7 @@ func TestBackupIncomplete(t *testing.T) {
 	db := workload{name: "db", replicas: 3, class: "manual", claim: s.ownVolumes()}
 	s.staticVolumes(db.claims()[:2]...) // none for the third
 	s.apply(db.manifest())
+	s.kubectl("wait", "--for=create", "pod/db-0", "pod/db-1", "--timeout=120s")
 	s.kubectl("wait", "--for=condition=Ready", "pod/db-0", "pod/db-1", "--timeout=120s")
 
 	result := s.run(3, []string{"data-db-2", "not bound"}, "backup", s.Namespace+"/db", "-o", "json")

@@ -1,0 +1,65 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/scheduler/retention"
+)
+
+// Name is a StatefulSet's.
+type Name struct{ Namespace, StatefulSet string }
+
+// String is the name as the command line takes it: namespace/statefulset.
+func (n Name) String() string { return n.Namespace + "/" + n.StatefulSet }
+
+// Point is a recovery point, as far as the schedule is concerned.
+type Point struct {
+	ID string
+	// Started is when it was begun, by the clock of who made it. It decides which run the recovery point is of.
+	Started time.Time
+	// Finished is when its record was written; zero if there is none.
+	Finished time.Time
+	// Complete says that it holds all that it set out to.
+	Complete bool
+}
+
+// Result is what a backup has done, for metrics and the log.
+type Result struct {
+	Point
+	// Phases are how long each part of the backup took, by the part's name.
+	Phases map[string]time.Duration
+	// BytesRead is what was read of the volumes, and BytesStored what that added to the bucket.
+	BytesRead, BytesStored int64
+}
+
+// Operations are what the scheduler has done; the same engines that the command line uses are behind them. Several may
+// run at once, also of the same StatefulSet; those that must not meet return ErrBusy. All of them end soon after their
+// context has, having cleaned up within a bounded time, and can be repeated after any failure. What their errors say is
+// shown to people, in Events too, and must hold no secret.
+type Operations interface {
+	// Points lists the recovery points of a StatefulSet that are in the bucket, in any order. A StatefulSet that was never
+	// backed up has none, which is no error.
+	Points(ctx context.Context, of Name) ([]Point, error)
+	// Backup makes a recovery point. One that is incomplete is a Result that says so, and an error.
+	Backup(ctx context.Context, of Name, options policy.Backup) (Result, error)
+	// Forget removes the recovery points that no rule keeps, and says how many those were. Calendar rules go by zone.
+	Forget(ctx context.Context, of Name, rules retention.Rules, zone *time.Location) (removed int, err error)
+	// Prune frees the space of what no recovery point needs. Without a repository there is nothing to do.
+	Prune(ctx context.Context, of Name) error
+	// Verify checks the recovery points of a StatefulSet, reading a share of the data, from 0 to 1. Without a repository
+	// there is nothing to check.
+	Verify(ctx context.Context, of Name, readData float64) error
+}
+
+// What the errors of Operations wrap if they mean something to the scheduler. All others are failures, which are retried.
+var (
+	// ErrBusy: somebody else holds the StatefulSet or its repository. It is tried again soon, and is no failure.
+	ErrBusy = errors.New("in use by somebody else")
+	// ErrGone: the StatefulSet or its namespace is no longer there.
+	ErrGone = errors.New("no longer there")
+	// ErrRefused: a check before anything was changed. Trying again does not help before the next run.
+	ErrRefused = errors.New("refused")
+)

@@ -1,0 +1,135 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// unchanged demands that the StatefulSet runs as before, on its own old volumes, and that nothing else is left.
+func (s *scenario) unchanged(storage string, data map[string]string) {
+	s.t.Helper()
+	s.holds(data)
+	if got := s.storage(); got != storage {
+		s.t.Fatalf("the storage is now\n%s\nand was\n%s", got, storage)
+	}
+	s.displaced(0)
+	s.nothingLeft()
+	volumes := s.kubectl("get", "pv", "-o", fmt.Sprintf(`jsonpath={range .items[?(@.spec.claimRef.namespace==%q)]}{.metadata.name}{"\n"}{end}`, s.Namespace))
+	if n := len(strings.Fields(volumes)); n != 3 {
+		s.t.Fatalf("%d volumes, want 3:\n%s", n, volumes)
+	}
+}
+
+func TestRestoreFailsAndPutsBack(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "putback")
+	_, now := s.newSet(set{class: "reflink", management: "OrderedReady", retention: "Delete"})
+	web := s.Namespace + "/web"
+	before := s.storage()
+
+	t.Log("an image that cannot be had")
+	s.run(1, []string{"everything was put back", "InvalidImageName"}, "restore", web, "--yes", "--image", "NO:SUCH:IMAGE")
+	s.unchanged(before, now)
+
+	t.Log("a mover that cannot read the repository")
+	s.run(1, []string{"everything was put back"}, "restore", web, "--yes",
+		"--mover-repo", strings.Replace(s.Repo(s.PodEndpoint), s.Prefix, s.Prefix+"-elsewhere", 1))
+	s.unchanged(before, now)
+}
+
+func TestRestoreInterrupted(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "ctrlc")
+	saved, now := s.newSet(set{class: "reflink", management: "Parallel", retention: "Delete"})
+	web := s.Namespace + "/web"
+	before := s.storage()
+	for _, at := range []string{"scaling ", "data-web-2: waiting for its turn", "data-web-1: preparing"} {
+		t.Logf("Ctrl-C at %q", at)
+		p := s.start("restore", web, "--yes")
+		p.until(at)
+		p.signal(syscall.SIGINT)
+		if code := p.end(); code != 130 || !strings.Contains(p.said.String(), "put back") {
+			t.Fatalf("exit code %d:\n%s", code, &p.said)
+		}
+		s.unchanged(before, now)
+	}
+	s.run(0, nil, "restore", web, "--yes")
+	s.holds(saved)
+}
+
+func TestRestoreKilled(t *testing.T) {
+	for _, point := range []struct{ name, line string }{
+		{"scaled down", "scaling "},
+		{"set aside", "data-web-2: waiting for its turn"},
+		{"filling", "data-web-1: preparing"},
+		{"complete", "all volumes are complete"},
+	} {
+		t.Run(point.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScenario(t, "killed")
+			saved, _ := s.newSet(set{class: "reflink", management: "OrderedReady", retention: "Delete"})
+			web := s.Namespace + "/web"
+			before := strings.Fields(s.kubectl("get", "pvc", "-o", "jsonpath={.items[*].spec.volumeName}"))
+			p := s.start("restore", web, "--yes")
+			p.until(point.line)
+			p.signal(syscall.SIGKILL)
+			p.end()
+			for _, volume := range before {
+				s.kubectl("get", "pv", volume) // none is gone
+			}
+			s.run(5, []string{"a restore of recovery point", "has not ended", "stsbackup restore " + web}, "backup", web)
+			var plan struct {
+				Interrupted   string
+				ReplicasAfter int
+			}
+			dry := s.run(0, nil, "restore", web, "--dry-run", "-o", "json")
+			if err := json.Unmarshal([]byte(dry.Stdout), &plan); err != nil || plan.Interrupted == "" || plan.ReplicasAfter != 3 {
+				t.Fatalf("the plan after a kill: %v\n%s", err, dry)
+			}
+
+			s.run(0, []string{"was interrupted in phase"}, "restore", web, "--yes")
+			s.holds(saved)
+			s.nothingLeft()
+			if point.name == "complete" {
+				s.displaced(6) // the killed restore had succeeded, and so has the next
+			} else {
+				s.displaced(3)
+			}
+			want := `3 {"whenDeleted":"Delete","whenScaled":"Delete"}`
+			if got := s.kubectl("get", "statefulset", "web", "-o", "jsonpath={.spec.replicas} {.spec.persistentVolumeClaimRetentionPolicy}"); got != want {
+				t.Errorf("replicas and retention policy: %s, want %s", got, want)
+			}
+			s.run(0, nil, "backup", web)
+		})
+	}
+}
+
+func TestRestoreRefused(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "refused")
+	_, now := s.newSet(set{class: "reflink", management: "Parallel", retention: "Retain"})
+	web := s.Namespace + "/web"
+	before := s.storage()
+	s.run(4, []string{"has no backup"}, "restore", s.Namespace+"/wep", "--yes")
+	s.run(4, []string{"no such recovery point"}, "restore", web+"@20200101T000000Z-0000", "--yes")
+
+	s.kubectl("autoscale", "statefulset", "web", "--min=1", "--max=3")
+	s.run(5, []string{"HorizontalPodAutoscaler web", "delete hpa web"}, "restore", web, "--dry-run")
+	s.run(5, []string{"HorizontalPodAutoscaler web"}, "restore", web, "--yes")
+	s.kubectl("delete", "hpa", "web")
+
+	s.kubectl("scale", "statefulset", "web", "--replicas=4")
+	s.run(5, []string{"holds nothing for data-web-3", "--replicas=3"}, "restore", web, "--yes")
+	s.kubectl("scale", "statefulset", "web", "--replicas=3")
+	s.kubectl("wait", "--for=delete", "pod/web-3", "--timeout=60s")
+	s.kubectl("delete", "pvc", "data-web-3")
+	s.unchanged(before, now)
+
+	s.kubectl("delete", "statefulset", "web")
+	s.run(4, []string{"StatefulSet " + web + ": not found"}, "restore", web, "--yes")
+}

@@ -145,7 +145,7 @@ func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress fun
 			"volume", "restore", target.Source,
 			"--repo", m.Config.Repo, "--claim", v.SourceClaim, "--repository-snapshot", v.RepositorySnapshot,
 			"--repository-password-file", m.PasswordFile, "--result-file", cluster.MoverResult,
-			"--into-empty", "--operation", target.Operation.ID,
+			"--into-empty",
 			cluster.MoverVolume,
 		},
 		Capabilities: capabilities(),

@@ -82,6 +82,7 @@ func TestLocksOfDeadMovers(t *testing.T) {
 		"the pod runs":         {pod, operation, "c", map[string]string{pod: "Running"}, exitRefused, "locked"},
 		"it may not be known":  {pod, operation, "c", map[string]string{pod: "forbidden"}, exitRefused, "could not be found out"},
 		"another cluster":      {pod, operation, "other", nil, exitRefused, "another cluster"},
+		"a restore's":          {pod, "", "c", nil, exitRefused, "locked"}, // it may run in another cluster
 		"someone else's":       {"ops-1", operation, "c", nil, exitRefused, "ops-1"},
 		"a pod of other names": {pod, "20261121T081200Z-ffff", "c", nil, exitRefused, "locked"},
 	}

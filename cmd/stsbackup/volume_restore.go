@@ -25,8 +25,6 @@ type volumeRestore struct {
 	intoEmpty bool
 	// takeBack is for movers too: empty a directory that a restore with intoEmpty has filled, for nothing.
 	takeBack bool
-	// operation is the one that a mover is a part of, for its lock.
-	operation string
 }
 
 func newVolumeRestoreCommand(a *app) *cobra.Command {
@@ -59,16 +57,15 @@ could not be set, and device nodes cannot be made.`,
 	cmd.Flags().BoolVar(&c.replace, "replace", false, "replace what is in the way of the files that are restored")
 	cmd.Flags().BoolVar(&c.intoEmpty, "into-empty", false, "fail unless the directory is empty, or holds only what a restore with this flag has left that did not end")
 	cmd.Flags().BoolVar(&c.takeBack, "take-back", false, "remove everything from the directory, which a restore with --into-empty has filled")
-	cmd.Flags().StringVar(&c.operation, "operation", "", "`id` of the operation that this is a part of, for the lock")
-	for _, name := range []string{"take-back", "operation"} { // no tools for people
-		_ = cmd.Flags().MarkHidden(name) // it fails for flags that do not exist
-	}
+	_ = cmd.Flags().MarkHidden("take-back") // no tool for people; it fails for flags that do not exist
 	cmd.Flags().BoolVar(&c.blank, "blank", false, "the block device is known to hold nothing but zeros")
 	return cmd
 }
 
-// lockReading keeps prune away as far as that can be had: it could make the restore fail, though never be wrong. That the
-// lock cannot be removed afterwards is no failure of the restore.
+// lockReading keeps prune away as far as that can be had: it could make the restore fail, though never be wrong. The lock
+// names no operation, also where a mover restores: that may be in another cluster than the one that backs up, which then
+// knows no such pod, and would take the mover for dead. That the lock cannot be removed afterwards is no failure of the
+// restore.
 func lockReading(ctx context.Context, a *app, repo *repository.Repository) (release func(), err error) {
 	lock, err := repo.LockReading(ctx)
 	if err != nil {
@@ -97,7 +94,6 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 	if err != nil {
 		return err
 	}
-	points.Repository().SetOperation(c.operation)
 	release, err := lockReading(ctx, a, points.Repository())
 	if err != nil {
 		return err

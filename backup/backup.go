@@ -47,6 +47,9 @@ type Request struct {
 	Tool string
 	// Mover is what the movers need to run and to open the repository.
 	Mover cluster.MoverConfig
+	// Parallel is how many volumes are moved at once; less than 2 is one after the other, in which case each ordinal
+	// deduplicates against those before it.
+	Parallel int
 	// Compression is how movers compress what they store.
 	Compression repository.Compression
 	// SnapshotTimeout is how long a driver may take to take a cut, or go on reporting errors, before the volume is
@@ -70,6 +73,7 @@ type Engine struct {
 // dry run the record is nil.
 func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Record, err error) {
 	// 1. Plan. While a restore is under way, or was killed, there is nothing to plan for.
+	e.Reporter.Phase(PhasePlan)
 	if err := e.Cluster.Held(ctx, request.Namespace, request.StatefulSet); err != nil {
 		return nil, err
 	}
@@ -212,14 +216,17 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 	r.repo = repo
 	r.unlock(ctx, func(h repository.Holder) bool { return h.Operation != r.op.ID })
 	// 5. Capture.
+	r.Reporter.Phase(PhaseCapture)
 	if err := r.capture(ctx); err != nil {
 		return nil, err
 	}
 	// 6. Move.
+	r.Reporter.Phase(PhaseMove)
 	if err := r.move(ctx); err != nil {
 		return nil, err
 	}
 	// 7. Commit.
+	r.Reporter.Phase(PhaseCommit)
 	record, err := r.record()
 	if err != nil {
 		return nil, err
@@ -252,6 +259,7 @@ func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
 // end is step 8: it removes what is still there and gives the Lease back, in any case. What cannot be removed now is
 // told, and swept by the next backup.
 func (r *run) end(ctx context.Context, lease *cluster.Lease) {
+	r.Reporter.Phase(PhaseCleanup)
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin)
 	defer cancel()
 	if _, err := r.Cluster.Cleanup(clean, r.op); err != nil {

@@ -36,6 +36,9 @@ type stage struct {
 	did []string
 	// on is called with each of them.
 	on func(string)
+	// phases are those that have begun, parallel is what is asked for.
+	phases   []Phase
+	parallel int
 }
 
 func (s *stage) happened(what string) {
@@ -45,7 +48,9 @@ func (s *stage) happened(what string) {
 	}
 }
 
-// Planned, Note and Volume make a stage the engine's Reporter.
+// Phase, Planned, Note and Volume make a stage the engine's Reporter.
+func (s *stage) Phase(phase Phase) { s.phases = append(s.phases, phase) }
+
 func (s *stage) Planned(*Plan) {}
 
 func (s *stage) Note(message string) { s.happened("note " + message) }
@@ -103,6 +108,7 @@ func newStage(t *testing.T) *stage {
 		vs.Status = &snapshotv1.VolumeSnapshotStatus{CreationTime: new(metav1.Now()), ReadyToUse: new(true)}
 		return false, nil, nil
 	})
+	watchSelected(s.kube)
 	s.kube.PrependReactor("patch", "jobs", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		go s.runPod(action.(clienttesting.PatchAction).GetName())
 		return false, nil, nil
@@ -141,7 +147,7 @@ func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) 
 	t.Helper()
 	record, err := s.engine.Run(ctx, Request{
 		Namespace: "demo", StatefulSet: "web", Plan: PlanOptions{Method: MethodAuto}, Holder: "test", SnapshotTimeout: time.Minute,
-		Mover: cluster.MoverConfig{Image: "stsbackup:test"},
+		Mover: cluster.MoverConfig{Image: "stsbackup:test"}, Parallel: s.parallel,
 	})
 	<-time.After(time.Minute) // until the pods have played to their end
 	var left []string
@@ -198,6 +204,9 @@ func TestRun(t *testing.T) {
 		}
 		if !slices.Equal(s.did, want) {
 			t.Errorf("did %q, want %q", s.did, want)
+		}
+		if want := []Phase{PhasePlan, PhaseCapture, PhaseMove, PhaseCommit, PhaseCleanup}; !slices.Equal(s.phases, want) {
+			t.Errorf("phases %q, want %q", s.phases, want)
 		}
 		if record.State != catalog.StateComplete || len(s.repo.committed) != 1 || len(s.repo.manifests) != 5 {
 			t.Errorf("record %+v, committed %d, manifests %d", record, len(s.repo.committed), len(s.repo.manifests))

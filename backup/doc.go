@@ -13,7 +13,7 @@
 //  5. Capture. One VolumeSnapshot after the other, in ordinal order, each only until its cut is taken: the cuts are to
 //     lie close together, and the data may follow later. Live volumes are captured by being read.
 //  6. Move. One mover after the other, in ordinal order, since replicas deduplicate against the one before: from a
-//     temporary claim that is filled from the VolumeSnapshot, or from the claim itself.
+//     temporary claim that is filled from the VolumeSnapshot, or from the claim itself. Several at once if asked for.
 //  7. Commit. The record, last: the recovery point exists from here on.
 //  8. Cleanup, under a context of its own that also works when the operation was interrupted.
 //

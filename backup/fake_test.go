@@ -5,8 +5,13 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -54,6 +59,55 @@ func (f *fakeRepository) List(context.Context) ([]catalog.Record, error) { retur
 func (f *fakeRepository) Commit(_ context.Context, record catalog.Record, manifests map[string][]byte) error {
 	f.committed, f.manifests = append(f.committed, record), manifests
 	return nil
+}
+
+// watchSelected makes a watch of pods heed its selector, as an API server does and the fake does not.
+func watchSelected(kube *fake.Clientset) {
+	kube.PrependWatchReactor("pods", func(action clienttesting.Action) (bool, watch.Interface, error) {
+		all, err := kube.Tracker().Watch(action.GetResource(), action.GetNamespace())
+		if err != nil {
+			return true, nil, err
+		}
+		selector := action.(clienttesting.WatchAction).GetWatchRestrictions().Labels
+		selected := &selectedWatch{all: all, events: make(chan watch.Event), stop: make(chan struct{})}
+		go selected.pass(func(event watch.Event) bool {
+			pod, ok := event.Object.(*corev1.Pod)
+			return ok && selector.Matches(labels.Set(pod.Labels))
+		})
+		return true, selected, nil
+	})
+}
+
+// selectedWatch passes on some of the events of a watch.
+type selectedWatch struct {
+	all    watch.Interface
+	events chan watch.Event
+	stop   chan struct{}
+}
+
+func (w *selectedWatch) ResultChan() <-chan watch.Event { return w.events }
+
+func (w *selectedWatch) Stop() {
+	close(w.stop)
+	w.all.Stop()
+}
+
+func (w *selectedWatch) pass(selected func(watch.Event) bool) {
+	for {
+		select {
+		case <-w.stop:
+			return
+		case event := <-w.all.ResultChan():
+			if !selected(event) {
+				continue
+			}
+			select {
+			case <-w.stop:
+				return
+			case w.events <- event:
+			}
+		}
+	}
 }
 
 // runtimeNames names the objects of a list.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
@@ -14,35 +15,50 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// move copies the volumes into the repository, one after the other. What one has used is removed while the next is
-// copied.
+// move copies the volumes into the repository: in their order, as many at once as was asked for. What one has used is
+// removed while others are copied.
 func (r *run) move(ctx context.Context) error {
 	var tidying sync.WaitGroup
 	defer tidying.Wait()
+	var group errgroup.Group
+	group.SetLimit(max(1, r.request.Parallel))
 	for _, v := range r.volumes {
 		if v.saved.Error != "" {
 			continue
 		}
-		var result archive.Result
-		var err error
-		if v.Capture == catalog.CaptureSnapshot {
-			result, err = r.moveSnapshot(ctx, &tidying, v)
-		} else {
-			result, err = r.runMover(ctx, v, v.Claim)
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("move claim %s/%s: %w", r.op.Namespace, v.Claim, context.Cause(ctx))
-		}
-		if err != nil {
-			r.fail(v, err)
-			continue
-		}
-		note(&v.saved, result)
-		r.Reporter.Volume(Progress{
-			Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageDone,
-			Data: archive.Progress{Files: result.Files, Bytes: result.Bytes, TotalFiles: result.Files, TotalBytes: result.Bytes},
-		})
+		// This waits until fewer than the limit are being copied.
+		group.Go(func() error { return r.moveVolume(ctx, &tidying, v) })
 	}
+	return group.Wait()
+}
+
+// moveVolume copies one volume. That it fails is noted in v; the error says that the operation has ended.
+func (r *run) moveVolume(ctx context.Context, tidying *sync.WaitGroup, v *volumeRun) error {
+	stopped := func() error {
+		return fmt.Errorf("move claim %s/%s: %w", r.op.Namespace, v.Claim, context.Cause(ctx))
+	}
+	if ctx.Err() != nil {
+		return stopped()
+	}
+	var result archive.Result
+	var err error
+	if v.Capture == catalog.CaptureSnapshot {
+		result, err = r.moveSnapshot(ctx, tidying, v)
+	} else {
+		result, err = r.runMover(ctx, v, v.Claim)
+	}
+	if ctx.Err() != nil {
+		return stopped()
+	}
+	if err != nil {
+		r.fail(v, err)
+		return nil
+	}
+	note(&v.saved, result)
+	r.Reporter.Volume(Progress{
+		Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageDone,
+		Data: archive.Progress{Files: result.Files, Bytes: result.Bytes, TotalFiles: result.Files, TotalBytes: result.Bytes},
+	})
 	return nil
 }
 

@@ -32,8 +32,22 @@ type Progress struct {
 	Error string `json:"error,omitempty"`
 }
 
+// Phase is what a backup as a whole is doing.
+type Phase string
+
+// The phases of a backup, in order. Each lasts until the next begins; the last one, until Run returns.
+const (
+	PhasePlan    Phase = "plan"    // with the preflight, the Lease and the sweep
+	PhaseCapture Phase = "capture" // the cuts
+	PhaseMove    Phase = "move"    // the data
+	PhaseCommit  Phase = "commit"  // the record
+	PhaseCleanup Phase = "cleanup"
+)
+
 // Reporter is told what a backup is doing. Calls come one at a time, but not all from the same goroutine.
 type Reporter interface {
+	// Phase is called when a phase begins. Which do depends on how far the backup comes.
+	Phase(Phase)
 	// Planned is called once, before anything is done.
 	Planned(*Plan)
 	// Note is a line for a person: a wait, something that was cleaned up, a warning.
@@ -44,6 +58,9 @@ type Reporter interface {
 
 // Silent is the Reporter that tells nobody.
 type Silent struct{}
+
+// Phase does nothing.
+func (Silent) Phase(Phase) {}
 
 // Planned does nothing.
 func (Silent) Planned(*Plan) {}
@@ -58,6 +75,13 @@ func (Silent) Volume(Progress) {}
 type serial struct {
 	mu       sync.Mutex
 	reporter Reporter
+}
+
+// Phase passes on.
+func (s *serial) Phase(phase Phase) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reporter.Phase(phase)
 }
 
 // Planned passes on.

@@ -46,6 +46,9 @@ func (r *backupReporter) Planned(plan *backup.Plan) {
 	r.printer = newVolumePrinter(r.app, r.output, claims)
 }
 
+// Phase prints nothing: the volumes say it.
+func (r *backupReporter) Phase(backup.Phase) {}
+
 // Note prints the message.
 func (r *backupReporter) Note(message string) { r.printer.note(message) }
 

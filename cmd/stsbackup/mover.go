@@ -28,6 +28,8 @@ type moverFlags struct {
 	image          string
 	serviceAccount string
 	startTimeout   time.Duration
+	requests       resourceAmounts
+	limits         resourceAmounts
 }
 
 func (f *moverFlags) add(cmd *cobra.Command) {
@@ -35,6 +37,9 @@ func (f *moverFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.image, "image", "", "`image` that movers run ($STSBACKUP_IMAGE; default: stsbackup of this version)")
 	cmd.Flags().StringVar(&f.serviceAccount, "mover-service-account", "", "`name` of the ServiceAccount that movers run with (default: one is made, without any rights)")
 	cmd.Flags().DurationVar(&f.startTimeout, "mover-start-timeout", 5*time.Minute, "give a mover up that has not started after this time")
+	requests, limits := defaultMoverRequests(), defaultMoverLimits()
+	cmd.Flags().Var(&f.requests, "mover-requests", "what movers request; 0 is none (default: "+requests.String()+")")
+	cmd.Flags().Var(&f.limits, "mover-limits", "what movers may use at most; 0 is no limit (default: "+limits.String()+")")
 }
 
 // location is the repository's URL as movers reach it; url is the one that this process uses.
@@ -59,6 +64,10 @@ func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target)
 		Env:            map[string]string{},
 	}
 	store.limits.environment(a, config.Env)
+	var err error
+	if config.Resources, err = moverResources(f.requests, f.limits); err != nil {
+		return cluster.MoverConfig{}, err
+	}
 	url, err := f.location(a, store.url)
 	if err != nil {
 		return cluster.MoverConfig{}, err

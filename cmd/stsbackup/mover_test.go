@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
@@ -28,9 +29,13 @@ func TestMoverConfig(t *testing.T) {
 	root := &store{url: "s3://bucket/root", secret: repository.Secret("root password")}
 	web := target{namespace: "demo", statefulSet: "web"}
 
-	config, err := (&moverFlags{}).config(t.Context(), a, root, web)
+	flags := &moverFlags{requests: resourceAmounts{"cpu": resource.MustParse("2")}}
+	config, err := flags.config(t.Context(), a, root, web)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if requests, limits := amountsOf(config.Resources.Requests), amountsOf(config.Resources.Limits); requests != "cpu=2,memory=128Mi" || limits != "memory=1Gi" {
+		t.Errorf("requests %s, limits %s", requests, limits)
 	}
 	// The endpoint and region come from an environment that the mover does not have.
 	if want := "s3://bucket/root?endpoint=https%3A%2F%2Fs3.example.com&region=eu-west-1"; config.Repo != want {

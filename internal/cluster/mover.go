@@ -128,7 +128,7 @@ func nextStep(reason string) string {
 	case reasonNotStarted, reasonUnbound, "ProvisioningFailed":
 		return "look at the events of the pod and of its claim, and raise --mover-start-timeout if its volume only takes that long to be made"
 	case "OOMKilled":
-		return "give movers more memory"
+		return "give movers more memory with --mover-limits memory=… (or the policy's backup.moverResources)"
 	case "Evicted", reasonDeleted, reasonGone:
 		return "run the command again"
 	case "FailedMount", "FailedAttachVolume", "FailedMapVolume":

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
@@ -294,5 +295,17 @@ func refuseNoReplicas(inventory *Inventory) error {
 		Object: object(inventory),
 		Reason: "it is scaled to 0 replicas, so it has no ordinals to back up",
 		Next:   next,
+	}
+}
+
+// Nothing says why a StatefulSet has nothing that could be backed up; "" if it has something. NewPlan refuses it then.
+func Nothing(sts *appsv1.StatefulSet) string {
+	switch {
+	case len(sts.Spec.VolumeClaimTemplates) == 0:
+		return "it has no volumeClaimTemplates"
+	case cluster.Replicas(sts) == 0:
+		return "it is scaled to 0 replicas"
+	default:
+		return ""
 	}
 }

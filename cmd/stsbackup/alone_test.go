@@ -36,7 +36,13 @@ func apiServer(t *testing.T, uid string, pods map[string]string) string {
 			answer(w, http.StatusOK, `{"kind":"Pod","apiVersion":"v1","metadata":{"name":%q},"status":{"phase":%q}}`, r.PathValue("name"), phase)
 		}
 	})
-	server := httptest.NewServer(mux)
+	return kubeconfig(t, mux)
+}
+
+// kubeconfig serves an API and gives the path of a kubeconfig for it.
+func kubeconfig(t *testing.T, api http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	config := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":%q}}],

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -19,12 +21,14 @@ import (
 type backupCommand struct {
 	kube            kubeFlags
 	repo            repoFlags
+	choose          chooseFlags
 	mover           moverFlags
 	output          outputFlag
 	method          methodFlag
 	compression     compressionFlag
 	snapshotClass   string
 	snapshotTimeout time.Duration
+	parallel        int
 	dryRun          bool
 	adoptCluster    bool
 }
@@ -32,8 +36,8 @@ type backupCommand struct {
 func newBackupCommand(a *app) *cobra.Command {
 	c := &backupCommand{method: methodFlag(backup.MethodAuto)}
 	cmd := &cobra.Command{
-		Use:   "backup [NAMESPACE/]STATEFULSET",
-		Short: "Make a recovery point of a StatefulSet",
+		Use:   "backup [NAMESPACE/]STATEFULSET...",
+		Short: "Make a recovery point of each StatefulSet that is named or chosen",
 		Long: `backup saves the claims of all ordinals of a StatefulSet, with its manifests, as one recovery point.
 
 How each volume is captured is decided by --method:
@@ -41,38 +45,58 @@ How each volume is captured is decided by --method:
   snapshot  a VolumeSnapshot of each volume; refused where there can be none
   live      the claim itself is read, read-only, while its pod runs
 
-What belongs to the StatefulSet and is not in the recovery point is always named.`,
+What belongs to the StatefulSet and is not in the recovery point is always named.
+
+Several StatefulSets are backed up one after the other: those that are named, those whose labels --selector selects, or
+--all; of one namespace, or with -A of all. If one fails, the others are still backed up, and the exit code is the most
+serious: 1 before 4, 5 and 3. With --selector and --all, StatefulSets that have nothing to back up, because they have no
+volumeClaimTemplates or are scaled to 0, are named and passed over. It is an error, with exit code 4, if there is none
+left. With -o json there is one document for each StatefulSet, as soon as it is done: its recovery point, or its error.`,
 		Example: `  stsbackup backup demo/web
-  stsbackup backup web -n demo --method live --dry-run`,
-		Args: exactArgs(1, "one StatefulSet"),
+  stsbackup backup web -n demo --method live --dry-run
+  stsbackup backup --selector tier=db --all-namespaces --parallel 2`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.run(cmd.Context(), a, args[0])
+			if err := c.check(cmd, args); err != nil {
+				return err
+			}
+			return c.run(cmd.Context(), a, args)
 		},
 	}
 	c.kube.add(cmd)
 	c.repo.add(cmd)
+	c.choose.add(cmd, "every StatefulSet of the namespace")
 	c.mover.add(cmd)
 	c.output.add(cmd)
 	cmd.Flags().Var(&c.method, "method", "how to capture volumes: auto, snapshot or live")
 	c.compression.add(cmd)
 	cmd.Flags().StringVar(&c.snapshotClass, "snapshot-class", "", "`name` of the VolumeSnapshotClass to use (default: the driver's default)")
-	cmd.Flags().DurationVar(&c.snapshotTimeout, "snapshot-timeout", 2*time.Minute,
+	cmd.Flags().DurationVar(&c.snapshotTimeout, "snapshot-timeout", defaultSnapshotTimeout,
 		"give a volume up when its driver has taken no cut, or has reported errors, for this long")
+	cmd.Flags().IntVar(&c.parallel, "parallel", 1, "move up to this `number` of a StatefulSet's volumes at once; 1 stores least, as each ordinal is compared with those before it")
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "check and show what would be done, and change nothing")
 	cmd.Flags().BoolVar(&c.adoptCluster, "adopt-cluster", false, "accept a repository whose newest recovery point came from another cluster")
 	return cmd
 }
 
-func (c *backupCommand) run(ctx context.Context, a *app, arg string) error {
-	if err := errors.Join(checkTimeout("snapshot-timeout", c.snapshotTimeout), checkTimeout("mover-start-timeout", c.mover.startTimeout)); err != nil {
-		return err
+// check reports what is wrong with the command line, before anything is asked of anyone.
+func (c *backupCommand) check(cmd *cobra.Command, args []string) error {
+	for _, arg := range args {
+		if name, point, ok := strings.Cut(arg, "@"); ok {
+			return usageErrorf("backup makes a new recovery point; write %s without @%s", name, point)
+		}
 	}
-	t, err := parseTarget(arg, c.kube.namespace)
+	if c.parallel < 1 {
+		return usageErrorf("--parallel is %d; give a number from 1 on", c.parallel)
+	}
+	return errors.Join(c.choose.oneOrChosen(cmd, &c.kube, args),
+		checkTimeout("snapshot-timeout", c.snapshotTimeout), checkTimeout("mover-start-timeout", c.mover.startTimeout))
+}
+
+func (c *backupCommand) run(ctx context.Context, a *app, args []string) error {
+	named, err := c.kube.named(args)
 	if err != nil {
 		return err
-	}
-	if t.recoveryPoint != "" {
-		return usageErrorf("backup makes a new recovery point; write %s without @%s", strings.TrimSuffix(arg, "@"+t.recoveryPoint), t.recoveryPoint)
 	}
 	url, err := c.repo.location(a)
 	if err != nil {
@@ -81,15 +105,75 @@ func (c *backupCommand) run(ctx context.Context, a *app, arg string) error {
 	if _, err := c.mover.location(a, url); err != nil {
 		return err
 	}
-	at, err := openScene(a, &c.kube, &c.repo, t)
+	at, err := openScene(a, &c.kube, &c.repo, target{})
 	if err != nil {
 		return err
 	}
+	targets, err := c.targets(ctx, a, at.client, named)
+	if err != nil {
+		return err
+	}
+	do := func(ctx context.Context, t target) (*catalog.Record, error) {
+		at.target = t
+		return c.backUp(ctx, a, at)
+	}
+	return each(ctx, a, c.output, targets, do, func(w io.Writer, _ target, record *catalog.Record) error {
+		return printRecord(w, outputText, *record)
+	})
+}
+
+// targets are the StatefulSets to back up. Of those that are chosen and not named, the ones that have nothing to back up
+// are no failure.
+func (c *backupCommand) targets(ctx context.Context, a *app, client *cluster.Client, named []target) ([]target, error) {
+	if !c.choose.any() {
+		return named, nil
+	}
+	sets, err := c.choose.ofCluster(ctx, &c.kube, client)
+	if err != nil {
+		return nil, err
+	}
+	var targets []target
+	for _, set := range sets {
+		t := target{namespace: set.Namespace, statefulSet: set.Name}
+		if why := backup.Nothing(set); why != "" {
+			fmt.Fprintf(a.err, "%s is passed over: %s.\n", t, why)
+			continue
+		}
+		targets = append(targets, t)
+	}
+	if len(targets) == 0 {
+		return nil, fmt.Errorf("StatefulSets that have something to back up: %w; those that were chosen are named above", cluster.ErrNotFound)
+	}
+	return targets, nil
+}
+
+// backUp makes one recovery point, and shows how it goes. There is a record beside an error if it is incomplete.
+func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.Record, error) {
 	mover, err := c.mover.config(ctx, a, at.store, at.target)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	reporter := newBackupReporter(a, c.output, c.dryRun)
+	reporter := newBackupReporter(a, c.output, c.dryRun, at.target)
+	defer reporter.close()
+	return makeRecoveryPoint(ctx, a, at, reporter, backup.Request{
+		Plan:            backup.PlanOptions{Method: backup.Method(c.method), SnapshotClass: c.snapshotClass},
+		AdoptCluster:    c.adoptCluster,
+		DryRun:          c.dryRun,
+		Mover:           mover,
+		Parallel:        c.parallel,
+		Compression:     c.compression.level,
+		SnapshotTimeout: c.snapshotTimeout,
+	})
+}
+
+// defaultSnapshotTimeout is how long a driver may take.
+const defaultSnapshotTimeout = 2 * time.Minute
+
+// makeRecoveryPoint makes one of the scene's target, as the request says; what the scene and this process say of it is
+// filled in. The record is nil after a dry run, and comes beside an error if it is incomplete.
+func makeRecoveryPoint(ctx context.Context, a *app, at scene, reporter backup.Reporter, request backup.Request) (*catalog.Record, error) {
+	request.Namespace, request.StatefulSet = at.target.namespace, at.target.statefulSet
+	request.Holder, request.Tool = holder(a), a.version
 	engine := &backup.Engine{
 		Cluster:      at.client,
 		Repositories: storeOf{store: at.store, target: at.target},
@@ -97,26 +181,11 @@ func (c *backupCommand) run(ctx context.Context, a *app, arg string) error {
 		Random:       a.random,
 		Reporter:     reporter,
 	}
-	record, err := engine.Run(ctx, backup.Request{
-		Namespace:       at.target.namespace,
-		StatefulSet:     at.target.statefulSet,
-		Plan:            backup.PlanOptions{Method: backup.Method(c.method), SnapshotClass: c.snapshotClass},
-		AdoptCluster:    c.adoptCluster,
-		DryRun:          c.dryRun,
-		Holder:          holder(a),
-		Tool:            a.version,
-		Mover:           mover,
-		Compression:     c.compression.level,
-		SnapshotTimeout: c.snapshotTimeout,
-	})
-	reporter.close()
+	record, err := engine.Run(ctx, request)
 	if err != nil || record == nil {
-		return err
+		return nil, err
 	}
-	if err := printRecord(a.out, c.output, *record); err != nil {
-		return err
-	}
-	return incomplete(*record)
+	return record, incomplete(*record)
 }
 
 // incomplete is an error if the recovery point does not hold all that it set out to.

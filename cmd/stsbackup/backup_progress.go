@@ -10,6 +10,7 @@ import (
 // backupReporter shows a backup under way. After close nothing is drawn any more, and the result can be printed.
 type backupReporter struct {
 	app     *app
+	target  target
 	output  outputFlag
 	dryRun  bool
 	printer volumePrinter
@@ -17,8 +18,15 @@ type backupReporter struct {
 	sizes map[string]int64
 }
 
-func newBackupReporter(a *app, output outputFlag, dryRun bool) *backupReporter {
-	return &backupReporter{app: a, output: output, dryRun: dryRun, printer: newVolumePrinter(a, output, nil)}
+func newBackupReporter(a *app, output outputFlag, dryRun bool, t target) *backupReporter {
+	return &backupReporter{app: a, output: output, dryRun: dryRun, target: t, printer: newVolumePrinter(a, output, nil)}
+}
+
+// backupLine is a volume's progress as JSON: of several StatefulSets, claims may have the same name.
+type backupLine struct {
+	Namespace   string `json:"namespace"`
+	StatefulSet string `json:"statefulSet"`
+	backup.Progress
 }
 
 // Planned prints the plan: as the result of a dry run, else for a person. JSON on standard error is lines of progress.
@@ -59,7 +67,7 @@ func (r *backupReporter) Volume(p backup.Progress) {
 		data.TotalBytes = r.sizes[p.Claim]
 	}
 	r.printer.volume(volumeLine{
-		claim: p.Claim, stage: string(p.Stage), text: backupStageText(p), data: data, value: p,
+		claim: p.Claim, stage: string(p.Stage), text: backupStageText(p), data: data, value: backupLine{r.target.namespace, r.target.statefulSet, p},
 		moving: p.Stage == backup.StageMove, done: p.Stage == backup.StageDone, failed: p.Stage == backup.StageFailed,
 	})
 }

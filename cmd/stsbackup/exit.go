@@ -44,12 +44,15 @@ func exitCode(ctx context.Context, err error) int {
 		usage      *usageError
 		incomplete *incompleteError
 		refusal    *cluster.Refusal
+		several    *severalError
 	)
 	switch {
 	case err == nil:
 		return exitDone
 	case interrupted(ctx, err):
 		return exitInterrupted
+	case errors.As(err, &several):
+		return several.exitCode(ctx)
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.As(err, &incomplete):

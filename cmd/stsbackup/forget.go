@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -15,7 +14,7 @@ import (
 type forgetCommand struct {
 	repositoryFlags
 	keep   keepFlags
-	all    allFlags
+	choose chooseFlags
 	dryRun bool
 }
 
@@ -30,8 +29,8 @@ func newForgetCommand(a *app) *cobra.Command {
 Either name each recovery point by its id or the beginning of just one; "latest" and times are not taken, because the same
 words would mean another one the next time. What an interrupted backup has left is removed in the same way.
 
-Or say with --keep-... what to keep of the StatefulSets that are named, or of --all. A recovery point stays if any of the
-rules keeps it. --keep-last=3 keeps the three newest. --keep-daily=7 keeps the newest of each of the last seven days that
+Or say with --keep-... what to keep of the StatefulSets that are named, of those whose labels --selector selects, or of
+--all. A recovery point stays if any of the rules keeps it. --keep-last=3 keeps the three newest. --keep-daily=7 keeps the newest of each of the last seven days that
 have one, and so on, by the calendar of --keep-time-zone; weeks begin on Monday. --keep-within=30d keeps those that are less
 than that older than the newest. Whatever the rules are:
   - the newest complete recovery point stays;
@@ -47,21 +46,24 @@ If one of several StatefulSets fails, the others are still seen to.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.keep.given = c.keep.anyChanged(cmd)
+			if err := c.choose.check(&c.kube, args); err != nil {
+				return err
+			}
 			return c.run(cmd.Context(), a, args)
 		},
 	}
 	c.add(cmd)
 	c.keep.add(cmd)
-	c.all.add(cmd)
+	c.choose.add(cmd, "every StatefulSet of the namespace that has a repository below --repo, be it in the cluster or not")
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show what would be removed, and change nothing")
 	return cmd
 }
 
 func (c *forgetCommand) run(ctx context.Context, a *app, args []string) error {
 	switch {
-	case len(args) == 0 && !c.all.all:
+	case len(args) == 0 && !c.choose.any():
 		return usageErrorf("name a recovery point to forget, or StatefulSets and what to keep of them; see \"stsbackup forget --help\"")
-	case c.keep.given || c.all.any():
+	case c.keep.given || c.choose.any():
 		return c.runKeep(ctx, a, args)
 	default:
 		return c.runNamed(ctx, a, args)
@@ -124,64 +126,4 @@ func (c *forgetCommand) forgetAlone(ctx context.Context, a *app, points *catalog
 		return err
 	})
 	return forgotten, err
-}
-
-// allFlags choose every StatefulSet that has a repository.
-type allFlags struct {
-	all           bool
-	allNamespaces bool
-}
-
-func (f *allFlags) add(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.all, "all", false, "take every StatefulSet of the namespace that has a repository below --repo")
-	cmd.Flags().BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "with --all: those of all namespaces")
-}
-
-func (f *allFlags) any() bool { return f.all || f.allNamespaces }
-
-// targets are the StatefulSets that are named, or that --all means.
-func (f *allFlags) targets(ctx context.Context, kube *kubeFlags, store *store, args []string) ([]target, error) {
-	switch {
-	case f.all && len(args) > 0:
-		return nil, usageErrorf("%q is named beside --all; give one of them", args[0])
-	case f.allNamespaces && !f.all:
-		return nil, usageErrorf("--all-namespaces goes with --all")
-	case f.allNamespaces && kube.namespace != "":
-		return nil, usageErrorf("--all-namespaces and --namespace say different things; give one of them")
-	case f.all:
-		return f.found(ctx, kube, store)
-	}
-	var targets []target
-	var failures []error
-	for _, arg := range args {
-		t, err := kube.target(arg)
-		if err == nil && t.recoveryPoint != "" {
-			err = usageErrorf("%q names a recovery point; say which to forget or what to keep, not both", arg)
-		}
-		targets, failures = append(targets, t), append(failures, err)
-	}
-	return targets, errors.Join(failures...)
-}
-
-// found are the StatefulSets that have a repository.
-func (f *allFlags) found(ctx context.Context, kube *kubeFlags, store *store) ([]target, error) {
-	namespace := ""
-	if !f.allNamespaces {
-		t, err := kube.target("any") // for the namespace alone
-		if err != nil {
-			return nil, err
-		}
-		namespace = t.namespace
-	}
-	names, err := catalog.Names(ctx, store.root)
-	if err != nil {
-		return nil, err
-	}
-	var targets []target
-	for _, name := range names {
-		if f.allNamespaces || name.Namespace == namespace {
-			targets = append(targets, target{namespace: name.Namespace, statefulSet: name.StatefulSet})
-		}
-	}
-	return targets, nil
 }

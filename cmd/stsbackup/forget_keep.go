@@ -111,7 +111,12 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 	if err != nil {
 		return err
 	}
-	targets, err := c.all.targets(ctx, &c.kube, store, args)
+	for _, arg := range args {
+		if strings.Contains(arg, "@") {
+			return usageErrorf("%q names a recovery point; say which to forget or what to keep, not both", arg)
+		}
+	}
+	targets, err := c.choose.repositories(ctx, a, &c.kube, store, args)
 	if err != nil {
 		return err
 	}
@@ -136,7 +141,7 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 	} else {
 		err = printKept(a, results)
 	}
-	return errors.Join(append(failures, err)...)
+	return joined(append(failures, err)...)
 }
 
 // keepOf decides on the recovery points of one StatefulSet, and removes those that are not kept.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/local"
@@ -156,11 +158,12 @@ func TestForgetKeepUsage(t *testing.T) {
 		{"no time zone \"Europe/Bonn\"", []string{"demo/web", "--keep-last", "1", "--keep-time-zone", "Europe/Bonn"}},
 		{"say which to forget or what to keep, not both", []string{"demo/web@" + s.ids[0], "--keep-last", "1"}},
 		{"is named beside --all", []string{"demo/web", "--all", "--keep-last", "1"}},
-		{"goes with --all", []string{"demo/web", "-A", "--keep-last", "1"}},
+		{"goes with --all or --selector", []string{"demo/web", "-A", "--keep-last", "1"}},
+		{"is named beside --selector", []string{"demo/web@" + s.ids[0], "--selector", "tier=db"}},
 		{"give one of them", []string{"--all", "-A", "-n", "demo", "--keep-last", "1"}},
 		{"or what to keep, such as --keep-last 7", []string{"demo/web"}},
 		{"name a recovery point to forget", []string{"--keep-last", "1"}},
-		{"name a recovery point to forget", []string{"-A", "--keep-last", "1"}},
+		{"goes with --all or --selector", []string{"-A", "--keep-last", "1"}},
 		{"name a recovery point to forget", nil},
 	} {
 		s.run(exitUsage, append([]string{"forget"}, test.args...)...)
@@ -195,6 +198,30 @@ func TestForgetSeveral(t *testing.T) {
 	}
 	if diff := cmp.Diff(s.ids[2:], s.left()); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
+	}
+}
+
+// TestForgetSelected forgets of the StatefulSets that have the labels, and a repository, and of no others.
+func TestForgetSelected(t *testing.T) {
+	s := newKeeper(t)
+	cluster := s.cluster()
+	for _, test := range []struct {
+		code, found int
+		says        string
+		selector    []string
+	}{
+		{exitDone, 0, "demo/cache is passed over: it has never been backed up here", []string{"-l", "tier=cache", "-n", "demo"}},
+		{exitNotFound, 0, "none of the 3 in the cluster has them", []string{"-l", "tier=web", "-A"}},
+		{exitDone, 1, "", []string{"-l", "tier=web", "-n", "demo"}},
+	} {
+		if test.found > 0 {
+			cluster = s.cluster(appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web", Labels: map[string]string{"tier": "web"}}})
+		}
+		out := s.run(test.code, append([]string{"forget", "--keep-last", "1", "-o", "json", "--kubeconfig", cluster}, test.selector...)...)
+		s.says(test.says)
+		if left := len(s.left()); left != 5-4*test.found || test.code == exitDone && len(documents[[]keepResult](t, out)[0]) != test.found {
+			t.Errorf("%v: %d recovery points left; %s", test.selector, left, out)
+		}
 	}
 }
 

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+// chooseFlags choose several StatefulSets without naming them: of the cluster, or of those that have a repository.
+type chooseFlags struct {
+	selector      selectorFlag
+	all           bool
+	allNamespaces bool
+}
+
+// add adds the flags; all says which those of --all are.
+func (f *chooseFlags) add(cmd *cobra.Command, all string) {
+	cmd.Flags().VarP(&f.selector, "selector", "l", "take the StatefulSets of the cluster that have these `labels`, such as tier=db,env!=test")
+	cmd.Flags().BoolVar(&f.all, "all", false, "take "+all)
+	cmd.Flags().BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "with --selector or --all: those of all namespaces, not of one")
+}
+
+// any reports whether one of the flags was given.
+func (f *chooseFlags) any() bool { return f.all || f.allNamespaces || f.selector.given() }
+
+// check reports a choice that makes no sense beside these names.
+func (f *chooseFlags) check(kube *kubeFlags, args []string) error {
+	switch {
+	case f.all && f.selector.given():
+		return usageErrorf("--all and --selector say different things; give one of them")
+	case f.all && len(args) > 0:
+		return usageErrorf("%q is named beside --all; give one of them", args[0])
+	case f.selector.given() && len(args) > 0:
+		return usageErrorf("%q is named beside --selector; give one of them", args[0])
+	case f.allNamespaces && !f.all && !f.selector.given():
+		return usageErrorf("--all-namespaces goes with --all or --selector")
+	case f.allNamespaces && kube.namespace != "":
+		return usageErrorf("--all-namespaces and --namespace say different things; give one of them")
+	}
+	return nil
+}
+
+// oneOrChosen is check where something must be named or chosen.
+func (f *chooseFlags) oneOrChosen(cmd *cobra.Command, kube *kubeFlags, args []string) error {
+	if len(args) == 0 && !f.any() {
+		return usageErrorf("name StatefulSets, or choose them with --selector or --all; see \"%s --help\"", cmd.CommandPath())
+	}
+	return f.check(kube, args)
+}
+
+// namespace is the one that the flags choose from; "" is all.
+func (f *chooseFlags) namespace(kube *kubeFlags) (string, error) {
+	if f.allNamespaces || kube.namespace != "" {
+		return kube.namespace, nil
+	}
+	return cluster.DefaultNamespace(kube.kubeconfig, kube.context)
+}
+
+// named reads what the arguments name, each once.
+func (f *kubeFlags) named(args []string) ([]target, error) {
+	var targets []target
+	var failures []error
+	for _, arg := range args {
+		t, err := f.target(arg)
+		if err == nil && !slices.Contains(targets, t) {
+			targets = append(targets, t)
+		}
+		failures = append(failures, err)
+	}
+	return targets, errors.Join(failures...)
+}
+
+// ofCluster finds the StatefulSets of the cluster that the flags choose. None is an error: whoever chooses means some.
+func (f *chooseFlags) ofCluster(ctx context.Context, kube *kubeFlags, client *cluster.Client) ([]*appsv1.StatefulSet, error) {
+	namespace, err := f.namespace(kube)
+	if err != nil {
+		return nil, err
+	}
+	sets, err := client.StatefulSets(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	where := "the cluster"
+	if namespace != "" {
+		where = "namespace " + namespace
+	}
+	if len(sets) == 0 {
+		return nil, fmt.Errorf("StatefulSets in %s: %w; name another namespace with -n, or take all with -A", where, cluster.ErrNotFound)
+	}
+	if !f.selector.given() {
+		return sets, nil
+	}
+	chosen := slices.DeleteFunc(sets, func(set *appsv1.StatefulSet) bool { return !f.selector.Matches(labels.Set(set.Labels)) })
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("StatefulSets with labels %s: %w; none of the %d in %s has them: see kubectl get statefulsets --show-labels",
+			f.selector.String(), cluster.ErrNotFound, len(sets), where)
+	}
+	return chosen, nil
+}
+
+// repositories are the StatefulSets that are named or chosen, as far as they have a repository; those that are named
+// need not.
+func (f *chooseFlags) repositories(ctx context.Context, a *app, kube *kubeFlags, store *store, args []string) ([]target, error) {
+	if !f.any() {
+		return kube.named(args)
+	}
+	has, err := f.withRepository(ctx, kube, store)
+	if err != nil || f.all {
+		return has, err
+	}
+	client, _, err := cluster.Connect(kube.kubeconfig, kube.context)
+	if err != nil {
+		return nil, err
+	}
+	sets, err := f.ofCluster(ctx, kube, client)
+	if err != nil {
+		return nil, err
+	}
+	var chosen []target
+	for _, set := range sets {
+		t := target{namespace: set.Namespace, statefulSet: set.Name}
+		if slices.Contains(has, t) {
+			chosen = append(chosen, t)
+		} else {
+			fmt.Fprintf(a.err, "%s is passed over: it has never been backed up here.\n", t)
+		}
+	}
+	return chosen, nil
+}
+
+// withRepository are the StatefulSets that have a repository, in the namespace that the flags choose from.
+func (f *chooseFlags) withRepository(ctx context.Context, kube *kubeFlags, store *store) ([]target, error) {
+	namespace, err := f.namespace(kube)
+	if err != nil {
+		return nil, err
+	}
+	names, err := catalog.Names(ctx, store.root)
+	if err != nil {
+		return nil, err
+	}
+	var targets []target
+	for _, name := range names {
+		if namespace == "" || name.Namespace == namespace {
+			targets = append(targets, target{namespace: name.Namespace, statefulSet: name.StatefulSet})
+		}
+	}
+	return targets, nil
+}
+
+// selectorFlag is --selector.
+type selectorFlag struct{ labels.Selector }
+
+func (f *selectorFlag) given() bool { return f.Selector != nil }
+
+// String, Set and Type make a selectorFlag a pflag.Value.
+func (f *selectorFlag) String() string {
+	if !f.given() {
+		return ""
+	}
+	return f.Selector.String()
+}
+
+// Set reads a selector as kubectl takes it. An empty one would choose everything, and is more likely a variable that is
+// not set.
+func (f *selectorFlag) Set(s string) error {
+	selector, err := labels.Parse(s)
+	if err != nil {
+		return fmt.Errorf("%.80q is no selector of labels: %w", s, err)
+	}
+	if selector.Empty() {
+		return errors.New("it is empty; --all takes all StatefulSets")
+	}
+	f.Selector = selector
+	return nil
+}
+
+// Type names what the flag takes.
+func (f *selectorFlag) Type() string { return "labels" }

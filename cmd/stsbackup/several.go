@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// failure is what is printed as JSON of one of several StatefulSets of which there is no result.
+type failure struct {
+	Namespace   string `json:"namespace"`
+	StatefulSet string `json:"statefulSet"`
+	Error       string `json:"error"`
+	ExitCode    int    `json:"exitCode"`
+}
+
+// severalError says that some of several StatefulSets failed.
+type severalError struct {
+	text string
+	errs []error
+}
+
+func (e *severalError) Error() string   { return e.text }
+func (e *severalError) Unwrap() []error { return e.errs }
+
+// exitCode is the most serious of the exit codes of all that failed: the less is known to be safe, the more serious.
+func (e *severalError) exitCode(ctx context.Context) int {
+	worst := exitDone
+	order := []int{exitDone, exitIncomplete, exitRefused, exitNotFound, exitFailed, exitUsage, exitInterrupted}
+	for _, err := range e.errs {
+		if code := exitCode(ctx, err); slices.Index(order, code) > slices.Index(order, worst) {
+			worst = code
+		}
+	}
+	return worst
+}
+
+// joined is errors.Join with the most serious exit code.
+func joined(errs ...error) error {
+	all := errors.Join(errs...)
+	if all == nil {
+		return nil
+	}
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	return &severalError{text: all.Error(), errs: errs}
+}
+
+// each does the same to StatefulSets, one after the other, and prints the results as they come: as JSON, one document
+// for each StatefulSet. One that fails does not stop the others. do may return a result beside an error, and show prints
+// it for a person.
+func each[T any](ctx context.Context, a *app, output outputFlag, targets []target,
+	do func(context.Context, target) (*T, error), show func(io.Writer, target, *T) error,
+) error {
+	several := len(targets) > 1
+	var failed []string
+	var errs []error
+	for i, t := range targets {
+		if i > 0 && ctx.Err() != nil {
+			errs = append(errs, fmt.Errorf("%s and the %d after it were not begun: %w", t, len(targets)-i-1, context.Cause(ctx)))
+			failed = append(failed, "not begun: "+namesOf(targets[i:]))
+			break
+		}
+		result, err := do(ctx, t)
+		switch {
+		case result != nil && output == outputJSON:
+			err = errors.Join(printJSON(a.out, result), err)
+		case result != nil:
+			err = errors.Join(show(a.out, t, result), err)
+		case err != nil && several && output == outputJSON:
+			code := exitCode(ctx, err)
+			err = errors.Join(printJSON(a.out, failure{t.namespace, t.statefulSet, message(ctx, err), code}), err)
+		}
+		if err == nil {
+			continue
+		}
+		if !several {
+			return err
+		}
+		if output == outputText {
+			fmt.Fprintf(a.err, "%s: %s\n", t, message(ctx, err))
+		}
+		failed, errs = append(failed, t.String()), append(errs, err)
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	return &severalError{
+		text: fmt.Sprintf("%d of %d StatefulSets failed, or only in part succeeded; why is said above: %s", len(errs), len(targets), strings.Join(failed, ", ")),
+		errs: errs,
+	}
+}
+
+func namesOf(targets []target) string {
+	all := make([]string, len(targets))
+	for i, t := range targets {
+		all[i] = t.String()
+	}
+	return strings.Join(all, ", ")
+}

@@ -112,12 +112,11 @@ func TestBackupUsage(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"backup"}, "one StatefulSet"},
-		{[]string{"backup", "web", "db"}, "one StatefulSet"},
+		{[]string{"backup"}, "name StatefulSets, or choose them"},
 		{[]string{"backup", "demo/web@latest"}, "without @latest"},
 		{[]string{"backup", "demo/web", "--method", "magic"}, "none of auto, snapshot and live"},
 		{[]string{"backup", "demo/web"}, "--mover-repo"}, // its repository is a directory of this machine
-		{[]string{"backup", "demo/web", "--all"}, "unknown flag"},
+		{[]string{"backup", "demo/web", "--everything"}, "unknown flag"},
 		{[]string{"backup", "demo/web", "--snapshot-timeout", "0"}, "--snapshot-timeout is 0s"},
 		{[]string{"backup", "demo/web", "--mover-start-timeout", "-5s"}, "--mover-start-timeout is -5s"},
 		{[]string{"restore", "demo/web", "--yes", "--ready-timeout", "0"}, "--ready-timeout is 0s"},

@@ -89,7 +89,9 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 		}
 		return emptyDir(dir)
 	}
-	saveMemory(a)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	limitMemory(ctx, a)
 	points, err := c.volume.open(ctx, a, t, false)
 	if err != nil {
 		return err

@@ -87,38 +87,55 @@ func (r *Repository) LockExclusive(ctx context.Context) (*Lock, error) { return 
 // LockReading keeps others from removing data while a volume is restored, which may take hours: it takes a writer's lock
 // if that can be had. Reading needs none to be safe, only to come to its end, so it must never be refused for want of
 // one: the lock is nil, and its methods do nothing, if the credentials may not write, or while somebody removes data.
+//
+// It does not look a second time: who starts to remove data at the same moment does, and gives way. If that one has looked
+// for the last time already, the lock comes too late to help, and does no harm.
 func (r *Repository) LockReading(ctx context.Context) (*Lock, error) {
-	lock, err := r.Lock(ctx)
+	lock, err := r.claim(ctx, false)
 	if errors.Is(err, storage.ErrPermission) || errors.Is(err, ErrLocked) {
 		return nil, nil //nolint:nilerr,nilnil // going on without a lock is what is wanted
 	}
-	return lock, err
+	if err != nil {
+		return nil, err
+	}
+	return lock.hold(ctx), nil
 }
 
 func (r *Repository) lock(ctx context.Context, exclusive bool) (*Lock, error) {
-	// 1. Look, so that one who has to wait disturbs nobody.
+	lock, err := r.claim(ctx, exclusive)
+	if err != nil {
+		return nil, err
+	}
+	// Look again: someone who looked before our lock was there may have written one since. Of two who do this at once,
+	// each sees the other's, and at least one gives way.
+	err = wait(ctx, r.options.timing.settle)
+	if err == nil {
+		err = r.checkLocks(ctx, exclusive, lock.id)
+	}
+	if err != nil {
+		return nil, errors.Join(err, r.removeLock(ctx, lock.id))
+	}
+	return lock.hold(ctx), nil
+}
+
+// claim looks whether a lock can be had, so that one who has to wait disturbs nobody, and writes it.
+func (r *Repository) claim(ctx context.Context, exclusive bool) (*Lock, error) {
 	if err := r.checkLocks(ctx, exclusive, ID{}); err != nil {
 		return nil, err
 	}
-	// 2. Write our own.
 	written := r.wallClock()
 	id, err := r.writeLock(ctx, exclusive)
 	if err != nil {
 		return nil, err
 	}
-	// 3. Look again: someone who looked before our lock was there may have written one since. Of two who do this at
-	// once, each sees the other's, and at least one gives way.
-	err = wait(ctx, r.options.timing.settle)
-	if err == nil {
-		err = r.checkLocks(ctx, exclusive, id)
-	}
-	if err != nil {
-		return nil, errors.Join(err, r.removeLock(ctx, id))
-	}
-	lock := &Lock{repo: r, exclusive: exclusive, id: id, renewed: written}
-	lock.ctx, lock.cancel = context.WithCancelCause(ctx)
-	lock.done.Go(lock.keep)
-	return lock, nil
+	return &Lock{repo: r, exclusive: exclusive, id: id, renewed: written}, nil
+}
+
+// hold has the lock renew itself from now on.
+func (l *Lock) hold(ctx context.Context) *Lock {
+	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	l.done.Go(l.keep)
+	return l
 }
 
 // Context ends when the lock is lost, with ErrLockLost as its cause, or with the context that Lock was given.

@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -150,4 +151,41 @@ func TestLockReading(t *testing.T) {
 	}
 	held(t, repo, lockObject{Time: time.Now(), Hostname: "other", PID: 1, Exclusive: true})
 	without("while somebody removes data", repo)
+}
+
+// beforePut is a bucket in which something happens just before the first object is written.
+type beforePut struct {
+	storage.Bucket
+	once sync.Once
+	do   func()
+}
+
+func (b *beforePut) Put(ctx context.Context, name string, data []byte) error {
+	b.once.Do(b.do)
+	return b.Bucket.Put(ctx, name, data)
+}
+
+// TestLockReadingTakesNoTime: a restore begins at once. One who has seen no lock and is about to remove data sees it in
+// time all the same, and gives way.
+func TestLockReadingTakesNoTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reader, bucket := newRepo(t)
+		var lock *Lock
+		remover, err := Open(t.Context(), &beforePut{Bucket: bucket, do: func() {
+			begun := time.Now()
+			var err error
+			if lock, err = reader.LockReading(t.Context()); err != nil || lock == nil || time.Since(begun) > 0 {
+				t.Errorf("lock %v, %v, after %v", lock, err, time.Since(begun))
+			}
+		}}, password, quick())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := remover.LockExclusive(t.Context()); !errors.Is(err, ErrLocked) {
+			t.Errorf("the one who removes data: %v, want ErrLocked", err)
+		}
+		if err := lock.Release(t.Context()); err != nil || len(list(t, bucket, "locks/")) > 0 {
+			t.Errorf("release: %v", err)
+		}
+	})
 }

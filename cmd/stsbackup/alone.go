@@ -15,29 +15,53 @@ import (
 // askClusterWithin bounds how long a cluster is asked that is not needed otherwise, and may be gone.
 const askClusterWithin = 10 * time.Second
 
+// upkeep is how those work who remove data from a repository: the commands, and the scheduler.
+type upkeep struct {
+	// connect reaches the cluster that knows whether movers are gone; it may fail.
+	connect func() (*cluster.Client, error)
+	// note tells what a person may want to know.
+	note func(text string)
+	// guard, if set, has do done while nobody else of the cluster begins to work on the StatefulSet.
+	guard func(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error
+}
+
+// upkeep is that of a command.
+func (f *repositoryFlags) upkeep(a *app) *upkeep {
+	return &upkeep{
+		connect: func() (*cluster.Client, error) {
+			client, _, err := cluster.Connect(f.kube.kubeconfig, f.kube.context)
+			return client, err
+		},
+		note: func(text string) { fmt.Fprintln(a.err, printable(text)) },
+	}
+}
+
 // alone does what nobody else may work beside. If a lock is in the way that a mover has left whose pod is gone, as the
 // cluster knows, the lock is removed and it is tried again: a mover that was killed shall not keep anyone waiting for the
 // half hour after which its lock is nobody's.
-func (f *repositoryFlags) alone(ctx context.Context, a *app, points *catalog.Catalog, do func() error) error {
-	err := do()
+func (u *upkeep) alone(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error {
+	if u.guard != nil {
+		return u.guard(ctx, points, do)
+	}
+	err := do(ctx)
 	if !errors.Is(err, repository.ErrLocked) {
 		return err
 	}
-	removed, askErr := f.unlockDeadMovers(ctx, points)
+	removed, askErr := u.unlockDeadMovers(ctx, points)
 	for _, holder := range removed {
-		fmt.Fprintf(a.err, "Removed the lock that a dead mover had left: %s\n", printable(holder.String()))
+		u.note("Removed the lock that a dead mover had left: " + holder.String())
 	}
 	if askErr != nil {
-		fmt.Fprintf(a.err, "Whether a mover holds a lock that is gone could not be found out: %s\n", printable(askErr.Error()))
+		u.note("Whether a mover holds a lock that is gone could not be found out: " + askErr.Error())
 	}
 	if len(removed) == 0 {
 		return err
 	}
-	return do()
+	return do(ctx)
 }
 
 // unlockDeadMovers removes the locks of movers that the cluster knows to be gone. Without such locks it asks no cluster.
-func (f *repositoryFlags) unlockDeadMovers(ctx context.Context, points *catalog.Catalog) ([]repository.Holder, error) {
+func (u *upkeep) unlockDeadMovers(ctx context.Context, points *catalog.Catalog) ([]repository.Holder, error) {
 	holders, err := points.Repository().Locks(ctx)
 	if err != nil {
 		return nil, err
@@ -47,7 +71,7 @@ func (f *repositoryFlags) unlockDeadMovers(ctx context.Context, points *catalog.
 	}
 	ask, cancel := context.WithTimeout(ctx, askClusterWithin)
 	defer cancel()
-	client, _, err := cluster.Connect(f.kube.kubeconfig, f.kube.context)
+	client, err := u.connect()
 	if err != nil {
 		return nil, err
 	}

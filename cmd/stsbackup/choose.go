@@ -21,6 +21,9 @@ type chooseFlags struct {
 	allNamespaces bool
 }
 
+// allWithRepository is what --all takes where a bucket is enough.
+const allWithRepository = "every StatefulSet of the namespace that has a repository below --repo, be it in the cluster or not"
+
 // add adds the flags; all says which those of --all are.
 func (f *chooseFlags) add(cmd *cobra.Command, all string) {
 	cmd.Flags().VarP(&f.selector, "selector", "l", "take the StatefulSets of the cluster that have these `labels`, such as tier=db,env!=test")

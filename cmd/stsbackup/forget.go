@@ -54,7 +54,7 @@ If one of several StatefulSets fails, the others are still seen to.`,
 	}
 	c.add(cmd)
 	c.keep.add(cmd)
-	c.choose.add(cmd, "every StatefulSet of the namespace that has a repository below --repo, be it in the cluster or not")
+	c.choose.add(cmd, allWithRepository)
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show what would be removed, and change nothing")
 	return cmd
 }
@@ -108,7 +108,7 @@ func (c *forgetCommand) runNamed(ctx context.Context, a *app, args []string) err
 
 func (c *forgetCommand) forgetNamed(ctx context.Context, a *app, points *catalog.Catalog, ids []string) ([]catalog.Forgotten, error) {
 	if !c.dryRun {
-		return c.forgetAlone(ctx, a, points, func() ([]catalog.Forgotten, error) { return points.Forget(ctx, ids...) })
+		return c.upkeep(a).forget(ctx, points, func(ctx context.Context) ([]catalog.Forgotten, error) { return points.Forget(ctx, ids...) })
 	}
 	found, err := points.Points(ctx)
 	if found == nil {
@@ -117,12 +117,12 @@ func (c *forgetCommand) forgetNamed(ctx context.Context, a *app, points *catalog
 	return catalog.Resolve(found, ids...) // what cannot be read is forgotten all the same
 }
 
-// forgetAlone forgets where nobody else may work.
-func (c *forgetCommand) forgetAlone(ctx context.Context, a *app, points *catalog.Catalog,
-	forget func() ([]catalog.Forgotten, error),
+// forget forgets where nobody else may work.
+func (u *upkeep) forget(ctx context.Context, points *catalog.Catalog,
+	forget func(context.Context) ([]catalog.Forgotten, error),
 ) (forgotten []catalog.Forgotten, err error) {
-	err = c.alone(ctx, a, points, func() (err error) {
-		forgotten, err = forget()
+	err = u.alone(ctx, points, func(ctx context.Context) (err error) {
+		forgotten, err = forget(ctx)
 		return err
 	})
 	return forgotten, err

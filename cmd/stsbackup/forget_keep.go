@@ -130,7 +130,7 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 		decide := func(points []retention.Point) []retention.Decision {
 			return retention.Decide(points, rules, a.now(), zone)
 		}
-		result, err := c.keepOf(ctx, a, store, t, decide)
+		result, err := c.upkeep(a).keep(ctx, store, t, c.dryRun, decide)
 		if err != nil {
 			result.Error = message(ctx, err)
 		}
@@ -144,15 +144,15 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 	return joined(append(failures, err)...)
 }
 
-// keepOf decides on the recovery points of one StatefulSet, and removes those that are not kept.
-func (c *forgetCommand) keepOf(ctx context.Context, a *app, store *store, t target,
+// keep decides on the recovery points of one StatefulSet, and removes those that are not kept.
+func (u *upkeep) keep(ctx context.Context, store *store, t target, dryRun bool,
 	decide func([]retention.Point) []retention.Decision,
 ) (keepResult, error) {
 	result := keepResult{
-		Namespace: t.namespace, StatefulSet: t.statefulSet, DryRun: c.dryRun,
+		Namespace: t.namespace, StatefulSet: t.statefulSet, DryRun: dryRun,
 		Points: []keepDecision{}, Forgotten: []catalog.Forgotten{},
 	}
-	points, err := catalog.Open(ctx, store.root, t.namespace, t.statefulSet, store.password(t))
+	points, err := store.points(ctx, t)
 	if err != nil {
 		return result, err
 	}
@@ -170,10 +170,10 @@ func (c *forgetCommand) keepOf(ctx context.Context, a *app, store *store, t targ
 	}
 	// Nobody is kept from working while there is nothing to remove; what is to be removed is decided on again under the
 	// lock, for a backup can have ended since.
-	if removed := choose(found); len(removed) == 0 || c.dryRun {
+	if removed := choose(found); len(removed) == 0 || dryRun {
 		return result, unread
 	}
-	forgotten, err := c.forgetAlone(ctx, a, points, func() ([]catalog.Forgotten, error) { return points.ForgetChosen(ctx, choose) })
+	forgotten, err := u.forget(ctx, points, func(ctx context.Context) ([]catalog.Forgotten, error) { return points.ForgetChosen(ctx, choose) })
 	result.Forgotten = append(result.Forgotten, forgotten...)
 	return result, errors.Join(unread, err)
 }

@@ -188,7 +188,7 @@ password and bucket, take away the bucket.`,
 			}
 			id, err := findKey(cmd.Context(), points.Repository(), args[1])
 			if err == nil {
-				err = c.alone(cmd.Context(), a, points, func() error { return points.Repository().RemoveKey(cmd.Context(), id) })
+				err = c.upkeep(a).alone(cmd.Context(), points, func(ctx context.Context) error { return points.Repository().RemoveKey(ctx, id) })
 			}
 			if err != nil {
 				return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -15,13 +16,14 @@ const maxUnused = 0.05
 // pruneCommand holds the flags of stsbackup prune.
 type pruneCommand struct {
 	repositoryFlags
+	choose chooseFlags
 	dryRun bool
 }
 
 func newPruneCommand(a *app) *cobra.Command {
 	c := &pruneCommand{}
 	cmd := &cobra.Command{
-		Use:   "prune [NAMESPACE/]STATEFULSET",
+		Use:   "prune [NAMESPACE/]STATEFULSET...",
 		Short: "Remove data that no recovery point needs any more",
 		Long: `prune removes from a repository what no repository snapshot needs: after recovery points have been forgotten, and what
 interrupted backups have left. Packs that hold both needed and unneeded data are written anew until at most 5% of the data
@@ -31,57 +33,83 @@ It works alone: while a backup or a restore is running it is refused with exit c
 A lock of a mover that the cluster knows to be gone is removed. It may be interrupted at any time; nothing is lost, and the next
 prune goes on. It removes nothing from a damaged repository.`,
 		Example: `  stsbackup prune demo/web --dry-run
-  stsbackup prune demo/web`,
-		Args: exactArgs(1, "one StatefulSet"),
+  stsbackup prune demo/web
+  stsbackup prune --all --all-namespaces`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.run(cmd.Context(), a, args[0])
+			if err := c.choose.oneOrChosen(cmd, &c.kube, args); err != nil {
+				return err
+			}
+			return c.run(cmd.Context(), a, args)
 		},
 	}
 	c.add(cmd)
+	c.choose.add(cmd, allWithRepository)
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show what would be removed, and change nothing")
 	return cmd
 }
 
 // pruneResult is what prune -o json prints.
 type pruneResult struct {
+	Namespace   string `json:"namespace"`
+	StatefulSet string `json:"statefulSet"`
 	repository.PruneReport
 	// Leftovers are recovery points without a record, whose data is kept until they are forgotten.
 	Leftovers []string `json:"leftovers"`
 }
 
-func (c *pruneCommand) run(ctx context.Context, a *app, arg string) error {
-	points, err := c.openWhole(ctx, a, arg)
+func (c *pruneCommand) run(ctx context.Context, a *app, args []string) error {
+	for _, arg := range args {
+		if err := wholeRepository(arg); err != nil {
+			return err
+		}
+	}
+	store, targets, err := c.several(ctx, a, &c.choose, args)
 	if err != nil {
 		return err
 	}
-	var report repository.PruneReport
-	err = c.alone(ctx, a, points, func() (err error) {
-		report, err = points.Repository().Prune(ctx, repository.PruneOptions{MaxUnused: maxUnused, DryRun: c.dryRun})
+	do := func(ctx context.Context, t target) (*pruneResult, error) {
+		return c.upkeep(a).prune(ctx, store, t, c.dryRun)
+	}
+	return each(ctx, a, c.output, targets, do, func(w io.Writer, t target, result *pruneResult) error {
+		heading(w, targets, t)
+		printPruned(w, a.err, t, result)
+		return nil
+	})
+}
+
+// prune frees what no recovery point of a StatefulSet needs.
+func (u *upkeep) prune(ctx context.Context, store *store, t target, dryRun bool) (*pruneResult, error) {
+	points, err := store.points(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	result := &pruneResult{Namespace: t.namespace, StatefulSet: t.statefulSet}
+	err = u.alone(ctx, points, func(ctx context.Context) (err error) {
+		result.PruneReport, err = points.Repository().Prune(ctx, repository.PruneOptions{MaxUnused: maxUnused, DryRun: dryRun})
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	leftovers, err := points.Leftovers(ctx)
-	if err != nil {
-		return err
-	}
-	if c.output == outputJSON {
-		return printJSON(a.out, pruneResult{PruneReport: report, Leftovers: append([]string{}, leftovers...)})
-	}
+	result.Leftovers = append([]string{}, leftovers...)
+	return result, err
+}
+
+func printPruned(w, notes io.Writer, t target, r *pruneResult) {
 	would := ""
-	if report.DryRun {
+	if r.DryRun {
 		would = "would be "
 	}
-	fmt.Fprintf(a.out, "%d packs (with %s) %sremoved: %d without anything that is needed, %d of no index, %d written anew without what is unneeded, %d small ones merged\n",
-		report.PacksRemoved+report.PacksUnindexed+report.PacksRepacked+report.PacksMerged, humanBytes(report.BytesRemoved), would,
-		report.PacksRemoved, report.PacksUnindexed, report.PacksRepacked, report.PacksMerged)
-	fmt.Fprintf(a.out, "%s %swritten anew; freed in all: %s\n", humanBytes(report.BytesRewritten), would, humanBytes(max(report.BytesRemoved-report.BytesRewritten, 0)))
-	fmt.Fprintf(a.out, "%s is needed by %d repository snapshots; %s of unneeded data stays in %d packs\n",
-		humanBytes(report.BytesNeeded), report.Snapshots, humanBytes(report.BytesUnused), report.PacksKept)
-	for _, id := range leftovers {
-		fmt.Fprintf(a.err, "Kept: the volumes of %s, which has no record. Unless its backup is running, free them with: stsbackup forget %s@%s\n",
-			id, points.Host(), printable(id))
+	fmt.Fprintf(w, "%d packs (with %s) %sremoved: %d without anything that is needed, %d of no index, %d written anew without what is unneeded, %d small ones merged\n",
+		r.PacksRemoved+r.PacksUnindexed+r.PacksRepacked+r.PacksMerged, humanBytes(r.BytesRemoved), would,
+		r.PacksRemoved, r.PacksUnindexed, r.PacksRepacked, r.PacksMerged)
+	fmt.Fprintf(w, "%s %swritten anew; freed in all: %s\n", humanBytes(r.BytesRewritten), would, humanBytes(max(r.BytesRemoved-r.BytesRewritten, 0)))
+	fmt.Fprintf(w, "%s is needed by %d repository snapshots; %s of unneeded data stays in %d packs\n",
+		humanBytes(r.BytesNeeded), r.Snapshots, humanBytes(r.BytesUnused), r.PacksKept)
+	for _, id := range r.Leftovers {
+		fmt.Fprintf(notes, "Kept: the volumes of %s, which has no record. Unless its backup is running, free them with: stsbackup forget %s@%s\n",
+			id, t, printable(id))
 	}
-	return nil
 }

@@ -56,7 +56,7 @@ func (c *repairCommand) run(ctx context.Context, a *app, arg string) error {
 		options.Progress = func(packs, total int) { fmt.Fprintf(a.err, "\r%d of %d packs read", packs, total) }
 	}
 	var report repository.RepairReport
-	err = c.alone(ctx, a, points, func() (err error) {
+	err = c.upkeep(a).alone(ctx, points, func(ctx context.Context) (err error) {
 		report, err = points.Repository().Repair(ctx, options)
 		return err
 	})

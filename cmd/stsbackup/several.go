@@ -93,6 +93,13 @@ func each[T any](ctx context.Context, a *app, output outputFlag, targets []targe
 	}
 }
 
+// heading says of which of several StatefulSets the lines are that follow.
+func heading(w io.Writer, targets []target, t target) {
+	if len(targets) > 1 {
+		fmt.Fprintf(w, "%s:\n", t)
+	}
+}
+
 func namesOf(targets []target) string {
 	all := make([]string, len(targets))
 	for i, t := range targets {

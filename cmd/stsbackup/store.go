@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -41,6 +43,11 @@ func openStore(a *app, flags *repoFlags) (*store, error) {
 // password is that of one StatefulSet's repository.
 func (s *store) password(t target) repository.Secret {
 	return catalog.Password(s.secret, t.namespace, t.statefulSet)
+}
+
+// points opens the catalog of a StatefulSet.
+func (s *store) points(ctx context.Context, t target) (*catalog.Catalog, error) {
+	return catalog.Open(ctx, s.root, t.namespace, t.statefulSet, s.password(t))
 }
 
 // scene is what an operation on a StatefulSet of a cluster has to do with.

@@ -36,29 +36,51 @@ func (f *repositoryFlags) open(ctx context.Context, a *app, arg string) (*catalo
 	if err != nil {
 		return nil, target{}, err
 	}
-	points, err := catalog.Open(ctx, store.root, t.namespace, t.statefulSet, store.password(t))
+	points, err := store.points(ctx, t)
 	return points, t, err
+}
+
+// several opens the repositories' root, and finds the StatefulSets that are named or chosen.
+func (f *repositoryFlags) several(ctx context.Context, a *app, choose *chooseFlags, args []string) (*store, []target, error) {
+	store, err := openStore(a, &f.repo)
+	if err != nil {
+		return nil, nil, err
+	}
+	targets, err := choose.repositories(ctx, a, &f.kube, store, args)
+	if err == nil && len(targets) == 0 {
+		fmt.Fprintln(a.err, "There are no repositories here.")
+	}
+	return store, targets, err
 }
 
 // openWhole is open for what works on a repository as a whole.
 func (f *repositoryFlags) openWhole(ctx context.Context, a *app, arg string) (*catalog.Catalog, error) {
-	if name, point, ok := strings.Cut(arg, "@"); ok {
-		return nil, usageErrorf("this works on the whole repository of %s; leave @%s out", name, point)
+	if err := wholeRepository(arg); err != nil {
+		return nil, err
 	}
 	points, _, err := f.open(ctx, a, arg)
 	return points, err
 }
 
+// wholeRepository reports an argument that names a recovery point.
+func wholeRepository(arg string) error {
+	if name, point, ok := strings.Cut(arg, "@"); ok {
+		return usageErrorf("this works on the whole repository of %s; leave @%s out", name, point)
+	}
+	return nil
+}
+
 // verifyCommand holds the flags of stsbackup verify.
 type verifyCommand struct {
 	repositoryFlags
+	choose   chooseFlags
 	readData shareFlag
 }
 
 func newVerifyCommand(a *app) *cobra.Command {
 	c := &verifyCommand{}
 	cmd := &cobra.Command{
-		Use:   "verify [NAMESPACE/]STATEFULSET[@RECOVERY-POINT]",
+		Use:   "verify [NAMESPACE/]STATEFULSET[@RECOVERY-POINT]...",
 		Short: "Check that recovery points are whole and undamaged",
 		Long: `verify checks the whole repository of a StatefulSet, or with @RECOVERY-POINT what that one needs: every volume that a record
 names is there, every directory can be read, and every piece of every file is in the index and in a pack of the right size.
@@ -67,23 +89,28 @@ With --read-data it also reads the packs whole, decrypts every piece and compare
 A share, such as --read-data=5%, reads as many of the packs, drawn by chance.
 
 It changes nothing, takes no lock and needs no cluster. The exit code is 1 if anything is damaged; what is damaged, and
-which recovery points that hits, is in the result.`,
+which recovery points that hits, is in the result. Of several StatefulSets, each is checked whatever is found of the others;
+with -o json there is one document for each.`,
 		Example: `  stsbackup verify demo/web
   stsbackup verify demo/web@20261121T08 --read-data
-  stsbackup verify demo/web --read-data=5% -o json`,
-		Args: exactArgs(1, "one StatefulSet"),
+  stsbackup verify --all --all-namespaces --read-data=5% -o json`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.run(cmd.Context(), a, args[0])
+			if err := c.choose.oneOrChosen(cmd, &c.kube, args); err != nil {
+				return err
+			}
+			return c.run(cmd.Context(), a, args)
 		},
 	}
 	c.add(cmd)
+	c.choose.add(cmd, allWithRepository)
 	flag := cmd.Flags().VarPF(&c.readData, "read-data", "", "read the packs as well: all, or a share of them such as 5%")
 	flag.NoOptDefVal = "100%"
 	return cmd
 }
 
-func (c *verifyCommand) run(ctx context.Context, a *app, arg string) error {
-	points, t, err := c.open(ctx, a, arg)
+func (c *verifyCommand) run(ctx context.Context, a *app, args []string) error {
+	store, targets, err := c.several(ctx, a, &c.choose, args)
 	if err != nil {
 		return err
 	}
@@ -91,23 +118,42 @@ func (c *verifyCommand) run(ctx context.Context, a *app, arg string) error {
 	if c.output == outputText && a.terminal {
 		options.Progress = func(packs, total int) { fmt.Fprintf(a.err, "\r%d of %d packs read", packs, total) }
 	}
-	result, err := points.Verify(ctx, t.recoveryPoint, options)
-	if options.Progress != nil && result.Repository.PacksRead > 0 {
-		fmt.Fprintln(a.err)
+	do := func(ctx context.Context, t target) (*verifyResult, error) {
+		result, err := verify(ctx, store, t, options)
+		if options.Progress != nil && result != nil && result.Repository.PacksRead > 0 {
+			fmt.Fprintln(a.err)
+		}
+		return result, err
 	}
+	return each(ctx, a, c.output, targets, do, func(w io.Writer, t target, result *verifyResult) error {
+		heading(w, targets, t)
+		return printVerification(w, result.Verification)
+	})
+}
+
+// verifyResult is what verify -o json prints.
+type verifyResult struct {
+	Namespace   string `json:"namespace"`
+	StatefulSet string `json:"statefulSet"`
+	catalog.Verification
+}
+
+// verify checks the recovery points of a StatefulSet, or the one that t names. There is a result beside an error if the
+// error is what was found.
+func verify(ctx context.Context, store *store, t target, options repository.CheckOptions) (*verifyResult, error) {
+	points, err := store.points(ctx, t)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if c.output == outputJSON {
-		err = printJSON(a.out, result)
-	} else {
-		err = printVerification(a.out, result)
+	result, err := points.Verify(ctx, t.recoveryPoint, options)
+	if err != nil {
+		return nil, err
 	}
-	if err != nil || result.OK() {
-		return err
+	if !result.OK() {
+		err = fmt.Errorf("verify %s: damage was found; recovery points that are not named as damaged can be restored. "+
+			"Run stsbackup repair, then make a new recovery point: as long as the damage is there, new ones rely on it", t)
 	}
-	return fmt.Errorf("verify %s: damage was found; recovery points that are not named as damaged can be restored. "+
-		"Run stsbackup repair, then make a new recovery point: as long as the damage is there, new ones rely on it", t)
+	return &verifyResult{Namespace: t.namespace, StatefulSet: t.statefulSet, Verification: result}, err
 }
 
 func printVerification(out io.Writer, v catalog.Verification) error {

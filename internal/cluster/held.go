@@ -36,5 +36,6 @@ func (c *Client) Held(ctx context.Context, namespace, statefulSet string) error 
 		Reason: fmt.Sprintf("a restore of recovery point %s has begun and has not ended (phase %q)",
 			journal.Data[JournalPointKey], journal.Data[JournalPhaseKey]),
 		Next: fmt.Sprintf("let it end; if it was killed, run \"stsbackup restore %s/%s\", which first puts back what that one has changed", namespace, statefulSet),
+		Err:  ErrBusy,
 	}
 }

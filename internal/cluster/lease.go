@@ -120,6 +120,7 @@ func (c *Client) waitDead(ctx context.Context, op Operation, other *coordination
 				Object: op.Object(),
 				Reason: "another operation is running: " + holderOf(found[0]),
 				Next:   "wait until it has ended, then run the command again",
+				Err:    ErrBusy,
 			}
 		}
 		return false, nil

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/scheduler"
+	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/scheduler/retention"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// operations is what the scheduler has done: what the commands do, by the same functions.
+//
+// A scheduler lives for months, so nothing that can change is kept: the password, the credentials and the certificates
+// are read anew for each operation, from files and the environment as the commands do it. What is kept is the way to the
+// cluster, whose own token is read anew by the library.
+type operations struct {
+	app    *app
+	repo   repoFlags
+	mover  moverFlags
+	client *cluster.Client
+	log    *slog.Logger
+	// opening bounds how many repositories are opened at once: deriving a key from a password takes 32 MiB.
+	opening chan struct{}
+}
+
+// newOperations prepares for repositories below the root that repo names, of StatefulSets of the cluster that kube
+// names. It speaks to neither yet, but what is wrong with the flags, the password and the place of the bucket is told.
+func newOperations(a *app, kube kubeFlags, repo repoFlags, mover moverFlags) (scheduler.Operations, error) {
+	store, err := openStore(a, &repo)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := mover.location(a, store.url); err != nil {
+		return nil, err
+	}
+	if _, err := moverResources(mover.requests, mover.limits); err != nil {
+		return nil, err
+	}
+	client, _, err := cluster.Connect(kube.kubeconfig, kube.context)
+	if err != nil {
+		return nil, err
+	}
+	return &operations{
+		app: a, repo: repo, mover: mover, client: client,
+		log: slog.New(slog.NewJSONHandler(a.err, nil)), opening: make(chan struct{}, 2),
+	}, nil
+}
+
+// target is the name as the commands know it.
+func (o *operations) target(of scheduler.Name) target {
+	return target{namespace: of.Namespace, statefulSet: of.StatefulSet}
+}
+
+// points opens the catalog of a StatefulSet, with the password and the credentials of now.
+func (o *operations) points(ctx context.Context, of scheduler.Name) (*catalog.Catalog, error) {
+	store, err := openStore(o.app, &o.repo)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case o.opening <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-o.opening }()
+	return store.points(ctx, o.target(of))
+}
+
+// Points implements scheduler.Operations. What cannot be read is told in the log: it counts as not made.
+func (o *operations) Points(ctx context.Context, of scheduler.Name) ([]scheduler.Point, error) {
+	catalog, err := o.points(ctx, of)
+	if errors.Is(err, repository.ErrNoRepository) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, translate(err)
+	}
+	records, err := catalog.List(ctx)
+	if err != nil && (len(records) == 0 || ctx.Err() != nil) {
+		return nil, translate(err)
+	}
+	if err != nil {
+		o.log.Warn("some recovery points cannot be read", "namespace", of.Namespace, "statefulSet", of.StatefulSet, "error", message(ctx, err))
+	}
+	points := make([]scheduler.Point, 0, len(records))
+	for _, record := range records {
+		points = append(points, pointOf(record))
+	}
+	return points, nil
+}
+
+// pointOf is a record as the scheduler sees it.
+func pointOf(record catalog.Record) scheduler.Point {
+	return scheduler.Point{ID: record.ID, Started: record.Started, Finished: record.Finished, Complete: record.State == catalog.StateComplete}
+}
+
+// Backup implements scheduler.Operations.
+func (o *operations) Backup(ctx context.Context, of scheduler.Name, options policy.Backup) (scheduler.Result, error) {
+	reporter := &phaseReporter{now: o.app.now, log: o.log.With("namespace", of.Namespace, "statefulSet", of.StatefulSet), phases: map[string]time.Duration{}}
+	record, err := o.backUp(ctx, of, options, reporter)
+	reporter.end()
+	result := scheduler.Result{Phases: reporter.phases}
+	if record != nil {
+		result.Point = pointOf(*record)
+		for _, volume := range record.Volumes {
+			result.BytesRead, result.BytesStored = result.BytesRead+volume.Bytes, result.BytesStored+volume.Stored
+		}
+	}
+	return result, translate(err)
+}
+
+func (o *operations) backUp(ctx context.Context, of scheduler.Name, options policy.Backup, reporter backup.Reporter) (*catalog.Record, error) {
+	store, err := openStore(o.app, &o.repo)
+	if err != nil {
+		return nil, err
+	}
+	flags := o.mover
+	flags.requests, flags.limits = flags.requests.with(options.Requests), flags.limits.with(options.Limits)
+	at := scene{target: o.target(of), store: store, client: o.client}
+	mover, err := flags.config(ctx, o.app, store, at.target)
+	if err != nil {
+		return nil, err
+	}
+	return makeRecoveryPoint(ctx, o.app, at, reporter, backup.Request{
+		Plan:            backup.PlanOptions{Method: backup.Method(options.Method)},
+		Parallel:        options.Parallel,
+		Mover:           mover,
+		SnapshotTimeout: defaultSnapshotTimeout,
+	})
+}
+
+// Forget implements scheduler.Operations.
+func (o *operations) Forget(ctx context.Context, of scheduler.Name, rules retention.Rules, zone *time.Location) (removed int, err error) {
+	store, err := openStore(o.app, &o.repo)
+	if err != nil {
+		return 0, err
+	}
+	result, err := o.upkeep(of).keep(ctx, store, o.target(of), false, func(points []retention.Point) []retention.Decision {
+		return retention.Decide(points, rules, o.app.now(), zone)
+	})
+	if errors.Is(err, repository.ErrNoRepository) {
+		err = nil
+	}
+	return len(result.Forgotten), translate(err)
+}
+
+// Prune implements scheduler.Operations.
+func (o *operations) Prune(ctx context.Context, of scheduler.Name) error {
+	store, err := openStore(o.app, &o.repo)
+	if err != nil {
+		return err
+	}
+	_, err = o.upkeep(of).prune(ctx, store, o.target(of), false)
+	if errors.Is(err, repository.ErrNoRepository) {
+		return nil
+	}
+	return translate(err)
+}
+
+// Verify implements scheduler.Operations.
+func (o *operations) Verify(ctx context.Context, of scheduler.Name, readData float64) error {
+	store, err := openStore(o.app, &o.repo)
+	if err != nil {
+		return err
+	}
+	_, err = verify(ctx, store, o.target(of), repository.CheckOptions{ReadData: readData})
+	if errors.Is(err, repository.ErrNoRepository) {
+		return nil
+	}
+	return translate(err)
+}
+
+func (o *operations) upkeep(of scheduler.Name) *upkeep {
+	return &upkeep{
+		connect: func() (*cluster.Client, error) { return o.client, nil },
+		note:    func(text string) { o.log.Info(text, "namespace", of.Namespace, "statefulSet", of.StatefulSet) },
+	}
+}
+
+// translate gives an error the meaning that it has for the scheduler.
+func translate(err error) error {
+	var refusal *cluster.Refusal
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, cluster.ErrBusy), errors.Is(err, repository.ErrLocked):
+		return fmt.Errorf("%w: %w", scheduler.ErrBusy, err)
+	case errors.Is(err, cluster.ErrNotFound):
+		return fmt.Errorf("%w: %w", scheduler.ErrGone, err)
+	case errors.As(err, &refusal):
+		return fmt.Errorf("%w: %w", scheduler.ErrRefused, err)
+	default:
+		return err
+	}
+}
+
+// phaseReporter measures the phases of a backup, and logs what a person would be told.
+type phaseReporter struct {
+	backup.Silent
+	now    func() time.Time
+	log    *slog.Logger
+	phases map[string]time.Duration
+	phase  string
+	since  time.Time
+}
+
+// Phase ends the phase before.
+func (r *phaseReporter) Phase(phase backup.Phase) {
+	r.end()
+	r.phase, r.since = string(phase), r.now()
+}
+
+// end ends the last phase.
+func (r *phaseReporter) end() {
+	if r.phase != "" {
+		r.phases[r.phase] += r.now().Sub(r.since)
+	}
+	r.phase = ""
+}
+
+// Note logs the message.
+func (r *phaseReporter) Note(message string) {
+	if text, isWarning := strings.CutPrefix(message, "warning: "); isWarning {
+		r.log.Warn(text)
+		return
+	}
+	r.log.Info(message)
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/scheduler"
+	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/scheduler/retention"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// operations are those of a scheduler with the environment of the shell; log is what it logs.
+func (s *shell) operations(kubeconfig string) (o scheduler.Operations, log *bytes.Buffer) {
+	s.t.Helper()
+	log = &bytes.Buffer{}
+	a := &app{
+		in: strings.NewReader(""), out: io.Discard, err: log, getenv: func(name string) string { return s.env[name] },
+		now: s.now, random: rand.Reader, version: "test",
+	}
+	o, err := newOperations(a, kubeFlags{kubeconfig: kubeconfig}, repoFlags{}, moverFlags{repo: "s3://bucket/root?endpoint=http://127.0.0.1:1&region=r"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return o, log
+}
+
+func TestOperationsOnABucket(t *testing.T) {
+	s := newKeeper(t)
+	web, none := scheduler.Name{Namespace: "demo", StatefulSet: "web"}, scheduler.Name{Namespace: "demo", StatefulSet: "none"}
+	o, _ := s.operations(s.cluster())
+	points, err := o.Points(t.Context(), web)
+	if err != nil || len(points) != len(s.ids) {
+		t.Fatalf("%+v, %v", points, err)
+	}
+	if last := points[3]; last.ID != s.ids[3] || !last.Complete || !last.Started.Equal(s.now().Add(-4*time.Hour)) || !last.Finished.After(last.Started) {
+		t.Errorf("%+v", last)
+	}
+	removed, err := o.Forget(t.Context(), web, retention.Rules{Last: 2}, time.UTC)
+	if err != nil || removed != 3 || len(s.left()) != 2 {
+		t.Errorf("%d removed, %v; left %v", removed, err, s.left())
+	}
+	before := len(files(t, filepath.Join(s.root(), "demo/web/data")))
+	if err := o.Prune(t.Context(), web); err != nil || len(files(t, filepath.Join(s.root(), "demo/web/data"))) >= before {
+		t.Errorf("prune: %v", err)
+	}
+	if err := o.Verify(t.Context(), web, 1); err != nil {
+		t.Error(err)
+	}
+	// What was never backed up has nothing, and that is no failure.
+	points, err = o.Points(t.Context(), none)
+	removed, forgetErr := o.Forget(t.Context(), none, retention.Rules{Last: 2}, time.UTC)
+	if err := errors.Join(err, forgetErr, o.Prune(t.Context(), none), o.Verify(t.Context(), none, 0)); err != nil || len(points)+removed != 0 {
+		t.Errorf("of none: %v, %d, %v", points, removed, err)
+	}
+	// Damage is a failure of verify.
+	for name := range files(t, filepath.Join(s.root(), "demo/web/data")) {
+		if err := os.WriteFile(filepath.Join(s.root(), "demo/web/data", name), []byte("damaged"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := o.Verify(t.Context(), web, 1); err == nil || !strings.Contains(err.Error(), "damage was found") {
+		t.Errorf("verify of what is damaged: %v", err)
+	}
+}
+
+// TestOperationsOnALockedBucket says that somebody else is at work.
+func TestOperationsOnALockedBucket(t *testing.T) {
+	s := newKeeper(t)
+	web := scheduler.Name{Namespace: "demo", StatefulSet: "web"}
+	o, _ := s.operations(s.cluster())
+	release := s.lockOf("ops-1", "")
+	_, err := o.Forget(t.Context(), web, retention.Rules{Last: 2}, time.UTC)
+	for what, err := range map[string]error{"forget": err, "prune": o.Prune(t.Context(), web)} {
+		if !errors.Is(err, scheduler.ErrBusy) || !strings.Contains(err.Error(), "ops-1") {
+			t.Errorf("%s: %v, want ErrBusy and by whom", what, err)
+		}
+	}
+	release()
+	if err := o.Prune(t.Context(), web); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOperationsBackup sorts what can keep a backup from beginning.
+func TestOperationsBackup(t *testing.T) {
+	s := volumeShell(t)
+	s.env["STSBACKUP_REPO"] = "file://" + t.TempDir()
+	s.env["AWS_ACCESS_KEY_ID"], s.env["AWS_SECRET_ACCESS_KEY"] = "key", "very-secret"
+	o, log := s.operations(s.cluster())
+	options := policy.Backup{Method: "auto", Parallel: 2}
+	for name, want := range map[string]struct {
+		err  error
+		says string
+	}{
+		"cache": {scheduler.ErrRefused, "it has no volumeClaimTemplates"},
+		"none":  {scheduler.ErrGone, "StatefulSet demo/none"},
+	} {
+		result, err := o.Backup(t.Context(), scheduler.Name{Namespace: "demo", StatefulSet: name}, options)
+		if !errors.Is(err, want.err) || !strings.Contains(err.Error(), want.says) {
+			t.Errorf("%s: %v, want %v that says %q", name, err, want.err, want.says)
+		}
+		if _, planned := result.Phases["plan"]; !planned || result.ID != "" {
+			t.Errorf("%s: %+v", name, result)
+		}
+	}
+	if text := log.String(); strings.Contains(text, "very-secret") {
+		t.Errorf("the log shows a secret:\n%s", text)
+	}
+}
+
+func TestTranslate(t *testing.T) {
+	for want, err := range map[error]error{
+		scheduler.ErrBusy:    &cluster.Refusal{Object: "o", Reason: "r", Next: "n", Err: cluster.ErrBusy},
+		scheduler.ErrRefused: &cluster.Refusal{Object: "o", Reason: "r", Next: "n"},
+		scheduler.ErrGone:    errors.Join(errors.New("read"), cluster.ErrNotFound),
+	} {
+		if got := translate(err); !errors.Is(got, want) || !errors.Is(got, err) {
+			t.Errorf("%v: %v, want %v", err, got, want)
+		}
+	}
+	for _, err := range []error{nil, repository.ErrWrongPassword} {
+		if got := translate(err); !errors.Is(got, err) || errors.Is(got, scheduler.ErrBusy) {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+}

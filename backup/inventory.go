@@ -25,8 +25,9 @@ type Inventory struct {
 	Claims map[string]*corev1.PersistentVolumeClaim
 	// Volumes are by name: those of the StatefulSet's claims.
 	Volumes map[string]*corev1.PersistentVolume
-	// Classes are all VolumeSnapshotClasses of the cluster.
-	Classes []snapshotv1.VolumeSnapshotClass
+	// Classes are all VolumeSnapshotClasses of the cluster; ClassesHidden says that they may not be read.
+	Classes       []snapshotv1.VolumeSnapshotClass
+	ClassesHidden bool
 	// Zones are the zones of the nodes that the pods run on, where nodes may be read and have one.
 	Zones map[string]string
 }
@@ -48,7 +49,9 @@ func ReadInventory(ctx context.Context, c *cluster.Client, namespace, name strin
 			return nil, err
 		}
 	}
-	if inventory.Classes, err = c.VolumeSnapshotClasses(ctx); err != nil {
+	inventory.Classes, err = c.VolumeSnapshotClasses(ctx)
+	inventory.ClassesHidden = apierrors.IsForbidden(err)
+	if err != nil && !inventory.ClassesHidden {
 		return nil, err
 	}
 	return inventory, nil

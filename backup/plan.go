@@ -171,6 +171,9 @@ func chooseCapture(volume *Volume, inventory *Inventory, pv *corev1.PersistentVo
 		volume.Capture, volume.Why = catalog.CaptureLive, driver+" has no VolumeSnapshots"
 		return nil
 	}
+	if inventory.ClassesHidden {
+		return chooseHidden(volume, options)
+	}
 	class, err := cluster.ChooseVolumeSnapshotClass(inventory.Classes, driver, options.SnapshotClass)
 	if err != nil && options.Method == MethodAuto && options.SnapshotClass != "" {
 		// A class of the user's choice is for the volumes that it fits.
@@ -225,6 +228,25 @@ func sharedBetweenNodes(claim *corev1.PersistentVolumeClaim) bool {
 	return slices.Contains(claim.Spec.AccessModes, corev1.ReadWriteMany) || slices.Contains(claim.Spec.AccessModes, corev1.ReadOnlyMany)
 }
 
+// chooseHidden is chooseCapture without the right to read VolumeSnapshotClasses: the user's word is taken for one.
+func chooseHidden(volume *Volume, options PlanOptions) error {
+	const why = "the right to list VolumeSnapshotClasses is missing"
+	switch {
+	case options.SnapshotClass != "":
+		volume.Capture, volume.SnapshotClass = catalog.CaptureSnapshot, options.SnapshotClass
+		volume.Why = "asked for with --snapshot-class; " + why
+	case options.Method == MethodSnapshot:
+		return &cluster.Refusal{
+			Object: "claim " + volume.object.Namespace + "/" + volume.Claim,
+			Reason: why + ", so no class can be chosen for its VolumeSnapshot",
+			Next:   "name the class with --snapshot-class, or see docs/rbac.md for that right",
+		}
+	default:
+		volume.Capture, volume.Why = catalog.CaptureLive, why
+	}
+	return nil
+}
+
 // placeSnapshot says where the mover of a VolumeSnapshot runs: where the volume itself could be, since storage that is
 // local to a node or zone has its VolumeSnapshots there.
 func placeSnapshot(volume *Volume, pv *corev1.PersistentVolume, template corev1.PodSpec) {
@@ -241,7 +263,7 @@ func placeSnapshot(volume *Volume, pv *corev1.PersistentVolume, template corev1.
 
 // checkSnapshotClass refuses a class of the user's choice that does not exist.
 func checkSnapshotClass(inventory *Inventory, options PlanOptions) error {
-	if options.SnapshotClass == "" || options.Method == MethodLive {
+	if options.SnapshotClass == "" || options.Method == MethodLive || inventory.ClassesHidden {
 		return nil
 	}
 	names := make([]string, 0, len(inventory.Classes))

@@ -115,6 +115,15 @@ func TestNewPlanCapture(t *testing.T) {
 			change: func(i *Inventory) { i.Classes = nil }, options: PlanOptions{Method: MethodAuto},
 			capture: catalog.CaptureLive, why: "no VolumeSnapshotClass for CSI driver disk.csi.test", node: "n1",
 		},
+		"classes that may not be read": {
+			change: func(i *Inventory) { i.Classes, i.ClassesHidden = nil, true }, options: PlanOptions{Method: MethodAuto},
+			capture: catalog.CaptureLive, why: "the right to list VolumeSnapshotClasses is missing", node: "n1",
+		},
+		"a class by its name, where they may not be read": {
+			change:  func(i *Inventory) { i.Classes, i.ClassesHidden = nil, true },
+			options: PlanOptions{Method: MethodSnapshot, SnapshotClass: "fast"},
+			capture: catalog.CaptureSnapshot, class: "fast", why: "--snapshot-class",
+		},
 		"class of another driver": {
 			change:  func(i *Inventory) { i.Classes = append(i.Classes, other) },
 			options: PlanOptions{Method: MethodAuto, SnapshotClass: "other"},
@@ -207,6 +216,11 @@ func TestNewPlanRefuses(t *testing.T) {
 			change:  func(i *Inventory) { i.Classes = nil },
 			options: PlanOptions{Method: MethodSnapshot},
 			object:  "claim demo/www-web-0", says: []string{testDriver, "create a VolumeSnapshotClass", "--method live"},
+		},
+		"classes that may not be read": {
+			change:  func(i *Inventory) { i.Classes, i.ClassesHidden = nil, true },
+			options: PlanOptions{Method: MethodSnapshot},
+			object:  "claim demo/www-web-0", says: []string{"right to list VolumeSnapshotClasses", "--snapshot-class"},
 		},
 		"a class that does not exist": {
 			options: PlanOptions{Method: MethodAuto, SnapshotClass: "slow"},

@@ -34,7 +34,7 @@ type moverFlags struct {
 
 func (f *moverFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.repo, "mover-repo", "", "`URL` of the repository as pods reach it, if it is another than --repo ($STSBACKUP_MOVER_REPO)")
-	cmd.Flags().StringVar(&f.image, "image", "", "`image` that movers run ($STSBACKUP_IMAGE; default: stsbackup of this version)")
+	cmd.Flags().StringVar(&f.image, "image", "", "`image` that movers run ($STSBACKUP_IMAGE; default: in a pod of deploy/overlays its own, else stsbackup of this version)")
 	cmd.Flags().StringVar(&f.serviceAccount, "mover-service-account", "", "`name` of the ServiceAccount that movers run with (default: one is made, without any rights)")
 	cmd.Flags().DurationVar(&f.startTimeout, "mover-start-timeout", 5*time.Minute, "give a mover up that has not started after this time")
 	requests, limits := defaultMoverRequests(), defaultMoverLimits()
@@ -56,15 +56,18 @@ func (f *moverFlags) location(a *app, url string) (string, error) {
 // config is what all movers of one StatefulSet's operation share. They get the password of this one repository, never
 // the root password, and the S3 credentials that this process would use itself.
 func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target) (cluster.MoverConfig, error) {
+	image, err := f.moverImage(ctx, a)
+	if err != nil {
+		return cluster.MoverConfig{}, err
+	}
 	config := cluster.MoverConfig{
-		Image:          cmp.Or(f.image, a.getenv("STSBACKUP_IMAGE"), "stsbackup:"+a.version),
+		Image:          image,
 		ServiceAccount: f.serviceAccount,
 		StartTimeout:   f.startTimeout,
 		Files:          map[string][]byte{moverPassword: []byte(store.password(t).Reveal() + "\n")},
 		Env:            map[string]string{},
 	}
 	store.limits.environment(a, config.Env)
-	var err error
 	if config.Resources, err = moverResources(f.requests, f.limits); err != nil {
 		return cluster.MoverConfig{}, err
 	}

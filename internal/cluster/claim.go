@@ -60,7 +60,8 @@ func (c *Client) CreateClaim(ctx context.Context, claim *corev1.PersistentVolume
 }
 
 // DeleteTemporaryClaim deletes a temporary claim with its volume, whatever the class's reclaim policy, and waits until
-// both are gone. There being none is no error.
+// both are gone. There being none is no error. Without the right to change the volume, what becomes of that is as its
+// reclaim policy says; the claim is deleted all the same, and the error names a volume that stays.
 func (c *Client) DeleteTemporaryClaim(ctx context.Context, namespace, name string) error {
 	claims := c.Kube.CoreV1().PersistentVolumeClaims(namespace)
 	claim, err := claims.Get(ctx, name, metav1.GetOptions{})
@@ -70,8 +71,9 @@ func (c *Client) DeleteTemporaryClaim(ctx context.Context, namespace, name strin
 	if err != nil {
 		return fmt.Errorf("read temporary claim %s/%s: %w", namespace, name, err)
 	}
-	if err := c.releaseVolume(ctx, claim); err != nil {
-		return err
+	denied := c.releaseVolume(ctx, claim)
+	if denied != nil && !apierrors.IsForbidden(denied) {
+		return denied
 	}
 	if err := claims.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete temporary claim %s/%s: %w", namespace, name, err)
@@ -79,6 +81,9 @@ func (c *Client) DeleteTemporaryClaim(ctx context.Context, namespace, name strin
 	v := viewOf[*corev1.PersistentVolumeClaim]("claim "+namespace+"/"+name, metav1.ListOptions{}, claims.List, claims.Watch)
 	if err := awaitGone(ctx, c.relist(), v.named(name)); err != nil {
 		return err
+	}
+	if denied != nil {
+		return fmt.Errorf("temporary claim %s/%s is deleted, and its volume may stay: %w; delete that volume, and let the class have the reclaim policy Delete", namespace, name, denied)
 	}
 	if claim.Spec.VolumeName == "" {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	snapshotclient "github.com/kubernetes-csi/external-snapshotter/client/v6/clientset/versioned"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -85,6 +86,9 @@ func loadConfig(kubeconfig, context string) clientcmd.ClientConfig {
 // UID tells this cluster from every other: the UID of its kube-system namespace, which lives as long as the cluster.
 func (c *Client) UID(ctx context.Context) (string, error) {
 	namespace, err := c.Kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if apierrors.IsForbidden(err) {
+		return "", fmt.Errorf("identify the cluster by its namespace %s: %w; see docs/rbac.md for the right to read this one", metav1.NamespaceSystem, err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("identify the cluster by its namespace %s: %w", metav1.NamespaceSystem, err)
 	}

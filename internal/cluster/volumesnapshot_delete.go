@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
@@ -16,7 +17,8 @@ import (
 const contentWithin = 10 * time.Second
 
 // DeleteVolumeSnapshot deletes a VolumeSnapshot of ours with its data, and waits until it is gone. There being none is
-// no error.
+// no error. Without the right to change what happens to the data, that is as the class says; if the class retains it, the
+// VolumeSnapshot is deleted all the same, and the error names what stays.
 func (c *Client) DeleteVolumeSnapshot(ctx context.Context, namespace, name string) error {
 	snapshots := c.Snapshots.SnapshotV1().VolumeSnapshots(namespace)
 	vs, err := snapshots.Get(ctx, name, metav1.GetOptions{})
@@ -29,13 +31,34 @@ func (c *Client) DeleteVolumeSnapshot(ctx context.Context, namespace, name strin
 	if vs, err = c.awaitContent(ctx, vs); vs == nil || err != nil {
 		return err
 	}
-	if err := c.releaseContent(ctx, vs); err != nil {
-		return err
+	denied := c.releaseContent(ctx, vs)
+	if denied != nil && !apierrors.IsForbidden(denied) {
+		return denied
+	}
+	if denied != nil && c.deletesContent(ctx, vs) {
+		denied = nil
 	}
 	if err := snapshots.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete VolumeSnapshot %s/%s: %w", namespace, name, err)
 	}
-	return awaitGone(ctx, c.relist(), c.volumeSnapshots(namespace, metav1.ListOptions{}).named(name))
+	if err := awaitGone(ctx, c.relist(), c.volumeSnapshots(namespace, metav1.ListOptions{}).named(name)); err != nil {
+		return err
+	}
+	if denied != nil {
+		return fmt.Errorf("VolumeSnapshot %s/%s is deleted, and its data may stay: %w; delete that content, and use a class with deletionPolicy Delete", namespace, name, denied)
+	}
+	return nil
+}
+
+// deletesContent reports whether the class of a VolumeSnapshot has its data deleted with it, as far as classes may be read.
+func (c *Client) deletesContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot) bool {
+	if vs.Spec.VolumeSnapshotClassName == nil {
+		return false
+	}
+	classes, err := c.VolumeSnapshotClasses(ctx)
+	return err == nil && slices.ContainsFunc(classes, func(class snapshotv1.VolumeSnapshotClass) bool {
+		return class.Name == *vs.Spec.VolumeSnapshotClassName && class.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete
+	})
 }
 
 // awaitContent waits until a VolumeSnapshot has its content, and returns it as it is then; nil if it is gone. One that

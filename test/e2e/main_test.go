@@ -36,7 +36,20 @@ func runAll(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "the end-to-end tests cannot run:\n%v\n", err)
 		return 1
 	}
-	return m.Run()
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	watched, err := watchForSecrets(ctx)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "the end-to-end tests cannot run:\n%v\n", err)
+		return 1
+	}
+	code := m.Run()
+	stop()
+	if err := watched(); err != nil {
+		fmt.Fprintf(os.Stderr, "FAIL: %v\n", err)
+		return 1
+	}
+	return code
 }
 
 func prepare(dir string) error {
@@ -49,8 +62,13 @@ func prepare(dir string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	environment.Operator, err = environment.OperatorKubeconfig(ctx, dir, filepath.Join(root, "deploy", "base"))
+	environment.Operator, err = environment.OperatorKubeconfig(ctx, dir, deployed("base"))
 	return err
+}
+
+// deployed is a path in the folder of the manifests.
+func deployed(elem ...string) string {
+	return filepath.Join(append([]string{"..", "..", "deploy"}, elem...)...)
 }
 
 // scenario is a tenant whose steps end the test when they fail, so that a test reads straight down.

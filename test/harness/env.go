@@ -23,6 +23,9 @@ type Env struct {
 	Image string
 	// Stsbackup, Kubectl and Restic are the programs' paths.
 	Stsbackup, Kubectl, Restic string
+	// Seen, if set, is shown every run of stsbackup, and New every tenant before anything else knows of it.
+	Seen func(Result)
+	New  func(*Tenant)
 }
 
 // FromEnvironment reads the variables; the error names every one that is missing. root is the repository's root,

@@ -28,6 +28,9 @@ type Tenant struct {
 func NewTenant(ctx context.Context, env Env, namespace, dir string) (*Tenant, error) {
 	t := &Tenant{Env: env, Namespace: namespace, Prefix: "root/" + namespace, Dir: dir,
 		PasswordFile: filepath.Join(dir, "password"), password: "the password of " + namespace}
+	if env.New != nil {
+		env.New(t)
+	}
 	if err := os.WriteFile(t.PasswordFile, []byte(t.password+"\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("write the password file: %w", err)
 	}
@@ -57,7 +60,21 @@ func (t *Tenant) Environ() []string {
 
 // Run runs stsbackup to its end. Variables in environ win over the tenant's.
 func (t *Tenant) Run(ctx context.Context, environ []string, args ...string) (Result, error) {
-	return Run(ctx, "", append(t.Environ(), environ...), t.Stsbackup, args...)
+	result, err := Run(ctx, "", append(t.Environ(), environ...), t.Stsbackup, args...)
+	if t.Seen != nil {
+		t.Seen(result)
+	}
+	return result, err
+}
+
+// Password is the root password.
+func (t *Tenant) Password() string { return t.password }
+
+// RepositoryPassword derives the password of a StatefulSet's repository, as docs/format.md says.
+func RepositoryPassword(root, namespace, statefulSet string) string {
+	mac := hmac.New(sha256.New, []byte(root))
+	fmt.Fprintf(mac, "stsbackup/%s/%s", namespace, statefulSet)
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // Command is stsbackup, not started yet: for those who want to stop it.
@@ -93,10 +110,8 @@ func (t *Tenant) Exec(ctx context.Context, pod, script string) (string, error) {
 // StockRestic runs Debian's restic on one StatefulSet's repository, with the password that docs/format.md tells how to
 // derive. It knows nothing of stsbackup's code.
 func (t *Tenant) StockRestic(ctx context.Context, statefulSet string, args ...string) (Result, error) {
-	mac := hmac.New(sha256.New, []byte(t.password))
-	fmt.Fprintf(mac, "stsbackup/%s/%s", t.Namespace, statefulSet)
 	environ := []string{
-		"RESTIC_PASSWORD=" + hex.EncodeToString(mac.Sum(nil)),
+		"RESTIC_PASSWORD=" + RepositoryPassword(t.password, t.Namespace, statefulSet),
 		"AWS_ACCESS_KEY_ID=" + t.AccessKey,
 		"AWS_SECRET_ACCESS_KEY=" + t.SecretKey,
 		"RESTIC_CACHE_DIR=" + filepath.Join(t.Dir, "restic-cache"),

@@ -28,6 +28,8 @@ func (h Harness) environment() ([]variable, error) {
 		{"STSBACKUP_TEST_BIN", h.Spec.Bin()},
 		// Static hostPath volumes belong below it: it is the same folder on the host and for the kubelet, and goes with the cluster.
 		{"STSBACKUP_TEST_HOSTPATH", h.Spec.HostPath()},
+		// Of the components: tests look for secrets in them.
+		{"STSBACKUP_TEST_LOGS", h.Spec.Logs()},
 	}, nil
 }
 

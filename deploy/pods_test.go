@@ -1,0 +1,184 @@
+package deploy
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// read decodes a manifest, in which every field must be known.
+func read[T any](t *testing.T, path ...string) T {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var object T
+	if err := yaml.UnmarshalStrict(text, &object); err != nil {
+		t.Fatalf("%s: %v", filepath.Join(path...), err)
+	}
+	return object
+}
+
+// templates are the pod templates of all manifests, by their files.
+func templates(t *testing.T) map[string]corev1.PodTemplateSpec {
+	t.Helper()
+	found := map[string]corev1.PodTemplateSpec{
+		"overlays/scheduler/deployment.yaml": read[appsv1.Deployment](t, "overlays", "scheduler", "deployment.yaml").Spec.Template,
+	}
+	for _, file := range []string{"backup.yaml", "prune.yaml"} {
+		found["cronjob/"+file] = read[batchv1.CronJob](t, "cronjob", file).Spec.JobTemplate.Spec.Template
+	}
+	return found
+}
+
+// TestAllPodsAreKnown finds what has pods and is not looked at by the tests here.
+func TestAllPodsAreKnown(t *testing.T) {
+	known := templates(t)
+	err := filepath.WalkDir(".", func(path string, _ os.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".yaml" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if _, ok := known[path]; !ok && bytes.Contains(text, []byte("containers:")) {
+			t.Errorf("%s has pods that no test looks at", path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// problems says what is wrong with a pod, if its security is to be the strictest and its needs known.
+func problems(spec corev1.PodSpec) []string {
+	var found []string
+	check := func(ok bool, problem string) {
+		if !ok {
+			found = append(found, problem)
+		}
+	}
+	pod := spec.SecurityContext
+	check(pod != nil && pod.RunAsNonRoot != nil && *pod.RunAsNonRoot && pod.RunAsUser != nil && *pod.RunAsUser > 0, "may run as root")
+	check(pod != nil && pod.SeccompProfile != nil && pod.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault, "has no seccomp profile")
+	check(!spec.HostNetwork && !spec.HostPID && !spec.HostIPC, "shares namespaces of the node")
+	check(spec.TerminationGracePeriodSeconds != nil, "does not say how long it may take to end")
+	for _, volume := range spec.Volumes {
+		check(volume.HostPath == nil, "mounts the node's disk")
+	}
+	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+		own := c.SecurityContext
+		check(c.Image == "stsbackup", c.Name+": image is not set by the overlay's one setting")
+		check(own != nil && own.AllowPrivilegeEscalation != nil && !*own.AllowPrivilegeEscalation, c.Name+": may get more privileges")
+		check(own != nil && own.ReadOnlyRootFilesystem != nil && *own.ReadOnlyRootFilesystem, c.Name+": can write to its root file system")
+		check(own != nil && own.Capabilities != nil && slices.Equal(own.Capabilities.Drop, []corev1.Capability{"ALL"}) && own.Capabilities.Add == nil, c.Name+": has capabilities")
+		for _, resource := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+			check(!c.Resources.Requests.Name(resource, "").IsZero() && !c.Resources.Limits.Name(resource, "").IsZero(), c.Name+": does not say how much "+string(resource)+" it takes")
+		}
+		for _, env := range c.Env {
+			check(env.ValueFrom == nil || env.ValueFrom.SecretKeyRef == nil, c.Name+": has a secret in its environment, where it is never renewed")
+		}
+		check(len(c.EnvFrom) == 0, c.Name+": takes its environment from elsewhere")
+		for _, mount := range c.VolumeMounts {
+			check(mount.ReadOnly, c.Name+": can write to "+mount.MountPath)
+		}
+	}
+	return found
+}
+
+func TestPodsAreRestricted(t *testing.T) {
+	for file, template := range templates(t) {
+		for _, problem := range problems(template.Spec) {
+			t.Errorf("%s: %s", file, problem)
+		}
+	}
+}
+
+// TestProblemsAreFound shows that the check above can fail.
+func TestProblemsAreFound(t *testing.T) {
+	bare := corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "x", Env: []corev1.EnvVar{
+		{ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{}}},
+	}, VolumeMounts: []corev1.VolumeMount{{MountPath: "/data"}}}}, HostPID: true}
+	found := strings.Join(problems(bare), "\n")
+	for _, part := range []string{
+		"root", "seccomp", "namespaces of the node", "to end", "image", "more privileges", "root file system", "capabilities", "how much cpu", "how much memory", "environment", "/data",
+	} {
+		if !strings.Contains(found, part) {
+			t.Errorf("a bare pod is not told that it %s:\n%s", part, found)
+		}
+	}
+}
+
+// TestSchedulerEndsWithinItsGrace: a pod that is killed before its scheduler gives up leaves a backup half done.
+func TestSchedulerEndsWithinItsGrace(t *testing.T) {
+	spec := templates(t)["overlays/scheduler/deployment.yaml"].Spec
+	args := strings.Join(spec.Containers[0].Args, " ")
+	match := regexp.MustCompile(`--shutdown-grace=(\S+)`).FindStringSubmatch(args)
+	if match == nil {
+		t.Fatalf("no --shutdown-grace in %s", args)
+	}
+	grace, err := time.ParseDuration(match[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A minute to cancel what runs then, and to remove its movers.
+	if whole := time.Duration(*spec.TerminationGracePeriodSeconds) * time.Second; whole < grace+time.Minute {
+		t.Errorf("the pod is killed after %s, but the scheduler takes %s and a minute", whole, grace)
+	}
+	container := spec.Containers[0]
+	if container.LivenessProbe.HTTPGet.Path != "/healthz" || container.StartupProbe.HTTPGet.Path != "/healthz" || container.ReadinessProbe.HTTPGet.Path != "/readyz" {
+		t.Error("probes do not ask for /healthz and /readyz")
+	}
+}
+
+// TestSelectorsSelect: a label that is spelled in two ways protects nothing.
+func TestSelectorsSelect(t *testing.T) {
+	pods := templates(t)
+	deployment := read[appsv1.Deployment](t, "overlays", "scheduler", "deployment.yaml")
+	budget := read[policyv1.PodDisruptionBudget](t, "overlays", "scheduler", "poddisruptionbudget.yaml")
+	service := read[corev1.Service](t, "overlays", "scheduler", "service.yaml")
+	own := read[networkingv1.NetworkPolicy](t, "overlays", "scheduler", "networkpolicy.yaml")
+	jobs := read[networkingv1.NetworkPolicy](t, "cronjob", "networkpolicy.yaml")
+	for name, tt := range map[string]struct {
+		selector metav1.LabelSelector
+		pods     string
+	}{
+		"Deployment":                   {*deployment.Spec.Selector, "overlays/scheduler/deployment.yaml"},
+		"PodDisruptionBudget":          {*budget.Spec.Selector, "overlays/scheduler/deployment.yaml"},
+		"Service":                      {metav1.LabelSelector{MatchLabels: service.Spec.Selector}, "overlays/scheduler/deployment.yaml"},
+		"NetworkPolicy":                {own.Spec.PodSelector, "overlays/scheduler/deployment.yaml"},
+		"NetworkPolicy of the backup":  {jobs.Spec.PodSelector, "cronjob/backup.yaml"},
+		"NetworkPolicy of the pruning": {jobs.Spec.PodSelector, "cronjob/prune.yaml"},
+	} {
+		for file, template := range pods {
+			selector, err := metav1.LabelSelectorAsSelector(&tt.selector)
+			if err != nil || selector.Empty() {
+				t.Fatalf("%s: selector %v: %v", name, selector, err)
+			}
+			matches := selector.Matches(labelsOf(template))
+			sameKind := strings.HasPrefix(file, "cronjob") && strings.HasPrefix(tt.pods, "cronjob")
+			if matches != (file == tt.pods || sameKind) {
+				t.Errorf("%s selects the pods of %s: %t", name, file, matches)
+			}
+		}
+	}
+	if *deployment.Spec.Replicas != 2 {
+		t.Errorf("%d replicas: one leads, one stands by", *deployment.Spec.Replicas)
+	}
+}

@@ -1,0 +1,54 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// kustomize writes a kustomization of one's own on top of an overlay, with more lines in it, and applies it or deletes what
+// is in it. It gives the folder.
+func (s *scenario) kustomize(verb, overlay, more string) string {
+	s.t.Helper()
+	dir := s.clone()
+	s.writeFile(dir, "kustomization.yaml", "resources: [../deploy/overlays/"+overlay+"]\n"+more)
+	if _, err := s.KubectlInput(s.ctx, "", verb, "--kustomize", dir); err != nil {
+		s.t.Fatal(err)
+	}
+	return dir
+}
+
+// clone gives an empty folder beside a copy of the manifests, named deploy, which a kustomization names by a relative path.
+func (s *scenario) clone() string {
+	s.t.Helper()
+	root := s.t.TempDir()
+	dir := filepath.Join(root, "mine")
+	if err := os.CopyFS(filepath.Join(root, "deploy"), os.DirFS(deployed())); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	return dir
+}
+
+func (s *scenario) writeFile(dir, name, text string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// removeClusterRights deletes a ClusterRole and the binding of the same name.
+func (s *scenario) removeClusterRights(names ...string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, name := range names {
+		if _, err := s.KubectlInput(ctx, "", "delete", "clusterrole/"+name, "clusterrolebinding/"+name, "--ignore-not-found"); err != nil {
+			s.t.Error(err)
+		}
+	}
+}

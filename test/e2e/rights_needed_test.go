@@ -1,0 +1,268 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/yaml"
+
+	"github.com/stsbackup/stsbackup/test/harness"
+)
+
+// operation is a command that a right is for.
+type operation struct {
+	args []string
+	// well is what its output says with all rights: a regular expression.
+	well string
+	code int // with all rights
+	// before and after prepare the namespace for it.
+	before, after func(*scenario)
+}
+
+// operations are the commands by whose failure a missing right shows. All are on StatefulSet web, of two ordinals, or keep,
+// whose claims and VolumeSnapshots are retained.
+func operations(namespace string) map[string]operation {
+	web := namespace + "/web"
+	return map[string]operation{
+		"backup --dry-run": {args: []string{"backup", web, "--dry-run", "-o", "json"}, well: `"zone": "zone-`},
+		"backup":           {args: []string{"backup", web}, well: "complete"},
+		"backup of what is retained": {
+			args: []string{"backup", namespace + "/keep", "--snapshot-class", "reflink-retain"}, well: "complete",
+		},
+		"the progress of a backup": {
+			args: []string{"backup", web, "--limit-upload", "131072", "-o", "json"}, well: `"stage":"move","data":{"files":\d+,"bytes":[1-9]`,
+			before: func(s *scenario) { s.exec("web-0", "head -c 500000 /dev/urandom > /data/noise; sync") },
+		},
+		"why a mover does not start": {
+			args: []string{"backup", web, "--mover-start-timeout", "5s"}, well: "violates PodSecurity", code: 1,
+			before: func(s *scenario) {
+				s.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+			},
+			after: func(s *scenario) { s.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce-") },
+		},
+		"scheduler --check": {args: []string{"scheduler", "--check", "policies.yaml"}, well: web},
+		"restore --dry-run": {args: []string{"restore", web, "--dry-run"}, well: "scale to 2 replicas"},
+		"restore":           {args: []string{"restore", web, "--yes"}, well: "restored"},
+	}
+}
+
+// need says which operation a rule is for, and how it shows that the rule is missing: by what it then says, or with an
+// empty says by not saying what it says with all rights.
+type need struct {
+	operation string
+	says      string
+	code      int
+}
+
+// needs are by the rules of deploy/base/clusterrole.yaml, as ruleName writes them.
+func needs() map[string]need {
+	return map[string]need{
+		"namespaces kube-system: get": {"backup --dry-run", "identify the cluster", 1},
+		"statefulsets.apps: get list": {"backup --dry-run", "read StatefulSet", 1},
+		"namespaces: list":            {"scheduler --check", "labels of namespaces", 1},
+		"services: get":               {"backup --dry-run", "read Service", 1},
+		"nodes: get":                  {"backup --dry-run", "", 0}, // no zone
+		"persistentvolumes: get":      {"backup --dry-run", "read volume", 1},
+		"volumesnapshotclasses.snapshot.storage.k8s.io: list":                   {"backup --dry-run", "the right to list VolumeSnapshotClasses is missing", 0},
+		"leases.coordination.k8s.io: get list watch create update delete":       {"backup", "create Lease", 1},
+		"volumesnapshots.snapshot.storage.k8s.io: get list watch create delete": {"backup", "list VolumeSnapshots", 1},
+		"volumesnapshotcontents.snapshot.storage.k8s.io: get patch":             {"backup of what is retained", "its data may stay", 0},
+		"persistentvolumeclaims: get list watch create delete":                  {"backup --dry-run", "list claims", 1},
+		"persistentvolumes: list watch patch":                                   {"backup of what is retained", "its volume may stay", 0},
+		"jobs.batch: get list create patch delete":                              {"backup", "list mover Jobs", 1},
+		"secrets: create delete":                                                {"backup", "create mover Secret", 1},
+		"serviceaccounts: list create delete":                                   {"backup", "list mover ServiceAccounts", 1},
+		"pods: get list watch delete":                                           {"backup --dry-run", "read pod", 1},
+		"pods/log: get":                                                         {"the progress of a backup", "", 0},
+		"events: list":                                                          {"why a mover does not start", "", 1},
+		"storageclasses.storage.k8s.io: list":                                   {"restore --dry-run", "list StorageClasses", 1},
+		"horizontalpodautoscalers.autoscaling: list":                            {"restore --dry-run", "list HorizontalPodAutoscalers", 1},
+		"resourcequotas: list":                                                  {"restore --dry-run", "list ResourceQuotas", 1},
+		"configmaps: get create update delete":                                  {"backup --dry-run", "journal of a restore", 1},
+		"statefulsets.apps: watch patch":                                        {"restore", "forbidden", 1},
+	}
+}
+
+// ruleName is "resources names: verbs".
+func ruleName(rule rbacv1.PolicyRule) string {
+	var objects []string
+	for _, resource := range rule.Resources {
+		objects = append(objects, strings.TrimSpace(strings.TrimPrefix(string(rightOf("", rule.APIGroups[0], resource, strings.Join(rule.ResourceNames, " "))), " ")))
+	}
+	return strings.Join(objects, " ") + ": " + strings.Join(rule.Verbs, " ")
+}
+
+// TestEveryRuleIsNeeded takes one rule after the other away, and has the operation fail, or say less, that the rule is for.
+func TestEveryRuleIsNeeded(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "rules")
+	s.apply(workload{name: "web", replicas: 2}.manifest(), "web")
+	s.apply(workload{name: "keep", replicas: 1, class: "reflink-retain"}.manifest(), "keep")
+	s.writeFile(s.Dir, "policies.yaml", fmt.Sprintf(`apiVersion: stsbackup.io/v1
+kind: Policies
+repository: %s
+policies: [{name: all, select: {namespaceLabels: {kubernetes.io/metadata.name: %s}}, schedule: "@daily"}]
+`, s.Repo(s.Endpoint), s.Namespace))
+	t.Cleanup(s.freeContents)
+	all := rulesIn(t, deployed("base", "clusterrole.yaml"))
+	s.roles(all)
+
+	commands, known := operations(s.Namespace), needs()
+	used := map[string]bool{}
+	for i, rule := range all {
+		n, ok := known[ruleName(rule)]
+		if !ok {
+			t.Errorf("no operation is known to need the rule %q", ruleName(rule))
+			continue
+		}
+		delete(known, ruleName(rule))
+		command := commands[n.operation]
+		if !used[n.operation] { // once with all rights, for comparison
+			used[n.operation] = true
+			whole := s.as("whole", command)
+			if whole.Code != command.code || !regexp.MustCompile(command.well).MatchString(whole.Stdout+whole.Stderr) || n.says != "" && strings.Contains(whole.Stdout+whole.Stderr, n.says) {
+				t.Fatalf("with all rights, %s:\n%s", n.operation, whole)
+			}
+		}
+		broken := s.as(fmt.Sprintf("without-%d", i), command)
+		text := broken.Stdout + broken.Stderr
+		if broken.Code != n.code && broken.Code != 3 || !strings.Contains(text, n.says) || n.says == "" && regexp.MustCompile(command.well).MatchString(text) {
+			t.Errorf("without the rule %q, %s goes on as if nothing were missing:\n%s", ruleName(rule), n.operation, broken)
+		}
+	}
+	for name := range known {
+		t.Errorf("deploy/base has no rule %q", name)
+	}
+}
+
+// as runs an operation with the rights of one of the accounts that roles has made.
+func (s *scenario) as(account string, command operation) harness.Result {
+	s.t.Helper()
+	if command.before != nil {
+		command.before(s)
+	}
+	if command.after != nil {
+		defer command.after(s)
+	}
+	result, err := s.Run(s.ctx, []string{"KUBECONFIG=" + s.kubeconfigAs(account)}, s.inDir(command.args)...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return result
+}
+
+// inDir gives arguments with the path of the policy file.
+func (s *scenario) inDir(args []string) []string {
+	args = append([]string(nil), args...)
+	for i, arg := range args {
+		if arg == "policies.yaml" {
+			args[i] = filepath.Join(s.Dir, arg)
+		}
+	}
+	return args
+}
+
+// kubeconfigAs lets the administrator act as an account of the scenario's namespace.
+func (s *scenario) kubeconfigAs(account string) string {
+	s.t.Helper()
+	path := filepath.Join(s.Dir, account+".kubeconfig")
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	config, err := clientcmd.LoadFromFile(s.Kubeconfig)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	config.AuthInfos = map[string]*clientcmdapi.AuthInfo{config.Contexts[config.CurrentContext].AuthInfo: func() *clientcmdapi.AuthInfo {
+		user := config.AuthInfos[config.Contexts[config.CurrentContext].AuthInfo].DeepCopy()
+		user.Impersonate = "system:serviceaccount:" + s.Namespace + ":" + account
+		return user
+	}()}
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		s.t.Fatal(err)
+	}
+	return path
+}
+
+// roles makes the accounts "whole", which has all of the rules, and "without-0" and so on, each of which lacks one.
+func (s *scenario) roles(all []rbacv1.PolicyRule) {
+	s.t.Helper()
+	var manifests bytes.Buffer
+	var names []string
+	add := func(account string, rules []rbacv1.PolicyRule) {
+		name := s.Namespace + "-" + account
+		names = append(names, name)
+		role := rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: rules}
+		role.APIVersion, role.Kind = "rbac.authorization.k8s.io/v1", "ClusterRole"
+		binding := rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			RoleRef:    rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: name},
+			Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: s.Namespace, Name: account}},
+		}
+		binding.APIVersion, binding.Kind = role.APIVersion, "ClusterRoleBinding"
+		for _, object := range []any{role, binding} {
+			text, err := yaml.Marshal(object)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			manifests.WriteString("---\n")
+			manifests.Write(text)
+		}
+	}
+	add("whole", all)
+	for i := range all {
+		rest := append(append([]rbacv1.PolicyRule(nil), all[:i]...), all[i+1:]...)
+		add(fmt.Sprintf("without-%d", i), rest)
+	}
+	s.t.Cleanup(func() { s.removeClusterRights(names...) })
+	if _, err := s.KubectlInput(s.ctx, manifests.String(), "apply", "-f", "-"); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// freeContents deletes VolumeSnapshotContents that were left for want of a right, with their data.
+func (s *scenario) freeContents() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	out, err := s.KubectlInput(ctx, "", "get", "volumesnapshotcontents", "--output", "json")
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	var list struct {
+		Items []struct {
+			Metadata struct{ Name string }
+			Spec     struct{ VolumeSnapshotRef struct{ Namespace string } }
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		s.t.Error(err)
+	}
+	for _, item := range list.Items {
+		if item.Spec.VolumeSnapshotRef.Namespace != s.Namespace {
+			continue
+		}
+		for _, args := range [][]string{
+			{"patch", "volumesnapshotcontent", item.Metadata.Name, "--type=merge", "--patch", `{"spec":{"deletionPolicy":"Delete"}}`},
+			{"delete", "volumesnapshotcontent", item.Metadata.Name, "--ignore-not-found", "--timeout=60s"},
+		} {
+			if _, err := s.KubectlInput(ctx, "", args...); err != nil {
+				s.t.Error(err)
+			}
+		}
+	}
+}

@@ -71,6 +71,9 @@ type Lock struct {
 	cancel    context.CancelCauseFunc
 	done      sync.WaitGroup
 
+	looking sync.Mutex // held during the second look
+	looked  bool       // it has been taken, or is not needed
+
 	mu      sync.Mutex
 	id      ID        // of the lock object
 	renewed time.Time // when that was written, by the clock that others see
@@ -78,11 +81,18 @@ type Lock struct {
 
 // Lock takes a writer's lock. ErrLocked, with the holder's name, if someone holds an exclusive one. Locks of dead
 // holders are removed on the way.
-func (r *Repository) Lock(ctx context.Context) (*Lock, error) { return r.lock(ctx, false) }
+func (r *Repository) Lock(ctx context.Context) (*Lock, error) { return r.lock(ctx, false, false) }
+
+// BeginLock is Lock for whoever calls Confirm before anything is written that relies on much. It does not wait where it
+// need not; that someone else holds an exclusive lock may then only show a moment later, as ErrLocked from Confirm and as
+// the cause with which Context ends.
+func (r *Repository) BeginLock(ctx context.Context) (*Lock, error) { return r.lock(ctx, false, true) }
 
 // LockExclusive takes the lock of one who removes data. ErrLocked, with the holder's name, if anyone else holds a lock
 // of any kind. Locks of dead holders are removed on the way.
-func (r *Repository) LockExclusive(ctx context.Context) (*Lock, error) { return r.lock(ctx, true) }
+func (r *Repository) LockExclusive(ctx context.Context) (*Lock, error) {
+	return r.lock(ctx, true, false)
+}
 
 // LockReading keeps others from removing data while a volume is restored, which may take hours: it takes a writer's lock
 // if that can be had. Reading needs none to be safe, only to come to its end, so it must never be refused for want of
@@ -91,44 +101,65 @@ func (r *Repository) LockExclusive(ctx context.Context) (*Lock, error) { return 
 // It does not look a second time: who starts to remove data at the same moment does, and gives way. If that one has looked
 // for the last time already, the lock comes too late to help, and does no harm.
 func (r *Repository) LockReading(ctx context.Context) (*Lock, error) {
-	lock, err := r.claim(ctx, false)
+	lock, _, err := r.claim(ctx, false)
 	if errors.Is(err, storage.ErrPermission) || errors.Is(err, ErrLocked) {
 		return nil, nil //nolint:nilerr,nilnil // going on without a lock is what is wanted
 	}
 	if err != nil {
 		return nil, err
 	}
+	lock.looked = true
 	return lock.hold(ctx), nil
 }
 
-func (r *Repository) lock(ctx context.Context, exclusive bool) (*Lock, error) {
-	lock, err := r.claim(ctx, exclusive)
+// lock takes a lock. One that is early looks a second time beside the work, if it may.
+func (r *Repository) lock(ctx context.Context, exclusive, early bool) (*Lock, error) {
+	lock, soon, err := r.claim(ctx, exclusive)
 	if err != nil {
 		return nil, err
+	}
+	if early && soon {
+		return lock.hold(ctx), nil
 	}
 	// Look again: someone who looked before our lock was there may have written one since. Of two who do this at once,
 	// each sees the other's, and at least one gives way.
 	err = wait(ctx, r.options.timing.settle)
 	if err == nil {
-		err = r.checkLocks(ctx, exclusive, lock.id)
+		_, err = r.checkLocks(ctx, exclusive, lock.id)
 	}
 	if err != nil {
 		return nil, errors.Join(err, r.removeLock(ctx, lock.id))
 	}
+	lock.looked = true
 	return lock.hold(ctx), nil
 }
 
 // claim looks whether a lock can be had, so that one who has to wait disturbs nobody, and writes it.
-func (r *Repository) claim(ctx context.Context, exclusive bool) (*Lock, error) {
-	if err := r.checkLocks(ctx, exclusive, ID{}); err != nil {
-		return nil, err
+//
+// It has come soon if the second look need not be waited for. An exclusive lock that the first look has not seen was
+// written after that began, and its holder, who waits for as long as we would before he looks again, sees ours, and gives
+// way. Half of that time is left for clocks that differ. A lock that vanished while we looked may have been renewed, and
+// what its holder has now was not seen.
+func (r *Repository) claim(ctx context.Context, exclusive bool) (lock *Lock, soon bool, err error) {
+	begun := r.options.Now()
+	steady, err := r.checkLocks(ctx, exclusive, ID{})
+	if err != nil {
+		return nil, false, err
 	}
 	written := r.wallClock()
 	id, err := r.writeLock(ctx, exclusive)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return &Lock{repo: r, exclusive: exclusive, id: id, renewed: written}, nil
+	took := r.since(begun)
+	return &Lock{repo: r, exclusive: exclusive, id: id, renewed: written}, steady && took >= 0 && took <= r.options.timing.settle/2, nil
+}
+
+// since is how much time has passed by that of our two clocks which says more: one stands still while the machine
+// sleeps, the other may be set.
+func (r *Repository) since(begun time.Time) time.Duration {
+	now := r.options.Now()
+	return max(now.Sub(begun), now.Round(0).Sub(begun.Round(0)))
 }
 
 // hold has the lock renew itself from now on.
@@ -136,6 +167,22 @@ func (l *Lock) hold(ctx context.Context) *Lock {
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
 	l.done.Go(l.keep)
 	return l
+}
+
+// lookAgain takes the second look, unless it has been taken, and ends Context if somebody is in the way.
+func (l *Lock) lookAgain() error {
+	l.looking.Lock()
+	defer l.looking.Unlock()
+	if l.looked {
+		return context.Cause(l.ctx)
+	}
+	id, _ := l.current()
+	if _, err := l.repo.checkLocks(l.ctx, l.exclusive, id); err != nil {
+		l.cancel(err)
+		return context.Cause(l.ctx)
+	}
+	l.looked = true
+	return nil
 }
 
 // Context ends when the lock is lost, with ErrLockLost as its cause, or with the context that Lock was given.
@@ -156,6 +203,9 @@ func (l *Lock) Release(ctx context.Context) error {
 // removed it may be deleting, since then, what we rely on. Ask just before anything is written that relies on much: the
 // lock's own renewal notices within minutes.
 func (l *Lock) Confirm() error {
+	if err := l.lookAgain(); err != nil {
+		return err
+	}
 	for {
 		id, renewed := l.current()
 		name := kindLock.name(id)
@@ -221,9 +271,9 @@ func (r *Repository) removeLock(ctx context.Context, id ID) error {
 }
 
 // checkLocks fails if a lock is held that ours would conflict with, and removes what dead holders have left. own is the
-// lock that we have written ourselves.
-func (r *Repository) checkLocks(ctx context.Context, exclusive bool, own ID) error {
-	return r.eachLock(ctx, func(holder Holder, err error) error {
+// lock that we have written ourselves. What it sees is steady unless a lock was renewed or released meanwhile.
+func (r *Repository) checkLocks(ctx context.Context, exclusive bool, own ID) (steady bool, err error) {
+	vanished, err := r.eachLockSeen(ctx, func(holder Holder, err error) error {
 		switch {
 		case holder.id == own:
 			return nil
@@ -238,12 +288,16 @@ func (r *Repository) checkLocks(ctx context.Context, exclusive bool, own ID) err
 		}
 		return nil
 	})
+	return !vanished, err
 }
 
 // keep renews the lock until its context ends, and ends the context if that fails for too long. It looks at the clock
 // often, since no timer goes on while the machine sleeps.
 func (l *Lock) keep() {
 	timing := l.repo.options.timing
+	if wait(l.ctx, timing.settle) != nil || l.lookAgain() != nil {
+		return
+	}
 	_, renewed := l.current()
 	next := renewed.Add(timing.refresh)
 	var last error

@@ -44,18 +44,26 @@ func (h Holder) String() string {
 
 // eachLock calls fn for each lock there is. The error says that this one cannot be read; an error of fn ends it all.
 func (r *Repository) eachLock(ctx context.Context, fn func(Holder, error) error) error {
+	_, err := r.eachLockSeen(ctx, fn)
+	return err
+}
+
+// eachLockSeen is eachLock, and reports whether a lock vanished between being listed and being read: what its holder
+// has in its place, if it was renewed, was not seen.
+func (r *Repository) eachLockSeen(ctx context.Context, fn func(Holder, error) error) (vanished bool, err error) {
 	ids, err := listIDs(ctx, r.bucket, kindLock)
 	if err != nil {
-		return fmt.Errorf("list locks: %w", err)
+		return false, fmt.Errorf("list locks: %w", err)
 	}
 	for _, id := range ids {
 		var lock lockObject
 		err := r.loadObject(ctx, kindLock, id, &lock)
 		if errors.Is(err, storage.ErrNotExist) { // renewed or released since it was listed
+			vanished = true
 			continue
 		}
 		if undecided(ctx, err) {
-			return err
+			return vanished, err
 		}
 		holder := Holder{Username: lock.Username, PID: lock.PID, Exclusive: lock.Exclusive, Time: lock.Time, id: id}
 		holder.Host, holder.Operation, _ = strings.Cut(lock.Hostname, operationMark)
@@ -63,10 +71,10 @@ func (r *Repository) eachLock(ctx context.Context, fn func(Holder, error) error)
 			holder.Dead = lock.stale(r.options.Now(), r.options.Hostname, r.options.timing.stale, processAlive)
 		}
 		if err := fn(holder, err); err != nil {
-			return err
+			return vanished, err
 		}
 	}
-	return nil
+	return vanished, nil
 }
 
 // Locks lists who holds locks on the repository. It removes none.

@@ -59,7 +59,7 @@ func Backup(ctx context.Context, repo *repository.Repository, source Source, pro
 	}
 	started := repo.Now().UTC()
 	// 1. Nobody may remove data while we rely on what the index knows.
-	lock, err := repo.Lock(ctx)
+	lock, err := repo.BeginLock(ctx)
 	if err != nil {
 		return Result{}, fmt.Errorf("back up %s: %w", source.Dir, err)
 	}
@@ -143,7 +143,7 @@ func save(ctx context.Context, repo *repository.Repository, writer *repository.W
 		return nil, repository.ID{}, err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	jobs := make(chan job, 4*workers)
+	jobs := make(chan []job, 4*workers)
 	w := &walker{ctx: ctx, saver: writer, slabs: slabs, jobs: jobs, progress: progress, previous: last, links: links{}}
 	top := newPendingDir(nil, &repository.Node{})
 	group.Go(func() error {
@@ -155,9 +155,11 @@ func save(ctx context.Context, repo *repository.Repository, writer *repository.W
 	})
 	for range workers {
 		group.Go(func() error {
-			for j := range jobs {
-				if err := j.run(ctx, writer, &w.zeros); err != nil {
-					return err
+			for batch := range jobs {
+				for _, j := range batch {
+					if err := j.run(ctx, writer, &w.zeros); err != nil {
+						return err
+					}
 				}
 			}
 			return nil

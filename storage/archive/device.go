@@ -20,7 +20,6 @@ func (w *walker) device(path, name string, top *pendingDir) error {
 		return fmt.Errorf("open the device: %w", err)
 	}
 	defer f.Close()
-	defer w.releaseSmall()
 	stat, err := fstat(int(f.Fd()))
 	if err != nil {
 		return fmt.Errorf("stat %s: %w", path, err)
@@ -42,6 +41,9 @@ func (w *walker) device(path, name string, top *pendingDir) error {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
 	w.count(read)
+	if err := w.releaseSmall(); err != nil {
+		return err
+	}
 	return pending.done(w.ctx, w.saver)
 }
 

@@ -40,14 +40,16 @@ func TestReadFailure(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		jobs := make(chan job)
+		jobs := make(chan []job)
 		w := &walker{ctx: t.Context(), slabs: slabs, jobs: jobs}
 		file := newPendingFile(newPendingDir(nil, &repository.Node{}), &repository.Node{})
 		released := make(chan struct{})
 		go func() {
 			defer close(released)
-			for j := range jobs {
-				j.slab.release()
+			for batch := range jobs {
+				for _, j := range batch {
+					j.slab.release()
+				}
 			}
 		}()
 		var failure *readError
@@ -58,9 +60,12 @@ func TestReadFailure(t *testing.T) {
 		if done > int64(tt.readable) {
 			t.Errorf("%s: %d bytes are said to be read of %d that can be", name, done, tt.readable)
 		}
+		if err := w.releaseSmall(); err != nil {
+			t.Error(err)
+		}
 		close(jobs)
 		<-released
-		if w.releaseSmall(); len(slabs) != slabCount {
+		if len(slabs) != slabCount {
 			t.Errorf("%s: %d of %d slabs came back", name, len(slabs), slabCount)
 		}
 	}

@@ -103,12 +103,14 @@ func (w *walker) hole(length int64, file *pendingFile) (done int64, err error) {
 
 // firstZeros saves a piece of zeros of a length whose id is not known yet.
 func (w *walker) firstZeros(length int, file *pendingFile) error {
-	w.releaseSmall()
+	if err := w.releaseSmall(); err != nil {
+		return err
+	}
 	s, err := takeSlab(w.ctx, w.slabs)
 	if err != nil {
 		return err
 	}
 	defer s.release()
 	clear(s.buf[:length])
-	return w.send(job{file: file, piece: s.buf[:length], slab: s})
+	return w.send(s, job{file: file, piece: s.buf[:length]})
 }

@@ -41,22 +41,22 @@ func findPrevious(ctx context.Context, repo *repository.Repository, source Sourc
 
 // recognise finds out whether ctimes and inodes can be relied on: they can if at least one entry at the volume's root,
 // or the root itself, still has the ones it had. A copy never has.
-func (p *previous) recognise(ctx context.Context, root int, names []string) {
+func (p *previous) recognise(ctx context.Context, root int, entries []entry) {
 	if stat, err := fstat(root); err == nil {
 		now := newNode("", &stat)
 		p.exact = sameInode(&p.top, &now)
 	}
 	dir := p.dir(ctx, &p.top)
-	for _, name := range names {
+	for _, e := range entries {
 		if p.exact || ctx.Err() != nil {
 			return
 		}
-		old := dir.find(name)
+		old := dir.find(e.name)
 		if old == nil {
 			continue
 		}
-		if stat, err := statAt(root, name); err == nil {
-			now := newNode(name, &stat)
+		if stat, err := statAt(root, e.name); err == nil {
+			now := newNode(e.name, &stat)
 			p.exact = sameInode(old, &now)
 		}
 	}

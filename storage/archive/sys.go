@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
@@ -100,18 +99,6 @@ func readLinkAt(dir int, name string) (string, error) {
 		return "", err
 	}
 	return string(buf[:n]), nil
-}
-
-// readNames lists a directory without "." and "..", in no order.
-func readNames(dir int) ([]string, error) {
-	// The os package reads through a descriptor of its own, so that closing it leaves ours open.
-	fd, err := openDirAt(dir, ".")
-	if err != nil {
-		return nil, err
-	}
-	f := os.NewFile(uintptr(fd), "directory")
-	defer f.Close()
-	return f.Readdirnames(-1)
 }
 
 // newNode makes the node of an entry from what the system says about it.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -23,7 +24,7 @@ type walker struct {
 	ctx      context.Context
 	saver    treeSaver
 	slabs    <-chan *slab
-	jobs     chan<- job
+	jobs     chan<- []job
 	progress Reporter
 
 	previous *previous // nil if everything is read
@@ -31,6 +32,8 @@ type walker struct {
 	zeros    zeros // shared with the workers
 
 	small                         *slab // what small files are read into, one after the other
+	batch                         []job // pieces of small files that have not been sent
+	batched                       int   // how many bytes they are
 	result                        Result
 	problems                      problems
 	changes                       changes
@@ -56,7 +59,6 @@ func (w *walker) volume(dir, name string, top *pendingDir) error {
 		return err
 	}
 	defer closeFD(fd)
-	defer w.releaseSmall()
 	stat, err := fstat(fd)
 	if err != nil {
 		return fmt.Errorf("stat %s: %w", dir, err)
@@ -66,12 +68,15 @@ func (w *walker) volume(dir, name string, top *pendingDir) error {
 		old = &w.previous.top
 	}
 	node := newNode(name, &stat)
-	return w.dir(&opened{fd: fd}, &node, old, top)
+	if err := w.dir(&opened{fd: fd}, &node, old, top); err != nil {
+		return err
+	}
+	return w.releaseSmall()
 }
 
 // dir saves an open directory, of which old is what the last backup has.
 func (w *walker) dir(d *opened, node, old *repository.Node, parent *pendingDir) error {
-	names, err := readNames(d.fd)
+	entries, err := readEntries(d.fd)
 	if err != nil {
 		if d.above == nil {
 			return fmt.Errorf("read the volume's root directory: %w", err)
@@ -79,9 +84,9 @@ func (w *walker) dir(d *opened, node, old *repository.Node, parent *pendingDir) 
 		w.miss(d.path(), fmt.Errorf("read directory: %w", err))
 		return nil
 	}
-	slices.Sort(names)
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 	if d.above == nil && w.previous != nil {
-		w.previous.recognise(w.ctx, d.fd, names)
+		w.previous.recognise(w.ctx, d.fd, entries)
 	}
 	d.old = w.previous.dir(w.ctx, old)
 	node.Links = 0 // says how many directories are in it, which the tree says too
@@ -96,8 +101,8 @@ func (w *walker) dir(d *opened, node, old *repository.Node, parent *pendingDir) 
 		d.pending.before = &d.old.subtree
 	}
 	w.result.Directories++
-	for _, entry := range names {
-		if err := w.entry(d, entry); err != nil {
+	for _, e := range entries {
+		if err := w.entry(d, e); err != nil {
 			return err
 		}
 	}
@@ -114,16 +119,19 @@ func (w *walker) miss(where string, err error) {
 }
 
 // entry saves one entry of a directory. Errors of the entry itself are noted; one that is returned ends the backup.
-func (w *walker) entry(d *opened, name string) error {
+func (w *walker) entry(d *opened, e entry) error {
 	if w.ctx.Err() != nil {
 		return context.Cause(w.ctx)
+	}
+	name, old := e.name, d.old.find(e.name)
+	if e.file && old == nil {
+		return w.read(d, name, nil, true)
 	}
 	stat, err := statAt(d.fd, name)
 	if err != nil {
 		w.miss(d.join(name), err)
 		return nil
 	}
-	old := d.old.find(name)
 	node := newNode(name, &stat)
 	switch node.Type {
 	case repository.DirNode:
@@ -184,23 +192,28 @@ func (w *walker) subdir(parent *opened, name string, old *repository.Node) error
 
 // file saves a regular file: from the last backup, from another of its names, or by reading it.
 func (w *walker) file(d *opened, node *repository.Node, stat *unix.Stat_t, old *repository.Node) error {
-	pending := &pendingFile{node: node, complete: true}
-	other := w.links.find(stat)
-	switch {
-	case other != nil:
-		node.Size = other.node.Size
-		w.attributes(d, node)
-		other.follow(d.pending, node)
-		w.classify(old)
-	case old != nil && w.previous.content(old, node):
-		if node.ExtendedAttributes = old.ExtendedAttributes; !w.previous.exact { // else ctime vouches for them
-			w.attributes(d, node)
-		}
-		w.links.add(stat, pending)
-		w.filesUnmodified++
-	default:
-		return w.read(d, node.Name, old)
+	if other := w.links.find(stat); other != nil {
+		return w.link(d, node, other, old)
 	}
+	if old == nil || !w.previous.content(old, node) {
+		return w.read(d, node.Name, old, false)
+	}
+	if node.ExtendedAttributes = old.ExtendedAttributes; !w.previous.exact { // else ctime vouches for them
+		w.attributes(d, node)
+	}
+	w.links.add(stat, &pendingFile{node: node, complete: true})
+	w.filesUnmodified++
+	d.pending.add(node)
+	w.count(int64(node.Size))
+	return nil
+}
+
+// link saves another name of a file.
+func (w *walker) link(d *opened, node *repository.Node, other *pendingFile, old *repository.Node) error {
+	node.Size = other.node.Size
+	w.attributes(d, node)
+	other.follow(d.pending, node)
+	w.classify(old)
 	d.pending.add(node)
 	w.count(int64(node.Size))
 	return nil
@@ -220,8 +233,9 @@ func (w *walker) count(size int64) {
 	w.report(0)
 }
 
-// read saves a regular file by reading it.
-func (w *walker) read(d *opened, name string, old *repository.Node) error {
+// read saves a regular file by reading it. One that is seen for the first time may be another name of one that has been
+// saved.
+func (w *walker) read(d *opened, name string, old *repository.Node, first bool) error {
 	// Not to block, should it have become a fifo since we looked.
 	fd, err := openAt(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -238,6 +252,11 @@ func (w *walker) read(d *opened, name string, old *repository.Node) error {
 		return nil
 	}
 	node := newNode(name, &stat)
+	if first {
+		if other := w.links.find(&stat); other != nil {
+			return w.link(d, &node, other, old)
+		}
+	}
 	if node.ExtendedAttributes, err = readAttributesOf(fd); err != nil {
 		w.problems.add(d.join(name), err)
 	}
@@ -303,7 +322,9 @@ func (w *walker) stretch(r io.Reader, length, offset int64, file *pendingFile) (
 	if length <= minPiece {
 		return w.smallStretch(r, int(length), file)
 	}
-	w.releaseSmall() // it may be the last slab that is free
+	if err := w.releaseSmall(); err != nil { // it may be the last slab that is free
+		return 0, err
+	}
 	return w.largeStretch(r, length, offset, file)
 }
 
@@ -318,7 +339,7 @@ func (w *walker) largeStretch(r io.Reader, length, offset int64, file *pendingFi
 			return done, err
 		}
 		read, rest, again, err := s.cut(carry, r, length-done, func(piece []byte) error {
-			return w.send(job{file: file, piece: piece, slab: s})
+			return w.send(s, job{file: file, piece: piece})
 		})
 		done += read
 		if held != nil {
@@ -332,53 +353,6 @@ func (w *walker) largeStretch(r io.Reader, length, offset int64, file *pendingFi
 	}
 	held.release()
 	return done, nil
-}
-
-// releaseSmall gives up the slab that small files are read into.
-func (w *walker) releaseSmall() {
-	if w.small != nil {
-		w.small.release()
-		w.small = nil
-	}
-}
-
-// smallStretch reads what is one piece. Such pieces share a slab.
-func (w *walker) smallStretch(r io.Reader, size int, file *pendingFile) (int64, error) {
-	if w.small != nil && w.small.used+size > slabSize {
-		w.releaseSmall()
-	}
-	if w.small == nil {
-		s, err := takeSlab(w.ctx, w.slabs)
-		if err != nil {
-			return 0, err
-		}
-		w.small = s
-	}
-	s := w.small
-	piece := s.buf[s.used : s.used+size]
-	n, err := io.ReadFull(r, piece)
-	switch {
-	case n == 0 && errors.Is(err, io.EOF):
-		return 0, nil
-	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
-		return 0, &readError{err: err}
-	}
-	s.used += n
-	return int64(n), w.send(job{file: file, piece: piece[:n], slab: s})
-}
-
-// send hands a piece to the workers.
-func (w *walker) send(j job) error {
-	j.index = j.file.pieces
-	j.file.pieces++
-	j.file.waiting.Add(1)
-	j.slab.hold()
-	select {
-	case w.jobs <- j:
-		return nil
-	case <-w.ctx.Done():
-		return context.Cause(w.ctx)
-	}
 }
 
 // report tells about progress; extra bytes are those of the file that is being read.

@@ -1,0 +1,86 @@
+package archive
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// entry is one of a directory's.
+type entry struct {
+	name string
+	// file says that the directory knows it as a regular file. Not every file system's directories know.
+	file bool
+}
+
+// entriesRead is how much of a directory is asked for at once, in bytes.
+const entriesRead = 32 << 10
+
+// Where in a struct linux_dirent64 there is what.
+const (
+	direntLength = 16 // of it all, two bytes
+	direntType   = 18
+	direntName   = 19 // and behind it at least one zero
+)
+
+// errDirent says that what the system calls a list of entries is none.
+var errDirent = errors.New("the system returned a damaged list of entries")
+
+// readEntries lists a directory without "." and "..", in no order. Package os would keep what the directory knows of an
+// entry only in several times the memory.
+func readEntries(dir int) ([]entry, error) {
+	// Through a descriptor of its own, for reading moves it on.
+	fd, err := openDirAt(dir, ".")
+	if err != nil {
+		return nil, err
+	}
+	defer closeFD(fd)
+	var (
+		entries []entry
+		buf     = make([]byte, entriesRead)
+	)
+	for {
+		n := 0
+		err := retry(func() error {
+			n, err = unix.Getdents(fd, buf)
+			return err
+		})
+		if err != nil || n == 0 {
+			return entries, err
+		}
+		if entries, err = parseEntries(entries, buf[:n]); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// readNames lists a directory by names alone.
+func readNames(dir int) ([]string, error) {
+	entries, err := readEntries(dir)
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, e.name)
+	}
+	return names, err
+}
+
+// parseEntries appends what is in a buffer that getdents64 has filled.
+func parseEntries(entries []entry, buf []byte) ([]entry, error) {
+	for len(buf) > 0 {
+		if len(buf) < direntName {
+			return nil, errDirent
+		}
+		length := int(binary.NativeEndian.Uint16(buf[direntLength:]))
+		if length <= direntName || length > len(buf) {
+			return nil, errDirent
+		}
+		name, _, _ := bytes.Cut(buf[direntName:length], []byte{0})
+		if string(name) != "." && string(name) != ".." {
+			entries = append(entries, entry{name: string(name), file: buf[direntType] == unix.DT_REG})
+		}
+		buf = buf[length:]
+	}
+	return entries, nil
+}

@@ -96,9 +96,21 @@ func listIDs(ctx context.Context, bucket storage.Bucket, k kind) ([]ID, error) {
 	return ids, err
 }
 
+// encodeObject gives the JSON of an unpacked object.
+func encodeObject(value any) ([]byte, error) {
+	if x, ok := value.(indexObject); ok {
+		size := 0
+		for _, pack := range x.Packs {
+			size += (len(pack.Blobs) + 1) * indexBlobSize
+		}
+		return x.appendJSON(make([]byte, 0, size)), nil
+	}
+	return json.Marshal(value)
+}
+
 // saveObject seals value as an unpacked object and stores it under its hash.
 func (r *Repository) saveObject(ctx context.Context, k kind, value any) (ID, int, error) {
-	plain, err := json.Marshal(value)
+	plain, err := encodeObject(value)
 	if err != nil {
 		return ID{}, 0, fmt.Errorf("encode %s: %w", k, err)
 	}
@@ -110,7 +122,7 @@ func (r *Repository) saveObject(ctx context.Context, k kind, value any) (ID, int
 		return ID{}, 0, err
 	}
 	id := Hash(sealed)
-	if err := r.bucket.Put(ctx, k.name(id), sealed); err != nil {
+	if err := r.bucket.Put(storage.WithSum(ctx, id), k.name(id), sealed); err != nil {
 		return ID{}, 0, fmt.Errorf("write %s: %w", k.name(id), err)
 	}
 	return id, len(sealed), nil

@@ -65,17 +65,19 @@ type ExtendedAttribute struct {
 type nodeJSON Node
 
 // MarshalJSON writes the node as the format has it.
-func (n Node) MarshalJSON() ([]byte, error) { return n.encode() }
+func (n Node) MarshalJSON() ([]byte, error) { return n.appendJSON(nil) }
 
-// encode is MarshalJSON, whose result package json would go through once more if it called it: names may hold any bytes,
-// so they are quoted, and years that RFC 3339 cannot express are clamped.
-func (n Node) encode() ([]byte, error) {
-	n.Name = quoteName(n.Name)
+// appendJSON appends what MarshalJSON writes, which package json would go through once more if it called that: names may
+// hold any bytes, so they are quoted, and years that RFC 3339 cannot express are clamped.
+func (n Node) appendJSON(buf []byte) ([]byte, error) {
+	if !plain(n.Name) {
+		n.Name = quoteName(n.Name)
+	}
 	n.ModTime, n.AccessTime, n.ChangeTime = clampYear(n.ModTime), clampYear(n.AccessTime), clampYear(n.ChangeTime)
 	if !utf8.ValidString(n.LinkTarget) {
 		n.LinkTargetRaw = []byte(n.LinkTarget)
 	}
-	return json.Marshal(nodeJSON(n))
+	return appendNode(buf, (*nodeJSON)(&n))
 }
 
 // UnmarshalJSON reads what MarshalJSON writes. It does not judge the name.
@@ -177,7 +179,7 @@ func (n Node) CheckName() error {
 
 // TreeEncoder builds the bytes of a tree blob from nodes that are added in the order of their names.
 type TreeEncoder struct {
-	buf  bytes.Buffer
+	buf  []byte
 	last string
 }
 
@@ -186,28 +188,28 @@ func (e *TreeEncoder) Add(node Node) error {
 	if err := node.CheckName(); err != nil {
 		return err
 	}
-	if e.buf.Len() == 0 {
-		e.buf.WriteString(`{"nodes":[`)
+	if len(e.buf) == 0 {
+		e.buf = append(e.buf, `{"nodes":[`...)
 	} else {
 		if node.Name <= e.last {
 			return fmt.Errorf("entry %.80q does not come after %.80q", node.Name, e.last)
 		}
-		e.buf.WriteByte(',')
+		e.buf = append(e.buf, ',')
 	}
 	e.last = node.Name
-	encoded, err := node.encode()
+	buf, err := node.appendJSON(e.buf)
 	if err != nil {
 		return fmt.Errorf("encode entry %.80q: %w", node.Name, err)
 	}
-	e.buf.Write(encoded)
+	e.buf = buf
 	return nil
 }
 
 // Bytes ends the tree and returns it. The encoder must not be used after that.
 func (e *TreeEncoder) Bytes() []byte {
-	if e.buf.Len() == 0 {
-		e.buf.WriteString(`{"nodes":[`)
+	if len(e.buf) == 0 {
+		e.buf = append(e.buf, `{"nodes":[`...)
 	}
-	e.buf.WriteString("]}\n")
-	return e.buf.Bytes()
+	e.buf = append(e.buf, "]}\n"...)
+	return e.buf
 }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/stsbackup/stsbackup/storage"
 )
 
 const (
@@ -185,7 +187,7 @@ func (w *Writer) dispatch(p *packer) error {
 	buffers, limit := w.buffers[p.blobType], p.limit
 	w.uploads.Go(func() error {
 		name := kindData.name(pack.ID)
-		if err := w.repo.bucket.Put(w.ctx, name, buf); err != nil {
+		if err := w.repo.bucket.Put(storage.WithSum(w.ctx, pack.ID), name, buf); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
 		w.stored.Add(int64(len(buf)))

@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -131,7 +130,7 @@ func (b *Bucket) PutPaced(ctx context.Context, name string, data []byte, pace st
 	if err := b.check(c); err != nil {
 		return err
 	}
-	sum := sha256.Sum256(data)
+	sum := storage.Sum(ctx, data)
 	options := minio.PutObjectOptions{
 		// The whole body is signed, by its SHA-256, rather than chunk by chunk: every service understands that.
 		DisableContentSha256: true,

@@ -55,7 +55,9 @@ func TestHoles(t *testing.T) {
 		}
 		target := t.TempDir()
 		bed.restore(t, target)
-		if got, want := onDisk(t, filepath.Join(target, "file")), onDisk(t, b.path("file")); got > want {
+		// What is written by several workers may lie in more parts on the disk, of which the file system takes notes.
+		const notes = 64 << 10
+		if got, want := onDisk(t, filepath.Join(target, "file")), onDisk(t, b.path("file")); got > want+notes {
 			t.Errorf("%s: takes %d bytes after the restore, and %d before", name, got, want)
 		}
 		info, err := os.Stat(filepath.Join(target, "file"))

@@ -1,0 +1,164 @@
+package scheduler
+
+import (
+	"time"
+
+	"github.com/stsbackup/stsbackup/scheduler/policy"
+)
+
+// entry is what the leader knows of one StatefulSet.
+type entry struct {
+	set        StatefulSet
+	assignment policy.Assignment
+	operations Operations
+	// since is when the leader began to look after it.
+	since  time.Time
+	window window
+	standing
+	// known says that points have been listed; looked, that this was tried.
+	known, looked bool
+	// busyWith is what is being done: a backup or a listing. Prunes and verifications have flags of their own, because a
+	// backup is not put off for them.
+	busyWith job
+	// owed is the time of the run that was last found to be owed, and until when it could begin.
+	owed, until time.Time
+	// failures counts failed tries in a row, over several runs if need be; reason is what was in the way last.
+	failures int
+	reason   string
+	// busy is how often in a row somebody else was in the way.
+	busy int
+	// attempt is when a backup was last begun.
+	attempt time.Time
+	// troubled says that a run was given up and none has been complete since.
+	troubled      bool
+	counts        counts
+	last          Result
+	took          time.Duration
+	prune, verify upkeep
+}
+
+// counts are those of a StatefulSet's backups, since this scheduler has become the leader.
+type counts struct {
+	succeeded, failed, givenUp, forgetFailed int
+	read, stored                             int64
+}
+
+// job is a kind of work.
+type job string
+
+const (
+	idle      job = ""
+	jobLook   job = "look"
+	jobBackup job = "backup"
+	jobPrune  job = "prune"
+	jobVerify job = "verify"
+)
+
+func (e *entry) name() Name { return Name{e.set.Namespace, e.set.Name} }
+
+// policy is nil if the StatefulSet has none, or one that is suspended.
+func (e *entry) policy() *policy.Policy {
+	if p := e.assignment.Policy; p != nil && !p.Suspend {
+		return p
+	}
+	return nil
+}
+
+// upkeep is what is known about the prunes or the verifications.
+func (e *entry) upkeep(kind job) *upkeep {
+	if kind == jobPrune {
+		return &e.prune
+	}
+	return &e.verify
+}
+
+// rule is what the policy asks for the StatefulSet's backups.
+func (e *entry) rule() rule {
+	p := e.assignment.Policy
+	return rule{
+		next:     func(after time.Time) time.Time { return p.Next(e.set.Namespace, e.set.Name, after) },
+		deadline: p.StartingDeadline,
+	}
+}
+
+// upkeepDeadline is how late prunes and verifications may be.
+func (e *entry) upkeepDeadline() time.Duration {
+	if deadline := e.assignment.Policy.StartingDeadline; deadline > 0 {
+		return deadline
+	}
+	return upkeepDeadline
+}
+
+// adopt takes over what the cluster and the policy file say now. What is known of the recovery points stays, unless they
+// are elsewhere now.
+func (e *entry) adopt(set StatefulSet, loaded Loaded, now time.Time) {
+	first := e.since.IsZero()
+	if first {
+		e.since = now
+	}
+	e.set, e.created = set, set.Created
+	e.assignment = loaded.File.Assign(set.StatefulSet)
+	if e.operations != loaded.Operations {
+		e.operations = loaded.Operations
+		e.points, e.known, e.looked = nil, false, false
+		e.failures, e.wait = 0, time.Time{}
+	}
+	e.window = window{} // of another policy, perhaps
+	p := e.policy()
+	if p == nil {
+		e.prune, e.verify = upkeep{}, upkeep{}
+		return
+	}
+	offset := p.Offset(set.Namespace, set.Name)
+	// A new leader repeats what is not long ago, because it cannot tell whether that was done.
+	after := now
+	if first {
+		after = now.Add(-e.upkeepDeadline())
+	}
+	if after.Before(set.Created) {
+		after = set.Created
+	}
+	for u, schedule := range map[*upkeep]interface {
+		Next(time.Time) time.Time
+		String() string
+	}{&e.prune: p.Prune, &e.verify: p.Verify.Schedule} {
+		if text := schedule.String(); u.schedule != text {
+			*u = upkeep{schedule: text, after: after, running: u.running, succeeded: u.succeeded}
+		}
+		u.window = window{}
+		u.next = func(after time.Time) time.Time {
+			due := schedule.Next(after.Add(-offset))
+			if due.IsZero() {
+				return due
+			}
+			return due.Add(offset)
+		}
+	}
+}
+
+// status is the entry for others to read.
+func (e *entry) status(now time.Time) StatefulSetStatus {
+	s := StatefulSetStatus{
+		Name: e.name(), Problem: e.assignment.Problem, Known: e.known,
+		LastSuccess: lastComplete(e.points, now), LastAttempt: e.attempt,
+		Running: e.busyWith == jobBackup, Failures: e.failures,
+		Succeeded: e.counts.succeeded, Failed: e.counts.failed, GivenUp: e.counts.givenUp, ForgetFailed: e.counts.forgetFailed,
+		BytesRead: e.counts.read, BytesStored: e.counts.stored, Phases: e.last.Phases, Took: e.took,
+	}
+	for _, p := range e.points {
+		if p.Started.After(s.LastAttempt) && !p.Started.After(now.Add(clockDifference)) {
+			s.LastAttempt = p.Started
+		}
+	}
+	if p := e.assignment.Policy; p != nil {
+		s.Policy, s.Suspended = p.Name, p.Suspend
+	}
+	if p := e.policy(); p != nil {
+		if e.known {
+			s.Objective = objective(e.rule(), e.standing, now)
+		}
+		s.Prune = UpkeepStatus{Scheduled: e.prune.schedule != "never", LastSuccess: e.prune.succeeded, Failed: e.prune.failed}
+		s.Verify = UpkeepStatus{Scheduled: e.verify.schedule != "never", LastSuccess: e.verify.succeeded, Failed: e.verify.failed}
+	}
+	return s
+}

@@ -1,0 +1,138 @@
+package scheduler
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// clockDifference is how far ahead of ours the clock may be of who made a recovery point. One that is of a later time
+	// yet was made by a clock that was wrong; it must not stand for the runs until then.
+	clockDifference = 5 * time.Minute
+	// incompleteMost is how many incomplete recovery points are made for a run. What they lack is mostly the same each
+	// time, while what they hold is saved.
+	incompleteMost = 3
+)
+
+// rule is what a policy asks for a StatefulSet.
+type rule struct {
+	next next
+	// deadline is how long after its time a run may begin; zero means until the next is due.
+	deadline time.Duration
+}
+
+// standing is what is known about the backups of a StatefulSet.
+type standing struct {
+	// created is when the StatefulSet was: what was due before is not its run.
+	created time.Time
+	points  []Point
+	// gaveUp is the time of the run that was given up last.
+	gaveUp time.Time
+	// wait is until when it is not tried again, after a failure.
+	wait time.Time
+}
+
+// verdict is what is to be done about the runs of a StatefulSet now.
+type verdict struct {
+	// run is the time of the run that is owed; zero if none is.
+	run time.Time
+	// until is when the run that is owed may no longer begin.
+	until time.Time
+	// from is when it may begin: now or before, unless the last failure is too recent.
+	from time.Time
+	// exhausted says that the run has had its incomplete recovery points, and is to be given up.
+	exhausted bool
+	// next is when the verdict will be another one without anything having happened; zero for never.
+	next time.Time
+}
+
+// judge decides on the runs of a StatefulSet. It looks at the last time that was due only, so a scheduler that was away
+// makes up for one run and never for more.
+func judge(r rule, w window, s standing, now time.Time) verdict {
+	v := verdict{next: w.next}
+	if w.due.IsZero() || w.due.Before(s.created) || w.due.Equal(s.gaveUp) || done(s.points, w.due, now) {
+		return v
+	}
+	until := endOf(r, w)
+	if !until.IsZero() && !now.Before(until) {
+		return v
+	}
+	v.run, v.until, v.from = w.due, until, w.due
+	v.exhausted = incompleteSince(s.points, w.due, now) >= incompleteMost
+	// A wait that is longer than any that we set comes from a clock that has been set back since.
+	if s.wait.After(v.from) && !s.wait.After(now.Add(backoffMost)) {
+		v.from = s.wait
+	}
+	v.next = earliest(until, w.next)
+	if v.from.After(now) {
+		v.next = earliest(v.from, v.next)
+	}
+	return v
+}
+
+// endOf is when the run of a window may no longer begin; zero for never.
+func endOf(r rule, w window) time.Time {
+	if r.deadline == 0 {
+		return w.next
+	}
+	return earliest(w.due.Add(r.deadline), w.next)
+}
+
+// done reports whether the run of this time has its recovery point.
+func done(points []Point, run, now time.Time) bool {
+	for _, p := range points {
+		if p.Complete && !p.Started.Before(run) && !p.Started.After(now.Add(clockDifference)) {
+			return true
+		}
+	}
+	return false
+}
+
+// incompleteSince counts the incomplete recovery points with a record of the run of this time: attempts, whoever made
+// them. What has no record yet may be a backup that is running.
+func incompleteSince(points []Point, run, now time.Time) int {
+	count := 0
+	for _, p := range points {
+		if !p.Complete && !p.Finished.IsZero() && !p.Started.Before(run) && !p.Started.After(now.Add(clockDifference)) {
+			count++
+		}
+	}
+	return count
+}
+
+// lastComplete is when the newest complete recovery point was begun; zero if there is none.
+func lastComplete(points []Point, now time.Time) time.Time {
+	var last time.Time
+	for _, p := range points {
+		if p.Complete && p.Started.After(last) && !p.Started.After(now.Add(clockDifference)) {
+			last = p.Started
+		}
+	}
+	return last
+}
+
+// objective is when the next complete recovery point is to be begun, so that the schedule is kept: the first time after
+// the last one, or for a StatefulSet that has none, after it was created. It is in the past if that is overdue.
+func objective(r rule, s standing, now time.Time) time.Time {
+	last := lastComplete(s.points, now)
+	if last.Before(s.created) {
+		last = s.created
+	}
+	return r.next(last)
+}
+
+// earliest is the earlier of two times, of which zero is never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// lapse says why a run was given up that could not begin in time.
+func lapse(run, until time.Time, reason string) string {
+	return fmt.Sprintf("the backup that was due at %s could not be made by %s: %s", stamp(run), stamp(until), reason)
+}
+
+// stamp writes a time for people and programs.
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

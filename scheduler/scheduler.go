@@ -1,0 +1,132 @@
+package scheduler
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/stsbackup/stsbackup/scheduler/policy"
+)
+
+const (
+	// longestNap is how long the loop sleeps at most: a clock that is set is noticed as late as that.
+	longestNap = time.Minute
+	// shortestNap keeps the loop from spinning, whatever it is told.
+	shortestNap = 100 * time.Millisecond
+	// looksAtOnce bounds how many StatefulSets' recovery points are listed at once.
+	looksAtOnce = 8
+	// looksFirst is how long backups wait, after the leader has changed, for all recovery points to be listed: which is the
+	// stalest StatefulSet is not known before.
+	looksFirst = time.Minute
+	// lookTimeout bounds a listing of recovery points. A bucket that says nothing must not hold on to those who ask.
+	lookTimeout = 5 * time.Minute
+)
+
+// Loaded is a policy file, and what does the work in the repository that it names.
+type Loaded struct {
+	File       *policy.File
+	Operations Operations
+}
+
+// Source is where the policies come from.
+type Source interface {
+	Current() Loaded
+	// Changed has a value after what Current returns has changed.
+	Changed() <-chan struct{}
+}
+
+// Scheduler backs up the StatefulSets of a cluster. All fields must be set.
+type Scheduler struct {
+	Cluster  Cluster
+	Policies Source
+	Limits   Limits
+	// Grace is how long operations that are running may go on when the scheduler is to stop.
+	Grace time.Duration
+	// Now is the clock. It may be set at any time, in both directions.
+	Now    func() time.Time
+	Log    *slog.Logger
+	Events Events
+
+	board board
+}
+
+// Status is the present state, for metrics and probes.
+func (s *Scheduler) Status() Status { return s.board.get() }
+
+// Lead does the work of the leader. It returns after stop, when what was running has ended, for which it has Grace; or
+// after ctx has ended, at once: ctx is the right to lead, and all operations end with it.
+func (s *Scheduler) Lead(ctx context.Context, stop <-chan struct{}) {
+	t := newTerm(ctx, s)
+	defer func() {
+		t.cancel()
+		t.wait()
+		s.board.put(Status{})
+	}()
+	s.Log.Info("leading", "limitOverall", s.Limits.Overall, "limitPerNamespace", s.Limits.PerNamespace)
+	for changed := true; ; {
+		if ended(ctx.Done()) || ended(stop) {
+			break
+		}
+		now := t.now()
+		if changed {
+			t.refresh(now)
+		}
+		nap := t.decide(now)
+		t.publish(now)
+		changed = t.sleep(ctx, nap, stop)
+	}
+	if ctx.Err() != nil {
+		s.Log.Warn("no longer leading; what is running ends", "running", t.active)
+		return
+	}
+	t.drain(ctx)
+}
+
+// sleep waits until something happens or it is time, and says whether policies or StatefulSets may have changed.
+func (t *term) sleep(ctx context.Context, nap time.Duration, stop <-chan struct{}) (changed bool) {
+	timer := time.NewTimer(nap)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-stop:
+	case <-timer.C:
+	case outcome := <-t.outcomes:
+		t.settle(outcome)
+	case <-t.Cluster.Changed():
+		return true
+	case <-t.Policies.Changed():
+		return true
+	}
+	return false
+}
+
+// drain lets what is running end by itself for the time of grace, and cancels it then: whoever leads next tries again.
+func (t *term) drain(ctx context.Context) {
+	if t.active == 0 {
+		return
+	}
+	t.Log.Info("stopping; what is running may end", "running", t.active, "grace", t.Grace.String())
+	grace := time.NewTimer(t.Grace)
+	defer grace.Stop()
+	for t.active > 0 {
+		select {
+		case outcome := <-t.outcomes:
+			t.settle(outcome)
+			t.publish(t.now())
+		case <-grace.C:
+			t.Log.Warn("what is running takes too long and is cancelled; it is tried again by whoever leads next", "running", t.active)
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func ended(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,55 @@
+package scheduler
+
+import (
+	"cmp"
+	"time"
+)
+
+// settleUpkeep takes in a prune or a verification.
+func (t *term) settleUpkeep(o outcome) {
+	e := o.entry
+	u := e.upkeep(o.job)
+	u.running = false
+	result := o.classify(t.ctx.Err() != nil)
+	log := t.Log.With("statefulset", o.name.String(), "policy", o.policy.Name, "run", stamp(o.run), "result", result,
+		"seconds", seconds(o.ended.Sub(o.began)))
+	if o.err != nil {
+		log = log.With("error", o.err.Error())
+	}
+	switch result {
+	case resultDone:
+		u.succeeded, u.failed, u.reason = o.ended, false, ""
+		u.settle(o.run)
+		log.Info(string(o.job))
+	case resultBusy, resultGone:
+		u.first = time.Time{} // it was not tried
+		u.busy++
+		u.wait, u.reason = o.ended.Add(backoff(o.name, u.busy, busyMost)), o.err.Error()
+		log.Info(string(o.job), "retryAt", stamp(u.wait))
+	case resultCancelled:
+		log.Warn(string(o.job))
+	case resultRefused:
+		u.reason = o.err.Error()
+		log.Error(string(o.job))
+		t.giveUpUpkeep(e, o.job)
+	default:
+		u.failures++
+		u.reason = o.err.Error()
+		u.wait = o.ended.Add(backoff(o.name, u.failures, backoffMost))
+		log.Warn(string(o.job), "retryAt", stamp(u.wait))
+	}
+}
+
+// giveUpUpkeep reports once that a prune or verification has failed.
+func (t *term) giveUpUpkeep(e *entry, kind job) {
+	u := e.upkeep(kind)
+	reason, text := ReasonPruneFailed, "Space could not be freed"
+	if kind == jobVerify {
+		reason, text = ReasonVerifyFailed, "Recovery points could not be verified"
+	}
+	why := cmp.Or(u.reason, "it could not begin")
+	t.Log.Error(string(kind)+" given up", "statefulset", e.name().String(), "run", stamp(u.owed), "tries", u.failures, "error", why)
+	t.Events.Warn(e.set, reason, text+": "+why)
+	u.failed = true
+	u.settle(u.owed)
+}

@@ -1,0 +1,78 @@
+package scheduler
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// Status is the state of a scheduler at one moment: for metrics and for probes.
+type Status struct {
+	// Leading says that this scheduler is the one that acts; only then there are StatefulSets here.
+	Leading bool
+	// Ticked is when the loop last went round.
+	Ticked time.Time
+	// BucketFailing is since when recovery points cannot be listed, and BucketError why; zero if all is well.
+	BucketFailing time.Time
+	BucketError   string
+	// StatefulSets are in the order of their names.
+	StatefulSets []StatefulSetStatus
+}
+
+// StatefulSetStatus is the state of a StatefulSet's backups. Times that are not known are zero. Counts are since this
+// scheduler has become the leader.
+type StatefulSetStatus struct {
+	Name
+	// Policy is empty if it has none; Problem says why if it should have one.
+	Policy, Problem string
+	Suspended       bool
+	// Known says that its recovery points have been listed.
+	Known bool
+	// LastSuccess is when the newest complete recovery point was begun, LastAttempt when the newest of any kind was, or
+	// the last try that left none.
+	LastSuccess, LastAttempt time.Time
+	// Objective is when the next complete recovery point is to be begun, so that the schedule is kept. It is in the past
+	// if that is overdue.
+	Objective time.Time
+	// Running says that it is being backed up; Failures is how many tries have failed in a row.
+	Running  bool
+	Failures int
+	// Succeeded, Failed and GivenUp count backups: that were complete, that failed (and may be retried), and runs that
+	// were given up.
+	Succeeded, Failed, GivenUp int
+	// BytesRead and BytesStored are of all backups, Phases and Took of the last that was complete.
+	BytesRead, BytesStored int64
+	Phases                 map[string]time.Duration
+	Took                   time.Duration
+	ForgetFailed           int
+	Prune, Verify          UpkeepStatus
+}
+
+// UpkeepStatus is the state of a StatefulSet's prunes or verifications.
+type UpkeepStatus struct {
+	Scheduled bool
+	// LastSuccess is when one was last done; zero if this scheduler has not done any since it has become the leader.
+	LastSuccess time.Time
+	// Failed says that the last run was given up.
+	Failed bool
+}
+
+// board is where the loop puts its status, for others to read.
+type board struct {
+	mutex  sync.Mutex
+	status Status
+}
+
+func (b *board) put(status Status) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	b.status = status
+}
+
+func (b *board) get() Status {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	status := b.status
+	status.StatefulSets = slices.Clone(status.StatefulSets)
+	return status
+}

@@ -1,0 +1,205 @@
+package scheduler
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+)
+
+// term is the time of a leader, from its election to its end. It belongs to the goroutine of the loop; tasks have
+// goroutines of their own and report by outcomes.
+type term struct {
+	*Scheduler
+	ctx      context.Context
+	cancel   context.CancelFunc
+	began    time.Time
+	entries  map[Name]*entry
+	outcomes chan outcome
+	// active is how many tasks run. backups and upkeeps are by namespace.
+	active, looks    int
+	backups, upkeeps map[string]int
+	// looked says that all StatefulSets have been looked at that there were in the beginning, or that this took too long.
+	looked bool
+	// bucketFailing is since when recovery points cannot be listed, and bucketError why.
+	bucketFailing time.Time
+	bucketError   string
+}
+
+func newTerm(ctx context.Context, s *Scheduler) *term {
+	ctx, cancel := context.WithCancel(ctx)
+	t := &term{
+		Scheduler: s, ctx: ctx, cancel: cancel, entries: map[Name]*entry{}, outcomes: make(chan outcome),
+		backups: map[string]int{}, upkeeps: map[string]int{},
+	}
+	t.began = t.now()
+	return t
+}
+
+// now is the time on the wall, even if the clock has been set: what Go measures besides is taken off.
+func (t *term) now() time.Time { return t.Now().Round(0) }
+
+// refresh takes over which StatefulSets there are and which policies.
+func (t *term) refresh(now time.Time) {
+	loaded := t.Policies.Current()
+	gone := maps.Clone(t.entries)
+	for _, set := range t.Cluster.StatefulSets() {
+		name := Name{set.Namespace, set.Name}
+		delete(gone, name)
+		e := t.entries[name]
+		if e == nil || e.set.UID != set.UID {
+			e = &entry{}
+			t.entries[name] = e
+		}
+		before := e.assignment.Problem
+		e.adopt(set, loaded, now)
+		if problem := e.assignment.Problem; problem != "" && problem != before {
+			t.Log.Warn("not backed up", "statefulset", name.String(), "problem", problem)
+			t.Events.Warn(set, ReasonUnknownPolicy, "It is not backed up: "+problem)
+		}
+	}
+	// A task that is still running has its entry, and ends when it finds its StatefulSet gone.
+	for name := range gone {
+		delete(t.entries, name)
+	}
+}
+
+// decide begins what is to begin now, reports what can no longer, and says how long nothing will be to do.
+func (t *term) decide(now time.Time) (nap time.Duration) {
+	t.lookedAtAll(now)
+	wake := now.Add(longestNap)
+	var backups, upkeeps []candidate
+	kinds := map[Name]job{}
+	for _, e := range t.sorted() {
+		if e.policy() == nil {
+			e.owed = time.Time{}
+			continue
+		}
+		ready, next := t.decideBackup(e, now)
+		wake = earliest(wake, next)
+		if ready {
+			backups = append(backups, candidate{name: e.name(), last: lastComplete(e.points, now), run: e.owed})
+		}
+		for _, kind := range []job{jobVerify, jobPrune} {
+			u := e.upkeep(kind)
+			due, next := t.decideUpkeep(e, kind, now)
+			wake = earliest(wake, next)
+			// It would only be in the way of a backup that runs or is about to. One at a time is enough.
+			if due && !ready && e.busyWith == idle && !e.prune.running && !e.verify.running && kinds[e.name()] == idle {
+				upkeeps = append(upkeeps, candidate{name: e.name(), last: u.succeeded, run: u.window.due})
+				kinds[e.name()] = kind
+			}
+		}
+	}
+	if t.looked {
+		for _, c := range choose(backups, t.backups, t.Limits.Overall, t.Limits.PerNamespace) {
+			t.begin(t.entries[c.name], jobBackup, c.run)
+		}
+	}
+	for _, c := range choose(upkeeps, t.upkeeps, t.Limits.Upkeep, t.Limits.Upkeep) {
+		t.begin(t.entries[c.name], kinds[c.name], c.run)
+	}
+	return max(shortestNap, wake.Sub(now))
+}
+
+// lookedAtAll finds out whether backups may begin.
+func (t *term) lookedAtAll(now time.Time) {
+	if t.looked {
+		return
+	}
+	since := now.Sub(t.began)
+	t.looked = since >= looksFirst || since < 0
+	if !t.looked {
+		t.looked = true
+		for _, e := range t.entries {
+			t.looked = t.looked && (e.looked || e.policy() == nil)
+		}
+	}
+}
+
+// decideBackup says whether a backup of the StatefulSet could begin now, and when to ask again. Recovery points that are
+// not known are listed first.
+func (t *term) decideBackup(e *entry, now time.Time) (ready bool, next time.Time) {
+	if !e.window.holds(now) {
+		e.window = windowAt(e.rule().next, now)
+	}
+	if e.busyWith == jobBackup {
+		return false, time.Time{}
+	}
+	if !e.known {
+		return false, t.decideLook(e, now)
+	}
+	v := judge(e.rule(), e.window, e.standing, now)
+	t.lapsed(e, v.run, now)
+	e.owed, e.until = v.run, v.until
+	if v.run.IsZero() {
+		return false, v.next
+	}
+	if v.exhausted {
+		t.giveUp(e, cmp.Or(e.reason, "its recovery points are incomplete"))
+		return false, v.next
+	}
+	return !v.from.After(now), v.next
+}
+
+// decideLook begins to list recovery points, if it is time and others leave room. What is owed meanwhile is only told for
+// runs that were due since the leader looks after the StatefulSet: whether earlier ones are done is not known.
+func (t *term) decideLook(e *entry, now time.Time) (next time.Time) {
+	w := e.window
+	v := verdict{next: w.next}
+	if !w.due.IsZero() && !w.due.Before(e.since) && !w.due.Before(e.created) && !w.due.Equal(e.gaveUp) {
+		if until := endOf(e.rule(), w); until.IsZero() || now.Before(until) {
+			v.run, v.until, v.next = w.due, until, earliest(until, w.next)
+		}
+	}
+	t.lapsed(e, v.run, now)
+	e.owed, e.until = v.run, v.until
+	switch {
+	case e.busyWith != idle || t.looks >= looksAtOnce:
+		return v.next // asked again when a task ends
+	case e.wait.After(now) && !e.wait.After(now.Add(backoffMost)):
+		return earliest(v.next, e.wait)
+	}
+	t.begin(e, jobLook, time.Time{})
+	return v.next
+}
+
+// decideUpkeep says whether a prune or verification could begin now, and when to ask again.
+func (t *term) decideUpkeep(e *entry, kind job, now time.Time) (ready bool, next time.Time) {
+	u := e.upkeep(kind)
+	if u.next == nil || u.running {
+		return false, time.Time{}
+	}
+	if !u.window.holds(now) {
+		u.window = windowAt(u.next, now)
+	}
+	v := judgeUpkeep(u, e.upkeepDeadline(), now)
+	if v.exhausted || !u.first.IsZero() && !v.run.Equal(u.owed) {
+		t.giveUpUpkeep(e, kind)
+		v = judgeUpkeep(u, e.upkeepDeadline(), now)
+	}
+	u.owed = v.run
+	return !v.run.IsZero() && !v.from.After(now), v.next
+}
+
+// sorted are the entries in the order of their names.
+func (t *term) sorted() []*entry {
+	return slices.SortedFunc(maps.Values(t.entries), func(a, b *entry) int { return cmp.Compare(a.name().String(), b.name().String()) })
+}
+
+// publish puts the present state where others can read it.
+func (t *term) publish(now time.Time) {
+	status := Status{Leading: true, Ticked: t.Now(), BucketFailing: t.bucketFailing, BucketError: t.bucketError}
+	for _, e := range t.sorted() {
+		status.StatefulSets = append(status.StatefulSets, e.status(now))
+	}
+	t.board.put(status)
+}
+
+// wait takes in what is still running after the end, so that nothing outlives the term.
+func (t *term) wait() {
+	for t.active > 0 {
+		t.settle(<-t.outcomes)
+	}
+}

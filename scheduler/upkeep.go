@@ -1,0 +1,59 @@
+package scheduler
+
+import "time"
+
+// upkeepDeadline is how late a prune or verify may begin, and how long it is retried, if the policy has no
+// startingDeadline.
+const upkeepDeadline = time.Hour
+
+// upkeep is what is known about the prunes, or the verifications, of a StatefulSet. They leave nothing in the bucket that
+// would tell when they were, so it is known only to the leader who has done them.
+type upkeep struct {
+	schedule string // that the rest is about
+	next     next
+	window   window
+	// after is the time up to which runs are none of ours, or have been dealt with.
+	after time.Time
+	// first is when the present run was first tried; zero before that.
+	first time.Time
+	// owed is the time of the run that was last found to be owed.
+	owed     time.Time
+	failures int
+	busy     int // how often in a row somebody else was in the way
+	reason   string // what was in the way last
+	wait     time.Time
+	running  bool
+	// succeeded is when one was last done, as far as this leader knows.
+	succeeded time.Time
+	failed    bool // the last run was given up
+}
+
+// judgeUpkeep decides on the prunes or verifications of a StatefulSet: the last one that was due is owed until the next,
+// however long it had to wait for its turn, and once it was tried and has failed, for as long as deadline.
+func judgeUpkeep(u *upkeep, deadline time.Duration, now time.Time) verdict {
+	v := verdict{next: u.window.next}
+	if u.window.due.IsZero() || !u.window.due.After(u.after) {
+		return v
+	}
+	v.run, v.until, v.from = u.window.due, u.window.next, u.window.due
+	if !u.first.IsZero() {
+		v.until = earliest(u.first.Add(deadline), v.until)
+		v.exhausted = !now.Before(v.until)
+	}
+	if u.wait.After(v.from) && !u.wait.After(now.Add(backoffMost)) {
+		v.from = u.wait
+	}
+	v.next = earliest(v.until, u.window.next)
+	if v.from.After(now) {
+		v.next = earliest(v.from, v.next)
+	}
+	return v
+}
+
+// settle says that the run of this time is dealt with.
+func (u *upkeep) settle(run time.Time) {
+	if run.After(u.after) {
+		u.after = run
+	}
+	u.first, u.failures, u.busy, u.wait = time.Time{}, 0, 0, time.Time{}
+}

@@ -1,0 +1,61 @@
+package scheduler
+
+import "time"
+
+// next is a schedule: the first time after the given one at which something is due; zero if there is none.
+type next func(after time.Time) time.Time
+
+// window is the present of a schedule: the last time that was due, and the one after it.
+type window struct {
+	// due is zero if nothing was due yet, or not for longestGap.
+	due time.Time
+	// next is zero if nothing will be due any more.
+	next time.Time
+}
+
+// longestGap is how far the last time that was due is looked for: a schedule for 29 February is due every eight years
+// at worst, but none looks further ahead than five.
+const longestGap = 5 * 366 * 24 * time.Hour
+
+// windowAt finds the window that now is in. A schedule only tells what comes next, so what came last is searched for:
+// first how far back to look, then by halves.
+func windowAt(next next, now time.Time) window {
+	w := window{next: next(now)}
+	for back := time.Hour; ; back *= 8 {
+		back = min(back, longestGap)
+		from := now.Add(-back)
+		due := next(from)
+		if !due.IsZero() && !due.After(now) {
+			w.due = lastBetween(next, due, now)
+			return w
+		}
+		if back == longestGap {
+			return w
+		}
+	}
+}
+
+// lastBetween is the last time due at now or before, where first is one.
+func lastBetween(next next, first, now time.Time) time.Time {
+	last, end := first, now // what comes after end is not due at now
+	for end.Sub(last) > time.Second {
+		middle := last.Add(end.Sub(last) / 2).Truncate(time.Second)
+		if !middle.After(last) {
+			break
+		}
+		if due := next(middle); due.IsZero() || due.After(now) {
+			end = middle
+		} else {
+			last = due
+		}
+	}
+	if due := next(last); !due.IsZero() && !due.After(now) {
+		return due // within the last second
+	}
+	return last
+}
+
+// holds reports whether the window is still that of now.
+func (w window) holds(now time.Time) bool {
+	return !w.due.IsZero() && !now.Before(w.due) && !w.next.IsZero() && now.Before(w.next)
+}

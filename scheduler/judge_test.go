@@ -11,7 +11,9 @@ import (
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	due, following := date(11, 21, 2, 0), date(11, 22, 2, 0)
-	point := func(begun time.Time) Point { return Point{Started: begun, Finished: begun.Add(time.Minute), Complete: true} }
+	point := func(begun time.Time) Point {
+		return Point{Started: begun, Finished: begun.Add(time.Minute), Complete: true}
+	}
 	part := func(begun time.Time) Point { return Point{Started: begun, Finished: begun.Add(time.Minute)} }
 	running := Point{Started: due.Add(time.Minute)}
 	now := due.Add(time.Hour)

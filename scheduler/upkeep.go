@@ -19,7 +19,7 @@ type upkeep struct {
 	// owed is the time of the run that was last found to be owed.
 	owed     time.Time
 	failures int
-	busy     int // how often in a row somebody else was in the way
+	busy     int    // how often in a row somebody else was in the way
 	reason   string // what was in the way last
 	wait     time.Time
 	running  bool

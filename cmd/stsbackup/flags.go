@@ -33,7 +33,16 @@ type repoFlags struct {
 }
 
 func (f *repoFlags) add(cmd *cobra.Command) {
+	f.addURL(cmd)
+	f.addAccess(cmd)
+}
+
+func (f *repoFlags) addURL(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.url, "repo", "", "`URL` below which the repositories are: s3://bucket/prefix?endpoint=…&region=… or file:///dir ($STSBACKUP_REPO)")
+}
+
+// addAccess adds the flags for those who know the URL from elsewhere.
+func (f *repoFlags) addAccess(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.passwordFile, "password-file", "", "`file` with the root password ($STSBACKUP_PASSWORD_FILE, or the password itself in $STSBACKUP_PASSWORD)")
 	f.limits.add(cmd)
 }

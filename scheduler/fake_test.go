@@ -1,0 +1,299 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/scheduler/retention"
+)
+
+// world is a bucket, a cluster and a policy file, which outlive every scheduler. Time is that of the synctest bubble.
+type world struct {
+	mutex  sync.Mutex
+	points map[Name][]Point
+	// takes is how long a backup takes, and fail what it fails with; both may be changed while the scheduler runs.
+	takes time.Duration
+	fail  func(of Name) error
+	// down is what the bucket answers.
+	down error
+	// upkeepFails is what prune and verify fail with.
+	upkeepFails error
+	forgetFails error
+
+	calls map[string]int // by verb and StatefulSet
+	// running are the backups that run, most the most that ran at once: overall and by namespace.
+	running map[string]int
+	most    map[string]int
+	order   []string
+	events  []string
+	log     strings.Builder
+
+	sets    map[Name]StatefulSet
+	changed chan struct{}
+
+	loaded         Loaded
+	policiesChange chan struct{}
+	now            func() time.Time
+}
+
+func newWorld(t *testing.T, policies string, sets ...string) *world {
+	t.Helper()
+	w := &world{
+		points: map[Name][]Point{}, takes: 5 * time.Second, fail: func(Name) error { return nil }, calls: map[string]int{},
+		running: map[string]int{}, most: map[string]int{}, sets: map[Name]StatefulSet{},
+		changed: make(chan struct{}, 1), policiesChange: make(chan struct{}, 1), now: time.Now,
+	}
+	for _, set := range sets {
+		w.add(set, "")
+	}
+	w.load(t, policies)
+	return w
+}
+
+// load changes the policies: this list of policies.
+func (w *world) load(t *testing.T, policies string) {
+	t.Helper()
+	file, err := policy.Parse("policies.yaml", []byte("apiVersion: stsbackup.io/v1\nkind: Policies\nrepository: s3://b\npolicies:\n"+policies), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.loaded = Loaded{File: file, Operations: w}
+	signal(w.policiesChange)
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// add adds a StatefulSet, created long ago, with a policy by annotation if one is given.
+func (w *world) add(name, annotation string) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	namespace, set, _ := strings.Cut(name, "/")
+	found := StatefulSet{StatefulSet: policy.StatefulSet{Namespace: namespace, Name: set}, UID: name, Created: time.Unix(0, 0)}
+	if annotation != "" {
+		found.Annotations = map[string]string{policy.Annotation: annotation}
+	}
+	w.sets[Name{namespace, set}] = found
+	signal(w.changed)
+}
+
+func (w *world) remove(name Name) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	delete(w.sets, name)
+	signal(w.changed)
+}
+
+// scheduler is one more scheduler of this world.
+func (w *world) scheduler() *Scheduler {
+	return &Scheduler{
+		Cluster: clusterOf{w}, Policies: w, Limits: Limits{Overall: 4, PerNamespace: 4, Upkeep: 1}, Grace: time.Minute,
+		Now: func() time.Time { return w.now() }, Log: slog.New(slog.NewJSONHandler(w, nil)), Events: w,
+	}
+}
+
+// lead lets a new scheduler lead for some time, and then loses the leadership. It returns its last status before that.
+func (w *world) lead(t *testing.T, forTime time.Duration) Status {
+	t.Helper()
+	s := w.scheduler()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Lead(ctx, nil)
+	}()
+	time.Sleep(forTime) //nolint:forbidigo // the clock of the bubble
+	synctest.Wait()
+	status := s.Status()
+	cancel()
+	<-done
+	return status
+}
+
+// count is how often something was asked for.
+func (w *world) count(what string) int {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return w.calls[what]
+}
+
+func (w *world) note(verb string, of Name) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.calls[verb+" "+of.String()]++
+	w.calls[verb]++
+}
+
+// answer is what the bucket says.
+func (w *world) answer(ctx context.Context) error {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return errors.Join(w.down, ctx.Err())
+}
+
+// Points is an Operation.
+func (w *world) Points(ctx context.Context, of Name) ([]Point, error) {
+	w.note("points", of)
+	if err := pass(ctx, 100*time.Millisecond); err != nil {
+		return nil, err
+	}
+	if err := w.answer(ctx); err != nil {
+		return nil, err
+	}
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return slices.Clone(w.points[of]), nil
+}
+
+// Backup is an Operation.
+func (w *world) Backup(ctx context.Context, of Name, _ policy.Backup) (Result, error) {
+	w.note("backup", of)
+	w.mutex.Lock()
+	begun, takes, fail := w.now(), w.takes, w.fail
+	w.order = append(w.order, of.String())
+	for _, key := range []string{"", of.Namespace} {
+		w.running[key]++
+		w.most[key] = max(w.most[key], w.running[key])
+	}
+	w.mutex.Unlock()
+	defer func() {
+		w.mutex.Lock()
+		w.running[""]--
+		w.running[of.Namespace]--
+		w.mutex.Unlock()
+	}()
+	if err := fail(of); err != nil {
+		return Result{}, err
+	}
+	if err := errors.Join(pass(ctx, takes), w.answer(ctx)); err != nil {
+		w.note("backup ended", of)
+		return Result{}, err
+	}
+	return w.made(of, begun, true), nil
+}
+
+// made puts a recovery point into the bucket.
+func (w *world) made(of Name, begun time.Time, complete bool) Result {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	p := Point{ID: fmt.Sprint(begun.Unix()), Started: begun.Round(0), Finished: w.now().Round(0), Complete: complete}
+	w.points[of] = append(w.points[of], p)
+	return Result{Point: p, Phases: map[string]time.Duration{"move": w.takes}, BytesRead: 1000, BytesStored: 10}
+}
+
+// Forget is an Operation. It keeps the last ones.
+func (w *world) Forget(_ context.Context, of Name, rules retention.Rules, _ *time.Location) (int, error) {
+	w.note("forget", of)
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	if w.forgetFails != nil {
+		return 0, w.forgetFails
+	}
+	removed := max(0, len(w.points[of])-rules.Last)
+	w.points[of] = w.points[of][removed:]
+	return removed, nil
+}
+
+// Prune is an Operation.
+func (w *world) Prune(ctx context.Context, of Name) error { return w.upkeep(ctx, "prune", of) }
+
+// Verify is an Operation.
+func (w *world) Verify(ctx context.Context, of Name, _ float64) error {
+	return w.upkeep(ctx, "verify", of)
+}
+
+func (w *world) upkeep(ctx context.Context, verb string, of Name) error {
+	w.note(verb, of)
+	err := pass(ctx, 10*time.Second)
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return errors.Join(err, w.upkeepFails)
+}
+
+// pass lets time pass.
+func pass(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// clusterOf makes a world a Cluster.
+type clusterOf struct{ *world }
+
+func (c clusterOf) StatefulSets() []StatefulSet {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return slices.Collect(maps.Values(c.sets))
+}
+
+func (c clusterOf) Changed() <-chan struct{} { return c.changed }
+
+// Current and Changed make it a Source.
+func (w *world) Current() Loaded {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return w.loaded
+}
+
+// Changed is that of the policies.
+func (w *world) Changed() <-chan struct{} { return w.policiesChange }
+
+// Warn and Note make it Events.
+func (w *world) Warn(about StatefulSet, reason, text string) { w.event("Warning", about, reason, text) }
+
+// Note is an Event that is no warning.
+func (w *world) Note(about StatefulSet, reason, text string) { w.event("Normal", about, reason, text) }
+
+func (w *world) event(kind string, about StatefulSet, reason, text string) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.events = append(w.events, fmt.Sprintf("%s %s/%s %s %s", kind, about.Namespace, about.Name, reason, text))
+}
+
+// Write takes the log.
+func (w *world) Write(p []byte) (int, error) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return w.log.Write(p)
+}
+
+// set changes the world while a scheduler runs.
+func (w *world) set(change func()) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	change()
+}
+
+// hasEvents compares the Events so far with what they must begin with, and forgets them.
+func (w *world) hasEvents(t *testing.T, want ...string) {
+	t.Helper()
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	ok := len(want) == len(w.events)
+	for i := 0; ok && i < len(want); i++ {
+		ok = strings.HasPrefix(w.events[i], want[i])
+	}
+	if !ok {
+		t.Errorf("Events:\n%s\nwant:\n%s", strings.Join(w.events, "\n"), strings.Join(want, "\n"))
+	}
+	w.events = nil
+}

@@ -1,0 +1,121 @@
+package leader
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// LeaseName is the name of the Lease. That of a StatefulSet's Lease begins differently, whatever the StatefulSet is called.
+const LeaseName = "scheduler.stsbackup.io"
+
+const (
+	duration = 15 * time.Second // a leader that has been still for so long is gone
+	deadline = 10 * time.Second // a leader that cannot renew for so long stops
+	period   = 2 * time.Second
+)
+
+// Election is a scheduler that wants to lead. All fields must be set.
+type Election struct {
+	Kube kubernetes.Interface
+	// Namespace is where the Lease is.
+	Namespace string
+	// Identity tells this scheduler from all others.
+	Identity string
+	Log      *slog.Logger
+}
+
+// Run competes until ctx ends, and calls lead whenever this scheduler has become the leader. The context that lead gets
+// ends when the leadership is lost; that of Run does not end it: lead is expected to finish then by itself, and keeps the
+// Lease until it has. When it returns while it still leads, Run returns too.
+func (e *Election) Run(ctx context.Context, lead func(ctx context.Context)) error {
+	for ctx.Err() == nil {
+		if err := e.term(ctx, lead); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// term competes once, and leads once if it wins.
+func (e *Election) term(ctx context.Context, lead func(ctx context.Context)) error {
+	holding, release := context.WithCancel(context.WithoutCancel(ctx))
+	defer release()
+	var mutex sync.Mutex
+	leading, finished := false, make(chan struct{})
+	lock := &noting{identity: e.Identity, Interface: &resourcelock.LeaseLock{
+		LeaseMeta:  metav1.ObjectMeta{Namespace: e.Namespace, Name: LeaseName},
+		Client:     e.Kube.CoordinationV1(),
+		LockConfig: resourcelock.ResourceLockConfig{Identity: e.Identity},
+	}}
+	started := func(term context.Context) {
+		defer close(finished)
+		mutex.Lock()
+		leading = ctx.Err() == nil
+		mutex.Unlock()
+		if leading {
+			lead(term)
+		}
+		release()
+	}
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock: lock, Name: LeaseName, LeaseDuration: duration, RenewDeadline: deadline, RetryPeriod: period, ReleaseOnCancel: true,
+		Callbacks: leaderelection.LeaderCallbacks{OnStartedLeading: started, OnStoppedLeading: func() {}, OnNewLeader: e.meet},
+	})
+	if err != nil {
+		return fmt.Errorf("prepare the election of a leader: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() {
+		mutex.Lock()
+		defer mutex.Unlock()
+		if !leading {
+			release()
+		}
+	})
+	defer stop()
+	elector.Run(holding)
+	if lock.held.Load() {
+		<-finished
+	}
+	return nil
+}
+
+// meet is told who leads.
+func (e *Election) meet(identity string) {
+	if identity != e.Identity && identity != "" {
+		e.Log.Info("another one leads", "leader", identity)
+	}
+}
+
+// noting is a lock that notes whether it was ever held. The elector returns without saying whether it has called what it
+// calls in a goroutine; it has if it held the lock.
+type noting struct {
+	resourcelock.Interface
+	identity string
+	held     atomic.Bool
+}
+
+// Create makes the lock, held by whom the record names.
+func (n *noting) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	return n.note(record, n.Interface.Create(ctx, record))
+}
+
+// Update changes who holds the lock.
+func (n *noting) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	return n.note(record, n.Interface.Update(ctx, record))
+}
+
+func (n *noting) note(record resourcelock.LeaderElectionRecord, err error) error {
+	if err == nil && record.HolderIdentity == n.identity {
+		n.held.Store(true)
+	}
+	return err
+}

@@ -1,0 +1,210 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/stsbackup/stsbackup/scheduler"
+	"github.com/stsbackup/stsbackup/scheduler/policy"
+)
+
+// Watch is the StatefulSets of a cluster, kept up.
+type Watch struct {
+	factory      informers.SharedInformerFactory
+	statefulSets cache.SharedIndexInformer
+	changed      chan struct{}
+
+	mutex sync.Mutex
+	// namespaces is nil as long as no policy asks for their labels.
+	namespaces cache.SharedIndexInformer
+	failure    error
+}
+
+// New prepares to watch the StatefulSets of a namespace, or of all if it is empty.
+func New(kube kubernetes.Interface, namespace string) (*Watch, error) {
+	w := &Watch{
+		factory: informers.NewSharedInformerFactoryWithOptions(kube, 0, informers.WithNamespace(namespace), informers.WithTransform(slim)),
+		changed: make(chan struct{}, 1),
+	}
+	w.statefulSets = w.factory.Apps().V1().StatefulSets().Informer()
+	return w, w.prepare(w.statefulSets)
+}
+
+// Start begins to watch. The watch ends with ctx; Stop waits until it has.
+func (w *Watch) Start(ctx context.Context) { w.factory.StartWithContext(ctx) }
+
+// Stop waits for the end of what Start began, after its context has ended.
+func (w *Watch) Stop() { w.factory.Shutdown() }
+
+// prepare has an informer tell of changes that matter, and of what is in its way.
+func (w *Watch) prepare(informer cache.SharedIndexInformer) error {
+	err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
+		w.mutex.Lock()
+		w.failure = err
+		w.mutex.Unlock()
+		cache.DefaultWatchErrorHandler(ctx, r, err)
+	})
+	if err != nil {
+		return fmt.Errorf("watch the cluster: %w", err)
+	}
+	_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { w.wake() },
+		DeleteFunc: func(any) { w.wake() },
+		UpdateFunc: func(before, after any) {
+			if differ(before, after) {
+				w.wake()
+			}
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("watch the cluster: %w", err)
+	}
+	return nil
+}
+
+// differ reports whether anything has changed that the scheduler looks at.
+func differ(before, after any) bool {
+	a, okA := before.(metav1.Object)
+	b, okB := after.(metav1.Object)
+	return !okA || !okB || a.GetUID() != b.GetUID() || !maps.Equal(a.GetLabels(), b.GetLabels()) ||
+		a.GetAnnotations()[policy.Annotation] != b.GetAnnotations()[policy.Annotation]
+}
+
+func (w *Watch) wake() {
+	select {
+	case w.changed <- struct{}{}:
+	default: // nobody has looked since the last change
+	}
+}
+
+// Changed has a value after what StatefulSets returns has changed.
+func (w *Watch) Changed() <-chan struct{} { return w.changed }
+
+// Synced reports whether everything is known that there is.
+func (w *Watch) Synced() bool {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return w.statefulSets.HasSynced() && (w.namespaces == nil || w.namespaces.HasSynced())
+}
+
+// Failure is what the API server answered last when something could not be listed or watched; nil if that never was.
+func (w *Watch) Failure() error {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return w.failure
+}
+
+// Await returns when everything is known that there is.
+func (w *Watch) Await(ctx context.Context) error {
+	const every = 50 * time.Millisecond
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for !w.Synced() {
+		select {
+		case <-ctx.Done():
+			return errors.Join(w.explain(), ctx.Err())
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+// explain is what is in the way of knowing the cluster.
+func (w *Watch) explain() error {
+	err := w.Failure()
+	switch {
+	case err == nil:
+		return errors.New("the API server has not yet said which StatefulSets there are")
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("watch the cluster: %w; name one namespace with -n, or see deploy/base/clusterrole.yaml for what this takes", err)
+	default:
+		return fmt.Errorf("watch the cluster: %w", err)
+	}
+}
+
+// NeedNamespaces watches namespaces from now on, if it does not yet, and returns when they are known. After an error they
+// are not watched.
+func (w *Watch) NeedNamespaces(ctx context.Context, kube kubernetes.Interface) error {
+	w.mutex.Lock()
+	known := w.namespaces != nil
+	w.mutex.Unlock()
+	if known {
+		return nil
+	}
+	// One look beforehand: an informer that may not list would try for ever.
+	if _, err := kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
+		if apierrors.IsForbidden(err) {
+			return fmt.Errorf("read the labels of namespaces, by which a policy selects: %w; select by their names, or see deploy/base/clusterrole.yaml for what this takes", err)
+		}
+		return fmt.Errorf("read the labels of namespaces: %w", err)
+	}
+	informer := w.factory.Core().V1().Namespaces().Informer()
+	if err := w.prepare(informer); err != nil {
+		return err
+	}
+	w.mutex.Lock()
+	w.namespaces = informer
+	w.mutex.Unlock()
+	return nil
+}
+
+// StatefulSets are those that there are now.
+func (w *Watch) StatefulSets() []scheduler.StatefulSet {
+	w.mutex.Lock()
+	namespaces := w.namespaces
+	w.mutex.Unlock()
+	var sets []scheduler.StatefulSet
+	for _, item := range w.statefulSets.GetStore().List() {
+		set, ok := item.(*appsv1.StatefulSet)
+		if !ok {
+			continue
+		}
+		found := scheduler.StatefulSet{
+			StatefulSet: policy.StatefulSet{Namespace: set.Namespace, Name: set.Name, Labels: set.Labels, Annotations: set.Annotations},
+			UID:         string(set.UID),
+			Created:     set.CreationTimestamp.Time,
+		}
+		if namespaces != nil {
+			if item, exists, err := namespaces.GetStore().GetByKey(set.Namespace); err == nil && exists {
+				if namespace, ok := item.(*corev1.Namespace); ok {
+					found.NamespaceLabels = namespace.Labels
+				}
+			}
+		}
+		sets = append(sets, found)
+	}
+	return sets
+}
+
+// slim keeps of an object what the scheduler looks at.
+func slim(item any) (any, error) {
+	keep := func(m metav1.ObjectMeta) metav1.ObjectMeta {
+		kept := metav1.ObjectMeta{
+			Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion, CreationTimestamp: m.CreationTimestamp, Labels: m.Labels,
+		}
+		if name, annotated := m.Annotations[policy.Annotation]; annotated {
+			kept.Annotations = map[string]string{policy.Annotation: name}
+		}
+		return kept
+	}
+	switch object := item.(type) {
+	case *appsv1.StatefulSet:
+		return &appsv1.StatefulSet{ObjectMeta: keep(object.ObjectMeta)}, nil
+	case *corev1.Namespace:
+		return &corev1.Namespace{ObjectMeta: keep(object.ObjectMeta)}, nil
+	default:
+		return item, nil // what is told of a deletion that was missed
+	}
+}

@@ -158,9 +158,9 @@ func TestPoliciesChange(t *testing.T) {
 		}
 		w.load(t, daily)
 		elapse(time.Minute)
-		w.add("demo/other", "nigthly")
+		w.add("demo/other", "nightl")
 		elapse(time.Minute)
-		w.hasEvents(t, `Warning demo/other UnknownPolicy It is not backed up: the annotation stsbackup.io/policy names the policy "nigthly", which does not exist; did you mean "nightly"?`)
+		w.hasEvents(t, `Warning demo/other UnknownPolicy It is not backed up: the annotation stsbackup.io/policy names the policy "nightl", which does not exist; did you mean "nightly"?`)
 		// Another repository has other recovery points.
 		listed := w.count("points demo/web")
 		w.set(func() { w.loaded.Operations = struct{ Operations }{w} })

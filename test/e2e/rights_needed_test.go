@@ -73,7 +73,7 @@ func needs() map[string]need {
 	return map[string]need{
 		"namespaces kube-system: get": {"backup --dry-run", "identify the cluster", 1},
 		"statefulsets.apps: get list": {"backup --dry-run", "read StatefulSet", 1},
-		"namespaces: list":            {"scheduler --check", "labels of namespaces", 1},
+		"namespaces: list watch":      {"scheduler --check", "labels of namespaces", 1},
 		"services: get":               {"backup --dry-run", "read Service", 1},
 		"nodes: get":                  {"backup --dry-run", "", 0}, // no zone
 		"persistentvolumes: get":      {"backup --dry-run", "read volume", 1},

@@ -114,6 +114,9 @@ func TestTwoYears(t *testing.T) {
 	end := start.AddDate(2, 0, 0)
 	for _, zone := range []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Havana"} {
 		for _, fields := range []string{"30 2 * * *", "0 2,3 * * *", "15 * * * *", "0 0 * * sun", "30 1 1 * *"} {
+			if zone == "UTC" && fields == "15 * * * *" {
+				continue // takes the longest, and shows nothing where no clock is set
+			}
 			for _, restarts := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s %s %v", fields, zone, restarts), func(t *testing.T) {
 					t.Parallel()

@@ -53,9 +53,7 @@ func (s *simulation) until(end time.Time) {
 
 // step decides once, and returns when to do so again.
 func (s *simulation) step() time.Time {
-	if !s.window.holds(s.now) {
-		s.window = windowAt(s.rule.next, s.now)
-	}
+	s.window = s.window.move(s.rule.next, s.now)
 	v := judge(s.rule, s.window, s.standing, s.now)
 	if !s.owed.IsZero() && !v.run.Equal(s.owed) && !s.owed.After(s.now) && !done(s.standing.points, s.owed, s.now) {
 		s.gaveUp = append(s.gaveUp, s.owed)

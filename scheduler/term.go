@@ -121,9 +121,7 @@ func (t *term) lookedAtAll(now time.Time) {
 // decideBackup says whether a backup of the StatefulSet could begin now, and when to ask again. Recovery points that are
 // not known are listed first.
 func (t *term) decideBackup(e *entry, now time.Time) (ready bool, next time.Time) {
-	if !e.window.holds(now) {
-		e.window = windowAt(e.rule().next, now)
-	}
+	e.window = e.window.move(e.rule().next, now)
 	if e.busyWith == jobBackup {
 		return false, time.Time{}
 	}
@@ -171,9 +169,7 @@ func (t *term) decideUpkeep(e *entry, kind job, now time.Time) (ready bool, next
 	if u.next == nil || u.running {
 		return false, time.Time{}
 	}
-	if !u.window.holds(now) {
-		u.window = windowAt(u.next, now)
-	}
+	u.window = u.window.move(u.next, now)
 	v := judgeUpkeep(u, e.upkeepDeadline(), now)
 	if v.exhausted || !u.first.IsZero() && !v.run.Equal(u.owed) {
 		t.giveUpUpkeep(e, kind)

@@ -13,6 +13,19 @@ type window struct {
 	next time.Time
 }
 
+// move is the window that now is in. Mostly that is the same as before, or the one after it.
+func (w window) move(next next, now time.Time) window {
+	if w.holds(now) {
+		return w
+	}
+	if !w.next.IsZero() && !now.Before(w.next) {
+		if following := next(w.next); following.After(now) {
+			return window{due: w.next, next: following}
+		}
+	}
+	return windowAt(next, now)
+}
+
 // longestGap is how far the last time that was due is looked for: a schedule for 29 February is due every eight years
 // at worst, but none looks further ahead than five.
 const longestGap = 5 * 366 * 24 * time.Hour

@@ -25,6 +25,7 @@ func date(month time.Month, day, hour, minute int) time.Time {
 func TestWindowAt(t *testing.T) {
 	t.Parallel()
 	var at time.Time
+	var moved window
 	for _, test := range []struct{ fields, zone string }{
 		{"*/20 * * * *", "Europe/Berlin"},
 		{"30 2 * * *", "Europe/Berlin"},
@@ -35,6 +36,7 @@ func TestWindowAt(t *testing.T) {
 		{"0 5 31 * *", ""},
 	} {
 		next := schedule(t, test.fields, test.zone)
+		moved = window{}
 		for i := range 4 * 200 {
 			// Clocks are set soon after each of these.
 			if i%200 == 0 {
@@ -43,6 +45,10 @@ func TestWindowAt(t *testing.T) {
 			following := next(at)
 			for _, now := range []time.Time{at, at.Add(time.Millisecond), at.Add(time.Second), at.Add(following.Sub(at) / 3), following.Add(-time.Second)} {
 				w := windowAt(next, now)
+				moved = moved.move(next, now)
+				if moved != w {
+					t.Fatalf("%s in %s at %s: moved to %s to %s, want %s to %s", test.fields, test.zone, now, moved.due, moved.next, w.due, w.next)
+				}
 				if !w.due.Equal(at) || !w.next.Equal(following) || !w.holds(now) || w.holds(following) || w.holds(at.Add(-1)) {
 					t.Fatalf("%s in %s at %s: %s to %s, want %s to %s", test.fields, test.zone, now, w.due, w.next, at, following)
 				}

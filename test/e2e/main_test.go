@@ -81,11 +81,17 @@ type scenario struct {
 // newScenario gives a test its own namespace, repository root and password; all of it is removed at the end.
 func newScenario(t *testing.T, name string) *scenario {
 	t.Helper()
+	return newScenarioWithin(t, name, 6*time.Minute)
+}
+
+// newScenarioWithin is newScenario for a test that takes long.
+func newScenarioWithin(t *testing.T, name string, limit time.Duration) *scenario {
+	t.Helper()
 	suffix := make([]byte, 3)
 	if _, err := rand.Read(suffix); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
 	tenant, err := harness.NewTenant(ctx, environment, "e2e-"+name+"-"+hex.EncodeToString(suffix), t.TempDir())
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +32,8 @@ type operation struct {
 	code int // with all rights
 	// before and after prepare the namespace for it.
 	before, after func(*scenario)
+	// ended, for a command that runs until it is told to stop, says when that is, and what is to be added to its output.
+	ended func(s *scenario, output string) (more string, ended bool)
 }
 
 // operations are the commands by whose failure a missing right shows. All are on StatefulSet web, of two ordinals, or keep,
@@ -53,6 +56,22 @@ func operations(namespace string) map[string]operation {
 				s.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
 			},
 			after: func(s *scenario) { s.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce-") },
+		},
+		"the Events of the scheduler": {
+			args: []string{"scheduler", "--policies", "policies.yaml", "--listen", "127.0.0.1:0", "--lease-namespace", namespace, "--shutdown-grace", "1s"},
+			well: "Event UnknownPolicy",
+			before: func(s *scenario) {
+				s.kubectl("annotate", "statefulset", "keep", "stsbackup.io/policy=nobody-knows-it")
+				s.kubectl("delete", "events", "--field-selector", "reason=UnknownPolicy")
+			},
+			after: func(s *scenario) { s.kubectl("annotate", "statefulset", "keep", "stsbackup.io/policy-") },
+			ended: func(s *scenario, output string) (more string, ended bool) {
+				events := s.kubectl("get", "events", "--field-selector", "reason=UnknownPolicy", "--output", "name")
+				if events != "" {
+					return "Event UnknownPolicy", true
+				}
+				return "", strings.Contains(output, "forbidden")
+			},
 		},
 		"scheduler --check": {args: []string{"scheduler", "--check", "policies.yaml"}, well: web},
 		"restore --dry-run": {args: []string{"restore", web, "--dry-run"}, well: "scale to 2 replicas"},
@@ -89,6 +108,7 @@ func needs() map[string]need {
 		"pods: get list watch delete":                                           {"backup --dry-run", "read pod", 1},
 		"pods/log: get":                                                         {"the progress of a backup", "", 0},
 		"events: list":                                                          {"why a mover does not start", "", 1},
+		"events: create patch":                                                  {"the Events of the scheduler", "forbidden", 0},
 		"storageclasses.storage.k8s.io: list":                                   {"restore --dry-run", "list StorageClasses", 1},
 		"horizontalpodautoscalers.autoscaling: list":                            {"restore --dry-run", "list HorizontalPodAutoscalers", 1},
 		"resourcequotas: list":                                                  {"restore --dry-run", "list ResourceQuotas", 1},
@@ -158,11 +178,49 @@ func (s *scenario) as(account string, command operation) harness.Result {
 	if command.after != nil {
 		defer command.after(s)
 	}
-	result, err := s.Run(s.ctx, []string{"KUBECONFIG=" + s.kubeconfigAs(account)}, s.inDir(command.args)...)
+	environ, args := []string{"KUBECONFIG=" + s.kubeconfigAs(account)}, s.inDir(command.args)
+	if command.ended != nil {
+		return s.runUntil(environ, args, command.ended)
+	}
+	result, err := s.Run(s.ctx, environ, args...)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return result
+}
+
+// runUntil runs stsbackup until it is told to stop, which it must then do by itself.
+func (s *scenario) runUntil(environ, args []string, ended func(*scenario, string) (string, bool)) harness.Result {
+	s.t.Helper()
+	path := filepath.Join(s.Dir, "output")
+	output, err := os.Create(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer output.Close()
+	cmd := s.Command(s.ctx, args...)
+	cmd.Env = append(cmd.Env, environ...)
+	cmd.Stdout, cmd.Stderr = output, output
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	read := func() string {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return string(text)
+	}
+	var more string
+	s.until("stsbackup "+args[0]+" has done what is awaited", func() (done bool, why string) {
+		more, done = ended(s, read())
+		return done, read()
+	})
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		s.t.Fatal(err)
+	}
+	_ = cmd.Wait() // its exit code tells
+	return harness.Result{Args: args, Code: cmd.ProcessState.ExitCode(), Stdout: more, Stderr: read()}
 }
 
 // inDir gives arguments with the path of the policy file.

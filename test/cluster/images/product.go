@@ -19,8 +19,12 @@ import (
 // ProductImage is the name of stsbackup's own image.
 const ProductImage = "stsbackup:dev"
 
-// productUser is the user that the Dockerfile gives the image.
-const productUser = "65532:65532"
+// What the Dockerfile makes of the image: its user, where the binary is, and how that is linked, before the version.
+const (
+	productUser  = "65532:65532"
+	productPath  = "/stsbackup"
+	productFlags = "-s -w -X main.version="
+)
 
 // authorities is where Debian and its like keep the certificates of public authorities.
 const authorities = "/etc/ssl/certs/ca-certificates.crt"
@@ -38,7 +42,7 @@ type Product struct {
 // Product builds the static binary from the repository and the image that its Dockerfile would make of it.
 func (b Builder) Product(ctx context.Context, repository, version string) (Product, error) {
 	binary := b.Layout.Program("stsbackup")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+version, "-o", binary, "./cmd/stsbackup")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", productFlags+version, "-o", binary, "./cmd/stsbackup")
 	cmd.Dir = repository
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	cmd.Stdout, cmd.Stderr = b.Out, b.Out
@@ -51,7 +55,7 @@ func (b Builder) Product(ctx context.Context, repository, version string) (Produ
 	}
 	key = stamp.Key(recipe, key)
 	err = b.archive(productArchive, key, func() (map[string]v1.Image, error) {
-		built, err := image.Static(runtime.GOARCH, "/stsbackup", binary, productUser, func(t *image.Tree) error {
+		built, err := image.Static(runtime.GOARCH, productPath, binary, productUser, func(t *image.Tree) error {
 			// A machine without certificates has no public endpoint to reach either.
 			if err := t.Copy("etc/ssl/certs/ca-certificates.crt", 0o644, authorities); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err

@@ -1,0 +1,240 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stsbackup/stsbackup/test/harness"
+)
+
+// byLabel keeps those apart who back up what has the documentation's label: one of them does so in all namespaces.
+var byLabel sync.Mutex
+
+// installMost is in how many commands docs/install.md promises each way.
+const installMost = 5
+
+// block is a block of code of docs/install.md: its first line names its language, and then what it is of.
+type block struct {
+	language, file string
+	ways           []string
+	text           string
+}
+
+// installBlocks reads docs/install.md. A block has "sh WAY" or "LANGUAGE FILE [WAY]" behind its fence.
+func installBlocks(t *testing.T) []block {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []block
+	for _, match := range regexp.MustCompile("(?ms)^```(\\w+) ([^\\n]+)\\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		b := block{language: match[1], ways: strings.Fields(match[2]), text: match[3]}
+		if b.language != "sh" {
+			b.file, b.ways = b.ways[0], b.ways[1:]
+		}
+		blocks = append(blocks, b)
+	}
+	if len(blocks) < 7 {
+		t.Fatalf("docs/install.md has %d blocks of code that say what they are of", len(blocks))
+	}
+	return blocks
+}
+
+// installation is one way of docs/install.md, carried out.
+type installation struct {
+	*scenario
+	// dir is the folder in which the commands were run; password and credentials are there.
+	dir string
+	// repo is the repository root's URL, as pods reach it.
+	repo string
+}
+
+// install does what docs/install.md says of one way, word for word but for the image, the bucket and its keys, and the
+// namespace. Further replacements are for what the text tells the reader to choose.
+func (s *scenario) install(way, repo string, replacements ...string) installation {
+	s.t.Helper()
+	in := installation{scenario: s, dir: s.clone(), repo: repo}
+	name, tag, _ := strings.Cut(s.Image, ":")
+	replace := strings.NewReplacer(append([]string{
+		"REGISTRY/stsbackup", name, "newTag: v0", "newTag: " + tag,
+		"s3://BUCKET/PREFIX?endpoint=https://S3-ENDPOINT&region=REGION", repo,
+		"ACCESS-KEY", s.AccessKey, "SECRET-KEY", s.SecretKey, "NAMESPACE", s.Namespace,
+	}, replacements...)...)
+	var commands []string
+	for _, b := range installBlocks(s.t) {
+		ours := len(b.ways) == 0 || b.ways[0] == way
+		switch {
+		case ours && b.file != "" && strings.Contains(b.file, "web-identity"):
+		case ours && b.file != "":
+			s.writeFile(in.dir, b.file, replace.Replace(b.text))
+		case ours:
+			commands = strings.Split(strings.TrimSpace(replace.Replace(b.text)), "\n")
+		}
+	}
+	if len(commands) == 0 || len(commands) > installMost {
+		s.t.Fatalf("%d commands, and there should be %d at most:\n%s", len(commands), installMost, strings.Join(commands, "\n"))
+	}
+	for _, command := range commands {
+		result, err := harness.Run(s.ctx, "", []string{
+			"KUBECONFIG=" + s.Kubeconfig, "PATH=" + filepath.Dir(s.Env.Kubectl) + ":" + os.Getenv("PATH"),
+		}, "sh", "-c", "cd '"+in.dir+"' && "+command)
+		if err != nil || result.Code != 0 {
+			s.t.Fatalf("docs/install.md does not work: %v\n%s", err, result)
+		}
+		in.guard()
+	}
+	return in
+}
+
+// guard looks for the password from the moment that there is one.
+func (in installation) guard() {
+	in.t.Helper()
+	text, err := os.ReadFile(filepath.Join(in.dir, "password"))
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	password := strings.TrimSpace(string(text))
+	secrets.Guard("the root password of "+in.dir, password)
+	for _, name := range []string{"alpha", "beta", "web"} {
+		secrets.Guard("the repository password of "+in.Namespace+"/"+name+" by "+in.dir, harness.RepositoryPassword(password, in.Namespace, name))
+	}
+}
+
+// environ lets the command line use the same repositories, by the given S3 endpoint.
+func (in installation) environ(endpoint, podEndpoint string) []string {
+	return []string{
+		"STSBACKUP_PASSWORD_FILE=" + filepath.Join(in.dir, "password"),
+		"STSBACKUP_REPO=" + strings.Replace(in.repo, podEndpoint, endpoint, 1),
+		"STSBACKUP_MOVER_REPO=" + in.repo,
+	}
+}
+
+// repoOf is a repository root of the scenario's own, as pods reach it.
+func (s *scenario) repoOf(way string) string {
+	return fmt.Sprintf("s3://%s/%s-%s?endpoint=%s&region=us-east-1", s.Bucket, s.Prefix, way, s.PodEndpoint)
+}
+
+// enabled labels StatefulSets as docs/install.md has them chosen.
+func (s *scenario) enabled(statefulSets ...string) {
+	s.t.Helper()
+	for _, name := range statefulSets {
+		s.kubectl("label", "statefulset", name, "stsbackup.io/backup=enabled")
+	}
+}
+
+// jobSucceeded waits for the end of a Job, and gives the logs of its containers.
+func (s *scenario) jobSucceeded(namespace, job string) string {
+	s.t.Helper()
+	logs := func() string {
+		out, err := s.KubectlInput(s.ctx, "", "--namespace", namespace, "logs", "--selector", "job-name="+job, "--all-containers", "--prefix", "--tail=-1")
+		if err != nil {
+			return err.Error()
+		}
+		return out
+	}
+	s.until("Job "+namespace+"/"+job+" is done", func() (bool, string) {
+		out, err := s.KubectlInput(s.ctx, "", "--namespace", namespace, "get", "job", job, "--output", "jsonpath={.status.succeeded}/{.status.failed}")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if strings.HasSuffix(out, "/1") {
+			s.t.Fatalf("Job %s/%s has failed:\n%s", namespace, job, logs())
+		}
+		return strings.HasPrefix(out, "1/"), out
+	})
+	return logs()
+}
+
+// TestImageIsOneSetting: the documentation's one line sets the image of every container. Movers follow their pods', which
+// TestNamespaced shows: no image has the name that they would run otherwise.
+func TestImageIsOneSetting(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "image")
+	for _, b := range installBlocks(t) {
+		if b.file != "kustomization.yaml" {
+			continue
+		}
+		dir := s.clone()
+		s.writeFile(dir, "policies.yaml", "")
+		s.writeFile(dir, b.file, strings.ReplaceAll(b.text, "NAMESPACE", s.Namespace))
+		out, err := s.KubectlInput(s.ctx, "", "kustomize", dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		images := regexp.MustCompile(`(?m)^ *image: (.*)$`).FindAllStringSubmatch(out, -1)
+		for _, image := range images {
+			if image[1] != "REGISTRY/stsbackup:v0" {
+				t.Errorf("overlay %s has an image %s", b.ways, image[1])
+			}
+		}
+		if len(images) == 0 {
+			t.Errorf("overlay %s has no images:\n%s", b.ways, out)
+		}
+	}
+}
+
+// TestWebIdentity has the API server look at what the documentation says of pods that prove who they are.
+func TestWebIdentity(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "identity")
+	blocks := map[string]string{}
+	for _, b := range installBlocks(t) {
+		blocks[strings.Join(append([]string{b.file}, b.ways...), " ")] = b.text
+	}
+	for name, want := range map[string][]string{
+		"web-identity":        {`"serviceAccountToken":{"audience":"sts.amazonaws.com","expirationSeconds":3600,"path":"token"}`, `"name":"AWS_WEB_IDENTITY_TOKEN_FILE","value":"/var/run/web-identity/token"`},
+		"web-identity-on-eks": {`"eks.amazonaws.com/role-arn":"arn:aws:iam::ACCOUNT:role/ROLE"`},
+	} {
+		dir := s.clone()
+		s.writeFile(dir, "policies.yaml", blocks["policies.yaml scheduler"])
+		s.writeFile(dir, "kustomization.yaml", blocks["kustomization.yaml scheduler"]+blocks[name])
+		out, err := s.KubectlInput(s.ctx, "", "apply", "--kustomize", dir, "--dry-run=server", "--output", "json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, []byte(out)); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range append(want, `"image":"REGISTRY/stsbackup:v0"`) {
+			if !strings.Contains(compact.String(), text) {
+				t.Errorf("with the block %s there is no %s in\n%s", name, text, out)
+			}
+		}
+	}
+}
+
+// TestNamespaced installs the overlay for one namespace as the documentation says, and has it back up.
+func TestNamespaced(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "namespaced")
+	web := workload{name: "web", replicas: 2}
+	s.apply(web.manifest()+"---"+workload{name: "other", replicas: 1}.manifest(), "web", "other")
+	byLabel.Lock()
+	defer byLabel.Unlock()
+	s.enabled("web")
+	t.Cleanup(func() { s.removeClusterRights("stsbackup-namespaced-" + s.Namespace) })
+	in := s.install("namespaced", s.repoOf("namespaced"), "namespace: NAMESPACE\n", "namespace: "+s.Namespace+"\nnameSuffix: -"+s.Namespace+"\n",
+		"cronjob/stsbackup ", "cronjob/stsbackup-"+s.Namespace+" ")
+	log := s.jobSucceeded(s.Namespace, "first-backup")
+	if !strings.Contains(log, "backup") || !strings.Contains(log, "snapshot") {
+		t.Errorf("the log of the Job:\n%s", log)
+	}
+	environ := in.environ(s.Endpoint, s.PodEndpoint)
+	s.runWith(environ, 0, []string{"complete", "2/2"}, "list", s.Namespace+"/web")
+	s.runWith(environ, 4, []string{"no backup here"}, "list", s.Namespace+"/other")
+	s.kubectl("create", "job", "--from=cronjob/stsbackup-prune-"+s.Namespace, "first-prune")
+	s.jobSucceeded(s.Namespace, "first-prune")
+	s.nothingBehind()
+	s.kubectl("label", "statefulset", "web", "stsbackup.io/backup-")
+}

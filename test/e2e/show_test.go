@@ -1,0 +1,355 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// own is the namespace in which stsbackup is installed.
+const own = "stsbackup"
+
+// TestScheduledBackups is the life of an installation: the CronJob, and after it the scheduler, installed as the
+// documentation says; two StatefulSets backed up each minute; the leader killed in the middle of a backup; the bucket out of
+// reach for two rounds; and a restore of what was backed up by itself.
+func TestScheduledBackups(t *testing.T) {
+	t.Parallel()
+	s := newScenarioWithin(t, "scheduled", 20*time.Minute)
+	bucket := s.newBucket()
+	s.apply(workload{name: "alpha", replicas: 2}.manifest()+"---"+workload{name: "beta", replicas: 1}.manifest(), "alpha", "beta")
+	s.enabled("alpha", "beta")
+	t.Cleanup(s.uninstall)
+
+	// 1. The CronJob, once.
+	s.installedByCronJob(bucket)
+
+	// 2. The scheduler. It needs the right time to begin: what is due while it is installed is not counted.
+	in := s.install("scheduler", bucket.repo(),
+		`schedule: "0 1 * * *"`, `schedule: "* * * * *"`, "  jitter: 2h\n", "",
+		"{last: 3, daily: 7, weekly: 5, monthly: 12}", "{last: 2}",
+		"select: {statefulSetLabels: {stsbackup.io/backup: enabled}}", "select: {namespaces: ["+s.Namespace+"]}")
+	rounds := in.watchRounds(bucket)
+	first := rounds.await("the first round", time.Time{}, 1)
+
+	// 3. The leader dies in the middle of a backup.
+	rounds.await("two rounds", first, 2)
+	leader := in.killLeader()
+	killed := time.Now()
+	rounds.await("a round after the leader was killed", killed.Truncate(time.Minute), 2)
+	if now := in.leader(); now == leader {
+		t.Errorf("%s was killed and still leads", leader)
+	}
+
+	// 4. The bucket is out of reach for two rounds.
+	down := time.Now()
+	bucket.stop()
+	s.until("two rounds have passed without the bucket", func() (bool, string) {
+		return time.Now().After(down.Truncate(time.Minute).Add(3 * time.Minute).Add(-15 * time.Second)), time.Since(down).String()
+	})
+	bucket.start()
+	up := time.Now()
+	rounds.await("the rounds after the bucket came back", up.Truncate(time.Minute), 2)
+	rounds.stop()
+	rounds.judge(first, down, up)
+	in.keepsTwo(bucket)
+	in.tellsOfFailures()
+
+	// 5. What was backed up by itself can be restored by hand.
+	in.restoreByHand(bucket)
+}
+
+// installedByCronJob installs the CronJob, runs it once, and takes it away again.
+func (s *scenario) installedByCronJob(bucket ownBucket) {
+	s.t.Helper()
+	byLabel.Lock()
+	defer byLabel.Unlock()
+	in := s.install("cronjob", strings.Replace(bucket.repo(), "/root", "/cronjob", 1))
+	log := s.jobSucceeded(own, "first-backup")
+	if !strings.Contains(log, "forget") || !strings.Contains(log, "newest complete") {
+		s.t.Errorf("nothing was decided about what to keep:\n%s", log)
+	}
+	ctx, stop := context.WithCancel(s.ctx)
+	defer stop()
+	endpoint, err := bucket.forward(ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	environ := in.environ(endpoint, bucket.endpoint)
+	s.runWith(environ, 0, []string{"complete", "2/2"}, "list", s.Namespace+"/alpha")
+	s.runWith(environ, 0, []string{"complete", "1/1"}, "list", s.Namespace+"/beta")
+	s.inOwn("delete", "--ignore-not-found", "cronjob/stsbackup", "cronjob/stsbackup-prune", "job/first-backup", "secret/stsbackup", "configmap/stsbackup-cronjob")
+}
+
+// inOwn runs kubectl in the namespace of the installation.
+func (s *scenario) inOwn(args ...string) string {
+	s.t.Helper()
+	out, err := s.KubectlInput(s.ctx, "", append([]string{"--namespace", own}, args...)...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return strings.TrimSpace(out)
+}
+
+// uninstall removes all but what deploy/base has made, with whose rights the other tests run.
+func (s *scenario) uninstall() {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	_, err := s.KubectlInput(ctx, "", "--namespace", own, "delete", "deployment,cronjob,job,service,poddisruptionbudget,networkpolicy",
+		"--selector", "app.kubernetes.io/name=stsbackup", "--cascade=foreground", "--timeout=120s")
+	if err != nil {
+		s.t.Error(err)
+	}
+	_, err = s.KubectlInput(ctx, "", "--namespace", own, "delete", "--ignore-not-found",
+		"secret/stsbackup", "configmap/stsbackup-policies", "configmap/stsbackup-cronjob", "lease/scheduler.stsbackup.io")
+	if err != nil {
+		s.t.Error(err)
+	}
+}
+
+// leader is the identity in the schedulers' Lease: the pod's name, and what tells its lives apart.
+func (in installation) leader() string {
+	in.t.Helper()
+	return in.inOwn("get", "lease", "scheduler.stsbackup.io", "--output", "jsonpath={.spec.holderIdentity}")
+}
+
+// killLeader kills the leader as soon as one of its movers runs, and says who it was.
+func (in installation) killLeader() string {
+	in.t.Helper()
+	in.until("a mover runs", func() (bool, string) {
+		return in.kubectl("get", "pods", "--selector", "stsbackup.io/mover", "--field-selector", "status.phase=Running", "--output", "name") != "", "none does"
+	})
+	leader := in.leader()
+	pod, _, _ := strings.Cut(leader, "_")
+	in.kill9(in.podUID(own, pod), "/stsbackup")
+	return leader
+}
+
+// point is a recovery point as `stsbackup list` has it.
+type point struct {
+	ID, StatefulSet, State string
+	Started                time.Time
+}
+
+// rounds collects the recovery points that have been there, also those that have been forgotten since.
+type rounds struct {
+	in    installation
+	mu    sync.Mutex
+	seen  map[string]point // by StatefulSet and id
+	stop  func()
+	trail string // why they could not be read, last
+}
+
+// watchRounds lists the recovery points again and again.
+func (in installation) watchRounds(bucket ownBucket) *rounds {
+	ctx, cancel := context.WithCancel(in.ctx)
+	r := &rounds{in: in, seen: map[string]point{}}
+	var task sync.WaitGroup
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		task.Wait()
+	})
+	in.t.Cleanup(r.stop)
+	task.Go(func() {
+		for ctx.Err() == nil {
+			r.follow(ctx, bucket)
+		}
+	})
+	return r
+}
+
+// follow lists through one connection, until that breaks.
+func (r *rounds) follow(ctx context.Context, bucket ownBucket) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tick := time.NewTicker(4 * time.Second)
+	defer tick.Stop()
+	endpoint, err := bucket.forward(ctx)
+	for err == nil {
+		for _, name := range []string{"alpha", "beta"} {
+			err = r.list(ctx, r.in.environ(endpoint, bucket.endpoint), name)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	r.mu.Lock()
+	r.trail = err.Error()
+	r.mu.Unlock()
+	select {
+	case <-ctx.Done():
+	case <-tick.C:
+	}
+}
+
+func (r *rounds) list(ctx context.Context, environ []string, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	result, err := r.in.Run(ctx, environ, "list", r.in.Namespace+"/"+name, "-o", "json")
+	if err != nil {
+		return err
+	}
+	if result.Code == 4 {
+		return nil // none yet
+	}
+	var points []point
+	if result.Code != 0 {
+		return fmt.Errorf("list: %s", result)
+	}
+	if err := json.Unmarshal([]byte(result.Stdout), &points); err != nil {
+		return fmt.Errorf("list: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range points {
+		r.seen[name+" "+p.ID] = p
+	}
+	return nil
+}
+
+// complete are the complete recovery points of a StatefulSet that have been seen, in order.
+func (r *rounds) complete(name string) []point {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var found []point
+	for _, p := range r.seen {
+		if p.StatefulSet == name && p.State == "complete" {
+			found = append(found, p)
+		}
+	}
+	slices.SortFunc(found, func(a, b point) int { return a.Started.Compare(b.Started) })
+	return found
+}
+
+// await waits until both StatefulSets have so many recovery points that were begun after a time, and says when the first
+// minute began that has both.
+func (r *rounds) await(what string, after time.Time, number int) time.Time {
+	r.in.t.Helper()
+	var begun time.Time
+	r.in.until(what, func() (bool, string) {
+		for _, name := range []string{"alpha", "beta"} {
+			points := slices.DeleteFunc(r.complete(name), func(p point) bool { return p.Started.Before(after) })
+			if len(points) < number {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				return false, fmt.Sprintf("%s has %d recovery points since %s, not %d (%s)", name, len(points), after.Format(time.TimeOnly), number, r.trail)
+			}
+			if minute := points[0].Started.Truncate(time.Minute); minute.After(begun) {
+				begun = minute
+			}
+		}
+		return true, ""
+	})
+	return begun
+}
+
+// judge demands of each minute one recovery point of each StatefulSet, no less and no more, but for the time without the
+// bucket, of which there is none.
+func (r *rounds) judge(first, down, up time.Time) {
+	r.in.t.Helper()
+	for _, name := range []string{"alpha", "beta"} {
+		points := r.complete(name)
+		if len(points) == 0 {
+			r.in.t.Fatalf("%s has no recovery points", name)
+		}
+		perMinute := map[time.Time]int{}
+		var trace []string
+		for _, p := range points {
+			perMinute[p.Started.Truncate(time.Minute)]++
+			trace = append(trace, p.Started.Format(time.TimeOnly))
+		}
+		last := points[len(points)-1].Started
+		for minute := first; minute.Before(last); minute = minute.Add(time.Minute) {
+			end := minute.Add(time.Minute)
+			most, least := 1, 1
+			switch {
+			case minute.After(down) && end.Before(up):
+				most, least = 0, 0 // there was no bucket
+			case end.After(down) && minute.Before(up):
+				least = 0 // there was for a part of it
+			}
+			if n := perMinute[minute]; n < least || n > most {
+				r.in.t.Errorf("%s has %d recovery points of %s: all are %s; the bucket was away from %s to %s", name, n, minute.Format(time.TimeOnly),
+					strings.Join(trace, " "), down.UTC().Format(time.TimeOnly), up.UTC().Format(time.TimeOnly))
+			}
+		}
+		if missed := up.Truncate(time.Minute); perMinute[missed] > 1 {
+			r.in.t.Errorf("%s caught up more than one run: %s", name, strings.Join(trace, " "))
+		}
+	}
+}
+
+// keepsTwo demands that no more than the policy keeps is there in the end.
+func (in installation) keepsTwo(bucket ownBucket) {
+	in.t.Helper()
+	ctx, stop := context.WithCancel(in.ctx)
+	defer stop()
+	endpoint, err := bucket.forward(ctx)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	for _, name := range []string{"alpha", "beta"} {
+		in.until(name+" has two recovery points", func() (bool, string) {
+			var points []point
+			result := in.runWith(in.environ(endpoint, bucket.endpoint), 0, nil, "list", in.Namespace+"/"+name, "-o", "json")
+			if err := json.Unmarshal([]byte(result.Stdout), &points); err != nil {
+				in.t.Fatal(err)
+			}
+			points = slices.DeleteFunc(points, func(p point) bool { return p.State != "complete" })
+			return len(points) == 2, result.Stdout
+		})
+	}
+}
+
+// tellsOfFailures demands that the time without a bucket has left an Event on the StatefulSets.
+func (in installation) tellsOfFailures() {
+	in.t.Helper()
+	events := in.kubectl("get", "events", "--field-selector", "involvedObject.kind=StatefulSet,type=Warning",
+		"--output", `jsonpath={range .items[*]}{.involvedObject.name} {.reason} {.source.component}: {.message}{"\n"}{end}`)
+	for _, name := range []string{"alpha", "beta"} {
+		told := false
+		for line := range strings.Lines(events) {
+			told = told || strings.HasPrefix(line, name+" ") && strings.Contains(line, " stsbackup: ")
+		}
+		if !told {
+			in.t.Errorf("no Event says that %s was not backed up:\n%s", name, events)
+		}
+	}
+}
+
+// restoreByHand stops the schedule, spoils the data and brings it back with the command line.
+func (in installation) restoreByHand(bucket ownBucket) {
+	in.t.Helper()
+	in.inOwn("scale", "deployment/stsbackup", "--replicas=0")
+	in.inOwn("wait", "--for=delete", "pod", "--selector=app.kubernetes.io/component=scheduler", "--timeout=180s")
+	ctx, stop := context.WithCancel(in.ctx)
+	defer stop()
+	endpoint, err := bucket.forward(ctx)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	const sums = `cd /data && find . -type f ! -path './lost+found/*' -exec sha256sum {} + | sort -k 2`
+	want := map[string]string{}
+	for _, pod := range []string{"alpha-0", "alpha-1"} {
+		want[pod] = in.exec(pod, sums)
+		in.exec(pod, "rm -rf /data/id /data/hard /data/soft /data/noise /data/private; echo spoiled > /data/spoiled; sync")
+	}
+	if want["alpha-0"] == want["alpha-1"] || !strings.Contains(want["alpha-0"], "private/key") {
+		in.t.Fatalf("the data is not what the test is about: %v", want)
+	}
+	in.runWith(in.environ(endpoint, bucket.endpoint), 0, nil, "restore", in.Namespace+"/alpha", "--yes")
+	in.waitReady("alpha")
+	for pod, sum := range want {
+		if got := in.exec(pod, sums); got != sum {
+			in.t.Errorf("%s holds\n%s\nand should hold\n%s", pod, got, sum)
+		}
+	}
+}

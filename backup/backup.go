@@ -15,6 +15,9 @@ import (
 // cleanupWithin bounds the cleanup at the end, which also runs when the operation was interrupted.
 const cleanupWithin = 2 * time.Minute
 
+// lookWithin bounds the look whether the StatefulSet is still there.
+const lookWithin = 10 * time.Second
+
 // Repository is what a backup needs of the StatefulSet's catalog; catalog.Catalog is one.
 type Repository interface {
 	// List gives the records of all recovery points that can be read; the error names those that cannot.
@@ -50,6 +53,8 @@ type Request struct {
 	// Parallel is how many volumes are moved at once; less than 2 is one after the other, in which case each ordinal
 	// deduplicates against those before it.
 	Parallel int
+	// RetryLock is how long a mover waits if somebody removes data from the repository.
+	RetryLock time.Duration
 	// Compression is how movers compress what they store.
 	Compression repository.Compression
 	// SnapshotTimeout is how long a driver may take to take a cut, or go on reporting errors, before the volume is
@@ -106,10 +111,27 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	}
 	defer run.end(ctx, lease)
 	record, err = run.steps(lease.Context())
-	if lost := lease.Lost(); lost != nil && err != nil {
+	if err == nil {
+		return record, nil
+	}
+	// What fails may fail because it was deleted meanwhile, and that includes the Lease.
+	if gone := run.gone(ctx); gone != nil {
+		return nil, fmt.Errorf("back up %s: %w (%w)", run.op.Object(), gone, err)
+	}
+	if lost := lease.Lost(); lost != nil {
 		return nil, fmt.Errorf("back up %s: %w; run the command again", run.op.Object(), lost)
 	}
-	return record, err
+	return nil, err
+}
+
+// gone says whether the StatefulSet is no longer there.
+func (r *run) gone(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	look, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	return r.Cluster.Gone(look, r.op.Namespace, r.op.StatefulSet)
 }
 
 // preflight checks, without changing it, that the repository can take this backup.
@@ -242,17 +264,18 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 }
 
 // unlock removes locks that dead movers have left, which would keep everyone from removing data until they are 30 minutes
-// old. Their pods are gone: the Lease is ours, and the sweep or the cleanup has just seen to it. The locks of others, who
-// may work outside of the cluster, are their own business.
+// old, and those of others that held the Lease before us, which would keep even us from working. Movers' pods are gone:
+// the Lease is ours, and the sweep or the cleanup has just seen to it. The locks of others, who may work outside of the
+// cluster, are their own business.
 func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
 	removed, err := r.repo.Unlock(ctx, func(h repository.Holder) bool {
-		return cluster.MoverPod(h.Operation, h.Host) && over(h)
+		return (cluster.MoverPod(h.Operation, h.Host) || cluster.LeaseMarked(r.inventory.Cluster, h.Operation)) && over(h)
 	})
 	for _, holder := range removed {
-		r.Reporter.Note("removed the lock that a dead mover had left: " + holder.String())
+		r.Reporter.Note("removed the lock that a dead operation had left: " + holder.String())
 	}
 	if err != nil {
-		r.Reporter.Note("warning: locks of dead movers: " + err.Error())
+		r.Reporter.Note("warning: locks of dead operations: " + err.Error())
 	}
 }
 

@@ -156,6 +156,7 @@ func (r *run) moverArgs(v *volumeRun) []string {
 		// (fdatasync, lazytime). Times prove nothing there, so every file is read; what is the same is stored once.
 		"--force-read",
 		"--compression", r.request.Compression.String(),
+		"--retry-lock", r.request.RetryLock.String(),
 		"-o", "json",
 	}
 }
@@ -179,6 +180,13 @@ func (p *moverProgress) waiting(reason string) {
 
 // line takes one line of the log. What is no progress is for people who read the log.
 func (p *moverProgress) line(text []byte) {
+	if reason := mover.Waiting(text); reason != "" {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.state.Stage, p.state.Waiting = StagePrepare, reason
+		p.reporter.Volume(p.state)
+		return
+	}
 	data, ok := mover.Progress(text)
 	if !ok {
 		return

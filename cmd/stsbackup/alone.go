@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -21,43 +20,58 @@ type upkeep struct {
 	connect func() (*cluster.Client, error)
 	// note tells what a person may want to know.
 	note func(text string)
-	// guard, if set, has do done while nobody else of the cluster begins to work on the StatefulSet.
-	guard func(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error
+	// retryLock is how long to wait for others.
+	retryLock time.Duration
+	// guard, if set, has do done while nobody else of the cluster begins to work on the StatefulSet, and operation is what
+	// locks say that are held only then.
+	guard     func(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error
+	operation string
 }
 
 // upkeep is that of a command.
-func (f *repositoryFlags) upkeep(a *app) *upkeep {
+func (f *repositoryFlags) upkeep(a *app, lock lockFlag) *upkeep {
 	return &upkeep{
 		connect: func() (*cluster.Client, error) {
 			client, _, err := cluster.Connect(f.kube.kubeconfig, f.kube.context)
 			return client, err
 		},
-		note: func(text string) { fmt.Fprintln(a.err, printable(text)) },
+		note:      func(text string) { fmt.Fprintln(a.err, printable(text)) },
+		retryLock: lock.limit,
 	}
 }
 
-// alone does what nobody else may work beside. If a lock is in the way that a mover has left whose pod is gone, as the
-// cluster knows, the lock is removed and it is tried again: a mover that was killed shall not keep anyone waiting for the
-// half hour after which its lock is nobody's.
+// alone does what nobody else may work beside.
 func (u *upkeep) alone(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error {
-	if u.guard != nil {
-		return u.guard(ctx, points, do)
+	u.waitForLocks(points)
+	if u.guard == nil {
+		return do(ctx)
 	}
-	err := do(ctx)
-	if !errors.Is(err, repository.ErrLocked) {
-		return err
-	}
-	removed, askErr := u.unlockDeadMovers(ctx, points)
-	for _, holder := range removed {
-		u.note("Removed the lock that a dead mover had left: " + holder.String())
-	}
-	if askErr != nil {
-		u.note("Whether a mover holds a lock that is gone could not be found out: " + askErr.Error())
-	}
-	if len(removed) == 0 {
-		return err
-	}
-	return do(ctx)
+	points.Repository().SetOperation(u.operation)
+	return u.guard(ctx, points, do)
+}
+
+// waitForLocks has those waited for who hold a lock that is in the way. If it is one that a mover has left whose pod is
+// gone, as the cluster knows, it is removed: a mover that was killed shall not keep anyone waiting for the half hour
+// after which its lock is nobody's.
+func (u *upkeep) waitForLocks(points *catalog.Catalog) {
+	points.Repository().SetLockWait(repository.LockWait{Limit: u.retryLock, Blocked: func(ctx context.Context, locked error) bool {
+		removed, err := u.unlockDeadMovers(ctx, points)
+		for _, holder := range removed {
+			u.note("Removed the lock that a dead mover had left: " + holder.String())
+		}
+		if err != nil {
+			u.note("Whether a mover holds a lock that is gone could not be found out: " + err.Error())
+		}
+		if len(removed) == 0 && u.retryLock > 0 {
+			u.note(waitingText(points, u.retryLock, locked))
+		}
+		return len(removed) > 0
+	}})
+}
+
+// waitingText says for whom one waits, and how long at most.
+func waitingText(points *catalog.Catalog, limit time.Duration, locked error) string {
+	return fmt.Sprintf("Waiting for up to %s to work on the repository of %s: %s", limit, points.Host(), locked)
 }
 
 // unlockDeadMovers removes the locks of movers that the cluster knows to be gone. Without such locks it asks no cluster.

@@ -24,6 +24,7 @@ type backupCommand struct {
 	choose          chooseFlags
 	mover           moverFlags
 	output          outputFlag
+	lock            lockFlag
 	method          methodFlag
 	compression     compressionFlag
 	snapshotClass   string
@@ -68,6 +69,7 @@ left. With -o json there is one document for each StatefulSet, as soon as it is 
 	c.choose.add(cmd, "every StatefulSet of the namespace")
 	c.mover.add(cmd)
 	c.output.add(cmd)
+	c.lock.add(cmd)
 	cmd.Flags().Var(&c.method, "method", "how to capture volumes: auto, snapshot or live")
 	c.compression.add(cmd)
 	cmd.Flags().StringVar(&c.snapshotClass, "snapshot-class", "", "`name` of the VolumeSnapshotClass to use (default: the driver's default)")
@@ -161,6 +163,7 @@ func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.
 		DryRun:          c.dryRun,
 		Mover:           mover,
 		Parallel:        c.parallel,
+		RetryLock:       c.lock.limit,
 		Compression:     c.compression.level,
 		SnapshotTimeout: c.snapshotTimeout,
 	})
@@ -176,7 +179,7 @@ func makeRecoveryPoint(ctx context.Context, a *app, at scene, reporter backup.Re
 	request.Holder, request.Tool = holder(a), a.version
 	engine := &backup.Engine{
 		Cluster:      at.client,
-		Repositories: storeOf{store: at.store, target: at.target},
+		Repositories: storeOf{store: at.store, target: at.target, retryLock: request.RetryLock, note: reporter.Note},
 		Now:          a.now,
 		Random:       a.random,
 		Reporter:     reporter,
@@ -207,8 +210,10 @@ func incomplete(record catalog.Record) error {
 
 // storeOf opens the repository of one StatefulSet for the engine.
 type storeOf struct {
-	store  *store
-	target target
+	store     *store
+	target    target
+	retryLock time.Duration
+	note      func(string)
 }
 
 // Open opens it if there is one.
@@ -228,6 +233,12 @@ func (s storeOf) open(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
+	opened.Repository().SetLockWait(repository.LockWait{Limit: s.retryLock, Blocked: func(_ context.Context, locked error) bool {
+		if s.retryLock > 0 {
+			s.note(waitingText(opened, s.retryLock, locked))
+		}
+		return false
+	}})
 	return opened, nil
 }
 

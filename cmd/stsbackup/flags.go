@@ -97,6 +97,34 @@ func checkTimeout(flag string, limit time.Duration) error {
 	return nil
 }
 
+// retryLock is the default of --retry-lock: an exclusive lock is held for seconds as a rule, and a backup is rather late
+// than missing.
+const retryLock = 5 * time.Minute
+
+// lockFlag is --retry-lock: how long to wait for somebody else who works on the repository.
+type lockFlag struct{ limit time.Duration }
+
+func (f *lockFlag) add(cmd *cobra.Command) {
+	f.limit = retryLock
+	cmd.Flags().Var(f, "retry-lock", "wait so long if somebody holds a lock on the repository that is in the way; 0 is not at all")
+}
+
+// String, Set and Type make a lockFlag a pflag.Value.
+func (f *lockFlag) String() string { return f.limit.String() }
+
+// Set reads a time that can be waited.
+func (f *lockFlag) Set(s string) error {
+	limit, err := time.ParseDuration(s)
+	if err != nil || limit < 0 {
+		return fmt.Errorf("%q is no time to wait; give 0 or such as 5m", s)
+	}
+	f.limit = limit
+	return nil
+}
+
+// Type names what the flag takes.
+func (f *lockFlag) Type() string { return "duration" }
+
 // outputFlag is -o: how results and progress are printed.
 type outputFlag string
 

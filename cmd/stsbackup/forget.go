@@ -15,6 +15,7 @@ type forgetCommand struct {
 	repositoryFlags
 	keep   keepFlags
 	choose chooseFlags
+	lock   lockFlag
 	dryRun bool
 }
 
@@ -55,6 +56,7 @@ If one of several StatefulSets fails, the others are still seen to.`,
 	c.add(cmd)
 	c.keep.add(cmd)
 	c.choose.add(cmd, allWithRepository)
+	c.lock.add(cmd)
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show what would be removed, and change nothing")
 	return cmd
 }
@@ -108,7 +110,7 @@ func (c *forgetCommand) runNamed(ctx context.Context, a *app, args []string) err
 
 func (c *forgetCommand) forgetNamed(ctx context.Context, a *app, points *catalog.Catalog, ids []string) ([]catalog.Forgotten, error) {
 	if !c.dryRun {
-		return c.upkeep(a).forget(ctx, points, func(ctx context.Context) ([]catalog.Forgotten, error) { return points.Forget(ctx, ids...) })
+		return c.upkeep(a, c.lock).forget(ctx, points, func(ctx context.Context) ([]catalog.Forgotten, error) { return points.Forget(ctx, ids...) })
 	}
 	found, err := points.Points(ctx)
 	if found == nil {

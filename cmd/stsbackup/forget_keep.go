@@ -130,7 +130,7 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 		decide := func(points []retention.Point) []retention.Decision {
 			return retention.Decide(points, rules, a.now(), zone)
 		}
-		result, err := c.upkeep(a).keep(ctx, store, t, c.dryRun, decide)
+		result, err := c.upkeep(a, c.lock).keep(ctx, store, t, c.dryRun, decide)
 		if err != nil {
 			result.Error = message(ctx, err)
 		}

@@ -171,6 +171,7 @@ func (f *repositoryFlags) print(a *app, done string, id repository.ID) error {
 
 func newKeyRemoveCommand(a *app) *cobra.Command {
 	c := &repositoryFlags{}
+	var lock lockFlag
 	cmd := &cobra.Command{
 		Use:   "remove [NAMESPACE/]STATEFULSET KEY",
 		Short: "Have a password open a repository no more",
@@ -188,7 +189,7 @@ password and bucket, take away the bucket.`,
 			}
 			id, err := findKey(cmd.Context(), points.Repository(), args[1])
 			if err == nil {
-				err = c.upkeep(a).alone(cmd.Context(), points, func(ctx context.Context) error { return points.Repository().RemoveKey(ctx, id) })
+				err = c.upkeep(a, lock).alone(cmd.Context(), points, func(ctx context.Context) error { return points.Repository().RemoveKey(ctx, id) })
 			}
 			if err != nil {
 				return err
@@ -197,6 +198,7 @@ password and bucket, take away the bucket.`,
 		},
 	}
 	c.add(cmd)
+	lock.add(cmd)
 	return cmd
 }
 

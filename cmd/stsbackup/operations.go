@@ -17,6 +17,10 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
+// busyAfter is how long the scheduler waits for those who work on a repository and are not known to the cluster. It comes
+// back later anyway.
+const busyAfter = 30 * time.Second
+
 // operations is what the scheduler has done: what the commands do, by the same functions.
 //
 // A scheduler lives for months, so nothing that can change is kept: the password, the credentials and the certificates
@@ -133,6 +137,7 @@ func (o *operations) backUp(ctx context.Context, of scheduler.Name, options poli
 	return makeRecoveryPoint(ctx, o.app, at, reporter, backup.Request{
 		Plan:            backup.PlanOptions{Method: backup.Method(options.Method)},
 		Parallel:        options.Parallel,
+		RetryLock:       retryLock,
 		Mover:           mover,
 		SnapshotTimeout: defaultSnapshotTimeout,
 	})
@@ -144,7 +149,11 @@ func (o *operations) Forget(ctx context.Context, of scheduler.Name, rules retent
 	if err != nil {
 		return 0, err
 	}
-	result, err := o.upkeep(of).keep(ctx, store, o.target(of), false, func(points []retention.Point) []retention.Decision {
+	upkeep, err := o.upkeep(ctx, of, "forget")
+	if err != nil {
+		return 0, err
+	}
+	result, err := upkeep.keep(ctx, store, o.target(of), false, func(points []retention.Point) []retention.Decision {
 		return retention.Decide(points, rules, o.app.now(), zone)
 	})
 	if errors.Is(err, repository.ErrNoRepository) {
@@ -159,7 +168,11 @@ func (o *operations) Prune(ctx context.Context, of scheduler.Name) error {
 	if err != nil {
 		return err
 	}
-	_, err = o.upkeep(of).prune(ctx, store, o.target(of), false)
+	upkeep, err := o.upkeep(ctx, of, "prune")
+	if err != nil {
+		return err
+	}
+	_, err = upkeep.prune(ctx, store, o.target(of), false)
 	if errors.Is(err, repository.ErrNoRepository) {
 		return nil
 	}
@@ -179,11 +192,55 @@ func (o *operations) Verify(ctx context.Context, of scheduler.Name, readData flo
 	return translate(err)
 }
 
-func (o *operations) upkeep(of scheduler.Name) *upkeep {
-	return &upkeep{
-		connect: func() (*cluster.Client, error) { return o.client, nil },
-		note:    func(text string) { o.log.Info(text, "namespace", of.Namespace, "statefulSet", of.StatefulSet) },
+// upkeep is that of the scheduler. What removes data has the Lease of the StatefulSet while nobody may work beside it:
+// then no backup of this cluster can meet it, and if this process is killed, the next to have the Lease knows what to
+// make of the lock that it has left.
+func (o *operations) upkeep(ctx context.Context, of scheduler.Name, kind string) (*upkeep, error) {
+	id, err := catalog.NewID(o.app.now(), o.app.random)
+	if err != nil {
+		return nil, err
 	}
+	uid, err := o.client.UID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	op := cluster.Operation{ID: id, Kind: kind, Namespace: of.Namespace, StatefulSet: of.StatefulSet}
+	return &upkeep{
+		connect:   func() (*cluster.Client, error) { return o.client, nil },
+		note:      func(text string) { o.log.Info(text, "namespace", of.Namespace, "statefulSet", of.StatefulSet) },
+		retryLock: busyAfter,
+		operation: op.LeaseMark(uid),
+		guard: func(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error {
+			return o.withLease(ctx, op, uid, points, do)
+		},
+	}, nil
+}
+
+// withLease does what is brief while we have the Lease of the StatefulSet.
+func (o *operations) withLease(ctx context.Context, op cluster.Operation, uid string, points *catalog.Catalog, do func(context.Context) error) (err error) {
+	records, err := points.List(ctx)
+	if err != nil && len(records) == 0 {
+		return err
+	}
+	if err := catalog.CheckCluster(records, uid); err != nil {
+		return &cluster.Refusal{Object: op.Object(), Reason: err.Error(), Next: "give each cluster a repository root of its own; nothing was removed"}
+	}
+	lease, err := o.client.Acquire(ctx, op, cluster.LeaseOptions{Holder: fmt.Sprintf("%s by %s", op, holder(o.app)), Brief: true})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), askClusterWithin)
+		defer cancel()
+		err = errors.Join(err, lease.Release(clean))
+	}()
+	_, err = points.Unlock(lease.Context(), func(h repository.Holder) bool {
+		return cluster.LeaseMarked(uid, h.Operation) && h.Operation != op.LeaseMark(uid)
+	})
+	if err != nil {
+		return err
+	}
+	return do(lease.Context())
 }
 
 // translate gives an error the meaning that it has for the scheduler.

@@ -17,6 +17,7 @@ const maxUnused = 0.05
 type pruneCommand struct {
 	repositoryFlags
 	choose chooseFlags
+	lock   lockFlag
 	dryRun bool
 }
 
@@ -29,7 +30,9 @@ func newPruneCommand(a *app) *cobra.Command {
 interrupted backups have left. Packs that hold both needed and unneeded data are written anew until at most 5% of the data
 is unneeded, and small ones, of which every small backup leaves some, are merged.
 
-It works alone: while a backup or a restore is running it is refused with exit code 5, and so is a backup while it is running.
+Backups may run meanwhile. prune does not begin while one does, nor while another command works on the repository: it waits
+as --retry-lock says, and gives up with exit code 5. Then it copies what is needed beside whoever comes, and is alone only for
+as long as it takes to look at what is new and to write a new index; a backup that meets that moment waits.
 A lock of a mover that the cluster knows to be gone is removed. It may be interrupted at any time; nothing is lost, and the next
 prune goes on. It removes nothing from a damaged repository.`,
 		Example: `  stsbackup prune demo/web --dry-run
@@ -45,6 +48,7 @@ prune goes on. It removes nothing from a damaged repository.`,
 	}
 	c.add(cmd)
 	c.choose.add(cmd, allWithRepository)
+	c.lock.add(cmd)
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show what would be removed, and change nothing")
 	return cmd
 }
@@ -69,7 +73,7 @@ func (c *pruneCommand) run(ctx context.Context, a *app, args []string) error {
 		return err
 	}
 	do := func(ctx context.Context, t target) (*pruneResult, error) {
-		return c.upkeep(a).prune(ctx, store, t, c.dryRun)
+		return c.upkeep(a, c.lock).prune(ctx, store, t, c.dryRun)
 	}
 	return each(ctx, a, c.output, targets, do, func(w io.Writer, t target, result *pruneResult) error {
 		heading(w, targets, t)
@@ -85,11 +89,16 @@ func (u *upkeep) prune(ctx context.Context, store *store, t target, dryRun bool)
 		return nil, err
 	}
 	result := &pruneResult{Namespace: t.namespace, StatefulSet: t.statefulSet}
-	err = u.alone(ctx, points, func(ctx context.Context) (err error) {
-		result.PruneReport, err = points.Repository().Prune(ctx, repository.PruneOptions{MaxUnused: maxUnused, DryRun: dryRun})
-		return err
-	})
-	if err != nil {
+	options := repository.PruneOptions{MaxUnused: maxUnused, DryRun: dryRun, AloneOperation: u.operation}
+	u.waitForLocks(points)
+	if u.guard != nil {
+		options.Alone = func(ctx context.Context, do func(context.Context) error) error { return u.guard(ctx, points, do) }
+		// Nobody is at work who would have to be waited for in the end, and what the dead have left is removed.
+		if err := options.Alone(ctx, func(context.Context) error { return nil }); err != nil {
+			return nil, err
+		}
+	}
+	if result.PruneReport, err = points.Repository().Prune(ctx, options); err != nil {
 		return nil, err
 	}
 	leftovers, err := points.Leftovers(ctx)

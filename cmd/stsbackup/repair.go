@@ -15,6 +15,7 @@ type repairCommand struct {
 	repositoryFlags
 	dryRun        bool
 	forgetDamaged bool
+	lock          lockFlag
 }
 
 func newRepairCommand(a *app) *cobra.Command {
@@ -41,6 +42,7 @@ version or a copy of the bucket.`,
 		},
 	}
 	c.add(cmd)
+	c.lock.add(cmd)
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show what would be done, and change nothing")
 	cmd.Flags().BoolVar(&c.forgetDamaged, "forget-damaged", false, "remove repository snapshots that cannot be read")
 	return cmd
@@ -56,7 +58,7 @@ func (c *repairCommand) run(ctx context.Context, a *app, arg string) error {
 		options.Progress = func(packs, total int) { fmt.Fprintf(a.err, "\r%d of %d packs read", packs, total) }
 	}
 	var report repository.RepairReport
-	err = c.upkeep(a).alone(ctx, points, func(ctx context.Context) (err error) {
+	err = c.upkeep(a, c.lock).alone(ctx, points, func(ctx context.Context) (err error) {
 		report, err = points.Repository().Repair(ctx, options)
 		return err
 	})

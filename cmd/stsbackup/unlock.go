@@ -56,7 +56,7 @@ func (c *unlockCommand) run(ctx context.Context, a *app, arg string) error {
 		return err
 	}
 	if !c.removeAll {
-		removed, err := c.upkeep(a).unlockDeadMovers(ctx, points)
+		removed, err := c.upkeep(a, lockFlag{}).unlockDeadMovers(ctx, points)
 		if err != nil {
 			fmt.Fprintf(a.err, "Whether a mover holds a lock that is gone could not be found out: %s\n", printable(err.Error()))
 		}

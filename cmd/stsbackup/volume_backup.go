@@ -10,6 +10,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // volumeBackup holds the flags of stsbackup volume backup.
@@ -21,6 +22,7 @@ type volumeBackup struct {
 	ordinal       int
 	forceRead     bool
 	compression   compressionFlag
+	lock          lockFlag
 }
 
 func newVolumeBackupCommand(a *app) *cobra.Command {
@@ -48,6 +50,7 @@ fails or is interrupted, there is no repository snapshot.`,
 	cmd.Flags().StringVar(&c.recoveryPoint, "recovery-point", "", "`id` of the recovery point that this is a part of; without it, the backup stands by itself")
 	cmd.Flags().IntVar(&c.ordinal, "ordinal", -1, "`number` of the claim's ordinal")
 	c.compression.add(cmd)
+	c.lock.add(cmd)
 	cmd.Flags().BoolVar(&c.forceRead, "force-read", false, "read all files, also those that seem unchanged since the last backup")
 	return cmd
 }
@@ -65,6 +68,12 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 	// A mover that dies leaves its lock; whoever knows that this operation is over may then remove it at once.
 	points.Repository().SetOperation(c.recoveryPoint)
 	points.Repository().SetCompression(c.compression.level)
+	points.Repository().SetLockWait(repository.LockWait{Limit: c.lock.limit, Blocked: func(_ context.Context, locked error) bool {
+		if c.lock.limit > 0 {
+			c.report.waiting(a, waitingText(points, c.lock.limit, locked))
+		}
+		return false
+	}})
 	result, err := archive.Backup(ctx, points.Repository(), archive.Source{
 		Dir: dir, Name: c.volume.claim, Host: points.Host(), Tags: tags, Program: "stsbackup " + a.version,
 		ForceRead: c.forceRead,

@@ -95,6 +95,21 @@ func (r *volumeReport) write(encoded []byte) error {
 	return nil
 }
 
+// waiting says what the command waits for before it can begin.
+func (r *volumeReport) waiting(a *app, reason string) {
+	out := a.err
+	switch {
+	case r.resultFile != "":
+		out = a.out
+	case r.output != outputJSON:
+		fmt.Fprintln(out, printable(reason))
+		return
+	}
+	if line, err := mover.EncodeWaiting(reason); err == nil {
+		fmt.Fprintf(out, "%s\n", line)
+	}
+}
+
 // progress gives the reporter that fits the flags.
 func (r *volumeReport) progress(a *app) archive.Reporter {
 	switch {

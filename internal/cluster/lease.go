@@ -22,6 +22,8 @@ const (
 	leaseLost = 10 * time.Second
 	// leaseWaitMax bounds the wait for a holder whose Lease claims an absurd duration.
 	leaseWaitMax = time.Minute
+	// leaseBriefMax is how long a holder is waited for that is alive, but will give the Lease back soon.
+	leaseBriefMax = 2 * time.Minute
 )
 
 // ErrLeaseLost is the cause of the end of a Lease's context when the Lease could not be renewed, or was taken.
@@ -31,8 +33,10 @@ var ErrLeaseLost = errors.New("the Lease was lost")
 type LeaseOptions struct {
 	// Holder is unique to this process and says to people who it is: "backup 20261121T… on host ops-1 (pid 42)".
 	Holder string
-	// Waiting, if set, is told once why Acquire has to wait.
+	// Waiting, if set, is told why Acquire has to wait.
 	Waiting func(message string)
+	// Brief says that the Lease will be given back within seconds: others then wait for that, and are not refused.
+	Brief bool
 }
 
 // Lease is the right to operate on one StatefulSet.
@@ -58,17 +62,18 @@ func LeaseName(statefulSet string) string {
 }
 
 // Acquire takes the Lease of the operation's StatefulSet and keeps renewing it until Release, or until it is lost. A
-// *Refusal says that somebody alive holds it. A holder that shows no sign of life for the Lease's duration is dead,
+// *Refusal that wraps ErrBusy says that somebody alive holds it; ErrNotFound, that there is no such namespace. A holder that shows no sign of life for the Lease's duration is dead,
 // and is replaced.
 func (c *Client) Acquire(ctx context.Context, op Operation, opts LeaseOptions) (*Lease, error) {
 	leases := c.Kube.CoordinationV1().Leases(op.Namespace)
+	begun := c.now()
 	for {
-		taken, err := leases.Create(ctx, c.newLease(op, opts.Holder), metav1.CreateOptions{})
+		taken, err := leases.Create(ctx, c.newLease(op, opts), metav1.CreateOptions{})
 		if err == nil {
 			return c.hold(ctx, taken, opts.Holder), nil
 		}
 		if !apierrors.IsAlreadyExists(err) {
-			return nil, fmt.Errorf("create Lease %s/%s: %w", op.Namespace, LeaseName(op.StatefulSet), err)
+			return nil, fmt.Errorf("create Lease %s/%s: %w", op.Namespace, LeaseName(op.StatefulSet), namespaceGone(op.Namespace, err))
 		}
 		other, err := leases.Get(ctx, LeaseName(op.StatefulSet), metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
@@ -77,11 +82,15 @@ func (c *Client) Acquire(ctx context.Context, op Operation, opts LeaseOptions) (
 		if err != nil {
 			return nil, fmt.Errorf("read Lease %s/%s: %w", op.Namespace, LeaseName(op.StatefulSet), err)
 		}
-		if err := c.waitDead(ctx, op, other, opts); err != nil {
+		err = c.waitDead(ctx, op, other, opts)
+		if errors.Is(err, ErrBusy) && other.Annotations[AnnotationBrief] != "" && c.now().Sub(begun) < leaseBriefMax {
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
 		// The update fails if the Lease has changed in any way since it was read: then everything starts over.
-		taken = c.newLease(op, opts.Holder)
+		taken = c.newLease(op, opts)
 		taken.ResourceVersion = other.ResourceVersion
 		taken, err = leases.Update(ctx, taken, metav1.UpdateOptions{})
 		if err == nil {
@@ -141,18 +150,22 @@ func holderOf(lease *coordinationv1.Lease) string {
 	return *lease.Spec.HolderIdentity
 }
 
-func (c *Client) newLease(op Operation, holder string) *coordinationv1.Lease {
+func (c *Client) newLease(op Operation, opts LeaseOptions) *coordinationv1.Lease {
 	now := metav1.NewMicroTime(c.now())
 	seconds := int32(leaseDuration / time.Second)
+	annotations := op.Annotations("")
+	if opts.Brief {
+		annotations[AnnotationBrief] = "true"
+	}
 	return &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:   op.Namespace,
 			Name:        LeaseName(op.StatefulSet),
 			Labels:      op.Labels(),
-			Annotations: op.Annotations(""),
+			Annotations: annotations,
 		},
 		Spec: coordinationv1.LeaseSpec{
-			HolderIdentity:       &holder,
+			HolderIdentity:       &opts.Holder,
 			LeaseDurationSeconds: &seconds,
 			AcquireTime:          &now,
 			RenewTime:            &now,

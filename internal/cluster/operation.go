@@ -22,6 +22,9 @@ const (
 	// Label values end at 63 bytes, names of claims and StatefulSets do not: the whole names are annotations.
 	AnnotationStatefulSet = "stsbackup.io/statefulset-name"
 	AnnotationClaim       = "stsbackup.io/claim-name"
+
+	// AnnotationBrief is on the Lease of one who will give it back soon.
+	AnnotationBrief = "stsbackup.io/brief"
 )
 
 // namePrefix starts the name of every object that an operation makes for itself. Sweep deletes no claim without it,
@@ -35,7 +38,7 @@ const maxName = validation.DNS1123LabelMaxLength
 type Operation struct {
 	// ID is unique in time and space, and sorts by time.
 	ID string
-	// Kind is the verb: "backup", "restore".
+	// Kind is the verb: "backup", "restore", "forget", "prune".
 	Kind string
 	// Namespace and StatefulSet name what is operated on.
 	Namespace, StatefulSet string
@@ -61,6 +64,18 @@ func (o Operation) VolumeName(ordinal int32, template string) string {
 // MoverPod reports whether a pod of this name is one that a mover of the operation with this id runs in, by its name.
 func MoverPod(id, pod string) bool {
 	return id != "" && strings.HasPrefix(pod, namePrefix+strings.ToLower(id)+"-")
+}
+
+// leaseMark begins what a lock says that is held only while its holder has the Lease of the StatefulSet.
+const leaseMark = "lease-"
+
+// LeaseMark is what an operation that has the StatefulSet's Lease in the cluster with this UID says in its lock on the
+// repository, and gives up together with the Lease: so the next to have the Lease knows that nobody holds such a lock.
+func (o Operation) LeaseMark(cluster string) string { return leaseMark + cluster + "-" + o.ID }
+
+// LeaseMarked reports whether a lock says by its operation that it is held only with a Lease of the cluster with this UID.
+func LeaseMarked(cluster, operation string) bool {
+	return cluster != "" && strings.HasPrefix(operation, leaseMark+cluster+"-")
 }
 
 // Labels are the labels of everything that the operation makes.

@@ -25,6 +25,9 @@ func (c *Client) StatefulSet(ctx context.Context, namespace, name string) (*apps
 	if !apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("read StatefulSet %s/%s: %w", namespace, name, err)
 	}
+	if err := c.namespaceThere(ctx, namespace); err != nil {
+		return nil, fmt.Errorf("StatefulSet %s/%s: %w", namespace, name, err)
+	}
 	// Somebody who may read only one namespace still gets suggestions from there.
 	all, err := c.Kube.AppsV1().StatefulSets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 	if err != nil {

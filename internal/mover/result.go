@@ -85,6 +85,23 @@ func Outcome(output []byte, err error) (result archive.Result, untidy, failed er
 	}
 }
 
+// waiting is a line of a mover that says what it waits for.
+type waiting struct {
+	Waiting string `json:"waiting"`
+}
+
+// EncodeWaiting is a line that says what a mover waits for before it can begin.
+func EncodeWaiting(reason string) ([]byte, error) { return json.Marshal(waiting{reason}) }
+
+// Waiting decodes such a line; "" if it is another.
+func Waiting(line []byte) string {
+	var w waiting
+	if json.Unmarshal(line, &w) != nil {
+		return ""
+	}
+	return w.Waiting
+}
+
 // Progress decodes a line of a mover's log; ok is false for what is no progress, but meant for people.
 func Progress(line []byte) (progress archive.Progress, ok bool) {
 	err := json.Unmarshal(line, &progress)

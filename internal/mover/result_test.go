@@ -85,3 +85,15 @@ func TestProgress(t *testing.T) {
 		t.Error("a line for people was taken for progress")
 	}
 }
+
+func TestWaiting(t *testing.T) {
+	line, err := EncodeWaiting("locked by \"ops\"")
+	if got := Waiting(line); err != nil || got != "locked by \"ops\"" {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, other := range []string{`{"files":1,"bytes":2}`, "a line for people", ""} {
+		if got := Waiting([]byte(other)); got != "" {
+			t.Errorf("%q waits for %q", other, got)
+		}
+	}
+}

@@ -24,6 +24,9 @@ type lockTiming struct {
 	stale   time.Duration // age at which a lock's holder is taken for dead
 	cleanup time.Duration // how long cleaning up may take after the context has ended
 
+	poll    time.Duration // between two looks at somebody else's lock, at first
+	pollMax time.Duration // and in the end
+
 	initWait   time.Duration // Init: between two looks at a competitor
 	initRounds int           // Init: looks until a competitor is taken for dead
 }
@@ -31,7 +34,7 @@ type lockTiming struct {
 func defaultLockTiming() lockTiming {
 	return lockTiming{
 		settle: 200 * time.Millisecond, refresh: 5 * time.Minute, retry: 10 * time.Second, stale: 30 * time.Minute,
-		cleanup: 15 * time.Second, initWait: 250 * time.Millisecond, initRounds: 40,
+		cleanup: 15 * time.Second, poll: 500 * time.Millisecond, pollMax: 10 * time.Second, initWait: 250 * time.Millisecond, initRounds: 40,
 	}
 }
 
@@ -67,6 +70,7 @@ func processAlive(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscal
 type Lock struct {
 	repo      *Repository
 	exclusive bool
+	operation string // what it says that its holder is doing
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
 	done      sync.WaitGroup
@@ -74,24 +78,45 @@ type Lock struct {
 	looking sync.Mutex // held during the second look
 	looked  bool       // it has been taken, or is not needed
 
+	renewing sync.Mutex // held while the lock object is replaced
+
 	mu      sync.Mutex
 	id      ID        // of the lock object
 	renewed time.Time // when that was written, by the clock that others see
 }
 
-// Lock takes a writer's lock. ErrLocked, with the holder's name, if someone holds an exclusive one. Locks of dead
-// holders are removed on the way.
-func (r *Repository) Lock(ctx context.Context) (*Lock, error) { return r.lock(ctx, false, false) }
+// Lock takes a writer's lock. ErrLocked, with the holder's name, if someone holds an exclusive one for longer than
+// SetLockWait allows. Locks of dead holders are removed on the way.
+func (r *Repository) Lock(ctx context.Context) (*Lock, error) {
+	return r.lockPatiently(ctx, lockKind{operation: r.options.Operation})
+}
 
 // BeginLock is Lock for whoever calls Confirm before anything is written that relies on much. It does not wait where it
 // need not; that someone else holds an exclusive lock may then only show a moment later, as ErrLocked from Confirm and as
 // the cause with which Context ends.
-func (r *Repository) BeginLock(ctx context.Context) (*Lock, error) { return r.lock(ctx, false, true) }
+func (r *Repository) BeginLock(ctx context.Context) (*Lock, error) {
+	return r.lockPatiently(ctx, lockKind{operation: r.options.Operation, early: true})
+}
 
 // LockExclusive takes the lock of one who removes data. ErrLocked, with the holder's name, if anyone else holds a lock
-// of any kind. Locks of dead holders are removed on the way.
+// of any kind for longer than SetLockWait allows. Locks of dead holders are removed on the way.
 func (r *Repository) LockExclusive(ctx context.Context) (*Lock, error) {
-	return r.lock(ctx, true, false)
+	return r.lockPatiently(ctx, lockKind{operation: r.options.Operation, exclusive: true})
+}
+
+// lockKind says what lock is wanted.
+type lockKind struct {
+	exclusive bool
+	early     bool   // the second look is taken beside the work, if it may
+	operation string // what it says that its holder is doing
+}
+
+func (r *Repository) lockPatiently(ctx context.Context, kind lockKind) (lock *Lock, err error) {
+	err = r.patiently(ctx, func() (err error) {
+		lock, err = r.lock(ctx, kind)
+		return err
+	})
+	return lock, err
 }
 
 // LockReading keeps others from removing data while a volume is restored, which may take hours: it takes a writer's lock
@@ -101,7 +126,7 @@ func (r *Repository) LockExclusive(ctx context.Context) (*Lock, error) {
 // It does not look a second time: who starts to remove data at the same moment does, and gives way. If that one has looked
 // for the last time already, the lock comes too late to help, and does no harm.
 func (r *Repository) LockReading(ctx context.Context) (*Lock, error) {
-	lock, _, err := r.claim(ctx, false)
+	lock, _, err := r.claim(ctx, lockKind{operation: r.options.Operation})
 	if errors.Is(err, storage.ErrPermission) || errors.Is(err, ErrLocked) {
 		return nil, nil //nolint:nilerr,nilnil // going on without a lock is what is wanted
 	}
@@ -112,20 +137,20 @@ func (r *Repository) LockReading(ctx context.Context) (*Lock, error) {
 	return lock.hold(ctx), nil
 }
 
-// lock takes a lock. One that is early looks a second time beside the work, if it may.
-func (r *Repository) lock(ctx context.Context, exclusive, early bool) (*Lock, error) {
-	lock, soon, err := r.claim(ctx, exclusive)
+// lock takes a lock.
+func (r *Repository) lock(ctx context.Context, kind lockKind) (*Lock, error) {
+	lock, soon, err := r.claim(ctx, kind)
 	if err != nil {
 		return nil, err
 	}
-	if early && soon {
+	if kind.early && soon {
 		return lock.hold(ctx), nil
 	}
 	// Look again: someone who looked before our lock was there may have written one since. Of two who do this at once,
 	// each sees the other's, and at least one gives way.
 	err = wait(ctx, r.options.timing.settle)
 	if err == nil {
-		_, err = r.checkLocks(ctx, exclusive, lock.id)
+		_, err = r.checkLocks(ctx, kind.exclusive, lock.id)
 	}
 	if err != nil {
 		return nil, errors.Join(err, r.removeLock(ctx, lock.id))
@@ -140,19 +165,20 @@ func (r *Repository) lock(ctx context.Context, exclusive, early bool) (*Lock, er
 // written after that began, and its holder, who waits for as long as we would before he looks again, sees ours, and gives
 // way. Half of that time is left for clocks that differ. A lock that vanished while we looked may have been renewed, and
 // what its holder has now was not seen.
-func (r *Repository) claim(ctx context.Context, exclusive bool) (lock *Lock, soon bool, err error) {
+func (r *Repository) claim(ctx context.Context, kind lockKind) (lock *Lock, soon bool, err error) {
 	begun := r.options.Now()
-	steady, err := r.checkLocks(ctx, exclusive, ID{})
+	steady, err := r.checkLocks(ctx, kind.exclusive, ID{})
 	if err != nil {
 		return nil, false, err
 	}
 	written := r.wallClock()
-	id, err := r.writeLock(ctx, exclusive)
+	id, err := r.writeLock(ctx, kind.exclusive, kind.operation)
 	if err != nil {
 		return nil, false, err
 	}
 	took := r.since(begun)
-	return &Lock{repo: r, exclusive: exclusive, id: id, renewed: written}, steady && took >= 0 && took <= r.options.timing.settle/2, nil
+	lock = &Lock{repo: r, exclusive: kind.exclusive, operation: kind.operation, id: id, renewed: written}
+	return lock, steady && took >= 0 && took <= r.options.timing.settle/2, nil
 }
 
 // since is how much time has passed by that of our two clocks which says more: one stands still while the machine
@@ -254,9 +280,9 @@ func (l *Lock) set(id ID, renewed time.Time) {
 // machine sleeps.
 func (r *Repository) wallClock() time.Time { return r.options.Now().Round(0) }
 
-func (r *Repository) writeLock(ctx context.Context, exclusive bool) (ID, error) {
+func (r *Repository) writeLock(ctx context.Context, exclusive bool, operation string) (ID, error) {
 	id, _, err := r.saveObject(ctx, kindLock, lockObject{
-		Time: r.options.Now(), Exclusive: exclusive, Hostname: r.options.lockHost(), Username: r.options.Username, PID: r.options.PID,
+		Time: r.options.Now(), Exclusive: exclusive, Hostname: r.options.lockHost(operation), Username: r.options.Username, PID: r.options.PID,
 	})
 	return id, err
 }
@@ -325,13 +351,33 @@ func (l *Lock) keep() {
 // renew writes a new lock and removes the old one. It reports as lost a lock that is no longer there: whoever
 // removed it may be deleting data by now.
 func (l *Lock) renew() (lost bool, err error) {
+	l.renewing.Lock()
+	defer l.renewing.Unlock()
+	return l.replace()
+}
+
+// share makes an exclusive lock one that others may work beside. At no moment is there none. Only the goroutine that
+// uses the lock may call it.
+func (l *Lock) share() error {
+	l.renewing.Lock()
+	defer l.renewing.Unlock()
+	l.exclusive, l.operation = false, l.repo.options.Operation
+	if lost, err := l.replace(); lost {
+		return l.lose(err)
+	} else if err != nil {
+		return fmt.Errorf("let others work on the repository again: %w", err)
+	}
+	return nil
+}
+
+func (l *Lock) replace() (lost bool, err error) {
 	old, _ := l.current()
 	name := kindLock.name(old)
 	if _, err := l.repo.bucket.Stat(l.ctx, name); err != nil {
 		return errors.Is(err, storage.ErrNotExist), fmt.Errorf("look for %s: %w", name, err)
 	}
 	begun := l.repo.wallClock()
-	id, err := l.repo.writeLock(l.ctx, l.exclusive)
+	id, err := l.repo.writeLock(l.ctx, l.exclusive, l.operation)
 	if err != nil {
 		return false, err
 	}

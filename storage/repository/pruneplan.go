@@ -16,6 +16,12 @@ type prunePack struct {
 	unused int64 // bytes of all others
 }
 
+// retiredPack is a pack of which all that is needed has been copied elsewhere.
+type retiredPack struct {
+	kept   int64 // bytes that were copied
+	merged bool  // because it was small, not because it was wasteful
+}
+
 // prunePlan says what is to be done with every pack.
 type prunePlan struct {
 	keep   []*prunePack // stays as it is, with what is unused in it
@@ -29,16 +35,27 @@ type prunePlan struct {
 	reindex bool
 }
 
+// settle leaves as they are the packs that would have to be written anew: for when there is no time for it.
+func (p *prunePlan) settle() {
+	p.keep = slices.Concat(p.keep, p.repack, p.merge)
+	p.repack, p.merge = nil, nil
+	p.reindex = len(p.remove)+len(p.drop) > 0
+}
+
+// changes reports whether there is anything to do.
+func (p *prunePlan) changes() bool { return p.reindex || len(p.unindexed) > 0 }
+
 // rewritten are the packs whose needed blobs are copied into new ones.
 func (p *prunePlan) rewritten() []*prunePack { return slices.Concat(p.repack, p.merge) }
 
 // planPrune decides, from nothing but what it is given. Of several copies of a blob the one in the pack with the least
 // waste counts, and then the largest, so that packs that an interrupted prune has written win over those that they replace. It repacks
 // those with the largest share of waste first, until no more than maxUnused times the size of all that is needed is
-// wasted. Of the others it merges those that are small, if there are mergeFrom of a kind.
-func planPrune(packs []*prunePack, used blobSet, maxUnused float64, mergeFrom int) (prunePlan, error) {
+// wasted. Of the others it merges those that are small, if there are mergeFrom of a kind. A copy in a pack that retired
+// names counts only if there is no other: what was needed of those has been copied already.
+func planPrune(packs []*prunePack, used blobSet, maxUnused float64, mergeFrom int, retired map[ID]retiredPack) (prunePlan, error) {
 	var plan prunePlan
-	present := assignBlobs(packs, used, &plan)
+	present := assignBlobs(packs, used, retired, &plan)
 	if err := missingBlob(present, used); err != nil {
 		return prunePlan{}, err
 	}
@@ -110,7 +127,7 @@ func (p *prunePack) blobType() BlobType {
 func (p *prunePack) waste() float64 { return float64(p.unused) / float64(p.unused+p.kept) }
 
 // assignBlobs gives every needed blob to one pack, and returns the packs that can be read. The others are dropped.
-func assignBlobs(packs []*prunePack, used blobSet, plan *prunePlan) []*prunePack {
+func assignBlobs(packs []*prunePack, used blobSet, retired map[ID]retiredPack, plan *prunePlan) []*prunePack {
 	var present []*prunePack
 	for _, pack := range packs {
 		pack.needed, pack.kept, pack.unused = nil, 0, 0
@@ -125,8 +142,14 @@ func assignBlobs(packs []*prunePack, used blobSet, plan *prunePlan) []*prunePack
 		}
 		present = append(present, pack)
 	}
+	last := func(pack *prunePack) int {
+		if _, is := retired[pack.ID]; is {
+			return 1
+		}
+		return 0
+	}
 	slices.SortFunc(present, func(a, b *prunePack) int {
-		return cmp.Or(cmp.Compare(a.unused, b.unused), cmp.Compare(b.size, a.size), strings.Compare(a.ID.String(), b.ID.String()))
+		return cmp.Or(cmp.Compare(last(a), last(b)), cmp.Compare(a.unused, b.unused), cmp.Compare(b.size, a.size), strings.Compare(a.ID.String(), b.ID.String()))
 	})
 	assigned := newBlobSet()
 	for _, pack := range present {

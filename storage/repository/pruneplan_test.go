@@ -80,7 +80,7 @@ func TestPlanPrune(t *testing.T) {
 			for _, number := range tt.needed {
 				used.add(types[number], ID{byte(number)})
 			}
-			plan, err := planPrune(packs, used, tt.maxUnused, 3)
+			plan, err := planPrune(packs, used, tt.maxUnused, 3, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -70,8 +70,7 @@ func (r *Repository) Repair(ctx context.Context, options RepairOptions) (report 
 		return RepairReport{}, err
 	}
 	if x.plan.reindex {
-		p := &pruner{repo: r, oldIndex: x.oldIndex, plan: x.plan}
-		if err := p.change(lock.Context()); err != nil {
+		if err := x.change(lock.Context()); err != nil {
 			return RepairReport{}, err
 		}
 	}
@@ -82,6 +81,19 @@ func (r *Repository) Repair(ctx context.Context, options RepairOptions) (report 
 		x.report.Forgotten = true
 	}
 	return x.report, nil
+}
+
+// change carries the plan out.
+func (x *repairer) change(ctx context.Context) error {
+	p := &pruner{repo: x.repo, oldIndex: x.oldIndex, plan: x.plan}
+	kept := p.keptIndex()
+	if err := p.repack(ctx, x.repo.withIndex(kept)); err != nil {
+		return err
+	}
+	if err := p.replaceIndex(ctx, kept); err != nil {
+		return err
+	}
+	return p.removePacks(ctx)
 }
 
 // unread reports an error that says nothing of the object. Repair removes what is damaged, so it must be sure: where bytes

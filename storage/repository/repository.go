@@ -52,8 +52,9 @@ type Options struct {
 	// Compression is that of the content of files that is stored.
 	Compression Compression
 
-	scrypt scryptParams
-	timing lockTiming
+	scrypt   scryptParams
+	timing   lockTiming
+	lockWait LockWait
 }
 
 func (o Options) withDefaults() Options {
@@ -83,11 +84,11 @@ func (o Options) withDefaults() Options {
 }
 
 // lockHost is what locks give as their host: the format has no field for the operation.
-func (o Options) lockHost() string {
-	if o.Operation == "" {
+func (o Options) lockHost(operation string) string {
+	if operation == "" {
 		return o.Hostname
 	}
-	return o.Hostname + operationMark + o.Operation
+	return o.Hostname + operationMark + operation
 }
 
 // Repository is an open repository. Its methods are safe for concurrent use.

@@ -1,0 +1,52 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// LockWait says what to do when somebody holds a lock that is in the way. The zero value is to give up.
+type LockWait struct {
+	// Limit is how long to wait until nobody holds one any more. ErrLocked after that.
+	Limit time.Duration
+	// Blocked, if set, is called when a lock is found in the way, and again when it is another; err wraps ErrLocked and
+	// says whose. True says that the lock may be gone now, so that it is worth while to look again at once.
+	Blocked func(ctx context.Context, err error) bool
+}
+
+// SetLockWait says what Lock, LockExclusive, and all that they are taken for, do when somebody holds a lock that is in
+// the way. Call it before the repository is used.
+func (r *Repository) SetLockWait(w LockWait) { r.options.lockWait = w }
+
+// patiently calls try until it no longer fails with ErrLocked, or as long as LockWait allows.
+func (r *Repository) patiently(ctx context.Context, try func() error) error {
+	w, timing := r.options.lockWait, r.options.timing
+	begun, pause, told := r.options.Now(), timing.poll, ""
+	for {
+		err := try()
+		if !errors.Is(err, ErrLocked) || ctx.Err() != nil {
+			return err
+		}
+		if text := err.Error(); text != told && w.Blocked != nil {
+			if told = text; w.Blocked(ctx, err) {
+				continue
+			}
+		}
+		left := w.Limit - r.options.Now().Sub(begun)
+		if left <= 0 {
+			if w.Limit > 0 {
+				err = fmt.Errorf("%w (%s were waited)", err, w.Limit)
+			}
+			return err
+		}
+		// Of two who wait for each other's locks to go, chance lets one come first.
+		jittered := pause/2 + rand.N(pause)
+		if waitErr := wait(ctx, min(left, jittered)); waitErr != nil {
+			return fmt.Errorf("%w: %w", err, waitErr)
+		}
+		pause = min(2*pause, timing.pollMax)
+	}
+}

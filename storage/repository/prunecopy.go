@@ -1,0 +1,93 @@
+package repository
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// repackReaders is how many packs are read at once while repacking.
+const repackReaders = 2
+
+// repack copies what is needed of wasteful and small packs into new ones. work knows the packs that stay, so that what is in one
+// of them is not copied.
+func (p *pruner) repack(ctx context.Context, work *Repository) error {
+	packs := p.plan.rewritten()
+	if len(packs) == 0 {
+		return nil
+	}
+	w, err := work.NewWriter(ctx)
+	if err != nil {
+		return err
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(repackReaders)
+	for _, pack := range packs {
+		group.Go(func() error { return copyBlobs(groupCtx, work, w, pack) })
+	}
+	if err := group.Wait(); err != nil {
+		w.Abort()
+		return err
+	}
+	return w.Flush()
+}
+
+// copyBlobs reads a pack as a stream and saves what is needed of it. Every blob's hash is checked on the way.
+func copyBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePack) error {
+	name := kindData.name(pack.ID)
+	body, err := repo.bucket.Get(ctx, name, 0, pack.size)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	defer body.Close()
+	at := int64(0)
+	blobs := slices.SortedFunc(slices.Values(pack.needed), func(a, b indexBlob) int { return cmp.Compare(a.Offset, b.Offset) })
+	for _, blob := range blobs {
+		if int64(blob.Offset) < at {
+			return fmt.Errorf("%s: blobs overlap in the index", name)
+		}
+		sealed := make([]byte, blob.Length)
+		if _, err := io.CopyN(io.Discard, body, int64(blob.Offset)-at); err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+		if _, err := io.ReadFull(body, sealed); err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+		at = int64(blob.Offset) + int64(blob.Length)
+		plain, err := repo.OpenBlob(blob.location(pack.ID), blob.ID, sealed, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := w.SaveBlob(ctx, blob.Type, plain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reindex writes index objects for the packs that stay.
+func (p *pruner) reindex(ctx context.Context) error {
+	var object indexObject
+	size := 0
+	flush := func() error {
+		if len(object.Packs) == 0 {
+			return nil
+		}
+		_, _, err := p.repo.saveObject(ctx, kindIndex, object)
+		object, size = indexObject{}, 0
+		return err
+	}
+	for _, pack := range p.plan.keep {
+		object.Packs = append(object.Packs, pack.indexPack)
+		if size += (len(pack.Blobs) + 1) * indexBlobSize; size >= indexLimit {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}

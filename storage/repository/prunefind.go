@@ -1,0 +1,158 @@
+package repository
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// find looks at everything and makes the plan. It changes nothing. The second time it looks at what is new.
+func (p *pruner) find(ctx context.Context) error {
+	// 1. Every repository snapshot counts: one that cannot be read may need anything.
+	snapshots, err := p.snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	p.report.Snapshots = len(snapshots)
+	// 2. The index, as it is in the bucket.
+	packs, fresh, again, err := p.loadIndex(ctx)
+	if err != nil {
+		return err
+	}
+	// 3. The packs that there are.
+	unindexed, err := p.listPacks(ctx, packs)
+	if err != nil {
+		return err
+	}
+	// 4. What is needed.
+	err = p.repo.withIndex(fresh).walk(ctx, p.newRoots(snapshots), p.used, func(t BlobType, id ID, err error) error {
+		return fmt.Errorf("%s blob %s: %w; nothing is removed from a damaged repository: see what stsbackup verify says, and use stsbackup repair", t, id, err)
+	})
+	if err != nil {
+		return err
+	}
+	// 5. What to do about it.
+	list := make([]*prunePack, 0, len(packs))
+	for _, pack := range packs {
+		list = append(list, pack)
+	}
+	p.plan, err = planPrune(list, p.used, p.options.MaxUnused, cmp.Or(p.options.mergeFrom, defaultMergeFrom), p.retired)
+	if p.alone {
+		p.plan.settle()
+	}
+	p.plan.unindexed = unindexed
+	p.plan.reindex = p.plan.reindex || again
+	return err
+}
+
+// newRoots are the trees of the repository snapshots whose needs are not known yet. If one has gone whose needs are
+// known, so may have what it needed: all are looked at anew.
+func (p *pruner) newRoots(snapshots []Snapshot) []ID {
+	there := map[ID]bool{}
+	for _, snapshot := range snapshots {
+		there[snapshot.ID] = true
+	}
+	for id := range p.known {
+		if !there[id] {
+			p.known, p.used = nil, newBlobSet()
+			break
+		}
+	}
+	var roots []ID
+	for _, snapshot := range snapshots {
+		if !p.known[snapshot.ID] {
+			roots = append(roots, *snapshot.Tree)
+		}
+	}
+	p.known = there
+	return roots
+}
+
+// snapshots reads all repository snapshots. Their names come from a listing, which nothing protects: one that arrives
+// without a name, or with a wrong one, would make all that this one needs look unneeded. Nobody adds or removes any
+// while we are alone, so two listings must agree; before that, nothing is removed.
+func (p *pruner) snapshots(ctx context.Context) ([]Snapshot, error) {
+	var ids []ID
+	if p.alone {
+		var err error
+		if ids, err = listIDs(ctx, p.repo.bucket, kindSnapshot); err != nil {
+			return nil, fmt.Errorf("list repository snapshots: %w", err)
+		}
+	}
+	snapshots, err := p.repo.Snapshots(ctx)
+	if err != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("%w; what cannot be read may need anything: see what stsbackup verify says, and use stsbackup repair", err)
+	}
+	if err != nil || !p.alone {
+		return snapshots, err
+	}
+	listed := map[ID]bool{}
+	for _, id := range ids {
+		listed[id] = true
+	}
+	for _, snapshot := range snapshots {
+		if !listed[snapshot.ID] {
+			return nil, fmt.Errorf("%s: %w", kindSnapshot.name(snapshot.ID), errListing)
+		}
+		delete(listed, snapshot.ID)
+	}
+	for id := range listed {
+		return nil, fmt.Errorf("%s: %w", kindSnapshot.name(id), errListing)
+	}
+	return snapshots, nil
+}
+
+// errListing says that what was listed is not what is there.
+var errListing = errors.New("two listings of the repository snapshots do not agree, and nothing is removed; run the command again")
+
+// loadIndex reads the whole index; again says that a pack is named more than once.
+func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh *index, again bool, err error) {
+	packs, fresh = map[ID]*prunePack{}, newIndex()
+	err = p.repo.eachIndex(ctx, func(id ID, object indexObject, err error) error {
+		if err != nil {
+			return err
+		}
+		p.oldIndex = append(p.oldIndex, id)
+		for _, pack := range object.Packs {
+			known, ok := packs[pack.ID]
+			if !ok {
+				packs[pack.ID] = &prunePack{indexPack: pack, size: -1}
+				fresh.add(pack)
+				continue
+			}
+			again = true
+			if !sameBlobs(known.Blobs, pack.Blobs) {
+				return fmt.Errorf("%s describes pack %s otherwise than another index object", kindIndex.name(id), pack.ID)
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(p.oldIndex, func(a, b ID) int { return strings.Compare(a.String(), b.String()) })
+	return packs, fresh, again, err
+}
+
+// listPacks notes the sizes of the packs, and returns those that the index does not know.
+func (p *pruner) listPacks(ctx context.Context, packs map[ID]*prunePack) (map[ID]int64, error) {
+	unindexed := map[ID]int64{}
+	err := p.repo.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
+		id, ok := kindData.parseName(info.Name)
+		if !ok {
+			return nil
+		}
+		if pack, known := packs[id]; known {
+			pack.size = info.Size
+		} else {
+			unindexed[id] = info.Size
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list packs: %w", err)
+	}
+	return unindexed, nil
+}

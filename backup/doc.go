@@ -18,5 +18,6 @@
 //  8. Cleanup, under a context of its own that also works when the operation was interrupted.
 //
 // A volume that fails does not take the others with it: the recovery point is marked incomplete and holds what could
-// be saved. If nothing could be saved, or the operation is interrupted or loses its Lease, there is no record.
+// be saved. If nothing could be saved, or the operation is interrupted or loses its Lease, there is no record. If
+// the StatefulSet or its namespace turns out to have been deleted meanwhile, the error says so (cluster.ErrNotFound).
 package backup

@@ -97,7 +97,7 @@ func TestLocksOfDeadMovers(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			release := s.lockOf(tt.host, tt.operation)
-			s.run(tt.want, "prune", "demo/web", "--kubeconfig", apiServer(t, tt.uid, tt.pods))
+			s.run(tt.want, "prune", "demo/web", "--retry-lock", "0", "--kubeconfig", apiServer(t, tt.uid, tt.pods))
 			s.says(tt.says)
 			release()
 		})
@@ -114,6 +114,6 @@ func TestLocksOfDeadMovers(t *testing.T) {
 		if len(result.Removed) != 1 || result.Removed[0].Host != pod || len(result.Left) != 1 {
 			t.Errorf("with a cluster: %+v", result)
 		}
-		s.run(exitRefused, "forget", "demo/web@"+id)
+		s.run(exitRefused, "forget", "demo/web@"+id, "--retry-lock", "0")
 	})
 }

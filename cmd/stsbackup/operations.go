@@ -17,10 +17,6 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// busyAfter is how long the scheduler waits for those who work on a repository and are not known to the cluster. It comes
-// back later anyway.
-const busyAfter = 30 * time.Second
-
 // operations is what the scheduler has done: what the commands do, by the same functions.
 //
 // A scheduler lives for months, so nothing that can change is kept: the password, the credentials and the certificates
@@ -32,6 +28,9 @@ type operations struct {
 	mover  moverFlags
 	client *cluster.Client
 	log    *slog.Logger
+	// busyAfter is how long to wait for those who work on a repository and are not known to the cluster. The scheduler
+	// comes back later anyway.
+	busyAfter time.Duration
 	// opening bounds how many repositories are opened at once: deriving a key from a password takes 32 MiB.
 	opening chan struct{}
 }
@@ -55,7 +54,7 @@ func newOperations(a *app, kube kubeFlags, repo repoFlags, mover moverFlags) (sc
 	}
 	return &operations{
 		app: a, repo: repo, mover: mover, client: client,
-		log: slog.New(slog.NewJSONHandler(a.err, nil)), opening: make(chan struct{}, 2),
+		log: slog.New(slog.NewJSONHandler(a.err, nil)), opening: make(chan struct{}, 2), busyAfter: 30 * time.Second,
 	}, nil
 }
 
@@ -208,7 +207,7 @@ func (o *operations) upkeep(ctx context.Context, of scheduler.Name, kind string)
 	return &upkeep{
 		connect:   func() (*cluster.Client, error) { return o.client, nil },
 		note:      func(text string) { o.log.Info(text, "namespace", of.Namespace, "statefulSet", of.StatefulSet) },
-		retryLock: busyAfter,
+		retryLock: o.busyAfter,
 		operation: op.LeaseMark(uid),
 		guard: func(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error {
 			return o.withLease(ctx, op, uid, points, do)

@@ -30,6 +30,7 @@ func (s *shell) operations(kubeconfig string) (o scheduler.Operations, log *byte
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	o.(*operations).busyAfter = 0
 	return o, log
 }
 
@@ -88,6 +89,31 @@ func TestOperationsOnALockedBucket(t *testing.T) {
 	if err := o.Prune(t.Context(), web); err != nil {
 		t.Error(err)
 	}
+	// The lock of one who had the Lease is nobody's once the Lease is ours.
+	s.lockOf("scheduler-0", cluster.Operation{ID: "20261121T120000Z-dead"}.LeaseMark("c"))
+	if err := o.Prune(t.Context(), web); err != nil {
+		t.Errorf("beside the lock of a dead prune: %v", err)
+	}
+	s.lockOf("scheduler-0", cluster.Operation{ID: "20261121T120000Z-dead"}.LeaseMark("another"))
+	if err := o.Prune(t.Context(), web); !errors.Is(err, scheduler.ErrBusy) {
+		t.Errorf("beside the lock of another cluster's prune: %v", err)
+	}
+}
+
+// TestOperationsOfAnotherCluster remove nothing.
+func TestOperationsOfAnotherCluster(t *testing.T) {
+	s := newKeeper(t)
+	web := scheduler.Name{Namespace: "demo", StatefulSet: "web"}
+	o, _ := s.operations(apiServer(t, "another", nil))
+	_, err := o.Forget(t.Context(), web, retention.Rules{Last: 1}, time.UTC)
+	for what, err := range map[string]error{"forget": err, "prune": o.Prune(t.Context(), web)} {
+		if !errors.Is(err, scheduler.ErrRefused) || !strings.Contains(err.Error(), "came from cluster c, this is cluster another") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if len(s.left()) != len(s.ids)+1 {
+		t.Error("something was removed")
+	}
 }
 
 // TestOperationsBackup sorts what can keep a backup from beginning.
@@ -103,8 +129,13 @@ func TestOperationsBackup(t *testing.T) {
 	}{
 		"cache": {scheduler.ErrRefused, "it has no volumeClaimTemplates"},
 		"none":  {scheduler.ErrGone, "StatefulSet demo/none"},
+		"gone/": {scheduler.ErrGone, "namespace gone"},
 	} {
-		result, err := o.Backup(t.Context(), scheduler.Name{Namespace: "demo", StatefulSet: name}, options)
+		of := scheduler.Name{Namespace: "demo", StatefulSet: name}
+		if namespace, isNamespace := strings.CutSuffix(name, "/"); isNamespace {
+			of = scheduler.Name{Namespace: namespace, StatefulSet: "web"}
+		}
+		result, err := o.Backup(t.Context(), of, options)
 		if !errors.Is(err, want.err) || !strings.Contains(err.Error(), want.says) {
 			t.Errorf("%s: %v, want %v that says %q", name, err, want.err, want.says)
 		}

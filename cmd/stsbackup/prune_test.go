@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -60,12 +63,67 @@ func TestPruneIsRefusedWhileSomeoneWorks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.run(exitRefused, "prune", "demo/web")
+	s.run(exitRefused, "prune", "demo/web", "--retry-lock", "0")
 	s.says("locked", "wait")
-	s.run(exitRefused, "forget", "demo/web@"+id)
+	s.run(exitRefused, "prune", "demo/web", "--retry-lock", "1ms")
+	s.says("Waiting for up to 1ms to work on the repository of demo/web", "1ms were waited")
+	s.run(exitRefused, "forget", "demo/web@"+id, "--retry-lock", "0")
+	s.run(exitUsage, "prune", "demo/web", "--retry-lock", "-1s")
 	s.run(0, "prune", "demo/web", "--dry-run")
 	if err := lock.Release(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	s.run(0, "prune", "demo/web")
+}
+
+// TestVolumeBackupWaits for somebody who removes data, and says so where its engine reads it.
+func TestVolumeBackupWaits(t *testing.T) {
+	s := volumeShell(t)
+	s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", site(t))
+	lock, err := s.repository().LockExclusive(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	save := []string{"volume", "backup", site(t), "--as", "demo/web", "--claim", "www-web-0"}
+	s.run(exitRefused, append(save, "--retry-lock", "0")...)
+	s.says("locked exclusively")
+	var once sync.Once
+	s.onOutput = func() {
+		once.Do(func() {
+			if err := lock.Release(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	out := s.run(0, append(save, "--result-file", filepath.Join(t.TempDir(), "result"), "--retry-lock", "5m")...)
+	line, _, _ := strings.Cut(out, "\n")
+	if reason := mover.Waiting([]byte(line)); !strings.HasPrefix(reason, "Waiting for up to 5m0s to work on the repository of demo/web: repository is locked exclusively by") {
+		t.Errorf("%q", out)
+	}
+}
+
+// TestPruneAndVerifySeveral sees to each, whatever becomes of the others.
+func TestPruneAndVerifySeveral(t *testing.T) {
+	s := newKeeper(t)
+	s.run(0, "volume", "backup", site(t), "--as", "other/db", "--claim", "data-db-0")
+	verified := documents[verifyResult](t, s.run(0, "verify", "--all", "-A", "-o", "json"))
+	if len(verified) != 2 || verified[0].Namespace+verified[0].StatefulSet != "demoweb" || len(verified[0].Points) != len(s.ids) || verified[1].StatefulSet != "db" {
+		t.Errorf("%+v", verified)
+	}
+	if out := s.run(0, "verify", "--all", "-n", "demo"); strings.Contains(out, "demo/web:") || strings.Contains(out, "other/db") {
+		t.Error(out)
+	}
+	if out := s.run(exitNotFound, "prune", "demo/web", "demo/none", "other/db"); !strings.Contains(out, "demo/web:\n") || !strings.Contains(out, "other/db:\n") {
+		t.Error(out)
+	}
+	s.says("demo/none has no backup here", "1 of 3 StatefulSets failed")
+	pruned := documents[pruneResult](t, s.run(0, "prune", "--all", "--all-namespaces", "-o", "json"))
+	if len(pruned) != 2 || pruned[1].Namespace != "other" || pruned[0].Snapshots == 0 {
+		t.Errorf("%+v", pruned)
+	}
+	s.run(0, "prune", "--all", "-n", "empty")
+	s.says("There are no repositories here")
+	for _, args := range [][]string{{"prune"}, {"verify"}, {"prune", "-A"}, {"verify", "demo/web", "--all"}, {"prune", "demo/web@latest", "other/db"}} {
+		s.run(exitUsage, args...)
+	}
 }

@@ -8,12 +8,16 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -98,11 +102,67 @@ func (s *shell) cluster(more ...appsv1.StatefulSet) string {
 	mux.HandleFunc("GET /api/v1/namespaces/kube-system", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, corev1.Namespace{TypeMeta: metav1.TypeMeta{Kind: "Namespace", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: "c"}})
 	})
+	mux.HandleFunc("GET /api/v1/namespaces/demo", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, corev1.Namespace{TypeMeta: metav1.TypeMeta{Kind: "Namespace", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: "demo"}})
+	})
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/persistentvolumeclaims", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, corev1.PersistentVolumeClaimList{TypeMeta: metav1.TypeMeta{Kind: "PersistentVolumeClaimList", APIVersion: "v1"}})
 	})
+	addLeases(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusNotFound, notFound()) })
 	return kubeconfig(s.t, mux)
+}
+
+// addLeases keeps Leases.
+func addLeases(mux *http.ServeMux) {
+	const collection = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+	var mu sync.Mutex
+	leases := map[string]coordinationv1.Lease{}
+	version := 0
+	keep := func(w http.ResponseWriter, r *http.Request, create bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		body, err := io.ReadAll(r.Body)
+		object, _, decodeErr := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil)
+		sent, ok := object.(*coordinationv1.Lease)
+		if err != nil || decodeErr != nil || !ok {
+			reply(w, http.StatusBadRequest, metav1.Status{Status: metav1.StatusFailure, Message: fmt.Sprint(err, decodeErr), Code: http.StatusBadRequest})
+			return
+		}
+		lease := *sent
+		if _, exists := leases[lease.Name]; exists && create {
+			reply(w, http.StatusConflict, metav1.Status{Status: metav1.StatusFailure, Reason: metav1.StatusReasonAlreadyExists, Code: http.StatusConflict})
+			return
+		}
+		version++
+		lease.TypeMeta = metav1.TypeMeta{Kind: "Lease", APIVersion: "coordination.k8s.io/v1"}
+		lease.ResourceVersion, lease.UID = strconv.Itoa(version), "lease"
+		leases[lease.Name] = lease
+		reply(w, http.StatusOK, lease)
+	}
+	one := func(w http.ResponseWriter, r *http.Request, remove bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		lease, exists := leases[r.PathValue("name")]
+		if !exists {
+			reply(w, http.StatusNotFound, notFound())
+			return
+		}
+		if remove {
+			delete(leases, lease.Name)
+		}
+		reply(w, http.StatusOK, lease)
+	}
+	mux.HandleFunc("POST "+collection, func(w http.ResponseWriter, r *http.Request) {
+		if r.PathValue("namespace") == "gone" {
+			reply(w, http.StatusNotFound, notFound())
+			return
+		}
+		keep(w, r, true)
+	})
+	mux.HandleFunc("PUT "+collection+"/{name}", func(w http.ResponseWriter, r *http.Request) { keep(w, r, false) })
+	mux.HandleFunc("GET "+collection+"/{name}", func(w http.ResponseWriter, r *http.Request) { one(w, r, false) })
+	mux.HandleFunc("DELETE "+collection+"/{name}", func(w http.ResponseWriter, r *http.Request) { one(w, r, true) })
 }
 
 func notFound() metav1.Status {

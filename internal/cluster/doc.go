@@ -7,7 +7,8 @@
 //
 //   - Acquire takes the StatefulSet's Lease and renews it in the background. The Lease's context dies when the Lease
 //     is lost, so work under it stops before somebody else starts. A holder that is alive shows it by renewing; one
-//     that stays still for the Lease's duration, measured by our own clock alone, is dead and is replaced.
+//     that stays still for the Lease's duration, measured by our own clock alone, is dead and is replaced. One that has
+//     the Lease only briefly, to remove data from the repository, is waited for.
 //   - Sweep, called with the Lease held, removes what other operations on the same StatefulSet have left, and
 //     Cleanup what this one has made. Both go in the order that Kubernetes enforces: Jobs with their pods (a
 //     finished pod still protects the claim that it mounted), Secrets, temporary claims with their volumes (a

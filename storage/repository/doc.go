@@ -32,8 +32,11 @@
 // Removing is the reverse, under a lock that nobody else holds one beside: repository snapshots go first. Prune then
 // finds what no repository snapshot needs, copies what is needed out of packs that are mostly waste or very small, writes an index
 // of all packs that are to be, and only then removes the old index and, last, the old packs. At every moment what is
-// needed is in a pack that an index object names. Check reads all of this without a lock, and names what is damaged; Repair
-// takes what is damaged out of the index, in prune's order, so that the next backup stores it again.
+// needed is in a pack that an index object names. Only the exchange of the index needs to be alone, with a last look at what
+// others have added: copying and removing go on beside them. Check reads all of this without a lock, and names what is
+// damaged; Repair takes what is damaged out of the index, in prune's order, so that the next backup stores it again.
+//
+// Whoever finds the lock of somebody else in the way waits, for as long as SetLockWait allows.
 //
 // Retries are the Bucket's business: what it reports as failed has failed.
 package repository

@@ -48,10 +48,17 @@ func (s *stage) happened(what string) {
 	}
 }
 
+// happenedQuietly is happened for what is not listed.
+func (s *stage) happenedQuietly(what string) {
+	if s.on != nil {
+		s.on(what)
+	}
+}
+
 // Phase, Planned, Note and Volume make a stage the engine's Reporter.
 func (s *stage) Phase(phase Phase) { s.phases = append(s.phases, phase) }
 
-func (s *stage) Planned(*Plan) {}
+func (s *stage) Planned(*Plan) { s.happenedQuietly("plan") }
 
 func (s *stage) Note(message string) { s.happened("note " + message) }
 
@@ -82,7 +89,8 @@ func (s *stage) OpenOrCreate(context.Context) (Repository, error) { return s, ni
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	inventory := testInventory()
-	objects := []runtime.Object{inventory.StatefulSet, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: "cluster-uid"}}}
+	objects := []runtime.Object{inventory.StatefulSet, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "demo"}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: "cluster-uid"}}}
 	for _, pod := range inventory.Pods {
 		objects = append(objects, pod)
 	}
@@ -147,7 +155,7 @@ func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) 
 	t.Helper()
 	record, err := s.engine.Run(ctx, Request{
 		Namespace: "demo", StatefulSet: "web", Plan: PlanOptions{Method: MethodAuto}, Holder: "test", SnapshotTimeout: time.Minute,
-		Mover: cluster.MoverConfig{Image: "stsbackup:test"}, Parallel: s.parallel,
+		Mover: cluster.MoverConfig{Image: "stsbackup:test"}, Parallel: s.parallel, RetryLock: 90 * time.Second,
 	})
 	<-time.After(time.Minute) // until the pods have played to their end
 	var left []string

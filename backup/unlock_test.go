@@ -9,11 +9,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // TestRunRemovesTheLocksOfDeadMovers has locks of all sorts in the repository: those of movers go, of earlier operations
-// before anything is copied and of this one at its end, and those of people stay.
+// before anything is copied and of this one at its end, as do those that go with the Lease; and those of people stay.
 func TestRunRemovesTheLocksOfDeadMovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
@@ -22,7 +23,9 @@ func TestRunRemovesTheLocksOfDeadMovers(t *testing.T) {
 			return repository.Holder{Host: "stsbackup-" + strings.ToLower(id) + "-0-www-x7k2p", Operation: id}
 		}
 		dead, own := mover("19991231T235900Z-3fa9"), mover(id)
+		pruned := repository.Holder{Host: "scheduler-0", Operation: cluster.Operation{ID: "19991231T235900Z-dead"}.LeaseMark("cluster-uid"), Exclusive: true}
 		people := []repository.Holder{
+			{Host: "scheduler-0", Operation: cluster.Operation{ID: "19991231T235900Z-dead"}.LeaseMark("another")},
 			{Host: "ops-1"},
 			{Host: "ops-1", Operation: dead.Operation},
 			{Host: "ops-1", Operation: own.Operation},
@@ -30,7 +33,7 @@ func TestRunRemovesTheLocksOfDeadMovers(t *testing.T) {
 			{Host: dead.Host, Operation: "19991231T235900Z-ffff"},
 			{Host: "stsbackup-", Operation: ""},
 		}
-		s.repo.locks = append([]repository.Holder{dead, own}, people...)
+		s.repo.locks = append([]repository.Holder{dead, own, pruned}, people...)
 		if _, err := s.run(t.Context(), t); err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +42,7 @@ func TestRunRemovesTheLocksOfDeadMovers(t *testing.T) {
 		}
 		events := strings.Join(s.did, "\n")
 		before, after, _ := strings.Cut(events, "commit")
-		if !strings.Contains(before, dead.Host) || strings.Contains(before, own.Host) || !strings.Contains(after, own.Host) {
+		if !strings.Contains(before, dead.Host) || !strings.Contains(before, pruned.Host) || strings.Contains(before, own.Host) || !strings.Contains(after, own.Host) {
 			t.Errorf("told:\n%s", events)
 		}
 	})

@@ -67,7 +67,7 @@ func TestLeaseHasOneHolder(t *testing.T) {
 func TestLeaseOfTheDeadIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, kube, _ := fakeCluster()
-		if err := kube.Tracker().Add(c.newLease(testOperation(), "the dead")); err != nil {
+		if err := kube.Tracker().Add(c.newLease(testOperation(), LeaseOptions{Holder: "the dead"})); err != nil {
 			t.Fatal(err)
 		}
 		begun := time.Now()
@@ -94,7 +94,7 @@ func TestLeaseOfTheDeadIsTaken(t *testing.T) {
 func TestLeaseThatIsReleasedIsTakenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, kube, _ := fakeCluster()
-		held := c.newLease(testOperation(), "about to end")
+		held := c.newLease(testOperation(), LeaseOptions{Holder: "about to end"})
 		if err := kube.Tracker().Add(held); err != nil {
 			t.Fatal(err)
 		}

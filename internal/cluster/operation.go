@@ -67,15 +67,15 @@ func MoverPod(id, pod string) bool {
 }
 
 // leaseMark begins what a lock says that is held only while its holder has the Lease of the StatefulSet.
-const leaseMark = "lease-"
+const leaseMark = "lease:"
 
 // LeaseMark is what an operation that has the StatefulSet's Lease in the cluster with this UID says in its lock on the
 // repository, and gives up together with the Lease: so the next to have the Lease knows that nobody holds such a lock.
-func (o Operation) LeaseMark(cluster string) string { return leaseMark + cluster + "-" + o.ID }
+func (o Operation) LeaseMark(cluster string) string { return leaseMark + cluster + ":" + o.ID }
 
 // LeaseMarked reports whether a lock says by its operation that it is held only with a Lease of the cluster with this UID.
 func LeaseMarked(cluster, operation string) bool {
-	return cluster != "" && strings.HasPrefix(operation, leaseMark+cluster+"-")
+	return cluster != "" && strings.HasPrefix(operation, leaseMark+cluster+":")
 }
 
 // Labels are the labels of everything that the operation makes.

@@ -1,0 +1,94 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+)
+
+// TestRunWhoseNamespaceGoes has the namespace deleted at several moments. The message names it.
+func TestRunWhoseNamespaceGoes(t *testing.T) {
+	for _, moment := range []string{"plan", "www-web-0 capture", "www-web-0 prepare"} {
+		t.Run(moment, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t)
+				gone := false
+				s.on = func(what string) {
+					if what != moment || gone {
+						return
+					}
+					gone = true
+					ctx := context.Background()
+					err := errors.Join(s.kube.CoreV1().Namespaces().Delete(ctx, "demo", metav1.DeleteOptions{}),
+						s.kube.AppsV1().StatefulSets("demo").Delete(ctx, "web", metav1.DeleteOptions{}))
+					if err != nil {
+						t.Error(err)
+					}
+					refuse := func(clienttesting.Action) (bool, runtime.Object, error) {
+						return true, nil, apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "demo")
+					}
+					for _, resource := range []string{"leases", "volumesnapshots", "jobs", "persistentvolumeclaims"} {
+						s.kube.PrependReactor("create", resource, refuse)
+						s.snapshots.PrependReactor("create", resource, refuse)
+					}
+				}
+				record, err := s.run(t.Context(), t)
+				if record != nil || !errors.Is(err, cluster.ErrNotFound) || !strings.Contains(err.Error(), "namespace demo: not found") || len(s.repo.committed) != 0 {
+					t.Errorf("record %v, %v", record, err)
+				}
+			})
+		})
+	}
+}
+
+// TestRunSaysWhatAMoverWaitsFor has it among the volume's progress.
+func TestRunSaysWhatAMoverWaitsFor(t *testing.T) {
+	var told []Progress
+	progress := &moverProgress{reporter: teller{func(p Progress) { told = append(told, p) }}, state: Progress{Claim: "www-web-0", Stage: StageMove}}
+	progress.line([]byte(`{"waiting":"repository is locked"}`))
+	progress.line([]byte(`{"files":1,"bytes":2}`))
+	if len(told) != 2 || told[0].Stage != StagePrepare || told[0].Waiting != "repository is locked" || told[1].Stage != StageMove || told[1].Waiting != "" {
+		t.Errorf("%+v", told)
+	}
+}
+
+// TestRunHandsTheWaitOn gives movers the limit of the command.
+func TestRunHandsTheWaitOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		var args []string
+		s.kube.PrependReactor("create", "jobs", func(action clienttesting.Action) (bool, runtime.Object, error) {
+			args = jobArgs(action)
+			return false, nil, nil
+		})
+		if _, err := s.run(t.Context(), t); err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(args, " "); !strings.Contains(text, "--retry-lock 1m30s") {
+			t.Errorf("mover runs %s", text)
+		}
+	})
+}
+
+// teller is a Reporter of volumes.
+type teller struct{ tell func(Progress) }
+
+func (teller) Phase(Phase)         {}
+func (teller) Planned(*Plan)       {}
+func (teller) Note(string)         {}
+func (r teller) Volume(p Progress) { r.tell(p) }
+
+func jobArgs(action clienttesting.Action) []string {
+	return action.(clienttesting.CreateAction).GetObject().(*batchv1.Job).Spec.Template.Spec.Containers[0].Args
+}

@@ -97,7 +97,11 @@ func (e *entry) adopt(set StatefulSet, loaded Loaded, now time.Time) {
 		e.since = now
 	}
 	e.set, e.created = set, set.Created
+	before := e.assignment.Policy
 	e.assignment = loaded.File.Assign(set.StatefulSet)
+	if e.assignment.Policy != before {
+		e.owed = time.Time{} // under the policy before; the next decision tells what is owed now
+	}
 	if e.operations != loaded.Operations {
 		e.operations = loaded.Operations
 		e.points, e.known, e.looked = nil, false, false

@@ -109,6 +109,36 @@ func TestBucketDownForAnHour(t *testing.T) {
 	})
 }
 
+// TestLeaderBeginsWithoutBucket: what is not known is asked for again, not too often. Runs that come and go meanwhile are
+// reported; those of before are not, because nobody knows whether they are done.
+func TestLeaderBeginsWithoutBucket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, daily, "demo/web", "demo/db")
+		elapse(3 * time.Hour)
+		w.down = errors.New("connection refused")
+		s := w.scheduler()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go s.Lead(ctx, nil)
+		elapse(5 * time.Hour)
+		w.hasEvents(t)
+		if asked := w.count("points demo/web"); asked < 120 || asked > 250 || s.Status().StatefulSets[0].Known {
+			t.Errorf("asked %d times in five hours", asked)
+		}
+		elapse(24 * time.Hour)
+		w.hasEvents(t,
+			"Warning demo/db BackupGivenUp Given up: the backup that was due at 2000-01-02T02:30:00Z could not be made by 2000-01-02T06:30:00Z: list the recovery points: connection refused",
+			"Warning demo/web BackupGivenUp")
+		elapse(19 * time.Hour)
+		w.set(func() { w.down = nil })
+		elapse(5 * time.Minute)
+		if w.count("backup") != 2 || !s.Status().StatefulSets[0].Known {
+			t.Errorf("%d backups, %+v", w.count("backup"), s.Status())
+		}
+		w.hasEvents(t, "Normal demo/", "Normal demo/")
+	})
+}
+
 // elapse lets the scheduler run for some time.
 func elapse(d time.Duration) {
 	time.Sleep(d) //nolint:forbidigo // the clock of the bubble
@@ -135,6 +165,9 @@ func TestGivenUp(t *testing.T) {
 		w.set(func() { w.fail = func(Name) error { return nil } })
 		elapse(11 * time.Hour)
 		w.hasEvents(t, "Normal demo/web BackupRecovered")
+		if status := s.Status().StatefulSets[0]; status.Failures != 0 {
+			t.Errorf("%+v", status)
+		}
 	})
 }
 

@@ -104,6 +104,7 @@ func TestPoliciesFollow(t *testing.T) {
 		expect("another one", "often nightly", `minute "99"`, false, 2)
 		f.write(policiesHead + eachMinute + daily)
 		expect("the one before again", "often nightly", "", true, 2)
+		expect("nothing more", "often nightly", "", false, 2)
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}

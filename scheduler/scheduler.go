@@ -108,8 +108,12 @@ func (t *term) drain(ctx context.Context) {
 	t.Log.Info("stopping; what is running may end", "running", t.active, "grace", t.Grace.String())
 	grace := time.NewTimer(t.Grace)
 	defer grace.Stop()
+	tick := time.NewTicker(longestNap) // to be seen alive
+	defer tick.Stop()
 	for t.active > 0 {
 		select {
+		case <-tick.C:
+			t.publish(t.now())
 		case outcome := <-t.outcomes:
 			t.settle(outcome)
 			t.publish(t.now())

@@ -61,6 +61,10 @@ func TestStop(t *testing.T) {
 				elapse(3 * time.Second)
 				stopped := time.Now()
 				close(stop)
+				elapse(40 * time.Second)
+				if status := s.Status(); !status.Leading || !status.StatefulSets[0].Running {
+					t.Errorf("while it stops: %+v", status)
+				}
 				<-done
 				if took := time.Since(stopped); took > test.within {
 					t.Errorf("took %s", took)

@@ -75,6 +75,10 @@ func (c *schedulerServe) run(ctx context.Context, a *app, kube kubeFlags) error 
 	if err := c.check(); err != nil {
 		return err
 	}
+	// What is wrong with the file is said even if there is no cluster.
+	if _, err := policy.Load(c.policies, checkLocation); err != nil {
+		return policyError(err)
+	}
 	client, namespace, err := cluster.Connect(kube.kubeconfig, kube.context)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,8 +18,10 @@ import (
 // followed is a policy file that is followed, in the time of a bubble.
 type followed struct {
 	*Policies
-	t        *testing.T
-	log      strings.Builder
+	t   *testing.T
+	log strings.Builder
+	// mutex is for what follows: the follower and the test are different goroutines.
+	mutex    sync.Mutex
 	rejected []string
 	opened   []string
 	refuse   error
@@ -31,8 +34,14 @@ func newFollowed(t *testing.T, path string) *followed {
 	f := &followed{t: t}
 	f.Policies = &Policies{
 		Path: path, Now: time.Now, Log: slog.New(slog.NewJSONHandler(&f.log, nil)), Changes: make(chan struct{}, 1),
-		Rejected: func(err error) { f.rejected = append(f.rejected, err.Error()) },
+		Rejected: func(err error) {
+			f.mutex.Lock()
+			defer f.mutex.Unlock()
+			f.rejected = append(f.rejected, err.Error())
+		},
 		Accept: func(_ context.Context, file *policy.File) (Operations, error) {
+			f.mutex.Lock()
+			defer f.mutex.Unlock()
 			if f.refuse != nil {
 				return nil, f.refuse
 			}
@@ -88,6 +97,8 @@ func TestPoliciesFollow(t *testing.T) {
 			t.Helper()
 			elapse(3 * policiesEvery)
 			state := f.State()
+			f.mutex.Lock()
+			defer f.mutex.Unlock()
 			if f.names() != names || f.changed() != changed || len(f.rejected) != rejections || time.Since(state.Read) > policiesEvery ||
 				!strings.Contains(state.Error, problem) || (problem == "") != (state.Error == "") {
 				t.Errorf("%s: %q in force, %d rejected (%q), %+v\n%s", what, f.names(), len(f.rejected), f.rejected, state, f.log.String())
@@ -119,7 +130,9 @@ func TestPoliciesFollow(t *testing.T) {
 		if f.Current().Operations == operations || len(f.opened) != 2 || f.opened[1] != "s3://c" {
 			t.Errorf("opened %q", f.opened)
 		}
+		f.mutex.Lock()
 		f.refuse = errors.New("no password")
+		f.mutex.Unlock()
 		f.write(strings.Replace(policiesHead, "s3://b", "s3://d", 1) + eachMinute)
 		expect("a repository that cannot be opened", "nightly", "no password", false, 4)
 	})

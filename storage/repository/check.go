@@ -153,10 +153,7 @@ func (c *checker) checkKeys(ctx context.Context) error {
 		return fmt.Errorf("list keys: %w", err)
 	}
 	for _, id := range ids {
-		raw, err := getObject(ctx, c.repo.bucket, kindKey.name(id), maxKeySize)
-		if err == nil {
-			err = verifyHash(raw, id)
-		}
+		_, err := loadKey(ctx, c.repo.bucket, id)
 		if undecided(ctx, err) {
 			return fmt.Errorf("read %s: %w", kindKey.name(id), err)
 		}

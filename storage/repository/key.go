@@ -153,6 +153,17 @@ func decodeMasterKey(plain []byte) (masterKey, error) {
 	}, nil
 }
 
+// loadKey reads a key object and compares it with its name.
+func loadKey(ctx context.Context, bucket storage.Bucket, id ID) (raw []byte, err error) {
+	err = twice(func() (err error) {
+		if raw, err = getObject(ctx, bucket, kindKey.name(id), maxKeySize); err != nil {
+			return err
+		}
+		return verifyHash(raw, id)
+	})
+	return raw, err
+}
+
 // openKeys tries password on every key object and hands each master key that it opens to use, until use accepts one
 // with a nil error. Trying on after an unusable key matters: an initialisation that died half-way leaves a key that
 // the password opens but that belongs to no config.
@@ -164,10 +175,7 @@ func openKeys(ctx context.Context, bucket storage.Bucket, password Secret, rando
 	outcome := fmt.Errorf("%s: %w", bucket, ErrWrongPassword)
 	for _, id := range ids {
 		name := kindKey.name(id)
-		raw, err := getObject(ctx, bucket, name, maxKeySize)
-		if err == nil {
-			err = verifyHash(raw, id)
-		}
+		raw, err := loadKey(ctx, bucket, id)
 		if err != nil {
 			// An unreadable key is not fatal as long as another one opens the repository.
 			outcome = fmt.Errorf("read %s: %w", name, err)

@@ -59,6 +59,9 @@ func copyBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePack
 		}
 		at = int64(blob.Offset) + int64(blob.Length)
 		plain, err := repo.OpenBlob(blob.location(pack.ID), blob.ID, sealed, nil)
+		if damaged(err) { // maybe only on its way here
+			plain, err = repo.loadBlobAt(ctx, blob.location(pack.ID), blob.ID)
+		}
 		if err != nil {
 			return err
 		}

@@ -30,13 +30,26 @@ func entrySize(blob indexBlob) int {
 	return headerEntrySize - 4
 }
 
-// readPack reads a pack from its first byte to its last: every blob, the table of contents, and the hash of it all. It
-// is a stream, so that a pack takes no more memory than its largest blob.
+// readPack reads a pack and notes what of it is bad. What seems to be damaged is read once more: it may have been changed
+// on its way here, and not in the bucket.
 func (c *checker) readPack(ctx context.Context, pack *checkedPack) error {
+	var bad []indexBlob
+	err := twice(func() (err error) {
+		bad, err = c.readPackOnce(ctx, pack)
+		return err
+	})
+	if len(bad) > 0 {
+		c.spoil(pack, bad...)
+	}
+	return err
+}
+
+// readPackOnce reads a pack from its first byte to its last: every blob, the table of contents, and the hash of it all. It
+// is a stream, so that a pack takes no more memory than its largest blob. It returns the blobs that cannot be had from it.
+func (c *checker) readPackOnce(ctx context.Context, pack *checkedPack) (bad []indexBlob, err error) {
 	body, err := c.repo.bucket.Get(ctx, kindData.name(pack.id), 0, pack.size)
 	if err != nil {
-		c.spoil(pack)
-		return err
+		return pack.blobs, err
 	}
 	defer body.Close()
 	blobs := slices.SortedFunc(slices.Values(pack.blobs), func(a, b indexBlob) int { return cmp.Compare(a.Offset, b.Offset) })
@@ -45,18 +58,17 @@ func (c *checker) readPack(ctx context.Context, pack *checkedPack) error {
 	for _, blob := range blobs {
 		err := stream.blob(c.repo, pack.id, blob)
 		if errors.Is(err, errStream) {
-			c.spoil(pack)
-			return errors.Join(append(failures, err)...)
+			return pack.blobs, errors.Join(append(failures, err)...)
 		}
 		if err != nil {
-			c.spoil(pack, blob)
+			bad = append(bad, blob)
 			failures = append(failures, err)
 		}
 	}
 	if err := stream.end(c.repo, pack.id, blobs); err != nil {
 		failures = append(failures, err)
 	}
-	return errors.Join(failures...)
+	return bad, errors.Join(failures...)
 }
 
 // errStream says that a pack cannot be read on.

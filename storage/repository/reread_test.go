@@ -63,3 +63,34 @@ func TestReadsTwice(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyAndPruneReadTwice: neither takes for damage what was changed on its way here, and both find what is damaged.
+func TestVerifyAndPruneReadTwice(t *testing.T) {
+	for _, always := range []bool{false, true} {
+		bucket, volumes := worn(t)
+		noisyAt := func(folder string) (*Repository, *noisy) {
+			line := &noisy{Memory: bucket, folder: folder, always: always, seen: map[string]bool{}}
+			repo, err := openAny(t.Context(), line, hasty())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return repo, line
+		}
+		repo, _ := noisyAt("data/")
+		report, err := repo.Check(t.Context(), CheckOptions{ReadData: 1})
+		if err != nil || (len(report.Problems) > 0) != always || (len(report.Damaged) > 0) != always {
+			t.Errorf("verify, always %v: %v, problems %v", always, err, report.Problems)
+		}
+		repo, line := noisyAt("data/")
+		_, err = repo.Prune(t.Context(), PruneOptions{})
+		if damaged(err) != always || !always && err != nil {
+			t.Errorf("prune, always %v: %v", always, err)
+		}
+		if len(line.seen) == 0 {
+			t.Error("prune has read no pack")
+		}
+		if !always {
+			sound(t, bucket, volumes)
+		}
+	}
+}

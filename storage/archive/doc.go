@@ -36,6 +36,11 @@
 // parent's descriptor, by a checked name, and no symlink is followed. A directory is open while what is in it is saved or
 // restored, so trees of more than 4096 directories within each other are refused, and what lies deeper is not saved.
 //
+// A restore that damage or a full target ends leaves what it has made: files that are not complete have their full length,
+// and mode 0600 as nobody has given them theirs yet, so that no service takes them for its data; their directories have mode
+// 0700. Removing them is left to whoever gives up the target: the next restore may replace them, and those that are
+// complete are worth a look. A single file that cannot be written is removed.
+//
 // Blocks of zeros are not written, so that sparse files, and files of zeros, are restored as holes; on a block device
 // they are, unless it is known to be blank.
 //

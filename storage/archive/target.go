@@ -65,7 +65,7 @@ func setAttributes(fd, dir int, name string, node repository.Node) error {
 	for _, attribute := range node.ExtendedAttributes {
 		err := retry(func() error { return unix.Fsetxattr(fd, attribute.Name, attribute.Value, 0) })
 		if err != nil && !ignorable(attribute.Name, err) {
-			return fmt.Errorf("set extended attribute %s: %w", attribute.Name, err)
+			return attributeError(attribute, err, hasRoom(fd))
 		}
 	}
 	if err := setTimes(dir, name, node); err != nil {
@@ -91,15 +91,6 @@ func setTimes(dir int, name string, node repository.Node) error {
 
 // unprivileged reports whether a change of owner failed because we are not allowed to, and nobody expects us to be.
 func unprivileged(err error) bool { return errors.Is(err, unix.EPERM) && os.Geteuid() != 0 }
-
-// ignorable reports whether an extended attribute that cannot be set is no loss of the user's data: labels are the
-// target system's business, and trusted attributes are not for the unprivileged.
-func ignorable(name string, err error) bool {
-	if name == "security.selinux" {
-		return true
-	}
-	return errors.Is(err, unix.EPERM) && os.Geteuid() != 0
-}
 
 // create makes an entry with call; if something is in the way that may be replaced, it is removed.
 func (r *restoring) create(dir *targetDir, name string, call func() error) error {
@@ -171,18 +162,6 @@ func (r *restoring) makeSymlink(dir *targetDir, node repository.Node) error {
 		return err
 	}
 	return setTimes(dir.fd, node.Name, node)
-}
-
-// setOwnAttributes sets the extended attributes of an entry that is not opened, and not followed.
-func setOwnAttributes(dir *targetDir, node repository.Node) error {
-	for _, attribute := range node.ExtendedAttributes {
-		path := procPath(dir.fd) + "/" + node.Name
-		err := retry(func() error { return unix.Lsetxattr(path, attribute.Name, attribute.Value, 0) })
-		if err != nil && !ignorable(attribute.Name, err) {
-			return fmt.Errorf("set extended attribute %s: %w", attribute.Name, err)
-		}
-	}
-	return nil
 }
 
 // makeSpecial makes a device, a fifo or a socket.

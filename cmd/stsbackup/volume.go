@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -75,10 +76,11 @@ func (f *volumeFlags) open(ctx context.Context, a *app, t target, create bool) (
 	}
 	root = limit.New(root, limits)
 	// Deriving a key from a password takes 32 MiB for a moment, which the data path shall not have to take on top.
-	defer debug.FreeOSMemory()
 	if create {
+		defer debug.FreeOSMemory()
 		return catalog.OpenOrCreate(ctx, root, t.namespace, t.statefulSet, password)
 	}
+	defer runtime.GC() // what is free now is taken again soon, and need not be given back before
 	return catalog.Open(ctx, root, t.namespace, t.statefulSet, password)
 }
 

@@ -102,11 +102,13 @@ type fetcher struct {
 }
 
 func (f *fetcher) run(ctx context.Context, r run) error {
+	if cap(f.sealed) < r.length { // at once as large as most others need it
+		f.sealed = make([]byte, 0, max(r.length, runBytes))
+	}
 	sealed, err := f.repo.ReadPack(ctx, r.pack, r.offset, f.sealed, r.length)
 	if err != nil {
 		return err
 	}
-	f.sealed = sealed
 	f.fetched.Add(int64(r.length))
 	for _, n := range r.needs {
 		start := int64(n.at.Offset) - r.offset

@@ -86,13 +86,20 @@ func newCodec() (*codec, error) {
 // compress appends the compressed form of plain to dst.
 func (c *codec) compress(dst, plain []byte) []byte { return c.encoder.EncodeAll(plain, dst) }
 
-// decompress appends exactly length bytes to dst, or fails; it never makes more of them.
+const (
+	// decoderSlack is how many bytes of room behind its output let the decoder copy by whole words.
+	decoderSlack = 16
+	// largeBuffer is how far a buffer that is used again grows to twice its size, in bytes.
+	largeBuffer = 8 << 20
+)
+
+// decompress appends exactly length bytes to dst, or fails; it never makes more of them than fit behind as slack.
 func (c *codec) decompress(dst, packed []byte, length int) ([]byte, error) {
-	start := len(dst)
-	if cap(dst)-start < length {
-		dst = append(make([]byte, 0, start+length), dst...)
+	start, size := len(dst), len(dst)+length+decoderSlack
+	if cap(dst) < size {
+		dst = append(make([]byte, 0, max(size, min(2*cap(dst), largeBuffer))), dst...)
 	}
-	out, err := c.decoder.DecodeAll(packed, dst[:start:start+length])
+	out, err := c.decoder.DecodeAll(packed, dst[:start:size])
 	if err != nil {
 		return nil, fmt.Errorf("decompress: %w", err)
 	}

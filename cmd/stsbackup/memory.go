@@ -15,7 +15,7 @@ const (
 	memoryLimit = 60 << 20
 	// memoryRoom is the least that there must be beyond what is live, in bytes: with less, garbage would be collected
 	// all the time.
-	memoryRoom = 12 << 20
+	memoryRoom = 8 << 20
 	// memoryCheck is how often the limit is compared with what is live. It grows by whole objects of the index.
 	memoryCheck = 250 * time.Millisecond
 )
@@ -23,7 +23,7 @@ const (
 // limitFor is the limit that fits what is live: an index of very many blobs needs more than memoryLimit.
 func limitFor(live uint64) int64 {
 	live = min(live, math.MaxInt64/2)
-	return max(memoryLimit, int64(live+live/8)+memoryRoom)
+	return max(memoryLimit, int64(live+live/16)+memoryRoom)
 }
 
 // limitMemory keeps the process within limitFor until ctx ends, unless the user has set limits.

@@ -118,12 +118,22 @@ func (c *codec) decompressUpTo(packed []byte, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("set up decompression: %w", err)
 	}
 	defer decoder.Close()
-	plain, err := io.ReadAll(io.LimitReader(decoder, limit+1))
-	if err != nil {
+	plain := bytes.NewBuffer(make([]byte, 0, likelySize(packed, limit)+bytes.MinRead))
+	if _, err := plain.ReadFrom(io.LimitReader(decoder, limit+1)); err != nil {
 		return nil, fmt.Errorf("decompress: %w", err)
 	}
-	if int64(len(plain)) > limit {
+	if int64(plain.Len()) > limit {
 		return nil, errors.New("decompresses to more than is allowed")
 	}
-	return plain, nil
+	return plain.Bytes(), nil
+}
+
+// likelySize is the size that a compressed object says it has, if what is real could have it.
+func likelySize(packed []byte, limit int64) int64 {
+	const usual = 8 // times as large as compressed, and no more
+	var header zstd.Header
+	if header.Decode(packed) != nil || !header.HasFCS {
+		return 0
+	}
+	return int64(min(header.FrameContentSize, usual*uint64(len(packed)), uint64(limit)))
 }

@@ -194,9 +194,14 @@ func (r *Repository) eachIndexOf(ctx context.Context, ids []ID, fn func(ID, inde
 	group.SetLimit(4)
 	for _, id := range ids {
 		group.Go(func() error {
-			object, err := r.loadIndexObject(ctx, id)
+			plain, err := r.openObject(ctx, kindIndex, id)
+			// One is decoded at a time: that takes several times its size in memory.
 			mu.Lock()
 			defer mu.Unlock()
+			var object indexObject
+			if err == nil {
+				object, err = r.decodeIndex(id, plain)
+			}
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -206,10 +211,10 @@ func (r *Repository) eachIndexOf(ctx context.Context, ids []ID, fn func(ID, inde
 	return group.Wait()
 }
 
-func (r *Repository) loadIndexObject(ctx context.Context, id ID) (indexObject, error) {
+func (r *Repository) decodeIndex(id ID, plain []byte) (indexObject, error) {
 	var object indexObject
-	if err := r.loadObject(ctx, kindIndex, id, &object); err != nil {
-		return indexObject{}, err
+	if err := r.decodeObject(kindIndex, plain, &object); err != nil {
+		return indexObject{}, fmt.Errorf("decode %s: %w", kindIndex.name(id), err)
 	}
 	if err := object.check(); err != nil {
 		return indexObject{}, fmt.Errorf("%s: %w", kindIndex.name(id), err)

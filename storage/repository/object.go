@@ -130,6 +130,18 @@ func (r *Repository) saveObject(ctx context.Context, k kind, value any) (ID, int
 
 // loadObject reads an unpacked object into value. Errors name the object.
 func (r *Repository) loadObject(ctx context.Context, k kind, id ID, value any) error {
+	plain, err := r.openObject(ctx, k, id)
+	if err != nil {
+		return err
+	}
+	if err := r.decodeObject(k, plain, value); err != nil {
+		return fmt.Errorf("decode %s: %w", k.name(id), err)
+	}
+	return nil
+}
+
+// openObject reads the plain bytes of an unpacked object, which may be compressed.
+func (r *Repository) openObject(ctx context.Context, k kind, id ID) ([]byte, error) {
 	name := k.name(id)
 	var sealed []byte
 	err := twice(func() (err error) {
@@ -139,16 +151,13 @@ func (r *Repository) loadObject(ctx context.Context, k kind, id ID, value any) e
 		return verifyHash(sealed, id)
 	})
 	if err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
+		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	plain, err := r.sealer.open(sealed)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", name, err)
+		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
-	if err := r.decodeObject(k, plain, value); err != nil {
-		return fmt.Errorf("decode %s: %w", name, err)
-	}
-	return nil
+	return plain, nil
 }
 
 func (r *Repository) decodeObject(k kind, plain []byte, value any) error {

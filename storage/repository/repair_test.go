@@ -91,7 +91,8 @@ func TestRepairOfTheIndex(t *testing.T) {
 		repo.bucket = bucket
 		name := list(t, bucket, "index/")[0]
 		id, _ := kindIndex.parseName(name)
-		object, err := repo.loadIndexObject(t.Context(), id)
+		var object indexObject
+		err := repo.loadObject(t.Context(), kindIndex, id, &object)
 		if err != nil {
 			t.Fatal(err)
 		}

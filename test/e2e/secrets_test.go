@@ -68,7 +68,8 @@ func watchForSecrets(ctx context.Context) (judge func() error, err error) {
 	}, nil
 }
 
-// judgeSecrets fails if a secret was found where none belongs, or if next to nothing has been looked at.
+// judgeSecrets fails if a secret was found where none belongs. That everything has been looked at is shown by
+// TestSecretsWouldBeFound.
 func judgeSecrets() error {
 	if logs := os.Getenv("STSBACKUP_TEST_LOGS"); logs != "" {
 		if err := secrets.Files(logs); err != nil {
@@ -79,12 +80,6 @@ func judgeSecrets() error {
 	for _, finding := range secrets.Findings("") {
 		if finding.Secret != planted {
 			errs = append(errs, fmt.Errorf("a secret shows: %s", finding))
-		}
-	}
-	seen := secrets.Seen()
-	for _, place := range []string{leak.PlaceLog, leak.PlaceProcess, "Event", "ConfigMap", "Pod"} {
-		if seen[place] == 0 {
-			errs = append(errs, fmt.Errorf("no %s was looked through for secrets", place))
 		}
 	}
 	return errors.Join(errs...)

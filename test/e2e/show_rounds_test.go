@@ -1,0 +1,81 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// noticed is how long a scheduler may take to see that the bucket is back (docs/scheduler.md).
+const noticed = 2 * time.Minute
+
+// lostOrDoubled says in which minutes from first on not one recovery point was begun, but none or several. From down to up
+// there was no bucket, and there must be none; of a minute in which there was one for a part, or in which that may not have
+// been noticed yet, there may be.
+func lostOrDoubled(begun []time.Time, first, down, up time.Time) (problems []string) {
+	perMinute := map[time.Time]int{}
+	var last time.Time
+	for _, at := range begun {
+		perMinute[at.Truncate(time.Minute)]++
+		if at.After(last) {
+			last = at
+		}
+	}
+	for minute := first; !minute.After(last); minute = minute.Add(time.Minute) {
+		end := minute.Add(time.Minute)
+		least, most := 1, 1
+		switch {
+		case minute.After(down) && end.Before(up):
+			least, most = 0, 0
+		case end.After(down) && minute.Before(up.Add(noticed)):
+			least = 0
+		}
+		if n := perMinute[minute]; n < least || n > most {
+			problems = append(problems, fmt.Sprintf("%d recovery points of %s, with the bucket away from %s to %s; all are of %s",
+				n, minute.Format(time.TimeOnly), down.UTC().Format(time.TimeOnly), up.UTC().Format(time.TimeOnly), begun))
+		}
+	}
+	if last.Before(up) {
+		problems = append(problems, fmt.Sprintf("no recovery points since the bucket is back; all are of %s", begun))
+	}
+	return problems
+}
+
+// TestLostOrDoubled shows that what judges the rounds can fail.
+func TestLostOrDoubled(t *testing.T) {
+	at := func(clock string) time.Time {
+		moment, err := time.Parse(time.DateTime, "2026-11-21 "+clock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return moment
+	}
+	for name, tt := range map[string]struct {
+		begun string
+		wrong int
+	}{
+		"all well":                   {begun: "10:00:03 10:01:00 10:02:31 10:03:00 10:06:00 10:07:00"},
+		"just before it went away":   {begun: "10:00:03 10:01:00 10:02:31 10:03:00 10:04:01 10:06:00 10:07:00", wrong: 1},
+		"caught up late":             {begun: "10:00:03 10:01:00 10:02:31 10:03:00 10:05:50 10:06:00 10:07:00"},
+		"its return is noticed late": {begun: "10:00:03 10:01:00 10:02:31 10:03:00 10:07:30 10:08:00 10:09:00"},
+		"lost after its return":      {begun: "10:00:03 10:01:00 10:02:31 10:03:00 10:06:30 10:07:00 10:09:00", wrong: 1},
+		"one is lost":                {begun: "10:00:03 10:01:00 10:03:00 10:06:00 10:07:00", wrong: 1},
+		"one is doubled":             {begun: "10:00:03 10:01:00 10:01:40 10:02:31 10:03:00 10:06:00 10:07:00", wrong: 1},
+		"two are caught up":          {begun: "10:00:03 10:01:00 10:02:31 10:03:00 10:05:46 10:05:50 10:06:00 10:07:00", wrong: 1},
+		"it never comes back":        {begun: "10:00:03 10:01:00 10:02:31 10:03:00", wrong: 1},
+		"nothing at all":             {wrong: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var begun []time.Time
+			for _, clock := range strings.Fields(tt.begun) {
+				begun = append(begun, at(clock))
+			}
+			if problems := lostOrDoubled(begun, at("10:00:00"), at("10:03:20"), at("10:05:45")); len(problems) != tt.wrong {
+				t.Errorf("%d problems, want %d: %q", len(problems), tt.wrong, problems)
+			}
+		})
+	}
+}

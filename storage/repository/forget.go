@@ -1,9 +1,6 @@
 package repository
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 // errNotExclusive says that a lock of the wrong kind was used to remove something.
 var errNotExclusive = errors.New("removing needs an exclusive lock")
@@ -15,13 +12,5 @@ func (l *Lock) RemoveSnapshots(ids ...ID) error {
 	if !l.exclusive {
 		return errNotExclusive
 	}
-	for _, id := range ids {
-		if err := l.ctx.Err(); err != nil {
-			return fmt.Errorf("remove %s: %w", kindSnapshot.name(id), err)
-		}
-		if err := l.repo.bucket.Delete(l.ctx, kindSnapshot.name(id)); err != nil {
-			return fmt.Errorf("remove %s: %w", kindSnapshot.name(id), err)
-		}
-	}
-	return nil
+	return l.repo.remove(l.ctx, kindSnapshot, ids)
 }

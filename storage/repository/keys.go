@@ -134,7 +134,7 @@ func (r *Repository) RemoveKey(ctx context.Context, id ID) (err error) {
 	if !ours {
 		return fail(fmt.Errorf("%w: the one in use was removed or damaged meanwhile", ErrKeyNeeded))
 	}
-	if err := r.bucket.Delete(ctx, kindKey.name(id)); err != nil {
+	if err := r.remove(ctx, kindKey, []ID{id}); err != nil {
 		return fail(err)
 	}
 	return nil

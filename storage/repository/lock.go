@@ -82,7 +82,7 @@ type Lock struct {
 
 	mu      sync.Mutex
 	id      ID        // of the lock object
-	renewed time.Time // when that was written, by the clock that others see
+	renewed time.Time // when that was written, by both of our clocks
 }
 
 // Lock takes a writer's lock. ErrLocked, with the holder's name, if someone holds an exclusive one for longer than
@@ -171,7 +171,7 @@ func (r *Repository) claim(ctx context.Context, kind lockKind) (lock *Lock, soon
 	if err != nil {
 		return nil, false, err
 	}
-	written := r.wallClock()
+	written := r.options.Now()
 	id, err := r.writeLock(ctx, kind.exclusive, kind.operation)
 	if err != nil {
 		return nil, false, err
@@ -190,25 +190,9 @@ func (r *Repository) since(begun time.Time) time.Duration {
 
 // hold has the lock renew itself from now on.
 func (l *Lock) hold(ctx context.Context) *Lock {
-	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	l.ctx, l.cancel = context.WithCancelCause(context.WithValue(ctx, lockKey{}, l))
 	l.done.Go(l.keep)
 	return l
-}
-
-// lookAgain takes the second look, unless it has been taken, and ends Context if somebody is in the way.
-func (l *Lock) lookAgain() error {
-	l.looking.Lock()
-	defer l.looking.Unlock()
-	if l.looked {
-		return context.Cause(l.ctx)
-	}
-	id, _ := l.current()
-	if _, err := l.repo.checkLocks(l.ctx, l.exclusive, id); err != nil {
-		l.cancel(err)
-		return context.Cause(l.ctx)
-	}
-	l.looked = true
-	return nil
 }
 
 // Context ends when the lock is lost, with ErrLockLost as its cause, or with the context that Lock was given.
@@ -225,44 +209,6 @@ func (l *Lock) Release(ctx context.Context) error {
 	return l.repo.removeLock(ctx, id)
 }
 
-// Confirm asks the bucket whether the lock is still there, and ends Context with ErrLockLost if it is not: whoever has
-// removed it may be deleting, since then, what we rely on. Ask just before anything is written that relies on much: the
-// lock's own renewal notices within minutes.
-func (l *Lock) Confirm() error {
-	if err := l.lookAgain(); err != nil {
-		return err
-	}
-	for {
-		id, renewed := l.current()
-		name := kindLock.name(id)
-		if l.outlived(renewed) {
-			return l.lose(fmt.Errorf("%s was not renewed since %s", name, renewed.Format(time.RFC3339)))
-		}
-		_, err := l.repo.bucket.Stat(l.ctx, name)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, storage.ErrNotExist) {
-			return fmt.Errorf("look for %s: %w", name, err)
-		}
-		if now, _ := l.current(); now == id { // it has not just been renewed
-			return l.lose(err)
-		}
-	}
-}
-
-// lose ends the lock's context, and says why.
-func (l *Lock) lose(err error) error {
-	l.cancel(fmt.Errorf("%w: %w", ErrLockLost, err))
-	return context.Cause(l.ctx)
-}
-
-// outlived says that a lock is so old that others may take it for dead, or will before we could renew it.
-func (l *Lock) outlived(renewed time.Time) bool {
-	timing := l.repo.options.timing
-	return l.repo.wallClock().Sub(renewed) > timing.stale-timing.margin()
-}
-
 // current is the lock object, and when it was written.
 func (l *Lock) current() (ID, time.Time) {
 	l.mu.Lock()
@@ -275,10 +221,6 @@ func (l *Lock) set(id ID, renewed time.Time) {
 	defer l.mu.Unlock()
 	l.id, l.renewed = id, renewed
 }
-
-// wallClock is the time that others see: unlike the clock that measures durations, it does not stand still while this
-// machine sleeps.
-func (r *Repository) wallClock() time.Time { return r.options.Now().Round(0) }
 
 func (r *Repository) writeLock(ctx context.Context, exclusive bool, operation string) (ID, error) {
 	id, _, err := r.saveObject(ctx, kindLock, lockObject{
@@ -324,16 +266,14 @@ func (l *Lock) keep() {
 	if wait(l.ctx, timing.settle) != nil || l.lookAgain() != nil {
 		return
 	}
-	_, renewed := l.current()
-	next := renewed.Add(timing.refresh)
 	var last error
 	for wait(l.ctx, timing.retry) == nil {
-		now := l.repo.wallClock()
+		_, renewed := l.current()
 		if l.outlived(renewed) {
 			_ = l.lose(cmp.Or(last, errors.New("it was not renewed in time"))) // told by the context
 			return
 		}
-		if now.Before(next) {
+		if l.repo.since(renewed) < timing.refresh {
 			continue
 		}
 		lost, err := l.renew()
@@ -342,9 +282,6 @@ func (l *Lock) keep() {
 			return
 		}
 		last = err
-		if _, renewed = l.current(); now.Before(renewed.Add(timing.refresh)) { // it was, whatever became of the old one
-			next = renewed.Add(timing.refresh)
-		}
 	}
 }
 
@@ -370,17 +307,30 @@ func (l *Lock) share() error {
 	return nil
 }
 
+// replace looks for the old lock once more when the new one is there. Whoever takes a lock for dead removes it before
+// looking for the last time, so one who has removed ours just now has not seen the new one for certain.
 func (l *Lock) replace() (lost bool, err error) {
 	old, _ := l.current()
-	name := kindLock.name(old)
-	if _, err := l.repo.bucket.Stat(l.ctx, name); err != nil {
-		return errors.Is(err, storage.ErrNotExist), fmt.Errorf("look for %s: %w", name, err)
+	if lost, err := l.missing(old); err != nil {
+		return lost, err
 	}
-	begun := l.repo.wallClock()
+	begun := l.repo.options.Now()
 	id, err := l.repo.writeLock(l.ctx, l.exclusive, l.operation)
 	if err != nil {
 		return false, err
 	}
+	if lost, err := l.missing(old); err != nil {
+		return lost, errors.Join(err, l.repo.removeLock(l.ctx, id))
+	}
 	l.set(id, begun)
 	return false, l.repo.removeLock(l.ctx, old)
+}
+
+// missing reports a lock object that is not there.
+func (l *Lock) missing(id ID) (lost bool, err error) {
+	name := kindLock.name(id)
+	if _, err := l.repo.bucket.Stat(l.ctx, name); err != nil {
+		return errors.Is(err, storage.ErrNotExist), fmt.Errorf("look for %s: %w", name, err)
+	}
+	return false, nil
 }

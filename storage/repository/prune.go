@@ -197,7 +197,7 @@ func (p *pruner) replaceIndex(ctx context.Context, kept *index) error {
 	if err := p.reindex(ctx); err != nil {
 		return err
 	}
-	if err := p.removeAll(ctx, kindIndex, p.oldIndex); err != nil {
+	if err := p.repo.remove(ctx, kindIndex, p.oldIndex); err != nil {
 		return err
 	}
 	p.repo.index.replace(kept)
@@ -214,7 +214,7 @@ func (p *pruner) removePacks(ctx context.Context) error {
 		old = append(old, id)
 	}
 	slices.SortFunc(old, func(a, b ID) int { return strings.Compare(a.String(), b.String()) })
-	return p.removeAll(ctx, kindData, old)
+	return p.repo.remove(ctx, kindData, old)
 }
 
 // count fills the report from the plan. What has been retired is told as it was planned at first.
@@ -258,16 +258,4 @@ func (p *pruner) count() PruneReport {
 		r.BytesRemoved += size
 	}
 	return *r
-}
-
-func (p *pruner) removeAll(ctx context.Context, k kind, ids []ID) error {
-	for _, id := range ids {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err := p.repo.bucket.Delete(ctx, k.name(id)); err != nil {
-			return fmt.Errorf("remove %s: %w", k.name(id), err)
-		}
-	}
-	return nil
 }

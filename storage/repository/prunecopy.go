@@ -80,7 +80,7 @@ func (p *pruner) reindex(ctx context.Context) error {
 		if len(object.Packs) == 0 {
 			return nil
 		}
-		_, _, err := p.repo.saveObject(ctx, kindIndex, object)
+		_, err := p.repo.saveIndex(ctx, object)
 		object, size = indexObject{}, 0
 		return err
 	}

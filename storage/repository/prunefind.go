@@ -73,42 +73,52 @@ func (p *pruner) newRoots(snapshots []Snapshot) []ID {
 	return roots
 }
 
-// snapshots reads all repository snapshots. Their names come from a listing, which nothing protects: one that arrives
-// without a name, or with a wrong one, would make all that this one needs look unneeded. Nobody adds or removes any
-// while we are alone, so two listings must agree; before that, nothing is removed.
+// snapshots reads all repository snapshots.
 func (p *pruner) snapshots(ctx context.Context) ([]Snapshot, error) {
-	var ids []ID
-	if p.alone {
-		var err error
-		if ids, err = listIDs(ctx, p.repo.bucket, kindSnapshot); err != nil {
-			return nil, fmt.Errorf("list repository snapshots: %w", err)
-		}
-	}
 	snapshots, err := p.repo.Snapshots(ctx)
 	if err != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("%w; what cannot be read may need anything: see what stsbackup verify says, and use stsbackup repair", err)
 	}
-	if err != nil || !p.alone {
-		return snapshots, err
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]ID, len(snapshots))
+	for i, snapshot := range snapshots {
+		ids[i] = snapshot.ID
+	}
+	return snapshots, p.listedTwice(ctx, kindSnapshot, ids)
+}
+
+// listedTwice compares what was found by one listing with another one. Nothing protects a listing. A repository snapshot
+// whose name is missing or wrong would make all that it needs look unneeded; an index object, all its packs look like
+// waste of no index, and it would go on to name them. Nobody adds or removes any while we are alone, so two listings must
+// agree; before that, nothing is removed.
+func (p *pruner) listedTwice(ctx context.Context, k kind, found []ID) error {
+	if !p.alone {
+		return nil
+	}
+	ids, err := listIDs(ctx, p.repo.bucket, k)
+	if err != nil {
+		return fmt.Errorf("list %s again: %w", k, err)
 	}
 	listed := map[ID]bool{}
 	for _, id := range ids {
 		listed[id] = true
 	}
-	for _, snapshot := range snapshots {
-		if !listed[snapshot.ID] {
-			return nil, fmt.Errorf("%s: %w", kindSnapshot.name(snapshot.ID), errListing)
+	for _, id := range found {
+		if !listed[id] {
+			return fmt.Errorf("%s: %w", k.name(id), errListing)
 		}
-		delete(listed, snapshot.ID)
+		delete(listed, id)
 	}
 	for id := range listed {
-		return nil, fmt.Errorf("%s: %w", kindSnapshot.name(id), errListing)
+		return fmt.Errorf("%s: %w", k.name(id), errListing)
 	}
-	return snapshots, nil
+	return nil
 }
 
 // errListing says that what was listed is not what is there.
-var errListing = errors.New("two listings of the repository snapshots do not agree, and nothing is removed; run the command again")
+var errListing = errors.New("two listings of the repository do not agree, and nothing is removed; run the command again")
 
 // loadIndex reads the whole index; again says that a pack is named more than once.
 func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh *index, again bool, err error) {
@@ -132,6 +142,9 @@ func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh 
 		}
 		return nil
 	})
+	if err == nil {
+		err = p.listedTwice(ctx, kindIndex, p.oldIndex)
+	}
 	slices.SortFunc(p.oldIndex, func(a, b ID) int { return strings.Compare(a.String(), b.String()) })
 	return packs, fresh, again, err
 }

@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,22 +11,24 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// mislisting is a Bucket one of whose listings of repository snapshots arrives with a wrong name, or without one.
+// mislisting is a Bucket one of whose listings of a kind arrives with a wrong name, or without one.
 type mislisting struct {
 	*storagetest.Memory
-	wrong  string // what the first name becomes; "" is nothing
+	prefix string
+	name   string // the one concerned; "" is the first
+	wrong  string // what it becomes; "" is nothing
 	at     int    // which listing
 	listed int
 }
 
 func (m *mislisting) List(ctx context.Context, prefix string, fn func(storage.Info) error) error {
-	if !strings.HasPrefix(prefix, "snapshots/") {
+	if !strings.HasPrefix(prefix, m.prefix) {
 		return m.Memory.List(ctx, prefix, fn)
 	}
 	m.listed++
 	first := m.listed == m.at
 	return m.Memory.List(ctx, prefix, func(info storage.Info) error {
-		if first {
+		if first && (m.name == "" || m.name == info.Name) {
 			first = false
 			if m.wrong == "" {
 				return nil
@@ -42,7 +45,7 @@ func TestPruneBelievesNoSingleListing(t *testing.T) {
 	worn, volumes := worn(t)
 	for _, at := range []int{1, 2, 3} {
 		for _, wrong := range []string{"", "snapshots/no-id", kindSnapshot.name(Hash([]byte("nothing")))} {
-			bucket := &mislisting{Memory: copyOf(t, worn), wrong: wrong, at: at}
+			bucket := &mislisting{Memory: copyOf(t, worn), prefix: "snapshots/", wrong: wrong, at: at}
 			repo, err := Open(t.Context(), bucket, password, hasty())
 			if err != nil {
 				t.Fatal(err)
@@ -57,5 +60,43 @@ func TestPruneBelievesNoSingleListing(t *testing.T) {
 			}
 			sound(t, bucket.Memory, volumes)
 		}
+	}
+}
+
+// TestPruneListsTheIndexTwice: packs that only an overlooked index object names are not waste of no index. It would go on
+// to name them when they are gone, and the next backup of the same content would rely on them.
+func TestPruneListsTheIndexTwice(t *testing.T) {
+	for _, at := range []int{2, 3} {
+		memory, volumes := worn(t)
+		before := list(t, memory, "index/")
+		writer := reopen(t, memory)
+		w, err := writer.NewWriter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		content := volume{"of a backup that died": noise("died", 20_000)}
+		_, err = saveVolume(t.Context(), w, content)
+		if err := errors.Join(err, w.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		bucket := &mislisting{Memory: memory, prefix: "index/", at: at}
+		for _, name := range list(t, memory, "index/") {
+			if !slices.Contains(before, name) {
+				bucket.name = name
+			}
+		}
+		repo, err := Open(t.Context(), bucket, password, hasty())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := repo.Prune(t.Context(), PruneOptions{}); !errors.Is(err, errListing) {
+			t.Errorf("listing %d: %v, want errListing", at, err)
+		}
+		id, err := backUp(t.Context(), reopen(t, memory), content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		volumes[id] = content
+		sound(t, memory, volumes)
 	}
 }

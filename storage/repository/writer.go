@@ -217,7 +217,7 @@ func (w *Writer) saveIndex(ctx context.Context, packs []indexPack) error {
 	if len(packs) == 0 {
 		return nil
 	}
-	_, size, err := w.repo.saveObject(ctx, kindIndex, indexObject{Packs: packs})
+	size, err := w.repo.saveIndex(ctx, indexObject{Packs: packs})
 	if err != nil {
 		return err
 	}

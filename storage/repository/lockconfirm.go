@@ -1,0 +1,109 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// confirmEvery is how long one who removes many objects relies on having asked for the lock.
+const confirmEvery = time.Second
+
+// lockKey finds the Lock in its Context.
+type lockKey struct{}
+
+// confirm is Confirm of the lock whose Context ctx comes from. Nobody asks where there is none.
+func confirm(ctx context.Context) error {
+	if lock, held := ctx.Value(lockKey{}).(*Lock); held {
+		return lock.Confirm()
+	}
+	return context.Cause(ctx)
+}
+
+// saveIndex writes an index object while the lock of ctx is held. Without it, others may have removed the packs, which no
+// index named so far, and whoever finds them named would rely on them.
+func (r *Repository) saveIndex(ctx context.Context, object indexObject) (size int, err error) {
+	if err := confirm(ctx); err != nil {
+		return 0, err
+	}
+	_, size, err = r.saveObject(ctx, kindIndex, object)
+	return size, err
+}
+
+// remove removes objects while the lock of ctx is held. Others may have taken us for dead, and begun to rely on what we
+// are removing.
+func (r *Repository) remove(ctx context.Context, k kind, ids []ID) error {
+	var confirmed time.Time
+	for i, id := range ids {
+		if i == 0 || r.since(confirmed) > confirmEvery {
+			confirmed = r.options.Now()
+			if err := confirm(ctx); err != nil {
+				return fmt.Errorf("remove %s: %w", k.name(id), err)
+			}
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("remove %s: %w", k.name(id), context.Cause(ctx))
+		}
+		if err := r.bucket.Delete(ctx, k.name(id)); err != nil {
+			return fmt.Errorf("remove %s: %w", k.name(id), err)
+		}
+	}
+	return nil
+}
+
+// lookAgain takes the second look, unless it has been taken, and ends Context if somebody is in the way.
+func (l *Lock) lookAgain() error {
+	l.looking.Lock()
+	defer l.looking.Unlock()
+	if l.looked {
+		return context.Cause(l.ctx)
+	}
+	id, _ := l.current()
+	if _, err := l.repo.checkLocks(l.ctx, l.exclusive, id); err != nil {
+		l.cancel(err)
+		return context.Cause(l.ctx)
+	}
+	l.looked = true
+	return nil
+}
+
+// Confirm asks the bucket whether the lock is still there, and ends Context with ErrLockLost if it is not: whoever has
+// removed it may be deleting, since then, what we rely on. Ask just before anything is written that relies on much, or
+// removed: the lock's own renewal notices within minutes.
+func (l *Lock) Confirm() error {
+	if err := l.lookAgain(); err != nil {
+		return err
+	}
+	for {
+		id, renewed := l.current()
+		name := kindLock.name(id)
+		if l.outlived(renewed) {
+			return l.lose(fmt.Errorf("%s was not renewed since %s", name, renewed.Format(time.RFC3339)))
+		}
+		_, err := l.repo.bucket.Stat(l.ctx, name)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, storage.ErrNotExist) {
+			return fmt.Errorf("look for %s: %w", name, err)
+		}
+		if now, _ := l.current(); now == id { // it has not just been renewed
+			return l.lose(err)
+		}
+	}
+}
+
+// lose ends the lock's context, and says why.
+func (l *Lock) lose(err error) error {
+	l.cancel(fmt.Errorf("%w: %w", ErrLockLost, err))
+	return context.Cause(l.ctx)
+}
+
+// outlived says that a lock is so old that others may take it for dead, or will before we could renew it.
+func (l *Lock) outlived(renewed time.Time) bool {
+	timing := l.repo.options.timing
+	return l.repo.since(renewed) > timing.stale-timing.margin()
+}

@@ -10,11 +10,18 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// contentWithin is how long the snapshot controller is given to tie a VolumeSnapshot to its content before it is
-// deleted: a moment where it runs, and where it does not there is nothing to wait for.
-const contentWithin = 10 * time.Second
+const (
+	// contentWithin is how long the snapshot controller is given to tie a VolumeSnapshot to its content, and then its
+	// sidecar to take the cut, before it is deleted: moments where they run, and where not there is nothing to wait for.
+	contentWithin = 10 * time.Second
+	// contentPoll is the time between two looks at a content.
+	contentPoll = 200 * time.Millisecond
+	// beingCreated is the annotation by which the sidecar marks a content while its driver takes the cut.
+	beingCreated = "snapshot.storage.kubernetes.io/volumesnapshot-being-created"
+)
 
 // DeleteVolumeSnapshot deletes a VolumeSnapshot of ours with its data, and waits until it is gone. There being none is
 // no error. Without the right to change what happens to the data, that is as the class says; if the class retains it, the
@@ -29,6 +36,9 @@ func (c *Client) DeleteVolumeSnapshot(ctx context.Context, namespace, name strin
 		return fmt.Errorf("read VolumeSnapshot %s/%s: %w", namespace, name, err)
 	}
 	if vs, err = c.awaitContent(ctx, vs); vs == nil || err != nil {
+		return err
+	}
+	if err := c.awaitCut(ctx, vs); err != nil {
 		return err
 	}
 	denied := c.releaseContent(ctx, vs)
@@ -82,15 +92,40 @@ func (c *Client) awaitContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot
 	return vs, nil
 }
 
+// awaitCut waits until the driver has taken the cut, or failed to. A content that is deleted meanwhile is passed over by
+// the sidecar, which looks at it again only after a quarter of an hour.
+func (c *Client) awaitCut(ctx context.Context, vs *snapshotv1.VolumeSnapshot) error {
+	err := wait.PollUntilContextTimeout(ctx, contentPoll, contentWithin, true, func(ctx context.Context) (bool, error) {
+		content, err := c.Snapshots.SnapshotV1().VolumeSnapshotContents().Get(ctx, contentName(vs), metav1.GetOptions{})
+		if err != nil { // there is none, or it may not be seen: nothing to wait for
+			return true, nil //nolint:nilerr // what is wrong shows when it is released
+		}
+		status := content.Status
+		return status != nil && (status.Error != nil || status.SnapshotHandle != nil && !metav1.HasAnnotation(content.ObjectMeta, beingCreated)), nil
+	})
+	if ctx.Err() != nil {
+		return fmt.Errorf("wait for the cut of VolumeSnapshot %s/%s before deleting it: %w", vs.Namespace, vs.Name, context.Cause(ctx))
+	}
+	if err != nil && !wait.Interrupted(err) {
+		return err
+	}
+	return nil
+}
+
+// contentName is that of the content of a VolumeSnapshot, or if it has none yet, the one that the controller may be about
+// to bind, which it derives from the UID.
+func contentName(vs *snapshotv1.VolumeSnapshot) string {
+	if vs.Status != nil && vs.Status.BoundVolumeSnapshotContentName != nil {
+		return *vs.Status.BoundVolumeSnapshotContentName
+	}
+	return "snapcontent-" + string(vs.UID)
+}
+
 // releaseContent sees to it that the data goes with the VolumeSnapshot. A class with deletionPolicy Retain would leave
 // it, and pay for it, for ever.
 func (c *Client) releaseContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot) error {
 	contents := c.Snapshots.SnapshotV1().VolumeSnapshotContents()
-	// The controller may be about to bind this name, which it derives from the UID.
-	name := "snapcontent-" + string(vs.UID)
-	if vs.Status != nil && vs.Status.BoundVolumeSnapshotContentName != nil {
-		name = *vs.Status.BoundVolumeSnapshotContentName
-	}
+	name := contentName(vs)
 	content, err := contents.Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil

@@ -60,3 +60,58 @@ func TestDeleteVolumeSnapshotAwaitsItsContent(t *testing.T) {
 		})
 	}
 }
+
+// A content that is deleted while the driver takes its cut would be passed over by the sidecar.
+func TestDeleteVolumeSnapshotAwaitsTheCut(t *testing.T) {
+	taken := &snapshotv1.VolumeSnapshotContentStatus{SnapshotHandle: new("handle")}
+	failed := &snapshotv1.VolumeSnapshotContentStatus{Error: &snapshotv1.VolumeSnapshotError{Message: new("no room")}}
+	creating := map[string]string{beingCreated: "yes"}
+	for name, tt := range map[string]struct {
+		annotations   map[string]string
+		status, later *snapshotv1.VolumeSnapshotContentStatus // later: after 3 s, without annotations
+		after         time.Duration
+	}{
+		"taken already":          {status: taken},
+		"has failed":             {annotations: creating, status: failed},
+		"is taken meanwhile":     {annotations: creating, later: taken, after: 3 * time.Second},
+		"was not begun yet":      {later: taken, after: 3 * time.Second},
+		"is noted meanwhile":     {annotations: creating, status: taken, later: taken, after: 3 * time.Second},
+		"takes longer than that": {annotations: creating, after: contentWithin},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _, snapshots := fakeCluster()
+				vs := &snapshotv1.VolumeSnapshot{
+					ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "cut", UID: "cut-uid"},
+					Status:     &snapshotv1.VolumeSnapshotStatus{BoundVolumeSnapshotContentName: new("snapcontent-x")},
+				}
+				if _, err := snapshots.SnapshotV1().VolumeSnapshots("demo").Create(t.Context(), vs, metav1.CreateOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				content := &snapshotv1.VolumeSnapshotContent{
+					ObjectMeta: metav1.ObjectMeta{Name: "snapcontent-x", Annotations: tt.annotations},
+					Spec:       snapshotv1.VolumeSnapshotContentSpec{DeletionPolicy: snapshotv1.VolumeSnapshotContentDelete},
+					Status:     tt.status,
+				}
+				contents := snapshots.SnapshotV1().VolumeSnapshotContents()
+				if _, err := contents.Create(t.Context(), content, metav1.CreateOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				if tt.later != nil {
+					time.AfterFunc(3*time.Second, func() {
+						changed := content.DeepCopy()
+						changed.Annotations, changed.Status = nil, tt.later
+						_, _ = contents.Update(context.Background(), changed, metav1.UpdateOptions{})
+					})
+				}
+				begun := time.Now()
+				if err := c.DeleteVolumeSnapshot(t.Context(), "demo", vs.Name); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(begun); took < tt.after || took > tt.after+2*time.Second {
+					t.Errorf("took %s, want %s and a little", took, tt.after)
+				}
+			})
+		})
+	}
+}

@@ -182,3 +182,15 @@ func TestSelectorsSelect(t *testing.T) {
 		t.Errorf("%d replicas: one leads, one stands by", *deployment.Spec.Replicas)
 	}
 }
+
+// TestCronJobForgetsOnlyWhatItBacksUp: what others keep below the same root is not for it to judge.
+func TestCronJobForgetsOnlyWhatItBacksUp(t *testing.T) {
+	spec := templates(t)["cronjob/backup.yaml"].Spec
+	chosen := func(container corev1.Container) []string {
+		return slices.DeleteFunc(slices.Clone(container.Args[1:]), func(arg string) bool { return strings.HasPrefix(arg, "--keep-") })
+	}
+	backup, forget := chosen(spec.InitContainers[0]), chosen(spec.Containers[0])
+	if len(backup) != 2 || !slices.Equal(backup, forget) {
+		t.Errorf("it backs up %q and forgets %q", backup, forget)
+	}
+}

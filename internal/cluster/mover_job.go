@@ -76,6 +76,7 @@ func moverPod(cfg MoverConfig, m Mover) corev1.PodSpec {
 			VolumeMounts: []corev1.VolumeMount{
 				{Name: "volume", MountPath: MoverVolume, ReadOnly: m.ReadOnly},
 				{Name: "files", MountPath: MoverFiles, ReadOnly: true},
+				{Name: "temporary", MountPath: "/tmp"}, // for the part of a large index that is not kept in memory
 			},
 			TerminationMessagePath:   MoverResult,
 			TerminationMessagePolicy: corev1.TerminationMessageReadFile,
@@ -94,6 +95,7 @@ func moverPod(cfg MoverConfig, m Mover) corev1.PodSpec {
 			{Name: "files", VolumeSource: corev1.VolumeSource{
 				Secret: &corev1.SecretVolumeSource{SecretName: m.Name, DefaultMode: new(int32(0o400))},
 			}},
+			{Name: "temporary", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 		},
 	}
 }

@@ -217,6 +217,9 @@ func checkMoverPod(t *testing.T, template corev1.PodTemplateSpec) {
 	if spec.Volumes[0].PersistentVolumeClaim.ClaimName != "temporary" || *spec.Volumes[1].Secret.DefaultMode != 0o400 {
 		t.Errorf("volumes %+v", spec.Volumes)
 	}
+	if container.VolumeMounts[2].MountPath != "/tmp" || spec.Volumes[2].Name != container.VolumeMounts[2].Name || spec.Volumes[2].EmptyDir == nil {
+		t.Errorf("no place for temporary files: %+v, %+v", container.VolumeMounts, spec.Volumes)
+	}
 	if template.Labels["app"] != "" || template.Labels[LabelMover] == "" {
 		t.Errorf("labels %v: a Service of the StatefulSet must not select the pod", template.Labels)
 	}

@@ -133,10 +133,7 @@ func (b bed) contentPacks(t *testing.T) map[string]bool {
 	root := must(archive.Lookup(t.Context(), b.repo, b.latest(t), claim, ""))(t)
 	for _, node := range must(archive.Entries(t.Context(), b.repo, root))(t) {
 		for _, id := range node.Content {
-			at, ok := b.repo.Locate(repository.DataBlob, id)
-			if !ok {
-				t.Fatalf("the index does not know %s", id)
-			}
+			at := must(b.repo.Locate(repository.DataBlob, id))(t)
 			packs[filepath.Join("data", at.Pack.String()[:2], at.Pack.String())] = true
 		}
 	}

@@ -209,7 +209,10 @@ func (p *planner) content(file *targetFile) error {
 	}
 	var offset int64
 	for _, id := range file.node.Content {
-		at, _ := p.repo.Locate(repository.DataBlob, id)
+		at, err := p.repo.Locate(repository.DataBlob, id)
+		if err != nil {
+			return err
+		}
 		p.batch.add(id, at, piece{file: file, offset: offset})
 		offset += int64(at.PlainLength)
 		if p.batch.full() {
@@ -225,9 +228,9 @@ func (p *planner) content(file *targetFile) error {
 func measure(repo *repository.Repository, node repository.Node) (int64, error) {
 	var size uint64
 	for _, id := range node.Content {
-		at, ok := repo.Locate(repository.DataBlob, id)
-		if !ok {
-			return 0, fmt.Errorf("data blob %s: %w", id, repository.ErrNoBlob)
+		at, err := repo.Locate(repository.DataBlob, id)
+		if err != nil {
+			return 0, err
 		}
 		size += uint64(at.PlainLength)
 	}

@@ -12,9 +12,9 @@ const maxRatio = 128 << 10 / 4
 
 // LoadBlob reads one blob and checks it. Many blobs of one pack are better read with ReadPack and OpenBlob.
 func (r *Repository) LoadBlob(ctx context.Context, t BlobType, id ID) ([]byte, error) {
-	at, ok := r.Locate(t, id)
-	if !ok {
-		return nil, fmt.Errorf("%s blob %s: %w", t, id, ErrNoBlob)
+	at, err := r.Locate(t, id)
+	if err != nil {
+		return nil, err
 	}
 	return r.loadBlobAt(ctx, at, id)
 }

@@ -1,74 +1,84 @@
 package repository
 
-import "encoding/binary"
-
-const (
-	// keySize is how much of an id a blobTable keeps, in bytes. Two ids that agree in so much do not occur by chance,
-	// and to make two takes 2^64 hashes.
-	keySize = 16
-	// segments is how many parts a blobTable has. They grow one by one, so that growing takes little memory.
-	segments = 256
+import (
+	"os"
+	"slices"
 )
 
-// blobTable knows the places of blobs. There is an entry for every piece of every file in the repository, so it is made
-// to be small: half as large as a map. The zero value is empty.
-type blobTable struct{ segments [segments]blobSegment }
+const (
+	// recentLimit is how many blobs are kept in memory; those of more go to a file. It is enough for 32 GiB of large
+	// files, and takes less than 8 MiB.
+	recentLimit = 64 << 10
+	// runFactor is by how much a run must be larger than what was written after it. The runs of a large index are
+	// few then, and an entry is written again a few times only.
+	runFactor = 4
+)
 
-// blobSegment is a hash table with linear probing. Ids are hashes already.
-type blobSegment struct {
-	slots []blobSlot
-	used  int
+// blobTable knows the places of blobs. There is an entry for every piece of every file in the repository, so only the
+// latest are kept in memory: a map of them fills, is written to a temporary file as a run, and is filled again. Runs that
+// are not much larger than those after them are merged. What it needs of memory hardly grows with the repository.
+//
+// Several goroutines may look blobs up at the same time; nothing else may happen while one adds.
+type blobTable struct {
+	recent map[ID]place
+	limit  int    // of recent; more than recentLimit only when there is no room for runs
+	runs   []*run // the oldest, which is the largest, first
+	dir    string // of the runs
 }
 
-// blobSlot is an entry. There is none if its length is 0, which no sealed blob has.
-type blobSlot struct {
-	key   [keySize]byte
-	place place
+func newBlobTable() *blobTable {
+	return &blobTable{recent: map[ID]place{}, limit: recentLimit, dir: os.TempDir()}
 }
 
-// find looks a blob up.
-func (t *blobTable) find(id ID) (place, bool) {
-	key := [keySize]byte(id[:keySize])
-	segment := &t.segments[key[keySize-1]]
-	if len(segment.slots) == 0 {
-		return place{}, false
+// find looks a blob up. The error says that what was written of the table cannot be read.
+func (t *blobTable) find(id ID) (place, bool, error) {
+	if at, ok := t.recent[id]; ok {
+		return at, true, nil
 	}
-	slot := segment.slot(key)
-	return slot.place, slot.place.length != 0
+	for _, r := range slices.Backward(t.runs) {
+		if at, ok, err := r.find(id); ok || err != nil {
+			return at, ok, err
+		}
+	}
+	return place{}, false, nil
 }
 
-// add notes the place of a blob, unless it has one already.
+// add notes the place of a blob. If it had one already, either may be found from then on: any copy is as good.
 func (t *blobTable) add(id ID, at place) {
-	key := [keySize]byte(id[:keySize])
-	segment := &t.segments[key[keySize-1]]
-	if (segment.used+1)*8 > len(segment.slots)*7 {
-		segment.grow()
+	if _, known := t.recent[id]; known {
+		return
 	}
-	if slot := segment.slot(key); slot.place.length == 0 {
-		*slot = blobSlot{key: key, place: at}
-		segment.used++
+	if len(t.recent) >= t.limit {
+		t.spill()
+	}
+	t.recent[id] = at
+}
+
+// spill makes room in memory. Where no file can be written, all that is lost is memory.
+func (t *blobTable) spill() {
+	r, err := writeRun(t.dir, t.recent)
+	if err != nil {
+		t.limit *= 2
+		return
+	}
+	clear(t.recent)
+	t.runs = append(t.runs, r)
+	for n := len(t.runs); n >= 2 && t.runs[n-2].count < runFactor*t.runs[n-1].count; n = len(t.runs) {
+		merged, err := mergeRuns(t.dir, t.runs[n-2], t.runs[n-1])
+		if err != nil {
+			return // they do as they are, and it is tried again after the next one
+		}
+		for _, r := range t.runs[n-2:] {
+			r.close()
+		}
+		t.runs = append(t.runs[:n-2], merged)
 	}
 }
 
-// slot returns the slot of a key, or the empty one where it belongs. There always is an empty one.
-func (s *blobSegment) slot(key [keySize]byte) *blobSlot {
-	i := int(uint64(binary.LittleEndian.Uint32(key[:])) * uint64(len(s.slots)) >> 32)
-	for {
-		if slot := &s.slots[i]; slot.place.length == 0 || slot.key == key {
-			return slot
-		}
-		if i++; i == len(s.slots) {
-			i = 0
-		}
+// close frees the files. The table must not be used after it.
+func (t *blobTable) close() {
+	for _, r := range t.runs {
+		r.close()
 	}
-}
-
-func (s *blobSegment) grow() {
-	old := s.slots
-	s.slots = make([]blobSlot, len(old)*5/4+8)
-	for _, slot := range old {
-		if slot.place.length != 0 {
-			*s.slot(slot.key) = slot
-		}
-	}
+	t.recent, t.runs = nil, nil
 }

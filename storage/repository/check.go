@@ -68,9 +68,10 @@ type Problem struct {
 // objects as missing that prune has replaced.
 func (r *Repository) Check(ctx context.Context, options CheckOptions) (CheckReport, error) {
 	c := &checker{
-		repo: r, options: options, bad: newBlobSet(), used: newBlobSet(), packs: map[ID]*checkedPack{},
+		repo: r.withIndex(newIndex()), options: options, bad: newBlobSet(), used: newBlobSet(), packs: map[ID]*checkedPack{},
 		report: CheckReport{Problems: []Problem{}, Damaged: []ID{}}, // lists, not null, in JSON
 	}
+	defer c.repo.index.close()
 	if err := c.run(ctx); err != nil {
 		return CheckReport{}, fmt.Errorf("check %s: %w", r, err)
 	}
@@ -88,7 +89,8 @@ type checkedPack struct {
 }
 
 type checker struct {
-	repo    *Repository // with an index of its own
+	// repo has an index of its own: who else uses the Repository must not find blobs whose index object is damaged.
+	repo    *Repository
 	options CheckOptions
 	packs   map[ID]*checkedPack
 	used    blobSet
@@ -133,12 +135,13 @@ func (c *checker) problem(object string, err error) {
 	c.report.Problems = append(c.report.Problems, Problem{Object: object, Reason: err.Error()})
 }
 
-// undecided reports an error that says nothing about the object: that the bucket could not be asked is no damage.
+// undecided reports an error that says nothing about the object: that the bucket, or the index's own temporary file,
+// could not be asked is no damage.
 func undecided(ctx context.Context, err error) bool {
 	if err == nil {
 		return false
 	}
-	for _, sentinel := range []error{storage.ErrUnreachable, storage.ErrCredentials, storage.ErrPermission, storage.ErrNoBucket} {
+	for _, sentinel := range []error{storage.ErrUnreachable, storage.ErrCredentials, storage.ErrPermission, storage.ErrNoBucket, errRunFile} {
 		if errors.Is(err, sentinel) {
 			return true
 		}
@@ -192,11 +195,9 @@ func (c *checker) loadSnapshots(ctx context.Context) ([]Snapshot, error) {
 	return snapshots, nil
 }
 
-// loadIndex reads what can be read of the index, into a Repository of the check's own: whoever else uses this one must
-// not find blobs in it whose index object is damaged.
+// loadIndex reads what can be read of the index.
 func (c *checker) loadIndex(ctx context.Context) error {
-	fresh := newIndex()
-	err := c.repo.eachIndex(ctx, func(id ID, object indexObject, err error) error {
+	return c.repo.eachIndex(ctx, func(id ID, object indexObject, err error) error {
 		if undecided(ctx, err) {
 			return err
 		}
@@ -208,15 +209,13 @@ func (c *checker) loadIndex(ctx context.Context) error {
 			known, ok := c.packs[pack.ID]
 			if !ok {
 				c.packs[pack.ID] = &checkedPack{id: pack.ID, blobs: pack.Blobs, size: -1}
-				fresh.add(pack)
+				c.repo.index.add(pack)
 			} else if !sameBlobs(known.blobs, pack.Blobs) {
 				c.problem(kindIndex.name(id), fmt.Errorf("describes pack %s otherwise than another index object", pack.ID.Short()))
 			}
 		}
 		return nil
 	})
-	c.repo = c.repo.withIndex(fresh)
-	return err
 }
 
 // sameBlobs compares what two index objects say of one pack. The order does not matter.
@@ -271,7 +270,7 @@ func (c *checker) spoil(pack *checkedPack, only ...indexBlob) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, blob := range only {
-		if at, ok := c.repo.Locate(blob.Type, blob.ID); ok && at.Pack == pack.id {
+		if at, known, err := c.repo.index.find(blob.Type, blob.ID); err != nil || known && at.Pack == pack.id {
 			c.bad.add(blob.Type, blob.ID)
 		}
 	}
@@ -299,7 +298,11 @@ func (c *checker) checkTrees(ctx context.Context, snapshots []Snapshot) error {
 		needed := map[ID]*checkedPack{}
 		for _, t := range []BlobType{DataBlob, TreeBlob} {
 			for id := range c.used.of(t) {
-				if at, ok := c.repo.Locate(t, id); ok {
+				at, known, err := c.repo.index.find(t, id)
+				if err != nil {
+					return err
+				}
+				if known {
 					needed[at.Pack] = c.packs[at.Pack]
 				}
 			}

@@ -51,8 +51,8 @@ func TestCompression(t *testing.T) {
 			sound(t, directory(t, dir), want)
 			resticJudges(t, dir, want)
 			for piece := range slices.Chunk([]byte(content["prose"]), 2048) {
-				if at, ok := repo.Locate(DataBlob, Hash(piece)); !ok || at.Compressed != (level != CompressionOff) {
-					t.Fatalf("a piece that compresses: in the index %v, compressed %v", ok, at.Compressed)
+				if at, err := repo.Locate(DataBlob, Hash(piece)); err != nil || at.Compressed != (level != CompressionOff) {
+					t.Fatalf("a piece that compresses: in the index %v, compressed %v", err, at.Compressed)
 				}
 			}
 		})

@@ -79,7 +79,7 @@ func produced(f *testing.F) (*Repository, map[kind][][]byte) {
 			plain[k] = append(plain[k], opened)
 		}
 	}
-	for id := range repo.index.tree {
+	for id := range repo.index.tree.recent {
 		tree, err := repo.loadTreeBlob(ctx, id)
 		if err != nil {
 			f.Fatal(err)
@@ -208,7 +208,7 @@ func FuzzIndex(f *testing.F) {
 		}
 		for _, pack := range object.Packs {
 			for _, blob := range pack.Blobs {
-				at, ok := index.find(blob.Type, blob.ID)
+				at, ok, _ := index.find(blob.Type, blob.ID)
 				if !ok || uint64(at.Offset)+uint64(at.Length) > uint64(at.packEnd) || at.PlainLength > maxBlobSize {
 					t.Fatalf("blob %s is at %+v, %v", blob.ID, at, ok)
 				}

@@ -61,40 +61,38 @@ type index struct {
 	// objects are the index objects that it was read from, in their order; nil if it holds anything else.
 	objects []ID
 
-	mu    sync.RWMutex
-	packs []packExtent
-	data  *blobTable
-	tree  map[ID]place
+	mu         sync.RWMutex
+	packs      []packExtent
+	data, tree *blobTable
 }
 
 func newIndex() *index {
-	return &index{data: &blobTable{}, tree: map[ID]place{}}
+	return &index{data: newBlobTable(), tree: newBlobTable()}
 }
 
-// place returns where a blob lies.
-func (x *index) place(t BlobType, id ID) (place, bool) {
+// of returns the table of a type's blobs.
+func (x *index) of(t BlobType) *blobTable {
 	if t == TreeBlob {
-		p, ok := x.tree[id]
-		return p, ok
+		return x.tree
 	}
-	return x.data.find(id)
+	return x.data
 }
 
-func (x *index) find(t BlobType, id ID) (Location, bool) {
+func (x *index) find(t BlobType, id ID) (Location, bool, error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	p, ok := x.place(t, id)
+	p, ok, err := x.of(t).find(id)
 	if !ok {
-		return Location{}, false
+		return Location{}, false, err
 	}
 	at := Location{Pack: x.packs[p.pack].id, packEnd: x.packs[p.pack].end, Offset: p.offset, Length: p.length, PlainLength: p.plain, Compressed: p.plain != 0}
 	if !at.Compressed {
 		at.PlainLength = p.length - sealedOverhead
 	}
-	return at, true
+	return at, true, nil
 }
 
-// add takes over the blobs of a pack. A blob that is known already keeps its place: any copy is as good.
+// add takes over the blobs of a pack. Of a blob that is known already either copy may be found: it is as good.
 func (x *index) add(pack indexPack) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -103,11 +101,7 @@ func (x *index) add(pack indexPack) {
 	extent := packExtent{id: pack.ID}
 	for _, b := range pack.Blobs {
 		at := place{pack: number, offset: b.Offset, length: b.Length, plain: b.UncompressedLength}
-		if b.Type != TreeBlob {
-			x.data.add(b.ID, at)
-		} else if _, known := x.tree[b.ID]; !known {
-			x.tree[b.ID] = at
-		}
+		x.of(b.Type).add(b.ID, at)
 		extent.end = max(extent.end, b.Offset+b.Length)
 	}
 	x.packs = append(x.packs, extent)
@@ -163,6 +157,7 @@ func (r *Repository) LoadIndex(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
+		fresh.close()
 		return fmt.Errorf("load the index: %w", err)
 	}
 	fresh.objects = ids
@@ -253,12 +248,35 @@ func (p indexPack) check() error {
 	return nil
 }
 
+// replace takes over what another index holds, which must not be used any more.
 func (x *index) replace(fresh *index) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.closeTables()
 	x.packs, x.data, x.tree = fresh.packs, fresh.data, fresh.tree
 	x.objects = fresh.objects
 }
 
-// Locate says where a blob lies, according to the index that was loaded; false if it does not know.
-func (r *Repository) Locate(t BlobType, id ID) (Location, bool) { return r.index.find(t, id) }
+// close frees the temporary files. Nothing may be looked up after it.
+func (x *index) close() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.closeTables()
+}
+
+func (x *index) closeTables() {
+	x.data.close()
+	x.tree.close()
+}
+
+// Locate says where a blob lies, according to the index that was loaded. An unknown one is ErrNoBlob.
+func (r *Repository) Locate(t BlobType, id ID) (Location, error) {
+	at, ok, err := r.index.find(t, id)
+	switch {
+	case err != nil:
+		return Location{}, fmt.Errorf("locate %s blob %s: %w", t, id, err)
+	case !ok:
+		return Location{}, fmt.Errorf("%s blob %s: %w", t, id, ErrNoBlob)
+	}
+	return at, nil
+}

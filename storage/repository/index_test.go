@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"sync/atomic"
@@ -55,7 +56,8 @@ func TestIndexIsReadOnce(t *testing.T) {
 			t.Errorf("%s: read %d index objects, want %d", what, got, reads)
 		}
 		for id, want := range known {
-			if _, ok := repo.Locate(DataBlob, id); ok != want {
+			_, err := repo.Locate(DataBlob, id)
+			if ok := err == nil; ok != want || !ok && !errors.Is(err, ErrNoBlob) {
 				t.Errorf("%s: blob %s is known: %v, want %v", what, id.Short(), ok, want)
 			}
 		}

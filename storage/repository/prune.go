@@ -129,6 +129,7 @@ func (p *pruner) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	kept := p.keptIndex()
+	defer kept.close()
 	if err := p.repack(lock.Context(), p.repo.withIndex(kept)); err != nil {
 		return err
 	}

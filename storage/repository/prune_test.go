@@ -146,9 +146,9 @@ func TestPruneRefusesDamage(t *testing.T) {
 	}
 	for _, v := range volumes {
 		for _, content := range v {
-			at, ok := repo.Locate(DataBlob, Hash([]byte(content[:min(2048, len(content))])))
-			if !ok {
-				t.Fatal("a piece is not in the index")
+			at, err := repo.Locate(DataBlob, Hash([]byte(content[:min(2048, len(content))])))
+			if err != nil {
+				t.Fatal(err)
 			}
 			data[at.Pack] = true
 		}

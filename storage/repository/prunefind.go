@@ -21,6 +21,7 @@ func (p *pruner) find(ctx context.Context) error {
 	p.report.Snapshots = len(snapshots)
 	// 2. The index, as it is in the bucket.
 	packs, fresh, again, err := p.loadIndex(ctx)
+	defer fresh.close()
 	if err != nil {
 		return err
 	}
@@ -31,6 +32,9 @@ func (p *pruner) find(ctx context.Context) error {
 	}
 	// 4. What is needed.
 	err = p.repo.withIndex(fresh).walk(ctx, p.newRoots(snapshots), p.used, func(t BlobType, id ID, err error) error {
+		if undecided(ctx, err) {
+			return err
+		}
 		return fmt.Errorf("%s blob %s: %w; nothing is removed from a damaged repository: see what stsbackup verify says, and use stsbackup repair", t, id, err)
 	})
 	if err != nil {

@@ -55,9 +55,9 @@ func packWith(t *testing.T, bucket storage.Bucket, content string) (name string,
 	if err := repo.LoadIndex(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	at, ok := repo.Locate(DataBlob, Hash([]byte(content[:2048])))
-	if !ok {
-		t.Fatal("not in the index")
+	at, err := repo.Locate(DataBlob, Hash([]byte(content[:2048])))
+	if err != nil {
+		t.Fatal(err)
 	}
 	return kindData.name(at.Pack), at
 }

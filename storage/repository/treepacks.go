@@ -3,7 +3,6 @@ package repository
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"sync"
 )
 
@@ -29,9 +28,9 @@ type treePack struct {
 
 // loadTreeBlob is LoadBlob for trees.
 func (r *Repository) loadTreeBlob(ctx context.Context, id ID) ([]byte, error) {
-	at, ok := r.Locate(TreeBlob, id)
-	if !ok {
-		return nil, fmt.Errorf("tree blob %s: %w", id, ErrNoBlob)
+	at, err := r.Locate(TreeBlob, id)
+	if err != nil {
+		return nil, err
 	}
 	if at.packEnd > treePackLimit {
 		return r.LoadBlob(ctx, TreeBlob, id)

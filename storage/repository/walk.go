@@ -76,8 +76,12 @@ func (r *Repository) walkNodes(tree ID, nodes []Node, seen blobSet, push func(ID
 			if !seen.add(DataBlob, id) {
 				continue
 			}
-			if _, ok := r.Locate(DataBlob, id); !ok {
-				if err := problem(DataBlob, id, fmt.Errorf("a piece of the file %.80q: %w", node.Name, ErrNoBlob)); err != nil {
+			_, known, err := r.index.find(DataBlob, id)
+			if err == nil && !known {
+				err = ErrNoBlob
+			}
+			if err != nil {
+				if err := problem(DataBlob, id, fmt.Errorf("a piece of the file %.80q: %w", node.Name, err)); err != nil {
 					return err
 				}
 			}

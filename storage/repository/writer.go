@@ -129,7 +129,8 @@ func (w *Writer) claim(t BlobType, id ID) bool {
 	if _, taken := w.claimed[t][id]; taken {
 		return false
 	}
-	if _, known := w.repo.Locate(t, id); known {
+	// What cannot be looked up is stored once more.
+	if _, known, _ := w.repo.index.find(t, id); known {
 		return false
 	}
 	w.claimed[t][id] = struct{}{}

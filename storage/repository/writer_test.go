@@ -111,7 +111,7 @@ func TestManyBlobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range count {
-		if _, ok := again.Locate(DataBlob, Hash(fmt.Appendf(nil, "blob %d", i))); !ok {
+		if _, err := again.Locate(DataBlob, Hash(fmt.Appendf(nil, "blob %d", i))); err != nil {
 			t.Fatalf("blob %d is not in the index", i)
 		}
 	}

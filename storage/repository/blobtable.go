@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// recentLimit is how many blobs are kept in memory; those of more go to a file. It is enough for 32 GiB of large
-	// files, and takes less than 8 MiB.
-	recentLimit = 64 << 10
+	// recentLimit is how many blobs are kept in memory; those of more go to a file. It is enough for 16 GiB of large
+	// files, and takes less than 4 MiB.
+	recentLimit = 32 << 10
 	// runFactor is by how much a run must be larger than what was written after it. The runs of a large index are
 	// few then, and an entry is written again a few times only.
 	runFactor = 4

@@ -22,6 +22,12 @@
 // is used, the hash of every object and blob is compared with its name, and every length, offset and count is
 // bounded before memory is given to it.
 //
+// # Memory
+//
+// The index has an entry for every blob. The latest are in a map, the others in temporary files, sorted (see
+// blobtable.go), so that what a process needs does not grow with the repository. That such a file fails is never taken
+// for a blob that is missing.
+//
 // # Order
 //
 // Crash safety is nothing but the order of writes: packs, then the index objects that name them, then the

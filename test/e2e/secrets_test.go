@@ -208,7 +208,7 @@ func TestMoversHaveNoToken(t *testing.T) {
 			t.Errorf("pod %s is given a token", pod.Metadata.Name)
 		}
 		for _, volume := range pod.Spec.Volumes {
-			if volume["persistentVolumeClaim"] == nil && volume["secret"] == nil {
+			if volume["persistentVolumeClaim"] == nil && volume["secret"] == nil && volume["emptyDir"] == nil {
 				t.Errorf("pod %s has the volume %s", pod.Metadata.Name, volume)
 			}
 		}

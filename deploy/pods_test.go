@@ -79,8 +79,14 @@ func problems(spec corev1.PodSpec) []string {
 	check(pod != nil && pod.SeccompProfile != nil && pod.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault, "has no seccomp profile")
 	check(!spec.HostNetwork && !spec.HostPID && !spec.HostIPC, "shares namespaces of the node")
 	check(spec.TerminationGracePeriodSeconds != nil, "does not say how long it may take to end")
+	temporary := ""
 	for _, volume := range spec.Volumes {
 		check(volume.HostPath == nil, "mounts the node's disk")
+		if volume.EmptyDir == nil {
+			continue
+		}
+		temporary = volume.Name
+		check(volume.EmptyDir.Medium == "" && volume.EmptyDir.SizeLimit != nil, volume.Name+": takes as much of the node as it likes")
 	}
 	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
 		own := c.SecurityContext
@@ -95,9 +101,14 @@ func problems(spec corev1.PodSpec) []string {
 			check(env.ValueFrom == nil || env.ValueFrom.SecretKeyRef == nil, c.Name+": has a secret in its environment, where it is never renewed")
 		}
 		check(len(c.EnvFrom) == 0, c.Name+": takes its environment from elsewhere")
+		room := false
 		for _, mount := range c.VolumeMounts {
-			check(mount.ReadOnly, c.Name+": can write to "+mount.MountPath)
+			ours := temporary != "" && mount.Name == temporary && mount.MountPath == "/tmp" && !mount.ReadOnly
+			check(mount.ReadOnly || ours, c.Name+": can write to "+mount.MountPath)
+			room = room || ours
 		}
+		// Without it a large index stays in memory, and is more than the limit.
+		check(room, c.Name+": has no room for temporary files")
 	}
 	return found
 }
@@ -114,10 +125,12 @@ func TestPodsAreRestricted(t *testing.T) {
 func TestProblemsAreFound(t *testing.T) {
 	bare := corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "x", Env: []corev1.EnvVar{
 		{ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{}}},
-	}, VolumeMounts: []corev1.VolumeMount{{MountPath: "/data"}}}}, HostPID: true}
+	}, VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}}}, HostPID: true, Volumes: []corev1.Volume{
+		{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+	}}
 	found := strings.Join(problems(bare), "\n")
 	for _, part := range []string{
-		"root", "seccomp", "namespaces of the node", "to end", "image", "more privileges", "root file system", "capabilities", "how much cpu", "how much memory", "environment", "/data",
+		"root", "seccomp", "namespaces of the node", "to end", "image", "more privileges", "root file system", "capabilities", "how much cpu", "how much memory", "environment", "/data", "as it likes", "temporary files",
 	} {
 		if !strings.Contains(found, part) {
 			t.Errorf("a bare pod is not told that it %s:\n%s", part, found)

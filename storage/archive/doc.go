@@ -29,8 +29,8 @@
 // # Restore
 //
 // A planner walks the trees, makes directories, links and special files, and collects what files need from which
-// pack. What lies together in a pack is fetched with one read; several such runs are fetched, decrypted, checked and
-// written at their offsets at once. As in a backup, the last piece of a file completes the file, and the last entry
+// pack. What lies together in a pack is asked for at once, and goes through a small buffer; several such runs are fetched,
+// decrypted, checked and written at their offsets at once. As in a backup, the last piece of a file completes the file, and the last entry
 // of a directory completes the directory: only then it gets its owner, mode and times, which entries made in it would
 // disturb. The names in a repository are not trusted, nor is what is in the target: everything is made relative to the
 // parent's descriptor, by a checked name, and no symlink is followed. A directory is open while what is in it is saved or

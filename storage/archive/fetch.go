@@ -11,9 +11,11 @@ import (
 const (
 	// fetchers is how many runs are fetched and written at once.
 	fetchers = 4
-	// runBytes is how much one read of a pack fetches at most, if there is more than one blob in it. It bounds a
-	// fetcher's buffer, and lets several fetchers share a pack.
-	runBytes = 4 << 20
+	// runBytes is how much one read of a pack fetches at most, if there is more than one blob in it: a pack of ours whole,
+	// and a share for each fetcher of the largest that others write.
+	runBytes = 8 << 20
+	// partBytes is how much of it is in a fetcher's buffer at once, if there is more than one blob in it.
+	partBytes = 2 << 20
 	// gapBytes is how much is read in vain rather than making two reads: about what a bucket could send in the time
 	// that it takes to answer.
 	gapBytes = 128 << 10
@@ -101,30 +103,48 @@ type fetcher struct {
 	sealed, plain []byte
 }
 
+// run fetches a run part by part, so that no more of it is in memory, and in the processor's cache.
 func (f *fetcher) run(ctx context.Context, r run) error {
-	if cap(f.sealed) < r.length { // at once as large as most others need it
-		f.sealed = make([]byte, 0, max(r.length, runBytes))
-	}
-	sealed, err := f.repo.ReadPack(ctx, r.pack, r.offset, f.sealed, r.length)
+	stream, err := f.repo.StreamPack(ctx, r.pack, r.offset, int64(r.length))
 	if err != nil {
 		return err
 	}
-	f.fetched.Add(int64(r.length))
-	for _, n := range r.needs {
-		start := int64(n.at.Offset) - r.offset
-		// The plain bytes may share memory with the sealed ones, but not with those of the next blob.
-		plain, err := f.repo.OpenBlob(n.at, n.id, sealed[start:start+int64(n.at.Length)], f.plain)
-		if err != nil {
-			// It may have been changed on its way here, and not in the bucket: once more, by itself.
-			plain, err = f.repo.LoadBlob(ctx, repository.DataBlob, n.id)
-		}
-		if err != nil {
+	defer stream.Close()
+	for at, rest := r.offset, r.needs; len(rest) > 0; {
+		count, length := nextPart(at, rest)
+		if err := f.part(ctx, stream, at, length, rest[:count]); err != nil {
 			return err
 		}
-		if n.at.Compressed {
-			f.plain = plain
+		at, rest = at+int64(length), rest[count:]
+	}
+	return nil
+}
+
+// nextPart says how many of the needs are read at once, from at on, and how many bytes that is.
+func nextPart(at int64, needs []need) (count, length int) {
+	for i, n := range needs {
+		end := int(int64(n.at.Offset) + int64(n.at.Length) - at)
+		if i > 0 && end > partBytes {
+			break
 		}
-		if err := f.write(n, plain); err != nil {
+		count, length = i+1, end
+	}
+	return count, length
+}
+
+// part reads the next part of a run, and writes the blobs in it.
+func (f *fetcher) part(ctx context.Context, stream *repository.PackStream, at int64, length int, needs []need) error {
+	if cap(f.sealed) < length { // at once as large as most others need it
+		f.sealed = make([]byte, 0, max(length, partBytes))
+	}
+	sealed, err := stream.Next(length, f.sealed)
+	if err != nil {
+		return err
+	}
+	f.fetched.Add(int64(length))
+	for _, n := range needs {
+		start := int64(n.at.Offset) - at
+		if err := f.blob(ctx, n, sealed[start:start+int64(n.at.Length)]); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -132,6 +152,23 @@ func (f *fetcher) run(ctx context.Context, r run) error {
 		}
 	}
 	return nil
+}
+
+// blob opens a blob and writes it to wherever it is needed.
+func (f *fetcher) blob(ctx context.Context, n need, sealed []byte) error {
+	// The plain bytes may share memory with the sealed ones, but not with those of the next blob.
+	plain, err := f.repo.OpenBlob(n.at, n.id, sealed, f.plain)
+	if err != nil {
+		// It may have been changed on its way here, and not in the bucket: once more, by itself.
+		plain, err = f.repo.LoadBlob(ctx, repository.DataBlob, n.id)
+	}
+	if err != nil {
+		return err
+	}
+	if n.at.Compressed {
+		f.plain = plain
+	}
+	return f.write(n, plain)
 }
 
 func (f *fetcher) write(n need, plain []byte) error {

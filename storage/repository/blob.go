@@ -46,22 +46,53 @@ func damaged(err error) bool { return errors.Is(err, errHash) || errors.Is(err, 
 // ReadPack reads length bytes of a pack from offset on, into buf if that is large enough. The bytes have not been
 // checked in any way: only OpenBlob does that.
 func (r *Repository) ReadPack(ctx context.Context, pack ID, offset int64, buf []byte, length int) ([]byte, error) {
-	name := kindData.name(pack)
-	body, err := r.bucket.Get(ctx, name, offset, int64(length))
+	body, err := r.StreamPack(ctx, pack, offset, int64(length))
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, &readError{err})
+		return nil, err
 	}
-	if cap(buf) < length {
-		buf = make([]byte, length)
-	}
-	_, err = io.ReadFull(body, buf[:length])
+	data, err := body.Next(length, buf)
 	if closeErr := body.Close(); err == nil {
 		err = closeErr
 	}
+	return data, err
+}
+
+// StreamPack opens a range of a pack, in bytes, to be read part by part. The caller closes it.
+func (r *Repository) StreamPack(ctx context.Context, pack ID, offset, length int64) (*PackStream, error) {
+	name := kindData.name(pack)
+	body, err := r.bucket.Get(ctx, name, offset, length)
 	if err != nil {
-		return nil, fmt.Errorf("read %d bytes at %d of %s: %w", length, offset, name, &readError{err})
+		return nil, fmt.Errorf("read %s: %w", name, &readError{err})
 	}
+	return &PackStream{name: name, body: body, at: offset}, nil
+}
+
+// PackStream is a range of a pack on its way from the bucket. It is for use by one goroutine.
+type PackStream struct {
+	name string
+	body io.ReadCloser
+	at   int64
+}
+
+// Next reads the next length bytes, into buf if that is large enough. They have not been checked in any way: only
+// OpenBlob does that.
+func (s *PackStream) Next(length int, buf []byte) ([]byte, error) {
+	if cap(buf) < length {
+		buf = make([]byte, length)
+	}
+	if _, err := io.ReadFull(s.body, buf[:length]); err != nil {
+		return nil, fmt.Errorf("read %d bytes at %d of %s: %w", length, s.at, s.name, &readError{err})
+	}
+	s.at += int64(length)
 	return buf[:length], nil
+}
+
+// Close gives up what has not been read.
+func (s *PackStream) Close() error {
+	if err := s.body.Close(); err != nil {
+		return fmt.Errorf("read %s: %w", s.name, &readError{err})
+	}
+	return nil
 }
 
 // OpenBlob turns the sealed bytes of the blob at a location into its plain bytes and compares their hash with id.

@@ -52,6 +52,42 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// TestForgetSeveralVolumes leaves nothing of a recovery point that has several volumes, and all of the others.
+func TestForgetSeveralVolumes(t *testing.T) {
+	w := newWorld(t)
+	const interrupted = "20261121T110000Z-dead"
+	made := func(suffix string, at time.Time) Record {
+		r := w.record(t, suffix, at, StateComplete)
+		for i, claim := range []string{"www-web-1", "www-web-2"} {
+			r.Volumes = append(r.Volumes, Volume{
+				Ordinal: int32(i + 1), Template: "www", Claim: claim, Capture: CaptureSnapshot, Cut: at, Mode: "Filesystem",
+				RepositorySnapshot: w.saveVolume(t, claim, r.ID, at),
+			})
+		}
+		return w.commit(t, r)
+	}
+	made("0001", started)
+	made("0002", started.Add(time.Hour))
+	want := names(t, w.bucket, "demo/web/snapshots/")
+	gone := made("0003", started.Add(2*time.Hour))
+	for _, claim := range []string{"www-web-0", "www-web-1", "www-web-2"} {
+		w.saveVolume(t, claim, interrupted, started.Add(3*time.Hour))
+	}
+	if n := count(t, w.bucket, "demo/web/snapshots/"); len(want) != 8 || n != 15 {
+		t.Fatalf("%d repository snapshots of two recovery points, %d in all", len(want), n)
+	}
+	forgotten, err := w.Forget(t.Context(), gone.ID, interrupted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]Forgotten{{ID: gone.ID, Recorded: true, Volumes: 3}, {ID: interrupted, Volumes: 3}}, forgotten); diff != "" {
+		t.Errorf("forgotten (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, names(t, w.bucket, "demo/web/snapshots/")); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
+}
+
 // TestForgetDamagedRecord forgets a recovery point whose record cannot be read any more.
 func TestForgetDamagedRecord(t *testing.T) {
 	w := newWorld(t)

@@ -206,6 +206,9 @@ func checkMoverPod(t *testing.T, template corev1.PodTemplateSpec) {
 	if *spec.AutomountServiceAccountToken || *spec.EnableServiceLinks || spec.RestartPolicy != corev1.RestartPolicyNever {
 		t.Error("the pod gets a token, Service links, or is restarted")
 	}
+	if profile := spec.SecurityContext.SeccompProfile; profile == nil || profile.Type != corev1.SeccompProfileTypeRuntimeDefault {
+		t.Errorf("seccomp profile %+v, want the runtime's", profile)
+	}
 	security := container.SecurityContext
 	if *security.AllowPrivilegeEscalation || !*security.ReadOnlyRootFilesystem ||
 		!slices.Equal(security.Capabilities.Drop, []corev1.Capability{"ALL"}) || !slices.Equal(security.Capabilities.Add, []corev1.Capability{"DAC_OVERRIDE"}) {

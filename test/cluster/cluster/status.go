@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/stsbackup/stsbackup/test/cluster/holder"
 	"github.com/stsbackup/stsbackup/test/cluster/process"
 )
 
@@ -38,6 +40,16 @@ func (h Harness) Status() error {
 		return ErrNotReady
 	}
 	return h.printEnv()
+}
+
+// Ask has the holder end a component, or start it again (holder.VerbStop, holder.VerbStart).
+func (h Harness) Ask(ctx context.Context, verb, component string) error {
+	if _, alive, err := h.state(); err != nil {
+		return err
+	} else if !alive {
+		return ErrNotReady
+	}
+	return holder.Ask(ctx, h.Spec.Control(), holder.Request{Verb: verb, Component: component})
 }
 
 // In replaces this process by a command inside the cluster's namespaces, with KUBECONFIG as it is valid there.

@@ -41,6 +41,7 @@ type holder struct {
 	api        *api
 	status     Status
 	started    chan *process.Process // every component
+	commands   commands
 }
 
 // Run is the holder's life. It returns when the cluster is to end.
@@ -97,8 +98,11 @@ func (h *holder) live(ctx context.Context, dir string, now func() time.Time) err
 	if err := h.status.write(h.Status()); err != nil {
 		return err
 	}
+	if err := h.control(ctx); err != nil {
+		return err
+	}
 	h.report.send(Event{Ready: true})
-	// 4. Stay, and note what ends.
+	// 4. Stay, do what is asked for, and note what ends.
 	h.watch(ctx)
 	for _, p := range driver {
 		stopDriver(p)
@@ -140,7 +144,7 @@ func (h *holder) serve(ctx context.Context) error {
 	return err
 }
 
-// watch notes every component that ends, until the context does.
+// watch notes every component that ends, and that is started again, until the context ends.
 func (h *holder) watch(ctx context.Context) {
 	ended := make(chan *process.Process)
 	for {
@@ -148,6 +152,10 @@ func (h *holder) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case p := <-h.started:
+			if _, again := h.status.Ended[p.Name]; again {
+				delete(h.status.Ended, p.Name)
+				h.note()
+			}
 			go func() {
 				<-p.Done()
 				select {
@@ -158,11 +166,18 @@ func (h *holder) watch(ctx context.Context) {
 		case p := <-ended:
 			failure := p.Ended()
 			fmt.Fprintln(os.Stderr, failure)
-			h.status.Ended[p.Name] = errors.Unwrap(failure).Error()
-			if err := h.status.write(h.Status()); err != nil {
-				fmt.Fprintln(os.Stderr, err)
+			if h.supervisor.Find(p.Name) == p { // it has not been started again meanwhile
+				h.status.Ended[p.Name] = errors.Unwrap(failure).Error()
+				h.note()
 			}
 		}
+	}
+}
+
+// note writes the status anew.
+func (h *holder) note() {
+	if err := h.status.write(h.Status()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
 }
 
@@ -172,6 +187,7 @@ func (h *holder) component(c config.Command) (*process.Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.commands.add(c)
 	h.started <- p
 	return p, nil
 }

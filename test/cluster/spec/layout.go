@@ -77,6 +77,9 @@ func (l Layout) RunPath(elem ...string) string {
 // Status is the file in which the holder says who and how it is.
 func (l Layout) Status() string { return l.path("run", "status.json") }
 
+// Control is the socket on which the holder of a cluster that is Ready takes requests.
+func (l Layout) Control() string { return l.path("run", "control.sock") }
+
 // HostPath is a folder for static hostPath volumes: the same path on the host and inside.
 func (l Layout) HostPath() string { return l.path("run", "hostpath") }
 

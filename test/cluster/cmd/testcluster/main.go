@@ -26,6 +26,8 @@ const usage = `testcluster [flags] VERB
   load-image    build stsbackup's image from the repository and load it into the running cluster
   test-servers  build the S3 servers of the storage tests, versitygw and minio
   logs [NAME]   list the logs, or show the end of one
+  stop NAME     end one component, such as kube-apiserver, with SIGKILL
+  start NAME    start it again
   in [COMMAND]  run a command inside the cluster's namespaces
 
 `
@@ -92,6 +94,11 @@ func do(ctx context.Context, h cluster.Harness, verb string, args []string) erro
 		return h.LoadImage(ctx)
 	case "test-servers":
 		return h.BuildServers(ctx)
+	case holder.VerbStop, holder.VerbStart:
+		if len(args) != 2 {
+			return fmt.Errorf("%s takes the name of one component", verb)
+		}
+		return h.Ask(ctx, verb, args[1])
 	case "in":
 		return h.In(args[1:])
 	case "logs":

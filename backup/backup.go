@@ -77,16 +77,9 @@ type Engine struct {
 // cluster.ErrNotFound if there is no such StatefulSet, and mean in any case that there is no recovery point. After a
 // dry run the record is nil.
 func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Record, err error) {
-	// 1. Plan. While a restore is under way, or was killed, there is nothing to plan for.
+	// 1. Plan.
 	e.Reporter.Phase(PhasePlan)
-	if err := e.Cluster.Held(ctx, request.Namespace, request.StatefulSet); err != nil {
-		return nil, err
-	}
-	inventory, err := ReadInventory(ctx, e.Cluster, request.Namespace, request.StatefulSet)
-	if err != nil {
-		return nil, err
-	}
-	plan, err := NewPlan(inventory, request.Plan)
+	plan, err := e.plan(ctx, request)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +108,7 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 		return record, nil
 	}
 	// What fails may fail because it was deleted meanwhile, and that includes the Lease.
-	if gone := run.gone(ctx); gone != nil {
+	if gone := e.gone(ctx, request); gone != nil {
 		return nil, fmt.Errorf("back up %s: %w (%w)", run.op.Object(), gone, err)
 	}
 	if lost := lease.Lost(); lost != nil {
@@ -124,14 +117,35 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	return nil, err
 }
 
+// plan reads what there is and decides what is to be done.
+func (e *Engine) plan(ctx context.Context, request Request) (*Plan, error) {
+	// While a restore is under way, or was killed, there is nothing to plan for.
+	if err := e.Cluster.Held(ctx, request.Namespace, request.StatefulSet); err != nil {
+		return nil, err
+	}
+	inventory, err := ReadInventory(ctx, e.Cluster, request.Namespace, request.StatefulSet)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := NewPlan(inventory, request.Plan)
+	if err == nil {
+		return plan, nil
+	}
+	// Whoever deletes a StatefulSet has its pods and claims deleted first; to mend those would be the wrong advice.
+	if gone := e.gone(ctx, request); gone != nil {
+		return nil, gone
+	}
+	return nil, err
+}
+
 // gone says whether the StatefulSet is no longer there.
-func (r *run) gone(ctx context.Context) error {
+func (e *Engine) gone(ctx context.Context, request Request) error {
 	if ctx.Err() != nil {
 		return nil
 	}
 	look, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return r.Cluster.Gone(look, r.op.Namespace, r.op.StatefulSet)
+	return e.Cluster.Gone(look, request.Namespace, request.StatefulSet)
 }
 
 // preflight checks, without changing it, that the repository can take this backup.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -50,6 +51,38 @@ func TestRunWhoseNamespaceGoes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRunOfWhatIsBeingDeleted says that, and gives no advice on how to mend what goes with it.
+func TestRunOfWhatIsBeingDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		ctx := t.Context()
+		web, err := s.kube.AppsV1().StatefulSets("demo").Get(ctx, "web", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims, err := s.kube.CoreV1().PersistentVolumeClaims("demo").List(ctx, metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, claim := range claims.Items {
+			if err := s.kube.CoreV1().PersistentVolumeClaims("demo").Delete(ctx, claim.Name, metav1.DeleteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.run(ctx, t); err == nil || errors.Is(err, cluster.ErrNotFound) || !strings.Contains(err.Error(), "none of its claims") {
+			t.Errorf("without claims: %v", err)
+		}
+		web.Finalizers, web.DeletionTimestamp = []string{"example.com/hold"}, &metav1.Time{Time: time.Now()}
+		if _, err := s.kube.AppsV1().StatefulSets("demo").Update(ctx, web, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		const want = "StatefulSet demo/web: not found: it is being deleted"
+		if _, err := s.run(ctx, t); !errors.Is(err, cluster.ErrNotFound) || err.Error() != want {
+			t.Errorf("%v, want %q", err, want)
+		}
+	})
 }
 
 // TestRunSaysWhatAMoverWaitsFor has it among the volume's progress.

@@ -125,7 +125,7 @@ func (t *term) succeeded(e *entry, o outcome, result string) {
 	}
 	e.counts.succeeded++
 	e.last, e.took = o.result, o.ended.Sub(o.began)
-	if o.forgetErr != nil && !errors.Is(o.forgetErr, ErrBusy) && t.ctx.Err() == nil {
+	if o.forgetErr != nil && !errors.Is(o.forgetErr, ErrBusy) && !errors.Is(o.forgetErr, ErrGone) && t.ctx.Err() == nil {
 		e.counts.forgetFailed++
 		t.Events.Warn(e.set, ReasonForgetFailed, "What is no longer kept could not be removed, which is tried again after the next backup: "+o.forgetErr.Error())
 	}

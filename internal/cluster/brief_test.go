@@ -78,20 +78,23 @@ func TestGone(t *testing.T) {
 	dying := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web", DeletionTimestamp: &now, Finalizers: []string{"f"}}}
 	for name, tt := range map[string]struct {
 		objects   []runtime.Object
-		forbidden bool
+		forbidden string // verbs on namespaces
 		says      string
 	}{
-		"all there":               {[]runtime.Object{namespace, web}, false, ""},
-		"no namespace":            {nil, false, "namespace demo: not found"},
-		"the namespace is going":  {[]runtime.Object{going, web}, false, "namespace demo: not found: it is being deleted"},
-		"no StatefulSet":          {[]runtime.Object{namespace}, false, "StatefulSet demo/web: not found"},
-		"it is going":             {[]runtime.Object{namespace, dying}, false, "StatefulSet demo/web: not found: it is being deleted"},
-		"namespaces are not read": {[]runtime.Object{web}, true, ""},
+		"all there":                 {[]runtime.Object{namespace, web}, "", ""},
+		"no namespace":              {nil, "", "namespace demo: not found"},
+		"the namespace is going":    {[]runtime.Object{going, web}, "", "namespace demo: not found: it is being deleted"},
+		"no StatefulSet":            {[]runtime.Object{namespace}, "", "StatefulSet demo/web: not found"},
+		"it is going":               {[]runtime.Object{namespace, dying}, "", "StatefulSet demo/web: not found: it is being deleted"},
+		"namespaces are not read":   {[]runtime.Object{web}, "get list", ""},
+		"listed, as it is deployed": {[]runtime.Object{going, web}, "get", "namespace demo: not found: it is being deleted"},
+		"got, with its own rights":  {[]runtime.Object{going, web}, "list", "namespace demo: not found: it is being deleted"},
+		"not there to be got":       {nil, "list", "namespace demo: not found"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, kube, _ := fakeCluster(tt.objects...)
-			if tt.forbidden {
-				kube.PrependReactor("get", "namespaces", func(clienttesting.Action) (bool, runtime.Object, error) {
+			for _, verb := range strings.Fields(tt.forbidden) {
+				kube.PrependReactor(verb, "namespaces", func(clienttesting.Action) (bool, runtime.Object, error) {
 					return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "namespaces"}, "demo", nil)
 				})
 			}
@@ -107,10 +110,13 @@ func TestGone(t *testing.T) {
 func TestLeaseInANamespaceThatIsGone(t *testing.T) {
 	terminating := apierrors.NewForbidden(schema.GroupResource{Resource: "leases"}, "stsbackup-web", errors.New("it is being terminated"))
 	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
-	for _, answer := range []error{terminating, apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "demo")} {
+	for want, answer := range map[string]error{
+		"namespace demo: not found: it is being deleted": terminating,
+		"namespace demo: not found":                      apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "demo"),
+	} {
 		c, kube, _ := fakeCluster()
 		kube.PrependReactor("create", "leases", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, answer })
-		if _, err := c.Acquire(t.Context(), testOperation(), LeaseOptions{}); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "namespace demo") {
+		if _, err := c.Acquire(t.Context(), testOperation(), LeaseOptions{}); !errors.Is(err, ErrNotFound) || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%v", err)
 		}
 	}

@@ -78,7 +78,7 @@ func (w *Watch) prepare(informer cache.SharedIndexInformer) error {
 func differ(before, after any) bool {
 	a, okA := before.(metav1.Object)
 	b, okB := after.(metav1.Object)
-	return !okA || !okB || a.GetUID() != b.GetUID() || !maps.Equal(a.GetLabels(), b.GetLabels()) ||
+	return !okA || !okB || a.GetUID() != b.GetUID() || (a.GetDeletionTimestamp() == nil) != (b.GetDeletionTimestamp() == nil) || !maps.Equal(a.GetLabels(), b.GetLabels()) ||
 		a.GetAnnotations()[policy.Annotation] != b.GetAnnotations()[policy.Annotation]
 }
 
@@ -160,7 +160,8 @@ func (w *Watch) NeedNamespaces(ctx context.Context, kube kubernetes.Interface) e
 	return nil
 }
 
-// StatefulSets are those that there are now.
+// StatefulSets are those that there are now. One that is being deleted is there no more: its pods and claims go, and a
+// namespace can be stuck in that state for days.
 func (w *Watch) StatefulSets() []scheduler.StatefulSet {
 	w.mutex.Lock()
 	namespaces := w.namespaces
@@ -168,7 +169,7 @@ func (w *Watch) StatefulSets() []scheduler.StatefulSet {
 	var sets []scheduler.StatefulSet
 	for _, item := range w.statefulSets.GetStore().List() {
 		set, ok := item.(*appsv1.StatefulSet)
-		if !ok {
+		if !ok || set.DeletionTimestamp != nil {
 			continue
 		}
 		found := scheduler.StatefulSet{
@@ -192,7 +193,8 @@ func (w *Watch) StatefulSets() []scheduler.StatefulSet {
 func slim(item any) (any, error) {
 	keep := func(m metav1.ObjectMeta) metav1.ObjectMeta {
 		kept := metav1.ObjectMeta{
-			Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion, CreationTimestamp: m.CreationTimestamp, Labels: m.Labels,
+			Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion, CreationTimestamp: m.CreationTimestamp,
+			DeletionTimestamp: m.DeletionTimestamp, Labels: m.Labels,
 		}
 		if name, annotated := m.Annotations[policy.Annotation]; annotated {
 			kept.Annotations = map[string]string{policy.Annotation: name}

@@ -99,7 +99,10 @@ func TestWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, w, "a new one", func(sets []scheduler.StatefulSet) bool { return len(sets) == 2 })
-	if err := kube.AppsV1().StatefulSets("demo").Delete(t.Context(), "web", metav1.DeleteOptions{}); err != nil {
+	// One that is being deleted, and cannot be gone because somebody holds it.
+	dying := statefulSet("web")
+	dying.Finalizers, dying.DeletionTimestamp = []string{"example.com/hold"}, &metav1.Time{Time: time.Now()}
+	if _, err := kube.AppsV1().StatefulSets("demo").Update(t.Context(), dying, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, w, "one less", func(sets []scheduler.StatefulSet) bool { return len(sets) == 1 && sets[0].Name == "db" })
@@ -117,6 +120,7 @@ func TestDiffer(t *testing.T) {
 		"an annotation": {func(s *appsv1.StatefulSet) { s.Annotations["other"] = "x" }, false},
 		"labels":        {func(s *appsv1.StatefulSet) { s.Labels = map[string]string{"tier": "db"} }, true},
 		"the policy":    {func(s *appsv1.StatefulSet) { s.Annotations[policy.Annotation] = "none" }, true},
+		"its deletion":  {func(s *appsv1.StatefulSet) { s.DeletionTimestamp = &metav1.Time{} }, true},
 		"made anew":     {func(s *appsv1.StatefulSet) { s.UID = "another" }, true},
 	} {
 		before, after := statefulSet("web"), statefulSet("web")

@@ -8,13 +8,15 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/stsbackup/stsbackup/test/harness"
 )
 
-// kill9 ends the process of a container the hard way. The nodes of the test cluster are this machine; it finds the process
-// by the pod's control group.
-func (s *scenario) kill9(podUID, program string) {
+// process finds the process of a pod's container that runs a program. The nodes of the test cluster are this machine; it
+// finds the process by the pod's control group.
+func (s *scenario) process(podUID, program string) int {
 	s.t.Helper()
-	killed := 0
+	var found []int
 	entries, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		s.t.Fatal(err)
@@ -32,12 +34,28 @@ func (s *scenario) kill9(podUID, program string) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			s.t.Fatalf("kill process %d of pod %s: %v", pid, podUID, err)
-		}
-		killed++
+		found = append(found, pid)
 	}
-	if killed != 1 {
-		s.t.Fatalf("%d processes of pod %s run %s on this machine; the cluster must be on it, as that of `make cluster-up` is", killed, podUID, program)
+	if len(found) != 1 {
+		s.t.Fatalf("%d processes of pod %s run %s on this machine; the cluster must be on it, as that of `make cluster-up` is", len(found), podUID, program)
+	}
+	return found[0]
+}
+
+// kill9 ends the process of a container the hard way.
+func (s *scenario) kill9(podUID, program string) {
+	s.t.Helper()
+	if err := syscall.Kill(s.process(podUID, program), syscall.SIGKILL); err != nil {
+		s.t.Fatalf("kill %s of pod %s: %v", program, podUID, err)
+	}
+}
+
+// component has the tool of the test cluster stop or start a component, or look whether all of them run.
+func (s *scenario) component(args ...string) {
+	s.t.Helper()
+	bin := os.Getenv("STSBACKUP_TEST_BIN")
+	result, err := harness.Run(s.ctx, "", nil, filepath.Join(bin, "testcluster"), append([]string{"-dir", filepath.Dir(bin)}, args...)...)
+	if err != nil || result.Code != 0 {
+		s.t.Fatalf("%v\n%s\nthe cluster must be that of `make cluster-up`", err, result)
 	}
 }

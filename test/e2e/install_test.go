@@ -60,16 +60,16 @@ type installation struct {
 }
 
 // install does what docs/install.md says of one way, word for word but for the image, the bucket and its keys, and the
-// namespace. Further replacements are for what the text tells the reader to choose.
+// namespace. Further replacements, which come before these, are for what the text tells the reader to choose.
 func (s *scenario) install(way, repo string, replacements ...string) installation {
 	s.t.Helper()
 	in := installation{scenario: s, dir: s.clone(), repo: repo}
 	name, tag, _ := strings.Cut(s.Image, ":")
-	replace := strings.NewReplacer(append([]string{
-		"REGISTRY/stsbackup", name, "newTag: v0", "newTag: " + tag,
+	replace := strings.NewReplacer(append(replacements,
+		"REGISTRY/stsbackup", name, "newTag: v0", "newTag: "+tag,
 		"s3://BUCKET/PREFIX?endpoint=https://S3-ENDPOINT&region=REGION", repo,
 		"ACCESS-KEY", s.AccessKey, "SECRET-KEY", s.SecretKey, "NAMESPACE", s.Namespace,
-	}, replacements...)...)
+	)...)
 	var commands []string
 	for _, b := range installBlocks(s.t) {
 		ours := len(b.ways) == 0 || b.ways[0] == way

@@ -5,6 +5,7 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os/exec"
 	"regexp"
@@ -17,7 +18,8 @@ type ownBucket struct {
 	endpoint string // as pods reach it
 }
 
-// newBucket starts the server with a bucket called show. It runs the image of the cluster's own server.
+// newBucket starts the server with a bucket called show. It runs the image of the cluster's own server; its accounts, other
+// than the one that all tests have, are in a file, which setUsers writes.
 func (s *scenario) newBucket() ownBucket {
 	s.t.Helper()
 	image, err := s.KubectlInput(s.ctx, "", "--namespace", "s3", "get", "deployment", "s3", "--output", "jsonpath={.spec.template.spec.containers[0].image}")
@@ -57,13 +59,14 @@ spec:
       - name: s3
         image: %[1]s
         imagePullPolicy: Never
-        args: ["--port", ":7070", "posix", "/data"]
+        args: ["--port", ":7070", "--iam-dir", "/accounts", "--iam-cache-disable", "posix", "/data"]
         env:
         - {name: ROOT_ACCESS_KEY, valueFrom: {secretKeyRef: {name: s3, key: access}}}
         - {name: ROOT_SECRET_KEY, valueFrom: {secretKeyRef: {name: s3, key: secret}}}
         readinessProbe: {tcpSocket: {port: 7070}, periodSeconds: 1}
-        volumeMounts: [{name: data, mountPath: /data}]
-      volumes: [{name: data, persistentVolumeClaim: {claimName: s3}}]
+        volumeMounts: [{name: data, mountPath: /data}, {name: accounts, mountPath: /accounts}]
+      - {name: accounts, image: "busybox:1.35", command: [sleep, "1000000"], volumeMounts: [{name: accounts, mountPath: /accounts}]}
+      volumes: [{name: data, persistentVolumeClaim: {claimName: s3}}, {name: accounts, emptyDir: {}}]
 `, image, s.AccessKey, s.SecretKey))
 	b := ownBucket{scenario: s, endpoint: "http://s3." + s.Namespace + ".svc.cluster.local:7070"}
 	b.await()
@@ -86,6 +89,30 @@ func (b ownBucket) start() {
 	b.t.Helper()
 	b.kubectl("scale", "deployment/s3", "--replicas=1")
 	b.await()
+}
+
+// setUsers has the server know these secret keys, by access key, and no others but the one that all tests have.
+func (b ownBucket) setUsers(secretKeys map[string]string) {
+	b.t.Helper()
+	type account struct {
+		Access string `json:"access"`
+		Secret string `json:"secret"`
+		Role   string `json:"role"`
+	}
+	accounts := map[string]account{}
+	for access, secret := range secretKeys {
+		secrets.Guard("the secret key of "+access, secret)
+		accounts[access] = account{Access: access, Secret: secret, Role: "admin"}
+	}
+	text, err := json.Marshal(map[string]any{"accessAccounts": accounts})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	_, err = b.KubectlInput(b.ctx, string(text), "--namespace", b.Namespace, "exec", "--stdin", "deployment/s3", "--container", "accounts", "--",
+		"sh", "-c", "cat > /accounts/new && mv /accounts/new /accounts/users.json")
+	if err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // repo is a repository root in the bucket.

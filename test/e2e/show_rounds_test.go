@@ -9,13 +9,20 @@ import (
 	"time"
 )
 
-// noticed is how long a scheduler may take to see that the bucket is back (docs/scheduler.md).
-const noticed = 2 * time.Minute
+// gap is a time in which no backup can be made.
+type gap struct {
+	down, up time.Time
+	// noticed is how long a scheduler may take to see that it is over.
+	noticed time.Duration
+}
 
-// lostOrDoubled says in which minutes from first on not one recovery point was begun, but none or several. From down to up
-// there was no bucket, and there must be none; of a minute in which there was one for a part, or in which that may not have
-// been noticed yet, there may be.
-func lostOrDoubled(begun []time.Time, first, down, up time.Time) (problems []string) {
+// bucketNoticed is how long that is for a bucket that did not answer (docs/scheduler.md).
+const bucketNoticed = 2 * time.Minute
+
+// lostOrDoubled says in which minutes from first on not one recovery point was begun, but none or several. In the gap there
+// must be none; of a minute that is in it for a part, or in which its end may not have been noticed yet, there may be.
+func lostOrDoubled(begun []time.Time, first time.Time, away gap) (problems []string) {
+	down, up := away.down, away.up
 	perMinute := map[time.Time]int{}
 	var last time.Time
 	for _, at := range begun {
@@ -30,16 +37,16 @@ func lostOrDoubled(begun []time.Time, first, down, up time.Time) (problems []str
 		switch {
 		case minute.After(down) && end.Before(up):
 			least, most = 0, 0
-		case end.After(down) && minute.Before(up.Add(noticed)):
+		case end.After(down) && minute.Before(up.Add(away.noticed)):
 			least = 0
 		}
 		if n := perMinute[minute]; n < least || n > most {
-			problems = append(problems, fmt.Sprintf("%d recovery points of %s, with the bucket away from %s to %s; all are of %s",
+			problems = append(problems, fmt.Sprintf("%d recovery points of %s, with the gap from %s to %s; all are of %s",
 				n, minute.Format(time.TimeOnly), down.UTC().Format(time.TimeOnly), up.UTC().Format(time.TimeOnly), begun))
 		}
 	}
 	if last.Before(up) {
-		problems = append(problems, fmt.Sprintf("no recovery points since the bucket is back; all are of %s", begun))
+		problems = append(problems, fmt.Sprintf("no recovery points since the gap; all are of %s", begun))
 	}
 	return problems
 }
@@ -73,7 +80,7 @@ func TestLostOrDoubled(t *testing.T) {
 			for _, clock := range strings.Fields(tt.begun) {
 				begun = append(begun, at(clock))
 			}
-			if problems := lostOrDoubled(begun, at("10:00:00"), at("10:03:20"), at("10:05:45")); len(problems) != tt.wrong {
+			if problems := lostOrDoubled(begun, at("10:00:00"), gap{at("10:03:20"), at("10:05:45"), bucketNoticed}); len(problems) != tt.wrong {
 				t.Errorf("%d problems, want %d: %q", len(problems), tt.wrong, problems)
 			}
 		})

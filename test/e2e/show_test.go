@@ -57,7 +57,7 @@ func TestScheduledBackups(t *testing.T) {
 	up := time.Now()
 	rounds.await("the rounds after the bucket came back", up, 2)
 	rounds.stop()
-	rounds.judge(first, down, up)
+	rounds.judge(first, gap{down, up, bucketNoticed})
 	in.keepsTwo(bucket)
 	in.tellsOfFailures()
 
@@ -252,14 +252,14 @@ func (r *rounds) await(what string, after time.Time, number int) time.Time {
 }
 
 // judge demands of each minute one recovery point of each StatefulSet.
-func (r *rounds) judge(first, down, up time.Time) {
+func (r *rounds) judge(first time.Time, away gap) {
 	r.in.t.Helper()
 	for _, name := range []string{"alpha", "beta"} {
 		var begun []time.Time
 		for _, p := range r.complete(name) {
 			begun = append(begun, p.Started)
 		}
-		for _, problem := range lostOrDoubled(begun, first, down, up) {
+		for _, problem := range lostOrDoubled(begun, first, away) {
 			r.in.t.Errorf("%s: %s", name, problem)
 		}
 	}

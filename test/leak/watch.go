@@ -131,16 +131,23 @@ func (w *watcher) logs(ctx context.Context, object *unstructured.Unstructured) {
 		w.followed[key] = true
 		w.mu.Unlock()
 		if !known {
-			w.tasks.Go(func() { w.follow(ctx, pod.Namespace, pod.Name, status.Name) })
+			w.tasks.Go(func() {
+				if w.follow(ctx, pod.Namespace, pod.Name, status.Name) != nil {
+					w.mu.Lock()
+					delete(w.followed, key) // the API server has ended; the pod is listed again when it is back
+					w.mu.Unlock()
+				}
+			})
 		}
 	}
 }
 
-func (w *watcher) follow(ctx context.Context, namespace, pod, container string) {
+// follow looks through a log from its beginning to its end. An error says that there may be more.
+func (w *watcher) follow(ctx context.Context, namespace, pod, container string) error {
 	request := w.kube.CoreV1().Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container, Follow: true})
 	log, err := request.Stream(ctx)
 	if err != nil {
-		return // the pod is gone already
+		return err // the pod may be gone already
 	}
 	defer log.Close()
 	lines := bufio.NewScanner(log)
@@ -148,6 +155,7 @@ func (w *watcher) follow(ctx context.Context, namespace, pod, container string) 
 	for lines.Scan() {
 		w.collector.Text(PlaceLog, "pod "+namespace+"/"+pod+" container "+container, lines.Bytes())
 	}
+	return lines.Err()
 }
 
 // processes samples the command lines of all processes. One that has been looked through is looked through again only when

@@ -1,0 +1,141 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSchedulerInTrouble has a scheduler that backs up each minute live through what happens to a cluster in a year: its
+// password and its keys are changed, namespaces are deleted under it, and the API server restarts. The latter would fail
+// other tests, so this one does not run beside them.
+func TestSchedulerInTrouble(t *testing.T) {
+	s := newScenarioWithin(t, "trouble", 12*time.Minute)
+	bucket := s.newBucket()
+	s.apply(workload{name: "alpha", replicas: 2}.manifest() + "---" + workload{name: "beta", replicas: 1}.manifest())
+	planned := s.another("planned", workload{name: "gamma", replicas: 1})
+	copied := s.another("copied", workload{name: "delta", replicas: 4})
+	s.waitReady("alpha")
+	s.waitReady("beta")
+	t.Cleanup(s.uninstall)
+
+	// 1. The scheduler, with keys of its own.
+	old := newKeys("first")
+	bucket.setUsers(map[string]string{old.access: old.secret})
+	in := s.install("scheduler", bucket.repo(),
+		`schedule: "0 1 * * *"`, `schedule: "* * * * *"`, "  jitter: 2h\n", "",
+		"{last: 3, daily: 7, weekly: 5, monthly: 12}", "{last: 2}",
+		"select: {statefulSetLabels: {stsbackup.io/backup: enabled}}", fmt.Sprintf("select: {namespaces: [%s, %s, %s]}", s.Namespace, planned, copied),
+		"ACCESS-KEY", old.access, "SECRET-KEY", old.secret)
+	pods := in.schedulers()
+	rounds := in.watchRounds(bucket)
+	first := rounds.await("the first round", time.Time{}, 1)
+
+	// 2. Its keys are changed, and the kubelet is left time to have it see them.
+	in.done(planned+"/gamma", copied+"/delta")
+	change := in.changeKeys(bucket, old, s.Namespace+"/alpha", s.Namespace+"/beta", planned+"/gamma", copied+"/delta")
+
+	// 3. Namespaces are deleted: one after its backup has been planned, one while movers are at work in it.
+	in.deletedWhenPlanned(planned)
+	in.deletedWhenCopied(copied)
+	in.toldOfDeletion(planned+"/gamma", "create Lease "+planned+"/stsbackup-gamma: namespace "+planned+": not found: it is being deleted")
+	in.toldOfDeletion(copied+"/delta", "back up StatefulSet "+copied+"/delta: namespace "+copied+": not found: it is being deleted")
+
+	// 4. What was before opens nothing any more, and the scheduler goes on.
+	change.finish()
+
+	// 5. The API server is away in the middle of a backup.
+	away := in.withoutAPIServer(25 * time.Second)
+	rounds.await("the rounds after the API server came back", away.up.Truncate(time.Minute).Add(time.Minute), 1)
+	rounds.stop()
+	rounds.judge(first, away)
+	in.toldOfTheRestart(away)
+
+	// 6. Nobody was restarted, and nothing is left.
+	in.sameAs(pods)
+	in.inOwn("scale", "deployment/stsbackup", "--replicas=0")
+	in.inOwn("wait", "--for=delete", "pod", "--selector=app.kubernetes.io/component=scheduler", "--timeout=180s")
+	s.nothingBehind()
+	in.nothingOf(planned, copied)
+	if holder := in.leader(); holder != "" {
+		t.Errorf("the Lease of the scheduler is held by %s", holder)
+	}
+}
+
+// another makes a further namespace with a StatefulSet.
+func (s *scenario) another(name string, w workload) (namespace string) {
+	s.t.Helper()
+	namespace = s.Namespace + "-" + name
+	s.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+		defer cancel()
+		if _, err := s.KubectlInput(ctx, "", "delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s"); err != nil {
+			s.t.Error(err)
+		}
+	})
+	for _, args := range [][]string{
+		{"create", "namespace", namespace},
+		{"--namespace", namespace, "apply", "-f", "-"},
+		{"--namespace", namespace, "rollout", "status", "statefulset/" + w.name, "--timeout=180s"},
+	} {
+		if _, err := s.KubectlInput(s.ctx, w.manifest(), args...); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return namespace
+}
+
+// schedulers says of each pod of the scheduler which one it is and how often it was started again.
+func (in installation) schedulers() string {
+	in.t.Helper()
+	return in.inOwn("get", "pods", "--selector=app.kubernetes.io/component=scheduler", "--sort-by=.metadata.name",
+		"--output", `jsonpath={range .items[*]}{.metadata.uid} restarts={.status.containerStatuses[0].restartCount}{"\n"}{end}`)
+}
+
+// sameAs demands that no pod of the scheduler has been started again, or replaced.
+func (in installation) sameAs(before string) {
+	in.t.Helper()
+	if now := in.schedulers(); now != before || strings.Count(now, "restarts=0") != 2 {
+		in.t.Errorf("the pods of the scheduler were\n%s\nand are\n%s", before, now)
+	}
+}
+
+// line is one of the scheduler's log.
+type line struct {
+	Time                                   time.Time
+	Level, Msg, StatefulSet, Result, Error string
+	text                                   string
+}
+
+// log is what both schedulers have said since a time. All lines must be what docs/scheduler.md says they are.
+func (in installation) log(since time.Time) []line {
+	in.t.Helper()
+	var lines []line
+	out := in.inOwn("logs", "--selector=app.kubernetes.io/component=scheduler", "--tail=-1", "--since-time="+since.UTC().Format(time.RFC3339))
+	for text := range strings.Lines(out) {
+		l := line{text: strings.TrimSpace(text)}
+		if err := json.Unmarshal([]byte(text), &l); err != nil || l.Msg == "" {
+			in.t.Errorf("the log has a line that is none of its own: %s", text)
+		}
+		lines = append(lines, l)
+	}
+	return lines
+}
+
+// done waits until StatefulSets have been backed up once.
+func (in installation) done(names ...string) {
+	in.t.Helper()
+	begun := time.Now().Add(-time.Hour)
+	for _, name := range names {
+		in.until(name+" is backed up", func() (bool, string) {
+			lines := in.log(begun)
+			return slices.ContainsFunc(lines, func(l line) bool { return l.StatefulSet == name && l.Result == "done" }), fmt.Sprint(len(lines), " lines")
+		})
+	}
+}

@@ -188,14 +188,17 @@ func makeRecoveryPoint(ctx context.Context, a *app, at scene, reporter backup.Re
 	if err != nil || record == nil {
 		return nil, err
 	}
-	return record, incomplete(*record)
+	if record.State != catalog.StateIncomplete {
+		return record, nil
+	}
+	look, cancel := context.WithTimeout(ctx, askClusterWithin)
+	defer cancel()
+	return record, incomplete(*record, at.client.Gone(look, at.target.namespace, at.target.statefulSet))
 }
 
-// incomplete is an error if the recovery point does not hold all that it set out to.
-func incomplete(record catalog.Record) error {
-	if record.State != catalog.StateIncomplete {
-		return nil
-	}
+// incomplete is the error of a recovery point that does not hold all that it set out to. gone says why there will be no
+// other, if the StatefulSet is no longer there.
+func incomplete(record catalog.Record, gone error) error {
 	failed, problems := 0, 0
 	for _, volume := range record.Volumes {
 		if volume.Error != "" {
@@ -203,9 +206,12 @@ func incomplete(record catalog.Record) error {
 		}
 		problems += volume.ProblemCount
 	}
-	return &incompleteError{err: fmt.Errorf("recovery point %s of %s/%s is incomplete (%d of %d volumes and %d entries could not be saved); "+
-		"what it holds can be restored by its id; mend what is named above and run the command again",
-		record.ID, record.Namespace, record.StatefulSet, failed, len(record.Volumes), problems)}
+	what := fmt.Sprintf("recovery point %s of %s/%s is incomplete (%d of %d volumes and %d entries could not be saved)",
+		record.ID, record.Namespace, record.StatefulSet, failed, len(record.Volumes), problems)
+	if gone != nil {
+		return &incompleteError{err: fmt.Errorf("%s: %w; what it holds can be restored by its id", what, gone)}
+	}
+	return &incompleteError{err: errors.New(what + "; what it holds can be restored by its id; mend what is named above and run the command again")}
 }
 
 // storeOf opens the repository of one StatefulSet for the engine.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
+	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -162,5 +164,21 @@ func TestTranslate(t *testing.T) {
 		if got := translate(err); !errors.Is(got, err) || errors.Is(got, scheduler.ErrBusy) {
 			t.Errorf("%v: %v", err, got)
 		}
+	}
+}
+
+// TestIncompleteOfWhatIsGone: what was saved before it went can be used, and the scheduler need not try again.
+func TestIncompleteOfWhatIsGone(t *testing.T) {
+	record := catalog.Record{ID: "20261121T204201Z-93ef", Namespace: "demo", StatefulSet: "web", Volumes: []catalog.Volume{{}, {Error: "its claim is gone"}}}
+	const is = "recovery point 20261121T204201Z-93ef of demo/web is incomplete (1 of 2 volumes and 0 entries could not be saved)"
+	gone := incomplete(record, fmt.Errorf("namespace demo: %w", cluster.ErrNotFound))
+	if want := is + ": namespace demo: not found; what it holds can be restored by its id"; gone.Error() != want {
+		t.Errorf("%v, want %q", gone, want)
+	}
+	if code := exitCode(t.Context(), gone); code != exitIncomplete || !errors.Is(translate(gone), scheduler.ErrGone) {
+		t.Errorf("exit code %d, %v", code, translate(gone))
+	}
+	if err := incomplete(record, nil); !strings.HasPrefix(err.Error(), is+"; what it holds") || errors.Is(translate(err), scheduler.ErrGone) {
+		t.Errorf("%v", err)
 	}
 }

@@ -45,7 +45,7 @@ func TestSchedulerInTrouble(t *testing.T) {
 	in.deletedWhenPlanned(planned)
 	in.deletedWhenCopied(copied)
 	in.toldOfDeletion(planned+"/gamma", "create Lease "+planned+"/stsbackup-gamma: namespace "+planned+": not found: it is being deleted")
-	in.toldOfDeletion(copied+"/delta", "back up StatefulSet "+copied+"/delta: namespace "+copied+": not found: it is being deleted")
+	in.toldOfDeletion(copied+"/delta", "namespace "+copied+": not found: it is being deleted")
 
 	// 4. What was before opens nothing any more, and the scheduler goes on.
 	change.finish()

@@ -68,7 +68,7 @@ func (e *Election) term(ctx context.Context, lead func(ctx context.Context)) err
 	}
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: lock, Name: LeaseName, LeaseDuration: duration, RenewDeadline: deadline, RetryPeriod: period, ReleaseOnCancel: true,
-		Callbacks: leaderelection.LeaderCallbacks{OnStartedLeading: started, OnStoppedLeading: func() {}, OnNewLeader: e.meet},
+		Callbacks: leaderelection.LeaderCallbacks{OnStartedLeading: started, OnStoppedLeading: func() { e.lost(holding, lock) }, OnNewLeader: e.meet},
 	})
 	if err != nil {
 		return fmt.Errorf("prepare the election of a leader: %w", err)
@@ -88,6 +88,13 @@ func (e *Election) term(ctx context.Context, lead func(ctx context.Context)) err
 	return nil
 }
 
+// lost is told of the end of a term, and says why that came too early.
+func (e *Election) lost(holding context.Context, lock *noting) {
+	if err := lock.failure.Load(); holding.Err() == nil && lock.held.Load() && err != nil {
+		e.Log.Warn("the leadership is lost: its Lease could not be renewed for "+deadline.String()+"; what is cancelled now is tried again by whoever leads next", "error", (*err).Error())
+	}
+}
+
 // meet is told who leads.
 func (e *Election) meet(identity string) {
 	if identity != e.Identity && identity != "" {
@@ -96,11 +103,20 @@ func (e *Election) meet(identity string) {
 }
 
 // noting is a lock that notes whether it was ever held. The elector returns without saying whether it has called what it
-// calls in a goroutine; it has if it held the lock.
+// calls in a goroutine; it has if it held the lock. Nor does it say why it could not renew the Lease.
 type noting struct {
 	resourcelock.Interface
 	identity string
 	held     atomic.Bool
+	// failure is the first since something succeeded: those that follow may only say that time is over.
+	failure atomic.Pointer[error]
+}
+
+// Get reads the lock.
+func (n *noting) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	record, raw, err := n.Interface.Get(ctx)
+	n.judge(err)
+	return record, raw, err
 }
 
 // Create makes the lock, held by whom the record names.
@@ -114,8 +130,17 @@ func (n *noting) Update(ctx context.Context, record resourcelock.LeaderElectionR
 }
 
 func (n *noting) note(record resourcelock.LeaderElectionRecord, err error) error {
+	n.judge(err)
 	if err == nil && record.HolderIdentity == n.identity {
 		n.held.Store(true)
 	}
 	return err
+}
+
+func (n *noting) judge(err error) {
+	if err == nil {
+		n.failure.Store(nil)
+		return
+	}
+	n.failure.CompareAndSwap(nil, &err)
 }

@@ -1,9 +1,11 @@
 package leader
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -73,6 +75,8 @@ type race struct {
 	leading map[string]bool
 	terms   []string
 	tooMany bool
+	// log is what candidates say. Between two waits nobody says anything.
+	log bytes.Buffer
 }
 
 func newRace(t *testing.T, objects ...runtime.Object) *race {
@@ -82,7 +86,7 @@ func newRace(t *testing.T, objects ...runtime.Object) *race {
 // run lets a candidate compete until ctx ends; when told to stop while it leads, it needs some time to end its work.
 func (r *race) run(ctx context.Context, name string, work time.Duration) (*candidate, <-chan error) {
 	c, done := &candidate{Interface: r.kube}, make(chan error, 1)
-	election := &Election{Kube: c, Namespace: "stsbackup", Identity: name, Log: slog.New(slog.DiscardHandler)}
+	election := &Election{Kube: c, Namespace: "stsbackup", Identity: name, Log: slog.New(slog.NewTextHandler(&r.log, nil))}
 	go func() {
 		done <- election.Run(ctx, func(term context.Context) {
 			r.note(name, true)
@@ -167,12 +171,21 @@ func TestShortOutage(t *testing.T) {
 		first.cut.Store(false)
 		elapse(time.Minute)
 		r.expect("a short outage", "first")
+		told := func(what string, want int) {
+			t.Helper()
+			const text = `msg="the leadership is lost: its Lease could not be renewed for 10s; what is cancelled now is tried again by whoever leads next" error="the API server restarts"`
+			if got := strings.Count(r.log.String(), text); got != want || strings.Count(r.log.String(), "is lost") != want {
+				t.Errorf("%s: told %d times, want %d:\n%s", what, got, want, &r.log)
+			}
+		}
+		told("a short outage", 0)
 		if len(r.terms) != 1 {
 			t.Errorf("%d terms", len(r.terms))
 		}
 		first.cut.Store(true)
 		elapse(deadline + 2*period)
 		r.expect("a long outage")
+		told("a long outage", 1)
 		first.cut.Store(false)
 		elapse(time.Minute)
 		r.expect("after it", "first")
@@ -180,6 +193,7 @@ func TestShortOutage(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+		told("the end", 1)
 	})
 }
 

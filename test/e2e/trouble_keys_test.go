@@ -24,20 +24,19 @@ type keyChange struct {
 	in       installation
 	bucket   ownBucket
 	old, new keys
-	names    []string // of StatefulSets, with their namespaces
 }
 
 // changeKeys lets a new password and new keys open everything beside the old ones, and puts them into the Secret.
-func (in installation) changeKeys(bucket ownBucket, old keys, names ...string) keyChange {
+func (in installation) changeKeys(bucket ownBucket, old keys, statefulSets ...string) keyChange {
 	in.t.Helper()
-	c := keyChange{in: in, bucket: bucket, old: old, new: newKeys("second"), names: names}
+	c := keyChange{in: in, bucket: bucket, old: old, new: newKeys("second")}
 	bucket.setUsers(map[string]string{old.access: old.secret, c.new.access: c.new.secret})
 	password := rand.Text()
 	secrets.Guard("the new root password of "+in.dir, password)
 	in.writeFile(in.dir, "new.password", password)
 	in.writeFile(in.dir, "credentials", fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", c.new.access, c.new.secret))
 	c.commandLine(func(environ []string) {
-		for _, name := range names {
+		for _, name := range statefulSets {
 			namespace, statefulSet, _ := strings.Cut(name, "/")
 			secrets.Guard("the new repository password of "+name, harness.RepositoryPassword(password, namespace, statefulSet))
 			in.runWith(environ, 0, []string{"added key"}, "key", "add", name, "--new-password-file", c.file("new.password"))
@@ -71,7 +70,7 @@ func (c keyChange) commandLine(do func(environ []string)) {
 }
 
 // finish waits until the schedulers have the new ones, has the old ones open nothing any more, and shows that.
-func (c keyChange) finish() {
+func (c keyChange) finish(statefulSets ...string) {
 	c.in.t.Helper()
 	for pod := range strings.FieldsSeq(c.in.inOwn("get", "pods", "--selector=app.kubernetes.io/component=scheduler", "--output", "jsonpath={.items[*].metadata.uid}")) {
 		mounted := fmt.Sprintf("/proc/%d/root/etc/stsbackup/secret", c.in.process(pod, "/stsbackup"))
@@ -86,7 +85,7 @@ func (c keyChange) finish() {
 		})
 	}
 	c.commandLine(func(environ []string) {
-		for _, name := range c.names {
+		for _, name := range statefulSets {
 			var all []struct {
 				ID    string `json:"id"`
 				InUse bool   `json:"inUse"`
@@ -103,8 +102,8 @@ func (c keyChange) finish() {
 			c.in.runWith(append(environ, "STSBACKUP_PASSWORD_FILE="+c.file("old.password")), 1, []string{"wrong password"}, "list", name)
 		}
 		c.bucket.setUsers(map[string]string{c.new.access: c.new.secret})
-		c.in.runWith(append(environ, c.old.environ()...), 1, []string{"InvalidAccessKeyId"}, "list", c.names[0])
-		c.in.runWith(append(environ, c.new.environ()...), 0, []string{"complete"}, "list", c.names[0])
+		c.in.runWith(append(environ, c.old.environ()...), 1, []string{"credentials refused", "does not know access key " + c.old.access}, "list", statefulSets[0])
+		c.in.runWith(append(environ, c.new.environ()...), 0, []string{"complete"}, "list", statefulSets[0])
 	})
 }
 

@@ -35,24 +35,25 @@ func TestSchedulerInTrouble(t *testing.T) {
 		"ACCESS-KEY", old.access, "SECRET-KEY", old.secret)
 	pods := in.schedulers()
 	rounds := in.watchRounds(bucket)
-	first := rounds.await("the first round", time.Time{}, 1)
 
-	// 2. Its keys are changed, and the kubelet is left time to have it see them.
-	in.done(planned+"/gamma", copied+"/delta")
-	change := in.changeKeys(bucket, old, s.Namespace+"/alpha", s.Namespace+"/beta", planned+"/gamma", copied+"/delta")
-
-	// 3. Namespaces are deleted: one after its backup has been planned, one while movers are at work in it.
-	in.deletedWhenPlanned(planned)
+	// 2. A namespace is deleted while movers are at work in it.
 	in.deletedWhenCopied(copied)
-	in.toldOfDeletion(planned+"/gamma", "create Lease "+planned+"/stsbackup-gamma: namespace "+planned+": not found: it is being deleted")
+	first := rounds.await("the first round", time.Time{}, 1)
 	in.toldOfDeletion(copied+"/delta", "namespace "+copied+": not found: it is being deleted")
 
-	// 4. What was before opens nothing any more, and the scheduler goes on.
-	change.finish()
+	// 3. The keys are changed, which the kubelet has the scheduler see in its own time.
+	in.done(planned + "/gamma")
+	change := in.changeKeys(bucket, old, s.Namespace+"/alpha", s.Namespace+"/beta", planned+"/gamma")
 
-	// 5. The API server is away in the middle of a backup.
-	away := in.withoutAPIServer(25 * time.Second)
-	rounds.await("the rounds after the API server came back", away.up.Truncate(time.Minute).Add(time.Minute), 1)
+	// 4. A namespace is deleted between the plan and the backup; and in the same round the API server goes, for less than
+	// half a minute.
+	in.deletedWhenPlanned(planned)
+	in.toldOfDeletion(planned+"/gamma", "namespace "+planned+": not found: it is being deleted")
+	away := in.withoutAPIServer(20 * time.Second)
+
+	// 5. What was before opens nothing any more, and the scheduler goes on by itself.
+	change.finish(s.Namespace+"/alpha", s.Namespace+"/beta")
+	rounds.await("two rounds after the API server came back", away.up, 2)
 	rounds.stop()
 	rounds.judge(first, away)
 	in.toldOfTheRestart(away)

@@ -108,7 +108,11 @@ func SidecarCommands(c spec.Cluster) []Command {
 	groups := "--feature-gates=CSIVolumeGroupSnapshot=true"
 	socket := "--csi-address=" + c.ControlPlane().DriverSocket(c.Driver)
 	sidecar := func(name string, args ...string) Command {
-		return Command{Name: name, Argv: append(append([]string{c.Program(name)}, common...), args...)}
+		return Command{
+			Name: name, Argv: append(append([]string{c.Program(name)}, common...), args...),
+			// The provisioner prefers this to its flag, and whoever starts the cluster may have a KUBECONFIG of the host.
+			Env: []string{"KUBECONFIG=" + c.KubeconfigOf("storage")},
+		}
 	}
 	return []Command{
 		sidecar(SnapshotController, groups),

@@ -50,7 +50,7 @@ ifdef E2E_EXISTING_CLUSTER
 test-e2e: build ## end-to-end tests (E2E_EXISTING_CLUSTER=1 with KUBECONFIG: on that cluster; KEEP=1 keeps ours)
 	$(E2E_TEST)
 else
-test-e2e: build cluster-up
+test-e2e: build test-servers cluster-up
 	@source $(CLUSTER_DIR)/env && $(E2E_TEST); status=$$?; \
 	  [ -n "$(KEEP)" ] || $(MAKE) --no-print-directory cluster-down; \
 	  exit $$status

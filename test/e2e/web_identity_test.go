@@ -1,0 +1,137 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// audience is whom the documentation's tokens are for.
+const audience = "sts.amazonaws.com"
+
+// TestWebIdentityWithoutKeys backs up to a MinIO that trusts the tokens of the cluster's ServiceAccounts, with no keys but
+// those that MinIO gives for the token of the CronJob's pod.
+func TestWebIdentityWithoutKeys(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "federated")
+	s.apply(workload{name: "web", replicas: 2}.manifest(), "web")
+	bucket := s.newMinIO()
+	byLabel.Lock()
+	defer byLabel.Unlock()
+	s.enabled("web")
+	t.Cleanup(func() { s.removeClusterRights("stsbackup-namespaced-" + s.Namespace) })
+
+	in := s.install("namespaced", bucket.repo(),
+		"namespace: NAMESPACE\n", "namespace: "+s.Namespace+"\nnameSuffix: -"+s.Namespace+"\n", "cronjob/stsbackup ", "cronjob/stsbackup-"+s.Namespace+" ",
+		" --from-file=credentials", "",
+		"generatorOptions: {disableNameSuffixHash: true}\n", "generatorOptions: {disableNameSuffixHash: true}\n"+strings.NewReplacer(
+			"arn:aws:iam::ACCOUNT:role/ROLE", minioRole(), "https://STS-ENDPOINT", bucket.endpoint,
+		).Replace(installBlock(t, "web-identity-for-cronjobs")))
+	s.jobSucceeded(s.Namespace, "first-backup")
+
+	ctx, stop := context.WithCancel(s.ctx)
+	defer stop()
+	endpoint, err := bucket.forward(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	environ := in.environ(endpoint, bucket.endpoint)
+	s.runWith(environ, 0, []string{"complete", "2/2"}, "list", s.Namespace+"/web")
+	s.runWith(append(environ, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="), 1, []string{"credentials"}, "list", s.Namespace+"/web")
+	s.kubectl("create", "job", "--from=cronjob/stsbackup-prune-"+s.Namespace, "first-prune")
+	s.jobSucceeded(s.Namespace, "first-prune")
+	s.nothingBehind()
+	s.kubectl("label", "statefulset", "web", "stsbackup.io/backup-")
+}
+
+// minioRole is what MinIO calls the role of those whose tokens are for an audience.
+func minioRole() string {
+	sum := sha1.Sum([]byte(audience))
+	return "arn:minio:iam:::role/" + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// installBlock is the block of docs/install.md with a name.
+func installBlock(t *testing.T, name string) string {
+	t.Helper()
+	for _, b := range installBlocks(t) {
+		if b.file == name {
+			return b.text
+		}
+	}
+	t.Fatalf("docs/install.md has no block %s", name)
+	return ""
+}
+
+// newMinIO is newBucket with a MinIO that trusts this cluster's ServiceAccounts. It runs the binary of this machine, which
+// is the node.
+func (s *scenario) newMinIO() ownBucket {
+	s.t.Helper()
+	s.publishIssuer()
+	s.apply(fmt.Sprintf(`
+apiVersion: v1
+kind: Secret
+metadata: {name: s3}
+stringData: {access: %[2]q, secret: %[3]q}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: s3}
+spec: {selector: {app: s3}, ports: [{name: s3, port: 7070}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: s3}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: s3}}
+  template:
+    metadata: {labels: {app: s3}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - name: s3
+        image: "busybox:1.35"
+        command: [/programs/minio, server, /data, --address, ":7070", --certs-dir, /certificates]
+        env:
+        - {name: MINIO_ROOT_USER, valueFrom: {secretKeyRef: {name: s3, key: access}}}
+        - {name: MINIO_ROOT_PASSWORD, valueFrom: {secretKeyRef: {name: s3, key: secret}}}
+        - {name: MINIO_IDENTITY_OPENID_CONFIG_URL, value: "https://kubernetes.default.svc/.well-known/openid-configuration"}
+        - {name: MINIO_IDENTITY_OPENID_CLIENT_ID, value: %[4]s}
+        - {name: MINIO_IDENTITY_OPENID_ROLE_POLICY, value: readwrite}
+        readinessProbe: {exec: {command: [sh, -c, "wget -q -O /dev/null http://127.0.0.1:7070/minio/health/ready && mkdir -p /data/show"]}, periodSeconds: 1}
+        volumeMounts:
+        - {name: data, mountPath: /data}
+        - {name: programs, mountPath: /programs, readOnly: true}
+        - {name: authority, mountPath: /certificates/CAs, readOnly: true}
+      volumes:
+      - {name: data, emptyDir: {}}
+      - {name: programs, hostPath: {path: %[1]q, type: Directory}}
+      - {name: authority, configMap: {name: kube-root-ca.crt}}
+`, os.Getenv("STSBACKUP_TEST_BIN"), s.AccessKey, s.SecretKey, audience))
+	b := ownBucket{scenario: s, endpoint: "http://s3." + s.Namespace + ".svc.cluster.local:7070"}
+	b.await()
+	return b
+}
+
+// publishIssuer lets everybody read by which keys the tokens of this cluster's ServiceAccounts are signed.
+func (s *scenario) publishIssuer() {
+	s.t.Helper()
+	s.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if _, err := s.KubectlInput(ctx, "", "delete", "clusterrolebinding", s.Namespace); err != nil {
+			s.t.Error(err)
+		}
+	})
+	_, err := s.KubectlInput(s.ctx, "", "create", "clusterrolebinding", s.Namespace, "--clusterrole=system:service-account-issuer-discovery", "--group=system:unauthenticated")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}

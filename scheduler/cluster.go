@@ -34,6 +34,7 @@ const (
 	ReasonGivenUp       = "BackupGivenUp"
 	ReasonRefused       = "BackupRefused"
 	ReasonRecovered     = "BackupRecovered"
+	ReasonRepository    = "RepositoryFailed"
 	ReasonForgetFailed  = "ForgetFailed"
 	ReasonPruneFailed   = "PruneFailed"
 	ReasonVerifyFailed  = "VerifyFailed"

@@ -17,6 +17,7 @@ type entry struct {
 	standing
 	// known says that points have been listed; looked, that this was tried.
 	known, looked bool
+	listing       listing
 	// busyWith is what is being done: a backup or a listing. Prunes and verifications have flags of their own, because a
 	// backup is not put off for them.
 	busyWith job
@@ -105,7 +106,7 @@ func (e *entry) adopt(set StatefulSet, loaded Loaded, now time.Time) {
 	if e.operations != loaded.Operations {
 		e.operations = loaded.Operations
 		e.points, e.known, e.looked = nil, false, false
-		e.failures, e.wait = 0, time.Time{}
+		e.failures, e.wait, e.listing = 0, time.Time{}, listing{}
 	}
 	e.window = window{} // of another policy, perhaps
 	p := e.policy()
@@ -144,7 +145,7 @@ func (e *entry) adopt(set StatefulSet, loaded Loaded, now time.Time) {
 func (e *entry) status(now time.Time) StatefulSetStatus {
 	s := StatefulSetStatus{
 		Name: e.name(), Problem: e.assignment.Problem, Known: e.known,
-		LastSuccess: lastComplete(e.points, now), LastAttempt: e.attempt,
+		LastSuccess: lastComplete(e.points, now), LastAttempt: e.attempt, RepositoryFailing: e.listing.failing,
 		Running: e.busyWith == jobBackup, Failures: e.failures,
 		Succeeded: e.counts.succeeded, Failed: e.counts.failed, GivenUp: e.counts.givenUp, ForgetFailed: e.counts.forgetFailed,
 		BytesRead: e.counts.read, BytesStored: e.counts.stored, Phases: e.last.Phases, Took: e.took,

@@ -26,6 +26,8 @@ type world struct {
 	fail  func(of Name) error
 	// down is what the bucket answers.
 	down error
+	// broken is what single repositories answer.
+	broken map[Name]error
 	// upkeepFails is what prune and verify fail with.
 	upkeepFails error
 	forgetFails error
@@ -158,7 +160,7 @@ func (w *world) Points(ctx context.Context, of Name) ([]Point, error) {
 	}
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	return slices.Clone(w.points[of]), nil
+	return slices.Clone(w.points[of]), w.broken[of]
 }
 
 // Backup is an Operation.

@@ -78,11 +78,11 @@ func TestBucketDownForAnHour(t *testing.T) {
 		defer cancel()
 		go s.Lead(ctx, nil)
 		elapse(2*time.Hour + 15*time.Minute)
-		w.set(func() { w.down = errors.New("connection refused") })
+		w.set(func() { w.down = fmt.Errorf("%w: connection refused", ErrBucket) })
 		before := w.count("points")
 		elapse(time.Hour)
 		status := s.Status()
-		if status.BucketFailing.IsZero() || status.BucketError != "list the recovery points: connection refused" || w.count("backup") != 0 {
+		if status.BucketFailing.IsZero() || status.BucketError != "list the recovery points: the bucket cannot be used: connection refused" || w.count("backup") != 0 {
 			t.Errorf("failing since %s: %s; %d backups", status.BucketFailing, status.BucketError, w.count("backup"))
 		}
 		if status.StatefulSets[0].Failures < 5 || status.StatefulSets[0].GivenUp != 0 || !status.StatefulSets[0].Objective.Before(time.Now()) {

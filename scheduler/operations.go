@@ -62,4 +62,6 @@ var (
 	ErrGone = errors.New("no longer there")
 	// ErrRefused: a check before anything was changed. Trying again does not help before the next run.
 	ErrRefused = errors.New("refused")
+	// ErrBucket: the bucket does not answer, or lets nobody in. It would be the same for every StatefulSet.
+	ErrBucket = errors.New("the bucket cannot be used")
 )

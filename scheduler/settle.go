@@ -30,7 +30,7 @@ func (t *term) settleLook(o outcome) {
 		return // they are of the repository that was
 	}
 	result := o.classify(t.ctx.Err() != nil)
-	t.noteBucket(o, result)
+	t.noteListing(o, result)
 	switch {
 	case o.listed:
 		e.points, e.known = o.points, true
@@ -43,28 +43,13 @@ func (t *term) settleLook(o outcome) {
 	}
 }
 
-// noteBucket keeps up since when the bucket does not answer.
-func (t *term) noteBucket(o outcome, result string) {
-	switch {
-	case o.listed && !t.bucketFailing.IsZero():
-		t.Log.Info("the bucket answers again", "failedSince", stamp(t.bucketFailing))
-		t.bucketFailing, t.bucketError = time.Time{}, ""
-	case !o.listed && result == resultFailed:
-		if t.bucketFailing.IsZero() {
-			t.bucketFailing = o.ended
-			t.Log.Error("the bucket does not answer", "statefulset", o.name.String(), "error", o.err.Error())
-		}
-		t.bucketError = o.err.Error()
-	}
-}
-
 // settleBackup takes in a backup, and says in one line of the log what has become of it.
 func (t *term) settleBackup(o outcome) {
 	e := o.entry
 	e.busyWith = idle
 	result := o.classify(t.ctx.Err() != nil)
-	t.noteBucket(o, result)
 	if e.operations == o.operations {
+		t.noteListing(o, result)
 		t.learn(e, o)
 	}
 	e.counts.read += o.result.BytesRead

@@ -12,7 +12,7 @@ type Status struct {
 	Leading bool
 	// Ticked is when the loop last went round.
 	Ticked time.Time
-	// BucketFailing is since when recovery points cannot be listed, and BucketError why; zero if all is well.
+	// BucketFailing is since when the bucket as a whole cannot be used, and BucketError why; zero if it can.
 	BucketFailing time.Time
 	BucketError   string
 	// StatefulSets are in the order of their names.
@@ -28,6 +28,8 @@ type StatefulSetStatus struct {
 	Suspended       bool
 	// Known says that its recovery points have been listed.
 	Known bool
+	// RepositoryFailing is since when they cannot be listed, whether the bucket is to blame or its repository alone.
+	RepositoryFailing time.Time
 	// LastSuccess is when the newest complete recovery point was begun, LastAttempt when the newest of any kind was, or
 	// the last try that left none.
 	LastSuccess, LastAttempt time.Time

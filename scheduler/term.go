@@ -22,7 +22,9 @@ type term struct {
 	backups, upkeeps map[string]int
 	// looked says that all StatefulSets have been looked at that there were in the beginning, or that this took too long.
 	looked bool
-	// bucketFailing is since when recovery points cannot be listed, and bucketError why.
+	// listed is how many listings of recovery points have succeeded.
+	listed int
+	// bucketFailing is since when the bucket as a whole cannot be used, and bucketError why.
 	bucketFailing time.Time
 	bucketError   string
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
+	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
@@ -254,6 +255,8 @@ func translate(err error) error {
 		return fmt.Errorf("%w: %w", scheduler.ErrGone, err)
 	case errors.As(err, &refusal):
 		return fmt.Errorf("%w: %w", scheduler.ErrRefused, err)
+	case errors.Is(err, storage.ErrUnreachable), errors.Is(err, storage.ErrCredentials), errors.Is(err, storage.ErrNoBucket):
+		return fmt.Errorf("%w: %w", scheduler.ErrBucket, err)
 	default:
 		return err
 	}

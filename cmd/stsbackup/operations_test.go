@@ -16,6 +16,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
+	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
@@ -154,6 +155,7 @@ func TestTranslate(t *testing.T) {
 	for want, err := range map[error]error{
 		scheduler.ErrBusy:    &cluster.Refusal{Object: "o", Reason: "r", Next: "n", Err: cluster.ErrBusy},
 		scheduler.ErrRefused: &cluster.Refusal{Object: "o", Reason: "r", Next: "n"},
+		scheduler.ErrBucket:  fmt.Errorf("list: %w", storage.ErrUnreachable),
 		scheduler.ErrGone:    errors.Join(errors.New("read"), cluster.ErrNotFound),
 	} {
 		if got := translate(err); !errors.Is(got, want) || !errors.Is(got, err) {
@@ -161,7 +163,7 @@ func TestTranslate(t *testing.T) {
 		}
 	}
 	for _, err := range []error{nil, repository.ErrWrongPassword} {
-		if got := translate(err); !errors.Is(got, err) || errors.Is(got, scheduler.ErrBusy) {
+		if got := translate(err); !errors.Is(got, err) || errors.Is(got, scheduler.ErrBusy) || errors.Is(got, scheduler.ErrBucket) {
 			t.Errorf("%v: %v", err, got)
 		}
 	}

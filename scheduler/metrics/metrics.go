@@ -28,10 +28,10 @@ type collector struct {
 
 // metrics are all that there are.
 type metrics struct {
-	leader, policies, policiesLoaded, policiesValid, bucketFailing                  *prometheus.Desc
-	policy, problem, lastSuccess, lastAttempt, due, overdue, running, failures      *prometheus.Desc
-	backups, givenUp, read, stored, phase, forgetFailures                           *prometheus.Desc
-	pruneLast, pruneFailed, pruneScheduled, verifyLast, verifyFailed, verifyPlanned *prometheus.Desc
+	leader, policies, policiesLoaded, policiesValid, bucketFailing, repositoryFailing *prometheus.Desc
+	policy, problem, lastSuccess, lastAttempt, due, overdue, running, failures        *prometheus.Desc
+	backups, givenUp, read, stored, phase, forgetFailures                             *prometheus.Desc
+	pruneLast, pruneFailed, pruneScheduled, verifyLast, verifyFailed, verifyPlanned   *prometheus.Desc
 }
 
 func newMetrics() metrics {
@@ -46,7 +46,9 @@ func newMetrics() metrics {
 		policies:       one("policies", "How many policies are in force."),
 		policiesLoaded: one("policies_loaded_timestamp_seconds", "When the policies that are in force were loaded."),
 		policiesValid:  one("policies_valid", "0 if the policy file as it is now was rejected, and the one before is in force."),
-		bucketFailing:  one("bucket_failing_seconds", "For how long recovery points could not be listed; 0 if they can be."),
+		bucketFailing:  one("bucket_failing_seconds", "For how long the bucket as a whole could not be used; 0 if it can be."),
+
+		repositoryFailing: each("repository_failing_seconds", "For how long recovery points could not be listed; 0 if they can be."),
 
 		policy:      each("backup_policy_info", "1; the policy that a StatefulSet has.", "policy", "suspended"),
 		problem:     each("backup_policy_unknown", "1 if the annotation of a StatefulSet names no policy, so that it is not backed up."),
@@ -76,7 +78,7 @@ func newMetrics() metrics {
 func (c *collector) Describe(descriptions chan<- *prometheus.Desc) {
 	m := c.metrics
 	for _, d := range []*prometheus.Desc{
-		m.leader, m.policies, m.policiesLoaded, m.policiesValid, m.bucketFailing,
+		m.leader, m.policies, m.policiesLoaded, m.policiesValid, m.bucketFailing, m.repositoryFailing,
 		m.policy, m.problem, m.lastSuccess, m.lastAttempt, m.due, m.overdue, m.running, m.failures,
 		m.backups, m.givenUp, m.read, m.stored, m.phase, m.forgetFailures,
 		m.pruneLast, m.pruneFailed, m.pruneScheduled, m.verifyLast, m.verifyFailed, m.verifyPlanned,
@@ -118,6 +120,7 @@ func (c *collector) collectSet(out chan<- prometheus.Metric, set scheduler.State
 		return // nothing is owed
 	}
 	gauge(c.policy, 1, set.Policy, yesNo(set.Suspended))
+	gauge(c.repositoryFailing, since(set.RepositoryFailing, now))
 	if set.Known {
 		gauge(c.lastSuccess, unix(set.LastSuccess))
 		gauge(c.lastAttempt, unix(set.LastAttempt))

@@ -1,0 +1,105 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// listing is how the recovery points of one StatefulSet could be listed.
+type listing struct {
+	// failing is since when that fails; zero if it does not, or was not tried. err is what failed last.
+	failing time.Time
+	err     error
+	// before is how many listings, of any StatefulSet, had succeeded in this term when it first failed. Times would not
+	// do: the clock may be set.
+	before int
+	// told says that it has been reported as the trouble of this StatefulSet.
+	told bool
+}
+
+// ofBucket reports whether the error would be the same for all StatefulSets.
+func (l listing) ofBucket() bool {
+	return errors.Is(l.err, ErrBucket) || errors.Is(l.err, context.DeadlineExceeded)
+}
+
+// bucketDown is since when the bucket as a whole cannot be used; zero if it can. It cannot if an error says so that
+// is younger than every success, or if no StatefulSet's recovery points can be listed. What fails while others succeed,
+// such as a repository that has another password, is the trouble of that StatefulSet. listed is how many listings
+// have succeeded in all.
+func bucketDown(listings []listing, listed int) time.Time {
+	var first, recent, said time.Time
+	all := true
+	for _, l := range listings {
+		if l.failing.IsZero() {
+			all = false
+			continue
+		}
+		first = earliest(first, l.failing)
+		if l.before == listed {
+			recent = earliest(recent, l.failing)
+			if l.ofBucket() {
+				said = earliest(said, l.failing)
+			}
+		}
+	}
+	switch {
+	case !all:
+		return said
+	case !recent.IsZero():
+		return recent
+	default:
+		return first
+	}
+}
+
+// noteListing takes in whether recovery points could be listed, and tells of a bucket, or a single repository, that
+// cannot be used.
+func (t *term) noteListing(o outcome, result string) {
+	l := &o.entry.listing
+	switch {
+	case o.listed:
+		t.listed++
+		if l.told {
+			t.Log.Info("recovery points can be listed again", "statefulset", o.name.String(), "failedSince", stamp(l.failing))
+		}
+		*l = listing{}
+	case result == resultFailed:
+		if l.failing.IsZero() {
+			l.failing, l.before = o.ended, t.listed
+		}
+		l.err = o.err
+	default:
+		return
+	}
+	t.noteBucket(o)
+	if !o.listed && !l.ofBucket() && t.listed > l.before && !l.told {
+		l.told = true
+		t.Log.Error("recovery points cannot be listed, those of others can", "statefulset", o.name.String(), "error", o.err.Error())
+		t.Events.Warn(o.entry.set, ReasonRepository, fmt.Sprintf("It is not backed up, because its recovery points cannot be listed, "+
+			"while those of others can: %s. stsbackup list %s shows whether that is mended", o.err, o.name))
+	}
+}
+
+// noteBucket keeps up since when the bucket cannot be used.
+func (t *term) noteBucket(o outcome) {
+	var listings []listing
+	for _, e := range t.entries {
+		if e.policy() != nil {
+			listings = append(listings, e.listing)
+		}
+	}
+	down := bucketDown(listings, t.listed)
+	switch {
+	case down.IsZero() && !t.bucketFailing.IsZero():
+		t.Log.Info("the bucket answers again", "failedSince", stamp(t.bucketFailing))
+		t.bucketFailing, t.bucketError = time.Time{}, ""
+	case !down.IsZero() && t.bucketFailing.IsZero():
+		t.Log.Error("the bucket does not answer", "statefulset", o.name.String(), "error", o.err.Error())
+		t.bucketFailing = down
+	}
+	if !t.bucketFailing.IsZero() && o.err != nil {
+		t.bucketError = o.err.Error()
+	}
+}

@@ -81,9 +81,16 @@ func setAttributes(fd, dir int, name string, node repository.Node) error {
 }
 
 func setTimes(dir int, name string, node repository.Node) error {
-	times := []unix.Timespec{unix.NsecToTimespec(node.AccessTime.UnixNano()), unix.NsecToTimespec(node.ModTime.UnixNano())}
-	err := retry(func() error { return unix.UtimesNanoAt(dir, name, times, unix.AT_SYMLINK_NOFOLLOW) })
+	access, err := unix.TimeToTimespec(node.AccessTime)
 	if err != nil {
+		return fmt.Errorf("access time %s: %w", node.AccessTime, err)
+	}
+	modified, err := unix.TimeToTimespec(node.ModTime)
+	if err != nil {
+		return fmt.Errorf("time %s: %w", node.ModTime, err)
+	}
+	times := []unix.Timespec{access, modified}
+	if err := retry(func() error { return unix.UtimesNanoAt(dir, name, times, unix.AT_SYMLINK_NOFOLLOW) }); err != nil {
 		return fmt.Errorf("set times: %w", err)
 	}
 	return nil

@@ -37,6 +37,7 @@ const (
 	ReasonRepository    = "RepositoryFailed"
 	ReasonForgetFailed  = "ForgetFailed"
 	ReasonPruneFailed   = "PruneFailed"
+	ReasonDamaged       = "DamageFound"
 	ReasonVerifyFailed  = "VerifyFailed"
 	ReasonUnknownPolicy = "UnknownPolicy"
 )

@@ -128,7 +128,7 @@ func (e *entry) adopt(set StatefulSet, loaded Loaded, now time.Time) {
 		String() string
 	}{&e.prune: p.Prune, &e.verify: p.Verify.Schedule} {
 		if text := schedule.String(); u.schedule != text {
-			*u = upkeep{schedule: text, after: after, running: u.running, succeeded: u.succeeded}
+			*u = upkeep{schedule: text, after: after, running: u.running, succeeded: u.succeeded, damaged: u.damaged}
 		}
 		u.window = window{}
 		u.next = func(after time.Time) time.Time {
@@ -163,7 +163,7 @@ func (e *entry) status(now time.Time) StatefulSetStatus {
 			s.Objective = objective(e.rule(), e.standing, now)
 		}
 		s.Prune = UpkeepStatus{Scheduled: e.prune.schedule != "never", LastSuccess: e.prune.succeeded, Failed: e.prune.failed}
-		s.Verify = UpkeepStatus{Scheduled: e.verify.schedule != "never", LastSuccess: e.verify.succeeded, Failed: e.verify.failed}
+		s.Verify = UpkeepStatus{Scheduled: e.verify.schedule != "never", LastSuccess: e.verify.succeeded, Failed: e.verify.failed, Damaged: e.verify.damaged}
 	}
 	return s
 }

@@ -28,9 +28,9 @@ type world struct {
 	down error
 	// broken is what single repositories answer.
 	broken map[Name]error
-	// upkeepFails is what prune and verify fail with.
-	upkeepFails error
-	forgetFails error
+	// upkeepFails is what prune and verify fail with, verifyFails verify alone.
+	upkeepFails, verifyFails error
+	forgetFails              error
 
 	calls map[string]int // by verb and StatefulSet
 	// running are the backups that run, most the most that ran at once: overall and by namespace.
@@ -225,6 +225,9 @@ func (w *world) upkeep(ctx context.Context, verb string, of Name) error {
 	err := pass(ctx, 10*time.Second)
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
+	if verb == "verify" {
+		err = errors.Join(err, w.verifyFails)
+	}
 	return errors.Join(err, w.upkeepFails)
 }
 

@@ -50,7 +50,7 @@ type Operations interface {
 	// Prune frees the space of what no recovery point needs. Without a repository there is nothing to do.
 	Prune(ctx context.Context, of Name) error
 	// Verify checks the recovery points of a StatefulSet, reading a share of the data, from 0 to 1. Without a repository
-	// there is nothing to check.
+	// there is nothing to check. That damage was found is ErrDamaged; any other error, that it could not be checked.
 	Verify(ctx context.Context, of Name, readData float64) error
 }
 
@@ -62,6 +62,9 @@ var (
 	ErrGone = errors.New("no longer there")
 	// ErrRefused: a check before anything was changed. Trying again does not help before the next run.
 	ErrRefused = errors.New("refused")
+	// ErrDamaged: Verify has found recovery points, or something that they need, missing or damaged. It is not done again
+	// before the next verification is due: reading the same once more would tell the same.
+	ErrDamaged = errors.New("damage was found")
 	// ErrBucket: the bucket does not answer, or lets nobody in. It would be the same for every StatefulSet.
 	ErrBucket = errors.New("the bucket cannot be used")
 )

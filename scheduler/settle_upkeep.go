@@ -18,7 +18,7 @@ func (t *term) settleUpkeep(o outcome) {
 	}
 	switch result {
 	case resultDone:
-		u.succeeded, u.failed, u.reason = o.ended, false, ""
+		u.succeeded, u.failed, u.damaged, u.reason = o.ended, false, false, ""
 		u.settle(o.run)
 		log.Info(string(o.job))
 	case resultBusy, resultGone:
@@ -28,6 +28,11 @@ func (t *term) settleUpkeep(o outcome) {
 		log.Info(string(o.job), "retryAt", stamp(u.wait))
 	case resultCancelled:
 		log.Warn(string(o.job))
+	case resultDamaged:
+		log.Error(string(o.job))
+		t.Events.Warn(e.set, ReasonDamaged, "Data in the bucket is damaged or missing: "+o.err.Error())
+		u.failed, u.damaged, u.reason = false, true, ""
+		u.settle(o.run)
 	case resultRefused:
 		u.reason = o.err.Error()
 		log.Error(string(o.job))
@@ -45,7 +50,7 @@ func (t *term) giveUpUpkeep(e *entry, kind job) {
 	u := e.upkeep(kind)
 	reason, text := ReasonPruneFailed, "Space could not be freed"
 	if kind == jobVerify {
-		reason, text = ReasonVerifyFailed, "Recovery points could not be verified"
+		reason, text = ReasonVerifyFailed, "Recovery points could not be verified, so nothing is known of damage"
 	}
 	why := cmp.Or(u.reason, "it could not begin")
 	t.Log.Error(string(kind)+" given up", "statefulset", e.name().String(), "run", stamp(u.owed), "tries", u.failures, "error", why)

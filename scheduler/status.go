@@ -55,8 +55,10 @@ type UpkeepStatus struct {
 	Scheduled bool
 	// LastSuccess is when one was last done; zero if this scheduler has not done any since it has become the leader.
 	LastSuccess time.Time
-	// Failed says that the last run was given up.
+	// Failed says that the last run was given up: it could not be done.
 	Failed bool
+	// Damaged says that the last verification that could be done has found damage.
+	Damaged bool
 }
 
 // board is where the loop puts its status, for others to read.

@@ -115,6 +115,7 @@ const (
 	resultIncomplete = "incomplete"
 	resultFailed     = "failed"
 	resultRefused    = "refused"
+	resultDamaged    = "damaged"
 	resultBusy       = "busy"
 	resultGone       = "gone"
 	resultCancelled  = "cancelled"
@@ -133,6 +134,8 @@ func (o *outcome) classify(ended bool) string {
 		return resultIncomplete
 	case ended:
 		return resultCancelled
+	case errors.Is(o.err, ErrDamaged):
+		return resultDamaged
 	case errors.Is(o.err, ErrBusy):
 		return resultBusy
 	case errors.Is(o.err, ErrRefused):

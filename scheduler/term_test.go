@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -210,7 +211,7 @@ func TestUpkeep(t *testing.T) {
 func TestUpkeepFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, withUpkeep, "demo/web")
-		w.upkeepFails = errors.New("pack 1234 is damaged")
+		w.upkeepFails = errors.New("connection refused")
 		s := w.scheduler()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -218,10 +219,10 @@ func TestUpkeepFails(t *testing.T) {
 		elapse(5*time.Hour + 50*time.Minute)
 		w.hasEvents(t)
 		elapse(20 * time.Minute)
-		w.hasEvents(t, "Warning demo/web VerifyFailed Recovery points could not be verified: pack 1234 is damaged",
-			"Warning demo/web PruneFailed Space could not be freed: pack 1234 is damaged")
+		w.hasEvents(t, "Warning demo/web VerifyFailed Recovery points could not be verified, so nothing is known of damage: connection refused",
+			"Warning demo/web PruneFailed Space could not be freed: connection refused")
 		tries := w.count("verify")
-		if status := s.Status().StatefulSets[0]; tries < 5 || tries > 12 || !status.Verify.Failed || !status.Prune.Failed {
+		if status := s.Status().StatefulSets[0]; tries < 5 || tries > 12 || !status.Verify.Failed || !status.Prune.Failed || status.Verify.Damaged {
 			t.Errorf("%d tries, %+v", tries, status)
 		}
 		w.set(func() { w.upkeepFails = nil })
@@ -230,6 +231,38 @@ func TestUpkeepFails(t *testing.T) {
 			t.Errorf("%d tries the next day, %+v", w.count("verify")-tries, status)
 		}
 		w.hasEvents(t)
+	})
+}
+
+// TestDamage: what verify finds is told at once, and the data is not read again before the next verification is due. That
+// one tells it again, and a verification that could not be done changes nothing of it.
+func TestDamage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, strings.Replace(withUpkeep, "prune", "startingDeadline: 6h, prune", 1), "demo/web")
+		w.verifyFails = fmt.Errorf("%w: pack 1234", ErrDamaged)
+		s := w.scheduler()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go s.Lead(ctx, nil)
+		day := func(verifies int, damaged, failed bool, events ...string) {
+			t.Helper()
+			elapse(24 * time.Hour)
+			w.hasEvents(t, events...)
+			if v := s.Status().StatefulSets[0].Verify; w.count("verify") != verifies || v.Damaged != damaged || v.Failed != failed {
+				t.Errorf("verified %d times, want %d: %+v", w.count("verify"), verifies, v)
+			}
+		}
+		const found = "Warning demo/web DamageFound Data in the bucket is damaged or missing: damage was found: pack 1234"
+		elapse(5*time.Hour + time.Minute)
+		w.hasEvents(t, found)
+		if line := `"level":"ERROR","msg":"verify","statefulset":"demo/web"`; strings.Count(w.log.String(), line) != 1 || !strings.Contains(w.log.String(), `"result":"damaged"`) {
+			t.Error(w.log.String())
+		}
+		day(2, true, false, found)
+		w.set(func() { w.verifyFails = fmt.Errorf("%w: it is locked", ErrRefused) })
+		day(3, true, true, "Warning demo/web VerifyFailed")
+		w.set(func() { w.verifyFails = nil })
+		day(4, false, false)
 	})
 }
 

@@ -26,6 +26,7 @@ type upkeep struct {
 	// succeeded is when one was last done, as far as this leader knows.
 	succeeded time.Time
 	failed    bool // the last run was given up
+	damaged   bool // the last verification that could be done has found damage
 }
 
 // judgeUpkeep decides on the prunes or verifications of a StatefulSet: the last one that was due is owed until the next,

@@ -185,9 +185,12 @@ func (o *operations) Verify(ctx context.Context, of scheduler.Name, readData flo
 	if err != nil {
 		return err
 	}
-	_, err = verify(ctx, store, o.target(of), repository.CheckOptions{ReadData: readData})
-	if errors.Is(err, repository.ErrNoRepository) {
+	result, err := verify(ctx, store, o.target(of), repository.CheckOptions{ReadData: readData})
+	switch {
+	case errors.Is(err, repository.ErrNoRepository):
 		return nil
+	case result != nil && err != nil: // there is a verdict, and it is bad
+		return fmt.Errorf("%w: %w", scheduler.ErrDamaged, err)
 	}
 	return translate(err)
 }

@@ -71,7 +71,7 @@ func TestOperationsOnABucket(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := o.Verify(t.Context(), web, 1); err == nil || !strings.Contains(err.Error(), "damage was found") {
+	if err := o.Verify(t.Context(), web, 1); !errors.Is(err, scheduler.ErrDamaged) || !strings.Contains(err.Error(), "Run stsbackup repair") {
 		t.Errorf("verify of what is damaged: %v", err)
 	}
 }

@@ -28,10 +28,10 @@ type collector struct {
 
 // metrics are all that there are.
 type metrics struct {
-	leader, policies, policiesLoaded, policiesValid, bucketFailing, repositoryFailing *prometheus.Desc
-	policy, problem, lastSuccess, lastAttempt, due, overdue, running, failures        *prometheus.Desc
-	backups, givenUp, read, stored, phase, forgetFailures                             *prometheus.Desc
-	pruneLast, pruneFailed, pruneScheduled, verifyLast, verifyFailed, verifyPlanned   *prometheus.Desc
+	leader, policies, policiesLoaded, policiesValid, bucketFailing, repositoryFailing              *prometheus.Desc
+	policy, problem, lastSuccess, lastAttempt, due, overdue, running, failures                     *prometheus.Desc
+	backups, givenUp, read, stored, phase, forgetFailures                                          *prometheus.Desc
+	pruneLast, pruneFailed, pruneScheduled, verifyLast, verifyFailed, verifyPlanned, verifyDamaged *prometheus.Desc
 }
 
 func newMetrics() metrics {
@@ -70,7 +70,8 @@ func newMetrics() metrics {
 		pruneFailed:    each("prune_failed", "1 if the last prune was given up."),
 		verifyPlanned:  each("verify_scheduled", "1 if the policy has a schedule for verify."),
 		verifyLast:     each("verify_last_success_timestamp_seconds", "When recovery points were last verified; 0 if not since this scheduler leads."),
-		verifyFailed:   each("verify_failed", "1 if the last verification was given up: look at once."),
+		verifyFailed:   each("verify_failed", "1 if the last verification could not be done; it tells nothing of the data."),
+		verifyDamaged:  each("verify_damaged", "1 if the last verification has found damage: look at once."),
 	}
 }
 
@@ -154,6 +155,7 @@ func (c *collector) collectSet(out chan<- prometheus.Metric, set scheduler.State
 	if set.Verify.Scheduled {
 		gauge(c.verifyLast, unix(set.Verify.LastSuccess))
 		gauge(c.verifyFailed, truth(set.Verify.Failed))
+		gauge(c.verifyDamaged, truth(set.Verify.Damaged))
 	}
 }
 

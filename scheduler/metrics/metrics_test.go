@@ -34,7 +34,7 @@ func newShown() *shown {
 				LastSuccess: now.Add(-30 * time.Hour), LastAttempt: now.Add(-time.Minute), Objective: now.Add(-90 * time.Minute),
 				Running: true, Failures: 3, Succeeded: 5, Failed: 4, GivenUp: 1, BytesRead: 1 << 30, BytesStored: 1 << 20,
 				Took: 90 * time.Second, Phases: map[string]time.Duration{"move": 80 * time.Second}, ForgetFailed: 2,
-				Verify: scheduler.UpkeepStatus{Scheduled: true, LastSuccess: now.Add(-time.Hour), Failed: true},
+				Verify: scheduler.UpkeepStatus{Scheduled: true, LastSuccess: now.Add(-time.Hour), Damaged: true},
 			},
 			{Name: scheduler.Name{Namespace: "demo", StatefulSet: "new"}, Policy: "nightly", Known: true, Objective: now.Add(time.Hour)},
 			{Name: scheduler.Name{Namespace: "demo", StatefulSet: "odd"}, Problem: "the annotation names no policy"},
@@ -76,7 +76,7 @@ func TestMetrics(t *testing.T) {
 		"stsbackup_backup_read_bytes_total" + web + " 1.073741824e+09", "stsbackup_backup_stored_bytes_total" + web + " 1.048576e+06",
 		`stsbackup_backup_duration_seconds{namespace="demo",phase="move",statefulset="web"} 80`,
 		`stsbackup_backup_duration_seconds{namespace="demo",phase="total",statefulset="web"} 90`, "stsbackup_forget_failures_total" + web + " 2",
-		"stsbackup_verify_failed" + web + " 1", "stsbackup_prune_scheduled" + web + " 0", "process_resident_memory_bytes ", "go_goroutines ",
+		"stsbackup_verify_failed" + web + " 0", "stsbackup_verify_damaged" + web + " 1", "stsbackup_prune_scheduled" + web + " 0", "process_resident_memory_bytes ", "go_goroutines ",
 	} {
 		if !strings.Contains(text, "\n"+line) {
 			t.Errorf("no line begins with %s", line)

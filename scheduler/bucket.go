@@ -86,7 +86,7 @@ func (t *term) noteListing(o outcome, result string) {
 func (t *term) noteBucket(o outcome) {
 	var listings []listing
 	for _, e := range t.entries {
-		if e.policy() != nil {
+		if e.policy() != nil && e.set.Nothing == "" {
 			listings = append(listings, e.listing)
 		}
 	}

@@ -12,6 +12,8 @@ type StatefulSet struct {
 	// UID tells it from others that had its name.
 	UID     string
 	Created time.Time
+	// Nothing says why it has nothing that could be backed up; empty if it has something.
+	Nothing string
 }
 
 // Cluster is where the StatefulSets are. It is kept up by watching.

@@ -159,7 +159,7 @@ func (e *entry) status(now time.Time) StatefulSetStatus {
 		s.Policy, s.Suspended = p.Name, p.Suspend
 	}
 	if p := e.policy(); p != nil {
-		if e.known {
+		if e.known && e.set.Nothing == "" {
 			s.Objective = objective(e.rule(), e.standing, now)
 		}
 		s.Prune = UpkeepStatus{Scheduled: e.prune.schedule != "never", LastSuccess: e.prune.succeeded, Failed: e.prune.failed}

@@ -115,7 +115,7 @@ func (t *term) lookedAtAll(now time.Time) {
 	if !t.looked {
 		t.looked = true
 		for _, e := range t.entries {
-			t.looked = t.looked && (e.looked || e.policy() == nil)
+			t.looked = t.looked && (e.looked || e.policy() == nil || e.set.Nothing != "")
 		}
 	}
 }
@@ -123,6 +123,10 @@ func (t *term) lookedAtAll(now time.Time) {
 // decideBackup says whether a backup of the StatefulSet could begin now, and when to ask again. Recovery points that are
 // not known are listed first.
 func (t *term) decideBackup(e *entry, now time.Time) (ready bool, next time.Time) {
+	if e.set.Nothing != "" {
+		e.owed = time.Time{}
+		return false, time.Time{}
+	}
 	e.window = e.window.move(e.rule().next, now)
 	if e.busyWith == jobBackup {
 		return false, time.Time{}

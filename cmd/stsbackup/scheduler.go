@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
 
@@ -109,7 +111,7 @@ func (c *schedulerCommand) show(ctx context.Context, a *app, client *cluster.Cli
 }
 
 // policyTargets reads what policies look at: StatefulSets, and the labels of their namespaces if any policy asks for them.
-func policyTargets(ctx context.Context, client *cluster.Client, namespace string, namespaceLabels bool) ([]policy.StatefulSet, error) {
+func policyTargets(ctx context.Context, client *cluster.Client, namespace string, namespaceLabels bool) ([]scheduler.StatefulSet, error) {
 	found, err := client.StatefulSets(ctx, namespace)
 	if err != nil {
 		return nil, err
@@ -120,11 +122,11 @@ func policyTargets(ctx context.Context, client *cluster.Client, namespace string
 			return nil, err
 		}
 	}
-	sets := make([]policy.StatefulSet, 0, len(found))
+	sets := make([]scheduler.StatefulSet, 0, len(found))
 	for _, set := range found {
-		sets = append(sets, policy.StatefulSet{
+		sets = append(sets, scheduler.StatefulSet{Nothing: backup.Nothing(set), StatefulSet: policy.StatefulSet{
 			Namespace: set.Namespace, Name: set.Name, Labels: set.Labels, Annotations: set.Annotations, NamespaceLabels: labels[set.Namespace],
-		})
+		}})
 	}
 	return sets, nil
 }
@@ -155,25 +157,27 @@ type policyStatefulSet struct {
 	// AlsoSelectedBy are later policies of the file that select it too.
 	AlsoSelectedBy []string    `json:"alsoSelectedBy,omitempty"`
 	NextRuns       []time.Time `json:"nextRuns"`
+	// Nothing says why it has nothing to back up.
+	Nothing string `json:"nothing,omitempty"`
 	// Problem says why it has no policy although it should.
 	Problem string `json:"problem,omitempty"`
 }
 
 // checkPolicies finds each StatefulSet's policy and next runs.
-func checkPolicies(file *policy.File, sets []policy.StatefulSet, now time.Time) policyCheck {
+func checkPolicies(file *policy.File, sets []scheduler.StatefulSet, now time.Time) policyCheck {
 	result := policyCheck{StatefulSets: []policyStatefulSet{}}
 	used := map[string]int{}
 	for _, set := range sets {
-		assignment := file.Assign(set)
+		assignment := file.Assign(set.StatefulSet)
 		shown := policyStatefulSet{
 			Namespace: set.Namespace, StatefulSet: set.Name, Annotated: assignment.Annotated,
-			AlsoSelectedBy: assignment.Also, NextRuns: []time.Time{}, Problem: assignment.Problem,
+			AlsoSelectedBy: assignment.Also, NextRuns: []time.Time{}, Problem: assignment.Problem, Nothing: set.Nothing,
 		}
 		if p := assignment.Policy; p != nil {
 			shown.Policy, shown.Suspended = p.Name, p.Suspend
 			used[p.Name]++
 			at := now
-			for len(shown.NextRuns) < nextRuns {
+			for set.Nothing == "" && len(shown.NextRuns) < nextRuns {
 				if at = p.Next(set.Namespace, set.Name, at); at.IsZero() {
 					break
 				}
@@ -226,6 +230,9 @@ func (s policyStatefulSet) notes() string {
 		notes = append(notes, "by its annotation")
 	case len(s.AlsoSelectedBy) > 0:
 		notes = append(notes, "also selected by "+strings.Join(s.AlsoSelectedBy, ", ")+": the first in the file decides")
+	}
+	if s.Nothing != "" {
+		notes = append(notes, "nothing to back up: "+s.Nothing)
 	}
 	if s.Suspended {
 		notes = append(notes, "suspended")

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
 
+	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/leader"
@@ -138,7 +139,7 @@ func (s *service) run(ctx, work context.Context, stop context.CancelFunc, listen
 	events := watch.NewEvents(work, s.kube, s.election.Namespace, leader.LeaseName)
 	defer events.Stop()
 	var err error
-	if s.watch, err = watch.New(s.kube, s.kubeFlags.namespace); err != nil {
+	if s.watch, err = watch.New(s.kube, s.kubeFlags.namespace, backup.Nothing); err != nil {
 		return err
 	}
 	defer func() {

@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
@@ -92,7 +91,7 @@ func TestSchedulerService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kube := fake.NewClientset(&appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "prod", Name: "pg"}})
+	kube := fake.NewClientset(withVolumes("prod", "pg"))
 	work := &worker{begun: make(chan scheduler.Name, 1), end: make(chan scheduler.Name)}
 	var out lockedBuffer
 	log := slog.New(slog.NewJSONHandler(&out, nil))

@@ -43,6 +43,14 @@ policies:
   suspend: true
 `
 
+// withVolumes is a StatefulSet that can be backed up.
+func withVolumes(namespace, name string) *appsv1.StatefulSet {
+	return &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec:       appsv1.StatefulSetSpec{VolumeClaimTemplates: make([]corev1.PersistentVolumeClaim, 1)},
+	}
+}
+
 // checker is a cluster with StatefulSets, and the command that checks policies on it.
 type checker struct {
 	kube     *fake.Clientset
@@ -52,7 +60,7 @@ type checker struct {
 
 func newChecker() *checker {
 	set := func(namespace, name, annotation string) *appsv1.StatefulSet {
-		set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		set := withVolumes(namespace, name)
 		if annotation != "" {
 			set.Annotations = map[string]string{policy.Annotation: annotation}
 		}
@@ -111,6 +119,13 @@ prod/slow    paused  -                                                          
 		t.Errorf("%+v", result)
 	}
 
+	if _, err := c.kube.AppsV1().StatefulSets("dev").Create(t.Context(), &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "dev", Name: "cache"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c.command.output = outputText
+	if err := c.run(t, testPolicies); err != nil || !strings.HasSuffix(strings.Split(c.out.String(), "\n")[1], "nothing to back up: it has no volumeClaimTemplates") {
+		t.Errorf("%v, %s", err, &c.out)
+	}
 	c.command.kube.namespace, c.command.output = "empty", outputText
 	if err := c.run(t, testPolicies); err != nil || c.out.Len() > 0 || !strings.Contains(c.err.String(), "There are no StatefulSets.") {
 		t.Errorf("%v, %s%s", err, &c.out, &c.err)

@@ -25,6 +25,9 @@ type Watch struct {
 	factory      informers.SharedInformerFactory
 	statefulSets cache.SharedIndexInformer
 	changed      chan struct{}
+	// nothing says why a StatefulSet has nothing that could be backed up, judged by its replicas and the number of its
+	// volumeClaimTemplates.
+	nothing func(*appsv1.StatefulSet) string
 
 	mutex sync.Mutex
 	// namespaces is nil as long as no policy asks for their labels.
@@ -32,9 +35,12 @@ type Watch struct {
 	failure    error
 }
 
-// New prepares to watch the StatefulSets of a namespace, or of all if it is empty.
-func New(kube kubernetes.Interface, namespace string) (*Watch, error) {
+// New prepares to watch the StatefulSets of a namespace, or of all if it is empty. nothing says why a StatefulSet has
+// nothing that could be backed up, "" if it has something; of the spec it sees the replicas, and as many empty
+// volumeClaimTemplates as there are.
+func New(kube kubernetes.Interface, namespace string, nothing func(*appsv1.StatefulSet) string) (*Watch, error) {
 	w := &Watch{
+		nothing: nothing,
 		factory: informers.NewSharedInformerFactoryWithOptions(kube, 0, informers.WithNamespace(namespace), informers.WithTransform(slim)),
 		changed: make(chan struct{}, 1),
 	}
@@ -79,7 +85,23 @@ func differ(before, after any) bool {
 	a, okA := before.(metav1.Object)
 	b, okB := after.(metav1.Object)
 	return !okA || !okB || a.GetUID() != b.GetUID() || (a.GetDeletionTimestamp() == nil) != (b.GetDeletionTimestamp() == nil) || !maps.Equal(a.GetLabels(), b.GetLabels()) ||
-		a.GetAnnotations()[policy.Annotation] != b.GetAnnotations()[policy.Annotation]
+		a.GetAnnotations()[policy.Annotation] != b.GetAnnotations()[policy.Annotation] || resized(before, after)
+}
+
+// resized reports whether a StatefulSet may have something to back up that had nothing before, or the other way round.
+func resized(before, after any) bool {
+	a, okA := before.(*appsv1.StatefulSet)
+	b, okB := after.(*appsv1.StatefulSet)
+	return okA && okB && (replicas(a) != replicas(b) ||
+		len(a.Spec.VolumeClaimTemplates) != len(b.Spec.VolumeClaimTemplates))
+}
+
+// replicas are as many as the API server takes it for if the number is left out.
+func replicas(set *appsv1.StatefulSet) int32 {
+	if set.Spec.Replicas == nil {
+		return 1
+	}
+	return *set.Spec.Replicas
 }
 
 func (w *Watch) wake() {
@@ -176,6 +198,7 @@ func (w *Watch) StatefulSets() []scheduler.StatefulSet {
 			StatefulSet: policy.StatefulSet{Namespace: set.Namespace, Name: set.Name, Labels: set.Labels, Annotations: set.Annotations},
 			UID:         string(set.UID),
 			Created:     set.CreationTimestamp.Time,
+			Nothing:     w.nothing(set),
 		}
 		if namespaces != nil {
 			if item, exists, err := namespaces.GetStore().GetByKey(set.Namespace); err == nil && exists {
@@ -203,7 +226,9 @@ func slim(item any) (any, error) {
 	}
 	switch object := item.(type) {
 	case *appsv1.StatefulSet:
-		return &appsv1.StatefulSet{ObjectMeta: keep(object.ObjectMeta)}, nil
+		return &appsv1.StatefulSet{ObjectMeta: keep(object.ObjectMeta), Spec: appsv1.StatefulSetSpec{
+			Replicas: object.Spec.Replicas, VolumeClaimTemplates: make([]corev1.PersistentVolumeClaim, len(object.Spec.VolumeClaimTemplates)),
+		}}, nil
 	case *corev1.Namespace:
 		return &corev1.Namespace{ObjectMeta: keep(object.ObjectMeta)}, nil
 	default:

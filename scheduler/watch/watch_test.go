@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -28,21 +29,31 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
 
+// created is when all StatefulSets of these tests were.
+func created() time.Time { return time.Date(2026, 11, 1, 2, 3, 4, 0, time.UTC) }
+
+func number(n int32) *int32 { return &n }
+
 func statefulSet(name string) *appsv1.StatefulSet {
 	return &appsv1.StatefulSet{
 		TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "StatefulSet"},
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "demo", Name: name, UID: "uid", ResourceVersion: "1",
+			Namespace: "demo", Name: name, UID: "uid", ResourceVersion: "1", CreationTimestamp: metav1.NewTime(created()),
 			Annotations: map[string]string{policy.Annotation: "gold", "kubectl.kubernetes.io/last-applied-configuration": strings.Repeat("x", 1000)},
 		},
-		Spec: appsv1.StatefulSetSpec{ServiceName: "web"},
+		Spec: appsv1.StatefulSetSpec{ServiceName: "web", Replicas: number(3), VolumeClaimTemplates: make([]corev1.PersistentVolumeClaim, 2)},
 	}
+}
+
+// sized tells what is known of the spec.
+func sized(set *appsv1.StatefulSet) string {
+	return fmt.Sprintf("%d of %d", replicas(set), len(set.Spec.VolumeClaimTemplates))
 }
 
 // started is a watch that runs.
 func started(t *testing.T, kube kubernetes.Interface, namespace string) *Watch {
 	t.Helper()
-	w, err := New(kube, namespace)
+	w, err := New(kube, namespace, sized)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +97,7 @@ func TestWatch(t *testing.T) {
 	)
 	w := started(t, kube, "")
 	sets := w.StatefulSets()
-	if len(sets) != 1 || sets[0].Name != "web" || sets[0].UID != "uid" || sets[0].Annotations[policy.Annotation] != "gold" ||
+	if len(sets) != 1 || sets[0].Nothing != "3 of 2" || !sets[0].Created.Equal(created()) || sets[0].Name != "web" || sets[0].UID != "uid" || sets[0].Annotations[policy.Annotation] != "gold" ||
 		len(sets[0].Annotations) != 1 || sets[0].NamespaceLabels != nil {
 		t.Fatalf("%+v", sets)
 	}
@@ -121,6 +132,8 @@ func TestDiffer(t *testing.T) {
 		"labels":        {func(s *appsv1.StatefulSet) { s.Labels = map[string]string{"tier": "db"} }, true},
 		"the policy":    {func(s *appsv1.StatefulSet) { s.Annotations[policy.Annotation] = "none" }, true},
 		"its deletion":  {func(s *appsv1.StatefulSet) { s.DeletionTimestamp = &metav1.Time{} }, true},
+		"replicas":      {func(s *appsv1.StatefulSet) { s.Spec.Replicas = number(0) }, true},
+		"templates":     {func(s *appsv1.StatefulSet) { s.Spec.VolumeClaimTemplates = nil }, true},
 		"made anew":     {func(s *appsv1.StatefulSet) { s.UID = "another" }, true},
 	} {
 		before, after := statefulSet("web"), statefulSet("web")
@@ -146,7 +159,7 @@ func TestForbidden(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	forbid("statefulsets")
-	other, err := New(kube, "")
+	other, err := New(kube, "", sized)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,6 +233,11 @@ func TestServerRestarts(t *testing.T) {
 		close(api.cut)
 	})
 	waitFailure(t, w)
+	api.set(func() {
+		if api.lists != 1 {
+			t.Errorf("listed %d times before the restart", api.lists)
+		}
+	})
 	if sets := w.StatefulSets(); len(sets) != 1 || !w.Synced() {
 		t.Errorf("while it is away: %+v", sets)
 	}

@@ -3,11 +3,14 @@ package clock
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // the image that schedulers run in has no time zones of its own
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/stsbackup/stsbackup/internal/nearest"
 )
 
 // Schedule says when something is due. Its zero value is never.
@@ -73,6 +76,9 @@ func Zone(name string) (*time.Location, error) {
 	}
 	location, err := time.LoadLocation(name)
 	if err != nil {
+		if near := likeZone(name); near != "" {
+			return nil, fmt.Errorf("there is no time zone %.80q; did you mean %q?", name, near)
+		}
 		return nil, fmt.Errorf("there is no time zone %q; write one of the IANA database, such as Europe/Berlin or UTC", name)
 	}
 	return location, nil
@@ -89,7 +95,7 @@ func check(text string) error {
 	case parts[0] == "@every":
 		return errors.New("@every counts from whenever the scheduler was started; write times, such as \"0 */6 * * *\" for every six hours")
 	case strings.HasPrefix(parts[0], "@"):
-		return nil // the parser knows which there are
+		return checkDescriptor(text)
 	case len(parts) == len(fields())+1:
 		return errors.New("has 6 fields; leave out the seconds: minute, hour, day of month, month, day of week")
 	case len(parts) != len(fields()):
@@ -101,6 +107,18 @@ func check(text string) error {
 		}
 	}
 	return nil
+}
+
+// checkDescriptor reports a name for a schedule that there is not.
+func checkDescriptor(text string) error {
+	known := []string{"@hourly", "@daily", "@weekly", "@monthly", "@yearly", "@midnight", "@annually"}
+	if slices.Contains(known, text) {
+		return nil
+	}
+	if near := nearest.Name(text, known); near != "" {
+		return fmt.Errorf("is unknown; did you mean %q?", near)
+	}
+	return fmt.Errorf("is unknown; write five fields, or one of %s", strings.Join(known[:5], ", "))
 }
 
 // everyHour reports whether a schedule leaves the hour open.

@@ -136,7 +136,14 @@ func TestParseScheduleErrors(t *testing.T) {
 		{"0 2 * *", "", "has 4 fields and must have 5"},
 		{"0 0 2 * * *", "", "leave out the seconds"},
 		{"1 2 3 4 5 6 7", "", "has 7 fields"},
-		{"@fortnightly", "", "@fortnightly"},
+		{"@fortnightly", "", `"@fortnightly": is unknown; `},
+		{"@never", "", `"@never": is unknown; write five fields, or one of @hourly, @daily, @weekly, @monthly, @yearly`},
+		{"@dayly", "", `did you mean "@daily"?`},
+		{"@Hourly", "", `did you mean "@hourly"?`},
+		{"0 2 * * *", "Europe/Berln", `no time zone "Europe/Berln"; did you mean "Europe/Berlin"?`},
+		{"0 2 * * *", "Eurpoe/berlin", `did you mean "Europe/Berlin"?`},
+		{"0 2 * * *", "America/New York", `did you mean "America/New_York"?`},
+		{"0 2 * * *", "Tokyo", `did you mean "Asia/Tokyo"?`},
 		{"@every 6h", "", "@every counts from"},
 		{"@every", "", "@every counts from"},
 		{"TZ=UTC", "", "names a time zone"},
@@ -148,6 +155,19 @@ func TestParseScheduleErrors(t *testing.T) {
 	} {
 		if _, err := ParseSchedule(test.fields, test.zone); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("ParseSchedule(%q, %q): %v; want an error that says %q", test.fields, test.zone, err, test.want)
+		}
+	}
+}
+
+// TestZoneNames: each name that may be suggested is one.
+func TestZoneNames(t *testing.T) {
+	t.Parallel()
+	for line := range strings.Lines(zoneNames) {
+		words := strings.Fields(line)
+		for _, city := range words[1:] {
+			if _, err := Zone(words[0] + "/" + city); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

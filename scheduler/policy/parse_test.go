@@ -248,7 +248,7 @@ func TestParseWrongPolicies(t *testing.T) {
 			`p.yaml:13: policies[0].backup.moverResources.requests.cpu: "lots" is no quantity; write such as 500m, 2, 128Mi or 1Gi`,
 			`p.yaml:14: policies[0].backup.moverResources.limits: unknown field "storage"; there are cpu, memory, ephemeral-storage`,
 			`p.yaml:15: policies[0].prune: schedule is missing`,
-			`p.yaml:16: policies[0].verify.schedule: "@never": unrecognized descriptor: @never`,
+			`p.yaml:16: policies[0].verify.schedule: "@never": is unknown; write five fields, or one of @hourly, @daily, @weekly, @monthly, @yearly`,
 			`p.yaml:16: policies[0].verify.readData: "5" is no share; write such as 5% or 100%`,
 		}},
 	} {

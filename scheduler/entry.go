@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"strings"
 	"time"
 
 	"github.com/stsbackup/stsbackup/scheduler/policy"
@@ -63,6 +64,14 @@ func (e *entry) policy() *policy.Policy {
 		return p
 	}
 	return nil
+}
+
+// choice names the policies that select it, the one that decides first.
+func (e *entry) choice() string {
+	if e.assignment.Policy == nil {
+		return ""
+	}
+	return strings.Join(append([]string{e.assignment.Policy.Name}, e.assignment.Also...), " ")
 }
 
 // upkeep is what is known about the prunes or the verifications.

@@ -54,8 +54,12 @@ func (t *term) refresh(now time.Time) {
 			e = &entry{}
 			t.entries[name] = e
 		}
-		before := e.assignment.Problem
+		before, also := e.assignment.Problem, e.choice()
 		e.adopt(set, loaded, now)
+		if len(e.assignment.Also) > 0 && e.choice() != also {
+			t.Log.Info("selected by several policies; the first in the file decides", "statefulset", name.String(),
+				"policy", e.assignment.Policy.Name, "alsoSelectedBy", e.assignment.Also)
+		}
 		if problem := e.assignment.Problem; problem != "" && problem != before {
 			t.Log.Warn("not backed up", "statefulset", name.String(), "problem", problem)
 			t.Events.Warn(set, ReasonUnknownPolicy, "It is not backed up: "+problem)

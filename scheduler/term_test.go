@@ -177,6 +177,36 @@ func TestPoliciesChange(t *testing.T) {
 	})
 }
 
+// TestSelectedTwice: that several policies select a StatefulSet is said once, and again when that changes.
+func TestSelectedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, daily+strings.Replace(daily, "nightly", "again", 1), "demo/web", "demo/db")
+		w.add("demo/chosen", "again")
+		s := w.scheduler()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go s.Lead(ctx, nil)
+		const line = `"level":"INFO","msg":"selected by several policies; the first in the file decides","statefulset":"demo/`
+		said := func(what string, want int) {
+			t.Helper()
+			elapse(time.Minute)
+			if got := strings.Count(w.log.String(), line); got != want {
+				t.Errorf("%s: said %d times, want %d\n%s", what, got, want, w.log.String())
+			}
+		}
+		said("in the beginning", 2)
+		if text := w.log.String(); !strings.Contains(text, line+`web","policy":"nightly","alsoSelectedBy":["again"]`) {
+			t.Error(text)
+		}
+		w.add("demo/more", "")
+		said("one more", 3)
+		w.load(t, strings.Replace(daily, "nightly", "again", 1)+daily)
+		said("the other way round", 6)
+		w.load(t, daily)
+		said("one policy", 6)
+	})
+}
+
 const withUpkeep = `- {name: all, select: {namespaces: ["*"]}, schedule: "30 2 * * *", prune: {schedule: "0 5 * * *"}, verify: {schedule: "0 5 * * *", readData: 5%}}` + "\n"
 
 // TestUpkeep: prunes and verifications are done once by each leader, one after the other, and repeated only by a new

@@ -140,7 +140,7 @@ func TestSchedulerService(t *testing.T) {
 		}
 		messages = append(messages, strings.TrimSpace(line.Msg+" "+line.Result))
 	}
-	if got := strings.Join(messages, ", "); got != "scheduler started, leading, stopping; what is running may end, backup done, scheduler stopped" {
+	if got := strings.Join(messages, ", "); got != "scheduler started, leading, selected by several policies; the first in the file decides, stopping; what is running may end, backup done, scheduler stopped" {
 		t.Errorf("said: %s", got)
 	}
 }

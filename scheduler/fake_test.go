@@ -32,8 +32,15 @@ type world struct {
 	upkeepFails, verifyFails error
 	forgetFails              error
 
+	// pointsTake is how much longer it takes to list the recovery points of a StatefulSet.
+	pointsTake map[Name]time.Duration
+
 	calls map[string]int // by verb and StatefulSet
-	// running are the backups that run, most the most that ran at once: overall and by namespace.
+	// first is when something was first asked for, and asked what it was asked for last.
+	first map[string]time.Time
+	asked map[string]any
+	// running are the backups that run, most the most that ran at once: overall and by namespace; and so the listings
+	// ("points ") and the prunes and verifications ("upkeep ").
 	running map[string]int
 	most    map[string]int
 	order   []string
@@ -53,7 +60,7 @@ func newWorld(t *testing.T, policies string, sets ...string) *world {
 	w := &world{
 		points: map[Name][]Point{}, takes: 5 * time.Second, fail: func(Name) error { return nil }, calls: map[string]int{},
 		running: map[string]int{}, most: map[string]int{}, sets: map[Name]StatefulSet{},
-		changed: make(chan struct{}, 1), policiesChange: make(chan struct{}, 1), now: time.Now,
+		first: map[string]time.Time{}, asked: map[string]any{}, changed: make(chan struct{}, 1), policiesChange: make(chan struct{}, 1), now: time.Now,
 	}
 	for _, set := range sets {
 		w.add(set, "")
@@ -138,8 +145,28 @@ func (w *world) count(what string) int {
 func (w *world) note(verb string, of Name) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
+	if what := verb + " " + of.String(); w.calls[what] == 0 {
+		w.first[what] = w.now()
+	}
 	w.calls[verb+" "+of.String()]++
 	w.calls[verb]++
+}
+
+// runs counts what runs at once, until it is told that it has ended.
+func (w *world) runs(keys ...string) (end func()) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	for _, key := range keys {
+		w.running[key]++
+		w.most[key] = max(w.most[key], w.running[key])
+	}
+	return func() {
+		w.mutex.Lock()
+		defer w.mutex.Unlock()
+		for _, key := range keys {
+			w.running[key]--
+		}
+	}
 }
 
 // answer is what the bucket says.
@@ -152,7 +179,8 @@ func (w *world) answer(ctx context.Context) error {
 // Points is an Operation.
 func (w *world) Points(ctx context.Context, of Name) ([]Point, error) {
 	w.note("points", of)
-	if err := pass(ctx, 100*time.Millisecond); err != nil {
+	defer w.runs("points ")()
+	if err := pass(ctx, 100*time.Millisecond+w.pointsTake[of]); err != nil {
 		return nil, err
 	}
 	if err := w.answer(ctx); err != nil {
@@ -164,22 +192,14 @@ func (w *world) Points(ctx context.Context, of Name) ([]Point, error) {
 }
 
 // Backup is an Operation.
-func (w *world) Backup(ctx context.Context, of Name, _ policy.Backup) (Result, error) {
+func (w *world) Backup(ctx context.Context, of Name, options policy.Backup) (Result, error) {
 	w.note("backup", of)
 	w.mutex.Lock()
 	begun, takes, fail := w.now(), w.takes, w.fail
 	w.order = append(w.order, of.String())
-	for _, key := range []string{"", of.Namespace} {
-		w.running[key]++
-		w.most[key] = max(w.most[key], w.running[key])
-	}
+	w.asked["backup"] = options
 	w.mutex.Unlock()
-	defer func() {
-		w.mutex.Lock()
-		w.running[""]--
-		w.running[of.Namespace]--
-		w.mutex.Unlock()
-	}()
+	defer w.runs("", of.Namespace)()
 	if err := fail(of); err != nil {
 		return Result{}, err
 	}
@@ -200,10 +220,11 @@ func (w *world) made(of Name, begun time.Time, complete bool) Result {
 }
 
 // Forget is an Operation. It keeps the last ones.
-func (w *world) Forget(_ context.Context, of Name, rules retention.Rules, _ *time.Location) (int, error) {
+func (w *world) Forget(_ context.Context, of Name, rules retention.Rules, zone *time.Location) (int, error) {
 	w.note("forget", of)
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
+	w.asked["forget"] = fmt.Sprint(rules.Last, " in ", zone)
 	if w.forgetFails != nil {
 		return 0, w.forgetFails
 	}
@@ -216,12 +237,14 @@ func (w *world) Forget(_ context.Context, of Name, rules retention.Rules, _ *tim
 func (w *world) Prune(ctx context.Context, of Name) error { return w.upkeep(ctx, "prune", of) }
 
 // Verify is an Operation.
-func (w *world) Verify(ctx context.Context, of Name, _ float64) error {
+func (w *world) Verify(ctx context.Context, of Name, readData float64) error {
+	w.set(func() { w.asked["verify"] = readData })
 	return w.upkeep(ctx, "verify", of)
 }
 
 func (w *world) upkeep(ctx context.Context, verb string, of Name) error {
 	w.note(verb, of)
+	defer w.runs("upkeep ")()
 	err := pass(ctx, 10*time.Second)
 	w.mutex.Lock()
 	defer w.mutex.Unlock()

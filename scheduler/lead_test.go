@@ -162,6 +162,9 @@ func TestGivenUp(t *testing.T) {
 		if tries, status := w.count("backup"), s.Status().StatefulSets[0]; tries < 10 || tries > 20 || status.GivenUp != 1 || status.Failed != tries {
 			t.Errorf("%d tries, %+v", tries, status)
 		}
+		if log := w.log.String(); strings.Count(log, `"level":"ERROR"`) != 1 || !strings.Contains(log, `"level":"ERROR","msg":"backup given up","statefulset":"demo/web","run":"2000-01-01T02:30:00Z"`) {
+			t.Errorf("what is given up has one line of the log:\n%s", log)
+		}
 		w.set(func() { w.fail = func(Name) error { return nil } })
 		elapse(11 * time.Hour)
 		w.hasEvents(t, "Normal demo/web BackupRecovered")
@@ -194,6 +197,9 @@ func TestErrorsThatMeanSomething(t *testing.T) {
 		}
 		status := w.lead(t, 20*time.Hour)
 		w.hasEvents(t, "Warning refused/web BackupRefused The backup that was due at 2000-01-01T02:30:00Z is not made: refused: it has no claims")
+		if log := w.log.String(); strings.Count(log, `"level":"ERROR"`) != 1 || !strings.Contains(log, `"level":"ERROR","msg":"backup","statefulset":"refused/web"`) {
+			t.Errorf("what is refused has one line of the log:\n%s", log)
+		}
 		if tries := w.count("backup refused/web"); tries != 1 {
 			t.Errorf("refused: %d tries", tries)
 		}

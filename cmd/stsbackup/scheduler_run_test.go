@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
@@ -84,14 +85,17 @@ func TestSchedulerService(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "policies.yaml")
 	text := strings.Replace(testPolicies, `"30 2 * * *"`, `"* * * * *"`, 1)
-	if err := os.WriteFile(path, []byte(strings.Replace(text, "namespaceLabels: {tier: gold}", "names: [pg]", 1)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	kube := fake.NewClientset(withVolumes("prod", "pg"))
+	kube := fake.NewClientset(
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "prod", Labels: map[string]string{"tier": "gold"}}},
+		withVolumes("prod", "pg"), withVolumes("dev", "web"),
+	)
 	work := &worker{begun: make(chan scheduler.Name, 1), end: make(chan scheduler.Name)}
 	var out lockedBuffer
 	log := slog.New(slog.NewJSONHandler(&out, nil))
@@ -103,7 +107,7 @@ func TestSchedulerService(t *testing.T) {
 				return work, nil
 			},
 		},
-		app: &app{now: time.Now, version: "test"}, kube: kube, log: log,
+		app: &app{now: time.Now, version: "test"}, kubeFlags: kubeFlags{namespace: "prod"}, kube: kube, log: log,
 		election: leader.Election{Kube: kube, Namespace: "stsbackup", Identity: "me", Log: log},
 	}
 	ctx, stop := context.WithCancel(t.Context())
@@ -118,6 +122,15 @@ func TestSchedulerService(t *testing.T) {
 	}
 	shows(t, listener, "/readyz", "note leading")
 	shows(t, listener, "/metrics", `stsbackup_backup_running{namespace="prod",statefulset="pg"} 1`)
+	shows(t, listener, "/metrics", `stsbackup_backup_policy_info{namespace="prod",policy="gold",statefulset="pg",suspended="no"} 1`)
+	if sets := s.scheduler.Status().StatefulSets; len(sets) != 1 {
+		t.Errorf("with -n of one namespace: %+v", sets)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(text, "select", "selct", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shows(t, listener, "/metrics", "stsbackup_policies_valid 0")
+	rejected(t, kube)
 	stop()
 	select {
 	case err := <-done:
@@ -140,8 +153,33 @@ func TestSchedulerService(t *testing.T) {
 		}
 		messages = append(messages, strings.TrimSpace(line.Msg+" "+line.Result))
 	}
-	if got := strings.Join(messages, ", "); got != "scheduler started, leading, selected by several policies; the first in the file decides, stopping; what is running may end, backup done, scheduler stopped" {
+	if got := strings.Join(messages, ", "); got != "scheduler started, leading, selected by several policies; the first in the file decides, policies rejected; the ones before stay in force, stopping; what is running may end, backup done, scheduler stopped" {
 		t.Errorf("said: %s", got)
+	}
+}
+
+// rejected waits until an Event says that a policy file is wrong.
+func rejected(t *testing.T, kube *fake.Clientset) {
+	t.Helper()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	limit := time.After(time.Minute)
+	for {
+		events, err := kube.CoreV1().Events("stsbackup").List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(events.Items) > 0 {
+			if e := events.Items[0]; e.Reason != "PoliciesRejected" || !strings.Contains(e.Message, `did you mean "select"?`) || e.InvolvedObject.Name != leader.LeaseName {
+				t.Errorf("%+v", e)
+			}
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-limit:
+			t.Fatal("no Event tells of a policy file that is wrong")
+		}
 	}
 }
 

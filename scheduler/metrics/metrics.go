@@ -82,7 +82,7 @@ func (c *collector) Describe(descriptions chan<- *prometheus.Desc) {
 		m.leader, m.policies, m.policiesLoaded, m.policiesValid, m.bucketFailing, m.repositoryFailing,
 		m.policy, m.problem, m.lastSuccess, m.lastAttempt, m.due, m.overdue, m.running, m.failures,
 		m.backups, m.givenUp, m.read, m.stored, m.phase, m.forgetFailures,
-		m.pruneLast, m.pruneFailed, m.pruneScheduled, m.verifyLast, m.verifyFailed, m.verifyPlanned,
+		m.pruneLast, m.pruneFailed, m.pruneScheduled, m.verifyLast, m.verifyFailed, m.verifyPlanned, m.verifyDamaged,
 	} {
 		descriptions <- d
 	}

@@ -7,9 +7,16 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/stsbackup/stsbackup/scheduler"
 )
@@ -32,11 +39,14 @@ func newShown() *shown {
 			{
 				Name: scheduler.Name{Namespace: "demo", StatefulSet: "web"}, Policy: "nightly", Known: true,
 				LastSuccess: now.Add(-30 * time.Hour), LastAttempt: now.Add(-time.Minute), Objective: now.Add(-90 * time.Minute),
-				Running: true, Failures: 3, Succeeded: 5, Failed: 4, GivenUp: 1, BytesRead: 1 << 30, BytesStored: 1 << 20,
+				Running: true, RepositoryFailing: now.Add(-2 * time.Minute), Failures: 3, Succeeded: 5, Failed: 4, GivenUp: 1, BytesRead: 1 << 30, BytesStored: 1 << 20,
 				Took: 90 * time.Second, Phases: map[string]time.Duration{"move": 80 * time.Second}, ForgetFailed: 2,
 				Verify: scheduler.UpkeepStatus{Scheduled: true, LastSuccess: now.Add(-time.Hour), Damaged: true},
 			},
-			{Name: scheduler.Name{Namespace: "demo", StatefulSet: "new"}, Policy: "nightly", Known: true, Objective: now.Add(time.Hour)},
+			{
+				Name: scheduler.Name{Namespace: "demo", StatefulSet: "new"}, Policy: "nightly", Known: true, Objective: now.Add(time.Hour),
+				Prune: scheduler.UpkeepStatus{Scheduled: true, LastSuccess: now.Add(-2 * time.Hour)},
+			},
 			{Name: scheduler.Name{Namespace: "demo", StatefulSet: "odd"}, Problem: "the annotation names no policy"},
 			{Name: scheduler.Name{Namespace: "demo", StatefulSet: "unknown"}, Policy: "nightly"},
 			{Name: scheduler.Name{Namespace: "demo", StatefulSet: "none"}},
@@ -69,7 +79,9 @@ func TestMetrics(t *testing.T) {
 		`stsbackup_backup_policy_unknown{namespace="demo",statefulset="odd"} 1`,
 		"stsbackup_backup_last_success_timestamp_seconds" + web + " 1.795154", "stsbackup_backup_last_attempt_timestamp_seconds" + web + " 1.79526",
 		"stsbackup_backup_overdue_seconds" + web + " 5400", "stsbackup_backup_running" + web + " 1", "stsbackup_backup_failed_tries" + web + " 3",
-		`stsbackup_backup_overdue_seconds{namespace="demo",statefulset="new"} 0`,
+		`stsbackup_backup_overdue_seconds{namespace="demo",statefulset="new"} 0`, "stsbackup_repository_failing_seconds" + web + " 120",
+		"stsbackup_backup_due_timestamp_seconds" + web + " 1.795257e+09", `stsbackup_backup_due_timestamp_seconds{namespace="demo",statefulset="new"} 1.795266e+09`,
+		`stsbackup_prune_last_success_timestamp_seconds{namespace="demo",statefulset="new"} 1.7952552e+09`,
 		`stsbackup_backup_last_success_timestamp_seconds{namespace="demo",statefulset="new"} 0`,
 		`stsbackup_backups_total{namespace="demo",result="complete",statefulset="web"} 5`,
 		`stsbackup_backups_total{namespace="demo",result="failed",statefulset="web"} 4`, "stsbackup_backups_given_up_total" + web + " 1",
@@ -84,7 +96,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, line := range []string{
 		`_timestamp_seconds{namespace="demo",statefulset="unknown"}`, `statefulset="none"`, `overdue_seconds{namespace="demo",statefulset="unknown"}`,
-		"stsbackup_prune_failed", `failed_tries{namespace="demo",statefulset="odd"}`,
+		"stsbackup_prune_failed" + web, `failed_tries{namespace="demo",statefulset="odd"}`,
 	} {
 		if strings.Contains(text, line) {
 			t.Errorf("there is %s", line)
@@ -98,6 +110,30 @@ func TestMetrics(t *testing.T) {
 	s.status = scheduler.Status{}
 	if _, text = s.get(t, "/metrics"); strings.Contains(text, "statefulset=") || !strings.Contains(text, "\nstsbackup_scheduler_leader 0") {
 		t.Errorf("not leading:\n%s", text)
+	}
+}
+
+// TestDocumentation: the table of metrics names those that there are.
+func TestDocumentation(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "scheduler.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(data), "## Metrics")
+	table, _, _ := strings.Cut(rest, "Alerts worth having")
+	named := regexp.MustCompile("stsbackup_[a-z_]+").FindAllString(table, -1)
+	descriptions := make(chan *prometheus.Desc, 100)
+	(&collector{metrics: newMetrics()}).Describe(descriptions)
+	close(descriptions)
+	var registered []string
+	for d := range descriptions {
+		registered = append(registered, regexp.MustCompile("stsbackup_[a-z_]+").FindString(d.String()))
+	}
+	slices.Sort(named)
+	slices.Sort(registered)
+	if diff := cmp.Diff(registered, named); diff != "" {
+		t.Errorf("registered, and named in docs/scheduler.md (-registered +named):\n%s", diff)
 	}
 }
 

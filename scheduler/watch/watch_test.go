@@ -229,15 +229,15 @@ func TestServerRestarts(t *testing.T) {
 	}
 	w := started(t, kube, "")
 	api.set(func() {
-		api.down = true
-		close(api.cut)
-	})
-	waitFailure(t, w)
-	api.set(func() {
 		if api.lists != 1 {
 			t.Errorf("listed %d times before the restart", api.lists)
 		}
 	})
+	api.set(func() {
+		api.down = true
+		close(api.cut)
+	})
+	waitFailure(t, w)
 	if sets := w.StatefulSets(); len(sets) != 1 || !w.Synced() {
 		t.Errorf("while it is away: %+v", sets)
 	}

@@ -4,16 +4,67 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
+// Access control lists of POSIX. A directory that has a default one hands it down to all that is made in it, as access list,
+// and to directories as their default one too.
+const (
+	accessList  = "system.posix_acl_access"
+	defaultList = "system.posix_acl_default"
+)
+
+// takeOver looks at the extended attributes that an open directory has before anything is restored into it. handsDown
+// says that it gives access control lists to what is made in it.
+func takeOver(fd int) (before []string, handsDown bool, err error) {
+	before, err = attributeNames(func(buf []byte) (int, error) { return unix.Flistxattr(fd, buf) })
+	return before, slices.Contains(before, defaultList), err
+}
+
+// strip removes those of the extended attributes that a node does not have: of what is there already, or was given an
+// access control list when it was made, and would let in others than the backup says.
+func strip(names []string, node repository.Node, remove func(name string) error) error {
+	for _, name := range names {
+		kept := slices.ContainsFunc(node.ExtendedAttributes, func(a repository.ExtendedAttribute) bool { return a.Name == name })
+		if kept || !removable(name) {
+			continue
+		}
+		err := retry(func() error { return remove(name) })
+		if err != nil && !errors.Is(err, unix.ENODATA) && !ignorable(name, err) {
+			return fmt.Errorf("remove extended attribute %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// removable reports whether an extended attribute is the user's. Others, such as labels, are the target system's own.
+func removable(name string) bool {
+	return name == accessList || name == defaultList || strings.HasPrefix(name, "user.") || strings.HasPrefix(name, "trusted.")
+}
+
+// inherited are the extended attributes that a directory may have given to what has been made in it, other than a
+// directory.
+func (d *targetDir) inherited() []string {
+	if !d.handsDown {
+		return nil
+	}
+	return []string{accessList}
+}
+
 // setOwnAttributes sets the extended attributes of an entry that is not opened, and not followed.
 func setOwnAttributes(dir *targetDir, node repository.Node) error {
+	path := procPath(dir.fd) + "/" + node.Name
+	if node.Type != repository.SymlinkNode { // which never has a list
+		if err := strip(dir.inherited(), node, func(name string) error { return unix.Lremovexattr(path, name) }); err != nil {
+			return err
+		}
+	}
 	for _, attribute := range node.ExtendedAttributes {
-		path := procPath(dir.fd) + "/" + node.Name
 		err := retry(func() error { return unix.Lsetxattr(path, attribute.Name, attribute.Value, 0) })
 		if err != nil && !ignorable(attribute.Name, err) {
 			return attributeError(attribute, err, hasRoom(dir.fd))

@@ -41,6 +41,11 @@
 // 0700. Removing them is left to whoever gives up the target: the next restore may replace them, and those that are
 // complete are worth a look. A single file that cannot be written is removed.
 //
+// A directory of the target that was there before loses the access control lists, and those extended attributes of users
+// and administrators, that the backup does not have, when it gets its own; until then it hands a default access control
+// list down to what is made in it, where that is removed before the mode is set. Nothing else can inherit any, so that
+// nothing else is looked at.
+//
 // Blocks of zeros are not written, so that sparse files, and files of zeros, are restored as holes; on a block device
 // they are, unless it is known to be blank.
 //

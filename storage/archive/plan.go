@@ -44,7 +44,10 @@ type firstLink struct {
 
 // volume restores the contents of the top-level directory into the target, and its attributes onto it.
 func (p *planner) volume(node repository.Node) error {
-	root := newTargetDir(nil, p.root, node)
+	root, err := p.rootDir(node)
+	if err != nil {
+		return err
+	}
 	if err := p.contents(root); err != nil {
 		return err
 	}
@@ -111,7 +114,7 @@ func (p *planner) subdir(dir *targetDir, node repository.Node) error {
 	if dir.depth == maxDepth {
 		return fmt.Errorf("directory %s %w", shortenFront(dir.join(node.Name)), errTooDeep)
 	}
-	fd, err := p.makeDir(dir, node.Name)
+	made, err := p.makeDir(dir, node)
 	if err != nil {
 		return p.fault(dir.join(node.Name), err)
 	}
@@ -120,7 +123,7 @@ func (p *planner) subdir(dir *targetDir, node repository.Node) error {
 			return err
 		}
 	}
-	return p.contents(newTargetDir(dir, fd, node))
+	return p.contents(made)
 }
 
 // link makes an entry that is another link to one that has been made; false if there is none.

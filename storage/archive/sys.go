@@ -220,19 +220,25 @@ func readAttributesOf(fd int) ([]repository.ExtendedAttribute, error) {
 		func(name string, buf []byte) (int, error) { return unix.Fgetxattr(fd, name, buf) })
 }
 
-func attributes(list func([]byte) (int, error), get func(string, []byte) (int, error)) ([]repository.ExtendedAttribute, error) {
+// attributeNames makes a call that lists extended attributes. There are none where the file system knows of no such thing.
+func attributeNames(list func([]byte) (int, error)) ([]string, error) {
 	raw, err := sized(list)
-	if errors.Is(err, unix.ENOTSUP) {
+	if errors.Is(err, unix.ENOTSUP) || err == nil && len(raw) == 0 {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list extended attributes: %w", err)
 	}
+	return strings.Split(strings.TrimSuffix(string(raw), "\x00"), "\x00"), nil
+}
+
+func attributes(list func([]byte) (int, error), get func(string, []byte) (int, error)) ([]repository.ExtendedAttribute, error) {
+	names, err := attributeNames(list)
+	if err != nil {
+		return nil, err
+	}
 	var found []repository.ExtendedAttribute
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(raw), "\x00"), "\x00") {
-		if name == "" {
-			continue
-		}
+	for _, name := range names {
 		value, err := sized(func(buf []byte) (int, error) { return get(name, buf) })
 		if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) { // removed since it was listed
 			continue

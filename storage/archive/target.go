@@ -21,6 +21,9 @@ type targetDir struct {
 	fd      int
 	node    repository.Node
 	waiting atomic.Int32 // entries that are not complete, and the planner while it is in here
+
+	before    []string // extended attributes that it had when it was opened
+	handsDown bool     // what is made in it is given an access control list
 }
 
 func newTargetDir(parent *targetDir, fd int, node repository.Node) *targetDir {
@@ -37,7 +40,7 @@ func newTargetDir(parent *targetDir, fd int, node repository.Node) *targetDir {
 // it gets its attributes, and the parent is told.
 func (d *targetDir) done(r *restoring) error {
 	for ; d != nil && d.waiting.Add(-1) == 0; d = d.parent {
-		err := setAttributes(d.fd, d.fd, ".", d.node)
+		err := setAttributes(d.fd, d.fd, ".", d.node, d.before)
 		if d.parent != nil { // the root's descriptor is Restore's
 			_ = r.open.close(d.fd)
 		}
@@ -51,9 +54,10 @@ func (d *targetDir) done(r *restoring) error {
 }
 
 // setAttributes gives an open file or directory its owner, extended attributes, times and mode. It is also known as
-// name in dir. The order matters: a change of owner clears set-user-id bits and file capabilities, and a mode may
-// take away the right to do the rest.
-func setAttributes(fd, dir int, name string, node repository.Node) error {
+// name in dir. Of the extended attributes that it may have before, it loses those that the node does not have. The order
+// matters: a change of owner clears set-user-id bits and file capabilities, an access control list lets others in than
+// the mode says, and a mode may take away the right to do the rest.
+func setAttributes(fd, dir int, name string, node repository.Node, before []string) error {
 	mode := permissions(node.Mode)
 	owned := true
 	if err := retry(func() error { return unix.Fchown(fd, int(node.UID), int(node.GID)) }); err != nil {
@@ -61,6 +65,9 @@ func setAttributes(fd, dir int, name string, node repository.Node) error {
 			return fmt.Errorf("set owner: %w", err)
 		}
 		owned = false
+	}
+	if err := strip(before, node, func(name string) error { return unix.Fremovexattr(fd, name) }); err != nil {
+		return err
 	}
 	for _, attribute := range node.ExtendedAttributes {
 		err := retry(func() error { return unix.Fsetxattr(fd, attribute.Name, attribute.Value, 0) })
@@ -137,21 +144,51 @@ func removeAt(dir int, name string) error {
 	return retry(func() error { return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) })
 }
 
+// rootDir is the target itself, which is open.
+func (r *restoring) rootDir(node repository.Node) (d *targetDir, err error) {
+	d = newTargetDir(nil, r.root, node)
+	d.before, d.handsDown, err = takeOver(d.fd)
+	return d, err
+}
+
 // makeDir makes a directory, or uses the one that is there, and opens it.
-func (r *restoring) makeDir(dir *targetDir, name string) (int, error) {
-	err := r.create(dir, name, func() error {
-		err := unix.Mkdirat(dir.fd, name, 0o700)
+func (r *restoring) makeDir(parent *targetDir, node repository.Node) (*targetDir, error) {
+	existed := false
+	err := r.create(parent, node.Name, func() error {
+		err := unix.Mkdirat(parent.fd, node.Name, 0o700)
 		if errors.Is(err, unix.EEXIST) {
-			if stat, statErr := statAt(dir.fd, name); statErr == nil && nodeType(stat.Mode) == repository.DirNode {
+			if stat, statErr := statAt(parent.fd, node.Name); statErr == nil && nodeType(stat.Mode) == repository.DirNode {
+				existed = true
 				return nil
 			}
 		}
 		return err
 	})
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
-	return r.open.keep(openDirAt(dir.fd, name))
+	fd, err := r.open.keep(openDirAt(parent.fd, node.Name))
+	if err != nil {
+		return nil, err
+	}
+	var (
+		before    []string
+		handsDown bool
+	)
+	if existed || parent.handsDown { // others have no attributes yet
+		before, handsDown, err = takeOver(fd)
+	}
+	if err == nil && handsDown && !existed { // as nobody relies on it yet, and all that is made in it would inherit it
+		err = retry(func() error { return unix.Fremovexattr(fd, defaultList) })
+		handsDown = false
+	}
+	if err != nil {
+		_ = r.open.close(fd)
+		return nil, err
+	}
+	d := newTargetDir(parent, fd, node)
+	d.before, d.handsDown = before, handsDown
+	return d, nil
 }
 
 func (r *restoring) makeSymlink(dir *targetDir, node repository.Node) error {
@@ -346,7 +383,7 @@ func (f *targetFile) finish(r *restoring) error {
 		}
 		return nil
 	}
-	if err := setAttributes(fd, f.dir.fd, f.node.Name, f.node); err != nil {
+	if err := setAttributes(fd, f.dir.fd, f.node.Name, f.node, f.dir.inherited()); err != nil {
 		_ = r.open.close(fd)
 		return err
 	}

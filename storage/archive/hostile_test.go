@@ -89,8 +89,11 @@ func TestHostileNames(t *testing.T) {
 	for _, name := range []string{"..", ".", "", "../victim/file", "a/b", "/etc/passwd", "nul\x00"} {
 		target, check := outside(t)
 		f := newForger(t)
-		if _, err := f.restore(archive.Target{Dir: target, Replace: true}, f.file(name, "evil")); !errors.Is(err, repository.ErrNodeName) {
-			t.Errorf("name %q: %v, want ErrNodeName", name, err)
+		file := f.file(name, "evil")
+		tree := f.tree(file).String() // the same bytes, so the same blob, as what is restored
+		_, err := f.restore(archive.Target{Dir: target, Replace: true}, file)
+		if !errors.Is(err, repository.ErrNodeName) || !strings.Contains(err.Error(), tree) {
+			t.Errorf("name %q: %v, want ErrNodeName, and the tree %s", name, err, tree)
 		}
 		check()
 	}

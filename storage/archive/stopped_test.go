@@ -1,7 +1,9 @@
 package archive_test
 
 import (
+	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -9,7 +11,9 @@ import (
 
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/local"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
 // objects are the contents of a bucket.
@@ -25,6 +29,16 @@ func objects(t *testing.T, bucket storage.Bucket) map[string]string {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// fillBucket puts objects into a bucket.
+func fillBucket(t *testing.T, bucket storage.Bucket, found map[string]string) {
+	t.Helper()
+	for name, data := range found {
+		if err := bucket.Put(t.Context(), name, []byte(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestLostLockStopsBackup removes the lock of a backup that has nothing new to store, so that nothing it does before the
@@ -49,5 +63,127 @@ func TestLostLockStopsBackup(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, objects(t, bucket)); diff != "" {
 		t.Errorf("a backup without a lock changed the repository (-before +after):\n%.1000s", diff)
+	}
+}
+
+// stoppable is a backup that can be stopped anywhere: the second one of a volume.
+type stoppable struct {
+	source   string
+	whole    map[string]string // the bucket before it
+	first    repository.Snapshot
+	old, now map[string]entry // the volume then, and now
+}
+
+func newStoppable(t *testing.T) stoppable {
+	t.Helper()
+	s := stoppable{source: t.TempDir()}
+	b := builder{t: t, root: s.source}
+	b.dir("sub", 0o755)
+	b.file("kept", filler(20_000, 1), 0o644)
+	b.file("sub/gone", filler(10_000, 3), 0o644)
+	b.file("sub/other", []byte("other"), 0o640)
+	bed, bucket := memoryBed(t)
+	bed.backup(t, s.source)
+	s.old, s.first, s.whole = describe(t, s.source), bed.latest(t), objects(t, bucket)
+	b.must(os.Remove(b.path("sub/gone")))
+	b.file("new", filler(30_000, 5), 0o600)
+	s.now = describe(t, s.source)
+	return s
+}
+
+// open opens the repository as a process that is dead afterwards: its locks are in nobody's way.
+func (s stoppable) open(ctx context.Context, bucket storage.Bucket) (bed, error) {
+	repo, err := repository.Open(ctx, bucket, password, repository.Options{PID: 1 << 22})
+	return bed{repo: repo}, err
+}
+
+// run does the backup, from opening the repository on.
+func (s stoppable) run(ctx context.Context, bucket storage.Bucket) error {
+	b, err := s.open(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	_, err = archive.Backup(ctx, b.repo, archive.Source{Dir: s.source, Name: claim, Host: "demo/web"}, nil)
+	return err
+}
+
+// stop does the backup with a fault, and returns the bucket and the operation that failed. How a backup shares its work out
+// says whether it takes an operation more or less, so that it may take several tries to meet the last ones.
+func (s stoppable) stop(t *testing.T, fault storagetest.Fault) (*storagetest.Memory, storagetest.Operation) {
+	t.Helper()
+	for range 50 {
+		bucket := storagetest.NewMemory()
+		fillBucket(t, bucket, s.whole)
+		faulty := storagetest.NewFaulty(bucket, fault)
+		err := s.run(t.Context(), faulty)
+		if !faulty.Fired() {
+			continue
+		}
+		if err == nil {
+			t.Errorf("%s %d: nobody noticed", fault.How, fault.At)
+		}
+		return bucket, faulty.Operations()[fault.At-1]
+	}
+	t.Fatalf("%s %d: the planned fault never happened", fault.How, fault.At)
+	return nil, storagetest.Operation{}
+}
+
+// TestBackupStoppedAnywhere stops a backup at each of its operations, in every way that an operation can fail: the
+// repository is undamaged, the earlier backup is what it was, and another backup succeeds.
+func TestBackupStoppedAnywhere(t *testing.T) {
+	t.Parallel()
+	s := newStoppable(t)
+	counting := storagetest.NewMemory()
+	fillBucket(t, counting, s.whole)
+	faulty := storagetest.NewFaulty(counting, storagetest.Fault{})
+	if err := s.run(t.Context(), faulty); err != nil {
+		t.Fatal(err)
+	}
+	operations := len(faulty.Operations())
+	t.Logf("%d operations", operations)
+	for _, how := range []storagetest.How{storagetest.Before, storagetest.After, storagetest.Torn} {
+		t.Run(string(how), func(t *testing.T) {
+			t.Parallel()
+			for at := 1; at <= operations; at++ {
+				bucket, operation := s.stop(t, storagetest.Fault{At: at, How: how, Stop: true})
+				if how == storagetest.Torn && operation.Verb == storagetest.Put && !strings.HasPrefix(operation.Name, "data/") {
+					// No Bucket may leave that. It is found, and removed by a person; a pack that no index names is prune's business.
+					builder{t: t}.must(bucket.Delete(t.Context(), operation.Name))
+				}
+				s.judge(t, bucket, storagetest.Changes(operation))
+				if t.Failed() {
+					t.Fatalf("after a fault %s operation %d of %d, %s %s", how, at, operations, operation.Verb, operation.Name)
+				}
+			}
+		})
+	}
+}
+
+// judge looks at what a stop has left. The judge of the format is asked only where the bucket was being changed: after
+// others, it is what it was before.
+func (s stoppable) judge(t *testing.T, bucket *storagetest.Memory, changed bool) {
+	t.Helper()
+	if changed {
+		dir := t.TempDir()
+		builder{t: t, root: dir}.dir("locks", 0o700) // which restic expects, also where none is
+		fillBucket(t, must(local.Open(local.Config{Dir: dir}))(t), objects(t, bucket))
+		restic(t, dir, "", "--no-lock", "check", "--read-data")
+	}
+	b := must(s.open(t.Context(), bucket))(t)
+	target := t.TempDir()
+	if _, err := archive.Restore(t.Context(), b.repo, archive.Target{Snapshot: s.first, Name: claim, Dir: target}, nil); err != nil {
+		t.Error(err)
+	}
+	compare(t, s.old, describe(t, target))
+	if _, err := archive.Backup(t.Context(), b.repo, archive.Source{Dir: s.source, Name: claim, Host: "demo/web"}, nil); err != nil {
+		t.Errorf("another backup: %v", err)
+	}
+	again := t.TempDir()
+	b.restore(t, again)
+	compare(t, s.now, describe(t, again))
+	for name := range objects(t, bucket) {
+		if strings.HasPrefix(name, "locks/") {
+			t.Errorf("%s is left", name)
+		}
 	}
 }

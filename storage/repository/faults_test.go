@@ -2,11 +2,17 @@ package repository
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
@@ -22,6 +28,29 @@ func mortal() Options {
 	return options
 }
 
+// life is one that writes the same bytes whenever it does the same with the same seed, and so leaves few different states.
+func life(seed uint64) Options {
+	options := mortal()
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
+	options.Random = &stream{from: rand.NewChaCha8(key)}
+	clock := time.Now().Truncate(time.Hour).Add(time.Hour) // after all that is there
+	options.Now = func() time.Time { return clock }
+	return options
+}
+
+// stream is a source of randomness for several goroutines.
+type stream struct {
+	mu   sync.Mutex
+	from *rand.ChaCha8
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.from.Read(p)
+}
+
 // openAny opens with the old password or the new.
 func openAny(ctx context.Context, bucket storage.Bucket, options Options) (*Repository, error) {
 	repo, err := Open(ctx, bucket, password, options)
@@ -34,7 +63,7 @@ func openAny(ctx context.Context, bucket storage.Bucket, options Options) (*Repo
 // deed is something that is done to a repository and can be stopped anywhere.
 type deed struct {
 	// do does it, from opening the repository on; done again, it completes what was begun.
-	do func(context.Context, storage.Bucket) error
+	do func(context.Context, storage.Bucket, Options) error
 	// spared says which of the volumes must restore whatever happens; nil is all.
 	spared func(volume) bool
 	// done checks, if there is anything to check, what is there when it has been done in the end.
@@ -46,8 +75,8 @@ func deeds() map[string]deed {
 	isShared := func(v volume) bool { _, ok := v["shared"]; return ok }
 	return map[string]deed{
 		"backup": {
-			do: func(ctx context.Context, bucket storage.Bucket) error {
-				repo, err := openAny(ctx, bucket, mortal())
+			do: func(ctx context.Context, bucket storage.Bucket, options Options) error {
+				repo, err := openAny(ctx, bucket, options)
 				if err != nil {
 					return err
 				}
@@ -63,8 +92,8 @@ func deeds() map[string]deed {
 			},
 		},
 		"prune": {
-			do: func(ctx context.Context, bucket storage.Bucket) error {
-				repo, err := openAny(ctx, bucket, mortal())
+			do: func(ctx context.Context, bucket storage.Bucket, options Options) error {
+				repo, err := openAny(ctx, bucket, options)
 				if err != nil {
 					return err
 				}
@@ -79,8 +108,8 @@ func deeds() map[string]deed {
 			},
 		},
 		"forget": {
-			do: func(ctx context.Context, bucket storage.Bucket) error {
-				return forgetOthers(ctx, bucket, isShared)
+			do: func(ctx context.Context, bucket storage.Bucket, options Options) error {
+				return forgetOthers(ctx, bucket, options, isShared)
 			},
 			spared: isShared,
 			done: func(t *testing.T, bucket storage.Bucket) {
@@ -102,8 +131,8 @@ func deeds() map[string]deed {
 }
 
 // forgetOthers removes all repository snapshots but those whose volume is spared.
-func forgetOthers(ctx context.Context, bucket storage.Bucket, spared func(volume) bool) (err error) {
-	repo, err := openAny(ctx, bucket, mortal())
+func forgetOthers(ctx context.Context, bucket storage.Bucket, options Options, spared func(volume) bool) (err error) {
+	repo, err := openAny(ctx, bucket, options)
 	if err != nil {
 		return err
 	}
@@ -132,15 +161,15 @@ func forgetOthers(ctx context.Context, bucket storage.Bucket, spared func(volume
 }
 
 // changePassword adds the new password, opens the repository with it and removes all other keys.
-func changePassword(ctx context.Context, bucket storage.Bucket) error {
-	repo, err := openAny(ctx, bucket, mortal())
+func changePassword(ctx context.Context, bucket storage.Bucket, options Options) error {
+	repo, err := openAny(ctx, bucket, options)
 	if err != nil {
 		return err
 	}
 	if _, err := repo.AddKey(ctx, newPassword); err != nil {
 		return err
 	}
-	if repo, err = Open(ctx, bucket, newPassword, mortal()); err != nil {
+	if repo, err = Open(ctx, bucket, newPassword, options); err != nil {
 		return err
 	}
 	keys, err := repo.Keys(ctx)
@@ -159,7 +188,7 @@ func changePassword(ctx context.Context, bucket storage.Bucket) error {
 
 // TestStoppedAnywhere stops everything that writes at each of its operations, in every way that an operation can fail.
 // After each stop the repository is undamaged, everything that was in it before is in it still, and doing it again
-// succeeds. Our own verify judges every time, and restic every now and then.
+// succeeds. Our own verify judges every time, and restic every state of the bucket that this can leave.
 func TestStoppedAnywhere(t *testing.T) {
 	whole, volumes := worn(t)
 	for name, d := range deeds() {
@@ -167,19 +196,19 @@ func TestStoppedAnywhere(t *testing.T) {
 			spared := maps.Clone(volumes)
 			maps.DeleteFunc(spared, func(_ ID, v volume) bool { return d.spared != nil && !d.spared(v) })
 			operations, stops := countOperations(t, d, whole), 0
+			judged := states{seen: map[ID]bool{}, want: spared}
 			for _, how := range []storagetest.How{storagetest.Before, storagetest.After, storagetest.Torn} {
 				for at := 1; at <= operations; at++ {
 					stops++
 					bucket := stopAt(t, d, whole, storagetest.Fault{At: at, How: how, Stop: true})
 					sound(t, bucket, spared)
-					if stops%37 == 0 {
-						resticJudges(t, inDirectory(t, bucket), spared)
-					}
-					if err := d.do(t.Context(), bucket); err != nil {
+					judged.judge(t, fmt.Sprintf("%s %d", how, at), bucket)
+					if err := d.do(t.Context(), bucket, life(rerun)); err != nil {
 						t.Fatalf("%s %d: again: %v", how, at, err)
 					}
 					sound(t, bucket, spared)
 					d.done(t, bucket)
+					judged.judge(t, fmt.Sprintf("%s %d, again", how, at), bucket)
 					if left := list(t, bucket, "locks/"); len(left) > 0 {
 						t.Errorf("%s %d: locks are left: %v", how, at, left)
 					}
@@ -188,9 +217,40 @@ func TestStoppedAnywhere(t *testing.T) {
 					}
 				}
 			}
-			t.Logf("%d operations, %d stops", operations, stops)
+			t.Logf("%d operations, %d stops, %d states for restic to judge", operations, stops, len(judged.seen))
 		})
 	}
+}
+
+// rerun is the seed of whoever does it again; those of the others are small.
+const rerun = 1 << 32
+
+// states has restic look once at each state of a bucket.
+type states struct {
+	seen map[ID]bool
+	want map[ID]volume
+}
+
+// judge has restic look at the bucket as it is now, beside others, unless it has seen the same. Locks make no difference
+// to what it judges.
+func (j *states) judge(t *testing.T, when string, bucket storage.Bucket) {
+	t.Helper()
+	state := sha256.New()
+	for _, name := range list(t, bucket, "") {
+		if !strings.HasPrefix(name, kindLock.prefix()) {
+			fmt.Fprintf(state, "%s %x\n", name, Hash(get(t, bucket, name)))
+		}
+	}
+	id := ID(state.Sum(nil))
+	if j.seen[id] {
+		return
+	}
+	j.seen[id] = true
+	frozen := copyOf(t, bucket)
+	t.Run(when, func(t *testing.T) {
+		t.Parallel()
+		resticJudges(t, inDirectory(t, frozen), j.want)
+	})
 }
 
 // tries is how often something is done to meet both outcomes of what chance decides: with two keys, ids that are random
@@ -201,9 +261,9 @@ const tries = 30
 // countOperations is how many operations it takes at most.
 func countOperations(t *testing.T, d deed, whole storage.Bucket) (most int) {
 	t.Helper()
-	for range tries {
+	for try := range tries {
 		counting := storagetest.NewFaulty(copyOf(t, whole), storagetest.Fault{})
-		if err := d.do(t.Context(), counting); err != nil {
+		if err := d.do(t.Context(), counting, life(uint64(try))); err != nil {
 			t.Fatal(err)
 		}
 		most = max(most, len(counting.Operations()))
@@ -223,7 +283,7 @@ func stopAt(t *testing.T, d deed, whole storage.Bucket, fault storagetest.Fault)
 	for try := 0; try < 20*tries && (faulty == nil || !faulty.Fired()); try++ {
 		bucket = copyOf(t, whole)
 		faulty = storagetest.NewFaulty(bucket, fault)
-		err = d.do(t.Context(), faulty)
+		err = d.do(t.Context(), faulty, life(uint64(try)))
 	}
 	if !faulty.Fired() {
 		t.Fatalf("%s %d: the planned fault never happened", fault.How, fault.At)

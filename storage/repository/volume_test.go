@@ -65,7 +65,7 @@ func backUp(ctx context.Context, repo *Repository, v volume) (id ID, err error) 
 	if err := w.Flush(); err != nil {
 		return ID{}, err
 	}
-	id, _, err = repo.SaveSnapshot(lock.Context(), Snapshot{Time: time.Now(), Tree: &tree, Paths: []string{"/www"}, Hostname: "demo/web"})
+	id, _, err = repo.SaveSnapshot(lock.Context(), Snapshot{Time: repo.Now(), Tree: &tree, Paths: []string{"/www"}, Hostname: "demo/web"})
 	return id, err
 }
 

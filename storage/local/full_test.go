@@ -14,8 +14,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// TestFullDisk fills the disk at every one of a backup's writes in turn: in the temporary file, which is the only one
-// that stsbackup has anywhere. That must leave neither the file nor half of an object, and the next backup succeeds.
+// TestFullDisk fills the disk at every one of a backup's objects in turn: when its temporary file is made safe, as on disks
+// that look for room late. That must leave neither the file nor half of an object, and the next backup succeeds.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	dir, source := t.TempDir(), t.TempDir()

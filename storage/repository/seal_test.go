@@ -139,3 +139,17 @@ func TestSecretShowsNothing(t *testing.T) {
 		t.Error("Reveal does not")
 	}
 }
+
+// TestChunkerKeyVector holds the key to what docs/format.md says, as another implementation of HMAC computes it. Another
+// one would cut all files in other places, and nothing of the next backup would be in the repository already.
+func TestChunkerKeyVector(t *testing.T) {
+	var raw [64]byte
+	for i := range raw {
+		raw[i] = byte(i)
+	}
+	key := keyFromBytes(raw)
+	const want = "7dc0cffa6cab6ebfa4707126f0eefa6abcdfd7665228ec26763ce7f4ab06420c"
+	if got := hex.EncodeToString(key.chunkerKey()); got != want {
+		t.Errorf("chunker key %s, want %s", got, want)
+	}
+}

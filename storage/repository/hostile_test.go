@@ -9,17 +9,33 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// refused expects an error that names the object, for no more than so many bytes of memory, all that is given back counted.
-func refused(t *testing.T, what, object string, bytes uint64, do func() error) {
+// refusedWithin is how long it may take to refuse something, on a machine that is busy with other things.
+const refusedWithin = time.Minute
+
+// refused expects an error that names the object, in time, and for no more than so many bytes of memory, all that is given
+// back counted.
+func refused(t *testing.T, what, object string, bytes uint64, do func(context.Context) error) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), refusedWithin)
+	defer cancel()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	err := do()
+	done := make(chan error, 1)
+	go func() { done <- do(ctx) }()
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
+		t.Fatalf("%s: not refused within %s", what, refusedWithin)
+	}
 	runtime.ReadMemStats(&after)
 	if err == nil || !strings.Contains(err.Error(), object) {
 		t.Errorf("%s: %v, want an error that names %s", what, err, object)
@@ -87,27 +103,27 @@ func TestTenMillionKeysAndLocks(t *testing.T) {
 	repo, memory := newRepo(t)
 	repo.options = hasty().withDefaults()
 	for _, format := range []string{"%064x", "rubbish-%d"} {
-		for folder, uses := range map[string]map[string]func(*Repository) error{
+		for folder, uses := range map[string]map[string]func(context.Context, *Repository) error{
 			"keys/": {
-				"open": func(r *Repository) error {
-					_, err := Open(t.Context(), r.bucket, password, hasty())
+				"open": func(ctx context.Context, r *Repository) error {
+					_, err := Open(ctx, r.bucket, password, hasty())
 					return err
 				},
-				"list keys": func(r *Repository) error { _, err := r.Keys(t.Context()); return err },
-				"add a key": func(r *Repository) error { _, err := r.AddKey(t.Context(), "new"); return err },
-				"check":     func(r *Repository) error { _, err := r.Check(t.Context(), CheckOptions{}); return err },
+				"list keys": func(ctx context.Context, r *Repository) error { _, err := r.Keys(ctx); return err },
+				"add a key": func(ctx context.Context, r *Repository) error { _, err := r.AddKey(ctx, "new"); return err },
+				"check":     func(ctx context.Context, r *Repository) error { _, err := r.Check(ctx, CheckOptions{}); return err },
 			},
 			"locks/": {
-				"lock":   func(r *Repository) error { _, err := r.Lock(t.Context()); return err },
-				"unlock": func(r *Repository) error { _, err := r.Unlock(t.Context(), nil); return err },
-				"prune":  func(r *Repository) error { _, err := r.Prune(t.Context(), PruneOptions{}); return err },
+				"lock":   func(ctx context.Context, r *Repository) error { _, err := r.Lock(ctx); return err },
+				"unlock": func(ctx context.Context, r *Repository) error { _, err := r.Unlock(ctx, nil); return err },
+				"prune":  func(ctx context.Context, r *Repository) error { _, err := r.Prune(ctx, PruneOptions{}); return err },
 			},
 		} {
 			for what, use := range uses {
 				bucket := &endless{Bucket: memory, folder: folder, format: format}
 				work := repo.withIndex(newIndex())
 				work.bucket = bucket
-				refused(t, what, folder, 64<<20, func() error { return use(work) })
+				refused(t, what, folder, 64<<20, func(ctx context.Context) error { return use(ctx, work) })
 				if bucket.listed > 100_000 {
 					t.Errorf("%s: listed %d objects", what, bucket.listed)
 				}
@@ -127,8 +143,8 @@ func TestHostileKeysCostNothing(t *testing.T) {
 		raw := hostileKey(t, params[0], params[1], params[2])
 		name := kindKey.name(Hash(raw))
 		put(t, bucket, name, raw)
-		refused(t, fmt.Sprintf("N=%d r=%d p=%d", params[0], params[1], params[2]), name, 1<<20, func() error {
-			_, err := Open(t.Context(), bucket, password, quick())
+		refused(t, fmt.Sprintf("N=%d r=%d p=%d", params[0], params[1], params[2]), name, 1<<20, func(ctx context.Context) error {
+			_, err := Open(ctx, bucket, password, quick())
 			return err
 		})
 	}
@@ -156,10 +172,10 @@ func TestBombs(t *testing.T) {
 	for what, tt := range tests {
 		repo, _ := newRepo(t)
 		name := forgeObject(t, repo, tt.kind, tt.plain(repo))
-		refused(t, what, name, 128<<20, func() error {
-			_, listErr := repo.Snapshots(t.Context())
-			_, lockErr := repo.Lock(t.Context())
-			return errors.Join(listErr, lockErr, repo.LoadIndex(t.Context()))
+		refused(t, what, name, 128<<20, func(ctx context.Context) error {
+			_, listErr := repo.Snapshots(ctx)
+			_, lockErr := repo.Lock(ctx)
+			return errors.Join(listErr, lockErr, repo.LoadIndex(ctx))
 		})
 	}
 	for what, plain := range map[string][]byte{
@@ -170,8 +186,8 @@ func TestBombs(t *testing.T) {
 	} {
 		repo, _ := newRepo(t)
 		id := saved(t, repo, TreeBlob, plain)[0]
-		refused(t, what, id.String(), 192<<20, func() error {
-			_, err := repo.LoadTree(t.Context(), id)
+		refused(t, what, id.String(), 192<<20, func(ctx context.Context) error {
+			_, err := repo.LoadTree(ctx, id)
 			return err
 		})
 	}
@@ -205,8 +221,8 @@ func TestBlobsThatAreNotWhatTheIndexSays(t *testing.T) {
 		if err := repo.LoadIndex(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		refused(t, what, pack, 16<<20, func() error { _, err := repo.LoadBlob(t.Context(), TreeBlob, id); return err })
-		refused(t, what+", read as a tree", pack, 16<<20, func() error { _, err := repo.LoadTree(t.Context(), id); return err })
+		refused(t, what, pack, 16<<20, func(ctx context.Context) error { _, err := repo.LoadBlob(ctx, TreeBlob, id); return err })
+		refused(t, what+", read as a tree", pack, 16<<20, func(ctx context.Context) error { _, err := repo.LoadTree(ctx, id); return err })
 		report, err := repo.Check(t.Context(), CheckOptions{ReadData: 1})
 		if err != nil || !slices.ContainsFunc(report.Problems, func(p Problem) bool { return p.Object == pack }) {
 			t.Errorf("%s: check finds %+v, %v", what, report.Problems, err)
@@ -226,8 +242,8 @@ func TestOverlappingBlobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := kindIndex.name(id)
-	refused(t, "load", name, 1<<20, func() error { return repo.LoadIndex(t.Context()) })
-	refused(t, "prune", name, 8<<20, func() error { _, err := repo.Prune(t.Context(), PruneOptions{}); return err })
+	refused(t, "load", name, 1<<20, func(ctx context.Context) error { return repo.LoadIndex(ctx) })
+	refused(t, "prune", name, 8<<20, func(ctx context.Context) error { _, err := repo.Prune(ctx, PruneOptions{}); return err })
 	if report, err := repo.Check(t.Context(), CheckOptions{}); err != nil || len(report.Problems) != 1 || report.Problems[0].Object != name {
 		t.Errorf("check: %+v, %v", report, err)
 	}
@@ -245,8 +261,8 @@ func TestTreesThatNeverEnd(t *testing.T) {
 	if _, _, err := repo.SaveSnapshot(t.Context(), Snapshot{Tree: &self}); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, "a tree that contains itself", pack, 64<<20, func() error {
-		_, err := repo.Prune(t.Context(), PruneOptions{DryRun: true})
+	refused(t, "a tree that contains itself", pack, 64<<20, func(ctx context.Context) error {
+		_, err := repo.Prune(ctx, PruneOptions{DryRun: true})
 		return err
 	})
 	if report, err := repo.Check(t.Context(), CheckOptions{}); err != nil || len(report.Problems) == 0 || report.Trees != 1 || len(report.Damaged) != 1 {

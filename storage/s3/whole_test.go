@@ -233,6 +233,13 @@ func (s *site) judge(t *testing.T, prefix string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("restic check: %v\n%s", err, out)
 	}
+	err = s.direct.List(t.Context(), prefix+"/locks/", func(info storage.Info) error {
+		t.Errorf("a lock is left: %s", info.Name)
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // metByAll demands that each kind of request has met the fault.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -277,6 +278,9 @@ func FuzzTree(f *testing.F) {
 	f.Add([]byte(`{"nodes":[]}`))
 	f.Add([]byte(`{"later":{"nodes":[]},"nodes":[{"name":"..","type":"file","content":[0,0],"extended_attributes":[{}]}],"more":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		for i := range data {
+			decodesAlike(t, data[i:])
+		}
 		nodes, err := decodeTree(ID{}, data)
 		if err != nil {
 			return
@@ -295,6 +299,23 @@ func FuzzTree(f *testing.F) {
 			}
 		}
 	})
+}
+
+// decodesAlike compares our decoder of nodes with that of package json.
+func decodesAlike(t testing.TB, data []byte) (length int) {
+	t.Helper()
+	var got, want Node
+	length = decodeNode(data, &got)
+	if length == 0 {
+		return 0
+	}
+	if err := json.Unmarshal(data[:length], &want); err != nil {
+		t.Fatalf("%s is no node: %v", data[:length], err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("%s was read as %+v instead of %+v", data[:length], got, want)
+	}
+	return length
 }
 
 func treeOf(t testing.TB, nodes []Node) []byte {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // minNodeSize is less than what the shortest entry of a directory takes in a tree: its times alone take more. A tree of
@@ -16,11 +17,12 @@ const minNodeSize = 64
 // TreeReader reads the entries of a directory one after the other. It takes less memory than LoadTree, which matters
 // for directories of very many entries.
 type TreeReader struct {
-	id      ID
-	decoder *json.Decoder
-	last    string
-	begun   bool
-	ended   bool
+	id    ID
+	data  []byte
+	at    int // in data, of what comes next in the list
+	last  string
+	begun bool
+	ended bool
 }
 
 // ReadTree opens a directory for reading.
@@ -66,30 +68,32 @@ var errTree = errors.New("no list of nodes")
 
 // openTree finds the list of nodes. Fields that the format does not have yet may lie before or behind it.
 func openTree(id ID, data []byte) (*TreeReader, error) {
-	t := &TreeReader{id: id, decoder: json.NewDecoder(bytes.NewReader(data))}
-	if err := t.expect(json.Delim('{')); err != nil {
+	t := &TreeReader{id: id, data: data}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if err := expect(decoder, json.Delim('{')); err != nil {
 		return nil, t.fail(err)
 	}
-	for t.decoder.More() {
-		field, err := t.decoder.Token()
+	for decoder.More() {
+		field, err := decoder.Token()
 		if err != nil {
 			return nil, t.fail(fmt.Errorf("decode: %w", err))
 		}
 		if field == "nodes" {
-			if err := t.expect(json.Delim('[')); err != nil {
+			if err := expect(decoder, json.Delim('[')); err != nil {
 				return nil, t.fail(err)
 			}
+			t.at = int(decoder.InputOffset())
 			return t, nil
 		}
-		if err := t.skip(); err != nil {
+		if err := skip(decoder); err != nil {
 			return nil, t.fail(err)
 		}
 	}
 	return nil, t.fail(errTree)
 }
 
-func (t *TreeReader) expect(want json.Token) error {
-	token, err := t.decoder.Token()
+func expect(decoder *json.Decoder, want json.Token) error {
+	token, err := decoder.Token()
 	if err != nil || token != want {
 		return errors.Join(errTree, unexpected(err))
 	}
@@ -105,9 +109,9 @@ func unexpected(err error) error {
 }
 
 // skip passes over the value of a field.
-func (t *TreeReader) skip() error {
+func skip(decoder *json.Decoder) error {
 	var value json.RawMessage
-	if err := t.decoder.Decode(&value); err != nil {
+	if err := decoder.Decode(&value); err != nil {
 		return fmt.Errorf("decode: %w", unexpected(err))
 	}
 	return nil
@@ -118,14 +122,14 @@ func (t *TreeReader) Next() (Node, error) {
 	if t.ended {
 		return Node{}, io.EOF
 	}
-	if !t.decoder.More() {
+	if !t.more() {
 		if err := t.end(); err != nil {
 			return Node{}, t.fail(err)
 		}
 		return Node{}, io.EOF
 	}
-	var node Node
-	if err := t.decoder.Decode(&node); err != nil {
+	node, err := t.decode()
+	if err != nil {
 		return Node{}, t.fail(fmt.Errorf("decode: %w", unexpected(err)))
 	}
 	if err := node.CheckName(); err != nil {
@@ -138,27 +142,71 @@ func (t *TreeReader) Next() (Node, error) {
 	return node, nil
 }
 
+// more goes on to the next entry. If there is none, that may be the end of the list, or not be a list at all.
+func (t *TreeReader) more() bool {
+	t.space()
+	if t.at == len(t.data) || t.data[t.at] == ']' {
+		return false
+	}
+	if !t.begun {
+		return true
+	}
+	comma := t.data[t.at] == ','
+	if comma {
+		t.at++
+		t.space()
+	}
+	return comma
+}
+
+// space passes over what may be between the parts of JSON.
+func (t *TreeReader) space() {
+	for t.at < len(t.data) && strings.IndexByte(" \t\r\n", t.data[t.at]) >= 0 {
+		t.at++
+	}
+}
+
+// decode reads the entry that comes next.
+func (t *TreeReader) decode() (node Node, err error) {
+	length := decodeNode(t.data[t.at:], &node)
+	if length == 0 {
+		node = Node{}
+		decoder := json.NewDecoder(bytes.NewReader(t.data[t.at:]))
+		err = decoder.Decode(&node)
+		length = int(decoder.InputOffset())
+	}
+	t.at += length
+	return node, err
+}
+
 // end makes sure that the list ends where it seems to: a tree that was cut off has lost entries.
 func (t *TreeReader) end() error {
-	if err := t.expect(json.Delim(']')); err != nil {
+	// Of what comes before, all that matters is that it is a list.
+	decoder := json.NewDecoder(io.MultiReader(strings.NewReader("{\"nodes\":["), bytes.NewReader(t.data[t.at:])))
+	for range 3 {
+		if _, err := decoder.Token(); err != nil {
+			return fmt.Errorf("decode: %w", unexpected(err))
+		}
+	}
+	if err := expect(decoder, json.Delim(']')); err != nil {
 		return err
 	}
-	for t.decoder.More() {
-		field, err := t.decoder.Token()
+	for decoder.More() {
+		field, err := decoder.Token()
 		if err != nil {
 			return fmt.Errorf("decode: %w", unexpected(err))
 		}
 		if field == "nodes" {
 			return fmt.Errorf("a second list: %w", errTree)
 		}
-		if err := t.skip(); err != nil {
+		if err := skip(decoder); err != nil {
 			return err
 		}
 	}
-	if err := t.expect(json.Delim('}')); err != nil {
+	if err := expect(decoder, json.Delim('}')); err != nil {
 		return err
 	}
-	if _, err := t.decoder.Token(); !errors.Is(err, io.EOF) {
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("something follows it: %w", errTree)
 	}
 	t.ended = true

@@ -105,11 +105,18 @@ func volumeTarget(arg string) (target, error) {
 	return t, err
 }
 
-// saveMemory makes the process take little more than the fixed buffers of the data path, which are most of what it
-// needs: with Go's default it would grow to twice that before garbage is collected.
-func saveMemory(a *app) {
+// The per cents of saveMemory.
+const (
+	memoryOfBackup = 5
+	memoryOfUpkeep = 25
+)
+
+// saveMemory makes the process take little more than what is live, by so many per cent: with Go's default it would grow to
+// twice that before garbage is collected. Of a backup little but fixed buffers is, which are gone through at once; of a
+// prune or a verify it is all that the index says, and the fewer per cent the more time that takes.
+func saveMemory(a *app, percent int) {
 	if a.getenv("GOGC") == "" {
-		debug.SetGCPercent(5)
+		debug.SetGCPercent(percent)
 	}
 }
 

@@ -60,7 +60,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 	if err != nil {
 		return err
 	}
-	saveMemory(a)
+	saveMemory(a, memoryOfBackup)
 	points, err := c.volume.open(ctx, a, t, true)
 	if err != nil {
 		return err

@@ -208,7 +208,7 @@ func (c *checker) loadIndex(ctx context.Context) error {
 		for _, pack := range object.Packs {
 			known, ok := c.packs[pack.ID]
 			if !ok {
-				c.packs[pack.ID] = &checkedPack{id: pack.ID, blobs: pack.Blobs, size: -1}
+				c.packs[pack.ID] = &checkedPack{id: pack.ID, blobs: pack.kept().Blobs, size: -1}
 				c.repo.index.add(pack)
 			} else if !sameBlobs(known.blobs, pack.Blobs) {
 				c.problem(kindIndex.name(id), fmt.Errorf("describes pack %s otherwise than another index object", pack.ID.Short()))

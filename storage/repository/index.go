@@ -118,6 +118,19 @@ type indexPack struct {
 	Blobs []indexBlob `json:"blobs"`
 }
 
+// kept is a copy that takes no more memory than it must, for who keeps all of them: package json leaves room at the end of
+// a list, and makes a string of its own for every type.
+func (p indexPack) kept() indexPack {
+	blobs := make([]indexBlob, len(p.Blobs))
+	for i, blob := range p.Blobs {
+		if blob.Type = DataBlob; p.Blobs[i].Type == TreeBlob {
+			blob.Type = TreeBlob
+		}
+		blobs[i] = blob
+	}
+	return indexPack{ID: p.ID, Blobs: blobs}
+}
+
 type indexBlob struct {
 	ID                 ID       `json:"id"`
 	Type               BlobType `json:"type"`

@@ -135,7 +135,7 @@ func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh 
 		for _, pack := range object.Packs {
 			known, ok := packs[pack.ID]
 			if !ok {
-				packs[pack.ID] = &prunePack{indexPack: pack, size: -1}
+				packs[pack.ID] = &prunePack{indexPack: pack.kept(), size: -1}
 				fresh.add(pack)
 				continue
 			}

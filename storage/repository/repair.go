@@ -174,7 +174,7 @@ func (x *repairer) index(ctx context.Context) (unsure map[ID]bool, err error) {
 		for _, pack := range object.Packs {
 			known, ok := x.packs[pack.ID]
 			if !ok {
-				x.packs[pack.ID] = &prunePack{indexPack: pack, size: -1}
+				x.packs[pack.ID] = &prunePack{indexPack: pack.kept(), size: -1}
 			} else if !sameBlobs(known.Blobs, pack.Blobs) {
 				unsure[pack.ID], x.plan.reindex = true, true
 			}

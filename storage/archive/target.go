@@ -249,6 +249,10 @@ type targetFile struct {
 	device string
 	blank  bool
 
+	// writing is held by whoever writes: the kernel lets only one at a time write into a regular file, and the others would spend
+	// on waiting for it the CPU time that the next pieces need.
+	writing sync.Mutex
+
 	mu     sync.Mutex
 	fd     int // -1 while it is not open
 	made   bool
@@ -292,8 +296,12 @@ func (f *targetFile) write(r *restoring, offset int64, piece []byte, blank bool)
 	case err != nil || fd < 0:
 	case f.device != "" && !f.blank:
 		err = writeAt(fd, offset, piece)
-	case !blank:
+	case f.device != "" && !blank:
 		err = writeData(fd, offset, piece)
+	case !blank:
+		f.writing.Lock()
+		err = writeData(fd, offset, piece)
+		f.writing.Unlock()
 	}
 	if err != nil {
 		return f.fail(r, err)

@@ -112,14 +112,20 @@ func (o *operations) Backup(ctx context.Context, of scheduler.Name, options poli
 	reporter := &phaseReporter{now: o.app.now, log: o.log.With("namespace", of.Namespace, "statefulSet", of.StatefulSet), phases: map[string]time.Duration{}}
 	record, err := o.backUp(ctx, of, options, reporter)
 	reporter.end()
-	result := scheduler.Result{Phases: reporter.phases}
-	if record != nil {
-		result.Point = pointOf(*record)
-		for _, volume := range record.Volumes {
-			result.BytesRead, result.BytesStored = result.BytesRead+volume.Bytes, result.BytesStored+volume.Stored
-		}
+	return resultOf(record, reporter.phases), translate(err)
+}
+
+// resultOf is what a backup has done; record is nil if there is no recovery point.
+func resultOf(record *catalog.Record, phases map[string]time.Duration) scheduler.Result {
+	result := scheduler.Result{Phases: phases}
+	if record == nil {
+		return result
 	}
-	return result, translate(err)
+	result.Point = pointOf(*record)
+	for _, volume := range record.Volumes {
+		result.BytesRead, result.BytesStored = result.BytesRead+volume.Bytes, result.BytesStored+volume.Stored
+	}
+	return result
 }
 
 func (o *operations) backUp(ctx context.Context, of scheduler.Name, options policy.Backup, reporter backup.Reporter) (*catalog.Record, error) {
@@ -127,20 +133,29 @@ func (o *operations) backUp(ctx context.Context, of scheduler.Name, options poli
 	if err != nil {
 		return nil, err
 	}
-	flags := o.mover
-	flags.requests, flags.limits = flags.requests.with(options.Requests), flags.limits.with(options.Limits)
 	at := scene{target: o.target(of), store: store, client: o.client}
-	mover, err := flags.config(ctx, o.app, store, at.target)
+	request, err := o.request(ctx, at, options)
 	if err != nil {
 		return nil, err
 	}
-	return makeRecoveryPoint(ctx, o.app, at, reporter, backup.Request{
+	return makeRecoveryPoint(ctx, o.app, at, reporter, request)
+}
+
+// request is what a policy asks for: it goes before the flags.
+func (o *operations) request(ctx context.Context, at scene, options policy.Backup) (backup.Request, error) {
+	flags := o.mover
+	flags.requests, flags.limits = flags.requests.with(options.Requests), flags.limits.with(options.Limits)
+	mover, err := flags.config(ctx, o.app, at.store, at.target)
+	if err != nil {
+		return backup.Request{}, err
+	}
+	return backup.Request{
 		Plan:            backup.PlanOptions{Method: backup.Method(options.Method)},
 		Parallel:        options.Parallel,
 		RetryLock:       retryLock,
 		Mover:           mover,
 		SnapshotTimeout: defaultSnapshotTimeout,
-	})
+	}, nil
 }
 
 // Forget implements scheduler.Operations.

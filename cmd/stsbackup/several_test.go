@@ -70,6 +70,13 @@ func TestEachIsInterrupted(t *testing.T) {
 
 // cluster has StatefulSets demo/db and demo/cache, which have nothing to back up, and other/db; and more.
 func (s *shell) cluster(more ...appsv1.StatefulSet) string {
+	mux := clusterOf(more...)
+	addLeases(mux)
+	return kubeconfig(s.t, mux)
+}
+
+// clusterOf is the API of such a cluster, but for Leases.
+func clusterOf(more ...appsv1.StatefulSet) *http.ServeMux {
 	set := func(namespace, name string, replicas int32, labels map[string]string) appsv1.StatefulSet {
 		set := appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels}, Spec: appsv1.StatefulSetSpec{Replicas: &replicas}}
 		if replicas == 0 || namespace == "other" {
@@ -108,9 +115,8 @@ func (s *shell) cluster(more ...appsv1.StatefulSet) string {
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/persistentvolumeclaims", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, corev1.PersistentVolumeClaimList{TypeMeta: metav1.TypeMeta{Kind: "PersistentVolumeClaimList", APIVersion: "v1"}})
 	})
-	addLeases(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusNotFound, notFound()) })
-	return kubeconfig(s.t, mux)
+	return mux
 }
 
 // addLeases keeps Leases.

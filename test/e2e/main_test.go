@@ -7,6 +7,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,7 +47,11 @@ func runAll(m *testing.M) int {
 	}
 	code := m.Run()
 	stop()
-	if err := watched(); err != nil {
+	err = watched()
+	if code == 0 && flag.Lookup("test.run").Value.String() == "" { // all tests have run
+		err = errors.Join(err, everyRightUsed(os.Getenv("STSBACKUP_TEST_LOGS")))
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "FAIL: %v\n", err)
 		return 1
 	}

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -60,15 +61,23 @@ func rightsOf(rules []rbacv1.PolicyRule) map[right]bool {
 // rulesIn reads the rules of the role in a manifest.
 func rulesIn(t *testing.T, file string) []rbacv1.PolicyRule {
 	t.Helper()
-	text, err := os.ReadFile(file)
+	rules, err := readRules(file)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return rules
+}
+
+func readRules(file string) ([]rbacv1.PolicyRule, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
 	var role rbacv1.ClusterRole
 	if err := yaml.UnmarshalStrict(text, &role); err != nil {
-		t.Fatal(err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return role.Rules
+	return role.Rules, nil
 }
 
 // verbs are all that there are, with those that mean something for a few resources only.

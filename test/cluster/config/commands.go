@@ -65,6 +65,8 @@ func APIServerCommand(c spec.Cluster) Command {
 		"--kubelet-client-key=" + c.PKI("apiserver-kubelet-client.key"),
 		"--kubelet-certificate-authority=" + c.PKI("ca.crt"),
 		"--kubelet-preferred-address-types=InternalIP",
+		"--audit-policy-file=" + c.RunPath("audit.yaml"),
+		"--audit-log-path=" + c.Log("audit"),
 		"--profiling=false",
 		"--v=1",
 	}}

@@ -56,6 +56,7 @@ func ClusterFiles(c spec.Cluster) ([]File, error) {
 	return renderAll(scope{Cluster: c, Node: c.ControlPlane()}, map[string]string{
 		c.RunPath("Corefile"):        corefile,
 		c.RunPath("kube-proxy.yaml"): kubeProxy,
+		c.RunPath("audit.yaml"):      auditPolicy,
 	})
 }
 

@@ -102,3 +102,14 @@ evictionHard: {memory.available: 100Mi, nodefs.available: "1%", imagefs.availabl
 syncFrequency: 20s
 nodeStatusUpdateFrequency: 10s
 `
+
+// auditPolicy has the API server note what the accounts in the namespace stsbackup and administrators ask for, the latter
+// since they act as others: tests compare that with the rights that were granted.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+  userGroups: ["system:serviceaccounts:stsbackup", "system:masters"]
+- level: None
+`

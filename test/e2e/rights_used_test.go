@@ -1,0 +1,110 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// audited is what one line of the API server's audit log says.
+type audited struct {
+	User, ImpersonatedUser struct{ Username string }
+	Verb                   string
+	ObjectRef              struct{ APIGroup, Resource, Subresource, Name string }
+	ResponseStatus         struct{ Code int }
+}
+
+// everyRightUsed fails if deploy/base grants a verb on a resource that no test has used, in a cluster whose API server keeps
+// an audit log there. TestEveryRuleIsNeeded cannot see a verb too many in a rule that is needed.
+func everyRightUsed(logs string) error {
+	if logs == "" {
+		return nil // a cluster of one's own
+	}
+	rules, err := readRules(deployed("base", "clusterrole.yaml"))
+	if err != nil {
+		return err
+	}
+	log, err := os.Open(filepath.Join(logs, "audit.log"))
+	if err != nil {
+		return fmt.Errorf("read what rights were used: %w", err)
+	}
+	defer log.Close()
+	used, err := rightsUsed(log)
+	if err != nil {
+		return fmt.Errorf("read what rights were used: %w", err)
+	}
+	return unused(rightsOf(rules), used)
+}
+
+// unused is an error that names the rights that were not used.
+func unused(granted, used map[right]bool) error {
+	left := maps.Clone(granted)
+	maps.DeleteFunc(left, func(r right, _ bool) bool { return used[r] })
+	if len(left) == 0 {
+		return nil
+	}
+	return fmt.Errorf("no test has used these rights, of %d that deploy/base grants: %q", len(granted), slices.Sorted(maps.Keys(left)))
+}
+
+// rightsUsed are the rights with which the account of deploy/base, or the one that has the same for
+// TestEveryRuleIsNeeded, has been served: each without a name, and with the object's.
+func rightsUsed(log io.Reader) (map[right]bool, error) {
+	used := map[right]bool{}
+	lines := bufio.NewReader(log)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) { // the last line may not be there as a whole yet
+			return used, nil
+		}
+		var a audited
+		if err := errors.Join(err, json.Unmarshal(line, &a)); err != nil {
+			return nil, err
+		}
+		as := a.User.Username
+		if a.ImpersonatedUser.Username != "" {
+			as = a.ImpersonatedUser.Username
+		}
+		if as != "system:serviceaccount:"+own+":stsbackup" && (!strings.HasPrefix(as, "system:serviceaccount:e2e-rules-") || !strings.HasSuffix(as, ":whole")) {
+			continue
+		}
+		if a.ResponseStatus.Code == http.StatusForbidden {
+			continue
+		}
+		resource := strings.TrimSuffix(a.ObjectRef.Resource+"/"+a.ObjectRef.Subresource, "/")
+		for _, name := range []string{"", a.ObjectRef.Name} {
+			used[rightOf(a.Verb, a.ObjectRef.APIGroup, resource, name)] = true
+		}
+	}
+}
+
+// TestRightsUsed shows that what judges the rights can fail.
+func TestRightsUsed(t *testing.T) {
+	const log = `{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"get","objectRef":{"resource":"pods","namespace":"demo","name":"web-0","subresource":"log"},"responseStatus":{"code":200}}
+{"user":{"username":"admin"},"impersonatedUser":{"username":"system:serviceaccount:e2e-rules-1:whole"},"verb":"watch","objectRef":{"resource":"statefulsets","apiGroup":"apps"},"responseStatus":{"code":200}}
+{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"get","objectRef":{"resource":"namespaces","name":"demo"},"responseStatus":{"code":403}}
+{"user":{"username":"admin"},"verb":"delete","objectRef":{"resource":"secrets"},"responseStatus":{"code":200}}
+{"user":{"username":"system:ser`
+	used, err := rightsUsed(strings.NewReader(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	granted := map[right]bool{"get pods/log": true, "watch statefulsets.apps": true}
+	if err := unused(granted, used); err != nil {
+		t.Error(err)
+	}
+	granted["get namespaces"], granted["delete secrets"] = true, true
+	if err := unused(granted, used); err == nil || !strings.HasSuffix(err.Error(), `of 4 that deploy/base grants: ["delete secrets" "get namespaces"]`) {
+		t.Errorf("%v", err)
+	}
+}

@@ -39,7 +39,8 @@ type planner struct {
 type firstLink struct {
 	dir  *place
 	name string
-	left uint64 // links to it that have not been seen
+	left uint64      // links to it that have not been seen
+	file *targetFile // whose content it is; nil for what has none
 }
 
 // volume restores the contents of the top-level directory into the target, and its attributes onto it.
@@ -106,7 +107,7 @@ func (p *planner) entry(dir *targetDir, node repository.Node) error {
 		return p.fault(dir.join(node.Name), err)
 	}
 	p.others.Add(1)
-	p.remember(dir, node)
+	p.remember(dir, node, nil)
 	return nil
 }
 
@@ -146,6 +147,11 @@ func (p *planner) link(dir *targetDir, node repository.Node) (bool, error) {
 			return unix.Linkat(firstDir, first.name, dir.fd, node.Name, 0)
 		})
 	}
+	if err == nil && first.file != nil && !first.file.also(dir, node.Name) { // it was removed just after
+		if err = removeAt(dir.fd, node.Name); err == nil {
+			err = unix.ENOENT
+		}
+	}
 	if errors.Is(err, unix.ENOENT) { // the first one failed since; this one stands for itself
 		delete(p.links, key)
 		return false, nil
@@ -164,9 +170,9 @@ func (p *planner) link(dir *targetDir, node repository.Node) (bool, error) {
 	return true, nil
 }
 
-func (p *planner) remember(dir *targetDir, node repository.Node) {
+func (p *planner) remember(dir *targetDir, node repository.Node, file *targetFile) {
 	if node.Links > 1 && node.DeviceID != 0 {
-		p.links[inode{node.DeviceID, node.Inode}] = &firstLink{dir: &dir.place, name: node.Name, left: node.Links - 1}
+		p.links[inode{node.DeviceID, node.Inode}] = &firstLink{dir: &dir.place, name: node.Name, left: node.Links - 1, file: file}
 	}
 }
 
@@ -199,7 +205,7 @@ func (p *planner) file(dir *targetDir, node repository.Node) error {
 				return err
 			}
 		} else {
-			p.remember(dir, node)
+			p.remember(dir, node, file)
 		}
 	}
 	return p.content(file)

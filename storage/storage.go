@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 )
 
 // Sentinel errors. Every Bucket wraps the failures of its medium in one of these, so that callers can tell with
@@ -33,6 +34,8 @@ type Info struct {
 	Name string
 	// Size is its length in bytes.
 	Size int64
+	// Modified is when it was stored last, by the clock of the medium, to the second at least.
+	Modified time.Time
 }
 
 // Bucket keeps objects: immutable byte strings under slash-separated names (see ValidName).

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,4 +91,16 @@ func TestUnlockCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.run(exitNotFound, "unlock", "demo/other")
+
+	damaged := filepath.Join(s.root(), "demo/web/locks", strings.Repeat("0f", 32))
+	err = errors.Join(os.MkdirAll(filepath.Dir(damaged), 0o700), os.WriteFile(damaged, []byte("damaged"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := s.run(exitFailed, "verify", "demo/web")
+	if s.says("a lock is damaged, and nothing else"); !strings.Contains(out, "stsbackup unlock") || strings.Contains(out, "DAMAGED") {
+		t.Error(out)
+	}
+	s.run(0, "unlock", "demo/web")
+	s.run(0, "verify", "demo/web")
 }

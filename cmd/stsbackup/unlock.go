@@ -22,7 +22,8 @@ func newUnlockCommand(a *app) *cobra.Command {
 		Short: "Remove locks that dead processes have left",
 		Long: `unlock removes the locks on a repository whose holders must be dead: those that have not been renewed for 30 minutes, those
 of processes of this host that are gone, those of movers whose pods the cluster knows to be gone, and those that cannot be
-read. Every command does the same, but for the last, when such a lock is in its way; unlock is for the impatient.
+read. Every command does the same when such a lock is in its way, but for one that cannot be read only 30 minutes after it
+was written; unlock is for the impatient.
 
 With --remove-all it removes all of them. Whoever holds one and is alive finds it gone within minutes, and stops.`,
 		Example: `  stsbackup unlock demo/web`,

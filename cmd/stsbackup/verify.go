@@ -150,7 +150,11 @@ func verify(ctx context.Context, store *store, t target, options repository.Chec
 	if err != nil {
 		return nil, err
 	}
-	if !result.OK() {
+	switch {
+	case result.OK():
+	case result.Repository.OnlyLocks() && len(result.Failures) == 0:
+		err = fmt.Errorf("verify %s: a lock is damaged, and nothing else: all recovery points can be restored", t)
+	default:
 		err = fmt.Errorf("verify %s: damage was found; recovery points that are not named as damaged can be restored. "+
 			"Run stsbackup repair, then make a new recovery point: as long as the damage is there, new ones rely on it", t)
 	}

@@ -9,15 +9,17 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stsbackup/stsbackup/storage"
 )
 
 // entry is a file or a folder, by its name in the bucket.
 type entry struct {
-	name   string
-	folder bool
-	size   int64
+	name     string
+	folder   bool
+	size     int64
+	modified time.Time
 }
 
 // key is what an entry is sorted by: what is in a folder follows at the place of the folder's name and a slash.
@@ -57,7 +59,7 @@ func (b *Bucket) walk(ctx context.Context, folder, prefix string, fn func(storag
 		if entry.folder {
 			err = b.walk(ctx, entry.name, prefix, fn)
 		} else {
-			err = fn(storage.Info{Name: entry.name, Size: entry.size})
+			err = fn(storage.Info{Name: entry.name, Size: entry.size, Modified: entry.modified})
 		}
 		if err != nil {
 			return err
@@ -120,7 +122,7 @@ func (b *Bucket) read(ctx context.Context, folder, prefix string) ([]entry, erro
 			return nil, b.fail("list", name, err)
 		}
 		if info.IsDir() || info.Mode().IsRegular() {
-			entries = append(entries, entry{name, info.IsDir(), info.Size()})
+			entries = append(entries, entry{name, info.IsDir(), info.Size(), info.ModTime()})
 		}
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.key(), b.key()) })

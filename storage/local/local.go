@@ -99,7 +99,7 @@ func (b *Bucket) Stat(ctx context.Context, name string) (storage.Info, error) {
 	if err != nil {
 		return storage.Info{}, b.fail("stat", name, err)
 	}
-	return storage.Info{Name: name, Size: info.Size()}, nil
+	return storage.Info{Name: name, Size: info.Size(), Modified: info.ModTime()}, nil
 }
 
 // Delete implements storage.Bucket.

@@ -20,47 +20,8 @@ import (
 // checkReaders is how many packs are read at once. Each takes the memory of its largest blob, twice.
 const checkReaders = 3
 
-// CheckOptions say how much a check looks at. The zero value is all repository snapshots and no file content.
-type CheckOptions struct {
-	// ReadData is the share of the packs to read whole, from 0 to 1. A share below 1 is drawn by chance, so that
-	// checks of a tenth each come to see everything in time. Above 0 it is at least one pack.
-	ReadData float64
-	// Snapshots, unless nil, restricts the check to these repository snapshots and the packs they need.
-	Snapshots []ID
-	// Progress, unless nil, is called after each pack that was read, by one goroutine at a time.
-	Progress func(packs, total int)
-}
-
-// CheckReport is what a check has looked at, and what it has found.
-type CheckReport struct {
-	// Snapshots, Trees and Blobs are the repository snapshots, the directories and the pieces of files that were
-	// looked up.
-	Snapshots int `json:"snapshots"`
-	Trees     int `json:"trees"`
-	Blobs     int `json:"blobs"`
-	// Packs is how many packs the check covers; PacksRead and BytesRead is what was read whole of them.
-	Packs     int   `json:"packs"`
-	PacksRead int   `json:"packsRead"`
-	BytesRead int64 `json:"bytesRead"`
-	// Unindexed is how many packs no index object names: what interrupted work left, for prune to remove. While a
-	// backup is running, some of them are its.
-	Unindexed int `json:"unindexed"`
-	// Problems is all damage that was found, in the order of the objects' names.
-	Problems []Problem `json:"problems"`
-	// Damaged are the repository snapshots that cannot be restored whole.
-	Damaged []ID `json:"damaged"`
-}
-
-// Problem is one damaged or missing object.
-type Problem struct {
-	// Object is the object's name in the bucket; for a blob that is in no pack, its type and id.
-	Object string `json:"object"`
-	// Reason says what is wrong with it.
-	Reason string `json:"reason"`
-}
-
 // Check looks for damage. Without ReadData it finds what is missing, and damage in everything but the packs of file
-// content; with a ReadData of 1 it finds every flipped bit of every object that the repository needs. Damage is in
+// content; with a ReadData of 1 it finds every flipped bit of every object that the repository needs, and of every lock. Damage is in
 // the report; an error says that the check itself could not be done.
 //
 // It takes no lock, so that it needs no more than the right to read, and looks at things in the order that makes a
@@ -101,8 +62,11 @@ type checker struct {
 }
 
 func (c *checker) run(ctx context.Context) error {
-	// 1. The small objects that open everything else. The config was checked when the repository was opened.
+	// 1. The small objects that open everything else, or keep others from it. The config was checked when the repository was opened.
 	if err := c.checkKeys(ctx); err != nil {
+		return err
+	}
+	if err := c.checkLocks(ctx); err != nil {
 		return err
 	}
 	// 2. The repository snapshots, before the index, which is then at least as young.
@@ -165,6 +129,16 @@ func (c *checker) checkKeys(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// checkLocks looks for locks that say nothing any more, and only keep others out.
+func (c *checker) checkLocks(ctx context.Context) error {
+	return c.repo.eachLock(ctx, func(holder Holder, damage error) error {
+		if damage != nil {
+			c.problem(kindLock.name(holder.id), c.repo.unreadable(holder, damage))
+		}
+		return nil
+	})
 }
 
 // loadSnapshots reads those that the check is about.

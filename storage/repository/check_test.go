@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -35,6 +36,7 @@ func small(t *testing.T) (*storagetest.Memory, map[ID]volume) {
 // TestCheckFindsEveryFlippedBit flips bits in every object in turn.
 func TestCheckFindsEveryFlippedBit(t *testing.T) {
 	bucket, volumes := small(t)
+	held(t, reopen(t, bucket), lockObject{Time: time.Now(), Hostname: "other", PID: 1})
 	report := sound(t, bucket, volumes)
 	if report.Snapshots != 2 || report.Trees != 4 || report.Packs != 6 || report.PacksRead != 6 || report.BytesRead == 0 || report.Unindexed != 0 {
 		t.Errorf("report: %+v", report)
@@ -47,7 +49,7 @@ func TestCheckFindsEveryFlippedBit(t *testing.T) {
 		return repo.Check(t.Context(), CheckOptions{ReadData: 1})
 	}
 	names := list(t, bucket, "")
-	if len(names) != 12 { // config, key, 6 packs, 2 index objects, 2 repository snapshots
+	if len(names) != 13 { // config, key, lock, 6 packs, 2 index objects, 2 repository snapshots
 		t.Fatalf("objects: %v", names)
 	}
 	for _, name := range names {
@@ -59,6 +61,9 @@ func TestCheckFindsEveryFlippedBit(t *testing.T) {
 				slices.ContainsFunc(report.Problems, func(p Problem) bool { return p.Object == name })
 			if !found {
 				t.Errorf("a bit at %d of %d in %s: %+v, %v", at, len(whole), name, report.Problems, err)
+			}
+			if lock := strings.HasPrefix(name, "locks/"); lock != report.OnlyLocks() {
+				t.Errorf("only locks are damaged: %v, with %s", report.OnlyLocks(), name)
 			}
 		}
 		put(t, bucket, name, whole)

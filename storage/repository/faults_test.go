@@ -314,15 +314,9 @@ func damage(ctx context.Context, bucket storage.Bucket) ([]string, error) {
 		return nil, err
 	}
 	var found []string
-	holders, err := repo.Locks(ctx)
-	for _, holder := range holders {
-		if holder.Damage != "" {
-			found = append(found, kindLock.name(holder.id))
-		}
-	}
-	report, checkErr := repo.Check(ctx, CheckOptions{ReadData: 1})
+	report, err := repo.Check(ctx, CheckOptions{ReadData: 1})
 	for _, problem := range report.Problems {
 		found = append(found, problem.Object)
 	}
-	return found, errors.Join(err, checkErr)
+	return found, err
 }

@@ -245,10 +245,10 @@ func (r *Repository) checkLocks(ctx context.Context, exclusive bool, own ID) (st
 		switch {
 		case holder.id == own:
 			return nil
-		case err != nil:
-			return fmt.Errorf("%w, it is not known by whom: %w; if nothing is at work on it, remove the lock with: stsbackup unlock", ErrLocked, err)
 		case holder.Dead:
 			return r.removeLock(ctx, holder.id)
+		case err != nil:
+			return fmt.Errorf("%w, it is not known by whom: %w", ErrLocked, r.unreadable(holder, err))
 		case holder.Exclusive:
 			return fmt.Errorf("%w exclusively by %s; wait for it to end", ErrLocked, holder)
 		case exclusive:

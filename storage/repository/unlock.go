@@ -17,7 +17,8 @@ type Holder struct {
 	Operation string `json:"operation,omitempty"`
 	Username  string `json:"username"`
 	PID       int    `json:"pid"`
-	// Exclusive says whether the lock shuts out everyone else, and Time when it was written or last renewed.
+	// Exclusive says whether the lock shuts out everyone else, and Time when it was written or last renewed; of one that
+	// cannot be read, as the bucket says.
 	Exclusive bool      `json:"exclusive"`
 	Time      time.Time `json:"time"`
 	// Dead says that nobody can hold this lock any more: it was not renewed for too long, or its process is gone.
@@ -56,25 +57,51 @@ func (r *Repository) eachLockSeen(ctx context.Context, fn func(Holder, error) er
 		return false, fmt.Errorf("list locks: %w", err)
 	}
 	for _, id := range ids {
-		var lock lockObject
-		err := r.loadObject(ctx, kindLock, id, &lock)
+		holder, damage, err := r.readLock(ctx, id)
 		if errors.Is(err, storage.ErrNotExist) { // renewed or released since it was listed
 			vanished = true
 			continue
 		}
-		if undecided(ctx, err) {
+		if err != nil {
 			return vanished, err
 		}
-		holder := Holder{Username: lock.Username, PID: lock.PID, Exclusive: lock.Exclusive, Time: lock.Time, id: id}
-		holder.Host, holder.Operation, _ = strings.Cut(lock.Hostname, operationMark)
-		if err == nil {
-			holder.Dead = lock.stale(r.options.Now(), r.options.Hostname, r.options.timing.stale, processAlive)
-		}
-		if err := fn(holder, err); err != nil {
+		if err := fn(holder, damage); err != nil {
 			return vanished, err
 		}
 	}
 	return vanished, nil
+}
+
+// readLock gives the holder of a lock, and why the lock cannot be read if it is damaged. Of such a lock only the bucket
+// knows how old it is. That says as much as what a holder writes: each object of a lock that is held is replaced by the
+// next one long before it goes stale, and the two clocks may differ by as much as those of two holders.
+func (r *Repository) readLock(ctx context.Context, id ID) (holder Holder, damage, err error) {
+	var lock lockObject
+	damage = r.loadObject(ctx, kindLock, id, &lock)
+	if errors.Is(damage, storage.ErrNotExist) || undecided(ctx, damage) {
+		return Holder{}, nil, damage
+	}
+	if damage == nil {
+		holder = Holder{Username: lock.Username, PID: lock.PID, Exclusive: lock.Exclusive, Time: lock.Time, id: id}
+		holder.Host, holder.Operation, _ = strings.Cut(lock.Hostname, operationMark)
+		holder.Dead = lock.stale(r.options.Now(), r.options.Hostname, r.options.timing.stale, processAlive)
+		return holder, nil, nil
+	}
+	info, err := r.bucket.Stat(ctx, kindLock.name(id))
+	if err != nil {
+		return Holder{}, nil, fmt.Errorf("ask for the age of %s: %w; it cannot be read: %w", kindLock.name(id), err, damage)
+	}
+	dead := !info.Modified.IsZero() && r.options.Now().Sub(info.Modified) > r.options.timing.stale
+	return Holder{Time: info.Modified, Dead: dead, id: id}, damage, nil
+}
+
+// unreadable says what becomes of a lock that is damaged.
+func (r *Repository) unreadable(holder Holder, damage error) error {
+	if holder.Dead {
+		return fmt.Errorf("%w; whoever takes a lock next removes it", damage)
+	}
+	return fmt.Errorf("%w; nobody can write until %s, when it no longer counts; if nothing is at work on the repository, remove it with: stsbackup unlock",
+		damage, holder.Time.Add(r.options.timing.stale).Format(time.RFC3339))
 }
 
 // Locks lists who holds locks on the repository. It removes none.

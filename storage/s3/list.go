@@ -36,7 +36,7 @@ func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) 
 			if !storage.ValidName(object.Key) {
 				continue
 			}
-			if err := fn(storage.Info{Name: object.Key, Size: object.Size}); err != nil {
+			if err := fn(storage.Info{Name: object.Key, Size: object.Size, Modified: object.LastModified}); err != nil {
 				return err
 			}
 		}

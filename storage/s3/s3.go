@@ -160,7 +160,7 @@ func (b *Bucket) Stat(ctx context.Context, name string) (storage.Info, error) {
 	if err != nil {
 		return storage.Info{}, err
 	}
-	return storage.Info{Name: name, Size: info.Size}, nil
+	return storage.Info{Name: name, Size: info.Size, Modified: info.LastModified}, nil
 }
 
 func (b *Bucket) stat(ctx context.Context, c call) (info minio.ObjectInfo, err error) {

@@ -32,6 +32,7 @@ func testListOrder(t *testing.T, bucket storage.Bucket) {
 		if info.Size != int64(len(info.Name)) {
 			t.Errorf("List says that %q has %d bytes, want %d", info.Name, info.Size, len(info.Name))
 		}
+		wantRecent(t, info)
 		return nil
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/stsbackup/stsbackup/storage"
 )
@@ -19,13 +20,23 @@ import (
 // other: a name that is at the same time another object's folder is refused.
 type Memory struct {
 	mu      sync.RWMutex
-	objects map[string][]byte // values are never changed once they are in here
-	folders map[string]int    // how many objects are below each folder
+	objects map[string]stored
+	folders map[string]int // how many objects are below each folder
+}
+
+// stored is one object. Its data are never changed.
+type stored struct {
+	data     []byte
+	modified time.Time
+}
+
+func (s stored) info(name string) storage.Info {
+	return storage.Info{Name: name, Size: int64(len(s.data)), Modified: s.modified}
 }
 
 // NewMemory makes an empty bucket.
 func NewMemory() *Memory {
-	return &Memory{objects: map[string][]byte{}, folders: map[string]int{}}
+	return &Memory{objects: map[string]stored{}, folders: map[string]int{}}
 }
 
 // Get implements storage.Bucket.
@@ -34,19 +45,19 @@ func (m *Memory) Get(ctx context.Context, name string, offset, length int64) (io
 		return nil, err
 	}
 	m.mu.RLock()
-	data, ok := m.objects[name]
+	object, ok := m.objects[name]
 	m.mu.RUnlock()
 	if !ok {
 		return nil, m.fail("get", name, storage.ErrNotExist)
 	}
-	size := int64(len(data))
+	size := int64(len(object.data))
 	if offset < 0 || offset > size || length > size-offset {
 		return nil, m.fail("get", name, storage.ErrRange)
 	}
 	if length < 0 {
 		length = size - offset
 	}
-	return &memoryReader{ctx: ctx, data: bytes.NewReader(data[offset : offset+length])}, nil
+	return &memoryReader{ctx: ctx, data: bytes.NewReader(object.data[offset : offset+length])}, nil
 }
 
 // Put implements storage.Bucket.
@@ -71,7 +82,7 @@ func (m *Memory) Put(ctx context.Context, name string, data []byte) error {
 	if _, replaced := m.objects[name]; !replaced {
 		m.countInFolders(name, 1)
 	}
-	m.objects[name] = kept
+	m.objects[name] = stored{data: kept, modified: time.Now()}
 	return nil
 }
 
@@ -82,11 +93,11 @@ func (m *Memory) Stat(ctx context.Context, name string) (storage.Info, error) {
 	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	data, ok := m.objects[name]
+	object, ok := m.objects[name]
 	if !ok {
 		return storage.Info{}, m.fail("stat", name, storage.ErrNotExist)
 	}
-	return storage.Info{Name: name, Size: int64(len(data))}, nil
+	return object.info(name), nil
 }
 
 // List implements storage.Bucket. It shows the objects as they were when it was called.
@@ -95,7 +106,7 @@ func (m *Memory) List(ctx context.Context, prefix string, fn func(storage.Info) 
 	var found []storage.Info
 	for _, name := range slices.Sorted(maps.Keys(m.objects)) {
 		if strings.HasPrefix(name, prefix) {
-			found = append(found, storage.Info{Name: name, Size: int64(len(m.objects[name]))})
+			found = append(found, m.objects[name].info(name))
 		}
 	}
 	m.mu.RUnlock()

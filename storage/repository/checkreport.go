@@ -1,0 +1,52 @@
+package repository
+
+import (
+	"slices"
+	"strings"
+)
+
+// CheckOptions say how much a check looks at. The zero value is all repository snapshots and no file content.
+type CheckOptions struct {
+	// ReadData is the share of the packs to read whole, from 0 to 1. A share below 1 is drawn by chance, so that
+	// checks of a tenth each come to see everything in time. Above 0 it is at least one pack.
+	ReadData float64
+	// Snapshots, unless nil, restricts the check to these repository snapshots and the packs they need.
+	Snapshots []ID
+	// Progress, unless nil, is called after each pack that was read, by one goroutine at a time.
+	Progress func(packs, total int)
+}
+
+// CheckReport is what a check has looked at, and what it has found.
+type CheckReport struct {
+	// Snapshots, Trees and Blobs are the repository snapshots, the directories and the pieces of files that were
+	// looked up.
+	Snapshots int `json:"snapshots"`
+	Trees     int `json:"trees"`
+	Blobs     int `json:"blobs"`
+	// Packs is how many packs the check covers; PacksRead and BytesRead is what was read whole of them.
+	Packs     int   `json:"packs"`
+	PacksRead int   `json:"packsRead"`
+	BytesRead int64 `json:"bytesRead"`
+	// Unindexed is how many packs no index object names: what interrupted work left, for prune to remove. While a
+	// backup is running, some of them are its.
+	Unindexed int `json:"unindexed"`
+	// Problems is all damage that was found, in the order of the objects' names.
+	Problems []Problem `json:"problems"`
+	// Damaged are the repository snapshots that cannot be restored whole.
+	Damaged []ID `json:"damaged"`
+}
+
+// Problem is one damaged or missing object.
+type Problem struct {
+	// Object is the object's name in the bucket; for a blob that is in no pack, its type and id.
+	Object string `json:"object"`
+	// Reason says what is wrong with it.
+	Reason string `json:"reason"`
+}
+
+// OnlyLocks says that what is damaged is locks and nothing else: it hits no recovery point, and goes away by itself.
+func (r CheckReport) OnlyLocks() bool {
+	return len(r.Problems) > 0 && len(r.Damaged) == 0 && !slices.ContainsFunc(r.Problems, func(p Problem) bool {
+		return !strings.HasPrefix(p.Object, kindLock.prefix())
+	})
+}

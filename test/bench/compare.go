@@ -222,6 +222,9 @@ func (r *roundOf) save(ctx context.Context, t tool.Tool) (total measure.Usage, e
 		return total, err
 	}
 	for i, volume := range r.volumes {
+		if err := measure.Warm(r.dir, warm); err != nil {
+			return total, err
+		}
 		usage, err := measure.Run(ctx, t.Backup(repository, volume, r.dirs[i]), r.now, r.dir)
 		if err != nil {
 			return total, err
@@ -236,6 +239,9 @@ func (r *roundOf) save(ctx context.Context, t tool.Tool) (total measure.Usage, e
 func (r *roundOf) restore(ctx context.Context, t tool.Tool) (total measure.Usage, err error) {
 	target := filepath.Join(r.dir, "restored")
 	for i, volume := range r.volumes {
+		if err := measure.Warm(r.dir, warm); err != nil {
+			return total, err
+		}
 		usage, err := measure.Run(ctx, t.Restore(r.repositories[t.Name()], volume, r.dirs[i], target), r.now, r.dir)
 		if err == nil && r.number == 0 {
 			err = measure.Same(r.dirs[i], target)

@@ -11,6 +11,8 @@ const (
 	fileCount   = 1
 	replicaSize = 160 << 20
 	smallDirs   = 1000
+	// warm is what a tool may take of memory for what it writes, and for itself.
+	warm = fileSize + 256<<20
 )
 
 // scenario is a data set and what happens to it.

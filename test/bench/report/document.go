@@ -17,9 +17,11 @@ const preamble = `# Benchmarks
 ` + "`make bench` and `make bench-memory`" + ` write this page: each replaces its own section with what its last run has measured.
 
 The tools take turns on the same data, in another order in each round, with their own defaults (kopia with the compression
-zstd-fastest). Peers are built from their source, with the newest dependencies that both name. Ratios are of wall time: more than
-1 means that stsbackup is faster. They need a machine that does nothing else, for whoever has more threads gets more of a busy one;
-CPU seconds and memory are less touchy.
+zstd-fastest). Peers are built from their source, with the newest dependencies that both name. Ratios say
+how many times as much as stsbackup a peer takes of what is on their left: more than 1 means that stsbackup is better. They need a
+machine that does nothing else, for whoever has more threads gets more of a busy one; CPU seconds and memory are less touchy. Before
+each measurement as much memory is used and given back as a tool is about to need: a virtual machine whose host takes unused memory
+away would otherwise make those slower that come after a pause.
 
 - incompressible: one file of noise.
 - database pages: one file of pages of 8 KiB, full to nine tenths, with rows of a few numbers, a value of 400 bytes that nothing

@@ -29,15 +29,17 @@ func Comparison(about About, rows []Row) string {
 			place = row.Place
 			fmt.Fprintf(&text, "\n### %s\n\n", place)
 			names := strings.Join(about.Tools, " / ")
-			fmt.Fprintf(&text, "| data | operation | rounds | wall s: %s |%s CPU s | peak MiB | stored MiB |\n", names, ratioHeads(about.Tools))
-			fmt.Fprintf(&text, "|---|---|---|---|%s---|---|---|\n", strings.Repeat("---|", len(about.Tools)-1))
+			heads := ratioHeads(about.Tools)
+			fmt.Fprintf(&text, "| data | operation | rounds | wall s: %s |%s CPU s |%s peak MiB |%s stored MiB |%s\n", names, heads, heads, heads, heads)
+			ratios := strings.Repeat("---|", len(about.Tools)-1)
+			fmt.Fprintf(&text, "|---|---|---|---|%[1]s---|%[1]s---|%[1]s---|%[1]s\n", ratios)
 		}
-		fmt.Fprintf(&text, "| %s | %s | %d | %s |", row.Data, row.Operation, row.Rounds, row.each(seconds(func(u measure.Usage) time.Duration { return u.Wall })))
-		for peer := 1; peer < len(row.Usages); peer++ {
-			fmt.Fprintf(&text, " %.1f |", row.Ratio(peer))
-		}
-		fmt.Fprintf(&text, " %s | %s | %s |\n", row.each(seconds(func(u measure.Usage) time.Duration { return u.CPU })),
-			row.each(func(u measure.Usage) string { return fmt.Sprintf("%.0f", mib(u.RSS)) }), row.storedText())
+		wall, cpu := func(u measure.Usage) time.Duration { return u.Wall }, func(u measure.Usage) time.Duration { return u.CPU }
+		memory, stored := func(u measure.Usage) int64 { return u.RSS }, func(u measure.Usage) int64 { return u.Stored }
+		fmt.Fprintf(&text, "| %s | %s | %d | %s |%s", row.Data, row.Operation, row.Rounds, row.each(seconds(wall)), ratios(row, wall))
+		fmt.Fprintf(&text, " %s |%s", row.each(seconds(cpu)), ratios(row, cpu))
+		fmt.Fprintf(&text, " %s |%s", row.each(func(u measure.Usage) string { return fmt.Sprintf("%.0f", mib(u.RSS)) }), ratios(row, memory))
+		fmt.Fprintf(&text, " %s |%s\n", row.storedText(), ratios(row, stored))
 	}
 	writeBars(&text, Bars(rows))
 	return text.String()
@@ -59,6 +61,20 @@ func ratioHeads(tools []string) string {
 		fmt.Fprintf(&heads, " × %s |", peer)
 	}
 	return heads.String()
+}
+
+// ratios says how many times as much as ours each peer has of a quantity; nothing where ours, or the peer's, is next to none.
+func ratios[T ~int64](r Row, of func(measure.Usage) T) string {
+	const least = 1 << 20 // a millisecond, or a MiB
+	var shown strings.Builder
+	for _, peer := range r.Usages[1:] {
+		if own, other := of(r.Usages[0]), of(peer); own < least || other < least {
+			shown.WriteString(" |")
+		} else {
+			fmt.Fprintf(&shown, " %.1f |", float64(other)/float64(own))
+		}
+	}
+	return shown.String()
 }
 
 // each shows one quantity of all tools.

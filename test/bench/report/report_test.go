@@ -123,8 +123,9 @@ func TestComparison(t *testing.T) {
 	text := report.Comparison(about, []report.Row{row})
 	for _, want := range []string{
 		"Measured on 2026-05-04, on 2 cores.", "- one: v2\n", "A note.", "### directory",
-		"| data | operation | rounds | wall s: ours / one / two | × one | × two | CPU s | peak MiB | stored MiB |",
-		"| 1 % of pages changed | backup | 3 | 1.00 / 1.90 / 1.90 | 1.9 | 1.9 | 1.50 / 4.00 / 4.00 | 90 / 200 / 200 | 3.0 / 2.5 / 2.5 |",
+		"| data | operation | rounds | wall s: ours / one / two | × one | × two | CPU s | × one | × two | peak MiB | × one | × two | stored MiB | × one | × two |\n" +
+			"|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+		"| 1 % of pages changed | backup | 3 | 1.00 / 1.90 / 1.90 | 1.9 | 1.9 | 1.50 / 4.00 / 4.00 | 2.7 | 2.7 | 90 / 200 / 200 | 2.2 | 2.2 | 3.0 / 2.5 / 2.5 | 0.8 | 0.8 |\n",
 		"1 of 2 are met. 1 are missed.",
 		"| **miss** | directory | 1 % of pages changed | backup | 1.90 times as fast as restic | at least 2 |",
 		"| pass | directory | 1 % of pages changed | backup | 90.00 MiB of peak memory | at most 96 |",

@@ -2,6 +2,8 @@ package repository
 
 import (
 	"encoding/json"
+	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -80,5 +82,35 @@ func TestNodesThatAreWrittenOtherwise(t *testing.T) {
 	}
 	if n := decodesAlike(t, []byte(strings.Replace(string(data), `"size":9`, `"size":18446744073709551615`, 1))); n == 0 {
 		t.Error("the largest number is not decoded")
+	}
+}
+
+// TestMixedTree has entries that are written as ours are, and others, in turns.
+func TestMixedTree(t *testing.T) {
+	var data []byte
+	for i := range 64 {
+		text := `{"name":"%02d","type":"file","mode":420,"mtime":"2026-11-21T08:12:00Z","atime":"2026-11-21T08:12:00Z","ctime":"2026-11-21T08:12:00Z","uid":0,"gid":0,"size":%d,"content":[]}`
+		if i&(i>>2)&1 == 1 || i > 40 && i < 50 {
+			text = ` { "type":"file" , "name":"%02d","later":{"nodes":[1,"]"]},"size":%d}`
+		}
+		data = append(fmt.Appendf(data, text, i, i), ", \n"...)
+	}
+	data = fmt.Appendf([]byte(`{"before":[{}],"nodes":[`), `%s],"after":{"nodes":[]}}`, strings.TrimRight(string(data), ", \n"))
+	var want struct{ Nodes []Node }
+	if err := json.Unmarshal(data, &want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := decodeTree(ID{}, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 64 || !reflect.DeepEqual(got, want.Nodes) {
+		t.Errorf("%d entries: %+v, want %+v", len(got), got, want.Nodes)
+	}
+	for _, cut := range []string{`},`, `,`} {
+		broken := strings.Replace(string(data), cut, strings.TrimRight(cut, ","), 3)
+		if nodes, err := decodeTree(ID{}, []byte(broken)); err == nil {
+			t.Errorf("%d entries were read from what is no JSON: %s", len(nodes), broken)
+		}
 	}
 }

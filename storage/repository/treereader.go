@@ -17,12 +17,15 @@ const minNodeSize = 64
 // TreeReader reads the entries of a directory one after the other. It takes less memory than LoadTree, which matters
 // for directories of very many entries.
 type TreeReader struct {
-	id    ID
-	data  []byte
-	at    int // in data, of what comes next in the list
-	last  string
-	begun bool
-	ended bool
+	id   ID
+	data []byte
+	at   int // in data, of what comes next in the list
+	// slow reads the list, from slowFrom on, while entries are written in another way than ours.
+	slow     *json.Decoder
+	slowFrom int
+	last     string
+	begun    bool
+	ended    bool
 }
 
 // ReadTree opens a directory for reading.
@@ -168,14 +171,22 @@ func (t *TreeReader) space() {
 
 // decode reads the entry that comes next.
 func (t *TreeReader) decode() (node Node, err error) {
-	length := decodeNode(t.data[t.at:], &node)
-	if length == 0 {
-		node = Node{}
-		decoder := json.NewDecoder(bytes.NewReader(t.data[t.at:]))
-		err = decoder.Decode(&node)
-		length = int(decoder.InputOffset())
+	if length := decodeNode(t.data[t.at:], &node); length > 0 {
+		t.slow = nil
+		t.at += length
+		return node, nil
 	}
-	t.at += length
+	if t.slow == nil {
+		const begin = "["
+		t.slow = json.NewDecoder(io.MultiReader(strings.NewReader(begin), bytes.NewReader(t.data[t.at:])))
+		t.slowFrom = t.at - len(begin)
+		if _, err := t.slow.Token(); err != nil {
+			return Node{}, err
+		}
+	}
+	node = Node{}
+	err = t.slow.Decode(&node)
+	t.at = t.slowFrom + int(t.slow.InputOffset())
 	return node, err
 }
 

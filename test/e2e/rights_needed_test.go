@@ -47,8 +47,9 @@ func operations(namespace string) map[string]operation {
 			args: []string{"backup", namespace + "/keep", "--snapshot-class", "reflink-retain"}, well: "complete",
 		},
 		"the progress of a backup": {
-			args: []string{"backup", web, "--limit-upload", "131072", "-o", "json"}, well: `"stage":"move","data":{"files":\d+,"bytes":[1-9]`,
-			before: func(s *scenario) { s.exec("web-0", "head -c 500000 /dev/urandom > /data/noise; sync") },
+			// More than a mover holds in memory, so that it goes on for some seconds: progress is told once a second.
+			args: []string{"backup", web, "--limit-upload", "8192", "-o", "json"}, well: `"stage":"move","data":{"files":\d+,"bytes":[1-9]`,
+			before: func(s *scenario) { s.exec("web-0", "head -c 48000000 /dev/urandom > /data/noise; sync") },
 		},
 		"why a mover does not start": {
 			args: []string{"backup", web, "--mover-start-timeout", "10s"}, well: "violates PodSecurity", code: 1,

@@ -65,6 +65,18 @@ func TestOperationsOnABucket(t *testing.T) {
 	if err := errors.Join(err, forgetErr, o.Prune(t.Context(), none), o.Verify(t.Context(), none, 0)); err != nil || len(points)+removed != 0 {
 		t.Errorf("of none: %v, %d, %v", points, removed, err)
 	}
+	// A damaged lock is no damage to what has been saved.
+	locks := filepath.Join(s.root(), "demo/web/locks")
+	lock := filepath.Join(locks, strings.Repeat("0f", 32))
+	if err := errors.Join(os.MkdirAll(locks, 0o700), os.WriteFile(lock, []byte("damaged"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Verify(t.Context(), web, 0); err != nil {
+		t.Errorf("verify beside a damaged lock: %v", err)
+	}
+	if err := os.Remove(lock); err != nil {
+		t.Fatal(err)
+	}
 	// Damage is a failure of verify.
 	for name := range files(t, filepath.Join(s.root(), "demo/web/data")) {
 		if err := os.WriteFile(filepath.Join(s.root(), "demo/web/data", name), []byte("damaged"), 0o600); err != nil {

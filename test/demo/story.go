@@ -157,9 +157,9 @@ func (s *story) judge(statefulSet string) {
 func (s *story) destroy() {
 	volumes := strings.Fields(s.kubectl("get", "persistentvolumeclaims", "--output", "jsonpath={.items[*].spec.volumeName}"))
 	s.kubectl("scale", "statefulset/web", "statefulset/redis", "--replicas=0")
-	s.kubectl("wait", "--for=delete", "pods", "--selector", "app in (web,redis)", "--timeout=120s")
-	s.kubectl("delete", "persistentvolumeclaims", "--all", "--timeout=120s")
-	s.kubectl(append([]string{"delete", "persistentvolumes", "--ignore-not-found", "--timeout=120s"}, volumes...)...)
+	s.kubectl("wait", "--for=delete", "pods", "--selector", "app in (web,redis)", "--timeout=180s")
+	s.kubectl("delete", "persistentvolumeclaims", "--all", "--timeout=180s")
+	s.kubectl(append([]string{"delete", "persistentvolumes", "--ignore-not-found", "--timeout=180s"}, volumes...)...)
 	if s.err != nil {
 		return
 	}

@@ -133,7 +133,7 @@ func TestBackupTellsWhyAMoverDoesNotStart(t *testing.T) {
 	s.apply(workload{name: "web", replicas: 1}.manifest(), "web")
 	name := s.Namespace + "/web"
 	s.run(1, []string{"ErrImage", "no.such.registry.invalid/stsbackup", "--image"},
-		"backup", name, "--image", "no.such.registry.invalid/stsbackup:1", "--mover-start-timeout", "20s")
+		"backup", name, "--image", "no.such.registry.invalid/stsbackup:1", "--mover-start-timeout", "30s")
 	s.nothingBehind()
 	if err := s.Apply(s.ctx, "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: full}\nspec: {hard: {pods: 1}}\n"); err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func TestBackupTellsWhyAMoverDoesNotStart(t *testing.T) {
 	s.run(1, []string{"FailedCreate", "exceeded quota: full"}, "backup", name, "--mover-start-timeout", "15s")
 	s.kubectl("delete", "resourcequota", "full")
 	s.nothingBehind()
-	s.run(1, []string{"no space in the array", "data-web-0"}, "backup", name, "--snapshot-class", "reflink-broken", "--snapshot-timeout", "3s")
+	s.run(1, []string{"no space in the array", "data-web-0"}, "backup", name, "--snapshot-class", "reflink-broken", "--snapshot-timeout", "10s")
 	s.nothingBehind()
 	s.run(0, []string{"no recovery points"}, "list", name)
 }

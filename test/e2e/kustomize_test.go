@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -22,12 +23,21 @@ func (s *scenario) kustomize(verb, overlay, more string) string {
 }
 
 // clone gives an empty folder beside a copy of the manifests, named deploy, which a kustomization names by a relative path.
+// The CronJobs in it are suspended: their hour may come while a test is at it.
 func (s *scenario) clone() string {
 	s.t.Helper()
 	root := s.t.TempDir()
 	dir := filepath.Join(root, "mine")
 	if err := os.CopyFS(filepath.Join(root, "deploy"), os.DirFS(deployed())); err != nil {
 		s.t.Fatal(err)
+	}
+	for _, name := range []string{"backup.yaml", "prune.yaml"} {
+		path := filepath.Join(root, "deploy", "cronjob", name)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.writeFile(filepath.Dir(path), name, strings.Replace(string(text), "  schedule:", "  suspend: true\n  schedule:", 1))
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		s.t.Fatal(err)

@@ -87,7 +87,7 @@ type scenario struct {
 // newScenario gives a test its own namespace, repository root and password; all of it is removed at the end.
 func newScenario(t *testing.T, name string) *scenario {
 	t.Helper()
-	return newScenarioWithin(t, name, 6*time.Minute)
+	return newScenarioWithin(t, name, 10*time.Minute)
 }
 
 // newScenarioWithin is newScenario for a test that takes long.
@@ -129,6 +129,13 @@ func (s *scenario) waitReady(statefulSet string) {
 	if err := s.WaitReady(s.ctx, statefulSet); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// created waits until an object is there, which is given as TYPE/NAME. It takes one:
+// kubectl gives up at once if several of those that it is to wait for are not there.
+func (s *scenario) created(object string) {
+	s.t.Helper()
+	s.kubectl("wait", "--for=create", object, "--timeout=180s")
 }
 
 // kubectl runs kubectl in the scenario's namespace and gives its output without the last line end.

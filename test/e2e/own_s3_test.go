@@ -75,14 +75,14 @@ spec:
 
 func (b ownBucket) await() {
 	b.t.Helper()
-	b.kubectl("rollout", "status", "deployment/s3", "--timeout=120s")
+	b.kubectl("rollout", "status", "deployment/s3", "--timeout=180s")
 }
 
 // stop ends the server; its data stays. start brings it back.
 func (b ownBucket) stop() {
 	b.t.Helper()
 	b.kubectl("scale", "deployment/s3", "--replicas=0")
-	b.kubectl("wait", "--for=delete", "pod", "--selector=app=s3", "--timeout=60s")
+	b.kubectl("wait", "--for=delete", "pod", "--selector=app=s3", "--timeout=180s")
 }
 
 func (b ownBucket) start() {

@@ -124,10 +124,13 @@ func TestRestoreRefused(t *testing.T) {
 	s.kubectl("delete", "hpa", "web")
 
 	s.kubectl("scale", "statefulset", "web", "--replicas=4")
+	s.waitReady("web")
 	s.run(5, []string{"holds nothing for data-web-3", "--replicas=3"}, "restore", web, "--yes")
 	s.kubectl("scale", "statefulset", "web", "--replicas=3")
-	s.kubectl("wait", "--for=delete", "pod/web-3", "--timeout=60s")
+	s.kubectl("wait", "--for=delete", "pod/web-3", "--timeout=180s")
+	volume := s.kubectl("get", "pvc", "data-web-3", "-o", "jsonpath={.spec.volumeName}")
 	s.kubectl("delete", "pvc", "data-web-3")
+	s.kubectl("wait", "--for=delete", "pv/"+volume, "--timeout=180s")
 	s.unchanged(before, now)
 
 	s.kubectl("delete", "statefulset", "web")

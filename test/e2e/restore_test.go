@@ -200,7 +200,7 @@ func (s *scenario) freeDisplaced(report string) {
 			s.t.Fatalf("%s: %v\n%s", command, err, out)
 		}
 	}
-	s.kubectl(append([]string{"wait", "--for=delete", "--timeout=60s", "pv"}, names...)...)
+	s.kubectl(append([]string{"wait", "--for=delete", "--timeout=180s", "pv"}, names...)...)
 }
 
 func TestRestoreAfterLoss(t *testing.T) {
@@ -216,7 +216,7 @@ func TestRestoreAfterLoss(t *testing.T) {
 
 			t.Log("one claim is gone, with its volume, and the StatefulSet is scaled away")
 			s.kubectl("patch", "statefulset", "web", "-p", `{"spec":{"replicas":0,"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Retain"}}}`)
-			s.kubectl("wait", "--for=delete", "pod/web-0", "pod/web-1", "pod/web-2", "--timeout=60s")
+			s.kubectl("wait", "--for=delete", "pod/web-0", "pod/web-1", "pod/web-2", "--timeout=180s")
 			s.kubectl("delete", "pvc", "data-web-1")
 			s.run(0, []string{"no claim", "0 replicas now"}, "restore", web, "--yes")
 			s.holds(saved)
@@ -224,18 +224,18 @@ func TestRestoreAfterLoss(t *testing.T) {
 
 			t.Log("a volume is gone under its claim")
 			s.kubectl("scale", "statefulset", "web", "--replicas=0")
-			s.kubectl("wait", "--for=delete", "pod/web-0", "pod/web-1", "pod/web-2", "--timeout=60s")
+			s.kubectl("wait", "--for=delete", "pod/web-0", "pod/web-1", "pod/web-2", "--timeout=180s")
 			lost := s.kubectl("get", "pvc", "data-web-2", "-o", "jsonpath={.spec.volumeName}")
 			s.kubectl("delete", "pv", lost, "--wait=false")
 			s.kubectl("patch", "pv", lost, "-p", `{"metadata":{"finalizers":null}}`)
-			s.kubectl("wait", "pvc/data-web-2", "--for=jsonpath={.status.phase}=Lost", "--timeout=60s")
+			s.kubectl("wait", "pvc/data-web-2", "--for=jsonpath={.status.phase}=Lost", "--timeout=180s")
 			s.run(0, []string{"volume lost"}, "restore", web, "--yes")
 			s.holds(saved)
 			s.displaced(4)
 
 			t.Log("everything is gone")
 			s.kubectl("scale", "statefulset", "web", "--replicas=0")
-			s.kubectl("wait", "--for=delete", "pod/web-0", "pod/web-1", "pod/web-2", "--timeout=60s")
+			s.kubectl("wait", "--for=delete", "pod/web-0", "pod/web-1", "pod/web-2", "--timeout=180s")
 			s.kubectl("delete", "pvc", "data-web-0", "data-web-1", "data-web-2")
 			s.run(0, []string{"no claim"}, "restore", web, "--yes")
 			s.holds(saved)

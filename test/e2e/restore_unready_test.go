@@ -44,7 +44,7 @@ func TestRestoreOfCrashingPods(t *testing.T) {
 		s.exec(pod, "touch /data/broken; sync")
 	}
 	for _, pod := range pods() {
-		s.kubectl("wait", "--for=condition=Ready=false", "pod/"+pod, "--timeout=60s")
+		s.kubectl("wait", "--for=condition=Ready=false", "pod/"+pod, "--timeout=180s")
 	}
 
 	s.run(0, nil, "restore", web, "--yes")

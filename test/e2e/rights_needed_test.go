@@ -52,7 +52,7 @@ func operations(namespace string) map[string]operation {
 			before: func(s *scenario) { s.exec("web-0", "head -c 48000000 /dev/urandom > /data/noise; sync") },
 		},
 		"why a mover does not start": {
-			args: []string{"backup", web, "--mover-start-timeout", "10s"}, well: "violates PodSecurity", code: 1,
+			args: []string{"backup", web, "--mover-start-timeout", "15s"}, well: "violates PodSecurity", code: 1,
 			before: func(s *scenario) {
 				s.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
 			},

@@ -263,14 +263,16 @@ func TestNamespacedRights(t *testing.T) {
 	s.kustomize("apply", "namespaced", "namespace: "+s.Namespace+"\nnameSuffix: \"\"\n")
 	t.Cleanup(func() { s.removeClusterRights("stsbackup-namespaced") })
 	everywhere := rightsOf(rulesIn(t, deployed("overlays", "namespaced", "clusterrole.yaml")))
-	if diff := cmp.Diff(sortedRights(everywhere), without(rules(s.ctx, t, "default", account), rules(s.ctx, t, "default", account+"-nobody"))); diff != "" {
-		t.Errorf("rights outside of the namespace (-manifest +API server):\n%s", diff)
-	}
+	s.until("the rights outside of the namespace are those of the manifest", func() (bool, string) { // it may take the API server a moment to know them
+		diff := cmp.Diff(sortedRights(everywhere), without(rules(s.ctx, t, "default", account), rules(s.ctx, t, "default", account+"-nobody")))
+		return diff == "", "(-manifest +API server):\n" + diff
+	})
 	inside := rightsOf(rulesIn(t, deployed("overlays", "namespaced", "role.yaml")))
 	maps.Copy(inside, everywhere)
-	if diff := cmp.Diff(sortedRights(inside), without(rules(s.ctx, t, s.Namespace, account), rules(s.ctx, t, s.Namespace, account+"-nobody"))); diff != "" {
-		t.Errorf("rights in the namespace (-manifest +API server):\n%s", diff)
-	}
+	s.until("the rights in the namespace are those of the manifest", func() (bool, string) {
+		diff := cmp.Diff(sortedRights(inside), without(rules(s.ctx, t, s.Namespace, account), rules(s.ctx, t, s.Namespace, account+"-nobody")))
+		return diff == "", "(-manifest +API server):\n" + diff
+	})
 	for r := range everywhere {
 		if verb, _, _ := strings.Cut(string(r), " "); verb != "get" && verb != "list" && verb != "watch" {
 			t.Errorf("%s changes what is not in the namespace", r)

@@ -91,6 +91,7 @@ func TestSecretsWouldBeFound(t *testing.T) {
 	s := newScenario(t, "planted")
 	secret := "planted-" + rand.Text()
 	secrets.Guard(planted, secret)
+	s.created("serviceaccount/default") // without which a pod of one's own is refused
 	s.apply(fmt.Sprintf(`
 apiVersion: v1
 kind: ConfigMap

@@ -105,7 +105,7 @@ spec:
         - {name: MINIO_IDENTITY_OPENID_CONFIG_URL, value: "https://kubernetes.default.svc/.well-known/openid-configuration"}
         - {name: MINIO_IDENTITY_OPENID_CLIENT_ID, value: %[4]s}
         - {name: MINIO_IDENTITY_OPENID_ROLE_POLICY, value: readwrite}
-        readinessProbe: {exec: {command: [sh, -c, "wget -q -O /dev/null http://127.0.0.1:7070/minio/health/ready && mkdir -p /data/show"]}, periodSeconds: 1}
+        readinessProbe: {exec: {command: [sh, -c, "wget -q -O /dev/null http://127.0.0.1:7070/minio/health/ready && mkdir -p /data/show"]}, periodSeconds: 1, timeoutSeconds: 20}
         volumeMounts:
         - {name: data, mountPath: /data}
         - {name: programs, mountPath: /programs, readOnly: true}

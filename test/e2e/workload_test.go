@@ -122,7 +122,9 @@ func (s *scenario) hostPaths(names []string, reference func(name string) string)
 		}
 	})
 	var manifests strings.Builder
+	await := []string{"wait", "--for=jsonpath={.status.phase}=Available", "--timeout=180s"}
 	for _, name := range names {
+		await = append(await, "pv/"+s.Namespace+"-"+name)
 		fmt.Fprintf(&manifests, `---
 apiVersion: v1
 kind: PersistentVolume
@@ -139,4 +141,5 @@ spec:
 	if _, err := s.KubectlInput(s.ctx, manifests.String(), "apply", "-f", "-"); err != nil {
 		s.t.Fatal(err)
 	}
+	s.kubectl(await...)
 }

@@ -20,14 +20,20 @@ import (
 const (
 	// sharedMemory is a file system in memory.
 	sharedMemory = "/dev/shm"
-	// memoryNeeded is how much memory must be free for a comparison to take place in it, in bytes: there is the data,
-	// its restored copy, three repositories and what the tools keep in caches.
-	memoryNeeded = 10 << 30
+	// memoryNeeded is how much memory must be free for a comparison to take place in it, in bytes, and memoryNeededFull
+	// how much for a million small files: there is the data, its restored copy, three repositories and what the tools
+	// keep in caches.
+	memoryNeeded     = 10 << 30
+	memoryNeededFull = 20 << 30
 )
 
 // workplace is where to work if nobody says. Large volumes do not fit into memory.
-func workplace(large bool) string {
-	if !large && available(sharedMemory) >= memoryNeeded && memory("MemAvailable") >= memoryNeeded {
+func workplace(large, full bool) string {
+	least := uint64(memoryNeeded)
+	if full {
+		least = memoryNeededFull
+	}
+	if !large && available(sharedMemory) >= least && memory("MemAvailable") >= least {
 		return sharedMemory
 	}
 	return os.TempDir()

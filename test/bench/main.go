@@ -47,7 +47,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.document, "document", "", "`file` to write the results to, in its section")
 	flags.BoolVar(&o.memory, "memory", false, "measure how memory depends on the volume's size, of stsbackup alone")
 	flags.BoolVar(&o.full, "full", false, "a million small files instead of 200,000")
-	flags.IntVar(&o.rounds, "rounds", 3, "rounds of each measurement")
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each measurement; small files take part in the first one only")
 	flags.DurationVar(&o.limit, "limit", 13*time.Minute, "`time` after which no more rounds but the first are begun")
 	flags.StringVar(&only, "only", "", "only data sets that match this `expression`")
 	if err := flags.Parse(args); err != nil {
@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if o.dir == "" {
-		o.dir = workplace(o.memory)
+		o.dir = workplace(o.memory, o.full)
 	}
 	dir, err := os.MkdirTemp(o.dir, "stsbackup-bench-")
 	if err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path/filepath"
+
 	"github.com/stsbackup/stsbackup/test/bench/dataset"
 	"github.com/stsbackup/stsbackup/test/bench/report"
 )
@@ -11,9 +13,14 @@ const (
 	fileCount   = 1
 	replicaSize = 160 << 20
 	smallDirs   = 1000
-	// warm is what a tool may take of memory for what it writes, and for itself.
-	warm = fileSize + 256<<20
 )
+
+// needed is what the tools take of memory, at most, while a data set is measured, in bytes: for three repositories, what is
+// restored, caches and themselves.
+func needed(smallFiles int) int64 {
+	const large, smallFile = 3 << 30, 12 << 10
+	return max(large, int64(smallFiles)*smallFile)
+}
 
 // scenario is a data set and what happens to it.
 type scenario struct {
@@ -21,11 +28,15 @@ type scenario struct {
 	volumes  []string
 	generate func(dirs []string) error
 	steps    []step
+	// once says that it takes too long for more than one round.
+	once bool
 }
 
 // step is one backup, and a restore, of all volumes.
 type step struct {
 	name string
+	// backupOnly leaves the restore out.
+	backupOnly bool
 	// change is made to the data before, if it is not nil. Version tells apart changes that are made one after the
 	// other.
 	change func(dirs []string, version uint64) error
@@ -33,6 +44,14 @@ type step struct {
 
 // name is that of the first step.
 func (s scenario) name() string { return s.steps[0].name }
+
+// dirs are where the data is, below a directory.
+func (s scenario) dirs(below string) (dirs []string) {
+	for _, volume := range s.volumes {
+		dirs = append(dirs, filepath.Join(below, s.name(), volume))
+	}
+	return dirs
+}
 
 // scenarios are those of a comparison, with so many small files.
 func scenarios(smallFiles int) []scenario {
@@ -62,7 +81,8 @@ func scenarios(smallFiles int) []scenario {
 		{
 			volumes:  one,
 			generate: func(dirs []string) error { return dataset.Small(dirs[0], smallDirs, smallFiles/smallDirs) },
-			steps:    []step{{name: report.SmallFiles}},
+			steps:    []step{{name: report.SmallFiles}, {name: report.SmallUnchanged, backupOnly: true}},
+			once:     true,
 		},
 	}
 }

@@ -64,30 +64,6 @@ func Run(ctx context.Context, c tool.Command, now func() time.Time, sync string)
 	return usage, nil
 }
 
-// Warm writes so many bytes into a file in a directory, and removes it. If the directory is in memory, the host of a virtual
-// machine then has given it so much memory: who needs it first after a pause would otherwise wait for that.
-func Warm(dir string, size int64) (err error) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
-		return fmt.Errorf("warm memory: %w", err)
-	}
-	if fs.Type != unix.TMPFS_MAGIC {
-		return nil
-	}
-	file, err := os.CreateTemp(dir, "warm-")
-	if err != nil {
-		return fmt.Errorf("warm memory: %w", err)
-	}
-	defer func() { err = errors.Join(err, file.Close(), os.Remove(file.Name())) }()
-	block := make([]byte, 1<<20)
-	for left := size; left > 0; left -= int64(len(block)) {
-		if _, err := file.Write(block[:min(left, int64(len(block)))]); err != nil {
-			return fmt.Errorf("warm memory: %w", err)
-		}
-	}
-	return nil
-}
-
 // Output runs a command and returns the first line that it prints.
 func Output(ctx context.Context, c tool.Command) (string, error) {
 	cmd := exec.CommandContext(ctx, c.Path, c.Args...)

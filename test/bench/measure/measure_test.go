@@ -1,7 +1,6 @@
 package measure_test
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,27 +85,5 @@ func TestSame(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		})
-	}
-}
-
-// TestWarm leaves nothing behind.
-func TestWarm(t *testing.T) {
-	dir, err := os.MkdirTemp("/dev/shm", "warm-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := measure.Warm(dir, 3<<20+1); err != nil {
-		t.Error(err)
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
-	if err := measure.Warm(filepath.Join(dir, "missing"), 1); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("of no directory: %v", err)
 	}
 }

@@ -17,24 +17,28 @@ const preamble = `# Benchmarks
 ` + "`make bench` and `make bench-memory`" + ` write this page: each replaces its own section with what its last run has measured.
 
 The tools take turns on the same data, in another order in each round, with their own defaults (kopia with the compression
-zstd-fastest). Peers are built from their source, with the newest dependencies that both name. Ratios say
-how many times as much as stsbackup a peer takes of what is on their left: more than 1 means that stsbackup is better. They need a
-machine that does nothing else, for whoever has more threads gets more of a busy one; CPU seconds and memory are less touchy. Before
-each measurement as much memory is used and given back as a tool is about to need: a virtual machine whose host takes unused memory
-away would otherwise make those slower that come after a pause.
+zstd-fastest). Every round has new repositories. Peers are built from their source, with the newest dependencies that both name.
+Times are medians of the rounds; where there was more than one, the shortest and the longest stand beside. Ratios say
+how many times as much as stsbackup a peer takes of what is on their left (in the medians): more than 1 means that stsbackup is
+better. They need a machine that does nothing else, for whoever has more threads gets more of a busy one; CPU seconds and memory are
+less touchy. A virtual machine whose host takes unused memory away would make those slower that come after a pause: where the data
+is in memory, the benchmark keeps enough free memory for all that a round writes in pieces too small for the host to take.
 
 - incompressible: one file of noise.
 - database pages: one file of pages of 8 KiB, full to nine tenths, with rows of a few numbers, a value of 400 bytes that nothing
   can compress, and a JSON document. 1 % of the pages, here and there, are then changed in place.
 - three replicas: three volumes of noise of which 95 % is the same; one backup and one restore each.
-- small files: text, in 1,000 directories.
+- small files: text, in 1,000 directories; measured in the first round only, and saved again without a change.
 `
 
-// Replace puts a section into the document, in place of the one that has that title, or at the end.
+// Replace puts a section into the document, in place of the one that has that title, or at the end; what stands before
+// the sections is written anew.
 func Replace(document, title, body string) string {
-	if strings.TrimSpace(document) == "" {
-		document = preamble
+	sections := ""
+	if start := strings.Index(document, "\n## "); start >= 0 {
+		sections = document[start:]
 	}
+	document = preamble + sections
 	section := fmt.Sprintf("## %s\n\n%s", title, strings.TrimSpace(body)+"\n")
 	start := strings.Index(document, "\n## "+title+"\n")
 	if start < 0 {

@@ -30,14 +30,14 @@ func Comparison(about About, rows []Row) string {
 			fmt.Fprintf(&text, "\n### %s\n\n", place)
 			names := strings.Join(about.Tools, " / ")
 			heads := ratioHeads(about.Tools)
-			fmt.Fprintf(&text, "| data | operation | rounds | wall s: %s |%s CPU s |%s peak MiB |%s stored MiB |%s\n", names, heads, heads, heads, heads)
+			fmt.Fprintf(&text, "| data | operation | rounds | wall s: %s |%s wall s, least to most | CPU s |%s peak MiB |%s stored MiB |%s\n", names, heads, heads, heads, heads)
 			ratios := strings.Repeat("---|", len(about.Tools)-1)
-			fmt.Fprintf(&text, "|---|---|---|---|%[1]s---|%[1]s---|%[1]s---|%[1]s\n", ratios)
+			fmt.Fprintf(&text, "|---|---|---|---|%[1]s---|---|%[1]s---|%[1]s---|%[1]s\n", ratios)
 		}
 		wall, cpu := func(u measure.Usage) time.Duration { return u.Wall }, func(u measure.Usage) time.Duration { return u.CPU }
 		memory, stored := func(u measure.Usage) int64 { return u.RSS }, func(u measure.Usage) int64 { return u.Stored }
 		fmt.Fprintf(&text, "| %s | %s | %d | %s |%s", row.Data, row.Operation, row.Rounds, row.each(seconds(wall)), ratios(row, wall))
-		fmt.Fprintf(&text, " %s |%s", row.each(seconds(cpu)), ratios(row, cpu))
+		fmt.Fprintf(&text, " %s | %s |%s", row.spread(), row.each(seconds(cpu)), ratios(row, cpu))
 		fmt.Fprintf(&text, " %s |%s", row.each(func(u measure.Usage) string { return fmt.Sprintf("%.0f", mib(u.RSS)) }), ratios(row, memory))
 		fmt.Fprintf(&text, " %s |%s\n", row.storedText(), ratios(row, stored))
 	}
@@ -82,6 +82,18 @@ func (r Row) each(show func(measure.Usage) string) string {
 	var shown []string
 	for _, usage := range r.Usages {
 		shown = append(shown, show(usage))
+	}
+	return strings.Join(shown, " / ")
+}
+
+// spread shows how much the rounds differed; nothing of a single one.
+func (r Row) spread() string {
+	if r.Rounds < 2 {
+		return ""
+	}
+	var shown []string
+	for i := range r.Usages {
+		shown = append(shown, fmt.Sprintf("%.2f–%.2f", r.Fastest[i].Seconds(), r.Slowest[i].Seconds()))
 	}
 	return strings.Join(shown, " / ")
 }

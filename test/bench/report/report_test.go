@@ -53,9 +53,13 @@ func TestRows(t *testing.T) {
 		}
 	}
 	rows := samples.Rows([]string{"ours", "peer"})
-	want := []report.Row{
-		{Key: dir, Rounds: 3, Usages: walls(2, 20)}, {Key: other, Rounds: 3, Usages: walls(2, 20)}, {Key: s3, Rounds: 3, Usages: walls(2, 20)},
+	row := func(key report.Key) report.Row {
+		return report.Row{
+			Key: key, Rounds: 3, Usages: walls(2, 20),
+			Fastest: []time.Duration{time.Second, 10 * time.Second}, Slowest: []time.Duration{3 * time.Second, 30 * time.Second},
+		}
 	}
+	want := []report.Row{row(dir), row(other), row(s3)}
 	if diff := cmp.Diff(want, rows); diff != "" {
 		t.Error(diff)
 	}
@@ -116,17 +120,22 @@ func TestComparison(t *testing.T) {
 		{Wall: 1900 * time.Millisecond, CPU: 4 * time.Second, RSS: 200 << 20, Stored: 5 << 19},
 	}}
 	row.Usages = append(row.Usages, row.Usages[1])
+	row.Fastest = []time.Duration{900 * time.Millisecond, time.Second, time.Second}
+	row.Slowest = []time.Duration{1100 * time.Millisecond, 3 * time.Second, 2 * time.Second}
+	single := row
+	single.Data, single.Rounds = report.SmallFiles, 1
 	about := report.About{
 		Machine: "2 cores", Date: time.Date(2026, 5, 4, 3, 0, 0, 0, time.UTC),
 		Tools: []string{"ours", "one", "two"}, Versions: []string{"v1", "v2", "v3"}, Notes: []string{"A note."},
 	}
-	text := report.Comparison(about, []report.Row{row})
+	text := report.Comparison(about, []report.Row{row, single})
 	for _, want := range []string{
 		"Measured on 2026-05-04, on 2 cores.", "- one: v2\n", "A note.", "### directory",
-		"| data | operation | rounds | wall s: ours / one / two | × one | × two | CPU s | × one | × two | peak MiB | × one | × two | stored MiB | × one | × two |\n" +
-			"|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
-		"| 1 % of pages changed | backup | 3 | 1.00 / 1.90 / 1.90 | 1.9 | 1.9 | 1.50 / 4.00 / 4.00 | 2.7 | 2.7 | 90 / 200 / 200 | 2.2 | 2.2 | 3.0 / 2.5 / 2.5 | 0.8 | 0.8 |\n",
-		"1 of 2 are met. 1 are missed.",
+		"| data | operation | rounds | wall s: ours / one / two | × one | × two | wall s, least to most | CPU s | × one | × two | peak MiB | × one | × two | stored MiB | × one | × two |\n" +
+			"|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+		"| 1 % of pages changed | backup | 3 | 1.00 / 1.90 / 1.90 | 1.9 | 1.9 | 0.90–1.10 / 1.00–3.00 / 1.00–2.00 | 1.50 / 4.00 / 4.00 | 2.7 | 2.7 | 90 / 200 / 200 | 2.2 | 2.2 | 3.0 / 2.5 / 2.5 | 0.8 | 0.8 |\n",
+		"| small files | backup | 1 | 1.00 / 1.90 / 1.90 | 1.9 | 1.9 |  | 1.50 / 4.00",
+		"3 of 4 are met. 1 are missed.",
 		"| **miss** | directory | 1 % of pages changed | backup | 1.90 times as fast as restic | at least 2 |",
 		"| pass | directory | 1 % of pages changed | backup | 90.00 MiB of peak memory | at most 96 |",
 	} {
@@ -154,6 +163,7 @@ func TestReplace(t *testing.T) {
 	if !strings.HasPrefix(document, "# Benchmarks\n") || !strings.HasSuffix(document, "\n\n## One\n\nfirst\n### Sub\n") {
 		t.Errorf("new document:\n%s", document)
 	}
+	head, _, _ := strings.Cut(document, "## One")
 	document = report.Replace(document, "Two", "second")
 	changed := report.Replace(document, "One", "new")
 	if want := strings.Replace(document, "first\n### Sub\n", "new\n", 1); changed != want {
@@ -161,5 +171,8 @@ func TestReplace(t *testing.T) {
 	}
 	if again := report.Replace(changed, "Two", "second"); again != changed {
 		t.Errorf("the last section is not stable:\n%s", again)
+	}
+	if renewed := report.Replace(strings.Replace(changed, head, "# Old\n\nwords\n\n", 1), "One", "new"); renewed != changed {
+		t.Errorf("the head of the document is not renewed:\n%s", renewed)
 	}
 }

@@ -21,6 +21,7 @@ const (
 	Unchanged      = "unchanged"
 	Changed        = "1 % of pages changed"
 	SmallFiles     = "small files"
+	SmallUnchanged = "small files, unchanged"
 	Replicas       = "three replicas"
 )
 
@@ -54,6 +55,8 @@ type Row struct {
 	// Rounds is how often it was measured.
 	Rounds int
 	Usages []measure.Usage
+	// Fastest and Slowest are each tool's shortest and longest time on the wall.
+	Fastest, Slowest []time.Duration
 }
 
 // Rows sums the rounds up. Every operation must have been measured with each of the tools.
@@ -62,7 +65,10 @@ func (s *Samples) Rows(tools []string) []Row {
 	for _, key := range s.keys {
 		row := Row{Key: key, Rounds: len(s.rounds[key][tools[0]])}
 		for _, tool := range tools {
-			row.Usages = append(row.Usages, Typical(s.rounds[key][tool]))
+			rounds := s.rounds[key][tool]
+			row.Usages = append(row.Usages, Typical(rounds))
+			fastest, slowest := spread(rounds)
+			row.Fastest, row.Slowest = append(row.Fastest, fastest), append(row.Slowest, slowest)
 		}
 		rows = append(rows, row)
 	}
@@ -104,6 +110,17 @@ func median[T ~int64](rounds []measure.Usage, value func(measure.Usage) T) T {
 		return values[middle]
 	}
 	return (values[middle-1] + values[middle]) / 2
+}
+
+// spread is the shortest and the longest time on the wall; 0 of none.
+func spread(rounds []measure.Usage) (fastest, slowest time.Duration) {
+	for i, usage := range rounds {
+		if i == 0 || usage.Wall < fastest {
+			fastest = usage.Wall
+		}
+		slowest = max(slowest, usage.Wall)
+	}
+	return fastest, slowest
 }
 
 // Ratio says how many times as fast ours is as the peer with that number.

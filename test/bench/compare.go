@@ -124,8 +124,12 @@ func (b *bench) rounds(ctx context.Context, all []scenario) error {
 
 // scenario measures all tools with one data set, in one round.
 func (b *bench) scenario(ctx context.Context, s scenario, round int) error {
-	if err := b.pool.Check(); err != nil {
+	anew, err := b.pool.Check()
+	if err != nil {
 		return err
+	}
+	if anew {
+		fmt.Fprintf(b.out, "%6.0fs  memory had become slow: took what is needed anew\n", b.now().Sub(b.started).Seconds())
 	}
 	for _, place := range []string{inDirectory, inBucket} {
 		r := &roundOf{bench: b, scenario: s, place: place, number: round, dirs: s.dirs(b.data())}

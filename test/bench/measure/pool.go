@@ -46,31 +46,31 @@ func NewPool(dir string, size int64) (*Pool, error) {
 }
 
 // Check uses the memory of the pool once, and makes the pool anew if that took long: others may have taken a part of
-// it for good.
-func (p *Pool) Check() error {
+// it for good. It reports whether it did so.
+func (p *Pool) Check() (anew bool, err error) {
 	if p.file == nil {
-		return nil
+		return false, nil
 	}
 	before, err := cpuTime()
 	if err != nil {
-		return err
+		return false, err
 	}
 	file, err := scratch(p.dir, p.size*3/4)
 	if err != nil {
-		return err
+		return false, err
 	}
 	after, err := cpuTime()
 	if err := errors.Join(err, file.Close()); err != nil {
-		return err
+		return false, err
 	}
 	took := after - before
 	if p.fastest == 0 || took < p.fastest {
 		p.fastest = took
 	}
 	if took <= poolSlow*p.fastest {
-		return nil
+		return false, nil
 	}
-	return errors.Join(p.Close(), p.fill())
+	return true, errors.Join(p.Close(), p.fill())
 }
 
 // Close gives the memory back.

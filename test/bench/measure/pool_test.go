@@ -45,12 +45,12 @@ func TestPool(t *testing.T) {
 	}
 	first := p.file
 	p.fastest = time.Hour
-	if err := p.Check(); err != nil || p.file != first || p.fastest >= time.Hour {
-		t.Errorf("fast memory: made anew: %t, best time %v (%v)", p.file != first, p.fastest, err)
+	if anew, err := p.Check(); err != nil || anew || p.file != first || p.fastest >= time.Hour {
+		t.Errorf("fast memory: made anew: %t, best time %v (%v)", anew || p.file != first, p.fastest, err)
 	}
 	p.fastest = time.Nanosecond
-	if err := p.Check(); err != nil || p.file == first {
-		t.Errorf("slow memory: made anew: %t (%v)", p.file != first, err)
+	if anew, err := p.Check(); err != nil || !anew || p.file == first {
+		t.Errorf("slow memory: made anew: %t (%v)", anew, err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("has left %v (%v)", left, err)
@@ -59,7 +59,10 @@ func TestPool(t *testing.T) {
 
 func TestPoolOfNoMemory(t *testing.T) {
 	p := &Pool{dir: "missing", size: 1}
-	if err := errors.Join(p.Check(), p.Close()); err != nil {
+	if anew, err := p.Check(); err != nil || anew {
+		t.Errorf("made anew: %t (%v)", anew, err)
+	}
+	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
 	if _, err := NewPool(filepath.Join(t.TempDir(), "missing"), 1); !errors.Is(err, os.ErrNotExist) {

@@ -22,7 +22,7 @@ Times are medians of the rounds; where there was more than one, the shortest and
 how many times as much as stsbackup a peer takes of what is on their left (in the medians): more than 1 means that stsbackup is
 better. They need a machine that does nothing else, for whoever has more threads gets more of a busy one; CPU seconds and memory are
 less touchy. A virtual machine whose host takes unused memory away would make those slower that come after a pause: where the data
-is in memory, the benchmark keeps enough free memory for all that a round writes in pieces too small for the host to take.
+is in memory, the benchmark keeps as much free memory as the tools use at a time in pieces too small for the host to take.
 
 - incompressible: one file of noise.
 - database pages: one file of pages of 8 KiB, full to nine tenths, with rows of a few numbers, a value of 400 bytes that nothing

@@ -48,7 +48,7 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.memory, "memory", false, "measure how memory depends on the volume's size, of stsbackup alone")
 	flags.BoolVar(&o.full, "full", false, "a million small files instead of 200,000")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each measurement; small files take part in the first one only")
-	flags.DurationVar(&o.limit, "limit", 13*time.Minute, "`time` after which no more rounds but the first are begun")
+	flags.DurationVar(&o.limit, "limit", 13*time.Minute+20*time.Second, "`time` after which no more rounds but the first are begun")
 	flags.StringVar(&only, "only", "", "only data sets that match this `expression`")
 	if err := flags.Parse(args); err != nil {
 		return o, err

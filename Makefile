@@ -65,7 +65,7 @@ bench-tools: build
 	cd test/bench && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -tags nohtmlui -o ../../bin/ github.com/kopia/kopia
 
 .PHONY: bench
-bench: bench-tools test-servers ## compare speed with restic and kopia, within 14 minutes (BENCH_FULL=1: a million small files); writes docs/benchmarks.md
+bench: bench-tools test-servers ## compare speed with restic and kopia, within 15 minutes (BENCH_FULL=1: a million small files); writes docs/benchmarks.md
 	$(BENCH)
 
 .PHONY: bench-memory

@@ -55,19 +55,32 @@ func (s *scenario) dump(statefulSet, snapshot, file string) string {
 	return strings.TrimSpace(result.Stdout)
 }
 
-// nothingBehind is nothingLeft for what has no namespace: volumes of temporary claims, contents of VolumeSnapshots.
+// nothingBehind is nothingLeft and the same for what has no namespace.
 func (s *scenario) nothingBehind() {
 	s.t.Helper()
-	s.nothingLeft()
+	if left := s.behind(); len(left) > 0 {
+		s.t.Fatalf("left of namespace %s: %s", s.Namespace, strings.Join(left, " "))
+	}
+}
+
+// behind is what stsbackup has left in the namespace, and what has none: volumes of temporary claims, contents of
+// VolumeSnapshots.
+func (s *scenario) behind() []string {
+	s.t.Helper()
+	left, err := s.Leftovers(s.ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	contents := s.kubectl("get", "volumesnapshotcontents", "--output",
 		`jsonpath={range .items[*]}{.spec.volumeSnapshotRef.namespace}/{.spec.volumeSnapshotRef.name}{"\n"}{end}`)
 	volumes := s.kubectl("get", "persistentvolumes", "--output",
 		`jsonpath={range .items[*]}{.spec.claimRef.namespace}/{.spec.claimRef.name}{"\n"}{end}`)
 	for line := range strings.Lines(contents + "\n" + volumes) {
 		if strings.HasPrefix(line, s.Namespace+"/stsbackup-") {
-			s.t.Errorf("left in the cluster: %s", line)
+			left = append(left, strings.TrimSpace(line))
 		}
 	}
+	return left
 }
 
 func TestBackupBySnapshot(t *testing.T) {

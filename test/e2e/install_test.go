@@ -57,43 +57,80 @@ type installation struct {
 	dir string
 	// repo is the repository root's URL, as pods reach it.
 	repo string
+	// replace puts in what the documentation leaves to its reader.
+	replace *strings.Replacer
 }
 
 // install does what docs/install.md says of one way, word for word but for the image, the bucket and its keys, and the
 // namespace. Further replacements, which come before these, are for what the text tells the reader to choose.
 func (s *scenario) install(way, repo string, replacements ...string) installation {
 	s.t.Helper()
-	in := installation{scenario: s, dir: s.clone(), repo: repo}
 	name, tag, _ := strings.Cut(s.Image, ":")
-	replace := strings.NewReplacer(append(replacements,
+	in := installation{scenario: s, dir: s.clone(), repo: repo, replace: strings.NewReplacer(append(replacements,
 		"REGISTRY/stsbackup", name, "newTag: v0", "newTag: "+tag,
 		"s3://BUCKET/PREFIX?endpoint=https://S3-ENDPOINT&region=REGION", repo,
 		"ACCESS-KEY", s.AccessKey, "SECRET-KEY", s.SecretKey, "NAMESPACE", s.Namespace,
-	)...)
-	var commands []string
+	)...)}
 	for _, b := range installBlocks(s.t) {
-		ours := len(b.ways) == 0 || b.ways[0] == way
-		switch {
-		case ours && b.file != "" && strings.Contains(b.file, "web-identity"):
-		case ours && b.file != "":
-			s.writeFile(in.dir, b.file, replace.Replace(b.text))
-		case ours:
-			commands = strings.Split(strings.TrimSpace(replace.Replace(b.text)), "\n")
+		if b.file != "" && !strings.Contains(b.file, "web-identity") && (len(b.ways) == 0 || b.ways[0] == way) {
+			s.writeFile(in.dir, b.file, in.replace.Replace(b.text))
 		}
 	}
-	if len(commands) == 0 || len(commands) > installMost {
+	commands := in.commands(way)
+	if len(commands) > installMost {
 		s.t.Fatalf("%d commands, and there should be %d at most:\n%s", len(commands), installMost, strings.Join(commands, "\n"))
 	}
 	for _, command := range commands {
-		result, err := harness.Run(s.ctx, "", []string{
-			"KUBECONFIG=" + s.Kubeconfig, "PATH=" + filepath.Dir(s.Env.Kubectl) + ":" + os.Getenv("PATH"),
-		}, "sh", "-c", "cd '"+in.dir+"' && "+command)
-		if err != nil || result.Code != 0 {
-			s.t.Fatalf("docs/install.md does not work: %v\n%s", err, result)
-		}
+		in.shell(command)
 		in.guard()
 	}
 	return in
+}
+
+// commands are those of the block "sh NAME".
+func (in installation) commands(name string) []string {
+	in.t.Helper()
+	for _, b := range installBlocks(in.t) {
+		if b.file == "" && b.ways[0] == name {
+			return strings.Split(strings.TrimSpace(in.replace.Replace(b.text)), "\n")
+		}
+	}
+	in.t.Fatalf("docs/install.md has no commands %s", name)
+	return nil
+}
+
+// shell runs commands where the documentation's reader does, and gives what they print.
+func (in installation) shell(script string, environ ...string) string {
+	in.t.Helper()
+	path := filepath.Dir(in.Env.Kubectl) + ":" + filepath.Dir(in.Stsbackup) + ":" + os.Getenv("PATH")
+	result, err := harness.Run(in.ctx, "", append([]string{"KUBECONFIG=" + in.Kubeconfig, "PATH=" + path}, environ...),
+		"sh", "-e", "-c", "cd '"+in.dir+"'\n"+script)
+	if err != nil || result.Code != 0 {
+		in.t.Fatalf("docs/install.md does not work: %v\n%s", err, result)
+	}
+	return result.Stdout + result.Stderr
+}
+
+// works looks by the documentation's commands whether a way of installation works, and demands what they must print.
+func (in installation) works(way string, want ...string) {
+	in.t.Helper()
+	in.prints(in.shell(strings.Join(in.commands("works-"+way), "\n")), want...)
+}
+
+// worksByBucket does the same for what is in the bucket, without the cluster and with no keys but those of the installation.
+func (in installation) worksByBucket(statefulSet, endpoint, podEndpoint string, want ...string) {
+	in.t.Helper()
+	script := strings.NewReplacer(podEndpoint, endpoint, "/NAME", "/"+statefulSet).Replace(strings.Join(in.commands("works-bucket"), "\n"))
+	in.prints(in.shell(script, "KUBECONFIG="+os.DevNull, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="), want...)
+}
+
+func (in installation) prints(out string, want ...string) {
+	in.t.Helper()
+	for _, text := range want {
+		if !strings.Contains(out, text) {
+			in.t.Errorf("%q is not in what is printed:\n%s", text, out)
+		}
+	}
 }
 
 // guard looks for the password from the moment that there is one.

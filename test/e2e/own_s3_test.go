@@ -26,16 +26,39 @@ func (s *scenario) newBucket() ownBucket {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.apply(fmt.Sprintf(`
+	s.apply(`
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: s3}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 256Mi}}}
----
+`)
+	return s.serve(fmt.Sprintf(`
+      initContainers:
+      - {name: bucket, image: "busybox:1.35", command: [mkdir, -p, /data/show], volumeMounts: [{name: data, mountPath: /data}]}
+      containers:
+      - name: s3
+        image: %s
+        imagePullPolicy: Never
+        args: ["--port", ":7070", "--iam-dir", "/accounts", "--iam-cache-disable", "posix", "/data"]
+        env:
+        - {name: ROOT_ACCESS_KEY, valueFrom: {secretKeyRef: {name: s3, key: access}}}
+        - {name: ROOT_SECRET_KEY, valueFrom: {secretKeyRef: {name: s3, key: secret}}}
+        readinessProbe: {tcpSocket: {port: 7070}, periodSeconds: 1}
+        volumeMounts: [{name: data, mountPath: /data}, {name: accounts, mountPath: /accounts}]
+      - {name: accounts, image: "busybox:1.35", command: [sleep, "1000000"], volumeMounts: [{name: accounts, mountPath: /accounts}]}
+      volumes: [{name: data, persistentVolumeClaim: {claimName: s3}}, {name: accounts, emptyDir: {}}]
+`, image))
+}
+
+// serve starts an S3 server that listens on port 7070 and has a bucket called show, and waits until it answers. Of its pod
+// it takes the containers and volumes; the keys are in the Secret s3.
+func (s *scenario) serve(pod string) ownBucket {
+	s.t.Helper()
+	s.apply(fmt.Sprintf(`
 apiVersion: v1
 kind: Secret
 metadata: {name: s3}
-stringData: {access: %[2]q, secret: %[3]q}
+stringData: {access: %q, secret: %q}
 ---
 apiVersion: v1
 kind: Service
@@ -53,21 +76,7 @@ spec:
     metadata: {labels: {app: s3}}
     spec:
       terminationGracePeriodSeconds: 1
-      initContainers:
-      - {name: bucket, image: "busybox:1.35", command: [mkdir, -p, /data/show], volumeMounts: [{name: data, mountPath: /data}]}
-      containers:
-      - name: s3
-        image: %[1]s
-        imagePullPolicy: Never
-        args: ["--port", ":7070", "--iam-dir", "/accounts", "--iam-cache-disable", "posix", "/data"]
-        env:
-        - {name: ROOT_ACCESS_KEY, valueFrom: {secretKeyRef: {name: s3, key: access}}}
-        - {name: ROOT_SECRET_KEY, valueFrom: {secretKeyRef: {name: s3, key: secret}}}
-        readinessProbe: {tcpSocket: {port: 7070}, periodSeconds: 1}
-        volumeMounts: [{name: data, mountPath: /data}, {name: accounts, mountPath: /accounts}]
-      - {name: accounts, image: "busybox:1.35", command: [sleep, "1000000"], volumeMounts: [{name: accounts, mountPath: /accounts}]}
-      volumes: [{name: data, persistentVolumeClaim: {claimName: s3}}, {name: accounts, emptyDir: {}}]
-`, image, s.AccessKey, s.SecretKey))
+%s`, s.AccessKey, s.SecretKey, pod))
 	b := ownBucket{scenario: s, endpoint: "http://s3." + s.Namespace + ".svc.cluster.local:7070"}
 	b.await()
 	return b

@@ -74,27 +74,7 @@ func installBlock(t *testing.T, name string) string {
 func (s *scenario) newMinIO() ownBucket {
 	s.t.Helper()
 	s.publishIssuer()
-	s.apply(fmt.Sprintf(`
-apiVersion: v1
-kind: Secret
-metadata: {name: s3}
-stringData: {access: %[2]q, secret: %[3]q}
----
-apiVersion: v1
-kind: Service
-metadata: {name: s3}
-spec: {selector: {app: s3}, ports: [{name: s3, port: 7070}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: s3}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app: s3}}
-  template:
-    metadata: {labels: {app: s3}}
-    spec:
-      terminationGracePeriodSeconds: 1
+	return s.serve(fmt.Sprintf(`
       containers:
       - name: s3
         image: "busybox:1.35"
@@ -103,21 +83,21 @@ spec:
         - {name: MINIO_ROOT_USER, valueFrom: {secretKeyRef: {name: s3, key: access}}}
         - {name: MINIO_ROOT_PASSWORD, valueFrom: {secretKeyRef: {name: s3, key: secret}}}
         - {name: MINIO_IDENTITY_OPENID_CONFIG_URL, value: "https://kubernetes.default.svc/.well-known/openid-configuration"}
-        - {name: MINIO_IDENTITY_OPENID_CLIENT_ID, value: %[4]s}
+        - {name: MINIO_IDENTITY_OPENID_CLIENT_ID, value: %s}
         - {name: MINIO_IDENTITY_OPENID_ROLE_POLICY, value: readwrite}
-        readinessProbe: {exec: {command: [sh, -c, "wget -q -O /dev/null http://127.0.0.1:7070/minio/health/ready && mkdir -p /data/show"]}, periodSeconds: 1, timeoutSeconds: 20}
+        readinessProbe:
+          exec: {command: [sh, -c, "wget -q -O /dev/null http://127.0.0.1:7070/minio/health/ready && mkdir -p /data/show"]}
+          periodSeconds: 1
+          timeoutSeconds: 20
         volumeMounts:
         - {name: data, mountPath: /data}
         - {name: programs, mountPath: /programs, readOnly: true}
         - {name: authority, mountPath: /certificates/CAs, readOnly: true}
       volumes:
       - {name: data, emptyDir: {}}
-      - {name: programs, hostPath: {path: %[1]q, type: Directory}}
+      - {name: programs, hostPath: {path: %q, type: Directory}}
       - {name: authority, configMap: {name: kube-root-ca.crt}}
-`, os.Getenv("STSBACKUP_TEST_BIN"), s.AccessKey, s.SecretKey, audience))
-	b := ownBucket{scenario: s, endpoint: "http://s3." + s.Namespace + ".svc.cluster.local:7070"}
-	b.await()
-	return b
+`, audience, os.Getenv("STSBACKUP_TEST_BIN")))
 }
 
 // publishIssuer lets everybody read by which keys the tokens of this cluster's ServiceAccounts are signed.

@@ -1,0 +1,82 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestRemoveCronJob shows what docs/install.md says of the CronJob's Jobs while nothing has the label, and ends the CronJob
+// while it backs up. That takes the namespace from under other tests, so this one does not run beside them.
+func TestRemoveCronJob(t *testing.T) {
+	s := newScenario(t, "remove")
+	s.apply(workload{name: "alpha", replicas: 2}.manifest(), "alpha")
+	s.baseAtEnd()
+	t.Cleanup(s.uninstall)
+
+	// 1. Nothing has the label.
+	in := s.install("cronjob", s.repoOf("cronjob"))
+	const failed = `jsonpath={.status.conditions[?(@.type=="Failed")].status}`
+	in.until("the Job has failed", func() (bool, string) {
+		return in.inOwn("get", "job", "first-backup", "--output", failed) == "True", in.inOwn("get", "pods", "--output=wide")
+	})
+	exit := in.inOwn("get", "pods", "--selector=job-name=first-backup", "--output=jsonpath={.items[*].status.initContainerStatuses[*].state.terminated.exitCode}")
+	log := in.inOwn("logs", "job/first-backup", "--container=backup")
+	if exit != "4" || !strings.Contains(log, "StatefulSets with labels stsbackup.io/backup=enabled: not found; none of the ") {
+		t.Errorf("exit code %s, and the log says:\n%s", exit, log)
+	}
+	in.inOwn("delete", "job", "first-backup")
+
+	// 2. Something has it, and is being backed up.
+	s.enabled("alpha")
+	commands := in.commands("cronjob")
+	in.shell(commands[len(commands)-1])
+	in.until("a mover is there", func() (bool, string) { return in.moverIn(s.Namespace, "alpha"), "none is" })
+	in.remove("cronjob", func() {})
+	s.runWith(in.environ(s.Endpoint, s.PodEndpoint), 0, []string{"no recovery points"}, "list", s.Namespace+"/alpha")
+}
+
+// remove does what docs/install.md says of how one way of installation ends, and demands that nothing is left. When
+// everything has ended, and before its rights are deleted, it calls ended.
+func (in installation) remove(way string, ended func()) {
+	in.t.Helper()
+	const objects = "kubectl get -k . --ignore-not-found --output=name"
+	if before := in.shell(objects); !strings.Contains(before, "namespace/"+own+"\n") {
+		in.t.Fatalf("these are not the objects of an installation:\n%s", before)
+	}
+	commands := in.commands("remove-" + way)
+	begun := time.Now()
+	for i, command := range commands {
+		if i == len(commands)-1 {
+			in.t.Logf("it ended within %s", time.Since(begun).Round(time.Second))
+			in.nothingBehind()
+			ended()
+		}
+		in.shell(command)
+	}
+	if left := in.shell(objects); left != "" {
+		in.t.Errorf("left in the cluster:\n%s", left)
+	}
+}
+
+// baseAtEnd has deploy/base installed again when the test is over: the other tests run with its rights.
+func (s *scenario) baseAtEnd() {
+	s.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		phase, err := s.KubectlInput(ctx, "", "get", "namespace", own, "--ignore-not-found", "--output=jsonpath={.status.phase}")
+		if err == nil && phase == "Terminating" { // a test has failed while it was being deleted
+			_, err = s.KubectlInput(ctx, "", "wait", "--for=delete", "namespace/"+own, "--timeout=90s")
+		}
+		if err != nil {
+			s.t.Error(err)
+		}
+		if _, err := s.OperatorKubeconfig(ctx, filepath.Dir(s.Operator), deployed("base")); err != nil {
+			s.t.Error(err)
+		}
+	})
+}

@@ -57,17 +57,15 @@ func (c *Catalog) Verify(ctx context.Context, ref string, options repository.Che
 	}
 	v := Verification{Repository: report, Points: []PointVerification{}, Failures: []string{}}
 	records, err := c.list(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return fail(err)
-		}
-		if only == "" { // that another cannot be read says nothing of this one, which has been found
-			v.Failures = append(v.Failures, err.Error())
-		}
+	switch {
+	case repository.Undecided(ctx, err):
+		return fail(err)
+	case err != nil && only == "": // that another cannot be read says nothing of this one, which has been found
+		v.Failures = append(v.Failures, err.Error())
 	}
 	snapshots, err := c.repo.Snapshots(ctx)
-	if err != nil && ctx.Err() != nil {
-		return fail(err) // what cannot be read is in the report already
+	if repository.Undecided(ctx, err) {
+		return fail(err) // what is damaged is in the report already
 	}
 	for _, record := range records {
 		if only == "" || record.ID == only {

@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
 func TestVerify(t *testing.T) {
@@ -36,6 +38,35 @@ func TestVerify(t *testing.T) {
 	}
 	if v, err = w.Verify(t.Context(), second.ID, repository.CheckOptions{}); err != nil || v.OK() {
 		t.Errorf("the second one alone: %+v, %v", v, err)
+	}
+}
+
+// TestVerifyCallsNoOutageDamage has the bucket go away at each operation: that is an error, and never a bad verdict,
+// which would have people repair what is whole.
+func TestVerifyCallsNoOutageDamage(t *testing.T) {
+	w := newWorld(t)
+	id := w.commit(t, w.record(t, "0001", started, StateComplete)).ID
+	verify := func(ref string, at int) (*storagetest.Faulty, Verification, error) {
+		faulty := storagetest.NewFaulty(w.bucket, storagetest.Fault{At: at, Stop: true, Err: storage.ErrUnreachable})
+		c, err := Open(t.Context(), faulty, "demo", "web", Password("root", "demo", "web"))
+		if err != nil {
+			return faulty, Verification{}, err
+		}
+		v, err := c.Verify(t.Context(), ref, repository.CheckOptions{ReadData: 1})
+		return faulty, v, err
+	}
+	for _, ref := range []string{"", id} {
+		counting, v, err := verify(ref, 0)
+		operations := len(counting.Operations())
+		if err != nil || !v.OK() || operations < 10 {
+			t.Fatalf("ref %q: %+v, %v after %d operations", ref, v, err, operations)
+		}
+		for at := 1; at <= operations; at++ {
+			faulty, v, err := verify(ref, at)
+			if !faulty.Fired() || !errors.Is(err, storage.ErrUnreachable) {
+				t.Errorf("ref %q, operation %d of %d: fired %t, %+v, %v", ref, at, operations, faulty.Fired(), v, err)
+			}
+		}
 	}
 }
 

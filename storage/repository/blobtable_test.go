@@ -202,7 +202,7 @@ func TestUnreadableRun(t *testing.T) {
 	if !errors.Is(err, errRunFile) || errors.Is(err, ErrNoBlob) || !strings.Contains(err.Error(), id.String()) {
 		t.Errorf("load: %v", err)
 	}
-	if !undecided(context.Background(), err) {
+	if !Undecided(context.Background(), err) {
 		t.Errorf("%v is taken for damage", err)
 	}
 	// A backup stores it once more.

@@ -99,9 +99,9 @@ func (c *checker) problem(object string, err error) {
 	c.report.Problems = append(c.report.Problems, Problem{Object: object, Reason: err.Error()})
 }
 
-// undecided reports an error that says nothing about the object: that the bucket, or the index's own temporary file,
-// could not be asked is no damage.
-func undecided(ctx context.Context, err error) bool {
+// Undecided reports an error that says nothing about the object that was to be read: that the bucket, or the index's
+// own temporary file, could not be asked is no damage. ctx is the one that it was read with.
+func Undecided(ctx context.Context, err error) bool {
 	if err == nil {
 		return false
 	}
@@ -121,7 +121,7 @@ func (c *checker) checkKeys(ctx context.Context) error {
 	}
 	for _, id := range ids {
 		_, err := loadKey(ctx, c.repo.bucket, id)
-		if undecided(ctx, err) {
+		if Undecided(ctx, err) {
 			return fmt.Errorf("read %s: %w", kindKey.name(id), err)
 		}
 		if err != nil && !errors.Is(err, storage.ErrNotExist) { // removed since it was listed
@@ -156,7 +156,7 @@ func (c *checker) loadSnapshots(ctx context.Context) ([]Snapshot, error) {
 		switch {
 		case err == nil:
 			snapshots = append(snapshots, snapshot)
-		case undecided(ctx, err):
+		case Undecided(ctx, err):
 			return nil, err
 		case errors.Is(err, ErrNoSnapshot) && c.options.Snapshots == nil: // forgotten since it was listed
 			continue
@@ -172,7 +172,7 @@ func (c *checker) loadSnapshots(ctx context.Context) ([]Snapshot, error) {
 // loadIndex reads what can be read of the index.
 func (c *checker) loadIndex(ctx context.Context) error {
 	return c.repo.eachIndex(ctx, func(id ID, object indexObject, err error) error {
-		if undecided(ctx, err) {
+		if Undecided(ctx, err) {
 			return err
 		}
 		if err != nil {
@@ -257,7 +257,7 @@ func (c *checker) checkTrees(ctx context.Context, snapshots []Snapshot) error {
 		roots = append(roots, *snapshot.Tree)
 	}
 	err := c.repo.walk(ctx, roots, c.used, func(t BlobType, id ID, err error) error {
-		if undecided(ctx, err) {
+		if Undecided(ctx, err) {
 			return err
 		}
 		c.problem(fmt.Sprintf("%s blob %s", t, id), err)
@@ -306,7 +306,7 @@ func (c *checker) readPacks(ctx context.Context) error {
 	for _, pack := range chosen {
 		group.Go(func() error {
 			err := c.readPack(ctx, pack)
-			if undecided(ctx, err) {
+			if Undecided(ctx, err) {
 				return fmt.Errorf("read %s: %w", kindData.name(pack.id), err)
 			}
 			if err != nil {

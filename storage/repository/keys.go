@@ -30,7 +30,7 @@ func (r *Repository) Keys(ctx context.Context) ([]KeyInfo, error) {
 	keys := []KeyInfo{}
 	for _, id := range ids {
 		key, err := r.loadKey(ctx, id)
-		if undecided(ctx, err) {
+		if Undecided(ctx, err) {
 			return nil, fmt.Errorf("read %s: %w", kindKey.name(id), err)
 		}
 		info := KeyInfo{ID: id, Created: key.Created, Username: key.Username, Hostname: key.Hostname, InUse: id == r.key}

@@ -32,7 +32,7 @@ func (p *pruner) find(ctx context.Context) error {
 	}
 	// 4. What is needed.
 	err = p.repo.withIndex(fresh).walk(ctx, p.newRoots(snapshots), p.used, func(t BlobType, id ID, err error) error {
-		if undecided(ctx, err) {
+		if Undecided(ctx, err) {
 			return err
 		}
 		return fmt.Errorf("%s blob %s: %w; nothing is removed from a damaged repository: see what stsbackup verify says, and use stsbackup repair", t, id, err)

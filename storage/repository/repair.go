@@ -100,7 +100,7 @@ func (x *repairer) change(ctx context.Context) error {
 // cannot be had, for whatever reason, it gives up.
 func unread(ctx context.Context, err error) bool {
 	var read *readError
-	return undecided(ctx, err) || errors.As(err, &read) && !errors.Is(err, storage.ErrNotExist)
+	return Undecided(ctx, err) || errors.As(err, &read) && !errors.Is(err, storage.ErrNotExist)
 }
 
 type repairer struct {

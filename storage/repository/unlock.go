@@ -78,7 +78,7 @@ func (r *Repository) eachLockSeen(ctx context.Context, fn func(Holder, error) er
 func (r *Repository) readLock(ctx context.Context, id ID) (holder Holder, damage, err error) {
 	var lock lockObject
 	damage = r.loadObject(ctx, kindLock, id, &lock)
-	if errors.Is(damage, storage.ErrNotExist) || undecided(ctx, damage) {
+	if errors.Is(damage, storage.ErrNotExist) || Undecided(ctx, damage) {
 		return Holder{}, nil, damage
 	}
 	if damage == nil {

@@ -1,6 +1,10 @@
 package repository
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/stsbackup/stsbackup/storage/sha256pair"
+)
 
 const (
 	// dataPackSize is what packs of file content are filled up to, in bytes. Several are held in memory, so it is half
@@ -31,6 +35,23 @@ type packer struct {
 	compressor *compressor // nil: blobs are stored as they are
 	buf        []byte      // the pack so far; nil when there is none
 	blobs      []indexBlob
+	sum        *sha256pair.Digest // of the first summed bytes of buf; nil for none of them
+	summed     int
+}
+
+// hash names a blob. Beside it, it hashes what the pack has got since, which takes hardly longer than the blob alone.
+func (p *packer) hash(plain []byte) ID {
+	blob := sha256pair.New()
+	if p.summed == len(p.buf) {
+		blob.Add(plain)
+		return blob.Sum()
+	}
+	if p.sum == nil {
+		p.sum = sha256pair.New()
+	}
+	sha256pair.Both(blob, plain, p.sum, p.buf[p.summed:])
+	p.summed = len(p.buf)
+	return blob.Sum()
 }
 
 // need is how much room a blob of this plain length can take at most, with its share of the header.
@@ -95,8 +116,12 @@ func (p *packer) finish() ([]byte, indexPack, error) {
 		return nil, indexPack{}, err
 	}
 	buf = binary.LittleEndian.AppendUint32(buf, uint32(len(buf)-start))
-	pack := indexPack{ID: Hash(buf), Blobs: p.blobs}
-	p.buf, p.blobs = nil, nil
+	if p.sum == nil {
+		p.sum = sha256pair.New()
+	}
+	p.sum.Add(buf[p.summed:])
+	pack := indexPack{ID: p.sum.Sum(), Blobs: p.blobs}
+	p.buf, p.blobs, p.sum, p.summed = nil, nil, nil, 0
 	return buf, pack, nil
 }
 

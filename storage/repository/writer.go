@@ -110,16 +110,29 @@ func packLimit(t BlobType) int {
 // SaveBlob stores plain unless the repository has it, and returns its id. Plain is not kept after the call. After an
 // error the Writer is of no more use, and Flush fails too.
 func (w *Writer) SaveBlob(ctx context.Context, t BlobType, plain []byte) (ID, error) {
-	id := Hash(plain)
+	id, p := w.hash(t, plain)
 	if !w.claim(t, id) {
+		if p != nil {
+			w.packers[t] <- p
+		}
 		return id, nil
 	}
-	if err := w.store(ctx, t, id, plain); err != nil {
+	if err := w.store(ctx, p, t, id, plain); err != nil {
 		// Others may rely on the claim already, so this must not be forgotten.
 		w.uploads.Go(func() error { return err })
 		return ID{}, err
 	}
 	return id, nil
+}
+
+// hash names a blob. If a packer is idle, it does so beside its pack, and is now the caller's.
+func (w *Writer) hash(t BlobType, plain []byte) (ID, *packer) {
+	select {
+	case p := <-w.packers[t]:
+		return p.hash(plain), p
+	default:
+		return Hash(plain), nil
+	}
 }
 
 // claim reports whether the blob is new and now the caller's to store. If it is someone else's, Flush vouches for it.
@@ -137,15 +150,17 @@ func (w *Writer) claim(t BlobType, id ID) bool {
 	return true
 }
 
-func (w *Writer) store(ctx context.Context, t BlobType, id ID, plain []byte) error {
+// store adds a blob to the pack of p, which it gives back, or if p is nil of the next packer that is idle.
+func (w *Writer) store(ctx context.Context, p *packer, t BlobType, id ID, plain []byte) (err error) {
+	if p == nil {
+		if p, err = receive(ctx, w.ctx, w.packers[t]); err != nil {
+			return err
+		}
+	}
+	defer func() { w.packers[t] <- p }()
 	if len(plain) > maxBlobSize {
 		return fmt.Errorf("a %s blob of %d bytes is larger than is allowed", t, len(plain))
 	}
-	p, err := receive(ctx, w.ctx, w.packers[t])
-	if err != nil {
-		return err
-	}
-	defer func() { w.packers[t] <- p }()
 	if p.full(len(plain)) {
 		if err := w.dispatch(p); err != nil {
 			return err

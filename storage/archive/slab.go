@@ -1,15 +1,13 @@
 package archive
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
 
-	chunkers "github.com/PlakarKorp/go-cdc-chunkers"
-	_ "github.com/PlakarKorp/go-cdc-chunkers/chunkers/fastcdc" // registers the algorithm
+	"github.com/stsbackup/stsbackup/storage/fastcdc"
 )
 
 // How files are cut into pieces, in bytes. A file of up to minPiece is one piece. Smaller pieces would find more that has
@@ -21,42 +19,33 @@ const (
 )
 
 const (
-	// algorithm is FastCDC with masks that fit the sizes above, and a key.
-	algorithm = "fastcdc-v1.0.0"
 	// slabCount slabs are all the memory that file content takes before it is packed: one is being filled while
 	// workers empty the other.
 	slabCount = 2
 	// slabSize is how much a slab holds: more than a piece of the largest size, so that where a piece ends can be told
 	// from what is in the slab, and what is no piece yet, which is cut again in the next slab, is little of it.
 	slabSize = maxPiece + 2*normalPiece
-	// slabSpare is room that is never used. The chunker moves what is left in its buffer to the front once the
-	// buffer is full; a buffer that never gets full keeps the pieces where they are until they are released.
-	slabSpare = 4 << 10
 )
 
 // slab is a buffer for file content. Pieces are handed to workers as parts of it; when the last is released, the slab
 // is free to be filled again.
 type slab struct {
-	buf     []byte
-	used    int
-	chunker *chunkers.Chunker // cuts what is in buf, and reads nothing but through it
-	refs    atomic.Int32
-	free    chan<- *slab
+	buf    []byte
+	used   int
+	cutter *fastcdc.Cutter
+	refs   atomic.Int32
+	free   chan<- *slab
 }
 
 // newSlabs makes the slabs of one backup; those that are free can be received from the channel.
 func newSlabs(key []byte) (chan *slab, error) {
+	cutter, err := fastcdc.New(key, fastcdc.Sizes{Min: minPiece, Normal: normalPiece, Max: maxPiece})
+	if err != nil {
+		return nil, fmt.Errorf("make ready to cut files: %w", err)
+	}
 	free := make(chan *slab, slabCount)
 	for range slabCount {
-		s := &slab{buf: make([]byte, slabSize+slabSpare), free: free}
-		var err error
-		s.chunker, err = chunkers.NewChunkerBuffer(algorithm, bytes.NewReader(nil), &chunkers.ChunkerOpts{
-			MinSize: minPiece, NormalSize: normalPiece, MaxSize: maxPiece, Key: key,
-		}, s.buf)
-		if err != nil {
-			return nil, fmt.Errorf("set up the chunker: %w", err)
-		}
-		free <- s
+		free <- &slab{buf: make([]byte, slabSize), cutter: cutter, free: free}
 	}
 	return free, nil
 }
@@ -85,56 +74,25 @@ func (s *slab) release() {
 // returns how much of file it has read, and whether there is more. If so, rest is what is no piece yet, because its end
 // may lie in what follows: it is to be the carry of the next slab.
 func (s *slab) cut(carry []byte, file io.Reader, left int64, emit func(piece []byte) error) (read int64, rest []byte, more bool, err error) {
-	source := &counter{r: file, left: min(left, int64(slabSize-len(carry)))}
-	s.chunker.Reset(io.MultiReader(bytes.NewReader(carry), source))
-	for done := 0; ; {
-		// The first call reads all that fits into the slab.
-		piece, err := s.chunker.Next()
-		if source.err != nil { // which the chunker takes for the end
-			return source.read, nil, false, source.err
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return source.read, nil, false, fmt.Errorf("cut: %w", err)
-		}
-		more = !source.ended && source.read < left
-		done += len(piece)
-		end := done == len(carry)+int(source.read)
-		if end && more && len(piece) < maxPiece {
-			return source.read, piece, true, nil
-		}
-		if len(piece) > 0 {
-			if err := emit(piece); err != nil {
-				return source.read, nil, false, err
-			}
-		}
-		if end {
-			return source.read, nil, more, nil
-		}
-	}
-}
-
-// counter reads up to left bytes and remembers how it went.
-type counter struct {
-	r     io.Reader
-	left  int64
-	read  int64
-	ended bool  // the file ended before left bytes were read
-	err   error // reading failed
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	if c.left == 0 {
-		return 0, io.EOF
-	}
-	n, err := c.r.Read(p[:min(int64(len(p)), c.left)])
-	c.left -= int64(n)
-	c.read += int64(n)
+	carried := copy(s.buf, carry)
+	limit := int(min(left, int64(slabSize-carried)))
+	n, err := io.ReadFull(file, s.buf[carried:carried+limit])
 	switch {
-	case errors.Is(err, io.EOF):
-		c.ended = true
-		return n, io.EOF
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 	case err != nil:
-		c.err = &readError{err: err}
+		return int64(n), nil, false, &readError{err: err}
+	default:
+		more = int64(n) < left
 	}
-	return n, err
+	for rest = s.buf[:carried+n]; len(rest) > 0; {
+		size := s.cutter.Next(rest)
+		if size == len(rest) && size < maxPiece && more {
+			return int64(n), rest, true, nil
+		}
+		if err := emit(rest[:size]); err != nil {
+			return int64(n), nil, false, err
+		}
+		rest = rest[size:]
+	}
+	return int64(n), nil, more, nil
 }

@@ -35,22 +35,18 @@ type packer struct {
 	compressor *compressor // nil: blobs are stored as they are
 	buf        []byte      // the pack so far; nil when there is none
 	blobs      []indexBlob
-	sum        *sha256pair.Digest // of the first summed bytes of buf; nil for none of them
+	sum        *sha256pair.Digest // of the first summed bytes of buf; nil for none
 	summed     int
 }
 
-// hash names a blob. Beside it, it hashes what the pack has got since, which takes hardly longer than the blob alone.
+// hash names a blob. Beside it, it hashes as much of the pack as it can without taking longer.
 func (p *packer) hash(plain []byte) ID {
-	blob := sha256pair.New()
-	if p.summed == len(p.buf) {
-		blob.Add(plain)
-		return blob.Sum()
-	}
 	if p.sum == nil {
 		p.sum = sha256pair.New()
 	}
-	sha256pair.Both(blob, plain, p.sum, p.buf[p.summed:])
-	p.summed = len(p.buf)
+	blob, next := sha256pair.New(), p.buf[p.summed:min(p.summed+len(plain), len(p.buf))]
+	sha256pair.Both(blob, plain, p.sum, next)
+	p.summed += len(next)
 	return blob.Sum()
 }
 

@@ -31,10 +31,7 @@ func TestScheduledBackups(t *testing.T) {
 	s.installedByCronJob(bucket)
 
 	// 2. The scheduler. It needs the right time to begin: what is due while it is installed is not counted.
-	in := s.install("scheduler", bucket.repo(),
-		`schedule: "0 1 * * *"`, `schedule: "* * * * *"`, "  jitter: 2h\n", "",
-		"{last: 3, daily: 7, weekly: 5, monthly: 12}", "{last: 2}",
-		"select: {statefulSetLabels: {stsbackup.io/backup: enabled}}", "select: {namespaces: ["+s.Namespace+"]}")
+	in := s.install("scheduler", bucket.repo(), everyMinute(s.Namespace)...)
 	rounds := in.watchRounds(bucket)
 	first := rounds.await("the first round", time.Time{}, 1)
 	in.works("scheduler", `"msg":"backup"`)
@@ -134,28 +131,6 @@ func (in installation) killLeader() string {
 	pod, _, _ := strings.Cut(leader, "_")
 	in.kill9(in.podUID(own, pod), "/stsbackup")
 	return leader
-}
-
-// inMidBackup waits for a mover of alpha, and says in which minute that is. It is early in the minute: a backup that is made
-// again half a minute later is one of the same minute.
-func (in installation) inMidBackup() time.Time {
-	in.t.Helper()
-	in.until("a mover is there early in the minute", func() (bool, string) {
-		return time.Now().Second() < 15 && in.moverIn(in.Namespace, "alpha"), "none is"
-	})
-	return time.Now().Truncate(time.Minute)
-}
-
-// moverIn says whether a StatefulSet has a mover that has not ended. One that is looked for only while it runs is easily
-// missed: with little data that is less than a second.
-func (in installation) moverIn(namespace, statefulSet string) bool {
-	in.t.Helper()
-	out, err := in.KubectlInput(in.ctx, "", "--namespace", namespace, "get", "pods", "--selector", "stsbackup.io/mover,stsbackup.io/statefulset="+statefulSet,
-		"--field-selector", "status.phase!=Succeeded,status.phase!=Failed", "--output", "name")
-	if err != nil {
-		in.t.Fatal(err)
-	}
-	return out != ""
 }
 
 // point is a recovery point as `stsbackup list` has it.

@@ -13,12 +13,10 @@ import (
 // again after up to a minute.
 const apiServerNoticed = 90 * time.Second
 
-// withoutAPIServer ends the API server as soon as a mover runs, and starts it again after a while.
-func (in installation) withoutAPIServer(d time.Duration) gap {
+// withoutAPIServer ends the API server as soon as a mover of a StatefulSet runs, and starts it again after a while.
+func (in installation) withoutAPIServer(statefulSet string, d time.Duration) gap {
 	in.t.Helper()
-	in.until("a mover runs", func() (bool, string) {
-		return in.kubectl("get", "pods", "--selector", "stsbackup.io/mover", "--field-selector", "status.phase=Running", "--output", "name") != "", "none does"
-	})
+	in.until("a mover of "+statefulSet+" is there", func() (bool, string) { return in.moverIn(in.Namespace, statefulSet), "none is" })
 	away := gap{down: time.Now(), noticed: apiServerNoticed}
 	in.component("stop", "kube-apiserver")
 	in.until("the API server has been away for "+d.String(), func() (bool, string) { return time.Since(away.down) > d, "" })
@@ -26,6 +24,18 @@ func (in installation) withoutAPIServer(d time.Duration) gap {
 	away.up = time.Now()
 	in.component("status")
 	return away
+}
+
+// moverIn says whether a StatefulSet has a mover that has not ended. One that is looked for only while it runs is easily
+// missed: with little data that is less than a second.
+func (in installation) moverIn(namespace, statefulSet string) bool {
+	in.t.Helper()
+	out, err := in.KubectlInput(in.ctx, "", "--namespace", namespace, "get", "pods", "--selector", "stsbackup.io/mover,stsbackup.io/statefulset="+statefulSet,
+		"--field-selector", "status.phase!=Succeeded,status.phase!=Failed", "--output", "name")
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	return out != ""
 }
 
 // toldOfTheRestart demands that the log says what has happened.

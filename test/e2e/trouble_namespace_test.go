@@ -8,44 +8,38 @@ import (
 )
 
 // deletedWhenPlanned deletes a namespace so shortly before the minute that its StatefulSets are still there when the next
-// round is planned: the namespace controller takes its time for five seconds.
-func (in installation) deletedWhenPlanned(namespace string) {
+// round is planned: the namespace controller takes its time for five seconds. It gives the time of the deletion.
+func (in installation) deletedWhenPlanned(namespace string) time.Time {
 	in.t.Helper()
 	in.until("the minute is almost over", func() (bool, string) {
 		second := time.Now().Second()
 		return second == 57 || second == 58, ""
 	})
-	in.deleteNamespace(namespace)
+	return in.deleteNamespace(namespace)
 }
 
-// deletedWhenCopied deletes a namespace when a mover runs in it.
-func (in installation) deletedWhenCopied(namespace string) {
+// deletedWhenCopied deletes a namespace when a mover of a StatefulSet is in it, and gives the time.
+func (in installation) deletedWhenCopied(namespace, statefulSet string) time.Time {
 	in.t.Helper()
-	in.until("a mover runs in "+namespace, func() (bool, string) {
-		out, err := in.KubectlInput(in.ctx, "", "--namespace", namespace, "get", "pods", "--selector", "stsbackup.io/mover",
-			"--field-selector", "status.phase=Running", "--output", "name")
-		if err != nil {
-			in.t.Fatal(err)
-		}
-		return out != "", "none does"
-	})
-	in.deleteNamespace(namespace)
+	in.until("a mover is in "+namespace, func() (bool, string) { return in.moverIn(namespace, statefulSet), "none is" })
+	return in.deleteNamespace(namespace)
 }
 
-func (in installation) deleteNamespace(name string) {
+func (in installation) deleteNamespace(name string) time.Time {
 	in.t.Helper()
+	at := time.Now()
 	if _, err := in.KubectlInput(in.ctx, "", "delete", "namespace", name, "--wait=false"); err != nil {
 		in.t.Fatal(err)
 	}
+	return at
 }
 
-// toldOfDeletion waits until the log says that a StatefulSet is gone, and why.
-func (in installation) toldOfDeletion(name, why string) {
+// toldOfDeletion waits until the log says that a StatefulSet is gone since a time, and why.
+func (in installation) toldOfDeletion(since time.Time, name, why string) {
 	in.t.Helper()
-	begun := time.Now().Add(-time.Minute)
 	in.until("the log says that "+name+" is gone", func() (bool, string) {
 		var all []string
-		for _, l := range in.log(begun) {
+		for _, l := range in.log(since) {
 			if l.StatefulSet != name {
 				continue
 			}
@@ -66,7 +60,7 @@ func (in installation) toldOfDeletion(name, why string) {
 func (in installation) nothingOf(namespaces ...string) {
 	in.t.Helper()
 	for _, namespace := range namespaces {
-		if _, err := in.KubectlInput(in.ctx, "", "wait", "--for=delete", "namespace/"+namespace, "--timeout=60s"); err != nil {
+		if _, err := in.KubectlInput(in.ctx, "", "wait", "--for=delete", "namespace/"+namespace, "--timeout=180s"); err != nil {
 			in.t.Error(err)
 		}
 	}

@@ -16,30 +16,28 @@ import (
 // password and its keys are changed, namespaces are deleted under it, and the API server restarts. The latter would fail
 // other tests, so this one does not run beside them.
 func TestSchedulerInTrouble(t *testing.T) {
-	s := newScenarioWithin(t, "trouble", 12*time.Minute)
+	s := newScenarioWithin(t, "trouble", 20*time.Minute)
 	bucket := s.newBucket()
 	s.apply(workload{name: "alpha", replicas: 2}.manifest() + "---" + workload{name: "beta", replicas: 1}.manifest())
 	planned := s.another("planned", workload{name: "gamma", replicas: 1})
 	copied := s.another("copied", workload{name: "delta", replicas: 4})
 	s.waitReady("alpha")
 	s.waitReady("beta")
+	s.baseAtEnd()
 	t.Cleanup(s.uninstall)
 
 	// 1. The scheduler, with keys of its own.
 	old := newKeys("first")
 	bucket.setUsers(map[string]string{old.access: old.secret})
-	in := s.install("scheduler", bucket.repo(),
-		`schedule: "0 1 * * *"`, `schedule: "* * * * *"`, "  jitter: 2h\n", "",
-		"{last: 3, daily: 7, weekly: 5, monthly: 12}", "{last: 2}",
-		"select: {statefulSetLabels: {stsbackup.io/backup: enabled}}", fmt.Sprintf("select: {namespaces: [%s, %s, %s]}", s.Namespace, planned, copied),
-		"ACCESS-KEY", old.access, "SECRET-KEY", old.secret)
+	in := s.install("scheduler", bucket.repo(), append(everyMinute(s.Namespace, planned, copied),
+		"ACCESS-KEY", old.access, "SECRET-KEY", old.secret, lastInKustomization, lastInKustomization+shortGrace)...)
 	pods := in.schedulers()
 	rounds := in.watchRounds(bucket)
 
 	// 2. A namespace is deleted while movers are at work in it.
-	in.deletedWhenCopied(copied)
+	deleted := in.deletedWhenCopied(copied, "delta")
 	first := rounds.await("the first round", time.Time{}, 1)
-	in.toldOfDeletion(copied+"/delta", "namespace "+copied+": not found: it is being deleted")
+	in.toldOfDeletion(deleted, copied+"/delta", "namespace "+copied+": not found: it is being deleted")
 
 	// 3. The keys are changed, which the kubelet has the scheduler see in its own time.
 	in.done(planned + "/gamma")
@@ -47,41 +45,67 @@ func TestSchedulerInTrouble(t *testing.T) {
 
 	// 4. A namespace is deleted between the plan and the backup; and in the same round the API server goes, for less than
 	// half a minute.
-	in.deletedWhenPlanned(planned)
-	in.toldOfDeletion(planned+"/gamma", "namespace "+planned+": not found: it is being deleted")
-	away := in.withoutAPIServer(20 * time.Second)
+	deleted = in.deletedWhenPlanned(planned)
+	in.toldOfDeletion(deleted, planned+"/gamma", "namespace "+planned+": not found: it is being deleted")
+	away := in.withoutAPIServer("alpha", 20*time.Second)
 
 	// 5. What was before opens nothing any more, and the scheduler goes on by itself.
 	change.finish(s.Namespace+"/alpha", s.Namespace+"/beta")
-	rounds.await("two rounds after the API server came back", away.up, 2)
+	rounds.await("a round after the API server came back", away.up, 1)
+	in.toldOfTheRestart(away)
+	in.sameAs(pods)
+
+	// 6. The leader's pod is deleted in the middle of backups, which are cancelled at once; its successor makes them.
+	deleted = in.deleteLeader()
+	rounds.await("what was cancelled is made up for", deleted.Truncate(time.Minute), 1)
+	in.toldOfTheEnd(deleted)
+
+	// 7. With the time that the documentation gives it, it is removed in the middle of backups, which come to their end. Nothing is left.
+	in.takesItsTime()
+	running := in.inMidBackup()
+	in.remove("scheduler", func() {
+		if holder := in.leader(); holder != "" {
+			t.Errorf("the Lease of the scheduler is held by %s", holder)
+		}
+	})
+	in.nothingOf(planned, copied)
+	rounds.await("what ran was backed up", running, 1)
 	rounds.stop()
 	rounds.judge(first, away)
-	in.toldOfTheRestart(away)
+}
 
-	// 6. Nobody was restarted, and nothing is left.
-	in.sameAs(pods)
-	in.inOwn("scale", "deployment/stsbackup", "--replicas=0")
-	in.inOwn("wait", "--for=delete", "pod", "--selector=app.kubernetes.io/component=scheduler", "--timeout=180s")
-	s.nothingBehind()
-	in.nothingOf(planned, copied)
-	if holder := in.leader(); holder != "" {
-		t.Errorf("the Lease of the scheduler is held by %s", holder)
+// inMidBackup waits for a mover of alpha, and says in which minute that is. It is early in the minute: a backup that is made
+// again half a minute later is one of the same minute.
+func (in installation) inMidBackup() time.Time {
+	in.t.Helper()
+	in.until("a mover is there early in the minute", func() (bool, string) {
+		return time.Now().Second() < 15 && in.moverIn(in.Namespace, "alpha"), "none is"
+	})
+	return time.Now().Truncate(time.Minute)
+}
+
+// namespace makes a further namespace.
+func (s *scenario) namespace(name string) string {
+	s.t.Helper()
+	namespace := s.Namespace + "-" + name
+	s.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+		defer cancel()
+		if _, err := s.KubectlInput(ctx, "", "delete", "namespace", namespace, "--ignore-not-found", "--timeout=150s"); err != nil {
+			s.t.Error(err)
+		}
+	})
+	if _, err := s.KubectlInput(s.ctx, "", "create", "namespace", namespace); err != nil {
+		s.t.Fatal(err)
 	}
+	return namespace
 }
 
 // another makes a further namespace with a StatefulSet.
 func (s *scenario) another(name string, w workload) (namespace string) {
 	s.t.Helper()
-	namespace = s.Namespace + "-" + name
-	s.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-		defer cancel()
-		if _, err := s.KubectlInput(ctx, "", "delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s"); err != nil {
-			s.t.Error(err)
-		}
-	})
+	namespace = s.namespace(name)
 	for _, args := range [][]string{
-		{"create", "namespace", namespace},
 		{"--namespace", namespace, "apply", "-f", "-"},
 		{"--namespace", namespace, "rollout", "status", "statefulset/" + w.name, "--timeout=180s"},
 	} {
@@ -114,12 +138,17 @@ type line struct {
 	text                                   string
 }
 
-// log is what both schedulers have said since a time. All lines must be what docs/scheduler.md says they are.
+// log is what both schedulers have said since a time.
 func (in installation) log(since time.Time) []line {
 	in.t.Helper()
+	return in.lines(in.inOwn("logs", "--selector=app.kubernetes.io/component=scheduler", "--tail=-1", "--since-time="+since.UTC().Format(time.RFC3339)))
+}
+
+// lines are those of a log. All must be what docs/scheduler.md says they are.
+func (in installation) lines(log string) []line {
+	in.t.Helper()
 	var lines []line
-	out := in.inOwn("logs", "--selector=app.kubernetes.io/component=scheduler", "--tail=-1", "--since-time="+since.UTC().Format(time.RFC3339))
-	for text := range strings.Lines(out) {
+	for text := range strings.Lines(log) {
 		l := line{text: strings.TrimSpace(text)}
 		if err := json.Unmarshal([]byte(text), &l); err != nil || l.Msg == "" {
 			in.t.Errorf("the log has a line that is none of its own: %s", text)

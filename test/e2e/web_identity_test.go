@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,31 +18,39 @@ import (
 const audience = "sts.amazonaws.com"
 
 // TestWebIdentityWithoutKeys backs up to a MinIO that trusts the tokens of the cluster's ServiceAccounts, with no keys but
-// those that MinIO gives for the token of the CronJob's pod.
+// those that MinIO gives for the token of the CronJob's pod, and then of the scheduler's.
 func TestWebIdentityWithoutKeys(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "federated")
 	s.apply(workload{name: "web", replicas: 2}.manifest(), "web")
 	bucket := s.newMinIO()
-	byLabel.Lock()
-	defer byLabel.Unlock()
-	s.enabled("web")
-	t.Cleanup(func() { s.removeClusterRights("stsbackup-namespaced-" + s.Namespace) })
-
-	in := s.install("namespaced", bucket.repo(),
-		"namespace: NAMESPACE\n", "namespace: "+s.Namespace+"\nnameSuffix: -"+s.Namespace+"\n", "cronjob/stsbackup ", "cronjob/stsbackup-"+s.Namespace+" ",
-		" --from-file=credentials", "",
-		"generatorOptions: {disableNameSuffixHash: true}\n", "generatorOptions: {disableNameSuffixHash: true}\n"+strings.NewReplacer(
-			"arn:aws:iam::ACCOUNT:role/ROLE", minioRole(), "https://STS-ENDPOINT", bucket.endpoint,
-		).Replace(installBlock(t, "web-identity-for-cronjobs")))
-	s.jobSucceeded(s.Namespace, "first-backup")
-
 	ctx, stop := context.WithCancel(s.ctx)
 	defer stop()
 	endpoint, err := bucket.forward(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.cronJobsWithoutKeys(bucket, endpoint)
+	s.schedulerWithoutKeys(bucket, endpoint)
+}
+
+// identity has a block of the documentation put behind a kustomization, with MinIO as the one who gives keys.
+func (b ownBucket) identity(block string) (replacements []string) {
+	b.t.Helper()
+	text := strings.NewReplacer("arn:aws:iam::ACCOUNT:role/ROLE", minioRole(), "https://STS-ENDPOINT", b.endpoint).Replace(installBlock(b.t, block))
+	return []string{" --from-file=credentials", "", lastInKustomization, lastInKustomization + text}
+}
+
+// cronJobsWithoutKeys has the CronJobs back up and prune.
+func (s *scenario) cronJobsWithoutKeys(bucket ownBucket, endpoint string) {
+	s.t.Helper()
+	byLabel.Lock()
+	defer byLabel.Unlock()
+	s.enabled("web")
+	s.t.Cleanup(func() { s.removeClusterRights("stsbackup-namespaced-" + s.Namespace) })
+	in := s.install("namespaced", bucket.repo(), append(bucket.identity("web-identity-for-cronjobs"),
+		"namespace: NAMESPACE\n", "namespace: "+s.Namespace+"\nnameSuffix: -"+s.Namespace+"\n", "cronjob/stsbackup ", "cronjob/stsbackup-"+s.Namespace+" ")...)
+	s.jobSucceeded(s.Namespace, "first-backup")
 	environ := in.environ(endpoint, bucket.endpoint)
 	s.runWith(environ, 0, []string{"complete", "2/2"}, "list", s.Namespace+"/web")
 	s.runWith(append(environ, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="), 1, []string{"credentials"}, "list", s.Namespace+"/web")
@@ -49,6 +58,27 @@ func TestWebIdentityWithoutKeys(t *testing.T) {
 	s.jobSucceeded(s.Namespace, "first-prune")
 	s.nothingBehind()
 	s.kubectl("label", "statefulset", "web", "stsbackup.io/backup-")
+}
+
+// schedulerWithoutKeys has a scheduler back up, which is installed in a namespace of its own, beside that of other tests.
+func (s *scenario) schedulerWithoutKeys(bucket ownBucket, endpoint string) {
+	s.t.Helper()
+	namespace := s.namespace("scheduler")
+	s.t.Cleanup(func() { s.removeClusterRights("stsbackup-" + s.Namespace) })
+	in := s.install("scheduler", strings.Replace(bucket.repo(), "/root", "/scheduler", 1), slices.Concat(
+		bucket.identity("web-identity"), everyMinute(s.Namespace), []string{
+			"overlays/scheduler]\n", "overlays/scheduler]\nnamespace: " + namespace + "\nnameSuffix: -" + s.Namespace + "\n",
+			"kubectl -n stsbackup ", "kubectl -n " + namespace + " ", "deployment/stsbackup ", "deployment/stsbackup-" + s.Namespace + " ",
+		})...)
+	environ := in.environ(endpoint, bucket.endpoint)
+	s.until("the scheduler has backed up", func() (bool, string) {
+		result, err := s.Run(s.ctx, environ, "list", s.Namespace+"/web")
+		return err == nil && strings.Contains(result.Stdout, "complete") && strings.Contains(result.Stdout, "2/2"), result.String()
+	})
+	for _, command := range in.commands("remove-scheduler")[:2] {
+		in.shell(command)
+	}
+	s.nothingBehind()
 }
 
 // minioRole is what MinIO calls the role of those whose tokens are for an audience.

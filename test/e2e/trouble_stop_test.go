@@ -1,0 +1,94 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// shortGrace is more of a kustomization, by which a scheduler that is told to stop cancels what has not ended in a second.
+const shortGrace = `patches:
+- target: {kind: Deployment, name: stsbackup}
+  patch: |
+    - {op: replace, path: /spec/template/spec/containers/0/args/2, value: --shutdown-grace=1s}
+`
+
+// takesItsTime gives the scheduler the time to stop that the documentation does.
+func (in installation) takesItsTime() {
+	in.t.Helper()
+	text, err := os.ReadFile(filepath.Join(in.dir, "kustomization.yaml"))
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	in.writeFile(in.dir, "kustomization.yaml", strings.Replace(string(text), shortGrace, "", 1))
+	for _, command := range in.commands("scheduler")[3:] { // from "kubectl apply -k ." on
+		in.shell(command)
+	}
+}
+
+// handover is how long it may take from the leader's last word to its successor's first. Without the Lease given back it
+// would be the 15 s that this lasts, less the 2 s after which it is renewed.
+const handover = 10 * time.Second
+
+// deleteLeader deletes the leader's pod in the middle of a backup that takes longer than the second that it is given, gives
+// the time of that, and demands that the leader has cancelled it and said so.
+func (in installation) deleteLeader() time.Time {
+	in.t.Helper()
+	in.inMidBackup()
+	pod, _, _ := strings.Cut(in.leader(), "_")
+	var log bytes.Buffer
+	follow := exec.CommandContext(in.ctx, in.Env.Kubectl, "--kubeconfig", in.Kubeconfig, "--namespace", own, "logs", pod, "--follow")
+	follow.Stdout = &log
+	if err := follow.Start(); err != nil {
+		in.t.Fatal(err)
+	}
+	at := time.Now()
+	in.inOwn("delete", "pod", pod, "--timeout=180s")
+	in.t.Logf("the pod was gone after %s", time.Since(at).Round(time.Second))
+	if err := follow.Wait(); err != nil {
+		in.t.Fatal(err)
+	}
+	lines := slices.DeleteFunc(in.lines(log.String()), func(l line) bool { return l.Time.Before(at.Truncate(time.Second)) })
+	cancelled := slices.ContainsFunc(lines, func(l line) bool {
+		return l.Msg == "backup" && l.StatefulSet == in.Namespace+"/alpha" && l.Result == "cancelled"
+	})
+	if !cancelled || lines[len(lines)-1].Msg != "scheduler stopped" {
+		in.t.Fatalf("the leader has not cancelled its backup and stopped:\n%s", texts(lines))
+	}
+	in.succeeds(lines[len(lines)-1].Time)
+	return at
+}
+
+// succeeds waits until another scheduler leads, and demands that the Lease was not waited for.
+func (in installation) succeeds(stopped time.Time) {
+	in.t.Helper()
+	var leads time.Time
+	in.until("another leads", func() (bool, string) {
+		lines := in.log(stopped)
+		for _, l := range lines {
+			if l.Msg == "leading" {
+				leads = l.Time
+			}
+		}
+		return !leads.IsZero(), texts(lines)
+	})
+	if took := leads.Sub(stopped); took > handover {
+		in.t.Errorf("the successor leads after %s: the Lease was not given back", took)
+	}
+}
+
+// toldOfTheEnd demands that the successor has found nothing that it had to remove.
+func (in installation) toldOfTheEnd(deleted time.Time) {
+	in.t.Helper()
+	for _, l := range in.log(deleted) {
+		if strings.Contains(l.Msg, "dead operation") {
+			in.t.Errorf("what was cancelled has left something: %s", l.text)
+		}
+	}
+}

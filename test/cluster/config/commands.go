@@ -14,6 +14,7 @@ const (
 	ControllerManager  = "kube-controller-manager"
 	Scheduler          = "kube-scheduler"
 	KubeProxy          = "kube-proxy"
+	KubeRouter         = "kube-router"
 	CoreDNS            = "coredns"
 	SnapshotController = "snapshot-controller"
 	Provisioner        = "csi-provisioner"
@@ -99,6 +100,22 @@ func ControlPlaneCommands(c spec.Cluster) []Command {
 		{Name: KubeProxy, Argv: []string{c.Program("kube-proxy"), "--config=" + c.RunPath("kube-proxy.yaml"), "--v=1"}},
 		{Name: CoreDNS, Argv: []string{c.Program("coredns"), "-conf", c.RunPath("Corefile")}},
 	}
+}
+
+// KubeRouterCommand starts what has NetworkPolicies enforced, and nothing else of kube-router: routes and Services have others to look
+// after them. It needs its node to be there, and it takes iptables' filter table for its own.
+func KubeRouterCommand(c spec.Cluster) Command {
+	return Command{Name: KubeRouter, Argv: []string{
+		c.Program("kube-router"),
+		"--kubeconfig=" + c.KubeconfigOf(KubeRouter),
+		"--hostname-override=" + c.ControlPlane().Name,
+		"--run-firewall=true", "--run-router=false", "--run-service-proxy=false", "--enable-cni=false",
+		"--service-cluster-ip-range=" + c.Services.String(),
+		// Pods and policies that change are seen at once; this is for what could not be written then.
+		"--iptables-sync-period=1m",
+		"--health-addr=127.0.0.1", "--health-port=20244",
+		"--v=1",
+	}}
 }
 
 // SidecarCommands starts the snapshot controller and the driver's sidecars, which need the VolumeSnapshot resources.

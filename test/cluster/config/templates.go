@@ -12,18 +12,19 @@ const corefile = `.:53 {
 }
 `
 
-// kube-proxy leaves the connection tracking table as it is: its size is the whole machine's.
+// kube-proxy leaves the connection tracking table as it is: its size is the whole machine's. Its rules are in a table of nftables of its own,
+// because kube-router writes the whole of iptables' filter table each time: what kube-proxy had changed there meanwhile would be undone.
 const kubeProxy = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 clientConnection: {kubeconfig: {{.KubeconfigOf "kube-proxy"}}}
-mode: iptables
+mode: nftables
 clusterCIDR: {{.Pods}}
 hostnameOverride: {{.Node.Name}}
 bindAddress: {{.Node.Address}}
 healthzBindAddress: 127.0.0.1:10256
 metricsBindAddress: 127.0.0.1:10249
 conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
-iptables: {syncPeriod: 30s, minSyncPeriod: 0s}
+nftables: {syncPeriod: 30s, minSyncPeriod: 0s}
 `
 
 // Addresses below the range's first sixteen are the nodes'. The cache of the bridge plugin's results is under /var/lib/cni, which is the

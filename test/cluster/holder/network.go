@@ -30,5 +30,9 @@ func makeNetwork(ctx context.Context, s *process.Supervisor, c spec.Cluster) err
 			return fmt.Errorf("make the pods' network: %w", err)
 		}
 	}
+	// What one pod sends to another does not leave the bridge: only so do the rules of NetworkPolicies get to see it.
+	if err := os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-iptables", []byte("1"), 0o644); err != nil {
+		return fmt.Errorf("make the pods' network: %w (is br_netfilter in the kernel?)", err)
+	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (h *holder) snapshotResources(ctx context.Context) error {
 }
 
 // proven waits until everything has been seen to work: pods get an account, nodes are Ready, volumes have their driver, a Service's
-// name resolves and S3 answers behind it.
+// name resolves, S3 answers behind it and NetworkPolicies have their rules.
 func (h *holder) proven(ctx context.Context) error {
 	checks := []struct {
 		component, what string
@@ -82,6 +82,7 @@ func (h *holder) proven(ctx context.Context) error {
 			return nil
 		})
 	}
+	group.Go(func() error { return h.policies(ctx) })
 	for _, n := range h.Nodes {
 		group.Go(func() error {
 			return h.await(ctx, n.Component(config.Kubelet), func(ctx context.Context) error { return h.api.nodeReady(ctx, n.Name) })
@@ -93,6 +94,28 @@ func (h *holder) proven(ctx context.Context) error {
 		})
 	}
 	return group.Wait()
+}
+
+// policies starts what has NetworkPolicies enforced, which needs its node, and waits until it has written its first rules: those of S3's pod.
+// From then on it writes them anew whenever a pod or a policy changes.
+func (h *holder) policies(ctx context.Context) error {
+	node := h.ControlPlane()
+	err := h.await(ctx, node.Component(config.Kubelet), func(ctx context.Context) error { return h.api.nodeReady(ctx, node.Name) })
+	if err != nil {
+		return err
+	}
+	router, err := h.component(config.KubeRouterCommand(h.Cluster))
+	if err != nil {
+		return err
+	}
+	err = router.Await(ctx, readyWithin, func(ctx context.Context) error {
+		return h.supervisor.Run(ctx, "sh", "-c", "iptables --wait --list-rules KUBE-ROUTER-FORWARD | grep 'namespace: s3 '")
+	})
+	if err != nil {
+		return err
+	}
+	h.report.step("NetworkPolicies")
+	return nil
 }
 
 // resolves asks the name server, by way of its Service, for the Service of S3.

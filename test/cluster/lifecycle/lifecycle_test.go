@@ -30,6 +30,7 @@ func TestLifecycle(t *testing.T) {
 		r.do(t, "status")
 	})
 	ok = ok && t.Run("from the host", func(t *testing.T) { fromTheHost(t, r) })
+	ok = ok && t.Run("NetworkPolicies", func(t *testing.T) { networkPolicies(t, r) })
 	ok = ok && t.Run("storage", func(t *testing.T) { storage(t, r) })
 	ok = ok && t.Run("load-image", func(t *testing.T) {
 		if out := r.do(t, "load-image"); !strings.Contains(out, "MiB") {

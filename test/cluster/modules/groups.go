@@ -15,13 +15,14 @@ type Group struct {
 // Versions of what is built. They are also in the modules' go.mod files, which decide; these are what the programs say of themselves.
 const (
 	KubernetesVersion = "v1.34.4"
+	kubeRouterVersion = "v2.10.0"
 	versitygwVersion  = "1.8.0"
 	minioTime         = "2026-02-12T20:18:48Z"
 )
 
 // Cluster is what the cluster is made of.
 func Cluster() []Group {
-	return []Group{kubernetes(), sidecars(), coreDNS(), versitygw()}
+	return []Group{kubernetes(), sidecars(), kubeRouter(), coreDNS(), versitygw()}
 }
 
 // Servers is what the storage tests need: two S3 servers.
@@ -49,6 +50,15 @@ func sidecars() Group {
 		from + "external-snapshotter/v8/cmd/csi-snapshotter",
 		from + "external-snapshotter/v8/cmd/snapshot-controller",
 	}}
+}
+
+func kubeRouter() Group {
+	const from = "github.com/cloudnativelabs/kube-router/v2/"
+	return Group{
+		Name:      "kube-router",
+		Packages:  []string{from + "cmd/kube-router"},
+		Variables: []string{from + "pkg/version.Version=" + kubeRouterVersion},
+	}
 }
 
 func coreDNS() Group {

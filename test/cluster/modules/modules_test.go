@@ -41,6 +41,8 @@ func (g Group) versions() []string {
 	switch g.Name {
 	case "kubernetes":
 		return []string{"k8s.io/kubernetes " + KubernetesVersion}
+	case "kube-router":
+		return []string{"github.com/cloudnativelabs/kube-router/v2 " + kubeRouterVersion}
 	case "versitygw":
 		return []string{"github.com/versity/versitygw v" + versitygwVersion}
 	case "minio":

@@ -29,6 +29,7 @@ func identities(c spec.Cluster) []identity {
 		{component: "kube-controller-manager", user: "system:kube-controller-manager"},
 		{component: "kube-scheduler", user: "system:kube-scheduler"},
 		{component: "kube-proxy", user: "system:kube-proxy"},
+		{component: "kube-router", user: "system:kube-router"},
 		{component: "coredns", user: "system:coredns"},
 		{component: "storage", user: "storage-sidecars", groups: []string{StorageGroup}},
 	}

@@ -128,4 +128,5 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
+// kube-router asks for a later commit, which is no release, and uses nothing that the release lacks.
 replace github.com/vishvananda/netlink => github.com/vishvananda/netlink v1.3.1

@@ -25,10 +25,10 @@ policies: [{name: all, select: {namespaces: [%s]}, schedule: "@daily"}]
 	holder := func() string {
 		return s.kubectl("get", "lease", "scheduler.stsbackup.io", "--output=jsonpath={.spec.holderIdentity}")
 	}
-	first := s.startScheduler("one")
+	first := s.startScheduler("default")
 	first.until(`"msg":"leading"`)
 	leads := holder()
-	second := s.startScheduler("two")
+	second := s.startScheduler("kube-public")
 	second.until(`"msg":"another one leads","leader":"` + leads + `"`)
 	if strings.Contains(second.said.String(), `"msg":"leading"`) {
 		t.Errorf("both lead:\n%s", &second.said)

@@ -11,6 +11,9 @@ import (
 // window is how many bytes a hash depends on.
 const window = 64
 
+// minKey is how long a key is at least, in bytes.
+const minKey = 16
+
 // normalization is how many bits more are looked at before the normal size, and fewer after it.
 const normalization = 2
 
@@ -31,11 +34,15 @@ type Cutter struct {
 	before, then uint64 // masks up to the normal size, and behind it
 }
 
-// New makes a Cutter. The key is a secret of at least 16 bytes.
+// New makes a Cutter. The key is a secret of at least 16 bytes; it is an error if it is shorter, or if the sizes are not as
+// they should be.
 func New(key []byte, sizes Sizes) (*Cutter, error) {
 	if sizes.Min < window || sizes.Normal < sizes.Min || sizes.Max < sizes.Normal || bits.OnesCount(uint(sizes.Normal)) != 1 {
 		return nil, fmt.Errorf("cut into pieces of %d, %d and %d bytes: they must grow from %d on, and the one between be a power of two",
 			sizes.Min, sizes.Normal, sizes.Max, window)
+	}
+	if len(key) < minKey {
+		return nil, fmt.Errorf("cut by a key of %d bytes: it must have %d at least", len(key), minKey)
 	}
 	c := &Cutter{sizes: sizes}
 	table, err := hkdf.Expand(sha256.New, key, "stsbackup gear table", 8*len(c.gear))

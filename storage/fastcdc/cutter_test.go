@@ -84,7 +84,7 @@ func TestNextIsFastCDC(t *testing.T) {
 // TestSizes holds the sizes to their limits, and to what FastCDC promises of them: most are close to the normal one.
 func TestSizes(t *testing.T) {
 	data := random(2, 256<<20)
-	last, close := 0, 0
+	last, near := 0, 0
 	all := ends(cutter(t, 1, sizes), data)
 	for _, end := range all[:len(all)-1] {
 		size := end - last
@@ -92,12 +92,12 @@ func TestSizes(t *testing.T) {
 			t.Errorf("a piece of %d bytes", size)
 		}
 		if size > sizes.Normal/2 && size < sizes.Normal*2 {
-			close++
+			near++
 		}
 		last = end
 	}
-	if mean := len(data) / len(all); mean < 550<<10 || mean > 700<<10 || close < len(all)*9/10 {
-		t.Errorf("%d pieces of %d bytes in the mean, %d of them close to %d", len(all), mean, close, sizes.Normal)
+	if mean := len(data) / len(all); mean < 550<<10 || mean > 700<<10 || near < len(all)*9/10 {
+		t.Errorf("%d pieces of %d bytes in the mean, %d of them close to %d", len(all), mean, near, sizes.Normal)
 	}
 	zeros := make([]byte, 10<<20)
 	if got := ends(cutter(t, 1, sizes), zeros); len(got) > 1+len(zeros)/sizes.Min {
@@ -156,6 +156,9 @@ func TestSizesThatMakeNoSense(t *testing.T) {
 		if c, err := New(make([]byte, 32), s); err == nil {
 			t.Errorf("%+v: %+v", s, c.sizes)
 		}
+	}
+	if _, err := New(make([]byte, minKey-1), sizes); err == nil {
+		t.Error("a key that is too short is taken")
 	}
 }
 

@@ -60,7 +60,7 @@ func (k *masterKey) clamp() {
 	}
 }
 
-// chunkerKey is the secret that decides where files are cut: without it, the sizes of the pieces would tell which
+// chunkerKey is the secret that decides where files are cut: if all cut alike, the sizes of the pieces would tell which
 // well-known files a repository holds.
 func (k *masterKey) chunkerKey() []byte {
 	mac := hmac.New(sha256.New, k.encrypt[:])

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -158,6 +159,10 @@ func (w *Writer) store(ctx context.Context, p *packer, t BlobType, id ID, plain 
 		}
 	}
 	defer func() { w.packers[t] <- p }()
+	// Whoever has lost the lock, or cannot upload, is not to fill all buffers first.
+	if err := cmp.Or(context.Cause(ctx), context.Cause(w.ctx)); err != nil {
+		return err
+	}
 	if len(plain) > maxBlobSize {
 		return fmt.Errorf("a %s blob of %d bytes is larger than is allowed", t, len(plain))
 	}

@@ -157,6 +157,14 @@ func TestWriterEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel(cause)
+	for i := range 20 { // also while there is room for more
+		if _, err := w.SaveBlob(t.Context(), DataBlob, []byte{byte(i)}); !errors.Is(err, cause) {
+			t.Errorf("blob %d after the end: %v, want %v", i, err, cause)
+		}
+	}
+	if len(w.packers[DataBlob]) != dataPackers {
+		t.Errorf("%d of %d packers came back", len(w.packers[DataBlob]), dataPackers)
+	}
 	if err := w.Flush(); !errors.Is(err, cause) {
 		t.Errorf("flush: %v, want %v", err, cause)
 	}

@@ -33,8 +33,8 @@ func TestKnownSums(t *testing.T) {
 		"abc": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
 		"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq": "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
 	} {
-		for name, make := range makers(t) {
-			d := make()
+		for name, start := range makers(t) {
+			d := start()
 			d.Add([]byte(message))
 			if sum := d.Sum(); hex.EncodeToString(sum[:]) != want {
 				t.Errorf("%s of %q: %x", name, message, sum)
@@ -46,11 +46,11 @@ func TestKnownSums(t *testing.T) {
 // TestEveryLength has all lengths up to five blocks, so that the padding takes one block or two, as one part and as two.
 func TestEveryLength(t *testing.T) {
 	data := random(1, 5*blockSize)
-	for name, make := range makers(t) {
+	for name, start := range makers(t) {
 		for length := range len(data) + 1 {
 			want := sha256.Sum256(data[:length])
 			for cut := 0; cut <= length; cut += 1 + length/7 {
-				d := make()
+				d := start()
 				d.Add(data[:cut])
 				d.Sum() // which changes nothing
 				d.Add(data[cut:length])
@@ -66,11 +66,11 @@ func TestEveryLength(t *testing.T) {
 func TestBoth(t *testing.T) {
 	choose := rand.New(rand.NewPCG(1, 2))
 	kinds := makers(t)
-	for name, make := range kinds {
-		for other, makeOther := range kinds {
+	for name, start := range kinds {
+		for other, startOther := range kinds {
 			for round := range 200 {
 				data := [2][]byte{random(uint64(round), choose.IntN(4000)), random(uint64(round)+1000, choose.IntN(4000))}
-				digests := [2]*Digest{make(), makeOther()}
+				digests := [2]*Digest{start(), startOther()}
 				for at := [2]int{}; at[0] < len(data[0]) || at[1] < len(data[1]); {
 					var parts [2][]byte
 					for i := range parts {

@@ -3,7 +3,9 @@ package holder
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/stsbackup/stsbackup/test/cluster/process"
@@ -30,9 +32,20 @@ func makeNetwork(ctx context.Context, s *process.Supervisor, c spec.Cluster) err
 			return fmt.Errorf("make the pods' network: %w", err)
 		}
 	}
-	// What one pod sends to another does not leave the bridge: only so do the rules of NetworkPolicies get to see it.
-	if err := os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-iptables", []byte("1"), 0o644); err != nil {
-		return fmt.Errorf("make the pods' network: %w (is br_netfilter in the kernel?)", err)
+	return filterBridged(ctx, s)
+}
+
+// filterBridged has the rules of NetworkPolicies see what one pod sends to another, which does not leave the bridge. Where the kernel has
+// that as a module, nobody may have asked for it yet.
+func filterBridged(ctx context.Context, s *process.Supervisor) error {
+	const setting = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+	if _, err := os.Stat(setting); errors.Is(err, fs.ErrNotExist) {
+		if err := s.Run(ctx, "modprobe", "br_netfilter"); err != nil {
+			return fmt.Errorf("have packets on the bridge filtered, for which the kernel needs br_netfilter: %w", err)
+		}
+	}
+	if err := os.WriteFile(setting, []byte("1"), 0o644); err != nil {
+		return fmt.Errorf("have packets on the bridge filtered: %w", err)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func networkPolicies(t *testing.T, r rig) {
 	r.apply(t, closeWeb0)
 	began := time.Now()
 	for _, w := range closed {
-		eventually(t, 20*time.Second, func() error {
+		eventually(t, 90*time.Second, func() error {
 			if connect(w) == nil {
 				return fmt.Errorf("from %s to %s the NetworkPolicy allows nothing, and it goes through", w.from, w.host)
 			}
@@ -52,7 +52,7 @@ func networkPolicies(t *testing.T, r rig) {
 	}
 	r.kubectl(t, "delete", "networkpolicy", "web-0")
 	for _, w := range closed {
-		eventually(t, 20*time.Second, func() error { return connect(w) })
+		eventually(t, 90*time.Second, func() error { return connect(w) })
 	}
 }
 

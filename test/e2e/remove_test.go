@@ -10,6 +10,13 @@ import (
 	"time"
 )
 
+// slowBackup is more of a kustomization, by which the CronJob needs more than half a minute to copy the 300 kB of a volume.
+const slowBackup = `patches:
+- target: {kind: CronJob, name: stsbackup}
+  patch: |
+    - {op: add, path: /spec/jobTemplate/spec/template/spec/initContainers/0/args/-, value: --limit-upload=8}
+`
+
 // TestRemoveCronJob shows what docs/install.md says of the CronJob's Jobs while nothing has the label, and ends the CronJob
 // while it backs up. That takes the namespace from under other tests, so this one does not run beside them.
 func TestRemoveCronJob(t *testing.T) {
@@ -19,7 +26,7 @@ func TestRemoveCronJob(t *testing.T) {
 	t.Cleanup(s.uninstall)
 
 	// 1. Nothing has the label.
-	in := s.install("cronjob", s.repoOf("cronjob"))
+	in := s.install("cronjob", s.repoOf("cronjob"), lastInKustomization, lastInKustomization+slowBackup)
 	const failed = `jsonpath={.status.conditions[?(@.type=="Failed")].status}`
 	in.until("the Job has failed", func() (bool, string) {
 		return in.inOwn("get", "job", "first-backup", "--output", failed) == "True", in.inOwn("get", "pods", "--output=wide")

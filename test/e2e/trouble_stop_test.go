@@ -68,6 +68,7 @@ func (in installation) deleteLeader() time.Time {
 // succeeds waits until another scheduler leads, and demands that the Lease was not waited for.
 func (in installation) succeeds(stopped time.Time) {
 	in.t.Helper()
+	in.inOwn("rollout", "status", "deployment/stsbackup", "--timeout=180s") // a pod that does not run yet has no log to read
 	var leads time.Time
 	in.until("another leads", func() (bool, string) {
 		lines := in.log(stopped)

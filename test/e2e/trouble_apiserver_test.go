@@ -26,16 +26,28 @@ func (in installation) withoutAPIServer(statefulSet string, d time.Duration) gap
 	return away
 }
 
-// moverIn says whether a StatefulSet has a mover that has not ended. One that is looked for only while it runs is easily
-// missed: with little data that is less than a second.
+// moverIn says whether a StatefulSet has a mover that has not ended.
 func (in installation) moverIn(namespace, statefulSet string) bool {
 	in.t.Helper()
+	return in.moverSince(namespace, statefulSet, time.Time{})
+}
+
+// moverSince says whether a StatefulSet has a mover that has not ended, and was made at a time or later. One that is looked
+// for only while it runs is easily missed: with little data that is less than a second.
+func (in installation) moverSince(namespace, statefulSet string, since time.Time) bool {
+	in.t.Helper()
 	out, err := in.KubectlInput(in.ctx, "", "--namespace", namespace, "get", "pods", "--selector", "stsbackup.io/mover,stsbackup.io/statefulset="+statefulSet,
-		"--field-selector", "status.phase!=Succeeded,status.phase!=Failed", "--output", "name")
+		"--field-selector", "status.phase!=Succeeded,status.phase!=Failed", "--output", "jsonpath={.items[*].metadata.creationTimestamp}")
 	if err != nil {
 		in.t.Fatal(err)
 	}
-	return out != ""
+	return slices.ContainsFunc(strings.Fields(out), func(text string) bool {
+		made, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			in.t.Fatal(err)
+		}
+		return !made.Before(since)
+	})
 }
 
 // toldOfTheRestart demands that the log says what has happened.

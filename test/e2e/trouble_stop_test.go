@@ -19,9 +19,10 @@ const shortGrace = `patches:
     - {op: replace, path: /spec/template/spec/containers/0/args/2, value: --shutdown-grace=1s}
 `
 
-// takesItsTime gives the scheduler the time to stop that the documentation does.
+// takesItsTime gives the scheduler the time to stop that the documentation does, and waits until those that have less are gone.
 func (in installation) takesItsTime() {
 	in.t.Helper()
+	before := strings.Fields(in.inOwn("get", "pods", "--selector=app.kubernetes.io/component=scheduler", "--output=name"))
 	text, err := os.ReadFile(filepath.Join(in.dir, "kustomization.yaml"))
 	if err != nil {
 		in.t.Fatal(err)
@@ -30,6 +31,10 @@ func (in installation) takesItsTime() {
 	for _, command := range in.commands("scheduler")[3:] { // from "kubectl apply -k ." on
 		in.shell(command)
 	}
+	in.until("the pods of before are gone", func() (bool, string) { // the rollout does not wait for their end
+		left := strings.Fields(in.inOwn("get", "pods", "--selector=app.kubernetes.io/component=scheduler", "--output=name"))
+		return !slices.ContainsFunc(left, func(pod string) bool { return slices.Contains(before, pod) }), strings.Join(left, " ")
+	})
 }
 
 // handover is how long it may take from the leader's last word to its successor's first. Without the Lease given back it

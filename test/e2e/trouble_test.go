@@ -74,14 +74,18 @@ func TestSchedulerInTrouble(t *testing.T) {
 	rounds.judge(first, away)
 }
 
-// inMidBackup waits for a mover of alpha, and says in which minute that is. It is early in the minute: a backup that is made
-// again half a minute later is one of the same minute.
+// inMidBackup waits for a mover of alpha that was made in a minute that has not begun yet, and says which minute that is. It
+// is early in the minute, so that a backup that is made again is one of the same minute.
 func (in installation) inMidBackup() time.Time {
 	in.t.Helper()
+	called := time.Now()
+	var minute time.Time
 	in.until("a mover is there early in the minute", func() (bool, string) {
-		return time.Now().Second() < 15 && in.moverIn(in.Namespace, "alpha"), "none is"
+		now := time.Now()
+		minute = now.Truncate(time.Minute)
+		return minute.After(called) && now.Second() < 15 && in.moverSince(in.Namespace, "alpha", minute), "none is"
 	})
-	return time.Now().Truncate(time.Minute)
+	return minute
 }
 
 // namespace makes a further namespace.

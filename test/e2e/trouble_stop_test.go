@@ -12,12 +12,23 @@ import (
 	"time"
 )
 
-// shortGrace is more of a kustomization, by which a scheduler that is told to stop cancels what has not ended in a second.
+// shortGrace is more of a kustomization, by which a scheduler that is told to stop cancels what has not ended in a second,
+// and needs nine seconds to copy 300 kB: more than it takes to tell it.
 const shortGrace = `patches:
 - target: {kind: Deployment, name: stsbackup}
   patch: |
     - {op: replace, path: /spec/template/spec/containers/0/args/2, value: --shutdown-grace=1s}
+    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --limit-upload=32}
 `
+
+// keepsChanging has 300 kB of a pod's data be others every few seconds, until the pod ends: each backup has that much to
+// copy. What is on the disk is whole at any moment.
+func (s *scenario) keepsChanging(pod string) {
+	s.t.Helper()
+	s.exec(pod, `change() { head -c 300000 /dev/urandom > /data/next && sync && mv /data/next /data/noise && sync; }
+change
+while sleep 5; do change; done </dev/null >/dev/null 2>&1 &`)
+}
 
 // takesItsTime gives the scheduler the time to stop that the documentation does, and waits until those that have less are gone.
 func (in installation) takesItsTime() {
@@ -45,6 +56,7 @@ const handover = 10 * time.Second
 // the time of that, and demands that the leader has cancelled it and said so.
 func (in installation) deleteLeader() time.Time {
 	in.t.Helper()
+	in.keepsChanging("alpha-0")
 	in.inMidBackup()
 	pod, _, _ := strings.Cut(in.leader(), "_")
 	var log bytes.Buffer

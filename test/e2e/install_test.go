@@ -86,10 +86,12 @@ func (s *scenario) install(way, repo string, replacements ...string) installatio
 	return in
 }
 
-// everyMinute has the documentation's policy back up all of some namespaces each minute, and keep two recovery points.
+// everyMinute has the documentation's policy back up all of some namespaces each minute, and keep two recovery points. It does
+// not prune: its hour may come while a test is at it.
 func everyMinute(namespaces ...string) (replacements []string) {
 	return []string{
-		`schedule: "0 1 * * *"`, `schedule: "* * * * *"`, "  jitter: 2h\n", "", "{last: 3, daily: 7, weekly: 5, monthly: 12}", "{last: 2}",
+		`schedule: "0 1 * * *"`, `schedule: "* * * * *"`, "  jitter: 2h\n", "", "  prune: {schedule: \"0 5 * * sun\"}\n", "",
+		"{last: 3, daily: 7, weekly: 5, monthly: 12}", "{last: 2}",
 		"select: {statefulSetLabels: {stsbackup.io/backup: enabled}}", "select: {namespaces: [" + strings.Join(namespaces, ", ") + "]}",
 	}
 }

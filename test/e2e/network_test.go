@@ -25,21 +25,27 @@ func TestNetworkPolicies(t *testing.T) {
 		policies += s.networkPolicies(overlay)
 		pods += "---" + podOf(overlay, s.deployedLabels(overlay))
 	}
+	s.created("serviceaccount/default") // without which a pod of one's own is refused
 	s.apply(pods)
-	s.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
+	s.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=180s")
 
 	allowed, refused := s.ways()
-	if closed := s.closed(append(allowed, refused...)); len(closed) > 0 {
-		t.Fatalf("without any NetworkPolicy there is no way %s", strings.Join(closed, ", "))
-	}
+	s.open("without any NetworkPolicy", slices.Concat(allowed, refused))
 	s.apply(policies)
 	s.until("the NetworkPolicies are enforced", func() (bool, string) {
 		closed := s.closed(refused)
 		return len(closed) == len(refused), "closed are only: " + strings.Join(closed, ", ")
 	})
-	if closed := s.closed(allowed); len(closed) > 0 {
-		t.Errorf("the NetworkPolicies close the way %s", strings.Join(closed, ", "))
-	}
+	s.open("with the NetworkPolicies", allowed)
+}
+
+// open waits until all ways are open. A try gives up after three seconds, which a busy machine may need.
+func (s *scenario) open(when string, ways []way) {
+	s.t.Helper()
+	s.until("connections are made "+when, func() (bool, string) {
+		closed := s.closed(ways)
+		return len(closed) == 0, "there is no way " + strings.Join(closed, ", ")
+	})
 }
 
 // way is a connection that a pod tries to make, by a command that fails if it is not made.

@@ -68,8 +68,25 @@ func prepare(dir string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	if err := notInstalled(ctx); err != nil {
+		return err
+	}
 	environment.Operator, err = environment.OperatorKubeconfig(ctx, dir, deployed("base"))
 	return err
+}
+
+// notInstalled fails if somebody uses stsbackup in the cluster, where some tests install it, and at their end delete all of it.
+func notInstalled(ctx context.Context) error {
+	found, err := environment.KubectlInput(ctx, "", "--namespace", own, "get", "deployment/stsbackup", "cronjob/stsbackup", "secret/stsbackup",
+		"--ignore-not-found", "--output=name")
+	if err != nil {
+		return err
+	}
+	if objects := strings.Fields(found); len(objects) > 0 {
+		return fmt.Errorf("namespace %[1]s has %[2]s, which tests would delete: take another cluster, or if an earlier run has left this behind: kubectl -n %[1]s delete %[2]s",
+			own, strings.Join(objects, " "))
+	}
+	return nil
 }
 
 // deployed is a path in the folder of the manifests.

@@ -37,7 +37,11 @@ func (s *scenario) clone() string {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		s.writeFile(filepath.Dir(path), name, strings.Replace(string(text), "  schedule:", "  suspend: true\n  schedule:", 1))
+		suspended := strings.Replace(string(text), "\n  schedule:", "\n  suspend: true\n  schedule:", 1)
+		if suspended == string(text) {
+			s.t.Fatalf("%s has no schedule:\n%s", path, text)
+		}
+		s.writeFile(filepath.Dir(path), name, suspended)
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		s.t.Fatal(err)

@@ -38,8 +38,17 @@ func (in installation) takesItsTime() {
 	if err != nil {
 		in.t.Fatal(err)
 	}
-	in.writeFile(in.dir, "kustomization.yaml", strings.Replace(string(text), shortGrace, "", 1))
-	for _, command := range in.commands("scheduler")[3:] { // from "kubectl apply -k ." on
+	changed := strings.Replace(string(text), shortGrace, "", 1)
+	if changed == string(text) {
+		in.t.Fatalf("there is nothing to take out of the kustomization:\n%s", text)
+	}
+	in.writeFile(in.dir, "kustomization.yaml", changed)
+	commands := in.commands("scheduler")
+	apply := slices.Index(commands, "kubectl apply -k .")
+	if apply < 0 {
+		in.t.Fatalf("none of the commands applies the kustomization:\n%s", strings.Join(commands, "\n"))
+	}
+	for _, command := range commands[apply:] {
 		in.shell(command)
 	}
 	in.until("the pods of before are gone", func() (bool, string) { // the rollout does not wait for their end

@@ -52,6 +52,21 @@ func (p *process) until(text string) {
 	p.s.t.Fatalf("the command ended without saying %q:\n%s", text, &p.said)
 }
 
+// sofar is what it has said by now.
+func (p *process) sofar() string {
+	for {
+		select {
+		case line, more := <-p.lines:
+			if !more {
+				return p.said.String()
+			}
+			p.said.WriteString(line + "\n")
+		default:
+			return p.said.String()
+		}
+	}
+}
+
 // signal sends a signal.
 func (p *process) signal(signal syscall.Signal) {
 	p.s.t.Helper()

@@ -30,8 +30,13 @@ policies: [{name: all, select: {namespaces: [%s]}, schedule: "@daily"}]
 	leads := holder()
 	second := s.startScheduler("kube-public")
 	second.until(`"msg":"another one leads","leader":"` + leads + `"`)
-	if strings.Contains(second.said.String(), `"msg":"leading"`) {
-		t.Errorf("both lead:\n%s", &second.said)
+	renewed := s.kubectl("get", "lease", "scheduler.stsbackup.io", "--output=jsonpath={.spec.renewTime}")
+	s.until("the leader has renewed its Lease, which the other one reads as often", func() (bool, string) {
+		now := s.kubectl("get", "lease", "scheduler.stsbackup.io", "--output=jsonpath={.spec.renewTime}")
+		return now != renewed, now
+	})
+	if now := holder(); now != leads || strings.Contains(second.sofar(), `"msg":"leading"`) {
+		t.Errorf("the Lease is held by %q, and was by %q, or both lead:\n%s", now, leads, &second.said)
 	}
 	first.signal(syscall.SIGTERM)
 	if code := first.end(); code != 0 {

@@ -85,14 +85,8 @@ func judgeSecrets() error {
 	return errors.Join(errs...)
 }
 
-// TestSecretsWouldBeFound plants a secret wherever one is looked for.
-func TestSecretsWouldBeFound(t *testing.T) {
-	t.Parallel()
-	s := newScenario(t, "planted")
-	secret := "planted-" + rand.Text()
-	secrets.Guard(planted, secret)
-	s.created("serviceaccount/default") // without which a pod of one's own is refused
-	s.apply(fmt.Sprintf(`
+// plantedIn is whatever may hold the secret, which is its first argument; the second is the namespace.
+const plantedIn = `
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: planted}
@@ -127,7 +121,16 @@ involvedObject: {kind: Pod, name: planted, namespace: %[2]s}
 message: "base64 %[1]s"
 reason: Planted
 type: Normal
-`, secret, s.Namespace))
+`
+
+// TestSecretsWouldBeFound plants a secret wherever one is looked for.
+func TestSecretsWouldBeFound(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "planted")
+	secret := "planted-" + rand.Text()
+	secrets.Guard(planted, secret)
+	s.created("serviceaccount/default") // without which a pod of one's own is refused
+	s.apply(fmt.Sprintf(plantedIn, secret, s.Namespace))
 	process := exec.CommandContext(s.ctx, "sh", "-c", "read line", secret)
 	stdin, err := process.StdinPipe()
 	if err != nil {

@@ -204,7 +204,7 @@ func (o *operations) Verify(ctx context.Context, of scheduler.Name, readData flo
 	switch {
 	case errors.Is(err, repository.ErrNoRepository):
 		return nil
-	case result != nil && result.Repository.OnlyLocks() && len(result.Failures) == 0: // which hits no recovery point, and goes away by itself
+	case result != nil && result.OnlyLocks(): // which hits no recovery point, and goes away by itself
 		o.log.Warn("a damaged lock", "namespace", of.Namespace, "statefulSet", of.StatefulSet, "error", err.Error())
 		return nil
 	case result != nil && err != nil: // there is a verdict, and it is bad

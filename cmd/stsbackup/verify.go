@@ -152,7 +152,7 @@ func verify(ctx context.Context, store *store, t target, options repository.Chec
 	}
 	switch {
 	case result.OK():
-	case result.Repository.OnlyLocks() && len(result.Failures) == 0:
+	case result.OnlyLocks():
 		err = fmt.Errorf("verify %s: a lock is damaged, and nothing else: all recovery points can be restored", t)
 	default:
 		err = fmt.Errorf("verify %s: damage was found; recovery points that are not named as damaged can be restored. "+

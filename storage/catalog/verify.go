@@ -30,9 +30,16 @@ type PointVerification struct {
 }
 
 // OK reports whether nothing is wrong.
-func (v Verification) OK() bool {
-	return len(v.Repository.Problems) == 0 && len(v.Failures) == 0 &&
-		!slices.ContainsFunc(v.Points, func(p PointVerification) bool { return len(p.Problems) > 0 })
+func (v Verification) OK() bool { return len(v.Repository.Problems) == 0 && v.pointsOK() }
+
+// OnlyLocks reports that locks are damaged, and nothing else: every recovery point is whole, and a damaged lock goes away by
+// itself.
+func (v Verification) OnlyLocks() bool { return v.Repository.OnlyLocks() && v.pointsOK() }
+
+// pointsOK reports whether every recovery point has been judged, and is whole. What is missing from the repository is damage
+// to recovery points only: the repository itself cannot know what should be there.
+func (v Verification) pointsOK() bool {
+	return len(v.Failures) == 0 && !slices.ContainsFunc(v.Points, func(p PointVerification) bool { return len(p.Problems) > 0 })
 }
 
 // Verify checks the repository and that all that the records name is in it: of all recovery points, or, with a ref as

@@ -41,6 +41,26 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestVerifyTellsLocksFromDamage: a damaged lock alone hits no recovery point, and hides none that lacks something.
+func TestVerifyTellsLocksFromDamage(t *testing.T) {
+	w := newWorld(t)
+	r := w.commit(t, w.record(t, "0001", started, StateComplete))
+	if err := w.bucket.Put(t.Context(), "demo/web/locks/"+strings.Repeat("0f", 32), []byte("damaged")); err != nil {
+		t.Fatal(err)
+	}
+	v, err := w.Verify(t.Context(), "", repository.CheckOptions{})
+	if err != nil || v.OK() || !v.OnlyLocks() {
+		t.Errorf("a damaged lock: %+v, %v", v, err)
+	}
+	if err := w.bucket.Delete(t.Context(), "demo/web/snapshots/"+r.Volumes[0].RepositorySnapshot); err != nil {
+		t.Fatal(err)
+	}
+	v, err = w.Verify(t.Context(), "", repository.CheckOptions{})
+	if err != nil || v.OK() || v.OnlyLocks() || len(v.Points) != 1 || len(v.Points[0].Problems) != 1 {
+		t.Errorf("a damaged lock, and a volume that is missing: %+v, %v", v, err)
+	}
+}
+
 // TestVerifyCallsNoOutageDamage has the bucket go away at each operation: that is an error, and never a bad verdict,
 // which would have people repair what is whole.
 func TestVerifyCallsNoOutageDamage(t *testing.T) {

@@ -44,7 +44,7 @@ type Problem struct {
 	Reason string `json:"reason"`
 }
 
-// OnlyLocks says that what is damaged is locks and nothing else: it hits no recovery point, and goes away by itself.
+// OnlyLocks says that what is damaged of what is there is locks and nothing else; that goes away by itself.
 func (r CheckReport) OnlyLocks() bool {
 	return len(r.Problems) > 0 && len(r.Damaged) == 0 && !slices.ContainsFunc(r.Problems, func(p Problem) bool {
 		return !strings.HasPrefix(p.Object, kindLock.prefix())

@@ -100,11 +100,34 @@ func (b *batch) plan() []run {
 // fetcher fetches runs and writes what is in them. It is one goroutine, and keeps its buffers.
 type fetcher struct {
 	*restoring
-	sealed, plain []byte
+	opener *repository.Opener
+	buf    []byte                  // of a part
+	sealed []repository.SealedBlob // which lie in it
+	again  []need                  // what could not be opened
 }
 
-// run fetches a run part by part, so that no more of it is in memory, and in the processor's cache.
+// run fetches a run and writes what is in it.
 func (f *fetcher) run(ctx context.Context, r run) error {
+	f.again = f.again[:0]
+	if err := f.stream(ctx, r); err != nil {
+		return err
+	}
+	// What is damaged may have been changed on its way here, and not in the bucket: once more, by itself. Only now, for who
+	// waits for a second connection while holding one might wait for themselves.
+	for _, n := range f.again {
+		plain, err := f.repo.LoadBlob(ctx, repository.DataBlob, n.id)
+		if err != nil {
+			return err
+		}
+		if err := f.write(n, plain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stream fetches a run part by part, so that no more of it is in memory, and in the processor's cache.
+func (f *fetcher) stream(ctx context.Context, r run) error {
 	stream, err := f.repo.StreamPack(ctx, r.pack, r.offset, int64(r.length))
 	if err != nil {
 		return err
@@ -134,41 +157,29 @@ func nextPart(at int64, needs []need) (count, length int) {
 
 // part reads the next part of a run, and writes the blobs in it.
 func (f *fetcher) part(ctx context.Context, stream *repository.PackStream, at int64, length int, needs []need) error {
-	if cap(f.sealed) < length { // at once as large as most others need it
-		f.sealed = make([]byte, 0, max(length, partBytes))
+	if cap(f.buf) < length { // at once as large as most others need it
+		f.buf = make([]byte, 0, max(length, partBytes))
 	}
-	sealed, err := stream.Next(length, f.sealed)
+	data, err := stream.Next(length, f.buf)
 	if err != nil {
 		return err
 	}
 	f.fetched.Add(int64(length))
+	f.sealed = f.sealed[:0]
 	for _, n := range needs {
 		start := int64(n.at.Offset) - at
-		if err := f.blob(ctx, n, sealed[start:start+int64(n.at.Length)]); err != nil {
+		f.sealed = append(f.sealed, repository.SealedBlob{ID: n.id, At: n.at, Bytes: data[start : start+int64(n.at.Length)]})
+	}
+	return f.opener.Open(f.sealed, func(i int, plain []byte, err error) error {
+		if err != nil {
+			f.again = append(f.again, needs[i])
+			return nil
+		}
+		if err := f.write(needs[i], plain); err != nil {
 			return err
 		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-	}
-	return nil
-}
-
-// blob opens a blob and writes it to wherever it is needed.
-func (f *fetcher) blob(ctx context.Context, n need, sealed []byte) error {
-	// The plain bytes may share memory with the sealed ones, but not with those of the next blob.
-	plain, err := f.repo.OpenBlob(n.at, n.id, sealed, f.plain)
-	if err != nil {
-		// It may have been changed on its way here, and not in the bucket: once more, by itself.
-		plain, err = f.repo.LoadBlob(ctx, repository.DataBlob, n.id)
-	}
-	if err != nil {
-		return err
-	}
-	if n.at.Compressed {
-		f.plain = plain
-	}
-	return f.write(n, plain)
+		return context.Cause(ctx)
+	})
 }
 
 func (f *fetcher) write(n need, plain []byte) error {

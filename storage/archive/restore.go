@@ -143,7 +143,7 @@ func (r *restoring) run(ctx context.Context, plan func(*planner) error) error {
 	})
 	for range fetchers {
 		group.Go(func() error {
-			f := &fetcher{restoring: r}
+			f := &fetcher{restoring: r, opener: r.repo.NewOpener()}
 			for next := range runs {
 				if err := f.run(ctx, next); err != nil {
 					return err

@@ -100,29 +100,33 @@ func (s *PackStream) Close() error {
 func (r *Repository) OpenBlob(at Location, id ID, sealed, buf []byte) ([]byte, error) {
 	plain, err := r.openBlob(at, id, sealed, buf)
 	if err != nil {
-		return nil, fmt.Errorf("blob %s at %d of %s: %w", id, at.Offset, kindData.name(at.Pack), err)
+		return nil, at.explain(id, err)
 	}
 	return plain, nil
 }
 
 func (r *Repository) openBlob(at Location, id ID, sealed, buf []byte) ([]byte, error) {
-	if len(sealed) != int(at.Length) {
-		return nil, errors.New("not the length that the index gives")
-	}
-	plain, err := r.sealer.open(sealed)
+	plain, err := r.unpackBlob(at, sealed, buf)
 	if err != nil {
 		return nil, err
-	}
-	if at.Compressed {
-		if int64(at.PlainLength) > int64(len(plain))*maxRatio {
-			return nil, fmt.Errorf("%d bytes cannot be the compressed form of %d", len(plain), at.PlainLength)
-		}
-		if plain, err = r.zstd.decompress(buf[:0], plain, int(at.PlainLength)); err != nil {
-			return nil, err
-		}
 	}
 	if err := verifyHash(plain, id); err != nil {
 		return nil, err
 	}
 	return plain, nil
+}
+
+// unpackBlob decrypts and decompresses a blob, which has not been compared with its id then.
+func (r *Repository) unpackBlob(at Location, sealed, buf []byte) ([]byte, error) {
+	if len(sealed) != int(at.Length) {
+		return nil, errors.New("not the length that the index gives")
+	}
+	plain, err := r.sealer.open(sealed)
+	if err != nil || !at.Compressed {
+		return plain, err
+	}
+	if int64(at.PlainLength) > int64(len(plain))*maxRatio {
+		return nil, fmt.Errorf("%d bytes cannot be the compressed form of %d", len(plain), at.PlainLength)
+	}
+	return r.zstd.decompress(buf[:0], plain, int(at.PlainLength))
 }

@@ -106,7 +106,7 @@ func (c *codec) decompress(dst, packed []byte, length int) ([]byte, error) {
 	if len(out)-start != length {
 		return nil, fmt.Errorf("decompressed to %d bytes instead of %d", len(out)-start, length)
 	}
-	return out, nil
+	return dst[:len(out)], nil // with all of its room, for the next one
 }
 
 // decompressUpTo decompresses something whose plain length is not recorded; more than limit bytes are an error, and so

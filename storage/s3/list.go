@@ -77,10 +77,14 @@ func (b *Bucket) Folders(ctx context.Context, prefix string) ([]string, error) {
 		return nil, fmt.Errorf("list folders below %q in %s: %w", prefix, b, storage.ErrName)
 	}
 	var folders []string
+	// It is not fetched page by page: what follows the name of a folder is, to some services, that folder again.
 	err := b.try(ctx, call{"list", prefix, actionList}, func(ctx context.Context) error {
+		ctx, dog := watch(ctx, b.small) // for each page
+		defer dog.release()
 		folders = folders[:0]
 		options := minio.ListObjectsOptions{Prefix: prefix, FetchOwner: new(bool)}
 		for object := range b.client.ListObjectsIter(ctx, b.config.Bucket, options) {
+			dog.feed()
 			if object.Err != nil {
 				return cause(ctx, object.Err)
 			}

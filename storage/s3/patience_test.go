@@ -46,8 +46,10 @@ func TestSilence(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // ten attempts take a second, or two
 	defer cancel()
 	_, openErr := repository.Open(ctx, part, repoPassword, repository.Options{})
+	_, foldersErr := storage.Folders(ctx, part, "")
 	for what, err := range map[string]error{
 		"config":   openErr,
+		"silence/": foldersErr,
 		"data/new": part.Put(ctx, "data/new", noise(8<<20)), // more than the sockets take without its being read
 		"locks":    part.List(ctx, "locks/", func(storage.Info) error { return nil }),
 		"index/1":  part.Delete(ctx, "index/1"),

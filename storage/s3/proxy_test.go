@@ -84,9 +84,12 @@ func (p *proxy) kinds() []string {
 	return slices.Sorted(maps.Keys(p.met))
 }
 
-// kindOf says what a request is about: its method and the folder of the object, or "list".
+// kindOf says what a request is about: its method and the folder of the object, or "list", or "folders" if only these are
+// listed.
 func kindOf(r *http.Request) string {
-	if r.URL.Query().Has("list-type") {
+	if query := r.URL.Query(); query.Get("delimiter") != "" {
+		return "GET folders"
+	} else if query.Has("list-type") {
 		return "GET list"
 	}
 	for _, folder := range []string{"config", "keys", "locks", "index", "snapshots", "data"} {

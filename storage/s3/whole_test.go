@@ -192,6 +192,16 @@ func (j *job) prune(ctx context.Context) error {
 	return err
 }
 
+// folders names the folders of the repository, as a listing of StatefulSets does those of the bucket. Locks are there only
+// while somebody holds one.
+func (j *job) folders(ctx context.Context) error {
+	found, err := storage.Folders(ctx, j.bucket, "")
+	if want := []string{"data", "index", "keys", "snapshots"}; err == nil && !slices.Equal(found, want) {
+		j.t.Errorf("folders: %q, want %q", found, want)
+	}
+	return err
+}
+
 // change makes the volume another one.
 func (j *job) change() {
 	j.t.Helper()
@@ -217,7 +227,7 @@ func (j *job) life(ctx context.Context) error {
 		return err
 	}
 	j.change()
-	return steps(ctx, j.open, j.backup, j.restore, j.prune, j.restore)
+	return steps(ctx, j.open, j.backup, j.restore, j.prune, j.restore, j.folders)
 }
 
 // judge has restic check all of the repository, without the proxy, and expects no lock to be left.
@@ -247,7 +257,7 @@ func (s *site) metByAll(t *testing.T, name string) {
 	t.Helper()
 	for _, kind := range []string{
 		"PUT keys", "PUT config", "PUT data", "PUT index", "PUT snapshots", "PUT locks", "GET keys", "GET config", "GET data", "GET index",
-		"GET snapshots", "GET list", "HEAD config", "DELETE locks", "DELETE data", "DELETE index", "DELETE snapshots",
+		"GET snapshots", "GET list", "GET folders", "HEAD config", "DELETE locks", "DELETE data", "DELETE index", "DELETE snapshots",
 	} {
 		if !slices.Contains(s.proxy.kinds(), kind) {
 			t.Errorf("%s: no %s has met it", name, kind)

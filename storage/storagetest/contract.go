@@ -52,6 +52,7 @@ func (c Contract) Test(t *testing.T) {
 		{"Cancelled", testCancelled},
 		{"CancelledWhileReading", testCancelledWhileReading},
 		{"CancelledPut", c.testCancelledPut},
+		{"CancelledWhilePutting", testCancelledWhilePutting},
 		{"ConcurrentReplace", c.testConcurrentReplace},
 		{"ConcurrentUse", testConcurrentUse},
 	} {

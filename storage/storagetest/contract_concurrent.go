@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,13 +89,13 @@ func testCancelledWhileReading(t *testing.T, bucket storage.Bucket) {
 	_ = reader.Close() // its error, if any, is the context's again
 }
 
-// testCancelledPut gives Puts ever more time, until one has enough: whenever they end, the object is whole or not
+// testCancelledPut gives Puts ever more time, from none on, until one has enough: whenever they end, the object is whole or not
 // there at all, and where it replaces another, that one or whole.
 func (c Contract) testCancelledPut(t *testing.T, bucket storage.Bucket) {
 	old, data := random(6, 1<<20), random(7, 16<<20)
 	put(t, bucket, "replaced", old)
 	cancelled := 0
-	for limit := 100 * time.Microsecond; ; limit *= 2 {
+	for limit := time.Duration(0); ; limit = max(2*limit, 100*time.Microsecond) {
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		newErr := bucket.Put(ctx, "new", data)
 		replaceErr := bucket.Put(ctx, "replaced", data)
@@ -123,12 +124,56 @@ func (c Contract) testCancelledPut(t *testing.T, bucket storage.Bucket) {
 		}
 		put(t, bucket, "replaced", old)
 	}
-	t.Logf("%d cancelled", cancelled)
+	if cancelled == 0 {
+		t.Error("no Put has ended with its context")
+	}
 	for _, name := range names(t, bucket, "") {
 		if name != "new" && name != "replaced" && (c.Transient == nil || !c.Transient(name)) {
 			t.Errorf("a cancelled Put left %q", name)
 		}
 	}
+}
+
+// fleeting is a context that ends as soon as somebody has looked whether it has.
+type fleeting struct {
+	context.Context
+	end func()
+}
+
+func (f fleeting) Err() error {
+	defer f.end()
+	return f.Context.Err()
+}
+
+func (f fleeting) Done() <-chan struct{} {
+	defer f.end()
+	return f.Context.Done()
+}
+
+// testCancelledWhilePutting has the context end when a Put has begun, and when it has sent half of the data: it is not
+// enough to look at it before that.
+func testCancelledWhilePutting(t *testing.T, bucket storage.Bucket) {
+	put(t, bucket, "replaced", []byte("old"))
+	cause, data := errors.New("lease lost"), random(8, 16<<20)
+	for _, name := range []string{"new", "replaced"} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		if err := bucket.Put(fleeting{ctx, func() { cancel(cause) }}, name, data); !errors.Is(err, cause) {
+			t.Errorf("Put(%q) whose context ends after the first look at it: %v, want its cause", name, err)
+		}
+		ctx, cancel = context.WithCancelCause(t.Context())
+		var sent atomic.Int64
+		err := storage.PutPaced(ctx, bucket, name, data, func(_ context.Context, n int) error {
+			if sent.Add(int64(n)) > int64(len(data)/2) {
+				cancel(cause)
+			}
+			return nil
+		})
+		if !errors.Is(err, cause) || sent.Load() <= int64(len(data)/2) {
+			t.Errorf("Put(%q) whose context ends half-way, after %d bytes: %v, want its cause", name, sent.Load(), err)
+		}
+	}
+	wantAbsent(t, bucket, "new")
+	wantObject(t, bucket, "replaced", []byte("old"))
 }
 
 // testConcurrentReplace has writers put different versions of one object while readers read it: each must see one

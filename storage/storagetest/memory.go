@@ -71,6 +71,9 @@ func (m *Memory) Put(ctx context.Context, name string, data []byte) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if ctx.Err() != nil { // to copy a large object takes a while
+		return m.fail("put", name, context.Cause(ctx))
+	}
 	if m.folders[name] > 0 {
 		return fmt.Errorf("put %s in %s: it is a folder: %w", name, m, storage.ErrName)
 	}

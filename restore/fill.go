@@ -119,10 +119,16 @@ type Movers struct {
 	PasswordFile string
 }
 
-// capabilities are what it takes to give files the owners, modes and times that they had, whoever may write to the
-// volume.
-func capabilities() []corev1.Capability {
-	return []corev1.Capability{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"}
+// fillCapabilities are what it takes to bring back all that a backup's mover can save, whoever may write to the volume:
+// owners, modes, times and access control lists (the first four), file capabilities (SETFCAP) and device nodes (MKNOD).
+// One that lacks them cannot bring back a volume that has such an entry. The Pod Security level "baseline" admits all.
+func fillCapabilities() []corev1.Capability {
+	return []corev1.Capability{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"}
+}
+
+// takeBackCapabilities are what it takes to remove the files of others, also from directories with a sticky bit.
+func takeBackCapabilities() []corev1.Capability {
+	return []corev1.Capability{"DAC_OVERRIDE", "FOWNER"}
 }
 
 // Fill runs one mover that restores.
@@ -148,7 +154,7 @@ func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress fun
 			"--into-empty",
 			cluster.MoverVolume,
 		},
-		Capabilities: capabilities(),
+		Capabilities: fillCapabilities(),
 		Placement:    placement(target, v),
 		Waiting:      func(reason string) { tell(func() { state.Waiting = reason }) },
 	}, func(line []byte) {
@@ -170,7 +176,7 @@ func (m *Movers) TakeBack(ctx context.Context, target Target, ordinal int32, tem
 		Claim:        claim,
 		Mount:        claim,
 		Args:         []string{"volume", "restore", target.Source, "--claim", claim, "--take-back", cluster.MoverVolume},
-		Capabilities: capabilities(),
+		Capabilities: takeBackCapabilities(),
 		Placement:    placement(target, Volume{}),
 	}, nil)
 	return err

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ type set struct {
 	class      string
 	management string // podManagementPolicy
 	retention  string // whenScaled and whenDeleted
+	image      string // "" is busybox
 }
 
 func (d set) manifest() string {
@@ -39,7 +41,7 @@ spec:
       terminationGracePeriodSeconds: 5
       containers:
       - name: shell
-        image: busybox:1.35
+        image: %s
         imagePullPolicy: IfNotPresent
         command: [sh, -c, "trap 'exit 0' TERM; while :; do sleep 1 & wait; done"]
         volumeMounts: [{name: data, mountPath: /data}]
@@ -49,7 +51,7 @@ spec:
       accessModes: [ReadWriteOnce]
       storageClassName: %s
       resources: {requests: {storage: 64Mi}}
-`, d.management, d.retention, d.class)
+`, d.management, d.retention, cmp.Or(d.image, "busybox:1.35"), d.class)
 }
 
 // pods are the StatefulSet's, in order.
@@ -134,12 +136,15 @@ func (s *scenario) displaced(want int) []string {
 	return names
 }
 
-// newSet starts a StatefulSet whose data is backed up, and then overwritten. It gives the data of the recovery point
-// and what is there now.
-func (s *scenario) newSet(d set) (saved, now map[string]string) {
+// newSet starts a StatefulSet whose data, to which more may add, is backed up, and then overwritten. It gives the data of
+// the recovery point and what is there now.
+func (s *scenario) newSet(d set, more ...func()) (saved, now map[string]string) {
 	s.t.Helper()
 	s.apply(d.manifest(), "web")
 	s.write("first")
+	for _, add := range more {
+		add()
+	}
 	saved = s.read()
 	s.run(0, nil, "backup", s.Namespace+"/web")
 	s.write("second")
@@ -155,7 +160,10 @@ func TestRestoreInPlace(t *testing.T) {
 		t.Run(d.class, func(t *testing.T) {
 			t.Parallel()
 			s := newScenario(t, "inplace")
-			saved, _ := s.newSet(d)
+			s.kubectl("label", "namespace", s.Namespace, "pod-security.kubernetes.io/enforce=baseline")
+			d.image = "redis:7.0" // for its tar
+			var kinds string
+			saved, _ := s.newSet(d, func() { kinds = s.writeKinds("web-1") })
 			web := s.Namespace + "/web"
 
 			before := s.storage()
@@ -167,6 +175,9 @@ func TestRestoreInPlace(t *testing.T) {
 
 			report := s.run(0, []string{"The old volumes are kept"}, "restore", web, "--yes")
 			s.holds(saved)
+			if got := s.readKinds("web-1"); got != kinds {
+				t.Errorf("web-1 holds\n%s\nand should hold\n%s", got, kinds)
+			}
 			s.nothingLeft()
 			want := fmt.Sprintf("3 {\"whenDeleted\":%q,\"whenScaled\":%q}", d.retention, d.retention)
 			if got := s.kubectl("get", "statefulset", "web", "-o", "jsonpath={.spec.replicas} {.spec.persistentVolumeClaimRetentionPolicy}"); got != want {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,8 +30,8 @@ const (
 // errDirent says that what the system calls a list of entries is none.
 var errDirent = errors.New("the system returned a damaged list of entries")
 
-// readEntries lists a directory without "." and "..", in no order. Package os would keep what the directory knows of an
-// entry only in several times the memory.
+// readEntries lists a directory without "." and "..", in the order of names. Package os would keep what the directory
+// knows of an entry only in several times the memory.
 func readEntries(dir int) ([]entry, error) {
 	// Through a descriptor of its own, for reading moves it on.
 	fd, err := openDirAt(dir, ".")
@@ -37,18 +39,28 @@ func readEntries(dir int) ([]entry, error) {
 		return nil, err
 	}
 	defer closeFD(fd)
+	return listEntries(func(buf []byte) (n int, err error) {
+		err = retry(func() error {
+			n, err = unix.Getdents(fd, buf)
+			return err
+		})
+		return n, err
+	})
+}
+
+// listEntries reads a directory with a call that fills a buffer as getdents64 does.
+func listEntries(read func(buf []byte) (int, error)) ([]entry, error) {
 	var (
 		entries []entry
 		buf     = make([]byte, entriesRead)
 	)
 	for {
-		n := 0
-		err := retry(func() error {
-			n, err = unix.Getdents(fd, buf)
-			return err
-		})
-		if err != nil || n == 0 {
-			return entries, err
+		n, err := read(buf)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return inOrder(entries), nil
 		}
 		if entries, err = parseEntries(entries, buf[:n]); err != nil {
 			return nil, err
@@ -56,14 +68,32 @@ func readEntries(dir int) ([]entry, error) {
 	}
 }
 
+// inOrder sorts entries by name, and leaves one of each. What is read in several calls can have a name twice, if the
+// directory changes in between, or is on a server. Only what all of them say to be a file is taken for one unseen.
+func inOrder(entries []entry) []entry {
+	slices.SortFunc(entries, func(a, b entry) int {
+		if order := strings.Compare(a.name, b.name); order != 0 || a.file == b.file {
+			return order
+		}
+		if b.file {
+			return -1
+		}
+		return 1
+	})
+	return slices.CompactFunc(entries, func(a, b entry) bool { return a.name == b.name })
+}
+
 // readNames lists a directory by names alone.
 func readNames(dir int) ([]string, error) {
 	entries, err := readEntries(dir)
+	if err != nil {
+		return nil, err
+	}
 	names := make([]string, 0, len(entries))
 	for _, e := range entries {
 		names = append(names, e.name)
 	}
-	return names, err
+	return names, nil
 }
 
 // parseEntries appends what is in a buffer that getdents64 has filled.

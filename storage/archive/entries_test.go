@@ -41,9 +41,7 @@ func TestReadEntries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		order := func(a, b entry) int { return strings.Compare(a.name, b.name) }
-		slices.SortFunc(got, order)
-		slices.SortFunc(want, order)
+		slices.SortFunc(want, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(entry{})); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
@@ -73,6 +71,43 @@ func TestParseEntries(t *testing.T) {
 	} {
 		got, err := parseEntries(nil, bytes.Clone(tt.buf))
 		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(entry{})); diff != "" || !errors.Is(err, tt.err) {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+}
+
+// TestEntriesTwice reads a directory that changes between two calls, or whose server cannot tell where it was: names come
+// twice, and a tree has each of them once.
+func TestEntriesTwice(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		calls [][]byte
+		want  []entry
+	}{
+		"in two calls": {[][]byte{
+			slices.Concat(dirent(unix.DT_REG, "b", 24), dirent(unix.DT_REG, "a", 24)),
+			slices.Concat(dirent(unix.DT_REG, "c", 24), dirent(unix.DT_REG, "b", 24), dirent(unix.DT_REG, "b", 24)),
+		}, []entry{{"a", true}, {"b", true}, {"c", true}}},
+		"a file that became a directory": {
+			[][]byte{dirent(unix.DT_REG, "a", 24), dirent(unix.DT_DIR, "a", 24)}, []entry{{"a", false}},
+		},
+		"a directory that became a file": {
+			[][]byte{dirent(unix.DT_DIR, "a", 24), dirent(unix.DT_REG, "a", 24)}, []entry{{"a", false}},
+		},
+		"next to a longer name": {
+			[][]byte{dirent(unix.DT_REG, "aa", 24), dirent(unix.DT_DIR, "a", 24), dirent(unix.DT_REG, "aa", 24)},
+			[]entry{{"a", false}, {"aa", true}},
+		},
+	} {
+		got, err := listEntries(func(buf []byte) (int, error) {
+			if len(tt.calls) == 0 {
+				return 0, nil
+			}
+			n := copy(buf, tt.calls[0])
+			tt.calls = tt.calls[1:]
+			return n, nil
+		})
+		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(entry{})); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
 		}
 	}

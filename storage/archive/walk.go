@@ -7,8 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -84,7 +82,6 @@ func (w *walker) dir(d *opened, node, old *repository.Node, parent *pendingDir) 
 		w.miss(d.path(), fmt.Errorf("read directory: %w", err))
 		return nil
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 	if d.above == nil && w.previous != nil {
 		w.previous.recognise(w.ctx, d.fd, entries)
 	}

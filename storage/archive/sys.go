@@ -1,12 +1,15 @@
 package archive
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -232,23 +235,37 @@ func attributeNames(list func([]byte) (int, error)) ([]string, error) {
 	return strings.Split(strings.TrimSuffix(string(raw), "\x00"), "\x00"), nil
 }
 
+// attributes reads what can be read and saved, and says what of the rest comes first. In the format a name is text: other
+// bytes would be changed on the way, and several such names become one.
 func attributes(list func([]byte) (int, error), get func(string, []byte) (int, error)) ([]repository.ExtendedAttribute, error) {
 	names, err := attributeNames(list)
 	if err != nil {
 		return nil, err
 	}
-	var found []repository.ExtendedAttribute
+	var (
+		found  []repository.ExtendedAttribute
+		odd    []string
+		failed error
+	)
 	for _, name := range names {
+		if !utf8.ValidString(name) {
+			odd = append(odd, strconv.Quote(name))
+			continue
+		}
 		value, err := sized(func(buf []byte) (int, error) { return get(name, buf) })
 		if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) { // removed since it was listed
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read extended attribute %s: %w", name, err)
+			failed = cmp.Or(failed, fmt.Errorf("read extended attribute %s: %w", name, err))
+			continue
 		}
 		found = append(found, repository.ExtendedAttribute{Name: name, Value: value})
 	}
-	return found, nil
+	if len(odd) > 0 {
+		failed = cmp.Or(failed, fmt.Errorf("extended attributes cannot be saved whose names are not UTF-8: %s", strings.Join(odd, ", ")))
+	}
+	return found, failed
 }
 
 // sized makes a call that fills a buffer of unknown size: once to ask, once to read, again if it grew between.

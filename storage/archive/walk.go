@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -88,7 +89,7 @@ func (w *walker) dir(d *opened, node, old *repository.Node, parent *pendingDir) 
 	d.old = w.previous.dir(w.ctx, old)
 	node.Links = 0 // says how many directories are in it, which the tree says too
 	if node.ExtendedAttributes, err = readAttributesOf(d.fd); err != nil {
-		w.problems.add(d.path(), err)
+		w.incomplete(d.path(), node, err)
 	}
 	parent.add(node)
 	parent.waiting.Add(1)
@@ -158,9 +159,16 @@ func (w *walker) attributes(d *opened, node *repository.Node) {
 	case errors.Is(err, unix.ENOENT):
 		w.changes.add(d.join(node.Name), Vanished, "removed while it was read; its extended attributes are not in the backup")
 	case err != nil:
-		w.problems.add(d.join(node.Name), err)
+		w.incomplete(d.join(node.Name), node, err)
 	}
 	node.ExtendedAttributes = found
+}
+
+// incomplete notes that a node does not have all extended attributes. Without a ctime it is not taken for unchanged by the
+// next backup, which would say nothing of what it lacks.
+func (w *walker) incomplete(where string, node *repository.Node, err error) {
+	node.ChangeTime = time.Time{}
+	w.problems.add(where, err)
 }
 
 func (w *walker) subdir(parent *opened, name string, old *repository.Node) error {
@@ -255,7 +263,7 @@ func (w *walker) read(d *opened, name string, old *repository.Node, first bool) 
 		}
 	}
 	if node.ExtendedAttributes, err = readAttributesOf(fd); err != nil {
-		w.problems.add(d.join(name), err)
+		w.incomplete(d.join(name), &node, err)
 	}
 	d.pending.add(&node)
 	pending := newPendingFile(d.pending, &node)

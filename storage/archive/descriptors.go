@@ -6,8 +6,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// openLimits are how many files and directories a restore has open.
+type openLimits struct {
+	// dirs is how many directories that wait for content are made before what they wait for is asked for. Each of the
+	// fetchers may hold up those of another batch.
+	dirs int
+	// crowd is how many descriptors are open, of files and directories, when files are only open while they are written to.
+	crowd int
+}
+
+// limitsFor divides what a process may have open. Half is left for directories that lie within each other, and for what
+// others open. The program can do without more than some thousand, which would only take memory in the kernel.
+func limitsFor(descriptors uint64) openLimits {
+	const (
+		reserve = 64 // of the bucket, the index and the program
+		least   = 8
+	)
+	room := int(min(max(descriptors, reserve), 1<<16)) - reserve
+	return openLimits{
+		dirs:  min(max(room/(4*(fetchers+1)), least), batchDirs),
+		crowd: min(max(room/2, least), 2*batchDirs),
+	}
+}
+
+// findLimits asks the system.
+func findLimits() openLimits {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return limitsFor(0)
+	}
+	return limitsFor(limit.Cur)
+}
+
 // descriptors are those that a restore has open from one goroutine to another, so that none is left when it fails.
 type descriptors struct {
+	limits openLimits
+
 	mu  sync.Mutex
 	set map[int]struct{}
 }
@@ -24,6 +58,13 @@ func (d *descriptors) keep(fd int, err error) (int, error) {
 	}
 	d.set[fd] = struct{}{}
 	return fd, nil
+}
+
+// crowded reports whether so many are open that files should not stay open.
+func (d *descriptors) crowded() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.set) > d.limits.crowd
 }
 
 func (d *descriptors) close(fd int) error {

@@ -36,6 +36,10 @@
 // parent's descriptor, by a checked name, and no symlink is followed. A directory is open while what is in it is saved or
 // restored, so trees of more than 4096 directories within each other are refused, and what lies deeper is not saved.
 //
+// Entries are made links to each other if they have one inode and the backup has the same of them: an inode that was given
+// to another file, or written to, while a live volume was saved makes a file of its own. Files are open while there is
+// something to write to them; where very many are, or few may be, they are opened for each piece anew.
+//
 // A restore that damage or a full target ends leaves what it has made: files that are not complete have their full length,
 // and mode 0600 as nobody has given them theirs yet, so that no service takes them for its data; their directories have mode
 // 0700. Removing them is left to whoever gives up the target: the next restore may replace them, and those that are

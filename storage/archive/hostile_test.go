@@ -126,6 +126,10 @@ func TestLinksAreNotFollowed(t *testing.T) {
 			t.Error(err)
 		}
 		check()
+		checkLinks(t, target, map[string]string{"b": "evil"}, nil)
+		if info := must(os.Lstat(filepath.Join(target, "c")))(t); info.Mode().Type() != fs.ModeNamedPipe {
+			t.Errorf("c is %s", info.Mode())
+		}
 	})
 	for _, replace := range []bool{false, true} {
 		for what, node := range map[string]func(*forger) repository.Node{

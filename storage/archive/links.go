@@ -2,6 +2,9 @@ package archive
 
 import "golang.org/x/sys/unix"
 
+// inode is what several names may have in common.
+type inode struct{ device, number uint64 }
+
 // linkedFile is a file with several names. It is read under the first of them.
 type linkedFile struct {
 	file *pendingFile

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -20,9 +18,6 @@ const (
 	batchPieces = 2 * batchBlobs // one blob may be needed by many files
 )
 
-// inode tells which entries are links to one file.
-type inode struct{ device, number uint64 }
-
 // planner walks the trees of the repository snapshot, makes what has no content, and plans how to get the rest. It is
 // one goroutine.
 type planner struct {
@@ -32,15 +27,7 @@ type planner struct {
 	runs   chan<- run
 	batch  batch
 	opened int // directories since the last batch, which it may keep open
-	links  map[inode]*firstLink
-}
-
-// firstLink is the entry that others are made links to.
-type firstLink struct {
-	dir  *place
-	name string
-	left uint64      // links to it that have not been seen
-	file *targetFile // whose content it is; nil for what has none
+	names  map[identity]*firstName
 }
 
 // volume restores the contents of the top-level directory into the target, and its attributes onto it.
@@ -89,7 +76,7 @@ func (p *planner) entry(dir *targetDir, node repository.Node) error {
 	if node.Type == repository.DirNode {
 		return p.subdir(dir, node)
 	}
-	linked, err := p.link(dir, node)
+	linked, err := p.link(dir, &node)
 	if linked || err != nil {
 		return err
 	}
@@ -107,7 +94,7 @@ func (p *planner) entry(dir *targetDir, node repository.Node) error {
 		return p.fault(dir.join(node.Name), err)
 	}
 	p.others.Add(1)
-	p.remember(dir, node, nil)
+	p.first(dir, &node).end(false)
 	return nil
 }
 
@@ -119,75 +106,12 @@ func (p *planner) subdir(dir *targetDir, node repository.Node) error {
 	if err != nil {
 		return p.fault(dir.join(node.Name), err)
 	}
-	if p.opened++; p.opened > batchDirs {
+	if p.opened++; p.opened > p.open.limits.dirs {
 		if err := p.flush(); err != nil {
 			return err
 		}
 	}
 	return p.contents(made)
-}
-
-// link makes an entry that is another link to one that has been made; false if there is none.
-func (p *planner) link(dir *targetDir, node repository.Node) (bool, error) {
-	if node.Links < 2 || node.DeviceID == 0 {
-		return false, nil
-	}
-	key := inode{node.DeviceID, node.Inode}
-	first := p.links[key]
-	if first == nil {
-		return false, nil
-	}
-	if first.left--; first.left == 0 {
-		delete(p.links, key)
-	}
-	firstDir, err := openPlace(p.root, first.dir)
-	if err == nil {
-		defer closeFD(firstDir)
-		err = p.create(dir, node.Name, func() error {
-			return unix.Linkat(firstDir, first.name, dir.fd, node.Name, 0)
-		})
-	}
-	if err == nil && first.file != nil && !first.file.also(dir, node.Name) { // it was removed just after
-		if err = removeAt(dir.fd, node.Name); err == nil {
-			err = unix.ENOENT
-		}
-	}
-	if errors.Is(err, unix.ENOENT) { // the first one failed since; this one stands for itself
-		delete(p.links, key)
-		return false, nil
-	}
-	if err != nil {
-		return true, p.fault(dir.join(node.Name), fmt.Errorf("link to %s: %w", first.dir.join(first.name), err))
-	}
-	if node.Type == repository.FileNode {
-		p.files.Add(1)
-		p.bytes.Add(int64(node.Size))
-		p.doneFiles.Add(1)
-		p.doneBytes.Add(int64(node.Size))
-	} else {
-		p.others.Add(1)
-	}
-	return true, nil
-}
-
-func (p *planner) remember(dir *targetDir, node repository.Node, file *targetFile) {
-	if node.Links > 1 && node.DeviceID != 0 {
-		p.links[inode{node.DeviceID, node.Inode}] = &firstLink{dir: &dir.place, name: node.Name, left: node.Links - 1, file: file}
-	}
-}
-
-// openPlace opens a directory of the target, through real directories only.
-func openPlace(root int, where *place) (int, error) {
-	fd, err := openDirAt(root, ".")
-	for _, name := range where.names() {
-		if err != nil {
-			return -1, err
-		}
-		parent := fd
-		fd, err = openDirAt(parent, name)
-		closeFD(parent)
-	}
-	return fd, err
 }
 
 // file plans the content of a file.
@@ -200,15 +124,27 @@ func (p *planner) file(dir *targetDir, node repository.Node) error {
 	p.bytes.Add(size)
 	file := newTargetFile(dir, node)
 	if node.Links > 1 || len(node.Content) == 0 { // links need it to be there; an empty one is done
-		if _, err := file.open(p.restoring); err != nil {
+		if err := file.make(p.restoring); err != nil {
 			if err := file.fail(p.restoring, err); err != nil {
 				return err
 			}
 		} else {
-			p.remember(dir, node, file)
+			file.first = p.first(dir, &node)
 		}
 	}
 	return p.content(file)
+}
+
+// countWhole counts an entry that needs nothing more.
+func (p *planner) countWhole(node *repository.Node) {
+	if node.Type != repository.FileNode {
+		p.others.Add(1)
+		return
+	}
+	p.files.Add(1)
+	p.bytes.Add(int64(node.Size))
+	p.doneFiles.Add(1)
+	p.doneBytes.Add(int64(node.Size))
 }
 
 // content plans what is in a file whose content is known to be in the index.

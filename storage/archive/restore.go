@@ -63,7 +63,9 @@ func restore(ctx context.Context, repo *repository.Repository, target Target, pr
 	if err != nil {
 		return Result{}, err
 	}
-	run := &restoring{repo: repo, replace: target.Replace, progress: progress}
+	run := &restoring{
+		repo: repo, replace: target.Replace, progress: progress, open: descriptors{limits: findLimits()},
+	}
 	run.expect(target.Snapshot)
 	switch node.Type {
 	case repository.DirNode:
@@ -138,7 +140,7 @@ func (r *restoring) run(ctx context.Context, plan func(*planner) error) error {
 	runs := make(chan run)
 	group.Go(func() error {
 		defer close(runs)
-		p := &planner{restoring: r, ctx: ctx, runs: runs, links: map[inode]*firstLink{}}
+		p := &planner{restoring: r, ctx: ctx, runs: runs, names: map[identity]*firstName{}}
 		return plan(p)
 	})
 	for range fetchers {
@@ -181,7 +183,7 @@ func (r *restoring) report() {
 // fault decides what a failure to write an entry means: nil, noted as a problem, if other entries may fare better; or
 // an error that ends the restore.
 func (r *restoring) fault(where string, err error) error {
-	for _, fatal := range []error{unix.ENOSPC, unix.EDQUOT, unix.EROFS, unix.EIO, ErrInTheWay} {
+	for _, fatal := range []error{unix.ENOSPC, unix.EDQUOT, unix.EROFS, unix.EIO, unix.EMFILE, unix.ENFILE, ErrInTheWay} {
 		if errors.Is(err, fatal) {
 			return fmt.Errorf("write %s: %w", where, r.explain(err))
 		}
@@ -192,6 +194,9 @@ func (r *restoring) fault(where string, err error) error {
 
 // explain says what to do about an error, where that is not plain.
 func (r *restoring) explain(err error) error {
+	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+		return fmt.Errorf("%w: allow more open files (ulimit -n), of which directories that lie deep within each other need one each", err)
+	}
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 
 // targetDir is a directory of the target that is not complete yet.
 type targetDir struct {
-	place
+	*place
 	parent  *targetDir
 	fd      int
 	node    repository.Node
@@ -25,10 +25,10 @@ type targetDir struct {
 }
 
 func newTargetDir(parent *targetDir, fd int, node repository.Node) *targetDir {
-	d := &targetDir{parent: parent, fd: fd, node: node}
+	d := &targetDir{place: &place{}, parent: parent, fd: fd, node: node}
 	d.waiting.Store(1)
 	if parent != nil {
-		d.place = place{above: &parent.place, name: node.Name, depth: parent.depth + 1}
+		d.place = &place{above: parent.place, name: node.Name, depth: parent.depth + 1}
 		parent.waiting.Add(1)
 	}
 	return d

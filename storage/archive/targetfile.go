@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -26,17 +27,12 @@ type targetFile struct {
 	writing sync.Mutex
 
 	mu     sync.Mutex
-	fd     int // -1 while it is not open
+	fd     int    // -1 while it is not open
+	users  int    // of fd
+	inode  uint64 // of what was made, once it has been closed before its time
 	made   bool
 	failed bool
-	ended  bool        // nothing more is written
-	others []otherName // that wait for the end
-}
-
-// otherName is a hard link to a file that is not complete yet.
-type otherName struct {
-	dir  *targetDir
-	name string
+	first  *firstName // nil if it has no other names
 }
 
 func newTargetFile(dir *targetDir, node repository.Node) *targetFile {
@@ -46,47 +42,100 @@ func newTargetFile(dir *targetDir, node repository.Node) *targetFile {
 	return f
 }
 
-// open makes the file at its full length, if that has not been done, and returns its descriptor.
-func (f *targetFile) open(r *restoring) (int, error) {
+// errExchanged says that a file has become another one while it was being restored.
+var errExchanged = errors.New("was exchanged for something else while it was being restored")
+
+// make makes the file before there is anything to write into it.
+func (f *targetFile) make(r *restoring) error {
+	if _, err := f.acquire(r); err != nil {
+		return err
+	}
+	return f.release(r, len(f.node.Content) > 0)
+}
+
+// acquire opens the file, if it is not open, and returns its descriptor until release is called; -1 if it has failed.
+func (f *targetFile) acquire(r *restoring) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.fd >= 0 || f.failed {
-		return f.fd, nil
+	if f.failed {
+		return -1, nil
 	}
-	flags := unix.O_WRONLY
-	if !f.made {
-		flags |= unix.O_CREAT | unix.O_EXCL
+	if f.fd < 0 {
+		if err := f.open(r); err != nil {
+			return -1, err
+		}
 	}
-	err := r.create(f.dir, f.node.Name, func() (err error) {
-		f.fd, err = r.open.keep(openAt(f.dir.fd, f.node.Name, flags, 0o600))
+	f.users++
+	return f.fd, nil
+}
+
+// open makes the file at its full length; if that has been done, it opens what has been made.
+func (f *targetFile) open(r *restoring) (err error) {
+	if f.made {
+		f.fd, err = r.open.keep(openAt(f.dir.fd, f.node.Name, unix.O_WRONLY|unix.O_NONBLOCK, 0))
+		if err != nil {
+			return err
+		}
+		if stat, err := fstat(f.fd); err != nil || stat.Ino != f.inode {
+			return errors.Join(err, errExchanged)
+		}
+		return nil
+	}
+	err = r.create(f.dir, f.node.Name, func() (err error) {
+		f.fd, err = r.open.keep(openAt(f.dir.fd, f.node.Name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600))
 		return err
 	})
-	if err == nil && !f.made {
-		f.made = true
-		err = retry(func() error { return unix.Ftruncate(f.fd, int64(f.node.Size)) })
+	if err != nil {
+		return err
 	}
-	return f.fd, err
+	f.made = true
+	return retry(func() error { return unix.Ftruncate(f.fd, int64(f.node.Size)) })
+}
+
+// release says that the descriptor is not used any more. If very many are open it is closed, unless nothing more is to
+// come than the file's end, and opened again for the next piece.
+func (f *targetFile) release(r *restoring, more bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.users--
+	if f.users > 0 || !more || f.device != "" || !r.open.crowded() {
+		return nil
+	}
+	stat, err := fstat(f.fd)
+	if err != nil {
+		return err
+	}
+	fd := f.fd
+	f.fd, f.inode = -1, stat.Ino
+	return r.open.close(fd) // some file systems tell only now that there was no space
 }
 
 // write puts a piece at its offset; blank says that it is all zeros. Blocks of zeros are left as the hole that a new
 // file has there.
 func (f *targetFile) write(r *restoring, offset int64, piece []byte, blank bool) error {
-	fd, err := f.open(r)
-	switch {
-	case err != nil || fd < 0:
-	case f.device != "" && !f.blank:
-		err = writeAt(fd, offset, piece)
-	case f.device != "" && !blank:
-		err = writeData(fd, offset, piece)
-	case !blank:
-		f.writing.Lock()
-		err = writeData(fd, offset, piece)
-		f.writing.Unlock()
+	fd, err := f.acquire(r)
+	if err == nil && fd >= 0 {
+		err = errors.Join(f.put(fd, offset, piece, blank), f.release(r, f.waiting.Load() > 1))
 	}
 	if err != nil {
 		return f.fail(r, err)
 	}
 	return nil
+}
+
+func (f *targetFile) put(fd int, offset int64, piece []byte, blank bool) error {
+	switch {
+	case f.device != "" && !f.blank:
+		return writeAt(fd, offset, piece)
+	case blank:
+		return nil
+	case f.device != "":
+		return writeData(fd, offset, piece)
+	default:
+		f.writing.Lock()
+		defer f.writing.Unlock()
+		return writeData(fd, offset, piece)
+	}
 }
 
 // block is the unit in which file systems have holes, in bytes.
@@ -139,31 +188,18 @@ func (f *targetFile) fail(r *restoring, err error) error {
 	return r.fault(f.dir.join(f.node.Name), err)
 }
 
-// also notes another name of the file, which shares its fate. False if the file could not be restored, and is removed.
-func (f *targetFile) also(dir *targetDir, name string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ended {
-		return !f.failed
-	}
-	dir.waiting.Add(1)
-	f.others = append(f.others, otherName{dir: dir, name: name})
-	return true
-}
-
 // done says that one piece is written. The last one completes the file, and with it its other names.
 func (f *targetFile) done(r *restoring) error {
 	if f.waiting.Add(-1) > 0 {
 		return nil
 	}
-	if err := f.finish(r); err != nil {
-		if err := f.fail(r, err); err != nil {
-			return err
-		}
+	others, err := f.finish(r)
+	if err != nil {
+		return err
 	}
 	r.doneFiles.Add(1)
 	r.report()
-	for _, other := range f.others { // which are no more once it has ended
+	for _, other := range others {
 		if err := other.dir.done(r); err != nil {
 			return err
 		}
@@ -171,33 +207,43 @@ func (f *targetFile) done(r *restoring) error {
 	return f.dir.done(r)
 }
 
-func (f *targetFile) finish(r *restoring) error {
+// finish gives the file its attributes, or removes it if it has failed, and returns its other names.
+func (f *targetFile) finish(r *restoring) ([]otherName, error) {
 	if f.device != "" {
-		return nil
+		return nil, nil
+	}
+	if _, err := f.acquire(r); err != nil { // it may have been closed for others
+		if err := f.fail(r, err); err != nil {
+			return nil, err
+		}
 	}
 	f.mu.Lock()
 	fd, failed := f.fd, f.failed
-	f.fd, f.ended = -1, true
+	f.fd = -1
 	f.mu.Unlock()
+	others := f.first.end(failed)
 	if failed {
 		if fd >= 0 {
 			_ = r.open.close(fd)
 		}
-		return f.remove(r)
+		return others, f.remove(r, others)
 	}
-	if err := setAttributes(fd, f.dir.fd, f.node.Name, f.node, f.dir.inherited()); err != nil {
-		_ = r.open.close(fd)
-		return err
+	err := setAttributes(fd, f.dir.fd, f.node.Name, f.node, f.dir.inherited())
+	if closeErr := r.open.close(fd); err == nil {
+		err = closeErr // some file systems tell only now that there was no space
 	}
-	return r.open.close(fd) // some file systems tell only now that there was no space
+	if err != nil {
+		return others, f.fail(r, err)
+	}
+	return others, nil
 }
 
 // remove removes a file that could not be restored, under all of its names.
-func (f *targetFile) remove(r *restoring) error {
+func (f *targetFile) remove(r *restoring, others []otherName) error {
 	if !f.made {
 		return nil
 	}
-	for _, other := range f.others {
+	for _, other := range others {
 		err := removeAt(other.dir.fd, other.name)
 		if err == nil {
 			err = fmt.Errorf("is another name of %s, which could not be restored", f.dir.join(f.node.Name))
@@ -206,7 +252,10 @@ func (f *targetFile) remove(r *restoring) error {
 			return err
 		}
 	}
-	return removeAt(f.dir.fd, f.node.Name)
+	if err := removeAt(f.dir.fd, f.node.Name); err != nil && !errors.Is(err, unix.ENOENT) {
+		return r.fault(f.dir.join(f.node.Name), fmt.Errorf("remove what was written of it: %w", err))
+	}
+	return nil
 }
 
 func allZero(b []byte) bool {

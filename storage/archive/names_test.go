@@ -1,0 +1,146 @@
+package archive_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// linked makes a node another name of the given inode.
+func linked(node repository.Node, inode, links uint64) repository.Node {
+	node.DeviceID, node.Inode, node.Links = 1, inode, links
+	node.ModTime = time.Unix(1_600_000_000, 0)
+	return node
+}
+
+// symlinkNode is a symlink that is one of several names.
+func symlinkNode(name, target string) repository.Node {
+	return linked(repository.Node{Name: name, Type: repository.SymlinkNode, Mode: fs.ModeSymlink | 0o777, LinkTarget: target}, 1, 9)
+}
+
+// checkLinks compares what regular files hold, and which of them are links to which.
+func checkLinks(t *testing.T, target string, content, sameAs map[string]string) {
+	t.Helper()
+	for name, want := range content {
+		if got := must(os.ReadFile(filepath.Join(target, name)))(t); string(got) != want {
+			t.Errorf("%s holds %q, want %q", name, got, want)
+		}
+	}
+	for name, e := range describe(t, target) {
+		if e.SameAs != sameAs[name] {
+			t.Errorf("%s is a link to %q, want %q", name, e.SameAs, sameAs[name])
+		}
+	}
+}
+
+// TestReusedInodes restores what a backup of a live volume may hold: entries of one inode that are not one file, as it was
+// given to others between the visits to them.
+func TestReusedInodes(t *testing.T) {
+	t.Parallel()
+	f := newForger(t)
+	target := t.TempDir()
+	owned := linked(f.file("owned", "same"), 7, 9)
+	owned.UID = 1234
+	younger := linked(f.file("younger", "same"), 7, 9)
+	younger.ModTime = younger.ModTime.Add(1)
+	labelled := linked(f.file("zz labelled", "same"), 7, 9)
+	labelled.ExtendedAttributes = []repository.ExtendedAttribute{{Name: "user.x", Value: []byte("y")}}
+	_, err := f.restore(archive.Target{Dir: target},
+		linked(f.file("a", "of a"), 12, 2), // whose other name was removed, and then itself
+		linked(repository.Node{Name: "empty", Type: repository.FileNode}, 12, 2),
+		symlinkNode("l1", "here"), symlinkNode("l2", "there"), symlinkNode("l3", "there"),
+		owned, linked(f.file("plain", "same"), 7, 9),
+		linked(f.file("y1", "of y"), 12, 2), linked(f.file("y2", "of y"), 12, 2),
+		younger, labelled, linked(f.file("zz last", "same"), 7, 9),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkLinks(t, target,
+		map[string]string{"a": "of a", "empty": "", "y1": "of y", "y2": "of y", "younger": "same", "zz last": "same"},
+		map[string]string{"y1": "y1", "y2": "y1", "l2": "l2", "l3": "l2", "plain": "plain", "zz last": "plain"})
+	for name, want := range map[string]string{"l1": "here", "l2": "there", "l3": "there"} {
+		if got := must(os.Readlink(filepath.Join(target, name)))(t); got != want {
+			t.Errorf("%s leads to %s, want %s", name, got, want)
+		}
+	}
+	var stat unix.Stat_t
+	if err := unix.Stat(filepath.Join(target, "owned"), &stat); err != nil || stat.Uid != 1234 {
+		t.Errorf("owner %d, %v", stat.Uid, err)
+	}
+}
+
+// TestLinkedFileThatIsWritten saves two names of a file that is written to in between: each is restored with what was saved
+// under it.
+func TestLinkedFileThatIsWritten(t *testing.T) {
+	t.Parallel()
+	source, target := t.TempDir(), t.TempDir()
+	b := builder{t: t, root: source}
+	b.file("a", []byte("before"), 0o644)
+	b.must(os.Link(b.path("a"), b.path("z")))
+	b.must(os.Link(b.path("a"), b.path("zz")))
+	stamp(t, source)
+	bed, _ := memoryBed(t)
+	bed.backupWhile(t, source, &hook{when: func(p archive.Progress) bool { return p.Files == 1 }, do: func() {
+		b.must(os.WriteFile(b.path("z"), []byte("behind"), 0o644))
+	}})
+	bed.restore(t, target)
+	checkLinks(t, target, map[string]string{"a": "before", "z": "behind", "zz": "behind"}, map[string]string{"z": "z", "zz": "z"})
+}
+
+// TestLinkedFilesTakeLittleMemory restores files of which other names are said to be somewhere: what they were made of is
+// not kept until those are found.
+func TestLinkedFilesTakeLittleMemory(t *testing.T) {
+	const files, pieces = 600, 1000 // of 32 bytes for each id, these take 19 MB
+	f := newForger(t)
+	zero := f.data("\x00")
+	nodes := make([]repository.Node, files)
+	for i := range nodes {
+		nodes[i] = linked(repository.Node{
+			Name: fmt.Sprintf("file%05d", i), Type: repository.FileNode, Size: pieces, Content: slices.Repeat([]repository.ID{zero}, pieces),
+		}, uint64(i+1), 2)
+	}
+	root := f.tree(dirNode(claim, f.tree(nodes...)))
+	if err := f.writer.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	probe := &memoryProbe{at: []int64{50, files - 100}} // the planner is a few files ahead, and at its end at neither
+	target := archive.Target{Snapshot: repository.Snapshot{Tree: root}, Name: claim, Dir: inMemory(t, big)}
+	if _, err := archive.Restore(t.Context(), f.bed.repo, target, probe); err != nil {
+		t.Fatal(err)
+	}
+	if len(probe.live) != 2 || probe.live[1]-probe.live[0] > files*pieces*32/4 {
+		t.Errorf("for %d of %d files: %d bytes are live", probe.at, files, probe.live)
+	}
+}
+
+// memoryProbe measures what is live when so many files are done.
+type memoryProbe struct {
+	mu   sync.Mutex
+	at   []int64
+	live []int64
+}
+
+func (m *memoryProbe) Report(p archive.Progress) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.live) == len(m.at) || p.Files < m.at[len(m.live)] {
+		return
+	}
+	runtime.GC()
+	runtime.GC() // what has been kept for use once more goes only now
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	m.live = append(m.live, int64(stats.HeapAlloc))
+}

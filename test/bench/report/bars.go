@@ -13,6 +13,8 @@ const (
 const (
 	// MemoryLimit is how much resident memory a backup or a restore may take, in bytes.
 	MemoryLimit = 96 << 20
+	// growthLimit is how many times as much it may take for a volume that is ten times as large.
+	growthLimit = 1.25
 	// storedLimit is how much more than the smaller peer we may store.
 	storedLimit = 1.02
 )

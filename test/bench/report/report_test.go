@@ -146,12 +146,18 @@ func TestComparison(t *testing.T) {
 }
 
 func TestMemory(t *testing.T) {
-	rows := []report.Row{
-		{Key: report.Key{Data: "1 GiB", Operation: report.Backup}, Usages: []measure.Usage{{Wall: time.Second, CPU: time.Second, RSS: 80 << 20, Stored: 1 << 20}}},
-		{Key: report.Key{Data: "10 GiB", Operation: report.Restore}, Usages: []measure.Usage{{Wall: 10 * time.Second, CPU: time.Second, RSS: 97 << 20}}},
+	row := func(data, operation string, mib int64) report.Row {
+		return report.Row{Key: report.Key{Data: data, Operation: operation}, Usages: []measure.Usage{{Wall: time.Second, CPU: 2 * time.Second, RSS: mib << 20, Stored: 1 << 20}}}
 	}
-	text := report.Memory(report.About{Tools: []string{"ours"}, Versions: []string{"v1"}}, rows)
-	for _, want := range []string{"| pass | 1 GiB | backup | 1.0 | 1.0 | 80 | 1.0 |", "| **miss** | 10 GiB | restore | 10.0 | 1.0 | 97 |  |"} {
+	rows := []report.Row{
+		row("1 GiB", report.Backup, 72), row("1 GiB", report.Restore, 40),
+		row("10 GiB", report.Backup, 90), row("10 GiB", report.Restore, 51), row("many files", report.Backup, 97),
+	}
+	text := report.Memory(report.About{Tools: []string{"ours"}, Versions: []string{"v1"}}, rows, map[string]string{"10 GiB": "1 GiB", "many files": "few files"})
+	for _, want := range []string{
+		"| pass | 1 GiB | backup | 1.0 | 2.0 | 72 |  | 1.0 |", "| pass | 10 GiB | backup | 1.0 | 2.0 | 90 | 1.25 | 1.0 |",
+		"| **miss** | 10 GiB | restore | 1.0 | 2.0 | 51 | 1.27 |", "| **miss** | many files | backup | 1.0 | 2.0 | 97 |  | 1.0 |",
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

@@ -36,32 +36,16 @@ func (p *pruner) repack(ctx context.Context, work *Repository) error {
 	return w.Flush()
 }
 
-// copyBlobs reads a pack as a stream and saves what is needed of it. Every blob's hash is checked on the way.
+// copyBlobs saves what is needed of a pack. Every blob's hash is checked on the way. What seems to be damaged may have been
+// changed on its way here, and is read once more; only when the stream is closed, for a Bucket may be one that lets nobody
+// open a second one.
 func copyBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePack) error {
-	name := kindData.name(pack.ID)
-	body, err := repo.bucket.Get(ctx, name, 0, pack.size)
+	suspects, err := streamBlobs(ctx, repo, w, pack)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
+		return err
 	}
-	defer body.Close()
-	at := int64(0)
-	blobs := slices.SortedFunc(slices.Values(pack.needed), func(a, b indexBlob) int { return cmp.Compare(a.Offset, b.Offset) })
-	for _, blob := range blobs {
-		if int64(blob.Offset) < at {
-			return fmt.Errorf("%s: blobs overlap in the index", name)
-		}
-		sealed := make([]byte, blob.Length)
-		if _, err := io.CopyN(io.Discard, body, int64(blob.Offset)-at); err != nil {
-			return fmt.Errorf("read %s: %w", name, err)
-		}
-		if _, err := io.ReadFull(body, sealed); err != nil {
-			return fmt.Errorf("read %s: %w", name, err)
-		}
-		at = int64(blob.Offset) + int64(blob.Length)
-		plain, err := repo.OpenBlob(blob.location(pack.ID), blob.ID, sealed, nil)
-		if damaged(err) { // maybe only on its way here
-			plain, err = repo.loadBlobAt(ctx, blob.location(pack.ID), blob.ID)
-		}
+	for _, blob := range suspects {
+		plain, err := repo.loadBlobAt(ctx, blob.location(pack.ID), blob.ID)
 		if err != nil {
 			return err
 		}
@@ -70,6 +54,44 @@ func copyBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePack
 		}
 	}
 	return nil
+}
+
+// streamBlobs reads a pack as a stream and saves what is needed of it, but for the blobs that seem to be damaged, which it
+// returns.
+func streamBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePack) (suspects []indexBlob, err error) {
+	name := kindData.name(pack.ID)
+	body, err := repo.bucket.Get(ctx, name, 0, pack.size)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	defer body.Close()
+	at := int64(0)
+	blobs := slices.SortedFunc(slices.Values(pack.needed), func(a, b indexBlob) int { return cmp.Compare(a.Offset, b.Offset) })
+	for _, blob := range blobs {
+		if int64(blob.Offset) < at {
+			return nil, fmt.Errorf("%s: blobs overlap in the index", name)
+		}
+		sealed := make([]byte, blob.Length)
+		if _, err := io.CopyN(io.Discard, body, int64(blob.Offset)-at); err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		if _, err := io.ReadFull(body, sealed); err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		at = int64(blob.Offset) + int64(blob.Length)
+		plain, err := repo.OpenBlob(blob.location(pack.ID), blob.ID, sealed, nil)
+		if damaged(err) {
+			suspects = append(suspects, blob)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if _, err := w.SaveBlob(ctx, blob.Type, plain); err != nil {
+			return nil, err
+		}
+	}
+	return suspects, nil
 }
 
 // reindex writes index objects for the packs that stay.

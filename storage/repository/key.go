@@ -17,7 +17,10 @@ import (
 // Limits on what a key object may ask for. Key objects are the only ones that are used before anything could be
 // authenticated, so whoever can write to the bucket decides their content.
 const (
-	maxKeys         = 32
+	maxKeys = 32 // nobody adds more
+	// maxTriedKeys is how many keys a repository is opened with. Those who add the last one at the same time, and die before
+	// they have looked again, leave more than maxKeys, and that must lock nobody out.
+	maxTriedKeys    = 2 * maxKeys
 	maxKeySize      = 64 << 10
 	maxScryptMemory = 256 << 20 // 128·N·r bytes
 	maxScryptWork   = 1 << 24   // N·r·p; the default needs 1<<18, which takes about a tenth of a second

@@ -65,11 +65,11 @@ func TestHostileKeysAreBounded(t *testing.T) {
 		t.Error(err)
 	}
 	_, bucket := newRepo(t)
-	for i := range maxKeys {
+	for i := range maxTriedKeys {
 		raw := fmt.Appendf(nil, "key %d", i)
 		put(t, bucket, kindKey.name(Hash(raw)), raw)
 	}
-	if _, err := Open(t.Context(), bucket, password, quick()); err == nil || !strings.Contains(err.Error(), "more than 32 objects in keys/") {
+	if _, err := Open(t.Context(), bucket, password, quick()); err == nil || !strings.Contains(err.Error(), "more than 64 objects in keys/") {
 		t.Errorf("too many keys: %v", err)
 	}
 }

@@ -63,25 +63,38 @@ func (r *Repository) AddKey(ctx context.Context, password Secret) (id ID, err er
 	}
 	defer func() { err = errors.Join(err, lock.Release(ctx)) }()
 	ctx = lock.Context()
-	ids, err := listIDs(ctx, r.bucket, kindKey)
-	if err != nil {
+	if err := r.roomForKeys(ctx, 1); err != nil {
 		return fail(err)
-	}
-	if len(ids) >= maxKeys {
-		return fail(fmt.Errorf("there are %d already, and no more are tried; remove one first", len(ids)))
 	}
 	raw, err := newKeyObject(r.master, password, r.options)
 	if err != nil {
 		return fail(err)
 	}
 	id = Hash(raw)
-	if err := r.storeKey(ctx, id, raw, password); err != nil {
+	err = r.storeKey(ctx, id, raw, password)
+	if err == nil {
+		// Others may have added theirs since we looked. Of those who add one too many each sees it here.
+		err = r.roomForKeys(ctx, 0)
+	}
+	if err != nil {
 		// What is reported as failed must not open the repository later.
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.options.timing.cleanup)
 		defer cancel()
 		return fail(errors.Join(err, r.bucket.Delete(bounded, kindKey.name(id))))
 	}
 	return id, nil
+}
+
+// roomForKeys fails unless so many keys can be added.
+func (r *Repository) roomForKeys(ctx context.Context, more int) error {
+	ids, err := listIDs(ctx, r.bucket, kindKey)
+	if err != nil {
+		return fmt.Errorf("list keys: %w", err)
+	}
+	if len(ids)+more > maxKeys {
+		return fmt.Errorf("there may be %d keys at most: remove one first, with: stsbackup key remove", maxKeys)
+	}
+	return nil
 }
 
 // storeKey writes a key and tries it.

@@ -2,6 +2,7 @@ package repository
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +81,72 @@ func TestKeysAreBounded(t *testing.T) {
 		t.Error("added more keys than are tried")
 	}
 	if n := len(list(t, bucket, "keys/")); n != maxKeys {
+		t.Errorf("%d keys", n)
+	}
+}
+
+// TestTwoKeysTooMany adds two keys at once where there is room for one: whoever comes upon the other's takes its own back,
+// so that the repository can be opened.
+func TestTwoKeysTooMany(t *testing.T) {
+	repo, memory := newRepo(t)
+	repo.options = hasty().withDefaults()
+	for range maxKeys - 2 {
+		if _, err := repo.AddKey(t.Context(), "more"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bucket := &interposed{Memory: memory, verb: "put", prefix: "keys/", do: func() {
+		if _, err := repo.AddKey(t.Context(), "first"); err != nil {
+			t.Error(err)
+		}
+	}}
+	second, err := Open(t.Context(), bucket, password, hasty())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.AddKey(t.Context(), "second"); err == nil || !strings.Contains(err.Error(), "key remove") {
+		t.Errorf("the second of two: %v", err)
+	}
+	if n := len(list(t, memory, "keys/")); n != maxKeys {
+		t.Errorf("%d keys", n)
+	}
+	for password, want := range map[Secret]error{"first": nil, "second": ErrWrongPassword} {
+		if _, err := Open(t.Context(), memory, password, hasty()); !errors.Is(err, want) {
+			t.Errorf("open with %s: %v, want %v", password.Reveal(), err, want)
+		}
+	}
+}
+
+// TestTooManyKeysLockNobodyOut has those who each added the last key die before they looked again.
+func TestTooManyKeysLockNobodyOut(t *testing.T) {
+	repo, bucket := newRepo(t)
+	for range maxTriedKeys - 1 {
+		raw, err := newKeyObject(repo.master, "more", hasty().withDefaults())
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, bucket, kindKey.name(Hash(raw)), raw)
+	}
+	repo, err := Open(t.Context(), bucket, password, hasty())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := repo.AddKey(t.Context(), "new"); err == nil {
+		t.Error("added one more")
+	}
+	keys, err := repo.Keys(t.Context())
+	if err != nil || len(keys) != maxTriedKeys {
+		t.Errorf("%d keys, %v", len(keys), err)
+	}
+	for _, key := range keys {
+		if key.InUse {
+			continue
+		}
+		if err := repo.RemoveKey(t.Context(), key.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(list(t, bucket, "keys/")); n != 1 {
 		t.Errorf("%d keys", n)
 	}
 }

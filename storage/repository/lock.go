@@ -1,7 +1,6 @@
 package repository
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,6 +82,7 @@ type Lock struct {
 	mu      sync.Mutex
 	id      ID        // of the lock object
 	renewed time.Time // when that was written, by both of our clocks
+	failure error     // of the last renewal
 }
 
 // Lock takes a writer's lock. ErrLocked, with the holder's name, if someone holds an exclusive one for longer than
@@ -121,14 +121,17 @@ func (r *Repository) lockPatiently(ctx context.Context, kind lockKind) (lock *Lo
 
 // LockReading keeps others from removing data while a volume is restored, which may take hours: it takes a writer's lock
 // if that can be had. Reading needs none to be safe, only to come to its end, so it must never be refused for want of
-// one: the lock is nil, and its methods do nothing, if the credentials may not write, or while somebody removes data.
+// one: the lock is nil, and its methods do nothing, if the credentials may not write, if the bucket is full, or while
+// somebody removes data.
 //
 // It does not look a second time: who starts to remove data at the same moment does, and gives way. If that one has looked
 // for the last time already, the lock comes too late to help, and does no harm.
 func (r *Repository) LockReading(ctx context.Context) (*Lock, error) {
 	lock, _, err := r.claim(ctx, lockKind{operation: r.options.Operation})
-	if errors.Is(err, storage.ErrPermission) || errors.Is(err, ErrLocked) {
-		return nil, nil //nolint:nilerr,nilnil // going on without a lock is what is wanted
+	for _, without := range []error{storage.ErrPermission, storage.ErrNoSpace, ErrLocked} {
+		if errors.Is(err, without) {
+			return nil, nil //nolint:nilerr,nilnil // going on without a lock is what is wanted
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -188,13 +191,6 @@ func (r *Repository) since(begun time.Time) time.Duration {
 	return max(now.Sub(begun), now.Round(0).Sub(begun.Round(0)))
 }
 
-// hold has the lock renew itself from now on.
-func (l *Lock) hold(ctx context.Context) *Lock {
-	l.ctx, l.cancel = context.WithCancelCause(context.WithValue(ctx, lockKey{}, l))
-	l.done.Go(l.keep)
-	return l
-}
-
 // Context ends when the lock is lost, with ErrLockLost as its cause, or with the context that Lock was given.
 func (l *Lock) Context() context.Context { return l.ctx }
 
@@ -222,10 +218,28 @@ func (l *Lock) set(id ID, renewed time.Time) {
 	l.id, l.renewed = id, renewed
 }
 
+// noteFailure keeps why the last renewal failed, or nil, for when the lock is lost by that.
+func (l *Lock) noteFailure(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failure = err
+}
+
+func (l *Lock) lastFailure() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failure
+}
+
+// writeLock writes a lock object. One that failed to be written may be there all the same, if only the answer was lost, and
+// would keep others out for half an hour: it is removed.
 func (r *Repository) writeLock(ctx context.Context, exclusive bool, operation string) (ID, error) {
 	id, _, err := r.saveObject(ctx, kindLock, lockObject{
 		Time: r.options.Now(), Exclusive: exclusive, Hostname: r.options.lockHost(operation), Username: r.options.Username, PID: r.options.PID,
 	})
+	if err != nil && id != (ID{}) && !errors.Is(err, storage.ErrPermission) && !errors.Is(err, storage.ErrNoSpace) {
+		_ = r.removeLock(ctx, id) // the reason why it could not be written is what matters
+	}
 	return id, err
 }
 
@@ -257,80 +271,4 @@ func (r *Repository) checkLocks(ctx context.Context, exclusive bool, own ID) (st
 		return nil
 	})
 	return !vanished, err
-}
-
-// keep renews the lock until its context ends, and ends the context if that fails for too long. It looks at the clock
-// often, since no timer goes on while the machine sleeps.
-func (l *Lock) keep() {
-	timing := l.repo.options.timing
-	if wait(l.ctx, timing.settle) != nil || l.lookAgain() != nil {
-		return
-	}
-	var last error
-	for wait(l.ctx, timing.retry) == nil {
-		_, renewed := l.current()
-		if l.outlived(renewed) {
-			_ = l.lose(cmp.Or(last, errors.New("it was not renewed in time"))) // told by the context
-			return
-		}
-		if l.repo.since(renewed) < timing.refresh {
-			continue
-		}
-		lost, err := l.renew()
-		if lost {
-			_ = l.lose(err)
-			return
-		}
-		last = err
-	}
-}
-
-// renew writes a new lock and removes the old one. It reports as lost a lock that is no longer there: whoever
-// removed it may be deleting data by now.
-func (l *Lock) renew() (lost bool, err error) {
-	l.renewing.Lock()
-	defer l.renewing.Unlock()
-	return l.replace()
-}
-
-// share makes an exclusive lock one that others may work beside. At no moment is there none. Only the goroutine that
-// uses the lock may call it.
-func (l *Lock) share() error {
-	l.renewing.Lock()
-	defer l.renewing.Unlock()
-	l.exclusive, l.operation = false, l.repo.options.Operation
-	if lost, err := l.replace(); lost {
-		return l.lose(err)
-	} else if err != nil {
-		return fmt.Errorf("let others work on the repository again: %w", err)
-	}
-	return nil
-}
-
-// replace looks for the old lock once more when the new one is there. Whoever takes a lock for dead removes it before
-// looking for the last time, so one who has removed ours just now has not seen the new one for certain.
-func (l *Lock) replace() (lost bool, err error) {
-	old, _ := l.current()
-	if lost, err := l.missing(old); err != nil {
-		return lost, err
-	}
-	begun := l.repo.options.Now()
-	id, err := l.repo.writeLock(l.ctx, l.exclusive, l.operation)
-	if err != nil {
-		return false, err
-	}
-	if lost, err := l.missing(old); err != nil {
-		return lost, errors.Join(err, l.repo.removeLock(l.ctx, id))
-	}
-	l.set(id, begun)
-	return false, l.repo.removeLock(l.ctx, old)
-}
-
-// missing reports a lock object that is not there.
-func (l *Lock) missing(id ID) (lost bool, err error) {
-	name := kindLock.name(id)
-	if _, err := l.repo.bucket.Stat(l.ctx, name); err != nil {
-		return errors.Is(err, storage.ErrNotExist), fmt.Errorf("look for %s: %w", name, err)
-	}
-	return false, nil
 }

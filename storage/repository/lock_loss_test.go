@@ -146,6 +146,7 @@ func TestLockReading(t *testing.T) {
 		return repo
 	}
 	without("credentials that may only read", onPut(storage.ErrPermission))
+	without("a bucket that is full", onPut(storage.ErrNoSpace))
 	if lock, err := onPut(storage.ErrUnreachable).LockReading(t.Context()); lock != nil || !errors.Is(err, storage.ErrUnreachable) {
 		t.Errorf("a bucket that cannot be reached: lock %v, %v", lock, err)
 	}

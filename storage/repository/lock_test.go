@@ -135,7 +135,7 @@ func TestLockOfOthers(t *testing.T) {
 		"exclusive, process there":    {lockObject{Time: now, Hostname: "host", PID: os.Getpid(), Username: "ann", Exclusive: true}, true, true},
 		"gone, but of another host":   {lockObject{Time: now, Hostname: "other", PID: dead, Username: "ann", Exclusive: true}, true, true},
 		"writer of 31 minutes":        {lockObject{Time: now.Add(-31 * time.Minute), Hostname: "other", PID: 1}, false, false},
-		"exclusive, clock one day on": {lockObject{Time: now.Add(24 * time.Hour), Hostname: "other", Username: "ann", Exclusive: true}, true, true},
+		"exclusive, clock one day on": {lockObject{Time: now.Add(24 * time.Hour), Hostname: "other", Username: "ann", Exclusive: true}, true, true}, // stored just now
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -157,6 +157,53 @@ func TestLockOfOthers(t *testing.T) {
 			if left := list(t, bucket, "locks/"); (len(left) == 1 && left[0] == other) != tt.remains || len(left) > 1 {
 				t.Errorf("locks that are left: %v", left)
 			}
+		})
+	}
+}
+
+// TestLockOfATimeToCome: where clocks differ by more than they may, the bucket says how old a lock is. One whose holder is
+// dead is nobody's concern for longer than any other, and one that is held stays, whoever's clock is wrong.
+func TestLockOfATimeToCome(t *testing.T) {
+	for name, tt := range map[string]struct {
+		ahead   time.Duration // of the holder's clock
+		behind  time.Duration // of ours
+		age     time.Duration
+		removed bool
+	}{
+		"a day ahead, stored just now":             {24 * time.Hour, 0, 0, false},
+		"a day ahead, stored 29 minutes ago":       {24 * time.Hour, 0, 29 * time.Minute, false},
+		"a day ahead, stored 31 minutes ago":       {24 * time.Hour, 0, 31 * time.Minute, true},
+		"as much ahead as clocks may differ":       {7 * time.Minute, 0, 31 * time.Minute, false},
+		"the same, later":                          {7 * time.Minute, 0, 38 * time.Minute, true},
+		"our clock is an hour behind":              {0, time.Hour, 31 * time.Minute, false},
+		"our clock is an hour behind, and it sees": {0, time.Hour, 91 * time.Minute, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				options := quick()
+				options.Now = func() time.Time { return time.Now().Add(-tt.behind) }
+				bucket := storagetest.NewMemory()
+				repo, err := Init(t.Context(), bucket, password, options)
+				if err != nil {
+					t.Fatal(err)
+				}
+				other := held(t, repo, lockObject{Time: time.Now().Add(tt.ahead), Hostname: "other", PID: 1, Exclusive: true})
+				<-time.After(tt.age)
+				holders, err := repo.Locks(t.Context())
+				if err != nil || len(holders) != 1 || holders[0].Dead != tt.removed {
+					t.Errorf("holders: %+v, %v", holders, err)
+				}
+				lock, err := repo.Lock(t.Context())
+				if errors.Is(err, ErrLocked) == tt.removed || err != nil && !tt.removed && !errors.Is(err, ErrLocked) {
+					t.Errorf("lock: %v", err)
+				}
+				if err := lock.Release(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if left := list(t, bucket, "locks/"); (len(left) == 1 && left[0] == other) == tt.removed || len(left) > 1 {
+					t.Errorf("left: %v", left)
+				}
+			})
 		})
 	}
 }

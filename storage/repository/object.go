@@ -69,7 +69,7 @@ func verifyHash(data []byte, id ID) error {
 func (k kind) maxCount() int {
 	switch k {
 	case kindKey:
-		return maxKeys
+		return maxTriedKeys
 	case kindLock:
 		return 4096
 	default:
@@ -108,7 +108,7 @@ func encodeObject(value any) ([]byte, error) {
 	return json.Marshal(value)
 }
 
-// saveObject seals value as an unpacked object and stores it under its hash.
+// saveObject seals value as an unpacked object and stores it under its hash, which it returns also if that failed.
 func (r *Repository) saveObject(ctx context.Context, k kind, value any) (ID, int, error) {
 	plain, err := encodeObject(value)
 	if err != nil {
@@ -123,7 +123,7 @@ func (r *Repository) saveObject(ctx context.Context, k kind, value any) (ID, int
 	}
 	id := Hash(sealed)
 	if err := r.bucket.Put(storage.WithSum(ctx, id), k.name(id), sealed); err != nil {
-		return ID{}, 0, fmt.Errorf("write %s: %w", k.name(id), err)
+		return id, 0, fmt.Errorf("write %s: %w", k.name(id), err)
 	}
 	return id, len(sealed), nil
 }

@@ -66,7 +66,8 @@ func (s Snapshot) Tag(key string) (string, bool) {
 func (s Snapshot) HasTag(tag string) bool { return slices.Contains(s.Tags, tag) }
 
 // SaveSnapshot writes a repository snapshot and returns its id and the size of its object in bytes. Everything that
-// it names must have been flushed before.
+// it names must have been flushed before. ctx is that of the lock: it ends before others may take the lock for dead, however
+// long the bucket does not answer.
 func (r *Repository) SaveSnapshot(ctx context.Context, snapshot Snapshot) (ID, int64, error) {
 	id, size, err := r.saveObject(ctx, kindSnapshot, snapshot)
 	return id, int64(size), err

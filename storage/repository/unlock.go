@@ -17,8 +17,8 @@ type Holder struct {
 	Operation string `json:"operation,omitempty"`
 	Username  string `json:"username"`
 	PID       int    `json:"pid"`
-	// Exclusive says whether the lock shuts out everyone else, and Time when it was written or last renewed; of one that
-	// cannot be read, as the bucket says.
+	// Exclusive says whether the lock shuts out everyone else, and Time when it was written or last renewed; as the bucket
+	// says, of one that cannot be read, or that gives a time to come.
 	Exclusive bool      `json:"exclusive"`
 	Time      time.Time `json:"time"`
 	// Dead says that nobody can hold this lock any more: it was not renewed for too long, or its process is gone.
@@ -74,7 +74,10 @@ func (r *Repository) eachLockSeen(ctx context.Context, fn func(Holder, error) er
 
 // readLock gives the holder of a lock, and why the lock cannot be read if it is damaged. Of such a lock only the bucket
 // knows how old it is. That says as much as what a holder writes: each object of a lock that is held is replaced by the
-// next one long before it goes stale, and the two clocks may differ by as much as those of two holders.
+// next one long before it goes stale, and the two clocks may differ by as much as those of two holders. So it is the bucket
+// that is asked, too, where a lock's own time is further ahead of ours than clocks may differ: it would stay for as long
+// as its holder's clock was wrong after that has died. If it is ours that is wrong, the bucket's time is ahead as well,
+// and the lock stays.
 func (r *Repository) readLock(ctx context.Context, id ID) (holder Holder, damage, err error) {
 	var lock lockObject
 	damage = r.loadObject(ctx, kindLock, id, &lock)
@@ -84,15 +87,33 @@ func (r *Repository) readLock(ctx context.Context, id ID) (holder Holder, damage
 	if damage == nil {
 		holder = Holder{Username: lock.Username, PID: lock.PID, Exclusive: lock.Exclusive, Time: lock.Time, id: id}
 		holder.Host, holder.Operation, _ = strings.Cut(lock.Hostname, operationMark)
+		if lock.Time.Sub(r.options.Now()) > r.options.timing.margin() {
+			stored, err := r.lockStored(ctx, id)
+			if err != nil {
+				return Holder{}, nil, err
+			}
+			if !stored.IsZero() && stored.Before(lock.Time) {
+				lock.Time, holder.Time = stored, stored
+			}
+		}
 		holder.Dead = lock.stale(r.options.Now(), r.options.Hostname, r.options.timing.stale, processAlive)
 		return holder, nil, nil
 	}
+	stored, err := r.lockStored(ctx, id)
+	if err != nil {
+		return Holder{}, nil, fmt.Errorf("%w; it cannot be read: %w", err, damage)
+	}
+	dead := !stored.IsZero() && r.options.Now().Sub(stored) > r.options.timing.stale
+	return Holder{Time: stored, Dead: dead, id: id}, damage, nil
+}
+
+// lockStored asks the bucket when a lock was stored; the zero time if it does not know.
+func (r *Repository) lockStored(ctx context.Context, id ID) (time.Time, error) {
 	info, err := r.bucket.Stat(ctx, kindLock.name(id))
 	if err != nil {
-		return Holder{}, nil, fmt.Errorf("ask for the age of %s: %w; it cannot be read: %w", kindLock.name(id), err, damage)
+		return time.Time{}, fmt.Errorf("ask for the age of %s: %w", kindLock.name(id), err)
 	}
-	dead := !info.Modified.IsZero() && r.options.Now().Sub(info.Modified) > r.options.timing.stale
-	return Holder{Time: info.Modified, Dead: dead, id: id}, damage, nil
+	return info.Modified, nil
 }
 
 // unreadable says what becomes of a lock that is damaged.

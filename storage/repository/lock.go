@@ -101,7 +101,8 @@ func (r *Repository) BeginLock(ctx context.Context) (*Lock, error) {
 // LockExclusive takes the lock of one who removes data. ErrLocked, with the holder's name, if anyone else holds a lock
 // of any kind for longer than SetLockWait allows. Locks of dead holders are removed on the way.
 func (r *Repository) LockExclusive(ctx context.Context) (*Lock, error) {
-	return r.lockPatiently(ctx, lockKind{operation: r.options.Operation, exclusive: true})
+	lock, err := r.lockPatiently(ctx, lockKind{operation: r.options.Operation, exclusive: true})
+	return lock, needsRoom(err)
 }
 
 // lockKind says what lock is wanted.

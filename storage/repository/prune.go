@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
-	"strings"
+
+	"github.com/stsbackup/stsbackup/storage"
 )
 
 // PruneOptions say how thorough a prune is.
@@ -68,11 +71,14 @@ type PruneReport struct {
 //     listing the repository and reading its index and what is new in it.
 //  3. The old packs are in no index now, so nobody who begins relies on them; they go under a writer's lock again, which
 //     the exclusive one becomes: nobody can have found them and put them back in between.
+//
+// Where the bucket is too full for copies, what is unneeded as a whole goes all the same, and the error is ErrNoSpace:
+// there may be room enough for the rest the next time. Nothing goes without room for a lock and a new index.
 func (r *Repository) Prune(ctx context.Context, options PruneOptions) (report PruneReport, err error) {
 	p := &pruner{repo: r, options: options, report: PruneReport{DryRun: options.DryRun}, used: newBlobSet()}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("prune %s: %w", r, err)
+			err = fmt.Errorf("prune %s: %w", r, needsRoom(err))
 		}
 	}()
 	if options.DryRun {
@@ -100,7 +106,10 @@ func (r *Repository) Prune(ctx context.Context, options PruneOptions) (report Pr
 		return PruneReport{}, err
 	}
 	defer func() { err = errors.Join(err, lock.Release(ctx)) }()
-	return p.count(), p.removePacks(lock.Context())
+	if err := p.removePacks(lock.Context()); err != nil {
+		return PruneReport{}, err
+	}
+	return p.count(), p.incomplete()
 }
 
 type pruner struct {
@@ -116,6 +125,7 @@ type pruner struct {
 	plan     prunePlan
 	retired  map[ID]retiredPack // packs that have been copied
 	fresh    map[ID]bool        // packs that have been written
+	noRoom   error              // why nothing was copied, if the bucket is full
 }
 
 // prepare is step 1.
@@ -130,7 +140,12 @@ func (p *pruner) prepare(ctx context.Context) (err error) {
 	}
 	kept := p.keptIndex()
 	defer kept.close()
-	if err := p.repack(lock.Context(), p.repo.withIndex(kept)); err != nil {
+	err = p.repack(lock.Context(), p.repo.withIndex(kept))
+	if errors.Is(err, storage.ErrNoSpace) {
+		p.noRoom = err // the plan for step 2 does without copies
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	p.retired, p.fresh = map[ID]retiredPack{}, map[ID]bool{}
@@ -178,6 +193,12 @@ func (p *pruner) exchangeIndex(ctx context.Context) error {
 	if err := p.find(ctx); err != nil {
 		return err
 	}
+	if p.noRoom != nil {
+		// The copies that there was room for are in no index either, and take the room that a new one needs.
+		if err := p.repo.remove(ctx, kindData, sortedIDs(maps.Keys(p.plan.unindexed))); err != nil {
+			return err
+		}
+	}
 	if !p.plan.reindex {
 		return nil
 	}
@@ -211,11 +232,30 @@ func (p *pruner) removePacks(ctx context.Context) error {
 	for _, pack := range slices.Concat(p.plan.rewritten(), p.plan.remove, p.plan.drop) {
 		old = append(old, pack.ID)
 	}
-	for id := range p.plan.unindexed {
-		old = append(old, id)
+	if p.noRoom == nil { // otherwise they have gone first
+		old = slices.AppendSeq(old, maps.Keys(p.plan.unindexed))
 	}
-	slices.SortFunc(old, func(a, b ID) int { return strings.Compare(a.String(), b.String()) })
-	return p.repo.remove(ctx, kindData, old)
+	return p.repo.remove(ctx, kindData, sortedIDs(slices.Values(old)))
+}
+
+func sortedIDs(ids iter.Seq[ID]) []ID { return slices.SortedFunc(ids, compareIDs) }
+
+// incomplete is the error of a prune that could not copy anything.
+func (p *pruner) incomplete() error {
+	if p.noRoom == nil {
+		return nil
+	}
+	return fmt.Errorf("packs of which nobody needs anything were removed, and those left that hold needed data too: %w; run the command again",
+		p.noRoom)
+}
+
+// needsRoom says what to do about a full bucket to those who want to make room in it.
+func needsRoom(err error) error {
+	if !errors.Is(err, storage.ErrNoSpace) {
+		return err
+	}
+	return fmt.Errorf("%w; to remove data takes a little room first, for a lock, and for prune's new index: raise the quota for as long "+
+		"as it takes, or remove what is in no repository", err)
 }
 
 // count fills the report from the plan. What has been retired is told as it was planned at first.

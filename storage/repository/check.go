@@ -39,6 +39,7 @@ func (r *Repository) Check(ctx context.Context, options CheckOptions) (CheckRepo
 	slices.SortFunc(c.report.Problems, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.Object, b.Object), strings.Compare(a.Reason, b.Reason))
 	})
+	slices.SortFunc(c.report.Damaged, func(a, b ID) int { return strings.Compare(a.String(), b.String()) })
 	return c.report, nil
 }
 
@@ -143,28 +144,30 @@ func (c *checker) checkLocks(ctx context.Context) error {
 
 // loadSnapshots reads those that the check is about.
 func (c *checker) loadSnapshots(ctx context.Context) ([]Snapshot, error) {
-	ids := c.options.Snapshots
-	if ids == nil {
-		var err error
-		if ids, err = listIDs(ctx, c.repo.bucket, kindSnapshot); err != nil {
-			return nil, fmt.Errorf("list repository snapshots: %w", err)
-		}
-	}
 	var snapshots []Snapshot
-	for _, id := range ids {
-		snapshot, err := c.repo.LoadSnapshot(ctx, id)
-		switch {
-		case err == nil:
-			snapshots = append(snapshots, snapshot)
-		case Undecided(ctx, err):
-			return nil, err
-		case errors.Is(err, ErrNoSnapshot) && c.options.Snapshots == nil: // forgotten since it was listed
-			continue
-		default:
-			c.problem(kindSnapshot.name(id), err)
-			c.report.Damaged = append(c.report.Damaged, id)
+	look := func(id ID, snapshot Snapshot, err error) error {
+		if Undecided(ctx, err) {
+			return err
 		}
 		c.report.Snapshots++
+		if err != nil {
+			c.problem(kindSnapshot.name(id), err)
+			c.report.Damaged = append(c.report.Damaged, id)
+			return nil
+		}
+		snapshots = append(snapshots, snapshot)
+		return nil
+	}
+	if c.options.Snapshots == nil {
+		err := c.repo.eachSnapshot(ctx, look)
+		slices.SortFunc(snapshots, func(a, b Snapshot) int { return strings.Compare(a.ID.String(), b.ID.String()) })
+		return snapshots, err
+	}
+	for _, id := range c.options.Snapshots {
+		snapshot, err := c.repo.LoadSnapshot(ctx, id)
+		if err := look(id, snapshot, err); err != nil {
+			return nil, err
+		}
 	}
 	return snapshots, nil
 }

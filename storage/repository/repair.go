@@ -142,20 +142,17 @@ func (x *repairer) look(ctx context.Context) error {
 }
 
 func (x *repairer) snapshots(ctx context.Context) error {
-	ids, err := listIDs(ctx, x.repo.bucket, kindSnapshot)
-	if err != nil {
-		return fmt.Errorf("list repository snapshots: %w", err)
-	}
-	for _, id := range ids {
-		_, err := x.repo.LoadSnapshot(ctx, id)
+	err := x.repo.eachSnapshot(ctx, func(id ID, _ Snapshot, err error) error {
 		if unread(ctx, err) {
 			return err
 		}
-		if err != nil && !errors.Is(err, ErrNoSnapshot) {
+		if err != nil {
 			x.report.SnapshotsDamaged = append(x.report.SnapshotsDamaged, id)
 		}
-	}
-	return nil
+		return nil
+	})
+	slices.SortFunc(x.report.SnapshotsDamaged, func(a, b ID) int { return strings.Compare(a.String(), b.String()) })
+	return err
 }
 
 // index gives the packs of which two index objects say different things.

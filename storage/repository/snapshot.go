@@ -90,37 +90,80 @@ func (r *Repository) LoadSnapshot(ctx context.Context, id ID) (Snapshot, error) 
 	return snapshot, nil
 }
 
-// Snapshots reads all repository snapshots, oldest first. Those that cannot be read are left out and named in the
-// error, which comes beside the others.
-func (r *Repository) Snapshots(ctx context.Context) ([]Snapshot, error) {
-	ids, err := listIDs(ctx, r.bucket, kindSnapshot)
-	if err != nil {
-		return nil, fmt.Errorf("list repository snapshots: %w", err)
+// errContradiction says that the bucket names an object and does not have it.
+var errContradiction = errors.New("listed twice, but it is not there; run the command again")
+
+// eachSnapshot reads all repository snapshots, several at once, and hands each of them to fn, one at a time and in no
+// order. One that cannot be read comes with the error, which names it; the first error that fn returns ends it all.
+//
+// Nothing protects a listing: a name that arrives wrong, or not at all, would make a repository snapshot vanish without a
+// word. So there are two, and what either names is read. One that is not there counts only if it is named again after
+// that: otherwise it was forgotten since it was listed, or never had that name.
+func (r *Repository) eachSnapshot(ctx context.Context, fn func(ID, Snapshot, error) error) error {
+	tried, gone := map[ID]bool{}, map[ID]bool{}
+	for range 2 {
+		ids, err := listIDs(ctx, r.bucket, kindSnapshot)
+		if err != nil {
+			return fmt.Errorf("list repository snapshots: %w", err)
+		}
+		var fresh []ID
+		for _, id := range ids {
+			switch {
+			case !tried[id]:
+				tried[id], fresh = true, append(fresh, id)
+			case gone[id]:
+				if err := fn(id, Snapshot{}, fmt.Errorf("%s: %w", kindSnapshot.name(id), &readError{errContradiction})); err != nil {
+					return err
+				}
+			}
+		}
+		if err := r.eachSnapshotOf(ctx, fresh, gone, fn); err != nil {
+			return err
+		}
 	}
-	var (
-		mu        sync.Mutex
-		snapshots []Snapshot
-		failures  []error
-		group     errgroup.Group
-	)
+	return nil
+}
+
+// eachSnapshotOf is eachSnapshot for these, but notes in gone which of them are not there.
+func (r *Repository) eachSnapshotOf(ctx context.Context, ids []ID, gone map[ID]bool, fn func(ID, Snapshot, error) error) error {
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for _, id := range ids {
 		group.Go(func() error {
 			snapshot, err := r.LoadSnapshot(ctx, id)
 			mu.Lock()
 			defer mu.Unlock()
-			switch {
-			case err == nil:
-				snapshots = append(snapshots, snapshot)
-			case !errors.Is(err, ErrNoSnapshot): // forgotten since it was listed
-				failures = append(failures, err)
+			if ctx.Err() != nil {
+				return fmt.Errorf("read repository snapshots: %w", context.Cause(ctx))
 			}
-			return nil
+			if errors.Is(err, ErrNoSnapshot) {
+				gone[id] = true
+				return nil
+			}
+			return fn(id, snapshot, err)
 		})
 	}
-	_ = group.Wait() // no function returns an error: all are collected
-	if err := context.Cause(ctx); err != nil {
-		return nil, fmt.Errorf("list repository snapshots: %w", err)
+	return group.Wait()
+}
+
+// Snapshots reads all repository snapshots, oldest first. Those that cannot be read are left out and named in the
+// error, which comes beside the others.
+func (r *Repository) Snapshots(ctx context.Context) ([]Snapshot, error) {
+	var (
+		snapshots []Snapshot
+		failures  []error
+	)
+	err := r.eachSnapshot(ctx, func(_ ID, snapshot Snapshot, err error) error {
+		if err == nil {
+			snapshots = append(snapshots, snapshot)
+		} else {
+			failures = append(failures, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(snapshots, func(a, b Snapshot) int {
 		if order := a.Time.Compare(b.Time); order != 0 {

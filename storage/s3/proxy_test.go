@@ -229,15 +229,6 @@ func flipUpload(p *proxy, w http.ResponseWriter, r *http.Request) {
 	_ = reply(w, response, response.Body)
 }
 
-// flipDownload changes one bit of an object that is read.
-func flipDownload(p *proxy, w http.ResponseWriter, r *http.Request) {
-	response, body := p.whole(r)
-	if r.Method == http.MethodGet && !r.URL.Query().Has("list-type") && len(body) > 0 {
-		body[len(body)/2] ^= 1
-	}
-	_ = reply(w, response, bytes.NewReader(body))
-}
-
 // standStill stops taking what is sent, or else in the middle of the answer, or before it.
 func standStill(p *proxy, w http.ResponseWriter, r *http.Request) {
 	switch r.Method {

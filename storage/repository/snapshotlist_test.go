@@ -1,0 +1,110 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/storagetest"
+)
+
+// readers are the ways to read all repository snapshots, each of which says how many it has found.
+func readers() map[string]func(context.Context, *Repository) (int, error) {
+	return map[string]func(context.Context, *Repository) (int, error){
+		"list": func(ctx context.Context, repo *Repository) (int, error) {
+			snapshots, err := repo.Snapshots(ctx)
+			return len(snapshots), err
+		},
+		"check": func(ctx context.Context, repo *Repository) (int, error) {
+			report, err := repo.Check(ctx, CheckOptions{})
+			if len(report.Problems) > 0 {
+				err = errors.Join(err, errors.New(report.Problems[0].Object+": "+report.Problems[0].Reason))
+			}
+			return report.Snapshots - len(report.Damaged), err
+		},
+		"repair": func(ctx context.Context, repo *Repository) (int, error) {
+			report, err := repo.Repair(ctx, RepairOptions{DryRun: true})
+			return 2 - len(report.SnapshotsDamaged), err
+		},
+	}
+}
+
+// TestNoSingleListingIsBelieved: a repository snapshot whose name arrives wrong in one of the listings, or not at all, is
+// found all the same, and nothing else is.
+func TestNoSingleListingIsBelieved(t *testing.T) {
+	memory, _ := small(t)
+	for name, read := range readers() {
+		for _, at := range []int{1, 2} {
+			for _, wrong := range []string{"", "snapshots/no-id", "rnapshots/" + Hash(nil).String(), kindSnapshot.name(Hash([]byte("nothing")))} {
+				bucket := &mislisting{Memory: memory, prefix: kindSnapshot.prefix(), wrong: wrong, at: at}
+				repo := reopen(t, bucket)
+				if n, err := read(t.Context(), repo); err != nil || n != 2 || bucket.listed != 2 {
+					t.Errorf("%s with %q in listing %d: %d of 2 repository snapshots, %v, %d listings", name, wrong, at, n, err, bucket.listed)
+				}
+			}
+		}
+	}
+}
+
+// TestForgottenSinceListed: what was forgotten while it was being read is not missed.
+func TestForgottenSinceListed(t *testing.T) {
+	for name, read := range readers() {
+		if name == "repair" {
+			continue // it counts what is damaged, which nothing is
+		}
+		memory, volumes := small(t)
+		victim := kindSnapshot.name(firstOf(volumes))
+		bucket := &forgetful{Memory: memory, victim: victim}
+		if n, err := read(t.Context(), reopen(t, bucket)); err != nil || n != 1 {
+			t.Errorf("%s: %d repository snapshots, %v; want the one that is left", name, n, err)
+		}
+	}
+}
+
+func firstOf(volumes map[ID]volume) ID {
+	for id := range volumes {
+		return id
+	}
+	return ID{}
+}
+
+// forgetful is a Bucket that removes one object as soon as that has been listed.
+type forgetful struct {
+	*storagetest.Memory
+	victim string
+}
+
+func (f *forgetful) List(ctx context.Context, prefix string, fn func(storage.Info) error) error {
+	err := f.Memory.List(ctx, prefix, fn)
+	if strings.HasPrefix(f.victim, prefix) {
+		err = errors.Join(err, f.Delete(ctx, f.victim))
+	}
+	return err
+}
+
+// TestListedForGoodButNotThere: a bucket that keeps naming what it does not have is not believed to have forgotten it.
+func TestListedForGoodButNotThere(t *testing.T) {
+	memory, _ := small(t)
+	ghost := kindSnapshot.name(Hash([]byte("nothing")))
+	for name, read := range readers() {
+		n, err := read(t.Context(), reopen(t, &haunted{memory, ghost}))
+		if err == nil || !strings.Contains(err.Error(), ghost) || name != "repair" && n != 2 {
+			t.Errorf("%s: %d repository snapshots, %v; want 2, and an error that names %s", name, n, err, ghost)
+		}
+	}
+}
+
+// haunted is a Bucket that lists an object which it does not have.
+type haunted struct {
+	*storagetest.Memory
+	ghost string
+}
+
+func (h *haunted) List(ctx context.Context, prefix string, fn func(storage.Info) error) error {
+	if err := h.Memory.List(ctx, prefix, fn); err != nil || !strings.HasPrefix(h.ghost, prefix) {
+		return err
+	}
+	return fn(storage.Info{Name: h.ghost, Size: 100})
+}

@@ -250,7 +250,7 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 		return nil, err
 	}
 	r.repo = repo
-	r.unlock(ctx, func(h repository.Holder) bool { return h.Operation != r.op.ID })
+	r.unlock(ctx, func(h repository.Holder) bool { return h.Operation != r.mark() })
 	// 5. Capture.
 	r.Reporter.Phase(PhaseCapture)
 	if err := r.capture(ctx); err != nil {
@@ -277,13 +277,18 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 	return record, nil
 }
 
+// mark is what our movers say in their locks.
+func (r *run) mark() string { return r.op.MoverMark(r.inventory.Cluster) }
+
 // unlock removes locks that dead movers have left, which would keep everyone from removing data until they are 30 minutes
 // old, and those of others that held the Lease before us, which would keep even us from working. Movers' pods are gone:
 // the Lease is ours, and the sweep or the cleanup has just seen to it. The locks of others, who may work outside of the
 // cluster, are their own business.
 func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
+	here := r.inventory.Cluster
 	removed, err := r.repo.Unlock(ctx, func(h repository.Holder) bool {
-		return (cluster.MoverPod(h.Operation, h.Host) || cluster.LeaseMarked(r.inventory.Cluster, h.Operation)) && over(h)
+		uid, isMover := cluster.MoverCluster(h.Operation, h.Host)
+		return (isMover && uid == here || cluster.LeaseMarked(here, h.Operation)) && over(h)
 	})
 	for _, holder := range removed {
 		r.Reporter.Note("removed the lock that a dead operation had left: " + holder.String())
@@ -303,7 +308,7 @@ func (r *run) end(ctx context.Context, lease *cluster.Lease) {
 		r.Reporter.Note("warning: clean up: " + err.Error() + "; the next backup of this StatefulSet tries again")
 	} else if r.repo != nil && lease.Lost() == nil {
 		// A mover that was killed could not do so itself.
-		r.unlock(clean, func(h repository.Holder) bool { return h.Operation == r.op.ID })
+		r.unlock(clean, func(h repository.Holder) bool { return h.Operation == r.mark() })
 	}
 	if err := lease.Release(clean); err != nil {
 		r.Reporter.Note("warning: " + err.Error() + "; it ends by itself")

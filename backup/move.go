@@ -150,6 +150,7 @@ func (r *run) moverArgs(v *volumeRun) []string {
 		"--claim", v.Claim,
 		"--ordinal", strconv.Itoa(int(v.Ordinal)),
 		"--recovery-point", r.op.ID,
+		"--operation", r.mark(),
 		"--repository-password-file", cluster.MoverFiles + "/password",
 		"--result-file", cluster.MoverResult,
 		// A cut is what is on the disk: it can hold a file's new data beside its old times, which reach the disk later

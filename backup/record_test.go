@@ -45,9 +45,12 @@ func TestNote(t *testing.T) {
 
 // TestMoverArgs: movers do as the request says.
 func TestMoverArgs(t *testing.T) {
-	r := &run{request: Request{Compression: repository.CompressionMax}, op: cluster.Operation{Namespace: "demo", StatefulSet: "web"}}
+	r := &run{
+		request: Request{Compression: repository.CompressionMax}, inventory: &Inventory{Cluster: "uid"},
+		op: cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"},
+	}
 	args := strings.Join(r.moverArgs(&volumeRun{Volume: Volume{Claim: "www-web-0"}}), " ")
-	for _, want := range []string{"volume backup /volume", "--as demo/web", "--claim www-web-0", "--compression max"} {
+	for _, want := range []string{"volume backup /volume", "--as demo/web", "--claim www-web-0", "--compression max", "--operation mover:uid:20261121T081200Z-3fa9"} {
 		if !strings.Contains(args, want) {
 			t.Errorf("a mover is not told %s: %s", want, args)
 		}

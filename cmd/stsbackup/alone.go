@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,13 +75,18 @@ func waitingText(points *catalog.Catalog, limit time.Duration, locked error) str
 	return fmt.Sprintf("Waiting for up to %s to work on the repository of %s: %s", limit, points.Host(), locked)
 }
 
-// unlockDeadMovers removes the locks of movers that the cluster knows to be gone. Without such locks it asks no cluster.
+// unlockDeadMovers removes the locks of movers that their cluster, which must be this one, knows to be gone. Without such
+// locks it asks no cluster.
 func (u *upkeep) unlockDeadMovers(ctx context.Context, points *catalog.Catalog) ([]repository.Holder, error) {
 	holders, err := points.Repository().Locks(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if len(moverPods(holders)) == 0 {
+	isMover := func(h repository.Holder) bool {
+		_, is := cluster.MoverCluster(h.Operation, h.Host)
+		return is
+	}
+	if !slices.ContainsFunc(holders, isMover) {
 		return nil, nil
 	}
 	ask, cancel := context.WithTimeout(ctx, askClusterWithin)
@@ -89,47 +95,32 @@ func (u *upkeep) unlockDeadMovers(ctx context.Context, points *catalog.Catalog) 
 	if err != nil {
 		return nil, err
 	}
-	gone, err := deadMovers(ask, client, points, holders)
+	gone, err := deadMovers(ask, client, points.Host(), holders)
 	if err != nil {
 		return nil, err
 	}
-	return points.Unlock(ctx, func(h repository.Holder) bool { return gone[h.Host] && cluster.MoverPod(h.Operation, h.Host) })
+	return points.Unlock(ctx, func(h repository.Holder) bool { return gone[moverLock{h.Operation, h.Host}] })
 }
 
-// deadMovers are the pods among the holders that have ended. That a cluster does not know a pod means something only if
-// it is the cluster that the recovery points come from.
-func deadMovers(ctx context.Context, client *cluster.Client, points *catalog.Catalog, holders []repository.Holder) (map[string]bool, error) {
+// moverLock is what the lock of a mover says.
+type moverLock struct{ operation, pod string }
+
+// deadMovers are those among the holders of locks on the StatefulSet's repository that ran in this cluster and have ended.
+// Of a pod in another cluster, it means nothing that this one does not know it.
+func deadMovers(ctx context.Context, client *cluster.Client, statefulSet string, holders []repository.Holder) (map[moverLock]bool, error) {
 	uid, err := client.UID(ctx)
 	if err != nil {
 		return nil, err
 	}
-	records, err := points.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if len(records) == 0 {
-		return nil, fmt.Errorf("%s has no recovery point yet, so it is not known which cluster it belongs to", points.Host())
-	}
-	if err := catalog.CheckCluster(records, uid); err != nil {
-		return nil, err
-	}
-	namespace, _, _ := strings.Cut(points.Host(), "/")
-	gone := map[string]bool{}
-	for _, pod := range moverPods(holders) {
-		if gone[pod], err = client.PodEnded(ctx, namespace, pod); err != nil {
+	namespace, _, _ := strings.Cut(statefulSet, "/")
+	gone := map[moverLock]bool{}
+	for _, h := range holders {
+		if in, isMover := cluster.MoverCluster(h.Operation, h.Host); !isMover || in != uid {
+			continue
+		}
+		if gone[moverLock{h.Operation, h.Host}], err = client.PodEnded(ctx, namespace, h.Host); err != nil {
 			return nil, err
 		}
 	}
 	return gone, nil
-}
-
-// moverPods names the pods of those holders that are movers.
-func moverPods(holders []repository.Holder) []string {
-	var pods []string
-	for _, h := range holders {
-		if cluster.MoverPod(h.Operation, h.Host) {
-			pods = append(pods, h.Host)
-		}
-	}
-	return pods
 }

@@ -6,9 +6,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/local"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -73,9 +75,10 @@ func (s *shell) lockOf(host, operation string) (release func()) {
 	return release
 }
 
-// TestLocksOfDeadMovers prunes beside the lock of a mover: what the cluster knows of its pod decides.
+// TestLocksOfDeadMovers prunes beside the lock of a mover: what its cluster knows of its pod decides.
 func TestLocksOfDeadMovers(t *testing.T) {
-	const operation, pod = "20261121T081200Z-3fa9", "stsbackup-20261121t081200z-3fa9-0-www-x7k2p"
+	const pod = "stsbackup-20261121t081200z-3fa9-0-www-x7k2p"
+	operation := cluster.Operation{ID: "20261121T081200Z-3fa9"}.MoverMark("c")
 	tests := map[string]struct {
 		host, operation string
 		uid             string
@@ -87,10 +90,11 @@ func TestLocksOfDeadMovers(t *testing.T) {
 		"the pod has failed":   {pod, operation, "c", map[string]string{pod: "Failed"}, exitDone, "Removed the lock"},
 		"the pod runs":         {pod, operation, "c", map[string]string{pod: "Running"}, exitRefused, "locked"},
 		"it may not be known":  {pod, operation, "c", map[string]string{pod: "forbidden"}, exitRefused, "could not be found out"},
-		"another cluster":      {pod, operation, "other", nil, exitRefused, "another cluster"},
+		"another cluster":      {pod, operation, "other", nil, exitRefused, "locked"},
+		"no cluster is named":  {pod, "20261121T081200Z-3fa9", "c", nil, exitRefused, "locked"},
 		"a restore's":          {pod, "", "c", nil, exitRefused, "locked"}, // it may run in another cluster
 		"someone else's":       {"ops-1", operation, "c", nil, exitRefused, "ops-1"},
-		"a pod of other names": {pod, "20261121T081200Z-ffff", "c", nil, exitRefused, "locked"},
+		"a pod of other names": {pod, cluster.Operation{ID: "20261121T081200Z-ffff"}.MoverMark("c"), "c", nil, exitRefused, "locked"},
 	}
 	s := volumeShell(t)
 	id := s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", site(t))
@@ -116,4 +120,50 @@ func TestLocksOfDeadMovers(t *testing.T) {
 		}
 		s.run(exitRefused, "forget", "demo/web@"+id, "--retry-lock", "0")
 	})
+}
+
+// TestLocksOfDeadMoversWithoutRecords has no record that would tell whose the repository is: the first backup died, or
+// the data is damaged.
+func TestLocksOfDeadMoversWithoutRecords(t *testing.T) {
+	const pod = "stsbackup-20261121t081200z-3fa9-0-www-x7k2p"
+	operation := cluster.Operation{ID: "20261121T081200Z-3fa9"}.MoverMark("c")
+	s := volumeShell(t)
+	s.run(0, "volume", "backup", site(t), "--as", "demo/web", "--claim", "www-web-0", "--recovery-point", "20261121T081200Z-3fa9")
+	s.lockOf(pod, operation)
+	s.run(exitRefused, "prune", "demo/web", "--retry-lock", "0", "--kubeconfig", apiServer(t, "other", nil))
+	s.run(0, "prune", "demo/web", "--retry-lock", "0", "--kubeconfig", apiServer(t, "c", nil))
+	s.says("Removed the lock")
+
+	s.point(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), "0001", site(t))
+	if err := os.RemoveAll(filepath.Join(s.root(), "demo/web/data")); err != nil {
+		t.Fatal(err)
+	}
+	s.lockOf(pod, operation)
+	var result unlockResult
+	decode(t, s.run(0, "unlock", "demo/web", "-o", "json", "--kubeconfig", apiServer(t, "c", nil)), &result)
+	if len(result.Removed) != 1 || result.Removed[0].Host != pod || len(result.Left) != 0 {
+		t.Errorf("of a damaged repository: %+v", result)
+	}
+}
+
+// TestLockOfAMover looks at the lock while the backup that it was made by tells how far it is.
+func TestLockOfAMover(t *testing.T) {
+	operation := cluster.Operation{ID: "20261121T081200Z-3fa9"}.MoverMark("c")
+	s := volumeShell(t)
+	args := []string{"volume", "backup", site(t), "--as", "demo/web", "--claim", "www-web-0", "--recovery-point", "20261121T081200Z-3fa9"}
+	s.run(0, args...)
+	var seen []string
+	s.onOutput = func() {
+		holders, err := s.repository().Locks(s.ctx)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, h := range holders {
+			seen = append(seen, h.Operation)
+		}
+	}
+	s.run(0, append(args, "--operation", operation, "--result-file", filepath.Join(t.TempDir(), "result"))...)
+	if !slices.Contains(seen, operation) {
+		t.Errorf("a mover's locks say %q, want %q", seen, operation)
+	}
 }

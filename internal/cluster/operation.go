@@ -61,13 +61,28 @@ func (o Operation) VolumeName(ordinal int32, template string) string {
 	return o.Name(strconv.Itoa(int(ordinal)), template)
 }
 
-// MoverPod reports whether a pod of this name is one that a mover of the operation with this id runs in, by its name.
-func MoverPod(id, pod string) bool {
-	return id != "" && strings.HasPrefix(pod, namePrefix+strings.ToLower(id)+"-")
-}
+// What a lock on a repository says of its holder's operation begins with one of these.
+const (
+	// moverMark: the holder is a mover.
+	moverMark = "mover:"
+	// leaseMark: it is held only while its holder has the Lease of the StatefulSet.
+	leaseMark = "lease:"
+)
 
-// leaseMark begins what a lock says that is held only while its holder has the Lease of the StatefulSet.
-const leaseMark = "lease:"
+// MoverMark is what the operation's movers in the cluster with this UID say in their locks on the repository. No other
+// cluster knows whether such a pod is gone.
+func (o Operation) MoverMark(cluster string) string { return moverMark + cluster + ":" + o.ID }
+
+// MoverCluster is the UID of the cluster that has, or had, the mover whose lock says this of its operation and its pod;
+// false if the lock is no mover's.
+func MoverCluster(operation, pod string) (cluster string, isMover bool) {
+	mark, marked := strings.CutPrefix(operation, moverMark)
+	cluster, id, _ := strings.Cut(mark, ":")
+	if !marked || cluster == "" || id == "" || !strings.HasPrefix(pod, namePrefix+strings.ToLower(id)+"-") {
+		return "", false
+	}
+	return cluster, true
+}
 
 // LeaseMark is what an operation that has the StatefulSet's Lease in the cluster with this UID says in its lock on the
 // repository, and gives up together with the Lease: so the next to have the Lease knows that nobody holds such a lock.

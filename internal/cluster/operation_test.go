@@ -37,16 +37,23 @@ func TestNames(t *testing.T) {
 	}
 }
 
-func TestMoverPod(t *testing.T) {
+func TestMoverMark(t *testing.T) {
 	op := testOperation()
+	mark := op.MoverMark("uid")
 	for _, job := range []string{op.VolumeName(0, "www"), op.VolumeName(12, strings.Repeat("x", 63)), op.Name("0", "www", "back")} {
-		if !MoverPod(op.ID, job+"-x7k2p") {
-			t.Errorf("the pod of Job %s is no mover's", job)
+		if got, ok := MoverCluster(mark, job+"-x7k2p"); got != "uid" || !ok {
+			t.Errorf("the pod of Job %s is a mover's of cluster %q", job, got)
 		}
 	}
+	pod := op.VolumeName(0, "www") + "-x7k2p"
 	for _, pod := range []string{"", "web-0", "stsbackup-web", "stsbackup-20261121t081200z-3fa8-0-www-x7k2p", "stsbackup-20261121t081200z-3fa9"} {
-		if MoverPod(op.ID, pod) || MoverPod("", pod) {
-			t.Errorf("%q is a mover's", pod)
+		if got, ok := MoverCluster(mark, pod); got != "" || ok {
+			t.Errorf("%q is a mover's of cluster %q", pod, got)
+		}
+	}
+	for _, operation := range []string{"", op.ID, op.LeaseMark("uid"), op.MoverMark(""), "mover:uid", "mover:uid:"} {
+		if got, ok := MoverCluster(operation, pod); got != "" || ok {
+			t.Errorf("a lock that says %q is a mover's of cluster %q", operation, got)
 		}
 	}
 }

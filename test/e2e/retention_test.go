@@ -5,6 +5,7 @@ package e2e
 import (
 	"testing"
 
+	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
@@ -43,9 +44,9 @@ func (s *scenario) deadMoversLock(statefulSet string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	const operation = "20261121T081200Z-3fa9"
+	uid := s.kubectl("get", "namespace", "kube-system", "--output", "jsonpath={.metadata.uid}")
 	repo, err := repository.Open(s.ctx, bucket, secret, repository.Options{
-		Hostname: "stsbackup-20261121t081200z-3fa9-0-data-x7k2p", Operation: operation,
+		Hostname: "stsbackup-20261121t081200z-3fa9-0-data-x7k2p", Operation: cluster.Operation{ID: "20261121T081200Z-3fa9"}.MoverMark(uid),
 	})
 	if err != nil {
 		s.t.Fatal(err)

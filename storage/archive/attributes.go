@@ -76,7 +76,7 @@ func setOwnAttributes(dir *targetDir, node repository.Node) error {
 // ignorable reports whether an extended attribute that cannot be set is no loss of the user's data: labels are the
 // target system's business, and trusted attributes are not for the unprivileged.
 func ignorable(name string, err error) bool {
-	if name == "security.selinux" {
+	if strings.HasPrefix(name, "security.") && name != "security.capability" { // SELinux, Smack, IMA, EVM
 		return true
 	}
 	return errors.Is(err, unix.EPERM) && os.Geteuid() != 0

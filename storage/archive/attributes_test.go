@@ -33,6 +33,22 @@ func TestAttributeError(t *testing.T) {
 	}
 }
 
+// TestIgnorable: root without all of root's rights, as in a mover, can set no label, and loses nothing else in silence.
+func TestIgnorable(t *testing.T) {
+	person := os.Geteuid() != 0
+	for name, want := range map[string]bool{
+		"security.selinux": true, "security.ima": true, "security.SMACK64": true,
+		"security.capability": person, "user.comment": person, accessList: person, "trusted.of": person,
+	} {
+		if got := ignorable(name, unix.EPERM); got != want {
+			t.Errorf("that %s may not be set can be ignored: %t, want %t", name, got, want)
+		}
+	}
+	if ignorable("user.comment", unix.ENOSPC) {
+		t.Error("a full disk can be ignored")
+	}
+}
+
 func TestHasRoom(t *testing.T) {
 	dir, err := os.Open(t.TempDir())
 	if err != nil {

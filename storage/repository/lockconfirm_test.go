@@ -156,7 +156,7 @@ func TestLockIsNotRenewedBehindTheBackOfOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		bucket.do = func() { declareDead(t, bucket.Memory) }
+		bucket.arm(func() { declareDead(t, bucket.Memory) })
 		<-time.After(defaultLockTiming().refresh + time.Minute)
 		synctest.Wait()
 		if cause := context.Cause(lock.Context()); !errors.Is(cause, ErrLockLost) {

@@ -17,14 +17,30 @@ type interposed struct {
 	*storagetest.Memory
 	verb, prefix string
 	do           func()
+
+	mu sync.Mutex // held by those who look whether they are the first
 }
 
 func (b *interposed) before(verb, name string) {
-	if b.do != nil && b.verb == verb && strings.HasPrefix(name, b.prefix) {
-		do := b.do
-		b.do = nil
+	if do := b.take(verb, name); do != nil {
 		do()
 	}
+}
+
+// arm has do done, where others are at work with the bucket already.
+func (b *interposed) arm(do func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.do = do
+}
+
+func (b *interposed) take(verb, name string) (do func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.verb == verb && strings.HasPrefix(name, b.prefix) {
+		do, b.do = b.do, nil
+	}
+	return do
 }
 
 func (b *interposed) Put(ctx context.Context, name string, data []byte) error {

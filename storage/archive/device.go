@@ -50,7 +50,7 @@ func (w *walker) device(path, name string, top *pendingDir) error {
 // restoreDevice writes the content of a block device onto one, or into a file.
 func (r *restoring) restoreDevice(ctx context.Context, node repository.Node, target Target) (err error) {
 	if _, err := measure(r.repo, node); err != nil { // before anything is made or opened that large
-		return err
+		return fmt.Errorf("%q in repository snapshot %s, tree %s: %w", node.Name, target.Snapshot.ID, target.Snapshot.Tree, err)
 	}
 	out, blank, err := openDeviceTarget(target, int64(node.Size))
 	if err != nil {

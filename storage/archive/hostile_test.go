@@ -190,9 +190,10 @@ func TestSizesThatLie(t *testing.T) {
 		f := newForger(t)
 		node := f.file("x", "four")
 		node.Size = size
-		target := t.TempDir()
-		if _, err := f.restore(archive.Target{Dir: target}, node); err == nil || !strings.Contains(err.Error(), "damaged") {
-			t.Errorf("size %d: %v, want an error", size, err)
+		target, tree := t.TempDir(), f.tree(node).String() // the same bytes, so the same blob, as what is restored
+		_, err := f.restore(archive.Target{Dir: target}, node)
+		if err == nil || !strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), tree) || !strings.Contains(err.Error(), `"x"`) {
+			t.Errorf("size %d: %v, want an error that names the file and the tree %s", size, err, tree)
 		}
 		if left := must(os.ReadDir(target))(t); len(left) > 0 {
 			t.Errorf("size %d: left %v", size, left)
@@ -264,8 +265,9 @@ func TestHostileDevices(t *testing.T) {
 		}
 		file := filepath.Join(t.TempDir(), "image")
 		target := archive.Target{Snapshot: repository.Snapshot{Tree: root}, Name: claim, Dir: file}
-		if _, err := archive.Restore(t.Context(), f.bed.repo, target, nil); err == nil || !strings.Contains(err.Error(), "damaged") {
-			t.Errorf("size %d: %v", size, err)
+		if _, err := archive.Restore(t.Context(), f.bed.repo, target, nil); err == nil || !strings.Contains(err.Error(), "damaged") ||
+			!strings.Contains(err.Error(), claim) || !strings.Contains(err.Error(), root.String()) || !strings.Contains(err.Error(), "repository snapshot") {
+			t.Errorf("size %d: %v, want an error that names the claim and the tree %s", size, err, root)
 		}
 		if _, err := os.Lstat(file); err == nil {
 			t.Errorf("size %d: a file was made", size)
@@ -285,8 +287,13 @@ func TestBrokenTrees(t *testing.T) {
 	}
 	for name, node := range tests {
 		f := newForger(t)
-		if _, err := f.restore(archive.Target{Dir: t.TempDir()}, node); err == nil || !strings.Contains(err.Error(), "x") {
+		tree := f.tree(node).String()
+		_, err := f.restore(archive.Target{Dir: t.TempDir()}, node)
+		if err == nil || !strings.Contains(err.Error(), `"x"`) && !errors.Is(err, archive.ErrIncomplete) {
 			t.Errorf("%s: %v, want an error that names it", name, err)
+		}
+		if !errors.Is(err, archive.ErrIncomplete) && !strings.Contains(err.Error(), tree) && !strings.Contains(err.Error(), missing.String()) {
+			t.Errorf("%s: %v, want an error that names the tree %s, or what is missing", name, err, tree)
 		}
 	}
 }

@@ -28,6 +28,7 @@ type planner struct {
 	batch  batch
 	opened int // directories since the last batch, which it may keep open
 	names  map[identity]*firstName
+	trees  openTrees
 }
 
 // volume restores the contents of the top-level directory into the target, and its attributes onto it.
@@ -45,17 +46,14 @@ func (p *planner) volume(node repository.Node) error {
 // contents restores what is in a directory.
 func (p *planner) contents(dir *targetDir) error {
 	p.dirs.Add(1)
-	if dir.node.Subtree == nil {
-		return fmt.Errorf("directory %q has no tree", dir.path())
-	}
-	tree, err := p.repo.ReadTree(p.ctx, *dir.node.Subtree)
+	tree, err := p.trees.enter(p.ctx, *dir.node.Subtree)
 	if err != nil {
 		return fmt.Errorf("directory %q: %w", dir.path(), err)
 	}
 	for {
 		node, err := tree.Next()
 		if errors.Is(err, io.EOF) {
-			return dir.done(p.restoring)
+			break
 		}
 		if err != nil {
 			return fmt.Errorf("directory %q: %w", dir.path(), err)
@@ -70,6 +68,10 @@ func (p *planner) contents(dir *targetDir) error {
 			return err
 		}
 	}
+	if err := p.trees.leave(p.ctx); err != nil {
+		return fmt.Errorf("directory %q: %w", dir.parent.path(), err)
+	}
+	return dir.done(p.restoring)
 }
 
 func (p *planner) entry(dir *targetDir, node repository.Node) error {
@@ -102,6 +104,9 @@ func (p *planner) subdir(dir *targetDir, node repository.Node) error {
 	if dir.depth == maxDepth {
 		return fmt.Errorf("directory %s %w", shortenFront(dir.join(node.Name)), errTooDeep)
 	}
+	if node.Subtree == nil {
+		return fmt.Errorf("tree %s: directory %q has no tree", dir.node.Subtree, dir.join(node.Name))
+	}
 	made, err := p.makeDir(dir, node)
 	if err != nil {
 		return p.fault(dir.join(node.Name), err)
@@ -118,7 +123,7 @@ func (p *planner) subdir(dir *targetDir, node repository.Node) error {
 func (p *planner) file(dir *targetDir, node repository.Node) error {
 	size, err := measure(p.repo, node)
 	if err != nil {
-		return fmt.Errorf("file %q: %w", dir.join(node.Name), err)
+		return fmt.Errorf("tree %s: file %q: %w", dir.node.Subtree, dir.join(node.Name), err)
 	}
 	p.files.Add(1)
 	p.bytes.Add(size)
@@ -176,6 +181,9 @@ func measure(repo *repository.Repository, node repository.Node) (int64, error) {
 		at, err := repo.Locate(repository.DataBlob, id)
 		if err != nil {
 			return 0, err
+		}
+		if at.PlainLength == 0 { // nobody stores nothing; to name it very often takes memory and time, and no room in a bucket
+			return 0, fmt.Errorf("its content names the empty blob %s: the repository is damaged", id)
 		}
 		size += uint64(at.PlainLength)
 	}

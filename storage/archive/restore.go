@@ -79,6 +79,9 @@ func restore(ctx context.Context, repo *repository.Repository, target Target, pr
 }
 
 func (r *restoring) restoreDirectory(ctx context.Context, node repository.Node, target Target) error {
+	if node.Subtree == nil {
+		return fmt.Errorf("%q in repository snapshot %s, tree %s, has no tree", node.Name, target.Snapshot.ID, target.Snapshot.Tree)
+	}
 	// 2. The target.
 	if err := os.MkdirAll(target.Dir, 0o700); err != nil {
 		return fmt.Errorf("make the target directory: %w", err)
@@ -140,7 +143,7 @@ func (r *restoring) run(ctx context.Context, plan func(*planner) error) error {
 	runs := make(chan run)
 	group.Go(func() error {
 		defer close(runs)
-		p := &planner{restoring: r, ctx: ctx, runs: runs, names: map[identity]*firstName{}}
+		p := &planner{restoring: r, ctx: ctx, runs: runs, names: map[identity]*firstName{}, trees: openTrees{repo: r.repo, limit: treesBytes}}
 		return plan(p)
 	})
 	for range fetchers {

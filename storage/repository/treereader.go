@@ -37,6 +37,22 @@ func (r *Repository) ReadTree(ctx context.Context, id ID) (*TreeReader, error) {
 	return openTree(id, data)
 }
 
+// Size is how many bytes of memory a tree takes while it is read; 0 once it is forgotten.
+func (t *TreeReader) Size() int { return len(t.data) }
+
+// Forget gives that memory back. Before Next is called again, the tree must be remembered.
+func (t *TreeReader) Forget() { t.data, t.slow = nil, nil }
+
+// Remember reads a tree that was forgotten once more, so that it is gone on with where it was left.
+func (r *Repository) Remember(ctx context.Context, t *TreeReader) error {
+	data, err := r.loadTreeBlob(ctx, t.id) // the same bytes, as they have the same hash
+	if err != nil {
+		return err
+	}
+	t.data = data
+	return nil
+}
+
 // LoadTree reads the entries of a directory. All names have been checked: each is a plain one, and comes once.
 func (r *Repository) LoadTree(ctx context.Context, id ID) ([]Node, error) {
 	data, err := r.loadTreeBlob(ctx, id)

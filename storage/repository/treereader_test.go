@@ -90,3 +90,40 @@ func TestReadTreeStopsAtDamage(t *testing.T) {
 		}
 	}
 }
+
+// TestForgottenTree forgets a tree before each of its entries, however they are written, and remembers it.
+func TestForgottenTree(t *testing.T) {
+	repo, _ := newRepo(t)
+	const other = `{"type":"file","name":"b","content":[]}` // in another order than ours
+	ours := string(treeOf(t, []Node{{Name: "a", Type: FileNode}, {Name: "c", Type: FileNode}, {Name: "d", Type: FileNode}}))
+	text := strings.Replace(ours, `,{"name":"c"`, ` , `+other+`,`+strings.Replace(other, `"b"`, `"bb"`, 1)+` ,{"name":"c"`, 1)
+	id := saved(t, repo, TreeBlob, []byte(text))[0]
+	reader, err := repo.ReadTree(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for {
+		if reader.Size() != len(text) {
+			t.Errorf("%d bytes, want %d", reader.Size(), len(text))
+		}
+		reader.Forget()
+		if reader.Size() != 0 {
+			t.Errorf("%d bytes are left of what was forgotten", reader.Size())
+		}
+		if err := repo.Remember(t.Context(), reader); err != nil {
+			t.Fatal(err)
+		}
+		node, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, node.Name)
+	}
+	if got := strings.Join(names, " "); got != "a b bb c d" {
+		t.Errorf("entries %s", got)
+	}
+}

@@ -109,14 +109,14 @@ func TestOpenTrees(t *testing.T) {
 	for i := range 200 {
 		small = append(small, m.tree(fmt.Sprint("small", i), 2000, m.tree(fmt.Sprint("inner", i), 2000)))
 	}
-	wide := m.tree("wide", 1<<20, small...)
+	wide, around := m.tree("wide", 1<<20, small...), m.tree("around", 1<<20, chain)
 	if err := m.writer.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
 		root  *repository.ID
 		again int
-	}{"chain": {chain, 10}, "wide": {wide, 0}} {
+	}{"chain": {chain, 10}, "wide": {wide, 0}, "a chain in a large one": {around, 11}} {
 		want, _, never := walkTrees(t, &openTrees{repo: m.repo, limit: 1 << 30}, *test.root)
 		got, most, again := walkTrees(t, &openTrees{repo: m.repo, limit: limit}, *test.root)
 		if diff := cmp.Diff(want, got); diff != "" || never != 0 {

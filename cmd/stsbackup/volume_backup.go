@@ -38,7 +38,8 @@ repository snapshot. The repository is made if there is none.
 Files that have not changed since the last backup of the claim (by their size, times and inode) are not read again.
 Files that are changed while they are read are saved as they are found, and named.
 
-Entries that cannot be read are named in the result, everything else is saved, and the exit code is 3. If the command
+Entries that cannot be read are named in the result, everything else is saved, and the exit code is 3. So it is for
+.stsbackup-restoring, which a restore with --into-empty leaves that has not ended: the volume may lack files. If the command
 fails or is interrupted, there is no repository snapshot.`,
 		Example: `  stsbackup volume backup /var/lib/web --repo file:///mnt/backup --as demo/web --claim www-web-0`,
 		Args:    exactArgs(1, "one directory or block device"),

@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
 const (
 	// restoringMark is a file that stands in a volume while it is being filled. Whatever is beside it then is an
 	// unfinished restore's, and nobody will miss it.
-	restoringMark = ".stsbackup-restoring"
+	restoringMark = archive.RestoringMark
 	// lostAndFound is made by filesystems, and is no content.
 	lostAndFound = "lost+found"
 )

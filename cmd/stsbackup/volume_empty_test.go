@@ -144,3 +144,25 @@ func TestUnfinishedRestoreIsMarked(t *testing.T) {
 		t.Errorf("the directory holds %s", got)
 	}
 }
+
+// TestMarkedVolumeIsBackedUp: the backup of a volume that was not filled to its end is incomplete, and can be restored.
+func TestMarkedVolumeIsBackedUp(t *testing.T) {
+	s := volumeShell(t)
+	source, dir := t.TempDir(), t.TempDir()
+	for _, name := range []string{restoringMark, "file"} {
+		if err := os.WriteFile(filepath.Join(source, name), []byte("data"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.run(exitIncomplete, "volume", "backup", source, "--as", "demo/web", "--claim", "www-web-0")
+	s.says(restoringMark, "has not ended", "restore it again")
+	for range 2 {
+		s.run(exitDone, "volume", "restore", "demo/web", dir, "--claim", "www-web-0", "--into-empty")
+		if got := names(t, dir); got != "file" {
+			t.Errorf("the directory holds %s", got)
+		}
+		if err := emptyDir(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -64,6 +64,10 @@ func (p *planner) contents(dir *targetDir) error {
 		if dir.parent == nil && node.Name == lostAndFound && node.Type == repository.DirNode {
 			continue // the target has its own
 		}
+		if dir.parent == nil && node.Name == RestoringMark {
+			p.countWhole(&node) // as the backup did that has saved it
+			continue
+		}
 		if err := p.entry(dir, node); err != nil {
 			return err
 		}

@@ -122,6 +122,10 @@ func (w *walker) entry(d *opened, e entry) error {
 		return context.Cause(w.ctx)
 	}
 	name, old := e.name, d.old.find(e.name)
+	if d.above == nil && name == RestoringMark {
+		w.problems.add(name, errUnfinished)
+		return nil
+	}
 	if e.file && old == nil {
 		return w.read(d, name, nil, true)
 	}

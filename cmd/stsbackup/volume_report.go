@@ -24,6 +24,7 @@ type volumeReport struct {
 	output     outputFlag
 	resultFile string
 	written    bool
+	failed     archive.Result // of a command that ends with an error
 }
 
 func (r *volumeReport) add(cmd *cobra.Command) {
@@ -60,11 +61,18 @@ func (r *volumeReport) result(a *app, result archive.Result, text func(io.Writer
 	return nil
 }
 
-// problems names the entries for which a command has failed.
-func (r *volumeReport) problems(a *app, result archive.Result) {
-	if r.resultFile == "" {
-		printProblems(a, result)
+// failure says how far a command has come that ends with an error, if there are entries that it could not deal with. A mover
+// leaves them with its error.
+func (r *volumeReport) failure(a *app, result archive.Result) error {
+	r.failed = result
+	switch {
+	case r.resultFile != "", result.ProblemCount == 0:
+		return nil
+	case r.output == outputJSON:
+		return json.NewEncoder(a.out).Encode(result)
 	}
+	printProblems(a, result)
+	return nil
 }
 
 func printProblems(a *app, result archive.Result) {
@@ -81,7 +89,7 @@ func (r *volumeReport) end(err error) error {
 	if err == nil || r.resultFile == "" || r.written {
 		return err
 	}
-	encoded, encodeErr := mover.EncodeError(err)
+	encoded, encodeErr := mover.EncodeError(err, r.failed)
 	if encodeErr != nil {
 		return errors.Join(err, encodeErr)
 	}

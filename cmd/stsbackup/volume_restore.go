@@ -42,6 +42,10 @@ restored, the restore fails unless --replace is given.
 The content of a block device is written onto a block device that is at least as large and not in use, with --replace, or
 with --blank if it holds nothing but zeros, which then are not written; or into a new file.
 
+Files that cannot be written are named, everything else is restored, and the restore fails: the exit code is 1. With -o
+json the result that names them is printed all the same. A restore ends at once at damage in the repository, or when the
+target is full. Access times are not kept: files and directories get the time of their last change in place of them.
+
 Without root's rights, owners are restored as far as the system allows, set-user-id bits are dropped where the owner
 could not be set, and device nodes cannot be made.`,
 		Example: `  stsbackup volume restore demo/web --repo file:///mnt/backup --claim www-web-0 /tmp/www
@@ -114,12 +118,11 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 	result, err := archive.Restore(ctx, points.Repository(), archive.Target{
 		Snapshot: snapshot, Name: c.volume.claim, Dir: dir, Replace: c.replace, Blank: c.blank,
 	}, c.report.progress(a))
-	if errors.Is(err, archive.ErrInTheWay) {
-		return fmt.Errorf("%w (--replace)", err)
-	}
 	if err != nil {
-		c.report.problems(a, result)
-		return err
+		if errors.Is(err, archive.ErrInTheWay) {
+			err = fmt.Errorf("%w (--replace)", err)
+		}
+		return errors.Join(err, c.report.failure(a, result))
 	}
 	if err := done(); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/archive"
@@ -47,15 +48,23 @@ func EncodeResult(result archive.Result) ([]byte, error) {
 	}
 }
 
-// EncodeError is an error as a mover leaves it.
-func EncodeError(failure error) ([]byte, error) {
-	text := failure.Error()
-	if len(text) > maxError {
-		text = text[:maxError] + "…"
+// EncodeError is an error as a mover leaves it, with as many of the problems that led to it as there is room for.
+func EncodeError(failure error, result archive.Result) ([]byte, error) {
+	left := struct {
+		Error        string            `json:"error"`
+		Problems     []archive.Problem `json:"problems,omitempty"`
+		ProblemCount int               `json:"problemCount,omitempty"`
+	}{failure.Error(), result.Problems, result.ProblemCount}
+	if len(left.Error) > maxError {
+		left.Error = left.Error[:maxError] + "…"
 	}
-	return json.Marshal(struct {
-		Error string `json:"error"`
-	}{text})
+	for {
+		encoded, err := json.Marshal(left)
+		if err != nil || len(encoded) <= maxResult || len(left.Problems) == 0 {
+			return encoded, err
+		}
+		left.Problems = left.Problems[:len(left.Problems)-1]
+	}
 }
 
 // Outcome decodes what cluster.Client.RunMover has returned. failed says why the work is not done, in the mover's own
@@ -72,7 +81,7 @@ func Outcome(output []byte, err error) (result archive.Result, untidy, failed er
 			return left.Result, nil, nil
 		}
 		if decodeErr == nil && left.Error != "" {
-			return archive.Result{}, nil, fmt.Errorf("mover pod %s: %s", ended.Pod, left.Error)
+			return archive.Result{}, nil, fmt.Errorf("mover pod %s: %s%s", ended.Pod, left.Error, problemText(left.Result))
 		}
 		return archive.Result{}, nil, err
 	case whole:
@@ -83,6 +92,21 @@ func Outcome(output []byte, err error) (result archive.Result, untidy, failed er
 		return archive.Result{}, nil, fmt.Errorf("the mover ended well but gave no result (%w); is the image another version of stsbackup?",
 			cmp.Or(decodeErr, errors.New("no repository snapshot")))
 	}
+}
+
+// problemText names the problems behind an error, if there are several: one is in the error.
+func problemText(result archive.Result) string {
+	if result.ProblemCount < 2 || len(result.Problems) == 0 {
+		return ""
+	}
+	named := make([]string, 0, len(result.Problems)+1)
+	for _, problem := range result.Problems {
+		named = append(named, problem.Path+": "+problem.Reason)
+	}
+	if more := result.ProblemCount - len(result.Problems); more > 0 {
+		named = append(named, fmt.Sprintf("and %d more", more))
+	}
+	return " (" + strings.Join(named, "; ") + ")"
 }
 
 // waiting is a line of a mover that says what it waits for.

@@ -46,8 +46,8 @@ Files that cannot be written are named, everything else is restored, and the res
 json the result that names them is printed all the same. A restore ends at once at damage in the repository, or when the
 target is full. Access times are not kept: files and directories get the time of their last change in place of them.
 
-Without root's rights, owners are restored as far as the system allows, set-user-id bits are dropped where the owner
-could not be set, and device nodes cannot be made.`,
+Without root's rights, owners and groups are restored as far as the system allows, set-user-id and set-group-id bits are
+dropped where they could not be set, and device nodes cannot be made.`,
 		Example: `  stsbackup volume restore demo/web --repo file:///mnt/backup --claim www-web-0 /tmp/www
   stsbackup volume restore demo/web@20261121T081200Z-3fa9 --claim www-web-0 /tmp/www`,
 		Args: exactArgs(2, "a StatefulSet and a directory, a block device or a file"),

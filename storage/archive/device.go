@@ -71,10 +71,19 @@ func (r *restoring) restoreDevice(ctx context.Context, node repository.Node, tar
 	if err := r.run(ctx, func(p *planner) error { return p.device(file) }); err != nil {
 		return err
 	}
-	if err := out.Sync(); err != nil {
+	if err := syncTarget(out); err != nil {
 		return fmt.Errorf("sync: %w", r.explain(err))
 	}
 	return nil
+}
+
+// syncTarget has what was written reach the disk: of a file also its name, which may be new.
+func syncTarget(out *os.File) error {
+	info, err := out.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return errors.Join(err, out.Sync())
+	}
+	return retry(func() error { return unix.Syncfs(int(out.Fd())) })
 }
 
 // device plans the content of a block device.

@@ -53,7 +53,11 @@
 // Blocks of zeros are not written, so that sparse files, and files of zeros, are restored as holes; on a block device
 // they are, unless it is known to be blank.
 //
-// Owners and device nodes need privileges. Without them (not as root) ownership is restored as far as the system
-// allows, set-user-id and set-group-id bits are dropped where the owner could not be set, and what cannot be made is
-// a problem in the Result.
+// Owners and device nodes need privileges. Without them (not as root) the owner and the group are restored as far as the
+// system allows, each by itself, the set-user-id or set-group-id bit is dropped where that could not be done, and what cannot
+// be made is a problem in the Result.
+//
+// Access times are not kept: a backup changes them by reading. What is restored gets the time of its last change instead.
+//
+// A volume that a restore has not filled to its end has a mark, RestoringMark, which a backup tells of and does not save.
 package archive

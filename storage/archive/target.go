@@ -3,7 +3,6 @@ package archive
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"sync/atomic"
 
@@ -56,13 +55,9 @@ func (d *targetDir) done(r *restoring) error {
 // matters: a change of owner clears set-user-id bits and file capabilities, an access control list lets others in than
 // the mode says, and a mode may take away the right to do the rest.
 func setAttributes(fd, dir int, name string, node repository.Node, before []string) error {
-	mode := permissions(node.Mode)
-	owned := true
-	if err := retry(func() error { return unix.Fchown(fd, int(node.UID), int(node.GID)) }); err != nil {
-		if !unprivileged(err) {
-			return fmt.Errorf("set owner: %w", err)
-		}
-		owned = false
+	lent, err := setOwner(node, func(uid, gid int) error { return unix.Fchown(fd, uid, gid) })
+	if err != nil {
+		return err
 	}
 	if err := strip(before, node, func(name string) error { return unix.Fremovexattr(fd, name) }); err != nil {
 		return err
@@ -76,13 +71,35 @@ func setAttributes(fd, dir int, name string, node repository.Node, before []stri
 	if err := setTimes(dir, name, node); err != nil {
 		return err
 	}
-	if !owned { // those bits would lend the rights of an owner that the file does not have
-		mode &^= unix.S_ISUID | unix.S_ISGID
-	}
-	if err := retry(func() error { return unix.Fchmod(fd, mode) }); err != nil {
+	if err := retry(func() error { return unix.Fchmod(fd, permissions(node.Mode)&^lent) }); err != nil {
 		return fmt.Errorf("set mode: %w", err)
 	}
 	return nil
+}
+
+// setOwner gives an entry its owner and its group with chown; who has no privileges, as much of that as is allowed. lent
+// are the bits of the mode that would then lend the rights of an owner, or of a group, that the entry does not have.
+func setOwner(node repository.Node, chown func(uid, gid int) error) (lent uint32, err error) {
+	err = retry(func() error { return chown(int(node.UID), int(node.GID)) })
+	if err != nil && unprivileged(err) {
+		const unchanged = -1
+		for _, part := range []struct {
+			uid, gid int
+			lends    uint32
+		}{{int(node.UID), unchanged, unix.S_ISUID}, {unchanged, int(node.GID), unix.S_ISGID}} {
+			if err = retry(func() error { return chown(part.uid, part.gid) }); err != nil && unprivileged(err) {
+				lent |= part.lends
+				err = nil
+			}
+			if err != nil {
+				break
+			}
+		}
+	}
+	if err != nil {
+		return lent, fmt.Errorf("set owner: %w", err)
+	}
+	return lent, nil
 }
 
 func setTimes(dir int, name string, node repository.Node) error {
@@ -194,11 +211,11 @@ func (r *restoring) makeSymlink(dir *targetDir, node repository.Node) error {
 	if err != nil {
 		return err
 	}
-	err = retry(func() error {
-		return unix.Fchownat(dir.fd, node.Name, int(node.UID), int(node.GID), unix.AT_SYMLINK_NOFOLLOW)
+	_, err = setOwner(node, func(uid, gid int) error {
+		return unix.Fchownat(dir.fd, node.Name, uid, gid, unix.AT_SYMLINK_NOFOLLOW)
 	})
-	if err != nil && !unprivileged(err) {
-		return fmt.Errorf("set owner: %w", err)
+	if err != nil {
+		return err
 	}
 	if err := setOwnAttributes(dir, node); err != nil {
 		return err
@@ -221,9 +238,9 @@ func (r *restoring) makeSpecial(dir *targetDir, node repository.Node) error {
 		return err
 	}
 	defer closeFD(fd)
-	err = retry(func() error { return unix.Fchownat(fd, "", int(node.UID), int(node.GID), unix.AT_EMPTY_PATH) })
-	if err != nil && !unprivileged(err) {
-		return fmt.Errorf("set owner: %w", err)
+	lent, err := setOwner(node, func(uid, gid int) error { return unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH) })
+	if err != nil {
+		return err
 	}
 	if err := setOwnAttributes(dir, node); err != nil {
 		return err
@@ -231,7 +248,7 @@ func (r *restoring) makeSpecial(dir *targetDir, node repository.Node) error {
 	if err := setTimes(dir.fd, node.Name, node); err != nil {
 		return err
 	}
-	if err := retry(func() error { return unix.Chmod(procPath(fd), permissions(node.Mode&^(fs.ModeSetuid|fs.ModeSetgid))) }); err != nil {
+	if err := retry(func() error { return unix.Chmod(procPath(fd), permissions(node.Mode)&^lent) }); err != nil {
 		return fmt.Errorf("set mode: %w", err)
 	}
 	return nil

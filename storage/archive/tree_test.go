@@ -266,6 +266,9 @@ func odd(t *testing.T, root string) {
 	b.must(os.Link(b.path("symlink"), b.path("second symlink")))
 	b.must(os.Link(b.path("fifo"), b.path("data/second fifo")))
 	b.must(os.Link(b.path("socket"), b.path("second socket")))
+	b.must(os.Chmod(b.path("socket"), 0o755|fs.ModeSetuid|fs.ModeSetgid))
+	b.must(os.Chmod(b.path("chardev"), 0o666|fs.ModeSetgid))
+	b.must(os.Chmod(b.path("fifo"), 0o711|fs.ModeSetuid|fs.ModeSticky))
 	b.must(unix.Setxattr(b.path("empty"), "user.empty", nil, 0))
 	b.must(unix.Setxattr(b.path("chardev"), "system.posix_acl_access", []byte(acl), 0))
 	for _, name := range []string{"symlink", "fifo", "socket", "blockdev"} {

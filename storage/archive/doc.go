@@ -29,12 +29,14 @@
 // # Restore
 //
 // A planner walks the trees, makes directories, links and special files, and collects what files need from which
-// pack. What lies together in a pack is asked for at once, and goes through a small buffer; several such runs are fetched,
+// pack, in batches of bounded size. What lies together in a pack is asked for at once, with small gaps between; what two
+// batches need is fetched for each of them. What was asked for goes through a small buffer; several such runs are fetched,
 // decrypted, checked and written at their offsets at once. As in a backup, the last piece of a file completes the file, and the last entry
 // of a directory completes the directory: only then it gets its owner, mode and times, which entries made in it would
 // disturb. The names in a repository are not trusted, nor is what is in the target: everything is made relative to the
 // parent's descriptor, by a checked name, and no symlink is followed. A directory is open while what is in it is saved or
-// restored, so trees of more than 4096 directories within each other are refused, and what lies deeper is not saved.
+// restored, so trees of more than 4096 directories within each other are refused, and what lies deeper is not saved. Of their
+// tree blobs, which may be large, only some stay in memory; others are read again.
 //
 // Entries are made links to each other if they have one inode and the backup has the same of them: an inode that was given
 // to another file, or written to, while a live volume was saved makes a file of its own. Files are open while there is

@@ -23,13 +23,14 @@ import (
 type forger struct {
 	t      *testing.T
 	bed    bed
+	bucket storage.Bucket
 	writer *repository.Writer
 }
 
 func newForger(t *testing.T) *forger {
 	t.Helper()
-	b, _ := memoryBed(t)
-	return &forger{t: t, bed: b, writer: must(b.repo.NewWriter(t.Context()))(t)}
+	b, bucket := memoryBed(t)
+	return &forger{t: t, bed: b, bucket: bucket, writer: must(b.repo.NewWriter(t.Context()))(t)}
 }
 
 func (f *forger) data(text string) repository.ID {

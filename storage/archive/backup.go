@@ -130,7 +130,7 @@ func (w *walker) summary(start, end time.Time, stats repository.WriterStats) *re
 	return &repository.Summary{
 		BackupStart: start, BackupEnd: end,
 		FilesNew: w.result.Files - w.filesChanged - w.filesUnmodified, FilesChanged: w.filesChanged, FilesUnmodified: w.filesUnmodified,
-		DirsNew: w.dirs.added.Load(), DirsChanged: w.dirs.changed.Load(), DirsUnmodified: w.dirs.unmodified.Load(),
+		DirsNew: w.saver.added.Load(), DirsChanged: w.saver.changed.Load(), DirsUnmodified: w.saver.unmodified.Load(),
 		DataBlobs: stats.DataBlobs, TreeBlobs: stats.TreeBlobs, DataAdded: stats.Added, DataAddedPacked: stats.Packed,
 		TotalFilesProcessed: w.result.Files, TotalBytesProcessed: w.result.Bytes,
 	}
@@ -138,26 +138,34 @@ func (w *walker) summary(start, end time.Time, stats repository.WriterStats) *re
 
 // save runs the walker and the workers, and returns the id of the root tree.
 func save(ctx context.Context, repo *repository.Repository, writer *repository.Writer, source Source, last *previous, progress Reporter) (*walker, repository.ID, error) {
-	slabs, err := newSlabs(repo.ChunkerKey())
+	w := newWalker(writer)
+	w.progress, w.previous = progress, last
+	root, err := w.run(ctx, repo.ChunkerKey(), source)
+	return w, root, err
+}
+
+// run saves everything, and returns the id of the root tree.
+func (w *walker) run(ctx context.Context, key []byte, source Source) (repository.ID, error) {
+	slabs, err := newSlabs(key)
 	if err != nil {
-		return nil, repository.ID{}, err
+		return repository.ID{}, err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	jobs := make(chan []job, 4*workers)
-	w := &walker{ctx: ctx, saver: writer, slabs: slabs, jobs: jobs, progress: progress, previous: last, links: links{}}
+	w.ctx, w.slabs, w.jobs = ctx, slabs, jobs
 	top := newPendingDir(nil, &repository.Node{})
 	group.Go(func() error {
 		defer close(jobs)
 		if err := w.volume(source.Dir, source.Name, top); err != nil {
 			return err
 		}
-		return top.done(ctx, writer)
+		return top.done(ctx, w.saver)
 	})
 	for range workers {
 		group.Go(func() error {
 			for batch := range jobs {
 				for _, j := range batch {
-					if err := j.run(ctx, writer, &w.zeros); err != nil {
+					if err := j.run(ctx, w.saver, &w.zeros); err != nil {
 						return err
 					}
 				}
@@ -166,9 +174,9 @@ func save(ctx context.Context, repo *repository.Repository, writer *repository.W
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, repository.ID{}, err
+		return repository.ID{}, err
 	}
-	return w, *top.node.Subtree, nil
+	return *top.node.Subtree, nil
 }
 
 // job is one piece of a file on its way from the walker to a worker.
@@ -179,18 +187,18 @@ type job struct {
 	slab  *slab
 }
 
-func (j job) run(ctx context.Context, saver treeSaver, zeros *zeros) error {
+func (j job) run(ctx context.Context, saver *trees, zeros *zeros) error {
 	id, err := j.save(ctx, saver, zeros)
 	j.slab.release()
 	if err != nil {
-		return fmt.Errorf("save a piece of %q: %w", j.file.node.Name, err)
+		return fmt.Errorf("save a piece of %q: %w", shortenFront(j.file.dir.join(j.file.node.Name)), err)
 	}
-	j.file.set(j.index, id)
+	j.file.content.set(j.index, id)
 	return j.file.done(ctx, saver)
 }
 
 // save stores the piece. Zeros are stored once for each length, and then only recognised.
-func (j job) save(ctx context.Context, saver treeSaver, zeros *zeros) (repository.ID, error) {
+func (j job) save(ctx context.Context, saver blobSaver, zeros *zeros) (repository.ID, error) {
 	blank := allZero(j.piece)
 	if blank {
 		if id, ok := zeros.get(len(j.piece)); ok {

@@ -16,7 +16,7 @@
 // which they have the same size and times is not read again: its content is taken from them, if the index still has
 // all of it. ctime and inode count too, unless the volume turns out to be a copy, of which all are new. A file that was
 // touched less than two seconds before that backup began is read again, as its times might have stood still. A file
-// with several names is read under the first of them.
+// with several names is read under the first of them, as long as what is known of such files takes little memory.
 //
 // Holes of sparse files are not read: in the format they are pieces of zeros like others, but zeros are stored once for
 // each length, and recognised without being hashed. A block device is saved as one file.

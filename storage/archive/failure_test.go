@@ -41,7 +41,8 @@ func TestReadFailure(t *testing.T) {
 			t.Fatal(err)
 		}
 		jobs := make(chan []job)
-		w := &walker{ctx: t.Context(), slabs: slabs, jobs: jobs}
+		w := newWalker(nil)
+		w.ctx, w.slabs, w.jobs = t.Context(), slabs, jobs
 		file := newPendingFile(newPendingDir(nil, &repository.Node{}), &repository.Node{})
 		released := make(chan struct{})
 		go func() {

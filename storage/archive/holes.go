@@ -91,7 +91,7 @@ func (w *walker) hole(length int64, file *pendingFile) (done int64, err error) {
 		}
 		n := int(min(length-done, maxPiece))
 		if id, ok := w.zeros.get(n); ok {
-			file.set(file.pieces, id)
+			file.content.set(file.pieces, id)
 			file.pieces++
 		} else if err := w.firstZeros(n, file); err != nil {
 			return done, err

@@ -27,6 +27,15 @@ const (
 	slabSize = maxPiece + 2*normalPiece
 )
 
+// errTooLarge says that a file has more pieces than the tree of its directory can name.
+var errTooLarge = errors.New("is too large: the list of its pieces, of at most 4 MiB each, would be larger than 1 GiB")
+
+// fits reports whether a file of which so many bytes are left can be saved. That is known long before it has all of the
+// pieces that would be too many.
+func (w *walker) fits(file *pendingFile, left int64) bool {
+	return int64(file.pieces)+(left+maxPiece-1)/maxPiece <= int64(w.maxPieces)
+}
+
 // slab is a buffer for file content. Pieces are handed to workers as parts of it; when the last is released, the slab
 // is free to be filled again.
 type slab struct {

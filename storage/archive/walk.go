@@ -21,7 +21,7 @@ const lostAndFound = "lost+found"
 type walker struct {
 	// ctx is that of the pipeline, which the walker is a part of for as long as it lives.
 	ctx      context.Context
-	saver    treeSaver
+	saver    *trees
 	slabs    <-chan *slab
 	jobs     chan<- []job
 	progress Reporter
@@ -30,14 +30,21 @@ type walker struct {
 	links    links
 	zeros    zeros // shared with the workers
 
+	maxPieces int // of a file
+
 	small                         *slab // what small files are read into, one after the other
 	batch                         []job // pieces of small files that have not been sent
 	batched                       int   // how many bytes they are
 	result                        Result
 	problems                      problems
 	changes                       changes
-	dirs                          dirCounts
 	filesChanged, filesUnmodified int64
+}
+
+func newWalker(to blobSaver) *walker {
+	w := &walker{links: newLinks(linksMemory), maxPieces: repository.MaxContent}
+	w.saver = &trees{blobSaver: to, problems: &w.problems}
+	return w
 }
 
 // opened is a directory that the walker is in.
@@ -94,7 +101,6 @@ func (w *walker) dir(d *opened, node, old *repository.Node, parent *pendingDir) 
 	parent.add(node)
 	parent.waiting.Add(1)
 	d.pending = newPendingDir(parent, node)
-	d.pending.counts = &w.dirs
 	if d.old != nil {
 		d.pending.before = &d.old.subtree
 	}
@@ -210,7 +216,7 @@ func (w *walker) file(d *opened, node *repository.Node, stat *unix.Stat_t, old *
 	if node.ExtendedAttributes = old.ExtendedAttributes; !w.previous.exact { // else ctime vouches for them
 		w.attributes(d, node)
 	}
-	w.links.add(stat, &pendingFile{node: node, complete: true})
+	w.links.add(stat, knownContent(node.Content), len(node.Content))
 	w.filesUnmodified++
 	d.pending.add(node)
 	w.count(int64(node.Size))
@@ -218,8 +224,7 @@ func (w *walker) file(d *opened, node *repository.Node, stat *unix.Stat_t, old *
 }
 
 // link saves another name of a file.
-func (w *walker) link(d *opened, node *repository.Node, other *pendingFile, old *repository.Node) error {
-	node.Size = other.node.Size
+func (w *walker) link(d *opened, node *repository.Node, other *content, old *repository.Node) error {
 	w.attributes(d, node)
 	other.follow(d.pending, node)
 	w.classify(old)
@@ -288,7 +293,9 @@ func (w *walker) read(d *opened, name string, old *repository.Node, first bool) 
 	}
 	// What was read is what there is, whatever the file has become since.
 	node.Size = uint64(read)
-	w.links.add(&stat, pending)
+	if read == stat.Size {
+		w.links.add(&stat, pending.content, pending.pieces)
+	}
 	w.classify(old)
 	w.count(read)
 	return pending.done(w.ctx, w.saver)
@@ -304,6 +311,9 @@ func (e *readError) Error() string { return e.err.Error() }
 func (w *walker) content(fd int, all extent, file *pendingFile) (done int64, err error) {
 	for done < all.end {
 		next := extent{end: all.end}
+		if !w.fits(file, all.end-done) {
+			return done, &readError{err: errTooLarge}
+		}
 		if all.hole {
 			next = nextExtent(fd, done, all.end)
 		}
@@ -343,6 +353,12 @@ func (w *walker) largeStretch(r io.Reader, length, offset int64, file *pendingFi
 		held  *slab // what carry lies in
 	)
 	for more := true; more; w.report(offset + done) {
+		if !w.fits(file, length-done) {
+			if held != nil {
+				held.release()
+			}
+			return done, &readError{err: errTooLarge}
+		}
 		s, err := takeSlab(w.ctx, w.slabs)
 		if err != nil {
 			return done, err

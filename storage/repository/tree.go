@@ -2,6 +2,7 @@ package repository
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -179,37 +180,56 @@ func (n Node) CheckName() error {
 
 // TreeEncoder builds the bytes of a tree blob from nodes that are added in the order of their names.
 type TreeEncoder struct {
+	// Limit is how large the tree may become, in bytes; 0 is as large as any tree may be.
+	Limit int
+
 	buf  []byte
 	last string
 }
 
-// Add appends a node. Nodes must come sorted by name, each name once.
+const (
+	treeBegin = `{"nodes":[`
+	treeEnd   = "]}\n"
+)
+
+// ErrTreeFull says that a tree has no room for an entry.
+var ErrTreeFull = errors.New("its directory's list of entries, and of the pieces of its files, would be larger than 1 GiB")
+
+// MaxContent is how many data blobs a file can have: the tree of its directory, which is a blob itself, names all of them.
+const MaxContent = (maxBlobSize - 1<<20) / (2*len(ID{}) + len(`"",`))
+
+// Add appends a node. Nodes must come sorted by name, each name once. One for which there is no room is an ErrTreeFull,
+// and left out.
 func (e *TreeEncoder) Add(node Node) error {
 	if err := node.CheckName(); err != nil {
 		return err
 	}
+	before := len(e.buf)
 	if len(e.buf) == 0 {
-		e.buf = append(e.buf, `{"nodes":[`...)
+		e.buf = append(e.buf, treeBegin...)
 	} else {
 		if node.Name <= e.last {
 			return fmt.Errorf("entry %.80q does not come after %.80q", node.Name, e.last)
 		}
 		e.buf = append(e.buf, ',')
 	}
-	e.last = node.Name
 	buf, err := node.appendJSON(e.buf)
 	if err != nil {
 		return fmt.Errorf("encode entry %.80q: %w", node.Name, err)
 	}
-	e.buf = buf
+	if len(buf)+len(treeEnd) > cmp.Or(e.Limit, maxBlobSize) {
+		e.buf = buf[:before]
+		return ErrTreeFull
+	}
+	e.buf, e.last = buf, node.Name
 	return nil
 }
 
 // Bytes ends the tree and returns it. The encoder must not be used after that.
 func (e *TreeEncoder) Bytes() []byte {
 	if len(e.buf) == 0 {
-		e.buf = append(e.buf, `{"nodes":[`...)
+		e.buf = append(e.buf, treeBegin...)
 	}
-	e.buf = append(e.buf, "]}\n"...)
+	e.buf = append(e.buf, treeEnd...)
 	return e.buf
 }

@@ -94,3 +94,31 @@ func TestHostileTrees(t *testing.T) {
 		}
 	}
 }
+
+// TestFullTree adds entries for which there is no room any more: the tree is as if nobody had tried.
+func TestFullTree(t *testing.T) {
+	t.Parallel()
+	small, large := Node{Name: "b", Type: FileNode}, Node{Name: "a", Type: FileNode, Content: make([]ID, 100)}
+	var whole TreeEncoder
+	if err := whole.Add(small); err != nil {
+		t.Fatal(err)
+	}
+	want := string(whole.Bytes())
+	for limit, fits := range map[int]bool{len(want): true, len(want) - 1: false} {
+		tree := TreeEncoder{Limit: limit}
+		if err := tree.Add(large); !errors.Is(err, ErrTreeFull) {
+			t.Errorf("%v, want ErrTreeFull", err)
+		}
+		if err := tree.Add(small); errors.Is(err, ErrTreeFull) == fits {
+			t.Errorf("%d bytes have room for %d: %v", limit, len(want), err)
+		}
+		after := small
+		after.Name = "c"
+		if err := tree.Add(after); !errors.Is(err, ErrTreeFull) {
+			t.Errorf("%v, want ErrTreeFull", err)
+		}
+		if got := string(tree.Bytes()); fits && got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

@@ -14,7 +14,8 @@
 //
 // Where there is an earlier backup of the same volume, its trees are read alongside, directory by directory. A file of
 // which they have the same size and times is not read again: its content is taken from them, if the index still has
-// all of it. ctime and inode count too, unless the volume turns out to be a copy, of which all are new. A file that was
+// all of it. ctime and inode count too, unless the volume turns out to be a copy, of which all are new: none of the
+// first few thousand entries, from the root down, has those it had. A file that was
 // touched less than two seconds before that backup began is read again, as its times might have stood still. A file
 // with several names is read under the first of them, as long as what is known of such files takes little memory.
 //

@@ -39,27 +39,63 @@ func findPrevious(ctx context.Context, repo *repository.Repository, source Sourc
 	return nil
 }
 
-// recognise finds out whether ctimes and inodes can be relied on: they can if at least one entry at the volume's root,
-// or the root itself, still has the ones it had. A copy never has.
-func (p *previous) recognise(ctx context.Context, root int, entries []entry) {
+// sample bounds how many entries are looked at to recognise a volume.
+const sample = 4096
+
+// recognise finds out whether ctimes and inodes can be relied on: they can if the volume's root, or one of the entries that
+// lie nearest to it, still has the ones it had. A copy never has.
+func (p *previous) recognise(ctx context.Context, root int) {
 	if stat, err := fstat(root); err == nil {
 		now := newNode("", &stat)
 		p.exact = sameInode(&p.top, &now)
 	}
-	dir := p.dir(ctx, &p.top)
+	dirs := []known{{node: p.top}}
+	for left := sample; !p.exact && left > 0 && len(dirs) > 0 && ctx.Err() == nil; dirs = dirs[1:] {
+		dirs, left = p.compare(ctx, root, dirs, left)
+	}
+}
+
+// known is a directory that the last backup has.
+type known struct {
+	place
+	node repository.Node
+}
+
+// compare looks at up to left entries of the first of the directories. It appends the directories among them to dirs, and
+// returns how many entries may still be looked at.
+func (p *previous) compare(ctx context.Context, root int, dirs []known, left int) ([]known, int) {
+	here := &dirs[0].place
+	fd, err := openPlace(root, here)
+	if err != nil {
+		return dirs, left
+	}
+	defer closeFD(fd)
+	entries, err := readEntries(fd)
+	if err != nil {
+		return dirs, left
+	}
+	old := p.dir(ctx, &dirs[0].node)
 	for _, e := range entries {
-		if p.exact || ctx.Err() != nil {
-			return
-		}
-		old := dir.find(e.name)
-		if old == nil {
+		before := old.find(e.name)
+		if before == nil {
 			continue
 		}
-		if stat, err := statAt(root, e.name); err == nil {
-			now := newNode(e.name, &stat)
-			p.exact = sameInode(old, &now)
+		if left--; left < 0 {
+			break
+		}
+		stat, err := statAt(fd, e.name)
+		if err != nil {
+			continue
+		}
+		now := newNode(e.name, &stat)
+		if p.exact = sameInode(before, &now); p.exact {
+			break
+		}
+		if before.Type == repository.DirNode && now.Type == repository.DirNode {
+			dirs = append(dirs, known{place: place{above: here, name: e.name, depth: here.depth + 1}, node: *before})
 		}
 	}
+	return dirs, left
 }
 
 func sameInode(old, now *repository.Node) bool {

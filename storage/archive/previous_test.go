@@ -133,6 +133,31 @@ func TestCopiedVolume(t *testing.T) {
 	same(t, clone, target)
 }
 
+// TestRecognisedFurtherDown saves a volume of which the root, and all that lies in it, has changed: what lies deeper says that
+// it is no copy, and so that a file is another whose size and time are the same.
+func TestRecognisedFurtherDown(t *testing.T) {
+	t.Parallel()
+	source, target := t.TempDir(), t.TempDir()
+	b := builder{t: t, root: source}
+	b.dir("data/base", 0o755)
+	b.dir("data/gone", 0o755)
+	b.file("data/base/changed", []byte("old"), 0o644)
+	b.file("data/base/kept", []byte("kept"), 0o644)
+	bed := later(t, newBed(t))
+	bed.backup(t, source)
+	info := must(os.Stat(b.path("data/base/changed")))(t)
+	b.file("data/base/changed", []byte("new"), 0o644)
+	b.must(os.Chtimes(b.path("data/base/changed"), info.ModTime(), info.ModTime()))
+	b.must(os.Remove(b.path("data/gone")))
+	b.file("new", []byte("1"), 0o644)
+	b.must(os.Chmod(b.path("data/base"), 0o700))
+	if result := bed.backup(t, source); result.BytesRead != 4 {
+		t.Errorf("read %d bytes, want those of the new file, and of the one whose time says nothing", result.BytesRead)
+	}
+	bed.restore(t, target)
+	same(t, source, target)
+}
+
 // TestJustTouched saves a file that was changed in the very moment when the first backup read it: its times may be the
 // same as before, so only its content tells.
 func TestJustTouched(t *testing.T) {

@@ -82,6 +82,9 @@ func (w *walker) volume(dir, name string, top *pendingDir) error {
 
 // dir saves an open directory, of which old is what the last backup has.
 func (w *walker) dir(d *opened, node, old *repository.Node, parent *pendingDir) error {
+	if d.above == nil && w.previous != nil {
+		w.previous.recognise(w.ctx, d.fd)
+	}
 	entries, err := readEntries(d.fd)
 	if err != nil {
 		if d.above == nil {
@@ -89,9 +92,6 @@ func (w *walker) dir(d *opened, node, old *repository.Node, parent *pendingDir) 
 		}
 		w.miss(d.path(), fmt.Errorf("read directory: %w", err))
 		return nil
-	}
-	if d.above == nil && w.previous != nil {
-		w.previous.recognise(w.ctx, d.fd, entries)
 	}
 	d.old = w.previous.dir(w.ctx, old)
 	node.Links = 0 // says how many directories are in it, which the tree says too

@@ -263,18 +263,21 @@ func TestSharedRepository(t *testing.T) {
 	}
 }
 
-// TestTwoWritersAtOnce has two processes, as it were, save different volumes into one repository at the same time.
+// TestTwoWritersAtOnce has two processes, as it were, save different volumes into one repository at the same time: neither
+// has written anything when the other one looks at what there is.
 func TestTwoWritersAtOnce(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	sources := []string{t.TempDir(), t.TempDir()}
-	var group sync.WaitGroup
+	var group, absent sync.WaitGroup
+	absent.Add(len(sources))
 	for i, source := range sources {
 		generate(t, source, 300, uint64(i))
 		builder{t: t, root: source}.file("common", filler(20<<20, 1), 0o644)
-		bucket := must(local.Open(local.Config{Dir: b.dir}))(t)
+		bucket := &meeting{Bucket: must(local.Open(local.Config{Dir: b.dir}))(t), absent: &absent}
 		repo := must(repository.Open(t.Context(), bucket, password, repository.Options{}))(t)
 		group.Go(func() {
+			defer bucket.once.Do(absent.Done) // should it fail before, the other one is not to wait
 			_, err := archive.Backup(t.Context(), repo, archive.Source{Dir: source, Name: claim, Host: fmt.Sprintf("demo/%d", i)}, nil)
 			if err != nil {
 				t.Error(err)
@@ -283,7 +286,11 @@ func TestTwoWritersAtOnce(t *testing.T) {
 	}
 	group.Wait()
 	restic(t, b.dir, "", "check", "--read-data")
-	for _, snapshot := range must(b.repo.Snapshots(t.Context()))(t) {
+	snapshots := must(b.repo.Snapshots(t.Context()))(t)
+	if len(snapshots) != 2 || snapshots[0].Hostname == snapshots[1].Hostname {
+		t.Errorf("%d repository snapshots, want one of each volume", len(snapshots))
+	}
+	for _, snapshot := range snapshots {
 		target := t.TempDir()
 		if _, err := archive.Restore(t.Context(), b.repo, archive.Target{Snapshot: snapshot, Name: claim, Dir: target}, nil); err != nil {
 			t.Fatal(err)

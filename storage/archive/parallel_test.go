@@ -126,6 +126,23 @@ func TestRestoreReadsInParallel(t *testing.T) {
 	}
 }
 
+// meeting lets the first pack be written only when all who take part have one to write.
+type meeting struct {
+	storage.Bucket
+	once   sync.Once
+	absent *sync.WaitGroup
+}
+
+func (m *meeting) Put(ctx context.Context, name string, data []byte) error {
+	if strings.HasPrefix(name, "data/") {
+		m.once.Do(func() {
+			m.absent.Done()
+			m.absent.Wait()
+		})
+	}
+	return m.Bucket.Put(ctx, name, data)
+}
+
 // contentPacks are the objects that hold the content of the files at the volume's root.
 func (b bed) contentPacks(t *testing.T) map[string]bool {
 	t.Helper()

@@ -66,7 +66,8 @@ func piecesOf(t *testing.T, key, data []byte) (sizes []int) {
 			}
 		}
 	}()
-	w := &walker{ctx: t.Context(), slabs: slabs, jobs: jobs}
+	w := newWalker(nil)
+	w.ctx, w.slabs, w.jobs = t.Context(), slabs, jobs
 	file := newPendingFile(newPendingDir(nil, &repository.Node{}), &repository.Node{})
 	done, err := w.stretch(bytes.NewReader(data), int64(len(data)), 0, file)
 	if err == nil {

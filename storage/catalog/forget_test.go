@@ -3,16 +3,12 @@ package catalog
 import (
 	"errors"
 	"slices"
-	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/repository"
-	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
 func TestForget(t *testing.T) {
@@ -105,87 +101,5 @@ func TestForgetDamagedRecord(t *testing.T) {
 	}
 	if _, err := w.Repository().Prune(t.Context(), repository.PruneOptions{}); err != nil {
 		t.Errorf("prune after the damage is forgotten: %v", err)
-	}
-}
-
-// exchange is a bucket that can be exchanged under an open repository: opening one takes long.
-type exchange struct{ storage.Bucket }
-
-// TestForgetStoppedAnywhere stops at every operation: what is half forgotten is no recovery point, all others are whole,
-// and doing it again forgets the rest.
-func TestForgetStoppedAnywhere(t *testing.T) {
-	synctest.Test(t, forgetStoppedAnywhere) // time passes as fast as it can
-}
-
-func forgetStoppedAnywhere(t *testing.T) {
-	w := newWorld(t)
-	gone := w.commit(t, w.record(t, "0001", started, StateComplete))
-	kept := w.commit(t, w.record(t, "0002", started.Add(time.Hour), StateComplete))
-	bucket := &exchange{}
-	fresh := func(fault storagetest.Fault) *storagetest.Faulty {
-		memory := storagetest.NewMemory()
-		for name := range names(t, w.bucket, "") {
-			if err := memory.Put(t.Context(), name, read(t, w.bucket, name)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		bucket.Bucket = memory
-		return storagetest.NewFaulty(memory, fault)
-	}
-	fresh(storagetest.Fault{})
-	c, err := Open(t.Context(), bucket, "demo", "web", Password("root", "demo", "web"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	counting := fresh(storagetest.Fault{})
-	bucket.Bucket = counting
-	if _, err := c.Forget(t.Context(), gone.ID); err != nil {
-		t.Fatal(err)
-	}
-	operations := len(counting.Operations())
-	for _, how := range []storagetest.How{storagetest.Before, storagetest.After, storagetest.Torn} {
-		for at := 1; at <= operations; at++ {
-			faulty := fresh(storagetest.Fault{At: at, How: how, Stop: true})
-			memory := bucket.Bucket
-			bucket.Bucket = faulty
-			if _, err := c.Forget(t.Context(), gone.ID); err == nil || !faulty.Fired() {
-				t.Errorf("%s %d: %v", how, at, err)
-			}
-			bucket.Bucket = memory
-			forgottenInPart(t, c, gone, kept)
-			if _, err := c.Repository().Unlock(t.Context(), func(repository.Holder) bool { return true }); err != nil {
-				t.Fatal(err)
-			}
-			_, err := c.Forget(t.Context(), gone.ID)
-			if err != nil && !errors.Is(err, ErrNoRecoveryPoint) { // it was forgotten whole the first time
-				t.Errorf("%s %d: again: %v", how, at, err)
-			}
-			if n := count(t, memory, "demo/web/snapshots/"); n != 2 {
-				t.Errorf("%s %d: %d repository snapshots are left", how, at, n)
-			}
-		}
-	}
-	if operations < 8 {
-		t.Errorf("only %d operations", operations)
-	}
-	t.Logf("%d operations, %d stops", operations, 3*operations)
-}
-
-// forgottenInPart holds a catalog to having one recovery point whole, and the other whole or not at all.
-func forgottenInPart(t *testing.T, c *Catalog, gone, kept Record) {
-	t.Helper()
-	v, err := c.Verify(t.Context(), "", repository.CheckOptions{ReadData: 1})
-	if v.Repository.OnlyLocks() { // half of one, which no Bucket leaves; it is to be found, and hits no recovery point
-		v.Repository.Problems = nil
-	}
-	if err != nil || !v.OK() {
-		t.Errorf("%+v, %v", v, err)
-	}
-	var ids []string
-	for _, point := range v.Points {
-		ids = append(ids, point.ID)
-	}
-	if got := strings.Join(ids, " "); got != kept.ID && got != gone.ID+" "+kept.ID {
-		t.Errorf("recovery points: %s", got)
 	}
 }

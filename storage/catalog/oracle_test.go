@@ -3,7 +3,6 @@ package catalog
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -14,10 +13,6 @@ import (
 
 // TestResticReadsRecords has the stock restic binary read a record: what a person without stsbackup would do.
 func TestResticReadsRecords(t *testing.T) {
-	binary, err := exec.LookPath("restic")
-	if err != nil {
-		t.Fatal("this test needs the restic program as the judge of the format: apt-get install restic")
-	}
 	dir := t.TempDir()
 	root, err := local.Open(local.Config{Dir: dir})
 	if err != nil {
@@ -39,11 +34,7 @@ func TestResticReadsRecords(t *testing.T) {
 		{"check", "--read-data"},
 		{"restore", "--tag", "record", "--host", "demo/web", "--target", target, "latest"},
 	} {
-		cmd := exec.CommandContext(t.Context(), binary, append([]string{"--no-cache", "-q", "-r", filepath.Join(dir, "demo/web")}, args...)...)
-		cmd.Env = append(os.Environ(), "RESTIC_PASSWORD="+password.Reveal())
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("restic %v: %v\n%s", args, err, out)
-		}
+		mustRestic(t, dir, args...)
 	}
 	encoded, err := os.ReadFile(filepath.Join(target, "record.json"))
 	if err != nil {

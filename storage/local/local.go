@@ -51,7 +51,7 @@ func Open(config Config) (*Bucket, error) {
 		return nil, fmt.Errorf("open directory %q: %w: its path must be absolute", config.Dir, storage.ErrName)
 	}
 	if config.Create {
-		if err := os.MkdirAll(bucket.dir, folderMode); err != nil && !errors.Is(err, syscall.ENOTDIR) {
+		if err := bucket.create(); err != nil && !errors.Is(err, syscall.ENOTDIR) {
 			return nil, bucket.fail("create", "", err)
 		}
 	}
@@ -70,6 +70,34 @@ func Open(config Config) (*Bucket, error) {
 	}
 	bucket.removeStale(now())
 	return bucket, nil
+}
+
+// create makes the directory, and those that it is in, and flushes each folder that has got a new one: what Put stores is as
+// safe as the way to it.
+func (b *Bucket) create() error {
+	var parents []string
+	for dir := b.dir; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		parents = append(parents, filepath.Dir(dir))
+	}
+	if err := os.MkdirAll(b.dir, folderMode); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		dir, err := os.Open(parent)
+		if errors.Is(err, fs.ErrPermission) {
+			continue // it may be written, but not read, and then there is no way to flush it
+		}
+		if err != nil {
+			return err
+		}
+		if err := b.flush(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // removeStale removes temporary files that a crash has left behind. That it cannot, in a directory that may only be
@@ -172,8 +200,13 @@ func (b *Bucket) syncFolder(folder string) error {
 	if err != nil {
 		return err
 	}
+	return b.flush(dir)
+}
+
+// flush flushes an open folder, and closes it.
+func (b *Bucket) flush(dir *os.File) error {
 	defer dir.Close()
-	err = b.sync(dir)
+	err := b.sync(dir)
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
 		return nil // some network file systems cannot flush a folder, and need not
 	}

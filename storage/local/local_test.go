@@ -114,6 +114,30 @@ func TestCreate(t *testing.T) {
 	}
 }
 
+// TestCreatedParentsAreFlushed: a crash must not take the way to what has been stored.
+func TestCreatedParentsAreFlushed(t *testing.T) {
+	t.Parallel()
+	there := t.TempDir()
+	var flushed []string
+	bucket := &Bucket{dir: filepath.Join(there, "a", "b", "c"), sync: func(file *os.File) error {
+		flushed = append(flushed, file.Name())
+		return file.Sync()
+	}}
+	for range 2 { // the second finds it there
+		if err := bucket.create(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{filepath.Join(there, "a", "b"), filepath.Join(there, "a"), there}, flushed); diff != "" {
+		t.Errorf("flushed (-want +got):\n%s", diff)
+	}
+	bucket.dir = filepath.Join(there, "d")
+	bucket.sync = func(file *os.File) error { return &fs.PathError{Op: "sync", Path: file.Name(), Err: syscall.ENOSPC} }
+	if err := bucket.create(); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("on a full disk: %v", err)
+	}
+}
+
 func TestDirectoryThatVanishes(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "bucket")

@@ -167,35 +167,82 @@ func loadKey(ctx context.Context, bucket storage.Bucket, id ID) (raw []byte, err
 	return raw, err
 }
 
+// keyRing is what has come of the keys of a repository that a password was tried on.
+type keyRing struct {
+	bucket   storage.Bucket
+	password Secret
+	random   io.Reader
+	use      func(ID, masterKey) error
+	failed   map[ID]error // why a key that was tried did not open the repository
+}
+
 // openKeys tries password on every key object and hands each master key that it opens to use, until use accepts one
 // with a nil error. Trying on after an unusable key matters: an initialisation that died half-way leaves a key that
 // the password opens but that belongs to no config.
+//
+// Nothing protects a listing: the key that is looked for may arrive under a wrong name, or not at all. So nobody is told
+// that a password is wrong before a second listing has named no other key.
 func openKeys(ctx context.Context, bucket storage.Bucket, password Secret, random io.Reader, use func(ID, masterKey) error) error {
-	ids, err := listIDs(ctx, bucket, kindKey)
-	if err != nil {
-		return fmt.Errorf("list keys: %w", err)
+	ring := keyRing{bucket: bucket, password: password, random: random, use: use, failed: map[ID]error{}}
+	var listed []ID
+	for range 2 {
+		var err error
+		if listed, err = listIDs(ctx, bucket, kindKey); err != nil {
+			return fmt.Errorf("list keys: %w", err)
+		}
+		if opened, err := ring.try(ctx, listed); opened || err != nil {
+			return err
+		}
 	}
-	outcome := fmt.Errorf("%s: %w", bucket, ErrWrongPassword)
+	return ring.outcome(listed)
+}
+
+// try tries those keys that were not tried yet, until one opens the repository. The error is that of ctx.
+func (k *keyRing) try(ctx context.Context, ids []ID) (opened bool, err error) {
 	for _, id := range ids {
-		name := kindKey.name(id)
-		raw, err := loadKey(ctx, bucket, id)
-		if err != nil {
-			// An unreadable key is not fatal as long as another one opens the repository.
-			outcome = fmt.Errorf("read %s: %w", name, err)
+		if _, tried := k.failed[id]; tried {
 			continue
 		}
-		master, err := openKeyObject(raw, password, random)
-		if err == nil {
-			err = use(id, master)
-		}
+		err := k.tryOne(ctx, id)
 		switch {
 		case err == nil:
-			return nil
+			return true, nil
 		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case !errors.Is(err, ErrWrongPassword):
-			outcome = fmt.Errorf("open %s: %w", name, err)
+			return false, context.Cause(ctx)
+		}
+		k.failed[id] = err
+	}
+	return false, nil
+}
+
+func (k *keyRing) tryOne(ctx context.Context, id ID) error {
+	raw, err := loadKey(ctx, k.bucket, id)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", kindKey.name(id), err)
+	}
+	master, err := openKeyObject(raw, k.password, k.random)
+	if err == nil {
+		err = k.use(id, master)
+	}
+	if err != nil {
+		return fmt.Errorf("open %s: %w", kindKey.name(id), err)
+	}
+	return nil
+}
+
+// outcome says why nothing has opened the repository: for the sake of a key that was listed at last and cannot be read,
+// because any of the others may be another password's.
+func (k *keyRing) outcome(listed []ID) error {
+	for _, id := range listed {
+		if err := k.failed[id]; !errors.Is(err, ErrWrongPassword) {
+			return err
 		}
 	}
-	return outcome
+	for _, err := range k.failed {
+		if errors.Is(err, ErrWrongPassword) {
+			return fmt.Errorf("%s: %w", k.bucket, ErrWrongPassword)
+		}
+	}
+	return fmt.Errorf("%s has no key in %s, without which nothing can be read: bring it back from a version or a copy of the bucket",
+		k.bucket, kindKey.prefix())
 }

@@ -283,3 +283,33 @@ func TestExclusiveLockRace(t *testing.T) {
 		}
 	})
 }
+
+// TestNoSingleListingOfKeysIsBelieved: a key whose name arrives wrong, or not at all, opens the repository all the same.
+func TestNoSingleListingOfKeysIsBelieved(t *testing.T) {
+	memory, _ := small(t)
+	for _, wrong := range []string{"", "keys/no-id", kindKey.name(Hash(nil))} {
+		bucket := &mislisting{Memory: memory, prefix: kindKey.prefix(), wrong: wrong, at: 1}
+		if _, err := Open(t.Context(), bucket, password, hasty()); err != nil || bucket.listed != 2 {
+			t.Errorf("open with %q listed first: %v, %d listings", wrong, err, bucket.listed)
+		}
+		for at := range 3 {
+			bucket := &mislisting{Memory: memory, prefix: kindKey.prefix(), wrong: wrong, at: at}
+			if _, err := Open(t.Context(), bucket, "wrong", hasty()); errors.Is(err, ErrWrongPassword) != (at < 2 || wrong != kindKey.name(Hash(nil))) {
+				t.Errorf("open by a wrong password, with %q in listing %d: %v", wrong, at, err)
+			}
+		}
+	}
+}
+
+// TestNoKey: a password is not called wrong where there is nothing that could tell.
+func TestNoKey(t *testing.T) {
+	memory, _ := small(t)
+	for _, name := range list(t, memory, "keys/") {
+		if err := memory.Delete(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Open(t.Context(), memory, password, hasty()); err == nil || errors.Is(err, ErrWrongPassword) || !strings.Contains(err.Error(), "no key in keys/") {
+		t.Errorf("without keys: %v", err)
+	}
+}

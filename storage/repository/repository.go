@@ -104,8 +104,8 @@ type Repository struct {
 	trees   treePacks
 }
 
-// Open opens the repository in bucket. The error is ErrNoRepository if there is none and ErrWrongPassword if password
-// opens none of its keys.
+// Open opens the repository in bucket. The error is ErrNoRepository if there is none and ErrWrongPassword if it has keys
+// and password opens none of them.
 func Open(ctx context.Context, bucket storage.Bucket, password Secret, options Options) (*Repository, error) {
 	options = options.withDefaults()
 	raw, err := getObject(ctx, bucket, configName, maxConfigSize)

@@ -281,14 +281,15 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 func (r *run) mark() string { return r.op.MoverMark(r.inventory.Cluster) }
 
 // unlock removes locks that dead movers have left, which would keep everyone from removing data until they are 30 minutes
-// old, and those of others that held the Lease before us, which would keep even us from working. Movers' pods are gone:
-// the Lease is ours, and the sweep or the cleanup has just seen to it. The locks of others, who may work outside of the
-// cluster, are their own business.
+// old, and those of others that held the Lease before us, which would keep even us from working. The pods of our
+// StatefulSet's movers are gone: the Lease is ours, and the sweep or the cleanup has just seen to it. The locks of others,
+// who may work outside of the cluster, or restore to another StatefulSet, are their own business.
 func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
 	here := r.inventory.Cluster
 	removed, err := r.repo.Unlock(ctx, func(h repository.Holder) bool {
-		uid, isMover := cluster.MoverCluster(h.Operation, h.Host)
-		return (isMover && uid == here || cluster.LeaseMarked(here, h.Operation)) && over(h)
+		mover, isMover := cluster.ParseMoverMark(h.Operation, h.Host)
+		ours := isMover && mover == cluster.MarkedMover{Cluster: here, Namespace: r.op.Namespace, StatefulSet: r.op.StatefulSet}
+		return (ours || cluster.LeaseMarked(here, h.Operation)) && over(h)
 	})
 	for _, holder := range removed {
 		r.Reporter.Note("removed the lock that a dead operation had left: " + holder.String())

@@ -19,8 +19,11 @@ func TestRunRemovesTheLocksOfDeadMovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		id := time.Now().UTC().Format("20060102T150405Z") + "-3f3f" // the stage's randomness is question marks
+		of := func(id string) cluster.Operation {
+			return cluster.Operation{ID: id, Namespace: "demo", StatefulSet: "web"}
+		}
 		mover := func(id string) repository.Holder {
-			return repository.Holder{Host: "stsbackup-" + strings.ToLower(id) + "-0-www-x7k2p", Operation: cluster.Operation{ID: id}.MoverMark("cluster-uid")}
+			return repository.Holder{Host: "stsbackup-" + strings.ToLower(id) + "-0-www-x7k2p", Operation: of(id).MoverMark("cluster-uid")}
 		}
 		dead, own := mover("19991231T235900Z-3fa9"), mover(id)
 		pruned := repository.Holder{Host: "scheduler-0", Operation: cluster.Operation{ID: "19991231T235900Z-dead"}.LeaseMark("cluster-uid"), Exclusive: true}
@@ -31,8 +34,11 @@ func TestRunRemovesTheLocksOfDeadMovers(t *testing.T) {
 			{Host: "ops-1", Operation: own.Operation},
 			{Host: dead.Host},
 			{Host: dead.Host, Operation: "19991231T235900Z-3fa9"},
-			{Host: dead.Host, Operation: cluster.Operation{ID: "19991231T235900Z-3fa9"}.MoverMark("another")},
-			{Host: dead.Host, Operation: cluster.Operation{ID: "19991231T235900Z-ffff"}.MoverMark("cluster-uid")},
+			{Host: dead.Host, Operation: of("19991231T235900Z-3fa9").MoverMark("another")},
+			{Host: dead.Host, Operation: of("19991231T235900Z-ffff").MoverMark("cluster-uid")},
+			// They restore from this repository, under Leases that are not ours.
+			{Host: dead.Host, Operation: cluster.Operation{ID: "19991231T235900Z-3fa9", Namespace: "demo", StatefulSet: "web2"}.MoverMark("cluster-uid")},
+			{Host: dead.Host, Operation: cluster.Operation{ID: "19991231T235900Z-3fa9", Namespace: "demo2", StatefulSet: "web"}.MoverMark("cluster-uid")},
 			{Host: "stsbackup-", Operation: ""},
 		}
 		s.repo.locks = append([]repository.Holder{dead, own, pruned}, people...)

@@ -29,6 +29,8 @@ type Filler interface {
 type Target struct {
 	Operation   cluster.Operation
 	StatefulSet *appsv1.StatefulSet
+	// Cluster is the cluster's UID.
+	Cluster string
 	// Source is the recovery point as namespace/statefulset@id.
 	Source string
 }
@@ -88,7 +90,7 @@ func (x *run) fill(ctx context.Context) error {
 
 func (x *run) target(sts *appsv1.StatefulSet) Target {
 	return Target{
-		Operation: x.op, StatefulSet: sts,
+		Operation: x.op, StatefulSet: sts, Cluster: x.uid,
 		Source: x.plan.SourceNamespace + "/" + x.plan.SourceStatefulSet + "@" + x.plan.RecoveryPoint,
 	}
 }
@@ -151,6 +153,7 @@ func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress fun
 			"volume", "restore", target.Source,
 			"--repo", m.Config.Repo, "--claim", v.SourceClaim, "--repository-snapshot", v.RepositorySnapshot,
 			"--repository-password-file", m.PasswordFile, "--result-file", cluster.MoverResult,
+			"--operation", target.Operation.MoverMark(target.Cluster), // for others to know when it has died
 			"--into-empty",
 			cluster.MoverVolume,
 		},

@@ -65,6 +65,7 @@ type run struct {
 	record catalog.Record
 	limits Limits
 
+	uid     string // the cluster's
 	sts     *appsv1.StatefulSet
 	journal *Journal
 	// again is true while an interrupted restore is put back to make way for this one.
@@ -119,6 +120,7 @@ func (x *run) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	x.uid = situation.Cluster
 	x.limits = x.Limits.withDefaults(situation.StatefulSet)
 	plan := NewPlan(situation)
 	if err := plan.Err(); err != nil {

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
@@ -83,7 +83,7 @@ func (u *upkeep) unlockDeadMovers(ctx context.Context, points *catalog.Catalog) 
 		return nil, err
 	}
 	isMover := func(h repository.Holder) bool {
-		_, is := cluster.MoverCluster(h.Operation, h.Host)
+		_, is := cluster.ParseMoverMark(h.Operation, h.Host)
 		return is
 	}
 	if !slices.ContainsFunc(holders, isMover) {
@@ -95,32 +95,30 @@ func (u *upkeep) unlockDeadMovers(ctx context.Context, points *catalog.Catalog) 
 	if err != nil {
 		return nil, err
 	}
-	gone, err := deadMovers(ask, client, points.Host(), holders)
-	if err != nil {
-		return nil, err
-	}
-	return points.Unlock(ctx, func(h repository.Holder) bool { return gone[moverLock{h.Operation, h.Host}] })
+	gone, unknown := deadMovers(ask, client, holders)
+	removed, err := points.Unlock(ctx, func(h repository.Holder) bool { return gone[moverLock{h.Operation, h.Host}] })
+	return removed, errors.Join(unknown, err)
 }
 
 // moverLock is what the lock of a mover says.
 type moverLock struct{ operation, pod string }
 
-// deadMovers are those among the holders of locks on the StatefulSet's repository that ran in this cluster and have ended.
-// Of a pod in another cluster, it means nothing that this one does not know it.
-func deadMovers(ctx context.Context, client *cluster.Client, statefulSet string, holders []repository.Holder) (map[moverLock]bool, error) {
+// deadMovers are those among the holders of locks that ran in this cluster and have ended. Of a pod in another cluster, it
+// means nothing that this one does not know it. The error says of which nothing could be found out.
+func deadMovers(ctx context.Context, client *cluster.Client, holders []repository.Holder) (gone map[moverLock]bool, err error) {
 	uid, err := client.UID(ctx)
 	if err != nil {
 		return nil, err
 	}
-	namespace, _, _ := strings.Cut(statefulSet, "/")
-	gone := map[moverLock]bool{}
+	gone = map[moverLock]bool{}
 	for _, h := range holders {
-		if in, isMover := cluster.MoverCluster(h.Operation, h.Host); !isMover || in != uid {
+		mover, isMover := cluster.ParseMoverMark(h.Operation, h.Host)
+		if !isMover || mover.Cluster != uid {
 			continue
 		}
-		if gone[moverLock{h.Operation, h.Host}], err = client.PodEnded(ctx, namespace, h.Host); err != nil {
-			return nil, err
-		}
+		ended, unknown := client.PodEnded(ctx, mover.Namespace, h.Host)
+		gone[moverLock{h.Operation, h.Host}] = ended
+		err = errors.Join(err, unknown)
 	}
-	return gone, nil
+	return gone, err
 }

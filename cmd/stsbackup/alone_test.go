@@ -16,7 +16,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// apiServer answers for a cluster with one namespace and the pods that there are; it gives the path of a kubeconfig.
+// apiServer answers for a cluster and the pods that there are, in namespace demo if they name none; it gives the path of a
+// kubeconfig.
 func apiServer(t *testing.T, uid string, pods map[string]string) string {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -28,8 +29,12 @@ func apiServer(t *testing.T, uid string, pods map[string]string) string {
 	mux.HandleFunc("GET /api/v1/namespaces/kube-system", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"kube-system","uid":%q}}`, uid)
 	})
-	mux.HandleFunc("GET /api/v1/namespaces/demo/pods/{name}", func(w http.ResponseWriter, r *http.Request) {
-		switch phase := pods[r.PathValue("name")]; phase {
+	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/pods/{name}", func(w http.ResponseWriter, r *http.Request) {
+		name := r.PathValue("name")
+		if namespace := r.PathValue("namespace"); namespace != "demo" {
+			name = namespace + "/" + name
+		}
+		switch phase := pods[name]; phase {
 		case "":
 			answer(w, http.StatusNotFound, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
 		case "forbidden":
@@ -78,7 +83,9 @@ func (s *shell) lockOf(host, operation string) (release func()) {
 // TestLocksOfDeadMovers prunes beside the lock of a mover: what its cluster knows of its pod decides.
 func TestLocksOfDeadMovers(t *testing.T) {
 	const pod = "stsbackup-20261121t081200z-3fa9-0-www-x7k2p"
-	operation := cluster.Operation{ID: "20261121T081200Z-3fa9"}.MoverMark("c")
+	operation := cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"}.MoverMark("c")
+	// It restores what is in this repository to another namespace.
+	clone := cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo2", StatefulSet: "web"}.MoverMark("c")
 	tests := map[string]struct {
 		host, operation string
 		uid             string
@@ -92,9 +99,11 @@ func TestLocksOfDeadMovers(t *testing.T) {
 		"it may not be known":  {pod, operation, "c", map[string]string{pod: "forbidden"}, exitRefused, "could not be found out"},
 		"another cluster":      {pod, operation, "other", nil, exitRefused, "locked"},
 		"no cluster is named":  {pod, "20261121T081200Z-3fa9", "c", nil, exitRefused, "locked"},
-		"a restore's":          {pod, "", "c", nil, exitRefused, "locked"}, // it may run in another cluster
+		"of another":           {pod, clone, "c", map[string]string{pod: "Running"}, exitDone, "Removed the lock"}, // in its own namespace
+		"another's, running":   {pod, clone, "c", map[string]string{"demo2/" + pod: "Running"}, exitRefused, "locked"},
+		"it names nobody":      {pod, "", "c", nil, exitRefused, "locked"},
 		"someone else's":       {"ops-1", operation, "c", nil, exitRefused, "ops-1"},
-		"a pod of other names": {pod, cluster.Operation{ID: "20261121T081200Z-ffff"}.MoverMark("c"), "c", nil, exitRefused, "locked"},
+		"a pod of other names": {pod, cluster.Operation{ID: "20261121T081200Z-ffff", Namespace: "demo", StatefulSet: "web"}.MoverMark("c"), "c", nil, exitRefused, "locked"},
 	}
 	s := volumeShell(t)
 	id := s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", site(t))
@@ -126,7 +135,7 @@ func TestLocksOfDeadMovers(t *testing.T) {
 // the data is damaged.
 func TestLocksOfDeadMoversWithoutRecords(t *testing.T) {
 	const pod = "stsbackup-20261121t081200z-3fa9-0-www-x7k2p"
-	operation := cluster.Operation{ID: "20261121T081200Z-3fa9"}.MoverMark("c")
+	operation := cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"}.MoverMark("c")
 	s := volumeShell(t)
 	s.run(0, "volume", "backup", site(t), "--as", "demo/web", "--claim", "www-web-0", "--recovery-point", "20261121T081200Z-3fa9")
 	s.lockOf(pod, operation)
@@ -146,12 +155,13 @@ func TestLocksOfDeadMoversWithoutRecords(t *testing.T) {
 	}
 }
 
-// TestLockOfAMover looks at the lock while the backup that it was made by tells how far it is.
+// TestLockOfAMover looks at the lock while the mover that has made it tells how far it is.
 func TestLockOfAMover(t *testing.T) {
-	operation := cluster.Operation{ID: "20261121T081200Z-3fa9"}.MoverMark("c")
+	operation := cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"}.MoverMark("c")
 	s := volumeShell(t)
-	args := []string{"volume", "backup", site(t), "--as", "demo/web", "--claim", "www-web-0", "--recovery-point", "20261121T081200Z-3fa9"}
-	s.run(0, args...)
+	save := []string{"volume", "backup", site(t), "--as", "demo/web", "--claim", "www-web-0", "--recovery-point", "20261121T081200Z-3fa9"}
+	id := s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", site(t))
+	bring := []string{"volume", "restore", "demo/web@" + id, "--claim", "www-web-0", filepath.Join(t.TempDir(), "www")}
 	var seen []string
 	s.onOutput = func() {
 		holders, err := s.repository().Locks(s.ctx)
@@ -162,8 +172,11 @@ func TestLockOfAMover(t *testing.T) {
 			seen = append(seen, h.Operation)
 		}
 	}
-	s.run(0, append(args, "--operation", operation, "--result-file", filepath.Join(t.TempDir(), "result"))...)
-	if !slices.Contains(seen, operation) {
-		t.Errorf("a mover's locks say %q, want %q", seen, operation)
+	for _, args := range [][]string{save, bring} {
+		seen = nil
+		s.run(0, append(args, "--operation", operation, "--result-file", filepath.Join(t.TempDir(), "result"))...)
+		if !slices.Contains(seen, operation) {
+			t.Errorf("the locks of %q say %q, want %q", args, seen, operation)
+		}
 	}
 }

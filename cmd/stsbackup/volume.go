@@ -120,6 +120,15 @@ func saveMemory(a *app, percent int) {
 	}
 }
 
+// operationFlag is what the lock on the repository says of its holder. A mover that dies leaves its lock; whoever knows by
+// this that its pod is gone may then remove it at once.
+type operationFlag string
+
+func (f *operationFlag) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar((*string)(f), "operation", "", "what the lock on the repository says of its holder")
+	_ = cmd.Flags().MarkHidden("operation") // people's locks say nothing; it fails for flags that do not exist
+}
+
 // snapshotFlag is --repository-snapshot: which one, where a recovery point's record cannot say it yet.
 type snapshotFlag string
 

@@ -19,8 +19,8 @@ type volumeBackup struct {
 	report        volumeReport
 	as            string
 	recoveryPoint string
-	// operation is for movers: what the lock on the repository says.
-	operation   string
+	// operation is what the lock on the repository says.
+	operation   operationFlag
 	ordinal     int
 	forceRead   bool
 	compression compressionFlag
@@ -51,8 +51,7 @@ fails or is interrupted, there is no repository snapshot.`,
 	c.report.add(cmd)
 	cmd.Flags().StringVar(&c.as, "as", "", "`NAMESPACE/STATEFULSET` that the volume belongs to")
 	cmd.Flags().StringVar(&c.recoveryPoint, "recovery-point", "", "`id` of the recovery point that this is a part of; without it, the backup stands by itself")
-	cmd.Flags().StringVar(&c.operation, "operation", "", "what the lock on the repository says of its holder")
-	_ = cmd.Flags().MarkHidden("operation") // people's locks say nothing; it fails for flags that do not exist
+	c.operation.add(cmd)
 	cmd.Flags().IntVar(&c.ordinal, "ordinal", -1, "`number` of the claim's ordinal")
 	c.compression.add(cmd)
 	c.lock.add(cmd)
@@ -70,8 +69,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 	if err != nil {
 		return err
 	}
-	// A mover that dies leaves its lock; whoever knows that this operation is over may then remove it at once.
-	points.Repository().SetOperation(c.operation)
+	points.Repository().SetOperation(string(c.operation))
 	points.Repository().SetCompression(c.compression.level)
 	points.Repository().SetLockWait(repository.LockWait{Limit: c.lock.limit, Blocked: func(_ context.Context, locked error) bool {
 		if c.lock.limit > 0 {

@@ -19,8 +19,10 @@ type volumeRestore struct {
 	volume   volumeFlags
 	report   volumeReport
 	snapshot snapshotFlag
-	replace  bool
-	blank    bool
+	// operation is what the lock on the repository says.
+	operation operationFlag
+	replace   bool
+	blank     bool
 	// intoEmpty is what movers are told: never mix restored files with others.
 	intoEmpty bool
 	// takeBack is for movers too: empty a directory that a restore with intoEmpty has filled, for nothing.
@@ -58,6 +60,7 @@ dropped where they could not be set, and device nodes cannot be made.`,
 	c.volume.add(cmd)
 	c.report.add(cmd)
 	c.snapshot.add(cmd)
+	c.operation.add(cmd)
 	cmd.Flags().BoolVar(&c.replace, "replace", false, "replace what is in the way of the files that are restored")
 	cmd.Flags().BoolVar(&c.intoEmpty, "into-empty", false, "fail unless the directory is empty, or holds only what a restore with this flag has left that did not end")
 	cmd.Flags().BoolVar(&c.takeBack, "take-back", false, "remove everything from the directory, which a restore with --into-empty has filled")
@@ -66,10 +69,8 @@ dropped where they could not be set, and device nodes cannot be made.`,
 	return cmd
 }
 
-// lockReading keeps prune away as far as that can be had: it could make the restore fail, though never be wrong. The lock
-// names no operation, also where a mover restores: that may be in another cluster than the one that backs up, which then
-// knows no such pod, and would take the mover for dead. That the lock cannot be removed afterwards is no failure of the
-// restore.
+// lockReading keeps prune away as far as that can be had: it could make the restore fail, though never be wrong. That the
+// lock cannot be removed afterwards is no failure of the restore.
 func lockReading(ctx context.Context, a *app, repo *repository.Repository) (release func(), err error) {
 	lock, err := repo.LockReading(ctx)
 	if err != nil {
@@ -100,6 +101,7 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 	if err != nil {
 		return err
 	}
+	points.Repository().SetOperation(string(c.operation))
 	release, err := lockReading(ctx, a, points.Repository())
 	if err != nil {
 		return err

@@ -71,17 +71,33 @@ const (
 
 // MoverMark is what the operation's movers in the cluster with this UID say in their locks on the repository. No other
 // cluster knows whether such a pod is gone.
-func (o Operation) MoverMark(cluster string) string { return moverMark + cluster + ":" + o.ID }
+func (o Operation) MoverMark(cluster string) string {
+	return moverMark + cluster + ":" + o.ID + ":" + o.Namespace + "/" + o.StatefulSet
+}
 
-// MoverCluster is the UID of the cluster that has, or had, the mover whose lock says this of its operation and its pod;
-// false if the lock is no mover's.
-func MoverCluster(operation, pod string) (cluster string, isMover bool) {
+// MarkedMover is what a mover's lock on a repository says of the mover.
+type MarkedMover struct {
+	// Cluster is the UID of the cluster that has, or had, the mover's pod.
+	Cluster string
+	// Namespace is that of the pod. StatefulSet is what the mover worked on; whoever has the Lease of that knows that no mover
+	// but its own works on it. A restore under another name reads the repository of another StatefulSet than this.
+	Namespace, StatefulSet string
+}
+
+// ParseMoverMark reads a MoverMark; false if what a lock says of its operation and its pod is no mover's.
+func ParseMoverMark(operation, pod string) (MarkedMover, bool) {
 	mark, marked := strings.CutPrefix(operation, moverMark)
-	cluster, id, _ := strings.Cut(mark, ":")
-	if !marked || cluster == "" || id == "" || !strings.HasPrefix(pod, namePrefix+strings.ToLower(id)+"-") {
-		return "", false
+	parts := strings.Split(mark, ":")
+	if !marked || len(parts) != 3 {
+		return MarkedMover{}, false
 	}
-	return cluster, true
+	namespace, statefulSet, _ := strings.Cut(parts[2], "/")
+	m, id := MarkedMover{Cluster: parts[0], Namespace: namespace, StatefulSet: statefulSet}, parts[1]
+	if m.Cluster == "" || id == "" || !strings.HasPrefix(pod, namePrefix+strings.ToLower(id)+"-") ||
+		len(validation.IsDNS1123Label(namespace)) > 0 || len(validation.IsDNS1123Subdomain(statefulSet)) > 0 {
+		return MarkedMover{}, false
+	}
+	return m, true
 }
 
 // LeaseMark is what an operation that has the StatefulSet's Lease in the cluster with this UID says in its lock on the

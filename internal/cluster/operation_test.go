@@ -39,21 +39,24 @@ func TestNames(t *testing.T) {
 
 func TestMoverMark(t *testing.T) {
 	op := testOperation()
-	mark := op.MoverMark("uid")
+	mark, want := op.MoverMark("uid"), MarkedMover{Cluster: "uid", Namespace: op.Namespace, StatefulSet: op.StatefulSet}
 	for _, job := range []string{op.VolumeName(0, "www"), op.VolumeName(12, strings.Repeat("x", 63)), op.Name("0", "www", "back")} {
-		if got, ok := MoverCluster(mark, job+"-x7k2p"); got != "uid" || !ok {
-			t.Errorf("the pod of Job %s is a mover's of cluster %q", job, got)
+		if got, ok := ParseMoverMark(mark, job+"-x7k2p"); got != want || !ok {
+			t.Errorf("the pod of Job %s is that of %+v", job, got)
 		}
 	}
 	pod := op.VolumeName(0, "www") + "-x7k2p"
 	for _, pod := range []string{"", "web-0", "stsbackup-web", "stsbackup-20261121t081200z-3fa8-0-www-x7k2p", "stsbackup-20261121t081200z-3fa9"} {
-		if got, ok := MoverCluster(mark, pod); got != "" || ok {
-			t.Errorf("%q is a mover's of cluster %q", pod, got)
+		if got, ok := ParseMoverMark(mark, pod); ok {
+			t.Errorf("%q is that of %+v", pod, got)
 		}
 	}
-	for _, operation := range []string{"", op.ID, op.LeaseMark("uid"), op.MoverMark(""), "mover:uid", "mover:uid:"} {
-		if got, ok := MoverCluster(operation, pod); got != "" || ok {
-			t.Errorf("a lock that says %q is a mover's of cluster %q", operation, got)
+	for _, operation := range []string{
+		"", op.ID, op.LeaseMark("uid"), op.MoverMark(""), "mover:uid", "mover:uid:", "mover:uid:" + op.ID, "mover:uid:" + op.ID + ":demo",
+		"mover:uid:" + op.ID + ":demo/", "mover:uid:" + op.ID + ":/web", "mover:uid:" + op.ID + ":../web", mark + ":", mark + "/x",
+	} {
+		if got, ok := ParseMoverMark(operation, pod); ok {
+			t.Errorf("a lock that says %q is that of %+v", operation, got)
 		}
 	}
 }

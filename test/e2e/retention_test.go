@@ -36,7 +36,8 @@ func TestForgetAndPrune(t *testing.T) {
 	s.nothingBehind()
 }
 
-// deadMoversLock locks the repository as a mover does whose pod is gone by now.
+// deadMoversLock locks the repository as two movers do whose pods are gone by now: one that worked for the StatefulSet, and
+// one that restored to another.
 func (s *scenario) deadMoversLock(statefulSet string) {
 	s.t.Helper()
 	root, secret := s.repository(statefulSet)
@@ -45,15 +46,18 @@ func (s *scenario) deadMoversLock(statefulSet string) {
 		s.t.Fatal(err)
 	}
 	uid := s.kubectl("get", "namespace", "kube-system", "--output", "jsonpath={.metadata.uid}")
-	repo, err := repository.Open(s.ctx, bucket, secret, repository.Options{
-		Hostname: "stsbackup-20261121t081200z-3fa9-0-data-x7k2p", Operation: cluster.Operation{ID: "20261121T081200Z-3fa9"}.MoverMark(uid),
-	})
-	if err != nil {
-		s.t.Fatal(err)
+	for _, op := range []cluster.Operation{
+		{ID: "20261121T081200Z-3fa9", Namespace: s.Namespace, StatefulSet: statefulSet},
+		{ID: "20261121T081200Z-3faa", Namespace: "default", StatefulSet: statefulSet},
+	} {
+		repo, err := repository.Open(s.ctx, bucket, secret, repository.Options{Hostname: op.VolumeName(0, "data") + "-x7k2p", Operation: op.MoverMark(uid)})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		lock, err := repo.Lock(s.ctx)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.t.Cleanup(func() { _ = lock.Release(s.ctx) }) // it has been removed
 	}
-	lock, err := repo.Lock(s.ctx)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = lock.Release(s.ctx) }) // it has been removed
 }

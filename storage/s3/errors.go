@@ -4,14 +4,17 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -47,7 +50,7 @@ type failure struct {
 	transient bool
 	// contended: what is in the way may be a folder that somebody else's object has just left, and be gone in a moment.
 	contended bool
-	// silent: nothing answers at that address. answer: something does.
+	// silent: nothing answers at that address, or nothing that is S3. answer: something does.
 	silent, answer bool
 	// expired: new credentials may be there by now.
 	expired bool
@@ -267,8 +270,27 @@ func classifyConnection(err error, f facts) failure {
 			sentinel: storage.ErrUnreachable, reason: "the connection to " + f.endpoint + " breaks (" + innermost(err) + ")", transient: true,
 			advice: "check the network and the service",
 		}
+	case garbled(err):
+		return failure{
+			// Where nothing has ever been understood, it is no S3 service; else, something on the way has changed a listing.
+			sentinel: storage.ErrUnreachable, reason: "an answer of " + f.endpoint + " cannot be read (" + innermost(err) + ")", transient: true, silent: true,
+			advice: "check that an S3 service is there, and that nothing between here and there changes the data",
+		}
 	}
 	return failure{sentinel: err}
+}
+
+// garbled reports an answer that is not the XML that it should be: cut off, changed on its way, or somebody else's.
+func garbled(err error) bool {
+	var (
+		syntax *xml.SyntaxError
+		shape  xml.UnmarshalError
+		number *strconv.NumError
+		moment *time.ParseError
+		escape url.EscapeError
+	)
+	return errors.Is(err, io.EOF) || errors.As(err, &syntax) || errors.As(err, &shape) || errors.As(err, &number) ||
+		errors.As(err, &moment) || errors.As(err, &escape)
 }
 
 // certificateProblem says what keeps TLS from being spoken, "" if nothing does.

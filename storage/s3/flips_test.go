@@ -3,11 +3,16 @@ package s3
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stsbackup/stsbackup/storage"
 )
 
 // flipDownload changes one bit of an object that is read.
@@ -19,22 +24,31 @@ func flipDownload(p *proxy, w http.ResponseWriter, r *http.Request) {
 	_ = reply(w, response, bytes.NewReader(body))
 }
 
-// flipName changes one bit of the last name that is listed: its last digit is another one then, or, unless digit, none.
-func flipName(digit bool) fault {
+// flipName changes one bit of the last name that is listed, in its last digit.
+func flipName(flip func(digit byte) byte) fault {
 	return func(p *proxy, w http.ResponseWriter, r *http.Request) {
 		response, body := p.whole(r)
 		if names := regexp.MustCompile("[0-9a-f]</Key>").FindAllIndex(body, -1); len(names) > 0 {
 			at := names[len(names)-1][0]
-			body[at] = flipDigit(body[at], digit)
+			body[at] = flip(body[at])
 		}
 		_ = reply(w, response, bytes.NewReader(body))
 	}
 }
 
-// flipDigit changes the lowest bit that makes another hexadecimal digit of c, or none.
-func flipDigit(c byte, digit bool) byte {
+// toDigit changes the lowest bit that makes another hexadecimal digit of c.
+func toDigit(c byte) byte {
+	return flipBit(c, func(to byte) bool { return strings.IndexByte("0123456789abcdef", to) >= 0 })
+}
+
+// toText changes the lowest bit that makes no digit of c, and nothing that XML reads in another way.
+func toText(c byte) byte {
+	return flipBit(c, func(to byte) bool { return strings.IndexByte("0123456789abcdef<&", to) < 0 })
+}
+
+func flipBit(c byte, good func(byte) bool) byte {
 	for bit := byte(1); bit > 0; bit <<= 1 {
-		if strings.ContainsRune("0123456789abcdef", rune(c^bit)) == digit {
+		if good(c ^ bit) {
 			return c ^ bit
 		}
 	}
@@ -93,10 +107,10 @@ func TestFlippedListings(t *testing.T) {
 		t.Fatal(err)
 	}
 	named := regexp.MustCompile("(keys|index|data)/[0-9a-f]{64}|blob [0-9a-f]{64}")
-	for _, digit := range []bool{true, false} {
+	for _, flip := range []func(byte) byte{toDigit, toText} {
 		j.change()
 		for name, run := range map[string]func(context.Context) error{"open": j.open, "backup": j.backup, "restore": j.restore, "prune": j.prune} {
-			s.proxy.meet(flipName(digit), func(kind string, again bool) bool { return kind == "GET list" && !again })
+			s.proxy.meet(flipName(flip), func(kind string, again bool) bool { return kind == "GET list" && !again })
 			err := run(t.Context())
 			for tries := 1; err != nil && tries < 5; tries++ {
 				if !named.MatchString(err.Error()) {
@@ -114,4 +128,36 @@ func TestFlippedListings(t *testing.T) {
 		t.Error(err)
 	}
 	s.judge(t, "listings")
+}
+
+// TestGarbledListings has answers that are no listing, once: they are asked for again. Where there is nothing else, that ends
+// soon, and says what may be wrong.
+func TestGarbledListings(t *testing.T) {
+	t.Parallel()
+	const whole = "<ListBucketResult><Contents><Key>folder/object</Key><LastModified>2026-11-21T08:12:00.000Z</LastModified><Size>4</Size></Contents></ListBucketResult>"
+	for what, body := range map[string]string{
+		"nothing": "", "half": whole[:len(whole)/2], "a changed tag": strings.Replace(whole, "</Key>", "=/Key>", 1),
+		"a changed name": strings.Replace(whole, "object<", "objec<<", 1), "a changed size": strings.Replace(whole, "4", "t", 1),
+		"a changed time": strings.Replace(whole, "T08", "T\x708", 1), "a page": "<html><body>Welcome<br></body></html>",
+	} {
+		list := func(b *broken) (names []string, err error) {
+			err = b.List(t.Context(), "folder/", func(info storage.Info) error { names = append(names, info.Name); return nil })
+			return names, err
+		}
+		b := newBroken(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+			if n == 1 {
+				fmt.Fprint(w, body)
+			} else {
+				fmt.Fprint(w, whole)
+			}
+		})
+		if names, err := list(b); err != nil || !slices.Equal(names, []string{"folder/object"}) || b.requests.Load() != 2 {
+			t.Errorf("%s, once: %q, %v, after %d requests", what, names, err, b.requests.Load())
+		}
+		b = newBroken(t, func(_ int, w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
+		_, err := list(b)
+		if !errors.Is(err, storage.ErrUnreachable) || !strings.Contains(err.Error(), "check that an S3 service is there") || b.requests.Load() != silentAttempts {
+			t.Errorf("%s, always: %v, after %d requests", what, err, b.requests.Load())
+		}
+	}
 }

@@ -24,6 +24,8 @@ const (
 	leaseWaitMax = time.Minute
 	// leaseBriefMax is how long a holder is waited for that is alive, but will give the Lease back soon.
 	leaseBriefMax = 2 * time.Minute
+	// leaseRemovals bounds how often a Lease is tried to be deleted that is changed all the time.
+	leaseRemovals = 5
 )
 
 // ErrLeaseLost is the cause of the end of a Lease's context when the Lease could not be renewed, or was taken.
@@ -296,12 +298,37 @@ func (l *Lease) Release(ctx context.Context) error {
 	if l.Lost() != nil {
 		return nil
 	}
-	// The version keeps us from deleting a Lease that somebody has taken over in this moment.
-	version := l.object.ResourceVersion
-	err := l.client.Kube.CoordinationV1().Leases(l.object.Namespace).Delete(ctx, l.object.Name,
-		metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &l.object.UID, ResourceVersion: &version}})
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+	if err := l.remove(ctx); err != nil {
 		return fmt.Errorf("delete Lease %s/%s: %w", l.object.Namespace, l.object.Name, err)
 	}
 	return nil
+}
+
+// remove deletes the Lease, if it is still ours. A renewal that was given up may have been carried out, before this or even
+// in the middle of it, and strangers may edit what is ours.
+func (l *Lease) remove(ctx context.Context) error {
+	leases := l.client.Kube.CoordinationV1().Leases(l.object.Namespace)
+	for range leaseRemovals {
+		// The version keeps us from deleting a Lease that somebody has taken over in this moment.
+		err := leases.Delete(ctx, l.object.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{
+			UID: &l.object.UID, ResourceVersion: &l.object.ResourceVersion,
+		}})
+		if apierrors.IsNotFound(err) || err == nil {
+			return nil
+		}
+		if !apierrors.IsConflict(err) {
+			return err
+		}
+		current, err := leases.Get(ctx, l.object.Name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			return nil
+		case err != nil:
+			return err
+		case current.UID != l.object.UID || holderOf(current) != l.holder:
+			return nil
+		}
+		l.object = current
+	}
+	return errors.New("it is changed all the time")
 }

@@ -205,3 +205,46 @@ func TestLeaseOutlivesItsContextUntilRelease(t *testing.T) {
 		}
 	})
 }
+
+// TestLeaseIsGivenBackWhateverItsVersion has the Lease changed in the moment of its release: by a renewal that was given up
+// and carried out all the same, or by somebody who has taken it over.
+func TestLeaseIsGivenBackWhateverItsVersion(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change    func(*coordinationv1.Lease)
+		conflicts int
+		stays     bool
+		err       string
+	}{
+		"renewed":          {func(*coordinationv1.Lease) {}, 1, false, ""},
+		"renewed twice":    {func(*coordinationv1.Lease) {}, 2, false, ""},
+		"without end":      {func(*coordinationv1.Lease) {}, 1000, true, "changed all the time"},
+		"taken":            {func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = new(string) }, 1, true, ""},
+		"another's by now": {func(l *coordinationv1.Lease) { l.UID = "another" }, 1, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, kube, _ := fakeCluster()
+			lease, err := c.Acquire(t.Context(), testOperation(), LeaseOptions{Holder: "us"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			taken, tried := leaseOf(t, c), 0
+			kube.PrependReactor("delete", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+				if tried++; tried > tt.conflicts {
+					return false, nil, nil
+				}
+				now := taken.DeepCopy()
+				tt.change(now)
+				if err := kube.Tracker().Update(coordinationv1.SchemeGroupVersion.WithResource("leases"), now, "demo"); err != nil {
+					t.Error(err)
+				}
+				return true, nil, apierrors.NewConflict(schema.GroupResource{Resource: "leases"}, "stsbackup-web", errors.New("changed"))
+			})
+			if err := lease.Release(t.Context()); (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("release: %v, want %q", err, tt.err)
+			}
+			if stays := leaseOf(t, c) != nil; stays != tt.stays {
+				t.Errorf("the Lease is there: %t, want %t", stays, tt.stays)
+			}
+		})
+	}
+}

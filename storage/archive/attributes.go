@@ -76,10 +76,15 @@ func setOwnAttributes(dir *targetDir, node repository.Node) error {
 // ignorable reports whether an extended attribute that cannot be set is no loss of the user's data: labels are the
 // target system's business, and trusted attributes are not for the unprivileged.
 func ignorable(name string, err error) bool {
-	if strings.HasPrefix(name, "security.") && name != "security.capability" { // SELinux, Smack, IMA, EVM
+	if isLabel(name) {
 		return true
 	}
 	return errors.Is(err, unix.EPERM) && os.Geteuid() != 0
+}
+
+// isLabel reports whether an extended attribute is the label of a security module: of SELinux, Smack, IMA, EVM.
+func isLabel(name string) bool {
+	return strings.HasPrefix(name, "security.") && name != "security.capability"
 }
 
 // attributeError says why an extended attribute could not be set, in a file system that has room or has none. There is

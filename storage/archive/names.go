@@ -16,7 +16,7 @@ import (
 // backup's visits to two names. It is a part of a hash, as there may be very many.
 type identity [16]byte
 
-// identify returns the identity of an entry, from all that a restore gives it; false if it has one name only.
+// identify returns the identity of an entry, from all that a restore gives it but labels; false if it has one name only.
 func identify(node *repository.Node) (identity, bool) {
 	if node.Links < 2 || node.DeviceID == 0 {
 		return identity{}, false
@@ -25,7 +25,9 @@ func identify(node *repository.Node) (identity, bool) {
 	fmt.Fprintf(h, "%d %d %q %d %d %d %d %d %d %d %q\n", node.DeviceID, node.Inode, node.Type, node.Mode, node.UID, node.GID,
 		node.ModTime.Unix(), node.ModTime.Nanosecond(), node.Size, node.Device, node.LinkTarget)
 	for _, attribute := range node.ExtendedAttributes {
-		fmt.Fprintf(h, "%q %q\n", attribute.Name, attribute.Value)
+		if !isLabel(attribute.Name) { // a mount can give its own, which is another one for each mover
+			fmt.Fprintf(h, "%q %q\n", attribute.Name, attribute.Value)
+		}
 	}
 	for i := range node.Content {
 		_, _ = h.Write(node.Content[i][:])

@@ -81,6 +81,27 @@ func TestReusedInodes(t *testing.T) {
 	}
 }
 
+// TestLinksUnderAnotherLabel restores two names of a file that was saved under a label of SELinux each, as a mover's mount gave
+// it: the first comes from the last backup, the second was read anew.
+func TestLinksUnderAnotherLabel(t *testing.T) {
+	t.Parallel()
+	f := newForger(t)
+	target := t.TempDir()
+	under := func(name, attribute, value string) repository.Node {
+		node := linked(f.file(name, "text"), 12, 4)
+		node.ExtendedAttributes = []repository.ExtendedAttribute{{Name: attribute, Value: []byte(value)}}
+		return node
+	}
+	const label, one, other = "security.selinux", "system_u:object_r:container_file_t:s0:c1,c2\x00", "system_u:object_r:container_file_t:s0:c3,c4\x00"
+	// File capabilities are no label.
+	const rights, none, some = "security.capability", "\x01\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	_, err := f.restore(archive.Target{Dir: target}, under("a", label, one), under("b", label, other), under("c", rights, none), under("d", rights, some))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkLinks(t, target, map[string]string{"a": "text", "b": "text"}, map[string]string{"a": "a", "b": "a"})
+}
+
 // TestLinkedFileThatIsWritten saves two names of a file that is written to in between: each is restored with what was saved
 // under it.
 func TestLinkedFileThatIsWritten(t *testing.T) {

@@ -108,3 +108,26 @@ func (h *haunted) List(ctx context.Context, prefix string, fn func(storage.Info)
 	}
 	return fn(storage.Info{Name: h.ghost, Size: 100})
 }
+
+// TestVerdictOnNoSingleListing: no listing in which a name arrives wrong, or not at all, makes damage of what is whole.
+func TestVerdictOnNoSingleListing(t *testing.T) {
+	memory, _ := small(t)
+	for _, k := range []kind{kindIndex, kindData} {
+		for _, name := range list(t, memory, k.prefix()) {
+			for _, wrong := range []string{"", k.prefix() + "no-id", k.name(Hash([]byte("nothing")))} {
+				for at := range 3 { // 0: none
+					bucket := &mislisting{Memory: memory, prefix: k.prefix(), name: name, wrong: wrong, at: at}
+					report, err := reopen(t, bucket).Check(t.Context(), CheckOptions{})
+					if err != nil || len(report.Problems) > 0 || report.Unindexed > 0 || report.Packs != 6 || bucket.listed < at && k == kindIndex {
+						t.Errorf("%s listed as %q, the time %d: %+v, %v", name, wrong, at, report, err)
+					}
+				}
+			}
+		}
+		ghost := k.name(Hash([]byte("nothing")))
+		report, err := reopen(t, &haunted{memory, ghost}).Check(t.Context(), CheckOptions{})
+		if err != nil || k == kindIndex && (len(report.Problems) != 1 || report.Problems[0].Object != ghost) || k == kindData && report.Unindexed != 1 {
+			t.Errorf("%s, which is not there, always: %+v, %v", ghost, report, err)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package repository
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// loadIndex reads what can be read of the index. Nothing protects a listing, and what one does not name would be called
+// damage: so there are two, as of repository snapshots, and an object that is not there counts only if both name it.
+func (c *checker) loadIndex(ctx context.Context) error {
+	tried, gone := map[ID]bool{}, map[ID]bool{}
+	for range 2 {
+		ids, err := listIDs(ctx, c.repo.bucket, kindIndex)
+		if err != nil {
+			return fmt.Errorf("list index: %w", err)
+		}
+		var fresh []ID
+		for _, id := range ids {
+			switch {
+			case !tried[id]:
+				tried[id], fresh = true, append(fresh, id)
+			case gone[id]:
+				c.problem(kindIndex.name(id), errContradiction)
+			}
+		}
+		err = c.repo.eachIndexOf(ctx, fresh, func(id ID, object indexObject, err error) error {
+			if errors.Is(err, storage.ErrNotExist) {
+				gone[id] = true
+				return nil
+			}
+			return c.addIndex(ctx, id, object, err)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addIndex notes what an index object says, or that it cannot be read.
+func (c *checker) addIndex(ctx context.Context, id ID, object indexObject, err error) error {
+	if Undecided(ctx, err) {
+		return err
+	}
+	if err != nil {
+		c.problem(kindIndex.name(id), err)
+		return nil
+	}
+	for _, pack := range object.Packs {
+		known, ok := c.packs[pack.ID]
+		if !ok {
+			c.packs[pack.ID] = &checkedPack{id: pack.ID, blobs: pack.kept().Blobs, size: -1}
+			c.repo.index.add(pack)
+		} else if !sameBlobs(known.blobs, pack.Blobs) {
+			c.problem(kindIndex.name(id), fmt.Errorf("describes pack %s otherwise than another index object", pack.ID.Short()))
+		}
+	}
+	return nil
+}
+
+// sameBlobs compares what two index objects say of one pack. The order does not matter.
+func sameBlobs(a, b []indexBlob) bool {
+	byOffset := func(blobs []indexBlob) []indexBlob {
+		return slices.SortedFunc(slices.Values(blobs), func(x, y indexBlob) int { return cmp.Compare(x.Offset, y.Offset) })
+	}
+	return slices.Equal(byOffset(a), byOffset(b))
+}
+
+// checkSizes compares the index with the list of packs. What seems to be missing from one listing is looked for in another.
+func (c *checker) checkSizes(ctx context.Context) error {
+	for range 2 {
+		c.report.Unindexed = 0
+		err := c.repo.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
+			id, ok := kindData.parseName(info.Name)
+			if !ok {
+				return nil
+			}
+			if pack, known := c.packs[id]; !known {
+				c.report.Unindexed++
+			} else if !pack.whole() {
+				pack.size = info.Size
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("list packs: %w", err)
+		}
+		if c.allWhole() {
+			return nil
+		}
+	}
+	return nil
+}
+
+// whole reports whether a pack was listed with the size that its blobs imply.
+func (p *checkedPack) whole() bool { return p.size == packSize(p.blobs) }
+
+func (c *checker) allWhole() bool {
+	for _, pack := range c.packs {
+		if !pack.whole() {
+			return false
+		}
+	}
+	return true
+}
+
+// judgeSize reports a pack that is not there or not of the size that its blobs imply.
+func (c *checker) judgeSize(pack *checkedPack) bool {
+	if pack.whole() {
+		return true
+	}
+	err := errors.New("is missing; the index names it")
+	if pack.size >= 0 {
+		err = fmt.Errorf("has %d bytes; by the index it should have %d", pack.size, packSize(pack.blobs))
+	}
+	c.problem(kindData.name(pack.id), err)
+	c.spoil(pack)
+	return false
+}

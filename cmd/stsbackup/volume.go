@@ -105,21 +105,6 @@ func volumeTarget(arg string) (target, error) {
 	return t, err
 }
 
-// The per cents of saveMemory.
-const (
-	memoryOfBackup = 5
-	memoryOfUpkeep = 25
-)
-
-// saveMemory makes the process take little more than what is live, by so many per cent: with Go's default it would grow to
-// twice that before garbage is collected. Of a backup little but fixed buffers is, which are gone through at once; of a
-// prune or a verify it is all that the index says, and the fewer per cent the more time that takes.
-func saveMemory(a *app, percent int) {
-	if a.getenv("GOGC") == "" {
-		debug.SetGCPercent(percent)
-	}
-}
-
 // operationFlag is what the lock on the repository says of its holder. A mover that dies leaves its lock; whoever knows by
 // this that its pod is gone may then remove it at once.
 type operationFlag string

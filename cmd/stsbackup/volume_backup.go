@@ -64,7 +64,9 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 	if err != nil {
 		return err
 	}
-	saveMemory(a, memoryOfBackup)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	boundMemory(ctx, a, boundOfBackup())
 	points, err := c.volume.open(ctx, a, t, true)
 	if err != nil {
 		return err

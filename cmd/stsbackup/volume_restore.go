@@ -96,7 +96,7 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	limitMemory(ctx, a)
+	boundMemory(ctx, a, boundOfRestore())
 	points, err := c.volume.open(ctx, a, t, false)
 	if err != nil {
 		return err

@@ -139,6 +139,7 @@ func TestGarbledListings(t *testing.T) {
 		"nothing": "", "half": whole[:len(whole)/2], "a changed tag": strings.Replace(whole, "</Key>", "=/Key>", 1),
 		"a changed name": strings.Replace(whole, "object<", "objec<<", 1), "a changed size": strings.Replace(whole, "4", "t", 1),
 		"a changed time": strings.Replace(whole, "T08", "T\x708", 1), "a page": "<html><body>Welcome<br></body></html>",
+		"a page of XML": "<?xml version=\"1.0\"?><html><body>Welcome</body></html>",
 	} {
 		list := func(b *broken) (names []string, err error) {
 			err = b.List(t.Context(), "folder/", func(info storage.Info) error { names = append(names, info.Name); return nil })

@@ -1,8 +1,13 @@
 package s3
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -101,3 +106,44 @@ func (b *Bucket) Folders(ctx context.Context, prefix string) ([]string, error) {
 	slices.Sort(folders)
 	return slices.Compact(folders), nil
 }
+
+// errNoListing says that an answer is something else than the list of objects that was asked for.
+var errNoListing = errors.New("it is no list of objects")
+
+// listings is a transport that tells lists of objects from other XML. Any would be read as a list without objects: a page of
+// something between here and the server would empty the bucket.
+type listings struct{ http.RoundTripper }
+
+func (l listings) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := l.RoundTripper.RoundTrip(r)
+	if err != nil || response.StatusCode != http.StatusOK || r.Method != http.MethodGet || !r.URL.Query().Has("list-type") {
+		return response, err
+	}
+	response.Body = &listing{body: response.Body}
+	return response, nil
+}
+
+// listing is the body of an answer that is to be a list of objects.
+type listing struct {
+	body   io.ReadCloser
+	looked *bufio.Reader // at its beginning; nil before that
+	err    error
+}
+
+// Read implements io.Reader.
+func (l *listing) Read(p []byte) (int, error) {
+	if l.looked == nil {
+		const prolog = 512 // more than what comes before the name of the first element
+		l.looked = bufio.NewReaderSize(l.body, prolog)
+		if begin, err := l.looked.Peek(prolog); (err == nil || errors.Is(err, io.EOF)) && !bytes.Contains(begin, []byte("ListBucketResult")) {
+			l.err = errNoListing
+		}
+	}
+	if l.err != nil {
+		return 0, l.err
+	}
+	return l.looked.Read(p)
+}
+
+// Close implements io.Closer.
+func (l *listing) Close() error { return l.body.Close() }

@@ -67,7 +67,7 @@ func open(config Config, getenv func(string) string, transport http.RoundTripper
 	client, err := minio.NewCore(endpoint.Host, &minio.Options{
 		Creds:        keys,
 		Secure:       endpoint.Scheme == "https",
-		Transport:    cautious{transport},
+		Transport:    listings{cautious{transport}},
 		Region:       config.Region,
 		BucketLookup: map[Addressing]minio.BucketLookupType{PathStyle: minio.BucketLookupPath, VirtualHostStyle: minio.BucketLookupDNS}[config.Addressing],
 		MaxRetries:   1, // see retry.go

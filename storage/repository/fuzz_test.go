@@ -195,6 +195,7 @@ func FuzzIndex(f *testing.F) {
 		return object, err
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		indexDecodesAlike(t, data)
 		object, err := decode(data)
 		if err != nil {
 			return

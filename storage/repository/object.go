@@ -177,6 +177,9 @@ func (r *Repository) decodeObject(k kind, plain []byte, value any) error {
 	if k == kindIndex && !plausiblyIndex(plain) {
 		return errors.New("lists more than anything of its size can")
 	}
+	if object, ok := value.(*indexObject); ok && decodeIndexObject(plain, object) {
+		return nil
+	}
 	return json.Unmarshal(plain, value)
 }
 

@@ -66,6 +66,7 @@ func TestIndexesThatAreWrittenOtherwise(t *testing.T) {
 		{`"type":"data"`, `"type":"later"`}, {`"type":"data"`, `"type":"d\u0061ta"`}, {`"offset":0`, `"offset":-1`}, {`"offset":0`, `"offset":00`},
 		{`"offset":0`, `"offset":4294967296`}, {`"offset":0`, `"offset":0.0`}, {`"offset":0,`, ``}, {`"length":44`, `"length":44,"length":45`},
 		{`,"uncompressed_length":3`, `,"uncompressed_length":`}, {`]}]}`, `],}]}`}, {`]}]}`, `]}]}{}`}, {`]}]}`, "]}]}\n\n"}, {`]}]}`, `]},]}`},
+		{`"length":44`, `"length":4294967296`}, {`"uncompressed_length":3`, `"uncompressed_length":4294967296`},
 		{`"id":"05`, `"id":"5`}, {`"id":"05`, `"id":"xx`},
 	} {
 		changed := strings.Replace(resticIndex, change[0], change[1], 1)

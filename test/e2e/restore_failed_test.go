@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
 // unchanged demands that the StatefulSet runs as before, on its own old volumes, and that nothing else is left.
@@ -60,6 +62,25 @@ func TestRestoreInterrupted(t *testing.T) {
 	}
 	s.run(0, nil, "restore", web, "--yes")
 	s.holds(saved)
+}
+
+// TestRestoreMoverKilled kills a mover, which cannot remove its lock then: the restore is put back, and nobody has to wait for
+// that lock.
+func TestRestoreMoverKilled(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "moverkilled")
+	_, now := s.newSet(set{class: "reflink", management: "Parallel", retention: "Delete"})
+	web := s.Namespace + "/web"
+	before := s.storage()
+	p := s.start("restore", web, "--yes", "--limit-download", "16") // so that it has not ended by then
+	p.until(": restoring")
+	pod := s.kubectl("get", "pods", "--selector", cluster.LabelMover, "--output", "jsonpath={.items[*].metadata.name}")
+	s.kill9(s.podUID(s.Namespace, pod), "/stsbackup")
+	if code := p.end(); code != 1 || !strings.Contains(p.said.String(), "everything was put back") {
+		t.Fatalf("exit code %d:\n%s", code, &p.said)
+	}
+	s.unchanged(before, now)
+	s.run(0, []string{"Removed the lock that a dead mover had left", pod}, "prune", web, "--retry-lock", "0")
 }
 
 func TestRestoreKilled(t *testing.T) {

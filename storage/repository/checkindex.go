@@ -10,36 +10,20 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// loadIndex reads what can be read of the index. Nothing protects a listing, and what one does not name would be called
-// damage: so there are two, as of repository snapshots, and an object that is not there counts only if both name it.
+// loadIndex reads what can be read of the index. What one listing does not name would be called damage.
 func (c *checker) loadIndex(ctx context.Context) error {
-	tried, gone := map[ID]bool{}, map[ID]bool{}
-	for range 2 {
-		ids, err := listIDs(ctx, c.repo.bucket, kindIndex)
-		if err != nil {
-			return fmt.Errorf("list index: %w", err)
-		}
-		var fresh []ID
-		for _, id := range ids {
-			switch {
-			case !tried[id]:
-				tried[id], fresh = true, append(fresh, id)
-			case gone[id]:
-				c.problem(kindIndex.name(id), errContradiction)
-			}
-		}
-		err = c.repo.eachIndexOf(ctx, fresh, func(id ID, object indexObject, err error) error {
+	return c.repo.inTwoListings(ctx, kindIndex, func(ids []ID, gone map[ID]bool) error {
+		return c.repo.eachIndexOf(ctx, ids, func(id ID, object indexObject, err error) error {
 			if errors.Is(err, storage.ErrNotExist) {
 				gone[id] = true
 				return nil
 			}
 			return c.addIndex(ctx, id, object, err)
 		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	}, func(id ID) error {
+		c.problem(kindIndex.name(id), errContradiction)
+		return nil
+	})
 }
 
 // addIndex notes what an index object says, or that it cannot be read.

@@ -96,6 +96,35 @@ func listIDs(ctx context.Context, bucket storage.Bucket, k kind) ([]ID, error) {
 	return ids, err
 }
 
+// inTwoListings has read what one listing of a kind names, and then what only another one does. Nothing protects a listing: a
+// name that arrives wrong, or not at all, would make an object vanish without a word. Which of the objects are not there, read
+// puts into gone. Those that are named again after that are handed to missing; any other was removed since it was listed, or
+// never had that name.
+func (r *Repository) inTwoListings(ctx context.Context, k kind, read func(ids []ID, gone map[ID]bool) error, missing func(ID) error) error {
+	tried, gone := map[ID]bool{}, map[ID]bool{}
+	for range 2 {
+		ids, err := listIDs(ctx, r.bucket, k)
+		if err != nil {
+			return fmt.Errorf("list %s: %w", k.prefix(), err)
+		}
+		var fresh []ID
+		for _, id := range ids {
+			switch {
+			case !tried[id]:
+				tried[id], fresh = true, append(fresh, id)
+			case gone[id]:
+				if err := missing(id); err != nil {
+					return err
+				}
+			}
+		}
+		if err := read(fresh, gone); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // encodeObject gives the JSON of an unpacked object.
 func encodeObject(value any) ([]byte, error) {
 	if x, ok := value.(indexObject); ok {

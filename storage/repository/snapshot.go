@@ -95,33 +95,12 @@ var errContradiction = errors.New("listed twice, but it is not there; run the co
 
 // eachSnapshot reads all repository snapshots, several at once, and hands each of them to fn, one at a time and in no
 // order. One that cannot be read comes with the error, which names it; the first error that fn returns ends it all.
-//
-// Nothing protects a listing: a name that arrives wrong, or not at all, would make a repository snapshot vanish without a
-// word. So there are two, and what either names is read. One that is not there counts only if it is named again after
-// that: otherwise it was forgotten since it was listed, or never had that name.
 func (r *Repository) eachSnapshot(ctx context.Context, fn func(ID, Snapshot, error) error) error {
-	tried, gone := map[ID]bool{}, map[ID]bool{}
-	for range 2 {
-		ids, err := listIDs(ctx, r.bucket, kindSnapshot)
-		if err != nil {
-			return fmt.Errorf("list repository snapshots: %w", err)
-		}
-		var fresh []ID
-		for _, id := range ids {
-			switch {
-			case !tried[id]:
-				tried[id], fresh = true, append(fresh, id)
-			case gone[id]:
-				if err := fn(id, Snapshot{}, fmt.Errorf("%s: %w", kindSnapshot.name(id), &readError{errContradiction})); err != nil {
-					return err
-				}
-			}
-		}
-		if err := r.eachSnapshotOf(ctx, fresh, gone, fn); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.inTwoListings(ctx, kindSnapshot, func(ids []ID, gone map[ID]bool) error {
+		return r.eachSnapshotOf(ctx, ids, gone, fn)
+	}, func(id ID) error {
+		return fn(id, Snapshot{}, fmt.Errorf("%s: %w", kindSnapshot.name(id), &readError{errContradiction}))
+	})
 }
 
 // eachSnapshotOf is eachSnapshot for these, but notes in gone which of them are not there.

@@ -120,7 +120,7 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 // plan reads what there is and decides what is to be done.
 func (e *Engine) plan(ctx context.Context, request Request) (*Plan, error) {
 	// While a restore is under way, or was killed, there is nothing to plan for.
-	if err := e.Cluster.Held(ctx, request.Namespace, request.StatefulSet); err != nil {
+	if _, err := e.Cluster.Held(ctx, request.Namespace, request.StatefulSet); err != nil {
 		return nil, err
 	}
 	inventory, err := ReadInventory(ctx, e.Cluster, request.Namespace, request.StatefulSet)
@@ -215,10 +215,13 @@ func (e *Engine) begin(request Request) (*run, error) {
 
 // replan plans again: another operation, a restore perhaps, may have ended between the first plan and the Lease.
 func (r *run) replan(ctx context.Context) error {
-	if err := r.Cluster.Held(ctx, r.op.Namespace, r.op.StatefulSet); err != nil {
+	note, err := r.Cluster.Held(ctx, r.op.Namespace, r.op.StatefulSet)
+	if err != nil {
 		return err
 	}
-	var err error
+	if note != "" {
+		r.Reporter.Note("warning: " + note)
+	}
 	if r.inventory, err = ReadInventory(ctx, r.Cluster, r.op.Namespace, r.op.StatefulSet); err != nil {
 		return err
 	}

@@ -54,6 +54,7 @@ func (p *Plan) checkClaims(s *Situation) {
 		object := "claim " + p.Namespace + "/" + claim.Name
 		volume := s.volume(claim.Spec.VolumeName)
 		switch {
+		case p.Way == WayResume && p.letGo(v, claim, volume):
 		case claim.DeletionTimestamp != nil && v.Present.State == PresentBound && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain:
 			p.refuseAbout(object, fmt.Sprintf("somebody has deleted it: its volume %s and the data on it vanish as soon as no pod uses it", volume.Name),
 				fmt.Sprintf("to keep the data run \"kubectl patch pv %s -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'\"; then scale the StatefulSet to 0 so that the claim can go, and restore again", volume.Name))
@@ -69,6 +70,12 @@ func (p *Plan) checkClaims(s *Situation) {
 		}
 		p.checkUsers(s, claim.Name)
 	}
+}
+
+// letGo reports whether it was an interrupted restore that has deleted the claim, whose volume is kept.
+func (p *Plan) letGo(v *Volume, claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) bool {
+	return claim.DeletionTimestamp != nil && v.displaced != nil && v.displaced.UID == claim.UID &&
+		(volume == nil || volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRetain)
 }
 
 // checkUsers refuses where a pod that scaling down does not end would keep the claim from going.
@@ -222,9 +229,35 @@ func (p *Plan) steps(s *Situation) []string {
 			lost = append(lost, v.Claim)
 		}
 	}
-	var steps []string
-	if p.Interrupted != "" {
-		steps = append(steps, p.Interrupted)
+	steps := p.guardSteps(s)
+	if len(bound) > 0 {
+		steps = append(steps, "set the present volumes aside: their claims are deleted, the volumes and the data on them are kept")
+	}
+	if others := append(unbound, lost...); len(others) > 0 {
+		steps = append(steps, "delete the claims that have no volume: "+strings.Join(others, ", "))
+	}
+	for _, v := range p.Volumes {
+		if v.Present.State == PresentMade {
+			steps = append(steps, v.Claim+": "+v.Present.Fate)
+		}
+	}
+	return append(steps,
+		fmt.Sprintf("create %d claims and restore into them", len(p.Volumes)),
+		fmt.Sprintf("when all of them are complete: scale to %d replicas and wait until the pods are Ready", p.ReplicasAfter))
+}
+
+// guardSteps are what every restore and undo begins with.
+func (p *Plan) guardSteps(s *Situation) []string {
+	var steps, bound []string
+	for _, v := range p.Volumes {
+		if v.Present.State == PresentBound {
+			bound = append(bound, v.Present.Volume)
+		}
+	}
+	if p.Interrupted != "" && p.Way == WayResume {
+		steps = append(steps, "go on with "+p.Interrupted)
+	} else if p.Interrupted != "" {
+		steps = append(steps, fmt.Sprintf("complete %s, when all its data was in place", p.Interrupted))
 	}
 	if len(bound) > 0 {
 		steps = append(steps, "set the reclaim policy of the present volumes to Retain: "+strings.Join(bound, ", "))
@@ -237,14 +270,5 @@ func (p *Plan) steps(s *Situation) []string {
 	if p.ReplicasBefore > 0 {
 		down = fmt.Sprintf("scale %s from %d to 0 replicas and wait until its pods are gone", p.target(), p.ReplicasBefore)
 	}
-	steps = append(steps, down)
-	if len(bound) > 0 {
-		steps = append(steps, "set the present volumes aside: their claims are deleted, the volumes and the data on them are kept")
-	}
-	if others := append(unbound, lost...); len(others) > 0 {
-		steps = append(steps, "delete the claims that have no volume: "+strings.Join(others, ", "))
-	}
-	return append(steps,
-		fmt.Sprintf("create %d claims and restore into them, one after the other", len(p.Volumes)),
-		fmt.Sprintf("when all of them are complete: scale to %d replicas and wait until the pods are Ready", p.ReplicasAfter))
+	return append(steps, down+"; pods that somebody makes meanwhile wait for the end")
 }

@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
@@ -37,55 +40,177 @@ type Target struct {
 
 // create makes the new claims.
 func (x *run) create(ctx context.Context) error {
-	for _, v := range x.plan.Volumes {
-		claim := v.manifest.DeepCopy()
-		claim.Annotations[annotationOperation] = x.op.ID
-		if _, err := x.Cluster.CreateFinalClaim(ctx, claim); err != nil {
+	for i := range x.plan.Volumes {
+		v := &x.plan.Volumes[i]
+		j := x.journal.find(v.Claim)
+		claim, err := x.createClaim(ctx, v, j)
+		if err != nil {
 			return err
 		}
-		x.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageWait})
+		if j.Made != claim.UID {
+			j.State, j.Made, j.MadeVolume, j.Filled = StateMade, claim.UID, "", false
+			j.RepositorySnapshot, j.Spare = v.RepositorySnapshot, v.Spare
+		}
+		if v.brings == nil {
+			x.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageWait})
+			continue
+		}
+		if err := x.Cluster.AwaitBound(ctx, x.op.Namespace, v.Claim, v.Brings, x.limits.Claim); err != nil {
+			return err
+		}
+		j.State, j.MadeVolume = StateChecked, v.brings.VolumeUID
+		x.Reporter.Note(fmt.Sprintf("volume %s is bound to claim %s again", v.Brings, v.Claim))
 	}
+	return x.enter(ctx, PhaseFill)
+}
+
+// createAttempts bounds how often a claim's name is made free that somebody takes again: the controller does, if the
+// StatefulSet is scaled up meanwhile, although its pods wait.
+const createAttempts = 10
+
+// createClaim makes one claim, unless it is there already.
+func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*corev1.PersistentVolumeClaim, error) {
+	claim := v.manifest.DeepCopy()
+	if claim.Annotations == nil {
+		claim.Annotations = map[string]string{}
+	}
+	claim.Annotations[annotationOperation] = x.journal.Operation
+	for range createAttempts {
+		live, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
+		if err != nil {
+			return nil, err
+		}
+		// One that setAside left there, or whose creation was not answered.
+		if live != nil && x.journal.created(j, live) && live.DeletionTimestamp == nil && (j.State != StateHandedOver || j.Brings != nil) {
+			return live, nil
+		}
+		if err := x.stillHeld(ctx); err != nil {
+			return nil, err
+		}
+		if live != nil {
+			if err := x.clear(ctx, j); err != nil {
+				return nil, err
+			}
+		}
+		if v.brings != nil {
+			if err := x.Cluster.RebindVolume(ctx, *v.brings); err != nil {
+				return nil, err
+			}
+		}
+		created, err := x.Cluster.CreateFinalClaim(ctx, claim)
+		if !apierrors.IsAlreadyExists(err) {
+			return created, err
+		}
+	}
+	return nil, fmt.Errorf("create claim %s/%s: somebody makes one of that name again and again (is the StatefulSet scaled up all the time?): %w",
+		x.op.Namespace, v.Claim, cluster.ErrChanged)
+}
+
+// fill writes the data: the volumes of an ordinal one after the other, and several ordinals at once.
+func (x *run) fill(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	parallel := x.Parallel
+	if parallel < 1 {
+		parallel = 2
+	}
+	group.SetLimit(parallel)
+	results := make([]Restored, len(x.plan.Volumes))
+	for _, ordinal := range x.plan.Ordinals() {
+		group.Go(func() error {
+			for i := range x.plan.Volumes {
+				if v := &x.plan.Volumes[i]; v.Ordinal == ordinal && v.brings == nil {
+					var err error
+					if results[i], err = x.fillVolume(ctx, v); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	x.report.Volumes = slices.DeleteFunc(results, func(r Restored) bool { return r.Claim == "" })
 	return nil
 }
 
-// fill writes the data, one volume after the other.
-func (x *run) fill(ctx context.Context) error {
-	if err := x.journal.enter(ctx, x.Cluster, x.op, PhaseFill); err != nil {
+// fillVolume writes one volume's data, unless an earlier run has, and nobody has written to it since.
+func (x *run) fillVolume(ctx context.Context, v *Volume) (Restored, error) {
+	j := x.journal.find(v.Claim)
+	restored := Restored{Ordinal: v.Ordinal, Claim: v.Claim, RepositorySnapshot: v.RepositorySnapshot, Files: v.Files, Bytes: v.Bytes}
+	progress := Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StagePrepare}
+	if j.State == StateChecked && j.RepositorySnapshot == v.RepositorySnapshot {
+		progress.Stage, progress.Data = StageDone, archive.Progress{Files: v.Files, Bytes: v.Bytes, TotalFiles: v.Files, TotalBytes: v.Bytes}
+		x.Reporter.Volume(progress)
+		x.Reporter.Note(fmt.Sprintf("claim %s is complete already", v.Claim))
+		return restored, nil
+	}
+	if err := x.stillHeld(ctx); err != nil {
+		return restored, err
+	}
+	began := x.Now()
+	x.Reporter.Volume(progress)
+	if err := x.prepareSpare(ctx, v, j); err != nil {
+		return restored, err
+	}
+	result, err := x.Filler.Fill(ctx, x.target(x.sts), *v, func(p Progress) {
+		p.Ordinal, p.Claim = v.Ordinal, v.Claim
+		progress = p
+		x.Reporter.Volume(p)
+	})
+	if err == nil {
+		err = check(*v, result)
+	}
+	if err == nil {
+		err = x.checked(ctx, v, j)
+	}
+	if err != nil {
+		progress.Stage, progress.Error = StageFailed, err.Error()
+		x.Reporter.Volume(progress)
+		return restored, fmt.Errorf("restore claim %s/%s: %w", x.op.Namespace, v.Claim, err)
+	}
+	progress.Stage = StageDone
+	progress.Data = archive.Progress{Files: result.Files, Bytes: result.Bytes, TotalFiles: result.Files, TotalBytes: result.Bytes}
+	x.Reporter.Volume(progress)
+	restored.RepositorySnapshot, restored.Files, restored.Bytes = result.RepositorySnapshot, result.Files, result.Bytes
+	restored.Duration = x.Now().Sub(began)
+	return restored, nil
+}
+
+// prepareSpare enters into the journal that a volume that people made, and that is empty, is about to be written to. What
+// an earlier run has left on it is removed.
+func (x *run) prepareSpare(ctx context.Context, v *Volume, j *JournalVolume) error {
+	if v.Spare == "" {
+		return nil
+	}
+	if j.Filled {
+		if err := x.Filler.TakeBack(ctx, x.target(x.sts), v.Ordinal, v.Template, v.Claim); err != nil {
+			return fmt.Errorf("empty volume %s of claim %s/%s again, which an interrupted run has filled: %w", v.Spare, x.op.Namespace, v.Claim, err)
+		}
+	}
+	return x.mark(ctx, j, func(j *JournalVolume) { j.Filled = true })
+}
+
+// checked enters into the journal that a volume is complete.
+func (x *run) checked(ctx context.Context, v *Volume, j *JournalVolume) error {
+	claim, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
+	if err != nil {
 		return err
 	}
-	target := x.target(x.sts)
-	for i, v := range x.plan.Volumes {
-		began := x.Now()
-		progress := Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StagePrepare}
-		x.Reporter.Volume(progress)
-		result, err := x.Filler.Fill(ctx, target, v, func(p Progress) {
-			p.Ordinal, p.Claim = v.Ordinal, v.Claim
-			progress = p
-			x.Reporter.Volume(p)
-		})
-		if err == nil {
-			err = check(v, result)
-		}
-		if err != nil {
-			progress.Stage, progress.Error = StageFailed, err.Error()
-			x.Reporter.Volume(progress)
-			return fmt.Errorf("restore claim %s/%s: %w", x.op.Namespace, v.Claim, err)
-		}
-		if v.Spare != "" {
-			x.journal.Volumes[i].Filled = true
-			if err := x.journal.write(ctx, x.Cluster, x.op); err != nil {
-				return err
-			}
-		}
-		progress.Stage = StageDone
-		progress.Data = archive.Progress{Files: result.Files, Bytes: result.Bytes, TotalFiles: result.Files, TotalBytes: result.Bytes}
-		x.Reporter.Volume(progress)
-		x.report.Volumes = append(x.report.Volumes, Restored{
-			Ordinal: v.Ordinal, Claim: v.Claim, RepositorySnapshot: result.RepositorySnapshot,
-			Files: result.Files, Bytes: result.Bytes, Duration: x.Now().Sub(began),
-		})
+	if claim == nil || claim.UID != j.Made {
+		return fmt.Errorf("somebody has replaced it while it was filled: %w", cluster.ErrChanged)
 	}
-	return nil
+	volume, err := x.Cluster.Volume(ctx, claim.Spec.VolumeName)
+	if err != nil {
+		return err
+	}
+	if !cluster.BoundTo(volume, claim) {
+		return fmt.Errorf("it is not bound to a volume: %w", cluster.ErrChanged)
+	}
+	return x.mark(ctx, j, func(j *JournalVolume) {
+		j.State, j.MadeVolume = StateChecked, volume.UID
+	})
 }
 
 func (x *run) target(sts *appsv1.StatefulSet) Target {

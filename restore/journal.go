@@ -1,43 +1,60 @@
 package restore
 
 import (
-	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// journalVersion is the version of the journal's JSON.
-const journalVersion = 1
+// journalVersion is the version of the journal's JSON. Version 1 had no states, and nothing that proves that nobody has
+// written to a volume since: what such a restore made is set aside and never removed.
+const journalVersion = 2
 
-// Phase is how far a restore has come. It is written before the phase's first effect.
+// Phase is how far a restore or an undo has come. It is written before the phase's first effect.
 type Phase string
 
 // The phases in order.
 const (
 	PhaseGuard  Phase = "guard"  // reclaim and retention policies are being changed; pods run
-	PhaseDown   Phase = "down"   // scaled to 0
+	PhaseDown   Phase = "down"   // held: scaled to 0, and pods that are made wait
 	PhaseAside  Phase = "aside"  // claims are being deleted and created
 	PhaseFill   Phase = "fill"   // movers write
-	PhaseResume Phase = "resume" // every ordinal is complete; pods may run on the new volumes: no way back
+	PhaseResume Phase = "resume" // every volume is handed over; pods may run on them: no way back by itself
 )
 
-// Journal is what putting back needs. It lies in a ConfigMap beside the StatefulSet from before the first change
-// until after the last.
+// VolumeState is how far one volume has come. What a state says has been done when it is written, except that
+// StateHandedOver is written before a pod can start on the volume.
+type VolumeState string
+
+// The states in order.
+const (
+	StatePresent    VolumeState = "present"     // the claim is as it was found
+	StateAside      VolumeState = "set aside"   // its volume is kept, and the claim is gone
+	StateMade       VolumeState = "made"        // the new claim is there, with nothing whole on it
+	StateFilled     VolumeState = "filled"      // the mover has ended well
+	StateChecked    VolumeState = "checked"     // and what it wrote is what the record says
+	StateHandedOver VolumeState = "handed over" // pods may have written since: data, and nobody's debris
+)
+
+// Journal is what going on, putting back and undoing need. It lies in a ConfigMap beside the StatefulSet from before the
+// first change until after the last.
 type Journal struct {
-	Version   int       `json:"version"`
+	Version int `json:"version"`
+	// Operation is the one that began, Others those that went on or put back after it was interrupted.
 	Operation string    `json:"operation"`
+	Others    []string  `json:"others,omitempty"`
 	Started   time.Time `json:"started"`
-	// RecoveryPoint is what was to be restored.
+	// Kind is what the operation does.
+	Kind Kind `json:"kind,omitempty"`
+	// RecoveryPoint is what was to be restored, or for an undo, the operation that set the volumes aside.
 	RecoveryPoint string `json:"recoveryPoint"`
 	Phase         Phase  `json:"phase"`
 	// UID, Replicas and Retention are the StatefulSet's, as they were found; ReplicasAfter is what the restore ends
@@ -46,212 +63,123 @@ type Journal struct {
 	Replicas      int32                                                  `json:"replicas"`
 	ReplicasAfter int32                                                  `json:"replicasAfter"`
 	Retention     appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy `json:"retention"`
-	Volumes       []JournalVolume                                        `json:"volumes"`
+	// Held is the StatefulSet's generation when it was held and no pod could run. While the StatefulSet still has it,
+	// nobody has scaled it or changed its template since, and so none of its pods has run. 0 is never.
+	Held    int64           `json:"held,omitempty"`
+	Volumes []JournalVolume `json:"volumes"`
 }
 
 // JournalVolume is one claim of the journal.
 type JournalVolume struct {
-	Ordinal  int32  `json:"ordinal"`
-	Template string `json:"template"`
-	Claim    string `json:"claim"`
+	Ordinal  int32       `json:"ordinal"`
+	Template string      `json:"template"`
+	Claim    string      `json:"claim"`
+	State    VolumeState `json:"state,omitempty"`
+	// RepositorySnapshot is what the volume is filled from.
+	RepositorySnapshot string `json:"repositorySnapshot,omitempty"`
 	// Displaced is the claim that was there, nil if there was none.
 	Displaced *cluster.Displaced `json:"displaced,omitempty"`
+	// Made and MadeVolume are the UIDs of the new claim and of its volume, as far as they are known.
+	Made       types.UID `json:"made,omitempty"`
+	MadeVolume types.UID `json:"madeVolume,omitempty"`
+	// Brings is what an undo binds again in place of a new volume.
+	Brings *cluster.Displaced `json:"brings,omitempty"`
 	// Spare is the volume that people made and the new claim uses; SpareReserved says that it was reserved for a
 	// claim of this name.
 	Spare         string `json:"spare,omitempty"`
 	SpareReserved bool   `json:"spareReserved,omitempty"`
-	// Filled says that the spare was empty and holds all of the restored data now.
+	// Filled says that the spare was empty, and that a mover has begun to write to it.
 	Filled bool `json:"filled,omitempty"`
 }
 
 // newJournal is the journal of a plan that is about to be carried out.
 func newJournal(p *Plan, s *Situation, operation string, started time.Time) *Journal {
 	j := &Journal{
-		Version: journalVersion, Operation: operation, Started: started.UTC(), RecoveryPoint: p.RecoveryPoint, Phase: PhaseGuard,
+		Version: journalVersion, Operation: operation, Started: started.UTC(), Kind: p.Kind, RecoveryPoint: p.RecoveryPoint, Phase: PhaseGuard,
 		UID: p.UID, Replicas: p.ReplicasBefore, ReplicasAfter: p.ReplicasAfter, Retention: retention(s.StatefulSet),
 	}
 	for _, v := range p.Volumes {
 		spare := s.volume(v.Spare)
 		j.Volumes = append(j.Volumes, JournalVolume{
-			Ordinal: v.Ordinal, Template: v.Template, Claim: v.Claim, Displaced: v.displaced, Spare: v.Spare,
+			Ordinal: v.Ordinal, Template: v.Template, Claim: v.Claim, State: StatePresent, RepositorySnapshot: v.RepositorySnapshot,
+			Displaced: v.displaced, Brings: v.brings, Spare: v.Spare,
 			SpareReserved: spare != nil && spare.Spec.ClaimRef != nil,
 		})
 	}
 	return j
 }
 
-// words says what NewPlan does about the journal of an earlier restore.
-func (j *Journal) words() string {
-	if j.Phase == PhaseResume {
-		return fmt.Sprintf("complete the restore of %s that was interrupted when all its data was in place: scale to %d replicas", j.RecoveryPoint, j.ReplicasAfter)
+// operations are all that have worked on what the journal tells of.
+func (j *Journal) operations() []string { return append([]string{j.Operation}, j.Others...) }
+
+// verb is what the journal's operation was doing, in a sentence: "the restore of …".
+func (j *Journal) verb() string {
+	if j.Kind == KindUndo {
+		return "the undo of restore " + j.RecoveryPoint
 	}
-	return fmt.Sprintf("put back what the restore of %s has changed that was interrupted in phase %q: its claims, and %d replicas", j.RecoveryPoint, j.Phase, j.Replicas)
+	return "the restore of " + j.RecoveryPoint
 }
 
-// settled is the situation as it will be when the journal's restore has been put back or completed. The plan is made
-// for that situation.
-func (j *Journal) settled(s Situation) Situation {
-	s.Journal = nil
-	if s.StatefulSet.UID == j.UID {
-		sts := s.StatefulSet.DeepCopy()
-		replicas, policy := j.Replicas, j.Retention
-		if j.Phase == PhaseResume {
-			replicas = j.ReplicasAfter
-		}
-		sts.Spec.Replicas, sts.Spec.PersistentVolumeClaimRetentionPolicy = &replicas, &policy
-		s.StatefulSet = sts
-	}
-	if j.Phase == PhaseResume {
-		return s
-	}
-	s.Claims, s.Volumes = slices.Clone(s.Claims), slices.Clone(s.Volumes)
-	for i := range j.Volumes {
-		s.settle(j, &j.Volumes[i])
-	}
-	return s
-}
-
-// settle replaces one claim, and what is known of its volumes, by what it will be.
-func (s *Situation) settle(j *Journal, v *JournalVolume) {
-	live := s.claim(v.Claim)
-	if live != nil && j.created(v, live) {
-		for k := range s.Volumes {
-			if cluster.BoundTo(&s.Volumes[k], live) {
-				s.Volumes[k].Spec.ClaimRef = nil
-				s.Volumes[k].Status.Phase = corev1.VolumeAvailable
-			}
-		}
-		s.Volumes = slices.DeleteFunc(s.Volumes, func(volume corev1.PersistentVolume) bool {
-			return volume.Name == live.Spec.VolumeName && volume.Spec.ClaimRef == nil && cluster.Provisioned(&volume)
-		})
-		s.Claims = slices.DeleteFunc(s.Claims, func(claim corev1.PersistentVolumeClaim) bool { return claim.Name == v.Claim })
-		live = nil
-	}
-	if v.Displaced == nil || live != nil && live.DeletionTimestamp == nil {
-		return
-	}
-	s.Claims = slices.DeleteFunc(s.Claims, func(claim corev1.PersistentVolumeClaim) bool { return claim.Name == v.Claim })
-	if volume := s.volume(v.Displaced.Volume); v.Displaced.Volume != "" && (volume == nil || volume.UID != v.Displaced.VolumeUID) {
-		return
-	}
-	again := *v.Displaced.Claim.DeepCopy()
-	again.UID = v.Displaced.UID
-	s.Claims = append(s.Claims, again)
-	for k := range s.Volumes {
-		if volume := &s.Volumes[k]; volume.Name == v.Displaced.Volume && volume.UID == v.Displaced.VolumeUID {
-			volume.Spec.PersistentVolumeReclaimPolicy = v.Displaced.ReclaimPolicy
-			volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: again.Namespace, Name: again.Name, UID: again.UID}
-			volume.Status.Phase = corev1.VolumeBound
-		}
-	}
-}
-
-// created reports whether the journal's restore made the claim.
+// created reports whether the journal's operation made the claim.
 func (j *Journal) created(v *JournalVolume, claim *corev1.PersistentVolumeClaim) bool {
-	return claim.Annotations[annotationOperation] == j.Operation && (v.Displaced == nil || v.Displaced.UID != claim.UID)
+	return slices.Contains(j.operations(), claim.Annotations[annotationOperation]) && (v.Displaced == nil || v.Displaced.UID != claim.UID)
 }
 
-// readJournal reads the StatefulSet's journal; nil if there is none.
-func readJournal(ctx context.Context, c *cluster.Client, op cluster.Operation) (*Journal, error) {
-	namespace, statefulSet := op.Namespace, op.StatefulSet
-	name := cluster.JournalName(statefulSet)
-	stored, err := c.Kube.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil, nil
+// find is the journal's entry of a claim, nil if there is none.
+func (j *Journal) find(claim string) *JournalVolume {
+	for i := range j.Volumes {
+		if j.Volumes[i].Claim == claim {
+			return &j.Volumes[i]
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read the journal %s/%s: %w", namespace, name, err)
-	}
-	j := &Journal{}
-	if err := json.Unmarshal([]byte(stored.Data[cluster.JournalKey]), j); err != nil {
-		return nil, fmt.Errorf("read the journal of an interrupted restore, ConfigMap %s/%s: %w", namespace, name, err)
-	}
-	if j.Version > journalVersion {
-		return nil, fmt.Errorf("the journal of an interrupted restore, ConfigMap %s/%s, is of a later version (%d) of stsbackup: use that one", namespace, name, j.Version)
-	}
-	if err := j.check(namespace); err != nil {
-		return nil, fmt.Errorf("the journal of an interrupted restore, ConfigMap %s/%s, is not one that a restore has written: %w; look who has changed it, and delete it if the StatefulSet's claims are as they should be",
-			namespace, name, err)
-	}
-	return j, nil
+	return nil
 }
+
+// begun reports whether anything has been done that putting back must look at.
+func (j *Journal) begun() bool { return j.Phase != PhaseGuard }
 
 // check reports what no restore in this namespace can have written. Whoever may write ConfigMaps here must not have
 // claims or volumes of other namespaces changed by somebody who may do more.
-func (j *Journal) check(namespace string) error {
-	for _, v := range j.Volumes {
-		d := v.Displaced
-		switch {
-		case d == nil:
-		case d.Claim == nil || d.Claim.Namespace != namespace || d.Claim.Name != v.Claim:
-			return fmt.Errorf("the claim that is to be put back for %q is another one", v.Claim)
-		case d.Volume != "" && d.VolumeUID == "":
-			return fmt.Errorf("volume %q has no UID", d.Volume)
+func (j *Journal) check(namespace, statefulSet string) error {
+	if !slices.Contains([]Phase{PhaseGuard, PhaseDown, PhaseAside, PhaseFill, PhaseResume}, j.Phase) {
+		return fmt.Errorf("there is no phase %q", j.Phase)
+	}
+	if j.Operation == "" || j.UID == "" || j.Replicas < 0 || j.ReplicasAfter < 0 {
+		return errors.New("it names no operation, or no StatefulSet")
+	}
+	for i := range j.Volumes {
+		v := &j.Volumes[i]
+		if v.Claim != cluster.ClaimName(v.Template, statefulSet, v.Ordinal) {
+			return fmt.Errorf("claim %q is none of the StatefulSet's", v.Claim)
+		}
+		if slices.ContainsFunc(j.Volumes[:i], func(other JournalVolume) bool { return other.Claim == v.Claim }) {
+			return fmt.Errorf("claim %q is in it twice", v.Claim)
+		}
+		for _, d := range []*cluster.Displaced{v.Displaced, v.Brings} {
+			switch {
+			case d == nil:
+			case d.Claim == nil || d.Claim.Namespace != namespace || d.Claim.Name != v.Claim:
+				return fmt.Errorf("the claim that is to be put back for %q is another one", v.Claim)
+			case d.Volume != "" && d.VolumeUID == "":
+				return fmt.Errorf("volume %q has no UID", d.Volume)
+			}
 		}
 	}
 	return nil
 }
 
-// object is the journal's ConfigMap. It does not carry the operation's label: whatever sweeps up after dead operations
-// must leave it alone.
-func (j *Journal) object(namespace, statefulSet string) (*corev1.ConfigMap, error) {
-	data, err := json.Marshal(j)
-	if err != nil {
-		return nil, fmt.Errorf("encode the journal: %w", err)
+// words says how far the journal's operation came, for a person.
+func (j *Journal) words() string {
+	counts := map[VolumeState]int{}
+	for _, v := range j.Volumes {
+		counts[v.State]++
 	}
-	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: cluster.JournalName(statefulSet), Namespace: namespace,
-			Labels: map[string]string{
-				cluster.LabelManagedBy:   cluster.ManagedBy,
-				cluster.LabelStatefulSet: cluster.LabelValue(statefulSet),
-			},
-			Annotations: map[string]string{cluster.AnnotationStatefulSet: statefulSet},
-		},
-		Data: map[string]string{
-			cluster.JournalKey:      string(data),
-			cluster.JournalPhaseKey: string(j.Phase),
-			cluster.JournalPointKey: j.RecoveryPoint,
-		},
-	}, nil
-}
-
-// create writes a new journal.
-func (j *Journal) create(ctx context.Context, c *cluster.Client, op cluster.Operation) error {
-	object, err := j.object(op.Namespace, op.StatefulSet)
-	if err != nil {
-		return err
+	var parts []string
+	for _, state := range []VolumeState{StatePresent, StateAside, StateMade, StateFilled, StateChecked, StateHandedOver} {
+		if n := counts[state]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
 	}
-	if _, err := c.Kube.CoreV1().ConfigMaps(op.Namespace).Create(ctx, object, metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("write the journal %s/%s: %w", op.Namespace, object.Name, err)
-	}
-	return nil
-}
-
-// write replaces the journal that is there.
-func (j *Journal) write(ctx context.Context, c *cluster.Client, op cluster.Operation) error {
-	object, err := j.object(op.Namespace, op.StatefulSet)
-	if err != nil {
-		return err
-	}
-	if _, err := c.Kube.CoreV1().ConfigMaps(op.Namespace).Update(ctx, object, metav1.UpdateOptions{}); err != nil {
-		return fmt.Errorf("write the journal %s/%s: %w", op.Namespace, object.Name, err)
-	}
-	return nil
-}
-
-// enter writes the journal with a new phase.
-func (j *Journal) enter(ctx context.Context, c *cluster.Client, op cluster.Operation, phase Phase) error {
-	j.Phase = phase
-	return j.write(ctx, c, op)
-}
-
-// removeJournal ends the operation.
-func removeJournal(ctx context.Context, c *cluster.Client, op cluster.Operation) error {
-	name := cluster.JournalName(op.StatefulSet)
-	err := c.Kube.CoreV1().ConfigMaps(op.Namespace).Delete(ctx, name, metav1.DeleteOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("remove the journal %s/%s: %w", op.Namespace, name, err)
-	}
-	return nil
+	return fmt.Sprintf("%s, which began at %s, was interrupted in phase %q (volumes: %s)",
+		j.verb(), j.Started.Format(time.RFC3339), j.Phase, strings.Join(parts, ", "))
 }

@@ -54,11 +54,21 @@ func TestKilledTwice(t *testing.T) {
 					t.Fatal(err)
 				}
 				w.calls, w.fault = 0, fault
-				_, _ = w.restore(t.Context())
+				way := PlanOptions{Interrupted: WayResume}
+				if second%4 == 0 {
+					way = PlanOptions{Kind: KindUndo}
+				}
+				_, _ = w.run(t.Context(), way)
 				w.fault = nil
 				w.oldDataSafe(data)
 				if err := w.again(t.Context()); err != nil {
 					t.Fatalf("killed at call %d, then %s at %d: %v", first, how, second, err)
+				}
+				w.oldDataSafe(data)
+				if !w.allRestored() { // it was an undo of the completed restore that was killed, and then went on
+					if err := w.again(t.Context()); err != nil {
+						t.Fatalf("killed at call %d, then an undo %s at %d: %v", first, how, second, err)
+					}
 				}
 				w.oldDataSafe(data)
 				w.restored(before)
@@ -116,7 +126,7 @@ func TestPutBackSaysWhatItDid(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Filler = short{w}
-	_, err = r.Run(t.Context(), NewPlan(situation), record)
+	_, err = r.Run(t.Context(), NewPlan(situation, PlanOptions{}), record)
 	if err == nil {
 		t.Fatal("a result that differs from the record was accepted")
 	}
@@ -131,16 +141,30 @@ func TestPutBackSaysWhatItDid(t *testing.T) {
 func TestHeld(t *testing.T) {
 	w := starts()["all claims there"].world(t)
 	c := w.client()
-	if err := c.Held(t.Context(), ns, "web"); err != nil {
-		t.Fatal(err)
+	if note, err := c.Held(t.Context(), ns, "web"); err != nil || note != "" {
+		t.Fatal(note, err)
 	}
-	j := &Journal{RecoveryPoint: "20261121T081200Z-3fa9", Phase: PhaseFill}
+	j := &Journal{RecoveryPoint: "20261121T081200Z-3fa9", Operation: "op", UID: w.set().UID, Phase: PhaseFill}
 	if err := j.create(t.Context(), c, cluster.Operation{Namespace: ns, StatefulSet: "web"}); err != nil {
 		t.Fatal(err)
 	}
+	// Its pods run, whoever started them: they are protected like any others.
+	if note, err := c.Held(t.Context(), ns, "web"); err != nil || !strings.Contains(note, "stsbackup restore demo/web --keep-present") {
+		t.Fatalf("got %q, %v", note, err)
+	}
+	if _, err := c.Hold(t.Context(), ns, "web", w.set().UID); err != nil {
+		t.Fatal(err)
+	}
 	var refusal *cluster.Refusal
-	if err := c.Held(t.Context(), ns, "web"); !errors.As(err, &refusal) || !strings.Contains(refusal.Next, "stsbackup restore demo/web") {
+	if _, err := c.Held(t.Context(), ns, "web"); !errors.As(err, &refusal) || !strings.Contains(refusal.Next, "stsbackup restore demo/web --resume") {
 		t.Fatalf("got %v", err)
+	}
+	// Scaled up, they wait.
+	if _, err := c.SetScale(t.Context(), ns, "web", w.set().UID, cluster.Scale{Replicas: new(int32(3))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Held(t.Context(), ns, "web"); !errors.As(err, &refusal) {
+		t.Fatalf("with gated pods: %v", err)
 	}
 }
 
@@ -152,7 +176,7 @@ func TestRunRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := w.state()
-	plan := NewPlan(situation)
+	plan := NewPlan(situation, PlanOptions{})
 	claim := w.claim("www-web-0")
 	claim.Spec.Resources.Requests["storage"] = resource.MustParse("1Gi")
 	w.put(claimGVR, claim)
@@ -179,7 +203,7 @@ func TestForgedJournal(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			w := starts()["all claims there"].world(t)
-			j := &Journal{Phase: PhaseFill, Volumes: []JournalVolume{{Claim: "www-web-0", Displaced: displaced}}}
+			j := &Journal{Operation: "op", UID: "uid", Phase: PhaseFill, Volumes: []JournalVolume{{Template: "www", Claim: "www-web-0", Displaced: displaced}}}
 			if err := j.create(t.Context(), w.client(), cluster.Operation{Namespace: ns, StatefulSet: "web"}); err != nil {
 				t.Fatal(err)
 			}
@@ -195,7 +219,7 @@ func TestForgedJournal(t *testing.T) {
 func TestMadeAnewAfterAKill(t *testing.T) {
 	w := starts()["all claims there"].world(t)
 	before := w.state()
-	j := &Journal{Phase: PhaseResume, UID: "that of the one before", ReplicasAfter: 3}
+	j := &Journal{Operation: "op", Phase: PhaseResume, UID: "that of the one before", ReplicasAfter: 3}
 	if err := j.create(t.Context(), w.client(), cluster.Operation{Namespace: ns, StatefulSet: "web"}); err != nil {
 		t.Fatal(err)
 	}

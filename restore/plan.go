@@ -14,13 +14,47 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// Plan is what a restore will do. It is made, shown, and carried out only if it has no refusals.
+// Kind is what a plan does.
+type Kind string
+
+// The kinds.
+const (
+	KindRestore Kind = "restore" // fills new volumes from a recovery point
+	KindUndo    Kind = "undo"    // binds volumes again that were set aside
+)
+
+// Way is how a plan deals with a restore, or an undo, that was interrupted.
+type Way string
+
+// The ways. WayNone refuses, and names the others.
+const (
+	WayNone    Way = ""
+	WayResume  Way = "resume"       // go on with it
+	WayPutBack Way = "put back"     // bring everything back as it was before it
+	WayKeep    Way = "keep present" // keep what is there now, and end it
+)
+
+// PlanOptions are a person's wishes.
+type PlanOptions struct {
+	Kind Kind
+	// Interrupted is what is done about a restore that was interrupted.
+	Interrupted Way
+	// Ordinals narrows an undo down to these; empty means all.
+	Ordinals []int32
+	// Operation is the beginning of the id of the operation that set the volumes aside that an undo brings back; empty
+	// means the latest.
+	Operation string
+}
+
+// Plan is what a restore or an undo will do. It is made, shown, and carried out only if it has no refusals.
 type Plan struct {
+	Kind        Kind   `json:"kind"`
 	Namespace   string `json:"namespace"`
 	StatefulSet string `json:"statefulSet"`
 	// UID is the StatefulSet's.
 	UID types.UID `json:"uid"`
-	// RecoveryPoint is the id of what is restored, Started when that backup began, State whether it is whole.
+	// RecoveryPoint is the id of what is restored, Started when that backup began, State whether it is whole. Of an undo it
+	// is the id of the operation that set the volumes aside, and the time when.
 	RecoveryPoint string        `json:"recoveryPoint"`
 	Started       time.Time     `json:"started"`
 	State         catalog.State `json:"state"`
@@ -33,9 +67,12 @@ type Plan struct {
 	// ReplicasBefore is what the StatefulSet is put back to if the restore fails, ReplicasAfter what it has at the end.
 	ReplicasBefore int32 `json:"replicasBefore"`
 	ReplicasAfter  int32 `json:"replicasAfter"`
-	// Interrupted says what is done first about an earlier restore that was killed; empty if there is none. It is done
-	// even if there are refusals.
+	// Interrupted says how far an earlier restore came that was interrupted; empty if there is none. Way is what the plan
+	// does about it.
 	Interrupted string `json:"interrupted,omitempty"`
+	Way         Way    `json:"way,omitempty"`
+	// Running are the pods that run now although that restore has not ended. What they may have written to is kept.
+	Running []string `json:"running,omitempty"`
 	// Volumes are what is restored, by ordinal, then in the order of the claim templates.
 	Volumes []Volume `json:"volumes"`
 	// Steps say in words what will be done, in order.
@@ -44,6 +81,8 @@ type Plan struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Refusals are what stands in the way. With any, nothing is done.
 	Refusals []*cluster.Refusal `json:"refusals,omitempty"`
+
+	options PlanOptions
 }
 
 // Volume is the restore of one ordinal's claim.
@@ -66,6 +105,8 @@ type Volume struct {
 	Size  int64  `json:"size"`
 	Class string `json:"class,omitempty"`
 	Spare string `json:"spare,omitempty"`
+	// Brings is the PersistentVolume that an undo binds again.
+	Brings string `json:"brings,omitempty"`
 	// Present is what there is now.
 	Present Present `json:"present"`
 
@@ -75,6 +116,8 @@ type Volume struct {
 	manifest corev1.PersistentVolumeClaim
 	// displaced is what is needed to put the present claim back, nil if there is none.
 	displaced *cluster.Displaced
+	// brings is what an undo binds again.
+	brings *cluster.Displaced
 }
 
 // PresentState says what there is now under a claim's name.
@@ -86,6 +129,7 @@ const (
 	PresentUnbound PresentState = "unbound" // a claim that has no volume yet
 	PresentLost    PresentState = "lost"    // a claim whose volume is gone or another claim's
 	PresentMissing PresentState = "missing" // no claim
+	PresentMade    PresentState = "made"    // a claim that an interrupted restore has made
 )
 
 // Present is a claim as it is before the restore.
@@ -99,23 +143,21 @@ type Present struct {
 
 // NewPlan decides. What it cannot do or should not do without a person's word is in the plan's refusals, never an
 // error: a plan with refusals shows as much as can be known.
-func NewPlan(s Situation) Plan {
-	interrupted := ""
-	if s.Journal != nil {
-		interrupted = s.Journal.words()
-		s = s.Journal.settled(s)
+func NewPlan(s Situation, options PlanOptions) Plan {
+	if j := s.Journal; j != nil {
+		switch {
+		case j.Phase == PhaseResume && options.Interrupted != WayNone:
+			return newCompletePlan(&s, options)
+		case j.Phase != PhaseResume && options.Interrupted != WayResume:
+			return newSettlePlan(&s, options)
+		case j.Phase != PhaseResume && j.Kind == KindUndo:
+			return newResumedUndoPlan(&s, options)
+		}
 	}
-	sts, record := s.StatefulSet, s.Record
-	p := Plan{
-		Namespace: sts.Namespace, StatefulSet: sts.Name, UID: sts.UID,
-		RecoveryPoint: record.ID, Started: record.Started, State: record.State,
-		SourceNamespace: record.Namespace, SourceStatefulSet: record.StatefulSet,
-		SourceCluster: record.Cluster, SameCluster: record.Cluster == s.Cluster, Interrupted: interrupted,
-		ReplicasBefore: cluster.Replicas(sts), ReplicasAfter: cluster.Replicas(sts),
+	if options.Kind == KindUndo {
+		return newUndoPlan(&s, options)
 	}
-	if p.ReplicasBefore == 0 {
-		p.ReplicasAfter = record.Replicas
-	}
+	p := newPlan(&s, options)
 	p.Volumes = p.choose(&s)
 	assignSpares(&p, &s)
 	p.checkOwners(&s)
@@ -123,6 +165,26 @@ func NewPlan(s Situation) Plan {
 	p.checkQuotas(&s)
 	p.warn(&s)
 	p.Steps = p.steps(&s)
+	return p
+}
+
+// newPlan is what all plans begin with.
+func newPlan(s *Situation, options PlanOptions) Plan {
+	sts, record := s.StatefulSet, s.Record
+	p := Plan{
+		Kind: KindRestore, Namespace: sts.Namespace, StatefulSet: sts.Name, UID: sts.UID,
+		RecoveryPoint: record.ID, Started: record.Started, State: record.State,
+		SourceNamespace: record.Namespace, SourceStatefulSet: record.StatefulSet,
+		SourceCluster: record.Cluster, SameCluster: record.Cluster == s.Cluster,
+		ReplicasBefore: cluster.Replicas(sts), ReplicasAfter: cluster.Replicas(sts), options: options,
+	}
+	if options.Kind == KindUndo {
+		p.Kind = KindUndo
+	}
+	p.interrupted(s)
+	if p.ReplicasAfter == 0 {
+		p.ReplicasAfter = record.Replicas
+	}
 	return p
 }
 
@@ -206,7 +268,7 @@ func find(volumes []catalog.Volume, ordinal int32, template string) *catalog.Vol
 
 // Same reports whether two plans do the same to the same objects, so that the consent to one covers the agreed.
 func (p *Plan) Same(agreed Plan) bool {
-	return p.UID == agreed.UID && p.RecoveryPoint == agreed.RecoveryPoint &&
+	return p.UID == agreed.UID && p.RecoveryPoint == agreed.RecoveryPoint && p.Kind == agreed.Kind && p.Way == agreed.Way &&
 		p.ReplicasBefore == agreed.ReplicasBefore && p.ReplicasAfter == agreed.ReplicasAfter &&
 		slices.EqualFunc(p.Volumes, agreed.Volumes, func(a, b Volume) bool {
 			return a.Claim == b.Claim && a.RepositorySnapshot == b.RepositorySnapshot && a.Size == b.Size && a.Class == b.Class &&

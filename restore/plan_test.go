@@ -168,7 +168,7 @@ func TestPlanRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := situation()
 			test.change(s)
-			plan := NewPlan(*s)
+			plan := NewPlan(*s, PlanOptions{})
 			i := slices.IndexFunc(plan.Refusals, func(r *cluster.Refusal) bool { return r.Object == test.object })
 			if i < 0 {
 				t.Fatalf("no refusal about %s: %v", test.object, plan.Err())
@@ -188,7 +188,7 @@ func TestPlanRefuses(t *testing.T) {
 			}
 		})
 	}
-	if plan := NewPlan(*situation()); plan.Err() != nil {
+	if plan := NewPlan(*situation(), PlanOptions{}); plan.Err() != nil {
 		t.Errorf("nothing stands in the way, and it is refused: %v", plan.Err())
 	}
 }
@@ -235,7 +235,7 @@ func TestPlanWarns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := situation()
 			test.change(s)
-			plan := NewPlan(*s)
+			plan := NewPlan(*s, PlanOptions{})
 			if err := plan.Err(); err != nil {
 				t.Errorf("refused: %v", err)
 			}
@@ -244,7 +244,7 @@ func TestPlanWarns(t *testing.T) {
 			}
 		})
 	}
-	if plan := NewPlan(*situation()); len(plan.Warnings) != 0 {
+	if plan := NewPlan(*situation(), PlanOptions{}); len(plan.Warnings) != 0 {
 		t.Errorf("there is nothing to warn of: %q", plan.Warnings)
 	}
 }
@@ -253,15 +253,18 @@ func TestPlanWarns(t *testing.T) {
 // killed restore had found.
 func TestPlanAfterAKill(t *testing.T) {
 	whole := situation()
-	wanted := NewPlan(*whole)
+	wanted := NewPlan(*whole, PlanOptions{})
 	j := newJournal(&wanted, whole, "op-1", wanted.Started)
 
 	s := situation()
 	*s.StatefulSet.Spec.Replicas = 0
 	s.Pods = nil
-	s.Volumes[0].Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimRetain
+	for i := range s.Volumes {
+		s.Volumes[i].Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimRetain
+	}
 	// Ordinal 0 has a new claim with a new volume, the claim of ordinal 1 is going, that of ordinal 2 is gone.
 	created := wanted.Volumes[0].manifest.DeepCopy()
+	j.Volumes[0].Made = "created"
 	created.UID, created.Spec.VolumeName = "created", "pv-new"
 	created.Annotations[annotationOperation] = "op-1"
 	s.Claims[0] = *created
@@ -271,23 +274,42 @@ func TestPlanAfterAKill(t *testing.T) {
 	s.Volumes = append(s.Volumes, *half)
 	s.Claims[1].DeletionTimestamp = deleting()
 	s.Claims = s.Claims[:2]
+	created.UID = j.Volumes[0].Made
 	for _, phase := range []Phase{PhaseDown, PhaseAside, PhaseFill} {
 		j.Phase = phase
 		s.Journal = j
-		plan := NewPlan(*s)
-		if err := plan.Err(); err != nil {
-			t.Fatal(err)
+		plan := NewPlan(*s, PlanOptions{})
+		if err := plan.Err(); err == nil || !strings.Contains(err.Error(), "stsbackup restore demo/web --resume") || !strings.Contains(err.Error(), "stsbackup undo demo/web") ||
+			strings.Contains(err.Error(), "--keep-present") {
+			t.Errorf("without a choice: %v", err)
 		}
-		if plan.Interrupted == "" || plan.Steps[0] != plan.Interrupted {
-			t.Errorf("the plan does not say that it begins with putting back: %q", plan.Steps)
+		if plan := NewPlan(*s, PlanOptions{Kind: KindUndo}); plan.Err() != nil || plan.Way != WayPutBack || plan.ReplicasBefore != 3 {
+			t.Errorf("putting back: %v, way %q", plan.Err(), plan.Way)
 		}
-		if !plan.Same(wanted) {
-			t.Errorf("the plan is %+v, and should be that of the situation before: %+v", plan, wanted)
+		plan = NewPlan(*s, PlanOptions{Interrupted: WayResume})
+		if err := plan.Err(); err != nil || plan.ReplicasBefore != 3 || plan.ReplicasAfter != 3 {
+			t.Errorf("going on: %v, replicas %d and %d", err, plan.ReplicasBefore, plan.ReplicasAfter)
+		}
+		if got := plan.Volumes[1].displaced; got == nil || got.ReclaimPolicy != corev1.PersistentVolumeReclaimDelete {
+			t.Errorf("going on, ordinal 1 would be put back as %+v", got)
+		}
+		if plan := NewPlan(*s, PlanOptions{Interrupted: WayKeep}); plan.Err() == nil || !strings.Contains(plan.Err().Error(), "nothing to keep") {
+			t.Errorf("keeping what is there while nothing runs: %v", plan.Err())
 		}
 	}
+	// While its pods run, a person has three ways.
+	running := situation().Pods
+	s.Pods = running
+	if err := new(NewPlan(*s, PlanOptions{})).Err(); err == nil || !strings.Contains(err.Error(), "--keep-present") || !strings.Contains(err.Error(), "web-0, web-1, web-2 run since") {
+		t.Errorf("while pods run: %v", err)
+	}
+	if plan := NewPlan(*s, PlanOptions{Interrupted: WayKeep}); plan.Err() != nil {
+		t.Errorf("keeping what runs: %v", plan.Err())
+	}
+	s.Pods = nil
 	// One that was killed when all was complete is completed: its claims are the present ones.
 	j.Phase = PhaseResume
-	plan := NewPlan(*s)
+	plan := NewPlan(*s, PlanOptions{})
 	if plan.ReplicasBefore != 3 || plan.Volumes[0].Present.Volume != "pv-new" {
 		t.Errorf("replicas %d, present volume %s", plan.ReplicasBefore, plan.Volumes[0].Present.Volume)
 	}
@@ -318,7 +340,7 @@ func TestClassify(t *testing.T) {
 		want      action
 	}{
 		"nothing was there, nothing is":            {nil, nil, nil, actionNone},
-		"nothing was there, we made one":           {nil, claim("new", "pv-1", "op", false), nil, actionRemove},
+		"nothing was there, we made one":           {nil, claim("new", "pv-1", "op", false), nil, actionClear},
 		"nothing was there, somebody made one":     {nil, claim("x", "pv-1", "", false), nil, actionNone},
 		"the old one is still there":               {full, claim("old", "pv-0", "", false), volume("old"), actionNone},
 		"the old one is still there, and was ours": {full, claim("old", "pv-0", "op", false), volume("old"), actionNone},
@@ -328,7 +350,7 @@ func TestClassify(t *testing.T) {
 		"it is back and bound":                     {full, claim("again", "pv-0", "", false), volume("again"), actionNone},
 		"it is back and not bound yet":             {full, claim("again", "pv-0", "", false), volume(""), actionRebind},
 		"it is back, and its volume was forgotten": {full, claim("again", "pv-0", "", false), volume("old"), actionRebind},
-		"somebody else's is in its place":          {full, claim("x", "pv-9", "", false), volume("old"), actionConflict},
+		"somebody else's is in its place":          {full, claim("x", "pv-9", "", false), volume("old"), actionReplace},
 		"it had no volume, ours is in its place":   {empty, claim("new", "pv-1", "op", false), nil, actionReplace},
 		"it had no volume, and is gone":            {empty, nil, nil, actionRecreate},
 		"it had no volume, another is there":       {empty, claim("x", "", "", false), nil, actionNone},

@@ -17,7 +17,7 @@ func TestPlanPairsOrdinals(t *testing.T) {
 	s := situation()
 	slices.Reverse(s.Record.Volumes)
 	var got []string
-	for _, v := range NewPlan(*s).Volumes {
+	for _, v := range NewPlan(*s, PlanOptions{}).Volumes {
 		got = append(got, fmt.Sprintf("%d %s<-%s %s", v.Ordinal, v.Claim, v.RepositorySnapshot, v.Present.Volume))
 	}
 	want := []string{"0 www-web-0<-rs-0 pv-0", "1 www-web-1<-rs-1 pv-1", "2 www-web-2<-rs-2 pv-2"}
@@ -31,7 +31,7 @@ func TestPlanReplicas(t *testing.T) {
 	for _, test := range tests {
 		s := situation()
 		*s.StatefulSet.Spec.Replicas = test.present
-		plan := NewPlan(*s)
+		plan := NewPlan(*s, PlanOptions{})
 		if plan.ReplicasBefore != test.before || plan.ReplicasAfter != test.after || len(plan.Volumes) != int(test.volumes) {
 			t.Errorf("%d replicas: before %d, after %d, %d volumes", test.present, plan.ReplicasBefore, plan.ReplicasAfter, len(plan.Volumes))
 		}
@@ -66,7 +66,7 @@ func TestPlanClaim(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := situation()
 			test.change(s)
-			claim := NewPlan(*s).Volumes[0].manifest
+			claim := NewPlan(*s, PlanOptions{}).Volumes[0].manifest
 			request := claim.Spec.Resources.Requests[corev1.ResourceStorage]
 			if request.String() != test.size || *claim.Spec.StorageClassName != test.class {
 				t.Errorf("%s of class %s, want %s of class %s", request.String(), *claim.Spec.StorageClassName, test.size, test.class)
@@ -84,7 +84,7 @@ func TestPlanClaimIsAsTheControllersOwn(t *testing.T) {
 	template.Spec.DataSource = &corev1.TypedLocalObjectReference{Kind: "PersistentVolumeClaim", Name: "golden"}
 	mode := corev1.PersistentVolumeFilesystem
 	template.Spec.VolumeMode = &mode
-	got := NewPlan(*s).Volumes[1].manifest
+	got := NewPlan(*s, PlanOptions{}).Volumes[1].manifest
 	class := "fast"
 	want := corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
@@ -117,7 +117,7 @@ func TestPlanPresent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := situation()
 			test.change(s)
-			plan := NewPlan(*s)
+			plan := NewPlan(*s, PlanOptions{})
 			v := plan.Volumes[0]
 			if v.Present.State != test.want || v.Present.Fate == "" {
 				t.Errorf("got %+v, want %s", v.Present, test.want)
@@ -152,7 +152,7 @@ func TestPlanSpares(t *testing.T) {
 	s.spare("c", "64Mi", onNode("node-c"), func(v *corev1.PersistentVolume) {
 		v.Spec.ClaimRef = &corev1.ObjectReference{Namespace: ns, Name: "www-web-2"}
 	})
-	plan := NewPlan(*s)
+	plan := NewPlan(*s, PlanOptions{})
 	if err := plan.Err(); err != nil {
 		t.Fatal(err)
 	}

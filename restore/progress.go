@@ -1,6 +1,8 @@
 package restore
 
 import (
+	"sync"
+
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
@@ -29,7 +31,7 @@ type Progress struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Reporter is told what a restore is doing, by one goroutine at a time.
+// Reporter is told what a restore is doing. Calls come one at a time, but not all from the same goroutine.
 type Reporter interface {
 	// Note is a line for a person: a step, a wait, something that was cleaned up, a warning.
 	Note(string)
@@ -45,3 +47,23 @@ func (Silent) Note(string) {}
 
 // Volume does nothing.
 func (Silent) Volume(Progress) {}
+
+// serial passes calls on one at a time.
+type serial struct {
+	lock     sync.Mutex
+	reporter Reporter
+}
+
+// Note passes on.
+func (s *serial) Note(message string) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.reporter.Note(message)
+}
+
+// Volume passes on.
+func (s *serial) Volume(p Progress) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.reporter.Volume(p)
+}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -17,11 +17,10 @@ type action string
 
 const (
 	actionNone     action = "none"     // it is as it was
-	actionRemove   action = "remove"   // the restore made it, and there was none before
-	actionReplace  action = "replace"  // the restore made it in place of the displaced one
+	actionClear    action = "clear"    // what is there now has to go, and there was none before
+	actionReplace  action = "replace"  // what is there now stands in the place of the displaced one
 	actionRecreate action = "recreate" // the displaced one is gone, or going
 	actionRebind   action = "rebind"   // the displaced one was made again, and its volume is not bound to it yet
-	actionConflict action = "conflict" // somebody else made a claim where the displaced one was
 )
 
 // classify decides what to do about a claim of the journal, looking only at what there is now: live is the claim of
@@ -29,10 +28,8 @@ const (
 func classify(j *Journal, v *JournalVolume, live *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) action {
 	d := v.Displaced
 	switch {
-	case live != nil && j.created(v, live) && d == nil:
-		return actionRemove
-	case live != nil && j.created(v, live):
-		return actionReplace
+	case d == nil && live != nil && j.created(v, live):
+		return actionClear
 	case d == nil:
 		return actionNone
 	case live == nil:
@@ -41,10 +38,12 @@ func classify(j *Journal, v *JournalVolume, live *corev1.PersistentVolumeClaim, 
 		return actionNone
 	case live.UID == d.UID:
 		return actionRecreate
+	case j.created(v, live):
+		return actionReplace
 	case d.Volume == "":
 		return actionNone // there was no data behind it, and whatever is there now is not ours
 	case live.Spec.VolumeName != d.Volume || live.DeletionTimestamp != nil:
-		return actionConflict
+		return actionReplace
 	case cluster.BoundTo(volume, live):
 		return actionNone
 	default:
@@ -55,12 +54,12 @@ func classify(j *Journal, v *JournalVolume, live *corev1.PersistentVolumeClaim, 
 // undo puts back what a failed or interrupted restore has changed. The error is the restore's own, with what the user
 // should know about the state that the StatefulSet is in.
 func (x *run) undo(ctx context.Context, failure error) error {
-	if x.lease.Lost() != nil {
-		return fmt.Errorf("%w; nothing was put back, because another operation may be at work by now: run \"stsbackup restore %s/%s\" to put back what this one has changed",
-			failure, x.op.Namespace, x.op.StatefulSet)
-	}
 	if x.journal == nil {
 		return failure
+	}
+	again := fmt.Sprintf("\"stsbackup restore %[1]s --resume\" goes on with it, \"stsbackup undo %[1]s\" puts it back", x.plan.target())
+	if x.lease.Lost() != nil {
+		return fmt.Errorf("%w; nothing was put back, because another operation may be at work by now: %s", failure, again)
 	}
 	if x.limits.PutBack == 0 {
 		x.limits = x.Limits.withDefaults(&appsv1.StatefulSet{})
@@ -75,116 +74,153 @@ func (x *run) undo(ctx context.Context, failure error) error {
 			return fmt.Errorf("%w; %s", failure, done)
 		}
 		x.Reporter.Note("putting back failed: " + err.Error())
-		if wait(ctx, x.limits.Retry) != nil {
+		if errors.Is(err, errOthersRun) || wait(ctx, x.limits.Retry) != nil {
 			break
 		}
 	}
-	return fmt.Errorf("%w; and putting back failed too: %w; nothing is deleted: the journal is ConfigMap %s/%s, and \"stsbackup restore %s/%s\" tries again to put back what is left",
-		failure, err, x.op.Namespace, cluster.JournalName(x.op.StatefulSet), x.op.Namespace, x.op.StatefulSet)
+	return fmt.Errorf("%w; and putting back failed too: %w; no data is deleted, and the journal is ConfigMap %s/%s: %s",
+		failure, err, x.op.Namespace, cluster.JournalName(x.op.StatefulSet), again)
 }
 
-// settleInterrupted puts back, or completes, a restore that was killed. One that is put back leaves its journal and
-// the StatefulSet at 0 replicas, so that no pod starts on the old data only to be ended again.
-func (x *run) settleInterrupted(ctx context.Context) error {
-	journal, err := readJournal(ctx, x.Cluster, x.op)
-	if err != nil || journal == nil {
-		return err
-	}
-	x.Reporter.Note(fmt.Sprintf("restore %s was interrupted in phase %q", journal.Operation, journal.Phase))
-	x.journal = journal
-	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
-	if err != nil {
-		return err
-	}
-	x.limits = x.Limits.withDefaults(sts)
-	if journal.Phase == PhaseResume {
-		// Of a StatefulSet that was deleted or made anew since there is nothing to complete.
-		if _, err := x.complete(ctx); err != nil && !errors.Is(err, cluster.ErrChanged) {
-			return err
-		}
-		x.journal = nil
-		return x.endJournal(ctx)
-	}
-	x.again = true
-	err = x.putClaimsBack(ctx, journal)
-	x.again = false
-	return err
-}
+// errOthersRun is wrapped by errors that say that somebody has had pods started, which putting back by itself must not end.
+var errOthersRun = errors.New("a person has to decide")
 
 // settle ends the restore that the journal in the cluster tells of, one way or the other, and says which.
 func (x *run) settle(ctx context.Context) (string, error) {
 	// The journal as it is stored decides: a failed write of the last phase may have been carried out all the same.
-	journal, err := readJournal(ctx, x.Cluster, x.op)
+	journal, err := readJournal(ctx, x.Cluster, x.op.Namespace, x.op.StatefulSet)
 	if err != nil {
 		return "", err
 	}
-	if journal == nil {
+	switch {
+	case journal == nil && !x.journal.begun():
 		return "nothing was changed", nil
-	}
-	if journal.Phase == PhaseResume {
-		x.journal = journal
-		if _, err := x.complete(ctx); err != nil {
+	case journal == nil: // somebody has deleted it; what it says is still known here
+		if err := x.journal.write(ctx, x.Cluster, x.op); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("all data is restored, and the StatefulSet is scaled to %d replicas", journal.ReplicasAfter), removeJournal(ctx, x.Cluster, x.op)
+	case journal.Operation != x.journal.Operation:
+		return "", fmt.Errorf("ConfigMap %s/%s is another operation's (%s) by now: %w", x.op.Namespace, cluster.JournalName(x.op.StatefulSet), journal.Operation, cluster.ErrChanged)
+	case journal.Phase == PhaseResume:
+		x.journal = journal
+		sts, err := x.complete(ctx)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("all data is in place, and the StatefulSet is scaled to %d replicas", cluster.Replicas(sts)), removeJournal(ctx, x.Cluster, x.op)
+	default:
+		x.journal = journal
 	}
-	if err := x.putBack(ctx, journal); err != nil {
+	replicas := x.journal.Replicas
+	kept, err := x.putBack(ctx, false)
+	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("everything was put back: %s/%s has its old volumes and %d replicas, as before", x.op.Namespace, x.op.StatefulSet, journal.Replicas), nil
+	done := fmt.Sprintf("everything was put back: %s/%s has its old volumes and %d replicas, as before", x.op.Namespace, x.op.StatefulSet, replicas)
+	if len(kept) > 0 {
+		done += "; set aside and kept, because pods may have written to them: " + strings.Join(kept, ", ")
+	}
+	return done, nil
 }
 
-// complete gives the StatefulSet its retention policy and its replicas, after the journal's last phase was entered.
-func (x *run) complete(ctx context.Context) (*appsv1.StatefulSet, error) {
-	var sts *appsv1.StatefulSet
-	var err error
-	for range 3 {
-		sts, err = x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID,
-			cluster.Scale{Replicas: &x.journal.ReplicasAfter, Retention: &x.journal.Retention})
-		if err == nil || errors.Is(err, cluster.ErrChanged) || wait(ctx, x.limits.Retry) != nil {
-			break
-		}
+// putBackNow puts an interrupted restore back because a person wants it, whoever runs now.
+func (x *run) putBackNow(ctx context.Context) (Report, error) {
+	kept, err := x.putBack(ctx, true)
+	if err != nil {
+		return Report{}, fmt.Errorf("put %s back: %w; no data is deleted; \"stsbackup undo %s\" tries again", x.journal.verb(), err, x.plan.target())
 	}
-	return sts, err
+	if len(kept) > 0 {
+		x.Reporter.Note("set aside and kept, because pods may have written to them: " + strings.Join(kept, ", "))
+	}
+	x.report.PutBack = true
+	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
+	if err != nil {
+		return x.report, err
+	}
+	x.fillReport(ctx)
+	if err := x.Cluster.AwaitReady(ctx, sts, x.limits.Ready); err != nil {
+		return x.report, fmt.Errorf("everything was put back and the StatefulSet is scaled to %d, but %w: %w", cluster.Replicas(sts), ErrNotReady, err)
+	}
+	return x.report, nil
 }
 
-// putBack makes everything as it was before the journal's restore. It may be repeated at any point.
-func (x *run) putBack(ctx context.Context, j *Journal) error {
-	if err := x.putClaimsBack(ctx, j); err != nil {
-		return err
-	}
-	// Replicas and retention policy in one step: at no time do claims without pods stand under "whenScaled: Delete".
-	_, err := x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, j.UID, cluster.Scale{Replicas: &j.Replicas, Retention: &j.Retention})
-	if err != nil && !errors.Is(err, cluster.ErrChanged) {
-		return err
-	}
-	return removeJournal(ctx, x.Cluster, x.op)
-}
-
-// putClaimsBack puts the claims and their volumes back and leaves the StatefulSet without pods, if it had to touch any
-// claim.
-func (x *run) putClaimsBack(ctx context.Context, j *Journal) error {
-	touched := false
-	for i := range j.Volumes {
-		what, _, err := x.examine(ctx, j, &j.Volumes[i])
-		if err != nil {
-			return err
-		}
-		touched = touched || what != actionNone
-	}
-	if touched {
-		if err := x.hold(ctx, j); err != nil && !errors.Is(err, cluster.ErrChanged) {
-			return err
-		}
+// putBack makes everything as it was before the journal's restore. It may be repeated at any point. It names the volumes
+// that it has set aside rather than removed. Only if a person wants it does it end pods that others have started.
+func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err error) {
+	j := x.journal
+	touched, err := x.holdToPutBack(ctx, wanted)
+	if err != nil {
+		return nil, err
 	}
 	var failures []error
 	for i := range j.Volumes {
-		failures = append(failures, x.putClaimBack(ctx, j, &j.Volumes[i]))
+		aside, err := x.putClaimBack(ctx, &j.Volumes[i])
+		failures = append(failures, err)
+		if aside != "" {
+			kept = append(kept, aside)
+		}
 	}
-	return errors.Join(failures...)
+	if err := errors.Join(failures...); err != nil {
+		return kept, err
+	}
+	// Replicas, gate and retention policy in one step: at no time do claims without pods stand under "whenScaled: Delete".
+	scale := cluster.Scale{Retention: &j.Retention, Held: new(false)}
+	if touched || j.begun() {
+		scale.Replicas = &j.Replicas
+	}
+	_, err = x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, j.UID, scale)
+	if err != nil && (wanted || !errors.Is(err, cluster.ErrChanged)) {
+		return kept, err
+	}
+	return kept, removeJournal(ctx, x.Cluster, x.op)
 }
 
-func (x *run) examine(ctx context.Context, j *Journal, v *JournalVolume) (action, *corev1.PersistentVolumeClaim, error) {
+// holdToPutBack makes sure that no pod uses the claims that putting back changes, and says whether there are any.
+func (x *run) holdToPutBack(ctx context.Context, wanted bool) (touched bool, err error) {
+	j := x.journal
+	for i := range j.Volumes {
+		what, _, err := x.examine(ctx, &j.Volumes[i])
+		if err != nil {
+			return false, err
+		}
+		touched = touched || what != actionNone
+	}
+	if !touched {
+		return false, nil
+	}
+	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
+	switch {
+	case errors.Is(err, cluster.ErrNotFound) && !wanted:
+		return true, x.nobodyRuns(ctx) // without a StatefulSet no pod can start
+	case err != nil:
+		return true, err
+	case sts.UID == j.UID:
+		return true, x.holdJournal(ctx)
+	case !wanted:
+		return true, fmt.Errorf("somebody has made %s anew in the middle of the restore, and what its pods do is not ours to end: %w", x.op.Object(), errOthersRun)
+	}
+	// Nothing proves any more that no pod has written to what the restore made.
+	x.sts = sts
+	x.plan.ReplicasAfter = cluster.Replicas(sts)
+	x.adopt()
+	return true, x.holdJournal(ctx)
+}
+
+// nobodyRuns demands that no pod uses any of the claims.
+func (x *run) nobodyRuns(ctx context.Context) error {
+	pods, err := x.Cluster.Pods(ctx, x.op.Namespace)
+	if err != nil {
+		return err
+	}
+	for i := range x.journal.Volumes {
+		if users := cluster.RunningOn(pods, x.journal.Volumes[i].Claim); users != "" {
+			return fmt.Errorf("%s uses claim %s/%s: %w", users, x.op.Namespace, x.journal.Volumes[i].Claim, errOthersRun)
+		}
+	}
+	return nil
+}
+
+func (x *run) examine(ctx context.Context, v *JournalVolume) (action, *corev1.PersistentVolumeClaim, error) {
 	live, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
 	if err != nil {
 		return "", nil, err
@@ -195,59 +231,121 @@ func (x *run) examine(ctx context.Context, j *Journal, v *JournalVolume) (action
 			return "", nil, err
 		}
 	}
-	return classify(j, v, live, volume), live, nil
+	return classify(x.journal, v, live, volume), live, nil
 }
 
-// putClaimBack puts one claim back, and its volume's reclaim policy.
-func (x *run) putClaimBack(ctx context.Context, j *Journal, v *JournalVolume) error {
-	what, live, err := x.examine(ctx, j, v)
+// putClaimBack puts one claim back, and its volume's reclaim policy. It names a volume that it has set aside.
+func (x *run) putClaimBack(ctx context.Context, v *JournalVolume) (kept string, err error) {
+	what, live, err := x.examine(ctx, v)
 	if err != nil {
-		return err
+		return "", err
 	}
 	d := v.Displaced
-	if what == actionConflict {
-		return fmt.Errorf("claim %s/%s was made by somebody else, so volume %s cannot be bound to a claim of that name: delete the claim if nothing on it is needed (kubectl -n %s delete pvc %s)",
-			x.op.Namespace, v.Claim, d.Volume, x.op.Namespace, v.Claim)
-	}
-	if what == actionRemove || what == actionReplace {
-		x.takeBack(ctx, j, v, live)
-		if err := x.Cluster.RemoveClaim(ctx, live, x.limits.Claim); err != nil {
-			return err
+	if what == actionClear || what == actionReplace {
+		if kept, err = x.remove(ctx, v, live); err != nil {
+			return kept, err
 		}
 	}
-	if v.Spare != "" {
+	if v.Spare != "" && kept != v.Spare {
 		if err := x.Cluster.ReleaseSpare(ctx, v.Spare, x.op.Namespace, v.Claim, v.SpareReserved); err != nil {
-			return err
+			return kept, err
 		}
 	}
 	switch what {
 	case actionRecreate, actionReplace, actionRebind:
 		err := x.bindAgain(ctx, d, what != actionRebind)
-		if x.again && errors.Is(err, cluster.ErrNotFound) {
-			// What is gone cannot be put back, and must not keep the next restore from bringing the data back.
+		if errors.Is(err, cluster.ErrNotFound) {
+			// What is gone cannot be put back, and must not keep what is there from running again.
 			x.Reporter.Note(err.Error())
-			return nil
+			return kept, nil
 		}
 		if err != nil {
-			return err
+			return kept, err
 		}
 	}
 	if d == nil || d.Volume == "" {
-		return nil
+		return kept, nil
 	}
-	return x.Cluster.UnmarkDisplaced(ctx, *d)
+	return kept, x.Cluster.UnmarkDisplaced(ctx, *d)
+}
+
+// remove takes what is under a claim's name away. The volume goes with it only if it is proved, before the claim goes and
+// once more after that, when nobody can begin to use it, that nothing but this restore has written to it. Else it is set
+// aside, and named.
+func (x *run) remove(ctx context.Context, v *JournalVolume, live *corev1.PersistentVolumeClaim) (kept string, err error) {
+	if v.Brings != nil && live.Spec.VolumeName == v.Brings.Volume && x.journal.created(v, live) {
+		return "", x.takeAgain(ctx, v, live) // it is set aside again, with the marks that it still has
+	}
+	why := "somebody else has made the claim"
+	if x.journal.created(v, live) {
+		if why, err = x.whyUnproved(ctx, v, live); err != nil {
+			return "", err
+		}
+	}
+	if why == "" && v.Filled && live.Spec.VolumeName == v.Spare {
+		x.takeBack(ctx, v)
+	}
+	volume, err := x.Cluster.Volume(ctx, live.Spec.VolumeName)
+	if err != nil {
+		return "", err
+	}
+	if !cluster.BoundTo(volume, live) {
+		volume = nil
+	}
+	if why == "" && volume != nil && !cluster.Provisioned(volume) {
+		volume = nil // one that people made stays as it is, and is released as a spare
+	}
+	d, err := x.Cluster.SetAside(ctx, x.op, live, volume, cluster.WhyIncomplete, x.Now(), x.limits.Claim)
+	if err != nil || volume == nil {
+		return "", err
+	}
+	if why == "" {
+		if why, err = x.whyUnproved(ctx, v, live); err != nil {
+			return "", err
+		}
+	}
+	if why == "" {
+		return "", x.Cluster.FreeVolume(ctx, d)
+	}
+	x.Reporter.Note(fmt.Sprintf("volume %s of claim %s is set aside and kept: %s", volume.Name, v.Claim, why))
+	return volume.Name, nil
+}
+
+// whyUnproved is Journal.unproved, with what is there at this moment.
+func (x *run) whyUnproved(ctx context.Context, v *JournalVolume, live *corev1.PersistentVolumeClaim) (string, error) {
+	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
+	if err != nil && !errors.Is(err, cluster.ErrNotFound) {
+		return "", err
+	}
+	pods, err := x.Cluster.Pods(ctx, x.op.Namespace)
+	if err != nil {
+		return "", err
+	}
+	return x.journal.unproved(v, sts, pods, live), nil
+}
+
+// takeAgain takes the volume that an undo has bound again away from its claim.
+func (x *run) takeAgain(ctx context.Context, v *JournalVolume, live *corev1.PersistentVolumeClaim) error {
+	volume, err := x.Cluster.Volume(ctx, v.Brings.Volume)
+	if err != nil {
+		return err
+	}
+	if volume != nil && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
+		op := cluster.Operation{ID: x.journal.RecoveryPoint, StatefulSet: x.op.StatefulSet}
+		if err := x.Cluster.MarkDisplaced(ctx, op, *v.Brings, cluster.WhyReplaced, x.journal.Started); err != nil {
+			return err
+		}
+	}
+	if err := x.Cluster.LetClaimGo(ctx, cluster.NewDisplaced(live, volume)); err != nil {
+		return err
+	}
+	return x.Cluster.AwaitClaimGone(ctx, x.op.Namespace, v.Claim, live.UID, x.limits.Claim)
 }
 
 // takeBack empties a volume that people made and that the restore has filled, so that the next one can use it. If that
 // fails, the next one will say that the volume is not empty.
-func (x *run) takeBack(ctx context.Context, j *Journal, v *JournalVolume, live *corev1.PersistentVolumeClaim) {
-	if !v.Filled || live.Spec.VolumeName != v.Spare {
-		return
-	}
+func (x *run) takeBack(ctx context.Context, v *JournalVolume) {
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
-	if err == nil && sts.UID != j.UID { // one that was made anew is not held at 0 replicas: its pods may have written there
-		err = fmt.Errorf("%s was made anew: %w", x.op.Object(), cluster.ErrChanged)
-	}
 	if err == nil {
 		err = x.Filler.TakeBack(ctx, x.target(sts), v.Ordinal, v.Template, v.Claim)
 	}
@@ -277,16 +375,4 @@ func (x *run) bindAgain(ctx context.Context, d *cluster.Displaced, create bool) 
 		return nil
 	}
 	return x.Cluster.AwaitBound(ctx, x.op.Namespace, d.Claim.Name, d.Volume, x.limits.Claim)
-}
-
-// wait pauses between two attempts.
-func wait(ctx context.Context, pause time.Duration) error {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }

@@ -12,7 +12,14 @@ type Report struct {
 	Namespace     string `json:"namespace"`
 	StatefulSet   string `json:"statefulSet"`
 	RecoveryPoint string `json:"recoveryPoint"`
-	Replicas      int32  `json:"replicas"`
+	// Kind is what was done, Operation the id under which it has set volumes aside.
+	Kind      Kind   `json:"kind"`
+	Operation string `json:"operation"`
+	Replicas  int32  `json:"replicas"`
+	// PutBack says that an interrupted restore was put back, Kept that it was ended as it was; else RecoveryPoint was
+	// restored, or an undo has brought back what that operation had set aside.
+	PutBack bool `json:"putBack,omitempty"`
+	Kept    bool `json:"kept,omitempty"`
 	// Volumes are what was restored, in the plan's order.
 	Volumes []Restored `json:"volumes"`
 	// Displaced are the volumes that were set aside; they are kept until a person frees them.
@@ -45,14 +52,27 @@ type DisplacedVolume struct {
 func (x *run) fillReport(ctx context.Context) {
 	now := x.Now()
 	x.report.Namespace, x.report.StatefulSet = x.op.Namespace, x.op.StatefulSet
-	x.report.RecoveryPoint, x.report.Replicas = x.plan.RecoveryPoint, x.journal.ReplicasAfter
-	x.report.Duration, x.report.Downtime = now.Sub(x.began), now.Sub(x.down)
+	x.report.RecoveryPoint, x.report.Replicas = x.journal.RecoveryPoint, x.journal.ReplicasAfter
+	x.report.Kind, x.report.Operation = x.journal.Kind, x.journal.Operation
+	x.report.Duration = now.Sub(x.began)
+	if !x.down.IsZero() {
+		x.report.Downtime = now.Sub(x.down)
+	}
+	if x.report.PutBack {
+		return
+	}
 	for _, v := range x.journal.Volumes {
+		if v.Brings != nil {
+			x.report.Volumes = append(x.report.Volumes, Restored{Ordinal: v.Ordinal, Claim: v.Claim, Volume: v.Brings.Volume})
+		}
 		if v.Displaced == nil || v.Displaced.Volume == "" {
 			continue
 		}
 		displaced := DisplacedVolume{Claim: v.Claim, Volume: v.Displaced.Volume}
 		if volume, err := x.Cluster.Volume(ctx, v.Displaced.Volume); err == nil && volume != nil {
+			if volume.Labels[cluster.LabelDisplacedFrom] == "" {
+				continue // it is a claim's again
+			}
 			displaced.Free = cluster.FreeCommand(volume)
 		}
 		x.report.Displaced = append(x.report.Displaced, displaced)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -23,8 +24,13 @@ type Restorer struct {
 	Random io.Reader
 	// Holder says to others who holds the Lease.
 	Holder string
-	Limits Limits
+	// Parallel is how many ordinals are filled at once; less than 1 means 2.
+	Parallel int
+	Limits   Limits
 }
+
+// ErrNotReady is wrapped by the error of a restore, or an undo, that is done, and whose pods did not become Ready in time.
+var ErrNotReady = errors.New("the pods are not Ready")
 
 // Err is the plan's refusals as one error, nil if there are none.
 func (p *Plan) Err() error {
@@ -35,23 +41,24 @@ func (p *Plan) Err() error {
 	return errors.Join(all...)
 }
 
-// Run carries out a plan that was made of record and that a person has agreed to. If it fails, the StatefulSet is as it
-// was before, or the error says what is not and what to do. A plan with refusals is refused; before that, a restore that
-// was killed is put back or completed.
+// Run carries out a plan that was made of record (of nothing, if it is an undo) and that a person has agreed to. If it
+// fails, the StatefulSet is as it was before, or the error says what is not and what to do. A plan with refusals is refused.
 func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (report Report, err error) {
-	if err := plan.Err(); err != nil && plan.Interrupted == "" {
+	if err := plan.Err(); err != nil {
 		return Report{}, err
 	}
 	id, err := catalog.NewID(r.Now(), r.Random)
 	if err != nil {
 		return Report{}, err
 	}
-	op := cluster.Operation{ID: id, Kind: "restore", Namespace: plan.Namespace, StatefulSet: plan.StatefulSet}
+	op := cluster.Operation{ID: id, Kind: string(plan.Kind), Namespace: plan.Namespace, StatefulSet: plan.StatefulSet}
 	lease, err := r.Cluster.Acquire(ctx, op, cluster.LeaseOptions{Holder: op.String() + " " + r.Holder, Waiting: r.Reporter.Note})
 	if err != nil {
 		return Report{}, err
 	}
-	x := &run{Restorer: r, op: op, lease: lease, plan: plan, record: record, began: r.Now()}
+	engine := *r
+	engine.Reporter = &serial{reporter: r.Reporter}
+	x := &run{Restorer: &engine, op: op, lease: lease, plan: plan, record: record, began: r.Now()}
 	defer func() { err = errors.Join(err, x.finish(ctx)) }()
 	return x.carryOut(lease.Context()) //nolint:contextcheck // it is made from ctx, and dies with the Lease
 }
@@ -65,26 +72,37 @@ type run struct {
 	record catalog.Record
 	limits Limits
 
-	uid     string // the cluster's
-	sts     *appsv1.StatefulSet
+	uid string // the cluster's
+	sts *appsv1.StatefulSet
+	// journal is changed, and written, under writing.
 	journal *Journal
-	// again is true while an interrupted restore is put back to make way for this one.
-	again  bool
-	began  time.Time
-	down   time.Time // when the StatefulSet was scaled to 0
-	report Report
+	writing sync.Mutex
+	began   time.Time
+	down    time.Time // when the StatefulSet was scaled to 0
+	report  Report
 }
 
-// carryOut is the restore, step by step. What fails before the journal's last phase is undone.
+// carryOut does what the plan says. What fails before the journal's last phase is undone.
 func (x *run) carryOut(ctx context.Context) (Report, error) {
+	if err := x.begin(ctx); err != nil { // sweep, look again, plan again
+		return Report{}, err
+	}
+	switch {
+	case x.plan.Way == WayPutBack:
+		return x.putBackNow(ctx)
+	case x.plan.Way == WayKeep:
+		return x.keepPresent(ctx)
+	case x.journal != nil && x.journal.Phase == PhaseResume:
+		return x.resume(ctx)
+	}
 	for _, step := range []func(context.Context) error{
-		x.begin,    // sweep, put an interrupted restore back, look again, write the journal
-		x.guard,    // nothing can be deleted by policy
-		x.scaleOff, // 0 replicas, no pods
-		x.setAside, // old volumes kept and marked, their claims gone
-		x.create,   // claims under their final names
-		x.fill,     // data into them
-		x.commit,   // every ordinal complete: no way back
+		x.beginJournal, // from here on, what is done can be put back
+		x.guard,        // nothing can be deleted by policy
+		x.hold,         // 0 replicas, no pods, and those that are made wait
+		x.setAside,     // old volumes kept and marked, their claims gone
+		x.create,       // claims under their final names
+		x.fill,         // data into them
+		x.handOver,     // every ordinal complete: no way back by itself
 	} {
 		if err := step(ctx); err != nil {
 			return Report{}, x.undo(ctx, err)
@@ -104,7 +122,7 @@ func (x *run) finish(ctx context.Context) error {
 	return errors.Join(err, x.lease.Release(ctx))
 }
 
-// begin makes sure that the plan still holds, now that nobody else may change things, and writes the journal.
+// begin makes sure that the plan still holds, now that nobody else of us may change things.
 func (x *run) begin(ctx context.Context) error {
 	swept, err := x.Cluster.Sweep(ctx, x.op)
 	for _, what := range swept {
@@ -113,7 +131,7 @@ func (x *run) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := x.settleInterrupted(ctx); err != nil {
+	if err := x.completeInterrupted(ctx); err != nil {
 		return err
 	}
 	situation, err := Look(ctx, x.Cluster, x.record, x.op.Namespace, x.op.StatefulSet)
@@ -122,7 +140,7 @@ func (x *run) begin(ctx context.Context) error {
 	}
 	x.uid = situation.Cluster
 	x.limits = x.Limits.withDefaults(situation.StatefulSet)
-	plan := NewPlan(situation)
+	plan := NewPlan(situation, x.plan.options)
 	if err := plan.Err(); err != nil {
 		return err
 	}
@@ -132,19 +150,26 @@ func (x *run) begin(ctx context.Context) error {
 			Next: "run the command again, and read the new plan",
 		}
 	}
-	leftover := situation.Journal
-	if leftover != nil {
-		situation = leftover.settled(situation)
+	x.plan, x.sts, x.journal = plan, situation.StatefulSet, situation.Journal
+	if x.journal != nil {
+		x.Reporter.Note(x.journal.words())
+		return nil
 	}
-	x.plan, x.sts = plan, situation.StatefulSet
 	x.journal = newJournal(&x.plan, &situation, x.op.ID, x.Now())
-	if leftover != nil {
-		return x.journal.write(ctx, x.Cluster, x.op)
-	}
-	return x.journal.create(ctx, x.Cluster, x.op)
+	return nil
 }
 
-// guard makes sure that scaling down and deleting claims cannot delete data.
+// beginJournal writes the journal before the first change.
+func (x *run) beginJournal(ctx context.Context) error {
+	if x.plan.Way != WayResume {
+		return x.journal.create(ctx, x.Cluster, x.op)
+	}
+	x.journal.Others = append(x.journal.Others, x.op.ID)
+	return x.journal.write(ctx, x.Cluster, x.op)
+}
+
+// guard makes sure that scaling down and deleting claims cannot delete data: the present volumes are kept whatever becomes
+// of their claims, and are marked, so that they are found whoever deletes those; and the StatefulSet keeps its claims.
 func (x *run) guard(ctx context.Context) error {
 	if err := x.keepVolumes(ctx); err != nil {
 		return err
@@ -153,166 +178,92 @@ func (x *run) guard(ctx context.Context) error {
 	if x.journal.Retention.WhenScaled == keep && x.journal.Retention.WhenDeleted == keep {
 		return nil
 	}
-	_, err := x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID, cluster.Scale{
+	_, err := x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, x.sts.UID, cluster.Scale{
 		Retention: &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenScaled: keep, WhenDeleted: keep},
 	})
 	return err
 }
 
-// keepVolumes has the volumes outlive their claims.
+// keepVolumes has the present volumes outlive their claims.
 func (x *run) keepVolumes(ctx context.Context) error {
-	for _, v := range x.journal.Volumes {
-		if v.Displaced == nil || v.Displaced.Volume == "" {
-			continue
-		}
-		if err := x.Cluster.KeepVolume(ctx, *v.Displaced); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// scaleOff ends the pods.
-func (x *run) scaleOff(ctx context.Context) error {
-	if err := x.journal.enter(ctx, x.Cluster, x.op, PhaseDown); err != nil {
-		return err
-	}
-	if x.journal.Replicas > 0 {
-		x.Reporter.Note(fmt.Sprintf("scaling %s/%s from %d to 0 replicas", x.op.Namespace, x.op.StatefulSet, x.journal.Replicas))
-	}
-	x.down = x.Now()
-	return x.hold(ctx, x.journal)
-}
-
-// hold scales the journal's StatefulSet to 0 and waits until its pods are gone.
-func (x *run) hold(ctx context.Context, j *Journal) error {
-	none := int32(0)
-	sts, err := x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, j.UID, cluster.Scale{Replicas: &none})
-	if err != nil {
-		return err
-	}
-	return x.Cluster.AwaitNoPods(ctx, sts, x.limits.Down)
-}
-
-// setAside marks the volumes as displaced and deletes their claims.
-func (x *run) setAside(ctx context.Context) error {
-	if err := x.refresh(ctx); err != nil {
-		return err
-	}
-	if err := x.journal.enter(ctx, x.Cluster, x.op, PhaseAside); err != nil {
-		return err
-	}
-	// The volumes first, all of them: no claim goes before every volume is safe.
-	if err := x.keepVolumes(ctx); err != nil {
-		return err
-	}
-	for _, v := range x.journal.Volumes {
-		if v.Displaced == nil || v.Displaced.Volume == "" {
-			continue
-		}
-		x.Reporter.Note(fmt.Sprintf("setting volume %s of claim %s aside", v.Displaced.Volume, v.Claim))
-		if err := x.Cluster.MarkDisplaced(ctx, x.op, *v.Displaced, x.Now()); err != nil {
-			return err
-		}
-	}
-	for _, v := range x.journal.Volumes {
-		if err := x.deleteDisplaced(ctx, v); err != nil {
-			return err
-		}
-	}
-	for _, v := range x.journal.Volumes {
-		if v.Displaced == nil {
-			continue
-		}
-		if err := x.Cluster.AwaitClaimGone(ctx, x.op.Namespace, v.Claim, v.Displaced.UID, x.limits.Claim); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// refresh brings the journal up to date with claims that got a volume, or came to be, while pods were still there.
-func (x *run) refresh(ctx context.Context) error {
 	for i := range x.journal.Volumes {
 		v := &x.journal.Volumes[i]
-		claim, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
-		if err != nil {
-			return err
-		}
-		if claim == nil && v.Displaced == nil {
+		if v.State != StatePresent || v.Displaced == nil || v.Displaced.Volume == "" {
 			continue
 		}
-		if claim == nil || claim.DeletionTimestamp != nil || v.Displaced != nil && claim.UID != v.Displaced.UID {
-			return fmt.Errorf("claim %s/%s is no longer the one that the plan was made for: %w", x.op.Namespace, v.Claim, cluster.ErrChanged)
-		}
-		if v.Displaced != nil && claim.Spec.VolumeName == v.Displaced.Claim.Spec.VolumeName {
-			continue
-		}
-		volume, err := x.Cluster.Volume(ctx, claim.Spec.VolumeName)
-		if err != nil {
+		if err := x.keep(ctx, v); err != nil {
 			return err
 		}
-		if claim.Spec.VolumeName != "" && !cluster.BoundTo(volume, claim) {
-			return fmt.Errorf("claim %s/%s is being bound to volume %s: %w", x.op.Namespace, v.Claim, claim.Spec.VolumeName, cluster.ErrChanged)
-		}
-		displaced := cluster.NewDisplaced(claim, volume)
-		v.Displaced = &displaced
 	}
 	return nil
 }
 
-// deleteDisplaced deletes a claim, if it still is as the journal has it.
-func (x *run) deleteDisplaced(ctx context.Context, v JournalVolume) error {
-	if v.Displaced == nil {
-		return nil
-	}
-	var err error
-	for range 10 {
-		claim, readErr := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
-		if readErr != nil {
-			return readErr
+// keep has a present volume outlive its claim.
+func (x *run) keep(ctx context.Context, v *JournalVolume) error {
+	if x.plan.Way == WayResume {
+		volume, err := x.Cluster.Volume(ctx, v.Displaced.Volume)
+		if err != nil {
+			return err
 		}
-		if claim == nil {
+		if volume == nil || volume.UID != v.Displaced.VolumeUID {
+			x.Reporter.Note(fmt.Sprintf("volume %s of claim %s is gone: somebody has deleted it since the restore was interrupted", v.Displaced.Volume, v.Claim))
 			return nil
 		}
-		if claim.UID != v.Displaced.UID || claim.Spec.VolumeName != v.Displaced.Claim.Spec.VolumeName {
-			return fmt.Errorf("claim %s/%s got another volume: %w", x.op.Namespace, v.Claim, cluster.ErrChanged)
-		}
-		if err = x.Cluster.DeleteClaim(ctx, claim); !errors.Is(err, cluster.ErrChanged) {
-			return err
+		if ref := volume.Spec.ClaimRef; ref == nil || ref.Namespace != x.op.Namespace || ref.Name != v.Claim {
+			return fmt.Errorf("volume %s, which the journal has for claim %s, is not that claim's: %w", volume.Name, v.Claim, cluster.ErrChanged)
 		}
 	}
-	return err
+	why := cluster.WhyReplaced
+	if x.plan.Kind == KindUndo {
+		why = cluster.WhyUndone
+	}
+	return x.Cluster.MarkDisplaced(ctx, cluster.Operation{ID: x.journal.Operation, StatefulSet: x.op.StatefulSet}, *v.Displaced, why, x.journal.Started)
 }
 
-// commit makes sure that nobody has interfered, and turns the journal to the phase from which there is no way back.
-func (x *run) commit(ctx context.Context) error {
-	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
-	if err != nil {
+// handOver makes sure that nobody has interfered, and turns the journal to the phase from which there is no way back by
+// itself: when it is written, pods may start.
+func (x *run) handOver(ctx context.Context) error {
+	if err := x.stillHeld(ctx); err != nil {
 		return err
 	}
-	if sts.UID != x.journal.UID || cluster.Replicas(sts) != 0 {
-		return fmt.Errorf("somebody has scaled %s to %d replicas in the middle of the restore: %w", x.op.Object(), cluster.Replicas(sts), cluster.ErrChanged)
-	}
-	for i := range x.report.Volumes {
-		restored := &x.report.Volumes[i]
-		claim, err := x.Cluster.Claim(ctx, x.op.Namespace, restored.Claim)
+	for i := range x.journal.Volumes {
+		v := &x.journal.Volumes[i]
+		volume, err := x.whole(ctx, v)
 		if err != nil {
 			return err
 		}
-		if claim == nil || !x.journal.created(&x.journal.Volumes[i], claim) || claim.DeletionTimestamp != nil {
-			return fmt.Errorf("claim %s/%s is no longer the one that was restored: %w", x.op.Namespace, restored.Claim, cluster.ErrChanged)
+		for k := range x.report.Volumes {
+			if x.report.Volumes[k].Claim == v.Claim {
+				x.report.Volumes[k].Volume = volume
+			}
 		}
-		volume, err := x.Cluster.Volume(ctx, claim.Spec.VolumeName)
-		if err != nil {
-			return err
-		}
-		if !cluster.BoundTo(volume, claim) {
-			return fmt.Errorf("claim %s/%s is not bound: %w", x.op.Namespace, restored.Claim, cluster.ErrChanged)
-		}
-		restored.Volume = volume.Name
 	}
-	return x.journal.enter(ctx, x.Cluster, x.op, PhaseResume)
+	for i := range x.journal.Volumes {
+		x.journal.Volumes[i].State = StateHandedOver
+	}
+	return x.enter(ctx, PhaseResume)
+}
+
+// whole demands that a claim is the one that was made, bound and complete, and names its volume.
+func (x *run) whole(ctx context.Context, v *JournalVolume) (string, error) {
+	claim, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
+	if err != nil {
+		return "", err
+	}
+	if claim == nil || !x.journal.created(v, claim) || claim.DeletionTimestamp != nil || v.Made != claim.UID {
+		return "", fmt.Errorf("claim %s/%s is no longer the one that was restored: %w", x.op.Namespace, v.Claim, cluster.ErrChanged)
+	}
+	volume, err := x.Cluster.Volume(ctx, claim.Spec.VolumeName)
+	if err != nil {
+		return "", err
+	}
+	if !cluster.BoundTo(volume, claim) || v.MadeVolume != volume.UID {
+		return "", fmt.Errorf("claim %s/%s is not bound to the volume that was restored: %w", x.op.Namespace, v.Claim, cluster.ErrChanged)
+	}
+	if v.State != StateChecked {
+		return "", fmt.Errorf("claim %s/%s is not complete (%s)", x.op.Namespace, v.Claim, v.State)
+	}
+	return volume.Name, nil
 }
 
 // resume starts the StatefulSet on its restored volumes.
@@ -322,10 +273,10 @@ func (x *run) resume(ctx context.Context) (Report, error) {
 	defer cancel()
 	sts, err := x.complete(clean)
 	if err != nil {
-		return Report{}, fmt.Errorf("all data is restored, but the StatefulSet could not be scaled up: %w; run \"stsbackup restore %s/%s\" again, or \"kubectl -n %s scale statefulset %s --replicas=%d\"",
-			err, x.op.Namespace, x.op.StatefulSet, x.op.Namespace, x.op.StatefulSet, x.journal.ReplicasAfter)
+		return Report{}, fmt.Errorf("all data is in place, but the StatefulSet could not be scaled up: %w; run \"stsbackup restore %s/%s --resume\" to try that again",
+			err, x.op.Namespace, x.op.StatefulSet)
 	}
-	x.Reporter.Note(fmt.Sprintf("all volumes are complete; waiting for %d pods to become Ready", x.journal.ReplicasAfter))
+	x.Reporter.Note(fmt.Sprintf("all volumes are complete; waiting for %d pods to become Ready", cluster.Replicas(sts)))
 	readyErr := x.Cluster.AwaitReady(ctx, sts, x.limits.Ready)
 	// Whatever the pods do now, the restore is done: its journal must not undo what they have written since.
 	clean, cancel = x.lease.Grace(ctx, tidyWithin)
@@ -335,7 +286,7 @@ func (x *run) resume(ctx context.Context) (Report, error) {
 		return x.report, errors.Join(readyErr, err)
 	}
 	if readyErr != nil {
-		return x.report, fmt.Errorf("all data is restored and the StatefulSet is scaled to %d, but %w", x.journal.ReplicasAfter, readyErr)
+		return x.report, fmt.Errorf("all data is in place and the StatefulSet is scaled to %d, but %w: %w", cluster.Replicas(sts), ErrNotReady, readyErr)
 	}
 	return x.report, nil
 }
@@ -349,4 +300,16 @@ func (x *run) endJournal(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// wait pauses between two attempts.
+func wait(ctx context.Context, pause time.Duration) error {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
 }

@@ -20,6 +20,7 @@ import (
 	k8stesting "k8s.io/client-go/testing"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
 // start is a StatefulSet before a restore.
@@ -135,13 +136,19 @@ func (w *world) restorer() *Restorer {
 }
 
 // restore plans and runs, as the command does.
-func (w *world) restore(ctx context.Context) (Report, error) {
+func (w *world) restore(ctx context.Context) (Report, error) { return w.run(ctx, PlanOptions{}) }
+
+// run plans and runs with a person's wishes.
+func (w *world) run(ctx context.Context, options PlanOptions) (Report, error) {
 	record := newRecord()
+	if options.Kind == KindUndo {
+		record = catalog.Record{}
+	}
 	situation, err := Look(ctx, w.client(), record, ns, "web")
 	if err != nil {
 		return Report{}, err
 	}
-	return w.restorer().Run(ctx, NewPlan(situation), record)
+	return w.restorer().Run(ctx, NewPlan(situation, options), record)
 }
 
 // oldDataSafe demands that everything that was on a volume before is still on it, and that the volume is either its
@@ -308,12 +315,16 @@ func (w *world) allRestored() bool {
 	return true
 }
 
-// again restores after the Lease of a dead process has expired.
+// again restores after the Lease of a dead process has expired: it goes on with what was interrupted.
 func (w *world) again(ctx context.Context) error {
 	if err := w.leaseExpires(ctx); err != nil {
 		return err
 	}
-	_, err := w.restore(ctx)
+	options := PlanOptions{}
+	if w.state().Journal {
+		options.Interrupted = WayResume
+	}
+	_, err := w.run(ctx, options)
 	return err
 }
 

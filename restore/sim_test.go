@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	snapshotfake "github.com/kubernetes-csi/external-snapshotter/client/v6/clientset/versioned/fake"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,6 +41,7 @@ type world struct {
 	data    map[string]string // by PersistentVolume
 	used    map[string]bool   // claims that a mover has mounted
 	lost    []string          // what was on volumes that were deleted
+	lock    sync.Mutex        // of all, while the engine works
 
 	calls int
 	// fault is asked before (carried out: false) and after every call.
@@ -66,6 +69,8 @@ func newWorld(t *testing.T, objects ...runtime.Object) *world {
 	})
 	react := k8stesting.ObjectReaction(w.tracker)
 	w.kube.PrependReactor("*", "*", func(action k8stesting.Action) (bool, runtime.Object, error) {
+		w.lock.Lock()
+		defer w.lock.Unlock()
 		w.calls++
 		if w.fault != nil {
 			if err := w.fault(w.calls, action, false); err != nil {
@@ -155,12 +160,19 @@ func (w *world) call(action k8stesting.Action, react k8stesting.ReactionFunc) (r
 			return nil, w.deleteClaim(a.Name)
 		}
 	}
+	var before *appsv1.StatefulSet
+	if action.GetResource() == setGVR && action.GetVerb() == "patch" {
+		before = w.set()
+	}
 	_, object, err := react(action)
 	if err != nil || slices.Contains([]string{"get", "list", "watch"}, action.GetVerb()) {
 		return object, err
 	}
 	if _, ok := action.(k8stesting.PatchActionImpl); ok {
 		w.stamp(object)
+		if before != nil && equality.Semantic.DeepEqual(before.Spec, object.(*appsv1.StatefulSet).Spec) {
+			object.(*appsv1.StatefulSet).Generation--
+		}
 		w.put(action.GetResource(), object)
 	}
 	w.reconcile()
@@ -216,13 +228,17 @@ func (w *world) reconcileSet() (changed bool) {
 			w.must(w.tracker.Create(claimGVR, claim, ns))
 			changed = true
 		}
-		if slices.ContainsFunc(w.pods(), func(p corev1.Pod) bool { return p.Name == name }) {
-			changed = w.podWrites(claimName) || changed
+		if pods := w.pods(); slices.ContainsFunc(pods, func(p corev1.Pod) bool { return p.Name == name }) {
+			if cluster.RunningOn(pods, claimName) != "" {
+				changed = w.podWrites(claimName) || changed
+			}
 			continue
 		}
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: ns, OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))}}}
 		pod.Spec.Volumes = []corev1.Volume{{Name: "www", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claimName}}}}
-		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+		if pod.Spec.SchedulingGates = set.Spec.Template.Spec.SchedulingGates; !cluster.Gated(&pod.Spec) {
+			pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+		}
 		w.stamp(pod)
 		w.must(w.tracker.Create(podGVR, pod, ns))
 		changed = true
@@ -244,13 +260,15 @@ func (w *world) reconcileSet() (changed bool) {
 	return changed
 }
 
-// podWrites is what a pod does as soon as it runs: what was restored becomes what only this volume has.
+// podWrites is what a pod does as soon as it runs: what was restored, or half restored, or empty, becomes what only this
+// volume has. What was there before stays as it is.
 func (w *world) podWrites(claim string) bool {
 	volume := w.claim(claim).Spec.VolumeName
-	if !strings.HasPrefix(w.data[volume], "rs-") {
+	content := w.data[volume]
+	if volume == "" || strings.HasPrefix(content, "old") || strings.HasPrefix(content, "written") || content == "not ours" {
 		return false
 	}
-	w.data[volume] = "written since " + w.data[volume]
+	w.data[volume] = "written since " + content
 	return true
 }
 
@@ -261,13 +279,8 @@ func (w *world) must(err error) {
 	}
 }
 
-func (w *world) inUse(claim string) bool {
-	return slices.ContainsFunc(w.pods(), func(p corev1.Pod) bool {
-		return slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool {
-			return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claim
-		})
-	})
-}
+// inUse reports whether a pod that was scheduled mounts the claim.
+func (w *world) inUse(claim string) bool { return cluster.RunningOn(w.pods(), claim) != "" }
 
 func (w *world) reconcileClaims() (changed bool) {
 	for _, claim := range w.claims() {
@@ -356,26 +369,41 @@ func (w *world) Fill(ctx context.Context, target Target, v Volume, progress func
 	if _, err := w.kube.CoreV1().PersistentVolumeClaims(ns).Get(ctx, v.Claim, metav1.GetOptions{}); err != nil {
 		return archive.Result{}, err
 	}
+	claim, err := w.mountEmpty(v)
+	if err != nil {
+		return archive.Result{}, err
+	}
+	if _, err := w.kube.CoreV1().PersistentVolumes().Get(ctx, claim.Spec.VolumeName, metav1.GetOptions{}); err != nil {
+		return archive.Result{}, err
+	}
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	w.data[claim.Spec.VolumeName] = v.RepositorySnapshot
+	return archive.Result{RepositorySnapshot: v.RepositorySnapshot, Files: v.Files, Bytes: v.Bytes}, ctx.Err()
+}
+
+// mountEmpty is a mover's beginning: the claim gets its volume, which must be empty, and half of the data.
+func (w *world) mountEmpty(v Volume) (*corev1.PersistentVolumeClaim, error) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
 	w.used[v.Claim] = true
 	w.reconcile()
 	claim := w.claim(v.Claim)
 	if claim == nil || claim.Status.Phase != corev1.ClaimBound {
-		return archive.Result{}, errors.New("the claim is not bound")
+		return nil, errors.New("the claim is not bound")
 	}
 	if content := w.data[claim.Spec.VolumeName]; content != "" && !strings.HasPrefix(content, "half of ") {
-		return archive.Result{}, fmt.Errorf("the volume is not empty: it holds %q", content)
+		return nil, fmt.Errorf("the volume is not empty: it holds %q", content)
 	}
 	w.data[claim.Spec.VolumeName] = "half of " + v.RepositorySnapshot
-	if _, err := w.kube.CoreV1().PersistentVolumes().Get(ctx, claim.Spec.VolumeName, metav1.GetOptions{}); err != nil {
-		return archive.Result{}, err
-	}
-	w.data[claim.Spec.VolumeName] = v.RepositorySnapshot
-	return archive.Result{RepositorySnapshot: v.RepositorySnapshot, Files: v.Files, Bytes: v.Bytes}, ctx.Err()
+	return claim, nil
 }
 
 // TakeBack empties the claim's volume.
 func (w *world) TakeBack(ctx context.Context, _ Target, _ int32, _, claim string) error {
 	got, err := w.kube.CoreV1().PersistentVolumeClaims(ns).Get(ctx, claim, metav1.GetOptions{})
+	w.lock.Lock()
+	defer w.lock.Unlock()
 	if err == nil {
 		delete(w.data, got.Spec.VolumeName)
 	}

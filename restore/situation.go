@@ -45,7 +45,7 @@ func Look(ctx context.Context, c *cluster.Client, record catalog.Record, namespa
 	if s.Cluster, err = c.UID(ctx); err != nil {
 		return Situation{}, err
 	}
-	if s.Journal, err = readJournal(ctx, c, cluster.Operation{Namespace: namespace, StatefulSet: statefulSet}); err != nil {
+	if s.Journal, err = readJournal(ctx, c, namespace, statefulSet); err != nil {
 		return Situation{}, err
 	}
 	if err := s.list(ctx, c, namespace); err != nil {

@@ -25,6 +25,11 @@ func assignSpares(p *Plan, s *Situation) {
 		if !static(s, v) {
 			continue
 		}
+		if v.Spare != "" { // an interrupted restore has taken it
+			taken[v.Spare] = true
+			v.manifest.Spec.VolumeName = v.Spare
+			continue
+		}
 		spare := chooseSpare(s, v, taken)
 		if spare == nil {
 			lacking[v.Class] = append(lacking[v.Class], v.Claim)

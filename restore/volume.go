@@ -36,6 +36,7 @@ func (p *Plan) volume(s *Situation, template *corev1.PersistentVolumeClaim, reco
 	v.Present, v.displaced = presentOf(s, present)
 	v.Size = size(template, recorded, present)
 	v.Class, v.classless = p.class(s, template, recorded, claim)
+	v.resumed(s, present)
 	v.manifest = p.manifest(s, template, &v)
 	return v
 }

@@ -104,6 +104,7 @@ Exit codes:
 		newRepairCommand(a),
 		newShowCommand(a),
 		newRestoreCommand(a),
+		newUndoCommand(a),
 		newSchedulerCommand(a),
 		newUnlockCommand(a),
 		newVerifyCommand(a),

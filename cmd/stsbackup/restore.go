@@ -23,11 +23,15 @@ type restoreCommand struct {
 	output       outputFlag
 	dryRun       bool
 	yes          bool
+	resume       bool
+	keepPresent  bool
+	ifNotReady   notReadyFlag
+	parallel     int
 	readyTimeout time.Duration
 }
 
 func newRestoreCommand(a *app) *cobra.Command {
-	c := &restoreCommand{}
+	c := &restoreCommand{ifNotReady: notReadyLeave}
 	cmd := &cobra.Command{
 		Use:   "restore [NAMESPACE/]STATEFULSET[@RECOVERY-POINT]",
 		Short: "Bring a StatefulSet back to a recovery point",
@@ -37,13 +41,17 @@ of one, an RFC 3339 time (the last one at or before it), or the latest complete 
 The plan is shown first. Then the StatefulSet is scaled to 0, its volumes are set aside, claims are made under the
 same names and filled, and when every ordinal is complete it is scaled up again. It makes no difference whether its
 claims are there, or some or all are gone, or their volumes are gone. A StatefulSet that has 0 replicas gets those of
-the recovery point.
+the recovery point. Pods that anybody has made meanwhile wait until every ordinal is complete.
 
 No data is deleted. If anything fails, or is interrupted, before the StatefulSet is scaled up, everything is put back
-as it was. After success the old volumes are kept; the report says how to free each of them.`,
+as it was. After success the old volumes are kept: "stsbackup undo" brings them back, and "stsbackup discard" frees them.
+
+A restore that was killed is gone on with by --resume, or put back by "stsbackup undo". A terminal asks which of the two;
+without one, the exit code is 5. What pods have written since stays on volumes that are kept, whichever you choose.`,
 		Example: `  stsbackup restore demo/web --dry-run
   stsbackup restore demo/web@20261121T081200Z-3fa9
-  stsbackup restore demo/web@2026-11-21T09:00:00Z --yes`,
+  stsbackup restore demo/web@2026-11-21T09:00:00Z --yes
+  stsbackup restore demo/web --resume`,
 		Args: exactArgs(1, "one StatefulSet"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.run(cmd.Context(), a, args[0])
@@ -55,79 +63,208 @@ as it was. After success the old volumes are kept; the report says how to free e
 	c.output.add(cmd)
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show the plan and change nothing")
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask before the restore begins")
+	cmd.Flags().BoolVar(&c.resume, "resume", false, "go on with a restore that was interrupted: volumes that are complete, and that nobody has written to since, are kept")
+	cmd.Flags().BoolVar(&c.keepPresent, "keep-present", false, "end a restore that was interrupted, and keep what the pods run on now; nothing is restored")
+	cmd.Flags().Var(&c.ifNotReady, "if-not-ready", "what to do if the restored pods are not Ready in time: leave them, or undo the restore (the new volumes are kept)")
+	cmd.Flags().IntVar(&c.parallel, "parallel", 2, "how many ordinals are filled at once")
 	cmd.Flags().DurationVar(&c.readyTimeout, "ready-timeout", 10*time.Minute, "how long the restored pods may take to become Ready")
 	return cmd
 }
 
-func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
+// notReadyFlag is --if-not-ready.
+type notReadyFlag string
+
+const (
+	notReadyLeave notReadyFlag = "leave"
+	notReadyUndo  notReadyFlag = "undo"
+)
+
+// String, Set and Type make a notReadyFlag a pflag.Value.
+func (f *notReadyFlag) String() string { return string(*f) }
+
+// Set reads one of the two.
+func (f *notReadyFlag) Set(s string) error {
+	switch v := notReadyFlag(s); v {
+	case notReadyLeave, notReadyUndo:
+		*f = v
+		return nil
+	default:
+		return fmt.Errorf("%q is neither leave nor undo", s)
+	}
+}
+
+// Type names what the flag takes.
+func (f *notReadyFlag) Type() string { return "leave|undo" }
+
+// check reports flags that make no sense.
+func (c *restoreCommand) check(a *app) error {
 	if !c.yes && !c.dryRun && (!a.terminal || c.output == outputJSON) {
 		return usageErrorf("a restore asks before it begins, and nobody can answer here: give --yes to go ahead, or --dry-run to see the plan")
 	}
-	if err := errors.Join(checkTimeout("ready-timeout", c.readyTimeout), checkTimeout("mover-start-timeout", c.mover.startTimeout)); err != nil {
+	if c.resume && c.keepPresent {
+		return usageErrorf("--resume and --keep-present say different things; give one of them")
+	}
+	if c.parallel < 1 {
+		return usageErrorf("--parallel is %d; give 1 or more", c.parallel)
+	}
+	return errors.Join(checkTimeout("ready-timeout", c.readyTimeout), checkTimeout("mover-start-timeout", c.mover.startTimeout))
+}
+
+func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
+	if err := c.check(a); err != nil {
 		return err
 	}
 	t, err := parseTarget(arg, c.kube.namespace)
 	if err != nil {
 		return err
 	}
+	if c.keepPresent {
+		settle := undoCommand{kube: c.kube, repo: c.repo, output: c.output, dryRun: c.dryRun, yes: c.yes, readyTimeout: c.readyTimeout}
+		return settle.carryOut(ctx, a, t, restore.PlanOptions{Interrupted: restore.WayKeep})
+	}
 	at, err := openScene(a, &c.kube, &c.repo, t)
 	if err != nil {
 		return err
 	}
-	t = at.target
-	mover, err := c.mover.config(ctx, a, at.store, t)
+	mover, err := c.mover.config(ctx, a, at.store, at.target)
 	if err != nil {
 		return err
 	}
-	points, err := catalog.Open(ctx, at.store.root, t.namespace, t.statefulSet, at.store.password(t))
+	restorer := c.restorer(a, at.client, &restore.Movers{Cluster: at.client, Config: mover, PasswordFile: cluster.MoverFiles + "/" + moverPassword})
+	plan, record, err := c.plan(ctx, at)
 	if err != nil {
 		return err
 	}
-	record, err := points.Find(ctx, t.recoveryPoint)
+	plan, record, err = c.askInterrupted(ctx, a, at, plan, record)
 	if err != nil {
 		return err
+	}
+	return c.carryOut(ctx, a, restorer, plan, record)
+}
+
+// restorer is the engine with these flags.
+func (c *restoreCommand) restorer(a *app, client *cluster.Client, filler restore.Filler) *restore.Restorer {
+	return &restore.Restorer{
+		Cluster: client, Filler: filler, Now: a.now, Random: a.random, Holder: holder(a), Parallel: c.parallel,
+		Limits: restore.Limits{Ready: c.readyTimeout},
+	}
+}
+
+// plan finds the recovery point and decides.
+func (c *restoreCommand) plan(ctx context.Context, at scene) (restore.Plan, catalog.Record, error) {
+	t, options := at.target, restore.PlanOptions{Kind: restore.KindRestore}
+	if c.resume {
+		journal, err := restore.Interrupted(ctx, at.client, t.namespace, t.statefulSet)
+		if err != nil {
+			return restore.Plan{}, catalog.Record{}, err
+		}
+		options = restore.PlanOptions{Kind: journal.Kind, Interrupted: restore.WayResume}
+		if t.recoveryPoint != "" && !strings.HasPrefix(journal.RecoveryPoint, t.recoveryPoint) {
+			return restore.Plan{}, catalog.Record{}, &cluster.Refusal{
+				Object: "StatefulSet " + t.namespace + "/" + t.statefulSet,
+				Reason: fmt.Sprintf("the restore that was interrupted is of %s, and not of %s", journal.RecoveryPoint, t.recoveryPoint),
+				Next:   fmt.Sprintf("go on with that one (leave the recovery point out), or put it back first: \"stsbackup undo %s/%s\"", t.namespace, t.statefulSet),
+			}
+		}
+		t.recoveryPoint = journal.RecoveryPoint
+	}
+	record := catalog.Record{}
+	if options.Kind != restore.KindUndo {
+		points, err := at.store.points(ctx, t)
+		if err != nil {
+			return restore.Plan{}, record, err
+		}
+		if record, err = points.Find(ctx, t.recoveryPoint); err != nil {
+			return restore.Plan{}, record, err
+		}
 	}
 	situation, err := restore.Look(ctx, at.client, record, t.namespace, t.statefulSet)
 	if err != nil {
-		return err
+		return restore.Plan{}, record, err
 	}
-	plan := restore.NewPlan(situation)
+	return restore.NewPlan(situation, options), record, nil
+}
+
+// askInterrupted asks a person what to do about a restore that was interrupted, if there is one and nothing was said about it.
+func (c *restoreCommand) askInterrupted(ctx context.Context, a *app, at scene, plan restore.Plan, record catalog.Record) (restore.Plan, catalog.Record, error) {
+	if !plan.AsksForWay() || c.yes || c.dryRun || !a.terminal {
+		return plan, record, nil
+	}
+	choices := []string{"resume", "undo"}
+	fmt.Fprintf(a.err, "%s.\n\n  resume  go on with it\n  undo    bring back what was there before it\n", printable(plan.Interrupted))
+	if len(plan.Running) > 0 {
+		choices = append(choices, "keep")
+		fmt.Fprintf(a.err, "  keep    keep what runs now (%s)\n", printable(strings.Join(plan.Running, ", ")))
+	}
+	fmt.Fprintf(a.err, "\nType one of %s: ", strings.Join(choices, ", "))
+	answer, err := readLine(ctx, a)
+	if err != nil {
+		return plan, record, err
+	}
+	options := restore.PlanOptions{}
+	switch {
+	case answer == "resume":
+		c.resume = true
+		return c.plan(ctx, at)
+	case answer == "undo":
+		options = restore.PlanOptions{Kind: restore.KindUndo}
+	case answer == "keep" && len(plan.Running) > 0:
+		options.Interrupted = restore.WayKeep
+	default:
+		return plan, record, errors.New("nothing was changed, because the answer was none of them")
+	}
+	situation, err := restore.Look(ctx, at.client, catalog.Record{}, at.target.namespace, at.target.statefulSet)
+	if err != nil {
+		return plan, record, err
+	}
+	return restore.NewPlan(situation, options), catalog.Record{}, nil
+}
+
+// carryOut shows the plan, asks, and does it.
+func (c *restoreCommand) carryOut(ctx context.Context, a *app, restorer *restore.Restorer, plan restore.Plan, record catalog.Record) error {
 	if c.dryRun {
 		return errors.Join(printRestorePlan(a.out, c.output, &plan), plan.Err())
 	}
-	reporter := newRestoreReporter(a, c.output, &plan)
-	if err := c.agree(ctx, a, &plan); err != nil {
+	if err := agree(ctx, a, c.output, c.yes, &plan); err != nil {
 		return err
 	}
-	restorer := &restore.Restorer{
-		Cluster:  at.client,
-		Filler:   &restore.Movers{Cluster: at.client, Config: mover, PasswordFile: cluster.MoverFiles + "/" + moverPassword},
-		Reporter: reporter,
-		Now:      a.now,
-		Random:   a.random,
-		Holder:   holder(a),
-		Limits:   restore.Limits{Ready: c.readyTimeout},
+	report, err := runPlan(ctx, a, c.output, restorer, plan, record)
+	if !errors.Is(err, restore.ErrNotReady) || c.ifNotReady != notReadyUndo || plan.Kind != restore.KindRestore {
+		return errors.Join(printRestored(a.out, c.output, &report), err)
 	}
-	report, err := restorer.Run(ctx, plan, record)
-	reporter.close()
-	if len(report.Volumes) == 0 {
-		return err
+	fmt.Fprintf(a.err, "The pods are not Ready in time, so the restore is undone: %s\n", message(ctx, err))
+	situation, lookErr := restore.Look(ctx, restorer.Cluster, catalog.Record{}, plan.Namespace, plan.StatefulSet)
+	if lookErr != nil {
+		return errors.Join(err, lookErr)
 	}
-	return errors.Join(printRestored(a.out, c.output, &report), err)
+	undo := restore.NewPlan(situation, restore.PlanOptions{Kind: restore.KindUndo, Operation: report.Operation})
+	undone, undoErr := runPlan(ctx, a, c.output, restorer, undo, catalog.Record{})
+	if undoErr != nil {
+		return errors.Join(printRestored(a.out, c.output, &report), err, fmt.Errorf("undo it: %w", undoErr))
+	}
+	return errors.Join(printRestored(a.out, c.output, &undone),
+		fmt.Errorf("%w; so the old volumes were brought back, and the restored ones are set aside for a look (stsbackup undo %s/%s --list)", err, plan.Namespace, plan.StatefulSet))
 }
 
-// agree shows the plan and asks whether to carry it out. A plan that is refused needs no consent, unless something has
-// to be put back first.
-func (c *restoreCommand) agree(ctx context.Context, a *app, plan *restore.Plan) error {
-	if c.output == outputText {
-		if err := printRestorePlan(a.err, c.output, plan); err != nil {
+// runPlan carries a plan out and shows how it goes.
+func runPlan(ctx context.Context, a *app, output outputFlag, restorer *restore.Restorer, plan restore.Plan, record catalog.Record) (restore.Report, error) {
+	reporter := newRestoreReporter(a, output, &plan)
+	defer reporter.close()
+	restorer.Reporter = reporter
+	return restorer.Run(ctx, plan, record)
+}
+
+// agree shows the plan and asks whether to carry it out. A plan that is refused needs no consent.
+func agree(ctx context.Context, a *app, output outputFlag, yes bool, plan *restore.Plan) error {
+	if output == outputText {
+		if err := printRestorePlan(a.err, output, plan); err != nil {
 			return err
 		}
 	}
-	if len(plan.Refusals) > 0 && plan.Interrupted == "" {
+	if len(plan.Refusals) > 0 {
 		return plan.Err()
 	}
-	if c.yes {
+	if yes {
 		return nil
 	}
 	fmt.Fprintf(a.err, "\nType yes to go ahead: ")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/stsbackup/stsbackup/restore"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -22,21 +23,18 @@ func printRestorePlan(w io.Writer, output outputFlag, plan *restore.Plan) error 
 	if plan.State != catalog.StateComplete {
 		state = ", " + string(plan.State)
 	}
-	fmt.Fprintf(w, "Restore %s/%s to recovery point %s (begun %s%s), made of %s/%s in %s\n\n",
-		plan.Namespace, plan.StatefulSet, plan.RecoveryPoint, humanTime(plan.Started), state,
-		plan.SourceNamespace, plan.SourceStatefulSet, from)
-	if len(plan.Volumes) > 0 {
-		rows := [][]string{{"ORDINAL", "CLAIM", "NOW", "THEN", "DATA OF", "FILES", "BYTES"}}
-		for _, v := range plan.Volumes {
-			rows = append(rows, []string{
-				strconv.Itoa(int(v.Ordinal)), v.Claim, presentText(v.Present), futureText(v),
-				humanTime(v.Cut), strconv.FormatInt(v.Files, 10), humanBytes(v.Bytes),
-			})
-		}
-		if err := table(w, rows); err != nil {
-			return err
-		}
-		fmt.Fprintln(w)
+	switch {
+	case plan.Interrupted != "" && plan.Way != restore.WayResume && len(plan.Steps) == 0, plan.Way == restore.WayPutBack, plan.Way == restore.WayKeep:
+		fmt.Fprintf(w, "%s/%s: %s\n\n", plan.Namespace, plan.StatefulSet, printable(plan.Interrupted))
+	case plan.Kind == restore.KindUndo:
+		fmt.Fprintf(w, "Undo %s of %s/%s, which set its volumes aside %s\n\n", plan.RecoveryPoint, plan.Namespace, plan.StatefulSet, humanTime(plan.Started))
+	default:
+		fmt.Fprintf(w, "Restore %s/%s to recovery point %s (begun %s%s), made of %s/%s in %s\n\n",
+			plan.Namespace, plan.StatefulSet, plan.RecoveryPoint, humanTime(plan.Started), state,
+			plan.SourceNamespace, plan.SourceStatefulSet, from)
+	}
+	if err := printPlanVolumes(w, plan); err != nil {
+		return err
 	}
 	for i, step := range plan.Steps {
 		fmt.Fprintf(w, "%2d. %s\n", i+1, step)
@@ -50,6 +48,30 @@ func printRestorePlan(w io.Writer, output outputFlag, plan *restore.Plan) error 
 	return nil
 }
 
+// printPlanVolumes writes what is done about each claim.
+func printPlanVolumes(w io.Writer, plan *restore.Plan) error {
+	if len(plan.Volumes) == 0 {
+		return nil
+	}
+	filled := plan.Kind == restore.KindRestore && plan.Way != restore.WayPutBack && plan.Way != restore.WayKeep
+	rows := [][]string{{"ORDINAL", "CLAIM", "NOW", "THEN", "DATA OF", "FILES", "BYTES"}}
+	if !filled {
+		rows = [][]string{{"ORDINAL", "CLAIM", "NOW", "THEN"}}
+	}
+	for _, v := range plan.Volumes {
+		row := []string{strconv.Itoa(int(v.Ordinal)), v.Claim, presentText(v.Present), futureText(v, filled)}
+		if filled {
+			row = append(row, humanTime(v.Cut), strconv.FormatInt(v.Files, 10), humanBytes(v.Bytes))
+		}
+		rows = append(rows, row)
+	}
+	if err := table(w, rows); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	return nil
+}
+
 // presentText says what there is now under a claim's name.
 func presentText(p restore.Present) string {
 	switch p.State {
@@ -59,14 +81,20 @@ func presentText(p restore.Present) string {
 		return "volume lost"
 	case restore.PresentUnbound:
 		return "no volume"
+	case restore.PresentMade:
+		return strings.TrimSpace(p.Volume + " (of the interrupted restore)")
 	default:
 		return "no claim"
 	}
 }
 
 // futureText says what kind of volume takes its place.
-func futureText(v restore.Volume) string {
+func futureText(v restore.Volume, filled bool) string {
 	switch {
+	case v.Brings != "":
+		return v.Brings
+	case !filled:
+		return printable(v.Present.Fate)
 	case v.Spare != "":
 		return v.Spare
 	case v.Class == "":
@@ -78,26 +106,50 @@ func futureText(v restore.Volume) string {
 
 // printRestored writes what a restore has done.
 func printRestored(w io.Writer, output outputFlag, report *restore.Report) error {
+	if report.StatefulSet == "" {
+		return nil // nothing was done
+	}
 	if output == outputJSON {
 		return printJSON(w, report)
 	}
-	fmt.Fprintf(w, "Restored %s/%s to recovery point %s in %s; it was down for %s\n\n",
-		report.Namespace, report.StatefulSet, report.RecoveryPoint, humanDuration(report.Duration), humanDuration(report.Downtime))
+	what, text := report.Namespace+"/"+report.StatefulSet, ""
+	switch {
+	case report.Kept:
+		text = fmt.Sprintf("The interrupted restore of %s was ended, and what its pods run on was kept", what)
+	case report.PutBack:
+		text = fmt.Sprintf("The interrupted restore of %s was put back in %s", what, humanDuration(report.Duration))
+	case report.Kind == restore.KindUndo:
+		text = fmt.Sprintf("The volumes of %s that %s had set aside were brought back in %s; it was down for %s",
+			what, report.RecoveryPoint, humanDuration(report.Duration), humanDuration(report.Downtime))
+	default:
+		text = fmt.Sprintf("Restored %s to recovery point %s in %s; it was down for %s",
+			what, report.RecoveryPoint, humanDuration(report.Duration), humanDuration(report.Downtime))
+	}
+	fmt.Fprintf(w, "%s\n", text)
+	if err := printRestoredVolumes(w, report); err != nil {
+		return err
+	}
+	if len(report.Displaced) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "\nThe old volumes are kept: \"stsbackup undo %[1]s\" brings them back, and \"stsbackup discard %[1]s\" frees them. To give up one:\n", what)
+	for _, d := range report.Displaced {
+		fmt.Fprintf(w, "  %s  # was %s\n", d.Free, d.Claim)
+	}
+	return nil
+}
+
+// printRestoredVolumes writes what there is now.
+func printRestoredVolumes(w io.Writer, report *restore.Report) error {
+	if len(report.Volumes) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
 	rows := [][]string{{"ORDINAL", "CLAIM", "VOLUME", "FILES", "BYTES", "TOOK"}}
 	for _, v := range report.Volumes {
 		rows = append(rows, []string{
 			strconv.Itoa(int(v.Ordinal)), v.Claim, v.Volume, strconv.FormatInt(v.Files, 10), humanBytes(v.Bytes), humanDuration(v.Duration),
 		})
 	}
-	if err := table(w, rows); err != nil {
-		return err
-	}
-	if len(report.Displaced) == 0 {
-		return nil
-	}
-	fmt.Fprintf(w, "\nThe old volumes are kept. To give one up:\n")
-	for _, d := range report.Displaced {
-		fmt.Fprintf(w, "  %s  # was %s\n", d.Free, d.Claim)
-	}
-	return nil
+	return table(w, rows)
 }

@@ -17,6 +17,9 @@ import (
 // ErrChanged is wrapped by errors that say that an object is no longer what it was when the decision about it was made.
 var ErrChanged = errors.New("changed in the meantime")
 
+// claimRemovals bounds how often a claim is tried to be deleted that is changed all the time.
+const claimRemovals = 10
+
 // quotaPatience is how long a quota may take to notice that a deleted claim is gone.
 const quotaPatience = 30 * time.Second
 
@@ -72,7 +75,8 @@ func (c *Client) AwaitClaimGone(ctx context.Context, namespace, name string, uid
 		if len(users) == 0 {
 			return fmt.Sprintf("claim %s/%s is deleted and does not go; \"kubectl -n %s describe pvc %s\" shows its finalizers", namespace, name, namespace, name)
 		}
-		return fmt.Sprintf("claim %s/%s is deleted and cannot go, because it is used by %s; delete what uses it", namespace, name, strings.Join(users, ", "))
+		return fmt.Sprintf("claim %s/%s is deleted and cannot go, because it is used by %s; its volume and the data on it are kept; the claim goes when the pods end",
+			namespace, name, strings.Join(users, ", "))
 	})
 }
 
@@ -82,11 +86,9 @@ func (c *Client) usersOf(ctx context.Context, namespace, claim string) []string 
 		return nil
 	}
 	var users []string
-	for _, pod := range pods.Items {
-		for _, volume := range pod.Spec.Volumes {
-			if source := volume.PersistentVolumeClaim; source != nil && source.ClaimName == claim {
-				users = append(users, "pod "+pod.Name)
-			}
+	for i := range pods.Items {
+		if Uses(&pods.Items[i], claim) {
+			users = append(users, "pod "+pods.Items[i].Name)
 		}
 	}
 	return users
@@ -94,12 +96,13 @@ func (c *Client) usersOf(ctx context.Context, namespace, claim string) []string 
 
 // CreateFinalClaim creates a claim of the StatefulSet's own. A quota that still counts one that was just deleted is given time to notice.
 func (c *Client) CreateFinalClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
-	for waited := time.Duration(0); ; waited += time.Second {
+	begun := c.now()
+	for {
 		created, err := c.Kube.CoreV1().PersistentVolumeClaims(claim.Namespace).Create(ctx, claim, metav1.CreateOptions{})
 		if err == nil {
 			return created, nil
 		}
-		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "exceeded quota") || waited >= quotaPatience {
+		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "exceeded quota") || c.now().Sub(begun) >= quotaPatience {
 			return nil, fmt.Errorf("create claim %s/%s: %w", claim.Namespace, claim.Name, err)
 		}
 		if err := pause(ctx, time.Second); err != nil {
@@ -124,37 +127,73 @@ func (c *Client) AwaitBound(ctx context.Context, namespace, name, volume string,
 	})
 }
 
-// RemoveClaim deletes a claim that this tool created, with its volume if a provisioner made that for it, and waits
-// until the claim is gone.
-func (c *Client) RemoveClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim, limit time.Duration) error {
-	namespace, name, uid := claim.Namespace, claim.Name, claim.UID
-	for range 10 {
-		if claim.Spec.VolumeName != "" {
-			volume, err := c.Volume(ctx, claim.Spec.VolumeName)
-			if err != nil {
-				return err
-			}
-			if BoundTo(volume, claim) && Provisioned(volume) && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimDelete {
-				if err := c.setReclaimPolicy(ctx, volume.Name, volume.UID, corev1.PersistentVolumeReclaimDelete); err != nil {
-					return err
-				}
-			}
-		}
-		err := c.DeleteClaim(ctx, claim)
-		if err == nil {
-			return c.AwaitClaimGone(ctx, namespace, name, uid, limit)
-		}
-		if !errors.Is(err, ErrChanged) {
-			return err
-		}
-		if claim, err = c.Claim(ctx, namespace, name); err != nil {
-			return err
-		}
-		if claim == nil || claim.UID != uid {
-			return nil
+// SetAside takes a claim away from its volume, which must be bound to it and is kept, marked (see MarkDisplaced). It waits
+// until the claim is gone. The error wraps ErrChanged if the claim is no longer the one that was read. A claim without a
+// volume, volume == nil, is only deleted.
+func (c *Client) SetAside(ctx context.Context, op Operation, claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume,
+	why string, at time.Time, limit time.Duration,
+) (Displaced, error) {
+	d := NewDisplaced(claim, volume)
+	if volume != nil {
+		if err := c.MarkDisplaced(ctx, op, d, why, at); err != nil {
+			return d, err
 		}
 	}
-	return fmt.Errorf("delete claim %s/%s: it keeps changing: %w", namespace, name, ErrChanged)
+	if err := c.LetClaimGo(ctx, d); err != nil {
+		return d, err
+	}
+	return d, c.AwaitClaimGone(ctx, claim.Namespace, claim.Name, claim.UID, limit)
+}
+
+// LetClaimGo deletes the displaced claim, if it still is as it was found. Its volume must be kept by then.
+func (c *Client) LetClaimGo(ctx context.Context, d Displaced) error {
+	var err error
+	for range claimRemovals {
+		claim, readErr := c.Claim(ctx, d.Claim.Namespace, d.Claim.Name)
+		if readErr != nil {
+			return readErr
+		}
+		if claim == nil {
+			return nil
+		}
+		if claim.UID != d.UID || claim.Spec.VolumeName != d.Claim.Spec.VolumeName {
+			return fmt.Errorf("claim %s/%s got another volume: %w", claim.Namespace, claim.Name, ErrChanged)
+		}
+		if err = c.DeleteClaim(ctx, claim); !errors.Is(err, ErrChanged) {
+			return err
+		}
+	}
+	return err
+}
+
+// FreeVolume gives up a volume that was set aside, with the data on it, if a provisioner made it. The caller has proved that
+// nobody has written to it. One that is a claim's, or not as it was set aside, is left alone: the error wraps ErrChanged.
+func (c *Client) FreeVolume(ctx context.Context, d Displaced) error {
+	volume, err := c.Volume(ctx, d.Volume)
+	if err != nil || volume == nil || volume.UID != d.VolumeUID || !Provisioned(volume) {
+		return err
+	}
+	if ref := volume.Spec.ClaimRef; ref == nil || ref.UID != d.UID {
+		return fmt.Errorf("free volume %s: %w", d.Volume, ErrChanged)
+	}
+	user, err := c.Claim(ctx, d.Claim.Namespace, d.Claim.Name)
+	if err != nil {
+		return err
+	}
+	if user != nil && user.UID == d.UID {
+		return fmt.Errorf("free volume %s: claim %s/%s still uses it: %w", d.Volume, user.Namespace, user.Name, ErrChanged)
+	}
+	_, err = c.patchVolume(ctx, d.Volume, map[string]any{
+		"metadata": map[string]any{"uid": volume.UID, "resourceVersion": volume.ResourceVersion},
+		"spec":     map[string]any{"persistentVolumeReclaimPolicy": corev1.PersistentVolumeReclaimDelete},
+	})
+	switch {
+	case apierrors.IsConflict(err):
+		return fmt.Errorf("free volume %s: %w", d.Volume, ErrChanged)
+	case err != nil && !apierrors.IsNotFound(err):
+		return fmt.Errorf("free volume %s: %w", d.Volume, err)
+	}
+	return nil
 }
 
 func (c *Client) claimsView(namespace string) view[*corev1.PersistentVolumeClaim] {

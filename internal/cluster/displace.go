@@ -29,6 +29,15 @@ const (
 	// AnnotationDisplacedBy is the operation that set it aside, AnnotationDisplacedAt the time.
 	AnnotationDisplacedBy = "stsbackup.io/displaced-by"
 	AnnotationDisplacedAt = "stsbackup.io/displaced-at"
+	// AnnotationDisplacedWhy says why: one of the Why… values.
+	AnnotationDisplacedWhy = "stsbackup.io/displaced-why"
+)
+
+// Values of AnnotationDisplacedWhy.
+const (
+	WhyReplaced   = "replaced"   // a restore put another volume in its place
+	WhyUndone     = "undone"     // an undo put another volume in its place
+	WhyIncomplete = "incomplete" // a restore made it and did not complete it; pods may have written to it since
 )
 
 // Annotations of Kubernetes on claims and volumes.
@@ -121,50 +130,63 @@ func FreeCommand(volume *corev1.PersistentVolume) string {
 	return fmt.Sprintf(`kubectl patch pv %s -p '{%s"spec":{"claimRef":null}}'`, volume.Name, marks)
 }
 
-// KeepVolume sets the reclaim policy of the displaced claim's volume to Retain, so that the volume outlives its claim.
-func (c *Client) KeepVolume(ctx context.Context, d Displaced) error {
-	return c.setReclaimPolicy(ctx, d.Volume, d.VolumeUID, corev1.PersistentVolumeReclaimRetain)
-}
-
-func (c *Client) setReclaimPolicy(ctx context.Context, name string, uid types.UID, policy corev1.PersistentVolumeReclaimPolicy) error {
-	volume, err := c.patchVolume(ctx, name, map[string]any{
-		"metadata": map[string]any{"uid": uid},
-		"spec":     map[string]any{"persistentVolumeReclaimPolicy": policy},
-	})
-	if err != nil {
-		return fmt.Errorf("set the reclaim policy of volume %s to %s: %w", name, policy, err)
-	}
-	if got := volume.Spec.PersistentVolumeReclaimPolicy; got != policy {
-		return fmt.Errorf("set the reclaim policy of volume %s to %s: it stays %s; does something else manage it?", name, policy, got)
-	}
-	return nil
-}
-
-// MarkDisplaced labels the displaced claim's volume and saves in it what it takes to bind it again.
-func (c *Client) MarkDisplaced(ctx context.Context, op Operation, d Displaced, at time.Time) error {
+// MarkDisplaced has the displaced claim's volume outlive its claim, labels it, and saves in it what it takes to bind it
+// again. why is one of the Why… values.
+func (c *Client) MarkDisplaced(ctx context.Context, op Operation, d Displaced, why string, at time.Time) error {
 	manifest, err := json.Marshal(d.Claim)
 	if err != nil {
 		return fmt.Errorf("encode claim %s: %w", d.Claim.Name, err)
 	}
-	_, err = c.patchVolume(ctx, d.Volume, map[string]any{"metadata": map[string]any{
-		"uid": d.VolumeUID,
-		"labels": map[string]any{
-			LabelManagedBy:     ManagedBy,
-			LabelStatefulSet:   LabelValue(op.StatefulSet),
-			LabelDisplacedFrom: LabelValue(d.Claim.Name),
+	keep := corev1.PersistentVolumeReclaimRetain
+	volume, err := c.patchVolume(ctx, d.Volume, map[string]any{
+		"metadata": map[string]any{
+			"uid": d.VolumeUID,
+			"labels": map[string]any{
+				LabelManagedBy:     ManagedBy,
+				LabelStatefulSet:   LabelValue(op.StatefulSet),
+				LabelDisplacedFrom: LabelValue(d.Claim.Name),
+			},
+			"annotations": map[string]any{
+				AnnotationStatefulSet:     op.StatefulSet,
+				AnnotationDisplacedFrom:   d.Claim.Namespace + "/" + d.Claim.Name,
+				AnnotationDisplacedClaim:  string(manifest),
+				AnnotationDisplacedPolicy: string(d.ReclaimPolicy),
+				AnnotationDisplacedBy:     op.ID,
+				AnnotationDisplacedAt:     at.UTC().Format(time.RFC3339),
+				AnnotationDisplacedWhy:    why,
+			},
 		},
-		"annotations": map[string]any{
-			AnnotationDisplacedFrom:   d.Claim.Namespace + "/" + d.Claim.Name,
-			AnnotationDisplacedClaim:  string(manifest),
-			AnnotationDisplacedPolicy: string(d.ReclaimPolicy),
-			AnnotationDisplacedBy:     op.ID,
-			AnnotationDisplacedAt:     at.UTC().Format(time.RFC3339),
-		},
-	}})
+		"spec": map[string]any{"persistentVolumeReclaimPolicy": keep},
+	})
 	if err != nil {
-		return fmt.Errorf("mark volume %s as displaced from claim %s: %w", d.Volume, d.Claim.Name, err)
+		return fmt.Errorf("keep volume %s of claim %s/%s, and mark it as set aside: %w", d.Volume, d.Claim.Namespace, d.Claim.Name, err)
+	}
+	if got := volume.Spec.PersistentVolumeReclaimPolicy; got != keep {
+		return fmt.Errorf("set the reclaim policy of volume %s to %s: it stays %s; does something else manage it?", d.Volume, keep, got)
 	}
 	return nil
+}
+
+// ParseDisplaced reads from a volume that was set aside what it takes to bind it again. The marks are untrusted: the claim
+// that they hold must be the one that they name, and be of the namespace.
+func ParseDisplaced(volume *corev1.PersistentVolume, namespace string) (Displaced, error) {
+	claim := &corev1.PersistentVolumeClaim{}
+	if err := json.Unmarshal([]byte(volume.Annotations[AnnotationDisplacedClaim]), claim); err != nil {
+		return Displaced{}, fmt.Errorf("read the claim of volume %s, annotation %s: %w", volume.Name, AnnotationDisplacedClaim, err)
+	}
+	policy := corev1.PersistentVolumeReclaimPolicy(volume.Annotations[AnnotationDisplacedPolicy])
+	switch {
+	case claim.Namespace != namespace || claim.Namespace+"/"+claim.Name != volume.Annotations[AnnotationDisplacedFrom]:
+		return Displaced{}, fmt.Errorf("volume %s says that it was set aside from claim %q, and holds the manifest of claim %q: somebody has changed its annotations",
+			volume.Name, volume.Annotations[AnnotationDisplacedFrom], claim.Namespace+"/"+claim.Name)
+	case !refersTo(volume.Spec.ClaimRef, claim):
+		return Displaced{}, fmt.Errorf("volume %s, which was set aside from claim %s/%s, has become another's", volume.Name, claim.Namespace, claim.Name)
+	case claim.Spec.VolumeName != volume.Name:
+		return Displaced{}, fmt.Errorf("volume %s holds the manifest of a claim on volume %q: somebody has changed its annotations", volume.Name, claim.Spec.VolumeName)
+	case policy != corev1.PersistentVolumeReclaimDelete && policy != corev1.PersistentVolumeReclaimRecycle:
+		policy = corev1.PersistentVolumeReclaimRetain
+	}
+	return Displaced{Claim: claim, UID: volume.Spec.ClaimRef.UID, Volume: volume.Name, VolumeUID: volume.UID, ReclaimPolicy: policy}, nil
 }
 
 // RebindVolume reserves the displaced volume for the claim of the same name that is to be made again, and for no other.
@@ -221,8 +243,8 @@ func (c *Client) UnmarkDisplaced(ctx context.Context, d Displaced) error {
 			"uid":    d.VolumeUID,
 			"labels": map[string]any{LabelManagedBy: managedBy, LabelStatefulSet: nil, LabelDisplacedFrom: nil},
 			"annotations": map[string]any{
-				AnnotationDisplacedFrom: nil, AnnotationDisplacedClaim: nil, AnnotationDisplacedPolicy: nil,
-				AnnotationDisplacedBy: nil, AnnotationDisplacedAt: nil,
+				AnnotationStatefulSet: nil, AnnotationDisplacedFrom: nil, AnnotationDisplacedClaim: nil, AnnotationDisplacedPolicy: nil,
+				AnnotationDisplacedBy: nil, AnnotationDisplacedAt: nil, AnnotationDisplacedWhy: nil,
 			},
 		},
 		"spec": map[string]any{"persistentVolumeReclaimPolicy": d.ReclaimPolicy},

@@ -20,22 +20,33 @@ const (
 // JournalName is the name of the ConfigMap in which a restore of the StatefulSet keeps its journal.
 func JournalName(statefulSet string) string { return namePrefix + "restore-" + statefulSet }
 
-// Held refuses, with a *Refusal, if a restore of the StatefulSet has begun and not ended: what is in its claims is then
-// neither what was there before nor what is being restored, and its replicas are nobody's wish. Whether the restore is
-// still running, or was killed, only the StatefulSet's Lease can tell.
-func (c *Client) Held(ctx context.Context, namespace, statefulSet string) error {
+// Held refuses, with a *Refusal, if a restore of the StatefulSet has begun and not ended, and its pods do not run: what is in
+// its claims is then neither what was there before nor what is being restored, and its replicas are nobody's wish. Whether
+// the restore is still running, or was killed, only the StatefulSet's Lease can tell. If somebody has had the pods started
+// since, what they write is data like any other: then there is only a note about it.
+func (c *Client) Held(ctx context.Context, namespace, statefulSet string) (note string, err error) {
 	journal, err := c.Kube.CoreV1().ConfigMaps(namespace).Get(ctx, JournalName(statefulSet), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil
+		return "", nil
 	}
 	if err != nil {
-		return fmt.Errorf("look for the journal of a restore of %s/%s: %w", namespace, statefulSet, err)
+		return "", fmt.Errorf("look for the journal of a restore of %s/%s: %w", namespace, statefulSet, err)
 	}
-	return &Refusal{
-		Object: "StatefulSet " + namespace + "/" + statefulSet,
-		Reason: fmt.Sprintf("a restore of recovery point %s has begun and has not ended (phase %q)",
-			journal.Data[JournalPointKey], journal.Data[JournalPhaseKey]),
-		Next: fmt.Sprintf("let it end; if it was killed, run \"stsbackup restore %s/%s\", which first puts back what that one has changed", namespace, statefulSet),
-		Err:  ErrBusy,
+	name := namespace + "/" + statefulSet
+	reason := fmt.Sprintf("a restore of recovery point %s has begun and has not ended (phase %q)", journal.Data[JournalPointKey], journal.Data[JournalPhaseKey])
+	ways := fmt.Sprintf("\"stsbackup restore %[1]s --resume\" goes on with it, and \"stsbackup undo %[1]s\" puts it back", name)
+	sts, err := c.StatefulSet(ctx, namespace, statefulSet)
+	if err != nil {
+		return "", err
+	}
+	if Replicas(sts) > 0 && !Gated(&sts.Spec.Template.Spec) {
+		return fmt.Sprintf("%s; its pods run all the same, and this is a backup of what they have now; %s, and \"stsbackup restore %s --keep-present\" keeps what runs now",
+			reason, ways, name), nil
+	}
+	return "", &Refusal{
+		Object: "StatefulSet " + name,
+		Reason: reason,
+		Next:   "let it end; if it was interrupted, " + ways,
+		Err:    ErrBusy,
 	}
 }

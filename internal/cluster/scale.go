@@ -14,18 +14,36 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 )
 
 // Scale is what a restore changes about a StatefulSet. What is nil stays as it is.
 type Scale struct {
 	Replicas  *int32
 	Retention *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy
+	// Held puts RestoringGate into the pod template, or takes it out.
+	Held *bool
 }
 
 // SetScale changes the StatefulSet of that uid in one step, and gives it back as it is then. The error wraps
 // ErrChanged if the StatefulSet is gone or another of the same name.
-func (c *Client) SetScale(ctx context.Context, namespace, name string, uid types.UID, scale Scale) (*appsv1.StatefulSet, error) {
-	spec := map[string]any{}
+func (c *Client) SetScale(ctx context.Context, namespace, name string, uid types.UID, scale Scale) (sts *appsv1.StatefulSet, err error) {
+	// Its controller and others write to it at the same time, and a list in it can only be changed as a whole.
+	conflict := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		sts, err = c.setScale(ctx, namespace, name, uid, scale)
+		if apierrors.IsConflict(err) {
+			return err
+		}
+		return nil
+	})
+	if conflict != nil {
+		return nil, fmt.Errorf("change StatefulSet %s/%s: %w", namespace, name, conflict)
+	}
+	return sts, err
+}
+
+func (c *Client) setScale(ctx context.Context, namespace, name string, uid types.UID, scale Scale) (*appsv1.StatefulSet, error) {
+	spec, metadata := map[string]any{}, map[string]any{"uid": uid}
 	if scale.Replicas != nil {
 		spec["replicas"] = *scale.Replicas
 	}
@@ -34,12 +52,25 @@ func (c *Client) SetScale(ctx context.Context, namespace, name string, uid types
 			"whenScaled": scale.Retention.WhenScaled, "whenDeleted": scale.Retention.WhenDeleted,
 		}
 	}
-	data, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": uid}, "spec": spec})
+	if scale.Held != nil {
+		present, err := c.Kube.AppsV1().StatefulSets(namespace).Get(ctx, name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err), err == nil && present.UID != uid:
+			return nil, fmt.Errorf("change StatefulSet %s/%s: it was deleted or made anew: %w", namespace, name, ErrChanged)
+		case err != nil:
+			return nil, fmt.Errorf("read StatefulSet %s/%s: %w", namespace, name, err)
+		}
+		metadata["resourceVersion"] = present.ResourceVersion
+		spec["template"] = map[string]any{"spec": map[string]any{"schedulingGates": gates(&present.Spec.Template.Spec, *scale.Held)}}
+	}
+	data, err := json.Marshal(map[string]any{"metadata": metadata, "spec": spec})
 	if err != nil {
 		return nil, err
 	}
 	sts, err := c.Kube.AppsV1().StatefulSets(namespace).Patch(ctx, name, types.MergePatchType, data, metav1.PatchOptions{})
 	switch {
+	case apierrors.IsConflict(err) && scale.Held != nil: // another, or the same as another version: the next try tells
+		return nil, err
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		return nil, fmt.Errorf("change StatefulSet %s/%s: it was deleted or made anew: %w", namespace, name, ErrChanged)
 	case err != nil:
@@ -48,8 +79,9 @@ func (c *Client) SetScale(ctx context.Context, namespace, name string, uid types
 	return sts, nil
 }
 
-// AwaitNoPods waits until the controller has seen the StatefulSet as it is in sts and all of its pods are gone. It ends
-// those that the controller would not. After limit it says which pod remains, and why.
+// AwaitNoPods waits until the controller has seen the StatefulSet as it is in sts and all of its pods are gone, but for those
+// that a restore's gate keeps from running. It ends those that the controller would not. After limit it says which pod
+// remains, and why.
 func (c *Client) AwaitNoPods(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) error {
 	var remaining []*corev1.Pod
 	return within(ctx, limit, func(ctx context.Context) error {
@@ -57,11 +89,11 @@ func (c *Client) AwaitNoPods(ctx context.Context, sts *appsv1.StatefulSet, limit
 			return err
 		}
 		return await(ctx, c.relist(), c.podsOf(sts), func(pods []*corev1.Pod) (bool, error) {
-			remaining = pods
-			if len(pods) == 0 {
+			remaining = slices.DeleteFunc(pods, func(pod *corev1.Pod) bool { return Gated(&pod.Spec) })
+			if len(remaining) == 0 {
 				return true, nil
 			}
-			return false, c.endUnready(ctx, sts.Name, pods)
+			return false, c.endUnready(ctx, sts.Name, remaining)
 		})
 	}, func(context.Context) string {
 		if len(remaining) == 0 {
@@ -85,16 +117,25 @@ func (c *Client) endUnready(ctx context.Context, statefulSet string, pods []*cor
 	if last.DeletionTimestamp != nil || whyNotReady(last) == "" {
 		return nil
 	}
-	err := c.Kube.CoreV1().Pods(last.Namespace).Delete(ctx, last.Name, metav1.DeleteOptions{
-		Preconditions: &metav1.Preconditions{UID: &last.UID},
+	if err := c.endPod(ctx, last); err != nil {
+		return fmt.Errorf("end pod %s/%s, which is not Ready and so is not ended by its controller: %w", last.Namespace, last.Name, err)
+	}
+	return nil
+}
+
+// endPod deletes this very pod. Where the API server does not answer, the next look at the pods tries again.
+func (c *Client) endPod(ctx context.Context, pod *corev1.Pod) error {
+	err := c.Kube.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &pod.UID},
 	})
 	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) || passing(err) {
 		return nil
 	}
-	return fmt.Errorf("end pod %s/%s, which is not Ready and so is not ended by its controller: %w", last.Namespace, last.Name, err)
+	return err
 }
 
-// AwaitReady waits until all pods that the StatefulSet wants are Ready. After limit it says which is not, and why.
+// AwaitReady waits until all pods that the StatefulSet wants are Ready. It has pods made again that were made while the
+// StatefulSet was held. After limit it says which is not Ready, and why.
 func (c *Client) AwaitReady(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) error {
 	var waiting []string
 	return within(ctx, limit, func(ctx context.Context) error {
@@ -103,7 +144,7 @@ func (c *Client) AwaitReady(ctx context.Context, sts *appsv1.StatefulSet, limit 
 		}
 		return await(ctx, c.relist(), c.podsOf(sts), func(pods []*corev1.Pod) (bool, error) {
 			waiting = notReady(sts, pods)
-			return len(waiting) == 0, nil
+			return len(waiting) == 0, c.ungate(ctx, pods)
 		})
 	}, func(context.Context) string {
 		return fmt.Sprintf("the pods of StatefulSet %s/%s are not Ready: %s", sts.Namespace, sts.Name, strings.Join(waiting, "; "))

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/restore"
+	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+// undoCommand holds the flags of stsbackup undo.
+type undoCommand struct {
+	kube         kubeFlags
+	repo         repoFlags
+	mover        moverFlags
+	output       outputFlag
+	ordinals     []int32
+	operation    string
+	dryRun       bool
+	yes          bool
+	readyTimeout time.Duration
+}
+
+func newUndoCommand(a *app) *cobra.Command {
+	c := &undoCommand{}
+	cmd := &cobra.Command{
+		Use:   "undo [NAMESPACE/]STATEFULSET",
+		Short: "Bring back the volumes that a restore has set aside",
+		Long: `undo takes a restore back: the volumes that it has set aside are bound to their claims again, and those that are there now
+are set aside in turn, so that an undo can be undone too. It works at any time after the restore, also days later, and for
+a StatefulSet that was deleted and made again since. What is brought back is what the last restore, or undo, has set aside.
+
+A restore that was interrupted is put back: every claim gets the volume that it had. What the restore had made is removed
+if it is proved that nobody else has written to it; else it is set aside, and kept.
+
+No data is deleted. Neither bucket nor password are needed, unless an interrupted restore has filled volumes that people
+made, which are emptied again.`,
+		Example: `  stsbackup undo demo/web --dry-run
+  stsbackup undo demo/web
+  stsbackup undo demo/web --ordinals 2 --yes`,
+		Args: exactArgs(1, "one StatefulSet"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t, err := parseTarget(args[0], c.kube.namespace)
+			if err != nil {
+				return err
+			}
+			if t.recoveryPoint != "" {
+				return usageErrorf("an undo brings volumes back, and no recovery point: leave @%s out, or restore it", t.recoveryPoint)
+			}
+			return c.carryOut(cmd.Context(), a, t, restore.PlanOptions{Kind: restore.KindUndo, Ordinals: c.ordinals, Operation: c.operation})
+		},
+	}
+	c.kube.add(cmd)
+	c.repo.add(cmd)
+	c.mover.add(cmd)
+	c.output.add(cmd)
+	cmd.Flags().Int32SliceVar(&c.ordinals, "ordinals", nil, "bring back the volumes of these ordinals only, such as 0,2")
+	cmd.Flags().StringVar(&c.operation, "operation", "", "bring back what this restore, or undo, has set aside: its `id`, or the beginning of it (default: the last one)")
+	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show the plan and change nothing")
+	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask before the undo begins")
+	cmd.Flags().DurationVar(&c.readyTimeout, "ready-timeout", 10*time.Minute, "how long the pods may take to become Ready")
+	return cmd
+}
+
+// carryOut plans, shows, asks, and does it.
+func (c *undoCommand) carryOut(ctx context.Context, a *app, t target, options restore.PlanOptions) error {
+	if !c.yes && !c.dryRun && (!a.terminal || c.output == outputJSON) {
+		return usageErrorf("this asks before it begins, and nobody can answer here: give --yes to go ahead, or --dry-run to see the plan")
+	}
+	if err := checkTimeout("ready-timeout", c.readyTimeout); err != nil {
+		return err
+	}
+	client, namespace, err := cluster.Connect(c.kube.kubeconfig, c.kube.context)
+	if err != nil {
+		return err
+	}
+	if t.namespace == "" {
+		t.namespace = namespace
+	}
+	filler, err := c.filler(ctx, a, client, t)
+	if err != nil {
+		return err
+	}
+	situation, err := restore.Look(ctx, client, catalog.Record{}, t.namespace, t.statefulSet)
+	if err != nil {
+		return err
+	}
+	plan := restore.NewPlan(situation, options)
+	as := restoreCommand{output: c.output, dryRun: c.dryRun, yes: c.yes, readyTimeout: c.readyTimeout, ifNotReady: notReadyLeave, parallel: 1}
+	return as.carryOut(ctx, a, as.restorer(a, client, filler), plan, catalog.Record{})
+}
+
+// filler is for volumes that people made and a restore has filled: movers empty them, if there is a repository.
+func (c *undoCommand) filler(ctx context.Context, a *app, client *cluster.Client, t target) (restore.Filler, error) {
+	if c.repo.url == "" && a.getenv("STSBACKUP_REPO") == "" {
+		return noMovers{}, nil
+	}
+	store, err := openStore(a, &c.repo)
+	if err != nil {
+		return nil, err
+	}
+	mover, err := c.mover.config(ctx, a, store, t)
+	if err != nil {
+		return nil, fmt.Errorf("prepare movers, which empty volumes again that a restore has filled: %w", err)
+	}
+	return &restore.Movers{Cluster: client, Config: mover, PasswordFile: cluster.MoverFiles + "/" + moverPassword}, nil
+}
+
+// noMovers is the Filler of those who have no repository.
+type noMovers struct{}
+
+var errNoRepo = errors.New("a mover would have to do that, and no --repo was given")
+
+// Fill fails: an undo fills nothing.
+func (noMovers) Fill(context.Context, restore.Target, restore.Volume, func(restore.Progress)) (archive.Result, error) {
+	return archive.Result{}, errNoRepo
+}
+
+// TakeBack fails.
+func (noMovers) TakeBack(context.Context, restore.Target, int32, string, string) error {
+	return errNoRepo
+}

@@ -1,0 +1,133 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// RestoringGate is the scheduling gate that a restore puts into the pod template. A pod that has it is never scheduled,
+// whoever made it, and so never mounts a volume.
+const RestoringGate = "stsbackup.io/restoring"
+
+// Gated reports whether the pods that are made of this spec wait for the end of a restore.
+func Gated(spec *corev1.PodSpec) bool {
+	return slices.ContainsFunc(spec.SchedulingGates, func(g corev1.PodSchedulingGate) bool { return g.Name == RestoringGate })
+}
+
+// gates are those of the spec, with or without ours.
+func gates(spec *corev1.PodSpec, held bool) []corev1.PodSchedulingGate {
+	others := slices.DeleteFunc(slices.Clone(spec.SchedulingGates), func(g corev1.PodSchedulingGate) bool { return g.Name == RestoringGate })
+	if held {
+		return append(others, corev1.PodSchedulingGate{Name: RestoringGate})
+	}
+	return others
+}
+
+// MayRun reports whether a pod may have written to its volumes, or may yet: it is neither gated, so that it was never
+// scheduled, nor at its end.
+func MayRun(pod *corev1.Pod) bool {
+	return !Gated(&pod.Spec) && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
+}
+
+// Uses reports whether the pod mounts the claim.
+func Uses(pod *corev1.Pod, claim string) bool {
+	return slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claim
+	})
+}
+
+// RunningOn names the pods that may write to a claim, and "" for one that nobody uses. Gated pods do not.
+func RunningOn(pods []corev1.Pod, claim string) string {
+	var names []string
+	for i := range pods {
+		if MayRun(&pods[i]) && Uses(&pods[i], claim) {
+			names = append(names, "pod "+pods[i].Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// Pods lists the pods of a namespace.
+func (c *Client) Pods(ctx context.Context, namespace string) ([]corev1.Pod, error) {
+	pods, err := c.Kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list the pods of namespace %s: %w", namespace, err)
+	}
+	return pods.Items, nil
+}
+
+// Hold scales the StatefulSet of that uid to 0, has its pods made with RestoringGate from now on, and keeps its claims
+// whatever happens to it, in one step. The error wraps ErrChanged if the StatefulSet is gone or another of that name.
+func (c *Client) Hold(ctx context.Context, namespace, name string, uid types.UID) (*appsv1.StatefulSet, error) {
+	keep := appsv1.RetainPersistentVolumeClaimRetentionPolicyType
+	sts, err := c.SetScale(ctx, namespace, name, uid, Scale{
+		Replicas: new(int32(0)), Held: new(true),
+		Retention: &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenScaled: keep, WhenDeleted: keep},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !Gated(&sts.Spec.Template.Spec) {
+		return nil, fmt.Errorf("hold the pods of StatefulSet %s/%s: the API server does not keep the scheduling gate %s in the pod template "+
+			"(it takes Kubernetes 1.27; or does an admission webhook take it off?): without it, pods could start on volumes that are not complete",
+			namespace, name, RestoringGate)
+	}
+	return sts, nil
+}
+
+// AwaitHeld waits until no pod of the StatefulSet can run: the controller has seen it as Hold left it, makes all pods of
+// the gated template (with a partition it would make some of an older one until it has seen 0 pods), and all pods that
+// are there are gated. It returns the StatefulSet as it was then. After limit it says which pod remains, and why.
+func (c *Client) AwaitHeld(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) (held *appsv1.StatefulSet, err error) {
+	if err := c.AwaitNoPods(ctx, sts, limit); err != nil {
+		return nil, err
+	}
+	sets := c.Kube.AppsV1().StatefulSets(sts.Namespace)
+	view := viewOf[*appsv1.StatefulSet]("StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
+	return held, within(ctx, limit, func(ctx context.Context) error {
+		return await(ctx, c.relist(), view, func(found []*appsv1.StatefulSet) (bool, error) {
+			if len(found) == 0 || found[0].UID != sts.UID {
+				return false, fmt.Errorf("StatefulSet %s/%s was deleted or made anew: %w", sts.Namespace, sts.Name, ErrChanged)
+			}
+			held = found[0]
+			if !Gated(&held.Spec.Template.Spec) {
+				return false, fmt.Errorf("StatefulSet %s/%s: somebody took the scheduling gate %s off its pod template: %w",
+					sts.Namespace, sts.Name, RestoringGate, ErrChanged)
+			}
+			return oneRevision(held), nil
+		})
+	}, func(context.Context) string {
+		return fmt.Sprintf("StatefulSet %s/%s has no pods, and its controller still holds on to revision %s beside %s: is kube-controller-manager running?",
+			sts.Namespace, sts.Name, held.Status.CurrentRevision, held.Status.UpdateRevision)
+	})
+}
+
+// oneRevision reports whether all pods that the controller makes from now on are of the template as it is: it makes those
+// of ordinals below a RollingUpdate's partition of the current revision, which becomes the new one when there are no pods.
+func oneRevision(sts *appsv1.StatefulSet) bool {
+	rolling := sts.Spec.UpdateStrategy.RollingUpdate
+	partitioned := rolling != nil && rolling.Partition != nil && *rolling.Partition > 0
+	return !partitioned || sts.Status.CurrentRevision == sts.Status.UpdateRevision
+}
+
+// ungate removes the gated pods of a StatefulSet that is no longer held. They have never run; the controller makes them
+// again, of the template as it is now.
+func (c *Client) ungate(ctx context.Context, pods []*corev1.Pod) error {
+	for _, pod := range pods {
+		if !Gated(&pod.Spec) || pod.DeletionTimestamp != nil {
+			continue
+		}
+		if err := c.endPod(ctx, pod); err != nil {
+			return fmt.Errorf("remove pod %s/%s, which waits for the end of a restore: %w", pod.Namespace, pod.Name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,262 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+)
+
+// unproved says why it cannot be proved that nobody has written to the volume of a claim that the journal's operation made,
+// or "" if it is proved. It is the one condition under which such a volume may be removed, or used as it is: the
+// StatefulSet is the journal's and has been held, without a change, since before the claim was made, so that none of its
+// pods has run; no other pod uses the claim; and the volume was neither there before nor ever handed over.
+func (j *Journal) unproved(v *JournalVolume, sts *appsv1.StatefulSet, pods []corev1.Pod, live *corev1.PersistentVolumeClaim) string {
+	switch {
+	case v.State == StateHandedOver:
+		return "it was handed over to the pods"
+	case v.Brings != nil:
+		return "it was there before"
+	case sts == nil || sts.UID != j.UID:
+		return "the StatefulSet was made anew since"
+	case j.Held == 0:
+		return "it is not known since when the StatefulSet is held"
+	case sts.Generation != j.Held:
+		return "somebody has changed the StatefulSet since it was held (has scaled it, or applied its manifest)"
+	case cluster.Replicas(sts) != 0:
+		return fmt.Sprintf("the StatefulSet has %d replicas", cluster.Replicas(sts))
+	case !cluster.Gated(&sts.Spec.Template.Spec):
+		return "the StatefulSet is not held"
+	case v.Made != "" && v.Made != live.UID:
+		return "the claim is not the one that the restore made"
+	}
+	if users := cluster.RunningOn(pods, live.Name); users != "" {
+		return users + " uses it"
+	}
+	return ""
+}
+
+// running names the pods of the StatefulSet that may write.
+func running(sts *appsv1.StatefulSet, pods []corev1.Pod) []string {
+	var names []string
+	for i := range pods {
+		if metav1.IsControlledBy(&pods[i], sts) && cluster.MayRun(&pods[i]) {
+			names = append(names, pods[i].Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// interrupted takes over what is known of an interrupted restore that the plan goes on with, or that was all but done.
+func (p *Plan) interrupted(s *Situation) {
+	j := s.Journal
+	if j == nil {
+		return
+	}
+	p.Interrupted, p.Way = j.words(), p.options.Interrupted
+	p.Running = running(s.StatefulSet, s.Pods)
+	switch {
+	case s.StatefulSet.UID != j.UID:
+	case j.Phase != PhaseResume:
+		p.ReplicasBefore, p.ReplicasAfter = j.Replicas, j.ReplicasAfter
+	case p.ReplicasBefore == 0: // and it will be completed first
+		p.ReplicasBefore, p.ReplicasAfter = j.ReplicasAfter, j.ReplicasAfter
+	}
+	if p.Way == WayResume && p.RecoveryPoint == "" {
+		p.RecoveryPoint = j.RecoveryPoint
+	}
+}
+
+// newCompletePlan is the plan for one that was all but done: its pods may run on what it has restored.
+func newCompletePlan(s *Situation, options PlanOptions) Plan {
+	p := newPlan(s, options)
+	p.Kind, p.RecoveryPoint, p.Way = s.Journal.Kind, s.Journal.RecoveryPoint, WayResume
+	p.Volumes = p.settled(s)
+	p.Steps = []string{fmt.Sprintf("complete %s, all of whose data is in place: scale to %d replicas and wait until the pods are Ready", s.Journal.verb(), p.ReplicasAfter)}
+	return p
+}
+
+// newResumedUndoPlan is the plan to go on with an undo.
+func newResumedUndoPlan(s *Situation, options PlanOptions) Plan {
+	options.Kind = KindUndo
+	p := newPlan(s, options)
+	p.RecoveryPoint = s.Journal.RecoveryPoint
+	p.SourceNamespace, p.SourceStatefulSet, p.SourceCluster, p.SameCluster = p.Namespace, p.StatefulSet, s.Cluster, true
+	for i := range s.Journal.Volumes {
+		j := &s.Journal.Volumes[i]
+		v := Volume{Ordinal: j.Ordinal, Template: j.Template, Claim: j.Claim, SourceClaim: j.Claim, displaced: j.Displaced, brings: j.Brings}
+		v.Present = presentNow(s, j, s.claim(j.Claim))
+		if j.Brings == nil {
+			continue
+		}
+		v.Brings, v.manifest = j.Brings.Volume, *j.Brings.Claim.DeepCopy()
+		if volume := s.volume(v.Brings); volume == nil || volume.UID != j.Brings.VolumeUID {
+			p.refuseAbout("volume "+v.Brings, "somebody has deleted it since it was set aside from claim "+j.Claim,
+				fmt.Sprintf("put the undo back: stsbackup undo %s", p.target()))
+		}
+		p.Volumes = append(p.Volumes, v)
+	}
+	p.checkOwners(s)
+	p.checkClaims(s)
+	p.Steps = p.undoSteps(s)
+	return p
+}
+
+// resumed takes over what an interrupted restore knows of a claim.
+func (v *Volume) resumed(s *Situation, live *corev1.PersistentVolumeClaim) {
+	if s.Journal == nil {
+		return
+	}
+	j := s.Journal.find(v.Claim)
+	if j == nil {
+		return
+	}
+	v.displaced = j.Displaced
+	if live == nil && j.Displaced != nil && j.Displaced.Volume != "" {
+		v.Present.Fate = fmt.Sprintf("volume %s is set aside", j.Displaced.Volume)
+	}
+	if live == nil || !s.Journal.created(j, live) {
+		return
+	}
+	v.Present = presentNow(s, j, live)
+	why := s.Journal.unproved(j, s.StatefulSet, s.Pods, live)
+	switch {
+	case why != "" && live.Spec.VolumeName != "":
+		v.Present.Fate = fmt.Sprintf("volume %s is set aside and kept: %s", live.Spec.VolumeName, why)
+	case j.State == StateChecked && j.RepositorySnapshot == v.RepositorySnapshot:
+		v.Present.Fate = "complete already"
+	default:
+		v.Present.Fate = "filled again"
+	}
+	if j.Spare != "" && live.Spec.VolumeName == j.Spare && why == "" {
+		v.Spare = j.Spare
+	}
+}
+
+// newSettlePlan is the plan for a StatefulSet with an interrupted restore that is not gone on with: it is put back, or what is
+// there now is kept, or a person is asked.
+func newSettlePlan(s *Situation, options PlanOptions) Plan {
+	j := s.Journal
+	p := newPlan(s, options)
+	p.Kind, p.RecoveryPoint = j.Kind, j.RecoveryPoint
+	if options.Kind == KindUndo && options.Interrupted == WayNone {
+		p.Way, p.options.Interrupted = WayPutBack, WayPutBack
+	}
+	p.Volumes = p.settled(s)
+	switch p.Way {
+	case WayPutBack:
+		p.ReplicasAfter = p.ReplicasBefore
+		p.checkOwners(s)
+		p.Steps = p.putBackSteps(s)
+	case WayKeep:
+		p.Steps = []string{
+			"leave all claims and volumes as they are, and what was set aside set aside",
+			fmt.Sprintf("let pods of %s start again, and end the interrupted restore: its journal is removed", p.target()),
+		}
+		if len(p.Running) == 0 {
+			p.refuse("none of its pods runs, so that there is nothing to keep: what its claims hold now is not whole", p.ways(false))
+		}
+	default:
+		p.refuse(j.words(), p.ways(len(p.Running) > 0))
+	}
+	return p
+}
+
+// ways names what a person can do about an interrupted restore, as commands.
+func (p *Plan) ways(keep bool) string {
+	text := ""
+	if len(p.Running) > 0 {
+		text = fmt.Sprintf("%s run since; whichever of these you choose, what they have written stays on volumes that are kept. ", strings.Join(p.Running, ", "))
+	}
+	text += fmt.Sprintf("to go on with it: \"stsbackup restore %[1]s --resume\"; to bring back what was there before it: \"stsbackup undo %[1]s\"", p.target())
+	if keep {
+		text += fmt.Sprintf("; to keep what runs now: \"stsbackup restore %s --keep-present\"", p.target())
+	}
+	return text
+}
+
+// settled are the volumes of the journal, and what becomes of them.
+func (p *Plan) settled(s *Situation) []Volume {
+	var volumes []Volume
+	for i := range s.Journal.Volumes {
+		v := &s.Journal.Volumes[i]
+		volume := Volume{Ordinal: v.Ordinal, Template: v.Template, Claim: v.Claim, RepositorySnapshot: v.RepositorySnapshot, displaced: v.Displaced}
+		live := s.claim(v.Claim)
+		volume.Present = presentNow(s, v, live)
+		if p.Way == WayPutBack {
+			volume.Present.Fate = p.backFate(s, v, live)
+		}
+		volumes = append(volumes, volume)
+	}
+	return volumes
+}
+
+// presentNow is what is there under a claim of the journal.
+func presentNow(s *Situation, v *JournalVolume, live *corev1.PersistentVolumeClaim) Present {
+	present, _ := presentOf(s, live)
+	if live != nil && s.Journal.created(v, live) {
+		present.State, present.Volume = PresentMade, live.Spec.VolumeName
+		present.Fate = "made by the interrupted restore"
+	}
+	return present
+}
+
+// backFate says what putting back does about one claim.
+func (p *Plan) backFate(s *Situation, v *JournalVolume, live *corev1.PersistentVolumeClaim) string {
+	var parts []string
+	switch {
+	case live == nil:
+	case v.Displaced != nil && live.UID == v.Displaced.UID:
+		return "stays"
+	case live.Spec.VolumeName == "":
+		parts = append(parts, "the claim, which has no volume, is removed")
+	case !s.Journal.created(v, live):
+		parts = append(parts, fmt.Sprintf("volume %s, which somebody has made since, is set aside and kept", live.Spec.VolumeName))
+	default:
+		if why := s.Journal.unproved(v, s.StatefulSet, s.Pods, live); why != "" {
+			parts = append(parts, fmt.Sprintf("volume %s is set aside and kept: %s", live.Spec.VolumeName, why))
+		} else {
+			parts = append(parts, fmt.Sprintf("volume %s, which nobody has written to but the restore, is removed", live.Spec.VolumeName))
+		}
+	}
+	if v.Displaced != nil && v.Displaced.Volume != "" {
+		parts = append(parts, fmt.Sprintf("volume %s comes back", v.Displaced.Volume))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// putBackSteps says in words what putting back will do.
+func (p *Plan) putBackSteps(*Situation) []string {
+	steps := []string{fmt.Sprintf("hold %s: scale it to 0 replicas, and have pods that are made wait", p.target())}
+	if len(p.Running) > 0 {
+		steps[0] += fmt.Sprintf("; this ends %s", strings.Join(p.Running, ", "))
+	}
+	for _, v := range p.Volumes {
+		if v.Present.Fate != "" {
+			steps = append(steps, v.Claim+": "+v.Present.Fate)
+		}
+	}
+	return append(steps, fmt.Sprintf("scale to %d replicas", p.ReplicasBefore))
+}
+
+// AsksForWay reports whether the plan is refused because a person has to say what becomes of an interrupted restore.
+func (p *Plan) AsksForWay() bool {
+	return p.Interrupted != "" && p.Way == WayNone && len(p.Steps) == 0 && len(p.Refusals) > 0
+}
+
+// Interrupted reads the journal of a restore, or an undo, of the StatefulSet that has not ended. Without one, the error wraps
+// cluster.ErrNotFound.
+func Interrupted(ctx context.Context, c *cluster.Client, namespace, statefulSet string) (*Journal, error) {
+	journal, err := readJournal(ctx, c, namespace, statefulSet)
+	if err == nil && journal == nil {
+		err = fmt.Errorf("an interrupted restore of StatefulSet %s/%s, ConfigMap %s: %w", namespace, statefulSet, cluster.JournalName(statefulSet), cluster.ErrNotFound)
+	}
+	return journal, err
+}

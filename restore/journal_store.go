@@ -1,0 +1,130 @@
+package restore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+)
+
+// journalLimit bounds a journal when it is begun, in bytes. A ConfigMap holds 1 MiB, and a journal grows by some 150 bytes
+// for each volume.
+const journalLimit = 768 << 10
+
+// readJournal reads the StatefulSet's journal; nil if there is none.
+func readJournal(ctx context.Context, c *cluster.Client, namespace, statefulSet string) (*Journal, error) {
+	name := cluster.JournalName(statefulSet)
+	stored, err := c.Kube.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the journal %s/%s: %w", namespace, name, err)
+	}
+	j := &Journal{}
+	if err := json.Unmarshal([]byte(stored.Data[cluster.JournalKey]), j); err != nil {
+		return nil, fmt.Errorf("read the journal of an interrupted restore, ConfigMap %s/%s: %w", namespace, name, err)
+	}
+	if j.Version > journalVersion {
+		return nil, fmt.Errorf("the journal of an interrupted restore, ConfigMap %s/%s, is of a later version (%d) of stsbackup: use that one", namespace, name, j.Version)
+	}
+	if err := j.check(namespace, statefulSet); err != nil {
+		return nil, fmt.Errorf("the journal of an interrupted restore, ConfigMap %s/%s, is not one that a restore has written: %w; look who has changed it, and delete it if the StatefulSet's claims are as they should be",
+			namespace, name, err)
+	}
+	if j.Kind == "" {
+		j.Kind = KindRestore
+	}
+	return j, nil
+}
+
+// object is the journal's ConfigMap. It does not carry the operation's label: whatever sweeps up after dead operations
+// must leave it alone.
+func (j *Journal) object(namespace, statefulSet string) (*corev1.ConfigMap, error) {
+	data, err := json.Marshal(j)
+	if err != nil {
+		return nil, fmt.Errorf("encode the journal: %w", err)
+	}
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: cluster.JournalName(statefulSet), Namespace: namespace,
+			Labels: map[string]string{
+				cluster.LabelManagedBy:   cluster.ManagedBy,
+				cluster.LabelStatefulSet: cluster.LabelValue(statefulSet),
+			},
+			Annotations: map[string]string{cluster.AnnotationStatefulSet: statefulSet},
+		},
+		Data: map[string]string{
+			cluster.JournalKey:      string(data),
+			cluster.JournalPhaseKey: string(j.Phase),
+			cluster.JournalPointKey: j.RecoveryPoint,
+		},
+	}, nil
+}
+
+// create writes a new journal. One that is too large for a ConfigMap is refused before anything has changed.
+func (j *Journal) create(ctx context.Context, c *cluster.Client, op cluster.Operation) error {
+	object, err := j.object(op.Namespace, op.StatefulSet)
+	if err != nil {
+		return err
+	}
+	if size := len(object.Data[cluster.JournalKey]); size > journalLimit {
+		return &cluster.Refusal{
+			Object: op.Object(), Reason: fmt.Sprintf("the journal of this restore takes %d bytes, and a ConfigMap cannot hold so much: its claims have very large labels or annotations", size),
+			Next: "take the large ones off the claims (kubectl get pvc -o yaml shows them), then restore again; nothing was changed",
+		}
+	}
+	if _, err := c.Kube.CoreV1().ConfigMaps(op.Namespace).Create(ctx, object, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("write the journal %s/%s: %w", op.Namespace, object.Name, err)
+	}
+	return nil
+}
+
+// write replaces the journal that is there. One that somebody has deleted is written again: without it, what was set aside
+// could not be put back.
+func (j *Journal) write(ctx context.Context, c *cluster.Client, op cluster.Operation) error {
+	object, err := j.object(op.Namespace, op.StatefulSet)
+	if err != nil {
+		return err
+	}
+	_, err = c.Kube.CoreV1().ConfigMaps(op.Namespace).Update(ctx, object, metav1.UpdateOptions{})
+	if apierrors.IsNotFound(err) {
+		return j.create(ctx, c, op)
+	}
+	if err != nil {
+		return fmt.Errorf("write the journal %s/%s: %w", op.Namespace, object.Name, err)
+	}
+	return nil
+}
+
+// removeJournal ends the operation.
+func removeJournal(ctx context.Context, c *cluster.Client, op cluster.Operation) error {
+	name := cluster.JournalName(op.StatefulSet)
+	err := c.Kube.CoreV1().ConfigMaps(op.Namespace).Delete(ctx, name, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("remove the journal %s/%s: %w", op.Namespace, name, err)
+	}
+	return nil
+}
+
+// enter writes the journal with a new phase. The journal in memory keeps the phase also if that fails: it may have been
+// written all the same, and what is stored decides.
+func (x *run) enter(ctx context.Context, phase Phase) error {
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	x.journal.Phase = phase
+	return x.journal.write(ctx, x.Cluster, x.op)
+}
+
+// mark changes one volume's entry in the journal, and writes it.
+func (x *run) mark(ctx context.Context, v *JournalVolume, change func(*JournalVolume)) error {
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	change(v)
+	return x.journal.write(ctx, x.Cluster, x.op)
+}

@@ -1,0 +1,116 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+)
+
+// completeInterrupted completes a restore that was interrupted when all of its data was in place, to make way for the next.
+// What it has handed over is data by now; nothing of it needs a decision.
+func (x *run) completeInterrupted(ctx context.Context) error {
+	journal, err := readJournal(ctx, x.Cluster, x.op.Namespace, x.op.StatefulSet)
+	if err != nil || journal == nil || journal.Phase != PhaseResume || x.plan.Way != WayNone {
+		return err
+	}
+	x.Reporter.Note("completing " + journal.words())
+	x.journal = journal
+	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
+	if err != nil {
+		return err
+	}
+	x.limits = x.Limits.withDefaults(sts)
+	// Of a StatefulSet that was deleted or made anew since there is nothing to complete.
+	if _, err := x.complete(ctx); err != nil && !errors.Is(err, cluster.ErrChanged) {
+		return err
+	}
+	x.journal = nil
+	return x.endJournal(ctx)
+}
+
+// complete lets pods start: the StatefulSet gets its template, its retention policy and, unless somebody has scaled it up
+// since, its replicas; volumes that an undo has brought back are a claim's own again. The journal's last phase was entered.
+func (x *run) complete(ctx context.Context) (sts *appsv1.StatefulSet, err error) {
+	j := x.journal
+	for range 3 {
+		if sts, err = x.start(ctx, j.ReplicasAfter); err == nil || errors.Is(err, cluster.ErrChanged) || wait(ctx, x.limits.Retry) != nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i := range j.Volumes {
+		if brings := j.Volumes[i].Brings; brings != nil {
+			if err := x.Cluster.UnmarkDisplaced(ctx, *brings); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return sts, nil
+}
+
+// start takes the gate off, and scales to so many replicas if there are none.
+func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, error) {
+	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
+	if err != nil {
+		return nil, err
+	}
+	scale := cluster.Scale{Retention: &x.journal.Retention, Held: new(false)}
+	if cluster.Replicas(sts) == 0 {
+		scale.Replicas = &replicas
+	}
+	return x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID, scale)
+}
+
+// keepPresent ends an interrupted restore, and keeps what runs now. What it had set aside stays so.
+func (x *run) keepPresent(ctx context.Context) (Report, error) {
+	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
+	if err != nil {
+		return Report{}, err
+	}
+	pods, err := x.Cluster.Pods(ctx, x.op.Namespace)
+	if err != nil {
+		return Report{}, err
+	}
+	if len(running(sts, pods)) == 0 {
+		return Report{}, &cluster.Refusal{
+			Object: x.op.Object(), Reason: "none of its pods runs any more, so that there is nothing to keep",
+			Next: "run the command again, and read the new plan",
+		}
+	}
+	j := x.journal
+	if sts.UID != j.UID {
+		j.UID, j.Retention = sts.UID, retention(sts)
+	}
+	for i := range j.Volumes {
+		v := &j.Volumes[i]
+		live, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
+		if err != nil {
+			return Report{}, err
+		}
+		if v.Displaced != nil && live != nil && live.Spec.VolumeName == v.Displaced.Volume && v.Displaced.Volume != "" {
+			if err := x.Cluster.UnmarkDisplaced(ctx, *v.Displaced); err != nil {
+				return Report{}, err
+			}
+		}
+		v.State = StateHandedOver
+	}
+	if err := x.enter(ctx, PhaseResume); err != nil {
+		return Report{}, err
+	}
+	if sts, err = x.start(ctx, cluster.Replicas(sts)); err != nil {
+		return Report{}, fmt.Errorf("let pods start again: %w", err)
+	}
+	x.report.Kept = true
+	x.fillReport(ctx)
+	if err := x.endJournal(ctx); err != nil {
+		return x.report, err
+	}
+	x.Reporter.Note(fmt.Sprintf("%s was ended; %s keeps what runs now, with %d replicas", j.verb(), x.op.Object(), cluster.Replicas(sts)))
+	return x.report, nil
+}

@@ -1,0 +1,184 @@
+package restore
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+)
+
+// asideVolume is a volume that was set aside from one of the StatefulSet's claims.
+type asideVolume struct {
+	volume    *corev1.PersistentVolume
+	displaced cluster.Displaced
+	ordinal   int32
+	template  string
+	operation string
+	at        time.Time
+}
+
+// newUndoPlan decides which of the volumes that were set aside come back. All of one operation belong together: they are
+// of one moment.
+func newUndoPlan(s *Situation, options PlanOptions) Plan {
+	options.Kind = KindUndo
+	p := newPlan(s, options)
+	p.SourceNamespace, p.SourceStatefulSet, p.SourceCluster, p.SameCluster = p.Namespace, p.StatefulSet, s.Cluster, true
+	all := p.setAside(s)
+	chosen := p.chooseAside(all)
+	for _, aside := range chosen {
+		p.Volumes = append(p.Volumes, aside.plan(s))
+	}
+	if p.ReplicasAfter == 0 {
+		for _, v := range p.Volumes {
+			p.ReplicasAfter = max(p.ReplicasAfter, v.Ordinal-cluster.OrdinalsStart(s.StatefulSet)+1)
+		}
+	}
+	p.checkOwners(s)
+	p.checkClaims(s)
+	p.warnUndo(s)
+	p.Steps = p.undoSteps(s)
+	return p
+}
+
+// setAside finds the volumes that were set aside from the StatefulSet's claims and can be bound to them again.
+func (p *Plan) setAside(s *Situation) []asideVolume {
+	var found []asideVolume
+	for i := range s.Volumes {
+		volume := &s.Volumes[i]
+		namespace, claim, _ := strings.Cut(volume.Annotations[cluster.AnnotationDisplacedFrom], "/")
+		reserved := volume.Spec.ClaimRef != nil && volume.Spec.ClaimRef.UID == "" // by an undo that was put back
+		if volume.Labels[cluster.LabelDisplacedFrom] == "" || namespace != p.Namespace || volume.Status.Phase != corev1.VolumeReleased && !reserved {
+			continue
+		}
+		template, ordinal, ours := ordinalOf(s, claim)
+		if !ours {
+			continue
+		}
+		displaced, err := cluster.ParseDisplaced(volume, p.Namespace)
+		if err != nil {
+			p.warnf("%v; it cannot be brought back", err)
+			continue
+		}
+		if volume.DeletionTimestamp != nil {
+			p.warnf("volume %s, which was set aside from claim %s, is being deleted by somebody; it cannot be brought back", volume.Name, claim)
+			continue
+		}
+		at, _ := time.Parse(time.RFC3339, volume.Annotations[cluster.AnnotationDisplacedAt]) // for showing only
+		found = append(found, asideVolume{
+			volume: volume, displaced: displaced, ordinal: ordinal, template: template, at: at,
+			operation: volume.Annotations[cluster.AnnotationDisplacedBy],
+		})
+	}
+	slices.SortFunc(found, func(a, b asideVolume) int {
+		return cmp.Or(cmp.Compare(a.ordinal, b.ordinal), cmp.Compare(a.template, b.template), b.at.Compare(a.at))
+	})
+	return found
+}
+
+// ordinalOf reads a claim's name.
+func ordinalOf(s *Situation, claim string) (template string, ordinal int32, found bool) {
+	for i := range s.StatefulSet.Spec.VolumeClaimTemplates {
+		name := s.StatefulSet.Spec.VolumeClaimTemplates[i].Name
+		if ordinal, is := cluster.ClaimOrdinal(claim, name, s.StatefulSet.Name); is {
+			return name, ordinal, true
+		}
+	}
+	return "", 0, false
+}
+
+// chooseAside takes one operation's volumes: the latest that replaced any, or the one that a person names.
+func (p *Plan) chooseAside(all []asideVolume) []asideVolume {
+	latest := ""
+	for _, aside := range all {
+		why := aside.volume.Annotations[cluster.AnnotationDisplacedWhy]
+		if p.options.Operation == "" && why == cluster.WhyIncomplete || !strings.HasPrefix(aside.operation, p.options.Operation) {
+			continue
+		}
+		latest = max(latest, aside.operation) // ids sort by time
+	}
+	if latest == "" {
+		p.refuse("no volume is set aside that could be brought back", fmt.Sprintf("see what there is with \"stsbackup undo %s --list\"", p.target()))
+		p.Refusals[len(p.Refusals)-1].Err = cluster.ErrNotFound
+		return nil
+	}
+	p.RecoveryPoint = latest
+	var chosen []asideVolume
+	for _, aside := range all {
+		if aside.operation != latest || len(p.options.Ordinals) > 0 && !slices.Contains(p.options.Ordinals, aside.ordinal) {
+			continue
+		}
+		if aside.volume.Annotations[cluster.AnnotationDisplacedWhy] == cluster.WhyIncomplete && p.options.Operation == "" {
+			continue
+		}
+		if n := len(chosen); n > 0 && chosen[n-1].displaced.Claim.Name == aside.displaced.Claim.Name {
+			continue // an older one of the same claim
+		}
+		p.Started = aside.at
+		chosen = append(chosen, aside)
+	}
+	for _, ordinal := range p.options.Ordinals {
+		if !slices.ContainsFunc(chosen, func(aside asideVolume) bool { return aside.ordinal == ordinal }) {
+			p.refuse(fmt.Sprintf("restore %s set no volume of ordinal %d aside", latest, ordinal), fmt.Sprintf("see what there is with \"stsbackup undo %s --list\"", p.target()))
+		}
+	}
+	return chosen
+}
+
+// plan is what is done with one of them.
+func (a *asideVolume) plan(s *Situation) Volume {
+	v := Volume{Ordinal: a.ordinal, Template: a.template, Claim: a.displaced.Claim.Name, SourceClaim: a.displaced.Claim.Name, Cut: a.at,
+		Class: a.volume.Spec.StorageClassName, Size: a.volume.Spec.Capacity.Storage().Value(), Brings: a.volume.Name}
+	v.Present, v.displaced = presentOf(s, s.claim(v.Claim))
+	v.brings, v.manifest = &a.displaced, *a.displaced.Claim.DeepCopy()
+	return v
+}
+
+// warnUndo says what an undo does not bring back.
+func (p *Plan) warnUndo(s *Situation) {
+	if len(p.Volumes) == 0 {
+		return
+	}
+	var others []string
+	for i := range p.ReplicasAfter {
+		for t := range s.StatefulSet.Spec.VolumeClaimTemplates {
+			claim := cluster.ClaimName(s.StatefulSet.Spec.VolumeClaimTemplates[t].Name, p.StatefulSet, cluster.OrdinalsStart(s.StatefulSet)+i)
+			if !slices.ContainsFunc(p.Volumes, func(v Volume) bool { return v.Claim == claim }) {
+				others = append(others, claim)
+			}
+		}
+	}
+	if len(others) > 0 {
+		p.warnf("these claims keep the volumes that they have now, whose data is of another time: %s", strings.Join(others, ", "))
+	}
+	for _, v := range p.Volumes {
+		if v.Ordinal-cluster.OrdinalsStart(s.StatefulSet) >= p.ReplicasAfter {
+			p.warnf("%s comes back, and no pod uses it while the StatefulSet has %d replicas", v.Claim, p.ReplicasAfter)
+		}
+	}
+}
+
+// undoSteps says in words what Run will do.
+func (p *Plan) undoSteps(s *Situation) []string {
+	if len(p.Volumes) == 0 {
+		return nil
+	}
+	var aside, back []string
+	for _, v := range p.Volumes {
+		if v.Present.State == PresentBound {
+			aside = append(aside, v.Present.Volume)
+		}
+		back = append(back, v.Brings+" to "+v.Claim)
+	}
+	steps := p.guardSteps(s)
+	if len(aside) > 0 {
+		steps = append(steps, "set the present volumes aside, where another undo finds them: "+strings.Join(aside, ", "))
+	}
+	return append(steps,
+		"bind the volumes again that were set aside: "+strings.Join(back, ", "),
+		fmt.Sprintf("scale to %d replicas and wait until the pods are Ready", p.ReplicasAfter))
+}

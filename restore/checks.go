@@ -56,8 +56,7 @@ func (p *Plan) checkClaims(s *Situation) {
 		switch {
 		case p.Way == WayResume && p.letGo(v, claim, volume):
 		case claim.DeletionTimestamp != nil && v.Present.State == PresentBound && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain:
-			p.refuseAbout(object, fmt.Sprintf("somebody has deleted it: its volume %s and the data on it vanish as soon as no pod uses it", volume.Name),
-				fmt.Sprintf("to keep the data run \"kubectl patch pv %s -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'\"; then scale the StatefulSet to 0 so that the claim can go, and restore again", volume.Name))
+			p.refuseGoing(claim, volume)
 		case claim.DeletionTimestamp != nil:
 			p.refuseAbout(object, "somebody has deleted it, and it is not gone yet",
 				fmt.Sprintf("wait until it is gone (kubectl -n %s wait --for=delete pvc/%s): what uses it must end first; then restore again", p.Namespace, claim.Name))
@@ -70,6 +69,29 @@ func (p *Plan) checkClaims(s *Situation) {
 		}
 		p.checkUsers(s, claim.Name)
 	}
+	p.checkOthersGoing(s)
+}
+
+// checkOthersGoing refuses where somebody has deleted another claim of the StatefulSet, which only its pod keeps: to scale
+// down would end that pod, and with it the volume.
+func (p *Plan) checkOthersGoing(s *Situation) {
+	for i := range s.Claims {
+		claim := &s.Claims[i]
+		if _, _, ours := ordinalOf(s, claim.Name); !ours || claim.DeletionTimestamp == nil ||
+			slices.ContainsFunc(p.Volumes, func(v Volume) bool { return v.Claim == claim.Name }) {
+			continue
+		}
+		volume := s.volume(claim.Spec.VolumeName)
+		if cluster.BoundTo(volume, claim) && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
+			p.refuseGoing(claim, volume)
+		}
+	}
+}
+
+// refuseGoing refuses because of a claim whose volume would be deleted with it.
+func (p *Plan) refuseGoing(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
+	p.refuseAbout("claim "+p.Namespace+"/"+claim.Name, fmt.Sprintf("somebody has deleted it: its volume %s and the data on it vanish as soon as no pod uses it", volume.Name),
+		fmt.Sprintf("to keep the data run \"kubectl patch pv %s -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'\"; then scale the StatefulSet to 0 so that the claim can go, and restore again", volume.Name))
 }
 
 // letGo reports whether it was an interrupted restore that has deleted the claim, whose volume is kept.

@@ -88,6 +88,9 @@ func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*co
 			return nil, err
 		}
 		if live != nil {
+			if err := x.scaleToZero(ctx); err != nil {
+				return nil, err
+			}
 			if err := x.clear(ctx, j); err != nil {
 				return nil, err
 			}

@@ -72,6 +72,15 @@ func (x *run) holdJournal(ctx context.Context) error {
 	return x.journal.write(ctx, x.Cluster, x.op)
 }
 
+// scaleToZero has the controller make no more claims: somebody has scaled the StatefulSet up while it was held.
+func (x *run) scaleToZero(ctx context.Context) error {
+	sts, err := x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID, cluster.Scale{Replicas: new(int32(0))})
+	if err != nil {
+		return err
+	}
+	return x.Cluster.AwaitNoPods(ctx, sts, x.limits.Down)
+}
+
 // stillHeld looks again whether the StatefulSet is held, and none of its pods runs. Somebody may have scaled it: pods that
 // were made then wait, and the restore goes on.
 func (x *run) stillHeld(ctx context.Context) error {

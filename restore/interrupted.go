@@ -42,6 +42,38 @@ func (j *Journal) unproved(v *JournalVolume, sts *appsv1.StatefulSet, pods []cor
 	return ""
 }
 
+// reopen takes the last phase back if it is proved that no pod has run since it was entered, and a claim that was complete
+// then is not there any more: whoever deleted it, pods must not start on an empty one.
+func (j *Journal) reopen(s *Situation) {
+	sts := s.StatefulSet
+	if j.Phase != PhaseResume || sts.UID != j.UID || sts.Generation != j.Held || !cluster.Gated(&sts.Spec.Template.Spec) {
+		return
+	}
+	whole := func(v *JournalVolume) bool {
+		live := s.claim(v.Claim)
+		if live == nil || live.DeletionTimestamp != nil || live.UID != v.Made {
+			return false
+		}
+		volume := s.volume(live.Spec.VolumeName)
+		return cluster.BoundTo(volume, live) && volume.UID == v.MadeVolume
+	}
+	all := true
+	for i := range j.Volumes {
+		all = all && whole(&j.Volumes[i])
+	}
+	if all {
+		return
+	}
+	j.Phase = PhaseFill
+	for i := range j.Volumes {
+		if v := &j.Volumes[i]; whole(v) {
+			v.State = StateChecked
+		} else {
+			v.State = StateAside
+		}
+	}
+}
+
 // running names the pods of the StatefulSet that may write.
 func running(sts *appsv1.StatefulSet, pods []corev1.Pod) []string {
 	var names []string
@@ -111,7 +143,7 @@ func newResumedUndoPlan(s *Situation, options PlanOptions) Plan {
 
 // resumed takes over what an interrupted restore knows of a claim.
 func (v *Volume) resumed(s *Situation, live *corev1.PersistentVolumeClaim) {
-	if s.Journal == nil {
+	if s.Journal == nil || s.Journal.Phase == PhaseResume {
 		return
 	}
 	j := s.Journal.find(v.Claim)
@@ -154,6 +186,7 @@ func newSettlePlan(s *Situation, options PlanOptions) Plan {
 	case WayPutBack:
 		p.ReplicasAfter = p.ReplicasBefore
 		p.checkOwners(s)
+		p.checkOthersGoing(s)
 		p.Steps = p.putBackSteps(s)
 	case WayKeep:
 		p.Steps = []string{

@@ -8,6 +8,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
@@ -154,11 +155,21 @@ func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err erro
 	}
 	var failures []error
 	for i := range j.Volumes {
-		aside, err := x.putClaimBack(ctx, &j.Volumes[i])
-		failures = append(failures, err)
-		if aside != "" {
-			kept = append(kept, aside)
+		v := &j.Volumes[i]
+		aside, err := x.putClaimBack(ctx, v)
+		for range createAttempts {
+			if aside != "" {
+				kept = append(kept, aside)
+			}
+			if !apierrors.IsAlreadyExists(err) {
+				break
+			}
+			// Somebody has made a claim of that name in this moment: the controller does, if the StatefulSet is scaled up.
+			if err = x.scaleToZero(ctx); err == nil {
+				aside, err = x.putClaimBack(ctx, v)
+			}
 		}
+		failures = append(failures, err)
 	}
 	if err := errors.Join(failures...); err != nil {
 		return kept, err
@@ -185,17 +196,18 @@ func (x *run) holdToPutBack(ctx context.Context, wanted bool) (touched bool, err
 		}
 		touched = touched || what != actionNone
 	}
-	if !touched {
-		return false, nil
-	}
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
 	switch {
 	case errors.Is(err, cluster.ErrNotFound) && !wanted:
-		return true, x.nobodyRuns(ctx) // without a StatefulSet no pod can start
+		return touched, x.nobodyRuns(ctx) // without a StatefulSet no pod can start
 	case err != nil:
-		return true, err
+		return touched, err
+	case sts.UID == j.UID && !touched:
+		return false, nil
 	case sts.UID == j.UID:
 		return true, x.holdJournal(ctx)
+	case !touched && !wanted:
+		return false, nil
 	case !wanted:
 		return true, fmt.Errorf("somebody has made %s anew in the middle of the restore, and what its pods do is not ours to end: %w", x.op.Object(), errOthersRun)
 	}
@@ -203,6 +215,9 @@ func (x *run) holdToPutBack(ctx context.Context, wanted bool) (touched bool, err
 	x.sts = sts
 	x.plan.ReplicasAfter = cluster.Replicas(sts)
 	x.adopt()
+	if !touched {
+		return false, nil
+	}
 	return true, x.holdJournal(ctx)
 }
 

@@ -260,7 +260,7 @@ func (x *run) whole(ctx context.Context, v *JournalVolume) (string, error) {
 	if !cluster.BoundTo(volume, claim) || v.MadeVolume != volume.UID {
 		return "", fmt.Errorf("claim %s/%s is not bound to the volume that was restored: %w", x.op.Namespace, v.Claim, cluster.ErrChanged)
 	}
-	if v.State != StateChecked {
+	if v.State != StateChecked && v.State != StateHandedOver {
 		return "", fmt.Errorf("claim %s/%s is not complete (%s)", x.op.Namespace, v.Claim, v.State)
 	}
 	return volume.Name, nil

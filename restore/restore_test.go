@@ -100,7 +100,7 @@ func (s start) world(t *testing.T) *world {
 	if s.prepare != nil {
 		s.prepare(w)
 	}
-	w.lost = nil
+	w.lost, w.wrote = nil, map[string]bool{}
 	return w
 }
 
@@ -129,7 +129,7 @@ func (w *world) state() state {
 // restorer is the engine in this world. Its waits are short: nothing in it takes time.
 func (w *world) restorer() *Restorer {
 	return &Restorer{
-		Cluster: w.client(), Filler: w, Reporter: Silent{}, Random: rand.Reader, Holder: "test",
+		Cluster: w.client(), Filler: w, Reporter: Silent{}, Random: rand.Reader, Holder: "test", Parallel: 1, // so that calls come in one order
 		Now:    func() time.Time { return time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC) },
 		Limits: Limits{Ready: 5 * time.Second, Down: 5 * time.Second, Claim: 5 * time.Second, PutBack: 20 * time.Second, Retry: 1},
 	}

@@ -13,19 +13,18 @@ import (
 // completeInterrupted completes a restore that was interrupted when all of its data was in place, to make way for the next.
 // What it has handed over is data by now; nothing of it needs a decision.
 func (x *run) completeInterrupted(ctx context.Context) error {
-	journal, err := readJournal(ctx, x.Cluster, x.op.Namespace, x.op.StatefulSet)
-	if err != nil || journal == nil || journal.Phase != PhaseResume || x.plan.Way != WayNone {
-		return err
-	}
-	x.Reporter.Note("completing " + journal.words())
-	x.journal = journal
-	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
+	situation, err := Look(ctx, x.Cluster, x.record, x.op.Namespace, x.op.StatefulSet)
 	if err != nil {
 		return err
 	}
-	x.limits = x.Limits.withDefaults(sts)
-	// Of a StatefulSet that was deleted or made anew since there is nothing to complete.
-	if _, err := x.complete(ctx); err != nil && !errors.Is(err, cluster.ErrChanged) {
+	journal := situation.Journal
+	if journal == nil || journal.Phase != PhaseResume || x.plan.Way != WayNone {
+		return nil
+	}
+	x.Reporter.Note("completing " + journal.words())
+	x.journal = journal
+	x.limits = x.Limits.withDefaults(situation.StatefulSet)
+	if _, err := x.complete(ctx); err != nil {
 		return err
 	}
 	x.journal = nil
@@ -60,7 +59,18 @@ func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, e
 	if err != nil {
 		return nil, err
 	}
-	scale := cluster.Scale{Retention: &x.journal.Retention, Held: new(false)}
+	scale := cluster.Scale{Held: new(false)}
+	if sts.UID != x.journal.UID { // made anew since, with its own policy and replicas
+		return x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, sts.UID, scale)
+	}
+	scale.Retention = &x.journal.Retention
+	if cluster.Gated(&sts.Spec.Template.Spec) { // so no pod has run yet, and no claim can have gone for a good reason
+		for i := range x.journal.Volumes {
+			if _, err := x.whole(ctx, &x.journal.Volumes[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
 	if cluster.Replicas(sts) == 0 {
 		scale.Replicas = &replicas
 	}

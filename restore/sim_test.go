@@ -41,6 +41,9 @@ type world struct {
 	data    map[string]string // by PersistentVolume
 	used    map[string]bool   // claims that a mover has mounted
 	lost    []string          // what was on volumes that were deleted
+	wished  []string          // what was deleted because a person deleted its claim
+	wrote   map[string]bool   // what pods have written
+	loop    func()            // what somebody does all the time, after every call
 	lock    sync.Mutex        // of all, while the engine works
 
 	calls int
@@ -59,7 +62,7 @@ var (
 
 func newWorld(t *testing.T, objects ...runtime.Object) *world {
 	t.Helper()
-	w := &world{t: t, data: map[string]string{}, used: map[string]bool{}}
+	w := &world{t: t, data: map[string]string{}, used: map[string]bool{}, wrote: map[string]bool{}}
 	// Not the clientset's own tracker: that one also keeps managed fields, at many times the cost.
 	w.kube = &fake.Clientset{}
 	w.tracker = k8stesting.NewObjectTracker(scheme.Scheme, scheme.Codecs.UniversalDecoder())
@@ -78,6 +81,9 @@ func newWorld(t *testing.T, objects ...runtime.Object) *world {
 			}
 		}
 		object, err := w.call(action, react)
+		if w.loop != nil && w.calls%25 == 0 { // a call takes some milliseconds, and somebody acts every second
+			w.loop()
+		}
 		if err == nil && w.fault != nil {
 			err = w.fault(w.calls, action, true)
 		}
@@ -268,7 +274,11 @@ func (w *world) podWrites(claim string) bool {
 	if volume == "" || strings.HasPrefix(content, "old") || strings.HasPrefix(content, "written") || content == "not ours" {
 		return false
 	}
+	if content == "" {
+		content = "empty on " + volume
+	}
 	w.data[volume] = "written since " + content
+	w.wrote[w.data[volume]] = true
 	return true
 }
 

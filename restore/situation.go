@@ -51,6 +51,9 @@ func Look(ctx context.Context, c *cluster.Client, record catalog.Record, namespa
 	if err := s.list(ctx, c, namespace); err != nil {
 		return Situation{}, fmt.Errorf("look at what a restore of %s/%s would meet: %w", namespace, statefulSet, err)
 	}
+	if s.Journal != nil {
+		s.Journal.reopen(&s)
+	}
 	return s, nil
 }
 

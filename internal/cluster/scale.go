@@ -142,7 +142,15 @@ func (c *Client) AwaitReady(ctx context.Context, sts *appsv1.StatefulSet, limit 
 		if err := c.awaitObserved(ctx, sts); err != nil {
 			return err
 		}
-		return await(ctx, c.relist(), c.podsOf(sts), func(pods []*corev1.Pod) (bool, error) {
+		view := c.podsOf(sts)
+		gated, _, err := view.read(ctx)
+		if err == nil {
+			err = c.ungate(ctx, sorted(gated))
+		}
+		if err != nil && !passing(err) {
+			return fmt.Errorf("read the pods of StatefulSet %s/%s: %w", sts.Namespace, sts.Name, err)
+		}
+		return await(ctx, c.relist(), view, func(pods []*corev1.Pod) (bool, error) {
 			waiting = notReady(sts, pods)
 			return len(waiting) == 0, c.ungate(ctx, pods)
 		})

@@ -2,49 +2,83 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 )
 
-// removeMover deletes a mover's Job, pods and Secret, and waits until the pods are gone: only then is the claim free.
-func (c *Client) removeMover(ctx context.Context, namespace, name string) error {
-	background := metav1.DeletePropagationBackground
-	err := c.Kube.BatchV1().Jobs(namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete mover Job %s/%s: %w", namespace, name, err)
-	}
-	err = c.Kube.CoreV1().Secrets(namespace).Delete(ctx, name, metav1.DeleteOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete mover Secret %s/%s: %w", namespace, name, err)
-	}
-	return c.removePods(ctx, namespace, labels.Set{LabelMover: name}.String())
+// requestsWithin is for the requests before and after a wait that is bounded by itself.
+const requestsWithin = 10 * time.Second
+
+// endMover removes a mover when its run is over, also if that was because ctx has ended.
+func (c *Client) endMover(ctx context.Context, job *batchv1.Job, secret *corev1.Secret, waiting func(string)) error {
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
+	defer cancel()
+	return c.removeMover(clean, job, secret, Removing{Limit: cleanupWithin, Waiting: waiting})
 }
 
-// removePods deletes the pods of a selector, and waits until they are gone.
-func (c *Client) removePods(ctx context.Context, namespace, selector string) error {
-	deleted := map[types.UID]bool{}
-	err := await(ctx, c.relist(), c.pods(namespace, selector), func(pods []*corev1.Pod) (bool, error) {
-		for _, pod := range pods {
-			if deleted[pod.UID] {
-				continue
-			}
-			err := c.Kube.CoreV1().Pods(namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{})
-			if err != nil && !apierrors.IsNotFound(err) {
-				return false, fmt.Errorf("delete mover pod %s/%s: %w", namespace, pod.Name, err)
-			}
-			deleted[pod.UID] = true
-		}
-		return len(pods) == 0, nil
-	})
-	if err != nil {
-		return fmt.Errorf("remove mover pods in %s: %w", namespace, err)
+// removeMover deletes a mover's Job, the Secret that was made for it, if one was, and the Job's pods, and waits until those are
+// gone: only then is the claim free. A pod that does not go is a *Leftover.
+func (c *Client) removeMover(ctx context.Context, job *batchv1.Job, secret *corev1.Secret, removing Removing) error {
+	if err := c.deleteJob(ctx, job, metav1.Preconditions{UID: &job.UID}); err != nil {
+		return fmt.Errorf("delete mover Job %s/%s: %w", job.Namespace, job.Name, err)
 	}
-	return nil
+	if secret != nil {
+		// It would go with the Job; but what is in it should not wait for the garbage collector.
+		as := metav1.Preconditions{UID: &secret.UID}
+		err := c.Kube.CoreV1().Secrets(job.Namespace).Delete(ctx, secret.Name, metav1.DeleteOptions{Preconditions: &as})
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+			return fmt.Errorf("delete mover Secret %s/%s: %w", job.Namespace, secret.Name, err)
+		}
+	}
+	mine := func(pod *corev1.Pod) bool {
+		owner := metav1.GetControllerOf(pod)
+		return isPodOf(pod.Name, job.Name) && (owner == nil || owner.UID == job.UID)
+	}
+	left, err := c.removePods(ctx, job.Namespace, labels.Set{LabelMover: job.Name}.String(), mine, removing.limit(), removing.Waiting)
+	return errors.Join(err, joined(left))
+}
+
+// deleteJob deletes a Job; that it is gone already, or another by now, is no error.
+func (c *Client) deleteJob(ctx context.Context, job *batchv1.Job, as metav1.Preconditions) error {
+	background := metav1.DeletePropagationBackground
+	err := c.Kube.BatchV1().Jobs(job.Namespace).Delete(ctx, job.Name, metav1.DeleteOptions{PropagationPolicy: &background, Preconditions: &as})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) && as.ResourceVersion == nil {
+		return nil
+	}
+	return err
+}
+
+// removePods deletes those pods of a selector that are mine, and waits for at most limit until they are gone.
+func (c *Client) removePods(ctx context.Context, namespace, selector string, mine func(*corev1.Pod) bool,
+	limit time.Duration, waiting func(string),
+) ([]*Leftover, error) {
+	pods := leaving[*corev1.Pod]{
+		client: c, view: c.pods(namespace, selector), mine: mine, why: c.podLeftover, waiting: waiting,
+		remove: func(ctx context.Context, pod *corev1.Pod) error {
+			return c.Kube.CoreV1().Pods(namespace).Delete(ctx, pod.Name, exactly(pod))
+		},
+	}
+	left, err := pods.await(ctx, limit)
+	if err != nil {
+		return nil, fmt.Errorf("remove mover pods in %s: %w", namespace, err)
+	}
+	return left, nil
+}
+
+// joined is the leftovers as one error, nil if there are none.
+func joined(left []*Leftover) error {
+	var all []error
+	for _, one := range left {
+		all = append(all, one)
+	}
+	return errors.Join(all...)
 }
 
 // PodEnded reports whether nothing runs in a pod of this name: there is none, or it has come to its end.

@@ -113,7 +113,9 @@ func newStage(t *testing.T) *stage {
 	}
 	s.snapshots.PrependReactor("create", "volumesnapshots", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		vs := action.(clienttesting.CreateAction).GetObject().(*snapshotv1.VolumeSnapshot)
-		vs.Status = &snapshotv1.VolumeSnapshotStatus{CreationTime: new(metav1.Now()), ReadyToUse: new(true)}
+		vs.Status = &snapshotv1.VolumeSnapshotStatus{
+			CreationTime: new(metav1.Now()), ReadyToUse: new(true), BoundVolumeSnapshotContentName: new("content-" + vs.Name),
+		}
 		return false, nil, nil
 	})
 	watchSelected(s.kube)

@@ -27,7 +27,7 @@ const (
 func (c *Client) DeleteTemporaryClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim, removing Removing) error {
 	mine := func(current *corev1.PersistentVolumeClaim) bool { return current.UID == claim.UID }
 	volume, stays, err := c.deleteTemporary(ctx, claim.Namespace, claim.Name, mine)
-	if err != nil {
+	if err != nil || volume == nil {
 		return err
 	}
 	deadline := c.now().Add(removing.limit())
@@ -36,39 +36,40 @@ func (c *Client) DeleteTemporaryClaim(ctx context.Context, claim *corev1.Persist
 	if err := errors.Join(err, joined(left), stays); err != nil {
 		return err
 	}
-	return c.awaitVolume(ctx, volume, min(volumeGoneWithin, deadline.Sub(c.now())), removing.Waiting)
+	return c.awaitVolume(ctx, *volume, min(volumeGoneWithin, deadline.Sub(c.now())), removing.Waiting)
 }
 
 // deleteTemporary asks for the removal of a temporary claim, if mine says of it as it is then that it is to go, and gives the
-// name of its volume. stays is the error that says that the volume may stay.
-func (c *Client) deleteTemporary(ctx context.Context, namespace, name string, mine func(*corev1.PersistentVolumeClaim) bool) (volume string, stays, err error) {
+// name of its volume, which may be empty; nil if there was nothing to remove. stays is the error that says that the volume
+// may stay.
+func (c *Client) deleteTemporary(ctx context.Context, namespace, name string, mine func(*corev1.PersistentVolumeClaim) bool) (volume *string, stays, err error) {
 	for range judgeAgain {
 		claim, err := c.Claim(ctx, namespace, name)
 		if err != nil {
-			return "", nil, err
+			return nil, nil, err
 		}
 		if claim == nil || !mine(claim) {
-			return "", nil, nil
+			return nil, nil, nil
 		}
 		denied := c.releaseVolume(ctx, claim)
 		if errors.Is(denied, ErrChanged) {
 			continue
 		}
 		if denied != nil && !apierrors.IsForbidden(denied) {
-			return "", nil, denied
+			return nil, nil, denied
 		}
 		if err = c.DeleteClaim(ctx, claim); errors.Is(err, ErrChanged) { // it may have got a volume
 			continue
 		}
 		if err != nil {
-			return "", nil, err
+			return nil, nil, err
 		}
 		if denied != nil {
 			stays = fmt.Errorf("temporary claim %s/%s is deleted, and its volume may stay: %w; delete that volume, and let the class have the reclaim policy Delete", namespace, name, denied)
 		}
-		return claim.Spec.VolumeName, stays, nil
+		return &claim.Spec.VolumeName, stays, nil
 	}
-	return "", nil, fmt.Errorf("delete temporary claim %s/%s: it keeps changing: %w", namespace, name, ErrChanged)
+	return nil, nil, fmt.Errorf("delete temporary claim %s/%s: it keeps changing: %w", namespace, name, ErrChanged)
 }
 
 // awaitClaims waits for at most limit until the deleted temporary claims that are mine are gone.

@@ -228,10 +228,10 @@ func (s *sweep) claims(ctx context.Context) error {
 		}
 		volume, stays, err := s.deleteTemporary(ctx, claim.Namespace, claim.Name, ours)
 		failures = append(failures, err, stays)
-		if err != nil {
+		if volume == nil {
 			continue
 		}
-		names, volumes = append(names, "temporary claim "+claim.Namespace+"/"+claim.Name), append(volumes, volume)
+		names, volumes = append(names, "temporary claim "+claim.Namespace+"/"+claim.Name), append(volumes, *volume)
 		at := slices.IndexFunc(s.swept.Left, func(l *Leftover) bool { return slices.Contains(l.Mounts, claim.Name) })
 		if at >= 0 {
 			left = append(left, &Leftover{Object: names[len(names)-1], Reason: "it goes after " + s.swept.Left[at].Object})
@@ -275,16 +275,17 @@ func (s *sweep) volumeSnapshots(ctx context.Context) error {
 		}
 		name, remaining := "VolumeSnapshot "+vs.Namespace+"/"+vs.Name, s.deadline.Sub(s.now())
 		if remaining <= 0 {
-			s.note(nil, []*Leftover{{Object: name, Reason: "there was no time left to delete it; the next operation on this StatefulSet does"}})
+			s.swept.Left = append(s.swept.Left, &Leftover{Object: name, Reason: "there was no time left to delete it; the next operation on this StatefulSet does"})
 			continue
 		}
-		left, err := s.deleteVolumeSnapshot(ctx, vs.Namespace, vs.Name, ours, Removing{Limit: remaining, Waiting: s.waiting})
-		if err != nil {
-			s.note(nil, left)
+		deleted, left, err := s.deleteVolumeSnapshot(ctx, vs.Namespace, vs.Name, ours, Removing{Limit: remaining, Waiting: s.waiting})
+		s.swept.Left = append(s.swept.Left, left...)
+		switch {
+		case err != nil:
 			failures = append(failures, fmt.Errorf("remove %s: %w", name, err))
-			continue
+		case deleted && len(left) == 0:
+			s.swept.Removed = append(s.swept.Removed, name)
 		}
-		s.note([]string{name}, left)
 	}
 	return errors.Join(failures...)
 }
@@ -307,7 +308,7 @@ func (s *sweep) accounts(ctx context.Context) error {
 			err := accounts.Delete(ctx, account.Name, exactly(account))
 			switch {
 			case err == nil:
-				s.note([]string{"ServiceAccount " + account.Namespace + "/" + account.Name}, nil)
+				s.swept.Removed = append(s.swept.Removed, "ServiceAccount "+account.Namespace+"/"+account.Name)
 			case apierrors.IsConflict(err):
 				changed = true
 			case !apierrors.IsNotFound(err):

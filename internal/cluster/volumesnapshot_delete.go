@@ -31,26 +31,28 @@ const (
 // what stays.
 func (c *Client) DeleteVolumeSnapshot(ctx context.Context, vs *snapshotv1.VolumeSnapshot, removing Removing) error {
 	mine := func(current *snapshotv1.VolumeSnapshot) bool { return current.UID == vs.UID }
-	left, err := c.deleteVolumeSnapshot(ctx, vs.Namespace, vs.Name, mine, removing)
+	_, left, err := c.deleteVolumeSnapshot(ctx, vs.Namespace, vs.Name, mine, removing)
 	return errors.Join(err, joined(left))
 }
 
 // deleteVolumeSnapshot is DeleteVolumeSnapshot for the one of that name, if mine says of it as it is then that it is to go.
-func (c *Client) deleteVolumeSnapshot(ctx context.Context, namespace, name string, mine func(*snapshotv1.VolumeSnapshot) bool, removing Removing) ([]*Leftover, error) {
+func (c *Client) deleteVolumeSnapshot(ctx context.Context, namespace, name string, mine func(*snapshotv1.VolumeSnapshot) bool,
+	removing Removing,
+) (deleted bool, left []*Leftover, err error) {
 	deadline := c.now().Add(removing.limit())
 	vs, err := c.volumeSnapshot(ctx, namespace, name, mine)
 	if vs == nil || err != nil {
-		return nil, err
+		return false, nil, err
 	}
 	if vs, err = c.awaitContent(ctx, vs, removing.Waiting); vs == nil || err != nil {
-		return nil, err
+		return false, nil, err
 	}
 	if err := c.awaitCut(ctx, vs, removing.Waiting); err != nil {
-		return nil, err
+		return false, nil, err
 	}
-	stays, err := c.releaseAndDelete(ctx, namespace, name, mine)
-	if err != nil {
-		return nil, err
+	deleted, stays, err := c.releaseAndDelete(ctx, namespace, name, mine)
+	if !deleted || err != nil {
+		return false, nil, err
 	}
 	gone := leaving[*snapshotv1.VolumeSnapshot]{
 		client: c, view: c.volumeSnapshots(namespace, metav1.ListOptions{}).named(name), mine: mine, waiting: removing.Waiting,
@@ -61,8 +63,8 @@ func (c *Client) deleteVolumeSnapshot(ctx context.Context, namespace, name strin
 			}
 		},
 	}
-	left, err := gone.await(ctx, deadline.Sub(c.now()))
-	return left, errors.Join(err, stays)
+	left, err = gone.await(ctx, deadline.Sub(c.now()))
+	return true, left, errors.Join(err, stays)
 }
 
 // volumeSnapshot reads the VolumeSnapshot of that name; nil if there is none that is mine.
@@ -80,20 +82,20 @@ func (c *Client) volumeSnapshot(ctx context.Context, namespace, name string, min
 	return vs, nil
 }
 
-// releaseAndDelete has the data of a VolumeSnapshot go with it, and deletes it exactly as it was looked at. stays is the error
-// that says that the data may stay.
-func (c *Client) releaseAndDelete(ctx context.Context, namespace, name string, mine func(*snapshotv1.VolumeSnapshot) bool) (stays, err error) {
+// releaseAndDelete has the data of a VolumeSnapshot go with it, and deletes it exactly as it was looked at, if it is there
+// and mine. stays is the error that says that the data may stay.
+func (c *Client) releaseAndDelete(ctx context.Context, namespace, name string, mine func(*snapshotv1.VolumeSnapshot) bool) (deleted bool, stays, err error) {
 	for range judgeAgain {
 		vs, err := c.volumeSnapshot(ctx, namespace, name, mine)
 		if vs == nil || err != nil {
-			return nil, err
+			return false, nil, err
 		}
 		denied := c.releaseContent(ctx, vs)
 		if apierrors.IsConflict(denied) {
 			continue
 		}
 		if denied != nil && !apierrors.IsForbidden(denied) {
-			return nil, denied
+			return false, nil, denied
 		}
 		if denied != nil && c.deletesContent(ctx, vs) {
 			denied = nil
@@ -103,14 +105,14 @@ func (c *Client) releaseAndDelete(ctx context.Context, namespace, name string, m
 			continue
 		}
 		if err != nil && !apierrors.IsNotFound(err) {
-			return nil, fmt.Errorf("delete VolumeSnapshot %s/%s: %w", namespace, name, err)
+			return false, nil, fmt.Errorf("delete VolumeSnapshot %s/%s: %w", namespace, name, err)
 		}
 		if denied != nil {
 			stays = fmt.Errorf("VolumeSnapshot %s/%s is deleted, and its data may stay: %w; delete that content, and use a class with deletionPolicy Delete", namespace, name, denied)
 		}
-		return stays, nil
+		return true, stays, nil
 	}
-	return nil, fmt.Errorf("delete VolumeSnapshot %s/%s: it keeps changing: %w", namespace, name, ErrChanged)
+	return false, nil, fmt.Errorf("delete VolumeSnapshot %s/%s: it keeps changing: %w", namespace, name, ErrChanged)
 }
 
 // deletesContent reports whether the class of a VolumeSnapshot has its data deleted with it, as far as classes may be read.

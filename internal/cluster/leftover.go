@@ -84,14 +84,14 @@ func whyPodStays(pod *corev1.Pod, trouble string, now time.Time) (reason, next s
 	node := pod.Spec.NodeName
 	force := fmt.Sprintf("\"kubectl -n %s delete pod %s --force\"", pod.Namespace, pod.Name)
 	switch {
-	case node == "" && pod.DeletionTimestamp == nil:
-		return "it is not being ended", ""
+	case !mayRun(pod) && len(pod.Finalizers) > 0:
+		return "it has ended, and is held by its finalizers " + strings.Join(pod.Finalizers, ", "), "look who has set them"
+	case node == "":
+		return whyHeld(pod), ""
 	case trouble != "":
 		return trouble, fmt.Sprintf("bring node %s back, or once it is known to be off, run %s", node, force)
 	case pod.DeletionTimestamp == nil:
 		return fmt.Sprintf("it is on node %s and is not being ended", node), ""
-	case !mayRun(pod) && len(pod.Finalizers) > 0:
-		return "it has ended, and is held by its finalizers " + strings.Join(pod.Finalizers, ", "), "look who has set them"
 	case pod.DeletionTimestamp.After(now):
 		return fmt.Sprintf("it is ending on node %s, and has until %s to do so", node, pod.DeletionTimestamp.UTC().Format(time.RFC3339)), ""
 	default:

@@ -133,7 +133,8 @@ func (s *stage) runPod(job string) {
 	if err != nil {
 		return
 	}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: job + "-pod", Labels: object.Spec.Template.Labels}, Spec: object.Spec.Template.Spec}
+	template := object.Spec.Template
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: job + "-pod", Labels: template.Labels, Annotations: template.Annotations}, Spec: template.Spec}
 	set := func(state corev1.ContainerState) {
 		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "mover", State: state}}
 	}

@@ -13,7 +13,7 @@ import (
 // names of its own; but for a pod that mounts a claim which is to be replaced or put back: that claim cannot go before the
 // pod, and the pod may still write to it.
 func (x *run) sweep(ctx context.Context) error {
-	swept, err := x.Cluster.Sweep(ctx, x.op, cluster.Removing{Waiting: x.Reporter.Note})
+	swept, err := x.Cluster.Sweep(ctx, x.op, cluster.Removing{Limit: x.Limits.Sweep, Waiting: x.Reporter.Note})
 	for _, what := range swept.Removed {
 		x.Reporter.Note("removed what a dead operation has left: " + what)
 	}

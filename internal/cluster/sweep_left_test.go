@@ -155,7 +155,9 @@ func TestSweepOfWhatDoesNotGo(t *testing.T) {
 			object: func(r remnants) string { return "Job demo/" + r.job.Name }, reason: "held by its finalizers example.com/keep",
 		},
 		"a pod that has ended, with a finalizer": {
-			resource: "pods", change: func(r *remnants) { r.pod.Finalizers, r.pod.Status.Phase = []string{"example.com/keep"}, corev1.PodSucceeded },
+			resource: "pods", change: func(r *remnants) {
+				r.pod.Finalizers, r.pod.Status.Phase = []string{"example.com/keep"}, corev1.PodSucceeded
+			},
 			object: func(r remnants) string { return "mover pod demo/" + r.pod.Name }, reason: "it has ended, and is held by its finalizers example.com/keep",
 		},
 	} {

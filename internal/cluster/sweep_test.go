@@ -61,7 +61,7 @@ func remains(op Operation, naming func(parts ...string) string) remnants {
 func podOf(job *batchv1.Job) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: job.Namespace, Name: job.Name + "-abcde", UID: types.UID("pod-of-" + job.UID),
+			Namespace: job.Namespace, Name: job.Name + "-abcde", UID: "pod-of-" + job.UID,
 			Labels: job.Spec.Template.Labels, Annotations: job.Spec.Template.Annotations,
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))},
 		},

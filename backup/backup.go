@@ -7,16 +7,21 @@ import (
 	"io"
 	"time"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
+
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// cleanupWithin bounds the cleanup at the end, which also runs when the operation was interrupted.
-const cleanupWithin = 2 * time.Minute
-
-// lookWithin bounds the look whether the StatefulSet is still there.
-const lookWithin = 10 * time.Second
+const (
+	// cleanupWithin bounds the cleanup at the end, which also runs when the operation was interrupted.
+	cleanupWithin = 2 * time.Minute
+	// requestsWithin is for the requests around a wait that is bounded by itself.
+	requestsWithin = 30 * time.Second
+	// lookWithin bounds the look whether the StatefulSet is still there.
+	lookWithin = 10 * time.Second
+)
 
 // Repository is what a backup needs of the StatefulSet's catalog; catalog.Catalog is one.
 type Repository interface {
@@ -188,14 +193,16 @@ type run struct {
 	started   time.Time
 	volumes   []*volumeRun
 	repo      Repository // nil until it is open
+	// swept is what dead operations have left, and what of that does not go.
+	swept cluster.Swept
 }
 
 // volumeRun is one volume of it.
 type volumeRun struct {
 	Volume
 	saved catalog.Volume
-	// volumeSnapshot is the name of its VolumeSnapshot while there is one.
-	volumeSnapshot string
+	// volumeSnapshot is its VolumeSnapshot while there is one.
+	volumeSnapshot *snapshotv1.VolumeSnapshot
 }
 
 // begin gives the operation its id.
@@ -241,19 +248,15 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 		return nil, err
 	}
 	// 4. Sweep.
-	swept, err := r.Cluster.Sweep(ctx, r.op)
-	for _, name := range swept {
-		r.Reporter.Note("removed what a dead operation had left: " + name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("remove what dead operations have left: %w", err)
+	if err := r.sweep(ctx); err != nil {
+		return nil, err
 	}
 	repo, err := r.Repositories.OpenOrCreate(ctx)
 	if err != nil {
 		return nil, err
 	}
 	r.repo = repo
-	r.unlock(ctx, func(h repository.Holder) bool { return h.Operation != r.mark() })
+	r.unlock(ctx, func(h repository.Holder) bool { return h.Operation != r.mark() && !r.swept.MayRun(h.Host) })
 	// 5. Capture.
 	r.Reporter.Phase(PhaseCapture)
 	if err := r.capture(ctx); err != nil {
@@ -278,45 +281,6 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 		return nil, err
 	}
 	return record, nil
-}
-
-// mark is what our movers say in their locks.
-func (r *run) mark() string { return r.op.MoverMark(r.inventory.Cluster) }
-
-// unlock removes locks that dead movers have left, which would keep everyone from removing data until they are 30 minutes
-// old, and those of others that held the Lease before us, which would keep even us from working. The pods of our
-// StatefulSet's movers are gone: the Lease is ours, and the sweep or the cleanup has just seen to it. The locks of others,
-// who may work outside of the cluster, or restore to another StatefulSet, are their own business.
-func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
-	here := r.inventory.Cluster
-	removed, err := r.repo.Unlock(ctx, func(h repository.Holder) bool {
-		mover, isMover := cluster.ParseMoverMark(h.Operation, h.Host)
-		ours := isMover && mover == cluster.MarkedMover{Cluster: here, Namespace: r.op.Namespace, StatefulSet: r.op.StatefulSet}
-		return (ours || cluster.LeaseMarked(here, h.Operation)) && over(h)
-	})
-	for _, holder := range removed {
-		r.Reporter.Note("removed the lock that a dead operation had left: " + holder.String())
-	}
-	if err != nil {
-		r.Reporter.Note("warning: locks of dead operations: " + err.Error())
-	}
-}
-
-// end is step 8: it removes what is still there and gives the Lease back, in any case. What cannot be removed now is
-// told, and swept by the next backup.
-func (r *run) end(ctx context.Context, lease *cluster.Lease) {
-	r.Reporter.Phase(PhaseCleanup)
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin)
-	defer cancel()
-	if _, err := r.Cluster.Cleanup(clean, r.op); err != nil {
-		r.Reporter.Note("warning: clean up: " + err.Error() + "; the next backup of this StatefulSet tries again")
-	} else if r.repo != nil && lease.Lost() == nil {
-		// A mover that was killed could not do so itself.
-		r.unlock(clean, func(h repository.Holder) bool { return h.Operation == r.mark() })
-	}
-	if err := lease.Release(clean); err != nil {
-		r.Reporter.Note("warning: " + err.Error() + "; it ends by itself")
-	}
 }
 
 // fail marks a volume as not saved. The others go on.

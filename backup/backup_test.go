@@ -113,7 +113,9 @@ func newStage(t *testing.T) *stage {
 	}
 	s.snapshots.PrependReactor("create", "volumesnapshots", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		vs := action.(clienttesting.CreateAction).GetObject().(*snapshotv1.VolumeSnapshot)
-		vs.Status = &snapshotv1.VolumeSnapshotStatus{CreationTime: new(metav1.Now()), ReadyToUse: new(true)}
+		vs.Status = &snapshotv1.VolumeSnapshotStatus{
+			CreationTime: new(metav1.Now()), ReadyToUse: new(true), BoundVolumeSnapshotContentName: new("content-" + vs.Name),
+		}
 		return false, nil, nil
 	})
 	watchSelected(s.kube)
@@ -131,7 +133,8 @@ func (s *stage) runPod(job string) {
 	if err != nil {
 		return
 	}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: job + "-pod", Labels: object.Spec.Template.Labels}, Spec: object.Spec.Template.Spec}
+	template := object.Spec.Template
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: job + "-pod", Labels: template.Labels, Annotations: template.Annotations}, Spec: template.Spec}
 	set := func(state corev1.ContainerState) {
 		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "mover", State: state}}
 	}

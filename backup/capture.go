@@ -35,12 +35,12 @@ func (r *run) capture(ctx context.Context) error {
 
 // cut makes one VolumeSnapshot and waits until the volume's state is fixed.
 func (r *run) cut(ctx context.Context, v *volumeRun) error {
-	name, err := r.Cluster.CreateVolumeSnapshot(ctx, r.op, v.Ordinal, v.Template, v.Claim, v.SnapshotClass)
+	made, err := r.Cluster.CreateVolumeSnapshot(ctx, r.op, v.Ordinal, v.Template, v.Claim, v.SnapshotClass)
 	if err != nil {
 		return err
 	}
-	v.volumeSnapshot = name
-	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, name, cluster.CutTaken, r.request.SnapshotTimeout)
+	v.volumeSnapshot = made
+	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, made.Name, cluster.CutTaken, r.request.SnapshotTimeout)
 	if err != nil {
 		return err
 	}
@@ -51,14 +51,14 @@ func (r *run) cut(ctx context.Context, v *volumeRun) error {
 // dropVolumeSnapshot removes a VolumeSnapshot as soon as it is of no more use: it costs storage. A failure is told, and
 // tried again at the end.
 func (r *run) dropVolumeSnapshot(ctx context.Context, v *volumeRun) {
-	if v.volumeSnapshot == "" {
+	if v.volumeSnapshot == nil {
 		return
 	}
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin)
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
 	defer cancel()
-	if err := r.Cluster.DeleteVolumeSnapshot(clean, r.op.Namespace, v.volumeSnapshot); err != nil {
+	if err := r.Cluster.DeleteVolumeSnapshot(clean, v.volumeSnapshot, r.removing()); err != nil {
 		r.Reporter.Note("warning: " + err.Error())
 		return
 	}
-	v.volumeSnapshot = ""
+	v.volumeSnapshot = nil
 }

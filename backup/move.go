@@ -86,23 +86,22 @@ func (r *run) moveSnapshot(ctx context.Context, tidying *sync.WaitGroup, v *volu
 		}
 		r.dropVolumeSnapshot(ctx, v)
 	})
-	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, v.volumeSnapshot, cluster.CutReady, r.request.SnapshotTimeout)
+	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, v.volumeSnapshot.Name, cluster.CutReady, r.request.SnapshotTimeout)
 	if err != nil {
 		return archive.Result{}, err
 	}
-	temporary := cluster.TemporaryClaim(r.op, v.Ordinal, v.Template, v.object, v.volumeSnapshot, cut.Size)
-	if err := r.Cluster.CreateClaim(ctx, temporary); err != nil {
+	temporary := cluster.TemporaryClaim(r.op, v.Ordinal, v.Template, v.object, v.volumeSnapshot.Name, cut.Size)
+	if claim, err = r.Cluster.CreateClaim(ctx, r.op, temporary); err != nil {
 		return archive.Result{}, err
 	}
-	claim = temporary
 	return r.runMover(ctx, v, claim.Name)
 }
 
 // dropClaim removes a temporary claim. A failure is told, and tried again at the end.
 func (r *run) dropClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) {
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin)
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
 	defer cancel()
-	if err := r.Cluster.DeleteTemporaryClaim(clean, claim.Namespace, claim.Name); err != nil {
+	if err := r.Cluster.DeleteTemporaryClaim(clean, claim, r.removing()); err != nil {
 		r.Reporter.Note("warning: " + err.Error())
 	}
 }

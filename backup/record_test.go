@@ -78,7 +78,7 @@ func testRun(t *testing.T, failures ...string) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine := &Engine{Now: func() time.Time { return time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC) }, Random: strings.NewReader("??"), Reporter: Silent{}}
+	engine := &Engine{Now: func() time.Time { return time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC) }, Random: strings.NewReader("????"), Reporter: Silent{}}
 	r, err := engine.begin(Request{Tool: "v1"})
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestRecordStates(t *testing.T) {
 			if record.State != tt.want {
 				t.Errorf("state %s, want %s", record.State, tt.want)
 			}
-			if record.ID != "20261121T081200Z-3f3f" || record.Cluster != "cluster-uid" || record.StatefulSetUID != "sts-uid" || len(record.Volumes) != 2 {
+			if record.ID != "20261121T081200Z-3f3f3f3f" || record.Cluster != "cluster-uid" || record.StatefulSetUID != "sts-uid" || len(record.Volumes) != 2 {
 				t.Errorf("record %+v", record)
 			}
 		})

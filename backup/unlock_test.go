@@ -18,7 +18,7 @@ import (
 func TestRunRemovesTheLocksOfDeadMovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		id := time.Now().UTC().Format("20060102T150405Z") + "-3f3f" // the stage's randomness is question marks
+		id := time.Now().UTC().Format("20060102T150405Z") + "-3f3f3f3f" // the stage's randomness is question marks
 		of := func(id string) cluster.Operation {
 			return cluster.Operation{ID: id, Namespace: "demo", StatefulSet: "web"}
 		}

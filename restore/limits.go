@@ -19,6 +19,8 @@ type Limits struct {
 	Down time.Duration
 	// Claim bounds the wait until one claim is gone or bound: 2 minutes.
 	Claim time.Duration
+	// Sweep bounds the wait until what dead operations have left is gone: 2 minutes.
+	Sweep time.Duration
 	// PutBack bounds all of putting back: 15 minutes. Retry is the pause after a failure in it: 3 seconds.
 	PutBack time.Duration
 	Retry   time.Duration

@@ -117,18 +117,18 @@ func (x *run) finish(ctx context.Context) error {
 	defer cancel()
 	var err error
 	if x.lease.Lost() == nil {
-		_, err = x.Cluster.Cleanup(ctx, x.op)
+		var own cluster.Swept
+		own, err = x.Cluster.Cleanup(ctx, x.op, cluster.Removing{Limit: tidyWithin / 2, Waiting: x.Reporter.Note})
+		for _, left := range own.Left {
+			x.Reporter.Note("warning: clean up: " + left.Error() + "; the next operation on this StatefulSet tries again")
+		}
 	}
 	return errors.Join(err, x.lease.Release(ctx))
 }
 
 // begin makes sure that the plan still holds, now that nobody else of us may change things.
 func (x *run) begin(ctx context.Context) error {
-	swept, err := x.Cluster.Sweep(ctx, x.op)
-	for _, what := range swept {
-		x.Reporter.Note("removed what a dead operation has left: " + what)
-	}
-	if err != nil {
+	if err := x.sweep(ctx); err != nil {
 		return err
 	}
 	if err := x.completeInterrupted(ctx); err != nil {

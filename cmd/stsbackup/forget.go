@@ -40,7 +40,7 @@ than that older than the newest. Whatever the rules are:
 --dry-run shows what would be done to each recovery point, and why.
 
 If one of several StatefulSets fails, the others are still seen to.`,
-		Example: `  stsbackup forget demo/web@20261121T081200Z-3fa9
+		Example: `  stsbackup forget demo/web@20261121T081200Z-3fa91c07
   stsbackup forget demo/web@20261120 demo/web@20261119 && stsbackup prune demo/web
   stsbackup forget demo/web demo/db --keep-last 3 --keep-daily 7 --keep-weekly 5 --keep-time-zone Europe/Berlin --dry-run
   stsbackup forget --all --all-namespaces --keep-daily 14 --keep-within 36h`,

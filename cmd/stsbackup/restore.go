@@ -49,7 +49,7 @@ as it was. After success the old volumes are kept: "stsbackup undo" brings them 
 A restore that was killed is gone on with by --resume, or put back by "stsbackup undo". A terminal asks which of the two;
 without one, the exit code is 5. What pods have written since stays on volumes that are kept, whichever you choose.`,
 		Example: `  stsbackup restore demo/web --dry-run
-  stsbackup restore demo/web@20261121T081200Z-3fa9
+  stsbackup restore demo/web@20261121T081200Z-3fa91c07
   stsbackup restore demo/web@2026-11-21T09:00:00Z --yes
   stsbackup restore demo/web --resume`,
 		Args: exactArgs(1, "one StatefulSet"),

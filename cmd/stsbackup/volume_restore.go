@@ -51,7 +51,7 @@ target is full. Access times are not kept: files and directories get the time of
 Without root's rights, owners and groups are restored as far as the system allows, set-user-id and set-group-id bits are
 dropped where they could not be set, and device nodes cannot be made.`,
 		Example: `  stsbackup volume restore demo/web --repo file:///mnt/backup --claim www-web-0 /tmp/www
-  stsbackup volume restore demo/web@20261121T081200Z-3fa9 --claim www-web-0 /tmp/www`,
+  stsbackup volume restore demo/web@20261121T081200Z-3fa91c07 --claim www-web-0 /tmp/www`,
 		Args: exactArgs(2, "a StatefulSet and a directory, a block device or a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.report.end(c.run(cmd.Context(), a, args[0], args[1]))

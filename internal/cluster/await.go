@@ -162,11 +162,6 @@ func (v view[T]) follow(ctx context.Context, relist time.Duration, objects map[s
 	}
 }
 
-// awaitGone waits until the view is empty.
-func awaitGone[T metav1.Object](ctx context.Context, relist time.Duration, v view[T]) error {
-	return await(ctx, relist, v, func(objects []T) (bool, error) { return len(objects) == 0, nil })
-}
-
 func sorted[T metav1.Object](objects map[string]T) []T {
 	all := make([]T, 0, len(objects))
 	for _, object := range objects {

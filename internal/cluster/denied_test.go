@@ -36,19 +36,19 @@ func TestDeleteVolumeSnapshotWithoutTheRightToItsContent(t *testing.T) {
 				if tt.classesHidden {
 					snapshots.PrependReactor("list", "volumesnapshotclasses", denied)
 				}
+				vs := &snapshotv1.VolumeSnapshot{
+					ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "cut", UID: "cut-uid"},
+					Spec:       snapshotv1.VolumeSnapshotSpec{VolumeSnapshotClassName: new("fast")},
+					Status:     &snapshotv1.VolumeSnapshotStatus{BoundVolumeSnapshotContentName: new("snapcontent-x")},
+				}
 				for _, object := range []runtime.Object{
-					&snapshotv1.VolumeSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, DeletionPolicy: tt.policy},
-					&snapshotv1.VolumeSnapshot{
-						ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "cut", UID: "cut-uid"},
-						Spec:       snapshotv1.VolumeSnapshotSpec{VolumeSnapshotClassName: new("fast")},
-						Status:     &snapshotv1.VolumeSnapshotStatus{BoundVolumeSnapshotContentName: new("snapcontent-x")},
-					},
+					&snapshotv1.VolumeSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, DeletionPolicy: tt.policy}, vs,
 				} {
 					if err := snapshots.Tracker().Add(object); err != nil {
 						t.Fatal(err)
 					}
 				}
-				err := c.DeleteVolumeSnapshot(t.Context(), "demo", "cut")
+				err := c.DeleteVolumeSnapshot(t.Context(), vs, Removing{})
 				if (err != nil) != tt.stays || err != nil && !strings.Contains(err.Error(), "snapcontent-x") {
 					t.Errorf("error %v, want one that names the content: %t", err, tt.stays)
 				}
@@ -66,14 +66,14 @@ func TestDeleteTemporaryClaimWithoutTheRightToItsVolume(t *testing.T) {
 			ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "temporary", UID: "uid"}, Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "pv"},
 		}
 		volume := &corev1.PersistentVolume{
-			ObjectMeta: metav1.ObjectMeta{Name: "pv"},
+			ObjectMeta: metav1.ObjectMeta{Name: "pv", Annotations: map[string]string{annotationProvisionedBy: "csi.test"}},
 			Spec: corev1.PersistentVolumeSpec{
 				ClaimRef: &corev1.ObjectReference{UID: "uid"}, PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
 			},
 		}
 		c, kube, _ := fakeCluster(claim, volume)
 		kube.PrependReactor("patch", "persistentvolumes", denied)
-		err := c.DeleteTemporaryClaim(t.Context(), "demo", "temporary")
+		err := c.DeleteTemporaryClaim(t.Context(), claim, Removing{})
 		if err == nil || !strings.Contains(err.Error(), "volume pv") {
 			t.Errorf("error %v, want one that names the volume that stays", err)
 		}

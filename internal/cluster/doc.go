@@ -11,8 +11,15 @@
 //     the Lease only briefly, to remove data from the repository, is waited for.
 //   - Sweep, called with the Lease held, removes what other operations on the same StatefulSet have left, and
 //     Cleanup what this one has made. Both go in the order that Kubernetes enforces: Jobs with their pods (a
-//     finished pod still protects the claim that it mounted), Secrets, temporary claims with their volumes (a
-//     VolumeSnapshot cannot go while a claim is being filled from it), VolumeSnapshots, ServiceAccounts.
+//     finished pod still protects the claim that it mounted), temporary claims with their volumes (a
+//     VolumeSnapshot cannot go while a claim is being filled from it), VolumeSnapshots, ServiceAccounts. Secrets go
+//     with the Jobs that own them: nobody looks at them.
+//   - Both delete only what an operation of ours has made. Anybody can copy labels, so they prove nothing: the name
+//     that the operation gives to the object of that claim is computed anew from labels and annotations, and only the
+//     object that has it, and the shape of ours, is deleted, exactly as it was looked at (UID and resourceVersion).
+//     RunMover makes nothing that a sweep would not know.
+//   - Both have a limit, say within 10 s what they wait for, and return what does not go as Leftovers: a pod on a node
+//     that is cut off stays for as long as that is so. Whether that is in the way is for the engines to say.
 //   - What is to vanish is made to vanish: a VolumeSnapshot is tied to its content first, and a content or a temporary
 //     claim's volume that would be retained is switched to Delete.
 //

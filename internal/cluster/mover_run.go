@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -49,18 +51,17 @@ func (c *Client) RunMover(ctx context.Context, cfg MoverConfig, m Mover, line fu
 		}
 	}
 	jobs := c.Kube.BatchV1().Jobs(m.Operation.Namespace)
-	job, err := jobs.Create(ctx, moverJob(cfg, m), metav1.CreateOptions{})
+	job, err := c.createJob(ctx, m.Operation, moverJob(cfg, m))
 	if err != nil {
-		return nil, fmt.Errorf("create mover Job %s/%s: %w", m.Operation.Namespace, m.Name, err)
+		return nil, err
 	}
-	defer func() {
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin)
-		defer cancel()
-		err = errors.Join(err, c.removeMover(clean, m.Operation.Namespace, m.Name))
-	}()
-	if _, err := c.Kube.CoreV1().Secrets(job.Namespace).Create(ctx, moverSecret(cfg, m, job), metav1.CreateOptions{}); err != nil {
+	var secret *corev1.Secret
+	defer func() { err = errors.Join(err, c.endMover(ctx, job, secret, m.Waiting)) }()
+	made, err := c.Kube.CoreV1().Secrets(job.Namespace).Create(ctx, moverSecret(cfg, m, job), metav1.CreateOptions{})
+	if err != nil {
 		return nil, fmt.Errorf("create mover Secret %s/%s: %w", job.Namespace, m.Name, err)
 	}
+	secret = made
 	patch := []byte(`{"spec":{"suspend":false}}`)
 	if _, err := jobs.Patch(ctx, m.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		return nil, fmt.Errorf("start mover Job %s/%s: %w", job.Namespace, m.Name, err)
@@ -69,67 +70,58 @@ func (c *Client) RunMover(ctx context.Context, cfg MoverConfig, m Mover, line fu
 	return run.follow(ctx)
 }
 
+// createJob makes a mover's Job, if a sweep would know it again.
+func (c *Client) createJob(ctx context.Context, op Operation, job *batchv1.Job) (*batchv1.Job, error) {
+	if o, ours := jobOrigin(job); !ours || o.ID != op.ID {
+		return nil, fmt.Errorf("create mover Job %s/%s: no sweep would know it by this name as one of operation %s for claim %s",
+			job.Namespace, job.Name, op.ID, job.Annotations[AnnotationClaim])
+	}
+	jobs := c.Kube.BatchV1().Jobs(job.Namespace)
+	made, err := jobs.Create(ctx, job, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		if other, readErr := jobs.Get(ctx, job.Name, metav1.GetOptions{}); readErr == nil {
+			return nil, op.taken("mover Job", other, err)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create mover Job %s/%s: %w", job.Namespace, job.Name, err)
+	}
+	return made, nil
+}
+
 // ensureAccount makes the operation's ServiceAccount, once.
 func (c *Client) ensureAccount(ctx context.Context, op Operation) (string, error) {
 	account := &corev1.ServiceAccount{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: op.Namespace, Name: op.Name("mover"), Labels: op.Labels(), Annotations: op.Annotations(""),
+			Namespace: op.Namespace, Name: op.Name(accountPart), Labels: op.Labels(), Annotations: op.Annotations(""),
 		},
 		AutomountServiceAccountToken: new(false),
 	}
 	_, err := c.Kube.CoreV1().ServiceAccounts(op.Namespace).Create(ctx, account, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
+	if apierrors.IsAlreadyExists(err) {
+		err = c.ownAccount(ctx, op, account.Name, err)
+	}
+	if err != nil {
 		return "", fmt.Errorf("create ServiceAccount %s/%s: %w", op.Namespace, account.Name, err)
 	}
 	return account.Name, nil
 }
 
-// removeMover deletes a mover's Job, pods and Secret, and waits until the pods are gone: only then is the claim free.
-func (c *Client) removeMover(ctx context.Context, namespace, name string) error {
-	background := metav1.DeletePropagationBackground
-	err := c.Kube.BatchV1().Jobs(namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete mover Job %s/%s: %w", namespace, name, err)
-	}
-	err = c.Kube.CoreV1().Secrets(namespace).Delete(ctx, name, metav1.DeleteOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete mover Secret %s/%s: %w", namespace, name, err)
-	}
-	return c.removePods(ctx, namespace, labels.Set{LabelMover: name}.String())
-}
-
-// removePods deletes the pods of a selector, and waits until they are gone.
-func (c *Client) removePods(ctx context.Context, namespace, selector string) error {
-	deleted := map[types.UID]bool{}
-	err := await(ctx, c.relist(), c.pods(namespace, selector), func(pods []*corev1.Pod) (bool, error) {
-		for _, pod := range pods {
-			if deleted[pod.UID] {
-				continue
-			}
-			err := c.Kube.CoreV1().Pods(namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{})
-			if err != nil && !apierrors.IsNotFound(err) {
-				return false, fmt.Errorf("delete mover pod %s/%s: %w", namespace, pod.Name, err)
-			}
-			deleted[pod.UID] = true
-		}
-		return len(pods) == 0, nil
-	})
+// ownAccount fails unless the ServiceAccount that is there already is the operation's own: another may have rights.
+func (c *Client) ownAccount(ctx context.Context, op Operation, name string, exists error) error {
+	named := fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
+	list, err := c.Kube.CoreV1().ServiceAccounts(op.Namespace).List(ctx, metav1.ListOptions{FieldSelector: named})
 	if err != nil {
-		return fmt.Errorf("remove mover pods in %s: %w", namespace, err)
+		return fmt.Errorf("look whose it is: %w", err)
 	}
-	return nil
-}
-
-// PodEnded reports whether nothing runs in a pod of this name: there is none, or it has come to its end.
-func (c *Client) PodEnded(ctx context.Context, namespace, name string) (bool, error) {
-	pod, err := c.Kube.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return true, nil
+	at := slices.IndexFunc(list.Items, func(account corev1.ServiceAccount) bool { return account.Name == name })
+	if at < 0 {
+		return exists // it has gone since
 	}
-	if err != nil {
-		return false, fmt.Errorf("look for pod %s/%s: %w", namespace, name, err)
+	if o, ours := accountOrigin(&list.Items[at]); ours && o.ID == op.ID {
+		return nil
 	}
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed, nil
+	return op.taken("ServiceAccount", &list.Items[at], exists)
 }
 
 func (c *Client) pods(namespace, selector string) view[*corev1.Pod] {

@@ -27,8 +27,7 @@ const (
 	AnnotationBrief = "stsbackup.io/brief"
 )
 
-// namePrefix starts the name of every object that an operation makes for itself. Sweep deletes no claim without it,
-// so that a claim of the StatefulSet's own can never be swept, whatever its labels.
+// namePrefix starts the name of every object that an operation makes for itself.
 const namePrefix = "stsbackup-"
 
 // maxName is the longest name we give: a Job's name becomes a label value of its pod.
@@ -50,10 +49,26 @@ func (o Operation) String() string { return o.Kind + " " + o.ID }
 // Object is the StatefulSet in messages: "StatefulSet demo/web".
 func (o Operation) Object() string { return "StatefulSet " + o.Namespace + "/" + o.StatefulSet }
 
-// Name is the name of an object that the operation makes, told apart from its others by parts. It is a DNS label of
-// at most 63 bytes: what does not fit is cut and replaced by a hash of the whole.
+// Name is the name of an object that the operation makes, told apart from its others by parts, and from those of an
+// operation on another StatefulSet of the namespace that has drawn the same id. It is a DNS label of at most 63 bytes: what
+// does not fit is cut and replaced by a hash of the whole.
 func (o Operation) Name(parts ...string) string {
-	return shortName(namePrefix + strings.ToLower(strings.Join(append([]string{o.ID}, parts...), "-")))
+	return objectName(append([]string{o.ID, o.tag()}, parts...))
+}
+
+// earlierName is what Name was before it said anything of the StatefulSet: objects of dead operations may still have it.
+func (o Operation) earlierName(parts ...string) string {
+	return objectName(append([]string{o.ID}, parts...))
+}
+
+func objectName(parts []string) string {
+	return shortName(namePrefix + strings.ToLower(strings.Join(parts, "-")))
+}
+
+// tag stands for the StatefulSet in names, which have no room for the whole of it.
+func (o Operation) tag() string {
+	sum := sha256.Sum256([]byte(o.Namespace + "/" + o.StatefulSet))
+	return hex.EncodeToString(sum[:3])
 }
 
 // VolumeName is Name for the objects of one claim of one ordinal.

@@ -12,13 +12,13 @@ import (
 )
 
 func testOperation() Operation {
-	return Operation{ID: "20261121T081200Z-3fa9", Kind: "backup", Namespace: "demo", StatefulSet: "web"}
+	return Operation{ID: "20261121T081200Z-3fa91c07", Kind: "backup", Namespace: "demo", StatefulSet: "web"}
 }
 
 func TestNames(t *testing.T) {
 	op := testOperation()
 	long := strings.Repeat("x", 63)
-	if got, want := op.VolumeName(2, "www"), "stsbackup-20261121t081200z-3fa9-2-www"; got != want {
+	if got, want := op.VolumeName(2, "www"), "stsbackup-20261121t081200z-3fa91c07-e31527-2-www"; got != want {
 		t.Errorf("VolumeName = %q, want %q", got, want)
 	}
 	seen := map[string]bool{}
@@ -37,16 +37,36 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// Operations on two StatefulSets of a namespace may have drawn the same id in the same second.
+func TestNamesOfTwoStatefulSetsDiffer(t *testing.T) {
+	one, other := testOperation(), testOperation()
+	other.StatefulSet = "web2"
+	elsewhere := testOperation()
+	elsewhere.Namespace = "demo2"
+	for _, template := range []string{"www", strings.Repeat("x", 63)} {
+		names := []string{one.VolumeName(0, template), other.VolumeName(0, template), elsewhere.VolumeName(0, template)}
+		if names[0] == names[1] || names[0] == names[2] {
+			t.Errorf("names %q", names)
+		}
+		for _, name := range names {
+			if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+				t.Errorf("%q: %v", name, problems)
+			}
+		}
+	}
+}
+
 func TestMoverMark(t *testing.T) {
 	op := testOperation()
 	mark, want := op.MoverMark("uid"), MarkedMover{Cluster: "uid", Namespace: op.Namespace, StatefulSet: op.StatefulSet}
-	for _, job := range []string{op.VolumeName(0, "www"), op.VolumeName(12, strings.Repeat("x", 63)), op.Name("0", "www", "back")} {
+	for _, job := range []string{op.VolumeName(0, "www"), op.VolumeName(12, strings.Repeat("x", 63)), op.Name("0", "www", "back"), op.earlierName("0", "www")} {
 		if got, ok := ParseMoverMark(mark, job+"-x7k2p"); got != want || !ok {
 			t.Errorf("the pod of Job %s is that of %+v", job, got)
 		}
 	}
 	pod := op.VolumeName(0, "www") + "-x7k2p"
-	for _, pod := range []string{"", "web-0", "stsbackup-web", "stsbackup-20261121t081200z-3fa8-0-www-x7k2p", "stsbackup-20261121t081200z-3fa9"} {
+	for _, pod := range []string{"", "web-0", "stsbackup-web", "stsbackup-20261121t081200z-3fa91c08-0-www-x7k2p", "stsbackup-20261121t081200z-3fa91c07",
+		"stsbackup-20261121t081200z-3fa9-0-www-x7k2p"} {
 		if got, ok := ParseMoverMark(mark, pod); ok {
 			t.Errorf("%q is that of %+v", pod, got)
 		}

@@ -4,45 +4,65 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
+	"time"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
 )
 
-// Sweep removes what other operations on the same StatefulSet have left in the cluster, and names what it removed.
-// Call it with the StatefulSet's Lease held: then all other operations are dead. It removes only what carries an
-// operation's label and, of claims, only those with a name that Operation.Name has made: the StatefulSet's own claims
-// are never touched.
-func (c *Client) Sweep(ctx context.Context, current Operation) ([]string, error) {
-	return c.remove(ctx, current, selection.NotEquals)
+// Swept is what a sweep has come to.
+type Swept struct {
+	// Removed names what is gone.
+	Removed []string
+	// Left is what does not go.
+	Left []*Leftover
 }
 
-// Cleanup removes all that the operation itself has made and not removed yet, and names it.
-func (c *Client) Cleanup(ctx context.Context, op Operation) ([]string, error) {
-	return c.remove(ctx, op, selection.Equals)
+// MayRun reports whether something may still run in a pod of that name, which is left.
+func (s Swept) MayRun(pod string) bool {
+	return slices.ContainsFunc(s.Left, func(l *Leftover) bool { return l.Pod == pod && l.MayRun })
+}
+
+// Sweep removes what other operations on the same StatefulSet have left in the cluster. Call it with the StatefulSet's Lease
+// held: then all other operations are dead. It removes only what such an operation has made, by its labels, its annotations,
+// its shape, and its name, which is what the operation calls such an object: whatever else has our labels stays. What does
+// not go in time is in Swept.Left, and may be in the way of what comes next. The error is about what could not be found out
+// or be deleted.
+func (c *Client) Sweep(ctx context.Context, current Operation, removing Removing) (Swept, error) {
+	return c.remove(ctx, current, selection.NotEquals, removing)
+}
+
+// Cleanup removes all that the operation itself has made and not removed yet.
+func (c *Client) Cleanup(ctx context.Context, op Operation, removing Removing) (Swept, error) {
+	return c.remove(ctx, op, selection.Equals, removing)
 }
 
 // remove deletes all objects of the operations that relate to op in this way, in the order that Kubernetes enforces.
 // It goes on after a failure, since half a cleanup is better than none.
-func (c *Client) remove(ctx context.Context, op Operation, relation selection.Operator) ([]string, error) {
+func (c *Client) remove(ctx context.Context, op Operation, relation selection.Operator, removing Removing) (Swept, error) {
 	selector, err := operationSelector(op, relation)
 	if err != nil {
-		return nil, err
+		return Swept{}, err
 	}
-	steps := []func(context.Context, string, string) ([]string, error){
-		c.sweepJobs, c.sweepClaims, c.sweepVolumeSnapshots, c.sweepAccounts,
+	s := &sweep{
+		Client: c, namespace: op.Namespace, options: metav1.ListOptions{LabelSelector: selector}, waiting: removing.Waiting,
+		deadline: c.now().Add(removing.limit()),
+		meant: func(o origin) bool {
+			return o.Namespace == op.Namespace && o.StatefulSet == op.StatefulSet && (o.ID == op.ID) == (relation == selection.Equals)
+		},
 	}
-	var removed []string
 	var failures []error
-	for _, step := range steps {
-		names, err := step(ctx, op.Namespace, selector)
-		removed = append(removed, names...)
-		failures = append(failures, err)
+	for _, step := range []func(context.Context) error{s.movers, s.claims, s.volumeSnapshots, s.accounts} {
+		failures = append(failures, step(ctx))
 	}
-	return removed, errors.Join(failures...)
+	return s.swept, errors.Join(failures...)
 }
 
 // operationSelector selects the objects of op, or those of all other operations on its StatefulSet.
@@ -67,75 +87,237 @@ func operationSelector(op Operation, relation selection.Operator) (string, error
 	return selector.String(), nil
 }
 
-// sweepJobs removes Jobs with their pods and Secrets. A Secret without its Job is removed by Kubernetes, so that nobody
-// who backs up needs the right to list Secrets, which is the right to read them all.
-func (c *Client) sweepJobs(ctx context.Context, namespace, selector string) (removed []string, err error) {
-	list, err := c.Kube.BatchV1().Jobs(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
-	if err != nil {
-		return nil, fmt.Errorf("list mover Jobs in %s: %w", namespace, err)
-	}
-	var failures []error
-	for _, job := range list.Items {
-		failures = append(failures, c.removeMover(ctx, namespace, job.Name))
-		removed = append(removed, "Job "+namespace+"/"+job.Name)
-	}
-	// Pods whose Job is gone already.
-	failures = append(failures, c.removePods(ctx, namespace, selector))
-	return removed, errors.Join(failures...)
+// sweep is one Sweep or Cleanup under way.
+type sweep struct {
+	*Client
+	namespace string
+	options   metav1.ListOptions
+	// meant says of which operations objects are to go.
+	meant    func(origin) bool
+	waiting  func(string)
+	deadline time.Time
+	swept    Swept
 }
 
-func (c *Client) sweepClaims(ctx context.Context, namespace, selector string) (removed []string, err error) {
-	list, err := c.Kube.CoreV1().PersistentVolumeClaims(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
-	if err != nil {
-		return nil, fmt.Errorf("list temporary claims in %s: %w", namespace, err)
-	}
-	items := list.Items[:0]
-	for _, claim := range list.Items {
-		if strings.HasPrefix(claim.Name, namePrefix) {
-			items = append(items, claim)
+// half is how long a step may wait: so there is some time for the next, too.
+func (s *sweep) half() time.Duration { return s.deadline.Sub(s.now()) / 2 }
+
+// note takes down what has become of objects that were deleted: given by name, those in left are not gone.
+func (s *sweep) note(deleted []string, left []*Leftover) {
+	for _, name := range deleted {
+		if !slices.ContainsFunc(left, func(l *Leftover) bool { return l.Object == name }) {
+			s.swept.Removed = append(s.swept.Removed, name)
 		}
 	}
-	return deleteAll(items, func(item int) (string, error) {
-		return "temporary claim " + namespace + "/" + items[item].Name, c.DeleteTemporaryClaim(ctx, namespace, items[item].Name)
-	})
+	s.swept.Left = append(s.swept.Left, left...)
 }
 
-func (c *Client) sweepVolumeSnapshots(ctx context.Context, namespace, selector string) (removed []string, err error) {
-	list, err := c.Snapshots.SnapshotV1().VolumeSnapshots(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+// movers removes Jobs and their pods. Their Secrets are removed by Kubernetes, with the Jobs that own them: that a Secret has a
+// Job's name does not make it ours, and to look at it would take the right to read Secrets.
+func (s *sweep) movers(ctx context.Context) error {
+	jobs, err := s.deleteJobs(ctx)
+	owners := map[types.UID]bool{}
+	for _, job := range jobs {
+		owners[job.UID] = true
+	}
+	mine := func(pod *corev1.Pod) bool {
+		o, ours := podOrigin(pod)
+		return ours && s.meant(o) && s.ownerIsOurs(ctx, pod, owners)
+	}
+	// Also pods whose Job is gone already.
+	left, podErr := s.removePods(ctx, s.namespace, s.options.LabelSelector, mine, s.half(), s.waiting)
+	staying, stayErr := s.stayingJobs(ctx, jobs)
+	var names []string
+	for _, job := range jobs {
+		names = append(names, "Job "+job.Namespace+"/"+job.Name)
+	}
+	s.note(names, append(left, staying...))
+	return errors.Join(err, podErr, stayErr)
+}
+
+// deleteJobs deletes the movers' Jobs, and returns those that were there.
+func (s *sweep) deleteJobs(ctx context.Context) (deleted []batchv1.Job, err error) {
+	var failures []error
+	done := map[types.UID]bool{}
+	for range judgeAgain {
+		list, err := s.Kube.BatchV1().Jobs(s.namespace).List(ctx, s.options)
+		if err != nil {
+			return deleted, errors.Join(append(failures, fmt.Errorf("list mover Jobs in %s: %w", s.namespace, err))...)
+		}
+		changed := false
+		for i := range list.Items {
+			job := &list.Items[i]
+			if o, ours := jobOrigin(job); !ours || !s.meant(o) || done[job.UID] {
+				continue
+			}
+			err := s.deleteJob(ctx, job, *exactly(job).Preconditions)
+			if apierrors.IsConflict(err) {
+				changed = true
+				continue
+			}
+			done[job.UID] = true
+			if err != nil {
+				failures = append(failures, fmt.Errorf("delete mover Job %s/%s: %w", job.Namespace, job.Name, err))
+				continue
+			}
+			deleted = append(deleted, *job)
+		}
+		if !changed {
+			break
+		}
+	}
+	return deleted, errors.Join(failures...)
+}
+
+// stayingJobs are those of the deleted Jobs that are still there, which keeps their Secrets, too.
+func (s *sweep) stayingJobs(ctx context.Context, deleted []batchv1.Job) (left []*Leftover, err error) {
+	if len(deleted) == 0 {
+		return nil, nil
+	}
+	list, err := s.Kube.BatchV1().Jobs(s.namespace).List(ctx, s.options)
+	if err != nil {
+		return nil, fmt.Errorf("list mover Jobs in %s: %w", s.namespace, err)
+	}
+	for i := range list.Items {
+		job := &list.Items[i]
+		if slices.ContainsFunc(deleted, func(d batchv1.Job) bool { return d.Name == job.Name && d.UID == job.UID }) {
+			left = append(left, &Leftover{Object: "Job " + job.Namespace + "/" + job.Name, Reason: whyHeld(job), Next: "look who has set them"})
+		}
+	}
+	return left, nil
+}
+
+// ownerIsOurs reports whether the Job of a pod is a mover's, too, or gone. owners are Jobs that are known to be ours, and it
+// adds to them.
+func (s *sweep) ownerIsOurs(ctx context.Context, pod *corev1.Pod, owners map[types.UID]bool) bool {
+	owner := metav1.GetControllerOf(pod)
+	if owner == nil {
+		return true
+	}
+	if ours, known := owners[owner.UID]; known {
+		return ours
+	}
+	job, err := s.Kube.BatchV1().Jobs(s.namespace).Get(ctx, owner.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err) || err == nil && job.UID != owner.UID:
+		owners[owner.UID] = true
+	case err == nil:
+		_, owners[owner.UID] = jobOrigin(job)
+	}
+	return owners[owner.UID]
+}
+
+// claims removes temporary claims with their volumes.
+func (s *sweep) claims(ctx context.Context) error {
+	list, err := s.Kube.CoreV1().PersistentVolumeClaims(s.namespace).List(ctx, s.options)
+	if err != nil {
+		return fmt.Errorf("list temporary claims in %s: %w", s.namespace, err)
+	}
+	ours := func(claim *corev1.PersistentVolumeClaim) bool {
+		o, ours := claimOrigin(claim)
+		return ours && s.meant(o)
+	}
+	var failures []error
+	var names, volumes []string
+	free := map[string]bool{} // claims that nothing keeps, as far as is known
+	var left []*Leftover
+	for i := range list.Items {
+		claim := &list.Items[i]
+		if !ours(claim) {
+			continue
+		}
+		volume, stays, err := s.deleteTemporary(ctx, claim.Namespace, claim.Name, ours)
+		failures = append(failures, err, stays)
+		if volume == nil {
+			continue
+		}
+		names, volumes = append(names, "temporary claim "+claim.Namespace+"/"+claim.Name), append(volumes, *volume)
+		at := slices.IndexFunc(s.swept.Left, func(l *Leftover) bool { return slices.Contains(l.Mounts, claim.Name) })
+		if at >= 0 {
+			left = append(left, &Leftover{Object: names[len(names)-1], Reason: "it goes after " + s.swept.Left[at].Object})
+			continue
+		}
+		free[claim.Name] = true
+	}
+	view := s.claimsView(s.namespace)
+	view.options = s.options
+	mine := func(claim *corev1.PersistentVolumeClaim) bool { return free[claim.Name] && ours(claim) }
+	if len(free) > 0 {
+		staying, err := s.awaitClaims(ctx, view, mine, s.half(), s.waiting)
+		left, failures = append(left, staying...), append(failures, err)
+	}
+	s.note(names, left)
+	until := s.now().Add(min(volumeGoneWithin, s.half()))
+	for _, volume := range volumes {
+		failures = append(failures, s.awaitVolume(ctx, volume, until.Sub(s.now()), s.waiting))
+	}
+	return errors.Join(failures...)
+}
+
+// volumeSnapshots removes VolumeSnapshots with their data.
+func (s *sweep) volumeSnapshots(ctx context.Context) error {
+	list, err := s.Snapshots.SnapshotV1().VolumeSnapshots(s.namespace).List(ctx, s.options)
 	if apierrors.IsNotFound(err) {
-		return nil, nil // a cluster without the VolumeSnapshot API
+		return nil // a cluster without the VolumeSnapshot API
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list VolumeSnapshots in %s: %w", namespace, err)
+		return fmt.Errorf("list VolumeSnapshots in %s: %w", s.namespace, err)
 	}
-	return deleteAll(list.Items, func(item int) (string, error) {
-		return "VolumeSnapshot " + namespace + "/" + list.Items[item].Name, c.DeleteVolumeSnapshot(ctx, namespace, list.Items[item].Name)
-	})
-}
-
-func (c *Client) sweepAccounts(ctx context.Context, namespace, selector string) (removed []string, err error) {
-	accounts := c.Kube.CoreV1().ServiceAccounts(namespace)
-	list, err := accounts.List(ctx, metav1.ListOptions{LabelSelector: selector})
-	if err != nil {
-		return nil, fmt.Errorf("list mover ServiceAccounts in %s: %w", namespace, err)
+	ours := func(vs *snapshotv1.VolumeSnapshot) bool {
+		o, ours := volumeSnapshotOrigin(vs)
+		return ours && s.meant(o)
 	}
-	return deleteAll(list.Items, func(item int) (string, error) {
-		name := list.Items[item].Name
-		return "ServiceAccount " + namespace + "/" + name, accounts.Delete(ctx, name, metav1.DeleteOptions{})
-	})
-}
-
-// deleteAll deletes items one after the other and names those that are gone.
-func deleteAll[T any](items []T, remove func(item int) (name string, err error)) (removed []string, err error) {
 	var failures []error
-	for i := range items {
-		name, err := remove(i)
+	for i := range list.Items {
+		vs := &list.Items[i]
+		if !ours(vs) {
+			continue
+		}
+		name, remaining := "VolumeSnapshot "+vs.Namespace+"/"+vs.Name, s.deadline.Sub(s.now())
+		if remaining <= 0 {
+			s.swept.Left = append(s.swept.Left, &Leftover{Object: name, Reason: "there was no time left to delete it; the next operation on this StatefulSet does"})
+			continue
+		}
+		deleted, left, err := s.deleteVolumeSnapshot(ctx, vs.Namespace, vs.Name, ours, Removing{Limit: remaining, Waiting: s.waiting})
+		s.swept.Left = append(s.swept.Left, left...)
 		switch {
-		case err == nil:
-			removed = append(removed, name)
-		case !apierrors.IsNotFound(err):
+		case err != nil:
 			failures = append(failures, fmt.Errorf("remove %s: %w", name, err))
+		case deleted && len(left) == 0:
+			s.swept.Removed = append(s.swept.Removed, name)
 		}
 	}
-	return removed, errors.Join(failures...)
+	return errors.Join(failures...)
+}
+
+// accounts removes the movers' ServiceAccounts.
+func (s *sweep) accounts(ctx context.Context) error {
+	accounts := s.Kube.CoreV1().ServiceAccounts(s.namespace)
+	var failures []error
+	for range judgeAgain {
+		list, err := accounts.List(ctx, s.options)
+		if err != nil {
+			return errors.Join(append(failures, fmt.Errorf("list mover ServiceAccounts in %s: %w", s.namespace, err))...)
+		}
+		changed := false
+		for i := range list.Items {
+			account := &list.Items[i]
+			if o, ours := accountOrigin(account); !ours || !s.meant(o) || account.DeletionTimestamp != nil {
+				continue
+			}
+			err := accounts.Delete(ctx, account.Name, exactly(account))
+			switch {
+			case err == nil:
+				s.swept.Removed = append(s.swept.Removed, "ServiceAccount "+account.Namespace+"/"+account.Name)
+			case apierrors.IsConflict(err):
+				changed = true
+			case !apierrors.IsNotFound(err):
+				failures = append(failures, fmt.Errorf("remove ServiceAccount %s/%s: %w", account.Namespace, account.Name, err))
+			}
+		}
+		if !changed {
+			break
+		}
+	}
+	return errors.Join(failures...)
 }

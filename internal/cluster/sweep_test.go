@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -9,60 +10,176 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
+	snapshotfake "github.com/kubernetes-csi/external-snapshotter/client/v6/clientset/versioned/fake"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// remains are all objects of an operation that a process which was killed can leave.
-func remains(op Operation) (kube []runtime.Object, vs *snapshotv1.VolumeSnapshot) {
-	meta := func(name string) metav1.ObjectMeta {
-		return metav1.ObjectMeta{Namespace: op.Namespace, Name: name, Labels: op.VolumeLabels(0, "www-"+op.StatefulSet+"-0")}
+// remnants are all objects of an operation that a process which was killed can leave.
+type remnants struct {
+	job     *batchv1.Job
+	pod     *corev1.Pod
+	secret  *corev1.Secret
+	claim   *corev1.PersistentVolumeClaim
+	account *corev1.ServiceAccount
+	vs      *snapshotv1.VolumeSnapshot
+}
+
+// remains are the remnants of a backup of ordinal 0, by the names that naming gives.
+func remains(op Operation, naming func(parts ...string) string) remnants {
+	name, source := naming("0", "www"), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "www-" + op.StatefulSet + "-0"}}
+	mover := Mover{Operation: op, Name: name, Claim: source.Name, Mount: name, ReadOnly: true}
+	r := remnants{
+		job: moverJob(MoverConfig{}, mover), claim: TemporaryClaim(op, 0, "www", source, name, 1),
+		account: &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{
+			Namespace: op.Namespace, Name: naming("mover"), Labels: op.Labels(), Annotations: op.Annotations(""), UID: types.UID("account-" + op.ID),
+		}},
+		vs: &snapshotv1.VolumeSnapshot{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: op.Namespace, Name: name, Labels: op.VolumeLabels(0, source.Name), Annotations: op.Annotations(source.Name), UID: "vs-uid",
+			},
+			Spec:   snapshotv1.VolumeSnapshotSpec{Source: snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: &source.Name}},
+			Status: &snapshotv1.VolumeSnapshotStatus{BoundVolumeSnapshotContentName: new("content-" + name)},
+		},
 	}
-	name := op.VolumeName(0, "www")
-	mover := Mover{Operation: op, Name: name, Claim: "www-" + op.StatefulSet + "-0"}
-	job := moverJob(MoverConfig{}, mover)
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: op.Namespace, Name: name + "-abcde", Labels: moverLabels(mover)}}
-	claim := &corev1.PersistentVolumeClaim{ObjectMeta: meta(name), Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "pv-" + name}}
-	claim.UID = "claim-uid"
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: op.Namespace, Name: op.Name("mover"), Labels: op.Labels()}}
-	volumeSnapshot := &snapshotv1.VolumeSnapshot{ObjectMeta: meta(name)}
-	volumeSnapshot.UID = "vs-uid"
-	volumeSnapshot.Status = &snapshotv1.VolumeSnapshotStatus{BoundVolumeSnapshotContentName: new("content-" + name)}
-	return []runtime.Object{job, pod, moverSecret(MoverConfig{}, mover, job), claim, account}, volumeSnapshot
+	r.job.UID = types.UID("job-" + op.ID)
+	r.secret = moverSecret(MoverConfig{}, mover, r.job)
+	r.secret.UID = types.UID("secret-" + op.ID)
+	r.pod = podOf(r.job)
+	r.claim.Name, r.claim.UID, r.claim.Spec.VolumeName = name, "claim-uid", "pv-"+name
+	return r
+}
+
+// podOf is the pod that the Job controller makes for a Job.
+func podOf(job *batchv1.Job) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: job.Namespace, Name: job.Name + "-abcde", UID: "pod-of-" + job.UID,
+			Labels: job.Spec.Template.Labels, Annotations: job.Spec.Template.Annotations,
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))},
+		},
+		Spec: *job.Spec.Template.Spec.DeepCopy(),
+	}
+}
+
+func (r remnants) kube() []runtime.Object {
+	return []runtime.Object{r.job, r.pod, r.secret, r.claim, r.account}
+}
+
+// names are those of what Sweep says it has removed.
+func (r remnants) names() []string {
+	return []string{"Job demo/" + r.job.Name, "temporary claim demo/" + r.claim.Name, "VolumeSnapshot demo/" + r.vs.Name, "ServiceAccount demo/" + r.account.Name}
+}
+
+// currentOperation is the one that sweeps after testOperation.
+func currentOperation() Operation {
+	current := testOperation()
+	current.ID = "20261121T090000Z-00000001"
+	return current
+}
+
+// sweepCluster is fakeCluster with the garbage collector, and an API server that heeds preconditions and that nobody asks
+// to delete anything without.
+func sweepCluster(t *testing.T, objects ...runtime.Object) *Client {
+	t.Helper()
+	var kubeObjects, snapshotObjects []runtime.Object
+	for _, object := range objects {
+		switch object.(type) {
+		case *snapshotv1.VolumeSnapshot, *snapshotv1.VolumeSnapshotContent:
+			snapshotObjects = append(snapshotObjects, object)
+		default:
+			kubeObjects = append(kubeObjects, object)
+		}
+	}
+	c, kube, snapshots := fakeCluster(kubeObjects...)
+	for _, object := range snapshotObjects {
+		if err := snapshots.Tracker().Add(object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	collectSecrets(kube)
+	kube.PrependReactor("delete", "*", demandPreconditions(t, kube.Tracker()))
+	snapshots.PrependReactor("delete", "*", demandPreconditions(t, snapshots.Tracker()))
+	return c
+}
+
+func demandPreconditions(t *testing.T, tracker clienttesting.ObjectTracker) clienttesting.ReactionFunc {
+	return func(action clienttesting.Action) (bool, runtime.Object, error) {
+		deletion := action.(clienttesting.DeleteActionImpl)
+		object, err := tracker.Get(deletion.GetResource(), deletion.GetNamespace(), deletion.GetName())
+		if err != nil {
+			return true, nil, err
+		}
+		accessor, err := meta.Accessor(object)
+		if err != nil {
+			return true, nil, err
+		}
+		as := deletion.DeleteOptions.Preconditions
+		if as == nil || as.UID == nil {
+			t.Errorf("%s %s is deleted, whatever it is by now", deletion.GetResource().Resource, deletion.GetName())
+			return false, nil, nil
+		}
+		if *as.UID != accessor.GetUID() || as.ResourceVersion != nil && *as.ResourceVersion != accessor.GetResourceVersion() {
+			return true, nil, apierrors.NewConflict(deletion.GetResource().GroupResource(), deletion.GetName(), errors.New("precondition failed"))
+		}
+		return false, nil, nil
+	}
+}
+
+// collectSecrets is the garbage collector's part: a Secret goes with the Job that owns it.
+func collectSecrets(kube *fake.Clientset) {
+	kube.PrependReactor("delete", "jobs", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		deletion := action.(clienttesting.DeleteActionImpl)
+		job, err := kube.Tracker().Get(deletion.GetResource(), deletion.GetNamespace(), deletion.GetName())
+		if err != nil {
+			return true, nil, err
+		}
+		secrets := corev1.SchemeGroupVersion.WithResource("secrets")
+		list, err := kube.Tracker().List(secrets, corev1.SchemeGroupVersion.WithKind("Secret"), deletion.GetNamespace())
+		if err != nil {
+			return true, nil, err
+		}
+		for _, secret := range list.(*corev1.SecretList).Items {
+			if slices.ContainsFunc(secret.OwnerReferences, func(r metav1.OwnerReference) bool { return r.UID == job.(*batchv1.Job).UID }) {
+				if err := kube.Tracker().Delete(secrets, secret.Namespace, secret.Name); err != nil {
+					return true, nil, err
+				}
+			}
+		}
+		return false, nil, nil
+	})
 }
 
 func TestSweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dead, current := testOperation(), testOperation()
-		current.ID = "20261121T090000Z-0001"
+		dead, current := testOperation(), currentOperation()
 		neighbour := testOperation()
 		neighbour.ID, neighbour.StatefulSet = "20261121T081200Z-0002", "redis"
-		objects, vs := remains(dead)
-		living, livingVS := remains(current)
-		others, _ := remains(neighbour)
+		gone, living, others := remains(dead, dead.Name), remains(current, current.Name), remains(neighbour, neighbour.Name)
 		// What restore makes under its final name, and what is not ours at all.
 		final := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "www-web-0", Labels: dead.VolumeLabels(0, "www-web-0")}}
 		stranger := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "stsbackup-20261121t081200z-password"}}
 		volume := &corev1.PersistentVolume{
-			ObjectMeta: metav1.ObjectMeta{Name: "pv-" + dead.VolumeName(0, "www")},
+			ObjectMeta: metav1.ObjectMeta{Name: gone.claim.Spec.VolumeName, Annotations: map[string]string{annotationProvisionedBy: "csi.test"}},
 			Spec: corev1.PersistentVolumeSpec{
 				PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain, ClaimRef: &corev1.ObjectReference{UID: "claim-uid"},
 			},
 		}
-		c, kube, snapshots := fakeCluster(slices.Concat(objects, living, others, []runtime.Object{final, stranger, volume})...)
-		for _, object := range []runtime.Object{vs, livingVS, &snapshotv1.VolumeSnapshotContent{
-			ObjectMeta: metav1.ObjectMeta{Name: *vs.Status.BoundVolumeSnapshotContentName},
+		content := &snapshotv1.VolumeSnapshotContent{
+			ObjectMeta: metav1.ObjectMeta{Name: *gone.vs.Status.BoundVolumeSnapshotContentName},
 			Spec: snapshotv1.VolumeSnapshotContentSpec{
 				DeletionPolicy: snapshotv1.VolumeSnapshotContentRetain, VolumeSnapshotRef: corev1.ObjectReference{UID: "vs-uid"},
 			},
-		}} {
-			if err := snapshots.Tracker().Add(object); err != nil {
-				t.Fatal(err)
-			}
 		}
+		c := sweepCluster(t, slices.Concat(gone.kube(), living.kube(), others.kube(), []runtime.Object{final, stranger, volume, gone.vs, living.vs, content})...)
+		kube, snapshots := fakes(t, c)
 		var done []string
 		record := func(action clienttesting.Action) (bool, runtime.Object, error) {
 			if verb := action.GetVerb(); verb == "delete" || verb == "patch" {
@@ -74,23 +191,24 @@ func TestSweep(t *testing.T) {
 		snapshots.PrependReactor("*", "*", record)
 		reclaim(kube)
 
-		removed, err := c.Sweep(t.Context(), current)
+		swept, err := c.Sweep(t.Context(), current, Removing{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := dead.VolumeName(0, "www")
-		want := []string{"Job demo/" + name, "temporary claim demo/" + name, "VolumeSnapshot demo/" + name, "ServiceAccount demo/" + dead.Name("mover")}
-		if diff := cmp.Diff(want, removed); diff != "" {
-			t.Errorf("removed (-want +got):\n%s", diff)
+		if diff := cmp.Diff(Swept{Removed: gone.names()}, swept); diff != "" {
+			t.Errorf("swept (-want +got):\n%s", diff)
 		}
 		order := []string{
-			"delete jobs", "delete secrets", "delete pods",
+			"delete jobs", "delete pods", // and no Secret by its name
 			"patch persistentvolumes", "delete persistentvolumeclaims",
 			"patch volumesnapshotcontents", "delete volumesnapshots",
 			"delete serviceaccounts",
 		}
 		if diff := cmp.Diff(order, done); diff != "" {
 			t.Errorf("order (-want +got):\n%s", diff)
+		}
+		if _, err := kube.CoreV1().Secrets("demo").Get(t.Context(), gone.secret.Name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			t.Errorf("the dead mover's Secret is still there: %v", err)
 		}
 		checkSpared(t, c, current, final, stranger)
 	})
@@ -132,14 +250,57 @@ func checkSpared(t *testing.T, c *Client, current Operation, final *corev1.Persi
 func TestCleanupRemovesItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		op := testOperation()
-		objects, vs := remains(op)
-		c, _, snapshots := fakeCluster(objects...)
-		if err := snapshots.Tracker().Add(vs); err != nil {
-			t.Fatal(err)
+		own := remains(op, op.Name)
+		c := sweepCluster(t, append(own.kube(), own.vs)...)
+		swept, err := c.Cleanup(t.Context(), op, Removing{})
+		if err != nil || len(swept.Removed) != 4 || len(swept.Left) != 0 {
+			t.Errorf("swept %+v, %v", swept, err)
 		}
-		removed, err := c.Cleanup(t.Context(), op)
-		if err != nil || len(removed) != 4 {
-			t.Errorf("removed %q, %v", removed, err)
+		if left := leftOver(t, c); len(left) > 0 {
+			t.Errorf("left in the cluster: %q", left)
+		}
+	})
+}
+
+// Versions before had names without the StatefulSet, and what they have left is swept all the same.
+func TestSweepOfAnEarlierVersion(t *testing.T) {
+	for name, id := range map[string]string{"with a short id": "20261121T081200Z-3fa9", "with a long one": testOperation().ID} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dead := testOperation()
+				dead.ID = id
+				gone := remains(dead, dead.earlierName)
+				c := sweepCluster(t, append(gone.kube(), gone.vs)...)
+				swept, err := c.Sweep(t.Context(), currentOperation(), Removing{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(Swept{Removed: gone.names()}, swept); diff != "" {
+					t.Errorf("swept (-want +got):\n%s", diff)
+				}
+				if left := leftOver(t, c); len(left) > 0 {
+					t.Errorf("left in the cluster: %q", left)
+				}
+			})
+		})
+	}
+}
+
+// Names that were too long have been cut; they can be computed anew all the same.
+func TestSweepOfLongNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead, current := testOperation(), currentOperation()
+		dead.StatefulSet = strings.Repeat("s", 100)
+		current.StatefulSet = dead.StatefulSet
+		template := strings.Repeat("t", 60)
+		job := moverJob(MoverConfig{}, Mover{Operation: dead, Name: dead.Name("7", template, backPart), Ordinal: 7, Claim: ClaimName(template, dead.StatefulSet, 7)})
+		job.UID = "job-uid"
+		pod := podOf(job)
+		pod.Name = job.Name[:maxPodBase] + "x7k2p" // as the Job controller cuts it
+		c := sweepCluster(t, job, pod)
+		swept, err := c.Sweep(t.Context(), current, Removing{})
+		if err != nil || !slices.Equal(swept.Removed, []string{"Job demo/" + job.Name}) {
+			t.Errorf("swept %+v, %v", swept, err)
 		}
 		if left := leftOver(t, c); len(left) > 0 {
 			t.Errorf("left in the cluster: %q", left)
@@ -149,22 +310,30 @@ func TestCleanupRemovesItsOwn(t *testing.T) {
 
 func TestSweepGoesOnAfterAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dead, current := testOperation(), testOperation()
-		current.ID = "20261121T090000Z-0001"
-		objects, vs := remains(dead)
-		c, kube, snapshots := fakeCluster(objects...)
-		if err := snapshots.Tracker().Add(vs); err != nil {
-			t.Fatal(err)
-		}
+		dead := testOperation()
+		gone := remains(dead, dead.Name)
+		c := sweepCluster(t, append(gone.kube(), gone.vs)...)
+		kube, _ := fakes(t, c)
 		kube.PrependReactor("delete", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) {
 			return true, nil, context.DeadlineExceeded
 		})
-		removed, err := c.Sweep(t.Context(), current)
+		swept, err := c.Sweep(t.Context(), currentOperation(), Removing{})
 		if err == nil || !strings.Contains(err.Error(), "delete mover Job") {
 			t.Errorf("error %v, want the failure to delete the Job", err)
 		}
-		if !slices.Contains(removed, "ServiceAccount demo/"+dead.Name("mover")) {
-			t.Errorf("removed %q, want what comes after the failure, too", removed)
+		if !slices.Contains(swept.Removed, "ServiceAccount demo/"+dead.Name("mover")) {
+			t.Errorf("removed %q, want what comes after the failure, too", swept.Removed)
 		}
 	})
+}
+
+// fakes are the fakes behind a client.
+func fakes(t *testing.T, c *Client) (*fake.Clientset, *snapshotfake.Clientset) {
+	t.Helper()
+	kube, isFake := c.Kube.(*fake.Clientset)
+	snapshots, alsoFake := c.Snapshots.(*snapshotfake.Clientset)
+	if !isFake || !alsoFake {
+		t.Fatalf("the client speaks to %T and %T", c.Kube, c.Snapshots)
+	}
+	return kube, snapshots
 }

@@ -125,7 +125,7 @@ func (c *Client) VolumeSnapshotClasses(ctx context.Context) ([]snapshotv1.Volume
 
 // CreateVolumeSnapshot asks for a VolumeSnapshot of the claim, by the name and labels of the operation. The claim is
 // that of the given ordinal and template.
-func (c *Client) CreateVolumeSnapshot(ctx context.Context, op Operation, ordinal int32, template, claim, class string) (string, error) {
+func (c *Client) CreateVolumeSnapshot(ctx context.Context, op Operation, ordinal int32, template, claim, class string) (*snapshotv1.VolumeSnapshot, error) {
 	vs := &snapshotv1.VolumeSnapshot{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:   op.Namespace,
@@ -138,10 +138,17 @@ func (c *Client) CreateVolumeSnapshot(ctx context.Context, op Operation, ordinal
 			Source:                  snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: &claim},
 		},
 	}
-	if _, err := c.Snapshots.SnapshotV1().VolumeSnapshots(op.Namespace).Create(ctx, vs, metav1.CreateOptions{}); err != nil {
-		return "", fmt.Errorf("create VolumeSnapshot %s/%s of claim %s: %w", op.Namespace, vs.Name, claim, err)
+	snapshots := c.Snapshots.SnapshotV1().VolumeSnapshots(op.Namespace)
+	created, err := snapshots.Create(ctx, vs, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		if other, readErr := snapshots.Get(ctx, vs.Name, metav1.GetOptions{}); readErr == nil {
+			return nil, op.taken("VolumeSnapshot", other, err)
+		}
 	}
-	return vs.Name, nil
+	if err != nil {
+		return nil, fmt.Errorf("create VolumeSnapshot %s/%s of claim %s: %w", op.Namespace, vs.Name, claim, err)
+	}
+	return created, nil
 }
 
 // AwaitVolumeSnapshot waits until the VolumeSnapshot has come to phase (CutTaken or CutReady). A driver that has been

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -23,41 +25,94 @@ const (
 	beingCreated = "snapshot.storage.kubernetes.io/volumesnapshot-being-created"
 )
 
-// DeleteVolumeSnapshot deletes a VolumeSnapshot of ours with its data, and waits until it is gone. There being none is
-// no error. Without the right to change what happens to the data, that is as the class says; if the class retains it, the
-// VolumeSnapshot is deleted all the same, and the error names what stays.
-func (c *Client) DeleteVolumeSnapshot(ctx context.Context, namespace, name string) error {
-	snapshots := c.Snapshots.SnapshotV1().VolumeSnapshots(namespace)
-	vs, err := snapshots.Get(ctx, name, metav1.GetOptions{})
+// DeleteVolumeSnapshot deletes a VolumeSnapshot that CreateVolumeSnapshot has made, with its data, and waits until it is
+// gone. There being none is no error; one that does not go is a *Leftover. Without the right to change what happens to the
+// data, that is as the class says; if the class retains it, the VolumeSnapshot is deleted all the same, and the error names
+// what stays.
+func (c *Client) DeleteVolumeSnapshot(ctx context.Context, vs *snapshotv1.VolumeSnapshot, removing Removing) error {
+	mine := func(current *snapshotv1.VolumeSnapshot) bool { return current.UID == vs.UID }
+	_, left, err := c.deleteVolumeSnapshot(ctx, vs.Namespace, vs.Name, mine, removing)
+	return errors.Join(err, joined(left))
+}
+
+// deleteVolumeSnapshot is DeleteVolumeSnapshot for the one of that name, if mine says of it as it is then that it is to go.
+func (c *Client) deleteVolumeSnapshot(ctx context.Context, namespace, name string, mine func(*snapshotv1.VolumeSnapshot) bool,
+	removing Removing,
+) (deleted bool, left []*Leftover, err error) {
+	deadline := c.now().Add(removing.limit())
+	vs, err := c.volumeSnapshot(ctx, namespace, name, mine)
+	if vs == nil || err != nil {
+		return false, nil, err
+	}
+	if vs, err = c.awaitContent(ctx, vs, removing.Waiting); vs == nil || err != nil {
+		return false, nil, err
+	}
+	if err := c.awaitCut(ctx, vs, removing.Waiting); err != nil {
+		return false, nil, err
+	}
+	deleted, stays, err := c.releaseAndDelete(ctx, namespace, name, mine)
+	if !deleted || err != nil {
+		return false, nil, err
+	}
+	gone := leaving[*snapshotv1.VolumeSnapshot]{
+		client: c, view: c.volumeSnapshots(namespace, metav1.ListOptions{}).named(name), mine: mine, waiting: removing.Waiting,
+		why: func(_ context.Context, vs *snapshotv1.VolumeSnapshot) *Leftover {
+			return &Leftover{
+				Object: "VolumeSnapshot " + vs.Namespace + "/" + vs.Name, Reason: whyHeld(vs),
+				Next: "look whether the snapshot controller is running, and the driver's csi-snapshotter",
+			}
+		},
+	}
+	left, err = gone.await(ctx, deadline.Sub(c.now()))
+	return true, left, errors.Join(err, stays)
+}
+
+// volumeSnapshot reads the VolumeSnapshot of that name; nil if there is none that is mine.
+func (c *Client) volumeSnapshot(ctx context.Context, namespace, name string, mine func(*snapshotv1.VolumeSnapshot) bool) (*snapshotv1.VolumeSnapshot, error) {
+	vs, err := c.Snapshots.SnapshotV1().VolumeSnapshots(namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("read VolumeSnapshot %s/%s: %w", namespace, name, err)
+		return nil, fmt.Errorf("read VolumeSnapshot %s/%s: %w", namespace, name, err)
 	}
-	if vs, err = c.awaitContent(ctx, vs); vs == nil || err != nil {
-		return err
+	if !mine(vs) {
+		return nil, nil
 	}
-	if err := c.awaitCut(ctx, vs); err != nil {
-		return err
+	return vs, nil
+}
+
+// releaseAndDelete has the data of a VolumeSnapshot go with it, and deletes it exactly as it was looked at, if it is there
+// and mine. stays is the error that says that the data may stay.
+func (c *Client) releaseAndDelete(ctx context.Context, namespace, name string, mine func(*snapshotv1.VolumeSnapshot) bool) (deleted bool, stays, err error) {
+	for range judgeAgain {
+		vs, err := c.volumeSnapshot(ctx, namespace, name, mine)
+		if vs == nil || err != nil {
+			return false, nil, err
+		}
+		denied := c.releaseContent(ctx, vs)
+		if apierrors.IsConflict(denied) {
+			continue
+		}
+		if denied != nil && !apierrors.IsForbidden(denied) {
+			return false, nil, denied
+		}
+		if denied != nil && c.deletesContent(ctx, vs) {
+			denied = nil
+		}
+		err = c.Snapshots.SnapshotV1().VolumeSnapshots(namespace).Delete(ctx, name, exactly(vs))
+		if apierrors.IsConflict(err) {
+			continue
+		}
+		if err != nil && !apierrors.IsNotFound(err) {
+			return false, nil, fmt.Errorf("delete VolumeSnapshot %s/%s: %w", namespace, name, err)
+		}
+		if denied != nil {
+			stays = fmt.Errorf("VolumeSnapshot %s/%s is deleted, and its data may stay: %w; delete that content, and use a class with deletionPolicy Delete", namespace, name, denied)
+		}
+		return true, stays, nil
 	}
-	denied := c.releaseContent(ctx, vs)
-	if denied != nil && !apierrors.IsForbidden(denied) {
-		return denied
-	}
-	if denied != nil && c.deletesContent(ctx, vs) {
-		denied = nil
-	}
-	if err := snapshots.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete VolumeSnapshot %s/%s: %w", namespace, name, err)
-	}
-	if err := awaitGone(ctx, c.relist(), c.volumeSnapshots(namespace, metav1.ListOptions{}).named(name)); err != nil {
-		return err
-	}
-	if denied != nil {
-		return fmt.Errorf("VolumeSnapshot %s/%s is deleted, and its data may stay: %w; delete that content, and use a class with deletionPolicy Delete", namespace, name, denied)
-	}
-	return nil
+	return false, nil, fmt.Errorf("delete VolumeSnapshot %s/%s: it keeps changing: %w", namespace, name, ErrChanged)
 }
 
 // deletesContent reports whether the class of a VolumeSnapshot has its data deleted with it, as far as classes may be read.
@@ -73,9 +128,10 @@ func (c *Client) deletesContent(ctx context.Context, vs *snapshotv1.VolumeSnapsh
 
 // awaitContent waits until a VolumeSnapshot has its content, and returns it as it is then; nil if it is gone. One that
 // is deleted while the snapshot controller is making its content can leave that behind, with the driver's data.
-func (c *Client) awaitContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot) (*snapshotv1.VolumeSnapshot, error) {
+func (c *Client) awaitContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot, waiting func(string)) (*snapshotv1.VolumeSnapshot, error) {
 	limited, cancel := context.WithTimeout(ctx, contentWithin)
 	defer cancel()
+	tell := c.tellOnce(waiting, fmt.Sprintf("VolumeSnapshot %s/%s is to go: waiting until the snapshot controller has bound it to its content", vs.Namespace, vs.Name))
 	view := c.volumeSnapshots(vs.Namespace, metav1.ListOptions{}).named(vs.Name)
 	err := await(limited, c.relist(), view, func(found []*snapshotv1.VolumeSnapshot) (bool, error) {
 		if len(found) == 0 || found[0].UID != vs.UID {
@@ -83,6 +139,7 @@ func (c *Client) awaitContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot
 			return true, nil
 		}
 		vs = found[0]
+		tell()
 		status := vs.Status
 		return vs.DeletionTimestamp != nil || status != nil && (status.BoundVolumeSnapshotContentName != nil || status.Error != nil), nil
 	})
@@ -94,8 +151,10 @@ func (c *Client) awaitContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot
 
 // awaitCut waits until the driver has taken the cut, or failed to. A content that is deleted meanwhile is passed over by
 // the sidecar, which looks at it again only after a quarter of an hour.
-func (c *Client) awaitCut(ctx context.Context, vs *snapshotv1.VolumeSnapshot) error {
+func (c *Client) awaitCut(ctx context.Context, vs *snapshotv1.VolumeSnapshot, waiting func(string)) error {
+	tell := c.tellOnce(waiting, fmt.Sprintf("VolumeSnapshot %s/%s is to go: waiting until its driver has taken the cut", vs.Namespace, vs.Name))
 	err := wait.PollUntilContextTimeout(ctx, contentPoll, contentWithin, true, func(ctx context.Context) (bool, error) {
+		tell()
 		content, err := c.Snapshots.SnapshotV1().VolumeSnapshotContents().Get(ctx, contentName(vs), metav1.GetOptions{})
 		if err != nil { // there is none, or it may not be seen: nothing to wait for
 			return true, nil //nolint:nilerr // what is wrong shows when it is released
@@ -136,7 +195,13 @@ func (c *Client) releaseContent(ctx context.Context, vs *snapshotv1.VolumeSnapsh
 	if content.Spec.VolumeSnapshotRef.UID != vs.UID || content.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete {
 		return nil
 	}
-	patch := []byte(`{"spec":{"deletionPolicy":"Delete"}}`)
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": content.UID, "resourceVersion": content.ResourceVersion},
+		"spec":     map[string]any{"deletionPolicy": snapshotv1.VolumeSnapshotContentDelete},
+	})
+	if err != nil {
+		return err
+	}
 	if _, err := contents.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("set VolumeSnapshotContent %s to be deleted with its VolumeSnapshot: %w", name, err)
 	}

@@ -47,7 +47,7 @@ func TestDeleteVolumeSnapshotAwaitsItsContent(t *testing.T) {
 					}
 				})
 				begun := time.Now()
-				if err := c.DeleteVolumeSnapshot(t.Context(), "demo", vs.Name); err != nil {
+				if err := c.DeleteVolumeSnapshot(t.Context(), vs, Removing{}); err != nil {
 					t.Fatal(err)
 				}
 				if took := time.Since(begun); took < tt.after || took > tt.after+2*time.Second {
@@ -105,7 +105,7 @@ func TestDeleteVolumeSnapshotAwaitsTheCut(t *testing.T) {
 					})
 				}
 				begun := time.Now()
-				if err := c.DeleteVolumeSnapshot(t.Context(), "demo", vs.Name); err != nil {
+				if err := c.DeleteVolumeSnapshot(t.Context(), vs, Removing{}); err != nil {
 					t.Fatal(err)
 				}
 				if took := time.Since(begun); took < tt.after || took > tt.after+2*time.Second {

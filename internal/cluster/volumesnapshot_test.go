@@ -154,19 +154,19 @@ func TestAwaitVolumeSnapshot(t *testing.T) {
 					objects := snapshots.SnapshotV1().VolumeSnapshots("demo")
 					for _, status := range tt.statuses {
 						<-time.After(40 * time.Second)
-						object, err := objects.Get(context.Background(), vs, metav1.GetOptions{})
+						object, err := objects.Get(context.Background(), vs.Name, metav1.GetOptions{})
 						if err != nil {
 							return
 						}
 						if object.Status = status; status == nil {
-							_ = objects.Delete(context.Background(), vs, metav1.DeleteOptions{})
+							_ = objects.Delete(context.Background(), vs.Name, metav1.DeleteOptions{})
 							continue
 						}
 						_, _ = objects.UpdateStatus(context.Background(), object, metav1.UpdateOptions{})
 					}
 				}()
 				begun := time.Now()
-				_, err = c.AwaitVolumeSnapshot(t.Context(), "demo", vs, tt.phase, patience)
+				_, err = c.AwaitVolumeSnapshot(t.Context(), "demo", vs.Name, tt.phase, patience)
 				if tt.says == "" && err != nil {
 					t.Errorf("error %v", err)
 				}

@@ -48,22 +48,29 @@ func Password(root repository.Secret, namespace, statefulSet string) repository.
 
 const idTime = "20060102T150405Z"
 
-// NewID makes the id of a recovery point: 20261121T081200Z-3fa9. Ids sort by time.
+// What of an id is random, in bytes: enough to keep apart what thousands of schedules begin in one second. Ids of earlier
+// versions had earlierRandom.
+const (
+	idRandom      = 4
+	earlierRandom = 2
+)
+
+// NewID makes the id of a recovery point: 20261121T081200Z-3fa91c07. Ids sort by time.
 func NewID(now time.Time, random io.Reader) (string, error) {
-	var suffix [2]byte
+	var suffix [idRandom]byte
 	if _, err := io.ReadFull(random, suffix[:]); err != nil {
 		return "", fmt.Errorf("draw a recovery point id: %w", err)
 	}
 	return now.UTC().Format(idTime) + "-" + hex.EncodeToString(suffix[:]), nil
 }
 
-// CheckID reports an id that NewID cannot have made.
+// CheckID reports an id that neither NewID nor that of an earlier version can have made.
 func CheckID(id string) error {
 	stamp, suffix, _ := strings.Cut(id, "-")
 	_, err := time.Parse(idTime, stamp)
 	raw, hexErr := hex.DecodeString(suffix)
-	if err != nil || hexErr != nil || len(raw) != 2 || strings.ToLower(suffix) != suffix {
-		return fmt.Errorf("%.60q is not the id of a recovery point (such as 20261121T081200Z-3fa9)", id)
+	if err != nil || hexErr != nil || len(raw) != idRandom && len(raw) != earlierRandom || strings.ToLower(suffix) != suffix {
+		return fmt.Errorf("%.60q is not the id of a recovery point (such as 20261121T081200Z-3fa91c07)", id)
 	}
 	return nil
 }

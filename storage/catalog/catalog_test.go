@@ -183,6 +183,25 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// Ids of earlier versions are shorter, and may be the beginning of a longer one.
+func TestIDsOfEarlierVersions(t *testing.T) {
+	w := newWorld(t)
+	short := w.commit(t, w.record(t, "3fa9", started, StateComplete))
+	long := w.commit(t, w.record(t, "3fa91c07", started, StateComplete))
+	for ref, want := range map[string]string{
+		short.ID: short.ID, long.ID: long.ID, "20261121T081200Z-3fa91": long.ID, "20261121T081200Z-3fa": "", "latest": long.ID,
+	} {
+		got, err := w.Find(t.Context(), ref)
+		if got.ID != want || (want == "") != errors.Is(err, ErrAmbiguous) {
+			t.Errorf("Find(%q) = %q, %v; want %q", ref, got.ID, err, want)
+		}
+	}
+	forgotten, err := w.Forget(t.Context(), short.ID)
+	if err != nil || len(forgotten) != 1 || forgotten[0].ID != short.ID {
+		t.Errorf("forgot %+v, %v; want %s alone", forgotten, err, short.ID)
+	}
+}
+
 func TestFindVolume(t *testing.T) {
 	w := newWorld(t)
 	recorded := w.commit(t, w.record(t, "0001", started, StateComplete))
@@ -244,7 +263,7 @@ func TestListNamesUnreadableRecord(t *testing.T) {
 
 func TestDecodeRecordIsStrict(t *testing.T) {
 	tests := map[string]string{
-		`{"version":3,"id":"20261121T081200Z-3fa9","anything":1}`:                    "later stsbackup",
+		`{"version":4,"id":"20261121T081200Z-3fa9","anything":1}`:                    "later stsbackup",
 		`{"version":1,"id":"20261121T081200Z-3fa9","state":"complete","surprise":1}`: "surprise",
 		`{"version":1,"id":"20261121T081200Z-3fa9","state":"perhaps"}`:               "perhaps",
 		`{"version":1,"id":"../../etc","state":"complete"}`:                          "../../etc",
@@ -279,14 +298,23 @@ func TestCheckCluster(t *testing.T) {
 }
 
 func TestNewID(t *testing.T) {
-	id, err := NewID(started.In(time.FixedZone("", 7200)), bytes.NewReader([]byte{0x3f, 0xa9}))
-	if err != nil || id != "20261121T081200Z-3fa9" {
+	id, err := NewID(started.In(time.FixedZone("", 7200)), bytes.NewReader([]byte{0x3f, 0xa9, 0x1c, 0x07}))
+	if err != nil || id != "20261121T081200Z-3fa91c07" {
 		t.Errorf("NewID = %q, %v", id, err)
 	}
-	if err := CheckID(id); err != nil {
-		t.Error(err)
+	const earlier = "20261121T081200Z-3fa9"
+	for _, good := range []string{id, earlier} {
+		if err := CheckID(good); err != nil {
+			t.Error(err)
+		}
+		if at := timeOf(good); !at.Equal(time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC)) {
+			t.Errorf("the time of %s is %s", good, at)
+		}
 	}
-	for _, bad := range []string{"", "x", id + "0", "20261121T081200Z", "20261121T081200Z-3FA9", "20261321T081200Z-3fa9"} {
+	for _, bad := range []string{
+		"", "x", id + "0", id + "00", earlier + "0", earlier + "00", "20261121T081200Z", "20261121T081200Z-", "20261121T081200Z-3FA9", "20261121T081200Z-3FA91C07",
+		"20261321T081200Z-3fa9", "20261321T081200Z-3fa91c07",
+	} {
 		if CheckID(bad) == nil {
 			t.Errorf("CheckID(%q) accepted it", bad)
 		}

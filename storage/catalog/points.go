@@ -96,7 +96,7 @@ func Resolve(points []Point, ids ...string) ([]Forgotten, error) {
 	return forgotten, nil
 }
 
-// timeOf is the time in an id; zero if that is none that NewID can have made.
+// timeOf is the time in an id; zero if CheckID says that it is none.
 func timeOf(id string) time.Time {
 	if CheckID(id) != nil {
 		return time.Time{}

@@ -5,8 +5,8 @@ import "time"
 // RecordVersion is the version of the record's JSON that this code writes. A record of a later version is refused
 // when read, one of an earlier version is understood.
 //
-// Version 2 added Volume.Changes and Volume.ChangeCount.
-const RecordVersion = 2
+// Version 2 added Volume.Changes and Volume.ChangeCount. With version 3 came longer ids, which earlier readers refuse.
+const RecordVersion = 3
 
 // Capture says how a volume's state was fixed.
 type Capture string
@@ -30,7 +30,7 @@ const (
 // exists when its record does.
 type Record struct {
 	Version int `json:"version"`
-	// ID sorts by time: 20261121T081200Z-3fa9.
+	// ID sorts by time: 20261121T081200Z-3fa91c07.
 	ID    string `json:"id"`
 	State State  `json:"state"`
 	// Cluster is the UID of the kube-system namespace of the cluster the data came from.

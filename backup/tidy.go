@@ -1,0 +1,95 @@
+package backup
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// removing bounds what waits for objects of ours to go, and tells what it waits for.
+func (r *run) removing() cluster.Removing {
+	return cluster.Removing{Limit: cleanupWithin, Waiting: r.Reporter.Note}
+}
+
+// sweep removes what dead operations have left. What does not go is told, and is not in our way, since each operation has
+// names of its own; but for a restore's mover that may still write to what is to be saved.
+func (r *run) sweep(ctx context.Context) error {
+	var err error
+	r.swept, err = r.Cluster.Sweep(ctx, r.op, r.removing())
+	for _, name := range r.swept.Removed {
+		r.Reporter.Note("removed what a dead operation had left: " + name)
+	}
+	if err != nil {
+		return fmt.Errorf("remove what dead operations have left: %w", err)
+	}
+	for _, left := range r.swept.Left {
+		if claim, writes := r.writes(left); writes {
+			return &cluster.Refusal{
+				Object: r.op.Object(),
+				Reason: fmt.Sprintf("%s on node %s, which a dead restore has left, may still write to claim %s: %s", left.Object, left.Node, claim, left.Reason),
+				Next:   cmp.Or(left.Next, "wait until it is gone") + ", and run the command again",
+			}
+		}
+	}
+	for _, left := range r.swept.Left {
+		r.Reporter.Note("warning: of what a dead operation had made, " + left.Error())
+	}
+	return nil
+}
+
+// writes reports whether a pod that is left may write to a claim of the StatefulSet, and to which.
+func (r *run) writes(left *cluster.Leftover) (claim string, writes bool) {
+	for _, claim := range left.MayWrite {
+		if slices.ContainsFunc(r.volumes, func(v *volumeRun) bool { return v.Claim == claim }) {
+			return claim, true
+		}
+	}
+	return "", false
+}
+
+// mark is what our movers say in their locks.
+func (r *run) mark() string { return r.op.MoverMark(r.inventory.Cluster) }
+
+// unlock removes locks that dead movers have left, which would keep everyone from removing data until they are 30 minutes
+// old, and those of others that held the Lease before us, which would keep even us from working. The pods of our
+// StatefulSet's movers are gone, but for those that the sweep has named: the Lease is ours, and the sweep or the cleanup has just seen to it. The locks of others,
+// who may work outside of the cluster, or restore to another StatefulSet, are their own business.
+func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
+	here := r.inventory.Cluster
+	removed, err := r.repo.Unlock(ctx, func(h repository.Holder) bool {
+		mover, isMover := cluster.ParseMoverMark(h.Operation, h.Host)
+		ours := isMover && mover == cluster.MarkedMover{Cluster: here, Namespace: r.op.Namespace, StatefulSet: r.op.StatefulSet}
+		return (ours || cluster.LeaseMarked(here, h.Operation)) && over(h)
+	})
+	for _, holder := range removed {
+		r.Reporter.Note("removed the lock that a dead operation had left: " + holder.String())
+	}
+	if err != nil {
+		r.Reporter.Note("warning: locks of dead operations: " + err.Error())
+	}
+}
+
+// end is step 8: it removes what is still there and gives the Lease back, in any case. What cannot be removed now is
+// told, and swept by the next backup.
+func (r *run) end(ctx context.Context, lease *cluster.Lease) {
+	r.Reporter.Phase(PhaseCleanup)
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
+	defer cancel()
+	own, err := r.Cluster.Cleanup(clean, r.op, r.removing())
+	if err != nil {
+		r.Reporter.Note("warning: clean up: " + err.Error() + "; the next backup of this StatefulSet tries again")
+	} else if r.repo != nil && lease.Lost() == nil {
+		// A mover that was killed could not do so itself.
+		r.unlock(clean, func(h repository.Holder) bool { return h.Operation == r.mark() && !own.MayRun(h.Host) })
+	}
+	for _, left := range own.Left {
+		r.Reporter.Note("warning: clean up: " + left.Error() + "; the next backup of this StatefulSet tries again")
+	}
+	if err := lease.Release(clean); err != nil {
+		r.Reporter.Note("warning: " + err.Error() + "; it ends by itself")
+	}
+}

@@ -1,0 +1,94 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// requestsWithin is for the requests before and after a wait that is bounded by itself.
+const requestsWithin = 10 * time.Second
+
+// endMover removes a mover when its run is over, also if that was because ctx has ended.
+func (c *Client) endMover(ctx context.Context, job *batchv1.Job, secret *corev1.Secret, waiting func(string)) error {
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
+	defer cancel()
+	return c.removeMover(clean, job, secret, Removing{Limit: cleanupWithin, Waiting: waiting})
+}
+
+// removeMover deletes a mover's Job, the Secret that was made for it, if one was, and the Job's pods, and waits until those are
+// gone: only then is the claim free. A pod that does not go is a *Leftover.
+func (c *Client) removeMover(ctx context.Context, job *batchv1.Job, secret *corev1.Secret, removing Removing) error {
+	if err := c.deleteJob(ctx, job, metav1.Preconditions{UID: &job.UID}); err != nil {
+		return fmt.Errorf("delete mover Job %s/%s: %w", job.Namespace, job.Name, err)
+	}
+	if secret != nil {
+		// It would go with the Job; but what is in it should not wait for the garbage collector.
+		as := metav1.Preconditions{UID: &secret.UID}
+		err := c.Kube.CoreV1().Secrets(job.Namespace).Delete(ctx, secret.Name, metav1.DeleteOptions{Preconditions: &as})
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+			return fmt.Errorf("delete mover Secret %s/%s: %w", job.Namespace, secret.Name, err)
+		}
+	}
+	mine := func(pod *corev1.Pod) bool {
+		owner := metav1.GetControllerOf(pod)
+		return isPodOf(pod.Name, job.Name) && (owner == nil || owner.UID == job.UID)
+	}
+	left, err := c.removePods(ctx, job.Namespace, labels.Set{LabelMover: job.Name}.String(), mine, removing.limit(), removing.Waiting)
+	return errors.Join(err, joined(left))
+}
+
+// deleteJob deletes a Job; that it is gone already, or another by now, is no error.
+func (c *Client) deleteJob(ctx context.Context, job *batchv1.Job, as metav1.Preconditions) error {
+	background := metav1.DeletePropagationBackground
+	err := c.Kube.BatchV1().Jobs(job.Namespace).Delete(ctx, job.Name, metav1.DeleteOptions{PropagationPolicy: &background, Preconditions: &as})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) && as.ResourceVersion == nil {
+		return nil
+	}
+	return err
+}
+
+// removePods deletes those pods of a selector that are mine, and waits for at most limit until they are gone.
+func (c *Client) removePods(ctx context.Context, namespace, selector string, mine func(*corev1.Pod) bool,
+	limit time.Duration, waiting func(string),
+) ([]*Leftover, error) {
+	pods := leaving[*corev1.Pod]{
+		client: c, view: c.pods(namespace, selector), mine: mine, why: c.podLeftover, waiting: waiting,
+		remove: func(ctx context.Context, pod *corev1.Pod) error {
+			return c.Kube.CoreV1().Pods(namespace).Delete(ctx, pod.Name, exactly(pod))
+		},
+	}
+	left, err := pods.await(ctx, limit)
+	if err != nil {
+		return nil, fmt.Errorf("remove mover pods in %s: %w", namespace, err)
+	}
+	return left, nil
+}
+
+// joined is the leftovers as one error, nil if there are none.
+func joined(left []*Leftover) error {
+	var all []error
+	for _, one := range left {
+		all = append(all, one)
+	}
+	return errors.Join(all...)
+}
+
+// PodEnded reports whether nothing runs in a pod of this name: there is none, or it has come to its end.
+func (c *Client) PodEnded(ctx context.Context, namespace, name string) (bool, error) {
+	pod, err := c.Kube.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for pod %s/%s: %w", namespace, name, err)
+	}
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed, nil
+}

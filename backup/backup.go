@@ -97,7 +97,7 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	}
 	lease, err := e.Cluster.Acquire(ctx, run.op, cluster.LeaseOptions{
 		Holder:  fmt.Sprintf("%s by %s", run.op, request.Holder),
-		Waiting: e.Reporter.Note,
+		Waiting: run.Reporter.Note, // which also comes while volumes are moved
 	})
 	if err != nil {
 		return nil, err
@@ -303,7 +303,7 @@ func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
 // told, and swept by the next backup.
 func (r *run) end(ctx context.Context, lease *cluster.Lease) {
 	r.Reporter.Phase(PhaseCleanup)
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin)
+	clean, cancel := lease.Grace(ctx, cleanupWithin)
 	defer cancel()
 	if _, err := r.Cluster.Cleanup(clean, r.op); err != nil {
 		r.Reporter.Note("warning: clean up: " + err.Error() + "; the next backup of this StatefulSet tries again")

@@ -304,6 +304,11 @@ func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
 func (r *run) end(ctx context.Context, lease *cluster.Lease) {
 	r.Reporter.Phase(PhaseCleanup)
 	clean, cancel := lease.Grace(ctx, cleanupWithin)
+	if lease.Lost() != nil {
+		// What bears our id is ours to remove all the same.
+		cancel()
+		clean, cancel = context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin)
+	}
 	defer cancel()
 	if _, err := r.Cluster.Cleanup(clean, r.op); err != nil {
 		r.Reporter.Note("warning: clean up: " + err.Error() + "; the next backup of this StatefulSet tries again")

@@ -47,6 +47,9 @@ func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (r
 		return Report{}, err
 	}
 	op := cluster.Operation{ID: id, Kind: "restore", Namespace: plan.Namespace, StatefulSet: plan.StatefulSet}
+	restorer := *r
+	restorer.Reporter = &serial{reporter: r.Reporter}
+	r = &restorer
 	lease, err := r.Cluster.Acquire(ctx, op, cluster.LeaseOptions{Holder: op.String() + " " + r.Holder, Waiting: r.Reporter.Note})
 	if err != nil {
 		return Report{}, err

@@ -165,23 +165,26 @@ func (c *Client) waitDead(ctx context.Context, op Operation, other *coordination
 }
 
 // stillFor watches a Lease for as long as d, or until it is gone or alive says that its holder is alive. It is not seen if
-// the API server did not answer for so long that a living holder could not have shown itself.
+// the API server could not be asked at times: then a living holder could not show itself either.
 func (c *Client) stillFor(ctx context.Context, other *coordinationv1.Lease, d time.Duration,
 	alive func(*coordinationv1.Lease) error,
 ) (gone, seen bool, err error) {
 	still, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	leases := c.Kube.CoordinationV1().Leases(other.Namespace)
-	v := viewOf[*coordinationv1.Lease]("Lease "+other.Namespace+"/"+other.Name, metav1.ListOptions{}, leases.List, leases.Watch)
-	last, unseen := c.now(), time.Duration(0)
+	list := func(ctx context.Context, options metav1.ListOptions) (*coordinationv1.LeaseList, error) {
+		found, err := leases.List(ctx, options)
+		seen = seen && (err == nil || still.Err() != nil)
+		return found, err
+	}
+	v := viewOf[*coordinationv1.Lease]("Lease "+other.Namespace+"/"+other.Name, metav1.ListOptions{}, list, leases.Watch)
+	seen = true
 	err = await(unfenced(still), c.relist(), v.named(other.Name), func(found []*coordinationv1.Lease) (bool, error) {
-		unseen, last = max(unseen, c.now().Sub(last)), c.now()
 		if gone = len(found) == 0; gone {
 			return true, nil
 		}
 		return false, alive(found[0])
 	})
-	seen = max(unseen, c.now().Sub(last)) < leaseRenewal
 	if err != nil && ctx.Err() == nil && errors.Is(still.Err(), context.DeadlineExceeded) && !errors.Is(err, ErrBusy) {
 		return false, seen, nil
 	}

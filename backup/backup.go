@@ -102,7 +102,7 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	}
 	lease, err := e.Cluster.Acquire(ctx, run.op, cluster.LeaseOptions{
 		Holder:  fmt.Sprintf("%s by %s", run.op, request.Holder),
-		Waiting: e.Reporter.Note,
+		Waiting: run.Reporter.Note, // which also comes while volumes are moved
 	})
 	if err != nil {
 		return nil, err

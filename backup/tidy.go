@@ -77,7 +77,12 @@ func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
 // told, and swept by the next backup.
 func (r *run) end(ctx context.Context, lease *cluster.Lease) {
 	r.Reporter.Phase(PhaseCleanup)
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
+	clean, cancel := lease.Grace(ctx, cleanupWithin+requestsWithin)
+	if lease.Lost() != nil {
+		// What bears our id is ours to remove all the same.
+		cancel()
+		clean, cancel = context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
+	}
 	defer cancel()
 	own, err := r.Cluster.Cleanup(clean, r.op, r.removing())
 	if err != nil {

@@ -52,13 +52,14 @@ func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (r
 		return Report{}, err
 	}
 	op := cluster.Operation{ID: id, Kind: string(plan.Kind), Namespace: plan.Namespace, StatefulSet: plan.StatefulSet}
+	engine := *r
+	engine.Reporter = &serial{reporter: r.Reporter}
+	r = &engine
 	lease, err := r.Cluster.Acquire(ctx, op, cluster.LeaseOptions{Holder: op.String() + " " + r.Holder, Waiting: r.Reporter.Note})
 	if err != nil {
 		return Report{}, err
 	}
-	engine := *r
-	engine.Reporter = &serial{reporter: r.Reporter}
-	x := &run{Restorer: &engine, op: op, lease: lease, plan: plan, record: record, began: r.Now()}
+	x := &run{Restorer: r, op: op, lease: lease, plan: plan, record: record, began: r.Now()}
 	defer func() { err = errors.Join(err, x.finish(ctx)) }()
 	return x.carryOut(lease.Context()) //nolint:contextcheck // it is made from ctx, and dies with the Lease
 }

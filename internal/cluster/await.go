@@ -23,9 +23,19 @@ const (
 	awaitTick = time.Second
 	// awaitRetry is the pause after an API error that may pass.
 	awaitRetry = time.Second
-	// awaitPatience is how long the API server may be out of reach before a wait gives up.
+	// awaitPatience is how long the API server may be out of reach before a wait gives up. One that has a Lease waits for as
+	// long as the Lease is kept.
 	awaitPatience = 2 * time.Minute
+	// awaitAnswer is how long an answer is waited for. A connection that has died without a word shows itself by that.
+	awaitAnswer = 30 * time.Second
 )
+
+// rhythm is how a wait passes its time.
+type rhythm struct {
+	// relist is how long a quiet watch is trusted.
+	relist time.Duration
+	now    func() time.Time
+}
 
 // view is a set of objects of one kind that can be listed and watched.
 type view[T metav1.Object] struct {
@@ -58,31 +68,36 @@ func (v view[T]) named(name string) view[T] {
 }
 
 // await calls check with the view's objects, sorted by name, now and after every change, and at least once a second,
-// until it says that it is done or fails. API errors that may pass are waited out.
-func await[T metav1.Object](ctx context.Context, relist time.Duration, v view[T], check func([]T) (bool, error)) error {
-	var failing time.Duration
+// until it says that it is done or fails. API errors that may pass are waited out, for as long as patience allows.
+func await[T metav1.Object](ctx context.Context, r rhythm, v view[T], check func([]T) (bool, error)) error {
+	patience := awaitPatience
+	if leaseIn(ctx) != nil {
+		patience = outageLimit
+	}
+	answered := r.now() // when the server last did
 	for {
 		objects, version, err := v.read(ctx)
 		var done bool
 		switch {
 		case err == nil:
-			failing = 0
 			if done, err = check(sorted(objects)); done || err != nil {
 				return err
 			}
-			done, err = v.follow(ctx, relist, objects, version, check)
-			if done || err != nil && !passing(err) {
+			answered = r.now()
+			done, err = v.follow(ctx, r.relist, objects, version, check)
+			if done || err != nil && !passes(ctx, err) {
 				return err
 			}
 			if err == nil {
+				answered = r.now()
 				continue
 			}
 		case ctx.Err() != nil:
 			return fmt.Errorf("wait for %s: %w", v.what, context.Cause(ctx))
-		case !passing(err) || failing >= awaitPatience:
+		}
+		if !passes(ctx, err) || r.now().Sub(answered) >= patience {
 			return fmt.Errorf("read %s: %w", v.what, err)
 		}
-		failing += awaitRetry
 		if err := pause(ctx, awaitRetry); err != nil {
 			return fmt.Errorf("wait for %s: %w", v.what, err)
 		}
@@ -91,9 +106,11 @@ func await[T metav1.Object](ctx context.Context, relist time.Duration, v view[T]
 
 // read lists the view.
 func (v view[T]) read(ctx context.Context) (map[string]T, string, error) {
-	list, err := v.list(ctx, v.options)
+	limited, answered := awaitAnswered(ctx)
+	defer answered()
+	list, err := v.list(limited, v.options)
 	if err != nil {
-		return nil, "", err
+		return nil, "", unanswered(ctx, limited, err)
 	}
 	objects := map[string]T{}
 	err = meta.EachListItem(list, func(item runtime.Object) error {
@@ -122,12 +139,16 @@ func (v view[T]) follow(ctx context.Context, relist time.Duration, objects map[s
 ) (bool, error) {
 	options := v.options
 	options.ResourceVersion = version
-	watcher, err := v.watch(ctx, options)
+	watching, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	slow := answerTimer(ctx, cancel)
+	watcher, err := v.watch(watching, options)
+	slow()
 	if err != nil {
 		if ctx.Err() != nil {
 			return false, fmt.Errorf("wait for %s: %w", v.what, context.Cause(ctx))
 		}
-		return false, fmt.Errorf("watch %s: %w", v.what, err)
+		return false, fmt.Errorf("watch %s: %w", v.what, unanswered(ctx, watching, err))
 	}
 	defer watcher.Stop()
 	tick := time.NewTicker(awaitTick)
@@ -181,6 +202,39 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
+}
+
+// awaitAnswered is ctx for one request, which ends when no answer comes in time.
+func awaitAnswered(ctx context.Context) (context.Context, context.CancelFunc) {
+	limited, cancel := context.WithCancelCause(ctx)
+	stop := answerTimer(ctx, cancel)
+	return limited, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// answerTimer gives a request up when no answer comes in time. Under a Lease that is the way to the API server's own doing.
+func answerTimer(ctx context.Context, giveUp context.CancelCauseFunc) (stop func()) {
+	if leaseIn(ctx) != nil {
+		return func() {}
+	}
+	timer := time.AfterFunc(awaitAnswer, func() { giveUp(errNoAnswer) })
+	return func() { timer.Stop() }
+}
+
+// unanswered is err, or that the request was given up because no answer came.
+func unanswered(ctx, request context.Context, err error) error {
+	if ctx.Err() == nil && errors.Is(context.Cause(request), errNoAnswer) {
+		return fmt.Errorf("%w (%s)", errNoAnswer, awaitAnswer)
+	}
+	return err
+}
+
+// passes reports whether an error of a request under ctx may go away by itself.
+func passes(ctx context.Context, err error) bool {
+	// A dial that takes too long says that a deadline was exceeded, too; it is not that of ctx.
+	return ctx.Err() == nil && (passing(err) || errors.Is(err, errNoAnswer) || errors.Is(err, context.DeadlineExceeded))
 }
 
 // passing reports whether an API error may go away by itself: the server restarts, is overloaded or out of reach.

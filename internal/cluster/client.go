@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	snapshotclient "github.com/kubernetes-csi/external-snapshotter/client/v6/clientset/versioned"
@@ -23,6 +25,8 @@ type Client struct {
 	Now func() time.Time
 	// Relist is how long a quiet watch is trusted before its objects are listed again; zero means 30 s.
 	Relist time.Duration
+
+	host string // the API server's address, for a person; may be empty
 }
 
 func (c *Client) now() time.Time {
@@ -32,12 +36,11 @@ func (c *Client) now() time.Time {
 	return c.Now()
 }
 
-func (c *Client) relist() time.Duration {
-	if c.Relist == 0 {
-		return 30 * time.Second
-	}
-	return c.Relist
-}
+// relist is how waits for the cluster pass their time.
+func (c *Client) relist() rhythm { return rhythm{relist: cmp.Or(c.Relist, 30*time.Second), now: c.now} }
+
+// server is what a person calls the API server.
+func (c *Client) server() string { return strings.TrimSpace("the API server " + c.host) }
 
 // Connect opens the cluster that kubeconfig (a path; empty: KUBECONFIG, ~/.kube/config, or the pod's own account)
 // and context (empty: the current one) name, and says which namespace is the default there. It does not speak to the
@@ -54,6 +57,7 @@ func Connect(kubeconfig, context string) (client *Client, defaultNamespace strin
 	config.QPS, config.Burst = 50, 100
 	config.UserAgent = "stsbackup"
 	config.WarningHandler = rest.NoWarnings{}
+	config.Wrap(newFence)
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, "", fmt.Errorf("connect to the cluster: %w", err)
@@ -62,7 +66,7 @@ func Connect(kubeconfig, context string) (client *Client, defaultNamespace strin
 	if err != nil {
 		return nil, "", fmt.Errorf("connect to the cluster: %w", err)
 	}
-	return &Client{Kube: kube, Snapshots: snapshots}, defaultNamespace, nil
+	return &Client{Kube: kube, Snapshots: snapshots, host: config.Host}, defaultNamespace, nil
 }
 
 // DefaultNamespace is the namespace that Connect would give, "default" if no cluster is configured.

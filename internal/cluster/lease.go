@@ -1,10 +1,10 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -14,28 +14,32 @@ import (
 )
 
 const (
-	leaseDuration = 15 * time.Second // a holder that has been still for so long is dead
-	leaseRenewal  = 5 * time.Second
-	leaseRetry    = time.Second // after a renewal that failed
-	// leaseLost is how long a holder that cannot renew believes in its Lease: less than leaseDuration, so that it
-	// has stopped before somebody else begins.
-	leaseLost = 10 * time.Second
+	// leaseDuration is how long a newcomer sees a Lease stay as it is before it takes it over. See doc.go for why it must be
+	// more than leaseBelief, and for what else it need not be.
+	leaseDuration = 15 * time.Second
+	// leaseBelief is how long a holder believes in its Lease, counted from the moment at which it sent the last request that
+	// succeeded.
+	leaseBelief  = 10 * time.Second
+	leaseRenewal = 5 * time.Second
+	leaseRetry   = time.Second // after a renewal that failed
+	// leaseAnswer is how long an answer about a Lease is waited for: what it says later is not believed any more.
+	leaseAnswer = leaseBelief
 	// leaseWaitMax bounds the wait for a holder whose Lease claims an absurd duration.
 	leaseWaitMax = time.Minute
 	// leaseBriefMax is how long a holder is waited for that is alive, but will give the Lease back soon.
 	leaseBriefMax = 2 * time.Minute
-	// leaseRemovals bounds how often a Lease is tried to be deleted that is changed all the time.
-	leaseRemovals = 5
 )
 
-// ErrLeaseLost is the cause of the end of a Lease's context when the Lease could not be renewed, or was taken.
+// ErrLeaseLost is the cause of the end of a Lease's context when somebody else has the Lease or has deleted it, or when it
+// could not be renewed for so long that it is given up.
 var ErrLeaseLost = errors.New("the Lease was lost")
 
 // LeaseOptions say who takes a Lease.
 type LeaseOptions struct {
 	// Holder is unique to this process and says to people who it is: "backup 20261121T… on host ops-1 (pid 42)".
 	Holder string
-	// Waiting, if set, is told why Acquire has to wait.
+	// Waiting, if set, is told why Acquire has to wait, and while the Lease is held, also from other goroutines, that the API
+	// server does not answer, and that it does again.
 	Waiting func(message string)
 	// Brief says that the Lease will be given back within seconds: others then wait for that, and are not refused.
 	Brief bool
@@ -44,14 +48,19 @@ type LeaseOptions struct {
 // Lease is the right to operate on one StatefulSet.
 type Lease struct {
 	client *Client
+	name   string
 	holder string
-	object *coordinationv1.Lease // the latest version; owned by the renewing goroutine until stopped is closed
+	object *coordinationv1.Lease // the latest version; owned by the renewing goroutine until that has ended
+	belief *belief
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	kept   context.Context // ends with the Lease alone
 	drop   context.CancelCauseFunc
-	quit   chan struct{}
-	ended  chan struct{}
+	quit   context.CancelFunc // ends the goroutines
+	ended  sync.WaitGroup     // of the goroutines
+
+	noting  sync.Mutex // Waiting is called by one goroutine of ours at a time
+	waiting func(message string)
 }
 
 // LeaseName is the name of a StatefulSet's Lease, in the StatefulSet's namespace.
@@ -64,27 +73,27 @@ func LeaseName(statefulSet string) string {
 }
 
 // Acquire takes the Lease of the operation's StatefulSet and keeps renewing it until Release, or until it is lost. A
-// *Refusal that wraps ErrBusy says that somebody alive holds it; ErrNotFound, that there is no such namespace. A holder that shows no sign of life for the Lease's duration is dead,
-// and is replaced.
+// *Refusal that wraps ErrBusy says that somebody alive holds it; ErrNotFound, that there is no such namespace. A holder
+// that shows no sign of life for the Lease's duration is dead, and is replaced.
 func (c *Client) Acquire(ctx context.Context, op Operation, opts LeaseOptions) (*Lease, error) {
-	leases := c.Kube.CoordinationV1().Leases(op.Namespace)
 	begun := c.now()
 	for {
-		taken, err := leases.Create(ctx, c.newLease(op, opts), metav1.CreateOptions{})
+		sent := c.now()
+		taken, err := c.createLease(ctx, c.newLease(op, opts))
 		if err == nil {
-			return c.hold(ctx, taken, opts.Holder), nil
+			return c.hold(ctx, taken, opts, sent), nil
 		}
 		if !apierrors.IsAlreadyExists(err) {
 			return nil, fmt.Errorf("create Lease %s/%s: %w", op.Namespace, LeaseName(op.StatefulSet), namespaceGone(op.Namespace, err))
 		}
-		other, err := leases.Get(ctx, LeaseName(op.StatefulSet), metav1.GetOptions{})
+		other, err := c.getLease(ctx, op.Namespace, LeaseName(op.StatefulSet))
 		if apierrors.IsNotFound(err) {
 			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read Lease %s/%s: %w", op.Namespace, LeaseName(op.StatefulSet), err)
 		}
-		err = c.waitDead(ctx, op, other, opts)
+		other, err = c.waitDead(ctx, op, other, opts)
 		if errors.Is(err, ErrBusy) && other.Annotations[AnnotationBrief] != "" && c.now().Sub(begun) < leaseBriefMax {
 			continue
 		}
@@ -93,10 +102,11 @@ func (c *Client) Acquire(ctx context.Context, op Operation, opts LeaseOptions) (
 		}
 		// The update fails if the Lease has changed in any way since it was read: then everything starts over.
 		taken = c.newLease(op, opts)
-		taken.ResourceVersion = other.ResourceVersion
-		taken, err = leases.Update(ctx, taken, metav1.UpdateOptions{})
+		taken.UID, taken.ResourceVersion = other.UID, other.ResourceVersion
+		sent = c.now()
+		taken, err = c.updateLease(ctx, taken)
 		if err == nil {
-			return c.hold(ctx, taken, opts.Holder), nil
+			return c.hold(ctx, taken, opts, sent), nil
 		}
 		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 			return nil, fmt.Errorf("take over Lease %s/%s: %w", op.Namespace, other.Name, err)
@@ -104,45 +114,81 @@ func (c *Client) Acquire(ctx context.Context, op Operation, opts LeaseOptions) (
 	}
 }
 
-// waitDead returns nil when the holder of the Lease as it was read is gone or shows no sign of life, and a *Refusal as
-// soon as it shows one. Clocks of different machines are never compared.
-func (c *Client) waitDead(ctx context.Context, op Operation, other *coordinationv1.Lease, opts LeaseOptions) error {
+// waitDead returns the Lease when its holder is gone or has shown no sign of life since it was read, and a *Refusal as
+// soon as it shows one. Clocks of different machines are never compared. A holder that cannot be seen is not dead: when
+// the API server did not answer meanwhile, the wait begins anew, so that after an outage those who had a Lease come first.
+func (c *Client) waitDead(ctx context.Context, op Operation, other *coordinationv1.Lease, opts LeaseOptions) (*coordinationv1.Lease, error) {
 	holder := holderOf(other)
-	if holder == "" {
-		return nil
+	if holder == "" || holder == opts.Holder { // ours: an answer to us was late
+		return other, nil
 	}
 	duration := leaseDuration
 	if other.Spec.LeaseDurationSeconds != nil {
-		duration = min(leaseWaitMax, time.Duration(*other.Spec.LeaseDurationSeconds)*time.Second)
+		duration = min(leaseWaitMax, max(leaseDuration, time.Duration(*other.Spec.LeaseDurationSeconds)*time.Second))
 	}
 	if opts.Waiting != nil {
 		opts.Waiting(fmt.Sprintf("%s is held by %s; waiting up to %s to see whether it is alive", op.Object(), holder, duration))
 	}
-	still, cancel := context.WithTimeout(ctx, duration)
-	defer cancel()
-	leases := c.Kube.CoordinationV1().Leases(op.Namespace)
-	v := viewOf[*coordinationv1.Lease]("Lease "+op.Namespace+"/"+other.Name, metav1.ListOptions{}, leases.List, leases.Watch)
-	err := await(still, c.relist(), v.named(other.Name), func(found []*coordinationv1.Lease) (bool, error) {
-		if len(found) == 0 {
-			return true, nil
-		}
-		if holderOf(found[0]) != holder || !found[0].Spec.RenewTime.Equal(other.Spec.RenewTime) {
-			return false, &Refusal{
-				Object: op.Object(),
-				Reason: "another operation is running: " + holderOf(found[0]),
-				Next:   "wait until it has ended, then run the command again",
-				Err:    ErrBusy,
-			}
-		}
-		return false, nil
-	})
-	if err != nil && ctx.Err() == nil && errors.Is(still.Err(), context.DeadlineExceeded) {
-		var refusal *Refusal
-		if !errors.As(err, &refusal) {
+	alive := func(now *coordinationv1.Lease) error {
+		if holderOf(now) == holder && now.UID == other.UID && now.Spec.RenewTime.Equal(other.Spec.RenewTime) {
 			return nil
 		}
+		return &Refusal{
+			Object: op.Object(),
+			Reason: "another operation is running: " + holderOf(now),
+			Next:   "wait until it has ended, then run the command again",
+			Err:    ErrBusy,
+		}
 	}
-	return err
+	for begun := c.now(); ; {
+		patient := c.now().Sub(begun) < awaitPatience
+		gone, seen, err := c.stillFor(ctx, other, duration, alive)
+		if err != nil || gone {
+			return other, err
+		}
+		if !seen && patient {
+			continue
+		}
+		current, err := c.getLease(ctx, op.Namespace, other.Name)
+		switch {
+		case err == nil:
+			return current, alive(current)
+		case apierrors.IsNotFound(err):
+			return other, nil
+		case !patient || !passes(ctx, err):
+			return other, fmt.Errorf("read Lease %s/%s: %w", op.Namespace, other.Name, err)
+		}
+		if err := pause(ctx, leaseRetry); err != nil {
+			return other, fmt.Errorf("read Lease %s/%s: %w", op.Namespace, other.Name, err)
+		}
+	}
+}
+
+// stillFor watches a Lease for as long as d, or until it is gone or alive says that its holder is alive. It is not seen if
+// the API server could not be asked at times: then a living holder could not show itself either.
+func (c *Client) stillFor(ctx context.Context, other *coordinationv1.Lease, d time.Duration,
+	alive func(*coordinationv1.Lease) error,
+) (gone, seen bool, err error) {
+	still, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	leases := c.Kube.CoordinationV1().Leases(other.Namespace)
+	list := func(ctx context.Context, options metav1.ListOptions) (*coordinationv1.LeaseList, error) {
+		found, err := leases.List(ctx, options)
+		seen = seen && (err == nil || still.Err() != nil)
+		return found, err
+	}
+	v := viewOf[*coordinationv1.Lease]("Lease "+other.Namespace+"/"+other.Name, metav1.ListOptions{}, list, leases.Watch)
+	seen = true
+	err = await(unfenced(still), c.relist(), v.named(other.Name), func(found []*coordinationv1.Lease) (bool, error) {
+		if gone = len(found) == 0; gone {
+			return true, nil
+		}
+		return false, alive(found[0])
+	})
+	if err != nil && ctx.Err() == nil && errors.Is(still.Err(), context.DeadlineExceeded) && !errors.Is(err, ErrBusy) {
+		return false, seen, nil
+	}
+	return gone, seen, err
 }
 
 func holderOf(lease *coordinationv1.Lease) string {
@@ -175,27 +221,33 @@ func (c *Client) newLease(op Operation, opts LeaseOptions) *coordinationv1.Lease
 	}
 }
 
-// hold starts to renew a Lease that has been taken.
-func (c *Client) hold(ctx context.Context, object *coordinationv1.Lease, holder string) *Lease {
-	lease := &Lease{client: c, holder: holder, object: object, quit: make(chan struct{}), ended: make(chan struct{})}
-	lease.ctx, lease.cancel = context.WithCancelCause(ctx)
+// hold starts to renew a Lease that was taken by a request that was sent at that time.
+func (c *Client) hold(ctx context.Context, object *coordinationv1.Lease, opts LeaseOptions, sent time.Time) *Lease {
+	lease := &Lease{client: c, name: object.Name, object: object, holder: opts.Holder, waiting: opts.Waiting, belief: newBelief(c.now, sent)}
+	lease.ctx, lease.cancel = context.WithCancelCause(context.WithValue(ctx, leaseKey{}, lease))
 	// Renewing goes on while a cancelled operation cleans up: it ends with Release, not with ctx.
-	renewing := context.WithoutCancel(ctx)
-	lease.kept, lease.drop = context.WithCancelCause(renewing)
-	go func() {
-		defer close(lease.ended)
+	lease.kept, lease.drop = context.WithCancelCause(context.WithoutCancel(ctx))
+	renewing, quit := context.WithCancel(unfenced(context.WithoutCancel(ctx)))
+	lease.quit = quit
+	lease.ended.Go(func() {
+		defer quit()
 		if err := lease.renew(renewing); err != nil {
+			quit()
+			lease.belief.end()
 			lease.drop(err)
 			lease.cancel(err)
 		}
-	}()
+	})
+	lease.ended.Go(func() { lease.announce(renewing) })
 	return lease
 }
 
-// Context ends with the context that was given to Acquire, and when the Lease is lost (cause: ErrLeaseLost).
+// Context ends with the context that was given to Acquire, and when the Lease is lost (cause: ErrLeaseLost). It carries the
+// Lease: what is asked of the API server under it waits while that is away, and what changes something waits while the
+// Lease is not believed in.
 func (l *Lease) Context() context.Context { return l.ctx }
 
-// Lost says why the Lease was lost (ErrLeaseLost), or nil if it was not.
+// Lost says why the Lease was lost (ErrLeaseLost), or nil if it was not. While the API server is away, it is not.
 func (l *Lease) Lost() error {
 	if cause := context.Cause(l.kept); errors.Is(cause, ErrLeaseLost) {
 		return cause
@@ -203,132 +255,19 @@ func (l *Lease) Lost() error {
 	return nil
 }
 
-// Grace is a context for cleaning up, or for going on to a safe end, after ctx has ended: it lasts for limit at most,
-// and ends when the Lease is lost (cause: ErrLeaseLost) or released.
+// Believed reports whether nobody else can hold the Lease at this moment, as far as its holder knows.
+func (l *Lease) Believed() bool { return l.belief.holds() }
+
+// Grace is a context for cleaning up, or for going on to a safe end, after ctx has ended: it lasts for limit at most, not
+// counting the time for which the Lease is not believed in, and ends when the Lease is lost (cause: ErrLeaseLost) or
+// released. It carries the Lease as Context does.
 func (l *Lease) Grace(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), leaseKey{}, l))
 	stop := context.AfterFunc(l.kept, func() { cancel(context.Cause(l.kept)) })
-	ctx, end := context.WithTimeout(ctx, limit)
+	ctx, end := withLimit(ctx, limit)
 	return ctx, func() {
 		stop()
 		end()
 		cancel(context.Canceled)
 	}
-}
-
-// renew returns nil after Release, or why the Lease is lost.
-func (l *Lease) renew(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-l.quit:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	for {
-		err := l.renewNext(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// renewNext renews once, when it is time, and tries until it succeeds or the Lease is lost.
-func (l *Lease) renewNext(ctx context.Context) error {
-	// This is how long we may believe in the Lease; no try to renew it outlasts that.
-	ctx, cancel := context.WithTimeout(ctx, leaseLost)
-	defer cancel()
-	var last error
-	next := leaseRenewal
-	for {
-		if pause(ctx, next) != nil {
-			return fmt.Errorf("%w: it could not be renewed for %s (%w)", ErrLeaseLost, leaseLost, cmp.Or(last, ctx.Err()))
-		}
-		final, err := l.renewOnce(ctx)
-		switch {
-		case err == nil:
-			return nil
-		case final:
-			return fmt.Errorf("%w: %w", ErrLeaseLost, err)
-		}
-		last, next = err, leaseRetry
-	}
-}
-
-// renewOnce moves the renew time. A final error says that the Lease is no longer ours.
-func (l *Lease) renewOnce(ctx context.Context) (final bool, err error) {
-	leases := l.client.Kube.CoordinationV1().Leases(l.object.Namespace)
-	now := metav1.NewMicroTime(l.client.now())
-	next := l.object.DeepCopy()
-	next.Spec.RenewTime = &now
-	updated, err := leases.Update(ctx, next, metav1.UpdateOptions{})
-	if apierrors.IsConflict(err) {
-		current, getErr := leases.Get(ctx, next.Name, metav1.GetOptions{})
-		switch {
-		case getErr == nil && holderOf(current) != l.holder:
-			return true, fmt.Errorf("it is held by %s now", holderOf(current))
-		case getErr == nil:
-			// Only somebody's label or annotation has changed.
-			l.object = current
-			return false, err
-		}
-		err = getErr
-	}
-	if apierrors.IsNotFound(err) {
-		return true, errors.New("it was deleted")
-	}
-	if err != nil {
-		return false, err
-	}
-	l.object = updated
-	return false, nil
-}
-
-// Release stops renewing and deletes the Lease, unless it is somebody else's by now. It ends the Lease's context.
-func (l *Lease) Release(ctx context.Context) error {
-	close(l.quit)
-	<-l.ended
-	defer l.cancel(context.Canceled)
-	defer l.drop(context.Canceled)
-	if l.Lost() != nil {
-		return nil
-	}
-	if err := l.remove(ctx); err != nil {
-		return fmt.Errorf("delete Lease %s/%s: %w", l.object.Namespace, l.object.Name, err)
-	}
-	return nil
-}
-
-// remove deletes the Lease, if it is still ours. A renewal that was given up may have been carried out, before this or even
-// in the middle of it, and strangers may edit what is ours.
-func (l *Lease) remove(ctx context.Context) error {
-	leases := l.client.Kube.CoordinationV1().Leases(l.object.Namespace)
-	for range leaseRemovals {
-		// The version keeps us from deleting a Lease that somebody has taken over in this moment.
-		err := leases.Delete(ctx, l.object.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{
-			UID: &l.object.UID, ResourceVersion: &l.object.ResourceVersion,
-		}})
-		if apierrors.IsNotFound(err) || err == nil {
-			return nil
-		}
-		if !apierrors.IsConflict(err) {
-			return err
-		}
-		current, err := leases.Get(ctx, l.object.Name, metav1.GetOptions{})
-		switch {
-		case apierrors.IsNotFound(err):
-			return nil
-		case err != nil:
-			return err
-		case current.UID != l.object.UID || holderOf(current) != l.holder:
-			return nil
-		}
-		l.object = current
-	}
-	return errors.New("it is changed all the time")
 }

@@ -119,13 +119,22 @@ func TestLeaseLostEndsItsContext(t *testing.T) {
 	leases := schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
 	for name, tt := range map[string]struct {
 		update error
-		taken  bool // by somebody else
-		gone   bool
-		within time.Duration
+		change func(*coordinationv1.Lease) // by somebody else
+		says   string
+		after  time.Duration
 	}{
-		"taken over":          {update: apierrors.NewConflict(leases, "stsbackup-web", errors.New("changed")), taken: true, within: leaseRenewal},
-		"deleted":             {update: apierrors.NewNotFound(leases, "stsbackup-web"), gone: true, within: leaseRenewal},
-		"server out of reach": {update: apierrors.NewServiceUnavailable("down"), within: leaseLost},
+		"taken over": {
+			update: apierrors.NewConflict(leases, "stsbackup-web", errors.New("changed")),
+			change: func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = new("them") }, says: "held by them", after: leaseRenewal,
+		},
+		"deleted and made again": {
+			update: apierrors.NewConflict(leases, "stsbackup-web", errors.New("changed")),
+			change: func(l *coordinationv1.Lease) { l.UID = "another" }, says: "made again", after: leaseRenewal,
+		},
+		"deleted": {update: apierrors.NewNotFound(leases, "stsbackup-web"), says: "it was deleted", after: leaseRenewal},
+		"server out of reach for too long": {
+			update: apierrors.NewServiceUnavailable("down"), says: "could not be renewed for 15m0s", after: outageLimit,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -135,20 +144,26 @@ func TestLeaseLostEndsItsContext(t *testing.T) {
 					t.Fatal(err)
 				}
 				begun := time.Now()
-				if tt.taken {
+				if tt.change != nil {
 					other := leaseOf(t, c)
-					other.Spec.HolderIdentity = new("them")
+					tt.change(other)
 					if err := kube.Tracker().Update(coordinationv1.SchemeGroupVersion.WithResource("leases"), other, "demo"); err != nil {
 						t.Fatal(err)
 					}
 				}
 				kube.PrependReactor("update", "leases", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, tt.update })
+				grace, cancel := lease.Grace(t.Context(), time.Hour)
+				defer cancel()
 				<-lease.Context().Done()
-				if cause := context.Cause(lease.Context()); !errors.Is(cause, ErrLeaseLost) {
-					t.Errorf("cause %v, want ErrLeaseLost", cause)
+				if cause := context.Cause(lease.Context()); !errors.Is(cause, ErrLeaseLost) || !strings.Contains(cause.Error(), tt.says) || lease.Lost() == nil {
+					t.Errorf("cause %v (%v), want ErrLeaseLost and %q", cause, lease.Lost(), tt.says)
 				}
-				if after := time.Since(begun); after > tt.within {
-					t.Errorf("noticed after %s, want at most %s, and less than the %s after which others take it", after, tt.within, leaseDuration)
+				if after := time.Since(begun); after != tt.after || lease.Believed() {
+					t.Errorf("lost after %s, want %s; believed in: %t", after, tt.after, lease.Believed())
+				}
+				<-grace.Done()
+				if cause := context.Cause(grace); !errors.Is(cause, ErrLeaseLost) {
+					t.Errorf("cleaning up ends by %v", cause)
 				}
 				if err := lease.Release(context.Background()); err != nil {
 					t.Error(err)

@@ -31,7 +31,7 @@ func remains(op Operation) (kube []runtime.Object, vs *snapshotv1.VolumeSnapshot
 	volumeSnapshot := &snapshotv1.VolumeSnapshot{ObjectMeta: meta(name)}
 	volumeSnapshot.UID = "vs-uid"
 	volumeSnapshot.Status = &snapshotv1.VolumeSnapshotStatus{BoundVolumeSnapshotContentName: new("content-" + name)}
-	return []runtime.Object{job, pod, moverSecret(MoverConfig{}, mover, job), claim, account}, volumeSnapshot
+	return []runtime.Object{job, pod, moverSecret(KeyFiles{}, mover, job), claim, account}, volumeSnapshot
 }
 
 func TestSweep(t *testing.T) {

@@ -65,15 +65,15 @@ func (r *volumeReport) beat(ctx context.Context, a *app) {
 	defer ticker.Stop()
 	var last []byte
 	for {
-		line, err := r.pulse.Beat()
-		if err == nil && r.lines.silent(a) && !bytes.Equal(line, last) {
-			r.lines.say(a, line)
-			last = line
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		line, err := r.pulse.Beat()
+		if err == nil && r.lines.silent(a) && !bytes.Equal(line, last) {
+			r.lines.say(a, line)
+			last = line
 		}
 	}
 }

@@ -38,7 +38,9 @@ func (f KeyFiles) Format(state fmt.State, _ rune) {
 	fmt.Fprintf(state, "%d files that expire at %s", len(f.Content), f.Expires)
 }
 
-func (f KeyFiles) equal(other KeyFiles) bool { return maps.EqualFunc(f.Content, other.Content, bytes.Equal) }
+func (f KeyFiles) equal(other KeyFiles) bool {
+	return maps.EqualFunc(f.Content, other.Content, bytes.Equal)
+}
 
 // files asks for the files of a mover.
 func (cfg MoverConfig) files(ctx context.Context) (KeyFiles, error) {

@@ -58,6 +58,20 @@ test-e2e: build test-servers cluster-up
 	  exit $$status
 endif
 
+# Tests that take too long for every change.
+LONG_TEST = go test -tags e2e,e2elong -count=1 -timeout 3h -run '^TestLong' ./test/e2e/...
+
+.PHONY: test-long
+ifdef E2E_EXISTING_CLUSTER
+test-long: build ## end-to-end tests that take an hour, such as keys of 15 minutes that are renewed
+	$(LONG_TEST)
+else
+test-long: build test-servers cluster-up
+	@source $(CLUSTER_DIR)/env && $(LONG_TEST); status=$$?; \
+	  [ -n "$(KEEP)" ] || $(MAKE) --no-print-directory cluster-down; \
+	  exit $$status
+endif
+
 # The peers are built from the module proxy, at the versions that test/bench/go.mod gives.
 BENCH = bin/bench -bin bin -server $(CLUSTER_DIR)/bin/versitygw -document docs/benchmarks.md $(if $(BENCH_DIR),-dir $(BENCH_DIR)) $(if $(BENCH_FULL),-full) $(BENCH_FLAGS)
 

@@ -24,6 +24,8 @@ import (
 type Filler interface {
 	// Fill fails if the volume is not empty, apart from what an earlier Fill has left there that did not end.
 	Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error)
+	// Probe fails if movers cannot do their work: Fill would for every volume. It touches no volume.
+	Probe(ctx context.Context, target Target, volumes []Volume) error
 	// TakeBack removes from the volume what a Fill has written that did end.
 	TakeBack(ctx context.Context, target Target, ordinal int32, template, claim string) error
 }
@@ -296,6 +298,28 @@ func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress fun
 	result, untidy, failed := mover.Outcome(message, err)
 	// A mover that is still there may keep the claim from the StatefulSet's pod.
 	return result, cmp.Or(failed, untidy)
+}
+
+// Probe runs one mover without a volume, where that of the first volume would run, which looks for what all will need.
+func (m *Movers) Probe(ctx context.Context, target Target, volumes []Volume) error {
+	args := []string{
+		"volume", "probe", target.Source,
+		"--repo", m.Config.Repo, "--repository-password-file", m.PasswordFile, "--result-file", cluster.MoverResult,
+	}
+	place := cluster.PlacementLike(&target.StatefulSet.Spec.Template.Spec)
+	for i, v := range volumes {
+		args = append(args, "--repository-snapshot", v.RepositorySnapshot)
+		if i == 0 {
+			place = placement(target, v)
+		}
+	}
+	return mover.ProbeOutcome(m.Cluster.ProbeMover(ctx, m.Config, cluster.Mover{
+		Operation:    target.Operation,
+		Name:         target.Operation.Name("probe"),
+		Args:         args,
+		Capabilities: fillCapabilities(), // for admission to judge
+		Placement:    place,
+	}))
 }
 
 // TakeBack runs one mover that removes.

@@ -409,6 +409,9 @@ func (w *world) mountEmpty(v Volume) (*corev1.PersistentVolumeClaim, error) {
 	return claim, nil
 }
 
+// Probe finds that all is well.
+func (w *world) Probe(ctx context.Context, _ Target, _ []Volume) error { return ctx.Err() }
+
 // TakeBack empties the claim's volume.
 func (w *world) TakeBack(ctx context.Context, _ Target, _ int32, _, claim string) error {
 	got, err := w.kube.CoreV1().PersistentVolumeClaims(ns).Get(ctx, claim, metav1.GetOptions{})

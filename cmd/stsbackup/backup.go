@@ -92,7 +92,7 @@ func (c *backupCommand) check(cmd *cobra.Command, args []string) error {
 		return usageErrorf("--parallel is %d; give a number from 1 on", c.parallel)
 	}
 	return errors.Join(c.choose.oneOrChosen(cmd, &c.kube, args),
-		checkTimeout("snapshot-timeout", c.snapshotTimeout), checkTimeout("mover-start-timeout", c.mover.startTimeout))
+		checkTimeout("snapshot-timeout", c.snapshotTimeout), c.mover.check())
 }
 
 func (c *backupCommand) run(ctx context.Context, a *app, args []string) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -12,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/storage/repository"
 	"github.com/stsbackup/stsbackup/storage/s3"
 )
 
@@ -28,6 +31,7 @@ type moverFlags struct {
 	image          string
 	serviceAccount string
 	startTimeout   time.Duration
+	stallTimeout   time.Duration
 	requests       resourceAmounts
 	limits         resourceAmounts
 }
@@ -37,9 +41,15 @@ func (f *moverFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.image, "image", "", "`image` that movers run ($STSBACKUP_IMAGE; default: in a pod of deploy/overlays its own, else stsbackup of this version)")
 	cmd.Flags().StringVar(&f.serviceAccount, "mover-service-account", "", "`name` of the ServiceAccount that movers run with (default: one is made, without any rights)")
 	cmd.Flags().DurationVar(&f.startTimeout, "mover-start-timeout", 5*time.Minute, "give a mover up that has not started after this time")
+	cmd.Flags().DurationVar(&f.stallTimeout, "mover-stall-timeout", 15*time.Minute, "give a mover up that has made no progress for this time")
 	requests, limits := defaultMoverRequests(), defaultMoverLimits()
 	cmd.Flags().Var(&f.requests, "mover-requests", "what movers request; 0 is none (default: "+requests.String()+")")
 	cmd.Flags().Var(&f.limits, "mover-limits", "what movers may use at most; 0 is no limit (default: "+limits.String()+")")
+}
+
+// check reports times that nothing can be done within.
+func (f *moverFlags) check() error {
+	return errors.Join(checkTimeout("mover-start-timeout", f.startTimeout), checkTimeout("mover-stall-timeout", f.stallTimeout))
 }
 
 // location is the repository's URL as movers reach it; url is the one that this process uses.
@@ -60,11 +70,14 @@ func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target)
 	if err != nil {
 		return cluster.MoverConfig{}, err
 	}
+	files := &moverFiles{app: a, password: store.password(t)}
 	config := cluster.MoverConfig{
 		Image:          image,
 		ServiceAccount: f.serviceAccount,
 		StartTimeout:   f.startTimeout,
-		Files:          map[string][]byte{moverPassword: []byte(store.password(t).Reveal() + "\n")},
+		StallTimeout:   f.stallTimeout,
+		Files:          files.read,
+		Sign:           mover.Sign,
 		Env:            map[string]string{},
 	}
 	store.limits.environment(a, config.Env)
@@ -79,7 +92,11 @@ func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target)
 	if !strings.HasPrefix(url, s3.Scheme+"://") {
 		return config, nil // whoever gives such a URL knows how pods reach it
 	}
-	if err := addS3(ctx, a, &config); err != nil {
+	if err := addS3(a, &config, files); err != nil {
+		return cluster.MoverConfig{}, err
+	}
+	// What is wrong with the credentials shows now, and not when volumes have been captured.
+	if _, err := files.read(ctx); err != nil {
 		return cluster.MoverConfig{}, err
 	}
 	return config, nil
@@ -87,27 +104,47 @@ func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target)
 
 // addS3 makes the URL complete, since a mover has none of this process's environment, and adds the credentials and
 // certificates that belong to it.
-func addS3(ctx context.Context, a *app, config *cluster.MoverConfig) error {
+func addS3(a *app, config *cluster.MoverConfig, files *moverFiles) error {
 	location, err := parseS3URL(a, config.Repo)
 	if err != nil {
 		return err
 	}
-	credentials, err := s3.ResolveCredentials(ctx, location, a.getenv)
-	if err != nil {
-		return err
-	}
-	config.Files[moverCredentials] = credentials.SharedFile()
+	files.location = &location
 	config.Env["AWS_SHARED_CREDENTIALS_FILE"] = cluster.MoverFiles + "/" + moverCredentials
 	if location.CAFile != "" {
-		if config.Files[moverCA], err = os.ReadFile(location.CAFile); err != nil {
-			return fmt.Errorf("read the certificates to trust: %w", err)
-		}
 		config.Env["AWS_CA_BUNDLE"] = cluster.MoverFiles + "/" + moverCA
 	}
 	// These name things of this machine; the mover has its own.
-	location.Profile, location.CAFile = "", ""
-	config.Repo = location.URL()
+	public := location
+	public.Profile, public.CAFile = "", ""
+	config.Repo = public.URL()
 	return nil
+}
+
+// moverFiles is where the files of movers come from.
+type moverFiles struct {
+	app      *app
+	password repository.Secret
+	location *s3.Config // nil: no S3
+}
+
+// read finds the files as they are now: the keys of a role are other ones each time.
+func (f *moverFiles) read(ctx context.Context) (cluster.KeyFiles, error) {
+	files := cluster.KeyFiles{Content: map[string][]byte{moverPassword: []byte(f.password.Reveal() + "\n")}}
+	if f.location == nil {
+		return files, nil
+	}
+	credentials, err := s3.ResolveCredentials(ctx, *f.location, f.app.getenv)
+	if err != nil {
+		return cluster.KeyFiles{}, err
+	}
+	files.Content[moverCredentials], files.Expires = credentials.SharedFile(), credentials.Expires()
+	if f.location.CAFile != "" {
+		if files.Content[moverCA], err = os.ReadFile(f.location.CAFile); err != nil {
+			return cluster.KeyFiles{}, fmt.Errorf("read the certificates to trust: %w", err)
+		}
+	}
+	return files, nil
 }
 
 // holder says who is at work, to others who find the Lease taken.

@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/pem"
+	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -47,12 +50,16 @@ func TestMoverConfig(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"AWS_SHARED_CREDENTIALS_FILE": "/etc/stsbackup/credentials"}, config.Env); diff != "" {
 		t.Errorf("environment (-want +got):\n%s", diff)
 	}
-	password := string(config.Files["password"])
+	files, err := config.Files(t.Context())
+	if err != nil || !files.Expires.IsZero() {
+		t.Fatalf("files that expire at %s, %v; these keys do not", files.Expires, err)
+	}
+	password := string(files.Content["password"])
 	if len(strings.TrimSpace(password)) != 64 || strings.Contains(password, "root password") {
 		t.Errorf("a mover gets the password %q, want that of this one repository", password)
 	}
-	if !strings.Contains(string(config.Files["credentials"]), "very secret") || strings.Contains(config.Repo, "secret") {
-		t.Errorf("credentials %q, URL %s", config.Files["credentials"], config.Repo)
+	if !strings.Contains(string(files.Content["credentials"]), "very secret") || strings.Contains(config.Repo, "secret") {
+		t.Errorf("credentials %q, URL %s", files.Content["credentials"], config.Repo)
 	}
 
 	env["STSBACKUP_IMAGE"], env["STSBACKUP_MOVER_REPO"], env["AWS_CA_BUNDLE"] = "registry/stsbackup:v2", "s3://inside/root?endpoint=https://s3.svc", ca
@@ -63,7 +70,41 @@ func TestMoverConfig(t *testing.T) {
 	if want := "s3://inside/root?endpoint=https%3A%2F%2Fs3.svc&region=eu-west-1"; config.Repo != want {
 		t.Errorf("repository %s, want %s", config.Repo, want)
 	}
-	if config.Image != "registry/stsbackup:v2" || config.Env["AWS_CA_BUNDLE"] != "/etc/stsbackup/ca.crt" || string(config.Files["ca.crt"]) != string(certificate) {
-		t.Errorf("image %s, environment %v, certificates %q", config.Image, config.Env, config.Files["ca.crt"])
+	if files, err = config.Files(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if config.Image != "registry/stsbackup:v2" || config.Env["AWS_CA_BUNDLE"] != "/etc/stsbackup/ca.crt" || string(files.Content["ca.crt"]) != string(certificate) {
+		t.Errorf("image %s, environment %v, certificates %q", config.Image, config.Env, files.Content["ca.crt"])
+	}
+}
+
+// TestMoverGetsFreshKeys has each mover be given keys of its own of a role, and its engine know when they expire.
+func TestMoverGetsFreshKeys(t *testing.T) {
+	expires := time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC)
+	asked := 0
+	agent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		fmt.Fprintf(w, `{"Code":"Success","AccessKeyId":"AKID%d","SecretAccessKey":"very secret","Token":"token","Expiration":%q}`,
+			asked, expires.Add(time.Duration(asked)*time.Hour).Format(time.RFC3339))
+	}))
+	t.Cleanup(agent.Close)
+	for name, value := range map[string]string{ // which the library reads itself
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": "/absent", "AWS_SHARED_CREDENTIALS_FILE": "/absent",
+		"AWS_WEB_IDENTITY_TOKEN_FILE": "", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": agent.URL,
+	} {
+		t.Setenv(name, value)
+	}
+	a := &app{getenv: os.Getenv, version: "v1"}
+	root := &store{url: "s3://bucket/root?endpoint=https://s3.example.com&region=r", secret: repository.Secret("root password")}
+	config, err := (&moverFlags{}).config(t.Context(), a, root, target{namespace: "demo", statefulSet: "web"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mover := range 2 {
+		files, err := config.Files(t.Context())
+		key := fmt.Sprintf("AKID%d", asked)
+		if err != nil || asked != mover+2 || !strings.Contains(string(files.Content["credentials"]), key) || !files.Expires.Equal(expires.Add(time.Duration(asked)*time.Hour)) {
+			t.Errorf("mover %d gets %q, which expire at %s, %v; want %s", mover, files.Content["credentials"], files.Expires, err, key)
+		}
 	}
 }

@@ -107,7 +107,7 @@ func (c *restoreCommand) check(a *app) error {
 	if c.parallel < 1 {
 		return usageErrorf("--parallel is %d; give 1 or more", c.parallel)
 	}
-	return errors.Join(checkTimeout("ready-timeout", c.readyTimeout), checkTimeout("mover-start-timeout", c.mover.startTimeout))
+	return errors.Join(checkTimeout("ready-timeout", c.readyTimeout), c.mover.check())
 }
 
 func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {

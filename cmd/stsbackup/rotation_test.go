@@ -115,8 +115,12 @@ func TestRotationOfTheKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		config, err := o.mover.config(t.Context(), o.app, store, target{namespace: "demo", statefulSet: "web"})
-		if err != nil || !strings.Contains(string(config.Files[moverCredentials]), "very-secret-"+key) {
-			t.Errorf("a mover gets %s, %v", config.Files[moverCredentials], err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := config.Files(t.Context())
+		if err != nil || !strings.Contains(string(files.Content[moverCredentials]), "very-secret-"+key) {
+			t.Errorf("a mover gets %s, %v", files.Content[moverCredentials], err)
 		}
 	}
 	if text := log.String(); strings.Contains(text, "very-secret") {

@@ -67,7 +67,7 @@ func (c *schedulerServe) check() error {
 	if c.grace < 0 {
 		return usageErrorf("--shutdown-grace is %s; give 0 or more, such as 10m", c.grace)
 	}
-	return checkTimeout("mover-start-timeout", c.mover.startTimeout)
+	return c.mover.check()
 }
 
 // run is the whole life of a scheduler: it ends when ctx has ended and what was running has ended too, or when something

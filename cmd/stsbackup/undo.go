@@ -122,6 +122,9 @@ func (noMovers) Fill(context.Context, restore.Target, restore.Volume, func(resto
 	return archive.Result{}, errNoRepo
 }
 
+// Probe fails: there is nothing to look for.
+func (noMovers) Probe(context.Context, restore.Target, []restore.Volume) error { return errNoRepo }
+
 // TakeBack fails.
 func (noMovers) TakeBack(context.Context, restore.Target, int32, string, string) error {
 	return errNoRepo

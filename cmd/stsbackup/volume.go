@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/limit"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -25,7 +26,7 @@ named after the claim.`,
 		Args: rangeArgs(0, 0, "one of the commands backup, restore, ls and cat"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newVolumeBackupCommand(a), newVolumeRestoreCommand(a), newVolumeLsCommand(a), newVolumeCatCommand(a))
+	cmd.AddCommand(newVolumeBackupCommand(a), newVolumeRestoreCommand(a), newVolumeLsCommand(a), newVolumeCatCommand(a), newVolumeProbeCommand(a))
 	return cmd
 }
 
@@ -34,6 +35,8 @@ type volumeFlags struct {
 	repo         repoFlags
 	passwordFile string // of the one repository
 	claim        string
+	// watch, unless it is nil, counts what is done with the bucket.
+	watch func(storage.Bucket) storage.Bucket
 }
 
 func (f *volumeFlags) add(cmd *cobra.Command) {
@@ -58,6 +61,11 @@ func (f *volumeFlags) open(ctx context.Context, a *app, t target, create bool) (
 	if err := f.check(); err != nil {
 		return nil, err
 	}
+	return f.openRepository(ctx, a, t, create)
+}
+
+// openRepository is open where no claim is needed.
+func (f *volumeFlags) openRepository(ctx context.Context, a *app, t target, create bool) (*catalog.Catalog, error) {
 	url, err := f.repo.location(a)
 	if err != nil {
 		return nil, err
@@ -73,6 +81,9 @@ func (f *volumeFlags) open(ctx context.Context, a *app, t target, create bool) (
 	root, err := openBucketAt(a, url, create)
 	if err != nil {
 		return nil, err
+	}
+	if f.watch != nil {
+		root = f.watch(root)
 	}
 	root = limit.New(root, limits)
 	// Deriving a key from a password takes 32 MiB for a moment, which the data path shall not have to take on top.

@@ -66,6 +66,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer c.report.begin(ctx, a, &c.volume)()
 	boundMemory(ctx, a, boundOfBackup())
 	points, err := c.volume.open(ctx, a, t, true)
 	if err != nil {

@@ -25,6 +25,8 @@ type volumeReport struct {
 	resultFile string
 	written    bool
 	failed     archive.Result // of a command that ends with an error
+	pulse      mover.Pulse    // of a mover
+	lines      moverLines     // of a mover's log
 }
 
 func (r *volumeReport) add(cmd *cobra.Command) {
@@ -105,16 +107,18 @@ func (r *volumeReport) write(encoded []byte) error {
 
 // waiting says what the command waits for before it can begin.
 func (r *volumeReport) waiting(a *app, reason string) {
-	out := a.err
-	switch {
-	case r.resultFile != "":
-		out = a.out
-	case r.output != outputJSON:
-		fmt.Fprintln(out, printable(reason))
+	if r.resultFile == "" && r.output != outputJSON {
+		fmt.Fprintln(a.err, printable(reason))
 		return
 	}
-	if line, err := mover.EncodeWaiting(reason); err == nil {
-		fmt.Fprintf(out, "%s\n", line)
+	line, err := mover.EncodeWaiting(reason)
+	switch {
+	case err != nil:
+	case r.resultFile != "":
+		r.pulse.Blocked()
+		r.lines.say(a, line)
+	default:
+		fmt.Fprintf(a.err, "%s\n", line)
 	}
 }
 
@@ -122,7 +126,7 @@ func (r *volumeReport) waiting(a *app, reason string) {
 func (r *volumeReport) progress(a *app) archive.Reporter {
 	switch {
 	case r.resultFile != "":
-		return &volumeProgress{now: a.now, every: time.Second, show: jsonLine(a.out)}
+		return &volumeProgress{now: a.now, every: time.Second, show: r.moverProgress(a), count: r.pulse.Step}
 	case r.output == outputJSON:
 		return &volumeProgress{now: a.now, every: time.Second, show: jsonLine(a.err)}
 	case a.terminal:
@@ -155,6 +159,7 @@ type volumeProgress struct {
 	now   func() time.Time
 	every time.Duration
 	show  func(archive.Progress)
+	count func() // each report, unless it is nil
 
 	mu   sync.Mutex
 	next time.Time
@@ -162,6 +167,9 @@ type volumeProgress struct {
 
 // Report implements archive.Reporter.
 func (v *volumeProgress) Report(p archive.Progress) {
+	if v.count != nil {
+		v.count()
+	}
 	now := v.now()
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -96,6 +96,7 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer c.report.begin(ctx, a, &c.volume)()
 	boundMemory(ctx, a, boundOfRestore())
 	points, err := c.volume.open(ctx, a, t, false)
 	if err != nil {

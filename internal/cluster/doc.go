@@ -24,9 +24,21 @@
 //     claim's volume that would be retained is switched to Delete.
 //
 // RunMover runs one mover: its claim awaited, if that is bound without a pod; a Job made suspended, its Secret owned by
-// that Job, the Job resumed, its log streamed, its termination message returned, and Job, pod and Secret removed again.
+// that Job, the Job resumed, its log followed, its termination message returned, and Job, pod and Secret removed again.
 // A mover that does not start is reported with what Kubernetes itself says about it: scheduling conditions, waiting
-// reasons, events of the pod, of its Job and of the claim it mounts.
+// reasons, events of the pod, of its Job and of the claim it mounts. What admission refuses for good is not waited for.
+//
+// While it runs:
+//
+//   - The log is followed through whatever breaks its streams, each line once: the kubelet's times say where to go on.
+//   - It must get on. Lines of the log say how far it is (MoverConfig.Sign); one whose mark stays the same for too long is
+//     given up, but only after its log was asked for by itself: neither a stream that is dead nor an API server that is away is a
+//     mover that stands still.
+//   - What it was given is renewed if it expires, in a Secret that is made anew under the same name: to create and delete
+//     Secrets are rights that movers take anyway, while the right to change them would let their holder change, and with
+//     patch read, everybody's.
+//
+// ProbeMover runs one without a volume, which finds out whether movers can do their work.
 //
 // Waiting is done by watching, with a fresh list whenever a watch ends or has been quiet for long; every wait ends
 // with its context. Decisions (which class, what state is this pod or VolumeSnapshot in, which name, which labels)

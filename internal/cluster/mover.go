@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -26,8 +27,9 @@ type MoverConfig struct {
 	ServiceAccount string
 	// Repo is the repository's URL as movers reach it; the engines put it into Mover.Args.
 	Repo string
-	// Files go into a Secret that is owned by the mover's Job and mounted at MoverFiles, readable by the mover alone.
-	Files map[string][]byte
+	// Files gives what goes into a Secret that is owned by the mover's Job and mounted at MoverFiles, readable by the mover
+	// alone. It is asked when a mover starts, and again while it runs if what it gave expires. Nil gives nothing.
+	Files func(context.Context) (KeyFiles, error)
 	// Env is added to the container's environment; nothing secret belongs here.
 	Env map[string]string
 	// Resources are the container's requests and limits.
@@ -36,6 +38,12 @@ type MoverConfig struct {
 	// up with the reason that Kubernetes shows. Zero means 5 minutes. An image that cannot be pulled is given up
 	// after a minute at most.
 	StartTimeout time.Duration
+	// StallTimeout is how long a mover may run without getting on, before it is given up. Zero means 15 minutes. While the API
+	// server or the mover's log is out of reach, nobody can say that it does not.
+	StallTimeout time.Duration
+	// Sign reads from a line of the log how far a mover is. Nil takes every line that is another than the one before for
+	// progress. A mover whose log never says how far it is may take as long as it likes.
+	Sign func(line []byte) Sign
 }
 
 // Mover is one run of stsbackup volume in a pod, with one claim mounted at MoverVolume.
@@ -43,10 +51,11 @@ type Mover struct {
 	Operation Operation
 	// Name is the Job's name; see Operation.VolumeName.
 	Name string
-	// Ordinal and Claim say for labels and messages whose data this is: the final claim, not a temporary one.
+	// Ordinal and Claim say for labels and messages whose data this is: the final claim, not a temporary one. Without a
+	// claim it is nobody's.
 	Ordinal int32
 	Claim   string
-	// Mount is the claim to mount.
+	// Mount is the claim to mount; without one, no volume is.
 	Mount string
 	// ReadOnly mounts it read-only.
 	ReadOnly bool
@@ -99,6 +108,8 @@ type MoverError struct {
 	ExitCode int32
 	// Log holds the last lines of the mover's log, if it has one.
 	Log []string
+	// Note is what else may have to do with it: that it could not be given new keys.
+	Note string
 }
 
 // Error gives all that is known, and the next step where one is known.
@@ -110,6 +121,9 @@ func (e *MoverError) Error() string {
 	}
 	if len(e.Log) > 0 {
 		fmt.Fprintf(&text, "; its last log lines: %s", strings.Join(e.Log, " | "))
+	}
+	if e.Note != "" {
+		fmt.Fprintf(&text, "; %s", e.Note)
 	}
 	if next := nextStep(e.Reason); next != "" {
 		fmt.Fprintf(&text, "; %s", next)
@@ -133,8 +147,12 @@ func nextStep(reason string) string {
 		return "run the command again"
 	case "FailedMount", "FailedAttachVolume", "FailedMapVolume":
 		return "look at the storage driver of the claim"
-	case "FailedCreate":
-		return "let the namespace admit the mover pod (quota, Pod Security, admission webhooks)"
+	case reasonRefused:
+		return "let the namespace admit the mover pod (quota, LimitRange, Pod Security, admission webhooks), or change what it asks for with --mover-requests and --mover-limits"
+	case reasonStalled:
+		return "see whether the bucket can be reached from that node, and whether the volume's storage answers there; raise --mover-stall-timeout if it only is that slow"
+	case reasonNodeLost:
+		return "see what has become of the node, and run the command again"
 	default:
 		return ""
 	}

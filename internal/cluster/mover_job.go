@@ -20,7 +20,10 @@ const (
 // moverLabels are the labels of a mover's Job, pod and Secret: never those of the StatefulSet, whose Services would
 // select the pod.
 func moverLabels(m Mover) map[string]string {
-	labels := m.Operation.VolumeLabels(m.Ordinal, m.Claim)
+	labels := m.Operation.Labels()
+	if m.Claim != "" {
+		labels = m.Operation.VolumeLabels(m.Ordinal, m.Claim)
+	}
 	labels[LabelMover] = m.Name
 	return labels
 }
@@ -50,6 +53,7 @@ func moverJob(cfg MoverConfig, m Mover) *batchv1.Job {
 
 func moverPod(cfg MoverConfig, m Mover) corev1.PodSpec {
 	placement := m.Placement
+	volumes, mounts := moverVolumes(m)
 	return corev1.PodSpec{
 		RestartPolicy:                 corev1.RestartPolicyNever,
 		ServiceAccountName:            cfg.ServiceAccount,
@@ -68,16 +72,12 @@ func moverPod(cfg MoverConfig, m Mover) corev1.PodSpec {
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
 		Containers: []corev1.Container{{
-			Name:      moverContainer,
-			Image:     cfg.Image,
-			Args:      m.Args,
-			Env:       moverEnv(cfg.Env),
-			Resources: cfg.Resources,
-			VolumeMounts: []corev1.VolumeMount{
-				{Name: "volume", MountPath: MoverVolume, ReadOnly: m.ReadOnly},
-				{Name: "files", MountPath: MoverFiles, ReadOnly: true},
-				{Name: "temporary", MountPath: "/tmp"}, // for the part of a large index that is not kept in memory
-			},
+			Name:                     moverContainer,
+			Image:                    cfg.Image,
+			Args:                     m.Args,
+			Env:                      moverEnv(cfg.Env),
+			Resources:                cfg.Resources,
+			VolumeMounts:             mounts,
 			TerminationMessagePath:   MoverResult,
 			TerminationMessagePolicy: corev1.TerminationMessageReadFile,
 			SecurityContext: &corev1.SecurityContext{
@@ -86,18 +86,32 @@ func moverPod(cfg MoverConfig, m Mover) corev1.PodSpec {
 				Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}, Add: m.Capabilities},
 			},
 		}},
-		Volumes: []corev1.Volume{
-			// The claim source itself is not read-only: some drivers cannot attach so what was made writable, and a
-			// filesystem that was cut while in use replays its journal when it is mounted.
-			{Name: "volume", VolumeSource: corev1.VolumeSource{
-				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: m.Mount},
-			}},
-			{Name: "files", VolumeSource: corev1.VolumeSource{
-				Secret: &corev1.SecretVolumeSource{SecretName: m.Name, DefaultMode: new(int32(0o400))},
-			}},
-			{Name: "temporary", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
-		},
+		Volumes: volumes,
 	}
+}
+
+// moverVolumes are what a mover sees: the claim, if it has one, and what all have.
+func moverVolumes(m Mover) (volumes []corev1.Volume, mounts []corev1.VolumeMount) {
+	if m.Mount != "" {
+		// The claim source itself is not read-only: some drivers cannot attach so what was made writable, and a
+		// filesystem that was cut while in use replays its journal when it is mounted.
+		volumes = append(volumes, corev1.Volume{Name: "volume", VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: m.Mount},
+		}})
+		mounts = append(mounts, corev1.VolumeMount{Name: "volume", MountPath: MoverVolume, ReadOnly: m.ReadOnly})
+	}
+	volumes = append(volumes,
+		corev1.Volume{Name: "files", VolumeSource: corev1.VolumeSource{
+			// As a folder, and no single file of it: only so does the kubelet show the pod what becomes of the Secret.
+			Secret: &corev1.SecretVolumeSource{SecretName: m.Name, DefaultMode: new(int32(0o400))},
+		}},
+		corev1.Volume{Name: "temporary", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+	)
+	mounts = append(mounts,
+		corev1.VolumeMount{Name: "files", MountPath: MoverFiles, ReadOnly: true},
+		corev1.VolumeMount{Name: "temporary", MountPath: "/tmp"}, // for the part of a large index that is not kept in memory
+	)
+	return volumes, mounts
 }
 
 func moverEnv(env map[string]string) []corev1.EnvVar {
@@ -135,9 +149,10 @@ func onNode(affinity *corev1.Affinity, node string) *corev1.Affinity {
 	return affinity
 }
 
-// moverSecret builds the Secret with the mover's files. It goes with its Job.
-func moverSecret(cfg MoverConfig, m Mover, job *batchv1.Job) *corev1.Secret {
-	return &corev1.Secret{
+// moverSecret builds the Secret with the mover's files. It goes with its Job. Nobody may change it: files that expire are
+// given in another, and a kubelet need not follow one whose files do not.
+func moverSecret(files KeyFiles, m Mover, job *batchv1.Job) *corev1.Secret {
+	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:   m.Operation.Namespace,
 			Name:        m.Name,
@@ -147,7 +162,10 @@ func moverSecret(cfg MoverConfig, m Mover, job *batchv1.Job) *corev1.Secret {
 				{APIVersion: "batch/v1", Kind: "Job", Name: job.Name, UID: job.UID},
 			},
 		},
-		Immutable: new(true),
-		Data:      cfg.Files,
+		Data: files.Content,
 	}
+	if files.Expires.IsZero() {
+		secret.Immutable = new(true)
+	}
+	return secret
 }

@@ -32,9 +32,9 @@ func (c *Client) removeMover(ctx context.Context, job *batchv1.Job, secret *core
 	if secret != nil {
 		// It would go with the Job; but what is in it should not wait for the garbage collector.
 		as := metav1.Preconditions{UID: &secret.UID}
-		err := c.Kube.CoreV1().Secrets(job.Namespace).Delete(ctx, secret.Name, metav1.DeleteOptions{Preconditions: &as})
+		err := c.Kube.CoreV1().Secrets(job.Namespace).Delete(ctx, job.Name, metav1.DeleteOptions{Preconditions: &as})
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-			return fmt.Errorf("delete mover Secret %s/%s: %w", job.Namespace, secret.Name, err)
+			return fmt.Errorf("delete mover Secret %s/%s: %w", job.Namespace, job.Name, err)
 		}
 	}
 	mine := func(pod *corev1.Pod) bool {

@@ -1,12 +1,10 @@
 package cluster
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -28,22 +26,27 @@ const (
 	startTimeout = 5 * time.Minute
 	// imageTimeout is how long an image that cannot be pulled is waited for, at most.
 	imageTimeout = time.Minute
+	// refusedTimeout is how long it is waited, at most, for a pod to be admitted that was refused. The Job controller tries
+	// again some times meanwhile.
+	refusedTimeout = 10 * time.Second
 	// explainEvery is how often events are read about a mover that does not start.
 	explainEvery = 3 * time.Second
-	// maxLogLine bounds one line of a mover's log.
-	maxLogLine = 1 << 20
-	// logTail is how many of its last log lines a failed mover is reported with.
-	logTail = 5
 )
 
 // RunMover runs one mover to its end and returns its result, the content of MoverResult; lines of its log go to line
 // as they come (one goroutine at a time, and none after RunMover has returned). A *MoverError says that it failed or
 // could not start; the result may be there all the same. Job, pod and Secret are gone when RunMover returns, also when
-// ctx has ended, so that the claim is free.
+// ctx has ended, so that the claim is free. What it was given is renewed while it runs, if that expires.
 func (c *Client) RunMover(ctx context.Context, cfg MoverConfig, m Mover, line func([]byte)) (result []byte, err error) {
-	run := &moverRun{client: c, config: cfg, mover: m, line: line, since: c.now()}
-	if err := run.awaitClaim(ctx); err != nil {
-		return nil, err
+	run := newMoverRun(c, cfg, m, line)
+	if m.Mount != "" {
+		if err := run.awaitClaim(ctx); err != nil {
+			return nil, err
+		}
+	}
+	files, err := cfg.files(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find what mover %s/%s is to be given: %w", m.Operation.Namespace, m.Name, err)
 	}
 	if cfg.ServiceAccount == "" {
 		if cfg.ServiceAccount, err = c.ensureAccount(ctx, m.Operation); err != nil {
@@ -55,19 +58,19 @@ func (c *Client) RunMover(ctx context.Context, cfg MoverConfig, m Mover, line fu
 	if err != nil {
 		return nil, err
 	}
-	var secret *corev1.Secret
-	defer func() { err = errors.Join(err, c.endMover(ctx, job, secret, m.Waiting)) }()
-	made, err := c.Kube.CoreV1().Secrets(job.Namespace).Create(ctx, moverSecret(cfg, m, job), metav1.CreateOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("create mover Secret %s/%s: %w", job.Namespace, m.Name, err)
+	keys := &moverKeys{client: c, config: cfg, mover: m, job: job}
+	defer func() { err = errors.Join(err, c.endMover(ctx, job, keys.secret, m.Waiting)) }()
+	if err := keys.create(ctx, files); err != nil {
+		return nil, err
 	}
-	secret = made
 	patch := []byte(`{"spec":{"suspend":false}}`)
 	if _, err := jobs.Patch(ctx, m.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		return nil, fmt.Errorf("start mover Job %s/%s: %w", job.Namespace, m.Name, err)
 	}
-	run.job, run.since = job, c.now()
-	return run.follow(ctx)
+	stop := keys.keepInBackground(ctx)
+	run.start(job)
+	result, err = run.follow(ctx)
+	return result, withTrouble(err, stop())
 }
 
 // createJob makes a mover's Job, if a sweep would know it again.
@@ -135,14 +138,36 @@ type moverRun struct {
 	config MoverConfig
 	mover  Mover
 	job    *batchv1.Job
-	line   func([]byte)
+	pulse  *moverPulse
+	log    *moverLog
 
 	since     time.Time // of the present trouble, or of the start
 	explained time.Time // when events were last read
+	looked    time.Time // when the running mover was last looked at
 	trouble   podState  // the trouble as last explained
 	told      string    // what Waiting was last told
 	ran       bool      // Waiting was told that the mover runs
 	seen      string    // name of the pod
+}
+
+func newMoverRun(c *Client, cfg MoverConfig, m Mover, line func([]byte)) *moverRun {
+	r := &moverRun{client: c, config: cfg, mover: m, since: c.now(), pulse: &moverPulse{read: cfg.Sign}}
+	r.log = &moverLog{
+		open: r.openLog,
+		line: func(text []byte) {
+			r.pulse.hear(text, c.now())
+			if line != nil {
+				line(text)
+			}
+		},
+		listening: func(yes bool) { r.pulse.listen(yes, c.now()) },
+	}
+	return r
+}
+
+// start is called when the Job may have a pod. What its claim took is not the pod's.
+func (r *moverRun) start(job *batchv1.Job) {
+	r.job, r.since, r.trouble = job, r.client.now(), podState{}
 }
 
 // follow waits for the mover's end.
@@ -150,6 +175,7 @@ func (r *moverRun) follow(ctx context.Context) (result []byte, err error) {
 	var logs sync.WaitGroup
 	logging, stop := context.WithCancel(ctx)
 	defer stop()
+	ended := make(chan struct{})
 	var end podState
 	selector := labels.Set{LabelMover: r.mover.Name}.String()
 	err = await(ctx, r.client.relist(), r.client.pods(r.job.Namespace, selector), func(pods []*corev1.Pod) (bool, error) {
@@ -160,18 +186,19 @@ func (r *moverRun) follow(ctx context.Context) (result []byte, err error) {
 		end = classifyPod(pod)
 		if (end.phase == podRunning || end.phase == podEnded && end.exitCode >= 0) && r.seen == "" {
 			r.seen = pod.Name
-			logs.Go(func() { r.stream(logging, pod.Name) })
+			logs.Go(func() { r.log.follow(logging, ended) })
 		}
 		switch end.phase {
 		case podEnded:
 			return true, nil
 		case podRunning:
 			r.runs()
-			return false, nil
+			return false, r.stands(ctx, pod)
 		default:
 			return false, r.waiting(ctx, pod, end)
 		}
 	})
+	close(ended)
 	// The stream ends by itself soon after the container; a kubelet that does not close it must not hold us up.
 	timer := time.AfterFunc(5*time.Second, stop)
 	defer timer.Stop()
@@ -185,9 +212,8 @@ func (r *moverRun) follow(ctx context.Context) (result []byte, err error) {
 	if end.ok {
 		return []byte(end.termination), nil
 	}
-	return []byte(end.termination), &MoverError{
-		Pod: r.podName(), Reason: end.reason, Message: end.message, ExitCode: end.exitCode, Log: r.tail(ctx),
-	}
+	last, _ := r.tail(ctx, logTail) // without it there is still the reason
+	return []byte(end.termination), &MoverError{Pod: r.podName(), Reason: end.reason, Message: end.message, ExitCode: end.exitCode, Log: last}
 }
 
 func (r *moverRun) podName() string {
@@ -238,7 +264,7 @@ func (r *moverRun) waiting(ctx context.Context, pod *corev1.Pod, state podState)
 	if state.reason == "" {
 		state.reason, state.message = r.client.lastWarning(ctx, pod.Namespace, pod.UID)
 	}
-	if state.reason == "" || state.reason == corev1.PodReasonUnschedulable {
+	if r.mover.Mount != "" && (state.reason == "" || state.reason == corev1.PodReasonUnschedulable) {
 		// The reason may lie in the claim: its volume cannot be made.
 		claim, err := r.client.Kube.CoreV1().PersistentVolumeClaims(pod.Namespace).Get(ctx, r.mover.Mount, metav1.GetOptions{})
 		if err == nil && claim.Status.Phase != corev1.ClaimBound {
@@ -263,14 +289,14 @@ func (r *moverRun) due() bool {
 
 // judge passes on why the mover waits, and gives up when that has lasted too long.
 func (r *moverRun) judge(state podState) error {
-	if isImageReason(state.reason) != isImageReason(r.trouble.reason) {
+	if patienceFor(state) != patienceFor(r.trouble) {
 		r.since = r.client.now()
 	}
 	r.trouble = state
 	r.tell(strings.TrimSuffix(state.reason+": "+state.message, ": "))
 	limit := cmp.Or(r.config.StartTimeout, startTimeout)
-	if isImageReason(state.reason) {
-		limit = min(limit, imageTimeout)
+	if patience := patienceFor(state); patience > 0 {
+		limit = min(limit, patience)
 	}
 	waited := r.client.now().Sub(r.since)
 	if waited < limit {
@@ -284,41 +310,4 @@ func (r *moverRun) judge(state podState) error {
 
 func (r *moverRun) failed(state podState) error {
 	return &MoverError{Pod: r.podName(), Reason: state.reason, Message: state.message, ExitCode: -1}
-}
-
-// stream passes the log on until it ends. It is only for show: the result does not come this way, so a stream that
-// breaks is no failure.
-func (r *moverRun) stream(ctx context.Context, pod string) {
-	request := r.client.Kube.CoreV1().Pods(r.job.Namespace).GetLogs(pod, &corev1.PodLogOptions{Container: moverContainer, Follow: true})
-	log, err := request.Stream(ctx)
-	if err != nil {
-		return
-	}
-	defer func() { _ = log.Close() }()
-	lines := bufio.NewScanner(log)
-	lines.Buffer(nil, maxLogLine)
-	for lines.Scan() {
-		if r.line != nil {
-			r.line(lines.Bytes())
-		}
-	}
-}
-
-// tail is the end of the mover's log.
-func (r *moverRun) tail(ctx context.Context) []string {
-	if r.seen == "" {
-		return nil
-	}
-	request := r.client.Kube.CoreV1().Pods(r.job.Namespace).GetLogs(r.seen,
-		&corev1.PodLogOptions{Container: moverContainer, TailLines: new(int64(logTail))})
-	log, err := request.Stream(ctx)
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = log.Close() }()
-	text, err := io.ReadAll(io.LimitReader(log, maxLogLine))
-	if err != nil {
-		return nil
-	}
-	return strings.FieldsFunc(strings.TrimSpace(string(text)), func(r rune) bool { return r == '\n' })
 }

@@ -36,6 +36,16 @@ func boundClaim() *corev1.PersistentVolumeClaim {
 // playPods is the Job controller and the kubelet: when the Job is resumed there is a pod, which gets these statuses,
 // one a second.
 func playPods(kube *fake.Clientset, statuses ...corev1.PodStatus) {
+	playPodsEvery(kube, time.Second, statuses...)
+}
+
+// playPodsEvery is playPods with another time between the statuses.
+func playPodsEvery(kube *fake.Clientset, step time.Duration, statuses ...corev1.PodStatus) {
+	playPodsAfter(kube, 0, step, statuses...)
+}
+
+// playPodsAfter is playPodsEvery with a time before there is a pod.
+func playPodsAfter(kube *fake.Clientset, first, step time.Duration, statuses ...corev1.PodStatus) {
 	kube.PrependReactor("patch", "jobs", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		name := action.(clienttesting.PatchAction).GetName()
 		go func() {
@@ -44,12 +54,13 @@ func playPods(kube *fake.Clientset, statuses ...corev1.PodStatus) {
 			if err != nil {
 				return
 			}
+			<-time.After(first)
 			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: name + "-abcde", Labels: job.Spec.Template.Labels}, Spec: job.Spec.Template.Spec}
 			if _, err := pods.Create(ctx, pod, metav1.CreateOptions{}); err != nil {
 				return
 			}
 			for _, status := range statuses {
-				<-time.After(time.Second)
+				<-time.After(step)
 				pod.Status = status
 				if _, err := pods.UpdateStatus(ctx, pod, metav1.UpdateOptions{}); err != nil {
 					return
@@ -169,7 +180,9 @@ func TestRunMoverMakesThingsInOrder(t *testing.T) {
 		var waits []string
 		mover := testMover()
 		mover.Waiting = func(reason string) { waits = append(waits, reason) }
-		config := MoverConfig{Image: "stsbackup:test", Files: map[string][]byte{"password": []byte("secret")}}
+		config := MoverConfig{Image: "stsbackup:test", Files: func(context.Context) (KeyFiles, error) {
+			return KeyFiles{Content: map[string][]byte{"password": []byte("secret")}}, nil
+		}}
 		if _, err := c.RunMover(t.Context(), config, mover, func(line []byte) { lines = append(lines, string(line)) }); err != nil {
 			t.Fatal(err)
 		}
@@ -185,6 +198,9 @@ func TestRunMoverMakesThingsInOrder(t *testing.T) {
 		}
 		if job.Spec.Suspend == nil || !*job.Spec.Suspend {
 			t.Error("the Job was not made suspended: its pod could start before its Secret")
+		}
+		if string(secret.Data["password"]) != "secret" || secret.Immutable == nil || !*secret.Immutable {
+			t.Errorf("the Secret holds %q, immutable %v", secret.Data, secret.Immutable)
 		}
 		if len(secret.OwnerReferences) != 1 || secret.OwnerReferences[0].UID != "job-uid" {
 			t.Errorf("the Secret's owner is %+v, want the Job", secret.OwnerReferences)

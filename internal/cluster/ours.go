@@ -24,6 +24,8 @@ const (
 	backPart = "back"
 	// accountPart ends the name of the movers' account.
 	accountPart = "mover"
+	// probePart ends the name of the mover that only tries whether movers can run.
+	probePart = "probe"
 	// maxPodBase is how much of its Job's name a pod's name begins with, at most; random letters follow.
 	maxPodBase = 58
 )
@@ -83,7 +85,7 @@ func (o origin) givesVolume(name string) bool {
 
 // givesMover is gives for a mover's Job.
 func (o origin) givesMover(name string) bool {
-	return o.givesVolume(name) || o.template != "" && o.gives(name, o.ordinal, o.template, backPart)
+	return o.givesVolume(name) || o.template != "" && o.gives(name, o.ordinal, o.template, backPart) || o.template == "" && o.gives(name, probePart)
 }
 
 // jobOrigin is the origin of a mover's Job; false if it is none of ours.

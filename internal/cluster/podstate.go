@@ -3,6 +3,8 @@ package cluster
 import (
 	"cmp"
 	"fmt"
+	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -23,6 +25,12 @@ const (
 	reasonNotStarted = "NotStarted"
 	// reasonUnbound: the claim that it is to mount has no volume yet.
 	reasonUnbound = "Unbound"
+	// reasonStalled: it runs, and does not get on.
+	reasonStalled = "Stalled"
+	// reasonNodeLost: its node does not answer.
+	reasonNodeLost = "NodeLost"
+	// reasonRefused is Kubernetes': the Job controller could not make the pod.
+	reasonRefused = "FailedCreate"
 )
 
 // podState is what a mover's pod is doing.
@@ -119,4 +127,26 @@ func disruption(pod *corev1.Pod) string {
 // isImageReason reports whether a container waits for its image in vain.
 func isImageReason(reason string) bool {
 	return reason == "ErrImagePull" || reason == "ImagePullBackOff" || reason == "RegistryUnavailable"
+}
+
+// isFinalRefusal reports whether a pod was refused by what will refuse it again: Pod Security, a LimitRange, a webhook, a quota
+// that it does not fit into whatever others use. A quota that is used up may have room again, and an API server that has
+// just started may not know yet.
+func isFinalRefusal(reason, message string) bool {
+	if reason != reasonRefused || strings.Contains(message, "exceeded quota") || strings.Contains(message, "not yet ready") {
+		return false
+	}
+	return strings.Contains(message, "forbidden") || strings.Contains(message, "denied")
+}
+
+// patienceFor is how long a state is waited for that will hardly pass by itself; zero for others.
+func patienceFor(state podState) time.Duration {
+	switch {
+	case isImageReason(state.reason):
+		return imageTimeout
+	case isFinalRefusal(state.reason, state.message):
+		return refusedTimeout
+	default:
+		return 0
+	}
 }

@@ -50,7 +50,7 @@ func remains(op Operation, naming func(parts ...string) string) remnants {
 		},
 	}
 	r.job.UID = types.UID("job-" + op.ID)
-	r.secret = moverSecret(MoverConfig{}, mover, r.job)
+	r.secret = moverSecret(KeyFiles{}, mover, r.job)
 	r.secret.UID = types.UID("secret-" + op.ID)
 	r.pod = podOf(r.job)
 	r.claim.Name, r.claim.UID, r.claim.Spec.VolumeName = name, "claim-uid", "pv-"+name

@@ -81,7 +81,7 @@ func Outcome(output []byte, err error) (result archive.Result, untidy, failed er
 			return left.Result, nil, nil
 		}
 		if decodeErr == nil && left.Error != "" {
-			return archive.Result{}, nil, fmt.Errorf("mover pod %s: %s%s", ended.Pod, left.Error, problemText(left.Result))
+			return archive.Result{}, nil, fmt.Errorf("mover pod %s: %s", ended.Pod, inItsWords(left, ended.Note))
 		}
 		return archive.Result{}, nil, err
 	case whole:
@@ -92,6 +92,15 @@ func Outcome(output []byte, err error) (result archive.Result, untidy, failed er
 		return archive.Result{}, nil, fmt.Errorf("the mover ended well but gave no result (%w); is the image another version of stsbackup?",
 			cmp.Or(decodeErr, errors.New("no repository snapshot")))
 	}
+}
+
+// inItsWords is what a mover says of its failure, and what else is known.
+func inItsWords(left message, note string) string {
+	text := left.Error + problemText(left.Result)
+	if note != "" {
+		text += "; " + note
+	}
+	return text
 }
 
 // problemText names the problems behind an error, if there are several: one is in the error.
@@ -126,8 +135,14 @@ func Waiting(line []byte) string {
 	return w.Waiting
 }
 
-// Progress decodes a line of a mover's log; ok is false for what is no progress, but meant for people.
+// Progress decodes a line of a mover's log; ok is false for what says nothing of how much of the volume is done.
 func Progress(line []byte) (progress archive.Progress, ok bool) {
+	var says struct {
+		Files *int64 `json:"files"`
+	}
+	if json.Unmarshal(line, &says) != nil || says.Files == nil {
+		return archive.Progress{}, false
+	}
 	err := json.Unmarshal(line, &progress)
 	return progress, err == nil
 }

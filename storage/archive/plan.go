@@ -46,6 +46,7 @@ func (p *planner) volume(node repository.Node) error {
 // contents restores what is in a directory.
 func (p *planner) contents(dir *targetDir) error {
 	p.dirs.Add(1)
+	p.report()
 	tree, err := p.trees.enter(p.ctx, *dir.node.Subtree)
 	if err != nil {
 		return fmt.Errorf("directory %q: %w", dir.path(), err)
@@ -100,6 +101,7 @@ func (p *planner) entry(dir *targetDir, node repository.Node) error {
 		return p.fault(dir.join(node.Name), err)
 	}
 	p.others.Add(1)
+	p.report()
 	p.first(dir, &node).end(false)
 	return nil
 }
@@ -146,6 +148,7 @@ func (p *planner) file(dir *targetDir, node repository.Node) error {
 
 // countWhole counts an entry that needs nothing more.
 func (p *planner) countWhole(node *repository.Node) {
+	defer p.report()
 	if node.Type != repository.FileNode {
 		p.others.Add(1)
 		return

@@ -78,8 +78,8 @@ type Progress struct {
 	TotalBytes int64 `json:"totalBytes,omitempty"`
 }
 
-// Reporter is told about progress as it happens; calls may come from several goroutines and must return fast.
-// Whoever shows progress decides how often.
+// Reporter is told about progress as it happens, also by entries that are no files; calls may come from several goroutines
+// and must return fast. Whoever shows progress decides how often.
 type Reporter interface {
 	Report(Progress)
 }

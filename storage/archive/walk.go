@@ -105,6 +105,7 @@ func (w *walker) dir(d *opened, node, old *repository.Node, parent *pendingDir) 
 		d.pending.before = &d.old.subtree
 	}
 	w.result.Directories++
+	w.report(0)
 	for _, e := range entries {
 		if err := w.entry(d, e); err != nil {
 			return err
@@ -159,6 +160,7 @@ func (w *walker) entry(d *opened, e entry) error {
 	w.attributes(d, &node)
 	d.pending.add(&node)
 	w.result.Others++
+	w.report(0)
 	return nil
 }
 

@@ -139,6 +139,7 @@ type chain struct {
 	mu      sync.Mutex
 	current source // that of the credentials in use; its provider knows when they expire
 	key     string // the access key in use
+	session bool   // with a session token
 }
 
 // RetrieveWithCredContext implements credentials.Provider.
@@ -152,7 +153,7 @@ func (c *chain) RetrieveWithCredContext(cc *credentials.CredContext) (credential
 		value, err := source.retrieve(cc)
 		if err == nil {
 			c.mu.Lock()
-			c.current, c.key = source, value.AccessKeyID
+			c.current, c.key, c.session = source, value.AccessKeyID, value.SessionToken != ""
 			c.mu.Unlock()
 			return value, nil
 		}
@@ -181,11 +182,12 @@ func (c *chain) IsExpired() bool {
 	return c.current.provider == nil || c.current.provider.IsExpired()
 }
 
-// inUse returns the access key and the source of the credentials in use, empty before there are any.
-func (c *chain) inUse() (key, from string) {
+// inUse returns the access key and the source of the credentials in use, empty before there are any, and whether they are
+// of a session that ends.
+func (c *chain) inUse() (key, from string, temporary bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.key, c.current.name
+	return c.key, c.current.name, c.session
 }
 
 func (s source) retrieve(cc *credentials.CredContext) (credentials.Value, error) {

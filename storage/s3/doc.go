@@ -15,4 +15,6 @@
 //   - Credentials come from where the AWS tools find them (credentials.go), each place tried in their order. A place
 //     that is set up but does not work is an error, not a reason to go on to the next one. The metadata service of
 //     EC2, which can only be found out about by asking, gets two seconds.
+//   - Keys of a session end. Files are read for every request, so keys that are replaced in time are never noticed; and
+//     once keys were good, a refusal that says that they no longer are is waited out, for minutes, while others renew them.
 package s3

@@ -29,7 +29,9 @@ type facts struct {
 	action   string // as policies name it: s3:GetObject
 	object   string // name or prefix
 	access   string // which access key, and where it is from
-	wrote    bool   // with it, objects have been written
+	// temporary: the key is one of a session, which ends.
+	temporary bool
+	wrote     bool // with it, objects have been written
 }
 
 // resource is what the action was on.
@@ -52,7 +54,7 @@ type failure struct {
 	contended bool
 	// silent: nothing answers at that address, or nothing that is S3. answer: something does.
 	silent, answer bool
-	// expired: new credentials may be there by now.
+	// expired: new credentials may be there by now, or come.
 	expired bool
 }
 
@@ -223,11 +225,17 @@ func classifyCredentials(m meaning, f facts) failure {
 	case badToken:
 		refused.reason = "the session token does not belong to " + f.access
 		refused.advice = "correct the session token, or leave it out"
+		refused.expired = true // that of a session that has ended may be forgotten
 	case expiredToken:
 		refused.reason, refused.advice = "the session token of "+f.access+" has expired", "get new credentials"
 		refused.expired = true
 	default:
 		refused.reason, refused.advice = fmt.Sprintf("%s does not know %s", f.endpoint, f.access), "correct the access key, or the endpoint"
+		if f.temporary { // MinIO forgets those of a session that has ended
+			refused.reason += ", or no longer"
+			refused.advice += ", or get new credentials if they have expired"
+			refused.expired = true
+		}
 	}
 	return refused
 }

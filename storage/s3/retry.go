@@ -15,6 +15,9 @@ const (
 	silentAttempts = 3
 	// contendedAttempts is how often it is tried if it may only have met another operation.
 	contendedAttempts = 4
+	// renewalAttempts is how often it is tried if keys that were good have expired: for two to four minutes. Whoever renews
+	// them may be late, and a kubelet takes a minute and a half to put them where a pod sees them.
+	renewalAttempts = 16
 
 	firstPause   = 200 * time.Millisecond
 	longestPause = 30 * time.Second
@@ -51,6 +54,7 @@ func (b *Bucket) try(ctx context.Context, c call, attempt func(context.Context) 
 		err := attempt(ctx)
 		if err == nil {
 			b.answered.Store(true)
+			b.accepted.Store(true)
 			if c.action == actionPut {
 				b.wrote.Store(true)
 			}
@@ -74,9 +78,14 @@ func (b *Bucket) again(ctx context.Context, c call, n int, err error) error {
 	}
 	limit := 1
 	switch {
-	case failure.expired && n == 1:
-		b.credentials.Expire()
-		return nil
+	case failure.expired:
+		b.credentials.Expire() // they are looked for anew, and may have been renewed
+		if n == 1 {
+			return nil
+		}
+		if b.accepted.Load() {
+			limit = renewalAttempts
+		}
 	case failure.silent && !b.answered.Load():
 		limit = silentAttempts
 	case failure.contended:

@@ -34,6 +34,8 @@ type Bucket struct {
 
 	// answered: something has once answered at the endpoint, so that its address is right.
 	answered atomic.Bool
+	// accepted: something has once succeeded, so that the credentials were good.
+	accepted atomic.Bool
 	// wrote: a Put has once succeeded, so that the credentials may do that.
 	wrote atomic.Bool
 
@@ -105,8 +107,8 @@ func (b *Bucket) subject(c call) string {
 
 func (b *Bucket) facts(c call) facts {
 	f := facts{endpoint: b.config.Endpoint, bucket: b.config.Bucket, region: b.config.Region, action: c.action, object: c.name, access: "the access key", wrote: b.wrote.Load()}
-	if key, from := b.chain.inUse(); key != "" {
-		f.access = fmt.Sprintf("access key %s (from %s)", key, from)
+	if key, from, temporary := b.chain.inUse(); key != "" {
+		f.access, f.temporary = fmt.Sprintf("access key %s (from %s)", key, from), temporary
 	}
 	return f
 }

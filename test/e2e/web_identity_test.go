@@ -104,6 +104,12 @@ func installBlock(t *testing.T, name string) string {
 func (s *scenario) newMinIO() ownBucket {
 	s.t.Helper()
 	s.publishIssuer()
+	return s.serveMinIO("https://kubernetes.default.svc")
+}
+
+// serveMinIO is newBucket with a MinIO that trusts the tokens of an issuer.
+func (s *scenario) serveMinIO(issuer string) ownBucket {
+	s.t.Helper()
 	return s.serve(fmt.Sprintf(`
       containers:
       - name: s3
@@ -112,7 +118,7 @@ func (s *scenario) newMinIO() ownBucket {
         env:
         - {name: MINIO_ROOT_USER, valueFrom: {secretKeyRef: {name: s3, key: access}}}
         - {name: MINIO_ROOT_PASSWORD, valueFrom: {secretKeyRef: {name: s3, key: secret}}}
-        - {name: MINIO_IDENTITY_OPENID_CONFIG_URL, value: "https://kubernetes.default.svc/.well-known/openid-configuration"}
+        - {name: MINIO_IDENTITY_OPENID_CONFIG_URL, value: "%s/.well-known/openid-configuration"}
         - {name: MINIO_IDENTITY_OPENID_CLIENT_ID, value: %s}
         - {name: MINIO_IDENTITY_OPENID_ROLE_POLICY, value: readwrite}
         readinessProbe:
@@ -127,7 +133,7 @@ func (s *scenario) newMinIO() ownBucket {
       - {name: data, emptyDir: {}}
       - {name: programs, hostPath: {path: %q, type: Directory}}
       - {name: authority, configMap: {name: kube-root-ca.crt}}
-`, audience, os.Getenv("STSBACKUP_TEST_BIN")))
+`, issuer, audience, os.Getenv("STSBACKUP_TEST_BIN")))
 }
 
 // publishIssuer lets everybody read by which keys the tokens of this cluster's ServiceAccounts are signed.

@@ -1,0 +1,155 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	// renewWithin bounds one attempt to renew a mover's files.
+	renewWithin = time.Minute
+	// renewEvery is how often it is tried when there is little time left, and renewLeast how often at most.
+	renewEvery = time.Minute
+	renewLeast = 10 * time.Second
+	// renewHurry is how much time is little. A kubelet takes up to a minute and a half to show a pod what its Secret holds.
+	renewHurry = 10 * time.Minute
+)
+
+// KeyFiles are what a mover opens the bucket and its repository with.
+type KeyFiles struct {
+	// Content is that of the files, by name.
+	Content map[string][]byte
+	// Expires is when some of it ceases to be good; zero is never.
+	Expires time.Time
+}
+
+// Format implements fmt.Formatter for every verb, so that no way of printing shows a secret.
+func (f KeyFiles) Format(state fmt.State, _ rune) {
+	fmt.Fprintf(state, "%d files that expire at %s", len(f.Content), f.Expires)
+}
+
+func (f KeyFiles) equal(other KeyFiles) bool {
+	return maps.EqualFunc(f.Content, other.Content, bytes.Equal)
+}
+
+// files asks for the files of a mover.
+func (cfg MoverConfig) files(ctx context.Context) (KeyFiles, error) {
+	if cfg.Files == nil {
+		return KeyFiles{}, nil
+	}
+	return cfg.Files(ctx)
+}
+
+// renewIn is how long to wait before files are renewed that are good for another while: half of that, and less when it is
+// short. Whoever gives them may have no newer ones yet, or fail.
+func renewIn(left time.Duration) time.Duration {
+	next := left / 2
+	if left <= renewHurry {
+		next = min(next, renewEvery)
+	}
+	return max(next, renewLeast)
+}
+
+// moverKeys is the Secret of a mover, and what is in it.
+type moverKeys struct {
+	client *Client
+	config MoverConfig
+	mover  Mover
+	job    *batchv1.Job
+
+	files   KeyFiles
+	secret  *corev1.Secret // nil while there is none, or it is not known
+	trouble error          // of the last attempt to renew the files
+}
+
+// create makes the Secret. The owner is the Job, with which it goes if nobody is left to remove it.
+func (k *moverKeys) create(ctx context.Context, files KeyFiles) error {
+	secret, err := k.client.Kube.CoreV1().Secrets(k.job.Namespace).Create(ctx, moverSecret(files, k.mover, k.job), metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("create mover Secret %s/%s: %w", k.job.Namespace, k.mover.Name, err)
+	}
+	k.files, k.secret = files, secret
+	return nil
+}
+
+// keep renews the files until ctx ends, if they expire.
+func (k *moverKeys) keep(ctx context.Context) {
+	for !k.files.Expires.IsZero() {
+		if pause(ctx, renewIn(k.files.Expires.Sub(k.client.now()))) != nil {
+			return
+		}
+		if err := k.renew(ctx); ctx.Err() == nil {
+			k.trouble = err
+		}
+	}
+}
+
+// keepInBackground is keep, until it is stopped, which says why the last attempt to renew the files failed, if it did.
+func (k *moverKeys) keepInBackground(ctx context.Context) (stop func() error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var keeping sync.WaitGroup
+	keeping.Go(func() { k.keep(ctx) })
+	return func() error {
+		cancel()
+		keeping.Wait()
+		return k.trouble
+	}
+}
+
+// withTrouble adds to a mover's failure that it may have had no good keys.
+func withTrouble(err, trouble error) error {
+	var failed *MoverError
+	if trouble != nil && errors.As(err, &failed) {
+		failed.Note = trouble.Error()
+	}
+	return err
+}
+
+// renew asks for the files anew, and puts them where the mover sees them. The Secret is made anew: that takes no other
+// right than those that a mover takes anyway, while to change one would be to change anybody's. A kubelet that looks in
+// between leaves in the pod what is there.
+func (k *moverKeys) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, renewWithin)
+	defer cancel()
+	fresh, err := k.config.files(ctx)
+	if err != nil {
+		return fmt.Errorf("renew the keys of mover %s/%s: %w", k.job.Namespace, k.mover.Name, err)
+	}
+	if k.secret != nil && fresh.equal(k.files) {
+		k.files.Expires = fresh.Expires
+		return nil
+	}
+	if err := k.drop(ctx); err != nil {
+		return err
+	}
+	for {
+		// Without its Secret a mover that is yet to start could not: this is worth more than one attempt.
+		if err := k.create(ctx, fresh); err == nil || pause(ctx, awaitRetry) != nil {
+			return err
+		}
+	}
+}
+
+// drop deletes the Secret. One whose UID is not known is the one that an attempt has made of which no answer came.
+func (k *moverKeys) drop(ctx context.Context) error {
+	var options metav1.DeleteOptions
+	if k.secret != nil {
+		options.Preconditions = &metav1.Preconditions{UID: &k.secret.UID}
+	}
+	err := k.client.Kube.CoreV1().Secrets(k.job.Namespace).Delete(ctx, k.mover.Name, options)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("replace mover Secret %s/%s: %w", k.job.Namespace, k.mover.Name, err)
+	}
+	k.secret = nil
+	return nil
+}

@@ -1,0 +1,42 @@
+package mover
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+)
+
+// probed is what a probe leaves behind that found all that it looked for.
+type probed struct {
+	Probe string `json:"probe"`
+}
+
+const probeFound = "ok"
+
+// EncodeProbe is what a probe leaves that found all that it looked for.
+func EncodeProbe() ([]byte, error) { return json.Marshal(probed{probeFound}) }
+
+// ProbeOutcome decodes what cluster.Client.ProbeMover has returned: nil if movers can do their work. The error says what they
+// cannot do, in the probe's own words if it has left any. That the probe itself could not be removed is an error too: it says
+// nothing good of those that will follow.
+func ProbeOutcome(output []byte, err error) error {
+	var left struct {
+		message
+		probed
+	}
+	decodeErr := json.Unmarshal(output, &left)
+	var ended *cluster.MoverError
+	switch {
+	case errors.As(err, &ended) && decodeErr == nil && left.Error != "":
+		return fmt.Errorf("no mover can do its work: mover pod %s: %s", ended.Pod, inItsWords(left.message, ended.Note))
+	case err != nil && errors.As(err, &ended) && ended.Reason == "Error":
+		return fmt.Errorf("no mover can do its work: %w; is the image another version of stsbackup?", err)
+	case err != nil:
+		return fmt.Errorf("no mover can do its work: %w", err)
+	case decodeErr != nil || left.Probe != probeFound:
+		return errors.New("the mover that looks whether movers can do their work ended well, but said nothing of it; is the image another version of stsbackup?")
+	}
+	return nil
+}

@@ -59,7 +59,7 @@ func marked(marks map[string]string) *appsv1.StatefulSet {
 
 const (
 	tracking = "argocd.argoproj.io/tracking-id"
-	syncs    = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: shop}, spec: {syncPolicy: {automated: {prune: true, selfHeal: true, "x'; rm -rf ~": true}}}}`
+	syncs    = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: shop}, spec: {syncPolicy: {automated: {enabled: true, prune: true, selfHeal: true, "x'; rm -rf ~": true}}}}`
 	held     = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: shop}, spec: {syncPolicy: {automated: {enabled: false}}}}`
 	byHand   = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: teams, name: shop}, spec: {syncPolicy: {syncOptions: [x]}}}`
 	made     = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: shop, ownerReferences: [{apiVersion: argoproj.io/v1alpha1, kind: ApplicationSet, name: shops, uid: x}]}, spec: {syncPolicy: {automated: {}}}}`

@@ -12,24 +12,13 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// checkOwners refuses where somebody else would change the StatefulSet or hold its claims while it is at 0 replicas.
+// checkOwners refuses where the StatefulSet is going, or is somebody else's to change, or has pods that are not its own.
 func (p *Plan) checkOwners(s *Situation) {
 	sts := s.StatefulSet
 	if sts.DeletionTimestamp != nil {
 		p.refuse("it is being deleted", "wait until it is gone and create it again, then restore")
 	}
-	if owner := metav1.GetControllerOf(sts); owner != nil {
-		p.refuse(fmt.Sprintf("it is controlled by %s %s, whose operator would scale it up again in the middle", owner.Kind, owner.Name),
-			fmt.Sprintf("stop that operator, take its ownerReference off (kubectl -n %s patch statefulset %s --type=json -p '[{\"op\":\"remove\",\"path\":\"/metadata/ownerReferences\"}]'), restore, and start it again",
-				p.Namespace, p.StatefulSet))
-	}
-	for _, hpa := range s.Autoscalers {
-		if ref := hpa.Spec.ScaleTargetRef; ref.Kind == "StatefulSet" && ref.Name == sts.Name {
-			p.refuse(fmt.Sprintf("HorizontalPodAutoscaler %s scales it and would do so in the middle", hpa.Name),
-				fmt.Sprintf("save and delete it (kubectl -n %[1]s get hpa %[2]s -o yaml > %[2]s.yaml && kubectl -n %[1]s delete hpa %[2]s), restore, and create it again",
-					p.Namespace, hpa.Name))
-		}
-	}
+	p.checkManagers(s)
 	for i := range s.Pods {
 		pod := &s.Pods[i]
 		if p.isOrdinalsPod(pod.Name) && !metav1.IsControlledBy(pod, sts) {
@@ -188,9 +177,6 @@ func (p *Plan) warn(s *Situation) {
 		(security.FSGroupChangePolicy == nil || *security.FSGroupChangePolicy != corev1.FSGroupChangeOnRootMismatch) {
 		p.warnf("the pods have an fsGroup without fsGroupChangePolicy OnRootMismatch: the kubelet changes group and modes of all files whenever it mounts a volume, restored or not")
 	}
-	if manager := gitOps(s.StatefulSet); manager != "" {
-		p.warnf("%s manages this StatefulSet: if it sets the replicas again before the restore is done, the restore fails and everything is put back; suspend it first", manager)
-	}
 }
 
 func (p *Plan) warnf(format string, args ...any) {
@@ -220,22 +206,6 @@ func (p *Plan) warnLeftBehind(s *Situation) {
 
 func planned(volumes []Volume, ordinal int32, template string) bool {
 	return slices.ContainsFunc(volumes, func(v Volume) bool { return v.Ordinal == ordinal && v.Template == template })
-}
-
-// gitOps names the tool that keeps the StatefulSet as a repository says, if there is one.
-func gitOps(sts metav1.Object) string {
-	for key := range sts.GetLabels() {
-		if strings.HasSuffix(key, ".toolkit.fluxcd.io/name") {
-			return "Flux"
-		}
-		if key == "argocd.argoproj.io/instance" {
-			return "Argo CD"
-		}
-	}
-	if _, found := sts.GetAnnotations()["argocd.argoproj.io/tracking-id"]; found {
-		return "Argo CD"
-	}
-	return ""
 }
 
 // steps says in words what Run will do.

@@ -8,6 +8,9 @@
 // that is there now; it collects what stands in the way (refusals, each with its next step) and what a person should
 // know (warnings). A plan with a refusal is never carried out.
 //
+// Admit then asks the API server, by a dry run, for every object that carrying the plan out would create: what it would
+// deny is a refusal too. Both are done again under the Lease, before the first change.
+//
 // # The steps
 //
 // Run carries a plan out. No step destroys data; what is replaced is set aside and stays:

@@ -22,6 +22,9 @@ import (
 // Filler writes one volume's data into its new claim. Its methods return when nothing uses the claim any more, also
 // when ctx has ended or they fail.
 type Filler interface {
+	// Admit asks, as a dry run, whether what Fill makes for these volumes would be admitted. It returns what would be denied,
+	// and the pods that it has asked for.
+	Admit(ctx context.Context, target Target, volumes []Volume) (denials []cluster.Denial, pods []corev1.Pod, err error)
 	// Fill fails if the volume is not empty, apart from what an earlier Fill has left there that did not end.
 	Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error)
 	// Probe fails if movers cannot do their work: Fill would for every volume. It touches no volume.
@@ -111,14 +114,18 @@ func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*co
 		x.op.Namespace, v.Claim, cluster.ErrChanged)
 }
 
+// parallel is how many ordinals are filled at once.
+func (r *Restorer) parallel() int {
+	if r.Parallel < 1 {
+		return 2
+	}
+	return r.Parallel
+}
+
 // fill writes the data: the volumes of an ordinal one after the other, and several ordinals at once.
 func (x *run) fill(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	parallel := x.Parallel
-	if parallel < 1 {
-		parallel = 2
-	}
-	group.SetLimit(parallel)
+	group.SetLimit(x.parallel())
 	results := make([]Restored, len(x.plan.Volumes))
 	for _, ordinal := range x.plan.Ordinals() {
 		group.Go(func() error {
@@ -220,9 +227,13 @@ func (x *run) checked(ctx context.Context, v *Volume, j *JournalVolume) error {
 
 func (x *run) target(sts *appsv1.StatefulSet) Target {
 	return Target{
-		Operation: x.op, StatefulSet: sts, Cluster: x.uid,
-		Source: x.plan.SourceNamespace + "/" + x.plan.SourceStatefulSet + "@" + x.plan.RecoveryPoint,
+		Operation: x.op, StatefulSet: sts, Cluster: x.uid, Source: x.plan.source(),
 	}
+}
+
+// source is the recovery point as namespace/statefulset@id.
+func (p *Plan) source() string {
+	return p.SourceNamespace + "/" + p.SourceStatefulSet + "@" + p.RecoveryPoint
 }
 
 // check compares what was written with what the record says was saved.
@@ -263,17 +274,9 @@ func takeBackCapabilities() []corev1.Capability {
 	return []corev1.Capability{"DAC_OVERRIDE", "FOWNER"}
 }
 
-// Fill runs one mover that restores.
-func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error) {
-	var lock sync.Mutex // the mover's log and its state come from different goroutines
-	state := Progress{Stage: StagePrepare}
-	tell := func(change func()) {
-		lock.Lock()
-		defer lock.Unlock()
-		change()
-		progress(state)
-	}
-	message, err := m.Cluster.RunMover(ctx, m.Config, cluster.Mover{
+// task is the mover that fills a volume.
+func (m *Movers) task(target Target, v Volume) cluster.Mover {
+	return cluster.Mover{
 		Operation: target.Operation,
 		Name:      target.Operation.VolumeName(v.Ordinal, v.Template),
 		Ordinal:   v.Ordinal,
@@ -289,8 +292,41 @@ func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress fun
 		},
 		Capabilities: fillCapabilities(),
 		Placement:    placement(target, v),
-		Waiting:      func(reason string) { tell(func() { state.Waiting = reason }) },
-	}, func(line []byte) {
+	}
+}
+
+// Admit asks for the movers' Jobs, pods, Secrets and account.
+func (m *Movers) Admit(ctx context.Context, target Target, volumes []Volume) ([]cluster.Denial, []corev1.Pod, error) {
+	var candidates []cluster.Candidate
+	if m.Config.ServiceAccount == "" && len(volumes) > 0 {
+		candidates = append(candidates, cluster.DryRunAccount(target.Operation))
+	}
+	for _, v := range volumes {
+		candidates = append(candidates, cluster.DryRunMover(m.Config, m.task(target, v))...)
+	}
+	var pods []corev1.Pod
+	for _, candidate := range candidates {
+		if pod, isPod := candidate.Object.(*corev1.Pod); isPod {
+			pods = append(pods, *pod)
+		}
+	}
+	denials, err := m.Cluster.Admits(ctx, candidates...)
+	return denials, pods, err
+}
+
+// Fill runs one mover that restores.
+func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error) {
+	var lock sync.Mutex // the mover's log and its state come from different goroutines
+	state := Progress{Stage: StagePrepare}
+	tell := func(change func()) {
+		lock.Lock()
+		defer lock.Unlock()
+		change()
+		progress(state)
+	}
+	task := m.task(target, v)
+	task.Waiting = func(reason string) { tell(func() { state.Waiting = reason }) }
+	message, err := m.Cluster.RunMover(ctx, m.Config, task, func(line []byte) {
 		if data, ok := mover.Progress(line); ok {
 			tell(func() { state.Stage, state.Waiting, state.Data = StageFill, "", data })
 		}

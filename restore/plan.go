@@ -44,6 +44,9 @@ type PlanOptions struct {
 	// Operation is the beginning of the id of the operation that set the volumes aside that an undo brings back; empty
 	// means the latest.
 	Operation string
+	// IgnoreManager has what would change the StatefulSet by itself (Argo CD, Flux, an operator, an autoscaler) warned of
+	// instead of refused.
+	IgnoreManager bool
 }
 
 // Plan is what a restore or an undo will do. It is made, shown, and carried out only if it has no refusals.
@@ -83,6 +86,8 @@ type Plan struct {
 	Refusals []*cluster.Refusal `json:"refusals,omitempty"`
 
 	options PlanOptions
+	// situation is what it was made from.
+	situation *Situation
 }
 
 // Volume is the restore of one ordinal's claim.
@@ -176,7 +181,7 @@ func newPlan(s *Situation, options PlanOptions) Plan {
 		RecoveryPoint: record.ID, Started: record.Started, State: record.State,
 		SourceNamespace: record.Namespace, SourceStatefulSet: record.StatefulSet,
 		SourceCluster: record.Cluster, SameCluster: record.Cluster == s.Cluster,
-		ReplicasBefore: cluster.Replicas(sts), ReplicasAfter: cluster.Replicas(sts), options: options,
+		ReplicasBefore: cluster.Replicas(sts), ReplicasAfter: cluster.Replicas(sts), options: options, situation: s,
 	}
 	if options.Kind == KindUndo {
 		p.Kind = KindUndo

@@ -221,12 +221,6 @@ func TestPlanWarns(t *testing.T) {
 		"an fsGroup": {func(s *Situation) {
 			s.StatefulSet.Spec.Template.Spec.SecurityContext = &corev1.PodSecurityContext{FSGroup: &group}
 		}, "OnRootMismatch"},
-		"Flux": {func(s *Situation) {
-			s.StatefulSet.Labels = map[string]string{"kustomize.toolkit.fluxcd.io/name": "apps"}
-		}, "Flux manages"},
-		"Argo CD": {func(s *Situation) {
-			s.StatefulSet.Annotations = map[string]string{"argocd.argoproj.io/tracking-id": "x"}
-		}, "Argo CD manages"},
 		"a template that went away": {func(s *Situation) {
 			s.Record.Volumes = append(s.Record.Volumes, catalog.Volume{Ordinal: 0, Template: "logs", Claim: "logs-web-0", RepositorySnapshot: "x"})
 		}, "logs-web-0, for which the StatefulSet no longer has a claim template"},

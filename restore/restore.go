@@ -142,6 +142,9 @@ func (x *run) begin(ctx context.Context) error {
 	x.uid = situation.Cluster
 	x.limits = x.Limits.withDefaults(situation.StatefulSet)
 	plan := NewPlan(situation, x.plan.options)
+	if err := x.admit(ctx, &plan, x.op); err != nil {
+		return err
+	}
 	if err := plan.Err(); err != nil {
 		return err
 	}

@@ -128,6 +128,9 @@ func (w *world) stamp(object runtime.Object) {
 func (w *world) call(action k8stesting.Action, react k8stesting.ReactionFunc) (runtime.Object, error) {
 	switch a := action.(type) {
 	case k8stesting.CreateActionImpl:
+		if len(a.CreateOptions.DryRun) > 0 {
+			return a.Object, nil
+		}
 		w.stamp(a.Object)
 		if claim, ok := a.Object.(*corev1.PersistentVolumeClaim); ok {
 			claim.Status.Phase = corev1.ClaimPending
@@ -367,6 +370,11 @@ func (w *world) reconcileVolumes() (changed bool) {
 		}
 	}
 	return changed
+}
+
+// Admit admits everything: the world's Filler makes nothing.
+func (w *world) Admit(context.Context, Target, []Volume) ([]cluster.Denial, []corev1.Pod, error) {
+	return nil, nil, nil
 }
 
 // Fill is the Filler of the world: it mounts the claim and writes the repository snapshot's name on its volume.

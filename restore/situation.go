@@ -27,6 +27,8 @@ type Situation struct {
 	Pods        []corev1.Pod
 	Autoscalers []autoscalingv2.HorizontalPodAutoscaler
 	Quotas      []corev1.ResourceQuota
+	// Managers are the objects of other tools that would change it.
+	Managers []cluster.Manager
 	// Volumes and Classes are those of the whole cluster.
 	Volumes []corev1.PersistentVolume
 	Classes []storagev1.StorageClass
@@ -46,6 +48,9 @@ func Look(ctx context.Context, c *cluster.Client, record catalog.Record, namespa
 		return Situation{}, err
 	}
 	if s.Journal, err = readJournal(ctx, c, namespace, statefulSet); err != nil {
+		return Situation{}, err
+	}
+	if s.Managers, err = c.Managers(ctx, s.StatefulSet); err != nil {
 		return Situation{}, err
 	}
 	if err := s.list(ctx, c, namespace); err != nil {

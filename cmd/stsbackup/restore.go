@@ -27,6 +27,7 @@ type restoreCommand struct {
 	keepPresent  bool
 	ifNotReady   notReadyFlag
 	parallel     int
+	ignore       bool // what manages the StatefulSet
 	readyTimeout time.Duration
 }
 
@@ -42,6 +43,9 @@ The plan is shown first. Then the StatefulSet is scaled to 0, its volumes are se
 same names and filled, and when every ordinal is complete it is scaled up again. It makes no difference whether its
 claims are there, or some or all are gone, or their volumes are gone. A StatefulSet that has 0 replicas gets those of
 the recovery point. Pods that anybody has made meanwhile wait until every ordinal is complete.
+
+What stands in the way is refused before anything is changed: Argo CD, Flux, KEDA, an autoscaler or an operator that
+would set the StatefulSet back in the middle, and what the API server would not create, by its answers to dry runs.
 
 No data is deleted. If anything fails, or is interrupted, before the StatefulSet is scaled up, everything is put back
 as it was. After success the old volumes are kept: "stsbackup undo" brings them back, and "stsbackup discard" frees them.
@@ -66,9 +70,15 @@ without one, the exit code is 5. What pods have written since stays on volumes t
 	cmd.Flags().BoolVar(&c.resume, "resume", false, "go on with a restore that was interrupted: volumes that are complete, and that nobody has written to since, are kept")
 	cmd.Flags().BoolVar(&c.keepPresent, "keep-present", false, "end a restore that was interrupted, and keep what the pods run on now; nothing is restored")
 	cmd.Flags().Var(&c.ifNotReady, "if-not-ready", "what to do if the restored pods are not Ready in time: leave them, or undo the restore (the new volumes are kept)")
+	addIgnoreManager(cmd, &c.ignore)
 	cmd.Flags().IntVar(&c.parallel, "parallel", 2, "how many ordinals are filled at once")
 	cmd.Flags().DurationVar(&c.readyTimeout, "ready-timeout", 10*time.Minute, "how long the restored pods may take to become Ready")
 	return cmd
+}
+
+// addIgnoreManager adds --ignore-manager.
+func addIgnoreManager(cmd *cobra.Command, ignore *bool) {
+	cmd.Flags().BoolVar(ignore, "ignore-manager", false, "go on although Argo CD, Flux, KEDA, an autoscaler or an operator may change the StatefulSet meanwhile")
 }
 
 // notReadyFlag is --if-not-ready.
@@ -120,7 +130,7 @@ func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
 	}
 	if c.keepPresent {
 		settle := undoCommand{kube: c.kube, repo: c.repo, output: c.output, dryRun: c.dryRun, yes: c.yes, readyTimeout: c.readyTimeout}
-		return settle.carryOut(ctx, a, t, restore.PlanOptions{Interrupted: restore.WayKeep})
+		return settle.carryOut(ctx, a, t, restore.PlanOptions{Interrupted: restore.WayKeep, IgnoreManager: c.ignore})
 	}
 	at, err := openScene(a, &c.kube, &c.repo, t)
 	if err != nil {
@@ -152,13 +162,13 @@ func (c *restoreCommand) restorer(a *app, client *cluster.Client, filler restore
 
 // plan finds the recovery point and decides.
 func (c *restoreCommand) plan(ctx context.Context, at scene) (restore.Plan, catalog.Record, error) {
-	t, options := at.target, restore.PlanOptions{Kind: restore.KindRestore}
+	t, options := at.target, restore.PlanOptions{Kind: restore.KindRestore, IgnoreManager: c.ignore}
 	if c.resume {
 		journal, err := restore.Interrupted(ctx, at.client, t.namespace, t.statefulSet)
 		if err != nil {
 			return restore.Plan{}, catalog.Record{}, err
 		}
-		options = restore.PlanOptions{Kind: journal.Kind, Interrupted: restore.WayResume}
+		options = restore.PlanOptions{Kind: journal.Kind, Interrupted: restore.WayResume, IgnoreManager: c.ignore}
 		if t.recoveryPoint != "" && !strings.HasPrefix(journal.RecoveryPoint, t.recoveryPoint) {
 			return restore.Plan{}, catalog.Record{}, &cluster.Refusal{
 				Object: "StatefulSet " + t.namespace + "/" + t.statefulSet,
@@ -201,13 +211,13 @@ func (c *restoreCommand) askInterrupted(ctx context.Context, a *app, at scene, p
 	if err != nil {
 		return plan, record, err
 	}
-	options := restore.PlanOptions{}
+	options := restore.PlanOptions{IgnoreManager: c.ignore}
 	switch {
 	case answer == "resume":
 		c.resume = true
 		return c.plan(ctx, at)
 	case answer == "undo":
-		options = restore.PlanOptions{Kind: restore.KindUndo}
+		options.Kind = restore.KindUndo
 	case answer == "keep" && len(plan.Running) > 0:
 		options.Interrupted = restore.WayKeep
 	default:
@@ -222,6 +232,9 @@ func (c *restoreCommand) askInterrupted(ctx context.Context, a *app, at scene, p
 
 // carryOut shows the plan, asks, and does it.
 func (c *restoreCommand) carryOut(ctx context.Context, a *app, restorer *restore.Restorer, plan restore.Plan, record catalog.Record) error {
+	if err := restorer.Admit(ctx, &plan); err != nil {
+		return err
+	}
 	if c.dryRun {
 		return errors.Join(printRestorePlan(a.out, c.output, &plan), plan.Err())
 	}
@@ -237,7 +250,7 @@ func (c *restoreCommand) carryOut(ctx context.Context, a *app, restorer *restore
 	if lookErr != nil {
 		return errors.Join(err, lookErr)
 	}
-	undo := restore.NewPlan(situation, restore.PlanOptions{Kind: restore.KindUndo, Operation: report.Operation})
+	undo := restore.NewPlan(situation, restore.PlanOptions{Kind: restore.KindUndo, Operation: report.Operation, IgnoreManager: c.ignore})
 	undone, undoErr := runPlan(ctx, a, c.output, restorer, undo, catalog.Record{})
 	if undoErr != nil {
 		return errors.Join(printRestored(a.out, c.output, &report), err, fmt.Errorf("undo it: %w", undoErr))

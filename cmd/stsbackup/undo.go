@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/restore"
@@ -24,6 +25,7 @@ type undoCommand struct {
 	operation    string
 	dryRun       bool
 	yes          bool
+	ignore       bool // what manages the StatefulSet
 	readyTimeout time.Duration
 }
 
@@ -53,7 +55,7 @@ made, which are emptied again.`,
 			if t.recoveryPoint != "" {
 				return usageErrorf("an undo brings volumes back, and no recovery point: leave @%s out, or restore it", t.recoveryPoint)
 			}
-			return c.carryOut(cmd.Context(), a, t, restore.PlanOptions{Kind: restore.KindUndo, Ordinals: c.ordinals, Operation: c.operation})
+			return c.carryOut(cmd.Context(), a, t, restore.PlanOptions{Kind: restore.KindUndo, Ordinals: c.ordinals, Operation: c.operation, IgnoreManager: c.ignore})
 		},
 	}
 	c.kube.add(cmd)
@@ -64,6 +66,7 @@ made, which are emptied again.`,
 	cmd.Flags().StringVar(&c.operation, "operation", "", "bring back what this restore, or undo, has set aside: its `id`, or the beginning of it (default: the last one)")
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show the plan and change nothing")
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask before the undo begins")
+	addIgnoreManager(cmd, &c.ignore)
 	cmd.Flags().DurationVar(&c.readyTimeout, "ready-timeout", 10*time.Minute, "how long the pods may take to become Ready")
 	return cmd
 }
@@ -116,6 +119,11 @@ func (c *undoCommand) filler(ctx context.Context, a *app, client *cluster.Client
 type noMovers struct{}
 
 var errNoRepo = errors.New("a mover would have to do that, and no --repo was given")
+
+// Admit has nothing to ask.
+func (noMovers) Admit(context.Context, restore.Target, []restore.Volume) ([]cluster.Denial, []corev1.Pod, error) {
+	return nil, nil, nil
+}
 
 // Fill fails: an undo fills nothing.
 func (noMovers) Fill(context.Context, restore.Target, restore.Volume, func(restore.Progress)) (archive.Result, error) {

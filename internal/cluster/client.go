@@ -10,6 +10,7 @@ import (
 	snapshotclient "github.com/kubernetes-csi/external-snapshotter/client/v6/clientset/versioned"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -21,6 +22,8 @@ type Client struct {
 	Kube kubernetes.Interface
 	// Snapshots speaks to the VolumeSnapshot API, which a cluster may not have.
 	Snapshots snapshotclient.Interface
+	// Dynamic reads what other tools keep in the cluster, of kinds that it may not have. Nil: none of that can be read.
+	Dynamic dynamic.Interface
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Relist is how long a quiet watch is trusted before its objects are listed again; zero means 30 s.
@@ -66,7 +69,11 @@ func Connect(kubeconfig, context string) (client *Client, defaultNamespace strin
 	if err != nil {
 		return nil, "", fmt.Errorf("connect to the cluster: %w", err)
 	}
-	return &Client{Kube: kube, Snapshots: snapshots, host: config.Host}, defaultNamespace, nil
+	others, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, "", fmt.Errorf("connect to the cluster: %w", err)
+	}
+	return &Client{Kube: kube, Snapshots: snapshots, Dynamic: others, host: config.Host}, defaultNamespace, nil
 }
 
 // DefaultNamespace is the namespace that Connect would give, "default" if no cluster is configured.

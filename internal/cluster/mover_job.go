@@ -169,3 +169,13 @@ func moverSecret(files KeyFiles, m Mover, job *batchv1.Job) *corev1.Secret {
 	}
 	return secret
 }
+
+// moverAccount builds the ServiceAccount of an operation's movers, which has no rights and gives no token.
+func moverAccount(op Operation) *corev1.ServiceAccount {
+	return &corev1.ServiceAccount{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: op.Namespace, Name: op.Name(accountPart), Labels: op.Labels(), Annotations: op.Annotations(""),
+		},
+		AutomountServiceAccountToken: new(false),
+	}
+}

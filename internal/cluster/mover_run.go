@@ -94,12 +94,7 @@ func (c *Client) createJob(ctx context.Context, op Operation, job *batchv1.Job) 
 
 // ensureAccount makes the operation's ServiceAccount, once.
 func (c *Client) ensureAccount(ctx context.Context, op Operation) (string, error) {
-	account := &corev1.ServiceAccount{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: op.Namespace, Name: op.Name(accountPart), Labels: op.Labels(), Annotations: op.Annotations(""),
-		},
-		AutomountServiceAccountToken: new(false),
-	}
+	account := moverAccount(op)
 	_, err := c.Kube.CoreV1().ServiceAccounts(op.Namespace).Create(ctx, account, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		err = c.ownAccount(ctx, op, account.Name, err)

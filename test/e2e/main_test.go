@@ -40,6 +40,16 @@ func runAll(m *testing.M) int {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
+	remove, err := makeCustomKinds(ctx)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "the end-to-end tests cannot run:\n%v\n", err)
+		return 1
+	}
+	defer func() {
+		if err := remove(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
 	watched, err := watchForSecrets(ctx)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "the end-to-end tests cannot run:\n%v\n", err)

@@ -5,8 +5,6 @@ package e2e
 import (
 	"cmp"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -205,11 +203,7 @@ func (s *scenario) freeDisplaced(report string) {
 		if !found {
 			continue
 		}
-		cmd := exec.CommandContext(s.ctx, "sh", "-c", strings.Replace(command, "kubectl", s.Env.Kubectl, 1))
-		cmd.Env = append(os.Environ(), "KUBECONFIG="+s.Kubeconfig)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			s.t.Fatalf("%s: %v\n%s", command, err, out)
-		}
+		s.shell(command)
 	}
 	s.kubectl(append([]string{"wait", "--for=delete", "--timeout=180s", "pv"}, names...)...)
 }

@@ -68,9 +68,28 @@ func operations(namespace string) map[string]operation {
 			after: func(s *scenario) { s.kubectl("annotate", "statefulset", "keep", "stsbackup.io/policy-") },
 			ended: (*scenario).eventIsCounted,
 		},
-		"scheduler --check": {args: []string{"scheduler", "--check", "policies.yaml"}, well: web},
-		"restore --dry-run": {args: []string{"restore", web, "--dry-run"}, well: "scale to 2 replicas"},
-		"restore":           {args: []string{"restore", web, "--yes"}, well: "restored"},
+		"scheduler --check":                     {args: []string{"scheduler", "--check", "policies.yaml"}, well: web},
+		"restore --dry-run of what Argo CD has": managed(namespace, "Argo CD"),
+		"restore --dry-run of a Kustomization":  managed(namespace, "a Kustomization"),
+		"restore --dry-run of a HelmRelease":    managed(namespace, "a HelmRelease"),
+		"restore --dry-run of what KEDA scales": managed(namespace, "a ScaledObject"),
+		"restore --dry-run":                     {args: []string{"restore", web, "--dry-run"}, well: "scale to 2 replicas"},
+		"restore":                               {args: []string{"restore", web, "--yes"}, well: "restored"},
+	}
+}
+
+// managed is the plan of a restore of what another tool manages.
+func managed(namespace, tool string) operation {
+	m := managersOf(namespace)[tool]
+	return operation{
+		args: []string{"restore", namespace + "/web", "--dry-run", "--ignore-manager"}, well: regexp.QuoteMeta(m.says),
+		before: func(s *scenario) {
+			s.apply(m.object)
+			if m.mark != nil {
+				s.kubectl(m.mark...)
+			}
+		},
+		after: func(s *scenario) { s.kubectl(m.unmark...) },
 	}
 }
 
@@ -125,6 +144,11 @@ func needs() map[string]need {
 		"storageclasses.storage.k8s.io: list":                                   {"restore --dry-run", "list StorageClasses", 1},
 		"horizontalpodautoscalers.autoscaling: list":                            {"restore --dry-run", "list HorizontalPodAutoscalers", 1},
 		"resourcequotas: list":                                                  {"restore --dry-run", "list ResourceQuotas", 1},
+		"pods: create":                                                          {"restore --dry-run", "the mover's pod for claim", 0}, // whether it would be created could not be seen
+		"applications.argoproj.io: get list":                                    {"restore --dry-run of what Argo CD has", "the right to get applications.argoproj.io", 0},
+		"kustomizations.kustomize.toolkit.fluxcd.io: get":                       {"restore --dry-run of a Kustomization", "the right to get kustomizations", 0},
+		"helmreleases.helm.toolkit.fluxcd.io: get":                              {"restore --dry-run of a HelmRelease", "the right to get helmreleases", 0},
+		"scaledobjects.keda.sh: list":                                           {"restore --dry-run of what KEDA scales", "the right to list scaledobjects", 0},
 		"configmaps: get create update delete":                                  {"backup --dry-run", "journal of a restore", 1},
 		"statefulsets.apps: watch patch":                                        {"restore", "forbidden", 1},
 	}

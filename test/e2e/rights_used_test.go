@@ -22,8 +22,12 @@ type audited struct {
 	User, ImpersonatedUser struct{ Username string }
 	Verb                   string
 	ObjectRef              struct{ APIGroup, Resource, Subresource, Name string }
+	RequestURI             string
 	ResponseStatus         struct{ Code int }
 }
+
+// createdPods are pods that were created by more than a dry run. No operation does that: Jobs have their pods created.
+const createdPods = "pods, not as a dry run"
 
 // everyRightUsed fails if deploy/base grants a verb on a resource that no test has used, in a cluster whose API server keeps
 // an audit log there. TestEveryRuleIsNeeded cannot see a verb too many in a rule that is needed.
@@ -44,7 +48,15 @@ func everyRightUsed(logs string) error {
 	if err != nil {
 		return fmt.Errorf("read what rights were used: %w", err)
 	}
-	return unused(rightsOf(rules), used)
+	return errors.Join(unused(rightsOf(rules), used), undue(used))
+}
+
+// undue is an error if a pod was created by more than a dry run.
+func undue(used map[right]bool) error {
+	if r := right("create " + createdPods); used[r] {
+		return fmt.Errorf("stsbackup has used the right to %s: %s", r, neverGranted(r))
+	}
+	return nil
 }
 
 // unused is an error that names the rights that were not used.
@@ -82,6 +94,9 @@ func rightsUsed(log io.Reader) (map[right]bool, error) {
 			continue
 		}
 		resource := strings.TrimSuffix(a.ObjectRef.Resource+"/"+a.ObjectRef.Subresource, "/")
+		if a.Verb == "create" && resource == "pods" && !strings.Contains(a.RequestURI, "dryRun=All") {
+			resource = createdPods
+		}
 		for _, name := range []string{"", a.ObjectRef.Name} {
 			used[rightOf(a.Verb, a.ObjectRef.APIGroup, resource, name)] = true
 		}
@@ -94,17 +109,27 @@ func TestRightsUsed(t *testing.T) {
 {"user":{"username":"admin"},"impersonatedUser":{"username":"system:serviceaccount:e2e-rules-1:whole"},"verb":"watch","objectRef":{"resource":"statefulsets","apiGroup":"apps"},"responseStatus":{"code":200}}
 {"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"get","objectRef":{"resource":"namespaces","name":"demo"},"responseStatus":{"code":403}}
 {"user":{"username":"admin"},"verb":"delete","objectRef":{"resource":"secrets"},"responseStatus":{"code":200}}
+{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"create","requestURI":"/api/v1/namespaces/demo/pods?dryRun=All","objectRef":{"resource":"pods","namespace":"demo"},"responseStatus":{"code":201}}
 {"user":{"username":"system:ser`
 	used, err := rightsUsed(strings.NewReader(log))
 	if err != nil {
 		t.Fatal(err)
 	}
-	granted := map[right]bool{"get pods/log": true, "watch statefulsets.apps": true}
-	if err := unused(granted, used); err != nil {
+	granted := map[right]bool{"get pods/log": true, "watch statefulsets.apps": true, "create pods": true}
+	if err := errors.Join(unused(granted, used), undue(used)); err != nil {
 		t.Error(err)
 	}
+	delete(granted, "create pods")
 	granted["get namespaces"], granted["delete secrets"] = true, true
 	if err := unused(granted, used); err == nil || !strings.HasSuffix(err.Error(), `of 4 that deploy/base grants: ["delete secrets" "get namespaces"]`) {
 		t.Errorf("%v", err)
+	}
+	made, err := rightsUsed(strings.NewReader(`{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"create","requestURI":"/api/v1/namespaces/demo/pods?fieldManager=x","objectRef":{"resource":"pods","namespace":"demo","name":"mine"},"responseStatus":{"code":201}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if undue(made) == nil || made["create pods"] {
+		t.Error("a pod may be created, and counts as a dry run")
 	}
 }

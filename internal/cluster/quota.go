@@ -1,0 +1,217 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// QuotaExcess is what keeps a ResourceQuota from admitting a pod.
+type QuotaExcess struct {
+	// Quota is its name, Resource what it counts.
+	Quota    string
+	Resource corev1.ResourceName
+	// Would is what would be used of it, and Hard is what may be.
+	Would, Hard resource.Quantity
+}
+
+// QuotaAfter says which quotas a pod would exceed that the API server has denied for want of room, once other pods of the
+// namespace are gone. The quotas are those of the namespace; pods that are gone free what they are counted for. It
+// errs towards an excess: a quota that it knows nothing of is exceeded still.
+func QuotaAfter(denial Denial, quotas []corev1.ResourceQuota, gone []corev1.Pod) []QuotaExcess {
+	pod, isPod := denial.Object.(*corev1.Pod)
+	name, requested := exceededQuota(denial.Message)
+	i := slices.IndexFunc(quotas, func(quota corev1.ResourceQuota) bool { return quota.Name == name })
+	if !isPod || i < 0 || len(requested) == 0 {
+		return []QuotaExcess{{Quota: name}}
+	}
+	excess := excessOf(&quotas[i], requested, gone)
+	for k := range quotas {
+		// The API server names one quota only. Of the others it is not known what defaults would add to the pod.
+		if k != i && counts(&quotas[k], pod) {
+			excess = append(excess, excessOf(&quotas[k], podUsage(pod), gone)...)
+		}
+	}
+	return excess
+}
+
+// QuotaFor says which quotas would be exceeded by so many pods like this one, once others of the namespace are gone. What
+// defaults would add to the pods is not known.
+func QuotaFor(n int, pod *corev1.Pod, quotas []corev1.ResourceQuota, gone []corev1.Pod) []QuotaExcess {
+	all := corev1.ResourceList{}
+	for range n {
+		addAmounts(all, podUsage(pod))
+	}
+	var excess []QuotaExcess
+	for i := range quotas {
+		if counts(&quotas[i], pod) {
+			excess = append(excess, excessOf(&quotas[i], all, gone)...)
+		}
+	}
+	return excess
+}
+
+// exceededQuota reads "exceeded quota: NAME, requested: RESOURCE=AMOUNT,…, used: …".
+func exceededQuota(message string) (name string, requested corev1.ResourceList) {
+	_, text, _ := strings.Cut(message, "exceeded quota: ")
+	name, text, _ = strings.Cut(text, ", requested: ")
+	text, _, _ = strings.Cut(text, ", used: ")
+	requested = corev1.ResourceList{}
+	for part := range strings.SplitSeq(text, ",") {
+		key, value, _ := strings.Cut(part, "=")
+		amount, err := resource.ParseQuantity(value)
+		if err != nil {
+			return name, nil
+		}
+		requested[corev1.ResourceName(key)] = amount
+	}
+	return name, requested
+}
+
+// excessOf compares what a quota allows with what would be used of it.
+func excessOf(quota *corev1.ResourceQuota, requested corev1.ResourceList, gone []corev1.Pod) []QuotaExcess {
+	var excess []QuotaExcess
+	for resourceName, hard := range quota.Status.Hard {
+		amount, asked := requested[resourceName]
+		if !asked {
+			continue
+		}
+		would := quota.Status.Used[resourceName]
+		would.Add(amount)
+		for i := range gone {
+			if counts(quota, &gone[i]) {
+				would.Sub(podUsage(&gone[i])[resourceName])
+			}
+		}
+		if would.Cmp(hard) > 0 {
+			excess = append(excess, QuotaExcess{quota.Name, resourceName, would, hard})
+		}
+	}
+	slices.SortFunc(excess, func(a, b QuotaExcess) int { return strings.Compare(string(a.Resource), string(b.Resource)) })
+	return excess
+}
+
+// String says it in words.
+func (e QuotaExcess) String() string {
+	if e.Resource == "" {
+		return "it is exceeded"
+	}
+	return fmt.Sprintf("%s would come to %s, and it allows %s", e.Resource, e.Would.String(), e.Hard.String())
+}
+
+// podUsage is what quotas count for a pod, by all of the names that they have for it.
+func podUsage(pod *corev1.Pod) corev1.ResourceList {
+	one := *resource.NewQuantity(1, resource.DecimalSI)
+	usage := corev1.ResourceList{"count/pods": one}
+	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		return usage
+	}
+	usage[corev1.ResourcePods] = one
+	requests := podAmounts(pod, func(r corev1.ResourceRequirements) corev1.ResourceList {
+		all := r.Limits.DeepCopy() // a request that is not given is the limit
+		if all == nil {
+			all = corev1.ResourceList{}
+		}
+		for name, amount := range r.Requests {
+			all[name] = amount
+		}
+		return all
+	})
+	for name, amount := range requests {
+		usage["requests."+name] = amount
+		if name == corev1.ResourceCPU || name == corev1.ResourceMemory || name == corev1.ResourceEphemeralStorage {
+			usage[name] = amount
+		}
+	}
+	for name, amount := range podAmounts(pod, func(r corev1.ResourceRequirements) corev1.ResourceList { return r.Limits }) {
+		usage["limits."+name] = amount
+	}
+	return usage
+}
+
+// podAmounts adds up what containers run at once. Init containers run before the others, one after the other, but for
+// sidecars, which go on.
+func podAmounts(pod *corev1.Pod, of func(corev1.ResourceRequirements) corev1.ResourceList) corev1.ResourceList {
+	total, sidecars, first := corev1.ResourceList{}, corev1.ResourceList{}, corev1.ResourceList{}
+	for i := range pod.Spec.InitContainers {
+		container := &pod.Spec.InitContainers[i]
+		amounts := of(container.Resources)
+		if container.RestartPolicy != nil && *container.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			addAmounts(sidecars, amounts)
+			amounts = nil
+		}
+		alone := sidecars.DeepCopy()
+		addAmounts(alone, amounts)
+		for name, amount := range alone {
+			if most := first[name]; amount.Cmp(most) > 0 {
+				first[name] = amount
+			}
+		}
+	}
+	addAmounts(total, sidecars)
+	for i := range pod.Spec.Containers {
+		addAmounts(total, of(pod.Spec.Containers[i].Resources))
+	}
+	for name, amount := range first {
+		if most := total[name]; amount.Cmp(most) > 0 {
+			total[name] = amount
+		}
+	}
+	addAmounts(total, pod.Spec.Overhead)
+	return total
+}
+
+func addAmounts(to, amounts corev1.ResourceList) {
+	for name, amount := range amounts {
+		sum := to[name].DeepCopy()
+		sum.Add(amount)
+		to[name] = sum
+	}
+}
+
+// counts reports whether a quota counts a pod. Of scopes that are not known here it counts none.
+func counts(quota *corev1.ResourceQuota, pod *corev1.Pod) bool {
+	var expressions []corev1.ScopedResourceSelectorRequirement
+	for _, scope := range quota.Spec.Scopes {
+		expressions = append(expressions, corev1.ScopedResourceSelectorRequirement{ScopeName: scope, Operator: corev1.ScopeSelectorOpExists})
+	}
+	if quota.Spec.ScopeSelector != nil {
+		expressions = append(expressions, quota.Spec.ScopeSelector.MatchExpressions...)
+	}
+	return !slices.ContainsFunc(expressions, func(e corev1.ScopedResourceSelectorRequirement) bool { return !inScope(e, pod) })
+}
+
+func inScope(e corev1.ScopedResourceSelectorRequirement, pod *corev1.Pod) bool {
+	resources := podAmounts(pod, func(r corev1.ResourceRequirements) corev1.ResourceList {
+		both := corev1.ResourceList{}
+		addAmounts(both, r.Requests)
+		addAmounts(both, r.Limits)
+		return both
+	})
+	switch e.ScopeName {
+	case corev1.ResourceQuotaScopeTerminating:
+		return pod.Spec.ActiveDeadlineSeconds != nil
+	case corev1.ResourceQuotaScopeNotTerminating:
+		return pod.Spec.ActiveDeadlineSeconds == nil
+	case corev1.ResourceQuotaScopeBestEffort:
+		return len(resources) == 0
+	case corev1.ResourceQuotaScopeNotBestEffort:
+		return len(resources) > 0
+	case corev1.ResourceQuotaScopePriorityClass:
+		class := pod.Spec.PriorityClassName
+		switch e.Operator {
+		case corev1.ScopeSelectorOpExists:
+			return class != ""
+		case corev1.ScopeSelectorOpDoesNotExist:
+			return class == ""
+		case corev1.ScopeSelectorOpIn:
+			return slices.Contains(e.Values, class)
+		case corev1.ScopeSelectorOpNotIn:
+			return !slices.Contains(e.Values, class)
+		}
+	}
+	return false
+}

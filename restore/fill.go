@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -21,8 +22,8 @@ import (
 type Filler interface {
 	// Fill fails if the volume is not empty, apart from what an earlier Fill has left there that did not end.
 	Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error)
-	// TakeBack removes from the volume what a Fill has written that did end.
-	TakeBack(ctx context.Context, target Target, ordinal int32, template, claim string) error
+	// TakeBack removes from the volume what a Fill has written, be it whole or not. It fails if there is anything else.
+	TakeBack(ctx context.Context, target Target, v JournalVolume) error
 }
 
 // Target is what a Filler may want to know of the StatefulSet that is being restored.
@@ -33,6 +34,19 @@ type Target struct {
 	Cluster string
 	// Source is the recovery point as namespace/statefulset@id.
 	Source string
+	// Resumes are the ids of the operations on the same StatefulSet whose unfinished work may be removed.
+	Resumes []string
+}
+
+// resumes are these operations as their movers name themselves.
+func (t *Target) resumes() []string {
+	var marks []string
+	for _, id := range t.Resumes {
+		op := t.Operation
+		op.ID = id
+		marks = append(marks, op.MoverMark(t.Cluster))
+	}
+	return marks
 }
 
 // create makes the new claims.
@@ -58,6 +72,12 @@ func (x *run) fill(ctx context.Context) error {
 		began := x.Now()
 		progress := Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StagePrepare}
 		x.Reporter.Volume(progress)
+		if v.Spare != "" {
+			x.journal.Volumes[i].Filling = true
+			if err := x.journal.write(ctx, x.Cluster, x.op); err != nil {
+				return err
+			}
+		}
 		result, err := x.Filler.Fill(ctx, target, v, func(p Progress) {
 			p.Ordinal, p.Claim = v.Ordinal, v.Claim
 			progress = p
@@ -91,7 +111,8 @@ func (x *run) fill(ctx context.Context) error {
 func (x *run) target(sts *appsv1.StatefulSet) Target {
 	return Target{
 		Operation: x.op, StatefulSet: sts, Cluster: x.uid,
-		Source: x.plan.SourceNamespace + "/" + x.plan.SourceStatefulSet + "@" + x.plan.RecoveryPoint,
+		Source:  x.plan.SourceNamespace + "/" + x.plan.SourceStatefulSet + "@" + x.plan.RecoveryPoint,
+		Resumes: x.resumes,
 	}
 }
 
@@ -154,7 +175,7 @@ func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress fun
 			"--repo", m.Config.Repo, "--claim", v.SourceClaim, "--repository-snapshot", v.RepositorySnapshot,
 			"--repository-password-file", m.PasswordFile, "--result-file", cluster.MoverResult,
 			"--operation", target.Operation.MoverMark(target.Cluster), // for others to know when it has died
-			"--into-empty",
+			"--into-empty", "--into-claim", target.Operation.Namespace + "/" + v.Claim, "--resumes", strings.Join(target.resumes(), ","),
 			cluster.MoverVolume,
 		},
 		Capabilities: fillCapabilities(),
@@ -171,18 +192,29 @@ func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress fun
 }
 
 // TakeBack runs one mover that removes.
-func (m *Movers) TakeBack(ctx context.Context, target Target, ordinal int32, template, claim string) error {
-	_, err := m.Cluster.RunMover(ctx, m.Config, cluster.Mover{
-		Operation:    target.Operation,
-		Name:         target.Operation.Name(strconv.Itoa(int(ordinal)), template, "back"),
-		Ordinal:      ordinal,
-		Claim:        claim,
-		Mount:        claim,
-		Args:         []string{"volume", "restore", target.Source, "--claim", claim, "--take-back", cluster.MoverVolume},
+func (m *Movers) TakeBack(ctx context.Context, target Target, v JournalVolume) error {
+	message, err := m.Cluster.RunMover(ctx, m.Config, cluster.Mover{
+		Operation: target.Operation,
+		Name:      target.Operation.Name(strconv.Itoa(int(v.Ordinal)), v.Template, "back"),
+		Ordinal:   v.Ordinal,
+		Claim:     v.Claim,
+		Mount:     v.Claim,
+		Args: []string{
+			"volume", "restore", target.Source,
+			"--repo", m.Config.Repo, "--claim", v.SourceClaim, "--repository-snapshot", v.RepositorySnapshot,
+			"--repository-password-file", m.PasswordFile, "--result-file", cluster.MoverResult,
+			"--operation", target.Operation.MoverMark(target.Cluster),
+			"--take-back", "--into-claim", target.Operation.Namespace + "/" + v.Claim, "--resumes", strings.Join(target.resumes(), ","),
+			cluster.MoverVolume,
+		},
 		Capabilities: takeBackCapabilities(),
 		Placement:    placement(target, Volume{}),
 	}, nil)
-	return err
+	if err == nil {
+		return nil // there is no result
+	}
+	_, untidy, failed := mover.Outcome(message, err)
+	return cmp.Or(failed, untidy)
 }
 
 // placement lets a mover run where the StatefulSet's pod may run, if possible in the zone and on the node where the

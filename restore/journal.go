@@ -60,8 +60,12 @@ type JournalVolume struct {
 	// claim of this name.
 	Spare         string `json:"spare,omitempty"`
 	SpareReserved bool   `json:"spareReserved,omitempty"`
-	// Filled says that the spare was empty and holds all of the restored data now.
-	Filled bool `json:"filled,omitempty"`
+	// SourceClaim and RepositorySnapshot are what the new claim is filled with.
+	SourceClaim        string `json:"sourceClaim,omitempty"`
+	RepositorySnapshot string `json:"repositorySnapshot,omitempty"`
+	// Filling says that the spare may hold a part of the restored data, and Filled that it was empty and holds all of it now.
+	Filling bool `json:"filling,omitempty"`
+	Filled  bool `json:"filled,omitempty"`
 }
 
 // newJournal is the journal of a plan that is about to be carried out.
@@ -74,7 +78,7 @@ func newJournal(p *Plan, s *Situation, operation string, started time.Time) *Jou
 		spare := s.volume(v.Spare)
 		j.Volumes = append(j.Volumes, JournalVolume{
 			Ordinal: v.Ordinal, Template: v.Template, Claim: v.Claim, Displaced: v.displaced, Spare: v.Spare,
-			SpareReserved: spare != nil && spare.Spec.ClaimRef != nil,
+			SpareReserved: spare != nil && spare.Spec.ClaimRef != nil, SourceClaim: v.SourceClaim, RepositorySnapshot: v.RepositorySnapshot,
 		})
 	}
 	return j

@@ -91,7 +91,10 @@ func (x *run) settleInterrupted(ctx context.Context) error {
 		return err
 	}
 	x.Reporter.Note(fmt.Sprintf("restore %s was interrupted in phase %q", journal.Operation, journal.Phase))
-	x.journal = journal
+	x.journal, x.resumes = journal, []string{journal.Operation}
+	if x.uid, err = x.Cluster.UID(ctx); err != nil {
+		return err
+	}
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
 	if err != nil {
 		return err
@@ -241,7 +244,7 @@ func (x *run) putClaimBack(ctx context.Context, j *Journal, v *JournalVolume) er
 // takeBack empties a volume that people made and that the restore has filled, so that the next one can use it. If that
 // fails, the next one will say that the volume is not empty.
 func (x *run) takeBack(ctx context.Context, j *Journal, v *JournalVolume, live *corev1.PersistentVolumeClaim) {
-	if !v.Filled || live.Spec.VolumeName != v.Spare {
+	if !v.Filling && !v.Filled || live.Spec.VolumeName != v.Spare {
 		return
 	}
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
@@ -249,7 +252,7 @@ func (x *run) takeBack(ctx context.Context, j *Journal, v *JournalVolume, live *
 		err = fmt.Errorf("%s was made anew: %w", x.op.Object(), cluster.ErrChanged)
 	}
 	if err == nil {
-		err = x.Filler.TakeBack(ctx, x.target(sts), v.Ordinal, v.Template, v.Claim)
+		err = x.Filler.TakeBack(ctx, x.target(sts), *v)
 	}
 	if err != nil {
 		x.Reporter.Note(fmt.Sprintf("volume %s still holds what was restored; empty it before it can be used again: %v", v.Spare, err))

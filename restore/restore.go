@@ -68,6 +68,8 @@ type run struct {
 	uid     string // the cluster's
 	sts     *appsv1.StatefulSet
 	journal *Journal
+	// resumes are the operations of the journal that was found: what they have left in volumes is ours to remove.
+	resumes []string
 	// again is true while an interrupted restore is put back to make way for this one.
 	again  bool
 	began  time.Time

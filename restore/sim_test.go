@@ -373,9 +373,16 @@ func (w *world) Fill(ctx context.Context, target Target, v Volume, progress func
 	return archive.Result{RepositorySnapshot: v.RepositorySnapshot, Files: v.Files, Bytes: v.Bytes}, ctx.Err()
 }
 
-// TakeBack empties the claim's volume.
-func (w *world) TakeBack(ctx context.Context, _ Target, _ int32, _, claim string) error {
-	got, err := w.kube.CoreV1().PersistentVolumeClaims(ns).Get(ctx, claim, metav1.GetOptions{})
+// TakeBack empties the claim's volume, of which it has to know by whom it was filled and with what.
+func (w *world) TakeBack(ctx context.Context, target Target, v JournalVolume) error {
+	journal, err := readJournal(ctx, w.client(), target.Operation)
+	if err == nil && journal != nil && journal.Operation != target.Operation.ID && !slices.Contains(target.Resumes, journal.Operation) {
+		w.t.Errorf("%s was filled by %s, and is emptied by %s, which goes on with %v", v.Claim, journal.Operation, target.Operation.ID, target.Resumes)
+	}
+	if target.Cluster != "here" || v.RepositorySnapshot == "" || v.SourceClaim == "" {
+		w.t.Errorf("%s is emptied in cluster %q of repository snapshot %q of %q", v.Claim, target.Cluster, v.RepositorySnapshot, v.SourceClaim)
+	}
+	got, err := w.kube.CoreV1().PersistentVolumeClaims(ns).Get(ctx, v.Claim, metav1.GetOptions{})
 	if err == nil {
 		delete(w.data, got.Spec.VolumeName)
 	}

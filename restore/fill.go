@@ -91,6 +91,9 @@ func (x *run) fill(ctx context.Context) error {
 			x.Reporter.Volume(progress)
 			return fmt.Errorf("restore claim %s/%s: %w", x.op.Namespace, v.Claim, err)
 		}
+		for _, warning := range result.Warnings {
+			x.Reporter.Note("warning: claim " + v.Claim + " is restored, but " + warning)
+		}
 		if v.Spare != "" {
 			x.journal.Volumes[i].Filled = true
 			if err := x.journal.write(ctx, x.Cluster, x.op); err != nil {

@@ -52,7 +52,7 @@ func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (r
 		return Report{}, err
 	}
 	x := &run{Restorer: r, op: op, lease: lease, plan: plan, record: record, began: r.Now()}
-	defer func() { err = errors.Join(err, x.finish(ctx)) }()
+	defer x.finish(ctx)
 	return x.carryOut(lease.Context()) //nolint:contextcheck // it is made from ctx, and dies with the Lease
 }
 
@@ -95,15 +95,19 @@ func (x *run) carryOut(ctx context.Context) (Report, error) {
 	return x.resume(ctx)
 }
 
-// finish removes what the operation has made for itself, and gives the Lease back.
-func (x *run) finish(ctx context.Context) error {
+// finish removes what the operation has made for itself, and gives the Lease back. What cannot be removed now is told, and
+// swept by the next operation: it makes no failure of a restore that is done.
+func (x *run) finish(ctx context.Context) {
 	ctx, cancel := x.lease.Grace(ctx, tidyWithin)
 	defer cancel()
-	var err error
 	if x.lease.Lost() == nil {
-		_, err = x.Cluster.Cleanup(ctx, x.op)
+		if _, err := x.Cluster.Cleanup(ctx, x.op); err != nil {
+			x.Reporter.Note("warning: clean up: " + err.Error() + "; the next operation on this StatefulSet tries again")
+		}
 	}
-	return errors.Join(err, x.lease.Release(ctx))
+	if err := x.lease.Release(ctx); err != nil {
+		x.Reporter.Note("warning: " + err.Error() + "; it ends by itself")
+	}
 }
 
 // begin makes sure that the plan still holds, now that nobody else may change things, and writes the journal.

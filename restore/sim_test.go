@@ -38,6 +38,7 @@ type world struct {
 	serial  int
 	data    map[string]string // by PersistentVolume
 	used    map[string]bool   // claims that a mover has mounted
+	marks   map[string]string // by volume: the operation that began to fill it last
 	lost    []string          // what was on volumes that were deleted
 
 	calls int
@@ -56,7 +57,7 @@ var (
 
 func newWorld(t *testing.T, objects ...runtime.Object) *world {
 	t.Helper()
-	w := &world{t: t, data: map[string]string{}, used: map[string]bool{}}
+	w := &world{t: t, data: map[string]string{}, used: map[string]bool{}, marks: map[string]string{}}
 	// Not the clientset's own tracker: that one also keeps managed fields, at many times the cost.
 	w.kube = &fake.Clientset{}
 	w.tracker = k8stesting.NewObjectTracker(scheme.Scheme, scheme.Codecs.UniversalDecoder())
@@ -365,6 +366,10 @@ func (w *world) Fill(ctx context.Context, target Target, v Volume, progress func
 	if content := w.data[claim.Spec.VolumeName]; content != "" && !strings.HasPrefix(content, "half of ") {
 		return archive.Result{}, fmt.Errorf("the volume is not empty: it holds %q", content)
 	}
+	if by := w.marks[claim.Spec.VolumeName]; w.data[claim.Spec.VolumeName] != "" && by != target.Operation.ID && !slices.Contains(target.Resumes, by) {
+		return archive.Result{}, fmt.Errorf("the volume is not empty: its mark is of %s, and this is %s, which goes on with %v", by, target.Operation.ID, target.Resumes)
+	}
+	w.marks[claim.Spec.VolumeName] = target.Operation.ID
 	w.data[claim.Spec.VolumeName] = "half of " + v.RepositorySnapshot
 	if _, err := w.kube.CoreV1().PersistentVolumes().Get(ctx, claim.Spec.VolumeName, metav1.GetOptions{}); err != nil {
 		return archive.Result{}, err

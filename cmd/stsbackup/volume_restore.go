@@ -11,6 +11,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -80,20 +81,6 @@ dropped where they could not be set, and device nodes cannot be made.`,
 	return cmd
 }
 
-// lockReading keeps prune away as far as that can be had: it could make the restore fail, though never be wrong. That the
-// lock cannot be removed afterwards is no failure of the restore.
-func lockReading(ctx context.Context, a *app, repo *repository.Repository) (release func(), err error) {
-	lock, err := repo.LockReading(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return func() {
-		if err := lock.Release(ctx); err != nil {
-			fmt.Fprintf(a.err, "warning: %v; until it is 30 minutes old, or removed with stsbackup unlock, prune is refused\n", err)
-		}
-	}, nil
-}
-
 func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error {
 	t, err := volumeTarget(name)
 	if err != nil {
@@ -113,32 +100,17 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 		return err
 	}
 	points.Repository().SetOperation(string(c.operation))
-	release, err := lockReading(ctx, a, points.Repository())
+	// This keeps prune away as far as that can be had: it could make the restore fail, though never be wrong.
+	lock, err := points.Repository().LockReading(ctx)
 	if err != nil {
 		return err
 	}
-	defer release()
-	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim)
-	if err != nil {
-		return err
+	snapshot, result, err := c.fill(ctx, a, t, points, dir)
+	if left := lock.Release(ctx); left != nil { // which is no failure of the restore
+		result.Warn(left)
 	}
-	done := func() error { return nil }
-	if c.intoEmpty {
-		if done, err = archive.TakeEmpty(ctx, c.taking(a, t, dir, points.Repository(), snapshot.ID)); err != nil {
-			return err
-		}
-	}
-	result, err := archive.Restore(ctx, points.Repository(), archive.Target{
-		Snapshot: snapshot, Name: c.volume.claim, Dir: dir, Replace: c.replace, Blank: c.blank,
-	}, c.report.progress(a))
 	if err != nil {
-		if errors.Is(err, archive.ErrInTheWay) {
-			err = fmt.Errorf("%w (--replace)", err)
-		}
 		return errors.Join(err, c.report.failure(a, result))
-	}
-	if err := done(); err != nil {
-		return err
 	}
 	return c.report.result(a, result, func(out io.Writer, r archive.Result) error {
 		_, err := fmt.Fprintf(out, "repository snapshot %s of %s restored into %s\n%d files, %d directories, %d others: %s in %s\n",
@@ -146,6 +118,30 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 			r.Files, r.Directories, r.Others, humanBytes(r.Bytes), humanDuration(r.Duration))
 		return err
 	})
+}
+
+// fill is the restore itself.
+func (c *volumeRestore) fill(ctx context.Context, a *app, t target, points *catalog.Catalog, dir string) (repository.Snapshot, archive.Result, error) {
+	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim)
+	if err != nil {
+		return snapshot, archive.Result{}, err
+	}
+	done := func() error { return nil }
+	if c.intoEmpty {
+		if done, err = archive.TakeEmpty(ctx, c.taking(a, t, dir, points.Repository(), snapshot.ID)); err != nil {
+			return snapshot, archive.Result{}, err
+		}
+	}
+	result, err := archive.Restore(ctx, points.Repository(), archive.Target{
+		Snapshot: snapshot, Name: c.volume.claim, Dir: dir, Replace: c.replace, Blank: c.blank,
+	}, c.report.progress(a))
+	if errors.Is(err, archive.ErrInTheWay) {
+		err = fmt.Errorf("%w (--replace)", err)
+	}
+	if err == nil {
+		err = done()
+	}
+	return snapshot, result, err
 }
 
 // taking says who wants to have a directory for itself.

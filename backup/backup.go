@@ -29,6 +29,8 @@ type Repository interface {
 	List(ctx context.Context) ([]catalog.Record, error)
 	// Commit writes the record, and thereby makes the recovery point.
 	Commit(ctx context.Context, record catalog.Record, manifests map[string][]byte) error
+	// SetOperation says what our locks say of their holder.
+	SetOperation(operation string)
 	// Unlock removes the locks of those that gone says are gone, and gives their holders.
 	Unlock(ctx context.Context, gone func(repository.Holder) bool) ([]repository.Holder, error)
 }
@@ -256,6 +258,8 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 		return nil, err
 	}
 	r.repo = repo
+	// If the lock under which the record is written cannot be removed, the next to have the Lease knows what to make of it.
+	repo.SetOperation(r.op.LeaseMark(r.inventory.Cluster))
 	r.unlock(ctx, func(h repository.Holder) bool { return h.Operation != r.mark() && !r.swept.MayRun(h.Host) })
 	// 5. Capture.
 	r.Reporter.Phase(PhaseCapture)

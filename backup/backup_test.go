@@ -74,6 +74,8 @@ func (s *stage) Commit(ctx context.Context, record catalog.Record, manifests map
 	return s.repo.Commit(ctx, record, manifests)
 }
 
+func (s *stage) SetOperation(operation string) { s.repo.SetOperation(operation) }
+
 func (s *stage) Unlock(ctx context.Context, gone func(repository.Holder) bool) ([]repository.Holder, error) {
 	return s.repo.Unlock(ctx, gone)
 }
@@ -240,6 +242,21 @@ func TestRunKeepsWhatCouldBeSaved(t *testing.T) {
 		}
 		if record.State != catalog.StateIncomplete || !strings.Contains(record.Volumes[0].Error, "disk on fire") || record.Volumes[1].RepositorySnapshot == "" {
 			t.Errorf("record %+v", record)
+		}
+	})
+}
+
+// TestRunTellsWhatStays: a lock that a mover could not remove is a warning, and the volume is saved.
+func TestRunTellsWhatStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.ends["www-web-0"] = corev1.ContainerStateTerminated{Message: `{"repositorySnapshot":"of www-web-0","files":1,"warnings":["the lock stays"]}`}
+		record, err := s.run(t.Context(), t)
+		if err != nil || record.State != catalog.StateComplete {
+			t.Fatalf("record %+v, %v", record, err)
+		}
+		if told := "note warning: claim www-web-0 is saved, but the lock stays"; !slices.Contains(s.did, told) {
+			t.Errorf("nobody was told %q:\n%s", told, strings.Join(s.did, "\n"))
 		}
 	})
 }

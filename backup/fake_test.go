@@ -42,7 +42,10 @@ type fakeRepository struct {
 	committed []catalog.Record
 	manifests map[string][]byte
 	locks     []repository.Holder
+	operation string
 }
+
+func (f *fakeRepository) SetOperation(operation string) { f.operation = operation }
 
 func (f *fakeRepository) Unlock(_ context.Context, gone func(repository.Holder) bool) (removed []repository.Holder, err error) {
 	for _, holder := range f.locks {

@@ -138,6 +138,9 @@ func (r *run) runMover(ctx context.Context, v *volumeRun, mount string) (archive
 		// The data is safe, and the removal is tried again at the end.
 		r.Reporter.Note("warning: " + untidy.Error())
 	}
+	for _, warning := range result.Warnings {
+		r.Reporter.Note("warning: claim " + v.Claim + " is saved, but " + warning)
+	}
 	return result, failed
 }
 

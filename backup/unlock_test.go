@@ -48,6 +48,9 @@ func TestRunRemovesTheLocksOfDeadMovers(t *testing.T) {
 		if diff := cmp.Diff(people, s.repo.locks, cmpopts.IgnoreUnexported(repository.Holder{})); diff != "" {
 			t.Errorf("locks that are left (-want +got):\n%s", diff)
 		}
+		if want := of(id).LeaseMark("cluster-uid"); s.repo.operation != want {
+			t.Errorf("the record is written under a lock of %q, want %q", s.repo.operation, want)
+		}
 		events := strings.Join(s.did, "\n")
 		before, after, _ := strings.Cut(events, "commit")
 		if !strings.Contains(before, dead.Host) || !strings.Contains(before, pruned.Host) || strings.Contains(before, own.Host) || !strings.Contains(after, own.Host) {

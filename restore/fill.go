@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -29,8 +30,8 @@ type Filler interface {
 	Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error)
 	// Probe fails if movers cannot do their work: Fill would for every volume. It touches no volume.
 	Probe(ctx context.Context, target Target, volumes []Volume) error
-	// TakeBack removes from the volume what a Fill has written that did end.
-	TakeBack(ctx context.Context, target Target, ordinal int32, template, claim string) error
+	// TakeBack removes from the volume what a Fill has written, be it whole or not. It fails if there is anything else.
+	TakeBack(ctx context.Context, target Target, v JournalVolume) error
 }
 
 // Target is what a Filler may want to know of the StatefulSet that is being restored.
@@ -41,6 +42,19 @@ type Target struct {
 	Cluster string
 	// Source is the recovery point as namespace/statefulset@id.
 	Source string
+	// Resumes are the ids of the operations on the same StatefulSet whose unfinished work may be removed.
+	Resumes []string
+}
+
+// resumes are these operations as their movers name themselves.
+func (t *Target) resumes() []string {
+	var marks []string
+	for _, id := range t.Resumes {
+		op := t.Operation
+		op.ID = id
+		marks = append(marks, op.MoverMark(t.Cluster))
+	}
+	return marks
 }
 
 // create makes the new claims.
@@ -182,6 +196,9 @@ func (x *run) fillVolume(ctx context.Context, v *Volume) (Restored, error) {
 		x.Reporter.Volume(progress)
 		return restored, fmt.Errorf("restore claim %s/%s: %w", x.op.Namespace, v.Claim, err)
 	}
+	for _, warning := range result.Warnings {
+		x.Reporter.Note("warning: claim " + v.Claim + " is restored, but " + warning)
+	}
 	progress.Stage = StageDone
 	progress.Data = archive.Progress{Files: result.Files, Bytes: result.Bytes, TotalFiles: result.Files, TotalBytes: result.Bytes}
 	x.Reporter.Volume(progress)
@@ -197,7 +214,7 @@ func (x *run) prepareSpare(ctx context.Context, v *Volume, j *JournalVolume) err
 		return nil
 	}
 	if j.Filled {
-		if err := x.Filler.TakeBack(ctx, x.target(x.sts), v.Ordinal, v.Template, v.Claim); err != nil {
+		if err := x.Filler.TakeBack(ctx, x.target(x.sts), *j); err != nil {
 			return fmt.Errorf("empty volume %s of claim %s/%s again, which an interrupted run has filled: %w", v.Spare, x.op.Namespace, v.Claim, err)
 		}
 	}
@@ -227,7 +244,7 @@ func (x *run) checked(ctx context.Context, v *Volume, j *JournalVolume) error {
 
 func (x *run) target(sts *appsv1.StatefulSet) Target {
 	return Target{
-		Operation: x.op, StatefulSet: sts, Cluster: x.uid, Source: x.plan.source(),
+		Operation: x.op, StatefulSet: sts, Cluster: x.uid, Source: cmp.Or(x.journal.Source, x.plan.source()), Resumes: x.journal.operations(),
 	}
 }
 
@@ -287,7 +304,7 @@ func (m *Movers) task(target Target, v Volume) cluster.Mover {
 			"--repo", m.Config.Repo, "--claim", v.SourceClaim, "--repository-snapshot", v.RepositorySnapshot,
 			"--repository-password-file", m.PasswordFile, "--result-file", cluster.MoverResult,
 			"--operation", target.Operation.MoverMark(target.Cluster), // for others to know when it has died
-			"--into-empty",
+			"--into-empty", "--into-claim", target.Operation.Namespace + "/" + v.Claim, "--resumes", strings.Join(target.resumes(), ","),
 			cluster.MoverVolume,
 		},
 		Capabilities: fillCapabilities(),
@@ -359,18 +376,29 @@ func (m *Movers) Probe(ctx context.Context, target Target, volumes []Volume) err
 }
 
 // TakeBack runs one mover that removes.
-func (m *Movers) TakeBack(ctx context.Context, target Target, ordinal int32, template, claim string) error {
-	_, err := m.Cluster.RunMover(ctx, m.Config, cluster.Mover{
-		Operation:    target.Operation,
-		Name:         target.Operation.Name(strconv.Itoa(int(ordinal)), template, "back"),
-		Ordinal:      ordinal,
-		Claim:        claim,
-		Mount:        claim,
-		Args:         []string{"volume", "restore", target.Source, "--claim", claim, "--take-back", cluster.MoverVolume},
+func (m *Movers) TakeBack(ctx context.Context, target Target, v JournalVolume) error {
+	message, err := m.Cluster.RunMover(ctx, m.Config, cluster.Mover{
+		Operation: target.Operation,
+		Name:      target.Operation.Name(strconv.Itoa(int(v.Ordinal)), v.Template, "back"),
+		Ordinal:   v.Ordinal,
+		Claim:     v.Claim,
+		Mount:     v.Claim,
+		Args: []string{
+			"volume", "restore", target.Source,
+			"--repo", m.Config.Repo, "--claim", v.SourceClaim, "--repository-snapshot", v.RepositorySnapshot,
+			"--repository-password-file", m.PasswordFile, "--result-file", cluster.MoverResult,
+			"--operation", target.Operation.MoverMark(target.Cluster),
+			"--take-back", "--into-claim", target.Operation.Namespace + "/" + v.Claim, "--resumes", strings.Join(target.resumes(), ","),
+			cluster.MoverVolume,
+		},
 		Capabilities: takeBackCapabilities(),
 		Placement:    placement(target, Volume{}),
 	}, nil)
-	return err
+	if err == nil {
+		return nil // there is no result
+	}
+	_, untidy, failed := mover.Outcome(message, err)
+	return cmp.Or(failed, untidy)
 }
 
 // placement lets a mover run where the StatefulSet's pod may run, if possible in the zone and on the node where the

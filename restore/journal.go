@@ -56,7 +56,9 @@ type Journal struct {
 	Kind Kind `json:"kind,omitempty"`
 	// RecoveryPoint is what was to be restored, or for an undo, the operation that set the volumes aside.
 	RecoveryPoint string `json:"recoveryPoint"`
-	Phase         Phase  `json:"phase"`
+	// Source is where that lies, as namespace/statefulset@id.
+	Source string `json:"source,omitempty"`
+	Phase  Phase  `json:"phase"`
 	// UID, Replicas and Retention are the StatefulSet's, as they were found; ReplicasAfter is what the restore ends
 	// with.
 	UID           types.UID                                              `json:"uid"`
@@ -75,7 +77,8 @@ type JournalVolume struct {
 	Template string      `json:"template"`
 	Claim    string      `json:"claim"`
 	State    VolumeState `json:"state,omitempty"`
-	// RepositorySnapshot is what the volume is filled from.
+	// SourceClaim and RepositorySnapshot are what the new claim is filled with.
+	SourceClaim        string `json:"sourceClaim,omitempty"`
 	RepositorySnapshot string `json:"repositorySnapshot,omitempty"`
 	// Displaced is the claim that was there, nil if there was none.
 	Displaced *cluster.Displaced `json:"displaced,omitempty"`
@@ -96,12 +99,13 @@ type JournalVolume struct {
 func newJournal(p *Plan, s *Situation, operation string, started time.Time) *Journal {
 	j := &Journal{
 		Version: journalVersion, Operation: operation, Started: started.UTC(), Kind: p.Kind, RecoveryPoint: p.RecoveryPoint, Phase: PhaseGuard,
-		UID: p.UID, Replicas: p.ReplicasBefore, ReplicasAfter: p.ReplicasAfter, Retention: retention(s.StatefulSet),
+		Source: p.source(), UID: p.UID, Replicas: p.ReplicasBefore, ReplicasAfter: p.ReplicasAfter, Retention: retention(s.StatefulSet),
 	}
 	for _, v := range p.Volumes {
 		spare := s.volume(v.Spare)
 		j.Volumes = append(j.Volumes, JournalVolume{
-			Ordinal: v.Ordinal, Template: v.Template, Claim: v.Claim, State: StatePresent, RepositorySnapshot: v.RepositorySnapshot,
+			Ordinal: v.Ordinal, Template: v.Template, Claim: v.Claim, State: StatePresent,
+			SourceClaim: v.SourceClaim, RepositorySnapshot: v.RepositorySnapshot,
 			Displaced: v.displaced, Brings: v.brings, Spare: v.Spare,
 			SpareReserved: spare != nil && spare.Spec.ClaimRef != nil,
 		})

@@ -362,7 +362,7 @@ func (x *run) takeAgain(ctx context.Context, v *JournalVolume, live *corev1.Pers
 func (x *run) takeBack(ctx context.Context, v *JournalVolume) {
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
 	if err == nil {
-		err = x.Filler.TakeBack(ctx, x.target(sts), v.Ordinal, v.Template, v.Claim)
+		err = x.Filler.TakeBack(ctx, x.target(sts), *v)
 	}
 	if err != nil {
 		x.Reporter.Note(fmt.Sprintf("volume %s still holds what was restored; empty it before it can be used again: %v", v.Spare, err))

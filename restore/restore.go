@@ -60,7 +60,7 @@ func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (r
 		return Report{}, err
 	}
 	x := &run{Restorer: r, op: op, lease: lease, plan: plan, record: record, began: r.Now()}
-	defer func() { err = errors.Join(err, x.finish(ctx)) }()
+	defer x.finish(ctx)
 	return x.carryOut(lease.Context()) //nolint:contextcheck // it is made from ctx, and dies with the Lease
 }
 
@@ -112,19 +112,23 @@ func (x *run) carryOut(ctx context.Context) (Report, error) {
 	return x.resume(ctx)
 }
 
-// finish removes what the operation has made for itself, and gives the Lease back.
-func (x *run) finish(ctx context.Context) error {
+// finish removes what the operation has made for itself, and gives the Lease back. What cannot be removed now is told, and
+// swept by the next operation: it makes no failure of a restore that is done.
+func (x *run) finish(ctx context.Context) {
 	ctx, cancel := x.lease.Grace(ctx, tidyWithin)
 	defer cancel()
-	var err error
 	if x.lease.Lost() == nil {
-		var own cluster.Swept
-		own, err = x.Cluster.Cleanup(ctx, x.op, cluster.Removing{Limit: tidyWithin / 2, Waiting: x.Reporter.Note})
+		own, err := x.Cluster.Cleanup(ctx, x.op, cluster.Removing{Limit: tidyWithin / 2, Waiting: x.Reporter.Note})
 		for _, left := range own.Left {
-			x.Reporter.Note("warning: clean up: " + left.Error() + "; the next operation on this StatefulSet tries again")
+			err = errors.Join(err, left)
+		}
+		if err != nil {
+			x.Reporter.Note("warning: clean up: " + err.Error() + "; the next operation on this StatefulSet tries again")
 		}
 	}
-	return errors.Join(err, x.lease.Release(ctx))
+	if err := x.lease.Release(ctx); err != nil {
+		x.Reporter.Note("warning: " + err.Error() + "; it ends by itself")
+	}
 }
 
 // begin makes sure that the plan still holds, now that nobody else of us may change things.

@@ -39,6 +39,7 @@ type world struct {
 	tracker k8stesting.ObjectTracker
 	serial  int
 	data    map[string]string // by PersistentVolume
+	marks   map[string]string // by volume: the operation that began to fill it last
 	used    map[string]bool   // claims that a mover has mounted
 	lost    []string          // what was on volumes that were deleted
 	wished  []string          // what was deleted because a person deleted its claim
@@ -62,7 +63,7 @@ var (
 
 func newWorld(t *testing.T, objects ...runtime.Object) *world {
 	t.Helper()
-	w := &world{t: t, data: map[string]string{}, used: map[string]bool{}, wrote: map[string]bool{}}
+	w := &world{t: t, data: map[string]string{}, used: map[string]bool{}, marks: map[string]string{}, wrote: map[string]bool{}}
 	// Not the clientset's own tracker: that one also keeps managed fields, at many times the cost.
 	w.kube = &fake.Clientset{}
 	w.tracker = k8stesting.NewObjectTracker(scheme.Scheme, scheme.Codecs.UniversalDecoder())
@@ -387,7 +388,7 @@ func (w *world) Fill(ctx context.Context, target Target, v Volume, progress func
 	if _, err := w.kube.CoreV1().PersistentVolumeClaims(ns).Get(ctx, v.Claim, metav1.GetOptions{}); err != nil {
 		return archive.Result{}, err
 	}
-	claim, err := w.mountEmpty(v)
+	claim, err := w.mountEmpty(target, v)
 	if err != nil {
 		return archive.Result{}, err
 	}
@@ -401,7 +402,7 @@ func (w *world) Fill(ctx context.Context, target Target, v Volume, progress func
 }
 
 // mountEmpty is a mover's beginning: the claim gets its volume, which must be empty, and half of the data.
-func (w *world) mountEmpty(v Volume) (*corev1.PersistentVolumeClaim, error) {
+func (w *world) mountEmpty(target Target, v Volume) (*corev1.PersistentVolumeClaim, error) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	w.used[v.Claim] = true
@@ -413,6 +414,10 @@ func (w *world) mountEmpty(v Volume) (*corev1.PersistentVolumeClaim, error) {
 	if content := w.data[claim.Spec.VolumeName]; content != "" && !strings.HasPrefix(content, "half of ") {
 		return nil, fmt.Errorf("the volume is not empty: it holds %q", content)
 	}
+	if by := w.marks[claim.Spec.VolumeName]; w.data[claim.Spec.VolumeName] != "" && by != target.Operation.ID && !slices.Contains(target.Resumes, by) {
+		return nil, fmt.Errorf("the volume is not empty: its mark is of %s, and this is %s, which goes on with %v", by, target.Operation.ID, target.Resumes)
+	}
+	w.marks[claim.Spec.VolumeName] = target.Operation.ID
 	w.data[claim.Spec.VolumeName] = "half of " + v.RepositorySnapshot
 	return claim, nil
 }
@@ -421,8 +426,8 @@ func (w *world) mountEmpty(v Volume) (*corev1.PersistentVolumeClaim, error) {
 func (w *world) Probe(ctx context.Context, _ Target, _ []Volume) error { return ctx.Err() }
 
 // TakeBack empties the claim's volume.
-func (w *world) TakeBack(ctx context.Context, _ Target, _ int32, _, claim string) error {
-	got, err := w.kube.CoreV1().PersistentVolumeClaims(ns).Get(ctx, claim, metav1.GetOptions{})
+func (w *world) TakeBack(ctx context.Context, _ Target, v JournalVolume) error {
+	got, err := w.kube.CoreV1().PersistentVolumeClaims(ns).Get(ctx, v.Claim, metav1.GetOptions{})
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	if err == nil {

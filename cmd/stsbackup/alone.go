@@ -55,6 +55,7 @@ func (u *upkeep) alone(ctx context.Context, points *catalog.Catalog, do func(con
 // gone, as the cluster knows, it is removed: a mover that was killed shall not keep anyone waiting for the half hour
 // after which its lock is nobody's.
 func (u *upkeep) waitForLocks(points *catalog.Catalog) {
+	u.tellOfLocks(points)
 	points.Repository().SetLockWait(repository.LockWait{Limit: u.retryLock, Blocked: func(ctx context.Context, locked error) bool {
 		removed, err := u.unlockDeadMovers(ctx, points)
 		for _, holder := range removed {
@@ -68,6 +69,11 @@ func (u *upkeep) waitForLocks(points *catalog.Catalog) {
 		}
 		return len(removed) > 0
 	}})
+}
+
+// tellOfLocks has a person told of locks that stay although the work is done.
+func (u *upkeep) tellOfLocks(points *catalog.Catalog) {
+	points.Repository().SetLockLeft(func(left error) { u.note("warning: " + left.Error()) })
 }
 
 // waitingText says for whom one waits, and how long at most.

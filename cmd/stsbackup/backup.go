@@ -245,6 +245,7 @@ func (s storeOf) open(ctx context.Context,
 		}
 		return false
 	}})
+	opened.Repository().SetLockLeft(func(left error) { s.note("warning: " + left.Error()) })
 	return opened, nil
 }
 

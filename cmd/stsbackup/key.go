@@ -148,11 +148,16 @@ func (c *keyAdd) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
+	return c.addTo(ctx, a, points, password)
+}
+
+func (c *keyAdd) addTo(ctx context.Context, a *app, points *catalog.Catalog, password string) error {
 	secret := repository.Secret(password)
 	if c.newRoot != "" {
 		namespace, statefulSet, _ := strings.Cut(points.Host(), "/")
 		secret = catalog.Password(secret, namespace, statefulSet)
 	}
+	c.upkeep(a, lockFlag{}).tellOfLocks(points)
 	id, err := points.Repository().AddKey(ctx, secret)
 	if err != nil {
 		return err

@@ -228,7 +228,7 @@ func (o *operations) upkeep(ctx context.Context, of scheduler.Name, kind string)
 	op := cluster.Operation{ID: id, Kind: kind, Namespace: of.Namespace, StatefulSet: of.StatefulSet}
 	return &upkeep{
 		connect:   func() (*cluster.Client, error) { return o.client, nil },
-		note:      func(text string) { o.log.Info(text, "namespace", of.Namespace, "statefulSet", of.StatefulSet) },
+		note:      func(text string) { note(o.log.With("namespace", of.Namespace, "statefulSet", of.StatefulSet), text) },
 		retryLock: o.busyAfter,
 		operation: op.LeaseMark(uid),
 		guard: func(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error {
@@ -238,7 +238,7 @@ func (o *operations) upkeep(ctx context.Context, of scheduler.Name, kind string)
 }
 
 // withLease does what is brief while we have the Lease of the StatefulSet.
-func (o *operations) withLease(ctx context.Context, op cluster.Operation, uid string, points *catalog.Catalog, do func(context.Context) error) (err error) {
+func (o *operations) withLease(ctx context.Context, op cluster.Operation, uid string, points *catalog.Catalog, do func(context.Context) error) error {
 	records, err := points.List(ctx)
 	if err != nil && len(records) == 0 {
 		return err
@@ -253,7 +253,9 @@ func (o *operations) withLease(ctx context.Context, op cluster.Operation, uid st
 	defer func() {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), askClusterWithin)
 		defer cancel()
-		err = errors.Join(err, lease.Release(clean))
+		if left := lease.Release(clean); left != nil { // no failure of what was done
+			note(o.log.With("namespace", op.Namespace, "statefulSet", op.StatefulSet), "warning: "+left.Error()+"; it ends by itself")
+		}
 	}()
 	_, err = points.Unlock(lease.Context(), func(h repository.Holder) bool {
 		return cluster.LeaseMarked(uid, h.Operation) && h.Operation != op.LeaseMark(uid)
@@ -308,10 +310,13 @@ func (r *phaseReporter) end() {
 }
 
 // Note logs the message.
-func (r *phaseReporter) Note(message string) {
+func (r *phaseReporter) Note(message string) { note(r.log, message) }
+
+// note logs what a person would be told.
+func note(log *slog.Logger, message string) {
 	if text, isWarning := strings.CutPrefix(message, "warning: "); isWarning {
-		r.log.Warn(text)
+		log.Warn(text)
 		return
 	}
-	r.log.Info(message)
+	log.Info(message)
 }

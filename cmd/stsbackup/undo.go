@@ -134,6 +134,6 @@ func (noMovers) Fill(context.Context, restore.Target, restore.Volume, func(resto
 func (noMovers) Probe(context.Context, restore.Target, []restore.Volume) error { return errNoRepo }
 
 // TakeBack fails.
-func (noMovers) TakeBack(context.Context, restore.Target, int32, string, string) error {
+func (noMovers) TakeBack(context.Context, restore.Target, restore.JournalVolume) error {
 	return errNoRepo
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
 // savedVolume is a shell with a backup of a directory that holds one file.
@@ -49,7 +52,7 @@ func TestRestoreIntoEmpty(t *testing.T) {
 		"a fresh filesystem":               {[]string{"lost+found/"}, exitDone, "file lost+found other"},
 		"somebody's data":                  {[]string{"precious"}, exitFailed, "precious"},
 		"somebody's data of the same name": {[]string{"file"}, exitFailed, "file"},
-		"what a killed restore has left":   {[]string{restoringMark, "file", "half/", "lost+found/"}, exitDone, "file lost+found other"},
+		"a mark that says nothing":         {[]string{archive.RestoringMark, "file"}, exitFailed, archive.RestoringMark + " file"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -90,21 +93,103 @@ func TestRestoreIntoEmpty(t *testing.T) {
 	}
 }
 
-// TestRestoreIsTakenBack: what was restored is removed, what the filesystem needs is not.
+// interrupted leaves a directory as a restore leaves it that is killed before it says that it has ended. more are flags of
+// movers.
+func (s *shell) interrupted(more ...string) (dir string) {
+	s.t.Helper()
+	dir = s.t.TempDir()
+	mark := filepath.Join(dir, archive.RestoringMark)
+	kept := mark + "-kept"
+	s.onOutput = func() { // it reports progress while the mark is there
+		if data, err := os.ReadFile(mark); err == nil {
+			_ = os.WriteFile(kept, data, 0o600) // the end of the test notices
+		}
+	}
+	s.run(exitDone, append([]string{"volume", "restore", "demo/web", dir, "--claim", "www-web-0", "--into-empty", "-o", "json"}, more...)...)
+	s.onOutput = nil
+	if err := os.Rename(kept, mark); err != nil {
+		s.t.Fatal(err)
+	}
+	return dir
+}
+
+// TestInterruptedRestoreBeginsAnew: who restores the same claim from the same repository again removes what was left.
+func TestInterruptedRestoreBeginsAnew(t *testing.T) {
+	s := savedVolume(t)
+	again := func(code int, dir string, more ...string) {
+		t.Helper()
+		s.run(code, append([]string{"volume", "restore", "demo/web", dir, "--claim", "www-web-0", "--into-empty"}, more...)...)
+	}
+	dir := s.interrupted()
+	again(exitFailed, dir, "--operation", "mover:cluster:1:demo/web", "--into-claim", "demo/www-web-0")
+	s.says("into a directory", "nothing was removed", "find '"+dir+"'", "have another one used")
+	again(exitDone, dir)
+	if got := names(t, dir); got != "file other" {
+		t.Errorf("the directory holds %s", got)
+	}
+
+	first := []string{"--operation", "mover:cluster:1:demo/web", "--into-claim", "demo/www-web-0"}
+	second := []string{"--operation", "mover:cluster:2:demo/web", "--into-claim", "demo/www-web-0"}
+	dir = s.interrupted(first...)
+	again(exitFailed, dir)
+	again(exitFailed, dir, second...)
+	s.says(`restore "mover:cluster:1:demo/web"`, "not one that this restore goes on with")
+	again(exitFailed, dir, append(second, "--resumes", "mover:cluster:0:demo/web")...)
+	if got := names(t, dir); got != archive.RestoringMark+" file other" {
+		t.Errorf("the directory holds %s", got)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "new"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	resume := append(second, "--resumes", "mover:cluster:0:demo/web,mover:cluster:1:demo/web")
+	again(exitFailed, dir, resume...)
+	s.says(`"new" is not what a restore of repository snapshot`)
+	if err := os.Remove(filepath.Join(dir, "new")); err != nil {
+		t.Fatal(err)
+	}
+	again(exitDone, dir, resume...)
+	if got := names(t, dir); got != "file other" {
+		t.Errorf("the directory holds %s", got)
+	}
+}
+
+// TestRestoreIsTakenBack: what was restored is removed, what the filesystem needs is not. The flags are those of a mover, but
+// for its directory.
 func TestRestoreIsTakenBack(t *testing.T) {
 	s := savedVolume(t)
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, lostAndFound), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, "lost+found"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	snapshots, err := s.repository().Snapshots(t.Context())
+	if err != nil || len(snapshots) != 1 {
+		t.Fatal(len(snapshots), err)
+	}
+	c := &volumeRestore{snapshot: snapshotFlag(snapshots[0].ID.String()), volume: volumeFlags{claim: "www-web-0"}, intoClaim: "demo/www-web-0"}
+	a := &app{getenv: func(name string) string { return s.env[name] }, now: s.now}
+	back := func() error { return c.emptyAgain(t.Context(), a, target{namespace: "demo", statefulSet: "web"}, dir) }
 	for range 2 {
 		s.run(exitDone, "volume", "restore", "demo/web", dir, "--claim", "www-web-0", "--into-empty")
-		if err := emptyDir(dir); err != nil {
+		if err := back(); err != nil {
 			t.Fatal(err)
 		}
-		if got := names(t, dir); got != lostAndFound {
+		if got := names(t, dir); got != "lost+found" {
 			t.Errorf("the directory holds %s", got)
 		}
+	}
+	s.run(exitDone, "volume", "restore", "demo/web", dir, "--claim", "www-web-0", "--into-empty")
+	if err := os.WriteFile(filepath.Join(dir, "precious"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := back(); !errors.Is(err, archive.ErrNotOurs) || !strings.Contains(err.Error(), `"precious"`) {
+		t.Error(err)
+	}
+	if got := names(t, dir); got != "file lost+found other precious" {
+		t.Errorf("the directory holds %s", got)
+	}
+	c.snapshot = ""
+	if err := back(); exitCode(t.Context(), err) != exitUsage {
+		t.Errorf("without a repository snapshot: %v", err)
 	}
 }
 
@@ -121,48 +206,23 @@ func TestTakeBackIsForMovers(t *testing.T) {
 	}
 }
 
-// TestUnfinishedRestoreIsMarked: a restore that fails half-way leaves the mark, and the next one begins anew.
-func TestUnfinishedRestoreIsMarked(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := takeEmpty(dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "half"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	done, err := takeEmpty(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := names(t, dir); got != restoringMark {
-		t.Errorf("the directory holds %s", got)
-	}
-	if err := done(); err != nil {
-		t.Fatal(err)
-	}
-	if got := names(t, dir); got != "" {
-		t.Errorf("the directory holds %s", got)
-	}
-}
-
 // TestMarkedVolumeIsBackedUp: the backup of a volume that was not filled to its end is incomplete, and can be restored.
 func TestMarkedVolumeIsBackedUp(t *testing.T) {
 	s := volumeShell(t)
-	source, dir := t.TempDir(), t.TempDir()
-	for _, name := range []string{restoringMark, "file"} {
+	source := t.TempDir()
+	for _, name := range []string{archive.RestoringMark, "file"} {
 		if err := os.WriteFile(filepath.Join(source, name), []byte("data"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s.run(exitIncomplete, "volume", "backup", source, "--as", "demo/web", "--claim", "www-web-0")
-	s.says(restoringMark, "has not ended", "restore it again")
-	for range 2 {
-		s.run(exitDone, "volume", "restore", "demo/web", dir, "--claim", "www-web-0", "--into-empty")
-		if got := names(t, dir); got != "file" {
-			t.Errorf("the directory holds %s", got)
-		}
-		if err := emptyDir(dir); err != nil {
-			t.Fatal(err)
-		}
+	s.says(archive.RestoringMark, "has not ended", "restore it again")
+	// So is one that a restore has really left.
+	s.run(exitIncomplete, "volume", "backup", s.interrupted(), "--as", "demo/web", "--claim", "www-web-0")
+	s.says(archive.RestoringMark, "has not ended", "restore it again")
+	dir := t.TempDir()
+	s.run(exitDone, "volume", "restore", "demo/web", dir, "--claim", "www-web-0", "--into-empty")
+	if got := names(t, dir); got != "file" {
+		t.Errorf("the directory holds %s", got)
 	}
 }

@@ -54,6 +54,7 @@ func (r *volumeReport) result(a *app, result archive.Result, text func(io.Writer
 		return err
 	}
 	printProblems(a, result)
+	printWarnings(a, result)
 	if result.ChangeCount > 0 {
 		fmt.Fprintf(a.err, "Changed by others while they were read, and saved as they were found: %s\n", countFiles(int64(result.ChangeCount)))
 	}
@@ -69,12 +70,20 @@ func (r *volumeReport) failure(a *app, result archive.Result) error {
 	r.failed = result
 	switch {
 	case r.resultFile != "", result.ProblemCount == 0:
+		printWarnings(a, result)
 		return nil
 	case r.output == outputJSON:
 		return json.NewEncoder(a.out).Encode(result)
 	}
 	printProblems(a, result)
+	printWarnings(a, result)
 	return nil
+}
+
+func printWarnings(a *app, result archive.Result) {
+	for _, warning := range result.Warnings {
+		fmt.Fprintf(a.err, "warning: %s\n", printable(warning))
+	}
 }
 
 func printProblems(a *app, result archive.Result) {

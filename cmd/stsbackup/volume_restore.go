@@ -11,6 +11,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -23,8 +24,11 @@ type volumeRestore struct {
 	operation operationFlag
 	replace   bool
 	blank     bool
-	// intoEmpty is what movers are told: never mix restored files with others.
+	// intoEmpty is what movers are told: never mix restored files with others. intoClaim is whose volume the directory is, and
+	// resumes are the operations whose unfinished work is this one's to remove.
 	intoEmpty bool
+	intoClaim string
+	resumes   []string
 	// takeBack is for movers too: empty a directory that a restore with intoEmpty has filled, for nothing.
 	takeBack bool
 }
@@ -43,6 +47,10 @@ restored, the restore fails unless --replace is given.
 
 The content of a block device is written onto a block device that is at least as large and not in use, with --replace, or
 with --blank if it holds nothing but zeros, which then are not written; or into a new file.
+
+With --into-empty nothing is mixed: the directory must be empty, or hold only what a restore of the same claim, from the same
+repository, has left that did not end, which is removed. Until the restore ends, the file .stsbackup-restoring in it says
+whose it is. If it says anything else, nothing is removed, and the restore fails.
 
 Files that cannot be written are named, everything else is restored, and the restore fails: the exit code is 1. With -o
 json the result that names them is printed all the same. A restore ends at once at damage in the repository, or when the
@@ -63,24 +71,14 @@ dropped where they could not be set, and device nodes cannot be made.`,
 	c.operation.add(cmd)
 	cmd.Flags().BoolVar(&c.replace, "replace", false, "replace what is in the way of the files that are restored")
 	cmd.Flags().BoolVar(&c.intoEmpty, "into-empty", false, "fail unless the directory is empty, or holds only what a restore with this flag has left that did not end")
-	cmd.Flags().BoolVar(&c.takeBack, "take-back", false, "remove everything from the directory, which a restore with --into-empty has filled")
-	_ = cmd.Flags().MarkHidden("take-back") // no tool for people; it fails for flags that do not exist
+	cmd.Flags().BoolVar(&c.takeBack, "take-back", false, "remove everything from the directory, if it is what a restore with --into-empty has put there")
+	cmd.Flags().StringVar(&c.intoClaim, "into-claim", "", "`namespace/name` of the claim whose volume the directory is")
+	cmd.Flags().StringSliceVar(&c.resumes, "resumes", nil, "`operations` whose unfinished work in the directory may be removed")
+	for _, forMovers := range []string{"take-back", "into-claim", "resumes"} {
+		_ = cmd.Flags().MarkHidden(forMovers) // no tools for people; it fails for flags that do not exist
+	}
 	cmd.Flags().BoolVar(&c.blank, "blank", false, "the block device is known to hold nothing but zeros")
 	return cmd
-}
-
-// lockReading keeps prune away as far as that can be had: it could make the restore fail, though never be wrong. That the
-// lock cannot be removed afterwards is no failure of the restore.
-func lockReading(ctx context.Context, a *app, repo *repository.Repository) (release func(), err error) {
-	lock, err := repo.LockReading(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return func() {
-		if err := lock.Release(ctx); err != nil {
-			fmt.Fprintf(a.err, "warning: %v; until it is 30 minutes old, or removed with stsbackup unlock, prune is refused\n", err)
-		}
-	}, nil
 }
 
 func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error {
@@ -88,47 +86,32 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 	if err != nil {
 		return err
 	}
-	if c.takeBack {
-		if filepath.Clean(dir) != cluster.MoverVolume {
-			return usageErrorf("--take-back empties nothing but a mover's volume, %s", cluster.MoverVolume)
-		}
-		return emptyDir(dir)
+	if c.takeBack && filepath.Clean(dir) != cluster.MoverVolume {
+		return usageErrorf("--take-back empties nothing but a mover's volume, %s", cluster.MoverVolume)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer c.report.begin(ctx, a, &c.volume)()
 	boundMemory(ctx, a, boundOfRestore())
+	if c.takeBack {
+		return c.emptyAgain(ctx, a, t, dir)
+	}
 	points, err := c.volume.open(ctx, a, t, false)
 	if err != nil {
 		return err
 	}
 	points.Repository().SetOperation(string(c.operation))
-	release, err := lockReading(ctx, a, points.Repository())
+	// This keeps prune away as far as that can be had: it could make the restore fail, though never be wrong.
+	lock, err := points.Repository().LockReading(ctx)
 	if err != nil {
 		return err
 	}
-	defer release()
-	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim)
-	if err != nil {
-		return err
+	snapshot, result, err := c.fill(ctx, a, t, points, dir)
+	if left := lock.Release(ctx); left != nil { // which is no failure of the restore
+		result.Warn(left)
 	}
-	done := func() error { return nil }
-	if c.intoEmpty {
-		if done, err = takeEmpty(dir); err != nil {
-			return err
-		}
-	}
-	result, err := archive.Restore(ctx, points.Repository(), archive.Target{
-		Snapshot: snapshot, Name: c.volume.claim, Dir: dir, Replace: c.replace, Blank: c.blank,
-	}, c.report.progress(a))
 	if err != nil {
-		if errors.Is(err, archive.ErrInTheWay) {
-			err = fmt.Errorf("%w (--replace)", err)
-		}
 		return errors.Join(err, c.report.failure(a, result))
-	}
-	if err := done(); err != nil {
-		return err
 	}
 	return c.report.result(a, result, func(out io.Writer, r archive.Result) error {
 		_, err := fmt.Fprintf(out, "repository snapshot %s of %s restored into %s\n%d files, %d directories, %d others: %s in %s\n",
@@ -136,4 +119,63 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 			r.Files, r.Directories, r.Others, humanBytes(r.Bytes), humanDuration(r.Duration))
 		return err
 	})
+}
+
+// fill is the restore itself.
+func (c *volumeRestore) fill(ctx context.Context, a *app, t target, points *catalog.Catalog, dir string) (repository.Snapshot, archive.Result, error) {
+	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim)
+	if err != nil {
+		return snapshot, archive.Result{}, err
+	}
+	done := func() error { return nil }
+	if c.intoEmpty {
+		if done, err = archive.TakeEmpty(ctx, c.taking(a, t, dir, points.Repository(), snapshot.ID)); err != nil {
+			return snapshot, archive.Result{}, err
+		}
+	}
+	result, err := archive.Restore(ctx, points.Repository(), archive.Target{
+		Snapshot: snapshot, Name: c.volume.claim, Dir: dir, Replace: c.replace, Blank: c.blank,
+	}, c.report.progress(a))
+	if errors.Is(err, archive.ErrInTheWay) {
+		err = fmt.Errorf("%w (--replace)", err)
+	}
+	if err == nil {
+		err = done()
+	}
+	return snapshot, result, err
+}
+
+// taking says who wants to have a directory for itself.
+func (c *volumeRestore) taking(a *app, t target, dir string, repo *repository.Repository, snapshot repository.ID) archive.Taking {
+	return archive.Taking{
+		Dir: dir, Name: c.volume.claim, Resumes: c.resumes,
+		Mark: archive.Mark{
+			Operation: string(c.operation), Claim: c.intoClaim, Source: t.namespace + "/" + t.statefulSet + "/" + c.volume.claim,
+			Repository: repo.ID(), RepositorySnapshot: snapshot.String(), Started: a.now(),
+		},
+		Open: func(context.Context) (*repository.Repository, error) { return repo, nil },
+	}
+}
+
+// emptyAgain removes what a restore has put into a directory. The repository is opened only if that is needed to know it: a
+// restore that failed because the bucket is away can be taken back all the same.
+func (c *volumeRestore) emptyAgain(ctx context.Context, a *app, t target, dir string) error {
+	if err := c.volume.check(); err != nil {
+		return err
+	}
+	filled, err := repository.ParseID(string(c.snapshot))
+	if err != nil {
+		return usageErrorf("--take-back needs to know what was restored: --repository-snapshot: %w", err)
+	}
+	return archive.TakeBack(ctx, archive.Taking{
+		Dir: dir, Name: c.volume.claim, Resumes: c.resumes,
+		Mark: archive.Mark{Operation: string(c.operation), Claim: c.intoClaim},
+		Open: func(ctx context.Context) (*repository.Repository, error) {
+			points, err := c.volume.open(ctx, a, t, false)
+			if err != nil {
+				return nil, err
+			}
+			return points.Repository(), nil
+		},
+	}, filled)
 }

@@ -42,6 +42,8 @@ func EncodeResult(result archive.Result) ([]byte, error) {
 			result.Changes = result.Changes[:len(result.Changes)-1]
 		case len(result.Problems) > 0:
 			result.Problems = result.Problems[:len(result.Problems)-1]
+		case len(result.Warnings) > 0:
+			result.Warnings = result.Warnings[:len(result.Warnings)-1]
 		default:
 			return encoded, nil
 		}

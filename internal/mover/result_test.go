@@ -72,6 +72,13 @@ func TestWhatAMoverLeavesFits(t *testing.T) {
 	if err != nil || got.ProblemCount != 40 || got.ChangeCount != 50 || len(got.Problems) != archive.MaxProblems {
 		t.Errorf("%d of %d problems, %d of %d changes, %v; want the changes to go first", len(got.Problems), got.ProblemCount, len(got.Changes), got.ChangeCount, err)
 	}
+	result.Warnings = []string{strings.Repeat("w", 800), strings.Repeat("w", 5000)}
+	if encoded, err = EncodeResult(result); err != nil || len(encoded) > maxResult {
+		t.Fatalf("%d bytes, %v", len(encoded), err)
+	}
+	if got, _, err = Outcome(encoded, nil); err != nil || len(got.Warnings) != 1 || got.ProblemCount != 40 {
+		t.Errorf("%d warnings, %d problems, %v", len(got.Warnings), got.ProblemCount, err)
+	}
 	encoded, err = EncodeError(errors.New(strings.Repeat("\"", 10_000)), result)
 	if err != nil || len(encoded) > maxResult || !json.Valid(encoded) {
 		t.Errorf("an error of 10000 quotes: %d bytes, %v", len(encoded), err)

@@ -48,7 +48,7 @@ func (s Source) check() error {
 
 // Backup saves the tree of a directory, or the content of a block device, as a repository snapshot. Entries that cannot be read are Problems of the
 // Result; everything else is saved all the same. Files that others change meanwhile are Changes of the Result. An error
-// means that there is no repository snapshot. Progress may be nil.
+// means that there is no repository snapshot, and a lock that could not be removed afterwards is a Warning. Progress may be nil.
 //
 // Files that have not changed since the newest repository snapshot with the same Host and Name are taken from there.
 //
@@ -64,8 +64,11 @@ func Backup(ctx context.Context, repo *repository.Repository, source Source, pro
 		return Result{}, fmt.Errorf("back up %s: %w", source.Dir, err)
 	}
 	defer func() {
-		if releaseErr := lock.Release(ctx); releaseErr != nil {
-			err = errors.Join(err, releaseErr)
+		left := lock.Release(ctx)
+		if left != nil && err == nil { // what is saved is saved
+			result.Warn(left)
+		} else {
+			err = errors.Join(err, left)
 		}
 	}()
 	result, err = backup(lock, repo, source, started, progress)

@@ -62,5 +62,13 @@
 //
 // Access times are not kept: a backup changes them by reading. What is restored gets the time of its last change instead.
 //
-// A volume that a restore has not filled to its end has a mark, RestoringMark, which a backup tells of and does not save.
+// # Directories of one's own
+//
+// A volume that a restore has not filled to its end has a mark, RestoringMark, which a backup tells of and does not save. It
+// says whose work lies beside it, and authorises nobody but that restore, and those that go on with it, to remove that
+// (TakeEmpty). Anybody who may write to the volume can write a mark, and pods may have run on a volume since its restore was
+// killed: so those who go on with another's work first compare what lies there with the repository snapshot, as do those who
+// empty a volume that was filled to its end (TakeBack). An entry that the snapshot does not have, or that was changed, is
+// somebody's: nothing is removed then. A file that is not whole is told by its mode, which is the last thing that it gets,
+// and by having nothing in it but zeros and what it is to have. Nothing is removed through a symlink or across a mount.
 package archive

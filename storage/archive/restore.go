@@ -19,13 +19,6 @@ var ErrInTheWay = errors.New("exists already")
 // ErrIncomplete says that some entries could not be restored; the Result names them.
 var ErrIncomplete = errors.New("not everything could be restored")
 
-// RestoringMark is the name of a file that stands at a volume's root while the volume is being filled by a restore that
-// begins anew where it has not ended. Backup does not save it, and says that it is there, as the volume may lack files;
-// Restore does not bring back one that was saved, as the next restore would take all that is beside it for its own.
-const RestoringMark = ".stsbackup-restoring"
-
-var errUnfinished = errors.New("a restore into this volume has not ended, so it may lack files: restore it again, or remove this file if nothing is missing")
-
 // Target says what to restore, and where.
 type Target struct {
 	// Snapshot is the repository snapshot.

@@ -29,6 +29,20 @@ type Result struct {
 	// ChangeCount counts all.
 	Changes     []Change `json:"changes,omitempty"`
 	ChangeCount int      `json:"changeCount,omitempty"`
+	// Warnings are what a person should know although all is done: what is left to do, and how.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// maxWarning bounds a warning, in bytes, so that a result fits into a termination message.
+const maxWarning = 800
+
+// Warn notes what is no failure.
+func (r *Result) Warn(err error) {
+	text := err.Error()
+	if len(text) > maxWarning {
+		text = text[:maxWarning] + "…"
+	}
+	r.Warnings = append(r.Warnings, text)
 }
 
 // MaxProblems bounds Result.Problems and Result.Changes, so that a result fits into a termination message.

@@ -136,13 +136,16 @@ func (r *restoring) create(dir *targetDir, name string, call func() error) error
 	return retry(call)
 }
 
-// removeAt removes an entry, and all that is in it if it is a directory.
+// removeAt removes an entry, and all that is in it if it is a directory, but nothing across a mount.
 func removeAt(dir int, name string) error {
 	err := retry(func() error { return unix.Unlinkat(dir, name, 0) })
 	if !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EPERM) {
 		return err
 	}
-	fd, openErr := openDirAt(dir, name)
+	fd, openErr := openBelow(dir, name)
+	if errors.Is(openErr, errMounted) {
+		return openErr
+	}
 	if openErr != nil {
 		return err
 	}

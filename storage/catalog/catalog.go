@@ -140,6 +140,9 @@ func explain(host string, err error) error {
 // Repository is where the data of the recovery points is.
 func (c *Catalog) Repository() *repository.Repository { return c.repo }
 
+// SetOperation says what our locks on the repository say of their holder.
+func (c *Catalog) SetOperation(operation string) { c.repo.SetOperation(operation) }
+
 // Unlock removes the locks on the repository of those that gone says are gone; see repository.Repository.Unlock.
 func (c *Catalog) Unlock(ctx context.Context, gone func(repository.Holder) bool) ([]repository.Holder, error) {
 	return c.repo.Unlock(ctx, gone)

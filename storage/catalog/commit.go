@@ -32,11 +32,7 @@ func (c *Catalog) Commit(ctx context.Context, record Record, manifests map[strin
 	if err != nil {
 		return fail(err)
 	}
-	defer func() {
-		if releaseErr := lock.Release(ctx); err == nil && releaseErr != nil {
-			err = fail(releaseErr)
-		}
-	}()
+	defer func() { err = lock.End(ctx, err) }()
 	ctx = lock.Context()
 	if err := c.checkData(ctx, record); err != nil {
 		return fail(err)

@@ -63,7 +63,7 @@ func (c *Catalog) forget(ctx context.Context,
 	if err != nil {
 		return fail(err)
 	}
-	defer func() { err = errors.Join(err, lock.Release(ctx)) }()
+	defer func() { err = lock.End(ctx, err) }()
 	points, listErr := c.pieces(lock.Context())
 	if points == nil {
 		return fail(listErr)

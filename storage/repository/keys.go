@@ -61,7 +61,7 @@ func (r *Repository) AddKey(ctx context.Context, password Secret) (id ID, err er
 	if err != nil {
 		return fail(err)
 	}
-	defer func() { err = errors.Join(err, lock.Release(ctx)) }()
+	defer func() { err = lock.End(ctx, err) }()
 	ctx = lock.Context()
 	if err := r.roomForKeys(ctx, 1); err != nil {
 		return fail(err)
@@ -130,7 +130,7 @@ func (r *Repository) RemoveKey(ctx context.Context, id ID) (err error) {
 	if err != nil {
 		return fail(err)
 	}
-	defer func() { err = errors.Join(err, lock.Release(ctx)) }()
+	defer func() { err = lock.End(ctx, err) }()
 	ctx = lock.Context()
 	keys, err := r.Keys(ctx)
 	if err != nil {

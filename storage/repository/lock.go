@@ -157,7 +157,7 @@ func (r *Repository) lock(ctx context.Context, kind lockKind) (*Lock, error) {
 		_, err = r.checkLocks(ctx, kind.exclusive, lock.id)
 	}
 	if err != nil {
-		return nil, errors.Join(err, r.removeLock(ctx, lock.id))
+		return nil, errors.Join(err, r.dropLock(ctx, lock.id, kind.exclusive))
 	}
 	lock.looked = true
 	return lock.hold(ctx), nil
@@ -195,15 +195,17 @@ func (r *Repository) since(begun time.Time) time.Duration {
 // Context ends when the lock is lost, with ErrLockLost as its cause, or with the context that Lock was given.
 func (l *Lock) Context() context.Context { return l.ctx }
 
-// Release removes the lock, even if ctx has ended already.
+// Release removes the lock, even if ctx has ended already, and what was left of it before. The error says until when others
+// find it, and what to do; nothing that was done under the lock is the worse for it, which is what End is for.
 func (l *Lock) Release(ctx context.Context) error {
 	if l == nil {
 		return nil
 	}
 	l.cancel(context.Canceled)
 	l.done.Wait()
-	id, _ := l.current()
-	return l.repo.removeLock(ctx, id)
+	id, written := l.current()
+	l.repo.left.add(id, leftLock{exclusive: l.exclusive, stale: written.Add(l.repo.options.timing.stale)})
+	return l.repo.dropLeft(ctx)
 }
 
 // current is the lock object, and when it was written.
@@ -239,7 +241,7 @@ func (r *Repository) writeLock(ctx context.Context, exclusive bool, operation st
 		Time: r.options.Now(), Exclusive: exclusive, Hostname: r.options.lockHost(operation), Username: r.options.Username, PID: r.options.PID,
 	})
 	if err != nil && id != (ID{}) && !errors.Is(err, storage.ErrPermission) && !errors.Is(err, storage.ErrNoSpace) {
-		_ = r.removeLock(ctx, id) // the reason why it could not be written is what matters
+		_ = r.dropLock(ctx, id, exclusive) // the reason why it could not be written is what matters
 	}
 	return id, err
 }
@@ -260,8 +262,15 @@ func (r *Repository) checkLocks(ctx context.Context, exclusive bool, own ID) (st
 		switch {
 		case holder.id == own:
 			return nil
+		case r.left.has(holder.id):
+			_ = r.dropLock(ctx, holder.id, holder.Exclusive) // nobody holds it, whether it can be removed now or not
+			return nil
 		case holder.Dead:
-			return r.removeLock(ctx, holder.id)
+			removeErr := r.removeLock(ctx, holder.id)
+			if err == nil && !exclusive && !holder.Exclusive && ctx.Err() == nil {
+				return nil // two who remove no data do not disturb each other, even should he be alive
+			}
+			return removeErr
 		case err != nil:
 			return fmt.Errorf("%w, it is not known by whom: %w", ErrLocked, r.unreadable(holder, err))
 		case holder.Exclusive:

@@ -53,7 +53,7 @@ func (l *Lock) keep() {
 func (l *Lock) renew() (lost bool, err error) {
 	l.renewing.Lock()
 	defer l.renewing.Unlock()
-	return l.replace()
+	return l.replace(l.exclusive)
 }
 
 // share makes an exclusive lock one that others may work beside. At no moment is there none. Only the goroutine that
@@ -61,8 +61,9 @@ func (l *Lock) renew() (lost bool, err error) {
 func (l *Lock) share() error {
 	l.renewing.Lock()
 	defer l.renewing.Unlock()
+	was := l.exclusive
 	l.exclusive, l.operation = false, l.repo.options.Operation
-	if lost, err := l.replace(); lost {
+	if lost, err := l.replace(was); lost {
 		return l.lose(err)
 	} else if err != nil {
 		return fmt.Errorf("let others work on the repository again: %w", err)
@@ -71,8 +72,9 @@ func (l *Lock) share() error {
 }
 
 // replace looks for the old lock once more when the new one is there. Whoever takes a lock for dead removes it before
-// looking for the last time, so one who has removed ours just now has not seen the new one for certain.
-func (l *Lock) replace() (lost bool, err error) {
+// looking for the last time, so one who has removed ours just now has not seen the new one for certain. was says whether
+// the old one is exclusive.
+func (l *Lock) replace(was bool) (lost bool, err error) {
 	old, _ := l.current()
 	if lost, err := l.missing(old); err != nil {
 		return lost, err
@@ -83,10 +85,11 @@ func (l *Lock) replace() (lost bool, err error) {
 		return false, err
 	}
 	if lost, err := l.missing(old); err != nil {
-		return lost, errors.Join(err, l.repo.removeLock(l.ctx, id))
+		return lost, errors.Join(err, l.repo.dropLock(l.ctx, id, l.exclusive))
 	}
 	l.set(id, begun)
-	return false, l.repo.removeLock(l.ctx, old)
+	_ = l.repo.dropLock(l.ctx, old, was) // the new one counts; Release tries again, and says so
+	return false, nil
 }
 
 // missing reports a lock object that is not there.

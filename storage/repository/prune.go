@@ -105,7 +105,7 @@ func (r *Repository) Prune(ctx context.Context, options PruneOptions) (report Pr
 	if err != nil {
 		return PruneReport{}, err
 	}
-	defer func() { err = errors.Join(err, lock.Release(ctx)) }()
+	defer func() { err = lock.End(ctx, err) }()
 	if err := p.removePacks(lock.Context()); err != nil {
 		return PruneReport{}, err
 	}
@@ -134,7 +134,7 @@ func (p *pruner) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lock.Release(ctx)) }()
+	defer func() { err = lock.End(ctx, err) }()
 	if err := p.find(lock.Context()); err != nil {
 		return err
 	}

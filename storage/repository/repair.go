@@ -65,7 +65,7 @@ func (r *Repository) Repair(ctx context.Context, options RepairOptions) (report 
 	if err != nil {
 		return RepairReport{}, err
 	}
-	defer func() { err = errors.Join(err, lock.Release(ctx)) }()
+	defer func() { err = lock.End(ctx, err) }()
 	if err := x.look(lock.Context()); err != nil {
 		return RepairReport{}, err
 	}

@@ -55,6 +55,7 @@ type Options struct {
 	scrypt   scryptParams
 	timing   lockTiming
 	lockWait LockWait
+	lockLeft func(error)
 }
 
 func (o Options) withDefaults() Options {
@@ -102,6 +103,7 @@ type Repository struct {
 	zstd    *codec
 	index   *index
 	trees   treePacks
+	left    *leftLocks
 }
 
 // Open opens the repository in bucket. The error is ErrNoRepository if there is none and ErrWrongPassword if it has keys
@@ -144,6 +146,7 @@ func newRepository(bucket storage.Bucket, master masterKey, rawConfig []byte, op
 	}
 	return &Repository{
 		bucket: bucket, options: options, config: config, master: master, sealer: sealer, zstd: codec, index: newIndex(),
+		left: &leftLocks{},
 	}, nil
 }
 
@@ -151,7 +154,7 @@ func newRepository(bucket storage.Bucket, master masterKey, rawConfig []byte, op
 func (r *Repository) withIndex(x *index) *Repository {
 	return &Repository{
 		bucket: r.bucket, options: r.options, config: r.config, master: r.master, key: r.key,
-		sealer: r.sealer, zstd: r.zstd, index: x,
+		sealer: r.sealer, zstd: r.zstd, index: x, left: r.left,
 	}
 }
 

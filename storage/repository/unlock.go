@@ -140,7 +140,7 @@ func (r *Repository) Locks(ctx context.Context) ([]Holder, error) {
 
 // Unlock removes the locks of those that gone says are gone, and gives their holders. Whoever is alive all the same
 // finds its lock missing when it next renews it, and stops; so nobody should be asked about lightly. A nil gone means
-// those that are dead by their own lock, and those whose lock is damaged: a Bucket stores an object whole or not at
+// those that are dead by their own lock, those that we have given up, and those whose lock is damaged: a Bucket stores an object whole or not at
 // all, so no writer is waiting for one of these to become readable.
 func (r *Repository) Unlock(ctx context.Context, gone func(Holder) bool) ([]Holder, error) {
 	if gone == nil {
@@ -152,12 +152,13 @@ func (r *Repository) Unlock(ctx context.Context, gone func(Holder) bool) ([]Hold
 	}
 	removed := []Holder{}
 	for _, holder := range holders {
-		if !gone(holder) {
+		if !gone(holder) && !r.left.has(holder.id) {
 			continue
 		}
 		if err := r.removeLock(ctx, holder.id); err != nil {
 			return removed, fmt.Errorf("unlock %s: %w", r, err)
 		}
+		r.left.remove(holder.id)
 		removed = append(removed, holder)
 	}
 	return removed, nil

@@ -1,0 +1,93 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	k8stesting "k8s.io/client-go/testing"
+
+	"github.com/stsbackup/stsbackup/storage/archive"
+)
+
+// untidy is a Filler whose movers cannot remove their locks.
+type untidy struct{ *world }
+
+func (u untidy) Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error) {
+	result, err := u.world.Fill(ctx, target, v, progress)
+	result.Warnings = []string{"the lock stays"}
+	return result, err
+}
+
+// TestRestoreIsDoneThoughMuchStays: locks, the Lease and the operation's own objects are told, and make no failure of it.
+func TestRestoreIsDoneThoughMuchStays(t *testing.T) {
+	w := starts()["static volumes with spares"].world(t)
+	before := w.state()
+	record := newRecord()
+	situation, err := Look(t.Context(), w.client(), record, ns, "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ending := errors.New("not now")
+	w.fault = func(_ int, action k8stesting.Action, carriedOut bool) error {
+		if !carriedOut && (action.GetVerb() == "delete" && action.GetResource().Resource == "leases" || action.GetVerb() == "list" && action.GetResource().Resource == "jobs" && w.allFilled()) {
+			return ending
+		}
+		return nil
+	}
+	restorer, told := w.restorer(), &notes{}
+	restorer.Filler, restorer.Reporter = untidy{w}, told
+	if _, err := restorer.Run(t.Context(), NewPlan(situation, PlanOptions{}), record); err != nil {
+		t.Fatal(err)
+	}
+	w.restored(before)
+	for _, want := range []string{
+		"warning: claim www-web-0 is restored, but the lock stays", "warning: claim www-web-2 is restored, but the lock stays",
+		"warning: clean up: ", "warning: delete Lease demo/",
+	} {
+		if !slices.ContainsFunc(told.lines, func(note string) bool { return strings.HasPrefix(note, want) }) {
+			t.Errorf("nobody was told %q:\n%s", want, strings.Join(told.lines, "\n"))
+		}
+	}
+}
+
+// allFilled reports whether every volume has its data.
+func (w *world) allFilled() bool {
+	filled := 0
+	for _, content := range w.data {
+		if strings.HasPrefix(content, "rs-") || strings.HasPrefix(content, "written since rs-") {
+			filled++
+		}
+	}
+	return filled >= 3
+}
+
+// TestUnfinishedSparesAreEmptiedAgain: what a restore that fails has written to volumes that people made is removed, be it
+// whole or not, so that the next one finds them empty.
+func TestUnfinishedSparesAreEmptiedAgain(t *testing.T) {
+	w := starts()["static volumes with spares"].world(t)
+	broken, once := errors.New("the node is gone"), false
+	w.fault = func(_ int, action k8stesting.Action, carriedOut bool) error {
+		half := slices.Contains(slices.Collect(maps.Values(w.data)), "half of rs-1")
+		if once || carriedOut || !half || action.GetVerb() != "get" || action.GetResource().Resource != "persistentvolumes" {
+			return nil
+		}
+		once = true
+		return broken
+	}
+	if _, err := w.restore(t.Context()); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	for volume, content := range w.data {
+		if strings.Contains(content, "rs-") {
+			t.Errorf("volume %s still holds %q", volume, content)
+		}
+	}
+	w.fault = nil
+	if _, err := w.restore(t.Context()); err != nil {
+		t.Errorf("the next restore: %v", err)
+	}
+}

@@ -1,0 +1,206 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// comparer compares an open directory with what a restore of a repository snapshot puts there. It lives for one call.
+type comparer struct {
+	ctx  context.Context
+	repo *repository.Repository
+	// partial says that the restore did not end, so that some files may not be whole.
+	partial bool
+}
+
+// foreign looks for an entry that a restore of the repository snapshot's top-level entry name has not put into a directory,
+// or that was changed since, and gives its path; "" if there is none. What is missing does not matter. Contents are read
+// where they must be: whoever writes to a file that is whole changes its time, if not its size.
+func (c *comparer) foreign(snapshot repository.Snapshot, name string, dir int) (string, error) {
+	if err := c.repo.LoadIndex(c.ctx); err != nil {
+		return "", err
+	}
+	node, err := topEntry(c.ctx, c.repo, snapshot, name)
+	if err != nil {
+		return "", err
+	}
+	if node.Type != repository.DirNode || node.Subtree == nil {
+		return "", fmt.Errorf("%q in it is no directory", name)
+	}
+	return c.dir(dir, *node.Subtree, "", 0)
+}
+
+// subdir is a directory that both sides have.
+type subdir struct {
+	name string
+	tree repository.ID
+}
+
+// dir compares one directory, and then those in it.
+func (c *comparer) dir(fd int, tree repository.ID, where string, depth int) (string, error) {
+	if depth > maxDepth {
+		return "", errTooDeep
+	}
+	names, err := readNames(fd)
+	if err != nil {
+		return "", fmt.Errorf("read directory %q: %w", where, err)
+	}
+	if depth == 0 {
+		names = slices.DeleteFunc(names, func(name string) bool { return name == lostAndFound || name == RestoringMark })
+	}
+	foreign, subdirs, err := c.entries(fd, tree, names)
+	if err != nil {
+		return "", fmt.Errorf("directory %q: %w", where, err)
+	}
+	if foreign != "" {
+		return path.Join(where, foreign), nil
+	}
+	for _, sub := range subdirs {
+		inner, err := openBelow(fd, sub.name)
+		if err != nil {
+			return "", fmt.Errorf("directory %q: %w", path.Join(where, sub.name), err)
+		}
+		foreign, err := c.dir(inner, sub.tree, path.Join(where, sub.name), depth+1)
+		closeFD(inner)
+		if foreign != "" || err != nil {
+			return foreign, err
+		}
+	}
+	return "", nil
+}
+
+// entries compares the entries of one directory, whose names are sorted, with a tree. The tree goes by as it is read, so
+// that only one is in memory.
+func (c *comparer) entries(fd int, tree repository.ID, names []string) (foreign string, subdirs []subdir, err error) {
+	reader, err := c.repo.ReadTree(c.ctx, tree)
+	if err != nil {
+		return "", nil, err
+	}
+	known := make([]bool, len(names))
+	for {
+		node, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil && c.ctx.Err() != nil {
+			err = context.Cause(c.ctx)
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		at, found := slices.BinarySearchFunc(names, node.Name, strings.Compare)
+		if !found {
+			continue
+		}
+		same, err := c.isRestored(fd, &node)
+		if err != nil {
+			return "", nil, fmt.Errorf("%s: %w", node.Name, err)
+		}
+		if known[at] = same; same && node.Type == repository.DirNode && node.Subtree != nil {
+			subdirs = append(subdirs, subdir{node.Name, *node.Subtree})
+		}
+	}
+	if at := slices.Index(known, false); at >= 0 {
+		return names[at], nil, nil
+	}
+	return "", subdirs, nil
+}
+
+// isRestored reports whether an entry is still what Restore has made of the node.
+func (c *comparer) isRestored(dir int, node *repository.Node) (bool, error) {
+	stat, err := statAt(dir, node.Name)
+	if errors.Is(err, unix.ENOENT) {
+		return true, nil // going, and nobody's
+	}
+	if err != nil {
+		return false, err
+	}
+	found := newNode(node.Name, &stat)
+	if found.Type != node.Type {
+		return false, nil
+	}
+	switch node.Type {
+	case repository.DirNode:
+		return true, nil // what is in it counts
+	case repository.SymlinkNode:
+		target, err := readLinkAt(dir, node.Name)
+		return err == nil && target == node.LinkTarget, err
+	case repository.FileNode:
+		if whole := found.Size == node.Size && keptTime(node.ModTime, found.ModTime); whole || !c.partial {
+			return whole, nil
+		}
+		return c.isPart(dir, node, &found)
+	default:
+		return found.Device == node.Device, nil
+	}
+}
+
+// keptTime reports whether a file system that was given a time keeps it as the other: some keep less than nanoseconds.
+func keptTime(given, kept time.Time) bool {
+	return slices.ContainsFunc([]time.Duration{time.Nanosecond, 100 * time.Nanosecond, time.Microsecond, time.Second}, func(unit time.Duration) bool {
+		return kept.Equal(given.Truncate(unit))
+	})
+}
+
+// isPart reports whether a file is what a restore that was stopped leaves of a node: at its full length, with mode 0600,
+// which is the last thing to change, and without anything in it that is not the node's.
+func (c *comparer) isPart(dir int, node, found *repository.Node) (bool, error) {
+	if permissions(found.Mode) != 0o600 || found.Size != 0 && found.Size != node.Size {
+		return false, nil
+	}
+	if found.Size == 0 {
+		return true, nil
+	}
+	if _, err := measure(c.repo, *node); err != nil {
+		return false, err
+	}
+	fd, err := openAt(dir, node.Name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return false, err
+	}
+	defer closeFD(fd)
+	var offset int64
+	for _, id := range node.Content {
+		at, err := c.repo.Locate(repository.DataBlob, id)
+		if err != nil {
+			return false, err
+		}
+		piece := make([]byte, at.PlainLength)
+		if _, err := io.ReadFull(&fileReader{fd: fd, at: offset, left: int64(len(piece))}, piece); err != nil {
+			return false, err
+		}
+		offset += int64(len(piece))
+		if same, err := c.isPiece(piece, id); !same || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// isPiece reports whether bytes are a blob's, or zero where they have not been written. The blob is fetched only if neither
+// is true of all of them.
+func (c *comparer) isPiece(piece []byte, id repository.ID) (bool, error) {
+	if allZero(piece) || repository.Hash(piece) == id {
+		return true, nil
+	}
+	want, err := c.repo.LoadBlob(c.ctx, repository.DataBlob, id)
+	if err != nil {
+		return false, err
+	}
+	for i := range piece {
+		if piece[i] != 0 && piece[i] != want[i] {
+			return false, nil
+		}
+	}
+	return true, nil
+}

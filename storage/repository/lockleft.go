@@ -1,0 +1,101 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// leftLocks are locks that their holder, which we were, has given up and could not remove: nobody holds them. They are no
+// obstacle to us, and are removed on the way when that is possible again. To others they are, until they go stale.
+type leftLocks struct {
+	mu    sync.Mutex
+	locks map[ID]leftLock
+}
+
+// leftLock is what is known of one.
+type leftLock struct {
+	exclusive bool
+	stale     time.Time // when it no longer counts
+}
+
+func (l *leftLocks) add(id ID, lock leftLock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.locks == nil {
+		l.locks = map[ID]leftLock{}
+	}
+	l.locks[id] = lock
+}
+
+func (l *leftLocks) remove(id ID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.locks, id)
+}
+
+func (l *leftLocks) has(id ID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, has := l.locks[id]
+	return has
+}
+
+func (l *leftLocks) all() map[ID]leftLock {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.locks)
+}
+
+// SetLockLeft says whom to tell that work is done, but that the lock it was done under could not be removed. The error says
+// what that means, and what to do. Call it before the repository is used; otherwise nobody is told.
+func (r *Repository) SetLockLeft(tell func(error)) { r.options.lockLeft = tell }
+
+// End is Release after work that ended with err, and gives the error that the work ends with. Work that is done stays done
+// if the lock cannot be removed afterwards: that is told as SetLockLeft says, and is no failure.
+func (l *Lock) End(ctx context.Context, err error) error {
+	left := l.Release(ctx)
+	switch {
+	case left == nil:
+		return err
+	case err != nil:
+		return errors.Join(err, left)
+	case l.repo.options.lockLeft != nil:
+		l.repo.options.lockLeft(left)
+	}
+	return nil
+}
+
+// dropLock removes a lock of our own, and remembers it if that fails.
+func (r *Repository) dropLock(ctx context.Context, id ID, exclusive bool) error {
+	r.left.add(id, leftLock{exclusive: exclusive, stale: r.options.Now().Add(r.options.timing.stale)})
+	err := r.removeLock(ctx, id)
+	if err == nil {
+		r.left.remove(id)
+	}
+	return err
+}
+
+// dropLeft removes what could not be removed before. The error says what stays, until when, and what can be done about it.
+func (r *Repository) dropLeft(ctx context.Context) error {
+	var failures []error
+	left := r.left.all()
+	for _, id := range slices.SortedFunc(maps.Keys(left), compareIDs) {
+		err := r.removeLock(ctx, id)
+		if err == nil {
+			r.left.remove(id)
+			continue
+		}
+		keepsFrom := "removing data from"
+		if left[id].exclusive {
+			keepsFrom = "working on"
+		}
+		failures = append(failures, fmt.Errorf("the lock that is no longer needed stays, and keeps everyone else from %s the repository until %s: %w; remove it before with: stsbackup unlock",
+			keepsFrom, left[id].stale.UTC().Format(time.RFC3339), err))
+	}
+	return errors.Join(failures...)
+}

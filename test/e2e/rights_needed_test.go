@@ -69,6 +69,10 @@ func operations(namespace string) map[string]operation {
 			ended: (*scenario).eventIsCounted,
 		},
 		"scheduler --check": {args: []string{"scheduler", "--check", "policies.yaml"}, well: web},
+		"discard --dry-run": {
+			args: []string{"discard", namespace + "/keep", "--dry-run"}, well: "Available to any claim",
+			before: func(s *scenario) { s.asideVolume("keep") },
+		},
 		"restore --dry-run": {args: []string{"restore", web, "--dry-run"}, well: "scale to 2 replicas"},
 		"restore":           {args: []string{"restore", web, "--yes"}, well: "restored"},
 	}
@@ -127,6 +131,7 @@ func needs() map[string]need {
 		"resourcequotas: list":                                                  {"restore --dry-run", "list ResourceQuotas", 1},
 		"configmaps: get create update delete":                                  {"backup --dry-run", "journal of a restore", 1},
 		"statefulsets.apps: watch patch":                                        {"restore", "forbidden", 1},
+		"volumeattachments.storage.k8s.io: list":                                {"discard --dry-run", "list VolumeAttachments", 1},
 	}
 }
 

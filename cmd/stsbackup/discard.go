@@ -103,7 +103,9 @@ func (c *discardCommand) run(ctx context.Context, a *app, args []string) error {
 	}
 	if c.dryRun {
 		return each(ctx, a, c.output, targets, func(_ context.Context, t target) (*displaced.Plan, error) { return plans[t].shown() },
-			func(w io.Writer, _ target, plan *displaced.Plan) error { return printDiscardPlan(w, c.output, plan, a.now()) })
+			func(w io.Writer, _ target, plan *displaced.Plan) error {
+				return printDiscardPlan(w, c.output, plan, a.now())
+			})
 	}
 	if err := c.agree(ctx, a, targets, plans); err != nil {
 		return err

@@ -37,14 +37,14 @@ type displacedCluster struct {
 }
 
 // newDisplacedCluster has StatefulSet demo/web, of which two operations have set volumes aside, and volumes of StatefulSets that are
-// gone: other/db and far/gone.
+// gone: other/queue and gone/old.
 func newDisplacedCluster(t *testing.T, more ...appsv1.StatefulSet) *displacedCluster {
 	t.Helper()
 	c := &displacedCluster{volumes: map[string]corev1.PersistentVolume{}, journals: map[string]bool{}}
 	c.add("demo", "web", 0, "20261101T080000Z-0001", "2026-11-01T08:00:00Z")
 	c.add("demo", "web", 1, "20261101T080000Z-0001", "2026-11-01T08:00:00Z")
 	c.add("demo", "web", 0, "20261120T080000Z-0002", "2026-11-20T08:00:00Z")
-	c.add("other", "db", 0, "20261101T080000Z-0003", "2026-11-01T08:00:00Z")
+	c.add("other", "queue", 0, "20261101T080000Z-0003", "2026-11-01T08:00:00Z")
 	c.add("gone", "old", 0, "20261101T080000Z-0004", "2026-11-01T08:00:00Z")
 	set := appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web", Labels: map[string]string{"tier": "web"}}}
 	mux := clusterOf(append(more, set)...)
@@ -147,7 +147,7 @@ func discardShell(t *testing.T, c *displacedCluster) (s *shell, discard func(wan
 	}
 }
 
-const everyVolume = "pv-db-0-3 pv-old-0-4 pv-web-0-1 pv-web-0-2 pv-web-1-1"
+const everyVolume = "pv-old-0-4 pv-queue-0-3 pv-web-0-1 pv-web-0-2 pv-web-1-1"
 
 func TestDiscardPlan(t *testing.T) {
 	c := newDisplacedCluster(t)
@@ -243,7 +243,7 @@ func TestDiscardAsks(t *testing.T) {
 		code int
 		left string
 	}{
-		"yes\n": {exitDone, "pv-db-0-3 pv-old-0-4"},
+		"yes\n": {exitDone, "pv-old-0-4 pv-queue-0-3"},
 		"y\n":   {exitFailed, everyVolume},
 		"":      {exitFailed, everyVolume},
 	} {

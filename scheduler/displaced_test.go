@@ -72,9 +72,13 @@ func TestDisplacedIsLookedAtSeldom(t *testing.T) {
 // TestDiscardIsNot: without a policy that says so, while it is suspended, and while it has nothing to run.
 func TestDiscardIsNot(t *testing.T) {
 	for what, change := range map[string]func(*testing.T, *world){
-		"no discard": func(t *testing.T, w *world) { w.load(t, strings.Replace(withDiscard, ", discard: {after: 30d}", "", 1)) },
-		"suspended":  func(t *testing.T, w *world) { w.load(t, strings.Replace(withDiscard, "discard", "suspend: true, discard", 1)) },
-		"no policy":  func(_ *testing.T, w *world) { w.add("demo/web", "none") },
+		"no discard": func(t *testing.T, w *world) {
+			w.load(t, strings.Replace(withDiscard, ", discard: {after: 30d}", "", 1))
+		},
+		"suspended": func(t *testing.T, w *world) {
+			w.load(t, strings.Replace(withDiscard, "discard", "suspend: true, discard", 1))
+		},
+		"no policy": func(_ *testing.T, w *world) { w.add("demo/web", "none") },
 		"0 replicas": func(_ *testing.T, w *world) {
 			set := w.sets[Name{"demo", "web"}]
 			set.Nothing = "it is scaled to 0 replicas"

@@ -31,7 +31,6 @@ type displacedCluster struct {
 	mu         sync.Mutex
 	volumes    map[string]corev1.PersistentVolume
 	journals   map[string]bool // by namespace/name
-	claims     []corev1.PersistentVolumeClaim
 	kubeconfig string
 	listed     int
 }

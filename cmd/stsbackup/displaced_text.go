@@ -80,7 +80,7 @@ func printDiscardPlan(w io.Writer, output outputFlag, plan *displaced.Plan, now 
 		for i := range plan.Volumes {
 			v := &plan.Volumes[i].Volume
 			rows = append(rows, []string{
-				ordinalText(v), v.Claim, v.Name, humanBytes(v.Size), orDash(v.Class), ageText(v.At, now), orDash(plain(v.By)), string(v.Why), plan.Volumes[i].Fate,
+				ordinalText(v), v.Claim, v.Name, humanBytes(v.Size), orDash(v.Class), ageText(v.At, now), orDash(plain(v.By)), string(v.Why), plain(plan.Volumes[i].Fate),
 			})
 		}
 		if err := table(w, rows); err != nil {
@@ -107,7 +107,7 @@ func printDiscarded(w io.Writer, report *displaced.Report) {
 	}
 	fmt.Fprintf(w, "Freed %s of %s (%s):\n", countVolumes(len(report.Freed)), name, humanBytes(report.Bytes))
 	for _, v := range report.Freed {
-		fmt.Fprintf(w, "  %s (claim %s, %s): %s\n", v.Name, v.Claim, humanBytes(v.Size), v.Fate)
+		fmt.Fprintf(w, "  %s (claim %s, %s): %s\n", v.Name, v.Claim, humanBytes(v.Size), plain(v.Fate))
 	}
 }
 

@@ -159,3 +159,22 @@ func TestDiscardTakesTurns(t *testing.T) {
 		}
 	})
 }
+
+// TestDiscardIsAlone: what begins beside it waits until it has ended.
+func TestDiscardIsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, strings.Replace(withUpkeep, "prune", "discard: {after: 30d}, prune", 1), "demo/web")
+		w.aside = map[Name][]time.Time{{"demo", "web"}: {time.Now().Add(-400 * day)}}
+		w.made(Name{"demo", "web"}, time.Now().Add(3*time.Hour), true)
+		elapse(4*time.Hour + 59*time.Minute + 55*time.Second) // it takes ten seconds, and prune and verify are due at 5:00
+		s := w.scheduler()
+		s.Limits.Upkeep = 3
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go s.Lead(ctx, nil)
+		elapse(time.Minute)
+		if w.count("discard") != 1 || w.count("prune") != 1 || w.count("verify") != 1 || w.most["upkeep "] != 1 {
+			t.Errorf("%d discards, %d prunes, %d verifications, %d at once", w.count("discard"), w.count("prune"), w.count("verify"), w.most["upkeep "])
+		}
+	})
+}

@@ -195,7 +195,7 @@ func (v *Volume) readManifest(pv *corev1.PersistentVolume) error {
 func stateOf(pv *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim) State {
 	ref := pv.Spec.ClaimRef
 	switch {
-	case claim != nil && cluster.BoundTo(pv, claim):
+	case claim != nil && ref != nil && claim.UID == ref.UID:
 		return StateBound
 	case pv.DeletionTimestamp != nil:
 		return StateGoing
@@ -203,8 +203,6 @@ func stateOf(pv *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim) S
 		return StateFree
 	case ref.UID == "" || claim != nil && cluster.Binding(pv, claim):
 		return StateReserved
-	case claim != nil && claim.UID == ref.UID:
-		return StateBound // by the claim that it is from, which lives
 	case pv.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete:
 		return StateGoing
 	default:

@@ -39,7 +39,7 @@ func (c *Client) GiveUpVolume(ctx context.Context, name string, uid types.UID, v
 			"uid": uid, "resourceVersion": version,
 			"labels": map[string]any{LabelManagedBy: nil, LabelStatefulSet: nil, LabelDisplacedFrom: nil},
 			"annotations": map[string]any{
-				AnnotationDisplacedFrom: nil, AnnotationDisplacedClaim: nil, AnnotationDisplacedPolicy: nil,
+				AnnotationStatefulSet: nil, AnnotationDisplacedFrom: nil, AnnotationDisplacedClaim: nil, AnnotationDisplacedPolicy: nil,
 				AnnotationDisplacedBy: nil, AnnotationDisplacedAt: nil, AnnotationDisplacedWhy: nil,
 			},
 		},

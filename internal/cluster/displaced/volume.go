@@ -1,8 +1,6 @@
 package displaced
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,10 +18,10 @@ type Why string
 
 // The reasons for which volumes are set aside.
 const (
-	WhyReplaced   Why = "replaced"   // it was there before a restore
-	WhyIncomplete Why = "incomplete" // a restore made it, and did not finish filling it
-	WhyUndone     Why = "undone"     // an undo has put another in its place
-	WhyUnknown    Why = "unknown"    // it says something else
+	WhyReplaced   Why = cluster.WhyReplaced   // it was there before a restore
+	WhyIncomplete Why = cluster.WhyIncomplete // a restore made it, and did not complete it
+	WhyUndone     Why = cluster.WhyUndone     // an undo has put another in its place
+	WhyUnknown    Why = "unknown"             // it says something else
 )
 
 // State is what a volume with the marks of a displaced one is now.
@@ -72,19 +70,18 @@ type Volume struct {
 	// Problem says what of its marks cannot be true.
 	Problem string `json:"problem,omitempty"`
 
-	// claimUID is that of the claim that it was set aside from, manifest how that claim is made again; nil if it cannot be.
-	claimUID types.UID
-	manifest *corev1.PersistentVolumeClaim
+	// again is what it takes to bind it again; nil if that cannot be known.
+	again *cluster.Displaced
 	// claimed is when the present claim of that name was made; zero if there is none.
 	claimed time.Time
 }
 
 // Displaced is what it takes to bind the volume to a claim of its name again. The error says what of its marks cannot be true.
 func (v *Volume) Displaced() (cluster.Displaced, error) {
-	if v.manifest == nil || v.Policy == "" {
+	if v.again == nil {
 		return cluster.Displaced{}, fmt.Errorf("volume %s cannot be bound again as it was: %s", v.Name, v.Problem)
 	}
-	return cluster.Displaced{Claim: v.manifest.DeepCopy(), UID: v.claimUID, Volume: v.Name, VolumeUID: v.UID, ReclaimPolicy: v.Policy}, nil
+	return *v.again, nil
 }
 
 // read makes a Volume of a PersistentVolume, without what only claims tell. It is false for one that is not displaced: without
@@ -108,12 +105,9 @@ func read(pv *corev1.PersistentVolume) (Volume, bool) {
 		By: pv.Annotations[cluster.AnnotationDisplacedBy], Phase: pv.Status.Phase, Provisioned: cluster.Provisioned(pv), Driver: driver(pv),
 	}
 	v.Deletes = v.Provisioned && !keepsData(pv)
-	if pv.Spec.ClaimRef != nil {
-		v.claimUID = pv.Spec.ClaimRef.UID
-	}
 	v.State = stateOf(pv, nil)
 	var problems []string
-	for _, err := range []error{v.readName(pv), v.readTime(pv), v.readWhy(pv), v.readPolicy(pv), v.readManifest(pv)} {
+	for _, err := range []error{v.readName(pv), v.readTime(pv), v.readWhy(pv), v.readPolicy(pv), v.readAgain(pv)} {
 		if err != nil {
 			problems = append(problems, err.Error())
 		}
@@ -176,17 +170,16 @@ func (v *Volume) readPolicy(pv *corev1.PersistentVolume) error {
 	}
 }
 
-// readManifest takes the claim's manifest only if it is that of the claim that the volume was set aside from: whoever may write
-// it must not have another claim made by somebody who may do more.
-func (v *Volume) readManifest(pv *corev1.PersistentVolume) error {
-	claim := &corev1.PersistentVolumeClaim{}
-	if err := json.Unmarshal([]byte(pv.Annotations[cluster.AnnotationDisplacedClaim]), claim); err != nil {
-		return errors.New("the manifest of its claim cannot be read")
+// readAgain finds what it takes to bind the volume again, unless any claim may take it.
+func (v *Volume) readAgain(pv *corev1.PersistentVolume) error {
+	if pv.Spec.ClaimRef == nil {
+		return nil
 	}
-	if claim.Namespace != v.Namespace || claim.Name != v.Claim || claim.Spec.VolumeName != v.Name {
-		return errors.New("the manifest of its claim is that of another claim")
+	again, err := cluster.ParseDisplaced(pv, v.Namespace)
+	if err != nil {
+		return err
 	}
-	v.manifest = claim
+	v.again = &again
 	return nil
 }
 

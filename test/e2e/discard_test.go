@@ -59,7 +59,8 @@ func TestDiscard(t *testing.T) {
 	s.kubectl("patch", "pv", second, "--type=merge", "-p", `{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}`)
 	s.kubectl("wait", "pv/"+second, "--for=jsonpath={.status.phase}=Available", "--timeout=180s")
 	third := s.volumeOf(names, 2)
-	report := s.run(0, []string{second}, "discard", "--all", "-n", s.Namespace, "--yes", "-o", "json")
+	s.run(0, []string{second + " (claim data-web-1) stays as it is: it is reserved for claim", "Free 1 volume"}, "discard", web, "--dry-run")
+	report := s.run(0, []string{third}, "discard", "--all", "-n", s.Namespace, "--yes", "-o", "json")
 	var freed struct {
 		Freed []struct{ Name string }
 		Bytes int64

@@ -41,5 +41,7 @@ const (
 	ReasonPruneFailed   = "PruneFailed"
 	ReasonDamaged       = "DamageFound"
 	ReasonVerifyFailed  = "VerifyFailed"
+	ReasonDiscarded     = "VolumesDiscarded"
+	ReasonDiscardFailed = "DiscardFailed"
 	ReasonUnknownPolicy = "UnknownPolicy"
 )

@@ -17,5 +17,7 @@
 // (backoff.go), as long as the run is owed. Prunes and verifications (upkeep.go) leave nothing in the bucket that tells when
 // they were; a new leader repeats those of the last hour.
 //
+// What restores have set aside is looked at every ten minutes, and freed where a policy says after how long (displaced.go).
+//
 // What is done is handed in as Operations. The scheduler imports neither engine.
 package scheduler

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/scheduler/retention"
 )
 
 // entry is what the leader knows of one StatefulSet.
@@ -37,6 +38,7 @@ type entry struct {
 	last          Result
 	took          time.Duration
 	prune, verify upkeep
+	discard       discarding
 }
 
 // counts are those of a StatefulSet's backups, since this scheduler has become the leader.
@@ -54,6 +56,9 @@ const (
 	jobBackup job = "backup"
 	jobPrune  job = "prune"
 	jobVerify job = "verify"
+	// jobDisplaced is of no StatefulSet.
+	jobDisplaced job = "displaced"
+	jobDiscard   job = "discard"
 )
 
 func (e *entry) name() Name { return Name{e.set.Namespace, e.set.Name} }
@@ -120,7 +125,7 @@ func (e *entry) adopt(set StatefulSet, loaded Loaded, now time.Time) {
 	e.window = window{} // of another policy, perhaps
 	p := e.policy()
 	if p == nil {
-		e.prune, e.verify = upkeep{}, upkeep{}
+		e.prune, e.verify, e.discard = upkeep{}, upkeep{}, discarding{running: e.discard.running}
 		return
 	}
 	offset := p.Offset(set.Namespace, set.Name)
@@ -172,6 +177,7 @@ func (e *entry) status(now time.Time) StatefulSetStatus {
 			s.Objective = objective(e.rule(), e.standing, now)
 		}
 		s.Prune = UpkeepStatus{Scheduled: e.prune.schedule != "never", LastSuccess: e.prune.succeeded, Failed: e.prune.failed}
+		s.Discard = DiscardStatus{Scheduled: p.DiscardAfter != (retention.Span{}), Volumes: e.discard.volumes, Failed: e.discard.failed}
 		s.Verify = UpkeepStatus{Scheduled: e.verify.schedule != "never", LastSuccess: e.verify.succeeded, Failed: e.verify.failed, Damaged: e.verify.damaged}
 	}
 	return s

@@ -31,6 +31,10 @@ type world struct {
 	// upkeepFails is what prune and verify fail with, verifyFails verify alone.
 	upkeepFails, verifyFails error
 	forgetFails              error
+	// aside is what is set aside: for each volume, when; and discardFails what a discard fails with.
+	aside        map[Name][]time.Time
+	discardFails error
+	asideFails   error
 
 	// pointsTake is how much longer it takes to list the recovery points of a StatefulSet.
 	pointsTake map[Name]time.Duration
@@ -252,6 +256,44 @@ func (w *world) upkeep(ctx context.Context, verb string, of Name) error {
 		err = errors.Join(err, w.verifyFails)
 	}
 	return errors.Join(err, w.upkeepFails)
+}
+
+// Displaced is an Operation.
+func (w *world) Displaced(ctx context.Context) (map[Name]Displaced, error) {
+	w.note("displaced", Name{})
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	of := map[Name]Displaced{}
+	for name, times := range w.aside {
+		if len(times) > 0 {
+			of[name] = Displaced{Volumes: len(times), Bytes: int64(len(times)) << 30, Oldest: slices.MinFunc(times, time.Time.Compare)}
+		}
+	}
+	return of, errors.Join(w.asideFails, ctx.Err())
+}
+
+// Discard is an Operation.
+func (w *world) Discard(ctx context.Context, of Name, before time.Time) (Discarded, error) {
+	w.note("discard", of)
+	defer w.runs("upkeep ")()
+	if err := pass(ctx, 10*time.Second); err != nil {
+		return Discarded{}, err
+	}
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.asked["discard"] = before
+	if w.discardFails != nil {
+		return Discarded{}, w.discardFails
+	}
+	var freed Discarded
+	w.aside[of] = slices.DeleteFunc(w.aside[of], func(at time.Time) bool {
+		old := at.Before(before)
+		if old {
+			freed.Volumes, freed.Bytes = append(freed.Volumes, "pv-"+at.UTC().Format("0102")), freed.Bytes+1<<30
+		}
+		return old
+	})
+	return freed, nil
 }
 
 // pass lets time pass.

@@ -52,12 +52,34 @@ type Operations interface {
 	// Verify checks the recovery points of a StatefulSet, reading a share of the data, from 0 to 1. Without a repository
 	// there is nothing to check. That damage was found is ErrDamaged; any other error, that it could not be checked.
 	Verify(ctx context.Context, of Name, readData float64) error
+	// Displaced tells what restores have set aside, of all StatefulSets that the scheduler looks after and of those that are
+	// gone, with one look at the cluster for all of them.
+	Displaced(ctx context.Context) (map[Name]Displaced, error)
+	// Discard frees what was set aside before a time, of a StatefulSet that is Ready. Nothing to free is no error; and beside one,
+	// the result says what was freed all the same.
+	Discard(ctx context.Context, of Name, before time.Time) (Discarded, error)
+}
+
+// Displaced is what restores have set aside of a StatefulSet.
+type Displaced struct {
+	Volumes int
+	Bytes   int64
+	// Oldest is since when what the oldest of the restores has set aside lies there; zero if that is not known of any.
+	Oldest time.Time
+}
+
+// Discarded is what was freed: the names of the volumes, and their size.
+type Discarded struct {
+	Volumes []string
+	Bytes   int64
 }
 
 // What the errors of Operations wrap if they mean something to the scheduler. All others are failures, which are retried.
 var (
 	// ErrBusy: somebody else holds the StatefulSet or its repository. It is tried again soon, and is no failure.
 	ErrBusy = errors.New("in use by somebody else")
+	// ErrNotReady: it is only done to a StatefulSet all of whose pods are Ready. It is tried again later, and is no failure.
+	ErrNotReady = errors.New("not Ready")
 	// ErrGone: the StatefulSet or its namespace is no longer there.
 	ErrGone = errors.New("no longer there")
 	// ErrRefused: a check before anything was changed. Trying again does not help before the next run.

@@ -16,6 +16,11 @@ func (t *term) settle(o outcome) {
 	case jobBackup:
 		t.backups[o.name.Namespace]--
 		t.settleBackup(o)
+	case jobDisplaced:
+		t.settleDisplaced(o)
+	case jobDiscard:
+		t.upkeeps[o.name.Namespace]--
+		t.settleDiscard(o)
 	default:
 		t.upkeeps[o.name.Namespace]--
 		t.settleUpkeep(o)

@@ -17,6 +17,16 @@ type Status struct {
 	BucketError   string
 	// StatefulSets are in the order of their names.
 	StatefulSets []StatefulSetStatus
+	// Displaced is what restores have set aside, also of StatefulSets that are gone, in the order of their names; of those that
+	// have a policy also if that is nothing. It is empty as long as that is not known.
+	Displaced []DisplacedStatus
+}
+
+// DisplacedStatus is how much is set aside of a StatefulSet.
+type DisplacedStatus struct {
+	Name
+	Volumes int
+	Bytes   int64
 }
 
 // StatefulSetStatus is the state of a StatefulSet's backups. Times that are not known are zero. Counts are since this
@@ -48,6 +58,16 @@ type StatefulSetStatus struct {
 	Took                   time.Duration
 	ForgetFailed           int
 	Prune, Verify          UpkeepStatus
+	Discard                DiscardStatus
+}
+
+// DiscardStatus is the state of what the policy does about volumes that were set aside.
+type DiscardStatus struct {
+	Scheduled bool
+	// Volumes is how many were freed.
+	Volumes int
+	// Failed says that the last try failed, or was refused.
+	Failed bool
 }
 
 // UpkeepStatus is the state of a StatefulSet's prunes or verifications.
@@ -77,6 +97,6 @@ func (b *board) get() Status {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	status := b.status
-	status.StatefulSets = slices.Clone(status.StatefulSets)
+	status.StatefulSets, status.Displaced = slices.Clone(status.StatefulSets), slices.Clone(status.Displaced)
 	return status
 }

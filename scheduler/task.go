@@ -31,6 +31,9 @@ type outcome struct {
 	already bool
 	result  Result
 	err     error
+	// displaced is what is set aside, and discarded what of that was freed.
+	displaced map[Name]Displaced
+	discarded Discarded
 	// forgot is how many recovery points were removed after the backup, and forgetErr why not.
 	forgot    int
 	forgetErr error
@@ -48,6 +51,9 @@ func (t *term) begin(e *entry, kind job, run time.Time) {
 		e.busyWith = kind
 		e.attempt = t.now()
 		t.backups[work.name.Namespace]++
+	case jobDiscard:
+		e.discard.running = true
+		t.upkeeps[work.name.Namespace]++
 	default:
 		u := e.upkeep(kind)
 		u.running = true
@@ -71,6 +77,10 @@ func (w task) do(ctx context.Context) outcome {
 		o.err = w.operations.Prune(ctx, w.name)
 	case jobVerify:
 		o.err = w.operations.Verify(ctx, w.name, w.policy.Verify.ReadData)
+	case jobDisplaced:
+		o.lookAside(ctx)
+	case jobDiscard:
+		o.discarded, o.err = w.operations.Discard(ctx, w.name, discardBefore(w.policy, o.began))
 	default:
 		o.err = fmt.Errorf("there is no work of the kind %q", w.job)
 	}
@@ -117,6 +127,7 @@ const (
 	resultRefused    = "refused"
 	resultDamaged    = "damaged"
 	resultBusy       = "busy"
+	resultNotReady   = "not ready"
 	resultGone       = "gone"
 	resultCancelled  = "cancelled"
 )
@@ -138,6 +149,8 @@ func (o *outcome) classify(ended bool) string {
 		return resultDamaged
 	case errors.Is(o.err, ErrBusy):
 		return resultBusy
+	case errors.Is(o.err, ErrNotReady):
+		return resultNotReady
 	case errors.Is(o.err, ErrRefused):
 		return resultRefused
 	default:

@@ -27,6 +27,9 @@ type term struct {
 	// bucketFailing is since when the bucket as a whole cannot be used, and bucketError why.
 	bucketFailing time.Time
 	bucketError   string
+	// operations are those of the policies that are in force.
+	operations Operations
+	displaced  displaced
 }
 
 func newTerm(ctx context.Context, s *Scheduler) *term {
@@ -45,6 +48,7 @@ func (t *term) now() time.Time { return t.Now().Round(0) }
 // refresh takes over which StatefulSets there are and which policies.
 func (t *term) refresh(now time.Time) {
 	loaded := t.Policies.Current()
+	t.operations = loaded.Operations
 	gone := maps.Clone(t.entries)
 	for _, set := range t.Cluster.StatefulSets() {
 		name := Name{set.Namespace, set.Name}
@@ -74,7 +78,7 @@ func (t *term) refresh(now time.Time) {
 // decide begins what is to begin now, reports what can no longer, and says how long nothing will be to do.
 func (t *term) decide(now time.Time) (nap time.Duration) {
 	t.lookedAtAll(now)
-	wake := now.Add(longestNap)
+	wake := earliest(now.Add(longestNap), t.decideDisplaced(now))
 	var backups, upkeeps []candidate
 	kinds := map[Name]job{}
 	for _, e := range t.sorted() {
@@ -87,15 +91,20 @@ func (t *term) decide(now time.Time) (nap time.Duration) {
 		if ready {
 			backups = append(backups, candidate{name: e.name(), last: lastComplete(e.points, now), run: e.owed})
 		}
+		// It would only be in the way of a backup that runs or is about to. One at a time is enough.
+		free := !ready && e.busyWith == idle && !e.prune.running && !e.verify.running && !e.discard.running
 		for _, kind := range []job{jobVerify, jobPrune} {
 			u := e.upkeep(kind)
 			due, next := t.decideUpkeep(e, kind, now)
 			wake = earliest(wake, next)
-			// It would only be in the way of a backup that runs or is about to. One at a time is enough.
-			if due && !ready && e.busyWith == idle && !e.prune.running && !e.verify.running && kinds[e.name()] == idle {
+			if due && free && kinds[e.name()] == idle {
 				upkeeps = append(upkeeps, candidate{name: e.name(), last: u.succeeded, run: u.window.due})
 				kinds[e.name()] = kind
 			}
+		}
+		if free && kinds[e.name()] == idle && t.discardDue(e, now) {
+			upkeeps = append(upkeeps, candidate{name: e.name(), last: now, run: now}) // after all others: nothing hurries
+			kinds[e.name()] = jobDiscard
 		}
 	}
 	if t.looked {
@@ -200,6 +209,7 @@ func (t *term) publish(now time.Time) {
 	for _, e := range t.sorted() {
 		status.StatefulSets = append(status.StatefulSets, e.status(now))
 	}
+	status.Displaced = t.displacedStatus()
 	t.board.put(status)
 }
 

@@ -97,6 +97,7 @@ Exit codes:
 	})
 	root.AddCommand(
 		newBackupCommand(a),
+		newDiscardCommand(a),
 		newForgetCommand(a),
 		newKeyCommand(a),
 		newListCommand(a),

@@ -29,6 +29,8 @@ type operations struct {
 	mover  moverFlags
 	client *cluster.Client
 	log    *slog.Logger
+	// namespace is the only one that is looked after; empty for all.
+	namespace string
 	// busyAfter is how long to wait for those who work on a repository and are not known to the cluster. The scheduler
 	// comes back later anyway.
 	busyAfter time.Duration
@@ -54,7 +56,7 @@ func newOperations(a *app, kube kubeFlags, repo repoFlags, mover moverFlags) (sc
 		return nil, err
 	}
 	return &operations{
-		app: a, repo: repo, mover: mover, client: client,
+		app: a, repo: repo, mover: mover, client: client, namespace: kube.namespace,
 		log: slog.New(slog.NewJSONHandler(a.err, nil)), opening: make(chan struct{}, 2), busyAfter: 30 * time.Second,
 	}, nil
 }

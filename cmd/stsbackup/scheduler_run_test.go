@@ -58,6 +58,13 @@ func (w *worker) Backup(ctx context.Context, of scheduler.Name, _ policy.Backup)
 func (w *worker) Forget(context.Context, scheduler.Name, retention.Rules, *time.Location) (int, error) {
 	return 0, nil
 }
+func (w *worker) Displaced(context.Context) (map[scheduler.Name]scheduler.Displaced, error) {
+	return map[scheduler.Name]scheduler.Displaced{{Namespace: "prod", StatefulSet: "gone"}: {Volumes: 2}}, nil
+}
+
+func (w *worker) Discard(context.Context, scheduler.Name, time.Time) (scheduler.Discarded, error) {
+	return scheduler.Discarded{}, nil
+}
 func (w *worker) Prune(context.Context, scheduler.Name) error           { return nil }
 func (w *worker) Verify(context.Context, scheduler.Name, float64) error { return nil }
 
@@ -123,6 +130,7 @@ func TestSchedulerService(t *testing.T) {
 	shows(t, listener, "/readyz", "note leading")
 	shows(t, listener, "/metrics", `stsbackup_backup_running{namespace="prod",statefulset="pg"} 1`)
 	shows(t, listener, "/metrics", `stsbackup_backup_policy_info{namespace="prod",policy="gold",statefulset="pg",suspended="no"} 1`)
+	shows(t, listener, "/metrics", `stsbackup_displaced_volumes{namespace="prod",statefulset="gone"} 2`)
 	if sets := s.scheduler.Status().StatefulSets; len(sets) != 1 {
 		t.Errorf("with -n of one namespace: %+v", sets)
 	}

@@ -32,6 +32,7 @@ type metrics struct {
 	policy, problem, lastSuccess, lastAttempt, due, overdue, running, failures                     *prometheus.Desc
 	backups, givenUp, read, stored, phase, forgetFailures                                          *prometheus.Desc
 	pruneLast, pruneFailed, pruneScheduled, verifyLast, verifyFailed, verifyPlanned, verifyDamaged *prometheus.Desc
+	displacedVolumes, displacedBytes, discarded, discardFailed                                     *prometheus.Desc
 }
 
 func newMetrics() metrics {
@@ -72,6 +73,11 @@ func newMetrics() metrics {
 		verifyLast:     each("verify_last_success_timestamp_seconds", "When recovery points were last verified; 0 if not since this scheduler leads."),
 		verifyFailed:   each("verify_failed", "1 if the last verification could not be done; it tells nothing of the data."),
 		verifyDamaged:  each("verify_damaged", "1 if the last verification has found damage: look at once."),
+
+		displacedVolumes: each("displaced_volumes", "How many volumes restores have set aside, which cost storage until they are freed; also of StatefulSets that are gone."),
+		displacedBytes:   each("displaced_bytes", "The size of the volumes that restores have set aside."),
+		discarded:        each("discarded_volumes_total", "How many volumes that restores had set aside were freed, as the policy says."),
+		discardFailed:    each("discard_failed", "1 if what restores have set aside could not be freed, as the policy says, when that was last tried."),
 	}
 }
 
@@ -83,6 +89,7 @@ func (c *collector) Describe(descriptions chan<- *prometheus.Desc) {
 		m.policy, m.problem, m.lastSuccess, m.lastAttempt, m.due, m.overdue, m.running, m.failures,
 		m.backups, m.givenUp, m.read, m.stored, m.phase, m.forgetFailures,
 		m.pruneLast, m.pruneFailed, m.pruneScheduled, m.verifyLast, m.verifyFailed, m.verifyPlanned, m.verifyDamaged,
+		m.displacedVolumes, m.displacedBytes, m.discarded, m.discardFailed,
 	} {
 		descriptions <- d
 	}
@@ -103,6 +110,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, set := range status.StatefulSets {
 		c.collectSet(out, set, now)
+	}
+	for _, d := range status.Displaced {
+		out <- prometheus.MustNewConstMetric(c.displacedVolumes, prometheus.GaugeValue, float64(d.Volumes), d.Namespace, d.StatefulSet)
+		out <- prometheus.MustNewConstMetric(c.displacedBytes, prometheus.GaugeValue, float64(d.Bytes), d.Namespace, d.StatefulSet)
 	}
 }
 
@@ -151,6 +162,10 @@ func (c *collector) collectSet(out chan<- prometheus.Metric, set scheduler.State
 	if set.Prune.Scheduled {
 		gauge(c.pruneLast, unix(set.Prune.LastSuccess))
 		gauge(c.pruneFailed, truth(set.Prune.Failed))
+	}
+	if set.Discard.Scheduled {
+		counter(c.discarded, float64(set.Discard.Volumes))
+		gauge(c.discardFailed, truth(set.Discard.Failed))
 	}
 	if set.Verify.Scheduled {
 		gauge(c.verifyLast, unix(set.Verify.LastSuccess))

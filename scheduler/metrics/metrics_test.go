@@ -41,7 +41,8 @@ func newShown() *shown {
 				LastSuccess: now.Add(-30 * time.Hour), LastAttempt: now.Add(-time.Minute), Objective: now.Add(-90 * time.Minute),
 				Running: true, RepositoryFailing: now.Add(-2 * time.Minute), Failures: 3, Succeeded: 5, Failed: 4, GivenUp: 1, BytesRead: 1 << 30, BytesStored: 1 << 20,
 				Took: 90 * time.Second, Phases: map[string]time.Duration{"move": 80 * time.Second}, ForgetFailed: 2,
-				Verify: scheduler.UpkeepStatus{Scheduled: true, LastSuccess: now.Add(-time.Hour), Damaged: true},
+				Verify:  scheduler.UpkeepStatus{Scheduled: true, LastSuccess: now.Add(-time.Hour), Damaged: true},
+				Discard: scheduler.DiscardStatus{Scheduled: true, Volumes: 6, Failed: true},
 			},
 			{
 				Name: scheduler.Name{Namespace: "demo", StatefulSet: "new"}, Policy: "nightly", Known: true, Objective: now.Add(time.Hour),
@@ -50,6 +51,8 @@ func newShown() *shown {
 			{Name: scheduler.Name{Namespace: "demo", StatefulSet: "odd"}, Problem: "the annotation names no policy"},
 			{Name: scheduler.Name{Namespace: "demo", StatefulSet: "unknown"}, Policy: "nightly"},
 			{Name: scheduler.Name{Namespace: "demo", StatefulSet: "none"}},
+		}, Displaced: []scheduler.DisplacedStatus{
+			{Name: scheduler.Name{Namespace: "demo", StatefulSet: "web"}, Volumes: 3, Bytes: 3 << 30}, {Name: scheduler.Name{Namespace: "demo", StatefulSet: "gone"}, Volumes: 1, Bytes: 512},
 		}},
 	}
 }
@@ -88,7 +91,9 @@ func TestMetrics(t *testing.T) {
 		"stsbackup_backup_read_bytes_total" + web + " 1.073741824e+09", "stsbackup_backup_stored_bytes_total" + web + " 1.048576e+06",
 		`stsbackup_backup_duration_seconds{namespace="demo",phase="move",statefulset="web"} 80`,
 		`stsbackup_backup_duration_seconds{namespace="demo",phase="total",statefulset="web"} 90`, "stsbackup_forget_failures_total" + web + " 2",
-		"stsbackup_verify_failed" + web + " 0", "stsbackup_verify_damaged" + web + " 1", "stsbackup_prune_scheduled" + web + " 0", "process_resident_memory_bytes ", "go_goroutines ",
+		"stsbackup_verify_failed" + web + " 0", "stsbackup_verify_damaged" + web + " 1", "stsbackup_prune_scheduled" + web + " 0", "stsbackup_displaced_volumes" + web + " 3", "stsbackup_displaced_bytes" + web + " 3.221225472e+09",
+		`stsbackup_displaced_volumes{namespace="demo",statefulset="gone"} 1`, `stsbackup_displaced_bytes{namespace="demo",statefulset="gone"} 512`,
+		"stsbackup_discarded_volumes_total" + web + " 6", "stsbackup_discard_failed" + web + " 1", "process_resident_memory_bytes ", "go_goroutines ",
 	} {
 		if !strings.Contains(text, "\n"+line) {
 			t.Errorf("no line begins with %s", line)
@@ -96,7 +101,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, line := range []string{
 		`_timestamp_seconds{namespace="demo",statefulset="unknown"}`, `statefulset="none"`, `overdue_seconds{namespace="demo",statefulset="unknown"}`,
-		"stsbackup_prune_failed" + web, `failed_tries{namespace="demo",statefulset="odd"}`,
+		`stsbackup_discard_failed{namespace="demo",statefulset="new"}`, "stsbackup_prune_failed" + web, `failed_tries{namespace="demo",statefulset="odd"}`,
 	} {
 		if strings.Contains(text, line) {
 			t.Errorf("there is %s", line)

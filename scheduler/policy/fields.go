@@ -72,6 +72,9 @@ func (r *reader) policy(n node) Policy {
 		field{"keep", false, func(n node) { p.Keep = r.keep(n) }},
 		field{"prune", false, later(&t.prune)},
 		field{"verify", false, later(&t.verify)},
+		field{"discard", false, func(n node) {
+			r.mapping(n, field{"after", true, func(n node) { p.DiscardAfter = r.discardAfter(n) }})
+		}},
 	)
 	r.times(&p, t)
 	return p
@@ -305,22 +308,39 @@ func (r *reader) keep(n node) *retention.Rules {
 		count("weekly", &rules.Weekly),
 		count("monthly", &rules.Monthly),
 		count("yearly", &rules.Yearly),
-		field{"within", false, func(n node) {
-			text, ok := r.scalar(n)
-			if !ok {
-				return
-			}
-			span, err := retention.ParseSpan(text)
-			if err != nil {
-				r.fail(n, "%s", err.Error())
-			}
-			rules.Within = span
-		}},
+		field{"within", false, func(n node) { rules.Within = r.span(n) }},
 	)
 	if err := rules.Check(); err != nil && len(r.problemsIn(n)) == 0 {
 		r.fail(n, "%s; leave keep out to keep everything", err.Error())
 	}
 	return rules
+}
+
+// span reads a length of time on the calendar.
+func (r *reader) span(n node) retention.Span {
+	text, ok := r.scalar(n)
+	if !ok {
+		return retention.Span{}
+	}
+	span, err := retention.ParseSpan(text)
+	if err != nil {
+		r.fail(n, "%s", err.Error())
+	}
+	return span
+}
+
+// leastDiscardAfter is the least time that what a restore has set aside is kept: whether the restore was right shows in use.
+const leastDiscardAfter = 24 * time.Hour
+
+// discardAfter reads how long volumes stay that were set aside.
+func (r *reader) discardAfter(n node) retention.Span {
+	problems := len(r.problems)
+	span := r.span(n)
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	if len(r.problems) == problems && now.Sub(span.Before(now)) < leastDiscardAfter {
+		r.fail(n, "%s is less than a day, in which nobody may have seen whether the restore was right", span)
+	}
+	return span
 }
 
 // share reads a share in percent, as 0 to 1.

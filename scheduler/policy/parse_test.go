@@ -41,6 +41,7 @@ policies:
   verify:
     schedule: "@monthly"
     readData: 5%
+  discard: {after: 1mo2d}
 - name: rest
   select:
     namespaces: ["*"]
@@ -75,6 +76,9 @@ func TestParse(t *testing.T) {
 		}
 	}
 	keep := retention.Rules{Last: 3, Hourly: 1, Daily: 7, Weekly: 5, Monthly: 12, Yearly: 2, Within: retention.Span{Elapsed: 36 * time.Hour}}
+	if (p.DiscardAfter != retention.Span{Months: 1, Days: 2}) {
+		t.Errorf("discards after %s", p.DiscardAfter)
+	}
 	if p.Keep == nil || *p.Keep != keep || p.Verify.ReadData != 0.05 {
 		t.Errorf("keep %+v, verify %+v", p.Keep, p.Verify)
 	}
@@ -84,7 +88,7 @@ func TestParse(t *testing.T) {
 	}
 
 	rest := file.Policies[1]
-	if rest.Schedule.String() != "@daily UTC" || rest.Zone != time.UTC || rest.Keep != nil || rest.Suspend || rest.Prune.String() != "never" ||
+	if rest.Schedule.String() != "@daily UTC" || rest.Zone != time.UTC || rest.Keep != nil || rest.DiscardAfter != (retention.Span{}) || rest.Suspend || rest.Prune.String() != "never" ||
 		rest.Verify.Schedule.String() != "never" || rest.Backup.Method != "auto" || rest.Backup.Parallel != 1 || rest.Select.NamespaceLabels != nil {
 		t.Errorf("defaults: %+v", rest)
 	}
@@ -179,12 +183,12 @@ func TestParseWrongPolicies(t *testing.T) {
 			"p.yaml:5: policies[0]: name is missing", "p.yaml:5: policies[0]: select is missing", "p.yaml:5: policies[0]: schedule is missing",
 		}},
 		{"no mapping", head + "\n- databases\n", []string{
-			"p.yaml:5: policies[0]: must have fields (name, select, schedule, timeZone, jitter, startingDeadline, suspend, backup, keep, prune, verify), but is text",
+			"p.yaml:5: policies[0]: must have fields (name, select, schedule, timeZone, jitter, startingDeadline, suspend, backup, keep, prune, verify, discard), but is text",
 		}},
 		{"unknown fields", policy(name, "select:", "  namespace: [x]", "  names: [a]", "shedule: x", daily, "colour: red", "keep: {dayly: 7, last: 1}"), []string{
 			`p.yaml:7: policies[0].select: unknown field "namespace"; did you mean "namespaces"?`,
 			`p.yaml:9: policies[0]: unknown field "shedule"; did you mean "schedule"?`,
-			`p.yaml:11: policies[0]: unknown field "colour"; there are name, select, schedule, timeZone, jitter, startingDeadline, suspend, backup, keep, prune, verify`,
+			`p.yaml:11: policies[0]: unknown field "colour"; there are name, select, schedule, timeZone, jitter, startingDeadline, suspend, backup, keep, prune, verify, discard`,
 			`p.yaml:12: policies[0].keep: unknown field "dayly"; did you mean "daily"?`,
 		}},
 		{"given twice", policy(name, names, daily, "jitter: 1m", "jitter: 2m"), []string{"p.yaml:9: policies[0].jitter: is given twice"}},
@@ -236,6 +240,12 @@ func TestParseWrongPolicies(t *testing.T) {
 			`p.yaml:11: policies[0].keep.weekly: must be a whole number of at least 0, but is "1.5"`,
 			`p.yaml:12: policies[0].keep.within: "5m" is no length of time: m could be months or minutes, which are mo and min; write such as 36h, 30d, 8w or 1y6mo`,
 			`p.yaml:13: policies[0].keep.yearly: must be a single value, but is a list`,
+		}},
+		{"discards", policy(name, names, daily, "discard:", "  after: 23h") + "- {name: b, " + names + ", " + daily + ", discard: {}}\n- {name: c, " + names + ", " + daily + ", discard: {after: 7}}\n- {name: d, " + names + ", " + daily + ", discard: never}\n", []string{
+			`p.yaml:9: policies[0].discard.after: 23h is less than a day, in which nobody may have seen whether the restore was right`,
+			`p.yaml:10: policies[1].discard: after is missing`,
+			`p.yaml:11: policies[2].discard.after: "7" is no length of time: a unit is missing; write such as 36h, 30d, 8w or 1y6mo`,
+			`p.yaml:12: policies[3].discard: must have fields (after), but is text`,
 		}},
 		{"the rest", policy(
 			name, names, daily, "suspend: maybe", "backup:", "  method: snapshots", "  parallel: 0", "  moverResources:",

@@ -46,6 +46,8 @@ type Policy struct {
 	// Prune and Verify are when those are done; the zero Schedule is never.
 	Prune  clock.Schedule
 	Verify Verify
+	// DiscardAfter is how long the volumes stay that a restore has set aside; the zero Span is for ever.
+	DiscardAfter retention.Span
 }
 
 // Backup is how a recovery point is made.

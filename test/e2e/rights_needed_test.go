@@ -68,7 +68,11 @@ func operations(namespace string) map[string]operation {
 			after: func(s *scenario) { s.kubectl("annotate", "statefulset", "keep", "stsbackup.io/policy-") },
 			ended: (*scenario).eventIsCounted,
 		},
-		"scheduler --check":                     {args: []string{"scheduler", "--check", "policies.yaml"}, well: web},
+		"scheduler --check": {args: []string{"scheduler", "--check", "policies.yaml"}, well: web},
+		"discard --dry-run": {
+			args: []string{"discard", namespace + "/keep", "--dry-run"}, well: "Available to any claim",
+			before: func(s *scenario) { s.asideVolume("keep") },
+		},
 		"restore --dry-run of what Argo CD has": managed(namespace, "Argo CD"),
 		"restore --dry-run of a Kustomization":  managed(namespace, "a Kustomization"),
 		"restore --dry-run of a HelmRelease":    managed(namespace, "a HelmRelease"),
@@ -151,6 +155,7 @@ func needs() map[string]need {
 		"scaledobjects.keda.sh: list":                                           {"restore --dry-run of what KEDA scales", "the right to list scaledobjects", 0},
 		"configmaps: get create update delete":                                  {"backup --dry-run", "journal of a restore", 1},
 		"statefulsets.apps: watch patch":                                        {"restore", "forbidden", 1},
+		"volumeattachments.storage.k8s.io: list":                                {"discard --dry-run", "list VolumeAttachments", 1},
 	}
 }
 

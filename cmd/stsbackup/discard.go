@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/cluster/displaced"
+	"github.com/stsbackup/stsbackup/scheduler/retention"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+// allWithDisplaced is what --all takes of the set-aside volumes.
+const allWithDisplaced = "every StatefulSet of the namespace that has volumes set aside, be it in the cluster or not"
+
+// discardCommand holds the flags of stsbackup discard.
+type discardCommand struct {
+	kube      kubeFlags
+	choose    chooseFlags
+	output    outputFlag
+	ordinals  ordinalsFlag
+	operation string
+	olderThan spanFlag
+	dryRun    bool
+	yes       bool
+}
+
+func newDiscardCommand(a *app) *cobra.Command {
+	c := &discardCommand{}
+	cmd := &cobra.Command{
+		Use:   "discard [NAMESPACE/]STATEFULSET...",
+		Short: "Free the volumes that restores have set aside",
+		Long: `discard gives up volumes that restores have set aside. It shows each first, with its size, its age, its class and the
+operation that set it aside, and asks. What it frees cannot be had back by an undo any more.
+
+A volume that a provisioner has made is deleted by its driver, with the data on it; that is waited for, for two minutes. One
+that a person has made becomes Available to any claim, with the data still on it.
+
+--ordinals, --operation and --older-than choose among them; --older-than goes by what one operation has set aside as a whole.
+The StatefulSet need not exist any more, nor its namespace.
+
+Nothing is freed that is in use: what a claim holds again, what Kubernetes does not call Released, what a node is still
+attached to or a pod still uses, and nothing at all while a restore of the StatefulSet has not ended. Each volume is looked at
+once more right before it is changed.
+
+The exit code is 5 if that stands in the way, and 1 if some could not be freed, which are then named.`,
+		Example: `  stsbackup discard demo/web --dry-run
+  stsbackup discard demo/web --ordinals 0,2
+  stsbackup discard --all --all-namespaces --older-than 30d --yes`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := c.choose.oneOrChosen(cmd, &c.kube, args); err != nil {
+				return err
+			}
+			return c.run(cmd.Context(), a, args)
+		},
+	}
+	c.kube.add(cmd)
+	c.choose.add(cmd, allWithDisplaced)
+	c.output.add(cmd)
+	cmd.Flags().Var(&c.ordinals, "ordinals", "free those of these `ordinals` only, such as 0,2")
+	cmd.Flags().StringVar(&c.operation, "operation", "", "free only what this operation has set aside: its `id`, or the beginning of just one")
+	cmd.Flags().Var(&c.olderThan, "older-than", "free only what was set aside longer ago than this, such as 36h, 30d or 1y6mo")
+	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show what would be freed, and change nothing")
+	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask before volumes are freed")
+	return cmd
+}
+
+// discarding is a StatefulSet and what is to be freed of it; err is why that cannot be known.
+type discarding struct {
+	target
+	plan displaced.Plan
+	err  error
+}
+
+func (c *discardCommand) run(ctx context.Context, a *app, args []string) error {
+	if !c.yes && !c.dryRun && (!a.terminal || c.output == outputJSON) {
+		return usageErrorf("discard asks before it frees anything, and nobody can answer here: give --yes to go ahead, or --dry-run to see what it would free")
+	}
+	for _, arg := range args {
+		if name, point, ok := strings.Cut(arg, "@"); ok {
+			return usageErrorf("discard frees what restores of %s have set aside, whatever the recovery point; leave @%s out", name, point)
+		}
+	}
+	client, _, err := cluster.Connect(c.kube.kubeconfig, c.kube.context)
+	if err != nil {
+		return err
+	}
+	targets, err := c.targets(ctx, a, client, args)
+	if err != nil {
+		return err
+	}
+	plans := map[target]*discarding{}
+	for _, t := range targets {
+		plan, err := c.plan(ctx, a, client, t, len(args) > 0)
+		plans[t] = &discarding{target: t, plan: plan, err: errors.Join(err, plan.Err())}
+	}
+	if c.dryRun {
+		return each(ctx, a, c.output, targets, func(_ context.Context, t target) (*displaced.Plan, error) { return plans[t].shown() },
+			func(w io.Writer, _ target, plan *displaced.Plan) error {
+				return printDiscardPlan(w, c.output, plan, a.now())
+			})
+	}
+	if err := c.agree(ctx, a, targets, plans); err != nil {
+		return err
+	}
+	return each(ctx, a, c.output, targets, func(ctx context.Context, t target) (*displaced.Report, error) {
+		if err := plans[t].err; err != nil {
+			return nil, err
+		}
+		report, err := discard(ctx, a, client, plans[t].plan, func(text string) { fmt.Fprintln(a.err, plain(text)) })
+		return &report, err
+	}, func(w io.Writer, _ target, report *displaced.Report) error {
+		printDiscarded(w, report)
+		return nil
+	})
+}
+
+// shown is the plan, as far as it is known.
+func (d *discarding) shown() (*displaced.Plan, error) {
+	if d.plan.StatefulSet == "" {
+		return nil, d.err
+	}
+	return &d.plan, d.err
+}
+
+// targets are the StatefulSets that are named or chosen.
+func (c *discardCommand) targets(ctx context.Context, a *app, client *cluster.Client, args []string) ([]target, error) {
+	if !c.choose.any() {
+		return c.kube.named(args)
+	}
+	namespace, err := c.choose.namespace(&c.kube)
+	if err != nil {
+		return nil, err
+	}
+	volumes, err := displaced.List(ctx, client, namespace, "")
+	if err != nil {
+		return nil, err
+	}
+	var has []target
+	for _, v := range volumes {
+		t := target{namespace: v.Namespace, statefulSet: v.StatefulSet}
+		if v.State == displaced.StateAside && v.StatefulSet != "" && !slices.Contains(has, t) {
+			has = append(has, t)
+		}
+	}
+	if c.choose.selector.given() {
+		sets, err := c.choose.ofCluster(ctx, &c.kube, client)
+		if err != nil {
+			return nil, err
+		}
+		all := has
+		has = nil
+		for _, set := range sets {
+			if t := (target{namespace: set.Namespace, statefulSet: set.Name}); slices.Contains(all, t) {
+				has = append(has, t)
+			}
+		}
+	}
+	if len(has) == 0 {
+		fmt.Fprintln(a.err, "No volumes are set aside here.")
+	}
+	return has, nil
+}
+
+// plan decides what to free of a StatefulSet. One that is named must exist, or have volumes that were set aside.
+func (c *discardCommand) plan(ctx context.Context, a *app, client *cluster.Client, t target, named bool) (displaced.Plan, error) {
+	situation, err := displaced.Look(ctx, client, t.namespace, t.statefulSet)
+	if err != nil {
+		return displaced.Plan{}, err
+	}
+	if named && len(situation.Volumes) == 0 {
+		if _, err := client.StatefulSet(ctx, t.namespace, t.statefulSet); err != nil {
+			return displaced.Plan{}, fmt.Errorf("nothing is set aside of %s: %w", t, err)
+		}
+	}
+	request := displaced.Request{Ordinals: c.ordinals, Operation: c.operation}
+	if c.olderThan != (spanFlag{}) {
+		request.Before = retention.Span(c.olderThan).Before(a.now().UTC())
+	}
+	return displaced.NewPlan(situation, request), nil
+}
+
+// agree shows what would be freed and asks whether to do it. Where nothing is to be freed, or all is refused, there is nothing to ask.
+func (c *discardCommand) agree(ctx context.Context, a *app, targets []target, plans map[target]*discarding) error {
+	ask := false
+	for _, t := range targets {
+		d := plans[t]
+		if c.output == outputText && d.plan.StatefulSet != "" {
+			if err := printDiscardPlan(a.err, c.output, &d.plan, a.now()); err != nil {
+				return err
+			}
+		}
+		ask = ask || d.err == nil && len(d.plan.Volumes) > 0
+	}
+	if c.yes || !ask {
+		return nil
+	}
+	fmt.Fprintf(a.err, "\nType yes to go ahead: ")
+	answer, err := readLine(ctx, a)
+	if err != nil {
+		return err
+	}
+	if answer != "yes" {
+		return errors.New("nothing was changed, because the answer was not yes")
+	}
+	return nil
+}
+
+// discard carries a plan out.
+func discard(ctx context.Context, a *app, client *cluster.Client, plan displaced.Plan, note func(string)) (displaced.Report, error) {
+	id, err := catalog.NewID(a.now(), a.random)
+	if err != nil {
+		return displaced.Report{}, err
+	}
+	op := cluster.Operation{ID: id, Kind: "discard", Namespace: plan.Namespace, StatefulSet: plan.StatefulSet}
+	d := &displaced.Discarder{Cluster: client, Holder: holder(a), Note: note}
+	return d.Run(ctx, op, plan)
+}

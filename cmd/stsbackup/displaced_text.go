@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/stsbackup/stsbackup/internal/cluster/displaced"
+)
+
+// printDisplaced lists volumes that were set aside, and those that only have the marks of such.
+func printDisplaced(w io.Writer, output outputFlag, volumes []displaced.Volume) error {
+	if output == outputJSON {
+		if volumes == nil {
+			volumes = []displaced.Volume{}
+		}
+		return printJSON(w, volumes)
+	}
+	rows := [][]string{{"ORDINAL", "CLAIM", "VOLUME", "SIZE", "CLASS", "SET ASIDE", "BY", "WHY", "NOW"}}
+	for i := range volumes {
+		v := &volumes[i]
+		rows = append(rows, []string{
+			ordinalText(v), v.Namespace + "/" + v.Claim, v.Name, humanBytes(v.Size), orDash(v.Class),
+			humanTime(v.At), orDash(plain(v.By)), string(v.Why), nowText(v),
+		})
+	}
+	if len(rows) == 1 {
+		return nil
+	}
+	if err := table(w, rows); err != nil {
+		return err
+	}
+	for _, v := range volumes {
+		if v.Problem != "" {
+			fmt.Fprintf(w, "\nNote: the marks of %s are not as they were written: %s\n", v.Name, plain(v.Problem))
+		}
+	}
+	return nil
+}
+
+// ordinalText is the ordinal; "-" where the claim is of no StatefulSet.
+func ordinalText(v *displaced.Volume) string {
+	if v.StatefulSet == "" {
+		return "-"
+	}
+	return strconv.Itoa(int(v.Ordinal))
+}
+
+// nowText says what is bound under the claim's name now, or what has become of the volume itself.
+func nowText(v *displaced.Volume) string {
+	switch v.State {
+	case displaced.StateBound:
+		return "bound again, not set aside"
+	case displaced.StateReserved:
+		return "reserved for its claim"
+	case displaced.StateGoing:
+		return "being deleted"
+	case displaced.StateFree:
+		return "any claim may take it"
+	default:
+		return orDash(v.Now)
+	}
+}
+
+// printDiscardPlan writes what is to be freed.
+func printDiscardPlan(w io.Writer, output outputFlag, plan *displaced.Plan, now time.Time) error {
+	if output == outputJSON {
+		return printJSON(w, plan)
+	}
+	name := plan.Namespace + "/" + plan.StatefulSet
+	switch {
+	case len(plan.Volumes) == 0 && len(plan.Refusals) > 0:
+		return nil // the refusals say all
+	case len(plan.Volumes) == 0:
+		fmt.Fprintf(w, "There is nothing to free of %s.\n", name)
+	default:
+		fmt.Fprintf(w, "Free %s of %s that were set aside (%s):\n\n", countVolumes(len(plan.Volumes)), name, humanBytes(plan.Bytes))
+		rows := [][]string{{"ORDINAL", "CLAIM", "VOLUME", "SIZE", "CLASS", "AGE", "SET ASIDE BY", "WHY", "THEN"}}
+		for i := range plan.Volumes {
+			v := &plan.Volumes[i].Volume
+			rows = append(rows, []string{
+				ordinalText(v), v.Claim, v.Name, humanBytes(v.Size), orDash(v.Class), ageText(v.At, now), orDash(plain(v.By)), string(v.Why), plain(plan.Volumes[i].Fate),
+			})
+		}
+		if err := table(w, rows); err != nil {
+			return err
+		}
+	}
+	for _, left := range plan.Left {
+		fmt.Fprintf(w, "\n%s (claim %s) stays as it is: %s.", left.Name, left.Claim, plain(left.Because))
+	}
+	if len(plan.Left) > 0 {
+		fmt.Fprintln(w)
+	}
+	return nil
+}
+
+// printDiscarded writes what was freed.
+func printDiscarded(w io.Writer, report *displaced.Report) {
+	name := report.Namespace + "/" + report.StatefulSet
+	if len(report.Freed) == 0 {
+		if len(report.Failed) == 0 {
+			fmt.Fprintf(w, "Nothing was freed of %s.\n", name)
+		}
+		return
+	}
+	fmt.Fprintf(w, "Freed %s of %s (%s):\n", countVolumes(len(report.Freed)), name, humanBytes(report.Bytes))
+	for _, v := range report.Freed {
+		fmt.Fprintf(w, "  %s (claim %s, %s): %s\n", v.Name, v.Claim, humanBytes(v.Size), plain(v.Fate))
+	}
+}
+
+// countVolumes writes a number of volumes: 1 volume, 2 volumes.
+func countVolumes(n int) string {
+	if n == 1 {
+		return "1 volume"
+	}
+	return fmt.Sprintf("%d volumes", n)
+}
+
+// ageText is how long ago a time was: 40s, 25m00s, 31h00m, 12 days.
+func ageText(at, now time.Time) string {
+	const day = 24 * time.Hour
+	age := now.Sub(at)
+	switch {
+	case at.IsZero():
+		return "unknown"
+	case age < 2*day:
+		return humanDuration(age)
+	default:
+		return fmt.Sprintf("%d days", age/day)
+	}
+}

@@ -1,0 +1,188 @@
+package displaced
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+)
+
+// List reads the volumes with the marks of displaced ones: of a StatefulSet, of all of a namespace where statefulSet is empty, of
+// the cluster where both are. They are in the order of their StatefulSets and ordinals, the newest first. Those that are not set
+// aside any more are among them; State tells.
+func List(ctx context.Context, client *cluster.Client, namespace, statefulSet string) ([]Volume, error) {
+	found, err := marked(ctx, client, namespace, statefulSet)
+	if err != nil {
+		return nil, err
+	}
+	byNamespace := map[string]map[string]*corev1.PersistentVolumeClaim{}
+	volumes := make([]Volume, 0, len(found))
+	for _, f := range found {
+		claims, known := byNamespace[f.Namespace]
+		if !known {
+			if claims, err = claimsOf(ctx, client, f.Namespace); err != nil {
+				return nil, err
+			}
+			byNamespace[f.Namespace] = claims
+		}
+		if claim := claims[f.Claim]; claim != nil {
+			f.Now, f.claimed = claim.Spec.VolumeName, claim.CreationTimestamp.Time
+			f.State = stateOf(f.pv, claim)
+		}
+		volumes = append(volumes, f.Volume)
+	}
+	return volumes, nil
+}
+
+// candidate is a Volume and the PersistentVolume that it was read from.
+type candidate struct {
+	Volume
+	pv *corev1.PersistentVolume
+}
+
+// marked reads the PersistentVolumes by their labels, in one request for however many StatefulSets.
+func marked(ctx context.Context, client *cluster.Client, namespace, statefulSet string) ([]candidate, error) {
+	selector := cluster.LabelManagedBy + "=" + cluster.ManagedBy + "," + cluster.LabelDisplacedFrom
+	if statefulSet != "" {
+		selector += "," + cluster.LabelStatefulSet + "=" + cluster.LabelValue(statefulSet)
+	}
+	list, err := client.Kube.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return nil, fmt.Errorf("list the volumes that were set aside: %w", err)
+	}
+	var found []candidate
+	for i := range list.Items {
+		v, ours := read(&list.Items[i])
+		if ours && (namespace == "" || v.Namespace == namespace) && (statefulSet == "" || v.StatefulSet == statefulSet) {
+			found = append(found, candidate{v, &list.Items[i]})
+		}
+	}
+	slices.SortFunc(found, func(a, b candidate) int { return order(&a.Volume, &b.Volume) })
+	return found, nil
+}
+
+func order(a, b *Volume) int {
+	return cmp.Or(
+		cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.StatefulSet, b.StatefulSet),
+		b.At.Compare(a.At), cmp.Compare(b.By, a.By),
+		cmp.Compare(a.Ordinal, b.Ordinal), cmp.Compare(a.Claim, b.Claim), cmp.Compare(a.Name, b.Name),
+	)
+}
+
+// claimsOf reads the claims of a namespace, by name. One that is gone has none.
+func claimsOf(ctx context.Context, client *cluster.Client, namespace string) (map[string]*corev1.PersistentVolumeClaim, error) {
+	list, err := client.Kube.CoreV1().PersistentVolumeClaims(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list the claims of namespace %s: %w", namespace, err)
+	}
+	claims := map[string]*corev1.PersistentVolumeClaim{}
+	for i := range list.Items {
+		claims[list.Items[i].Name] = &list.Items[i]
+	}
+	return claims, nil
+}
+
+// Set is what one operation has set aside of a StatefulSet for one reason, and is set aside still.
+type Set struct {
+	Namespace   string `json:"namespace"`
+	StatefulSet string `json:"statefulSet"`
+	// Operation is who set it aside, At when the last of its volumes was.
+	Operation string    `json:"operation"`
+	At        time.Time `json:"at,omitzero"`
+	Why       Why       `json:"why"`
+	Volumes   []Volume  `json:"volumes"`
+	// Bytes is the size of all of them.
+	Bytes int64 `json:"bytes"`
+}
+
+// Sets groups volumes by StatefulSet, and those of each by the operation that set them aside and why, the newest first. Volumes
+// that are not set aside any more are left out.
+func Sets(volumes []Volume) []Set {
+	type key struct {
+		namespace, statefulSet, operation string
+		why                               Why
+	}
+	index := map[key]int{}
+	var sets []Set
+	for _, v := range volumes {
+		if v.State != StateAside {
+			continue
+		}
+		k := key{v.Namespace, v.StatefulSet, v.By, v.Why}
+		i, known := index[k]
+		if !known {
+			i = len(sets)
+			index[k] = i
+			sets = append(sets, Set{Namespace: v.Namespace, StatefulSet: v.StatefulSet, Operation: v.By, Why: v.Why})
+		}
+		s := &sets[i]
+		s.Volumes = append(s.Volumes, v)
+		s.Bytes += v.Size
+		if v.At.After(s.At) {
+			s.At = v.At
+		}
+	}
+	slices.SortStableFunc(sets, func(a, b Set) int {
+		return cmp.Or(
+			cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.StatefulSet, b.StatefulSet),
+			b.At.Compare(a.At), cmp.Compare(b.Operation, a.Operation), cmp.Compare(a.Why, b.Why),
+		)
+	})
+	return sets
+}
+
+// Tally is what is set aside of one StatefulSet, in short.
+type Tally struct {
+	Namespace, StatefulSet string
+	Volumes                int
+	Bytes                  int64
+	// Ages are when what each operation has set aside became complete, the oldest first. An operation of which the time is not
+	// known is not among them.
+	Ages []time.Time
+}
+
+// Count tallies what is set aside in a namespace, or in all where it is empty, with one request. It goes by what Kubernetes says
+// of the volumes, not by claims: a volume counts once it is Released.
+func Count(ctx context.Context, client *cluster.Client, namespace string) ([]Tally, error) {
+	found, err := marked(ctx, client, namespace, "")
+	if err != nil {
+		return nil, err
+	}
+	var tallies []Tally
+	var of []Volume // those of the last tally
+	for _, f := range found {
+		if f.State != StateAside || f.Phase != corev1.VolumeReleased {
+			continue
+		}
+		if last := len(tallies) - 1; last < 0 || tallies[last].Namespace != f.Namespace || tallies[last].StatefulSet != f.StatefulSet {
+			tallies, of = append(tallies, Tally{Namespace: f.Namespace, StatefulSet: f.StatefulSet}), nil
+		}
+		of = append(of, f.Volume)
+		t := &tallies[len(tallies)-1]
+		t.Volumes++
+		t.Bytes += f.Size
+		t.Ages = slices.SortedFunc(maps.Values(ages(of)), time.Time.Compare)
+	}
+	return tallies, nil
+}
+
+// ages are when each operation had set aside the last of the volumes. One of which a time is not known is not among them: nobody
+// can say how old it is.
+func ages(volumes []Volume) map[string]time.Time {
+	at, unknown := map[string]time.Time{}, map[string]bool{}
+	for _, v := range volumes {
+		unknown[v.By] = unknown[v.By] || v.At.IsZero()
+		if v.At.After(at[v.By]) {
+			at[v.By] = v.At
+		}
+	}
+	maps.DeleteFunc(at, func(operation string, _ time.Time) bool { return unknown[operation] })
+	return at
+}

@@ -1,0 +1,95 @@
+package displaced
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+)
+
+// Situation is what a plan is made from: what is known of one StatefulSet's volumes.
+type Situation struct {
+	Namespace, StatefulSet string
+	// Volumes are as List gives them, Pods those of the namespace.
+	Volumes []Volume
+	Pods    []corev1.Pod
+	// Attached are the nodes that volumes are attached to, by the volumes' names.
+	Attached map[string]string
+	// Restore says in words which restore has begun and not ended; empty if there is none.
+	Restore string
+}
+
+// Look reads the situation of a StatefulSet, which need not exist any more, nor its namespace.
+func Look(ctx context.Context, client *cluster.Client, namespace, statefulSet string) (Situation, error) {
+	s := Situation{Namespace: namespace, StatefulSet: statefulSet, Attached: map[string]string{}}
+	var err error
+	if s.Volumes, err = List(ctx, client, namespace, statefulSet); err != nil || len(s.Volumes) == 0 {
+		return s, err
+	}
+	if s.Restore, err = restoreUnderWay(ctx, client, namespace, statefulSet); err != nil {
+		return s, err
+	}
+	pods, err := client.Kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return s, fmt.Errorf("list the pods of namespace %s: %w", namespace, err)
+	}
+	s.Pods = pods.Items
+	attachments, err := client.Kube.StorageV1().VolumeAttachments().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return s, fmt.Errorf("list VolumeAttachments, which tell whether a node still has a volume: %w", err)
+	}
+	for _, a := range attachments.Items {
+		if name := a.Spec.Source.PersistentVolumeName; name != nil {
+			s.Attached[*name] = a.Spec.NodeName
+		}
+	}
+	return s, nil
+}
+
+// restoreUnderWay looks for the journal of a restore. While there is one, what it set aside is what it may have to put back.
+func restoreUnderWay(ctx context.Context, client *cluster.Client, namespace, statefulSet string) (string, error) {
+	journal, err := client.Kube.CoreV1().ConfigMaps(namespace).Get(ctx, cluster.JournalName(statefulSet), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("look for the journal of a restore of %s/%s: %w", namespace, statefulSet, err)
+	}
+	return fmt.Sprintf("a restore of recovery point %s has begun and has not ended (phase %q)",
+		journal.Data[cluster.JournalPointKey], journal.Data[cluster.JournalPhaseKey]), nil
+}
+
+// user says who uses a volume that no claim holds; empty if nobody does.
+func (s *Situation) user(v *Volume) string {
+	for i := range s.Pods {
+		if pod := &s.Pods[i]; mounts(pod, v) {
+			return "pod " + pod.Namespace + "/" + pod.Name
+		}
+	}
+	if node, attached := s.Attached[v.Name]; attached {
+		return "node " + node + ", which it is attached to"
+	}
+	return ""
+}
+
+// mounts reports whether a pod may have the volume mounted under the claim that it was set aside from: one that runs, and did so
+// before there was the present claim of that name. Claims outlive the pods that use them, unless somebody takes their protection
+// off.
+func mounts(pod *corev1.Pod, v *Volume) bool {
+	if pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		return false
+	}
+	if !v.claimed.IsZero() && (pod.Status.StartTime == nil || !pod.Status.StartTime.Time.Before(v.claimed)) {
+		return false
+	}
+	for _, volume := range pod.Spec.Volumes {
+		if source := volume.PersistentVolumeClaim; source != nil && source.ClaimName == v.Claim {
+			return true
+		}
+	}
+	return false
+}

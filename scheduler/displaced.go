@@ -1,0 +1,158 @@
+package scheduler
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/scheduler/retention"
+)
+
+const (
+	// displacedEvery is how often it is looked at what restores have set aside.
+	displacedEvery = 10 * time.Minute
+	// discardRetry is how long a discard waits that has failed or was refused: what is in the way is mostly there for longer.
+	discardRetry = time.Hour
+)
+
+// displaced is what is known about the volumes that restores have set aside.
+type displaced struct {
+	// looked is when that was last looked at; zero if it is to be looked at now.
+	looked  time.Time
+	running bool
+	// known says that it was ever found out, and failing that the last look failed.
+	known, failing bool
+	of             map[Name]Displaced
+}
+
+// discarding is what is known about the discards of a StatefulSet.
+type discarding struct {
+	running bool
+	// wait is until when it is not tried again.
+	wait   time.Time
+	failed bool
+	reason string
+	// volumes is how many were freed since this scheduler leads.
+	volumes int
+}
+
+// decideDisplaced begins to look at what is set aside, if it is time, and says when that will be.
+func (t *term) decideDisplaced(now time.Time) (next time.Time) {
+	d := &t.displaced
+	if d.running || t.operations == nil {
+		return time.Time{}
+	}
+	next = d.looked.Add(displacedEvery)
+	if !d.looked.IsZero() && next.After(now) && !d.looked.After(now) {
+		return next
+	}
+	d.running, d.looked = true, now
+	t.active++
+	work := task{job: jobDisplaced, operations: t.operations, now: t.now}
+	go func() { t.outcomes <- work.do(t.ctx) }()
+	return time.Time{}
+}
+
+// lookAside finds out what is set aside.
+func (o *outcome) lookAside(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	o.displaced, o.err = o.operations.Displaced(ctx)
+}
+
+// settleDisplaced takes in what is set aside.
+func (t *term) settleDisplaced(o outcome) {
+	d := &t.displaced
+	d.running = false
+	switch {
+	case o.err == nil:
+		if d.failing {
+			t.Log.Info("what restores have set aside is known again")
+		}
+		d.of, d.known, d.failing = o.displaced, true, false
+	case t.ctx.Err() == nil && !d.failing:
+		d.failing = true
+		t.Log.Warn("what restores have set aside is not known", "error", o.err.Error())
+	}
+}
+
+// discardBefore is when what a policy discards at a time was set aside at the latest.
+func discardBefore(p *policy.Policy, now time.Time) time.Time {
+	return p.DiscardAfter.Before(now.In(p.Zone))
+}
+
+// discardDue reports whether the policy wants something freed that was set aside of the StatefulSet.
+func (t *term) discardDue(e *entry, now time.Time) bool {
+	p := e.policy()
+	if p == nil || p.DiscardAfter == (retention.Span{}) || e.set.Nothing != "" || e.discard.running || t.displaced.running {
+		return false
+	}
+	// A wait that is longer than any that we set comes from a clock that has been set back since.
+	if e.discard.wait.After(now) && !e.discard.wait.After(now.Add(discardRetry)) {
+		return false
+	}
+	oldest := t.displaced.of[e.name()].Oldest
+	return !oldest.IsZero() && oldest.Before(discardBefore(p, now))
+}
+
+// settleDiscard takes in a discard, and says in one line of the log what has become of it.
+func (t *term) settleDiscard(o outcome) {
+	e := o.entry
+	d := &e.discard
+	d.running = false
+	d.volumes += len(o.discarded.Volumes)
+	d.wait = o.ended.Add(displacedEvery)
+	t.displaced.looked = time.Time{} // there is less now, or something has happened to it
+	result := o.classify(t.ctx.Err() != nil)
+	log := t.Log.With("statefulset", o.name.String(), "policy", o.policy.Name, "result", result, "seconds", seconds(o.ended.Sub(o.began)),
+		"volumes", o.discarded.Volumes, "bytes", o.discarded.Bytes)
+	if o.err != nil {
+		log = log.With("error", o.err.Error())
+	}
+	if len(o.discarded.Volumes) > 0 {
+		t.Events.Note(e.set, ReasonDiscarded, fmt.Sprintf("Volumes that restores had set aside more than %s ago were freed, as the policy %s says: %s",
+			o.policy.DiscardAfter, o.policy.Name, strings.Join(o.discarded.Volumes, ", ")))
+	}
+	switch result {
+	case resultDone:
+		d.failed, d.reason = false, ""
+		log.Info("discard")
+	case resultBusy, resultNotReady, resultGone, resultCancelled:
+		log.Info("discard", "retryAt", stamp(d.wait))
+	default:
+		d.wait = o.ended.Add(discardRetry)
+		log.Warn("discard", "retryAt", stamp(d.wait))
+		if reason := o.err.Error(); reason != d.reason {
+			t.Events.Warn(e.set, ReasonDiscardFailed, "What restores have set aside could not be freed, as the policy says: "+reason)
+			d.reason = reason
+		}
+		d.failed = true
+	}
+}
+
+// displacedStatus is what is set aside for others to read.
+func (t *term) displacedStatus() []DisplacedStatus {
+	if !t.displaced.known {
+		return nil
+	}
+	of := maps.Clone(t.displaced.of)
+	if of == nil {
+		of = map[Name]Displaced{}
+	}
+	for name, e := range t.entries {
+		if _, has := of[name]; !has && e.assignment.Policy != nil {
+			of[name] = Displaced{}
+		}
+	}
+	var status []DisplacedStatus
+	for name, d := range of {
+		status = append(status, DisplacedStatus{Name: name, Volumes: d.Volumes, Bytes: d.Bytes})
+	}
+	slices.SortFunc(status, func(a, b DisplacedStatus) int { return cmp.Compare(a.String(), b.String()) })
+	return status
+}

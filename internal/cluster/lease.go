@@ -152,7 +152,7 @@ func (c *Client) waitDead(ctx context.Context, op Operation, other *coordination
 		current, err := c.getLease(ctx, op.Namespace, other.Name)
 		switch {
 		case err == nil:
-			return current, alive(current)
+			return other, alive(current)
 		case apierrors.IsNotFound(err):
 			return other, nil
 		case !patient || !passes(ctx, err):

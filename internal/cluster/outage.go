@@ -93,7 +93,7 @@ func (c *call) do() (*http.Response, error) {
 			return response, err
 		case ctx.Err() != nil:
 			return nil, c.ended(ctx, away)
-		case !c.repeatable(response) || c.lease.kept.Err() != nil:
+		case !c.repeatable(response, err) || c.lease.kept.Err() != nil:
 			return response, err
 		}
 		if c.since.IsZero() {
@@ -175,16 +175,21 @@ func (c *call) copy(ctx context.Context) (*http.Request, error) {
 }
 
 // streams reports whether the answer to the request goes on for as long as somebody listens.
-func (c *call) streams() bool {
-	url := c.request.URL
-	ends := []string{"/log", "/exec", "/attach", "/portforward", "/proxy"}
-	return url.Query().Has("watch") || slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(url.Path, end) })
+func (c *call) streams() bool { return c.request.URL.Query().Has("watch") || c.asksNode() }
+
+// asksNode reports whether the API server asks a node in turn. What that fails by says nothing about the API server.
+func (c *call) asksNode() bool {
+	return slices.ContainsFunc([]string{"/log", "/exec", "/attach", "/portforward", "/proxy"}, func(end string) bool {
+		return strings.HasSuffix(c.request.URL.Path, end)
+	})
 }
 
 // repeatable reports whether the request may be sent again after it failed, or was answered like this.
-func (c *call) repeatable(response *http.Response) bool {
+func (c *call) repeatable(response *http.Response, err error) bool {
 	switch {
 	case c.request.Body != nil && c.request.GetBody == nil && !c.reads:
+		return false
+	case c.asksNode() && (response != nil || errors.Is(err, errNoAnswer)):
 		return false
 	case c.request.Method != http.MethodPost:
 		return true

@@ -276,9 +276,12 @@ func TestFenceLetsStreamsFlow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, target := range []string{"/api/v1/pods?watch=true", "/api/v1/namespaces/demo/pods/mover/log?follow=true"} {
+		refused := fails(&url.Error{Op: "dial", Err: syscall.ECONNREFUSED}, false)
+		for target, first := range map[string]func(*http.Request) (*http.Response, error){
+			"/api/v1/pods?watch=true": hangs, "/api/v1/namespaces/demo/pods/mover/log?follow=true": refused,
+		} {
 			events, server := io.Pipe()
-			way := &answers{list: []func(*http.Request) (*http.Response, error){hangs, func(*http.Request) (*http.Response, error) {
+			way := &answers{list: []func(*http.Request) (*http.Response, error){first, func(*http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: 200, Body: events}, nil
 			}}}
 			request, err := http.NewRequestWithContext(lease.Context(), http.MethodGet, "https://api"+target, nil)
@@ -297,6 +300,28 @@ func TestFenceLetsStreamsFlow(t *testing.T) {
 			if err := response.Body.Close(); err != nil {
 				t.Error(err)
 			}
+		}
+		if err := lease.Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFenceKnowsNodes: a node that is away is not the API server, and what is asked of it is only for show.
+func TestFenceKnowsNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, _ := fakeCluster()
+		lease, err := c.Acquire(t.Context(), testOperation(), LeaseOptions{Holder: "us"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		way := &answers{list: []func(*http.Request) (*http.Response, error){says(502, "no node"), hangs}}
+		if got, err := ask(lease.Context(), way, http.MethodGet, "/api/v1/namespaces/demo/pods/mover/log"); got != "502 no node" {
+			t.Errorf("%q, %v", got, err)
+		}
+		if got, err := ask(lease.Context(), way, http.MethodGet, "/api/v1/namespaces/demo/pods/mover/log"); !errors.Is(err, errNoAnswer) || time.Since(begun) != readAnswer {
+			t.Errorf("%q, %v after %s", got, err, time.Since(begun))
 		}
 		if err := lease.Release(t.Context()); err != nil {
 			t.Error(err)

@@ -264,7 +264,7 @@ func (l *Lease) Believed() bool { return l.belief.holds() }
 func (l *Lease) Grace(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), leaseKey{}, l))
 	stop := context.AfterFunc(l.kept, func() { cancel(context.Cause(l.kept)) })
-	ctx, end := withLimit(ctx, limit)
+	ctx, end := WithLimit(ctx, limit)
 	return ctx, func() {
 		stop()
 		end()

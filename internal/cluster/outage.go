@@ -93,7 +93,7 @@ func (c *call) do() (*http.Response, error) {
 			return response, err
 		case ctx.Err() != nil:
 			return nil, c.ended(ctx, away)
-		case !c.repeatable(response, err) || c.lease.kept.Err() != nil:
+		case !c.repeatable(response) || c.lease.kept.Err() != nil:
 			return response, err
 		}
 		if c.since.IsZero() {
@@ -129,6 +129,9 @@ func (c *call) attempt() (response *http.Response, body []byte, err error) {
 	}
 	ctx, cancel := context.WithCancelCause(c.request.Context())
 	timer := time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w (%s)", errNoAnswer, limit)) })
+	if c.asksNode() {
+		timer.Stop() // the log of one that says nothing has no beginning either
+	}
 	request, err := c.copy(ctx)
 	if err == nil {
 		response, err = c.next.RoundTrip(request)
@@ -185,11 +188,11 @@ func (c *call) asksNode() bool {
 }
 
 // repeatable reports whether the request may be sent again after it failed, or was answered like this.
-func (c *call) repeatable(response *http.Response, err error) bool {
+func (c *call) repeatable(response *http.Response) bool {
 	switch {
 	case c.request.Body != nil && c.request.GetBody == nil && !c.reads:
 		return false
-	case c.asksNode() && (response != nil || errors.Is(err, errNoAnswer)):
+	case c.asksNode() && response != nil:
 		return false
 	case c.request.Method != http.MethodPost:
 		return true

@@ -54,7 +54,7 @@ func (r *run) dropVolumeSnapshot(ctx context.Context, v *volumeRun) {
 	if v.volumeSnapshot == nil {
 		return
 	}
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
+	clean, cancel := cluster.WithLimit(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
 	defer cancel()
 	if err := r.Cluster.DeleteVolumeSnapshot(clean, v.volumeSnapshot, r.removing()); err != nil {
 		r.Reporter.Note("warning: " + err.Error())

@@ -99,7 +99,7 @@ func (r *run) moveSnapshot(ctx context.Context, tidying *sync.WaitGroup, v *volu
 
 // dropClaim removes a temporary claim. A failure is told, and tried again at the end.
 func (r *run) dropClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) {
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
+	clean, cancel := cluster.WithLimit(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
 	defer cancel()
 	if err := r.Cluster.DeleteTemporaryClaim(clean, claim, r.removing()); err != nil {
 		r.Reporter.Note("warning: " + err.Error())

@@ -201,9 +201,9 @@ func (c *Client) claimsView(namespace string) view[*corev1.PersistentVolumeClaim
 	return viewOf[*corev1.PersistentVolumeClaim]("claims in "+namespace, metav1.ListOptions{}, claims.List, claims.Watch)
 }
 
-// within runs wait for at most limit, as withLimit counts. When that passes, the error is what reason says of the moment.
+// within runs wait for at most limit, as WithLimit counts. When that passes, the error is what reason says of the moment.
 func within(ctx context.Context, limit time.Duration, wait func(context.Context) error, reason func(context.Context) string) error {
-	limited, cancel := withLimit(ctx, limit)
+	limited, cancel := WithLimit(ctx, limit)
 	defer cancel()
 	err := wait(limited)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {

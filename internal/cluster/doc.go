@@ -5,8 +5,7 @@
 // An Operation is one run of backup or restore. Everything it makes in the cluster carries its labels and a name
 // derived from its id, so that what a killed process leaves behind can be told from what a living one needs:
 //
-//   - Acquire takes the StatefulSet's Lease and renews it in the background. The Lease's context dies when the Lease
-//     is lost, so work under it stops before somebody else starts. A holder that is alive shows it by renewing; one
+//   - Acquire takes the StatefulSet's Lease and renews it in the background. A holder that is alive shows it by renewing; one
 //     that stays still for the Lease's duration, measured by our own clock alone, is dead and is replaced. One that has
 //     the Lease only briefly, to remove data from the repository, is waited for.
 //   - Sweep, called with the Lease held, removes what other operations on the same StatefulSet have left, and
@@ -39,6 +38,35 @@
 //     patch read, everybody's.
 //
 // ProbeMover runs one without a volume, which finds out whether movers can do their work.
+//
+// # Never two who believe
+//
+// A holder believes in its Lease for 10 s from the moment at which it *sent* the last request that succeeded; a newcomer takes a
+// Lease over only if it has not changed for 15 s since the newcomer *received* it. Why there are never two, however long
+// requests and answers take:
+//
+//   - The holder sends a renewal at s, the server carries it out at a, so s ≤ a. When the answer comes does not matter: it says how
+//     things were at a, and the holder reckons with s. It believes until s+10.
+//   - The newcomer receives the Lease, as that renewal left it, at o, so a ≤ o. It sends its update, with the version that it has
+//     received, at o+15 at the earliest. That succeeds only if nothing has changed the Lease since: any renewal before it, also
+//     one that was long on its way, makes it fail, and the newcomer begins anew.
+//   - So the newcomer's update is carried out at o+15 ≥ a+15 ≥ s+15 at the earliest, 5 s after the holder has stopped. Each of
+//     the two spans is measured by one clock; clocks need to go equally fast, to a third, and not to agree.
+//   - A renewal that comes after the update fails by its version, and shows the holder whose the Lease is.
+//
+// A Lease that its holder deletes is not believed in from before that request is sent. When a person deletes it, which is how to end
+// an operation, the holder stops when it looks next, at the latest when its belief ends. What the holder has sent while it believed may
+// still be carried out later than that: therefore what changes something names the UID or the version that it means.
+//
+// # An API server that is away
+//
+// It may be, for up to 15 minutes, without ending an operation. Belief ends, as always; the Lease does not: it is lost only when
+// somebody else is seen to have it, when it is gone, or after that time. It is renewed as soon as the server is back, if
+// nobody has taken it; and since newcomers count only the time in which they could ask the server, the old holder comes
+// first. The contexts of a Lease carry it to the transport (outage.go), where what changes something waits for belief, and where
+// what fails because the server is out of reach is tried again. Limits do not count the time of an outage. Movers need no API server, and run on.
+//
+// # Waiting
 //
 // Waiting is done by watching, with a fresh list whenever a watch ends or has been quiet for long; every wait ends
 // with its context. Decisions (which class, what state is this pod or VolumeSnapshot in, which name, which labels)

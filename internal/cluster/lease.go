@@ -152,7 +152,7 @@ func (c *Client) waitDead(ctx context.Context, op Operation, other *coordination
 		current, err := c.getLease(ctx, op.Namespace, other.Name)
 		switch {
 		case err == nil:
-			return current, alive(current)
+			return other, alive(current)
 		case apierrors.IsNotFound(err):
 			return other, nil
 		case !patient || !passes(ctx, err):
@@ -264,7 +264,7 @@ func (l *Lease) Believed() bool { return l.belief.holds() }
 func (l *Lease) Grace(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), leaseKey{}, l))
 	stop := context.AfterFunc(l.kept, func() { cancel(context.Cause(l.kept)) })
-	ctx, end := withLimit(ctx, limit)
+	ctx, end := WithLimit(ctx, limit)
 	return ctx, func() {
 		stop()
 		end()

@@ -73,8 +73,13 @@ func (b *belief) away() time.Duration {
 	return b.absent + b.gap(b.now())
 }
 
-// gap is for how long the Lease has not been believed in at this time.
-func (b *belief) gap(now time.Time) time.Duration { return max(0, now.Sub(b.sent)-leaseBelief) }
+// gap is for how long the Lease has not been believed in at this time, and may be again.
+func (b *belief) gap(now time.Time) time.Duration {
+	if b.over {
+		return 0
+	}
+	return max(0, now.Sub(b.sent)-leaseBelief)
+}
 
 // renewed takes in that a renewal which was sent at that time has succeeded.
 func (b *belief) renewed(sent time.Time) {
@@ -99,6 +104,7 @@ func (b *belief) failed(err error) {
 func (b *belief) end() {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
+	b.absent += b.gap(b.now())
 	b.over = true
 	b.wake()
 }

@@ -19,9 +19,9 @@ func unfenced(ctx context.Context) context.Context {
 	return context.WithValue(ctx, leaseKey{}, (*Lease)(nil))
 }
 
-// withLimit ends ctx after limit (cause: context.DeadlineExceeded). Under a Lease the time does not count for which that is
+// WithLimit ends ctx after limit (cause: context.DeadlineExceeded). Under a Lease the time does not count for which that is
 // not believed in, because the API server is away: then nothing can be done. Such time is itself limited, by outageLimit.
-func withLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+func WithLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	lease := leaseIn(ctx)
 	if lease == nil {
 		return context.WithTimeout(ctx, limit)

@@ -267,6 +267,39 @@ func TestGraceIsLimited(t *testing.T) {
 	})
 }
 
+// TestLimitsHoldWithoutLease: when there is none any more, time counts again.
+func TestLimitsHoldWithoutLease(t *testing.T) {
+	for name, lose := range map[string]func(*atomic.Bool, *Lease) error{
+		"given back": func(_ *atomic.Bool, l *Lease) error { return l.Release(context.Background()) },
+		"lost": func(away *atomic.Bool, l *Lease) error {
+			away.Store(true)
+			<-l.Context().Done()
+			return l.Release(context.Background())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, kube, _ := fakeCluster()
+				away := outage(kube, apierrors.NewServiceUnavailable("down"))
+				lease, err := c.Acquire(t.Context(), testOperation(), LeaseOptions{Holder: "us"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, end := WithLimit(context.WithoutCancel(lease.Context()), time.Minute)
+				defer end()
+				if err := lose(away, lease); err != nil {
+					t.Fatal(err)
+				}
+				over := time.Now()
+				<-ctx.Done()
+				if took := time.Since(over); took > time.Minute {
+					t.Errorf("ended %s after the Lease", took)
+				}
+			})
+		})
+	}
+}
+
 // TestReleaseInAnOutage ends, and says what is left.
 func TestReleaseInAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

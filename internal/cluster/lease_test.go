@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -183,16 +184,16 @@ func TestLeaseOutlivesAStrangersEdit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conflicts := 0
+		var conflicts atomic.Int32
 		kube.PrependReactor("update", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
-			if conflicts++; conflicts == 1 {
+			if conflicts.Add(1) == 1 {
 				return true, nil, apierrors.NewConflict(schema.GroupResource{Resource: "leases"}, "stsbackup-web", errors.New("changed"))
 			}
 			return false, nil, nil
 		})
 		<-time.After(leaseDuration)
-		if conflicts < 2 || lease.Context().Err() != nil {
-			t.Errorf("after %d updates the context says %v", conflicts, context.Cause(lease.Context()))
+		if conflicts.Load() < 2 || lease.Context().Err() != nil {
+			t.Errorf("after %d updates the context says %v", conflicts.Load(), context.Cause(lease.Context()))
 		}
 		if err := lease.Release(t.Context()); err != nil {
 			t.Fatal(err)

@@ -171,7 +171,7 @@ type leaving[T metav1.Object] struct {
 
 // await waits for at most limit until all are gone, and returns what is left then. It looks at least once.
 func (l *leaving[T]) await(ctx context.Context, limit time.Duration) ([]*Leftover, error) {
-	limited, cancel := context.WithTimeout(ctx, max(limit, awaitTick))
+	limited, cancel := WithLimit(ctx, max(limit, awaitTick))
 	defer cancel()
 	l.begun, l.deleted, l.failed = l.client.now(), map[string]bool{}, map[string]error{}
 	err := await(limited, l.client.relist(), l.view, func(objects []T) (bool, error) {

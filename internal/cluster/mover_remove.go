@@ -18,7 +18,7 @@ const requestsWithin = 10 * time.Second
 
 // endMover removes a mover when its run is over, also if that was because ctx has ended.
 func (c *Client) endMover(ctx context.Context, job *batchv1.Job, secret *corev1.Secret, waiting func(string)) error {
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
+	clean, cancel := WithLimit(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
 	defer cancel()
 	return c.removeMover(clean, job, secret, Removing{Limit: cleanupWithin, Waiting: waiting})
 }

@@ -129,6 +129,9 @@ func (c *call) attempt() (response *http.Response, body []byte, err error) {
 	}
 	ctx, cancel := context.WithCancelCause(c.request.Context())
 	timer := time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w (%s)", errNoAnswer, limit)) })
+	if c.asksNode() {
+		timer.Stop() // the log of one that says nothing has no beginning either
+	}
 	request, err := c.copy(ctx)
 	if err == nil {
 		response, err = c.next.RoundTrip(request)
@@ -175,16 +178,21 @@ func (c *call) copy(ctx context.Context) (*http.Request, error) {
 }
 
 // streams reports whether the answer to the request goes on for as long as somebody listens.
-func (c *call) streams() bool {
-	url := c.request.URL
-	ends := []string{"/log", "/exec", "/attach", "/portforward", "/proxy"}
-	return url.Query().Has("watch") || slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(url.Path, end) })
+func (c *call) streams() bool { return c.request.URL.Query().Has("watch") || c.asksNode() }
+
+// asksNode reports whether the API server asks a node in turn. What that fails by says nothing about the API server.
+func (c *call) asksNode() bool {
+	return slices.ContainsFunc([]string{"/log", "/exec", "/attach", "/portforward", "/proxy"}, func(end string) bool {
+		return strings.HasSuffix(c.request.URL.Path, end)
+	})
 }
 
 // repeatable reports whether the request may be sent again after it failed, or was answered like this.
 func (c *call) repeatable(response *http.Response) bool {
 	switch {
 	case c.request.Body != nil && c.request.GetBody == nil && !c.reads:
+		return false
+	case c.asksNode() && response != nil:
 		return false
 	case c.request.Method != http.MethodPost:
 		return true

@@ -276,9 +276,12 @@ func TestFenceLetsStreamsFlow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, target := range []string{"/api/v1/pods?watch=true", "/api/v1/namespaces/demo/pods/mover/log?follow=true"} {
+		refused := fails(&url.Error{Op: "dial", Err: syscall.ECONNREFUSED}, false)
+		for target, first := range map[string]func(*http.Request) (*http.Response, error){
+			"/api/v1/pods?watch=true": hangs, "/api/v1/namespaces/demo/pods/mover/log?follow=true": refused,
+		} {
 			events, server := io.Pipe()
-			way := &answers{list: []func(*http.Request) (*http.Response, error){hangs, func(*http.Request) (*http.Response, error) {
+			way := &answers{list: []func(*http.Request) (*http.Response, error){first, func(*http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: 200, Body: events}, nil
 			}}}
 			request, err := http.NewRequestWithContext(lease.Context(), http.MethodGet, "https://api"+target, nil)
@@ -296,6 +299,31 @@ func TestFenceLetsStreamsFlow(t *testing.T) {
 			}
 			if err := response.Body.Close(); err != nil {
 				t.Error(err)
+			}
+		}
+		if err := lease.Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFenceKnowsNodes: a node that is away is not the API server, and what is asked of it is only for show.
+func TestFenceKnowsNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, _ := fakeCluster()
+		lease, err := c.Acquire(t.Context(), testOperation(), LeaseOptions{Holder: "us"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		way := &answers{list: []func(*http.Request) (*http.Response, error){says(502, "no node"), func(r *http.Request) (*http.Response, error) {
+			if err := pause(r.Context(), 10*time.Minute); err != nil { // the node answers when there is something to say
+				return nil, err
+			}
+			return says(200, "a line")(r)
+		}}}
+		for _, want := range []string{"502 no node", "200 a line"} {
+			if got, err := ask(lease.Context(), way, http.MethodGet, "/api/v1/namespaces/demo/pods/mover/log"); got != want {
+				t.Errorf("%q, %v, want %q", got, err, want)
 			}
 		}
 		if err := lease.Release(t.Context()); err != nil {

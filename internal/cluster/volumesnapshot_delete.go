@@ -129,7 +129,7 @@ func (c *Client) deletesContent(ctx context.Context, vs *snapshotv1.VolumeSnapsh
 // awaitContent waits until a VolumeSnapshot has its content, and returns it as it is then; nil if it is gone. One that
 // is deleted while the snapshot controller is making its content can leave that behind, with the driver's data.
 func (c *Client) awaitContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot, waiting func(string)) (*snapshotv1.VolumeSnapshot, error) {
-	limited, cancel := context.WithTimeout(ctx, contentWithin)
+	limited, cancel := WithLimit(ctx, contentWithin)
 	defer cancel()
 	tell := c.tellOnce(waiting, fmt.Sprintf("VolumeSnapshot %s/%s is to go: waiting until the snapshot controller has bound it to its content", vs.Namespace, vs.Name))
 	view := c.volumeSnapshots(vs.Namespace, metav1.ListOptions{}).named(vs.Name)

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// apiServerNoticed is how long it may take until backups are made again after the API server is back. The Leases of the
-// leader and of its backups run out within half a minute; but the cluster's own controllers, which a backup waits for, look
-// again after up to a minute.
+// apiServerNoticed is how long it may take until backups are made again after the API server is back. The Lease of the
+// leader runs out within half a minute, in which its backups are cleaned up; but the cluster's own controllers, which a backup
+// waits for, look again after up to a minute.
 const apiServerNoticed = 90 * time.Second
 
 // withoutAPIServer ends the API server as soon as a mover of a StatefulSet runs, and starts it again after a while.
@@ -56,7 +56,7 @@ func (in installation) toldOfTheRestart(away gap) {
 	lines := in.log(away.down)
 	for _, want := range []line{
 		{Msg: "the leadership is lost: its Lease could not be renewed for 10s; what is cancelled now is tried again by whoever leads next", Error: "connection refused"},
-		{Msg: "backup", StatefulSet: in.Namespace + "/alpha", Error: "the Lease was lost: it could not be renewed for 10s"},
+		{Msg: "backup", StatefulSet: in.Namespace + "/alpha", Result: "cancelled", Error: "context canceled"},
 		{Msg: "leading"},
 		{Msg: "backup", StatefulSet: in.Namespace + "/alpha", Result: "done"},
 	} {

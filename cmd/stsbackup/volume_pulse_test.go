@@ -28,6 +28,7 @@ func TestMoverSaysThatItGetsOn(t *testing.T) {
 			for range seconds {
 				do()
 				time.Sleep(time.Second) //nolint:forbidigo // the clock of the bubble
+				synctest.Wait()
 			}
 			for line := range strings.Lines(out.String()) {
 				marks = append(marks, mover.Sign([]byte(line)).Mark)

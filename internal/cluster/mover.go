@@ -125,14 +125,17 @@ func (e *MoverError) Error() string {
 	if e.Note != "" {
 		fmt.Fprintf(&text, "; %s", e.Note)
 	}
-	if next := nextStep(e.Reason); next != "" {
+	if next := nextStep(e.Reason, e.Message); next != "" {
 		fmt.Fprintf(&text, "; %s", next)
 	}
 	return text.String()
 }
 
-// nextStep says what to do about a reason.
-func nextStep(reason string) string {
+// nextStep says what to do about a reason, of which the message is Kubernetes' own.
+func nextStep(reason, message string) string {
+	if reason == reasonRefused && strings.Contains(message, "service account") {
+		return "make that ServiceAccount in the namespace, or leave --mover-service-account out"
+	}
 	switch reason {
 	case "Unschedulable", "SchedulerError":
 		return "make room on a node that may run it, or raise --mover-start-timeout if nodes are being added"

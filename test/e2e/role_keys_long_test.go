@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -13,4 +14,16 @@ func TestLongRoleKeysRenewed(t *testing.T) {
 	k := newRoleKeys(t, 15*time.Minute)
 	k.backUp(15, 12) // for 21 minutes each
 	k.restore(12)
+}
+
+// restore brings it back at so many KiB/s.
+func (k roleKeys) restore(rate int) {
+	k.t.Helper()
+	want := k.exec("web-0", "cksum /data/more")
+	k.exec("web-0", "rm /data/more; sync")
+	k.outlasted("restore", k.Namespace+"/web", "--yes", "--limit-download", fmt.Sprint(rate))
+	k.waitReady("web")
+	if got := k.exec("web-0", "cksum /data/more"); got != want {
+		k.t.Errorf("restored %q, want %q", got, want)
+	}
 }

@@ -52,18 +52,6 @@ func (k roleKeys) backUp(size, rate int) {
 	k.nothingLeft()
 }
 
-// restore brings it back at so many KiB/s.
-func (k roleKeys) restore(rate int) {
-	k.t.Helper()
-	want := k.exec("web-0", "cksum /data/more")
-	k.exec("web-0", "rm /data/more; sync")
-	k.outlasted("restore", k.Namespace+"/web", "--yes", "--limit-download", fmt.Sprint(rate))
-	k.waitReady("web")
-	if got := k.exec("web-0", "cksum /data/more"); got != want {
-		k.t.Errorf("restored %q, want %q", got, want)
-	}
-}
-
 // outlasted runs a command that must succeed, and that takes longer than the keys last that its mover begins with.
 func (k roleKeys) outlasted(args ...string) {
 	k.t.Helper()

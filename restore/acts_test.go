@@ -53,7 +53,7 @@ func acts() []act {
 			for i := range record.Volumes {
 				record.Volumes[i].RepositorySnapshot = fmt.Sprintf("other-%d", i)
 			}
-			_, _ = w.runRecord(w.t.Context(), record, PlanOptions{})
+			_ = w.runRecord(w.t.Context(), record, PlanOptions{})
 		}},
 		{name: "a backup", do: func(w *world) {
 			if _, err := w.client().Held(w.t.Context(), ns, "web"); err != nil && !errors.Is(err, cluster.ErrBusy) {
@@ -114,19 +114,23 @@ func (w *world) personDeletes(claim string) {
 // excuse forgets what was deleted since: it was a person's own wish.
 func (w *world) excuse(before int) {
 	w.wished = append(w.wished, w.lost[before:]...)
+	for _, content := range w.lost[before:] {
+		delete(w.wrote, content)
+	}
 	w.lost = w.lost[:before]
 }
 
 // runRecord plans and runs with another recovery point.
-func (w *world) runRecord(ctx context.Context, record catalog.Record, options PlanOptions) (Report, error) {
+func (w *world) runRecord(ctx context.Context, record catalog.Record, options PlanOptions) error {
 	if err := w.leaseExpires(ctx); err != nil {
-		return Report{}, err
+		return err
 	}
 	situation, err := Look(ctx, w.client(), record, ns, "web")
 	if err != nil {
-		return Report{}, err
+		return err
 	}
-	return w.restorer().Run(ctx, NewPlan(situation, options), record)
+	_, err = w.restorer().Run(ctx, NewPlan(situation, options), record)
+	return err
 }
 
 // thens are what a person types afterwards.
@@ -269,7 +273,7 @@ func actOnce(t *testing.T, start start, act act, where string, write int, carrie
 		record = catalog.Record{}
 	}
 	had := w.state().Journal
-	_, err := w.runRecord(t.Context(), record, options)
+	err := w.runRecord(t.Context(), record, options)
 	w.loop = nil
 	w.keptByContent(where, data)
 	var refusal *cluster.Refusal

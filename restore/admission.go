@@ -153,6 +153,7 @@ func (a *admission) group(denial cluster.Denial, refusal *cluster.Refusal) {
 func (a *admission) exceeded(denial cluster.Denial) {
 	excess := cluster.QuotaAfter(denial, a.plan.situation.Quotas, a.gone)
 	if len(excess) == 0 {
+		a.plan.tight = true
 		return
 	}
 	a.group(denial, &cluster.Refusal{

@@ -66,7 +66,7 @@ func (p *Plan) checkClaims(s *Situation) {
 func (p *Plan) checkOthersGoing(s *Situation) {
 	for i := range s.Claims {
 		claim := &s.Claims[i]
-		if _, _, ours := ordinalOf(s, claim.Name); !ours || claim.DeletionTimestamp == nil ||
+		if _, _, ours := ordinalOf(s.StatefulSet, claim.Name); !ours || claim.DeletionTimestamp == nil ||
 			slices.ContainsFunc(p.Volumes, func(v Volume) bool { return v.Claim == claim.Name }) {
 			continue
 		}

@@ -45,6 +45,9 @@ func (x *run) adopt() {
 // holdJournal holds the journal's StatefulSet, and enters since when it is held. What may have been written to before is data
 // from then on, and nobody's debris.
 func (x *run) holdJournal(ctx context.Context) error {
+	if err := x.keepGoing(ctx); err != nil {
+		return err
+	}
 	held, err := x.Cluster.Hold(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID)
 	if err != nil {
 		return err
@@ -70,6 +73,33 @@ func (x *run) holdJournal(ctx context.Context) error {
 	}
 	x.journal.Held = held.Generation
 	return x.journal.write(ctx, x.Cluster, x.op)
+}
+
+// keepGoing has the volumes of those claims of the StatefulSet outlive them that somebody has deleted and only a pod keeps:
+// to end the pod would delete them.
+func (x *run) keepGoing(ctx context.Context) error {
+	claims, err := x.Cluster.Claims(ctx, x.op.Namespace)
+	if err != nil {
+		return err
+	}
+	for i := range claims {
+		claim := &claims[i]
+		if _, _, ours := ordinalOf(x.sts, claim.Name); !ours || claim.DeletionTimestamp == nil {
+			continue
+		}
+		volume, err := x.Cluster.Volume(ctx, claim.Spec.VolumeName)
+		if err != nil {
+			return err
+		}
+		if !cluster.BoundTo(volume, claim) || volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRetain {
+			continue
+		}
+		x.Reporter.Note(fmt.Sprintf("somebody has deleted claim %s; its volume %s is kept", claim.Name, volume.Name))
+		if err := x.Cluster.MarkDisplaced(ctx, x.op, cluster.NewDisplaced(claim, volume), cluster.WhyReplaced, x.Now()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // scaleToZero has the controller make no more claims: somebody has scaled the StatefulSet up while it was held.

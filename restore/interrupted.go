@@ -74,6 +74,12 @@ func (j *Journal) reopen(s *Situation) {
 	}
 }
 
+// holds reports whether the StatefulSet is still as the journal's restore has left it before it lets pods start. Restores of
+// version 1 put no gate into the template.
+func (j *Journal) holds(sts *appsv1.StatefulSet) bool {
+	return cluster.Gated(&sts.Spec.Template.Spec) || j.Version < 2
+}
+
 // running names the pods of the StatefulSet that may write.
 func running(sts *appsv1.StatefulSet, pods []corev1.Pod) []string {
 	var names []string
@@ -98,7 +104,7 @@ func (p *Plan) interrupted(s *Situation) {
 	case s.StatefulSet.UID != j.UID:
 	case j.Phase != PhaseResume:
 		p.ReplicasBefore, p.ReplicasAfter = j.Replicas, j.ReplicasAfter
-	case p.ReplicasBefore == 0: // and it will be completed first
+	case p.ReplicasBefore == 0 && j.holds(s.StatefulSet): // and it will be completed first
 		p.ReplicasBefore, p.ReplicasAfter = j.ReplicasAfter, j.ReplicasAfter
 	}
 	if p.Way == WayResume && p.RecoveryPoint == "" {

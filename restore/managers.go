@@ -28,14 +28,14 @@ func (p *Plan) checkManagers(s *Situation) {
 		p.checkManager(m)
 	}
 	if tool := otherManager(sts); tool != "" {
-		p.warnf("%s: if that sets the replicas again before the restore is done, the restore fails and everything is put back; suspend it first", tool)
+		p.warnf("%s: if that sets the StatefulSet back before the restore is done, its pods may start, and the restore stops and puts everything back; suspend it first", tool)
 	}
 }
 
 // managed refuses, or with PlanOptions.IgnoreManager warns.
 func (p *Plan) managed(reason, next string) {
 	if p.options.IgnoreManager {
-		p.warnf("%s; that is ignored, as you wish: if it happens before the restore is done, the restore fails and everything is put back", reason)
+		p.warnf("%s; that is ignored, as you wish: if it happens before the restore is done, pods may start, and the restore stops and puts everything back", reason)
 		return
 	}
 	p.refuse(reason, next+"; --ignore-manager goes on all the same")

@@ -88,6 +88,8 @@ type Plan struct {
 	options PlanOptions
 	// situation is what it was made from.
 	situation *Situation
+	// tight says that a quota has room for movers only when the StatefulSet's pods are gone.
+	tight bool
 }
 
 // Volume is the restore of one ordinal's claim.

@@ -303,6 +303,7 @@ func TestPlanAfterAKill(t *testing.T) {
 	s.Pods = nil
 	// One that was killed when all was complete is completed: its claims are the present ones.
 	j.Phase = PhaseResume
+	s.StatefulSet.Spec.Template.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: cluster.RestoringGate}}
 	plan := NewPlan(*s, PlanOptions{})
 	if plan.ReplicasBefore != 3 || plan.Volumes[0].Present.Volume != "pv-new" {
 		t.Errorf("replicas %d, present volume %s", plan.ReplicasBefore, plan.Volumes[0].Present.Volume)

@@ -96,6 +96,9 @@ func (x *run) carryOut(ctx context.Context) (Report, error) {
 	case x.journal != nil && x.journal.Phase == PhaseResume:
 		return x.resume(ctx)
 	}
+	if err := x.probe(ctx); err != nil { // before anything is changed
+		return Report{}, err
+	}
 	for _, step := range []func(context.Context) error{
 		x.beginJournal, // from here on, what is done can be put back
 		x.guard,        // nothing can be deleted by policy
@@ -164,6 +167,29 @@ func (x *run) begin(ctx context.Context) error {
 		return nil
 	}
 	x.journal = newJournal(&x.plan, &situation, x.op.ID, x.Now())
+	return nil
+}
+
+// probe runs one mover that touches no volume, while the StatefulSet still runs: an image that cannot be pulled, or a bucket
+// that pods cannot reach, is no reason to take it down.
+func (x *run) probe(ctx context.Context) error {
+	var filled []Volume
+	for _, v := range x.plan.Volumes {
+		if v.brings == nil {
+			filled = append(filled, v)
+		}
+	}
+	if len(filled) == 0 {
+		return nil
+	}
+	if x.plan.tight {
+		x.Reporter.Note("a quota has room for movers only when the pods are gone, so whether movers can work is not tried before")
+		return nil
+	}
+	x.Reporter.Note("starting one mover to see whether movers can run here and read the recovery point")
+	if err := x.Filler.Probe(ctx, x.target(x.sts), filled); err != nil {
+		return fmt.Errorf("nothing was changed, because movers cannot do their work: %w", err)
+	}
 	return nil
 }
 

@@ -53,7 +53,8 @@ func (x *run) complete(ctx context.Context) (sts *appsv1.StatefulSet, err error)
 	return sts, nil
 }
 
-// start takes the gate off, and scales to so many replicas if there are none.
+// start takes the gate off, and scales to so many replicas. Where the gate is off already, that was done, and replicas are
+// somebody's wish.
 func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, error) {
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
 	if err != nil {
@@ -64,14 +65,15 @@ func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, e
 		return x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, sts.UID, scale)
 	}
 	scale.Retention = &x.journal.Retention
-	if cluster.Gated(&sts.Spec.Template.Spec) { // so no pod has run yet, and no claim can have gone for a good reason
+	if cluster.Gated(&sts.Spec.Template.Spec) {
+		// No pod has run yet, and no claim can have gone for a good reason.
 		for i := range x.journal.Volumes {
 			if _, err := x.whole(ctx, &x.journal.Volumes[i]); err != nil {
 				return nil, err
 			}
 		}
 	}
-	if cluster.Replicas(sts) == 0 {
+	if cluster.Replicas(sts) == 0 && x.journal.holds(sts) {
 		scale.Replicas = &replicas
 	}
 	return x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID, scale)
@@ -113,7 +115,8 @@ func (x *run) keepPresent(ctx context.Context) (Report, error) {
 	if err := x.enter(ctx, PhaseResume); err != nil {
 		return Report{}, err
 	}
-	if sts, err = x.start(ctx, cluster.Replicas(sts)); err != nil {
+	sts, err = x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, j.UID, cluster.Scale{Retention: &j.Retention, Held: new(false)})
+	if err != nil {
 		return Report{}, fmt.Errorf("let pods start again: %w", err)
 	}
 	x.report.Kept = true

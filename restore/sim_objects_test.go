@@ -2,7 +2,6 @@ package restore
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -54,21 +53,19 @@ func (w *world) set() *appsv1.StatefulSet {
 }
 
 func (w *world) claim(name string) *corev1.PersistentVolumeClaim {
-	all := w.claims()
-	i := slices.IndexFunc(all, func(c corev1.PersistentVolumeClaim) bool { return c.Name == name })
-	if i < 0 {
+	object, err := w.tracker.Get(claimGVR, ns, name)
+	if err != nil {
 		return nil
 	}
-	return &all[i]
+	return object.(*corev1.PersistentVolumeClaim)
 }
 
 func (w *world) volume(name string) *corev1.PersistentVolume {
-	all := w.volumes()
-	i := slices.IndexFunc(all, func(v corev1.PersistentVolume) bool { return v.Name == name })
-	if i < 0 {
+	object, err := w.tracker.Get(volumeGVR, "", name)
+	if err != nil {
 		return nil
 	}
-	return &all[i]
+	return object.(*corev1.PersistentVolume)
 }
 
 // deleteClaim deletes a claim, at once or when no pod uses it any more.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
@@ -55,7 +56,7 @@ func (p *Plan) setAside(s *Situation) []asideVolume {
 		if volume.Labels[cluster.LabelDisplacedFrom] == "" || namespace != p.Namespace || volume.Status.Phase != corev1.VolumeReleased && !reserved {
 			continue
 		}
-		template, ordinal, ours := ordinalOf(s, claim)
+		template, ordinal, ours := ordinalOf(s.StatefulSet, claim)
 		if !ours {
 			continue
 		}
@@ -64,8 +65,8 @@ func (p *Plan) setAside(s *Situation) []asideVolume {
 			p.warnf("%v; it cannot be brought back", err)
 			continue
 		}
-		if volume.DeletionTimestamp != nil {
-			p.warnf("volume %s, which was set aside from claim %s, is being deleted by somebody; it cannot be brought back", volume.Name, claim)
+		if volume.DeletionTimestamp != nil || volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete {
+			p.warnf("volume %s, which was set aside from claim %s, is being deleted, as somebody wants it; it cannot be brought back", volume.Name, claim)
 			continue
 		}
 		at, _ := time.Parse(time.RFC3339, volume.Annotations[cluster.AnnotationDisplacedAt]) // for showing only
@@ -81,10 +82,10 @@ func (p *Plan) setAside(s *Situation) []asideVolume {
 }
 
 // ordinalOf reads a claim's name.
-func ordinalOf(s *Situation, claim string) (template string, ordinal int32, found bool) {
-	for i := range s.StatefulSet.Spec.VolumeClaimTemplates {
-		name := s.StatefulSet.Spec.VolumeClaimTemplates[i].Name
-		if ordinal, is := cluster.ClaimOrdinal(claim, name, s.StatefulSet.Name); is {
+func ordinalOf(sts *appsv1.StatefulSet, claim string) (template string, ordinal int32, found bool) {
+	for i := range sts.Spec.VolumeClaimTemplates {
+		name := sts.Spec.VolumeClaimTemplates[i].Name
+		if ordinal, is := cluster.ClaimOrdinal(claim, name, sts.Name); is {
 			return name, ordinal, true
 		}
 	}

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/cluster/displaced"
 	"github.com/stsbackup/stsbackup/restore"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -21,7 +25,8 @@ type undoCommand struct {
 	repo         repoFlags
 	mover        moverFlags
 	output       outputFlag
-	ordinals     []int32
+	ordinals     ordinalsFlag
+	list         bool
 	operation    string
 	dryRun       bool
 	yes          bool
@@ -45,7 +50,8 @@ No data is deleted. Neither bucket nor password are needed, unless an interrupte
 made, which are emptied again.`,
 		Example: `  stsbackup undo demo/web --dry-run
   stsbackup undo demo/web
-  stsbackup undo demo/web --ordinals 2 --yes`,
+  stsbackup undo demo/web --ordinals 2 --yes
+  stsbackup undo demo/web --list`,
 		Args: exactArgs(1, "one StatefulSet"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := parseTarget(args[0], c.kube.namespace)
@@ -55,6 +61,9 @@ made, which are emptied again.`,
 			if t.recoveryPoint != "" {
 				return usageErrorf("an undo brings volumes back, and no recovery point: leave @%s out, or restore it", t.recoveryPoint)
 			}
+			if c.list {
+				return c.printList(cmd.Context(), a, t)
+			}
 			return c.carryOut(cmd.Context(), a, t, restore.PlanOptions{Kind: restore.KindUndo, Ordinals: c.ordinals, Operation: c.operation, IgnoreManager: c.ignore})
 		},
 	}
@@ -62,13 +71,34 @@ made, which are emptied again.`,
 	c.repo.add(cmd)
 	c.mover.add(cmd)
 	c.output.add(cmd)
-	cmd.Flags().Int32SliceVar(&c.ordinals, "ordinals", nil, "bring back the volumes of these ordinals only, such as 0,2")
+	cmd.Flags().BoolVar(&c.list, "list", false, "list the volumes that are set aside, and change nothing")
+	cmd.Flags().Var(&c.ordinals, "ordinals", "bring back the volumes of these ordinals only, such as 0,2")
 	cmd.Flags().StringVar(&c.operation, "operation", "", "bring back what this restore, or undo, has set aside: its `id`, or the beginning of it (default: the last one)")
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show the plan and change nothing")
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask before the undo begins")
 	addIgnoreManager(cmd, &c.ignore)
 	cmd.Flags().DurationVar(&c.readyTimeout, "ready-timeout", 10*time.Minute, "how long the pods may take to become Ready")
 	return cmd
+}
+
+// printList shows what an undo could bring back, and what else is set aside.
+func (c *undoCommand) printList(ctx context.Context, a *app, t target) error {
+	client, namespace, err := cluster.Connect(c.kube.kubeconfig, c.kube.context)
+	if err != nil {
+		return err
+	}
+	t.namespace = cmp.Or(t.namespace, namespace)
+	volumes, err := displaced.List(ctx, client, t.namespace, t.statefulSet)
+	if err != nil {
+		return err
+	}
+	volumes = slices.DeleteFunc(volumes, func(v displaced.Volume) bool {
+		return len(c.ordinals) > 0 && !slices.Contains(c.ordinals, v.Ordinal) || !strings.HasPrefix(v.By, c.operation)
+	})
+	if len(volumes) == 0 && c.output == outputText {
+		fmt.Fprintf(a.err, "No volume of %s is set aside.\n", t)
+	}
+	return printDisplaced(a.out, c.output, volumes)
 }
 
 // carryOut plans, shows, asks, and does it.
@@ -83,9 +113,7 @@ func (c *undoCommand) carryOut(ctx context.Context, a *app, t target, options re
 	if err != nil {
 		return err
 	}
-	if t.namespace == "" {
-		t.namespace = namespace
-	}
+	t.namespace = cmp.Or(t.namespace, namespace)
 	filler, err := c.filler(ctx, a, client, t)
 	if err != nil {
 		return err

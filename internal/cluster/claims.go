@@ -35,6 +35,15 @@ func (c *Client) Claim(ctx context.Context, namespace, name string) (*corev1.Per
 	return claim, nil
 }
 
+// Claims lists the claims of a namespace.
+func (c *Client) Claims(ctx context.Context, namespace string) ([]corev1.PersistentVolumeClaim, error) {
+	claims, err := c.Kube.CoreV1().PersistentVolumeClaims(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list the claims of namespace %s: %w", namespace, err)
+	}
+	return claims.Items, nil
+}
+
 // Volume reads one PersistentVolume; nil if there is none.
 func (c *Client) Volume(ctx context.Context, name string) (*corev1.PersistentVolume, error) {
 	volume, err := c.Kube.CoreV1().PersistentVolumes().Get(ctx, name, metav1.GetOptions{})

@@ -68,7 +68,7 @@ func (x *run) create(ctx context.Context) error {
 		}
 		if j.Made != claim.UID {
 			j.State, j.Made, j.MadeVolume, j.Filled = StateMade, claim.UID, "", false
-			j.RepositorySnapshot, j.Spare = v.RepositorySnapshot, v.Spare
+			j.SourceClaim, j.RepositorySnapshot, j.Spare = v.SourceClaim, v.RepositorySnapshot, v.Spare
 		}
 		if v.brings == nil {
 			x.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageWait})

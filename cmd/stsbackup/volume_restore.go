@@ -148,7 +148,7 @@ func (c *volumeRestore) fill(ctx context.Context, a *app, t target, points *cata
 // taking says who wants to have a directory for itself.
 func (c *volumeRestore) taking(a *app, t target, dir string, repo *repository.Repository, snapshot repository.ID) archive.Taking {
 	return archive.Taking{
-		Dir: dir, Name: c.volume.claim, Resumes: c.resumes,
+		Dir: dir, Name: c.volume.claim, Resumes: c.resumes, Step: c.report.pulse.Step,
 		Mark: archive.Mark{
 			Operation: string(c.operation), Claim: c.intoClaim, Source: t.namespace + "/" + t.statefulSet + "/" + c.volume.claim,
 			Repository: repo.ID(), RepositorySnapshot: snapshot.String(), Started: a.now(),
@@ -168,7 +168,7 @@ func (c *volumeRestore) emptyAgain(ctx context.Context, a *app, t target, dir st
 		return usageErrorf("--take-back needs to know what was restored: --repository-snapshot: %w", err)
 	}
 	return archive.TakeBack(ctx, archive.Taking{
-		Dir: dir, Name: c.volume.claim, Resumes: c.resumes,
+		Dir: dir, Name: c.volume.claim, Resumes: c.resumes, Step: c.report.pulse.Step,
 		Mark: archive.Mark{Operation: string(c.operation), Claim: c.intoClaim},
 		Open: func(ctx context.Context) (*repository.Repository, error) {
 			points, err := c.volume.open(ctx, a, t, false)

@@ -27,6 +27,9 @@ type Taking struct {
 	Name string
 	// Resumes are the operations that it goes on with, as their marks name them.
 	Resumes []string
+	// Step, unless nil, is called for each entry that is looked at or removed, so that whoever watches can tell that there is
+	// something going on.
+	Step func()
 	// Open opens the repository. It is called only if what lies there is to be compared with it.
 	Open func(context.Context) (*repository.Repository, error)
 }
@@ -47,7 +50,7 @@ func TakeEmpty(ctx context.Context, t Taking) (done func() error, err error) {
 	if err := t.mayTake(ctx, fd, names, found); err != nil {
 		return nil, err
 	}
-	if err := removeAll(fd, names); err != nil {
+	if err := t.removeAll(fd, names); err != nil {
 		return nil, err
 	}
 	if found != nil {
@@ -59,6 +62,12 @@ func TakeEmpty(ctx context.Context, t Taking) (done func() error, err error) {
 		return nil, fmt.Errorf("mark the volume as being filled: %w", err)
 	}
 	return func() error { return unmark(t.Dir) }, nil
+}
+
+func (t *Taking) step() {
+	if t.Step != nil {
+		t.Step()
+	}
 }
 
 // look opens the directory, and says what it holds.
@@ -147,7 +156,7 @@ func TakeBack(ctx context.Context, t Taking, filled repository.ID) error {
 	if err != nil {
 		return err
 	}
-	if err := removeAll(fd, names); err != nil {
+	if err := t.removeAll(fd, names); err != nil {
 		return err
 	}
 	if found != nil { // the last of it
@@ -168,7 +177,7 @@ func (t *Taking) isRestored(ctx context.Context, fd int, names []string, id repo
 	snapshot, err := repo.LoadSnapshot(ctx, id)
 	var foreign string
 	if err == nil {
-		c := &comparer{ctx: ctx, repo: repo, partial: partial}
+		c := &comparer{ctx: ctx, repo: repo, partial: partial, step: t.step}
 		foreign, err = c.foreign(snapshot, t.Name, fd)
 	}
 	switch {
@@ -199,14 +208,14 @@ func contents(dir int) ([]string, error) {
 
 // removeAll removes entries of a directory that is a volume's root. Nothing is removed if anything is mounted below it: a
 // mount may be anybody's data.
-func removeAll(dir int, names []string) error {
+func (t *Taking) removeAll(dir int, names []string) error {
 	for _, name := range names {
-		if mount, err := findMount(dir, name, 0); err != nil {
+		if mount, err := t.findMount(dir, name, 0); err != nil {
 			return fmt.Errorf("look through what a restore has left: %s: %w", mount, err)
 		}
 	}
 	for _, name := range names {
-		if err := removeAt(dir, name); err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := removeAt(dir, name, t.step); err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("remove what a restore has left: %s: %w", name, err)
 		}
 	}
@@ -214,7 +223,8 @@ func removeAll(dir int, names []string) error {
 }
 
 // findMount looks for what is mounted at an entry of a directory, or below it. The path is that of what the error is about.
-func findMount(dir int, name string, depth int) (where string, err error) {
+func (t *Taking) findMount(dir int, name string, depth int) (where string, err error) {
+	t.step()
 	fd, err := openBelow(dir, name)
 	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOENT) {
 		return "", nil
@@ -234,7 +244,7 @@ func findMount(dir int, name string, depth int) (where string, err error) {
 		if e.file {
 			continue
 		}
-		if where, err := findMount(fd, e.name, depth+1); err != nil {
+		if where, err := t.findMount(fd, e.name, depth+1); err != nil {
 			return name + "/" + where, err
 		}
 	}

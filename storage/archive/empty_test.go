@@ -248,9 +248,13 @@ func TestUnfinishedRestoreIsGoneOnWith(t *testing.T) {
 			b.must(os.Chmod(b.path(name), 0o600))
 		}
 		b.must(os.RemoveAll(b.path("data/deep")))
-		taking := bed.taking(t, b.root, thisRestore)
+		taking, entries, steps := bed.taking(t, b.root, thisRestore), len(describe(t, b.root))-2, 0 // but for the root and the mark
+		taking.Step = func() { steps++ }
 		b.must(must(archive.TakeEmpty(t.Context(), taking))(t)())
 		compareNames(t, b.root)
+		if steps < 2*entries { // each is compared, and removed
+			t.Errorf("%d steps with %d entries", steps, entries)
+		}
 	})
 	for name, tt := range map[string]struct {
 		write func(b builder)

@@ -21,6 +21,7 @@ type comparer struct {
 	repo *repository.Repository
 	// partial says that the restore did not end, so that some files may not be whole.
 	partial bool
+	step    func() // called for each entry, and each piece of a file that is read
 }
 
 // foreign looks for an entry that a restore of the repository snapshot's top-level entry name has not put into a directory,
@@ -102,6 +103,7 @@ func (c *comparer) entries(fd int, tree repository.ID, names []string) (foreign 
 		if !found {
 			continue
 		}
+		c.step()
 		same, err := c.isRestored(fd, &node)
 		if err != nil {
 			return "", nil, fmt.Errorf("%s: %w", node.Name, err)
@@ -180,6 +182,7 @@ func (c *comparer) isPart(dir int, node, found *repository.Node) (bool, error) {
 			return false, err
 		}
 		offset += int64(len(piece))
+		c.step()
 		if same, err := c.isPiece(piece, id); !same || err != nil {
 			return false, err
 		}

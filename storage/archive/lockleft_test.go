@@ -45,7 +45,9 @@ func TestBackupIsDoneThoughItsLockStays(t *testing.T) {
 	}
 	// A backup that has failed has failed, and says both.
 	_, err = save(storagetest.NewFaulty(storagetest.NewFaulty(bucket, storagetest.Fault{At: 1, Match: ofLocks}), storagetest.Fault{
-		At: 1, Match: func(op storagetest.Operation) bool { return op.Verb == storagetest.Put && strings.HasPrefix(op.Name, "snapshots/") },
+		At: 1, Match: func(op storagetest.Operation) bool {
+			return op.Verb == storagetest.Put && strings.HasPrefix(op.Name, "snapshots/")
+		},
 	}))
 	if !errors.Is(err, storagetest.ErrFault) || !strings.Contains(err.Error(), "put snapshots/") || !strings.Contains(err.Error(), "stsbackup unlock") {
 		t.Errorf("where the repository snapshot cannot be written: %v", err)

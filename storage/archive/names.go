@@ -107,7 +107,7 @@ func (p *planner) link(dir *targetDir, node *repository.Node) (bool, error) {
 		})
 	}
 	if err == nil && !first.also(dir, node.Name) { // it was removed just after
-		if err = removeAt(dir.fd, node.Name); err == nil {
+		if err = removeAt(dir.fd, node.Name, p.report); err == nil {
 			err = unix.ENOENT
 		}
 	}

@@ -130,14 +130,15 @@ func (r *restoring) create(dir *targetDir, name string, call func() error) error
 	if !r.replace {
 		return fmt.Errorf("%w in the target; restore into an empty directory, or allow to replace what is there", ErrInTheWay)
 	}
-	if err := removeAt(dir.fd, name); err != nil {
+	if err := removeAt(dir.fd, name, r.report); err != nil {
 		return fmt.Errorf("remove what is in the way: %w", err)
 	}
 	return retry(call)
 }
 
-// removeAt removes an entry, and all that is in it if it is a directory, but nothing across a mount.
-func removeAt(dir int, name string) error {
+// removeAt removes an entry, and all that is in it if it is a directory, but nothing across a mount. It calls step for each.
+func removeAt(dir int, name string, step func()) error {
+	step()
 	err := retry(func() error { return unix.Unlinkat(dir, name, 0) })
 	if !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EPERM) {
 		return err
@@ -155,7 +156,7 @@ func removeAt(dir int, name string) error {
 		return err
 	}
 	for _, entry := range names {
-		if err := removeAt(fd, entry); err != nil {
+		if err := removeAt(fd, entry, step); err != nil {
 			return err
 		}
 	}

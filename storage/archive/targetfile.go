@@ -244,7 +244,7 @@ func (f *targetFile) remove(r *restoring, others []otherName) error {
 		return nil
 	}
 	for _, other := range others {
-		err := removeAt(other.dir.fd, other.name)
+		err := removeAt(other.dir.fd, other.name, r.report)
 		if err == nil {
 			err = fmt.Errorf("is another name of %s, which could not be restored", f.dir.join(f.node.Name))
 		}
@@ -252,7 +252,7 @@ func (f *targetFile) remove(r *restoring, others []otherName) error {
 			return err
 		}
 	}
-	if err := removeAt(f.dir.fd, f.node.Name); err != nil && !errors.Is(err, unix.ENOENT) {
+	if err := removeAt(f.dir.fd, f.node.Name, r.report); err != nil && !errors.Is(err, unix.ENOENT) {
 		return r.fault(f.dir.join(f.node.Name), fmt.Errorf("remove what was written of it: %w", err))
 	}
 	return nil

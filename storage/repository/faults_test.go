@@ -291,7 +291,7 @@ func stopAt(t *testing.T, d deed, whole storage.Bucket, fault storagetest.Fault)
 		faulty = storagetest.NewFaulty(bucket, fault)
 		options := life(uint64(try))
 		options.lockLeft = func(told error) { left = told }
-		err, left = nil, nil
+		left = nil
 		err = d.do(t.Context(), faulty, options)
 	}
 	if !faulty.Fired() {

@@ -22,7 +22,7 @@ func (x *run) hold(ctx context.Context) error {
 	if x.plan.Way == WayResume && x.sts.UID != x.journal.UID {
 		x.adopt()
 	}
-	if x.journal.Replicas > 0 {
+	if cluster.Replicas(x.sts) > 0 {
 		x.Reporter.Note(fmt.Sprintf("scaling %s/%s from %d to 0 replicas", x.op.Namespace, x.op.StatefulSet, cluster.Replicas(x.sts)))
 	}
 	x.down = x.Now()

@@ -44,8 +44,11 @@ func (c *Client) Claims(ctx context.Context, namespace string) ([]corev1.Persist
 	return claims.Items, nil
 }
 
-// Volume reads one PersistentVolume; nil if there is none.
+// Volume reads one PersistentVolume; nil if there is none, as there is none of a claim without a volume's name.
 func (c *Client) Volume(ctx context.Context, name string) (*corev1.PersistentVolume, error) {
+	if name == "" {
+		return nil, nil
+	}
 	volume, err := c.Kube.CoreV1().PersistentVolumes().Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil

@@ -27,19 +27,25 @@ func (s *scenario) unchanged(storage string, data map[string]string) {
 	}
 }
 
-func TestRestoreFailsAndPutsBack(t *testing.T) {
+// TestRestoreFailsBeforeAnythingChanges: what movers cannot do is found out by one that touches no volume, while the pods run.
+func TestRestoreFailsBeforeAnythingChanges(t *testing.T) {
 	t.Parallel()
-	s := newScenario(t, "putback")
+	s := newScenario(t, "probe")
 	_, now := s.newSet(set{class: "reflink", management: "OrderedReady", retention: "Delete"})
 	web := s.Namespace + "/web"
-	before := s.storage()
+	before, pods := s.storage(), s.podUIDs()
+	defer func() {
+		if got := s.podUIDs(); got != pods {
+			t.Errorf("pods were ended: now %s, before %s", got, pods)
+		}
+	}()
 
 	t.Log("an image that cannot be had")
-	s.run(1, []string{"everything was put back", "InvalidImageName"}, "restore", web, "--yes", "--image", "NO:SUCH:IMAGE")
+	s.run(1, []string{"nothing was changed", "InvalidImageName"}, "restore", web, "--yes", "--image", "NO:SUCH:IMAGE")
 	s.unchanged(before, now)
 
 	t.Log("a mover that cannot read the repository")
-	s.run(1, []string{"everything was put back"}, "restore", web, "--yes",
+	s.run(1, []string{"nothing was changed"}, "restore", web, "--yes",
 		"--mover-repo", strings.Replace(s.Repo(s.PodEndpoint), s.Prefix, s.Prefix+"-elsewhere", 1))
 	s.unchanged(before, now)
 }
@@ -103,24 +109,10 @@ func TestRestoreKilled(t *testing.T) {
 			for _, volume := range before {
 				s.kubectl("get", "pv", volume) // none is gone
 			}
-			s.run(5, []string{"a restore of recovery point", "has not ended", "stsbackup restore " + web}, "backup", web)
-			var plan struct {
-				Interrupted   string
-				ReplicasAfter int
-			}
-			dry := s.run(0, nil, "restore", web, "--dry-run", "-o", "json")
-			if err := json.Unmarshal([]byte(dry.Stdout), &plan); err != nil || plan.Interrupted == "" || plan.ReplicasAfter != 3 {
-				t.Fatalf("the plan after a kill: %v\n%s", err, dry)
-			}
-
-			s.run(0, []string{"was interrupted in phase"}, "restore", web, "--yes")
+			s.goOn(point.name == "complete", web)
 			s.holds(saved)
 			s.nothingLeft()
-			if point.name == "complete" {
-				s.displaced(6) // the killed restore had succeeded, and so has the next
-			} else {
-				s.displaced(3)
-			}
+			s.displaced(3)
 			want := `3 {"whenDeleted":"Delete","whenScaled":"Delete"}`
 			if got := s.kubectl("get", "statefulset", "web", "-o", "jsonpath={.spec.replicas} {.spec.persistentVolumeClaimRetentionPolicy}"); got != want {
 				t.Errorf("replicas and retention policy: %s, want %s", got, want)
@@ -128,6 +120,30 @@ func TestRestoreKilled(t *testing.T) {
 			s.run(0, nil, "backup", web)
 		})
 	}
+}
+
+// goOn goes on with a restore that was killed. One that was complete has its pods running, or about to; others hold them.
+func (s *scenario) goOn(complete bool, web string) {
+	s.t.Helper()
+	if !complete {
+		s.run(5, []string{"a restore of recovery point", "has not ended", "stsbackup restore " + web + " --resume", "stsbackup undo " + web}, "backup", web)
+		s.run(5, []string{"was interrupted in phase", "stsbackup restore " + web + " --resume", "stsbackup undo " + web}, "restore", web, "--yes")
+	}
+	var plan struct {
+		Interrupted   string
+		ReplicasAfter int
+	}
+	dry := s.run(0, nil, "restore", web, "--resume", "--dry-run", "-o", "json")
+	if err := json.Unmarshal([]byte(dry.Stdout), &plan); err != nil || plan.Interrupted == "" || plan.ReplicasAfter != 3 {
+		s.t.Fatalf("the plan after a kill: %v\n%s", err, dry)
+	}
+	s.run(0, []string{"was interrupted in phase"}, "restore", web, "--resume", "--yes")
+}
+
+// podUIDs tells whether pods are still the same.
+func (s *scenario) podUIDs() string {
+	s.t.Helper()
+	return s.kubectl("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].metadata.uid}")
 }
 
 func TestRestoreRefused(t *testing.T) {

@@ -54,6 +54,9 @@ func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (r
 	op := cluster.Operation{ID: id, Kind: string(plan.Kind), Namespace: plan.Namespace, StatefulSet: plan.StatefulSet}
 	engine := *r
 	engine.Reporter = &serial{reporter: r.Reporter}
+	client := *r.Cluster
+	client.Waiting = engine.Reporter.Note
+	engine.Cluster = &client
 	r = &engine
 	lease, err := r.Cluster.Acquire(ctx, op, cluster.LeaseOptions{Holder: op.String() + " " + r.Holder, Waiting: r.Reporter.Note})
 	if err != nil {

@@ -78,18 +78,24 @@ func (c *Client) DeleteClaim(ctx context.Context, claim *corev1.PersistentVolume
 
 // AwaitClaimGone waits until the claim of that uid is gone. After limit it says which pods keep it.
 func (c *Client) AwaitClaimGone(ctx context.Context, namespace, name string, uid types.UID, limit time.Duration) error {
-	return within(ctx, limit, func(ctx context.Context) error {
-		return await(ctx, c.relist(), c.claimsView(namespace).named(name), func(claims []*corev1.PersistentVolumeClaim) (bool, error) {
-			return !slices.ContainsFunc(claims, func(claim *corev1.PersistentVolumeClaim) bool { return claim.UID == uid }), nil
-		})
-	}, func(ctx context.Context) string {
+	why := func(ctx context.Context) string {
 		users := c.usersOf(ctx, namespace, name)
 		if len(users) == 0 {
 			return fmt.Sprintf("claim %s/%s is deleted and does not go; \"kubectl -n %s describe pvc %s\" shows its finalizers", namespace, name, namespace, name)
 		}
 		return fmt.Sprintf("claim %s/%s is deleted and cannot go, because it is used by %s; its volume and the data on it are kept; the claim goes when the pods end",
 			namespace, name, strings.Join(users, ", "))
-	})
+	}
+	sayer := c.sayer(limit)
+	return within(ctx, limit, func(ctx context.Context) error {
+		return await(ctx, c.relist(), c.claimsView(namespace).named(name), func(claims []*corev1.PersistentVolumeClaim) (bool, error) {
+			if !slices.ContainsFunc(claims, func(claim *corev1.PersistentVolumeClaim) bool { return claim.UID == uid }) {
+				return true, nil
+			}
+			sayer.say(func() string { return why(ctx) })
+			return false, nil
+		})
+	}, why)
 }
 
 func (c *Client) usersOf(ctx context.Context, namespace, claim string) []string {
@@ -126,17 +132,22 @@ func (c *Client) CreateFinalClaim(ctx context.Context, claim *corev1.PersistentV
 // AwaitBound waits until the claim is bound to the named volume.
 func (c *Client) AwaitBound(ctx context.Context, namespace, name, volume string, limit time.Duration) error {
 	last := "it does not exist"
+	why := func(context.Context) string {
+		return fmt.Sprintf("claim %s/%s does not bind to volume %s: %s; \"kubectl -n %s describe pvc %s\" says why", namespace, name, volume, last, namespace, name)
+	}
+	sayer := c.sayer(limit)
 	return within(ctx, limit, func(ctx context.Context) error {
 		return await(ctx, c.relist(), c.claimsView(namespace).named(name), func(claims []*corev1.PersistentVolumeClaim) (bool, error) {
-			if len(claims) == 0 {
-				return false, nil
+			if len(claims) > 0 {
+				last = fmt.Sprintf("it is %s", claims[0].Status.Phase)
+				if claims[0].Status.Phase == corev1.ClaimBound && claims[0].Spec.VolumeName == volume {
+					return true, nil
+				}
 			}
-			last = fmt.Sprintf("it is %s", claims[0].Status.Phase)
-			return claims[0].Status.Phase == corev1.ClaimBound && claims[0].Spec.VolumeName == volume, nil
+			sayer.say(func() string { return why(ctx) })
+			return false, nil
 		})
-	}, func(context.Context) string {
-		return fmt.Sprintf("claim %s/%s does not bind to volume %s: %s; \"kubectl -n %s describe pvc %s\" says why", namespace, name, volume, last, namespace, name)
-	})
+	}, why)
 }
 
 // SetAside takes a claim away from its volume, which must be bound to it and is kept, marked (see MarkDisplaced). It waits
@@ -211,6 +222,31 @@ func (c *Client) FreeVolume(ctx context.Context, d Displaced) error {
 func (c *Client) claimsView(namespace string) view[*corev1.PersistentVolumeClaim] {
 	claims := c.Kube.CoreV1().PersistentVolumeClaims(namespace)
 	return viewOf[*corev1.PersistentVolumeClaim]("claims in "+namespace, metav1.ListOptions{}, claims.List, claims.Watch)
+}
+
+const (
+	// sayAfter is when a wait says what it waits for, sayEvery when it says so again.
+	sayAfter = 10 * time.Second
+	sayEvery = time.Minute
+)
+
+// sayer has a wait say what it waits for. It is for one goroutine.
+type sayer struct {
+	client *Client
+	next   time.Time
+	limit  time.Duration
+}
+
+func (c *Client) sayer(limit time.Duration) *sayer {
+	return &sayer{client: c, next: c.now().Add(sayAfter), limit: limit}
+}
+
+// say is called with each look at what is waited for, and passes on reason when it is time.
+func (s *sayer) say(reason func() string) {
+	if now := s.client.now(); s.client.Waiting != nil && !now.Before(s.next) {
+		s.next = now.Add(sayEvery)
+		s.client.Waiting(fmt.Sprintf("waiting (for up to %s): %s", s.limit, reason()))
+	}
 }
 
 // within runs wait for at most limit, as WithLimit counts. When that passes, the error is what reason says of the moment.

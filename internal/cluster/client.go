@@ -26,6 +26,9 @@ type Client struct {
 	Dynamic dynamic.Interface
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Waiting, if set, is told what a wait for the pods or a claim of a StatefulSet waits for, once that has taken 10 seconds,
+	// and then once a minute.
+	Waiting func(message string)
 	// Relist is how long a quiet watch is trusted before its objects are listed again; zero means 30 s.
 	Relist time.Duration
 

@@ -92,22 +92,28 @@ func (c *Client) AwaitHeld(ctx context.Context, sts *appsv1.StatefulSet, limit t
 	}
 	sets := c.Kube.AppsV1().StatefulSets(sts.Namespace)
 	view := viewOf[*appsv1.StatefulSet]("StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
-	return held, within(ctx, limit, func(ctx context.Context) error {
+	why := func(context.Context) string {
+		return fmt.Sprintf("StatefulSet %s/%s has no pods, and its controller still holds on to revision %s beside %s: is kube-controller-manager running?",
+			sts.Namespace, sts.Name, held.Status.CurrentRevision, held.Status.UpdateRevision)
+	}
+	sayer := c.sayer(limit)
+	err = within(ctx, limit, func(ctx context.Context) error {
 		return await(ctx, c.relist(), view, func(found []*appsv1.StatefulSet) (bool, error) {
 			if len(found) == 0 || found[0].UID != sts.UID {
 				return false, fmt.Errorf("StatefulSet %s/%s was deleted or made anew: %w", sts.Namespace, sts.Name, ErrChanged)
 			}
-			held = found[0]
-			if !Gated(&held.Spec.Template.Spec) {
+			if held = found[0]; !Gated(&held.Spec.Template.Spec) {
 				return false, fmt.Errorf("StatefulSet %s/%s: somebody took the scheduling gate %s off its pod template: %w",
 					sts.Namespace, sts.Name, RestoringGate, ErrChanged)
 			}
-			return oneRevision(held), nil
+			if !oneRevision(held) {
+				sayer.say(func() string { return why(ctx) })
+				return false, nil
+			}
+			return true, nil
 		})
-	}, func(context.Context) string {
-		return fmt.Sprintf("StatefulSet %s/%s has no pods, and its controller still holds on to revision %s beside %s: is kube-controller-manager running?",
-			sts.Namespace, sts.Name, held.Status.CurrentRevision, held.Status.UpdateRevision)
-	})
+	}, why)
+	return held, err
 }
 
 // oneRevision reports whether all pods that the controller makes from now on are of the template as it is: it makes those

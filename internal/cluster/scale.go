@@ -84,8 +84,10 @@ func (c *Client) setScale(ctx context.Context, namespace, name string, uid types
 // remains, and why.
 func (c *Client) AwaitNoPods(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) error {
 	var remaining []*corev1.Pod
+	why := func(context.Context) string { return c.whyPods(sts, remaining) }
+	sayer := c.sayer(limit)
 	return within(ctx, limit, func(ctx context.Context) error {
-		if err := c.awaitObserved(ctx, sts); err != nil {
+		if err := c.awaitObserved(ctx, sts, sayer); err != nil {
 			return err
 		}
 		return await(ctx, c.relist(), c.podsOf(sts), func(pods []*corev1.Pod) (bool, error) {
@@ -93,18 +95,22 @@ func (c *Client) AwaitNoPods(ctx context.Context, sts *appsv1.StatefulSet, limit
 			if len(remaining) == 0 {
 				return true, nil
 			}
+			sayer.say(func() string { return why(ctx) })
 			return false, c.endUnready(ctx, sts.Name, remaining)
 		})
-	}, func(context.Context) string {
-		if len(remaining) == 0 {
-			return fmt.Sprintf("the StatefulSet controller does not react to the scaling of %s/%s; is kube-controller-manager running?", sts.Namespace, sts.Name)
-		}
-		var reasons []string
-		for _, pod := range remaining {
-			reasons = append(reasons, "pod "+pod.Name+" "+whyNotGone(pod, c.now()))
-		}
-		return fmt.Sprintf("StatefulSet %s/%s is scaled to 0, and %s", sts.Namespace, sts.Name, strings.Join(reasons, ", "))
-	})
+	}, why)
+}
+
+// whyPods says why there are still pods of a StatefulSet that is scaled to 0, or that nobody has seen to that.
+func (c *Client) whyPods(sts *appsv1.StatefulSet, remaining []*corev1.Pod) string {
+	if len(remaining) == 0 {
+		return fmt.Sprintf("the StatefulSet controller does not react to the scaling of %s/%s; is kube-controller-manager running?", sts.Namespace, sts.Name)
+	}
+	var reasons []string
+	for _, pod := range remaining {
+		reasons = append(reasons, "pod "+pod.Name+" "+whyNotGone(pod, c.now()))
+	}
+	return fmt.Sprintf("StatefulSet %s/%s is scaled to 0, and %s", sts.Namespace, sts.Name, strings.Join(reasons, ", "))
 }
 
 // endUnready ends the pod of the highest ordinal, if it is not Ready. The controller of an OrderedReady StatefulSet waits
@@ -138,8 +144,12 @@ func (c *Client) endPod(ctx context.Context, pod *corev1.Pod) error {
 // StatefulSet was held. After limit it says which is not Ready, and why.
 func (c *Client) AwaitReady(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) error {
 	var waiting []string
+	why := func(context.Context) string {
+		return fmt.Sprintf("the pods of StatefulSet %s/%s are not Ready: %s", sts.Namespace, sts.Name, strings.Join(waiting, "; "))
+	}
+	sayer := c.sayer(limit)
 	return within(ctx, limit, func(ctx context.Context) error {
-		if err := c.awaitObserved(ctx, sts); err != nil {
+		if err := c.awaitObserved(ctx, sts, sayer); err != nil {
 			return err
 		}
 		view := c.podsOf(sts)
@@ -151,24 +161,28 @@ func (c *Client) AwaitReady(ctx context.Context, sts *appsv1.StatefulSet, limit 
 			return fmt.Errorf("read the pods of StatefulSet %s/%s: %w", sts.Namespace, sts.Name, err)
 		}
 		return await(ctx, c.relist(), view, func(pods []*corev1.Pod) (bool, error) {
-			waiting = notReady(sts, pods)
+			if waiting = notReady(sts, pods); len(waiting) > 0 {
+				sayer.say(func() string { return why(ctx) })
+			}
 			return len(waiting) == 0, c.ungate(ctx, pods)
 		})
-	}, func(context.Context) string {
-		return fmt.Sprintf("the pods of StatefulSet %s/%s are not Ready: %s", sts.Namespace, sts.Name, strings.Join(waiting, "; "))
-	})
+	}, why)
 }
 
 // awaitObserved waits until the controller acts on the generation in sts, or a later one: until then, pods that it
 // makes for the generation before may still appear.
-func (c *Client) awaitObserved(ctx context.Context, sts *appsv1.StatefulSet) error {
+func (c *Client) awaitObserved(ctx context.Context, sts *appsv1.StatefulSet, sayer *sayer) error {
 	sets := c.Kube.AppsV1().StatefulSets(sts.Namespace)
 	view := viewOf[*appsv1.StatefulSet]("StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
 	return await(ctx, c.relist(), view, func(found []*appsv1.StatefulSet) (bool, error) {
 		if len(found) == 0 || found[0].UID != sts.UID {
 			return false, fmt.Errorf("StatefulSet %s/%s has been deleted: %w", sts.Namespace, sts.Name, ErrChanged)
 		}
-		return found[0].Status.ObservedGeneration >= sts.Generation, nil
+		if found[0].Status.ObservedGeneration >= sts.Generation {
+			return true, nil
+		}
+		sayer.say(func() string { return c.whyPods(sts, nil) })
+		return false, nil
 	})
 }
 

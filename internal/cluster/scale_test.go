@@ -3,6 +3,7 @@ package cluster
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,8 +33,14 @@ func TestAwaitNoPodsEndsUnready(t *testing.T) {
 			objects = append(objects, pod)
 		}
 		c, kube, _ := fakeCluster(objects...)
+		var said []string
+		begun := time.Now()
+		c.Waiting = func(message string) { said = append(said, time.Since(begun).String()+" "+message) }
 		if err := c.AwaitNoPods(t.Context(), sts, time.Minute); err == nil {
 			t.Fatal("a Ready pod that its controller does not end was not waited for")
+		}
+		if len(said) != 1 || !strings.HasPrefix(said[0], "10s waiting (for up to 1m0s): StatefulSet demo/web is scaled to 0, and pod web-0 ") {
+			t.Errorf("said while it waited for a minute: %q", said)
 		}
 		var ended []string
 		for _, action := range kube.Actions() {

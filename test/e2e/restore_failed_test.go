@@ -109,7 +109,7 @@ func TestRestoreKilled(t *testing.T) {
 			for _, volume := range before {
 				s.kubectl("get", "pv", volume) // none is gone
 			}
-			s.goOn(point.name == "complete", web)
+			s.goOn(point.name == "set aside" || point.name == "filling", point.name == "complete", web)
 			s.holds(saved)
 			s.nothingLeft()
 			s.displaced(3)
@@ -122,11 +122,14 @@ func TestRestoreKilled(t *testing.T) {
 	}
 }
 
-// goOn goes on with a restore that was killed. One that was complete has its pods running, or about to; others hold them.
-func (s *scenario) goOn(complete bool, web string) {
+// goOn goes on with a restore that was killed. One that holds the StatefulSet cannot be backed up; before and after that its
+// pods run, or are about to.
+func (s *scenario) goOn(holds, complete bool, web string) {
 	s.t.Helper()
-	if !complete {
+	if holds {
 		s.run(5, []string{"a restore of recovery point", "has not ended", "stsbackup restore " + web + " --resume", "stsbackup undo " + web}, "backup", web)
+	}
+	if !complete {
 		s.run(5, []string{"was interrupted in phase", "stsbackup restore " + web + " --resume", "stsbackup undo " + web}, "restore", web, "--yes")
 	}
 	var plan struct {

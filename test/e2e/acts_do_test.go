@@ -32,7 +32,7 @@ type actors struct {
 	ended sync.WaitGroup
 }
 
-// actsManifest takes the class and whenScaled.
+// actsManifest takes the class. Nothing can be lost more easily than with whenScaled: Delete.
 const actsManifest = `apiVersion: v1
 kind: Service
 metadata: {name: web}
@@ -45,7 +45,7 @@ spec:
   serviceName: web
   replicas: 2
   podManagementPolicy: Parallel
-  persistentVolumeClaimRetentionPolicy: {whenScaled: %[2]s, whenDeleted: Retain}
+  persistentVolumeClaimRetentionPolicy: {whenScaled: Delete, whenDeleted: Retain}
   selector: {matchLabels: {app: web}}
   template:
     metadata: {labels: {app: web}}
@@ -61,13 +61,13 @@ spec:
         volumeMounts: [{name: data, mountPath: /data}]
   volumeClaimTemplates:
   - metadata: {name: data}
-    spec: {accessModes: [ReadWriteOnce], storageClassName: %[1]s, resources: {requests: {storage: 64Mi}}}
+    spec: {accessModes: [ReadWriteOnce], storageClassName: %s, resources: {requests: {storage: 64Mi}}}
 `
 
 // newActors makes it, with its recovery points.
 func newActors(t *testing.T, c combination) *actors {
 	t.Helper()
-	s := &actors{scenario: newScenario(t, "acts"), manifest: fmt.Sprintf(actsManifest, c.class, c.retention), wrote: map[string]string{}, wished: map[string]bool{}}
+	s := &actors{scenario: newScenario(t, "acts"), manifest: fmt.Sprintf(actsManifest, c.class), wrote: map[string]string{}, wished: map[string]bool{}}
 	s.web = s.Namespace + "/web"
 	s.watchPods()
 	t.Cleanup(s.stopLoop)

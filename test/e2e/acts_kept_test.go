@@ -125,7 +125,10 @@ spec: {accessModes: [ReadWriteOnce], storageClassName: %[2]s, volumeName: %[1]s,
 				holds[name] = s.exec(pod, "cat /data/own /data/lines 2>/dev/null; true") + "\n"
 				continue
 			}
-			add(name, v.Spec.ClaimRef.Name)
+			// A claim that is being deleted can be used by nobody any more.
+			if ending := s.kubectl("get", "pvc", v.Spec.ClaimRef.Name, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}{.metadata.deletionTimestamp}"); ending == v.Spec.ClaimRef.UID {
+				add(name, v.Spec.ClaimRef.Name)
+			}
 		}
 	}
 	if mounts.Len() == 0 {

@@ -66,7 +66,6 @@ type combination struct {
 	carriedOut bool
 	act        act
 	then       string
-	retention  string // what the StatefulSet wants of its claims when it is scaled down
 	class      string
 }
 
@@ -105,8 +104,7 @@ func choose(seed uint64, number, writes int) []combination {
 	for i := range number {
 		chosen = append(chosen, combination{
 			write: stops[i], carriedOut: random.IntN(2) == 1, act: acts[i], then: following[i],
-			retention: []string{"Retain", "Delete"}[random.IntN(2)],
-			class:     []string{"reflink", "reflink-immediate", "reflink-retain"}[random.IntN(3)],
+			class: []string{"reflink", "reflink-immediate", "reflink-retain"}[random.IntN(3)],
 		})
 	}
 	return chosen
@@ -115,7 +113,7 @@ func choose(seed uint64, number, writes int) []combination {
 // writesOfRestore lets a restore come to its end and gives what it did.
 func writesOfRestore(t *testing.T) []string {
 	t.Helper()
-	s := newActors(t, combination{retention: "Delete", class: "reflink", act: act{name: "nothing"}})
+	s := newActors(t, combination{class: "reflink", act: act{name: "nothing"}})
 	p := s.newProxy()
 	command := s.startThrough(p, "restore", s.web, "--yes")
 	if code := command.end(); code != 0 {
@@ -131,7 +129,7 @@ func writesOfRestore(t *testing.T) []string {
 
 // try carries one out.
 func (c combination) try(t *testing.T, table *outcomes) {
-	t.Logf("%s (class %s, whenScaled %s)", c, c.class, c.retention)
+	t.Logf("%s (class %s)", c, c.class)
 	begun := time.Now()
 	s := newActors(t, c)
 	p := s.newProxy()

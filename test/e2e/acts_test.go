@@ -156,7 +156,9 @@ func (c combination) try(t *testing.T, table *outcomes) {
 	s.stopLoop()
 	outcome := s.judge(c, journal, result)
 	s.allKept()
-	table.add(c, fmt.Sprintf("%s (%s)", outcome, time.Since(begun).Round(time.Second)))
+	outcome = fmt.Sprintf("%s (%s)", outcome, time.Since(begun).Round(time.Second))
+	table.add(c, outcome)
+	t.Log(outcome)
 	if t.Failed() {
 		t.Logf("killed after:\n%s\n  %s\nthen: %s", &command.said, strings.Join(p.seen(), "\n  "), result)
 	}

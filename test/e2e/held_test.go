@@ -21,7 +21,7 @@ func TestRestoreHeldFromHPA(t *testing.T) {
 			t.Parallel()
 			s := newScenario(t, "held")
 			manifest := fmt.Sprintf(actsManifest, "reflink-immediate")
-			s.apply(strings.Replace(manifest, "podManagementPolicy: Parallel", kind, 1), "web")
+			s.apply(strings.Replace(manifest, "podManagementPolicy: Parallel", kind, 1))
 			s.heldFromHPA()
 		})
 	}
@@ -40,9 +40,19 @@ func (s *scenario) podRevisions() string {
 		`jsonpath={range .items[*]}{.metadata.name} {.metadata.labels.controller-revision-hash} {.spec.schedulingGates}{"\n"}{end}`)
 }
 
+// bothReady waits for the pods. The status of a rollout that kubectl gives knows no OnDelete.
+func (s *scenario) bothReady() {
+	s.t.Helper()
+	for _, pod := range []string{"pod/web-0", "pod/web-1"} {
+		s.created(pod)
+		s.kubectl("wait", pod, "--for=condition=Ready", "--timeout=180s")
+	}
+}
+
 func (s *scenario) heldFromHPA() {
 	s.t.Helper()
 	web := s.Namespace + "/web"
+	s.bothReady()
 	for ordinal := range 2 {
 		s.exec(fmt.Sprintf("web-%d", ordinal), fmt.Sprintf("head -c 300000 /dev/urandom > /data/noise; echo saved of ordinal %d > /data/own; sync", ordinal))
 	}
@@ -68,7 +78,7 @@ func (s *scenario) heldFromHPA() {
 	if code := restore.end(); code != 0 {
 		s.t.Fatalf("exit code %d:\n%s", code, &restore.said)
 	}
-	s.waitReady("web")
+	s.bothReady()
 	for ordinal := range 2 {
 		if got, want := s.exec(fmt.Sprintf("web-%d", ordinal), "cat /data/own"), fmt.Sprintf("saved of ordinal %d", ordinal); got != want {
 			s.t.Errorf("web-%d holds %q, want %q", ordinal, got, want)

@@ -72,6 +72,21 @@ test-long: build test-servers cluster-up
 	  exit $$status
 endif
 
+# Restores that are killed at any of their steps while somebody else acts: so many combinations, chosen by a seed that is logged; and API
+# servers that are away for minutes.
+ACTS_TEST = STSBACKUP_TEST_ACTS=$${STSBACKUP_TEST_ACTS:-60} go test -tags e2e,e2elong -count=1 -v -parallel 5 -timeout 2h -run '^(TestSomebodyActs|TestLongAPIServerAway)$$' ./test/e2e/...
+
+.PHONY: test-acts
+ifdef E2E_EXISTING_CLUSTER
+test-acts: build ## kill restores at any of their steps while somebody else acts: STSBACKUP_TEST_ACTS (60) combinations, STSBACKUP_TEST_SEED repeats them
+	$(ACTS_TEST)
+else
+test-acts: build test-servers cluster-up
+	@source $(CLUSTER_DIR)/env && $(ACTS_TEST); status=$$?; \
+	  [ -n "$(KEEP)" ] || $(MAKE) --no-print-directory cluster-down; \
+	  exit $$status
+endif
+
 # The peers are built from the module proxy, at the versions that test/bench/go.mod gives.
 BENCH = bin/bench -bin bin -server $(CLUSTER_DIR)/bin/versitygw -document docs/benchmarks.md $(if $(BENCH_DIR),-dir $(BENCH_DIR)) $(if $(BENCH_FULL),-full) $(BENCH_FLAGS)
 

@@ -175,11 +175,11 @@ func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err erro
 		return kept, err
 	}
 	// Replicas, gate and retention policy in one step: at no time do claims without pods stand under "whenScaled: Delete".
-	scale := cluster.Scale{Retention: &j.Retention, Held: new(false)}
+	scale := cluster.Scale{Retention: &j.Retention}
 	if touched || j.begun() {
 		scale.Replicas = &j.Replicas
 	}
-	_, err = x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, j.UID, scale)
+	_, err = x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, j.UID, scale, x.limits.Down)
 	if err != nil && (wanted || !errors.Is(err, cluster.ErrChanged)) {
 		return kept, err
 	}

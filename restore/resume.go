@@ -60,9 +60,9 @@ func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, e
 	if err != nil {
 		return nil, err
 	}
-	scale := cluster.Scale{Held: new(false)}
+	scale := cluster.Scale{}
 	if sts.UID != x.journal.UID { // made anew since, with its own policy and replicas
-		return x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, sts.UID, scale)
+		return x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, sts.UID, scale, x.limits.Down)
 	}
 	scale.Retention = &x.journal.Retention
 	if cluster.Gated(&sts.Spec.Template.Spec) {
@@ -76,7 +76,7 @@ func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, e
 	if cluster.Replicas(sts) == 0 && x.journal.holds(sts) {
 		scale.Replicas = &replicas
 	}
-	return x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID, scale)
+	return x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID, scale, x.limits.Down)
 }
 
 // keepPresent ends an interrupted restore, and keeps what runs now. What it had set aside stays so.
@@ -115,7 +115,7 @@ func (x *run) keepPresent(ctx context.Context) (Report, error) {
 	if err := x.enter(ctx, PhaseResume); err != nil {
 		return Report{}, err
 	}
-	sts, err = x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, j.UID, cluster.Scale{Retention: &j.Retention, Held: new(false)})
+	sts, err = x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, j.UID, cluster.Scale{Retention: &j.Retention}, x.limits.Down)
 	if err != nil {
 		return Report{}, fmt.Errorf("let pods start again: %w", err)
 	}

@@ -192,6 +192,17 @@ func (c *Client) LetClaimGo(ctx context.Context, d Displaced) error {
 // FreeVolume gives up a volume that was set aside, with the data on it, if a provisioner made it. The caller has proved that
 // nobody has written to it. One that is a claim's, or not as it was set aside, is left alone: the error wraps ErrChanged.
 func (c *Client) FreeVolume(ctx context.Context, d Displaced) error {
+	var err error
+	for range claimRemovals { // its controller enters at the same time that its claim is gone
+		if err = c.freeVolume(ctx, d); !apierrors.IsConflict(err) {
+			return err
+		}
+	}
+	return fmt.Errorf("free volume %s, which somebody changes all the time: %w: %w", d.Volume, ErrChanged, err)
+}
+
+// freeVolume looks at it, and frees it exactly as it was seen.
+func (c *Client) freeVolume(ctx context.Context, d Displaced) error {
 	volume, err := c.Volume(ctx, d.Volume)
 	if err != nil || volume == nil || volume.UID != d.VolumeUID || !Provisioned(volume) {
 		return err
@@ -210,10 +221,7 @@ func (c *Client) FreeVolume(ctx context.Context, d Displaced) error {
 		"metadata": map[string]any{"uid": volume.UID, "resourceVersion": volume.ResourceVersion},
 		"spec":     map[string]any{"persistentVolumeReclaimPolicy": corev1.PersistentVolumeReclaimDelete},
 	})
-	switch {
-	case apierrors.IsConflict(err):
-		return fmt.Errorf("free volume %s: %w", d.Volume, ErrChanged)
-	case err != nil && !apierrors.IsNotFound(err):
+	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("free volume %s: %w", d.Volume, err)
 	}
 	return nil

@@ -1,0 +1,86 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// releaseAttempts bounds how often a StatefulSet is scaled to 0 that somebody scales up meanwhile.
+const releaseAttempts = 10
+
+// Release takes RestoringGate out of the pod template of the StatefulSet of that uid, with what else scale says, and gives
+// the StatefulSet back as it is then. The error wraps ErrChanged if it is gone or another of the same name.
+//
+// With a partition, the controller makes the pods of the ordinals below it of the current revision, which is the gated one
+// since Hold, and goes on doing so whatever the template says by then; they would wait for ever. The current revision becomes
+// that of the template when there are no pods: so it is scaled up only after that.
+func (c *Client) Release(ctx context.Context, namespace, name string, uid types.UID, scale Scale, limit time.Duration) (*appsv1.StatefulSet, error) {
+	scale.Held = new(false)
+	sts, err := c.StatefulSet(ctx, namespace, name)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	if err == nil && sts.UID == uid && makesGated(sts) {
+		if scale.Replicas == nil {
+			scale.Replicas = new(Replicas(sts))
+		}
+		if err := c.releaseEmpty(ctx, sts, limit); err != nil {
+			return nil, err
+		}
+	}
+	return c.SetScale(ctx, namespace, name, uid, scale)
+}
+
+// makesGated reports whether the controller would go on making gated pods after the gate was taken off the template.
+func makesGated(sts *appsv1.StatefulSet) bool {
+	same := sts.Status.CurrentRevision == sts.Status.UpdateRevision && sts.Status.ObservedGeneration >= sts.Generation
+	if Gated(&sts.Spec.Template.Spec) {
+		return partitioned(sts) && sts.Status.CurrentRevision == sts.Status.UpdateRevision
+	}
+	return partitioned(sts) && Replicas(sts) == 0 && !same // a Release that was interrupted
+}
+
+// releaseEmpty takes the gate off while there are no replicas, and waits until the controller knows of no gated revision.
+func (c *Client) releaseEmpty(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) error {
+	sets := c.Kube.AppsV1().StatefulSets(sts.Namespace)
+	view := viewOf[*appsv1.StatefulSet]("StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
+	var last *appsv1.StatefulSet
+	for range releaseAttempts {
+		if _, err := c.SetScale(ctx, sts.Namespace, sts.Name, sts.UID, Scale{Replicas: new(int32(0)), Held: new(false)}); err != nil {
+			return err
+		}
+		err := within(ctx, limit, func(ctx context.Context) error {
+			return await(ctx, c.relist(), view, func(found []*appsv1.StatefulSet) (bool, error) {
+				if len(found) == 0 || found[0].UID != sts.UID {
+					return false, fmt.Errorf("StatefulSet %s/%s was deleted or made anew: %w", sts.Namespace, sts.Name, ErrChanged)
+				}
+				last = found[0]
+				if Replicas(last) != 0 || last.Status.ObservedGeneration >= last.Generation && oneRevision(last) {
+					return true, nil
+				}
+				pods, _, err := c.podsOf(sts).read(ctx)
+				if err != nil && passing(err) {
+					return false, nil
+				}
+				if err != nil {
+					return false, fmt.Errorf("read the pods of StatefulSet %s/%s: %w", sts.Namespace, sts.Name, err)
+				}
+				return false, c.ungate(ctx, sorted(pods)) // its controller ends only Ready ones, if they are ordered
+			})
+		}, func(context.Context) string {
+			return fmt.Sprintf("StatefulSet %s/%s is scaled to 0, and its controller still holds on to revision %s beside %s: is kube-controller-manager running?",
+				sts.Namespace, sts.Name, last.Status.CurrentRevision, last.Status.UpdateRevision)
+		})
+		if err != nil || Replicas(last) == 0 {
+			return err
+		}
+	}
+	return fmt.Errorf("let pods of StatefulSet %s/%s run again: with a partition it has to have 0 replicas for a moment, and somebody scales it up again and again: %w",
+		sts.Namespace, sts.Name, ErrChanged)
+}

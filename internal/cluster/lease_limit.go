@@ -19,6 +19,16 @@ func unfenced(ctx context.Context) context.Context {
 	return context.WithValue(ctx, leaseKey{}, (*Lease)(nil))
 }
 
+// timeAway is for how long, in all, the Lease under which something is done was not believed in, because the API server was
+// away; zero without a Lease. The difference of two is what does not count of the time between.
+func timeAway(ctx context.Context) time.Duration {
+	lease := leaseIn(ctx)
+	if lease == nil {
+		return 0
+	}
+	return lease.belief.away()
+}
+
 // WithLimit ends ctx after limit (cause: context.DeadlineExceeded). Under a Lease the time does not count for which that is
 // not believed in, because the API server is away: then nothing can be done. Such time is itself limited, by outageLimit.
 func WithLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
@@ -27,9 +37,9 @@ func WithLimit(ctx context.Context, limit time.Duration) (context.Context, conte
 		return context.WithTimeout(ctx, limit)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	begun, away := lease.client.now(), lease.belief.away()
+	begun, away := lease.client.now(), timeAway(ctx)
 	left := func() time.Duration {
-		return limit - (lease.client.now().Sub(begun) - (lease.belief.away() - away))
+		return limit - (lease.client.now().Sub(begun) - (timeAway(ctx) - away))
 	}
 	go func() {
 		for {

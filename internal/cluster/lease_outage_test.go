@@ -300,6 +300,34 @@ func TestLimitsHoldWithoutLease(t *testing.T) {
 	}
 }
 
+// TestMoverStartsAfterAnOutage: the time for which nobody could start it does not count.
+func TestMoverStartsAfterAnOutage(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "for 5m", 6 * time.Minute: ""} {
+		t.Run(d.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, kube, _ := fakeCluster(boundClaim())
+				creating := waitingFor("ContainerCreating", "")
+				playPodsEvery(kube, 3*time.Minute, creating, creating, running, terminated(0, "Completed", "result"))
+				away := outage(kube, apierrors.NewServiceUnavailable("down"))
+				lease, err := c.Acquire(t.Context(), testOperation(), LeaseOptions{Holder: "us"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				away.Store(d > 0)
+				time.AfterFunc(d, func() { away.Store(false) })
+				_, err = c.RunMover(lease.Context(), MoverConfig{}, testMover(), nil)
+				if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+					t.Errorf("%v, want %q", err, want)
+				}
+				<-time.After(15 * time.Minute) // the kubelet has ended
+				if err := lease.Release(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 // TestReleaseInAnOutage ends, and says what is left.
 func TestReleaseInAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -57,4 +58,33 @@ func WithLimit(ctx context.Context, limit time.Duration) (context.Context, conte
 		}
 	}()
 	return ctx, func() { cancel(context.Canceled) }
+}
+
+// Assured waits until the Lease under which something is done is believed in, and gives a context that ends with that belief
+// (cause: ErrLeaseLost). It is for what is changed outside of the cluster, such as locks and records in a bucket, where
+// nothing else holds back who may not be alone any more. Without a Lease it is ctx.
+func Assured(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	lease := leaseIn(ctx)
+	assured, cancel := context.WithCancelCause(ctx)
+	end := func() { cancel(context.Canceled) }
+	if lease == nil {
+		return assured, end, nil
+	}
+	if err := lease.awaitBelief(ctx); err != nil {
+		end()
+		return nil, nil, err
+	}
+	go func() {
+		for {
+			lasts, _ := lease.belief.state()
+			if lasts <= 0 {
+				cancel(fmt.Errorf("%w: it could not be renewed for %s", ErrLeaseLost, leaseBelief))
+				return
+			}
+			if pause(assured, lasts) != nil {
+				return
+			}
+		}
+	}()
+	return assured, end, nil
 }

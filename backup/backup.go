@@ -281,7 +281,12 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := repo.Commit(ctx, *record, manifests); err != nil {
+	alone, cancel, err := cluster.Assured(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	if err := repo.Commit(alone, *record, manifests); err != nil {
 		return nil, err
 	}
 	return record, nil

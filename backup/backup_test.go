@@ -1,11 +1,13 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +16,7 @@ import (
 	snapshotfake "github.com/kubernetes-csi/external-snapshotter/client/v6/clientset/versioned/fake"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
@@ -39,6 +42,7 @@ type stage struct {
 	// phases are those that have begun, parallel is what is asked for.
 	phases   []Phase
 	parallel int
+	moves    time.Duration // how long a mover runs; zero is ten seconds
 }
 
 func (s *stage) happened(what string) {
@@ -149,7 +153,7 @@ func (s *stage) runPod(job string) {
 		_ = pods.Delete(ctx, pod.Name, metav1.DeleteOptions{})
 		return
 	}
-	<-time.After(10 * time.Second)
+	<-time.After(cmp.Or(s.moves, 10*time.Second))
 	end := s.ends[object.Labels[cluster.LabelClaim]]
 	set(corev1.ContainerState{Terminated: &end})
 	_, _ = pods.UpdateStatus(ctx, pod, metav1.UpdateOptions{})
@@ -316,6 +320,39 @@ func TestRunStopsWhenTheLeaseIsLost(t *testing.T) {
 		_, err := s.run(t.Context(), t)
 		if !errors.Is(err, cluster.ErrLeaseLost) || len(s.repo.committed) != 0 {
 			t.Errorf("error %v, committed %d", err, len(s.repo.committed))
+		}
+	})
+}
+
+// TestCommitWaitsForTheLease: the record is not written while another operation might be at work on the repository.
+func TestCommitWaitsForTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.moves = time.Minute
+		begun := time.Now()
+		var away atomic.Bool
+		s.kube.PrependReactor("update", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return away.Load(), nil, apierrors.NewServiceUnavailable("down")
+		})
+		var committed time.Duration
+		s.on = func(what string) {
+			switch what {
+			case "www-web-1 move":
+				away.Store(true)
+				time.AfterFunc(5*time.Minute, func() { away.Store(false) })
+			case "commit":
+				committed = time.Since(begun)
+				if away.Load() {
+					t.Error("committed while the API server was away")
+				}
+			}
+		}
+		record, err := s.run(t.Context(), t)
+		if err != nil || record == nil || committed < 6*time.Minute {
+			t.Errorf("%v: committed after %s, in which the API server was away for five minutes", err, committed)
+		}
+		if !slices.ContainsFunc(s.did, func(what string) bool { return strings.Contains(what, "does not answer") }) {
+			t.Errorf("nobody was told: %q", s.did)
 		}
 	})
 }

@@ -60,7 +60,13 @@ func (r *run) mark() string { return r.op.MoverMark(r.inventory.Cluster) }
 // who may work outside of the cluster, or restore to another StatefulSet, are their own business.
 func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
 	here := r.inventory.Cluster
-	removed, err := r.repo.Unlock(ctx, func(h repository.Holder) bool {
+	alone, cancel, err := cluster.Assured(ctx)
+	if err != nil {
+		r.Reporter.Note("warning: locks of dead operations: " + err.Error())
+		return
+	}
+	defer cancel()
+	removed, err := r.repo.Unlock(alone, func(h repository.Holder) bool {
 		mover, isMover := cluster.ParseMoverMark(h.Operation, h.Host)
 		ours := isMover && mover == cluster.MarkedMover{Cluster: here, Namespace: r.op.Namespace, StatefulSet: r.op.StatefulSet}
 		return (ours || cluster.LeaseMarked(here, h.Operation)) && over(h)

@@ -259,13 +259,22 @@ func (o *operations) withLease(ctx context.Context, op cluster.Operation, uid st
 			note(o.log.With("namespace", op.Namespace, "statefulSet", op.StatefulSet), "warning: "+left.Error()+"; it ends by itself")
 		}
 	}()
-	_, err = points.Unlock(lease.Context(), func(h repository.Holder) bool {
-		return cluster.LeaseMarked(uid, h.Operation) && h.Operation != op.LeaseMark(uid)
-	})
+	// The repository does not know of the Lease: nothing is done to it while another may have that.
+	alone, cancel, err := cluster.Assured(lease.Context())
 	if err != nil {
 		return err
 	}
-	return do(lease.Context())
+	defer cancel()
+	_, err = points.Unlock(alone, func(h repository.Holder) bool {
+		return cluster.LeaseMarked(uid, h.Operation) && h.Operation != op.LeaseMark(uid)
+	})
+	if err == nil {
+		err = do(alone)
+	}
+	if lost := context.Cause(alone); err != nil && errors.Is(lost, cluster.ErrLeaseLost) {
+		return fmt.Errorf("%w (%w)", lost, err)
+	}
+	return err
 }
 
 // translate gives an error the meaning that it has for the scheduler.

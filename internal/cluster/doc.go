@@ -64,7 +64,8 @@
 // somebody else is seen to have it, when it is gone, or after that time. It is renewed as soon as the server is back, if
 // nobody has taken it; and since newcomers count only the time in which they could ask the server, the old holder comes
 // first. The contexts of a Lease carry it to the transport (outage.go), where what changes something waits for belief, and where
-// what fails because the server is out of reach is tried again. Limits do not count the time of an outage. Movers need no API server, and run on.
+// what fails because the server is out of reach is tried again. Limits do not count the time of an outage. Movers need no API server,
+// and run on. What is changed elsewhere, in a bucket, is held back by nothing of that: it is done with a context of Assured.
 //
 // # Waiting
 //

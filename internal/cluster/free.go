@@ -67,7 +67,7 @@ func (c *Client) AwaitVolumesGone(ctx context.Context, volumes map[string]types.
 	v.match = func(volume *corev1.PersistentVolume) bool { return volumes[volume.Name] == volume.UID }
 	var remaining []*corev1.PersistentVolume
 	begun, said := c.now(), false
-	limited, cancel := context.WithTimeout(ctx, limit)
+	limited, cancel := WithLimit(ctx, limit)
 	defer cancel()
 	err := await(limited, c.relist(), v, func(present []*corev1.PersistentVolume) (bool, error) {
 		remaining = present

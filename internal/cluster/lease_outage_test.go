@@ -300,6 +300,77 @@ func TestLimitsHoldWithoutLease(t *testing.T) {
 	}
 }
 
+// TestAssured: what is done outside of the cluster ends with the belief, and begins with it.
+func TestAssured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, kube, _ := fakeCluster()
+		away := outage(kube, apierrors.NewServiceUnavailable("down"))
+		lease, err := c.Acquire(t.Context(), testOperation(), LeaseOptions{Holder: "us"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		alone, end, err := Assured(lease.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(5 * time.Minute)
+		if alone.Err() != nil {
+			t.Errorf("ended by %v although the Lease is renewed", context.Cause(alone))
+		}
+		away.Store(true)
+		<-alone.Done()
+		if cause := context.Cause(alone); !errors.Is(cause, ErrLeaseLost) || lease.Lost() != nil {
+			t.Errorf("ended by %v; lost: %v", cause, lease.Lost())
+		}
+		end()
+		begun := time.Now()
+		time.AfterFunc(time.Minute, func() { away.Store(false) })
+		if alone, end, err = Assured(lease.Context()); err != nil || !lease.Believed() || time.Since(begun) < time.Minute {
+			t.Errorf("%v after %s", err, time.Since(begun))
+		}
+		end()
+		if err := lease.Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := Assured(context.WithoutCancel(lease.Context())); err == nil {
+			t.Error("assured of a Lease that was given back")
+		}
+		if without, end, err := Assured(t.Context()); err != nil || without.Err() != nil {
+			t.Errorf("without a Lease: %v, %v", err, without.Err())
+		} else {
+			end()
+		}
+	})
+}
+
+// TestMoverStartsAfterAnOutage: the time for which nobody could start it does not count.
+func TestMoverStartsAfterAnOutage(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "for 5m", 6 * time.Minute: ""} {
+		t.Run(d.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, kube, _ := fakeCluster(boundClaim())
+				creating := waitingFor("ContainerCreating", "")
+				playPodsEvery(kube, 3*time.Minute, creating, creating, running, terminated(0, "Completed", "result"))
+				away := outage(kube, apierrors.NewServiceUnavailable("down"))
+				lease, err := c.Acquire(t.Context(), testOperation(), LeaseOptions{Holder: "us"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				away.Store(d > 0)
+				time.AfterFunc(d, func() { away.Store(false) })
+				_, err = c.RunMover(lease.Context(), MoverConfig{}, testMover(), nil)
+				if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+					t.Errorf("%v, want %q", err, want)
+				}
+				<-time.After(15 * time.Minute) // the kubelet has ended
+				if err := lease.Release(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 // TestReleaseInAnOutage ends, and says what is left.
 func TestReleaseInAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -37,7 +37,7 @@ func (r *moverRun) awaitClaim(ctx context.Context) error {
 			return false, nil
 		}
 		reason, message := r.client.lastWarning(ctx, namespace, claim.UID)
-		return false, r.judge(podState{
+		return false, r.judge(ctx, podState{
 			reason:  cmp.Or(reason, reasonUnbound),
 			message: fmt.Sprintf("claim %s: %s", name, cmp.Or(message, "no volume has been made for it yet")),
 		})

@@ -39,6 +39,7 @@ const (
 // ctx has ended, so that the claim is free. What it was given is renewed while it runs, if that expires.
 func (c *Client) RunMover(ctx context.Context, cfg MoverConfig, m Mover, line func([]byte)) (result []byte, err error) {
 	run := newMoverRun(c, cfg, m, line)
+	run.away = timeAway(ctx)
 	if m.Mount != "" {
 		if err := run.awaitClaim(ctx); err != nil {
 			return nil, err
@@ -69,6 +70,7 @@ func (c *Client) RunMover(ctx context.Context, cfg MoverConfig, m Mover, line fu
 	}
 	stop := keys.keepInBackground(ctx)
 	run.start(job)
+	run.away = timeAway(ctx)
 	result, err = run.follow(ctx)
 	return result, withTrouble(err, stop())
 }
@@ -136,13 +138,14 @@ type moverRun struct {
 	pulse  *moverPulse
 	log    *moverLog
 
-	since     time.Time // of the present trouble, or of the start
-	explained time.Time // when events were last read
-	looked    time.Time // when the running mover was last looked at
-	trouble   podState  // the trouble as last explained
-	told      string    // what Waiting was last told
-	ran       bool      // Waiting was told that the mover runs
-	seen      string    // name of the pod
+	since     time.Time     // of the present trouble, or of the start
+	away      time.Duration // timeAway then
+	explained time.Time     // when events were last read
+	looked    time.Time     // when the running mover was last looked at
+	trouble   podState      // the trouble as last explained
+	told      string        // what Waiting was last told
+	ran       bool          // Waiting was told that the mover runs
+	seen      string        // name of the pod
 }
 
 func newMoverRun(c *Client, cfg MoverConfig, m Mover, line func([]byte)) *moverRun {
@@ -245,7 +248,7 @@ func (r *moverRun) noPod(ctx context.Context) error {
 	}
 	state := podState{}
 	state.reason, state.message = r.client.lastWarning(ctx, r.job.Namespace, r.job.UID)
-	return r.judge(state)
+	return r.judge(ctx, state)
 }
 
 // waiting is called while the pod does not run.
@@ -269,7 +272,7 @@ func (r *moverRun) waiting(ctx context.Context, pod *corev1.Pod, state podState)
 			}
 		}
 	}
-	return r.judge(state)
+	return r.judge(ctx, state)
 }
 
 // due reports whether it is time to look for reasons again.
@@ -283,9 +286,9 @@ func (r *moverRun) due() bool {
 }
 
 // judge passes on why the mover waits, and gives up when that has lasted too long.
-func (r *moverRun) judge(state podState) error {
+func (r *moverRun) judge(ctx context.Context, state podState) error {
 	if patienceFor(state) != patienceFor(r.trouble) {
-		r.since = r.client.now()
+		r.since, r.away = r.client.now(), timeAway(ctx)
 	}
 	r.trouble = state
 	r.tell(strings.TrimSuffix(state.reason+": "+state.message, ": "))
@@ -293,7 +296,8 @@ func (r *moverRun) judge(state podState) error {
 	if patience := patienceFor(state); patience > 0 {
 		limit = min(limit, patience)
 	}
-	waited := r.client.now().Sub(r.since)
+	// While the API server was away, nobody could start it.
+	waited := r.client.now().Sub(r.since) - (timeAway(ctx) - r.away)
 	if waited < limit {
 		return nil
 	}

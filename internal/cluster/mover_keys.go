@@ -69,6 +69,7 @@ type moverKeys struct {
 
 	files   KeyFiles
 	secret  *corev1.Secret // nil while there is none, or it is not known
+	unsure  bool           // there may be one, which an attempt has made of which no answer came
 	trouble error          // of the last attempt to renew the files
 }
 
@@ -76,9 +77,10 @@ type moverKeys struct {
 func (k *moverKeys) create(ctx context.Context, files KeyFiles) error {
 	secret, err := k.client.Kube.CoreV1().Secrets(k.job.Namespace).Create(ctx, moverSecret(files, k.mover, k.job), metav1.CreateOptions{})
 	if err != nil {
+		k.unsure = k.unsure || passing(err) || ctx.Err() != nil
 		return fmt.Errorf("create mover Secret %s/%s: %w", k.job.Namespace, k.mover.Name, err)
 	}
-	k.files, k.secret = files, secret
+	k.files, k.secret, k.unsure = files, secret, false
 	return nil
 }
 
@@ -129,27 +131,31 @@ func (k *moverKeys) renew(ctx context.Context) error {
 		k.files.Expires = fresh.Expires
 		return nil
 	}
-	if err := k.drop(ctx); err != nil {
-		return err
-	}
 	for {
 		// Without its Secret a mover that is yet to start could not: this is worth more than one attempt.
-		if err := k.create(ctx, fresh); err == nil || pause(ctx, awaitRetry) != nil {
+		err := k.drop(ctx)
+		if err == nil {
+			err = k.create(ctx, fresh)
+		}
+		if err == nil || pause(ctx, awaitRetry) != nil {
 			return err
 		}
 	}
 }
 
-// drop deletes the Secret. One whose UID is not known is the one that an attempt has made of which no answer came.
+// drop deletes the mover's own Secret, and no other that may have its name by now.
 func (k *moverKeys) drop(ctx context.Context) error {
 	var options metav1.DeleteOptions
-	if k.secret != nil {
+	switch {
+	case k.secret != nil:
 		options.Preconditions = &metav1.Preconditions{UID: &k.secret.UID}
+	case !k.unsure:
+		return nil
 	}
 	err := k.client.Kube.CoreV1().Secrets(k.job.Namespace).Delete(ctx, k.mover.Name, options)
-	if err != nil && !apierrors.IsNotFound(err) {
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return fmt.Errorf("replace mover Secret %s/%s: %w", k.job.Namespace, k.mover.Name, err)
 	}
-	k.secret = nil
+	k.secret, k.unsure = nil, false
 	return nil
 }

@@ -165,6 +165,39 @@ func TestKeysAreRenewed(t *testing.T) {
 	}
 }
 
+// A Secret that somebody else has put in the place of the mover's is his.
+func TestRenewalLeavesSecretsOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, kube, _ := fakeCluster(boundClaim())
+		c.Relist = 10 * time.Second
+		history := recordSecrets(kube, func(string) error { return nil })
+		name := testMover().Name
+		kube.PrependReactor("delete", "secrets", func(action clienttesting.Action) (bool, runtime.Object, error) {
+			if p := action.(clienttesting.DeleteActionImpl).DeleteOptions.Preconditions; p == nil || *p.UID != "theirs" {
+				return true, nil, apierrors.NewConflict(action.GetResource().GroupResource(), name, errors.New("the UID is another"))
+			}
+			t.Error("the Secret of somebody else was deleted")
+			return false, nil, nil
+		})
+		kube.PrependReactor("create", "secrets", func(action clienttesting.Action) (bool, runtime.Object, error) {
+			if history.serial == 0 {
+				return false, nil, nil
+			}
+			return true, nil, apierrors.NewAlreadyExists(action.GetResource().GroupResource(), name)
+		})
+		playPodsEvery(kube, 20*time.Minute, terminated(1, "Error", ""))
+		asked := 0
+		config := MoverConfig{StartTimeout: time.Hour, Files: func(context.Context) (KeyFiles, error) {
+			asked++
+			return KeyFiles{Content: map[string][]byte{"credentials": fmt.Appendf(nil, "keys %d", asked)}, Expires: time.Now().Add(15 * time.Minute)}, nil
+		}}
+		_, err := c.RunMover(t.Context(), config, testMover(), nil)
+		if err == nil || !strings.Contains(err.Error(), "already exists") {
+			t.Errorf("error %v, want one that says why there were no new keys", err)
+		}
+	})
+}
+
 // A renewal that is under way when the mover ends leaves no Secret.
 func TestRenewalEndsWithItsMover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

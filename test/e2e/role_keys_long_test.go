@@ -19,11 +19,11 @@ func TestLongRoleKeysRenewed(t *testing.T) {
 // restore brings it back at so many KiB/s.
 func (k roleKeys) restore(rate int) {
 	k.t.Helper()
-	want := k.exec("web-0", "cksum /data/more")
+	want := k.exec("web-0", "sha256sum /data/more")
 	k.exec("web-0", "rm /data/more; sync")
 	k.outlasted("restore", k.Namespace+"/web", "--yes", "--limit-download", fmt.Sprint(rate))
 	k.waitReady("web")
-	if got := k.exec("web-0", "cksum /data/more"); got != want {
+	if got := k.exec("web-0", "sha256sum /data/more"); got != want {
 		k.t.Errorf("restored %q, want %q", got, want)
 	}
 }

@@ -1,0 +1,61 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stsbackup/stsbackup/test/harness"
+)
+
+// TestMoverThatStandsStill takes the bucket away from a mover that copies: it is given up, with what it was doing.
+func TestMoverThatStandsStill(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "still")
+	s.apply(workload{name: "web", replicas: 1}.manifest(), "web")
+	s.exec("web-0", "head -c 8000000 /dev/urandom > /data/more; sync")
+	bucket := s.newBucket()
+	endpoint, err := bucket.forward(s.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	environ := []string{"STSBACKUP_REPO=" + strings.Replace(bucket.repo(), bucket.endpoint, endpoint, 1), "STSBACKUP_MOVER_REPO=" + bucket.repo()}
+	results := make(chan harness.Result, 1)
+	go func() {
+		result, err := s.Run(s.ctx, environ, "backup", s.Namespace+"/web", "--method", "live", "--limit-upload", "32", "--mover-stall-timeout", "20s")
+		if err != nil {
+			t.Error(err)
+		}
+		results <- result
+	}()
+	s.until("the mover copies", func() (bool, string) {
+		out, err := s.Kubectl(s.ctx, "logs", "--selector", "stsbackup.io/mover", "--tail=-1")
+		return err == nil && strings.Contains(out, `"bytes":`), out
+	})
+	bucket.stop()
+	stopped := time.Now()
+	result := <-results
+	for _, text := range []string{"Stalled", "made no progress for 2", "the last that it said of itself: put " + s.Namespace + "/web/data/", "see whether the bucket can be reached from that node"} {
+		if result.Code != 1 || !strings.Contains(result.Stderr, text) {
+			t.Errorf("it does not say %q:\n%s", text, result)
+		}
+	}
+	t.Logf("it ended %s after the bucket", time.Since(stopped).Round(time.Second))
+	s.nothingLeft()
+}
+
+// TestMoverThatIsNotAdmitted has Pod Security refuse the mover: nobody waits for that to change by itself.
+func TestMoverThatIsNotAdmitted(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "not-admitted")
+	s.apply(workload{name: "web", replicas: 1}.manifest(), "web")
+	s.kubectl("label", "namespace", s.Namespace, "pod-security.kubernetes.io/enforce=restricted")
+	begun := time.Now()
+	s.run(1, []string{"FailedCreate", "violates PodSecurity", "let the namespace admit the mover pod"}, "backup", s.Namespace+"/web", "--method", "live")
+	if took := time.Since(begun); took > time.Minute {
+		t.Errorf("that took %s to find out", took)
+	}
+	s.nothingLeft()
+}

@@ -1,5 +1,5 @@
 // Package restore brings a StatefulSet back to one of its recovery points: every ordinal gets its own data back,
-// in claims of the names that its pods bind to.
+// in claims of the names that its pods bind to. It also undoes what it has done.
 //
 // # The plan
 //
@@ -11,33 +11,59 @@
 // Admit then asks the API server, by a dry run, for every object that carrying the plan out would create: what it would
 // deny is a refusal too. Both are done again under the Lease, before the first change.
 //
+// # The states
+//
+// Each volume of the journal, a ConfigMap beside the StatefulSet, is in one state:
+//
+//	present → set aside → made → filled → checked → handed over
+//
+// A state is written when what it says is done, but for the last, which is written before a pod can start on the volume.
+// From then on the volume is data like any other, and nobody's debris. A person, a GitOps tool or a controller that acts
+// between two steps is the normal case: each step looks at the live objects again, and does not rely on what it remembers.
+//
+// # The guard
+//
+// A volume is removed only if Journal.unproved finds nothing against it: this operation made it and it was never
+// handed over; the StatefulSet has the UID and the generation at which it was held, 0 replicas and the gate; no pod
+// that may run uses the claim. While metadata.generation is that one, nobody has changed replicas or template, so that
+// none of its pods can have run. It is looked at before the claim goes and once more after that, when nobody can begin to use
+// the volume. Where the guard does not hold, the volume is set aside: kept, with marks that say what it is. That also keeps
+// volumes of a StatefulSet that was merely scaled, on purpose: a proof that is not there is not made up for by a guess.
+//
 // # The steps
 //
-// Run carries a plan out. No step destroys data; what is replaced is set aside and stays:
+// Run carries a plan out:
 //
-//  1. The StatefulSet's Lease is taken, leftovers of dead operations are swept, an interrupted restore is undone.
-//  2. The journal, a ConfigMap, is written. It holds all that putting back needs. Each later phase is entered in it
-//     before its first effect.
-//  3. Guard: the volumes to be replaced get the reclaim policy Retain, and the StatefulSet keeps its claims whatever
-//     its persistentVolumeClaimRetentionPolicy was. Only then
-//  4. the StatefulSet is scaled to 0 and its pods are waited for.
-//  5. Set aside: the volumes are labelled as displaced, with their claim's manifest in an annotation, and the claims
-//     are deleted. The volumes stay, Released, where nothing can bind to them.
-//  6. Claims are created under the final names, empty.
-//  7. Fill: for each claim, in order, a mover writes the ordinal's repository snapshot into it, placed where the
-//     StatefulSet's pod could run; its result must agree with the record.
-//  8. Resume, only when every ordinal is complete: the journal turns to "resume", from where there is no way back;
-//     retention policy and replicas are what they were, the pods become Ready, the journal is removed.
+//  1. The StatefulSet's Lease is taken, leftovers of dead operations are swept, and the plan is made again: it must be the
+//     one that was agreed to. A mover without a volume shows that movers can do their work.
+//  2. The journal is written. Each later phase is entered in it before its first effect.
+//  3. Guard: the volumes to be replaced get the reclaim policy Retain, and marks with all that it takes to bind them
+//     again; the StatefulSet keeps its claims whatever its persistentVolumeClaimRetentionPolicy was.
+//  4. Hold: in one step, 0 replicas and a scheduling gate in the pod template. Pods that anybody has made from now on wait.
+//     When no pod is left that may run, the generation is noted.
+//  5. Set aside: the claims are deleted. The volumes stay, Released, where nothing can bind to them.
+//  6. Claims are created under the final names. An undo has them bind to the volumes that it brings back.
+//  7. Fill, several ordinals at once: for each claim a mover writes the ordinal's repository snapshot into it, placed where
+//     the StatefulSet's pod could run; its result must agree with the record.
+//  8. Hand over, only when every ordinal is complete and nobody has interfered: the journal turns to "resume", from where
+//     there is no way back without a person's word.
+//  9. Resume: gate, retention policy and replicas are what they were, in one step. Pods that were made meanwhile are deleted
+//     and made again by the controller. When all are Ready, the journal is removed.
 //
-// # Putting back
+// # The other uses of the same states
 //
-// Whatever fails or is interrupted before step 8 is undone from the journal: the claims that this operation created
-// go, with their half-filled volumes; each displaced volume is bound again to a claim made from its saved manifest;
-// reclaim policies, retention policy and replicas are what they were. Which action a claim needs is decided by
-// looking at the live objects (see classify), not by remembering how far the operation came, so that putting back can
-// itself be killed and repeated at any point. A restore that finds the journal of one that was killed puts back
-// first; one that was killed in step 8 is completed instead, because its pods may have written new data.
+//   - Putting back: what fails or is interrupted before step 8 is undone from the journal. What this operation made goes, by
+//     the guard; each displaced volume is bound again to a claim made from its saved manifest; policies and replicas are what
+//     they were. Which action a claim needs is decided by the live objects (see classify), so that putting back can
+//     itself be killed and repeated at any point.
+//   - Resume (WayResume): after a kill, volumes in the state "checked" are kept if the guard holds and they are of the same
+//     repository snapshot. The rest is filled again. Of a StatefulSet that was made anew since, nothing is proved any more.
+//   - Keep present (WayKeep): somebody has had the pods started; the journal ends, and what they run on is theirs.
+//   - Undo: volumes that were set aside come back in place of those that are there now, which are set aside in turn. It is
+//     a restore without filling, so an undo can be undone.
 //
-// After success the displaced volumes remain until a person frees them; the report names each with the command that
-// does it.
+// Without a person's word an interrupted restore is left alone (WayNone refuses and names the ways); only one that was in
+// step 9 is completed by the next, because there is nothing to decide.
+//
+// After success the displaced volumes remain until a person, or a policy, frees them.
 package restore

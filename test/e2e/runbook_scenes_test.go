@@ -1,0 +1,333 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// runbookScenes play all that docs/restore.md tells of.
+func runbookScenes() []scene {
+	return []scene{
+		{"data", []string{"bad-data", "bad-data-earlier", "only-one", "undo", "undo-again", "undo-operation", "listed", "discard", "discard-old", "without-cluster"}, badData},
+		{"lost", []string{"claim-terminating", "claims-gone", "recreated"}, lostClaims},
+		{"killed", []string{"pods-wait", "interrupted-asks", "interrupted-resume", "interrupted-undo", "api-server"}, killedRestores},
+		{"byhand", []string{"by-hand-journal", "by-hand-stop", "by-hand-back", "by-hand-start", "by-hand-end", "interrupted-keep", "lost-node"}, byHand},
+		{"unready", []string{"not-ready-undo", "not-ready"}, notReadyAgain},
+		{"managed", []string{"argocd", "kustomization", "helmrelease", "keda", "autoscaler", "operator", "ignore-manager", "not-admitted"}, managedByOthers},
+		{"static", []string{"static", "static-empty"}, staticVolumes},
+	}
+}
+
+// pods are the StatefulSet's.
+func (b *runbook) pods() (names []string) {
+	for ordinal := range b.replicas {
+		names = append(names, fmt.Sprintf("web-%d", ordinal))
+	}
+	return names
+}
+
+// begin starts the StatefulSet, whose pods fail if their data is broken.
+func (b *runbook) begin(replacements ...string) {
+	b.t.Helper()
+	b.apply(strings.NewReplacer(append(replacements, "replicas: 3", fmt.Sprintf("replicas: %d", b.replicas))...).Replace(crashing), "web")
+}
+
+// write gives every ordinal data of its own.
+func (b *runbook) write(what string) {
+	b.t.Helper()
+	b.waitReady("web")
+	for _, pod := range b.pods() {
+		b.exec(pod, fmt.Sprintf("echo %s of %s > /data/own; sync", what, pod))
+	}
+}
+
+// backup writes data and saves it.
+func (b *runbook) backup(what string, args ...string) {
+	b.t.Helper()
+	b.write(what)
+	b.run(0, nil, append([]string{"backup", b.Namespace + "/web"}, args...)...)
+}
+
+// holds demands that the ordinals run with this data, in order; one is for all.
+func (b *runbook) holds(what ...string) {
+	b.t.Helper()
+	b.waitReady("web")
+	for ordinal, pod := range b.pods() {
+		want := what[min(ordinal, len(what)-1)] + " of " + pod
+		if got := b.exec(pod, "cat /data/own"); got != want {
+			b.t.Fatalf("%s holds %q, and should hold %q", pod, got, want)
+		}
+	}
+}
+
+// volume is that of an ordinal's claim.
+func (b *runbook) volume(ordinal int) string {
+	b.t.Helper()
+	return b.kubectl("get", "pvc", fmt.Sprintf("data-web-%d", ordinal), "-o", "jsonpath={.spec.volumeName}")
+}
+
+// by is the operation that has set a volume aside.
+func (b *runbook) by(volume string) string {
+	b.t.Helper()
+	return b.kubectl("get", "pv", volume, "-o", `jsonpath={.metadata.annotations.stsbackup\.io/displaced-by}`)
+}
+
+// stop scales the StatefulSet to 0.
+func (b *runbook) stop() {
+	b.t.Helper()
+	b.kubectl("scale", "statefulset", "web", "--replicas=0")
+	b.kubectl("wait", "--for=delete", "pod/web-0", "pod/web-1", "--timeout=180s")
+}
+
+// kill ends a restore the hard way when it has filled the first of two volumes.
+func (b *runbook) kill() {
+	b.t.Helper()
+	p := b.start("restore", b.Namespace+"/web", "--yes", "--parallel", "1")
+	p.until("data-web-1: preparing")
+	p.signal(syscall.SIGKILL)
+	p.end()
+}
+
+func badData(b *runbook) {
+	b.begin()
+	b.backup("good")
+	at := time.Now().UTC().Format(time.RFC3339)
+	b.backup("bad")
+	b.write("worse")
+	worse := b.volume(0)
+	b.follow("bad-data", nil, outcome{says: []string{"complete"}}, outcome{says: []string{"from 2 to 0 replicas"}})
+	b.holds("bad")
+	b.follow("bad-data-earlier", []string{"2026-11-21T08:00:00Z", at})
+	b.holds("good")
+	b.follow("undo", nil, outcome{says: []string{worse, "replaced"}})
+	b.holds("bad")
+	b.follow("undo-again", nil)
+	b.holds("good")
+	b.write("new")
+	b.follow("only-one", nil, outcome{then: func() { b.holds("bad") }})
+	b.holds("new", "bad")
+	b.follow("undo-operation", []string{"ID", b.by(worse)})
+	b.holds("worse")
+
+	b.follow("listed", nil, outcome{says: []string{"replaced", "undone", "bound again"}})
+	names, err := b.Displaced(b.ctx)
+	if err != nil || len(names) < 6 {
+		b.t.Fatalf("%v, and %d volumes are set aside", err, len(names))
+	}
+	b.follow("discard-old", nil, outcome{says: []string{"nothing to free"}})
+	b.follow("discard", []string{"ID", b.by(b.volumeOf(names, 0))}, outcome{says: names}, outcome{says: []string{"Freed 1 volume"}})
+	if left, err := b.Displaced(b.ctx); err != nil || len(left) > 0 {
+		b.t.Fatalf("%v; still set aside: %s", err, strings.Join(left, " "))
+	}
+	b.holds("worse")
+	b.nothingLeft()
+
+	b.follow("without-cluster", []string{"/somewhere", "somewhere"})
+	if got, err := os.ReadFile(filepath.Join(b.Dir, "somewhere", "own")); err != nil || string(got) != "bad of web-0\n" {
+		b.t.Errorf("the folder holds %q (%v)", got, err)
+	}
+}
+
+func lostClaims(b *runbook) {
+	b.begin()
+	b.backup("good")
+	b.write("bad")
+	kept := b.volume(1)
+	b.kubectl("delete", "pvc", "data-web-1", "--wait=false")
+	b.run(5, []string{"vanish", "patch pv " + kept}, "restore", b.Namespace+"/web", "--yes")
+	b.follow("claim-terminating", []string{"VOLUME", kept}, outcome{says: []string{"Terminating", kept}})
+	b.holds("good")
+	if got := b.kubectl("get", "pv", kept, "-o", "jsonpath={.status.phase}"); got != "Released" {
+		b.t.Errorf("volume %s is %s", kept, got)
+	}
+
+	for _, lost := range [][]string{{"data-web-1"}, {"data-web-0", "data-web-1"}} {
+		b.stop()
+		b.kubectl(append([]string{"delete", "pvc"}, lost...)...)
+		b.follow("claims-gone", nil)
+		b.holds("good")
+	}
+
+	b.kubectl("delete", "statefulset", "web")
+	b.kubectl("wait", "--for=delete", "pod/web-0", "pod/web-1", "--timeout=180s")
+	b.kubectl("delete", "pvc", "data-web-0", "data-web-1")
+	b.writeFile(b.Dir, "web.yaml", strings.Replace(crashing, "replicas: 3", "replicas: 2", 1))
+	b.follow("recreated", nil)
+	b.holds("good")
+	b.nothingLeft()
+}
+
+func killedRestores(b *runbook) {
+	b.begin()
+	b.backup("good")
+	b.write("bad")
+	b.kill()
+	b.kubectl("scale", "statefulset", "web", "--replicas=2")
+	b.created("pod/web-0")
+	b.follow("pods-wait", nil, outcome{says: []string{"SchedulingGated"}}, outcome{says: []string{"SchedulingGated", "stsbackup.io/restoring"}}, outcome{says: []string{"fill"}})
+	b.follow("interrupted-asks", nil, outcome{types: "resume\nyes\n", says: []string{"go on with it", "bring back what was there before it"}})
+	b.holds("good")
+
+	b.write("bad")
+	b.kill()
+	b.run(5, []string{"--resume", "stsbackup undo " + b.Namespace + "/web"}, "restore", b.Namespace+"/web", "--yes")
+	b.follow("interrupted-resume", nil)
+	b.holds("good")
+
+	b.write("worse")
+	b.kill()
+	b.follow("interrupted-undo", nil)
+	b.holds("worse")
+
+	b.kill()
+	b.follow("api-server", nil, outcome{says: []string{"ok"}})
+	b.holds("good")
+	b.nothingLeft()
+}
+
+func byHand(b *runbook) {
+	b.begin()
+	b.backup("good")
+	b.write("bad")
+	old := []string{b.volume(0), b.volume(1)}
+	b.kill()
+	b.kubectl("wait", "pvc/data-web-0", "pvc/data-web-1", "--for=jsonpath={.status.phase}=Bound", "--timeout=180s")
+	b.follow("by-hand-journal", nil, outcome{says: append([]string{"fill", "displaced"}, old...)})
+	b.follow("by-hand-stop", nil)
+	for ordinal := range b.replicas {
+		b.follow("by-hand-back", []string{"OLD", old[ordinal], "NEW", b.volume(ordinal), "data-web-0", fmt.Sprintf("data-web-%d", ordinal)}, outcome{says: old[ordinal : ordinal+1]})
+	}
+	b.follow("by-hand-start", nil, outcome{says: []string{"stsbackup.io/restoring"}})
+	b.holds("bad")
+	b.follow("by-hand-end", nil)
+	b.run(0, nil, "backup", b.Namespace+"/web", "--dry-run")
+
+	b.kill()
+	b.kubectl("wait", "pvc/data-web-0", "pvc/data-web-1", "--for=jsonpath={.status.phase}=Bound", "--timeout=180s")
+	b.follow("by-hand-start", nil)
+	b.write("kept")
+	b.follow("interrupted-keep", nil)
+	b.holds("kept")
+	b.nothingLeft()
+
+	b.kill()
+	mover := b.losesANode()
+	b.follow("lost-node", []string{"MOVER", mover}, outcome{says: []string{b.Namespace}}, outcome{says: []string{mover}})
+	b.holds("good")
+	b.nothingLeft()
+}
+
+// losesANode has a mover's pod of the killed restore be on a node that is not Ready, and be ended there. It gives the pod's name.
+func (b *runbook) losesANode() string {
+	b.t.Helper()
+	node, pod := b.Namespace, "lost-mover"
+	b.t.Cleanup(func() {
+		if _, err := b.KubectlInput(b.t.Context(), "", "delete", "node", node, "--ignore-not-found"); err != nil {
+			b.t.Error(err)
+		}
+	})
+	manifest := fmt.Sprintf("{apiVersion: v1, kind: Node, metadata: {name: %s}, spec: {unschedulable: true, taints: [{key: lost, effect: NoSchedule}]}}", node)
+	if _, err := b.KubectlInput(b.ctx, manifest, "create", "-f", "-"); err != nil {
+		b.t.Fatal(err)
+	}
+	b.kubectl("patch", "node", node, "--subresource=status", "-p", `{"status":{"conditions":[{"type":"Ready","status":"Unknown","reason":"NodeStatusUnknown"}]}}`)
+	const labels = "jsonpath={.items[0].metadata.labels}"
+	marks := b.kubectl("get", "jobs", "-l", "app.kubernetes.io/managed-by=stsbackup", "-o", labels)
+	notes := b.kubectl("get", "jobs", "-l", "app.kubernetes.io/managed-by=stsbackup", "-o", strings.Replace(labels, "labels", "annotations", 1))
+	b.apply(fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: %s, labels: %s, annotations: %s}, spec: {nodeName: %s, containers: [{name: mover, image: none,
+volumeMounts: [{name: volume, mountPath: /volume}]}], volumes: [{name: volume, persistentVolumeClaim: {claimName: data-web-1}}]}}`, pod, marks, notes, node))
+	b.kubectl("label", "pod", pod, "stsbackup.io/mover=")
+	return pod
+}
+
+func notReadyAgain(b *runbook) {
+	b.begin()
+	b.write("good")
+	for _, pod := range b.pods() {
+		b.exec(pod, "touch /data/broken; sync")
+	}
+	b.run(0, nil, "backup", b.Namespace+"/web")
+	for _, pod := range b.pods() {
+		b.exec(pod, "rm /data/broken; sync")
+	}
+	b.write("present")
+	b.follow("not-ready-undo", []string{"5m", "20s"}, outcome{code: 1, says: []string{"web-0", "the old volumes were brought back"}}, outcome{says: []string{"undone"}})
+	b.holds("present")
+	b.run(1, []string{"web-0"}, "restore", b.Namespace+"/web", "--yes", "--ready-timeout", "15s")
+	b.follow("not-ready", nil)
+	b.holds("present")
+	b.nothingLeft()
+}
+
+func managedByOthers(b *runbook) {
+	b.replicas = 1
+	b.begin()
+	b.backup("good")
+	web := b.Namespace + "/web"
+	refused := func() { b.run(5, []string{"--ignore-manager"}, "restore", web, "--dry-run") }
+	agreed := func() { b.run(0, []string{"from 1 to 0 replicas"}, "restore", web, "--dry-run") }
+	tools := managersOf(b.Namespace)
+	for situation, tool := range map[string]string{"argocd": "Argo CD", "kustomization": "a Kustomization", "helmrelease": "a HelmRelease", "keda": "a ScaledObject"} {
+		b.apply(tools[tool].object)
+		if tools[tool].mark != nil {
+			b.kubectl(tools[tool].mark...)
+		}
+		refused()
+		b.follow(situation, nil, outcome{then: agreed}, outcome{then: refused})
+		b.kubectl(tools[tool].unmark...)
+	}
+
+	b.kubectl("autoscale", "statefulset", "web", "--min=1", "--max=3")
+	refused()
+	b.follow("autoscaler", nil, outcome{then: agreed}, outcome{then: refused})
+	b.kubectl("delete", "hpa", "web")
+
+	owner := b.kubectl("get", "configmap", "kube-root-ca.crt", "-o", "jsonpath={.metadata.uid}")
+	b.kubectl("patch", "statefulset", "web", "--type=merge", "-p",
+		fmt.Sprintf(`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"kube-root-ca.crt","uid":%q,"controller":true}]}}`, owner))
+	refused()
+	b.follow("operator", nil, outcome{then: agreed})
+
+	b.kubectl("autoscale", "statefulset", "web", "--min=1", "--max=1")
+	refused()
+	b.write("bad")
+	b.follow("ignore-manager", nil)
+	b.holds("good")
+	b.kubectl("delete", "hpa", "web")
+
+	b.apply("{apiVersion: v1, kind: LimitRange, metadata: {name: small}, spec: {limits: [{type: Container, max: {memory: 512Mi}}]}}")
+	b.write("bad")
+	b.follow("not-admitted", nil, outcome{code: 5, says: []string{"512Mi"}}, outcome{says: []string{"limitrange/small"}})
+	b.holds("good")
+	b.nothingLeft()
+}
+
+func staticVolumes(b *runbook) {
+	b.freeVolumes("a", "b")
+	b.begin("spec: {accessModes:", "spec: {storageClassName: manual, selector: {matchLabels: {of: "+b.Namespace+"}}, accessModes:")
+	b.backup("good", "--method", "live")
+	b.write("bad")
+	b.run(5, []string{"create 2 more PersistentVolumes of class manual"}, "restore", b.Namespace+"/web", "--dry-run")
+	b.freeVolumes("spare-a", "spare-b")
+	b.follow("static", nil, outcome{says: []string{b.Namespace + "-spare-a"}}, outcome{says: []string{b.Namespace + "-spare-a"}})
+	b.holds("good")
+	b.nothingLeft()
+
+	folder := filepath.Join(b.Dir, "volume")
+	for _, dir := range []string{"lost+found", "data/deep"} {
+		if err := os.MkdirAll(filepath.Join(folder, dir), 0o700); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	b.writeFile(folder, "data/deep/.file", "no longer needed")
+	b.follow("static-empty", []string{"/where/it/is/mounted", folder})
+	if left, err := os.ReadDir(folder); err != nil || len(left) != 1 || left[0].Name() != "lost+found" {
+		b.t.Errorf("%v, and in the folder are %v", err, left)
+	}
+}

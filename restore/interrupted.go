@@ -75,9 +75,9 @@ func (j *Journal) reopen(s *Situation) {
 }
 
 // holds reports whether the StatefulSet is still as the journal's restore has left it before it lets pods start. Restores of
-// version 1 put no gate into the template.
+// version 1 put no gate into the template. With a partition the gate is off for a moment before the StatefulSet is scaled up.
 func (j *Journal) holds(sts *appsv1.StatefulSet) bool {
-	return cluster.Gated(&sts.Spec.Template.Spec) || j.Version < 2
+	return cluster.Gated(&sts.Spec.Template.Spec) || j.Version < 2 || cluster.Partitioned(sts) && cluster.Replicas(sts) == 0
 }
 
 // running names the pods of the StatefulSet that may write.

@@ -119,11 +119,11 @@ func (c *Client) AwaitHeld(ctx context.Context, sts *appsv1.StatefulSet, limit t
 // oneRevision reports whether all pods that the controller makes from now on are of the template as it is: it makes those
 // of ordinals below a RollingUpdate's partition of the current revision, which becomes the new one when there are no pods.
 func oneRevision(sts *appsv1.StatefulSet) bool {
-	return !partitioned(sts) || sts.Status.CurrentRevision == sts.Status.UpdateRevision
+	return !Partitioned(sts) || sts.Status.CurrentRevision == sts.Status.UpdateRevision
 }
 
-// partitioned reports whether the controller makes the pods of some ordinals of an older template.
-func partitioned(sts *appsv1.StatefulSet) bool {
+// Partitioned reports whether the controller makes the pods of some ordinals of an older template than the present one.
+func Partitioned(sts *appsv1.StatefulSet) bool {
 	rolling := sts.Spec.UpdateStrategy.RollingUpdate
 	return rolling != nil && rolling.Partition != nil && *rolling.Partition > 0
 }

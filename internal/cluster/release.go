@@ -41,9 +41,9 @@ func (c *Client) Release(ctx context.Context, namespace, name string, uid types.
 func makesGated(sts *appsv1.StatefulSet) bool {
 	same := sts.Status.CurrentRevision == sts.Status.UpdateRevision && sts.Status.ObservedGeneration >= sts.Generation
 	if Gated(&sts.Spec.Template.Spec) {
-		return partitioned(sts) && sts.Status.CurrentRevision == sts.Status.UpdateRevision
+		return Partitioned(sts) && sts.Status.CurrentRevision == sts.Status.UpdateRevision
 	}
-	return partitioned(sts) && Replicas(sts) == 0 && !same // a Release that was interrupted
+	return Partitioned(sts) && Replicas(sts) == 0 && !same // a Release that was interrupted
 }
 
 // releaseEmpty takes the gate off while there are no replicas, and waits until the controller knows of no gated revision.

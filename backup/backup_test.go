@@ -369,39 +369,3 @@ func TestDryRunChangesNothing(t *testing.T) {
 		}
 	}
 }
-
-// TestRunPlansAgain has a claim replaced while the Lease of a dead operation is waited out.
-func TestRunPlansAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
-		dead := &coordinationv1.Lease{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "stsbackup-web"},
-			Spec:       coordinationv1.LeaseSpec{HolderIdentity: new("restore"), RenewTime: new(metav1.NowMicro())},
-		}
-		if err := s.kube.Tracker().Add(dead); err != nil {
-			t.Fatal(err)
-		}
-		s.on = func(what string) {
-			if !strings.Contains(what, "is held by restore") {
-				return
-			}
-			claims := s.kube.CoreV1().PersistentVolumeClaims("demo")
-			claim, err := claims.Get(context.Background(), "www-web-1", metav1.GetOptions{})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			claim.Labels = map[string]string{"made": "again"}
-			if _, err := claims.Update(context.Background(), claim, metav1.UpdateOptions{}); err != nil {
-				t.Error(err)
-			}
-		}
-		record, err := s.run(t.Context(), t)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if record.Volumes[1].Labels["made"] != "again" {
-			t.Errorf("the record knows the claim as it was before the Lease: %+v", record.Volumes[1])
-		}
-	})
-}

@@ -2,6 +2,7 @@ package archive_test
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -34,4 +35,20 @@ func TestTakingSaysThatItGetsOn(t *testing.T) {
 			t.Errorf("%s told of %d steps, with %d entries to compare and remove", name, steps, all)
 		}
 	}
+}
+
+// TestSymlinksInAVolume: what a symlink in a volume points to stays.
+func TestSymlinksInAVolume(t *testing.T) {
+	t.Parallel()
+	bed, _ := memoryBed(t)
+	target, check := outside(t)
+	source := t.TempDir()
+	b := builder{t: t, root: source}
+	b.must(os.Symlink("../victim", b.path("link")))
+	bed.backup(t, source)
+	must(archive.TakeEmpty(t.Context(), bed.taking(t, target, lastRestore)))(t)
+	bed.restore(t, target)
+	b.must(must(archive.TakeEmpty(t.Context(), bed.taking(t, target, thisRestore)))(t)())
+	compareNames(t, target)
+	check()
 }

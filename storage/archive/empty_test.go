@@ -375,22 +375,6 @@ func TestMountsInAVolume(t *testing.T) {
 	}
 }
 
-// TestSymlinksInAVolume: what a symlink in a volume points to stays.
-func TestSymlinksInAVolume(t *testing.T) {
-	t.Parallel()
-	bed, _ := memoryBed(t)
-	target, check := outside(t)
-	source := t.TempDir()
-	b := builder{t: t, root: source}
-	b.must(os.Symlink("../victim", b.path("link")))
-	bed.backup(t, source)
-	must(archive.TakeEmpty(t.Context(), bed.taking(t, target, lastRestore)))(t)
-	bed.restore(t, target)
-	b.must(must(archive.TakeEmpty(t.Context(), bed.taking(t, target, thisRestore)))(t)())
-	compareNames(t, target)
-	check()
-}
-
 func compareNames(t *testing.T, dir string, want ...string) {
 	t.Helper()
 	var got []string

@@ -325,7 +325,7 @@ func TestAssured(t *testing.T) {
 		end()
 		begun := time.Now()
 		time.AfterFunc(time.Minute, func() { away.Store(false) })
-		if alone, end, err = Assured(lease.Context()); err != nil || !lease.Believed() || time.Since(begun) < time.Minute {
+		if _, end, err = Assured(lease.Context()); err != nil || !lease.Believed() || time.Since(begun) < time.Minute {
 			t.Errorf("%v after %s", err, time.Since(begun))
 		}
 		end()

@@ -304,6 +304,10 @@ func TestRunInterrupted(t *testing.T) {
 func TestRunStopsWhenTheLeaseIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
+		s.kube.PrependReactor("update", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+			_, err := s.kube.Tracker().Get(coordinationv1.SchemeGroupVersion.WithResource("leases"), "demo", "stsbackup-web")
+			return err != nil, nil, err
+		})
 		s.on = func(what string) {
 			if what != "www-web-0 move" {
 				return
@@ -312,10 +316,6 @@ func TestRunStopsWhenTheLeaseIsLost(t *testing.T) {
 			if err := leases.Delete(context.Background(), "stsbackup-web", metav1.DeleteOptions{}); err != nil {
 				t.Error(err)
 			}
-			s.kube.PrependReactor("update", "leases", func(action clienttesting.Action) (bool, runtime.Object, error) {
-				_, err := s.kube.Tracker().Get(coordinationv1.SchemeGroupVersion.WithResource("leases"), "demo", "stsbackup-web")
-				return err != nil, nil, err
-			})
 		}
 		_, err := s.run(t.Context(), t)
 		if !errors.Is(err, cluster.ErrLeaseLost) || len(s.repo.committed) != 0 {

@@ -14,10 +14,12 @@ import (
 // runbookScenes play all that docs/restore.md tells of.
 func runbookScenes() []scene {
 	return []scene{
-		{"data", []string{"bad-data", "bad-data-earlier", "only-one", "undo", "undo-again", "undo-operation", "listed", "discard", "discard-old", "without-cluster"}, badData},
+		{"data", []string{"bad-data", "bad-data-earlier", "only-one", "without-cluster"}, badData},
+		{"undone", []string{"undo", "undo-again", "undo-operation", "listed", "discard-old", "discard"}, undone},
 		{"lost", []string{"claim-terminating", "claims-gone", "recreated"}, lostClaims},
 		{"killed", []string{"pods-wait", "interrupted-asks", "interrupted-resume", "interrupted-undo", "api-server"}, killedRestores},
-		{"byhand", []string{"by-hand-journal", "by-hand-stop", "by-hand-back", "by-hand-start", "by-hand-end", "interrupted-keep", "lost-node"}, byHand},
+		{"byhand", []string{"by-hand-journal", "by-hand-stop", "by-hand-back", "by-hand-start", "by-hand-end"}, byHand},
+		{"kept", []string{"interrupted-keep", "lost-node"}, keptRunning},
 		{"unready", []string{"not-ready-undo", "not-ready"}, notReadyAgain},
 		{"managed", []string{"argocd", "kustomization", "helmrelease", "keda", "autoscaler", "operator", "ignore-manager", "not-admitted"}, managedByOthers},
 		{"static", []string{"static", "static-empty"}, staticVolumes},
@@ -100,38 +102,48 @@ func badData(b *runbook) {
 	at := time.Now().UTC().Format(time.RFC3339)
 	b.backup("bad")
 	b.write("worse")
-	worse := b.volume(0)
 	b.follow("bad-data", nil, outcome{says: []string{"complete"}}, outcome{says: []string{"from 2 to 0 replicas"}})
 	b.holds("bad")
 	b.follow("bad-data-earlier", []string{"2026-11-21T08:00:00Z", at})
 	b.holds("good")
-	b.follow("undo", nil, outcome{says: []string{worse, "replaced"}})
-	b.holds("bad")
-	b.follow("undo-again", nil)
-	b.holds("good")
-	b.write("new")
 	b.follow("only-one", nil, outcome{then: func() { b.holds("bad") }})
-	b.holds("new", "bad")
-	b.follow("undo-operation", []string{"ID", b.by(worse)})
-	b.holds("worse")
-
-	b.follow("listed", nil, outcome{says: []string{"replaced", "undone", "bound again"}})
-	names, err := b.Displaced(b.ctx)
-	if err != nil || len(names) < 6 {
-		b.t.Fatalf("%v, and %d volumes are set aside", err, len(names))
-	}
-	b.follow("discard-old", nil, outcome{says: []string{"nothing to free"}})
-	b.follow("discard", []string{"ID", b.by(b.volumeOf(names, 0))}, outcome{says: names}, outcome{says: []string{"Freed 1 volume"}})
-	if left, err := b.Displaced(b.ctx); err != nil || len(left) > 0 {
-		b.t.Fatalf("%v; still set aside: %s", err, strings.Join(left, " "))
-	}
-	b.holds("worse")
+	b.holds("good", "bad")
 	b.nothingLeft()
 
 	b.follow("without-cluster", []string{"/somewhere", "somewhere"})
 	if got, err := os.ReadFile(filepath.Join(b.Dir, "somewhere", "own")); err != nil || string(got) != "bad of web-0\n" {
 		b.t.Errorf("the folder holds %q (%v)", got, err)
 	}
+}
+
+func undone(b *runbook) {
+	b.begin()
+	b.backup("good")
+	b.write("bad")
+	first := b.volume(0)
+	b.run(0, nil, "restore", b.Namespace+"/web", "--yes")
+	b.holds("good")
+	b.follow("undo", nil, outcome{says: []string{first, "replaced"}})
+	b.holds("bad")
+	b.follow("undo-again", nil)
+	b.holds("good")
+	b.follow("undo-operation", []string{"ID", b.by(first)})
+	b.holds("bad")
+	b.run(0, nil, "restore", b.Namespace+"/web", "--yes")
+	b.holds("good")
+
+	b.follow("listed", nil, outcome{says: []string{"replaced", "undone"}}, outcome{says: []string{first}})
+	names, err := b.Displaced(b.ctx)
+	if err != nil || len(names) != 4 {
+		b.t.Fatalf("%v, and these are set aside: %s", err, strings.Join(names, " "))
+	}
+	b.follow("discard-old", nil, outcome{says: []string{"nothing to free"}})
+	b.follow("discard", []string{"ID", b.by(first)}, outcome{says: names}, outcome{says: []string{"Freed 1 volume", first}})
+	if left, err := b.Displaced(b.ctx); err != nil || len(left) > 0 {
+		b.t.Fatalf("%v; still set aside: %s", err, strings.Join(left, " "))
+	}
+	b.holds("good")
+	b.nothingLeft()
 }
 
 func lostClaims(b *runbook) {
@@ -170,7 +182,8 @@ func killedRestores(b *runbook) {
 	b.kill()
 	b.kubectl("scale", "statefulset", "web", "--replicas=2")
 	b.created("pod/web-0")
-	b.follow("pods-wait", nil, outcome{says: []string{"SchedulingGated"}}, outcome{says: []string{"SchedulingGated", "stsbackup.io/restoring"}}, outcome{says: []string{"fill"}})
+	b.follow("pods-wait", nil, outcome{says: []string{"SchedulingGated"}}, outcome{says: []string{"PodScheduled   False"}},
+		outcome{says: []string{"stsbackup.io/restoring"}}, outcome{says: []string{"fill"}})
 	b.follow("interrupted-asks", nil, outcome{types: "resume\nyes\n", says: []string{"go on with it", "bring back what was there before it"}})
 	b.holds("good")
 
@@ -192,7 +205,7 @@ func killedRestores(b *runbook) {
 }
 
 func byHand(b *runbook) {
-	b.begin()
+	b.begin("spec: {accessModes:", "spec: {storageClassName: reflink-immediate, accessModes:") // so that each claim has a volume at once
 	b.backup("good")
 	b.write("bad")
 	old := []string{b.volume(0), b.volume(1)}
@@ -207,10 +220,14 @@ func byHand(b *runbook) {
 	b.holds("bad")
 	b.follow("by-hand-end", nil)
 	b.run(0, nil, "backup", b.Namespace+"/web", "--dry-run")
+}
 
+func keptRunning(b *runbook) {
+	b.begin()
+	b.backup("good")
 	b.kill()
-	b.kubectl("wait", "pvc/data-web-0", "pvc/data-web-1", "--for=jsonpath={.status.phase}=Bound", "--timeout=180s")
-	b.follow("by-hand-start", nil)
+	b.kubectl("patch", "statefulset", "web", "--type=json", "-p", `[{"op":"remove","path":"/spec/template/spec/schedulingGates"}]`)
+	b.kubectl("scale", "statefulset", "web", "--replicas=2")
 	b.write("kept")
 	b.follow("interrupted-keep", nil)
 	b.holds("kept")

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -172,6 +173,7 @@ func (b *runbook) follow(situation string, fill []string, outcomes ...outcome) {
 // atTerminal runs a command line for a person at a terminal, who answers. What a program prints goes to a file all the same.
 func (b *runbook) atTerminal(line, types string) harness.Result {
 	b.t.Helper()
+	begun := time.Now()
 	keyboard, screen := b.terminal()
 	defer keyboard.Close()
 	if types == "" {
@@ -199,6 +201,7 @@ func (b *runbook) atTerminal(line, types string) harness.Result {
 	}
 	_ = cmd.Wait() // its exit code says it
 	result := harness.Result{Args: []string{line}, Code: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String()}
+	b.t.Logf("%s: exit code %d after %s", line, result.Code, time.Since(begun).Round(time.Second))
 	if b.Seen != nil {
 		b.Seen(result)
 	}

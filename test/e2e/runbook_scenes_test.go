@@ -3,12 +3,16 @@
 package e2e
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
 // runbookScenes play all that docs/restore.md tells of.
@@ -240,26 +244,35 @@ func keptRunning(b *runbook) {
 	b.nothingLeft()
 }
 
-// losesANode has a mover's pod of the killed restore be on a node that is not Ready, and be ended there. It gives the pod's name.
+// losesANode has a mover's pod of the killed restore be on a node that is not Ready. It gives the pod's name.
 func (b *runbook) losesANode() string {
 	b.t.Helper()
-	node, pod := b.Namespace, "lost-mover"
+	node := b.Namespace
 	b.t.Cleanup(func() {
-		if _, err := b.KubectlInput(b.t.Context(), "", "delete", "node", node, "--ignore-not-found"); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if _, err := b.KubectlInput(ctx, "", "delete", "node", node, "--ignore-not-found"); err != nil {
 			b.t.Error(err)
 		}
 	})
-	manifest := fmt.Sprintf("{apiVersion: v1, kind: Node, metadata: {name: %s}, spec: {unschedulable: true, taints: [{key: lost, effect: NoSchedule}]}}", node)
-	if _, err := b.KubectlInput(b.ctx, manifest, "create", "-f", "-"); err != nil {
+	b.apply(fmt.Sprintf("{apiVersion: v1, kind: Node, metadata: {name: %s}, spec: {unschedulable: true, taints: [{key: lost, effect: NoSchedule}]}}", node))
+	b.kubectl("patch", "node", node, "--subresource=status", "-p", `{"status":{"conditions":[{"type":"Ready","status":"Unknown","reason":"NodeStatusUnknown"}]}}`)
+	var journal struct{ Operation string }
+	if err := json.Unmarshal([]byte(b.kubectl("get", "configmap", "stsbackup-restore-web", "-o", `jsonpath={.data.journal\.json}`)), &journal); err != nil {
 		b.t.Fatal(err)
 	}
-	b.kubectl("patch", "node", node, "--subresource=status", "-p", `{"status":{"conditions":[{"type":"Ready","status":"Unknown","reason":"NodeStatusUnknown"}]}}`)
-	const labels = "jsonpath={.items[0].metadata.labels}"
-	marks := b.kubectl("get", "jobs", "-l", "app.kubernetes.io/managed-by=stsbackup", "-o", labels)
-	notes := b.kubectl("get", "jobs", "-l", "app.kubernetes.io/managed-by=stsbackup", "-o", strings.Replace(labels, "labels", "annotations", 1))
-	b.apply(fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: %s, labels: %s, annotations: %s}, spec: {nodeName: %s, containers: [{name: mover, image: none,
-volumeMounts: [{name: volume, mountPath: /volume}]}], volumes: [{name: volume, persistentVolumeClaim: {claimName: data-web-1}}]}}`, pod, marks, notes, node))
-	b.kubectl("label", "pod", pod, "stsbackup.io/mover=")
+	op := cluster.Operation{ID: journal.Operation, Namespace: b.Namespace, StatefulSet: "web"}
+	job := op.VolumeName(1, "data")
+	labels := op.VolumeLabels(1, "data-web-1")
+	labels[cluster.LabelMover] = job
+	marks, err := json.Marshal(labels)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	pod := (job + "-")[:min(len(job)+1, 58)] + "lost"
+	b.apply(fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: %s, labels: %s, annotations: {%s: web, %s: data-web-1}}, spec: {nodeName: %s,
+containers: [{name: mover, image: none, volumeMounts: [{name: volume, mountPath: /volume}]}], volumes: [{name: volume, persistentVolumeClaim: {claimName: data-web-1}}]}}`,
+		pod, marks, cluster.AnnotationStatefulSet, cluster.AnnotationClaim, node))
 	return pod
 }
 

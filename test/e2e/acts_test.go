@@ -182,10 +182,11 @@ func (s *actors) judge(c combination, journal string, result harness.Result) str
 		if !meant {
 			s.t.Errorf("refused, with the journal in phase %q:\n%s", journal, result)
 		}
-		if journal != "" && !(strings.Contains(said, "--resume") || strings.Contains(said, "stsbackup undo "+s.web)) {
+		resume, undo := strings.Contains(said, "--resume"), strings.Contains(said, "stsbackup undo "+s.web)
+		if journal != "" && !resume && !undo {
 			s.t.Errorf("the refusal does not say what a person can choose:\n%s", result)
 		}
-		if journal != "" && c.then == "restore" && !(strings.Contains(said, "--resume") && strings.Contains(said, "stsbackup undo "+s.web)) {
+		if journal != "" && c.then == "restore" && (!resume || !undo) {
 			s.t.Errorf("the refusal does not name both commands:\n%s", result)
 		}
 		return fmt.Sprintf("%s refused (journal: %q)", c.then, journal)

@@ -123,6 +123,9 @@ func brief(r *http.Request) string {
 	} else if i := slices.Index(parts, "persistentvolumes"); i >= 0 {
 		parts = parts[i : i+1]
 	}
+	if len(parts) > 1 && strings.HasPrefix(parts[1], "stsbackup-20") { // it has the operation's id in its name
+		parts = parts[:1]
+	}
 	return r.Method + " " + strings.Join(parts, "/")
 }
 

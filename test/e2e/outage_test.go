@@ -43,7 +43,7 @@ func TestAPIServerAway(t *testing.T) {
 // backUpThrough backs up while the API server is away.
 func backUpThrough(t *testing.T, away time.Duration) {
 	o := newOutage(t, away)
-	want := o.exec("web-0", "cksum /data/noise")
+	want := o.exec("web-0", "md5sum /data/noise")
 	movers := o.observe("pods", "stsbackup.io/mover")
 	o.through(away, ": copying", "backup", o.web, "--limit-upload", slowCopy)
 	o.oneMover(movers())
@@ -52,7 +52,7 @@ func backUpThrough(t *testing.T, away time.Duration) {
 	o.exec("web-0", "rm /data/noise; sync")
 	o.run(0, nil, "restore", o.web, "--yes")
 	o.waitReady("web")
-	if got := o.exec("web-0", "cksum /data/noise"); got != want {
+	if got := o.exec("web-0", "md5sum /data/noise"); got != want {
 		t.Errorf("what was saved is %s, want %s", got, want)
 	}
 }
@@ -61,13 +61,13 @@ func backUpThrough(t *testing.T, away time.Duration) {
 func restoreThrough(t *testing.T, away time.Duration) {
 	o := newOutage(t, away)
 	o.run(0, nil, "backup", o.web)
-	want := o.exec("web-0", "cksum /data/noise")
+	want := o.exec("web-0", "md5sum /data/noise")
 	o.exec("web-0", "rm /data/noise; sync")
 	movers := o.observe("pods", "stsbackup.io/mover")
 	o.through(away, ": restoring", "restore", o.web, "--yes", "--limit-download", slowCopy)
 	o.oneMover(movers())
 	o.waitReady("web")
-	if got := o.exec("web-0", "cksum /data/noise"); got != want {
+	if got := o.exec("web-0", "md5sum /data/noise"); got != want {
 		t.Errorf("what was restored is %s, want %s", got, want)
 	}
 	o.displaced(1)

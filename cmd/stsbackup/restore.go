@@ -201,7 +201,7 @@ func (c *restoreCommand) askInterrupted(ctx context.Context, a *app, at scene, p
 		return plan, record, nil
 	}
 	choices := []string{"resume", "undo"}
-	fmt.Fprintf(a.err, "%s.\n\n  resume  go on with it\n  undo    bring back what was there before it\n", printable(plan.Interrupted))
+	fmt.Fprintf(a.err, "%s.\n\n  resume  go on with it\n  undo    bring back what was there before it\n", plain(plan.Interrupted))
 	if len(plan.Running) > 0 {
 		choices = append(choices, "keep")
 		fmt.Fprintf(a.err, "  keep    keep what runs now (%s)\n", printable(strings.Join(plan.Running, ", ")))

@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
 # The end-to-end tests wait for a cluster more than they compute, so more of them run at once than there are cores.
-E2E_TEST = go test -tags e2e -count=1 -parallel 4 -timeout 75m ./test/e2e/...
+E2E_TEST = go test -tags e2e -count=1 -parallel 5 -timeout 75m ./test/e2e/...
 
 include test/cluster/cluster.mk
 

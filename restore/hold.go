@@ -220,6 +220,9 @@ func (x *run) clear(ctx context.Context, v *JournalVolume) error {
 		return fmt.Errorf("claim %s/%s cannot be set aside, because %s uses it: %w", x.op.Namespace, v.Claim, users, cluster.ErrChanged)
 	}
 	if v.Displaced != nil && live.UID == v.Displaced.UID {
+		if err := x.keptNow(ctx, v); err != nil {
+			return err
+		}
 		if err := x.Cluster.LetClaimGo(ctx, *v.Displaced); err != nil {
 			return err
 		}
@@ -239,6 +242,18 @@ func (x *run) clear(ctx context.Context, v *JournalVolume) error {
 		}
 		return err
 	}
+}
+
+// keptNow makes sure, right before a claim goes, that its volume outlives it: somebody may have set its reclaim policy back.
+func (x *run) keptNow(ctx context.Context, v *JournalVolume) error {
+	volume, err := x.Cluster.Volume(ctx, v.Displaced.Volume)
+	if err != nil || volume == nil || volume.UID != v.Displaced.VolumeUID {
+		return err
+	}
+	if volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRetain && volume.Labels[cluster.LabelDisplacedFrom] != "" {
+		return nil
+	}
+	return x.keep(ctx, v)
 }
 
 // setAsideOther sets aside what is under a claim's name and is neither what was there before nor surely this operation's

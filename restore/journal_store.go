@@ -37,10 +37,26 @@ func readJournal(ctx context.Context, c *cluster.Client, namespace, statefulSet 
 		return nil, fmt.Errorf("the journal of an interrupted restore, ConfigMap %s/%s, is not one that a restore has written: %w; look who has changed it, and delete it if the StatefulSet's claims are as they should be",
 			namespace, name, err)
 	}
+	j.fromEarlier()
+	return j, nil
+}
+
+// fromEarlier fills in what a journal of version 1 does not say, so that nothing is believed of it: every volume is looked at
+// and kept anew, and nothing that such a restore made counts as unused.
+func (j *Journal) fromEarlier() {
 	if j.Kind == "" {
 		j.Kind = KindRestore
 	}
-	return j, nil
+	for i := range j.Volumes {
+		v := &j.Volumes[i]
+		switch {
+		case v.State != "":
+		case j.Phase == PhaseResume:
+			v.State = StateHandedOver
+		default:
+			v.State = StatePresent
+		}
+	}
 }
 
 // object is the journal's ConfigMap. It does not carry the operation's label: whatever sweeps up after dead operations

@@ -228,3 +228,45 @@ func TestMadeAnewAfterAKill(t *testing.T) {
 	}
 	w.restored(before)
 }
+
+// A journal of version 1 knows no states. Whatever its phase, no claim goes before its volume is kept, and what its restore made
+// is set aside and not removed.
+func TestJournalOfVersion1(t *testing.T) {
+	for _, options := range []PlanOptions{{Interrupted: WayResume}, {Kind: KindUndo}} {
+		w := starts()["whenScaled: Delete"].world(t)
+		before, data := w.state(), maps.Clone(w.data)
+		record := newRecord()
+		situation, err := Look(t.Context(), w.client(), record, ns, "web")
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := NewPlan(situation, PlanOptions{})
+		j := newJournal(&plan, &situation, "20261121T081200Z-0001", record.Started)
+		j.Version, j.Kind, j.Source = 1, "", ""
+		for i := range j.Volumes {
+			j.Volumes[i].State = ""
+		}
+		if err := j.create(t.Context(), w.client(), cluster.Operation{Namespace: ns, StatefulSet: "web"}); err != nil {
+			t.Fatal(err)
+		}
+		w.fault = func(_ int, action k8stesting.Action, carriedOut bool) error {
+			if deletion, ok := action.(k8stesting.DeleteActionImpl); ok && !carriedOut && deletion.GetResource() == claimGVR {
+				if volume := w.volume(w.claim(deletion.Name).Spec.VolumeName); volume != nil && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
+					t.Errorf("claim %s is deleted while its volume would be deleted with it", deletion.Name)
+				}
+			}
+			return nil
+		}
+		if _, err := w.run(t.Context(), options); err != nil {
+			t.Fatalf("%+v: %v", options, err)
+		}
+		w.oldDataSafe(data)
+		if options.Kind == KindUndo {
+			if diff := cmp.Diff(before, w.state()); diff != "" {
+				t.Errorf("after putting back (-before +after):\n%s", diff)
+			}
+		} else {
+			w.restored(before)
+		}
+	}
+}

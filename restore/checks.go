@@ -44,15 +44,15 @@ func (p *Plan) checkClaims(s *Situation) {
 		volume := s.volume(claim.Spec.VolumeName)
 		switch {
 		case p.Way == WayResume && p.letGo(v, claim, volume):
-		case claim.DeletionTimestamp != nil && v.Present.State == PresentBound && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain:
+		case claim.DeletionTimestamp != nil && cluster.BoundTo(volume, claim) && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain:
 			p.refuseGoing(claim, volume)
 		case claim.DeletionTimestamp != nil:
 			p.refuseAbout(object, "somebody has deleted it, and it is not gone yet",
 				fmt.Sprintf("wait until it is gone (kubectl -n %s wait --for=delete pvc/%s): what uses it must end first; then restore again", p.Namespace, claim.Name))
-		case v.Present.State == PresentBound && volume.DeletionTimestamp != nil:
+		case cluster.BoundTo(volume, claim) && volume.DeletionTimestamp != nil:
 			p.refuseAbout(object, fmt.Sprintf("somebody has deleted its volume %s, which is gone for good once the claim lets go of it and so cannot be set aside", volume.Name),
-				fmt.Sprintf("save what is on it first (stsbackup backup %s --method live), or give it up: scale the StatefulSet to 0, delete the claim (kubectl -n %s delete pvc %s), then restore again",
-					p.target(), p.Namespace, claim.Name))
+				fmt.Sprintf("save what is on it first (stsbackup backup %s --method live), or give it up: %s, delete the claim (kubectl -n %s delete pvc %s), then restore again",
+					p.target(), p.scaleDown(), p.Namespace, claim.Name))
 		case cluster.Binding(volume, claim):
 			p.refuseAbout(object, fmt.Sprintf("it is being bound to volume %s at this moment", volume.Name), "restore again when it is Bound")
 		}
@@ -77,10 +77,21 @@ func (p *Plan) checkOthersGoing(s *Situation) {
 	}
 }
 
+// scaleDown says how to scale the StatefulSet to 0 without losing its other claims.
+func (p *Plan) scaleDown() string {
+	text := "scale the StatefulSet to 0"
+	if retention(p.situation.StatefulSet).WhenScaled == "Delete" {
+		text = fmt.Sprintf("have it keep its claims (kubectl -n %s patch statefulset %s -p '{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":{\"whenScaled\":\"Retain\"}}}') and %s",
+			p.Namespace, p.StatefulSet, text)
+	}
+	return text
+}
+
 // refuseGoing refuses because of a claim whose volume would be deleted with it.
 func (p *Plan) refuseGoing(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
 	p.refuseAbout("claim "+p.Namespace+"/"+claim.Name, fmt.Sprintf("somebody has deleted it: its volume %s and the data on it vanish as soon as no pod uses it", volume.Name),
-		fmt.Sprintf("to keep the data run \"kubectl patch pv %s -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'\"; then scale the StatefulSet to 0 so that the claim can go, and restore again", volume.Name))
+		fmt.Sprintf("to keep the data run \"kubectl patch pv %s -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'\"; then %s so that the claim can go, and restore again when it is gone",
+			volume.Name, p.scaleDown()))
 }
 
 // letGo reports whether it was an interrupted restore that has deleted the claim, whose volume is kept.

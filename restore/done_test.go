@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	k8stesting "k8s.io/client-go/testing"
 
+	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
@@ -89,5 +91,36 @@ func TestUnfinishedSparesAreEmptiedAgain(t *testing.T) {
 	w.fault = nil
 	if _, err := w.restore(t.Context()); err != nil {
 		t.Errorf("the next restore: %v", err)
+	}
+}
+
+// TestFoundVolumeIsKept: a claim of a restore can be bound to a volume that was there before, since the binder prefers those. What
+// is on it is somebody's: the restore refuses it, and putting back keeps it, however surely no pod has run.
+func TestFoundVolumeIsKept(t *testing.T) {
+	for what, ref := range map[string]*corev1.ObjectReference{
+		"nobody's":              nil,
+		"reserved for the name": {Namespace: ns, Name: "www-web-1"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := starts()["all claims there"].world(t)
+			data := maps.Clone(w.data)
+			found := newVolume("found", "fast", "Delete")
+			found.Annotations = map[string]string{provisionedByMark: "csi.test"}
+			found.Spec.ClaimRef = ref
+			w.stamp(found)
+			w.must(w.tracker.Create(volumeGVR, found, ""))
+			w.data["found"] = "somebody's"
+			if _, err := w.restore(t.Context()); err == nil || !strings.Contains(err.Error(), "not empty") {
+				t.Fatalf("a restore into somebody's volume: %v", err)
+			}
+			w.oldDataSafe(data)
+			volume := w.volume("found")
+			if volume == nil || w.data["found"] != "somebody's" || volume.Spec.PersistentVolumeReclaimPolicy != "Retain" || volume.Labels[cluster.LabelDisplacedFrom] == "" {
+				t.Fatalf("the volume is %+v, with %q", volume, w.data["found"])
+			}
+			if got := w.dataSet(); got != "old" {
+				t.Errorf("the ordinals hold %s", got)
+			}
+		})
 	}
 }

@@ -111,9 +111,12 @@ func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*co
 			}
 		}
 		if v.brings != nil {
-			if err := x.Cluster.RebindVolume(ctx, *v.brings); err != nil {
-				return nil, err
-			}
+			err = x.Cluster.RebindVolume(ctx, *v.brings)
+		} else {
+			err = x.Cluster.Unreserve(ctx, x.op.Namespace, v.Claim)
+		}
+		if err != nil {
+			return nil, err
 		}
 		created, err := x.Cluster.CreateFinalClaim(ctx, claim)
 		if !apierrors.IsAlreadyExists(err) {

@@ -104,7 +104,7 @@ func (x *run) keepGoing(ctx context.Context) error {
 
 // scaleToZero has the controller make no more claims: somebody has scaled the StatefulSet up while it was held.
 func (x *run) scaleToZero(ctx context.Context) error {
-	sts, err := x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID, cluster.Scale{Replicas: new(int32(0))})
+	sts, err := x.Cluster.ScaleToZero(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID)
 	if err != nil {
 		return err
 	}
@@ -269,6 +269,9 @@ func (x *run) setAsideOther(ctx context.Context, v *JournalVolume, live *corev1.
 	if !cluster.BoundTo(volume, live) {
 		volume = nil
 	}
+	if known := v.known(volume); known != nil {
+		return x.setAsideAgain(ctx, v, known, cluster.NewDisplaced(live, volume))
+	}
 	if volume != nil {
 		x.Reporter.Note(fmt.Sprintf("setting volume %s of claim %s aside, which pods may have written to; it is kept", volume.Name, v.Claim))
 	}
@@ -277,5 +280,34 @@ func (x *run) setAsideOther(ctx context.Context, v *JournalVolume, live *corev1.
 		return err
 	}
 	v.State, v.Made, v.MadeVolume, v.Filled = StateAside, "", "", false
+	return nil
+}
+
+// known is what the journal says of a volume that was the claim's before, or that an undo brings back; nil for all others.
+func (v *JournalVolume) known(volume *corev1.PersistentVolume) *cluster.Displaced {
+	for _, d := range []*cluster.Displaced{v.Displaced, v.Brings} {
+		if volume != nil && d != nil && d.Volume == volume.Name && d.VolumeUID == volume.UID {
+			return d
+		}
+	}
+	return nil
+}
+
+// setAsideAgain sets a volume aside that another claim has taken meanwhile, with the marks that belong to it.
+func (x *run) setAsideAgain(ctx context.Context, v *JournalVolume, known *cluster.Displaced, now cluster.Displaced) error {
+	op, why := cluster.Operation{ID: x.journal.Operation, StatefulSet: x.op.StatefulSet}, cluster.WhyReplaced
+	if known == v.Brings {
+		op.ID = x.journal.RecoveryPoint
+	}
+	if err := x.Cluster.MarkDisplaced(ctx, op, *known, why, x.Now()); err != nil {
+		return err
+	}
+	if err := x.Cluster.LetClaimGo(ctx, now); err != nil {
+		return err
+	}
+	if err := x.Cluster.AwaitClaimGone(ctx, x.op.Namespace, v.Claim, now.UID, x.limits.Claim); err != nil {
+		return err
+	}
+	v.State, v.Made, v.MadeVolume = StateAside, "", ""
 	return nil
 }

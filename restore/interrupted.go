@@ -42,11 +42,11 @@ func (j *Journal) unproved(v *JournalVolume, sts *appsv1.StatefulSet, pods []cor
 	return ""
 }
 
-// reopen takes the last phase back if it is proved that no pod has run since it was entered, and a claim that was complete
-// then is not there any more: whoever deleted it, pods must not start on an empty one.
+// reopen takes the last phase back if no pod can have run since it was entered, and a claim that was complete then is not there
+// any more: whoever deleted it, pods must not start on an empty one. What cannot be proved unused counts as handed over.
 func (j *Journal) reopen(s *Situation) {
 	sts := s.StatefulSet
-	if j.Phase != PhaseResume || sts.UID != j.UID || sts.Generation != j.Held || !cluster.Gated(&sts.Spec.Template.Spec) {
+	if j.Phase != PhaseResume || sts.UID != j.UID || !cluster.Gated(&sts.Spec.Template.Spec) || len(running(sts, s.Pods)) > 0 {
 		return
 	}
 	whole := func(v *JournalVolume) bool {
@@ -66,9 +66,12 @@ func (j *Journal) reopen(s *Situation) {
 	}
 	j.Phase = PhaseFill
 	for i := range j.Volumes {
-		if v := &j.Volumes[i]; whole(v) {
+		switch v := &j.Volumes[i]; {
+		case whole(v) && sts.Generation == j.Held:
 			v.State = StateChecked
-		} else {
+		case s.claim(v.Claim) != nil:
+			v.State = StateHandedOver
+		default:
 			v.State = StateAside
 		}
 	}
@@ -78,6 +81,16 @@ func (j *Journal) reopen(s *Situation) {
 // version 1 put no gate into the template. With a partition the gate is off for a moment before the StatefulSet is scaled up.
 func (j *Journal) holds(sts *appsv1.StatefulSet) bool {
 	return cluster.Gated(&sts.Spec.Template.Spec) || j.Version < 2 || cluster.Partitioned(sts) && cluster.Replicas(sts) == 0
+}
+
+// found says why the volume of a claim that the journal's operation made cannot have been made for it, or "" if it was.
+func (j *Journal) found(volume *corev1.PersistentVolume, live *corev1.PersistentVolumeClaim) string {
+	for i := range j.Volumes {
+		if j.Volumes[i].known(volume) != nil {
+			return "it was there before"
+		}
+	}
+	return cluster.FoundFor(volume, live)
 }
 
 // running names the pods of the StatefulSet that may write.

@@ -113,6 +113,16 @@ func newJournal(p *Plan, s *Situation, operation string, started time.Time) *Jou
 	return j
 }
 
+// add takes over what the plan of one that goes on has beyond the journal: the StatefulSet may have been made anew with more
+// replicas.
+func (j *Journal) add(planned *Journal) {
+	for _, v := range planned.Volumes {
+		if j.find(v.Claim) == nil {
+			j.Volumes = append(j.Volumes, v)
+		}
+	}
+}
+
 // operations are all that have worked on what the journal tells of.
 func (j *Journal) operations() []string { return append([]string{j.Operation}, j.Others...) }
 

@@ -257,8 +257,12 @@ func (p *Plan) choose(s *Situation) []Volume {
 
 func (p *Plan) lackingNext(s *Situation) string {
 	if s.Record.OrdinalsStart == cluster.OrdinalsStart(s.StatefulSet) && s.Record.Replicas < p.ReplicasAfter {
-		return fmt.Sprintf("it was made of %d replicas: run \"kubectl -n %s scale statefulset %s --replicas=%d\" first, or choose another recovery point from \"stsbackup list %s\"",
-			s.Record.Replicas, p.Namespace, p.StatefulSet, s.Record.Replicas, p.target())
+		warning := ""
+		if retention(s.StatefulSet).WhenScaled == "Delete" {
+			warning = " (with whenScaled: Delete that deletes the claims of the ordinals beyond)"
+		}
+		return fmt.Sprintf("it was made of %d replicas: run \"kubectl -n %s scale statefulset %s --replicas=%d\" first%s, or choose another recovery point from \"stsbackup list %s\"",
+			s.Record.Replicas, p.Namespace, p.StatefulSet, s.Record.Replicas, warning, p.target())
 	}
 	return fmt.Sprintf("choose another recovery point from \"stsbackup list %s\"; \"stsbackup show %s@%s\" says what this one holds",
 		p.target(), p.target(), p.RecoveryPoint)

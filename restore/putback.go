@@ -149,8 +149,7 @@ func (x *run) putBackNow(ctx context.Context) (Report, error) {
 // that it has set aside rather than removed. Only if a person wants it does it end pods that others have started.
 func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err error) {
 	j := x.journal
-	touched, err := x.holdToPutBack(ctx, wanted)
-	if err != nil {
+	if err := x.holdToPutBack(ctx, wanted); err != nil {
 		return nil, err
 	}
 	var failures []error
@@ -176,7 +175,12 @@ func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err erro
 	}
 	// Replicas, gate and retention policy in one step: at no time do claims without pods stand under "whenScaled: Delete".
 	scale := cluster.Scale{Retention: &j.Retention}
-	if touched || j.begun() {
+	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
+	if err != nil && !errors.Is(err, cluster.ErrNotFound) {
+		return kept, err
+	}
+	// Never fewer than there are: under "whenScaled: Delete" that would delete claims.
+	if err == nil && cluster.Replicas(sts) == 0 && j.holds(sts) {
 		scale.Replicas = &j.Replicas
 	}
 	_, err = x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, j.UID, scale, x.limits.Down)
@@ -186,39 +190,40 @@ func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err erro
 	return kept, removeJournal(ctx, x.Cluster, x.op)
 }
 
-// holdToPutBack makes sure that no pod uses the claims that putting back changes, and says whether there are any.
-func (x *run) holdToPutBack(ctx context.Context, wanted bool) (touched bool, err error) {
-	j := x.journal
+// holdToPutBack makes sure that no pod uses the claims that putting back changes, if there are any. It ends the pods of the
+// StatefulSet that the restore was holding, whoever started them; those of one that was made anew only if a person wants it.
+func (x *run) holdToPutBack(ctx context.Context, wanted bool) error {
+	j, touched := x.journal, false
 	for i := range j.Volumes {
 		what, _, err := x.examine(ctx, &j.Volumes[i])
 		if err != nil {
-			return false, err
+			return err
 		}
 		touched = touched || what != actionNone
 	}
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
 	switch {
 	case errors.Is(err, cluster.ErrNotFound) && !wanted:
-		return touched, x.nobodyRuns(ctx) // without a StatefulSet no pod can start
+		return x.nobodyRuns(ctx) // without a StatefulSet no pod can start
 	case err != nil:
-		return touched, err
+		return err
 	case sts.UID == j.UID && !touched:
-		return false, nil
+		return nil
 	case sts.UID == j.UID:
-		return true, x.holdJournal(ctx)
+		return x.holdJournal(ctx)
 	case !touched && !wanted:
-		return false, nil
+		return nil
 	case !wanted:
-		return true, fmt.Errorf("somebody has made %s anew in the middle of the restore, and what its pods do is not ours to end: %w", x.op.Object(), errOthersRun)
+		return fmt.Errorf("somebody has made %s anew in the middle of the restore, and what its pods do is not ours to end: %w", x.op.Object(), errOthersRun)
 	}
 	// Nothing proves any more that no pod has written to what the restore made.
 	x.sts = sts
 	x.plan.ReplicasAfter = cluster.Replicas(sts)
 	x.adopt()
 	if !touched {
-		return false, nil
+		return nil
 	}
-	return true, x.holdJournal(ctx)
+	return x.holdJournal(ctx)
 }
 
 // nobodyRuns demands that no pod uses any of the claims.
@@ -261,10 +266,8 @@ func (x *run) putClaimBack(ctx context.Context, v *JournalVolume) (kept string, 
 			return kept, err
 		}
 	}
-	if v.Spare != "" && kept != v.Spare {
-		if err := x.Cluster.ReleaseSpare(ctx, v.Spare, x.op.Namespace, v.Claim, v.SpareReserved); err != nil {
-			return kept, err
-		}
+	if err := x.releaseSpare(ctx, v); err != nil {
+		return kept, err
 	}
 	switch what {
 	case actionRecreate, actionReplace, actionRebind:
@@ -284,46 +287,85 @@ func (x *run) putClaimBack(ctx context.Context, v *JournalVolume) (kept string, 
 	return kept, x.Cluster.UnmarkDisplaced(ctx, *d)
 }
 
+// releaseSpare makes a volume that people made Available again whose claim is gone, unless pods may have written to it.
+func (x *run) releaseSpare(ctx context.Context, v *JournalVolume) error {
+	if v.Spare == "" {
+		return nil
+	}
+	gone := &corev1.PersistentVolumeClaim{}
+	gone.Name, gone.UID = v.Claim, v.Made
+	why, err := x.whyUnproved(ctx, v, gone)
+	if err != nil || why != "" && v.Filled {
+		return err
+	}
+	return x.Cluster.ReleaseSpare(ctx, v.Spare, x.op.Namespace, v.Claim, v.SpareReserved)
+}
+
 // remove takes what is under a claim's name away. The volume goes with it only if it is proved, before the claim goes and
-// once more after that, when nobody can begin to use it, that nothing but this restore has written to it. Else it is set
-// aside, and named.
+// once more after that, when nobody can begin to use it, that it was made for the claim and nothing but this restore has
+// written to it. Else it is set aside, and named.
 func (x *run) remove(ctx context.Context, v *JournalVolume, live *corev1.PersistentVolumeClaim) (kept string, err error) {
-	if v.Brings != nil && live.Spec.VolumeName == v.Brings.Volume && x.journal.created(v, live) {
-		return "", x.takeAgain(ctx, v, live) // it is set aside again, with the marks that it still has
-	}
-	why := "somebody else has made the claim"
-	if x.journal.created(v, live) {
-		if why, err = x.whyUnproved(ctx, v, live); err != nil {
-			return "", err
-		}
-	}
-	if why == "" && v.Filled && live.Spec.VolumeName == v.Spare {
-		x.takeBack(ctx, v)
-	}
 	volume, err := x.Cluster.Volume(ctx, live.Spec.VolumeName)
 	if err != nil {
 		return "", err
 	}
+	if live.Spec.VolumeName != "" && cluster.Binding(volume, live) {
+		return "", fmt.Errorf("claim %s/%s is being bound to volume %s: %w", x.op.Namespace, v.Claim, live.Spec.VolumeName, cluster.ErrChanged)
+	}
 	if !cluster.BoundTo(volume, live) {
 		volume = nil
 	}
-	if why == "" && volume != nil && !cluster.Provisioned(volume) {
-		volume = nil // one that people made stays as it is, and is released as a spare
+	if v.Brings != nil && v.known(volume) == v.Brings && x.journal.created(v, live) {
+		return "", x.takeAgain(ctx, v, live) // it is set aside again, with the marks that it still has
+	}
+	if known := v.known(volume); known != nil {
+		return "", x.setAsideAgain(ctx, v, known, cluster.NewDisplaced(live, volume))
+	}
+	why, err := x.whyNotRemoved(ctx, v, live, volume)
+	if err != nil {
+		return "", err
+	}
+	spare := volume != nil && volume.Name == v.Spare
+	if why == "" && spare && v.Filled {
+		x.takeBack(ctx, v)
 	}
 	d, err := x.Cluster.SetAside(ctx, x.op, live, volume, cluster.WhyIncomplete, x.Now(), x.limits.Claim)
 	if err != nil || volume == nil {
 		return "", err
 	}
 	if why == "" {
-		if why, err = x.whyUnproved(ctx, v, live); err != nil {
+		if why, err = x.whyNotRemoved(ctx, v, live, volume); err != nil {
 			return "", err
 		}
 	}
-	if why == "" {
+	switch {
+	case why == "" && spare:
+		return "", x.Cluster.GiveBackSpare(ctx, d, v.SpareReserved)
+	case why == "":
 		return "", x.Cluster.FreeVolume(ctx, d)
 	}
 	x.Reporter.Note(fmt.Sprintf("volume %s of claim %s is set aside and kept: %s", volume.Name, v.Claim, why))
 	return volume.Name, nil
+}
+
+// whyNotRemoved says why a claim's volume must be kept, with what is there at this moment, or "" if it may go. Pods that use the
+// claim are an error: to delete it would pull it from under them.
+func (x *run) whyNotRemoved(ctx context.Context, v *JournalVolume, live *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) (string, error) {
+	pods, err := x.Cluster.Pods(ctx, x.op.Namespace)
+	if err != nil {
+		return "", err
+	}
+	if users := cluster.RunningOn(pods, v.Claim); users != "" {
+		return "", fmt.Errorf("claim %s/%s cannot be set aside, because %s uses it: %w", x.op.Namespace, v.Claim, users, errOthersRun)
+	}
+	if !x.journal.created(v, live) {
+		return "somebody else has made the claim", nil
+	}
+	why, err := x.whyUnproved(ctx, v, live)
+	if why == "" && err == nil && volume != nil && volume.Name != v.Spare {
+		why = x.journal.found(volume, live)
+	}
+	return why, err
 }
 
 // whyUnproved is Journal.unproved, with what is there at this moment.

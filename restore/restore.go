@@ -167,6 +167,9 @@ func (x *run) begin(ctx context.Context) error {
 	x.plan, x.sts, x.journal = plan, situation.StatefulSet, situation.Journal
 	if x.journal != nil {
 		x.Reporter.Note(x.journal.words())
+		if x.plan.Way == WayResume {
+			x.journal.add(newJournal(&x.plan, &situation, x.op.ID, x.Now()))
+		}
 		return nil
 	}
 	x.journal = newJournal(&x.plan, &situation, x.op.ID, x.Now())
@@ -250,11 +253,14 @@ func (x *run) keep(ctx context.Context, v *JournalVolume) error {
 			return fmt.Errorf("volume %s, which the journal has for claim %s, is not that claim's: %w", volume.Name, v.Claim, cluster.ErrChanged)
 		}
 	}
-	why := cluster.WhyReplaced
+	why, at := cluster.WhyReplaced, x.journal.Started
 	if x.plan.Kind == KindUndo {
 		why = cluster.WhyUndone
 	}
-	return x.Cluster.MarkDisplaced(ctx, cluster.Operation{ID: x.journal.Operation, StatefulSet: x.op.StatefulSet}, *v.Displaced, why, x.journal.Started)
+	if x.plan.Way == WayResume { // its age counts from when it went
+		at = x.Now()
+	}
+	return x.Cluster.MarkDisplaced(ctx, cluster.Operation{ID: x.journal.Operation, StatefulSet: x.op.StatefulSet}, *v.Displaced, why, at)
 }
 
 // handOver makes sure that nobody has interfered, and turns the journal to the phase from which there is no way back by
@@ -265,6 +271,9 @@ func (x *run) handOver(ctx context.Context) error {
 	}
 	for i := range x.journal.Volumes {
 		v := &x.journal.Volumes[i]
+		if !planned(x.plan.Volumes, v.Ordinal, v.Template) {
+			continue // of a StatefulSet that was made anew with fewer replicas
+		}
 		volume, err := x.whole(ctx, v)
 		if err != nil {
 			return err

@@ -116,6 +116,9 @@ func (w *world) stamp(object runtime.Object) {
 	}
 	w.serial++
 	accessor.SetResourceVersion(fmt.Sprint(w.serial))
+	if created := accessor.GetCreationTimestamp(); created.IsZero() {
+		accessor.SetCreationTimestamp(metav1.Unix(int64(w.serial), 0))
+	}
 	if accessor.GetUID() == "" {
 		accessor.SetUID(types.UID(fmt.Sprintf("uid-%d", w.serial)))
 	}
@@ -332,6 +335,9 @@ func (w *world) reconcileClaims() (changed bool) {
 }
 
 func (w *world) provision(claim *corev1.PersistentVolumeClaim) {
+	if w.bindFound(claim) {
+		return
+	}
 	policy := corev1.PersistentVolumeReclaimDelete
 	if *claim.Spec.StorageClassName == "kept" {
 		policy = corev1.PersistentVolumeReclaimRetain
@@ -344,6 +350,29 @@ func (w *world) provision(claim *corev1.PersistentVolumeClaim) {
 	claim.Spec.VolumeName = volume.Name
 	w.stamp(claim)
 	w.put(claimGVR, claim)
+}
+
+// bindFound gives the claim a volume that is there: one that is reserved for its name, or one that fits and is nobody's. The
+// binder prefers those to a new one.
+func (w *world) bindFound(claim *corev1.PersistentVolumeClaim) bool {
+	for _, volume := range w.volumes() {
+		ref := volume.Spec.ClaimRef
+		reserved := ref != nil && ref.Namespace == ns && ref.Name == claim.Name && ref.UID == ""
+		if volume.Spec.StorageClassName != *claim.Spec.StorageClassName || ref != nil && !reserved {
+			continue
+		}
+		if !reserved {
+			metav1.SetMetaDataAnnotation(&volume.ObjectMeta, "pv.kubernetes.io/bound-by-controller", "yes")
+		}
+		volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: ns, Name: claim.Name, UID: claim.UID}
+		w.stamp(&volume)
+		w.put(volumeGVR, &volume)
+		claim.Spec.VolumeName = volume.Name
+		w.stamp(claim)
+		w.put(claimGVR, claim)
+		return true
+	}
+	return false
 }
 
 func (w *world) reconcileVolumes() (changed bool) {

@@ -76,9 +76,18 @@ func (p *Plan) setAside(s *Situation) []asideVolume {
 		})
 	}
 	slices.SortFunc(found, func(a, b asideVolume) int {
-		return cmp.Or(cmp.Compare(a.ordinal, b.ordinal), cmp.Compare(a.template, b.template), b.at.Compare(a.at))
+		return cmp.Or(cmp.Compare(a.ordinal, b.ordinal), cmp.Compare(a.template, b.template),
+			cmp.Compare(a.incomplete(), b.incomplete()), b.at.Compare(a.at))
 	})
 	return found
+}
+
+// incomplete is 1 for what a restore had made itself: of two of a claim, it is not the one that was there before.
+func (a *asideVolume) incomplete() int {
+	if a.volume.Annotations[cluster.AnnotationDisplacedWhy] == cluster.WhyIncomplete {
+		return 1
+	}
+	return 0
 }
 
 // ordinalOf reads a claim's name.

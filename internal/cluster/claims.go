@@ -168,7 +168,8 @@ func (c *Client) SetAside(ctx context.Context, op Operation, claim *corev1.Persi
 	return d, c.AwaitClaimGone(ctx, claim.Namespace, claim.Name, claim.UID, limit)
 }
 
-// LetClaimGo deletes the displaced claim, if it still is as it was found. Its volume must be kept by then.
+// LetClaimGo deletes the displaced claim, if it still is as it was found and its volume is kept. The error wraps ErrChanged
+// otherwise.
 func (c *Client) LetClaimGo(ctx context.Context, d Displaced) error {
 	var err error
 	for range claimRemovals {
@@ -182,11 +183,36 @@ func (c *Client) LetClaimGo(ctx context.Context, d Displaced) error {
 		if claim.UID != d.UID || claim.Spec.VolumeName != d.Claim.Spec.VolumeName {
 			return fmt.Errorf("claim %s/%s got another volume: %w", claim.Namespace, claim.Name, ErrChanged)
 		}
+		if err := c.volumeOutlives(ctx, claim, d); err != nil {
+			return err
+		}
 		if err = c.DeleteClaim(ctx, claim); !errors.Is(err, ErrChanged) {
 			return err
 		}
 	}
 	return err
+}
+
+// volumeOutlives demands, right before a claim is deleted, that its volume is kept whatever becomes of the claim, or that it has none.
+func (c *Client) volumeOutlives(ctx context.Context, claim *corev1.PersistentVolumeClaim, d Displaced) error {
+	volume, err := c.Volume(ctx, claim.Spec.VolumeName)
+	if err != nil {
+		return err
+	}
+	switch {
+	case volume == nil:
+		return nil
+	case d.Volume == "" && (BoundTo(volume, claim) || Binding(volume, claim)):
+		return fmt.Errorf("claim %s/%s has got volume %s: %w", claim.Namespace, claim.Name, volume.Name, ErrChanged)
+	case d.Volume == "":
+		return nil
+	case volume.UID != d.VolumeUID || volume.DeletionTimestamp != nil:
+		return fmt.Errorf("volume %s of claim %s/%s is another, or being deleted: %w", volume.Name, claim.Namespace, claim.Name, ErrChanged)
+	case volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain:
+		return fmt.Errorf("volume %s of claim %s/%s would be deleted with the claim, since somebody has set its reclaim policy back to %s: %w",
+			volume.Name, claim.Namespace, claim.Name, volume.Spec.PersistentVolumeReclaimPolicy, ErrChanged)
+	}
+	return nil
 }
 
 // FreeVolume gives up a volume that was set aside, with the data on it, if a provisioner made it. The caller has proved that

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
@@ -44,6 +43,8 @@ const (
 const (
 	annotationBindCompleted = "pv.kubernetes.io/bind-completed"
 	annotationProvisionedBy = "pv.kubernetes.io/provisioned-by"
+	// annotationBoundByController is on volumes that the binder chose among those that were there.
+	annotationBoundByController = "pv.kubernetes.io/bound-by-controller"
 )
 
 // Displaced is what it takes to put a claim back after it was set aside.
@@ -225,30 +226,30 @@ func (c *Client) rebindVolume(ctx context.Context, d Displaced) error {
 }
 
 // UnmarkDisplaced gives the volume the reclaim policy that it had, and takes the marks off: it is a claim's again. A
-// volume that is gone, or is not the claim's, is left alone: a reclaim policy can delete it.
+// volume that no claim of that name is bound to, or is about to lose, is left as it is, marked and kept: a reclaim policy can
+// delete it.
 func (c *Client) UnmarkDisplaced(ctx context.Context, d Displaced) error {
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return c.unmarkDisplaced(ctx, d) })
+}
+
+func (c *Client) unmarkDisplaced(ctx context.Context, d Displaced) error {
 	present, err := c.Volume(ctx, d.Volume)
 	if err != nil {
 		return err
 	}
-	if present == nil || present.UID != d.VolumeUID || !refersTo(present.Spec.ClaimRef, d.Claim) {
+	if present == nil || present.UID != d.VolumeUID || present.DeletionTimestamp != nil || !refersTo(present.Spec.ClaimRef, d.Claim) {
 		return nil
 	}
-	var managedBy any // null takes the label off
-	if d.VolumeManagedBy != "" {
-		managedBy = d.VolumeManagedBy
+	claim, err := c.Claim(ctx, d.Claim.Namespace, d.Claim.Name)
+	if err != nil {
+		return err
 	}
-	volume, err := c.patchVolume(ctx, d.Volume, map[string]any{
-		"metadata": map[string]any{
-			"uid":    d.VolumeUID,
-			"labels": map[string]any{LabelManagedBy: managedBy, LabelStatefulSet: nil, LabelDisplacedFrom: nil},
-			"annotations": map[string]any{
-				AnnotationStatefulSet: nil, AnnotationDisplacedFrom: nil, AnnotationDisplacedClaim: nil, AnnotationDisplacedPolicy: nil,
-				AnnotationDisplacedBy: nil, AnnotationDisplacedAt: nil, AnnotationDisplacedWhy: nil,
-			},
-		},
-		"spec": map[string]any{"persistentVolumeReclaimPolicy": d.ReclaimPolicy},
-	})
+	if claim == nil || claim.DeletionTimestamp != nil || !BoundTo(present, claim) {
+		return nil
+	}
+	patch := unmarked(present, d)
+	patch["spec"] = map[string]any{"persistentVolumeReclaimPolicy": d.ReclaimPolicy}
+	volume, err := c.patchVolume(ctx, d.Volume, patch)
 	if err != nil {
 		return fmt.Errorf("give volume %s its reclaim policy %s back: %w", d.Volume, d.ReclaimPolicy, err)
 	}
@@ -258,6 +259,22 @@ func (c *Client) UnmarkDisplaced(ctx context.Context, d Displaced) error {
 	return nil
 }
 
+// unmarked is a patch that takes the marks off a volume exactly as it was read.
+func unmarked(volume *corev1.PersistentVolume, d Displaced) map[string]any {
+	var managedBy any // null takes the label off
+	if d.VolumeManagedBy != "" {
+		managedBy = d.VolumeManagedBy
+	}
+	return map[string]any{"metadata": map[string]any{
+		"uid": volume.UID, "resourceVersion": volume.ResourceVersion,
+		"labels": map[string]any{LabelManagedBy: managedBy, LabelStatefulSet: nil, LabelDisplacedFrom: nil},
+		"annotations": map[string]any{
+			AnnotationStatefulSet: nil, AnnotationDisplacedFrom: nil, AnnotationDisplacedClaim: nil, AnnotationDisplacedPolicy: nil,
+			AnnotationDisplacedBy: nil, AnnotationDisplacedAt: nil, AnnotationDisplacedWhy: nil,
+		},
+	}}
+}
+
 // patchVolume applies a merge patch. A uid in it makes the server refuse if the volume has become another one.
 func (c *Client) patchVolume(ctx context.Context, name string, patch map[string]any) (*corev1.PersistentVolume, error) {
 	data, err := json.Marshal(patch)
@@ -265,43 +282,4 @@ func (c *Client) patchVolume(ctx context.Context, name string, patch map[string]
 		return nil, err
 	}
 	return c.Kube.CoreV1().PersistentVolumes().Patch(ctx, name, types.MergePatchType, data, metav1.PatchOptions{})
-}
-
-// ReleaseSpare makes a volume that people made Available again after the claim that used it is gone; if reserved is
-// true, it stays reserved for a claim of that name. A volume that is another claim's is left alone.
-func (c *Client) ReleaseSpare(ctx context.Context, name, namespace, claim string, reserved bool) error {
-	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return c.releaseSpare(ctx, name, namespace, claim, reserved) })
-}
-
-func (c *Client) releaseSpare(ctx context.Context, name, namespace, claim string, reserved bool) error {
-	volume, err := c.Kube.CoreV1().PersistentVolumes().Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read volume %s: %w", name, err)
-	}
-	ref := volume.Spec.ClaimRef
-	if ref == nil || ref.Namespace != namespace || ref.Name != claim || reserved && ref.UID == "" {
-		return nil
-	}
-	user, err := c.Claim(ctx, namespace, claim)
-	if err != nil {
-		return err
-	}
-	if user != nil && user.UID == ref.UID {
-		return nil
-	}
-	var free any // null
-	if reserved {
-		free = map[string]any{"uid": nil, "resourceVersion": nil}
-	}
-	_, err = c.patchVolume(ctx, name, map[string]any{
-		"metadata": map[string]any{"uid": volume.UID, "resourceVersion": volume.ResourceVersion},
-		"spec":     map[string]any{"claimRef": free},
-	})
-	if err != nil {
-		return fmt.Errorf("make volume %s Available again: %w", name, err)
-	}
-	return nil
 }

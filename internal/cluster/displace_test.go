@@ -26,7 +26,9 @@ func TestUnmarkDisplacedLeavesOthersVolumesAlone(t *testing.T) {
 				ObjectMeta: metav1.ObjectMeta{Name: "pv", UID: "volume"},
 				Spec:       corev1.PersistentVolumeSpec{ClaimRef: tt.ref, PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain},
 			}
-			c, _, _ := fakeCluster(volume)
+			live := claim.DeepCopy()
+			live.UID, live.Spec.VolumeName = "claim", "pv"
+			c, _, _ := fakeCluster(volume, live)
 			d := Displaced{Claim: claim, Volume: "pv", VolumeUID: tt.uid, ReclaimPolicy: corev1.PersistentVolumeReclaimDelete}
 			if err := c.UnmarkDisplaced(t.Context(), d); err != nil {
 				t.Fatal(err)

@@ -67,11 +67,7 @@ func (c *Client) Pods(ctx context.Context, namespace string) ([]corev1.Pod, erro
 // Hold scales the StatefulSet of that uid to 0, has its pods made with RestoringGate from now on, and keeps its claims
 // whatever happens to it, in one step. The error wraps ErrChanged if the StatefulSet is gone or another of that name.
 func (c *Client) Hold(ctx context.Context, namespace, name string, uid types.UID) (*appsv1.StatefulSet, error) {
-	keep := appsv1.RetainPersistentVolumeClaimRetentionPolicyType
-	sts, err := c.SetScale(ctx, namespace, name, uid, Scale{
-		Replicas: new(int32(0)), Held: new(true),
-		Retention: &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenScaled: keep, WhenDeleted: keep},
-	})
+	sts, err := c.SetScale(ctx, namespace, name, uid, Scale{Replicas: new(int32(0)), Held: new(true), Retention: keepClaims()})
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +77,17 @@ func (c *Client) Hold(ctx context.Context, namespace, name string, uid types.UID
 			namespace, name, RestoringGate)
 	}
 	return sts, nil
+}
+
+// keepClaims is the policy that keeps claims whatever happens to their StatefulSet.
+func keepClaims() *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy {
+	keep := appsv1.RetainPersistentVolumeClaimRetentionPolicyType
+	return &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenScaled: keep, WhenDeleted: keep}
+}
+
+// ScaleToZero scales the StatefulSet of that uid to 0 and keeps its claims, in one step.
+func (c *Client) ScaleToZero(ctx context.Context, namespace, name string, uid types.UID) (*appsv1.StatefulSet, error) {
+	return c.SetScale(ctx, namespace, name, uid, Scale{Replicas: new(int32(0)), Retention: keepClaims()})
 }
 
 // AwaitHeld waits until no pod of the StatefulSet can run: the controller has seen it as Hold left it, makes all pods of

@@ -30,6 +30,9 @@ func (c *Client) Release(ctx context.Context, namespace, name string, uid types.
 		if scale.Replicas == nil {
 			scale.Replicas = new(Replicas(sts))
 		}
+		if scale.Retention == nil {
+			scale.Retention = sts.Spec.PersistentVolumeClaimRetentionPolicy
+		}
 		if err := c.releaseEmpty(ctx, sts, limit); err != nil {
 			return nil, err
 		}
@@ -52,7 +55,7 @@ func (c *Client) releaseEmpty(ctx context.Context, sts *appsv1.StatefulSet, limi
 	view := viewOf[*appsv1.StatefulSet]("StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
 	var last *appsv1.StatefulSet
 	for range releaseAttempts {
-		if _, err := c.SetScale(ctx, sts.Namespace, sts.Name, sts.UID, Scale{Replicas: new(int32(0)), Held: new(false)}); err != nil {
+		if _, err := c.SetScale(ctx, sts.Namespace, sts.Name, sts.UID, Scale{Replicas: new(int32(0)), Held: new(false), Retention: keepClaims()}); err != nil {
 			return err
 		}
 		err := within(ctx, limit, func(ctx context.Context) error {

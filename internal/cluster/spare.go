@@ -1,0 +1,123 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
+)
+
+// ReleaseSpare makes a volume that people made Available again after the claim that used it is gone; if reserved is
+// true, it stays reserved for a claim of that name. A volume that is another claim's, or that is set aside, is left alone.
+func (c *Client) ReleaseSpare(ctx context.Context, name, namespace, claim string, reserved bool) error {
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return c.releaseSpare(ctx, name, namespace, claim, reserved) })
+}
+
+func (c *Client) releaseSpare(ctx context.Context, name, namespace, claim string, reserved bool) error {
+	volume, err := c.Kube.CoreV1().PersistentVolumes().Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read volume %s: %w", name, err)
+	}
+	ref := volume.Spec.ClaimRef
+	if volume.Labels[LabelDisplacedFrom] != "" { // what is set aside is nobody's to take
+		return nil
+	}
+	if ref == nil || ref.Namespace != namespace || ref.Name != claim || reserved && ref.UID == "" {
+		return nil
+	}
+	user, err := c.Claim(ctx, namespace, claim)
+	if err != nil {
+		return err
+	}
+	if user != nil && user.UID == ref.UID {
+		return nil
+	}
+	var free any // null
+	if reserved {
+		free = map[string]any{"uid": nil, "resourceVersion": nil}
+	}
+	_, err = c.patchVolume(ctx, name, map[string]any{
+		"metadata": map[string]any{"uid": volume.UID, "resourceVersion": volume.ResourceVersion},
+		"spec":     map[string]any{"claimRef": free},
+	})
+	if err != nil {
+		return fmt.Errorf("make volume %s Available again: %w", name, err)
+	}
+	return nil
+}
+
+// GiveBackSpare makes a volume that people made, and that SetAside has just taken from its claim, as it was before: unmarked, with
+// its own reclaim policy, and Available, if reserved is true only to a claim of that name. The caller has proved that nobody has
+// written to it, and has emptied it. One that is not as it was set aside is left alone.
+func (c *Client) GiveBackSpare(ctx context.Context, d Displaced, reserved bool) error {
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		volume, err := c.Volume(ctx, d.Volume)
+		if err != nil || volume == nil || volume.UID != d.VolumeUID {
+			return err
+		}
+		if ref := volume.Spec.ClaimRef; ref == nil || ref.UID != d.UID {
+			return nil
+		}
+		user, err := c.Claim(ctx, d.Claim.Namespace, d.Claim.Name)
+		if err != nil || user != nil && user.UID == d.UID {
+			return err
+		}
+		var free any // null
+		if reserved {
+			free = map[string]any{"uid": nil, "resourceVersion": nil}
+		}
+		patch := unmarked(volume, d)
+		patch["spec"] = map[string]any{"claimRef": free, "persistentVolumeReclaimPolicy": d.ReclaimPolicy}
+		if _, err = c.patchVolume(ctx, d.Volume, patch); err != nil {
+			return fmt.Errorf("make volume %s Available again: %w", d.Volume, err)
+		}
+		return nil
+	})
+}
+
+// Unreserve has the volumes that were set aside from a claim, and then reserved for a claim of that name again, be nobody's: a new
+// claim of the name, which is to have a new volume, would get one of them.
+func (c *Client) Unreserve(ctx context.Context, namespace, claim string) error {
+	marked, err := c.Kube.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{LabelSelector: LabelDisplacedFrom + "=" + LabelValue(claim)})
+	if err != nil {
+		return fmt.Errorf("list the volumes that were set aside from claim %s/%s: %w", namespace, claim, err)
+	}
+	for i := range marked.Items {
+		volume := &marked.Items[i]
+		ref := volume.Spec.ClaimRef
+		if ref == nil || ref.Namespace != namespace || ref.Name != claim || ref.UID != "" {
+			continue
+		}
+		_, err := c.patchVolume(ctx, volume.Name, map[string]any{
+			"metadata": map[string]any{"uid": volume.UID, "resourceVersion": volume.ResourceVersion},
+			// No claim has this UID: the volume counts as Released, as it did when it was set aside.
+			"spec": map[string]any{"claimRef": map[string]any{"uid": types.UID("none-" + volume.UID)}},
+		})
+		if err != nil {
+			return fmt.Errorf("have volume %s be bound to no new claim %s/%s: %w", volume.Name, namespace, claim, err)
+		}
+	}
+	return nil
+}
+
+// FoundFor says why a volume that is bound to a claim cannot have been made for it, or "" if it was: the binder also takes volumes
+// that were there before, and are reserved for the claim's name or fit it.
+func FoundFor(volume *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim) string {
+	switch {
+	case volume.Labels[LabelDisplacedFrom] != "":
+		return "it had been set aside"
+	case volume.Annotations[annotationBoundByController] != "":
+		return "it was there before, and the binder chose it"
+	case volume.CreationTimestamp.Before(&claim.CreationTimestamp):
+		return "it is older than the claim"
+	default:
+		return ""
+	}
+}

@@ -37,6 +37,8 @@ func acts() []act {
 				w.excuse(before)
 			}
 		}},
+		{name: "scale up to 5", do: func(w *world) { w.scaleTo(5) }},
+		{name: "apply the manifest with 5 replicas", do: func(w *world) { w.applyManifest(); w.scaleTo(5) }},
 		{name: "delete and make again", do: func(w *world) { w.makeAnew() }},
 		{name: "delete a claim", do: func(w *world) { w.personDeletes("www-web-1") }},
 		{name: "a loop sets replicas", do: func(w *world) {
@@ -256,6 +258,74 @@ func TestSomebodyActs(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestSomebodyActsOnAnUndo is the same for an undo of a restore that is done.
+func TestSomebodyActsOnAnUndo(t *testing.T) {
+	start := starts()["whenScaled: Delete"]
+	done := func(t *testing.T) *world {
+		t.Helper()
+		w := start.world(t)
+		if _, err := w.restore(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	clean, writes := done(t), 0
+	clean.fault = func(_ int, action k8stesting.Action, after bool) error {
+		if !after && isWrite(action) {
+			writes++
+		}
+		return nil
+	}
+	if _, err := clean.run(t.Context(), PlanOptions{Kind: KindUndo}); err != nil || clean.dataSet() != "old" {
+		t.Fatalf("an undo: %v, the ordinals hold %s", err, clean.dataSet())
+	}
+	for _, act := range acts() {
+		t.Run(act.name, func(t *testing.T) {
+			t.Parallel()
+			counts := map[string]int{}
+			for write := 1; write <= writes; write++ {
+				for then, options := range thens() {
+					w := done(t)
+					data := maps.Clone(w.data)
+					w.stopAt(write, write%2 == 0)
+					_, _ = w.run(t.Context(), PlanOptions{Kind: KindUndo})
+					w.fault = nil
+					where := fmt.Sprintf("an undo stopped at write %d, then %s", write, then)
+					act.do(w)
+					w.keptByContent(where+": after the act", data)
+					counts[w.typed(t, where, then, options)]++
+					w.keptByContent(where, data)
+				}
+			}
+			for outcome, n := range counts {
+				t.Logf("%4d  %s", n, outcome)
+			}
+		})
+	}
+}
+
+// typed is what a person types then, and its outcome.
+func (w *world) typed(t *testing.T, where, then string, options PlanOptions) string {
+	t.Helper()
+	record := newRecord()
+	if situation, err := Look(t.Context(), w.client(), record, ns, "web"); err == nil && situation.Journal != nil && situation.Journal.Kind == KindUndo && then == "resume" {
+		options.Kind = KindUndo
+	}
+	if options.Kind == KindUndo {
+		record = catalog.Record{}
+	}
+	err := w.runRecord(t.Context(), record, options)
+	w.loop = nil
+	var refusal *cluster.Refusal
+	if err != nil && !errors.As(err, &refusal) && !errors.Is(err, ErrNotReady) {
+		t.Fatalf("%s: %v", where, err)
+	}
+	if err != nil {
+		return then + ": refused: " + firstWords(err)
+	}
+	return then + ": done, they hold " + w.dataSet()
 }
 
 // actOnce is one combination, and gives its outcome.

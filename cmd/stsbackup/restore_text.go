@@ -26,6 +26,7 @@ func printRestorePlan(w io.Writer, output outputFlag, plan *restore.Plan) error 
 	switch {
 	case plan.Interrupted != "" && plan.Way != restore.WayResume && len(plan.Steps) == 0, plan.Way == restore.WayPutBack, plan.Way == restore.WayKeep:
 		fmt.Fprintf(w, "%s/%s: %s\n\n", plan.Namespace, plan.StatefulSet, plain(plan.Interrupted))
+	case plan.Kind == restore.KindUndo && plan.RecoveryPoint == "": // there is nothing to undo
 	case plan.Kind == restore.KindUndo:
 		fmt.Fprintf(w, "Undo %s of %s/%s, which set its volumes aside %s\n\n", plan.RecoveryPoint, plan.Namespace, plan.StatefulSet, humanTime(plan.Started))
 	default:

@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
 )
 
@@ -98,7 +97,7 @@ func (c *Client) Unreserve(ctx context.Context, namespace, claim string) error {
 		_, err := c.patchVolume(ctx, volume.Name, map[string]any{
 			"metadata": map[string]any{"uid": volume.UID, "resourceVersion": volume.ResourceVersion},
 			// No claim has this UID: the volume counts as Released, as it did when it was set aside.
-			"spec": map[string]any{"claimRef": map[string]any{"uid": types.UID("none-" + volume.UID)}},
+			"spec": map[string]any{"claimRef": map[string]any{"uid": "none-" + volume.UID}},
 		})
 		if err != nil {
 			return fmt.Errorf("have volume %s be bound to no new claim %s/%s: %w", volume.Name, namespace, claim, err)

@@ -78,7 +78,7 @@ func TestRestoreMoverKilled(t *testing.T) {
 	_, now := s.newSet(set{class: "reflink", management: "Parallel", retention: "Delete"})
 	web := s.Namespace + "/web"
 	before := s.storage()
-	p := s.start("restore", web, "--yes", "--limit-download", "16") // so that it has not ended by then
+	p := s.start("restore", web, "--yes", "--parallel", "1", "--limit-download", "16") // one mover, which has not ended by then
 	p.until(": restoring")
 	pod := s.kubectl("get", "pods", "--selector", cluster.LabelMover, "--output", "jsonpath={.items[*].metadata.name}")
 	s.kill9(s.podUID(s.Namespace, pod), "/stsbackup")

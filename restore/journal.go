@@ -149,9 +149,6 @@ func (j *Journal) find(claim string) *JournalVolume {
 	return nil
 }
 
-// begun reports whether anything has been done that putting back must look at.
-func (j *Journal) begun() bool { return j.Phase != PhaseGuard }
-
 // check reports what no restore in this namespace can have written. Whoever may write ConfigMaps here must not have
 // claims or volumes of other namespaces changed by somebody who may do more.
 func (j *Journal) check(namespace, statefulSet string) error {

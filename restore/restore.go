@@ -81,6 +81,9 @@ type run struct {
 	// journal is changed, and written, under writing.
 	journal *Journal
 	writing sync.Mutex
+	// written says that the journal lay in the cluster, gone which volumes could not be put back because they are not there.
+	written bool
+	gone    []string
 	began   time.Time
 	down    time.Time // when the StatefulSet was scaled to 0
 	report  Report
@@ -202,8 +205,11 @@ func (x *run) probe(ctx context.Context) error {
 // beginJournal writes the journal before the first change.
 func (x *run) beginJournal(ctx context.Context) error {
 	if x.plan.Way != WayResume {
-		return x.journal.create(ctx, x.Cluster, x.op)
+		err := x.journal.create(ctx, x.Cluster, x.op)
+		x.written = err == nil
+		return err
 	}
+	x.written = true
 	x.journal.Others = append(x.journal.Others, x.op.ID)
 	return x.journal.write(ctx, x.Cluster, x.op)
 }

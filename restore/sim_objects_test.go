@@ -126,3 +126,26 @@ func newRecord() catalog.Record {
 	}
 	return record
 }
+
+// bindFound gives the claim a volume that is there: one that is reserved for its name, or one that fits and is nobody's. The
+// binder prefers those to a new one.
+func (w *world) bindFound(claim *corev1.PersistentVolumeClaim) bool {
+	for _, volume := range w.volumes() {
+		ref := volume.Spec.ClaimRef
+		reserved := ref != nil && ref.Namespace == ns && ref.Name == claim.Name && ref.UID == ""
+		if volume.Spec.StorageClassName != *claim.Spec.StorageClassName || ref != nil && !reserved {
+			continue
+		}
+		if !reserved {
+			metav1.SetMetaDataAnnotation(&volume.ObjectMeta, "pv.kubernetes.io/bound-by-controller", "yes")
+		}
+		volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: ns, Name: claim.Name, UID: claim.UID}
+		w.stamp(&volume)
+		w.put(volumeGVR, &volume)
+		claim.Spec.VolumeName = volume.Name
+		w.stamp(claim)
+		w.put(claimGVR, claim)
+		return true
+	}
+	return false
+}

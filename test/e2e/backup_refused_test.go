@@ -91,7 +91,7 @@ func (s *scenario) recordOfAnotherCluster(statefulSet string) {
 		s.t.Fatal(err)
 	}
 	now := time.Now().UTC()
-	id, err := catalog.NewID(now, strings.NewReader("????"))
+	id, err := catalog.NewID(now, strings.NewReader("\x00\x00\x00\x00"))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -75,6 +75,7 @@ type PruneReport struct {
 // Where the bucket is too full for copies, what is unneeded as a whole goes all the same, and the error is ErrNoSpace:
 // there may be room enough for the rest the next time. Nothing goes without room for a lock and a new index.
 func (r *Repository) Prune(ctx context.Context, options PruneOptions) (report PruneReport, err error) {
+	ctx = storage.WithDoubt(ctx, true)
 	p := &pruner{repo: r, options: options, report: PruneReport{DryRun: options.DryRun}, used: newBlobSet()}
 	defer func() {
 		if err != nil {

@@ -50,7 +50,8 @@ type failure struct {
 	reason, advice string
 	// transient: another attempt may succeed.
 	transient bool
-	// contended: what is in the way may be a folder that somebody else's object has just left, and be gone in a moment.
+	// contended: what is in the way may be a folder that somebody else's object has just left, and be gone in a moment; or it
+	// was a bit that was changed on its way, and is not likely to be changed again.
 	contended bool
 	// silent: nothing answers at that address, or nothing that is S3. answer: something does.
 	silent, answer bool
@@ -251,6 +252,13 @@ func classifyConnection(err error, f facts) failure {
 		request *url.Error
 		dial    *net.OpError
 	)
+	var listing listingError
+	if errors.As(err, &listing) {
+		return failure{
+			sentinel: storage.ErrUnreachable, reason: "the service at " + f.endpoint + " cannot be relied on: " + listing.Error(), answer: true, contended: true,
+			advice: "see whether it, or what stands between, implements ListObjectsV2 with start-after and continuation-token; without it no backup there can be relied on",
+		}
+	}
 	silent := failure{sentinel: storage.ErrUnreachable, transient: true, silent: true, advice: "check endpoint= in the repository's URL, and that the service runs"}
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:

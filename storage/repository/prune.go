@@ -26,7 +26,22 @@ type PruneOptions struct {
 	// AloneOperation is what the lock says that is held meanwhile, in place of Options.Operation.
 	AloneOperation string
 
+	// Compare, if set, is told what there is each time before it is decided what is to be removed. The trees that it returns
+	// are needed too, and with an error nothing is removed: whoever knows what the content of trees says finds out here whether
+	// it agrees with what is listed.
+	Compare func(ctx context.Context, found Found) (keep []ID, err error)
+
 	mergeFrom int // how many small packs make it worth while to merge them; 0 means defaultMergeFrom
+}
+
+// Found is what a prune has found.
+type Found struct {
+	// Repository is the one that is pruned, with its index as it is in the bucket.
+	Repository *Repository
+	// Snapshots are all repository snapshots.
+	Snapshots []Snapshot
+	// Unneeded are the trees in the repository that no repository snapshot needs.
+	Unneeded iter.Seq[ID]
 }
 
 // defaultMergeFrom is more than a merge leaves: as many as are filled at once.

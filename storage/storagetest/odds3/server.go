@@ -98,7 +98,9 @@ func (s *Server) Requests() []string {
 }
 
 // IsList says of a request that it is one for a listing.
-func IsList(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Query().Has("list-type") }
+func IsList(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.URL.Query().Has("list-type")
+}
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()

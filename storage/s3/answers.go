@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -149,7 +150,7 @@ func classifyResponse(r minio.ErrorResponse, f facts) failure {
 	case suspended:
 		return failure{sentinel: storage.ErrPermission, reason: answered, advice: "see to the account at " + f.endpoint}
 	case proxyRefuses:
-		return failure{sentinel: storage.ErrUnreachable, reason: answered, advice: "the proxy wants a name and a password"}
+		return refusedBy(cmp.Or(f.proxy, "a proxy"), answered, r.StatusCode, f)
 	case forbidden:
 		return classifyDenial(r, f)
 	case unknown:

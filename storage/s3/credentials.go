@@ -286,7 +286,7 @@ type Credentials struct {
 // ResolveCredentials finds the credentials that a Bucket of this Config would use now. Credentials of a role
 // expire: see Expires.
 func ResolveCredentials(ctx context.Context, config Config, getenv func(string) string) (Credentials, error) {
-	transport, err := newTransport(config.CAFile)
+	transport, err := newTransport(config.CAFile, getenv)
 	if err != nil {
 		return Credentials{}, err
 	}

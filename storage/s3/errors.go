@@ -29,9 +29,10 @@ type facts struct {
 	access   string // which access key, and where it is from
 	// temporary: the key is one of a session, which ends.
 	temporary bool
-	wrote     bool // with it, objects have been written
-	accepted  bool // with it, something has succeeded
-	blind     bool // it may not list either, so that what is not there is denied to it
+	wrote     bool   // with it, objects have been written
+	accepted  bool   // with it, something has succeeded
+	proxy     string // what is between here and the endpoint; "" is nothing
+	blind     bool   // it may not list either, so that what is not there is denied to it
 }
 
 // resource is what the action was on.
@@ -83,9 +84,15 @@ func classify(err error, f facts) failure {
 		f.blind = errors.As(err, &blind)
 		meaning := classifyResponse(response, f)
 		meaning.answer = true
-		return meaning
+		if meaningOf(response) == proxyRefuses {
+			return meaning
+		}
+		return meaning.byProxy(f)
 	default:
-		return classifyConnection(err, f)
+		if failed, is := classifyProxy(err, f); is {
+			return failed
+		}
+		return classifyConnection(err, f).byProxy(f)
 	}
 }
 

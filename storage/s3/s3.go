@@ -26,6 +26,7 @@ type Bucket struct {
 	client      *minio.Core
 	credentials *credentials.Credentials
 	chain       *chain
+	proxy       string // between here and the endpoint, for messages; "" is none
 
 	// answered: something has once answered at the endpoint, so that its address is right.
 	answered atomic.Bool
@@ -46,7 +47,7 @@ type Bucket struct {
 // Open makes a Bucket of the whole bucket that config names; config.Prefix is for storage.Sub. It reads the CA file
 // and talks to nobody: what is wrong with the rest shows with the first use. Getenv finds credentials.
 func Open(config Config, getenv func(string) string) (*Bucket, error) {
-	transport, err := newTransport(config.CAFile)
+	transport, err := newTransport(config.CAFile, getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func open(config Config, getenv func(string) string, transport http.RoundTripper
 		return nil, fmt.Errorf("open s3://%s: %w", config.Bucket, err)
 	}
 	bucket := &Bucket{
-		config: config, client: client, credentials: keys, chain: chain,
+		config: config, client: client, credentials: keys, chain: chain, proxy: proxyFor(endpoint, getenv),
 		wait: wait, random: rand.Float64, stall: stallTimeout, small: smallTimeout,
 	}
 	if s3utils.IsGoogleEndpoint(*endpoint) { // which minds them
@@ -107,7 +108,8 @@ func (b *Bucket) subject(c call) string {
 
 func (b *Bucket) facts(c call) facts {
 	f := facts{endpoint: b.config.Endpoint, bucket: b.config.Bucket, region: b.config.Region, action: c.action, object: c.name,
-		access: "the access key", wrote: b.wrote.Load(), accepted: b.accepted.Load()}
+		access: "the access key", wrote: b.wrote.Load(), accepted: b.accepted.Load(), proxy: b.proxy,
+	}
 	if key, from, temporary := b.chain.inUse(); key != "" {
 		f.access, f.temporary = fmt.Sprintf("access key %s (from %s)", key, from), temporary
 	}

@@ -20,6 +20,8 @@ var (
 	ErrPermission = errors.New("permission denied")
 	// ErrUnreachable: no answer from the endpoint, after retries: wrong address, no route, bad TLS, time-outs.
 	ErrUnreachable = errors.New("endpoint unreachable")
+	// ErrArchived: the object is there, in an archive class from which it cannot be read.
+	ErrArchived = errors.New("object is in an archive class")
 	// ErrNoSpace: the medium is full or a quota is used up.
 	ErrNoSpace = errors.New("no space left")
 	// ErrRange: the range asked for does not lie inside the object.

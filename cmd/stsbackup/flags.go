@@ -49,10 +49,10 @@ func (f *repoFlags) addAccess(cmd *cobra.Command) {
 
 // location is the repository root's URL, from the flag or the environment.
 func (f *repoFlags) location(a *app) (string, error) {
-	if f.url != "" {
-		return f.url, nil
+	if url := strings.TrimSpace(f.url); url != "" {
+		return url, nil
 	}
-	if url := a.getenv("STSBACKUP_REPO"); url != "" {
+	if url := strings.TrimSpace(a.getenv("STSBACKUP_REPO")); url != "" {
 		return url, nil
 	}
 	return "", usageErrorf("no repository: give --repo or set STSBACKUP_REPO, for example s3://bucket/prefix?endpoint=https://s3.example.com")
@@ -62,31 +62,39 @@ func (f *repoFlags) location(a *app) (string, error) {
 func (f *repoFlags) password(a *app) (string, error) {
 	file := f.passwordFile
 	if file == "" {
-		file = a.getenv("STSBACKUP_PASSWORD_FILE")
+		file = strings.TrimRight(a.getenv("STSBACKUP_PASSWORD_FILE"), "\r\n")
 	}
 	if file != "" {
 		return readPassword(file)
 	}
 	if password := a.getenv("STSBACKUP_PASSWORD"); password != "" {
-		return password, nil
+		return cleanPassword(password, "environment variable STSBACKUP_PASSWORD")
 	}
 	return "", usageErrorf("no password: give --password-file, or set STSBACKUP_PASSWORD_FILE or STSBACKUP_PASSWORD")
 }
 
-// readPassword takes a file's first line, without its line end.
+// readPassword takes the one line of a file.
 func readPassword(file string) (string, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return "", fmt.Errorf("read the password: %w; --password-file or STSBACKUP_PASSWORD_FILE must name a file that can be read", err)
 	}
-	line, rest, _ := strings.Cut(strings.TrimRight(string(data), "\r\n"), "\n")
-	if rest != "" {
-		return "", usageErrorf("password file %s has more than one line", file)
+	return cleanPassword(string(data), "password file "+file)
+}
+
+// cleanPassword takes line ends off a password, alike wherever it is from: editors and echo add them. White space around what is
+// left cannot be seen, and is copied once and forgotten the next time; that then is a wrong password, on the day of the restore.
+func cleanPassword(text, from string) (string, error) {
+	password := strings.Trim(text, "\r\n")
+	switch {
+	case strings.TrimSpace(password) == "":
+		return "", usageErrorf("%s is empty", from)
+	case strings.ContainsAny(password, "\r\n"):
+		return "", usageErrorf("%s has more than one line", from)
+	case strings.TrimSpace(password) != password:
+		return "", usageErrorf("%s begins or ends with white space, which no password may; remove it", from)
 	}
-	if line == "" {
-		return "", usageErrorf("password file %s is empty", file)
-	}
-	return line, nil
+	return password, nil
 }
 
 // checkTimeout reports a time that nothing can be done within. The engines take zero for a default of their own.

@@ -88,3 +88,43 @@ func TestPasswordComesFromTheFirstPlaceThatHasOne(t *testing.T) {
 		})
 	}
 }
+
+// TestWhiteSpaceAroundPasswords: a password is the same from a file and from the environment, and what cannot be seen of it is
+// refused, by the name of where it stands.
+func TestWhiteSpaceAroundPasswords(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	for text, want := range map[string]string{
+		"secret": "", "secret\n": "", "secret\r\n": "", "\nsecret\n\n": "",
+		"secret ": "white space", " secret": "white space", "secret\t\n": "white space", "secret \r\n": "white space", "secret\u00a0": "white space",
+		"\n": "is empty", " ": "is empty", "secret\nsecond": "more than one line",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{"STSBACKUP_PASSWORD": text, "STSBACKUP_PASSWORD_FILE": file, "STSBACKUP_PASSWORD_FILE ": file + "\n"} {
+			a := &app{getenv: func(key string) string {
+				if key == strings.TrimSpace(name) {
+					return value
+				}
+				return ""
+			}}
+			got, err := (&repoFlags{}).password(a)
+			named := err != nil && (strings.Contains(err.Error(), file) || strings.Contains(err.Error(), "STSBACKUP_PASSWORD "))
+			switch {
+			case want == "" && (err != nil || got != "secret"):
+				t.Errorf("%s is %q: %q, %v", name, text, got, err)
+			case want != "" && (!named || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") || exitCode(t.Context(), err) != exitUsage):
+				t.Errorf("%s is %q: %q, %v; want an error that says %q, and where", name, text, got, err, want)
+			}
+		}
+	}
+}
+
+func TestWhiteSpaceAroundLocations(t *testing.T) {
+	a := &app{getenv: func(key string) string { return map[string]string{"STSBACKUP_REPO": " s3://bucket/prefix\n"}[key] }}
+	for _, flags := range []*repoFlags{{}, {url: "s3://bucket/prefix \r\n"}} {
+		if url, err := flags.location(a); err != nil || url != "s3://bucket/prefix" {
+			t.Errorf("%q, %v", url, err)
+		}
+	}
+}

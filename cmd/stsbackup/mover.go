@@ -54,7 +54,7 @@ func (f *moverFlags) check() error {
 
 // location is the repository's URL as movers reach it; url is the one that this process uses.
 func (f *moverFlags) location(a *app, url string) (string, error) {
-	if own := cmp.Or(f.repo, a.getenv("STSBACKUP_MOVER_REPO")); own != "" {
+	if own := strings.TrimSpace(cmp.Or(f.repo, a.getenv("STSBACKUP_MOVER_REPO"))); own != "" {
 		return own, nil
 	}
 	if !strings.HasPrefix(url, s3.Scheme+"://") {

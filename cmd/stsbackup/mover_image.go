@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
@@ -17,7 +18,7 @@ const (
 // moverImage is the image that movers run: the one that was asked for; in a pod that knows who it is, that pod's own, so
 // that there is one place to set it; else the one of this version.
 func (f *moverFlags) moverImage(ctx context.Context, a *app) (string, error) {
-	image := cmp.Or(f.image, a.getenv("STSBACKUP_IMAGE"))
+	image := strings.TrimSpace(cmp.Or(f.image, a.getenv("STSBACKUP_IMAGE")))
 	namespace, pod := a.getenv(podNamespace), a.getenv(podName)
 	if image != "" {
 		return image, nil

@@ -99,7 +99,7 @@ func (u *upkeep) prune(ctx context.Context, store *store, t target, dryRun bool)
 			return nil, err
 		}
 	}
-	if result.PruneReport, err = points.Repository().Prune(ctx, options); err != nil {
+	if result.PruneReport, err = points.Prune(ctx, options); err != nil {
 		return nil, err
 	}
 	leftovers, err := points.Leftovers(ctx)

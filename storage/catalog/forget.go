@@ -98,6 +98,11 @@ func (c *Catalog) pieces(ctx context.Context) (map[string]pieces, error) {
 	if err != nil && (snapshots == nil || ctx.Err() != nil) {
 		return nil, err
 	}
+	return c.sorted(snapshots), err
+}
+
+// sorted gives the repository snapshots of each recovery point.
+func (c *Catalog) sorted(snapshots []repository.Snapshot) map[string]pieces {
 	points := map[string]pieces{}
 	for _, snapshot := range snapshots {
 		id, tagged := snapshot.Tag(TagRecoveryPoint)
@@ -112,7 +117,7 @@ func (c *Catalog) pieces(ctx context.Context) (map[string]pieces, error) {
 		}
 		points[id] = point
 	}
-	return points, err
+	return points
 }
 
 // resolve completes the beginnings of ids.

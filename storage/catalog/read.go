@@ -64,13 +64,25 @@ func (c *Catalog) list(ctx context.Context) ([]stored, error) {
 }
 
 func (c *Catalog) readRecord(ctx context.Context, snapshot repository.Snapshot, id string) (Record, error) {
-	nodes, err := c.repo.LoadTree(ctx, *snapshot.Tree)
+	record, err := c.recordBelow(ctx, *snapshot.Tree)
+	if err != nil {
+		return Record{}, fmt.Errorf("repository snapshot %s: %w", snapshot.ID.Short(), err)
+	}
+	if record.ID != id || Host(record.Namespace, record.StatefulSet) != c.host {
+		return Record{}, fmt.Errorf("%s says that it is %.80q of %.160q", recordName, record.ID, Host(record.Namespace, record.StatefulSet))
+	}
+	return record, nil
+}
+
+// recordBelow reads the record in a tree.
+func (c *Catalog) recordBelow(ctx context.Context, root repository.ID) (Record, error) {
+	nodes, err := c.repo.LoadTree(ctx, root)
 	if err != nil {
 		return Record{}, err
 	}
 	node, ok := findNode(nodes, recordName, repository.FileNode)
 	if !ok {
-		return Record{}, fmt.Errorf("repository snapshot %s holds no %s", snapshot.ID.Short(), recordName)
+		return Record{}, fmt.Errorf("it holds no %s", recordName)
 	}
 	data, err := c.readFile(ctx, node)
 	if err != nil {
@@ -79,9 +91,6 @@ func (c *Catalog) readRecord(ctx context.Context, snapshot repository.Snapshot, 
 	record, err := decodeRecord(data)
 	if err != nil {
 		return Record{}, fmt.Errorf("%s: %w", recordName, err)
-	}
-	if record.ID != id || Host(record.Namespace, record.StatefulSet) != c.host {
-		return Record{}, fmt.Errorf("%s says that it is %.80q of %.160q", recordName, record.ID, Host(record.Namespace, record.StatefulSet))
 	}
 	return record, nil
 }

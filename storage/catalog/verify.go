@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -47,6 +48,7 @@ func (v Verification) pointsOK() bool {
 // that there could be no verdict.
 func (c *Catalog) Verify(ctx context.Context, ref string, options repository.CheckOptions) (Verification, error) {
 	fail := func(err error) (Verification, error) { return Verification{}, fmt.Errorf("verify %s: %w", c.host, err) }
+	ctx = storage.WithDoubt(ctx, true) // what a listing leaves out would be called damage, and people remove what is damaged
 	var only string
 	if ref != "" {
 		record, err := c.Find(ctx, ref)
@@ -75,9 +77,14 @@ func (c *Catalog) Verify(ctx context.Context, ref string, options repository.Che
 		return fail(err) // what is damaged is in the report already
 	}
 	for _, record := range records {
-		if only == "" || record.ID == only {
-			v.Points = append(v.Points, c.verifyPoint(record, snapshots, report.Damaged))
+		if only != "" && record.ID != only {
+			continue
 		}
+		hidden, err := c.hidden(ctx, record, snapshots)
+		if err != nil {
+			return fail(err)
+		}
+		v.Points = append(v.Points, c.verifyPoint(record, snapshots, report.Damaged, hidden))
 	}
 	return v, nil
 }
@@ -104,8 +111,29 @@ func (c *Catalog) needs(ctx context.Context, record Record) ([]repository.ID, er
 	return nil, errors.Join(fmt.Errorf("%s@%s: %w", c.host, record.ID, ErrNoRecoveryPoint), err)
 }
 
+// hidden are the repository snapshots that a record names, that are there, and that no listing shows.
+func (c *Catalog) hidden(ctx context.Context, record stored, snapshots []repository.Snapshot) (map[string]bool, error) {
+	hidden := map[string]bool{}
+	for _, volume := range record.Volumes {
+		id := volume.RepositorySnapshot
+		if id == "" || slices.ContainsFunc(snapshots, func(s repository.Snapshot) bool { return s.ID.String() == id }) {
+			continue
+		}
+		parsed, err := repository.ParseID(id)
+		if err != nil {
+			continue // no record that was read says this
+		}
+		_, err = c.repo.LoadSnapshot(ctx, parsed)
+		if repository.Undecided(ctx, err) {
+			return nil, err
+		}
+		hidden[id] = err == nil
+	}
+	return hidden, nil
+}
+
 // verifyPoint compares a record with the repository snapshots that there are.
-func (c *Catalog) verifyPoint(record stored, snapshots []repository.Snapshot, damaged []repository.ID) PointVerification {
+func (c *Catalog) verifyPoint(record stored, snapshots []repository.Snapshot, damaged []repository.ID, hidden map[string]bool) PointVerification {
 	v := PointVerification{ID: record.ID, State: record.State, Problems: []string{}}
 	if slices.Contains(damaged, record.snapshot.ID) {
 		v.Problems = append(v.Problems, "its record or its manifests are damaged")
@@ -121,6 +149,8 @@ func (c *Catalog) verifyPoint(record stored, snapshots []repository.Snapshot, da
 		v.Volumes++
 		snapshot, ok := known[volume.RepositorySnapshot]
 		switch claim, _ := snapshot.Tag(TagClaim); {
+		case !ok && hidden[volume.RepositorySnapshot]:
+			v.Problems = append(v.Problems, fmt.Sprintf("claim %s: repository snapshot %.8s: %v", volume.Claim, volume.RepositorySnapshot, errNotListed))
 		case !ok:
 			v.Problems = append(v.Problems, fmt.Sprintf("claim %s: its repository snapshot %.8s is missing or cannot be read", volume.Claim, volume.RepositorySnapshot))
 		case claim != volume.Claim || snapshot.Hostname != c.host:

@@ -113,6 +113,8 @@ type lockKind struct {
 }
 
 func (r *Repository) lockPatiently(ctx context.Context, kind lockKind) (lock *Lock, err error) {
+	// Whoever removes data does not believe a listing: neither of the locks of others, nor of anything else.
+	ctx = storage.WithDoubt(ctx, kind.exclusive || storage.InDoubt(ctx))
 	err = r.patiently(ctx, func() (err error) {
 		lock, err = r.lock(ctx, kind)
 		return err

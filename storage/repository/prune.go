@@ -26,7 +26,22 @@ type PruneOptions struct {
 	// AloneOperation is what the lock says that is held meanwhile, in place of Options.Operation.
 	AloneOperation string
 
+	// Compare, if set, is told what there is each time before it is decided what is to be removed. The trees that it returns
+	// are needed too, and with an error nothing is removed: whoever knows what the content of trees says finds out here whether
+	// it agrees with what is listed.
+	Compare func(ctx context.Context, found Found) (keep []ID, err error)
+
 	mergeFrom int // how many small packs make it worth while to merge them; 0 means defaultMergeFrom
+}
+
+// Found is what a prune has found.
+type Found struct {
+	// Repository is the one that is pruned, with its index as it is in the bucket.
+	Repository *Repository
+	// Snapshots are all repository snapshots.
+	Snapshots []Snapshot
+	// Unneeded are the trees in the repository that no repository snapshot needs.
+	Unneeded iter.Seq[ID]
 }
 
 // defaultMergeFrom is more than a merge leaves: as many as are filled at once.
@@ -75,6 +90,7 @@ type PruneReport struct {
 // Where the bucket is too full for copies, what is unneeded as a whole goes all the same, and the error is ErrNoSpace:
 // there may be room enough for the rest the next time. Nothing goes without room for a lock and a new index.
 func (r *Repository) Prune(ctx context.Context, options PruneOptions) (report PruneReport, err error) {
+	ctx = storage.WithDoubt(ctx, true)
 	p := &pruner{repo: r, options: options, report: PruneReport{DryRun: options.DryRun}, used: newBlobSet()}
 	defer func() {
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -31,13 +32,11 @@ func (p *pruner) find(ctx context.Context) error {
 		return err
 	}
 	// 4. What is needed.
-	err = p.repo.withIndex(fresh).walk(ctx, p.newRoots(snapshots), p.used, func(t BlobType, id ID, err error) error {
-		if Undecided(ctx, err) {
-			return err
-		}
-		return fmt.Errorf("%s blob %s: %w; nothing is removed from a damaged repository: see what stsbackup verify says, and use stsbackup repair", t, id, err)
-	})
-	if err != nil {
+	view := p.repo.withIndex(fresh)
+	if err := p.need(ctx, view, p.newRoots(snapshots)); err != nil {
+		return err
+	}
+	if err := p.compare(ctx, Found{Repository: view, Snapshots: snapshots, Unneeded: p.unneeded(packs)}); err != nil {
 		return err
 	}
 	// 5. What to do about it.
@@ -52,6 +51,44 @@ func (p *pruner) find(ctx context.Context) error {
 	p.plan.unindexed = unindexed
 	p.plan.reindex = p.plan.reindex || again
 	return err
+}
+
+// need adds what is below these trees to what is needed.
+func (p *pruner) need(ctx context.Context, view *Repository, roots []ID) error {
+	return view.walk(ctx, roots, p.used, func(t BlobType, id ID, err error) error {
+		if Undecided(ctx, err) {
+			return err
+		}
+		return fmt.Errorf("%s blob %s: %w; nothing is removed from a damaged repository: see what stsbackup verify says, and use stsbackup repair", t, id, err)
+	})
+}
+
+// compare has what was found compared with what it says, and adds what that needs.
+func (p *pruner) compare(ctx context.Context, found Found) error {
+	if p.options.Compare == nil {
+		return nil
+	}
+	keep, err := p.options.Compare(ctx, found)
+	if err != nil {
+		return err
+	}
+	return p.need(ctx, found.Repository, keep)
+}
+
+// unneeded are the trees of these packs that nothing needs, as far as that is known.
+func (p *pruner) unneeded(packs map[ID]*prunePack) iter.Seq[ID] {
+	return func(yield func(ID) bool) {
+		for _, pack := range packs {
+			for _, blob := range pack.Blobs {
+				if blob.Type != TreeBlob {
+					continue
+				}
+				if _, needed := p.used.tree[blob.ID]; !needed && !yield(blob.ID) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // newRoots are the trees of the repository snapshots whose needs are not known yet. If one has gone whose needs are

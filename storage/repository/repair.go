@@ -51,6 +51,7 @@ type RepairReport struct {
 // It is carried out as a prune is, with another plan: good blobs of damaged packs are copied to new ones, then comes a new
 // index, and only then the old index and the damaged packs go. So it may die at any moment.
 func (r *Repository) Repair(ctx context.Context, options RepairOptions) (report RepairReport, err error) {
+	ctx = storage.WithDoubt(ctx, true)
 	x := &repairer{repo: r, options: options, packs: map[ID]*prunePack{}, report: RepairReport{DryRun: options.DryRun, SnapshotsDamaged: []ID{}}}
 	defer func() {
 		if err != nil {

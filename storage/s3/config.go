@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 
@@ -65,11 +66,12 @@ var errUnknownParameter = errors.New("unknown parameter")
 
 // set reads one parameter.
 func (c *Config) set(name, value string) (err error) {
+	value = strings.TrimSpace(value)
 	switch name {
 	case paramEndpoint:
 		c.Endpoint, err = parseEndpoint(value)
 	case paramRegion:
-		c.Region = value
+		c.Region, err = parseRegion(value)
 	case paramProfile:
 		c.Profile = value
 	case paramCA:
@@ -92,6 +94,7 @@ func (c *Config) set(name, value string) (err error) {
 // ParseURL reads s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME&path-style=true|false&profile=NAME&ca=FILE]. Its
 // errors say what is wrong with which part, and never repeat what could be a secret.
 func ParseURL(text string) (Config, error) {
+	text = strings.TrimSpace(text)
 	rest, ok := strings.CutPrefix(text, Scheme+"://")
 	if !ok {
 		return Config{}, fmt.Errorf("does not begin with %s://", Scheme)
@@ -139,7 +142,7 @@ func (c *Config) setParameters(query string) error {
 			return fmt.Errorf("has the unknown parameter %q; there are %s", name, parameters)
 		case len(values[name]) > 1:
 			return fmt.Errorf("has the parameter %s more than once", name)
-		case values[name][0] == "":
+		case strings.TrimSpace(values[name][0]) == "":
 			return fmt.Errorf("has the parameter %s without a value", name)
 		case err != nil:
 			return fmt.Errorf("has the parameter %s, which %w", name, err)
@@ -168,6 +171,20 @@ func parseEndpoint(text string) (string, error) {
 	return endpoint.Scheme + "://" + endpoint.Host, nil
 }
 
+// parseRegion checks the name of a region, which is part of what is signed.
+func parseRegion(text string) (string, error) {
+	odd := func(r rune) bool { return !unicode.IsPrint(r) || unicode.IsSpace(r) || r == '/' }
+	if strings.ContainsFunc(text, odd) {
+		return "", fmt.Errorf("must be the name of a region, not %q", text)
+	}
+	return text, nil
+}
+
+// trimmed is getenv without the white space around values: the line ends of files that they were made of.
+func trimmed(getenv func(string) string) func(string) string {
+	return func(name string) string { return strings.TrimSpace(getenv(name)) }
+}
+
 // URL is the URL that ParseURL reads as this Config.
 func (c Config) URL() string {
 	values := url.Values{}
@@ -191,6 +208,7 @@ func (c Config) URL() string {
 // WithEnvironment fills in what the URL left open from the variables that the AWS tools know:
 // AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, AWS_REGION or AWS_DEFAULT_REGION, and AWS_CA_BUNDLE.
 func (c Config) WithEnvironment(getenv func(string) string) (Config, error) {
+	getenv = trimmed(getenv)
 	for _, name := range []string{"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"} {
 		if value := getenv(name); c.Endpoint == "" && value != "" {
 			endpoint, err := parseEndpoint(value)
@@ -201,9 +219,14 @@ func (c Config) WithEnvironment(getenv func(string) string) (Config, error) {
 		}
 	}
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
-		if c.Region == "" {
-			c.Region = getenv(name)
+		if c.Region != "" {
+			continue
 		}
+		region, err := parseRegion(getenv(name))
+		if err != nil {
+			return Config{}, fmt.Errorf("environment variable %s %w", name, err)
+		}
+		c.Region = region
 	}
 	if c.CAFile == "" {
 		c.CAFile = getenv("AWS_CA_BUNDLE")

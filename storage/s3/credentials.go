@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
@@ -40,6 +41,7 @@ type source struct {
 
 // sources lists the places where the AWS tools look, in their order.
 func sources(profile string, getenv func(string) string) []source {
+	getenv = trimmed(getenv)
 	if profile != "" {
 		return []source{fileSource(profile, getenv)}
 	}
@@ -201,6 +203,11 @@ func (s source) retrieve(cc *credentials.CredContext) (credentials.Value, error)
 		bounded.Context = ctx
 	}
 	value, err := s.provider.RetrieveWithCredContext(&bounded)
+	// Line ends are never part of a key. A space may be, of a secret one, where a file says so with quotes.
+	for _, part := range []*string{&value.AccessKeyID, &value.SecretAccessKey, &value.SessionToken} {
+		*part = strings.Trim(*part, "\r\n")
+	}
+	odd := func(r rune) bool { return !unicode.IsPrint(r) }
 	switch {
 	case err != nil:
 		return credentials.Value{}, withoutSecrets(err)
@@ -210,6 +217,12 @@ func (s source) retrieve(cc *credentials.CredContext) (credentials.Value, error)
 		return credentials.Value{}, errors.New("the access key is missing")
 	case value.SecretAccessKey == "":
 		return credentials.Value{}, errors.New("the secret key is missing")
+	case strings.ContainsFunc(value.AccessKeyID, odd) || strings.Contains(value.AccessKeyID, " "):
+		return credentials.Value{}, errors.New("the access key has white space in it")
+	case strings.ContainsFunc(value.SecretAccessKey, odd):
+		return credentials.Value{}, errors.New("the secret key has a line break, or another control character, in it")
+	case strings.ContainsFunc(value.SessionToken, odd):
+		return credentials.Value{}, errors.New("the session token has a line break, or another control character, in it")
 	}
 	return value, nil
 }
@@ -273,7 +286,7 @@ type Credentials struct {
 // ResolveCredentials finds the credentials that a Bucket of this Config would use now. Credentials of a role
 // expire: see Expires.
 func ResolveCredentials(ctx context.Context, config Config, getenv func(string) string) (Credentials, error) {
-	transport, err := newTransport(config.CAFile)
+	transport, err := newTransport(config.CAFile, getenv)
 	if err != nil {
 		return Credentials{}, err
 	}

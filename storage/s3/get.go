@@ -92,6 +92,9 @@ func (r *reader) open(ctx context.Context) error {
 		}
 	}
 	if err != nil {
+		if response := minio.ToErrorResponse(err); response.StatusCode == http.StatusForbidden && meaningOf(response) == forbidden {
+			err = r.bucket.elaborate(attempt, r.call, err)
+		}
 		err = cause(attempt, err)
 		dog.release()
 		return err

@@ -1,13 +1,8 @@
 package s3
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -19,7 +14,7 @@ import (
 // pageSize is how many objects S3 lists at once.
 const pageSize = 1000
 
-// List implements storage.Bucket.
+// List implements storage.Bucket. In doubt (storage.WithDoubt) it does not believe the server that a listing is whole.
 func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) error) error {
 	c := call{"list", prefix, actionList}
 	if !storage.ValidPrefix(prefix) {
@@ -28,7 +23,7 @@ func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) 
 		}
 		return nil // no object can have it
 	}
-	for last := ""; ; {
+	for last, pages := "", 0; ; pages++ {
 		page, err := b.page(ctx, c, last)
 		if err != nil {
 			return err
@@ -45,35 +40,77 @@ func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) 
 				return err
 			}
 		}
-		if ctx.Err() != nil {
+		next, more := following(prefix, last, page, storage.InDoubt(ctx))
+		switch {
+		case ctx.Err() != nil:
 			return b.ended(ctx, c)
-		}
-		if len(page) < pageSize {
+		case !more:
 			return nil
+		case pages == maxPages:
+			return b.explain(c, classify(errEndless, b.facts(c)), 1)
 		}
-		last = page[len(page)-1].Key
+		last = next
 	}
 }
 
-// page returns up to pageSize objects with names after last; fewer are the last ones.
+// following says after which name the listing goes on, after a page that came after last, and whether it does: where there is
+// doubt, until a page has come that begins after a name, and is empty.
+func following(prefix, last string, page []minio.ObjectInfo, doubt bool) (next string, more bool) {
+	switch {
+	case len(page) > 0:
+		return page[len(page)-1].Key, doubt || len(page) == pageSize
+	case last == "":
+		return prefix, doubt && prefix != ""
+	default:
+		return "", false
+	}
+}
+
+// page returns up to pageSize objects with names after last; fewer are the last ones, as the server says.
 func (b *Bucket) page(ctx context.Context, c call, last string) (page []minio.ObjectInfo, err error) {
 	err = b.try(ctx, c, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, b.small)
 		defer cancel()
+		ctx, course := withCourse(ctx)
 		page = page[:0]
+		seen := map[string]bool{}
 		options := minio.ListObjectsOptions{Prefix: c.name, Recursive: true, StartAfter: last, MaxKeys: pageSize, FetchOwner: new(bool)}
 		for object := range b.client.ListObjectsIter(ctx, b.config.Bucket, options) {
 			if object.Err != nil {
-				return cause(ctx, object.Err)
+				return cause(ctx, ofListing(object.Err))
 			}
+			if last != "" && object.Key == last {
+				continue // some begin with the name itself
+			}
+			if err := plausible(object.Key, c.name, last, seen); err != nil {
+				return err
+			}
+			course.gain()
+			seen[object.Key] = true
 			page = append(page, object)
 			if len(page) == pageSize {
-				return nil
+				break
 			}
 		}
-		return cause(ctx, ctx.Err()) // the iterator ends without a word when the context does
+		if ctx.Err() != nil {
+			return cause(ctx, ctx.Err()) // the iterator ends without a word when the context does
+		}
+		return inOrder(page)
 	})
 	return page, err
+}
+
+// inOrder sorts a page that is out of order, as some services list. Where more is to come, its last name says nothing then.
+func inOrder(page []minio.ObjectInfo) error {
+	byName := func(a, b minio.ObjectInfo) int { return strings.Compare(a.Key, b.Key) }
+	if slices.IsSortedFunc(page, byName) {
+		return nil
+	}
+	if len(page) == pageSize {
+		return listingError("a listing has its names in no order")
+	}
+	slices.SortFunc(page, byName)
+	return nil
 }
 
 // Folders implements storage.FolderLister.
@@ -86,12 +123,21 @@ func (b *Bucket) Folders(ctx context.Context, prefix string) ([]string, error) {
 	err := b.try(ctx, call{"list", prefix, actionList}, func(ctx context.Context) error {
 		ctx, dog := watch(ctx, b.small) // for each page
 		defer dog.release()
+		ctx, course := withCourse(ctx)
 		folders = folders[:0]
+		seen := map[string]bool{}
 		options := minio.ListObjectsOptions{Prefix: prefix, FetchOwner: new(bool)}
 		for object := range b.client.ListObjectsIter(ctx, b.config.Bucket, options) {
 			dog.feed()
 			if object.Err != nil {
-				return cause(ctx, object.Err)
+				return cause(ctx, ofListing(object.Err))
+			}
+			if !strings.HasPrefix(object.Key, prefix) {
+				return stray(object.Key, prefix)
+			}
+			if !seen[object.Key] { // that of a folder may come again
+				seen[object.Key] = true
+				course.gain()
 			}
 			name, folder := strings.CutSuffix(strings.TrimPrefix(object.Key, prefix), "/")
 			if folder && storage.ValidName(name) {
@@ -106,44 +152,3 @@ func (b *Bucket) Folders(ctx context.Context, prefix string) ([]string, error) {
 	slices.Sort(folders)
 	return slices.Compact(folders), nil
 }
-
-// errNoListing says that an answer is something else than the list of objects that was asked for.
-var errNoListing = errors.New("it is no list of objects")
-
-// listings is a transport that tells lists of objects from other XML. Any would be read as a list without objects: a page of
-// something between here and the server would empty the bucket.
-type listings struct{ http.RoundTripper }
-
-func (l listings) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := l.RoundTripper.RoundTrip(r)
-	if err != nil || response.StatusCode != http.StatusOK || r.Method != http.MethodGet || !r.URL.Query().Has("list-type") {
-		return response, err
-	}
-	response.Body = &listing{body: response.Body}
-	return response, nil
-}
-
-// listing is the body of an answer that is to be a list of objects.
-type listing struct {
-	body   io.ReadCloser
-	looked *bufio.Reader // at its beginning; nil before that
-	err    error
-}
-
-// Read implements io.Reader.
-func (l *listing) Read(p []byte) (int, error) {
-	if l.looked == nil {
-		const prolog = 512 // more than what comes before the name of the first element
-		l.looked = bufio.NewReaderSize(l.body, prolog)
-		if begin, err := l.looked.Peek(prolog); (err == nil || errors.Is(err, io.EOF)) && !bytes.Contains(begin, []byte("ListBucketResult")) {
-			l.err = errNoListing
-		}
-	}
-	if l.err != nil {
-		return 0, l.err
-	}
-	return l.looked.Read(p)
-}
-
-// Close implements io.Closer.
-func (l *listing) Close() error { return l.body.Close() }

@@ -2,12 +2,8 @@ package s3
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -30,7 +26,7 @@ type Bucket struct {
 	client      *minio.Core
 	credentials *credentials.Credentials
 	chain       *chain
-	checksums   bool // the service is one that does not mind checksum headers
+	proxy       string // between here and the endpoint, for messages; "" is none
 
 	// answered: something has once answered at the endpoint, so that its address is right.
 	answered atomic.Bool
@@ -38,6 +34,8 @@ type Bucket struct {
 	accepted atomic.Bool
 	// wrote: a Put has once succeeded, so that the credentials may do that.
 	wrote atomic.Bool
+	// proof is what Puts carry for the server to check the data by.
+	proof atomic.Int32
 
 	// What a test wants to have in its own hands.
 	wait   func(context.Context, time.Duration) error
@@ -49,7 +47,7 @@ type Bucket struct {
 // Open makes a Bucket of the whole bucket that config names; config.Prefix is for storage.Sub. It reads the CA file
 // and talks to nobody: what is wrong with the rest shows with the first use. Getenv finds credentials.
 func Open(config Config, getenv func(string) string) (*Bucket, error) {
-	transport, err := newTransport(config.CAFile)
+	transport, err := newTransport(config.CAFile, getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +67,7 @@ func open(config Config, getenv func(string) string, transport http.RoundTripper
 	client, err := minio.NewCore(endpoint.Host, &minio.Options{
 		Creds:        keys,
 		Secure:       endpoint.Scheme == "https",
-		Transport:    listings{cautious{transport}},
+		Transport:    listings{candid{cautious{transport}}},
 		Region:       config.Region,
 		BucketLookup: map[Addressing]minio.BucketLookupType{PathStyle: minio.BucketLookupPath, VirtualHostStyle: minio.BucketLookupDNS}[config.Addressing],
 		MaxRetries:   1, // see retry.go
@@ -77,11 +75,14 @@ func open(config Config, getenv func(string) string, transport http.RoundTripper
 	if err != nil {
 		return nil, fmt.Errorf("open s3://%s: %w", config.Bucket, err)
 	}
-	return &Bucket{
-		config: config, client: client, credentials: keys, chain: chain,
-		checksums: !s3utils.IsGoogleEndpoint(*endpoint),
-		wait:      wait, random: rand.Float64, stall: stallTimeout, small: smallTimeout,
-	}, nil
+	bucket := &Bucket{
+		config: config, client: client, credentials: keys, chain: chain, proxy: proxyFor(endpoint, getenv),
+		wait: wait, random: rand.Float64, stall: stallTimeout, small: smallTimeout,
+	}
+	if s3utils.IsGoogleEndpoint(*endpoint) { // which minds them
+		bucket.proof.Store(int32(noProof))
+	}
+	return bucket, nil
 }
 
 // The actions of S3's policies that a Bucket needs.
@@ -106,7 +107,9 @@ func (b *Bucket) subject(c call) string {
 }
 
 func (b *Bucket) facts(c call) facts {
-	f := facts{endpoint: b.config.Endpoint, bucket: b.config.Bucket, region: b.config.Region, action: c.action, object: c.name, access: "the access key", wrote: b.wrote.Load()}
+	f := facts{endpoint: b.config.Endpoint, bucket: b.config.Bucket, region: b.config.Region, action: c.action, object: c.name,
+		access: "the access key", wrote: b.wrote.Load(), accepted: b.accepted.Load(), proxy: b.proxy,
+	}
 	if key, from, temporary := b.chain.inUse(); key != "" {
 		f.access, f.temporary = fmt.Sprintf("access key %s (from %s)", key, from), temporary
 	}
@@ -119,41 +122,6 @@ func (b *Bucket) check(c call) error {
 		return fmt.Errorf("%s %q in %s: %w", c.verb, c.name, b, storage.ErrName)
 	}
 	return nil
-}
-
-// Put implements storage.Bucket.
-func (b *Bucket) Put(ctx context.Context, name string, data []byte) error {
-	return b.PutPaced(ctx, name, data, nil)
-}
-
-// PutPaced implements storage.PacedPutter.
-func (b *Bucket) PutPaced(ctx context.Context, name string, data []byte, pace storage.Pace) error {
-	c := call{"put", name, actionPut}
-	if err := b.check(c); err != nil {
-		return err
-	}
-	sum := storage.Sum(ctx, data)
-	options := minio.PutObjectOptions{
-		// The whole body is signed, by its SHA-256, rather than chunk by chunk: every service understands that.
-		DisableContentSha256: true,
-	}
-	if b.checksums {
-		crc := binary.BigEndian.AppendUint32(nil, crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
-		options.UserMetadata = map[string]string{"x-amz-checksum-crc32c": base64.StdEncoding.EncodeToString(crc)}
-	}
-	broken := false
-	return b.try(ctx, c, func(ctx context.Context) error {
-		if broken {
-			ctx = withConsent(ctx)
-		}
-		ctx, dog := watch(ctx, b.stall)
-		defer dog.release()
-		body := &upload{ctx: ctx, dog: dog, pace: pace, answer: b.small, data: data}
-		defer body.revoke()
-		_, err := b.client.PutObject(ctx, b.config.Bucket, name, body, int64(len(data)), "", hex.EncodeToString(sum[:]), options)
-		broken = minio.ToErrorResponse(err).StatusCode == 0
-		return cause(ctx, err)
-	})
 }
 
 // Stat implements storage.Bucket.
@@ -182,16 +150,24 @@ func (b *Bucket) stat(ctx context.Context, c call) (info minio.ObjectInfo, err e
 }
 
 // elaborate finds out what a failed HEAD means, to which the answer has no body and thus no code: 404 is also that of
-// a missing bucket, and 400 and 403 those of bad credentials. A listing of that one name has a body.
-func (b *Bucket) elaborate(ctx context.Context, c call, headErr error) error {
+// a missing bucket, and 400 and 403 those of bad credentials. A listing of that one name has a body. It also tells what a GET
+// that was denied may mean: to those who may not list, S3 does not say that an object is not there.
+func (b *Bucket) elaborate(ctx context.Context, c call, err error) error {
+	ctx, _ = withCourse(ctx)
 	for object := range b.client.ListObjectsIter(ctx, b.config.Bucket, minio.ListObjectsOptions{Prefix: c.name, Recursive: true, MaxKeys: 1}) {
-		code := minio.ToErrorResponse(object.Err).Code
-		if object.Err != nil && code != "AccessDenied" {
+		answer := minio.ToErrorResponse(object.Err)
+		switch {
+		case object.Err == nil:
+		case answer.StatusCode != 0 && meaningOf(answer) != forbidden:
+			return cause(ctx, object.Err)
+		case answer.StatusCode != 0 && minio.ToErrorResponse(err).StatusCode == http.StatusForbidden:
+			return cause(ctx, &blindError{err})
+		case answer.StatusCode == 0:
 			return cause(ctx, object.Err)
 		}
 		break
 	}
-	return cause(ctx, headErr)
+	return cause(ctx, err)
 }
 
 // Delete implements storage.Bucket.

@@ -213,7 +213,7 @@ func makeCertificates(t *testing.T, dir string, names ...string) {
 // transport is the product's own, but finds the names of the server's domain without DNS.
 func (s *server) transport(t *testing.T) *http.Transport {
 	t.Helper()
-	transport, err := newTransport(s.caFile)
+	transport, err := newTransport(s.caFile, func(string) string { return "" })
 	if err != nil {
 		t.Fatal(err)
 	}

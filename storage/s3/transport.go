@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 )
@@ -50,11 +51,11 @@ func withConsent(ctx context.Context) context.Context {
 	return context.WithValue(ctx, consentKey{}, true)
 }
 
-// newTransport makes the transport, which trusts the certificates in caFile too if it is not "".
-func newTransport(caFile string) (*http.Transport, error) {
+// newTransport makes the transport, which trusts the certificates in caFile too if it is not "", and goes by way of the proxy
+// that the environment names.
+func newTransport(caFile string, getenv func(string) string) (*http.Transport, error) {
 	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}
 	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           dialer.DialContext,
 		TLSHandshakeTimeout:   handshakeTimeout,
 		ResponseHeaderTimeout: answerTimeout,
@@ -68,6 +69,9 @@ func newTransport(caFile string) (*http.Transport, error) {
 		DisableCompression: true,
 		TLSClientConfig:    &tls.Config{MinVersion: tls.VersionTLS12},
 	}
+	proxy := proxyOf(getenv)
+	transport.Proxy = func(r *http.Request) (*url.URL, error) { return proxy(r.URL) }
+	transport.OnProxyConnectResponse = refusedByProxy
 	if caFile == "" {
 		return transport, nil
 	}

@@ -1,0 +1,82 @@
+package s3
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+// candid is a transport that brings to light what minio-go does not read of an answer: the words of a refusal that are no XML,
+// as those of proxies, and an error in an answer that claims success. That of a PUT would be taken for the word that the object
+// is stored.
+type candid struct{ http.RoundTripper }
+
+// What minio-go takes a message from before it looks at the body.
+const descriptionHeader = "X-Minio-Error-Desc"
+
+// mostWords is how much of an answer is looked at.
+const mostWords = 4 << 10
+
+// RoundTrip implements http.RoundTripper.
+func (c candid) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := c.RoundTripper.RoundTrip(r)
+	if err != nil || r.Method == http.MethodHead || response.ContentLength == 0 {
+		return response, err
+	}
+	switch {
+	case response.StatusCode >= http.StatusBadRequest:
+		if begin := peek(response); !isError(begin) && response.Header.Get(descriptionHeader) == "" {
+			if words := withoutTags(begin); words != "" {
+				response.Header.Set(descriptionHeader, words)
+			}
+		}
+	case response.StatusCode == http.StatusOK && mayHideError(r, response):
+		begin := peek(response)
+		if isError(begin) {
+			response.StatusCode = http.StatusInternalServerError // unless the code in it says more
+		} else if r.Method == http.MethodPut && bytes.Contains(bytes.ToLower(begin), []byte("<html")) {
+			response.StatusCode = http.StatusBadGateway
+			response.Header.Set(descriptionHeader, "a page, and not the answer of an S3 service: "+withoutTags(begin))
+		}
+	}
+	return response, nil
+}
+
+// mayHideError leaves out the content of objects: what is no XML to whoever has stored it is none.
+func mayHideError(r *http.Request, response *http.Response) bool {
+	return r.Method != http.MethodGet || r.URL.Query().Has("list-type") || strings.Contains(response.Header.Get("Content-Type"), "xml")
+}
+
+// peek gives the beginning of an answer's body, which it leaves to be read.
+func peek(response *http.Response) []byte {
+	reader := bufio.NewReaderSize(response.Body, mostWords)
+	begin, err := reader.Peek(mostWords)
+	if err != nil && !errors.Is(err, io.EOF) {
+		begin = nil // whoever reads it meets the error
+	}
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{reader, response.Body}
+	return begin
+}
+
+// isError recognises the XML of S3's errors.
+func isError(begin []byte) bool {
+	begin = bytes.TrimLeft(bytes.TrimPrefix(begin, []byte("\xef\xbb\xbf")), " \t\r\n")
+	if bytes.HasPrefix(begin, []byte("<?")) {
+		_, begin, _ = bytes.Cut(begin, []byte("?>"))
+	}
+	begin = bytes.TrimLeft(begin, " \t\r\n")
+	return bytes.HasPrefix(begin, []byte("<Error>")) || bytes.HasPrefix(begin, []byte("<Error "))
+}
+
+// withoutTags is the text of a page, or whatever it is, in one line.
+func withoutTags(begin []byte) string {
+	text := regexp.MustCompile(`(?is)<(script|style|head).*?</(script|style|head)>|<[^>]*>`).ReplaceAllString(string(begin), " ")
+	return printable(text, 300)
+}

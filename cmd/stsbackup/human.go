@@ -29,7 +29,7 @@ func humanBytes(n int64) string {
 func humanDuration(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "-" + humanDuration(-d)
+		return "-" + humanDuration(max(-d, -(d+1))) // the smallest has no opposite
 	case d < 9950*time.Millisecond:
 		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + "s"
 	case d < time.Minute-500*time.Millisecond:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -19,6 +20,7 @@ func TestHumanDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", 1200 * time.Millisecond: "1.2s", 9960 * time.Millisecond: "10s", 14 * time.Second: "14s", 59900 * time.Millisecond: "1m00s",
 		185 * time.Second: "3m05s", time.Hour - time.Millisecond: "1h00m", 127 * time.Minute: "2h07m", -2 * time.Second: "-2s",
+		math.MinInt64: "-2562047h47m", math.MaxInt64: "2562047h47m",
 	} {
 		if got := humanDuration(d); got != want {
 			t.Errorf("humanDuration(%s) = %q, want %q", d, got, want)

@@ -130,12 +130,16 @@ func (f *fetcher) run(ctx context.Context, r run) error {
 func (f *fetcher) stream(ctx context.Context, r run) error {
 	stream, err := f.repo.StreamPack(ctx, r.pack, r.offset, int64(r.length))
 	if err != nil {
-		return err
+		return f.elsewhere(ctx, r.needs, err)
 	}
 	defer stream.Close()
 	for at, rest := r.offset, r.needs; len(rest) > 0; {
 		count, length := nextPart(at, rest)
-		if err := f.part(ctx, stream, at, length, rest[:count]); err != nil {
+		data, err := f.next(stream, length)
+		if err != nil {
+			return f.elsewhere(ctx, rest, err)
+		}
+		if err := f.part(ctx, data, at, rest[:count]); err != nil {
 			return err
 		}
 		at, rest = at+int64(length), rest[count:]
@@ -155,16 +159,29 @@ func nextPart(at int64, needs []need) (count, length int) {
 	return count, length
 }
 
-// part reads the next part of a run, and writes the blobs in it.
-func (f *fetcher) part(ctx context.Context, stream *repository.PackStream, at int64, length int, needs []need) error {
+// elsewhere leaves to be read one by one what could not be read of a run: it may lie in other packs too.
+func (f *fetcher) elsewhere(ctx context.Context, needs []need, err error) error {
+	if repository.Undecided(ctx, err) {
+		return err
+	}
+	f.again = append(f.again, needs...)
+	return nil
+}
+
+// next reads the next part of a run.
+func (f *fetcher) next(stream *repository.PackStream, length int) ([]byte, error) {
 	if cap(f.buf) < length { // at once as large as most others need it
 		f.buf = make([]byte, 0, max(length, partBytes))
 	}
 	data, err := stream.Next(length, f.buf)
-	if err != nil {
-		return err
+	if err == nil {
+		f.fetched.Add(int64(length))
 	}
-	f.fetched.Add(int64(length))
+	return data, err
+}
+
+// part writes the blobs in a part of a run, which begins at an offset of its pack.
+func (f *fetcher) part(ctx context.Context, data []byte, at int64, needs []need) error {
 	f.sealed = f.sealed[:0]
 	for _, n := range needs {
 		start := int64(n.at.Offset) - at

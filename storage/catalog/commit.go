@@ -100,22 +100,45 @@ func filesOf(host string, record Record, manifests map[string][]byte) (recordFil
 	if Host(record.Namespace, record.StatefulSet) != host {
 		return recordFiles{}, fmt.Errorf("the record is of %s", Host(record.Namespace, record.StatefulSet))
 	}
-	encoded, err := json.MarshalIndent(record, "", "  ")
+	encoded, err := encodeRecord(record)
 	if err != nil {
-		return recordFiles{}, fmt.Errorf("encode the record: %w", err)
+		return recordFiles{}, err
 	}
 	files := recordFiles{record: append(encoded, '\n'), manifests: map[string][]byte{}}
+	left := maxManifestsSize
 	for _, name := range slices.Sorted(maps.Keys(manifests)) {
 		clean := fileName(name)
 		if _, taken := files.manifests[clean]; taken {
 			return recordFiles{}, fmt.Errorf("two manifests have the file name %s", clean)
 		}
-		if len(manifests[name]) > maxFileSize {
-			return recordFiles{}, fmt.Errorf("manifest %s has %d bytes, more than the %d that are allowed", name, len(manifests[name]), maxFileSize)
+		if len(manifests[name]) > min(left, maxManifestSize) {
+			return recordFiles{}, fmt.Errorf("manifest %s has %d bytes, more than the %d that are allowed, or than the %d of all manifests",
+				name, len(manifests[name]), maxManifestSize, maxManifestsSize)
 		}
+		left -= len(manifests[name])
 		files.manifests[clean] = manifests[name]
 	}
 	return files, nil
+}
+
+// encodeRecord gives the JSON of a record. Where that would be too large to be read again, it does without the names of files that
+// were changed or could not be read, whose numbers stay: the data counts for more.
+func encodeRecord(record Record) ([]byte, error) {
+	encoded, err := json.MarshalIndent(record, "", "  ")
+	if err == nil && len(encoded) >= maxRecordSize {
+		record.Volumes = slices.Clone(record.Volumes)
+		for i := range record.Volumes {
+			record.Volumes[i].Problems, record.Volumes[i].Changes = nil, nil
+		}
+		encoded, err = json.MarshalIndent(record, "", "  ")
+	}
+	if err == nil && len(encoded) >= maxRecordSize {
+		err = fmt.Errorf("%d bytes are more than the %d that are allowed", len(encoded), maxRecordSize)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("encode the record: %w", err)
+	}
+	return encoded, nil
 }
 
 // fileName turns a manifest's name into one that is a plain file name everywhere.

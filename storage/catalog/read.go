@@ -15,8 +15,6 @@ import (
 const (
 	recordName    = "record.json"
 	manifestsName = "manifests"
-	// maxFileSize bounds record.json and each manifest when they are read: etcd bounds the objects they describe.
-	maxFileSize = 16 << 20
 )
 
 // List reads the records of all recovery points, newest last. It returns every one that can be read; the error names
@@ -84,7 +82,7 @@ func (c *Catalog) recordBelow(ctx context.Context, root repository.ID) (Record, 
 	if !ok {
 		return Record{}, fmt.Errorf("it holds no %s", recordName)
 	}
-	data, err := c.readFile(ctx, node)
+	data, err := c.readFile(ctx, node, maxRecordSize)
 	if err != nil {
 		return Record{}, err
 	}
@@ -110,12 +108,14 @@ func decodeRecord(data []byte) (Record, error) {
 	if head.Version < 1 {
 		return Record{}, fmt.Errorf("record version %d is not possible", head.Version)
 	}
-	var record Record
+	var read recordJSON
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&record); err != nil {
+	if err := decoder.Decode(&read); err != nil {
 		return Record{}, fmt.Errorf("decode: %w", err)
 	}
+	record := read.Record
+	record.Volumes, record.LeftOut = read.Volumes, read.LeftOut
 	if err := record.check(); err != nil {
 		return Record{}, err
 	}
@@ -130,11 +130,14 @@ func (r Record) check() error {
 	if r.State != StateComplete && r.State != StateIncomplete {
 		return fmt.Errorf("unknown state %.40q", string(r.State))
 	}
+	if err := r.checkNumbers(); err != nil {
+		return err
+	}
 	for _, volume := range r.Volumes {
+		if err := volume.checkData(); err != nil {
+			return err
+		}
 		if volume.RepositorySnapshot == "" {
-			if volume.Error == "" {
-				return fmt.Errorf("volume %.80q has neither data nor an error", volume.Claim)
-			}
 			continue
 		}
 		if _, err := repository.ParseID(volume.RepositorySnapshot); err != nil {
@@ -152,16 +155,25 @@ func findNode(nodes []repository.Node, name string, t repository.NodeType) (repo
 	return nodes[i], true
 }
 
-func (c *Catalog) readFile(ctx context.Context, node repository.Node) ([]byte, error) {
+// readFile reads a file of at most most bytes. How large the pieces are is known before any is read.
+func (c *Catalog) readFile(ctx context.Context, node repository.Node, most int64) ([]byte, error) {
+	size := int64(0)
+	for _, id := range node.Content {
+		at, err := c.repo.Locate(repository.DataBlob, id)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", node.Name, err)
+		}
+		if size += int64(at.PlainLength); size > most || len(node.Content) > maxPieces {
+			return nil, fmt.Errorf("%s is larger than the %d bytes, or has more than the %d pieces, that are allowed", node.Name, most, maxPieces)
+		}
+	}
 	var data []byte
 	for _, id := range node.Content {
 		blob, err := c.repo.LoadBlob(ctx, repository.DataBlob, id)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", node.Name, err)
 		}
-		if data = append(data, blob...); len(data) > maxFileSize {
-			return nil, fmt.Errorf("%s is larger than the %d bytes that are allowed", node.Name, maxFileSize)
-		}
+		data = append(data, blob...)
 	}
 	return data, nil
 }
@@ -193,13 +205,15 @@ func (c *Catalog) readManifests(ctx context.Context, root repository.ID) (map[st
 	if nodes, err = c.repo.LoadTree(ctx, *folder.Subtree); err != nil {
 		return nil, err
 	}
+	left := int64(maxManifestsSize)
 	for _, node := range nodes {
 		if node.Type != repository.FileNode {
 			continue
 		}
-		if manifests[node.Name], err = c.readFile(ctx, node); err != nil {
+		if manifests[node.Name], err = c.readFile(ctx, node, min(left, maxManifestSize)); err != nil {
 			return nil, err
 		}
+		left -= int64(len(manifests[node.Name]))
 	}
 	return manifests, nil
 }

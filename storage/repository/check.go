@@ -54,12 +54,14 @@ type checker struct {
 	// repo has an index of its own: who else uses the Repository must not find blobs whose index object is damaged.
 	repo    *Repository
 	options CheckOptions
-	packs   map[ID]*checkedPack
+	packs   map[ID]*checkedPack // that the check covers
+	known   map[ID]*checkedPack // all that the index names
 	used    blobSet
 
 	mu     sync.Mutex
 	report CheckReport
-	bad    blobSet // blobs that cannot be read
+	bad    blobSet        // blobs that cannot be read
+	gone   []*checkedPack // packs that are not there
 }
 
 func (c *checker) run(ctx context.Context) error {
@@ -90,7 +92,11 @@ func (c *checker) run(ctx context.Context) error {
 	if err := c.readPacks(ctx); err != nil {
 		return err
 	}
-	// 6. Which repository snapshots the damage is in.
+	// 6. Whether what is bad in one pack is good in another.
+	if err := c.findCopies(ctx); err != nil {
+		return err
+	}
+	// 7. Which repository snapshots the damage is in.
 	return c.attribute(ctx, snapshots)
 }
 
@@ -204,6 +210,7 @@ func (c *checker) checkTrees(ctx context.Context, snapshots []Snapshot) error {
 	if err != nil {
 		return err
 	}
+	c.known = c.packs
 	if c.options.Snapshots != nil {
 		needed := map[ID]*checkedPack{}
 		for _, t := range []BlobType{DataBlob, TreeBlob} {

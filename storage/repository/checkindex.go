@@ -98,11 +98,11 @@ func (c *checker) judgeSize(pack *checkedPack) bool {
 	if pack.whole() {
 		return true
 	}
-	err := errors.New("is missing; the index names it")
-	if pack.size >= 0 {
-		err = fmt.Errorf("has %d bytes; by the index it should have %d", pack.size, packSize(pack.blobs))
+	if pack.size < 0 {
+		c.gone = append(c.gone, pack)
+	} else {
+		c.problem(kindData.name(pack.id), fmt.Errorf("has %d bytes; by the index it should have %d", pack.size, packSize(pack.blobs)))
 	}
-	c.problem(kindData.name(pack.id), err)
 	c.spoil(pack)
 	return false
 }

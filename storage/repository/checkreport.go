@@ -27,6 +27,9 @@ type CheckReport struct {
 	Packs     int   `json:"packs"`
 	PacksRead int   `json:"packsRead"`
 	BytesRead int64 `json:"bytesRead"`
+	// Spare is how many packs are named by the index and are not there, although all that they held is in others too: nothing is
+	// lost with them, and prune takes them out of the index.
+	Spare int `json:"spare,omitempty"`
 	// Unindexed is how many packs no index object names: what interrupted work left, for prune to remove. While a
 	// backup is running, some of them are its.
 	Unindexed int `json:"unindexed"`

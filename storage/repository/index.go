@@ -64,6 +64,9 @@ type index struct {
 	mu         sync.RWMutex
 	packs      []packExtent
 	data, tree *blobTable
+
+	copies copies
+	moved  moved
 }
 
 func newIndex() *index {
@@ -81,6 +84,9 @@ func (x *index) of(t BlobType) *blobTable {
 func (x *index) find(t BlobType, id ID) (Location, bool, error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
+	if at, ok := x.moved.find(blobRef{t, id}); ok {
+		return at, true, nil
+	}
 	p, ok, err := x.of(t).find(id)
 	if !ok {
 		return Location{}, false, err
@@ -98,11 +104,10 @@ func (x *index) add(pack indexPack) {
 	defer x.mu.Unlock()
 	x.objects = nil
 	number := uint32(len(x.packs))
-	extent := packExtent{id: pack.ID}
+	extent := packExtent{id: pack.ID, end: pack.end()}
 	for _, b := range pack.Blobs {
 		at := place{pack: number, offset: b.Offset, length: b.Length, plain: b.UncompressedLength}
 		x.of(b.Type).add(b.ID, at)
-		extent.end = max(extent.end, b.Offset+b.Length)
 	}
 	x.packs = append(x.packs, extent)
 }
@@ -268,6 +273,8 @@ func (x *index) replace(fresh *index) {
 	x.closeTables()
 	x.packs, x.data, x.tree = fresh.packs, fresh.data, fresh.tree
 	x.objects = fresh.objects
+	x.copies.forget()
+	x.moved.forget()
 }
 
 // close frees the temporary files. Nothing may be looked up after it.

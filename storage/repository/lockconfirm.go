@@ -23,6 +23,31 @@ func confirm(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
+// confirmEnded is confirm for one whose context, that of the lock, may have ended otherwise than by the loss of the lock. The bucket
+// is asked with another context.
+func confirmEnded(ctx, ended context.Context) error {
+	lock, held := ended.Value(lockKey{}).(*Lock)
+	if !held {
+		return nil
+	}
+	if cause := context.Cause(lock.ctx); errors.Is(cause, ErrLockLost) || errors.Is(cause, ErrLocked) {
+		return cause
+	}
+	if !lock.hasLooked() {
+		return ErrLocked // it may be
+	}
+	return lock.there(ctx)
+}
+
+// unlocked is a context in which confirm asks nobody.
+func unlocked(ctx context.Context) context.Context { return context.WithValue(ctx, lockKey{}, nil) }
+
+func (l *Lock) hasLooked() bool {
+	l.looking.Lock()
+	defer l.looking.Unlock()
+	return l.looked
+}
+
 // saveIndex writes an index object while the lock of ctx is held. Without it, others may have removed the packs, which no
 // index named so far, and whoever finds them named would rely on them.
 func (r *Repository) saveIndex(ctx context.Context, object indexObject) (size int, err error) {
@@ -77,13 +102,23 @@ func (l *Lock) Confirm() error {
 	if err := l.lookAgain(); err != nil {
 		return err
 	}
+	err := l.there(l.ctx)
+	if errors.Is(err, ErrLockLost) {
+		l.cancel(err)
+		return context.Cause(l.ctx)
+	}
+	return err
+}
+
+// there asks the bucket whether the lock is still there, and gives ErrLockLost if it is not.
+func (l *Lock) there(ctx context.Context) error {
 	for {
 		id, renewed := l.current()
 		name := kindLock.name(id)
 		if l.outlived(renewed) {
-			return l.lose(fmt.Errorf("%s was not renewed since %s", name, renewed.Format(time.RFC3339)))
+			return fmt.Errorf("%w: %s was not renewed since %s", ErrLockLost, name, renewed.Format(time.RFC3339))
 		}
-		_, err := l.repo.bucket.Stat(l.ctx, name)
+		_, err := l.repo.bucket.Stat(ctx, name)
 		if err == nil {
 			return nil
 		}
@@ -91,7 +126,7 @@ func (l *Lock) Confirm() error {
 			return fmt.Errorf("look for %s: %w", name, err)
 		}
 		if now, _ := l.current(); now == id { // it has not just been renewed
-			return l.lose(err)
+			return fmt.Errorf("%w: %w", ErrLockLost, err)
 		}
 	}
 }

@@ -161,9 +161,11 @@ func (p *pruner) listedTwice(ctx context.Context, k kind, found []ID) error {
 // errListing says that what was listed is not what is there.
 var errListing = errors.New("two listings of the repository do not agree, and nothing is removed; run the command again")
 
-// loadIndex reads the whole index; again says that a pack is named more than once.
+// loadIndex reads the whole index; again says that it is to be written anew: a pack is named more than once, or there are
+// many small index objects.
 func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh *index, again bool, err error) {
 	packs, fresh = map[ID]*prunePack{}, newIndex()
+	size := 0
 	err = p.repo.eachIndex(ctx, func(id ID, object indexObject, err error) error {
 		if err != nil {
 			return err
@@ -172,6 +174,7 @@ func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh 
 		for _, pack := range object.Packs {
 			known, ok := packs[pack.ID]
 			if !ok {
+				size += (len(pack.Blobs) + 1) * indexBlobSize
 				packs[pack.ID] = &prunePack{indexPack: pack.kept(), size: -1}
 				fresh.add(pack)
 				continue
@@ -187,7 +190,14 @@ func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh 
 		err = p.listedTwice(ctx, kindIndex, p.oldIndex)
 	}
 	slices.SortFunc(p.oldIndex, func(a, b ID) int { return strings.Compare(a.String(), b.String()) })
-	return packs, fresh, again, err
+	return packs, fresh, again || scattered(len(p.oldIndex), size), err
+}
+
+// scattered reports that an index of so many objects would do with far fewer. Backups write small ones, so that little is stored
+// twice when they are interrupted; each costs a request whenever the index is read.
+func scattered(objects, size int) bool {
+	const few, factor = 32, 4
+	return objects > few && objects > factor*(size/indexLimit+1)
 }
 
 // listPacks notes the sizes of the packs, and returns those that the index does not know.

@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -98,5 +99,30 @@ func TestPruneListsTheIndexTwice(t *testing.T) {
 		}
 		volumes[id] = content
 		sound(t, memory, volumes)
+	}
+}
+
+// TestPruneMergesIndexObjects has an index of many small objects, and nothing else to do.
+func TestPruneMergesIndexObjects(t *testing.T) {
+	repo, bucket := newRepo(t)
+	repo.options = hasty().withDefaults()
+	volumes := map[ID]volume{}
+	for i := range 40 {
+		v := volume{"a": noise(fmt.Sprint(i), 3000)}
+		volumes[mustBackUp(t, repo, v)] = v
+	}
+	before, packs := len(list(t, bucket, "index/")), len(list(t, bucket, "data/"))
+	options := PruneOptions{mergeFrom: 1000} // packs stay
+	if _, err := reopen(t, bucket).Prune(t.Context(), options); err != nil {
+		t.Fatal(err)
+	}
+	if after := list(t, bucket, "index/"); before < 40 || len(after) != 1 || len(list(t, bucket, "data/")) != packs {
+		t.Errorf("%d index objects, %d before", len(after), before)
+	}
+	sound(t, bucket, volumes)
+	for objects, size := range map[int]int{32: 0, 100: 50 * indexLimit, 400: 100 * indexLimit} {
+		if scattered(objects, size) {
+			t.Errorf("%d index objects of %d bytes in all are said to be too many", objects, size)
+		}
 	}
 }

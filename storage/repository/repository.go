@@ -54,6 +54,7 @@ type Options struct {
 
 	scrypt   scryptParams
 	timing   lockTiming
+	indexing indexTiming
 	lockWait LockWait
 	lockLeft func(error)
 }
@@ -80,6 +81,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.timing == (lockTiming{}) {
 		o.timing = defaultLockTiming()
+	}
+	if o.indexing == (indexTiming{}) {
+		o.indexing = defaultIndexTiming()
 	}
 	return o
 }

@@ -16,19 +16,20 @@ import (
 
 // Snapshot is a repository snapshot: one tree at one time.
 type Snapshot struct {
-	Time           time.Time `json:"time"`
-	Parent         *ID       `json:"parent,omitempty"`
-	Tree           *ID       `json:"tree"`
-	Paths          []string  `json:"paths"`
-	Hostname       string    `json:"hostname,omitempty"`
-	Username       string    `json:"username,omitempty"`
-	UID            uint32    `json:"uid,omitempty"`
-	GID            uint32    `json:"gid,omitempty"`
-	Excludes       []string  `json:"excludes,omitempty"`
-	Tags           []string  `json:"tags,omitempty"`
-	Original       *ID       `json:"original,omitempty"`
-	ProgramVersion string    `json:"program_version,omitempty"`
-	Summary        *Summary  `json:"summary,omitempty"`
+	Time     time.Time `json:"time"`
+	Parent   *ID       `json:"parent,omitempty"`
+	Tree     *ID       `json:"tree"`
+	Paths    []string  `json:"paths"`
+	Hostname string    `json:"hostname,omitempty"`
+	Username string    `json:"username,omitempty"`
+	UID      uint32    `json:"uid,omitempty"`
+	GID      uint32    `json:"gid,omitempty"`
+	// Excludes is what restic was told to leave out. It is written, and not read.
+	Excludes       []string `json:"excludes,omitempty"`
+	Tags           []string `json:"tags,omitempty"`
+	Original       *ID      `json:"original,omitempty"`
+	ProgramVersion string   `json:"program_version,omitempty"`
+	Summary        *Summary `json:"summary,omitempty"`
 
 	// ID is the repository snapshot's own id; it is not part of the stored JSON, whose hash it is.
 	ID ID `json:"-"`
@@ -75,13 +76,26 @@ func (r *Repository) SaveSnapshot(ctx context.Context, snapshot Snapshot) (ID, i
 
 // LoadSnapshot reads one repository snapshot. ErrNoSnapshot if it does not exist.
 func (r *Repository) LoadSnapshot(ctx context.Context, id ID) (Snapshot, error) {
-	var snapshot Snapshot
-	err := r.loadObject(ctx, kindSnapshot, id, &snapshot)
-	if errors.Is(err, storage.ErrNotExist) {
-		return Snapshot{}, fmt.Errorf("%s in %s: %w", id, r, ErrNoSnapshot)
-	}
+	plain, err := r.openSnapshot(ctx, id)
 	if err != nil {
 		return Snapshot{}, err
+	}
+	return r.decodeSnapshot(id, plain)
+}
+
+// openSnapshot reads the plain bytes of a repository snapshot, which may be compressed.
+func (r *Repository) openSnapshot(ctx context.Context, id ID) ([]byte, error) {
+	plain, err := r.openObject(ctx, kindSnapshot, id)
+	if errors.Is(err, storage.ErrNotExist) {
+		return nil, fmt.Errorf("%s in %s: %w", id, r, ErrNoSnapshot)
+	}
+	return plain, err
+}
+
+func (r *Repository) decodeSnapshot(id ID, plain []byte) (Snapshot, error) {
+	var snapshot Snapshot
+	if err := r.decodeObject(kindSnapshot, plain, &snapshot); err != nil {
+		return Snapshot{}, fmt.Errorf("decode %s: %w", kindSnapshot.name(id), err)
 	}
 	if snapshot.Tree == nil {
 		return Snapshot{}, fmt.Errorf("%s names no tree", kindSnapshot.name(id))
@@ -110,9 +124,14 @@ func (r *Repository) eachSnapshotOf(ctx context.Context, ids []ID, gone map[ID]b
 	group.SetLimit(8)
 	for _, id := range ids {
 		group.Go(func() error {
-			snapshot, err := r.LoadSnapshot(ctx, id)
+			plain, err := r.openSnapshot(ctx, id)
+			// One is decoded at a time: that may take several times its size in memory.
 			mu.Lock()
 			defer mu.Unlock()
+			var snapshot Snapshot
+			if err == nil {
+				snapshot, err = r.decodeSnapshot(id, plain)
+			}
 			if ctx.Err() != nil {
 				return fmt.Errorf("read repository snapshots: %w", context.Cause(ctx))
 			}

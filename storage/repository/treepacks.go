@@ -37,14 +37,14 @@ func (r *Repository) loadTreeBlob(ctx context.Context, id ID) ([]byte, error) {
 	}
 	pack, err := r.trees.get(ctx, r, at)
 	if err != nil {
-		return nil, err
+		return r.loadCopy(ctx, blobRef{TreeBlob, id}, at, err)
 	}
 	// Opening decrypts in place, and the pack may be needed again.
 	plain, err := r.OpenBlob(at, id, bytes.Clone(pack[at.Offset:at.Offset+at.Length]), nil)
-	if damaged(err) {
-		return r.loadBlobAt(ctx, at, id)
+	if err != nil {
+		return r.LoadBlob(ctx, TreeBlob, id)
 	}
-	return plain, err
+	return plain, nil
 }
 
 // get returns the blobs of the pack that a location is in.

@@ -54,10 +54,9 @@ type Writer struct {
 	// buffers are those that hold no pack. They are most of the memory of a backup.
 	buffers map[BlobType]chan []byte
 
-	mu        sync.Mutex
-	claimed   map[BlobType]map[ID]struct{} // blobs on their way that the index does not know yet
-	unindexed []indexPack
-	estimate  int // of the size of unindexed as an index object
+	mu      sync.Mutex
+	claimed map[BlobType]map[ID]struct{} // blobs on their way that the index does not know yet
+	left    unindexed
 
 	dataBlobs, treeBlobs, added, packed, stored atomic.Int64
 }
@@ -111,6 +110,9 @@ func packLimit(t BlobType) int {
 // SaveBlob stores plain unless the repository has it, and returns its id. Plain is not kept after the call. After an
 // error the Writer is of no more use, and Flush fails too.
 func (w *Writer) SaveBlob(ctx context.Context, t BlobType, plain []byte) (ID, error) {
+	if w.left.overdue(w.repo.Now()) {
+		w.uploads.Go(func() error { return w.saveLeft(w.ctx) })
+	}
 	id, p := w.hash(t, plain)
 	if !w.claim(t, id) {
 		if p != nil {
@@ -211,48 +213,15 @@ func (w *Writer) dispatch(p *packer) error {
 		if err := w.repo.bucket.Put(storage.WithSum(w.ctx, pack.ID), name, buf); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
-		w.stored.Add(int64(len(buf)))
+		size := int64(len(buf))
+		w.stored.Add(size)
+		err := w.record(pack, size)
 		if cap(buf) > limit { // it had to grow for one very large blob
 			buf = nil
 		}
 		buffers <- buf[:0]
-		return w.record(pack)
-	})
-	return nil
-}
-
-// record notes that a pack is in the bucket, and writes an index object when there is enough for one.
-func (w *Writer) record(pack indexPack) error {
-	w.mu.Lock()
-	w.unindexed = append(w.unindexed, pack)
-	w.estimate += len(pack.Blobs)*indexBlobSize + indexBlobSize
-	var packs []indexPack
-	if w.estimate >= indexLimit {
-		packs, w.unindexed, w.estimate = w.unindexed, nil, 0
-	}
-	w.mu.Unlock()
-	return w.saveIndex(w.ctx, packs)
-}
-
-func (w *Writer) saveIndex(ctx context.Context, packs []indexPack) error {
-	if len(packs) == 0 {
-		return nil
-	}
-	size, err := w.repo.saveIndex(ctx, indexObject{Packs: packs})
-	if err != nil {
 		return err
-	}
-	w.stored.Add(int64(size))
-	for _, pack := range packs {
-		w.repo.index.add(pack)
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, pack := range packs {
-		for _, blob := range pack.Blobs {
-			delete(w.claimed[blob.Type], blob.ID)
-		}
-	}
+	})
 	return nil
 }
 
@@ -266,18 +235,20 @@ func (w *Writer) Flush() error {
 	if dispatched != nil {
 		return dispatched
 	}
-	w.mu.Lock()
-	packs := w.unindexed
-	w.unindexed = nil
-	w.mu.Unlock()
-	return w.saveIndex(w.parent, packs)
+	return w.saveLeft(w.parent)
 }
 
-// Abort gives up what has not been uploaded, and returns when no upload is under way any more. The Writer must not be
-// used after it.
+// Abort gives up what has not been uploaded, and returns when no upload is under way any more. What has been uploaded is
+// named in the index, even if the Writer's context has ended, unless the lock is lost: whoever tries again need not store it
+// again. The Writer must not be used after it.
 func (w *Writer) Abort() {
 	w.uploads.Go(func() error { return context.Canceled }) // ends the uploads' context
 	_ = w.uploads.Wait()                                   // whatever it was, the caller has failed already
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.parent), w.repo.options.timing.cleanup/3)
+	defer cancel()
+	if confirmEnded(ctx, w.parent) == nil {
+		_ = w.saveLeft(unlocked(ctx))
+	}
 }
 
 func (w *Writer) dispatchAll() error {

@@ -1,0 +1,61 @@
+package repository
+
+import (
+	"context"
+	"errors"
+)
+
+// findCopies takes those blobs out of what is bad that are good in another pack, which it reads. A pack that is not there is
+// damage unless every one of its blobs is.
+func (c *checker) findCopies(ctx context.Context) error {
+	wanted := newBlobSet()
+	for _, t := range []BlobType{DataBlob, TreeBlob} {
+		for id := range c.bad.of(t) {
+			wanted.add(t, id)
+		}
+	}
+	for _, pack := range c.gone {
+		for _, blob := range pack.blobs {
+			wanted.add(blob.Type, blob.ID)
+		}
+	}
+	if len(wanted.data)+len(wanted.tree) == 0 {
+		return nil
+	}
+	saved := newBlobSet()
+	for _, pack := range c.known {
+		for _, blob := range pack.blobs {
+			_, want := wanted.of(blob.Type)[blob.ID]
+			if _, is := saved.of(blob.Type)[blob.ID]; !want || is || !pack.whole() {
+				continue
+			}
+			_, err := c.repo.loadBlobAt(ctx, blob.location(pack.id), blob.ID)
+			if Undecided(ctx, err) {
+				return err
+			}
+			if err == nil {
+				saved.add(blob.Type, blob.ID)
+				delete(c.bad.of(blob.Type), blob.ID)
+			}
+		}
+	}
+	c.judgeGone(saved)
+	return nil
+}
+
+// judgeGone reports the packs that are not there, unless all that they held has been saved.
+func (c *checker) judgeGone(saved blobSet) {
+	for _, pack := range c.gone {
+		lost := false
+		for _, blob := range pack.blobs {
+			if _, is := saved.of(blob.Type)[blob.ID]; !is {
+				lost = true
+			}
+		}
+		if lost {
+			c.problem(kindData.name(pack.id), errors.New("is missing; the index names it"))
+		} else {
+			c.report.Spare++
+		}
+	}
+}

@@ -1,0 +1,203 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/stsbackup/stsbackup/storage"
+)
+
+// Two backups at the same time, or one after another that was interrupted, may store the same blob in two packs. The index keeps
+// one place of each blob; the others are looked for here, in the index objects, once the pack that is known turns out to be missing
+// or damaged.
+
+// blobRef is a blob of a type.
+type blobRef struct {
+	blobType BlobType
+	id       ID
+}
+
+// copies are the places of blobs of packs that could not be read.
+type copies struct {
+	mu     sync.Mutex
+	looked map[ID]bool // packs for whose blobs places were looked for
+	places map[blobRef][]Location
+	listed bool // all packs that were missing were looked for
+}
+
+func (c *copies) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.looked, c.places, c.listed = nil, nil, false
+}
+
+// moved are blobs of which another copy is to be read than that which the tables know.
+type moved struct {
+	mu sync.RWMutex
+	to map[blobRef]Location
+}
+
+func (m *moved) find(blob blobRef) (Location, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	at, ok := m.to[blob]
+	return at, ok
+}
+
+func (m *moved) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.to = nil
+}
+
+func (m *moved) put(blob blobRef, at Location) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.to == nil {
+		m.to = map[blobRef]Location{}
+	}
+	m.to[blob] = at
+}
+
+// loadCopy reads another copy of a blob than the one at a location, which could not be read because of failure. If there is none
+// that can be read, failure is the error.
+func (r *Repository) loadCopy(ctx context.Context, blob blobRef, at Location, failure error) ([]byte, error) {
+	if Undecided(ctx, failure) {
+		return nil, failure
+	}
+	missing := errors.Is(failure, storage.ErrNotExist)
+	places, err := r.otherPlaces(ctx, blob, at.Pack, missing)
+	if err != nil {
+		return nil, fmt.Errorf("%w; to look for another copy failed too: %w", failure, err)
+	}
+	for _, place := range places {
+		plain, err := r.loadBlobAt(ctx, place, blob.id)
+		if err == nil {
+			r.index.moved.put(blob, place)
+			return plain, nil
+		}
+		if Undecided(ctx, err) {
+			return nil, err
+		}
+	}
+	if missing && len(places) > 0 {
+		return nil, fmt.Errorf("%w; nor can any other copy of it be read", failure)
+	}
+	return nil, failure
+}
+
+// otherPlaces are the places of a blob in other packs than this one, which could not be read. They are looked for once for all
+// blobs of the pack; once a pack turns out to be missing, for those of all missing packs.
+func (r *Repository) otherPlaces(ctx context.Context, blob blobRef, pack ID, missing bool) ([]Location, error) {
+	c := &r.index.copies
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.looked[pack] {
+		if len(c.places) > maxLookedFor {
+			c.looked, c.places = nil, nil
+		}
+		var there map[ID]bool // nil: all may be
+		if missing && !c.listed {
+			var err error
+			if there, err = r.listedPacks(ctx); err != nil {
+				return nil, err
+			}
+			c.listed = true
+		}
+		delete(there, pack)
+		if err := r.lookForCopies(ctx, c, func(id ID) bool { return id == pack || there != nil && !there[id] }); err != nil {
+			return nil, err
+		}
+	}
+	var others []Location
+	for _, place := range c.places[blob] {
+		if place.Pack != pack {
+			others = append(others, place)
+		}
+	}
+	return others, nil
+}
+
+// lookForCopies finds the places of all blobs of bad packs in packs that are not.
+func (r *Repository) lookForCopies(ctx context.Context, c *copies, bad func(ID) bool) error {
+	if c.looked == nil {
+		c.looked, c.places = map[ID]bool{}, map[blobRef][]Location{}
+	}
+	// 1. What the packs hold, or should.
+	err := r.eachIndexPack(ctx, func(p indexPack) {
+		if !bad(p.ID) || len(c.places) > maxLookedFor && len(c.looked) > 0 {
+			return // it is looked for by itself when it is asked for
+		}
+		c.looked[p.ID] = true
+		for _, b := range p.Blobs {
+			if ref := (blobRef{b.Type, b.ID}); c.places[ref] == nil {
+				c.places[ref] = []Location{}
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	// 2. Which other packs hold that.
+	return r.eachIndexPack(ctx, func(p indexPack) {
+		if bad(p.ID) {
+			return
+		}
+		for _, b := range p.Blobs {
+			ref := blobRef{b.Type, b.ID}
+			place := b.location(p.ID)
+			place.packEnd = p.end()
+			if places, wanted := c.places[ref]; wanted && len(places) < maxPlaces && !slices.Contains(places, place) {
+				c.places[ref] = append(places, place)
+			}
+		}
+	})
+}
+
+// listedPacks are the packs that there are.
+func (r *Repository) listedPacks(ctx context.Context) (map[ID]bool, error) {
+	there := map[ID]bool{}
+	err := r.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
+		if id, ok := kindData.parseName(info.Name); ok {
+			there[id] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list packs: %w", err)
+	}
+	return there, nil
+}
+
+const (
+	// maxPlaces is how many copies of a blob are tried beside the one that is known.
+	maxPlaces = 8
+	// maxLookedFor bounds for how many blobs copies are looked for, unless those of one pack are more. They take some hundred
+	// bytes each.
+	maxLookedFor = 256 << 10
+)
+
+// eachIndexPack goes through the packs of all index objects that can be read.
+func (r *Repository) eachIndexPack(ctx context.Context, fn func(indexPack)) error {
+	return r.eachIndex(ctx, func(_ ID, object indexObject, err error) error {
+		if Undecided(ctx, err) {
+			return err
+		}
+		for _, pack := range object.Packs {
+			fn(pack)
+		}
+		return nil
+	})
+}
+
+// end is where the pack's last blob ends.
+func (p indexPack) end() uint32 {
+	end := uint32(0)
+	for _, blob := range p.Blobs {
+		end = max(end, blob.Offset+blob.Length)
+	}
+	return end
+}

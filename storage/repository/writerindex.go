@@ -1,0 +1,87 @@
+package repository
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// indexTiming says when a Writer writes an index object: whatever is in the bucket and in no index when a process is killed is
+// stored again by the next one.
+type indexTiming struct {
+	bytes int64         // of packs that are in no index yet
+	age   time.Duration // of the oldest of them
+}
+
+// defaultIndexTiming leaves room for the packs that arrive while an index object is written, below 256 MiB in all.
+func defaultIndexTiming() indexTiming {
+	return indexTiming{bytes: 192 << 20, age: 2 * time.Minute}
+}
+
+// unindexed are packs that are in the bucket and in no index yet.
+type unindexed struct {
+	// writing is held while a pack is noted, and while an index object is written: the packs that arrive meanwhile wait, with
+	// their buffers, so that there are never many.
+	writing  sync.Mutex
+	packs    []indexPack
+	estimate int   // of their size as an index object
+	bytes    int64 // of the packs
+	due      atomic.Int64
+}
+
+// overdue reports, once, that the oldest pack has waited for long enough.
+func (u *unindexed) overdue(now time.Time) bool {
+	due := u.due.Load()
+	return due != 0 && now.UnixNano() >= due && u.due.CompareAndSwap(due, 0)
+}
+
+// record notes that a pack of size bytes is in the bucket, and writes an index object when there is enough for one.
+func (w *Writer) record(pack indexPack, size int64) error {
+	w.left.writing.Lock()
+	defer w.left.writing.Unlock()
+	timing := w.repo.options.indexing
+	if len(w.left.packs) == 0 {
+		w.left.due.Store(w.repo.Now().Add(timing.age).UnixNano())
+	}
+	w.left.packs = append(w.left.packs, pack)
+	w.left.estimate += len(pack.Blobs)*indexBlobSize + indexBlobSize
+	w.left.bytes += size
+	if w.left.estimate < indexLimit && w.left.bytes < timing.bytes {
+		return nil
+	}
+	return w.saveIndex(w.ctx)
+}
+
+// saveLeft writes an index object of what is in none.
+func (w *Writer) saveLeft(ctx context.Context) error {
+	w.left.writing.Lock()
+	defer w.left.writing.Unlock()
+	return w.saveIndex(ctx)
+}
+
+// saveIndex is saveLeft for whoever holds what that takes. What could not be written stays.
+func (w *Writer) saveIndex(ctx context.Context) error {
+	packs := w.left.packs
+	if len(packs) == 0 {
+		return nil
+	}
+	size, err := w.repo.saveIndex(ctx, indexObject{Packs: packs})
+	if err != nil {
+		return err
+	}
+	w.left.packs, w.left.estimate, w.left.bytes = nil, 0, 0
+	w.left.due.Store(0)
+	w.stored.Add(int64(size))
+	for _, pack := range packs {
+		w.repo.index.add(pack)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, pack := range packs {
+		for _, blob := range pack.Blobs {
+			delete(w.claimed[blob.Type], blob.ID)
+		}
+	}
+	return nil
+}

@@ -67,6 +67,8 @@ type Request struct {
 	// SnapshotTimeout is how long a driver may take to take a cut, or go on reporting errors, before the volume is
 	// given up.
 	SnapshotTimeout time.Duration
+	// SnapshotReadyTimeout is how long the storage may take, once a cut is taken, until claims can be made from it.
+	SnapshotReadyTimeout time.Duration
 }
 
 // Engine makes recovery points.
@@ -110,6 +112,9 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 		return nil, err
 	}
 	defer run.end(ctx, lease)
+	client := *e.Cluster
+	client.Waiting = run.Reporter.Note // what VolumeSnapshots and quotas are waited for
+	run.Cluster = &client
 	record, err = run.steps(lease.Context())
 	if err == nil {
 		return record, nil
@@ -205,6 +210,8 @@ type volumeRun struct {
 	saved catalog.Volume
 	// volumeSnapshot is its VolumeSnapshot while there is one.
 	volumeSnapshot *snapshotv1.VolumeSnapshot
+	// taken is when it was seen to be cut, by this process's clock.
+	taken time.Time
 }
 
 // begin gives the operation its id.

@@ -163,7 +163,7 @@ func (s *stage) runPod(job string) {
 func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) {
 	t.Helper()
 	record, err := s.engine.Run(ctx, Request{
-		Namespace: "demo", StatefulSet: "web", Plan: PlanOptions{Method: MethodAuto}, Holder: "test", SnapshotTimeout: time.Minute,
+		Namespace: "demo", StatefulSet: "web", Plan: PlanOptions{Method: MethodAuto}, Holder: "test", SnapshotTimeout: time.Minute, SnapshotReadyTimeout: time.Hour,
 		Mover: cluster.MoverConfig{Image: "stsbackup:test"}, Parallel: s.parallel, RetryLock: 90 * time.Second,
 	})
 	<-time.After(time.Minute) // until the pods have played to their end

@@ -40,12 +40,19 @@ func (r *run) cut(ctx context.Context, v *volumeRun) error {
 		return err
 	}
 	v.volumeSnapshot = made
-	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, made.Name, cluster.CutTaken, r.request.SnapshotTimeout)
+	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, made.Name, cluster.CutTaken, r.cutLimits(v))
 	if err != nil {
 		return err
 	}
+	v.taken = r.Now()
 	v.saved.Cut = cut.Time.UTC()
 	return nil
+}
+
+// cutLimits bound the waits for a volume's VolumeSnapshot. All are cut before the first is moved, and the storage copies them at the same
+// time: so each has its time from its own cut, and those that never get ready take one such time together.
+func (r *run) cutLimits(v *volumeRun) cluster.CutLimits {
+	return cluster.CutLimits{Patience: r.request.SnapshotTimeout, Ready: r.request.SnapshotReadyTimeout, Since: v.taken}
 }
 
 // dropVolumeSnapshot removes a VolumeSnapshot as soon as it is of no more use: it costs storage. A failure is told, and

@@ -86,7 +86,7 @@ func (r *run) moveSnapshot(ctx context.Context, tidying *sync.WaitGroup, v *volu
 		}
 		r.dropVolumeSnapshot(ctx, v)
 	})
-	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, v.volumeSnapshot.Name, cluster.CutReady, r.request.SnapshotTimeout)
+	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, v.volumeSnapshot.Name, cluster.CutReady, r.cutLimits(v))
 	if err != nil {
 		return archive.Result{}, err
 	}

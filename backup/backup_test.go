@@ -96,7 +96,7 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	inventory := testInventory()
 	objects := []runtime.Object{inventory.StatefulSet, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "demo"}},
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: "cluster-uid"}}}
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: "cluster-uid"}}, &inventory.StorageClasses[0]}
 	for _, pod := range inventory.Pods {
 		objects = append(objects, pod)
 	}

@@ -11,8 +11,8 @@ import (
 // capture takes the cuts of all volumes that are captured by a VolumeSnapshot, one right after the other.
 func (r *run) capture(ctx context.Context) error {
 	for _, v := range r.volumes {
-		if v.Missing != "" {
-			r.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageFailed, Error: v.Missing})
+		if v.saved.Error != "" { // missing, or denied
+			r.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageFailed, Error: v.saved.Error})
 			continue
 		}
 		if v.Capture != catalog.CaptureSnapshot {

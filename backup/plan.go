@@ -47,7 +47,9 @@ type Volume struct {
 	Template string `json:"template"`
 	Claim    string `json:"claim"`
 	// Missing says why there is nothing to save; then the fields below are empty.
-	Missing string          `json:"missing,omitempty"`
+	Missing string `json:"missing,omitempty"`
+	// Denied says what of this volume's the API server would not create, and why: it cannot be saved as things are.
+	Denied  string          `json:"denied,omitempty"`
 	Capture catalog.Capture `json:"capture,omitempty"`
 	// Why is the reason for this capture method.
 	Why string `json:"why,omitempty"`

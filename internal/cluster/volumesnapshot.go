@@ -126,7 +126,27 @@ func (c *Client) VolumeSnapshotClasses(ctx context.Context) ([]snapshotv1.Volume
 // CreateVolumeSnapshot asks for a VolumeSnapshot of the claim, by the name and labels of the operation. The claim is
 // that of the given ordinal and template.
 func (c *Client) CreateVolumeSnapshot(ctx context.Context, op Operation, ordinal int32, template, claim, class string) (*snapshotv1.VolumeSnapshot, error) {
-	vs := &snapshotv1.VolumeSnapshot{
+	vs := volumeSnapshotOf(op, ordinal, template, claim, class)
+	snapshots := c.Snapshots.SnapshotV1().VolumeSnapshots(op.Namespace)
+	var created *snapshotv1.VolumeSnapshot
+	err := c.whenRoom(ctx, nil, func() (err error) {
+		created, err = snapshots.Create(ctx, vs, metav1.CreateOptions{})
+		return err
+	})
+	if apierrors.IsAlreadyExists(err) {
+		if other, readErr := snapshots.Get(ctx, vs.Name, metav1.GetOptions{}); readErr == nil {
+			return nil, op.taken("VolumeSnapshot", other, err)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create VolumeSnapshot %s/%s of claim %s: %w", op.Namespace, vs.Name, claim, err)
+	}
+	return created, nil
+}
+
+// volumeSnapshotOf builds the VolumeSnapshot of a claim.
+func volumeSnapshotOf(op Operation, ordinal int32, template, claim, class string) *snapshotv1.VolumeSnapshot {
+	return &snapshotv1.VolumeSnapshot{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:   op.Namespace,
 			Name:        op.VolumeName(ordinal, template),
@@ -138,17 +158,6 @@ func (c *Client) CreateVolumeSnapshot(ctx context.Context, op Operation, ordinal
 			Source:                  snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: &claim},
 		},
 	}
-	snapshots := c.Snapshots.SnapshotV1().VolumeSnapshots(op.Namespace)
-	created, err := snapshots.Create(ctx, vs, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		if other, readErr := snapshots.Get(ctx, vs.Name, metav1.GetOptions{}); readErr == nil {
-			return nil, op.taken("VolumeSnapshot", other, err)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("create VolumeSnapshot %s/%s of claim %s: %w", op.Namespace, vs.Name, claim, err)
-	}
-	return created, nil
 }
 
 // CutLimits bound the wait for a VolumeSnapshot.

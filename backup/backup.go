@@ -67,6 +67,8 @@ type Request struct {
 	// SnapshotTimeout is how long a driver may take to take a cut, or go on reporting errors, before the volume is
 	// given up.
 	SnapshotTimeout time.Duration
+	// SnapshotReadyTimeout is how long the storage may take, once a cut is taken, until claims can be made from it.
+	SnapshotReadyTimeout time.Duration
 }
 
 // Engine makes recovery points.
@@ -90,6 +92,13 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	if err != nil {
 		return nil, err
 	}
+	run, err := e.begin(request)
+	if err != nil {
+		return nil, err
+	}
+	if err := run.foresee(ctx, plan); err != nil {
+		return nil, err
+	}
 	e.Reporter.Planned(plan)
 
 	// 2. Preflight.
@@ -98,10 +107,6 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	}
 
 	// 3. Lease.
-	run, err := e.begin(request)
-	if err != nil {
-		return nil, err
-	}
 	lease, err := e.Cluster.Acquire(ctx, run.op, cluster.LeaseOptions{
 		Holder:  fmt.Sprintf("%s by %s", run.op, request.Holder),
 		Waiting: run.Reporter.Note, // which also comes while volumes are moved
@@ -110,6 +115,9 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 		return nil, err
 	}
 	defer run.end(ctx, lease)
+	client := *e.Cluster
+	client.Waiting = run.Reporter.Note // what VolumeSnapshots and quotas are waited for
+	run.Cluster = &client
 	record, err = run.steps(lease.Context())
 	if err == nil {
 		return record, nil
@@ -197,6 +205,8 @@ type run struct {
 	repo      Repository // nil until it is open
 	// swept is what dead operations have left, and what of that does not go.
 	swept cluster.Swept
+	// uses is what the volumes have of the namespace at this moment.
+	uses uses
 }
 
 // volumeRun is one volume of it.
@@ -205,6 +215,8 @@ type volumeRun struct {
 	saved catalog.Volume
 	// volumeSnapshot is its VolumeSnapshot while there is one.
 	volumeSnapshot *snapshotv1.VolumeSnapshot
+	// taken is when it was seen to be cut, by this process's clock.
+	taken time.Time
 }
 
 // begin gives the operation its id.
@@ -237,11 +249,16 @@ func (r *run) replan(ctx context.Context) error {
 	if r.plan, err = NewPlan(r.inventory, r.request.Plan); err != nil {
 		return err
 	}
+	r.takeVolumes()
+	return nil
+}
+
+// takeVolumes begins with the volumes as the plan has them.
+func (r *run) takeVolumes() {
 	r.volumes = nil
 	for _, volume := range r.plan.Volumes {
 		r.volumes = append(r.volumes, &volumeRun{Volume: volume, saved: recordVolume(volume)})
 	}
-	return nil
 }
 
 // steps is what is done under the Lease.
@@ -253,6 +270,10 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 	if err := r.sweep(ctx); err != nil {
 		return nil, err
 	}
+	if err := r.admitted(ctx); err != nil {
+		return nil, err
+	}
+	r.takeVolumes()
 	repo, err := r.Repositories.OpenOrCreate(ctx)
 	if err != nil {
 		return nil, err

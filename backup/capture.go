@@ -11,8 +11,8 @@ import (
 // capture takes the cuts of all volumes that are captured by a VolumeSnapshot, one right after the other.
 func (r *run) capture(ctx context.Context) error {
 	for _, v := range r.volumes {
-		if v.Missing != "" {
-			r.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageFailed, Error: v.Missing})
+		if v.saved.Error != "" { // missing, or denied
+			r.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageFailed, Error: v.saved.Error})
 			continue
 		}
 		if v.Capture != catalog.CaptureSnapshot {
@@ -40,12 +40,19 @@ func (r *run) cut(ctx context.Context, v *volumeRun) error {
 		return err
 	}
 	v.volumeSnapshot = made
-	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, made.Name, cluster.CutTaken, r.request.SnapshotTimeout)
+	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, made.Name, cluster.CutTaken, r.cutLimits(v))
 	if err != nil {
 		return err
 	}
+	v.taken = r.Now()
 	v.saved.Cut = cut.Time.UTC()
 	return nil
+}
+
+// cutLimits bound the waits for a volume's VolumeSnapshot. All are cut before the first is moved, and the storage copies them at the same
+// time: so each has its time from its own cut, and those that never get ready take one such time together.
+func (r *run) cutLimits(v *volumeRun) cluster.CutLimits {
+	return cluster.CutLimits{Patience: r.request.SnapshotTimeout, Ready: r.request.SnapshotReadyTimeout, Since: v.taken}
 }
 
 // dropVolumeSnapshot removes a VolumeSnapshot as soon as it is of no more use: it costs storage. A failure is told, and

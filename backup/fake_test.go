@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"slices"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
+	snapshotclient "github.com/kubernetes-csi/external-snapshotter/client/v6/clientset/versioned"
+	snapshottyped "github.com/kubernetes-csi/external-snapshotter/client/v6/clientset/versioned/typed/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -62,6 +66,40 @@ func (f *fakeRepository) List(context.Context) ([]catalog.Record, error) { retur
 func (f *fakeRepository) Commit(_ context.Context, record catalog.Record, manifests map[string][]byte) error {
 	f.committed, f.manifests = append(f.committed, record), manifests
 	return nil
+}
+
+// drySnapshots are fake VolumeSnapshots that are not made as a dry run, which the fake does not know.
+type drySnapshots struct {
+	snapshotclient.Interface
+	stage *stage
+}
+
+func (d drySnapshots) SnapshotV1() snapshottyped.SnapshotV1Interface {
+	return dryGroup{d.Interface.SnapshotV1(), d.stage}
+}
+
+type dryGroup struct {
+	snapshottyped.SnapshotV1Interface
+	stage *stage
+}
+
+func (d dryGroup) VolumeSnapshots(namespace string) snapshottyped.VolumeSnapshotInterface {
+	return dryCuts{d.SnapshotV1Interface.VolumeSnapshots(namespace), d.stage}
+}
+
+type dryCuts struct {
+	snapshottyped.VolumeSnapshotInterface
+	stage *stage
+}
+
+func (d dryCuts) Create(ctx context.Context, vs *snapshotv1.VolumeSnapshot, options metav1.CreateOptions) (*snapshotv1.VolumeSnapshot, error) {
+	if len(options.DryRun) == 0 {
+		return d.VolumeSnapshotInterface.Create(ctx, vs, options)
+	}
+	if d.stage.deny == nil {
+		return vs, nil
+	}
+	return vs, d.stage.deny(vs)
 }
 
 // watchSelected makes a watch of pods heed its selector, as an API server does and the fake does not.

@@ -7,6 +7,7 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -28,8 +29,18 @@ type Inventory struct {
 	// Classes are all VolumeSnapshotClasses of the cluster; ClassesHidden says that they may not be read.
 	Classes       []snapshotv1.VolumeSnapshotClass
 	ClassesHidden bool
-	// Zones are the zones of the nodes that the pods run on, where nodes may be read and have one.
-	Zones map[string]string
+	// StorageClasses are those of the cluster; StorageClassesHidden says that they may not be read.
+	StorageClasses       []storagev1.StorageClass
+	StorageClassesHidden bool
+	// Nodes are those that the pods run on, by name, where nodes may be read.
+	Nodes map[string]Node
+}
+
+// Node is what is known of a node.
+type Node struct {
+	// Zone and Host are what it is labelled with; they may be empty.
+	Zone, Host string
+	Taints     []corev1.Taint
 }
 
 // ReadInventory reads the Inventory of a StatefulSet. The error wraps cluster.ErrNotFound if there is none.
@@ -43,7 +54,7 @@ func ReadInventory(ctx context.Context, c *cluster.Client, namespace, name strin
 		return nil, err
 	}
 	for _, read := range []func(context.Context, *cluster.Client) error{
-		inventory.readService, inventory.readPods, inventory.readClaims, inventory.readVolumes, inventory.readZones,
+		inventory.readService, inventory.readPods, inventory.readClaims, inventory.readVolumes, inventory.readNodes,
 	} {
 		if err := read(ctx, c); err != nil {
 			return nil, err
@@ -52,6 +63,11 @@ func ReadInventory(ctx context.Context, c *cluster.Client, namespace, name strin
 	inventory.Classes, err = c.VolumeSnapshotClasses(ctx)
 	inventory.ClassesHidden = apierrors.IsForbidden(err)
 	if err != nil && !inventory.ClassesHidden {
+		return nil, err
+	}
+	inventory.StorageClasses, err = c.StorageClasses(ctx)
+	inventory.StorageClassesHidden = apierrors.IsForbidden(err)
+	if err != nil && !inventory.StorageClassesHidden {
 		return nil, err
 	}
 	return inventory, nil
@@ -122,12 +138,12 @@ func (i *Inventory) readVolumes(ctx context.Context, c *cluster.Client) error {
 	return nil
 }
 
-// readZones is content without the right to read nodes: a zone is for information, and volumes know theirs.
-func (i *Inventory) readZones(ctx context.Context, c *cluster.Client) error {
-	i.Zones = map[string]string{}
+// readNodes is content without the right to read nodes: a zone is for information, and volumes know theirs.
+func (i *Inventory) readNodes(ctx context.Context, c *cluster.Client) error {
+	i.Nodes = map[string]Node{}
 	for _, pod := range i.Pods {
 		node := pod.Spec.NodeName
-		if _, known := i.Zones[node]; known || node == "" {
+		if _, known := i.Nodes[node]; known || node == "" {
 			continue
 		}
 		object, err := c.Kube.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
@@ -135,11 +151,13 @@ func (i *Inventory) readZones(ctx context.Context, c *cluster.Client) error {
 		case apierrors.IsForbidden(err):
 			return nil
 		case apierrors.IsNotFound(err):
-			i.Zones[node] = ""
+			i.Nodes[node] = Node{}
 		case err != nil:
 			return fmt.Errorf("read node %s: %w", node, err)
 		default:
-			i.Zones[node] = object.Labels[corev1.LabelTopologyZone]
+			i.Nodes[node] = Node{
+				Zone: object.Labels[corev1.LabelTopologyZone], Host: object.Labels[corev1.LabelHostname], Taints: object.Spec.Taints,
+			}
 		}
 	}
 	return nil

@@ -83,17 +83,19 @@ func (r *run) moveSnapshot(ctx context.Context, tidying *sync.WaitGroup, v *volu
 	defer tidying.Go(func() {
 		if claim != nil {
 			r.dropClaim(ctx, claim)
+			r.uses.add(&r.uses.claims, -1)
 		}
 		r.dropVolumeSnapshot(ctx, v)
 	})
-	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, v.volumeSnapshot.Name, cluster.CutReady, r.request.SnapshotTimeout)
+	cut, err := r.Cluster.AwaitVolumeSnapshot(ctx, r.op.Namespace, v.volumeSnapshot.Name, cluster.CutReady, r.cutLimits(v))
 	if err != nil {
 		return archive.Result{}, err
 	}
 	temporary := cluster.TemporaryClaim(r.op, v.Ordinal, v.Template, v.object, v.volumeSnapshot.Name, cut.Size)
-	if claim, err = r.Cluster.CreateClaim(ctx, r.op, temporary); err != nil {
+	if claim, err = r.Cluster.CreateClaim(ctx, r.op, temporary, r.uses.anyClaims); err != nil {
 		return archive.Result{}, err
 	}
+	r.uses.add(&r.uses.claims, 1)
 	return r.runMover(ctx, v, claim.Name)
 }
 
@@ -111,25 +113,18 @@ func (r *run) runMover(ctx context.Context, v *volumeRun, mount string) (archive
 	r.at(v, StagePrepare)
 	progress := &moverProgress{reporter: r.Reporter, state: Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StagePrepare}}
 	begun := r.Now()
-	output, err := r.Cluster.RunMover(ctx, r.request.Mover, cluster.Mover{
-		Operation: r.op,
-		Name:      r.op.VolumeName(v.Ordinal, v.Template),
-		Ordinal:   v.Ordinal,
-		Claim:     v.Claim,
-		Mount:     mount,
-		ReadOnly:  true,
-		Args:      r.moverArgs(v),
-		// To read what others may not. DAC_READ_SEARCH would say it more narrowly, but the Pod Security level
-		// "baseline" forbids it, and the volume is mounted read-only.
-		Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
-		Placement:    v.placement,
-		Waiting: func(reason string) {
-			if reason == "" {
-				begun = r.Now()
-			}
-			progress.waiting(reason)
-		},
-	}, progress.line)
+	task := moverOf(r.request, r.op, r.inventory.Cluster, &v.Volume, mount)
+	task.Busy = r.uses.anyMovers
+	ran := 0
+	task.Waiting = func(reason string) {
+		if reason == "" && ran == 0 {
+			begun, ran = r.Now(), 1
+			r.uses.add(&r.uses.movers, 1)
+		}
+		progress.waiting(reason)
+	}
+	output, err := r.Cluster.RunMover(ctx, r.request.Mover, task, progress.line)
+	r.uses.add(&r.uses.movers, -ran)
 	if v.Capture == catalog.CaptureLive {
 		v.saved.Cut = begun.UTC()
 	}
@@ -144,22 +139,39 @@ func (r *run) runMover(ctx context.Context, v *volumeRun, mount string) (archive
 	return result, failed
 }
 
-func (r *run) moverArgs(v *volumeRun) []string {
+// moverOf is the mover that saves a volume, which mounts the given claim.
+func moverOf(request Request, op cluster.Operation, clusterUID string, v *Volume, mount string) cluster.Mover {
+	return cluster.Mover{
+		Operation: op,
+		Name:      op.VolumeName(v.Ordinal, v.Template),
+		Ordinal:   v.Ordinal,
+		Claim:     v.Claim,
+		Mount:     mount,
+		ReadOnly:  true,
+		Args:      moverArgs(request, op, clusterUID, v),
+		// To read what others may not. DAC_READ_SEARCH would say it more narrowly, but the Pod Security level
+		// "baseline" forbids it, and the volume is mounted read-only.
+		Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
+		Placement:    v.placement,
+	}
+}
+
+func moverArgs(request Request, op cluster.Operation, clusterUID string, v *Volume) []string {
 	return []string{
 		"volume", "backup", cluster.MoverVolume,
-		"--repo", r.request.Mover.Repo,
-		"--as", r.op.Namespace + "/" + r.op.StatefulSet,
+		"--repo", request.Mover.Repo,
+		"--as", op.Namespace + "/" + op.StatefulSet,
 		"--claim", v.Claim,
 		"--ordinal", strconv.Itoa(int(v.Ordinal)),
-		"--recovery-point", r.op.ID,
-		"--operation", r.mark(),
+		"--recovery-point", op.ID,
+		"--operation", op.MoverMark(clusterUID),
 		"--repository-password-file", cluster.MoverFiles + "/password",
 		"--result-file", cluster.MoverResult,
 		// A cut is what is on the disk: it can hold a file's new data beside its old times, which reach the disk later
 		// (fdatasync, lazytime). Times prove nothing there, so every file is read; what is the same is stored once.
 		"--force-read",
-		"--compression", r.request.Compression.String(),
-		"--retry-lock", r.request.RetryLock.String(),
+		"--compression", request.Compression.String(),
+		"--retry-lock", request.RetryLock.String(),
 		"-o", "json",
 	}
 }

@@ -47,7 +47,9 @@ type Volume struct {
 	Template string `json:"template"`
 	Claim    string `json:"claim"`
 	// Missing says why there is nothing to save; then the fields below are empty.
-	Missing string          `json:"missing,omitempty"`
+	Missing string `json:"missing,omitempty"`
+	// Denied says what of this volume's the API server would not create, and why: it cannot be saved as things are.
+	Denied  string          `json:"denied,omitempty"`
 	Capture catalog.Capture `json:"capture,omitempty"`
 	// Why is the reason for this capture method.
 	Why string `json:"why,omitempty"`
@@ -132,7 +134,7 @@ func planVolume(inventory *Inventory, options PlanOptions, ordinal int32, templa
 	volume.Zone = pv.Labels[corev1.LabelTopologyZone]
 	if pod != nil {
 		volume.Node = pod.Spec.NodeName
-		if zone := inventory.Zones[volume.Node]; zone != "" {
+		if zone := inventory.Nodes[volume.Node].Zone; zone != "" {
 			volume.Zone = zone
 		}
 	}
@@ -147,9 +149,9 @@ func planVolume(inventory *Inventory, options PlanOptions, ordinal int32, templa
 		return volume, err
 	}
 	if volume.Capture == catalog.CaptureLive {
-		return volume, placeLive(&volume, pod, sts.Spec.Template.Spec)
+		return volume, placeLive(&volume, inventory, pv, options)
 	}
-	placeSnapshot(&volume, pv, sts.Spec.Template.Spec)
+	placeSnapshot(&volume, inventory, pv)
 	return volume, nil
 }
 
@@ -171,9 +173,32 @@ func chooseCapture(volume *Volume, inventory *Inventory, pv *corev1.PersistentVo
 		volume.Capture, volume.Why = catalog.CaptureLive, driver+" has no VolumeSnapshots"
 		return nil
 	}
+	if unfit := noClaim(inventory, volume.object, driver); unfit != "" {
+		if options.Method == MethodSnapshot {
+			return &cluster.Refusal{
+				Object: "claim " + volume.object.Namespace + "/" + volume.Claim, Reason: unfit,
+				Next: fmt.Sprintf("create that StorageClass, with driver %s as its provisioner, or use --method live", driver),
+			}
+		}
+		volume.Capture, volume.Why = catalog.CaptureLive, unfit
+		return nil
+	}
 	if inventory.ClassesHidden {
 		return chooseHidden(volume, options)
 	}
+	return chooseClass(volume, inventory, driver, options)
+}
+
+// noClaim says why a VolumeSnapshot of a claim's volume could be cut and not read; "" if it can, or if nobody knows.
+func noClaim(inventory *Inventory, claim *corev1.PersistentVolumeClaim, driver string) string {
+	if inventory.StorageClassesHidden {
+		return ""
+	}
+	return cluster.NoClaimFromSnapshot(inventory.StorageClasses, claim.Spec.StorageClassName, driver)
+}
+
+// chooseClass finds the VolumeSnapshotClass for a volume of a driver, or captures it live where there is none.
+func chooseClass(volume *Volume, inventory *Inventory, driver string, options PlanOptions) error {
 	class, err := cluster.ChooseVolumeSnapshotClass(inventory.Classes, driver, options.SnapshotClass)
 	if err != nil && options.Method == MethodAuto && options.SnapshotClass != "" {
 		// A class of the user's choice is for the volumes that it fits.
@@ -196,38 +221,6 @@ func chooseCapture(volume *Volume, inventory *Inventory, pv *corev1.PersistentVo
 	}
 }
 
-// placeLive says where the mover of a live capture runs: with the pod that has the volume, if only one node can have
-// it at a time.
-func placeLive(volume *Volume, pod *corev1.Pod, template corev1.PodSpec) error {
-	running := pod != nil && pod.Spec.NodeName != "" && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
-	if running && cluster.IsReadWriteOncePod(volume.object) {
-		return &cluster.Refusal{
-			Object: "claim " + volume.object.Namespace + "/" + volume.Claim,
-			Reason: fmt.Sprintf("its access mode is ReadWriteOncePod and pod %s has it, so no mover can read it while the pod runs", pod.Name),
-			Next:   "use --method snapshot",
-		}
-	}
-	volume.placement = cluster.Placement{Tolerations: template.Tolerations}
-	if template.SecurityContext != nil {
-		volume.placement.SELinux = template.SecurityContext.SELinuxOptions
-	}
-	if !running {
-		return nil // the scheduler finds a node that can reach the volume
-	}
-	volume.placement.Tolerations = pod.Spec.Tolerations
-	if pod.Spec.SecurityContext != nil {
-		volume.placement.SELinux = pod.Spec.SecurityContext.SELinuxOptions
-	}
-	if !sharedBetweenNodes(volume.object) {
-		volume.placement.Node = pod.Spec.NodeName
-	}
-	return nil
-}
-
-func sharedBetweenNodes(claim *corev1.PersistentVolumeClaim) bool {
-	return slices.Contains(claim.Spec.AccessModes, corev1.ReadWriteMany) || slices.Contains(claim.Spec.AccessModes, corev1.ReadOnlyMany)
-}
-
 // chooseHidden is chooseCapture without the right to read VolumeSnapshotClasses: the user's word is taken for one.
 func chooseHidden(volume *Volume, options PlanOptions) error {
 	const why = "the right to list VolumeSnapshotClasses is missing"
@@ -245,20 +238,6 @@ func chooseHidden(volume *Volume, options PlanOptions) error {
 		volume.Capture, volume.Why = catalog.CaptureLive, why
 	}
 	return nil
-}
-
-// placeSnapshot says where the mover of a VolumeSnapshot runs: where the volume itself could be, since storage that is
-// local to a node or zone has its VolumeSnapshots there.
-func placeSnapshot(volume *Volume, pv *corev1.PersistentVolume, template corev1.PodSpec) {
-	volume.placement = cluster.Placement{Tolerations: template.Tolerations}
-	if template.SecurityContext != nil {
-		volume.placement.SELinux = template.SecurityContext.SELinuxOptions
-	}
-	if pv.Spec.NodeAffinity != nil && pv.Spec.NodeAffinity.Required != nil {
-		volume.placement.Affinity = &corev1.Affinity{
-			NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: pv.Spec.NodeAffinity.Required},
-		}
-	}
 }
 
 // checkSnapshotClass refuses a class of the user's choice that does not exist.

@@ -10,6 +10,7 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -35,7 +36,11 @@ func testInventory() *Inventory {
 		Claims:  map[string]*corev1.PersistentVolumeClaim{},
 		Volumes: map[string]*corev1.PersistentVolume{},
 		Classes: []snapshotv1.VolumeSnapshotClass{{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Driver: testDriver}},
-		Zones:   map[string]string{"n1": "a"},
+		Nodes:   map[string]Node{"n1": {Zone: "a"}},
+		StorageClasses: []storagev1.StorageClass{
+			{ObjectMeta: metav1.ObjectMeta{Name: "disk"}, Provisioner: testDriver},
+			{ObjectMeta: metav1.ObjectMeta{Name: "manual"}, Provisioner: cluster.NoProvisioner},
+		},
 	}
 	for _, ordinal := range []string{"0", "1"} {
 		addClaim(inventory, "www-web-"+ordinal)
@@ -52,7 +57,7 @@ func addClaim(inventory *Inventory, name string) {
 	inventory.Claims[name] = &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: name},
 		Spec: corev1.PersistentVolumeClaimSpec{
-			VolumeName: "pv-" + name, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			VolumeName: "pv-" + name, StorageClassName: new("disk"), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 		},
 	}
 	inventory.Volumes["pv-"+name] = &corev1.PersistentVolume{
@@ -123,6 +128,22 @@ func TestNewPlanCapture(t *testing.T) {
 			change:  func(i *Inventory) { i.Classes, i.ClassesHidden = nil, true },
 			options: PlanOptions{Method: MethodSnapshot, SnapshotClass: "fast"},
 			capture: catalog.CaptureSnapshot, class: "fast", why: "--snapshot-class",
+		},
+		"no StorageClass to make a claim of": {
+			change: func(i *Inventory) { i.Claims["www-web-0"].Spec.StorageClassName = new("") }, options: PlanOptions{Method: MethodAuto},
+			capture: catalog.CaptureLive, why: "it has no StorageClass, so that no claim can be made from a VolumeSnapshot", node: "n1",
+		},
+		"a StorageClass that is gone": {
+			change: func(i *Inventory) { i.StorageClasses = i.StorageClasses[1:] }, options: PlanOptions{Method: MethodAuto, SnapshotClass: "fast"},
+			capture: catalog.CaptureLive, why: "its StorageClass disk does not exist any more", node: "n1",
+		},
+		"a StorageClass for volumes that are made by hand": {
+			change: func(i *Inventory) { i.Claims["www-web-0"].Spec.StorageClassName = new("manual") }, options: PlanOptions{Method: MethodAuto},
+			capture: catalog.CaptureLive, why: "its StorageClass manual is not of CSI driver disk.csi.test but of kubernetes.io/no-provisioner", node: "n1",
+		},
+		"StorageClasses that may not be read": {
+			change: func(i *Inventory) { i.StorageClasses, i.StorageClassesHidden = nil, true }, options: PlanOptions{Method: MethodAuto},
+			capture: catalog.CaptureSnapshot, class: "fast", why: "fast",
 		},
 		"class of another driver": {
 			change:  func(i *Inventory) { i.Classes = append(i.Classes, other) },
@@ -221,6 +242,18 @@ func TestNewPlanRefuses(t *testing.T) {
 			change:  func(i *Inventory) { i.Classes, i.ClassesHidden = nil, true },
 			options: PlanOptions{Method: MethodSnapshot},
 			object:  "claim demo/www-web-0", says: []string{"right to list VolumeSnapshotClasses", "--snapshot-class"},
+		},
+		"snapshot, and no StorageClass to read it by": {
+			change:  func(i *Inventory) { i.Claims["www-web-1"].Spec.StorageClassName = new("manual") },
+			options: PlanOptions{Method: MethodSnapshot},
+			object:  "claim demo/www-web-1", says: []string{"its StorageClass manual is not of CSI driver", "with driver disk.csi.test as its provisioner", "--method live"},
+		},
+		"ReadWriteOncePod, and no StorageClass": {
+			change: func(i *Inventory) {
+				i.Claims["www-web-0"].Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}
+				i.StorageClasses = nil
+			},
+			object: "claim demo/www-web-0", says: []string{"ReadWriteOncePod", "mend what keeps it from being captured", "StorageClass disk does not exist"},
 		},
 		"a class that does not exist": {
 			options: PlanOptions{Method: MethodAuto, SnapshotClass: "slow"},

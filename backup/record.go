@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -67,7 +68,7 @@ func skew(volumes []catalog.Volume) time.Duration {
 func recordVolume(volume Volume) catalog.Volume {
 	saved := catalog.Volume{
 		Ordinal: volume.Ordinal, Template: volume.Template, Claim: volume.Claim, Capture: volume.Capture,
-		Error: volume.Missing, Size: volume.Size, Driver: volume.Driver, Node: volume.Node, Zone: volume.Zone,
+		Error: cmp.Or(volume.Missing, volume.Denied), Size: volume.Size, Driver: volume.Driver, Node: volume.Node, Zone: volume.Zone,
 		Mode: "Filesystem",
 	}
 	claim := volume.object

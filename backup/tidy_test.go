@@ -47,7 +47,7 @@ func deadOperation() cluster.Operation {
 // backUp runs a backup of the stage without a look at what it leaves.
 func (s *stage) backUp(ctx context.Context) (committed int, err error) {
 	_, err = s.engine.Run(ctx, Request{
-		Namespace: "demo", StatefulSet: "web", Plan: PlanOptions{Method: MethodAuto}, Holder: "test", SnapshotTimeout: time.Minute,
+		Namespace: "demo", StatefulSet: "web", Plan: PlanOptions{Method: MethodAuto}, Holder: "test", SnapshotTimeout: time.Minute, SnapshotReadyTimeout: time.Hour,
 		Mover: cluster.MoverConfig{Image: "stsbackup:test"},
 	})
 	<-time.After(time.Minute) // until the pods have played to their end

@@ -17,6 +17,8 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/stsbackup/stsbackup/scheduler/clock"
 )
 
 // read decodes a manifest, in which every field must be known.
@@ -205,5 +207,26 @@ func TestCronJobForgetsOnlyWhatItBacksUp(t *testing.T) {
 	backup, forget := chosen(spec.InitContainers[0]), chosen(spec.Containers[0])
 	if len(backup) != 2 || !slices.Equal(backup, forget) {
 		t.Errorf("it backs up %q and forgets %q", backup, forget)
+	}
+}
+
+// TestCronJobsEnd: with Forbid, a run that never ended would be the last.
+func TestCronJobsEnd(t *testing.T) {
+	for _, file := range []string{"backup.yaml", "prune.yaml"} {
+		job := read[batchv1.CronJob](t, "cronjob", file).Spec
+		schedule, err := clock.ParseSchedule(job.Schedule, "UTC")
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := schedule.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+		limit := job.JobTemplate.Spec.ActiveDeadlineSeconds
+		if limit == nil {
+			t.Errorf("%s: a run has no limit", file)
+			continue
+		}
+		grace := *job.JobTemplate.Spec.Template.Spec.TerminationGracePeriodSeconds
+		if last := first.Add(time.Duration(*limit+grace) * time.Second); !last.Before(schedule.Next(first)) || *limit < 12*3600 {
+			t.Errorf("%s: a run of %s may last until %s, and the next is at %s", file, first, last, schedule.Next(first))
+		}
 	}
 }

@@ -3,7 +3,6 @@ package restore
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -141,7 +140,7 @@ func (a *admission) add(denial cluster.Denial) {
 
 func (a *admission) group(denial cluster.Denial, refusal *cluster.Refusal) {
 	for _, group := range a.groups {
-		if reflect.TypeOf(group.first.Object) == reflect.TypeOf(denial.Object) && group.first.Kind == denial.Kind && group.first.Cause() == denial.Cause() {
+		if group.first.Like(&denial) {
 			group.others++
 			return
 		}

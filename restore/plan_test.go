@@ -24,7 +24,7 @@ func situation() *Situation {
 		Record: newRecord(), Cluster: "here", StatefulSet: newSet(3, "fast"),
 		Classes: []storagev1.StorageClass{
 			{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Provisioner: "csi.test"},
-			{ObjectMeta: metav1.ObjectMeta{Name: "manual"}, Provisioner: noProvisioner},
+			{ObjectMeta: metav1.ObjectMeta{Name: "manual"}, Provisioner: cluster.NoProvisioner},
 		},
 	}
 	s.StatefulSet.UID = "set"

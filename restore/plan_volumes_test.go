@@ -10,6 +10,8 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
 // TestPlanPairsOrdinals: every ordinal gets its own data, whatever the order of the record.
@@ -59,7 +61,7 @@ func TestPlanClaim(t *testing.T) {
 		"nobody names a class": {func(s *Situation) {
 			s.StatefulSet.Spec.VolumeClaimTemplates[0].Spec.StorageClassName = nil
 			s.Record.Volumes[0].StorageClass = ""
-			s.Classes[0].Annotations = map[string]string{defaultClassMark: "true"}
+			s.Classes[0].Annotations = map[string]string{cluster.DefaultClassMark: "true"}
 		}, "64Mi", "fast"},
 	}
 	for name, test := range tests {

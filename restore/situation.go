@@ -85,12 +85,11 @@ func (s *Situation) list(ctx context.Context, c *cluster.Client, namespace strin
 	if err != nil {
 		return fmt.Errorf("list PersistentVolumes: %w", err)
 	}
-	classes, err := c.Kube.StorageV1().StorageClasses().List(ctx, all)
-	if err != nil {
-		return fmt.Errorf("list StorageClasses: %w", err)
+	if s.Classes, err = c.StorageClasses(ctx); err != nil {
+		return err
 	}
 	s.Claims, s.Pods, s.Autoscalers, s.Quotas = claims.Items, pods.Items, autoscalers.Items, quotas.Items
-	s.Volumes, s.Classes = volumes.Items, classes.Items
+	s.Volumes = volumes.Items
 	return nil
 }
 

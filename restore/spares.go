@@ -47,7 +47,7 @@ func assignSpares(p *Plan, s *Situation) {
 // static reports whether the volume is one that people make.
 func static(s *Situation, v *Volume) bool {
 	found := s.class(v.Class)
-	return v.classless || found != nil && found.Provisioner == noProvisioner
+	return v.classless || found != nil && found.Provisioner == cluster.NoProvisioner
 }
 
 // chooseSpare takes the volume that is reserved for the claim if there is one, else one that lies where the present one

@@ -5,7 +5,6 @@ import (
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -14,8 +13,6 @@ import (
 )
 
 const (
-	noProvisioner       = "kubernetes.io/no-provisioner"
-	defaultClassMark    = "storageclass.kubernetes.io/is-default-class"
 	provisionedByMark   = "pv.kubernetes.io/provisioned-by"
 	annotationPoint     = "stsbackup.io/recovery-point"
 	annotationOperation = "stsbackup.io/operation"
@@ -81,9 +78,9 @@ func (p *Plan) class(s *Situation, template *corev1.PersistentVolumeClaim, recor
 		name, origin = *given, "claim template "+template.Name
 	}
 	if name == "" {
-		if name = defaultClass(s.Classes); name == "" {
+		if name = cluster.DefaultClass(s.Classes); name == "" {
 			p.refuseAbout("claim "+p.Namespace+"/"+claim, "neither the claim template nor the recovery point names a StorageClass, and the cluster has no default",
-				"mark a StorageClass as the default one: kubectl annotate storageclass NAME "+defaultClassMark+"=true")
+				"mark a StorageClass as the default one: kubectl annotate storageclass NAME "+cluster.DefaultClassMark+"=true")
 		}
 		return name, false
 	}
@@ -92,25 +89,6 @@ func (p *Plan) class(s *Situation, template *corev1.PersistentVolumeClaim, recor
 			fmt.Sprintf("create a StorageClass %s, then restore again; \"kubectl get storageclass\" lists those that exist", name))
 	}
 	return name, false
-}
-
-// defaultClass is the class that the API server gives to a claim without one: the youngest of those marked.
-func defaultClass(classes []storagev1.StorageClass) string {
-	var best *storagev1.StorageClass
-	for i := range classes {
-		class := &classes[i]
-		if class.Annotations[defaultClassMark] != "true" {
-			continue
-		}
-		if best == nil || best.CreationTimestamp.Before(&class.CreationTimestamp) ||
-			best.CreationTimestamp.Equal(&class.CreationTimestamp) && class.Name < best.Name {
-			best = class
-		}
-	}
-	if best == nil {
-		return ""
-	}
-	return best.Name
 }
 
 // manifest is the claim as the StatefulSet controller would make it, in the chosen size and class, and empty: a

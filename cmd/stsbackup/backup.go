@@ -29,6 +29,7 @@ type backupCommand struct {
 	compression     compressionFlag
 	snapshotClass   string
 	snapshotTimeout time.Duration
+	readyTimeout    time.Duration
 	parallel        int
 	dryRun          bool
 	adoptCluster    bool
@@ -75,6 +76,8 @@ left. With -o json there is one document for each StatefulSet, as soon as it is 
 	cmd.Flags().StringVar(&c.snapshotClass, "snapshot-class", "", "`name` of the VolumeSnapshotClass to use (default: the driver's default)")
 	cmd.Flags().DurationVar(&c.snapshotTimeout, "snapshot-timeout", defaultSnapshotTimeout,
 		"give a volume up when its driver has taken no cut, or has reported errors, for this long")
+	cmd.Flags().DurationVar(&c.readyTimeout, "snapshot-ready-timeout", defaultReadyTimeout,
+		"give a volume up when its VolumeSnapshot is not ready this long after the cut; some storage copies it elsewhere first")
 	cmd.Flags().IntVar(&c.parallel, "parallel", 1, "move up to this `number` of a StatefulSet's volumes at once; 1 stores least, as each ordinal is compared with those before it")
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "check and show what would be done, and change nothing")
 	cmd.Flags().BoolVar(&c.adoptCluster, "adopt-cluster", false, "accept a repository whose newest recovery point came from another cluster")
@@ -92,7 +95,7 @@ func (c *backupCommand) check(cmd *cobra.Command, args []string) error {
 		return usageErrorf("--parallel is %d; give a number from 1 on", c.parallel)
 	}
 	return errors.Join(c.choose.oneOrChosen(cmd, &c.kube, args),
-		checkTimeout("snapshot-timeout", c.snapshotTimeout), c.mover.check())
+		checkTimeout("snapshot-timeout", c.snapshotTimeout), checkTimeout("snapshot-ready-timeout", c.readyTimeout), c.mover.check())
 }
 
 func (c *backupCommand) run(ctx context.Context, a *app, args []string) error {
@@ -165,12 +168,16 @@ func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.
 		Parallel:        c.parallel,
 		RetryLock:       c.lock.limit,
 		Compression:     c.compression.level,
-		SnapshotTimeout: c.snapshotTimeout,
+		SnapshotTimeout: c.snapshotTimeout, SnapshotReadyTimeout: c.readyTimeout,
 	})
 }
 
-// defaultSnapshotTimeout is how long a driver may take.
-const defaultSnapshotTimeout = 2 * time.Minute
+const (
+	// defaultSnapshotTimeout is how long a driver may take to take a cut.
+	defaultSnapshotTimeout = 2 * time.Minute
+	// defaultReadyTimeout is how long it may take until a cut is ready: some clouds copy it to their object storage first, all of it.
+	defaultReadyTimeout = 4 * time.Hour
+)
 
 // makeRecoveryPoint makes one of the scene's target, as the request says; what the scene and this process say of it is
 // filled in. The record is nil after a dry run, and comes beside an error if it is incomplete.

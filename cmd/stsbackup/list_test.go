@@ -118,6 +118,7 @@ func TestBackupUsage(t *testing.T) {
 		{[]string{"backup", "demo/web"}, "--mover-repo"}, // its repository is a directory of this machine
 		{[]string{"backup", "demo/web", "--everything"}, "unknown flag"},
 		{[]string{"backup", "demo/web", "--snapshot-timeout", "0"}, "--snapshot-timeout is 0s"},
+		{[]string{"backup", "demo/web", "--snapshot-ready-timeout", "0s"}, "--snapshot-ready-timeout is 0s"},
 		{[]string{"backup", "demo/web", "--mover-start-timeout", "-5s"}, "--mover-start-timeout is -5s"},
 		{[]string{"restore", "demo/web", "--yes", "--ready-timeout", "0"}, "--ready-timeout is 0s"},
 	} {

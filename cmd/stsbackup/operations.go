@@ -156,7 +156,7 @@ func (o *operations) request(ctx context.Context, at scene, options policy.Backu
 		Parallel:        options.Parallel,
 		RetryLock:       retryLock,
 		Mover:           mover,
-		SnapshotTimeout: defaultSnapshotTimeout,
+		SnapshotTimeout: defaultSnapshotTimeout, SnapshotReadyTimeout: defaultReadyTimeout,
 	}, nil
 }
 

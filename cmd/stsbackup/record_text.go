@@ -109,6 +109,11 @@ func printPlan(w io.Writer, output outputFlag, plan *backup.Plan) error {
 			missing = append(missing, fmt.Sprintf("claim %s: %s", volume.Claim, volume.Missing))
 			continue
 		}
+		if volume.Denied != "" {
+			rows = append(rows, append(row, humanBytes(volume.Size), "none", "not admitted"))
+			missing = append(missing, fmt.Sprintf("claim %s: %s", volume.Claim, volume.Denied))
+			continue
+		}
 		rows = append(rows, append(row, humanBytes(volume.Size), string(volume.Capture), volume.Why))
 	}
 	if err := table(w, rows); err != nil {

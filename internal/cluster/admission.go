@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,7 +19,7 @@ import (
 type Candidate struct {
 	// What it is, in messages: "claim demo/data-web-0".
 	What string
-	// Object is a claim, a Job, a pod, a Secret or a ServiceAccount.
+	// Object is a claim, a VolumeSnapshot, a Job, a pod, a Secret or a ServiceAccount.
 	Object runtime.Object
 }
 
@@ -81,6 +82,8 @@ func (c *Client) createDry(ctx context.Context, object runtime.Object) error {
 		_, err = c.Kube.CoreV1().Secrets(o.Namespace).Create(ctx, o, dry)
 	case *corev1.ServiceAccount:
 		_, err = c.Kube.CoreV1().ServiceAccounts(o.Namespace).Create(ctx, o, dry)
+	case *snapshotv1.VolumeSnapshot:
+		_, err = c.Snapshots.SnapshotV1().VolumeSnapshots(o.Namespace).Create(ctx, o, dry)
 	default:
 		err = fmt.Errorf("no dry run is known for a %T", object)
 	}
@@ -120,6 +123,14 @@ func (d *Denial) Cause() string {
 	}
 	return d.Message
 }
+
+// Like reports whether another denial is of an object of the same kind, for the same reason.
+func (d *Denial) Like(other *Denial) bool {
+	return reflect.TypeOf(d.Object) == reflect.TypeOf(other.Object) && d.Kind == other.Kind && d.Cause() == other.Cause()
+}
+
+// Passing reports whether the object may be created a little later, without that anybody changes what it is or what is allowed.
+func (d *Denial) Passing() bool { return mayPass(d.Message) }
 
 // Next says what a person can do about the denial.
 func (d *Denial) Next() string {
@@ -176,6 +187,16 @@ func DryRunMover(cfg MoverConfig, m Mover) []Candidate {
 func DryRunAccount(op Operation) Candidate {
 	account := moverAccount(op)
 	return Candidate{"ServiceAccount " + account.Namespace + "/" + account.Name, account}
+}
+
+// DryRunCut gives what is made of a claim to read it by a VolumeSnapshot, for Admits: that, and the temporary claim.
+func DryRunCut(op Operation, ordinal int32, template string, source *corev1.PersistentVolumeClaim, class string) []Candidate {
+	vs := volumeSnapshotOf(op, ordinal, template, source.Name, class)
+	about := fmt.Sprintf(" of claim %s/%s", op.Namespace, source.Name)
+	return []Candidate{
+		{"the VolumeSnapshot" + about, vs},
+		{"the temporary claim" + about, TemporaryClaim(op, ordinal, template, source, vs.Name, 0)},
+	}
 }
 
 // podOfJob is the pod as the Job controller makes it: policies may ask who made a pod.

@@ -45,9 +45,14 @@ func TemporaryClaim(op Operation, ordinal int32, template string, source *corev1
 	}
 }
 
-// CreateClaim creates a claim that TemporaryClaim has made for the operation, and returns it as it is then.
-func (c *Client) CreateClaim(ctx context.Context, op Operation, claim *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
-	created, err := c.Kube.CoreV1().PersistentVolumeClaims(claim.Namespace).Create(ctx, claim, metav1.CreateOptions{})
+// CreateClaim creates a claim that TemporaryClaim has made for the operation, and returns it as it is then. A quota that has no
+// room for it is waited for as long as busy says that others of the operation have claims, which will go.
+func (c *Client) CreateClaim(ctx context.Context, op Operation, claim *corev1.PersistentVolumeClaim, busy func() bool) (*corev1.PersistentVolumeClaim, error) {
+	var created *corev1.PersistentVolumeClaim
+	err := c.whenRoom(ctx, busy, func() (err error) {
+		created, err = c.Kube.CoreV1().PersistentVolumeClaims(claim.Namespace).Create(ctx, claim, metav1.CreateOptions{})
+		return err
+	})
 	if apierrors.IsAlreadyExists(err) {
 		if other, readErr := c.Claim(ctx, claim.Namespace, claim.Name); readErr == nil && other != nil {
 			return nil, op.taken("temporary claim", other, err)

@@ -20,9 +20,6 @@ var ErrChanged = errors.New("changed in the meantime")
 // claimRemovals bounds how often a claim is tried to be deleted that is changed all the time.
 const claimRemovals = 10
 
-// quotaPatience is how long a quota may take to notice that a deleted claim is gone.
-const quotaPatience = 30 * time.Second
-
 // Claim reads one claim; nil if there is none.
 func (c *Client) Claim(ctx context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error) {
 	claim, err := c.Kube.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, name, metav1.GetOptions{})
@@ -114,19 +111,15 @@ func (c *Client) usersOf(ctx context.Context, namespace, claim string) []string 
 
 // CreateFinalClaim creates a claim of the StatefulSet's own. A quota that still counts one that was just deleted is given time to notice.
 func (c *Client) CreateFinalClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
-	begun := c.now()
-	for {
-		created, err := c.Kube.CoreV1().PersistentVolumeClaims(claim.Namespace).Create(ctx, claim, metav1.CreateOptions{})
-		if err == nil {
-			return created, nil
-		}
-		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "exceeded quota") || c.now().Sub(begun) >= quotaPatience {
-			return nil, fmt.Errorf("create claim %s/%s: %w", claim.Namespace, claim.Name, err)
-		}
-		if err := pause(ctx, time.Second); err != nil {
-			return nil, fmt.Errorf("create claim %s/%s: %w", claim.Namespace, claim.Name, err)
-		}
+	var created *corev1.PersistentVolumeClaim
+	err := c.whenRoom(ctx, nil, func() (err error) {
+		created, err = c.Kube.CoreV1().PersistentVolumeClaims(claim.Namespace).Create(ctx, claim, metav1.CreateOptions{})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create claim %s/%s: %w", claim.Namespace, claim.Name, err)
 	}
+	return created, nil
 }
 
 // AwaitBound waits until the claim is bound to the named volume.
@@ -264,7 +257,7 @@ const (
 	sayEvery = time.Minute
 )
 
-// sayer has a wait say what it waits for. It is for one goroutine.
+// sayer has a wait say what it waits for, and for how long at most, if that is known. It is for one goroutine.
 type sayer struct {
 	client *Client
 	next   time.Time
@@ -279,7 +272,11 @@ func (c *Client) sayer(limit time.Duration) *sayer {
 func (s *sayer) say(reason func() string) {
 	if now := s.client.now(); s.client.Waiting != nil && !now.Before(s.next) {
 		s.next = now.Add(sayEvery)
-		s.client.Waiting(fmt.Sprintf("waiting (for up to %s): %s", s.limit, reason()))
+		limit := ""
+		if s.limit > 0 {
+			limit = fmt.Sprintf(" (for up to %s)", s.limit)
+		}
+		s.client.Waiting(fmt.Sprintf("waiting%s: %s", limit, reason()))
 	}
 }
 

@@ -67,6 +67,8 @@ type Mover struct {
 	// Waiting, if set, is told what keeps the mover from running, each time that changes, and "" once when it runs (a
 	// mover may have ended before anybody saw it run). Calls come one at a time.
 	Waiting func(reason string)
+	// Busy, if set, reports whether other movers of the operation run, which will give back what a quota counts for them.
+	Busy func() bool
 }
 
 // Placement says where a mover may run.

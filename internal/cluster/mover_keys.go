@@ -75,7 +75,11 @@ type moverKeys struct {
 
 // create makes the Secret. The owner is the Job, with which it goes if nobody is left to remove it.
 func (k *moverKeys) create(ctx context.Context, files KeyFiles) error {
-	secret, err := k.client.Kube.CoreV1().Secrets(k.job.Namespace).Create(ctx, moverSecret(files, k.mover, k.job), metav1.CreateOptions{})
+	var secret *corev1.Secret
+	err := k.client.whenRoom(ctx, k.mover.Busy, func() (err error) {
+		secret, err = k.client.Kube.CoreV1().Secrets(k.job.Namespace).Create(ctx, moverSecret(files, k.mover, k.job), metav1.CreateOptions{})
+		return err
+	})
 	if err != nil {
 		k.unsure = k.unsure || passing(err) || ctx.Err() != nil
 		return fmt.Errorf("create mover Secret %s/%s: %w", k.job.Namespace, k.mover.Name, err)

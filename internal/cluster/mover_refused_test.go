@@ -30,6 +30,7 @@ func TestMoverThatIsRefused(t *testing.T) {
 		"webhook":                            {message: `admission webhook "policy.example.com" denied the request: no images from there`, within: 20 * time.Second},
 		"quota that wants what is not there": {message: `pods "m-x" is forbidden: failed quota: q: must specify limits.cpu`, within: 20 * time.Second},
 		"no such account":                    {message: `pods "m-x" is forbidden: error looking up service account demo/nobody: serviceaccount "nobody" not found`, next: "leave --mover-service-account out", within: 20 * time.Second},
+		"quota that is smaller":              {message: `pods "m-x" is forbidden: exceeded quota: q, requested: limits.cpu=2, used: limits.cpu=0, limited: limits.cpu=1`, within: 20 * time.Second},
 		"quota that is used up":              {message: `pods "m-x" is forbidden: exceeded quota: q, requested: limits.cpu=1, used: limits.cpu=9, limited: limits.cpu=9`, within: start + 10*time.Second},
 		"webhook that does not answer":       {message: `Internal error occurred: failed calling webhook "policy.example.com": connect: connection refused`, within: start + 10*time.Second},
 		"API server that has just started":   {message: `pods "m-x" is forbidden: not yet ready to handle request`, within: start + 10*time.Second},

@@ -55,7 +55,7 @@ func (c *Client) RunMover(ctx context.Context, cfg MoverConfig, m Mover, line fu
 		}
 	}
 	jobs := c.Kube.BatchV1().Jobs(m.Operation.Namespace)
-	job, err := c.createJob(ctx, m.Operation, moverJob(cfg, m))
+	job, err := c.createJob(ctx, m.Operation, moverJob(cfg, m), m.Busy)
 	if err != nil {
 		return nil, err
 	}
@@ -76,13 +76,17 @@ func (c *Client) RunMover(ctx context.Context, cfg MoverConfig, m Mover, line fu
 }
 
 // createJob makes a mover's Job, if a sweep would know it again.
-func (c *Client) createJob(ctx context.Context, op Operation, job *batchv1.Job) (*batchv1.Job, error) {
+func (c *Client) createJob(ctx context.Context, op Operation, job *batchv1.Job, busy func() bool) (*batchv1.Job, error) {
 	if o, ours := jobOrigin(job); !ours || o.ID != op.ID {
 		return nil, fmt.Errorf("create mover Job %s/%s: no sweep would know it by this name as one of operation %s for claim %s",
 			job.Namespace, job.Name, op.ID, job.Annotations[AnnotationClaim])
 	}
 	jobs := c.Kube.BatchV1().Jobs(job.Namespace)
-	made, err := jobs.Create(ctx, job, metav1.CreateOptions{})
+	var made *batchv1.Job
+	err := c.whenRoom(ctx, busy, func() (err error) {
+		made, err = jobs.Create(ctx, job, metav1.CreateOptions{})
+		return err
+	})
 	if apierrors.IsAlreadyExists(err) {
 		if other, readErr := jobs.Get(ctx, job.Name, metav1.GetOptions{}); readErr == nil {
 			return nil, op.taken("mover Job", other, err)
@@ -97,7 +101,10 @@ func (c *Client) createJob(ctx context.Context, op Operation, job *batchv1.Job) 
 // ensureAccount makes the operation's ServiceAccount, once.
 func (c *Client) ensureAccount(ctx context.Context, op Operation) (string, error) {
 	account := moverAccount(op)
-	_, err := c.Kube.CoreV1().ServiceAccounts(op.Namespace).Create(ctx, account, metav1.CreateOptions{})
+	err := c.whenRoom(ctx, nil, func() error {
+		_, err := c.Kube.CoreV1().ServiceAccounts(op.Namespace).Create(ctx, account, metav1.CreateOptions{})
+		return err
+	})
 	if apierrors.IsAlreadyExists(err) {
 		err = c.ownAccount(ctx, op, account.Name, err)
 	}
@@ -289,6 +296,9 @@ func (r *moverRun) due() bool {
 func (r *moverRun) judge(ctx context.Context, state podState) error {
 	if patienceFor(state) != patienceFor(r.trouble) {
 		r.since, r.away = r.client.now(), timeAway(ctx)
+	}
+	if r.mover.Busy != nil && quotaFull(state.message) && r.mover.Busy() {
+		r.since, r.away = r.client.now(), timeAway(ctx) // its turn comes when others have ended
 	}
 	r.trouble = state
 	r.tell(strings.TrimSuffix(state.reason+": "+state.message, ": "))

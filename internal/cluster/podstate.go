@@ -133,7 +133,7 @@ func isImageReason(reason string) bool {
 // that it does not fit into whatever others use. A quota that is used up may have room again, and an API server that has
 // just started may not know yet.
 func isFinalRefusal(reason, message string) bool {
-	if reason != reasonRefused || strings.Contains(message, "exceeded quota") || strings.Contains(message, "not yet ready") {
+	if reason != reasonRefused || mayPass(message) {
 		return false
 	}
 	return strings.Contains(message, "forbidden") || strings.Contains(message, "denied")

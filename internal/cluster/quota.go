@@ -59,16 +59,7 @@ func exceededQuota(message string) (name string, requested corev1.ResourceList) 
 	_, text, _ := strings.Cut(message, "exceeded quota: ")
 	name, text, _ = strings.Cut(text, ", requested: ")
 	text, _, _ = strings.Cut(text, ", used: ")
-	requested = corev1.ResourceList{}
-	for part := range strings.SplitSeq(text, ",") {
-		key, value, _ := strings.Cut(part, "=")
-		amount, err := resource.ParseQuantity(value)
-		if err != nil {
-			return name, nil
-		}
-		requested[corev1.ResourceName(key)] = amount
-	}
-	return name, requested
+	return name, quotaAmounts(text)
 }
 
 // excessOf compares what a quota allows with what would be used of it.

@@ -345,7 +345,7 @@ func TestTakenNames(t *testing.T) {
 				&snapshotv1.VolumeSnapshot{ObjectMeta: at(volume)}, &corev1.ServiceAccount{ObjectMeta: at(op.Name("mover"))})
 			mover := testMover()
 			_, jobErr := c.RunMover(t.Context(), MoverConfig{ServiceAccount: "mine"}, mover, nil)
-			_, claimErr := c.CreateClaim(t.Context(), op, TemporaryClaim(op, 0, "www", boundClaim(), volume, 1))
+			_, claimErr := c.CreateClaim(t.Context(), op, TemporaryClaim(op, 0, "www", boundClaim(), volume, 1), nil)
 			_, cutErr := c.CreateVolumeSnapshot(t.Context(), op, 0, "www", "www-web-0", "fast")
 			_, accountErr := c.ensureAccount(t.Context(), op)
 			failures := []error{jobErr, claimErr, cutErr, accountErr}

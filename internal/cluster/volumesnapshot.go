@@ -126,20 +126,13 @@ func (c *Client) VolumeSnapshotClasses(ctx context.Context) ([]snapshotv1.Volume
 // CreateVolumeSnapshot asks for a VolumeSnapshot of the claim, by the name and labels of the operation. The claim is
 // that of the given ordinal and template.
 func (c *Client) CreateVolumeSnapshot(ctx context.Context, op Operation, ordinal int32, template, claim, class string) (*snapshotv1.VolumeSnapshot, error) {
-	vs := &snapshotv1.VolumeSnapshot{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace:   op.Namespace,
-			Name:        op.VolumeName(ordinal, template),
-			Labels:      op.VolumeLabels(ordinal, claim),
-			Annotations: op.Annotations(claim),
-		},
-		Spec: snapshotv1.VolumeSnapshotSpec{
-			VolumeSnapshotClassName: &class,
-			Source:                  snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: &claim},
-		},
-	}
+	vs := volumeSnapshotOf(op, ordinal, template, claim, class)
 	snapshots := c.Snapshots.SnapshotV1().VolumeSnapshots(op.Namespace)
-	created, err := snapshots.Create(ctx, vs, metav1.CreateOptions{})
+	var created *snapshotv1.VolumeSnapshot
+	err := c.whenRoom(ctx, nil, func() (err error) {
+		created, err = snapshots.Create(ctx, vs, metav1.CreateOptions{})
+		return err
+	})
 	if apierrors.IsAlreadyExists(err) {
 		if other, readErr := snapshots.Get(ctx, vs.Name, metav1.GetOptions{}); readErr == nil {
 			return nil, op.taken("VolumeSnapshot", other, err)
@@ -151,35 +144,103 @@ func (c *Client) CreateVolumeSnapshot(ctx context.Context, op Operation, ordinal
 	return created, nil
 }
 
+// volumeSnapshotOf builds the VolumeSnapshot of a claim.
+func volumeSnapshotOf(op Operation, ordinal int32, template, claim, class string) *snapshotv1.VolumeSnapshot {
+	return &snapshotv1.VolumeSnapshot{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:   op.Namespace,
+			Name:        op.VolumeName(ordinal, template),
+			Labels:      op.VolumeLabels(ordinal, claim),
+			Annotations: op.Annotations(claim),
+		},
+		Spec: snapshotv1.VolumeSnapshotSpec{
+			VolumeSnapshotClassName: &class,
+			Source:                  snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: &claim},
+		},
+	}
+}
+
+// CutLimits bound the wait for a VolumeSnapshot.
+type CutLimits struct {
+	// Patience is how long a driver may report errors, or not take the cut.
+	Patience time.Duration
+	// Ready is how long its data may be on its way once the cut was taken, counted from Since; a zero Since is the beginning of
+	// the wait.
+	Ready time.Duration
+	Since time.Time
+}
+
 // AwaitVolumeSnapshot waits until the VolumeSnapshot has come to phase (CutTaken or CutReady). A driver that has been
-// reporting errors for longer than patience is believed, and its message is the error; so is one that has not taken a
-// cut for so long. Data that is on its way after the cut may take as long as it needs.
-func (c *Client) AwaitVolumeSnapshot(ctx context.Context, namespace, name string, phase CutPhase, patience time.Duration) (Cut, error) {
+// reporting errors for longer than limits.Patience is believed, and its message is the error; so is one that has not taken a
+// cut for so long. Data that is on its way after the cut may take longer: limits.Ready. What is waited for is said.
+func (c *Client) AwaitVolumeSnapshot(ctx context.Context, namespace, name string, phase CutPhase, limits CutLimits) (Cut, error) {
+	wait := &cutWait{name: namespace + "/" + name, limits: limits, begun: c.now(), well: c.now(), away: timeAway(ctx)}
+	limit := limits.Patience
+	if phase == CutReady {
+		if wait.limits.Since.IsZero() {
+			wait.limits.Since = wait.begun
+		}
+		limit = max(0, limits.Ready-wait.begun.Sub(wait.limits.Since)).Round(time.Second)
+	}
 	var cut Cut
-	begun := c.now()
-	well := begun // when there was last no error
+	sayer := c.sayer(limit)
 	err := await(ctx, c.relist(), c.volumeSnapshots(namespace, metav1.ListOptions{}).named(name), func(found []*snapshotv1.VolumeSnapshot) (bool, error) {
 		if len(found) == 0 || found[0].DeletionTimestamp != nil {
-			return false, fmt.Errorf("VolumeSnapshot %s/%s was deleted by somebody else; run the command again", namespace, name)
+			return false, fmt.Errorf("VolumeSnapshot %s was deleted by somebody else; run the command again", wait.name)
 		}
 		cut = ClassifyVolumeSnapshot(found[0])
-		now := c.now()
-		if cut.Message == "" {
-			well = now
-		}
-		switch {
-		case cut.Phase >= phase:
+		if cut.Phase >= phase {
 			return true, nil
-		case now.Sub(well) >= patience:
-			return false, fmt.Errorf("VolumeSnapshot %s/%s: the driver keeps failing: %s; mend that, or use --method live", namespace, name, cut.Message)
-		case cut.Phase == CutPending && now.Sub(begun) >= patience:
-			return false, fmt.Errorf("VolumeSnapshot %s/%s: nothing has happened for %s; is the snapshot controller running, "+
-				"and the driver's csi-snapshotter?", namespace, name, patience)
-		default:
-			return false, nil
 		}
+		// While the API server was away, nobody could get on.
+		if err := wait.over(cut, c.now().Add(wait.away-timeAway(ctx))); err != nil {
+			return false, err
+		}
+		sayer.say(func() string { return fmt.Sprintf("VolumeSnapshot %s: %s", wait.name, cut.pending()) })
+		return false, nil
 	})
 	return cut, err
+}
+
+// cutWait is the wait for one VolumeSnapshot.
+type cutWait struct {
+	name   string
+	limits CutLimits
+	begun  time.Time
+	well   time.Time     // when there was last no error
+	away   time.Duration // timeAway at the beginning
+}
+
+// over says why a VolumeSnapshot that has not come far enough is waited for no longer; nil if it is.
+func (w *cutWait) over(cut Cut, now time.Time) error {
+	if cut.Message == "" {
+		w.well = now
+	}
+	switch {
+	case now.Sub(w.well) >= w.limits.Patience:
+		return fmt.Errorf("VolumeSnapshot %s: the driver keeps failing: %s; mend that, or use --method live", w.name, cut.Message)
+	case cut.Phase == CutPending && now.Sub(w.begun) >= w.limits.Patience:
+		return fmt.Errorf("VolumeSnapshot %s: nothing has happened for %s; is the snapshot controller running, "+
+			"and the driver's csi-snapshotter?", w.name, w.limits.Patience)
+	case cut.Phase == CutTaken && !w.limits.Since.IsZero() && now.Sub(w.limits.Since) >= w.limits.Ready:
+		return fmt.Errorf("VolumeSnapshot %s: it was taken at %s and is not ready after %s; see what the storage and the driver's csi-snapshotter say of it, "+
+			"raise --snapshot-ready-timeout if the storage only takes that long to copy it, or use --method live",
+			w.name, cut.Time.UTC().Format(time.RFC3339), now.Sub(w.limits.Since).Round(time.Second))
+	default:
+		return nil
+	}
+}
+
+// pending says what is missing of a VolumeSnapshot.
+func (c Cut) pending() string {
+	switch {
+	case c.Message != "":
+		return "the driver reports an error and goes on trying: " + c.Message
+	case c.Phase == CutTaken:
+		return fmt.Sprintf("it was taken at %s and is not ready yet: the storage still copies it, or the driver does not say that it is done", c.Time.UTC().Format(time.RFC3339))
+	default:
+		return "the driver has not taken it yet"
+	}
 }
 
 func (c *Client) volumeSnapshots(namespace string, options metav1.ListOptions) view[*snapshotv1.VolumeSnapshot] {

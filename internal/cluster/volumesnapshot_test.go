@@ -129,17 +129,21 @@ func TestAwaitVolumeSnapshot(t *testing.T) {
 	ready := &snapshotv1.VolumeSnapshotStatus{CreationTime: &cutAt, ReadyToUse: new(true)}
 	const patience = time.Minute
 	for name, tt := range map[string]struct {
-		phase    CutPhase
-		statuses []*snapshotv1.VolumeSnapshotStatus // one every 40 s
-		says     string
-		after    time.Duration
+		phase     CutPhase
+		statuses  []*snapshotv1.VolumeSnapshotStatus // one every 40 s
+		ready     time.Duration
+		cutBefore time.Duration // how long before the wait
+		says      string
+		after     time.Duration
 	}{
 		"cut":                        {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, after: 40 * time.Second},
-		"ready":                      {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut, cut, cut, ready}, after: 160 * time.Second},
+		"ready":                      {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut, cut, cut, ready}, ready: 5 * time.Minute, after: 160 * time.Second},
 		"an error that passes":       {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{failing, cut}, after: 80 * time.Second},
 		"an error that stays":        {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{failing}, says: "no space in the array", after: 100 * time.Second},
 		"nobody there":               {phase: CutTaken, says: "snapshot controller", after: 60 * time.Second},
-		"an error on its way up":     {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut, failing}, says: "no space in the array", after: 140 * time.Second},
+		"an error on its way up":     {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut, failing}, ready: time.Hour, says: "no space in the array", after: 140 * time.Second},
+		"never ready":                {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, ready: 5 * time.Minute, says: "not ready after 5m0s; see what", after: 5 * time.Minute},
+		"never ready, cut long ago":  {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, ready: 5 * time.Minute, cutBefore: 4 * time.Minute, says: "--snapshot-ready-timeout", after: time.Minute},
 		"deleted by somebody":        {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{nil}, says: "deleted by somebody else", after: 40 * time.Second},
 		"an error before it is late": {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{failing, failing, ready}, says: "no space", after: 100 * time.Second},
 	} {
@@ -166,7 +170,7 @@ func TestAwaitVolumeSnapshot(t *testing.T) {
 					}
 				}()
 				begun := time.Now()
-				_, err = c.AwaitVolumeSnapshot(t.Context(), "demo", vs.Name, tt.phase, patience)
+				_, err = c.AwaitVolumeSnapshot(t.Context(), "demo", vs.Name, tt.phase, CutLimits{Patience: patience, Ready: tt.ready, Since: time.Now().Add(-tt.cutBefore)})
 				if tt.says == "" && err != nil {
 					t.Errorf("error %v", err)
 				}
@@ -178,6 +182,46 @@ func TestAwaitVolumeSnapshot(t *testing.T) {
 				}
 				synctest.Wait()
 				<-time.After(time.Hour) // let the player end
+			})
+		})
+	}
+}
+
+// TestAwaitVolumeSnapshotSays: what is waited for is said, before anybody asks why nothing happens.
+func TestAwaitVolumeSnapshotSays(t *testing.T) {
+	cutAt := metav1.NewTime(time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC))
+	for name, tt := range map[string]struct {
+		status *snapshotv1.VolumeSnapshotStatus
+		phase  CutPhase
+		says   string
+	}{
+		"not taken": {nil, CutTaken, "10s waiting (for up to 1m0s): VolumeSnapshot demo/stsbackup-01-0-www: the driver has not taken it yet"},
+		"failing": {&snapshotv1.VolumeSnapshotStatus{Error: &snapshotv1.VolumeSnapshotError{Message: new("no space")}}, CutTaken,
+			"10s waiting (for up to 1m0s): VolumeSnapshot demo/stsbackup-01-0-www: the driver reports an error and goes on trying: no space"},
+		"never ready": {&snapshotv1.VolumeSnapshotStatus{CreationTime: &cutAt, ReadyToUse: new(false)}, CutReady,
+			"10s waiting (for up to 1h0m0s): VolumeSnapshot demo/stsbackup-01-0-www: it was taken at 2026-11-21T08:12:00Z and is not ready yet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _, snapshots := fakeCluster()
+				begun := time.Now()
+				var said []string
+				c.Waiting = func(message string) { said = append(said, time.Since(begun).String()+" "+message) }
+				vs, err := c.CreateVolumeSnapshot(t.Context(), testOperation(), 0, "www", "www-web-0", "fast")
+				if err != nil {
+					t.Fatal(err)
+				}
+				vs.Status = tt.status
+				if _, err := snapshots.SnapshotV1().VolumeSnapshots("demo").UpdateStatus(t.Context(), vs, metav1.UpdateOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := c.AwaitVolumeSnapshot(t.Context(), "demo", vs.Name, tt.phase, CutLimits{Patience: time.Minute, Ready: time.Hour}); err == nil {
+					t.Error("it has an end")
+				}
+				says := strings.ReplaceAll(tt.says, "demo/stsbackup-01-0-www", "demo/"+vs.Name)
+				if len(said) == 0 || !strings.HasPrefix(said[0], says) {
+					t.Errorf("said %q, want first %q", said, says)
+				}
 			})
 		})
 	}

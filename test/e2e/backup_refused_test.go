@@ -138,7 +138,8 @@ func TestBackupTellsWhyAMoverDoesNotStart(t *testing.T) {
 	if err := s.Apply(s.ctx, "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: full}\nspec: {hard: {pods: 1}}\n"); err != nil {
 		t.Fatal(err)
 	}
-	s.run(1, []string{"FailedCreate", "exceeded quota: full"}, "backup", name, "--mover-start-timeout", "15s")
+	s.run(5, []string{"waiting (for up to 15s)", "exceeded quota: full", "raise that quota"}, "backup", name, "--mover-start-timeout", "15s")
+	s.run(5, []string{"exceeded quota: full"}, "backup", name, "--dry-run")
 	s.kubectl("delete", "resourcequota", "full")
 	s.nothingBehind()
 	s.run(1, []string{"no space in the array", "data-web-0"}, "backup", name, "--snapshot-class", "reflink-broken", "--snapshot-timeout", "10s")

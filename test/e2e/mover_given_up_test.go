@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -52,10 +53,49 @@ func TestMoverThatIsNotAdmitted(t *testing.T) {
 	s := newScenario(t, "not-admitted")
 	s.apply(workload{name: "web", replicas: 1}.manifest(), "web")
 	s.kubectl("label", "namespace", s.Namespace, "pod-security.kubernetes.io/enforce=restricted")
+	for _, args := range [][]string{{"--dry-run"}, {"--method", "live"}, nil} {
+		begun := time.Now()
+		s.run(5, []string{"the mover's pod for claim " + s.Namespace + "/data-web-0", "violates PodSecurity", "enforce=baseline"},
+			append([]string{"backup", s.Namespace + "/web"}, args...)...)
+		if took := time.Since(begun); took > time.Minute {
+			t.Errorf("that took %s to find out", took)
+		}
+		s.nothingBehind()
+	}
+	s.kubectl("label", "namespace", s.Namespace, "pod-security.kubernetes.io/enforce-")
+
+	t.Log("a policy that admits movers as a dry run only")
+	s.noMovers()
 	begun := time.Now()
-	s.run(1, []string{"FailedCreate", "violates PodSecurity", "let the namespace admit the mover pod"}, "backup", s.Namespace+"/web", "--method", "live")
+	s.run(1, []string{"FailedCreate", "ValidatingAdmissionPolicy", "let the namespace admit the mover pod"}, "backup", s.Namespace+"/web", "--method", "live")
 	if took := time.Since(begun); took > time.Minute {
 		t.Errorf("that took %s to find out", took)
 	}
 	s.nothingLeft()
+}
+
+// noMovers has a policy that no dry run shows deny the pods of movers.
+func (s *scenario) noMovers() {
+	s.t.Helper()
+	s.policy("no-movers", "request.dryRun || !has(object.metadata.labels) || !('stsbackup.io/mover' in object.metadata.labels)")
+	s.until("pods of movers are denied", func() (bool, string) {
+		out, err := s.Kubectl(s.ctx, "run", "probe", "--image=none", "--restart=Never", "--labels=stsbackup.io/mover=x", `--overrides={"spec":{"schedulerName":"none"}}`)
+		if err == nil {
+			s.kubectl("delete", "pod", "probe", "--grace-period=0", "--force")
+		}
+		return err != nil && strings.Contains(err.Error(), "ValidatingAdmissionPolicy"), fmt.Sprint(out, err)
+	})
+}
+
+// moversAgain takes the policy of noMovers away.
+func (s *scenario) moversAgain() {
+	s.t.Helper()
+	s.kubectl("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", s.Namespace+"-no-movers")
+	s.until("pods of movers are admitted", func() (bool, string) {
+		out, err := s.Kubectl(s.ctx, "run", "probe", "--image=none", "--restart=Never", "--labels=stsbackup.io/mover=x", `--overrides={"spec":{"schedulerName":"none"}}`)
+		if err == nil {
+			s.kubectl("delete", "pod", "probe", "--grace-period=0", "--force")
+		}
+		return err == nil, fmt.Sprint(out, err)
+	})
 }

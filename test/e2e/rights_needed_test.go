@@ -52,11 +52,8 @@ func operations(namespace string) map[string]operation {
 			before: func(s *scenario) { s.exec("web-0", "head -c 48000000 /dev/urandom > /data/noise; sync") },
 		},
 		"why a mover does not start": {
-			args: []string{"backup", web, "--mover-start-timeout", "15s"}, well: "violates PodSecurity", code: 1,
-			before: func(s *scenario) {
-				s.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
-			},
-			after: func(s *scenario) { s.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce-") },
+			args: []string{"backup", web, "--mover-start-timeout", "15s"}, well: "ValidatingAdmissionPolicy", code: 1,
+			before: (*scenario).noMovers, after: (*scenario).moversAgain,
 		},
 		"the Events of the scheduler": {
 			args: []string{"scheduler", "--policies", "policies.yaml", "--listen", "127.0.0.1:0", "--lease-namespace", namespace, "--shutdown-grace", "1s"},

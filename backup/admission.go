@@ -1,0 +1,194 @@
+package backup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+const (
+	// startWithin is how long a mover is waited for that cannot be admitted yet, unless the movers' own limit says otherwise.
+	startWithin = 5 * time.Minute
+	// roomWithin is how long it is waited for anything else: a quota may still count what was swept.
+	roomWithin = 30 * time.Second
+	// askAgainEvery is the pause between two questions.
+	askAgainEvery = 5 * time.Second
+)
+
+// answers are what the API server says, as a dry run, of all that a plan would create.
+type answers struct {
+	// final are denials that time does not change, by the volume's index in the plan; those of the account are at -1.
+	final map[int]cluster.Denial
+	// passing are those that may be otherwise soon, in the order of the plan.
+	passing []cluster.Denial
+	// unseen says of what nobody knows, and why.
+	unseen []string
+}
+
+// ask sends all that the plan would create to the API server, as a dry run: quotas, LimitRanges, Pod Security, policies and webhooks
+// are heard before anything is cut. Rights are none of its business: what is missing shows where it is missed.
+func (r *run) ask(ctx context.Context, plan *Plan) (answers, error) {
+	all := answers{final: map[int]cluster.Denial{}}
+	var candidates []cluster.Candidate
+	of := map[runtime.Object]int{}
+	add := func(index int, more ...cluster.Candidate) {
+		for _, candidate := range more {
+			of[candidate.Object] = index
+			candidates = append(candidates, candidate)
+		}
+	}
+	if r.request.Mover.ServiceAccount == "" {
+		add(-1, cluster.DryRunAccount(r.op))
+	}
+	for i := range plan.Volumes {
+		v := &plan.Volumes[i]
+		if v.Missing != "" {
+			continue
+		}
+		mount := v.Claim
+		if v.Capture == catalog.CaptureSnapshot {
+			add(i, cluster.DryRunCut(r.op, v.Ordinal, v.Template, v.object, v.SnapshotClass)...)
+			mount = r.op.VolumeName(v.Ordinal, v.Template)
+		}
+		add(i, cluster.DryRunMover(r.request.Mover, moverOf(r.request, r.op, plan.Cluster, v, mount))...)
+	}
+	denials, err := r.Cluster.Admits(ctx, candidates...)
+	if err != nil {
+		return answers{}, err
+	}
+	for _, denial := range denials {
+		_, isPod := denial.Object.(*corev1.Pod)
+		index := of[denial.Object]
+		_, known := all.final[index]
+		switch {
+		case denial.Kind == cluster.DeniedDryRun:
+			all.unseen = append(all.unseen, denial.What+" could not be seen: "+denial.Message)
+		case denial.Kind == cluster.DeniedByRights && isPod:
+			all.unseen = append(all.unseen, denial.What+" could not be seen: "+denial.Message+" (only as a dry run would that be done; see docs/rbac.md)")
+		case denial.Kind == cluster.DeniedByRights || known:
+		case denial.Passing():
+			all.passing = append(all.passing, denial)
+		default:
+			all.final[index] = denial
+		}
+	}
+	return all, nil
+}
+
+// admit marks the volumes of the plan that could not be saved because something of theirs would not be created. A *cluster.Refusal
+// says that this is so for all of them.
+func (r *run) admit(ctx context.Context, plan *Plan) (answers, error) {
+	all, err := r.ask(ctx, plan)
+	if err != nil {
+		return all, err
+	}
+	if account, denied := all.final[-1]; denied {
+		return all, notCreated(&account, 0)
+	}
+	var first *cluster.Denial
+	others, left := 0, 0
+	for i := range plan.Volumes {
+		denial, denied := all.final[i]
+		switch {
+		case plan.Volumes[i].Missing != "":
+		case !denied:
+			left++
+		default:
+			plan.Volumes[i].Denied = fmt.Sprintf("the API server would not create %s: %s; %s", denial.What, denial.Message, denial.Next())
+			if first == nil {
+				first = &denial
+			} else if first.Like(&denial) {
+				others++
+			}
+		}
+	}
+	if first != nil && left == 0 {
+		return all, notCreated(first, others)
+	}
+	return all, nil
+}
+
+// notCreated refuses because of what would not be created.
+func notCreated(denial *cluster.Denial, others int) *cluster.Refusal {
+	more := ""
+	if others > 0 {
+		more = fmt.Sprintf(", nor %d more like it", others)
+	}
+	return &cluster.Refusal{
+		Object: denial.What, Reason: fmt.Sprintf("the API server would not create it%s: %s", more, denial.Message),
+		Next: denial.Next() + "; then back up again",
+	}
+}
+
+// foresee is what the API server says before the Lease is asked for. Without an answer the backup goes on: nothing is lost by that.
+// What may pass is a refusal of a dry run only, since dead operations may have left what takes the room.
+func (r *run) foresee(ctx context.Context, plan *Plan) error {
+	all, err := r.admit(ctx, plan)
+	var refusal *cluster.Refusal
+	switch {
+	case errors.As(err, &refusal), ctx.Err() != nil:
+		return err
+	case err != nil:
+		r.Reporter.Note("warning: " + err.Error())
+		return nil
+	case r.request.DryRun && len(all.passing) > 0:
+		return notCreated(&all.passing[0], likeFirst(all.passing))
+	}
+	for _, what := range all.unseen {
+		r.Reporter.Note("warning: whether the API server would create " + what)
+	}
+	return nil
+}
+
+func likeFirst(denials []cluster.Denial) (others int) {
+	for i := range denials[1:] {
+		if denials[0].Like(&denials[1+i]) {
+			others++
+		}
+	}
+	return others
+}
+
+// admitted is what the API server says under the Lease, when what dead operations had left is gone. What may pass is waited for,
+// once and before anything is cut: to find out with each volume would take as long for each.
+func (r *run) admitted(ctx context.Context) error {
+	begun, told := r.Now(), ""
+	for {
+		all, err := r.admit(ctx, r.plan)
+		var refusal *cluster.Refusal
+		switch {
+		case errors.As(err, &refusal):
+			return err
+		case ctx.Err() != nil:
+			return fmt.Errorf("back up %s: %w", r.op.Object(), context.Cause(ctx))
+		case err != nil || len(all.passing) == 0:
+			return nil // the first plan has warned; what is then denied fails
+		}
+		first := &all.passing[0]
+		limit := roomWithin
+		if _, isPod := first.Object.(*corev1.Pod); isPod {
+			limit = cmp.Or(r.request.Mover.StartTimeout, startWithin)
+		}
+		if r.Now().Sub(begun) >= limit {
+			return notCreated(first, likeFirst(all.passing))
+		}
+		if cause := first.Cause(); cause != told {
+			told = cause
+			r.Reporter.Note(fmt.Sprintf("waiting (for up to %s): the API server would not create %s yet: %s", limit, first.What, first.Message))
+		}
+		timer := time.NewTimer(askAgainEvery)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}

@@ -164,7 +164,11 @@ func (c *discardCommand) targets(ctx context.Context, a *app, client *cluster.Cl
 		}
 	}
 	if len(has) == 0 {
-		fmt.Fprintln(a.err, "No volumes are set aside here.")
+		more := ""
+		if namespace != "" {
+			more = "; -A looks in all namespaces"
+		}
+		fmt.Fprintf(a.err, "No volumes are set aside in %s%s.\n", placeOf(namespace), more)
 	}
 	return has, nil
 }

@@ -46,10 +46,7 @@ func (f *repositoryFlags) several(ctx context.Context, a *app, choose *chooseFla
 	if err != nil {
 		return nil, nil, err
 	}
-	targets, err := choose.repositories(ctx, a, &f.kube, store, args)
-	if err == nil && len(targets) == 0 {
-		fmt.Fprintln(a.err, "There are no repositories here.")
-	}
+	targets, err := choose.repositories(ctx, a, &f.kube, store, args, nil)
 	return store, targets, err
 }
 

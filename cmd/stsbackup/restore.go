@@ -36,8 +36,9 @@ func newRestoreCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore [NAMESPACE/]STATEFULSET[@RECOVERY-POINT]",
 		Short: "Bring a StatefulSet back to a recovery point",
-		Long: `restore gives every ordinal of a StatefulSet its own data back, as it was at the recovery point: an id, the beginning
-of one, an RFC 3339 time (the last one at or before it), or the latest complete one.
+		Long: `restore gives every ordinal of a StatefulSet its own data back, as it was at the recovery point.
+
+` + pointsText + `
 
 The plan is shown first. Then the StatefulSet is scaled to 0, its volumes are set aside, claims are made under the
 same names and filled, and when every ordinal is complete it is scaled up again. It makes no difference whether its
@@ -128,6 +129,7 @@ func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
+	t = t.at(a.now())
 	if c.keepPresent {
 		settle := undoCommand{kube: c.kube, repo: c.repo, output: c.output, dryRun: c.dryRun, yes: c.yes, readyTimeout: c.readyTimeout}
 		return settle.carryOut(ctx, a, t, restore.PlanOptions{Interrupted: restore.WayKeep, IgnoreManager: c.ignore})
@@ -280,6 +282,11 @@ func agree(ctx context.Context, a *app, output outputFlag, yes bool, plan *resto
 	if yes {
 		return nil
 	}
+	return askYes(ctx, a)
+}
+
+// askYes asks a person, who has been shown what is going to happen, whether to go ahead.
+func askYes(ctx context.Context, a *app) error {
 	fmt.Fprintf(a.err, "\nType yes to go ahead: ")
 	answer, err := readLine(ctx, a)
 	if err != nil {

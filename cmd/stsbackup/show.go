@@ -20,8 +20,9 @@ func newShowCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show [NAMESPACE/]STATEFULSET[@RECOVERY-POINT]",
 		Short: "Show what a recovery point holds, and what it does not",
-		Long: `show prints one recovery point: an id, the beginning of one, an RFC 3339 time (the last one at or before it), or the
-latest complete one. It needs the bucket and the password, and no cluster.`,
+		Long: `show prints one recovery point. It needs the bucket and the password, and no cluster.
+
+` + pointsText,
 		Example: `  stsbackup show demo/web
   stsbackup show demo/web@20261121T08 -o json`,
 		Args: exactArgs(1, "one StatefulSet"),
@@ -48,7 +49,7 @@ func (c *showCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	record, err := points.Find(ctx, t.recoveryPoint)
+	record, err := points.Find(ctx, t.at(a.now()).recoveryPoint)
 	if err != nil {
 		return err
 	}

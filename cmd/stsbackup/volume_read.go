@@ -73,7 +73,7 @@ func (c *volumeRead) lookup(ctx context.Context, a *app, name, where string) (*r
 	if err != nil {
 		return nil, repository.Node{}, err
 	}
-	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim)
+	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim, a.now())
 	if err != nil {
 		return nil, repository.Node{}, err
 	}

@@ -69,6 +69,8 @@ type Request struct {
 	SnapshotTimeout time.Duration
 	// SnapshotReadyTimeout is how long the storage may take, once a cut is taken, until claims can be made from it.
 	SnapshotReadyTimeout time.Duration
+	// StepsAside says that the backup ends when somebody else waits to work on the StatefulSet (cluster.ErrSteppedAside).
+	StepsAside bool
 }
 
 // Engine makes recovery points.
@@ -110,6 +112,8 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	lease, err := e.Cluster.Acquire(ctx, run.op, cluster.LeaseOptions{
 		Holder:  fmt.Sprintf("%s by %s", run.op, request.Holder),
 		Waiting: run.Reporter.Note, // which also comes while volumes are moved
+		// What a scheduler does it can do later.
+		StepsAside: request.StepsAside,
 	})
 	if err != nil {
 		return nil, err
@@ -125,6 +129,9 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	// What fails may fail because it was deleted meanwhile, and that includes the Lease.
 	if gone := e.gone(ctx, request); gone != nil {
 		return nil, fmt.Errorf("back up %s: %w (%w)", run.op.Object(), gone, err)
+	}
+	if aside := lease.SteppedAside(); aside != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("back up %s: %w", run.op.Object(), aside)
 	}
 	if lost := lease.Lost(); lost != nil {
 		return nil, fmt.Errorf("back up %s: %w; run the command again", run.op.Object(), lost)

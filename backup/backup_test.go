@@ -29,10 +29,11 @@ import (
 
 // stage is a cluster that plays the parts of a CSI driver, the Job controller and the kubelet.
 type stage struct {
-	kube      *fake.Clientset
-	snapshots *snapshotfake.Clientset
-	engine    *Engine
-	repo      *fakeRepository
+	stepsAside bool
+	kube       *fake.Clientset
+	snapshots  *snapshotfake.Clientset
+	engine     *Engine
+	repo       *fakeRepository
 	// ends gives a mover's end by the claim it saves: exit code and termination message.
 	ends map[string]corev1.ContainerStateTerminated
 	// did lists what happened, in order.
@@ -178,7 +179,7 @@ func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) 
 	t.Helper()
 	record, err := s.engine.Run(ctx, Request{
 		Namespace: "demo", StatefulSet: "web", Plan: PlanOptions{Method: MethodAuto}, Holder: "test", SnapshotTimeout: time.Minute, SnapshotReadyTimeout: 10 * time.Minute,
-		Mover: cluster.MoverConfig{Image: "stsbackup:test"}, Parallel: s.parallel, RetryLock: 90 * time.Second, DryRun: s.dryRun,
+		Mover: cluster.MoverConfig{Image: "stsbackup:test"}, Parallel: s.parallel, RetryLock: 90 * time.Second, DryRun: s.dryRun, StepsAside: s.stepsAside,
 	})
 	<-time.After(time.Minute) // until the pods have played to their end
 	var left []string

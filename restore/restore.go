@@ -26,7 +26,9 @@ type Restorer struct {
 	Holder string
 	// Parallel is how many ordinals are filled at once; less than 1 means 2.
 	Parallel int
-	Limits   Limits
+	// Wait is how long to wait for another operation on the StatefulSet; zero is to be refused.
+	Wait   time.Duration
+	Limits Limits
 }
 
 // ErrNotReady is wrapped by the error of a restore, or an undo, that is done, and whose pods did not become Ready in time.
@@ -58,13 +60,24 @@ func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (r
 	client.Waiting = engine.Reporter.Note
 	engine.Cluster = &client
 	r = &engine
-	lease, err := r.Cluster.Acquire(ctx, op, cluster.LeaseOptions{Holder: op.String() + " " + r.Holder, Waiting: r.Reporter.Note})
+	lease, err := r.Cluster.Acquire(ctx, op, cluster.LeaseOptions{Holder: op.String() + " " + r.Holder, Waiting: r.Reporter.Note, Wait: r.Wait})
 	if err != nil {
-		return Report{}, err
+		return Report{}, offerWait(err)
 	}
 	x := &run{Restorer: r, op: op, lease: lease, plan: plan, record: record, began: r.Now()}
 	defer x.finish(ctx)
 	return x.carryOut(lease.Context()) //nolint:contextcheck // it is made from ctx, and dies with the Lease
+}
+
+// offerWait has the refusal of one who meets another operation say that waiting for it is no work.
+func offerWait(err error) error {
+	var refusal *cluster.Refusal
+	if !errors.As(err, &refusal) || !errors.Is(err, cluster.ErrBusy) {
+		return err
+	}
+	offer := *refusal
+	offer.Next += ", or have it wait with --wait, for which a scheduler's backup steps aside"
+	return &offer
 }
 
 // run is one Run under its Lease.

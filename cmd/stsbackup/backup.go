@@ -52,8 +52,8 @@ What belongs to the StatefulSet and is not in the recovery point is always named
 Several StatefulSets are backed up one after the other: those that are named, those whose labels --selector selects, or
 --all; of one namespace, or with -A of all. If one fails, the others are still backed up, and the exit code is the most
 serious: 1 before 4, 5 and 3. With --selector and --all, StatefulSets that have nothing to back up, because they have no
-volumeClaimTemplates or are scaled to 0, are named and passed over. It is an error, with exit code 4, if there is none
-left. With -o json there is one document for each StatefulSet, as soon as it is done: its recovery point, or its error.`,
+volumeClaimTemplates or are scaled to 0, are named and passed over, and so are those with the annotation
+stsbackup.io/policy=none. It is an error, with exit code 4, if there is none left. With -o json there is one document for each StatefulSet, as soon as it is done: its recovery point, or its error.`,
 		Example: `  stsbackup backup demo/web
   stsbackup backup web -n demo --method live --dry-run
   stsbackup backup --selector tier=db --all-namespaces --parallel 2`,
@@ -127,8 +127,8 @@ func (c *backupCommand) run(ctx context.Context, a *app, args []string) error {
 	})
 }
 
-// targets are the StatefulSets to back up. Of those that are chosen and not named, the ones that have nothing to back up
-// are no failure.
+// targets are the StatefulSets to back up. Of those that are chosen and not named, the ones that have nothing to back up,
+// or that their owners have excepted, are no failure.
 func (c *backupCommand) targets(ctx context.Context, a *app, client *cluster.Client, named []target) ([]target, error) {
 	if !c.choose.any() {
 		return named, nil
@@ -140,14 +140,18 @@ func (c *backupCommand) targets(ctx context.Context, a *app, client *cluster.Cli
 	var targets []target
 	for _, set := range sets {
 		t := target{namespace: set.Namespace, statefulSet: set.Name}
-		if why := backup.Nothing(set); why != "" {
+		why := optedOut(set)
+		if why == "" {
+			why = backup.Nothing(set)
+		}
+		if why != "" {
 			fmt.Fprintf(a.err, "%s is passed over: %s.\n", t, why)
 			continue
 		}
 		targets = append(targets, t)
 	}
 	if len(targets) == 0 {
-		return nil, fmt.Errorf("StatefulSets that have something to back up: %w; those that were chosen are named above", cluster.ErrNotFound)
+		return nil, fmt.Errorf("StatefulSets that have something to back up: %w; why each of the chosen ones was passed over is said above", cluster.ErrNotFound)
 	}
 	return targets, nil
 }

@@ -11,7 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // chooseFlags choose several StatefulSets without naming them: of the cluster, or of those that have a repository.
@@ -67,6 +69,14 @@ func (f *chooseFlags) namespace(kube *kubeFlags) (string, error) {
 	return cluster.DefaultNamespace(kube.kubeconfig, kube.context)
 }
 
+// placeOf is where StatefulSets are looked for, for a message: in a namespace, or with "" in all.
+func placeOf(namespace string) string {
+	if namespace == "" {
+		return "the cluster"
+	}
+	return "namespace " + namespace
+}
+
 // named reads what the arguments name, each once.
 func (f *kubeFlags) named(args []string) ([]target, error) {
 	var targets []target
@@ -91,10 +101,7 @@ func (f *chooseFlags) ofCluster(ctx context.Context, kube *kubeFlags, client *cl
 	if err != nil {
 		return nil, err
 	}
-	where := "the cluster"
-	if namespace != "" {
-		where = "namespace " + namespace
-	}
+	where := placeOf(namespace)
 	if len(sets) == 0 {
 		return nil, fmt.Errorf("StatefulSets in %s: %w; name another namespace with -n, or take all with -A", where, cluster.ErrNotFound)
 	}
@@ -110,8 +117,11 @@ func (f *chooseFlags) ofCluster(ctx context.Context, kube *kubeFlags, client *cl
 }
 
 // repositories are the StatefulSets that are named or chosen, as far as they have a repository; those that are named
-// need not.
-func (f *chooseFlags) repositories(ctx context.Context, a *app, kube *kubeFlags, store *store, args []string) ([]target, error) {
+// need not. None is an error: a command that runs every night and finds nothing must not end as if all were well. passOver,
+// if set, says why a StatefulSet that the labels choose is not meant.
+func (f *chooseFlags) repositories(ctx context.Context, a *app, kube *kubeFlags, store *store, args []string,
+	passOver func(*appsv1.StatefulSet) string,
+) ([]target, error) {
 	if !f.any() {
 		return kube.named(args)
 	}
@@ -129,17 +139,36 @@ func (f *chooseFlags) repositories(ctx context.Context, a *app, kube *kubeFlags,
 	}
 	var chosen []target
 	for _, set := range sets {
-		t := target{namespace: set.Namespace, statefulSet: set.Name}
-		if slices.Contains(has, t) {
-			chosen = append(chosen, t)
-		} else {
-			fmt.Fprintf(a.err, "%s is passed over: it has never been backed up here.\n", t)
+		t, why := target{namespace: set.Namespace, statefulSet: set.Name}, ""
+		if passOver != nil {
+			why = passOver(set)
 		}
+		if why == "" && !slices.Contains(has, t) {
+			why = "it has never been backed up here"
+		}
+		if why != "" {
+			fmt.Fprintf(a.err, "%s is passed over: %s.\n", t, why)
+			continue
+		}
+		chosen = append(chosen, t)
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("%w: none of the StatefulSets with labels %s has one below %s that is to be worked on (reasons above)",
+			repository.ErrNoRepository, f.selector.String(), store.place())
 	}
 	return chosen, nil
 }
 
-// withRepository are the StatefulSets that have a repository, in the namespace that the flags choose from.
+// optedOut says that a StatefulSet's owner wants it left alone by whoever chooses by labels or takes all.
+func optedOut(set *appsv1.StatefulSet) string {
+	if set.Annotations[policy.Annotation] == policy.None {
+		return fmt.Sprintf("its annotation %s=%s says so", policy.Annotation, policy.None)
+	}
+	return ""
+}
+
+// withRepository are the StatefulSets that have a repository, in the namespace that the flags choose from. None is an error
+// that says where it was looked for.
 func (f *chooseFlags) withRepository(ctx context.Context, kube *kubeFlags, store *store) ([]target, error) {
 	namespace, err := f.namespace(kube)
 	if err != nil {
@@ -155,7 +184,15 @@ func (f *chooseFlags) withRepository(ctx context.Context, kube *kubeFlags, store
 			targets = append(targets, target{namespace: name.Namespace, statefulSet: name.StatefulSet})
 		}
 	}
-	return targets, nil
+	switch {
+	case len(targets) > 0:
+		return targets, nil
+	case len(names) > 0:
+		return nil, fmt.Errorf("%w: none of the %d below %s is of namespace %s; name another namespace with -n, or take all with -A",
+			repository.ErrNoRepository, len(names), store.place(), namespace)
+	default:
+		return nil, fmt.Errorf("%w: nothing has been backed up below %s; check --repo", repository.ErrNoRepository, store.place())
+	}
 }
 
 // selectorFlag is --selector.

@@ -164,7 +164,11 @@ func (c *discardCommand) targets(ctx context.Context, a *app, client *cluster.Cl
 		}
 	}
 	if len(has) == 0 {
-		fmt.Fprintln(a.err, "No volumes are set aside here.")
+		more := ""
+		if namespace != "" {
+			more = "; -A looks in all namespaces"
+		}
+		fmt.Fprintf(a.err, "No volumes are set aside in %s%s.\n", placeOf(namespace), more)
 	}
 	return has, nil
 }
@@ -202,15 +206,7 @@ func (c *discardCommand) agree(ctx context.Context, a *app, targets []target, pl
 	if c.yes || !ask {
 		return nil
 	}
-	fmt.Fprintf(a.err, "\nType yes to go ahead: ")
-	answer, err := readLine(ctx, a)
-	if err != nil {
-		return err
-	}
-	if answer != "yes" {
-		return errors.New("nothing was changed, because the answer was not yes")
-	}
-	return nil
+	return askYes(ctx, a)
 }
 
 // discard carries a plan out.

@@ -199,8 +199,8 @@ func TestDiscardUsage(t *testing.T) {
 		{exitRefused, "is the beginning of several operations: 20261120T080000Z-0002, 20261101T080000Z-0001", []string{"demo/web", "--operation", "2026", "--yes"}},
 		{exitRefused, "no operation \"1\"", []string{"demo/web", "--operation", "1", "--yes"}},
 		{exitDone, "There is nothing to free of demo/quiet.", []string{"demo/quiet", "--yes"}},
-		{exitDone, "No volumes are set aside here.", []string{"--all", "-n", "empty", "--yes"}},
-		{exitDone, "No volumes are set aside here.", []string{"--selector", "tier=cache", "-n", "demo", "--yes"}},
+		{exitDone, "No volumes are set aside in namespace ", []string{"--all", "-n", "empty", "--yes"}},
+		{exitDone, "No volumes are set aside in namespace ", []string{"--selector", "tier=cache", "-n", "demo", "--yes"}},
 	} {
 		discard(tt.code, tt.args...)
 		s.says(tt.says)

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -17,6 +14,8 @@ type forgetCommand struct {
 	choose chooseFlags
 	lock   lockFlag
 	dryRun bool
+	yes    bool
+	force  bool
 }
 
 func newForgetCommand(a *app) *cobra.Command {
@@ -28,7 +27,9 @@ func newForgetCommand(a *app) *cobra.Command {
 "stsbackup prune" removes what no recovery point needs any more.
 
 Either name each recovery point by its id or the beginning of just one; "latest" and times are not taken, because the same
-words would mean another one the next time. What an interrupted backup has left is removed in the same way.
+words would mean another one the next time. What an interrupted backup has left is removed in the same way. The newest complete
+recovery point, which a restore would take, is only forgotten with --force. A terminal asks before a complete one goes; without
+one, --yes is needed if no complete one would be left.
 
 Or say with --keep-... what to keep of the StatefulSets that are named, of those whose labels --selector selects, or of
 --all. A recovery point stays if any of the rules keeps it. --keep-last=3 keeps the three newest. --keep-daily=7 keeps the newest of each of the last seven days that
@@ -58,6 +59,8 @@ If one of several StatefulSets fails, the others are still seen to.`,
 	c.choose.add(cmd, allWithRepository)
 	c.lock.add(cmd)
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show what would be removed, and change nothing")
+	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask before recovery points that are named are forgotten")
+	cmd.Flags().BoolVar(&c.force, "force", false, "forget a recovery point that is named even if it is the newest complete one")
 	return cmd
 }
 
@@ -65,58 +68,13 @@ func (c *forgetCommand) run(ctx context.Context, a *app, args []string) error {
 	switch {
 	case len(args) == 0 && !c.choose.any():
 		return usageErrorf("name a recovery point to forget, or StatefulSets and what to keep of them; see \"stsbackup forget --help\"")
+	case (c.keep.given || c.choose.any()) && c.force:
+		return usageErrorf("--force goes with recovery points that are named; by --keep-... the newest complete one always stays")
 	case c.keep.given || c.choose.any():
 		return c.runKeep(ctx, a, args)
 	default:
 		return c.runNamed(ctx, a, args)
 	}
-}
-
-// runNamed forgets the recovery points that the arguments name.
-func (c *forgetCommand) runNamed(ctx context.Context, a *app, args []string) error {
-	var ids []string
-	for _, arg := range args {
-		name, id, ok := strings.Cut(arg, "@")
-		first, _, _ := strings.Cut(args[0], "@")
-		switch {
-		case !ok || id == "" || id == "latest":
-			return usageErrorf("%q does not say which recovery point to forget; write %s@ID (\"stsbackup list\" shows the ids), or what to keep, such as --keep-last 7", arg, name)
-		case name != first:
-			return usageErrorf("%q and %q are of different StatefulSets; forget one StatefulSet's recovery points at a time", args[0], arg)
-		}
-		ids = append(ids, id)
-	}
-	points, t, err := c.open(ctx, a, args[0])
-	if err != nil {
-		return err
-	}
-	forgotten, err := c.forgetNamed(ctx, a, points, ids)
-	if c.output == outputJSON && err == nil {
-		return printJSON(a.out, forgotten)
-	}
-	verb := "forgot"
-	if c.dryRun {
-		verb = "would forget"
-	}
-	for _, point := range forgotten {
-		what := "recovery point"
-		if !point.Recorded {
-			what = "what was left of recovery point"
-		}
-		fmt.Fprintf(a.out, "%s %s %s of %s/%s (%d volumes)\n", verb, what, printable(point.ID), t.namespace, t.statefulSet, point.Volumes)
-	}
-	return err
-}
-
-func (c *forgetCommand) forgetNamed(ctx context.Context, a *app, points *catalog.Catalog, ids []string) ([]catalog.Forgotten, error) {
-	if !c.dryRun {
-		return c.upkeep(a, c.lock).forget(ctx, points, func(ctx context.Context) ([]catalog.Forgotten, error) { return points.Forget(ctx, ids...) })
-	}
-	found, err := points.Points(ctx)
-	if found == nil {
-		return nil, err
-	}
-	return catalog.Resolve(found, ids...) // what cannot be read is forgotten all the same
 }
 
 // forget forgets where nobody else may work.

@@ -116,7 +116,7 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 			return usageErrorf("%q names a recovery point; say which to forget or what to keep, not both", arg)
 		}
 	}
-	targets, err := c.choose.repositories(ctx, a, &c.kube, store, args)
+	targets, err := c.choose.repositories(ctx, a, &c.kube, store, args, optedOut)
 	if err != nil {
 		return err
 	}
@@ -239,9 +239,6 @@ func printKept(a *app, results []keepResult) error {
 		case result.Error == "":
 			fmt.Fprintf(a.err, "There was nothing to remove of %s.\n", name)
 		}
-	}
-	if len(results) == 0 {
-		fmt.Fprintln(a.err, "There are no repositories here.")
 	}
 	return nil
 }

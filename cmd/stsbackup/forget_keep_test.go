@@ -207,11 +207,11 @@ func TestForgetSeveral(t *testing.T) {
 	if len(results) != 2 || results[0].Error == "" || len(results[1].Forgotten) != 2 || len(s.left()) != 3 {
 		t.Errorf("%+v", results)
 	}
+	s.run(exitNotFound, "forget", "--keep-last", "2", "-o", "json", "--all", "-n", "other")
 	for _, test := range []struct {
 		found, removed int
 		args           []string
 	}{
-		{0, 0, []string{"--all", "-n", "other"}},
 		{1, 1, []string{"--all", "-n", "demo"}},
 		{1, 0, []string{"--all", "--all-namespaces"}},
 	} {
@@ -234,7 +234,7 @@ func TestForgetSelected(t *testing.T) {
 		says        string
 		selector    []string
 	}{
-		{exitDone, 0, "demo/cache is passed over: it has never been backed up here", []string{"-l", "tier=cache", "-n", "demo"}},
+		{exitNotFound, 0, "demo/cache is passed over: it has never been backed up here", []string{"-l", "tier=cache", "-n", "demo"}},
 		{exitNotFound, 0, "none of the 3 in the cluster has them", []string{"-l", "tier=web", "-A"}},
 		{exitDone, 1, "", []string{"-l", "tier=web", "-n", "demo"}},
 	} {

@@ -62,9 +62,21 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 	case len(records) > 0:
 		err = printRecords(a, records)
 	case failed == nil: // else there may be some that cannot be read
-		fmt.Fprintln(a.err, "There are no recovery points.")
+		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), store.place())
 	}
 	return errors.Join(failed, err)
+}
+
+// where is which of the recovery points below the root are listed, for a message.
+func (c *listCommand) where(args []string) string {
+	switch {
+	case len(args) > 0:
+		return "of " + args[0] + " "
+	case c.kube.namespace != "":
+		return "of namespace " + c.kube.namespace + " "
+	default:
+		return ""
+	}
 }
 
 // targets are the StatefulSets to list.

@@ -157,6 +157,7 @@ func (o *operations) request(ctx context.Context, at scene, options policy.Backu
 		RetryLock:       retryLock,
 		Mover:           mover,
 		SnapshotTimeout: defaultSnapshotTimeout, SnapshotReadyTimeout: defaultReadyTimeout,
+		StepsAside: true, // for a person who restores
 	}, nil
 }
 

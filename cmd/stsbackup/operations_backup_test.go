@@ -59,6 +59,7 @@ func TestOperationsRequest(t *testing.T) {
 			}
 			want := backup.Request{
 				Plan: backup.PlanOptions{Method: tt.method}, Parallel: tt.parallel, RetryLock: 5 * time.Minute, SnapshotTimeout: 2 * time.Minute, SnapshotReadyTimeout: 4 * time.Hour,
+				StepsAside: true,
 				Mover: cluster.MoverConfig{
 					Image: "stsbackup:test", Repo: "s3://bucket/root?endpoint=http%3A%2F%2F127.0.0.1%3A1&region=r",
 					Resources: corev1.ResourceRequirements{

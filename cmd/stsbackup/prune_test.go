@@ -121,8 +121,16 @@ func TestPruneAndVerifySeveral(t *testing.T) {
 	if len(pruned) != 2 || pruned[1].Namespace != "other" || pruned[0].Snapshots == 0 {
 		t.Errorf("%+v", pruned)
 	}
-	s.run(0, "prune", "--all", "-n", "empty")
-	s.says("There are no repositories here")
+	// A command that runs every night must not stay green while it looks in the wrong place.
+	for _, command := range [][]string{{"prune"}, {"verify"}, {"verify", "-o", "json"}, {"forget", "--keep-last", "3"}} {
+		s.run(exitNotFound, append(command, "--all", "-n", "empty")...)
+		s.says("none of the 2 below "+s.env["STSBACKUP_REPO"]+" is of namespace empty", "with -n, or take all with -A")
+	}
+	s.env["STSBACKUP_REPO"] = "file://" + t.TempDir()
+	for _, command := range [][]string{{"prune"}, {"verify"}, {"forget", "--keep-last", "3"}} {
+		s.run(exitNotFound, append(command, "--all", "-A")...)
+		s.says("nothing has been backed up below "+s.env["STSBACKUP_REPO"], "check --repo")
+	}
 	for _, args := range [][]string{{"prune"}, {"verify"}, {"prune", "-A"}, {"verify", "demo/web", "--all"}, {"prune", "demo/web@latest", "other/db"}} {
 		s.run(exitUsage, args...)
 	}

@@ -29,6 +29,7 @@ type restoreCommand struct {
 	parallel     int
 	ignore       bool // what manages the StatefulSet
 	readyTimeout time.Duration
+	wait         time.Duration
 }
 
 func newRestoreCommand(a *app) *cobra.Command {
@@ -36,8 +37,9 @@ func newRestoreCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore [NAMESPACE/]STATEFULSET[@RECOVERY-POINT]",
 		Short: "Bring a StatefulSet back to a recovery point",
-		Long: `restore gives every ordinal of a StatefulSet its own data back, as it was at the recovery point: an id, the beginning
-of one, an RFC 3339 time (the last one at or before it), or the latest complete one.
+		Long: `restore gives every ordinal of a StatefulSet its own data back, as it was at the recovery point.
+
+` + pointsText + `
 
 The plan is shown first. Then the StatefulSet is scaled to 0, its volumes are set aside, claims are made under the
 same names and filled, and when every ordinal is complete it is scaled up again. It makes no difference whether its
@@ -73,7 +75,22 @@ without one, the exit code is 5. What pods have written since stays on volumes t
 	addIgnoreManager(cmd, &c.ignore)
 	cmd.Flags().IntVar(&c.parallel, "parallel", 2, "how many ordinals are filled at once")
 	cmd.Flags().DurationVar(&c.readyTimeout, "ready-timeout", 10*time.Minute, "how long the restored pods may take to become Ready")
+	addWait(cmd, &c.wait)
 	return cmd
+}
+
+// addWait adds --wait.
+func addWait(cmd *cobra.Command, wait *time.Duration) {
+	cmd.Flags().DurationVar(wait, "wait", 0, "wait for this long (1h without a value) until another operation on the StatefulSet has ended; a scheduler's backup steps aside")
+	cmd.Flags().Lookup("wait").NoOptDefVal = "1h"
+}
+
+// checkWait reports a wait that goes backwards.
+func checkWait(wait time.Duration) error {
+	if wait < 0 {
+		return usageErrorf("--wait is %s; give a time such as 1h, or 0 to be refused at once", wait)
+	}
+	return nil
 }
 
 // addIgnoreManager adds --ignore-manager.
@@ -117,7 +134,7 @@ func (c *restoreCommand) check(a *app) error {
 	if c.parallel < 1 {
 		return usageErrorf("--parallel is %d; give 1 or more", c.parallel)
 	}
-	return errors.Join(checkTimeout("ready-timeout", c.readyTimeout), c.mover.check())
+	return errors.Join(checkTimeout("ready-timeout", c.readyTimeout), checkWait(c.wait), c.mover.check())
 }
 
 func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
@@ -128,8 +145,9 @@ func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
+	t = t.at(a.now())
 	if c.keepPresent {
-		settle := undoCommand{kube: c.kube, repo: c.repo, output: c.output, dryRun: c.dryRun, yes: c.yes, readyTimeout: c.readyTimeout}
+		settle := undoCommand{kube: c.kube, repo: c.repo, output: c.output, dryRun: c.dryRun, yes: c.yes, readyTimeout: c.readyTimeout, wait: c.wait}
 		return settle.carryOut(ctx, a, t, restore.PlanOptions{Interrupted: restore.WayKeep, IgnoreManager: c.ignore})
 	}
 	at, err := openScene(a, &c.kube, &c.repo, t)
@@ -155,7 +173,7 @@ func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
 // restorer is the engine with these flags.
 func (c *restoreCommand) restorer(a *app, client *cluster.Client, filler restore.Filler) *restore.Restorer {
 	return &restore.Restorer{
-		Cluster: client, Filler: filler, Now: a.now, Random: a.random, Holder: holder(a), Parallel: c.parallel,
+		Cluster: client, Filler: filler, Now: a.now, Random: a.random, Holder: holder(a), Parallel: c.parallel, Wait: c.wait,
 		Limits: restore.Limits{Ready: c.readyTimeout},
 	}
 }
@@ -280,6 +298,11 @@ func agree(ctx context.Context, a *app, output outputFlag, yes bool, plan *resto
 	if yes {
 		return nil
 	}
+	return askYes(ctx, a)
+}
+
+// askYes asks a person, who has been shown what is going to happen, whether to go ahead.
+func askYes(ctx context.Context, a *app) error {
 	fmt.Fprintf(a.err, "\nType yes to go ahead: ")
 	answer, err := readLine(ctx, a)
 	if err != nil {

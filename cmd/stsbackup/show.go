@@ -2,6 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +17,8 @@ type showCommand struct {
 	kube   kubeFlags
 	repo   repoFlags
 	output outputFlag
+	// manifests prints those in place of the record.
+	manifests bool
 }
 
 func newShowCommand(a *app) *cobra.Command {
@@ -20,10 +26,12 @@ func newShowCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show [NAMESPACE/]STATEFULSET[@RECOVERY-POINT]",
 		Short: "Show what a recovery point holds, and what it does not",
-		Long: `show prints one recovery point: an id, the beginning of one, an RFC 3339 time (the last one at or before it), or the
-latest complete one. It needs the bucket and the password, and no cluster.`,
+		Long: `show prints one recovery point. It needs the bucket and the password, and no cluster.
+
+` + pointsText,
 		Example: `  stsbackup show demo/web
-  stsbackup show demo/web@20261121T08 -o json`,
+  stsbackup show demo/web@20261121T08 -o json
+  stsbackup show demo/web@yesterday --manifests`,
 		Args: exactArgs(1, "one StatefulSet"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.run(cmd.Context(), a, args[0])
@@ -32,6 +40,7 @@ latest complete one. It needs the bucket and the password, and no cluster.`,
 	c.kube.add(cmd)
 	c.repo.add(cmd)
 	c.output.add(cmd)
+	cmd.Flags().BoolVar(&c.manifests, "manifests", false, "print the saved manifests instead: of the StatefulSet, its Service, claims and volumes; with -o json by their names")
 	return cmd
 }
 
@@ -48,9 +57,46 @@ func (c *showCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	record, err := points.Find(ctx, t.recoveryPoint)
+	record, err := points.Find(ctx, t.at(a.now()).recoveryPoint)
 	if err != nil {
 		return err
 	}
+	if c.manifests {
+		return c.printManifests(ctx, a, points, record.ID)
+	}
 	return printRecord(a.out, c.output, record)
+}
+
+// printManifests prints the manifests of a recovery point, as YAML documents with their names.
+func (c *showCommand) printManifests(ctx context.Context, a *app, points *catalog.Catalog, id string) error {
+	manifests, err := points.Manifests(ctx, id)
+	if err != nil {
+		return err
+	}
+	if c.output == outputJSON {
+		texts := map[string]string{}
+		for name, text := range manifests {
+			texts[name] = string(text)
+		}
+		return printJSON(a.out, texts)
+	}
+	if len(manifests) == 0 {
+		fmt.Fprintf(a.err, "Recovery point %s of %s holds no manifests.\n", id, points.Host())
+	}
+	for _, name := range slices.Sorted(maps.Keys(manifests)) {
+		_, err := fmt.Fprintf(a.out, "---\n# %s\n%s\n", name, strings.TrimRight(printableLines(string(manifests[name])), "\n"))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printableLines is a text of several lines that shows what a terminal would obey.
+func printableLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = plain(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }

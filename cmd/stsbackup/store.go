@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage"
@@ -38,6 +39,12 @@ func openStore(a *app, flags *repoFlags) (*store, error) {
 		return nil, err
 	}
 	return &store{url: url, root: limit.New(root, limits), limits: flags.limits, secret: repository.Secret(password)}, nil
+}
+
+// place is where the root is, for a message: its URL without the parameters.
+func (s *store) place() string {
+	place, _, _ := strings.Cut(s.url, "?")
+	return place
 }
 
 // password is that of one StatefulSet's repository.

@@ -32,6 +32,7 @@ type undoCommand struct {
 	yes          bool
 	ignore       bool // what manages the StatefulSet
 	readyTimeout time.Duration
+	wait         time.Duration
 }
 
 func newUndoCommand(a *app) *cobra.Command {
@@ -78,6 +79,7 @@ made, which are emptied again.`,
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask before the undo begins")
 	addIgnoreManager(cmd, &c.ignore)
 	cmd.Flags().DurationVar(&c.readyTimeout, "ready-timeout", 10*time.Minute, "how long the pods may take to become Ready")
+	addWait(cmd, &c.wait)
 	return cmd
 }
 
@@ -106,7 +108,7 @@ func (c *undoCommand) carryOut(ctx context.Context, a *app, t target, options re
 	if !c.yes && !c.dryRun && (!a.terminal || c.output == outputJSON) {
 		return usageErrorf("this asks before it begins, and nobody can answer here: give --yes to go ahead, or --dry-run to see the plan")
 	}
-	if err := checkTimeout("ready-timeout", c.readyTimeout); err != nil {
+	if err := errors.Join(checkTimeout("ready-timeout", c.readyTimeout), checkWait(c.wait)); err != nil {
 		return err
 	}
 	client, namespace, err := cluster.Connect(c.kube.kubeconfig, c.kube.context)
@@ -123,7 +125,7 @@ func (c *undoCommand) carryOut(ctx context.Context, a *app, t target, options re
 		return err
 	}
 	plan := restore.NewPlan(situation, options)
-	as := restoreCommand{output: c.output, dryRun: c.dryRun, yes: c.yes, readyTimeout: c.readyTimeout, ifNotReady: notReadyLeave, parallel: 1}
+	as := restoreCommand{output: c.output, dryRun: c.dryRun, yes: c.yes, readyTimeout: c.readyTimeout, ifNotReady: notReadyLeave, parallel: 1, wait: c.wait}
 	return as.carryOut(ctx, a, as.restorer(a, client, filler), plan, catalog.Record{})
 }
 

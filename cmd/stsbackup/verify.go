@@ -46,10 +46,7 @@ func (f *repositoryFlags) several(ctx context.Context, a *app, choose *chooseFla
 	if err != nil {
 		return nil, nil, err
 	}
-	targets, err := choose.repositories(ctx, a, &f.kube, store, args)
-	if err == nil && len(targets) == 0 {
-		fmt.Fprintln(a.err, "There are no repositories here.")
-	}
+	targets, err := choose.repositories(ctx, a, &f.kube, store, args, nil)
 	return store, targets, err
 }
 
@@ -90,7 +87,9 @@ A share, such as --read-data=5%, reads as many of the packs, drawn by chance.
 
 It changes nothing, takes no lock and needs no cluster. The exit code is 1 if anything is damaged; what is damaged, and
 which recovery points that hits, is in the result. Of several StatefulSets, each is checked whatever is found of the others;
-with -o json there is one document for each.`,
+with -o json there is one document for each.
+
+` + pointsText,
 		Example: `  stsbackup verify demo/web
   stsbackup verify demo/web@20261121T08 --read-data
   stsbackup verify --all --all-namespaces --read-data=5% -o json`,
@@ -120,7 +119,7 @@ func (c *verifyCommand) run(ctx context.Context, a *app, args []string) error {
 		options.Progress = func(packs, total int) { fmt.Fprintf(a.err, "\r%d of %d packs read", packs, total) }
 	}
 	do := func(ctx context.Context, t target) (*verifyResult, error) {
-		result, err := verify(ctx, store, t, options)
+		result, err := verify(ctx, store, t.at(a.now()), options)
 		if options.Progress != nil && result != nil && result.Repository.PacksRead > 0 {
 			fmt.Fprintln(a.err)
 		}

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -133,9 +134,9 @@ func (f *snapshotFlag) add(cmd *cobra.Command) {
 }
 
 // find returns the repository snapshot that the command line means.
-func (f *snapshotFlag) find(ctx context.Context, points *catalog.Catalog, t target, claim string) (repository.Snapshot, error) {
+func (f *snapshotFlag) find(ctx context.Context, points *catalog.Catalog, t target, claim string, now time.Time) (repository.Snapshot, error) {
 	if *f == "" {
-		return points.FindVolume(ctx, t.recoveryPoint, claim)
+		return points.FindVolume(ctx, t.at(now).recoveryPoint, claim)
 	}
 	id, err := repository.ParseID(string(*f))
 	if err != nil {

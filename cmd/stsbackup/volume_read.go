@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -20,15 +21,25 @@ type volumeRead struct {
 	volume   volumeFlags
 	snapshot snapshotFlag
 	output   outputFlag
+	// manifests reads those of a recovery point, in place of a volume.
+	manifests bool
+}
+
+// add adds the flags that both commands have.
+func (c *volumeRead) add(cmd *cobra.Command) {
+	c.volume.add(cmd)
+	c.snapshot.add(cmd)
+	cmd.Flags().BoolVar(&c.manifests, "manifests", false, "read the saved manifests of the recovery point, in place of a claim's volume")
 }
 
 func newVolumeLsCommand(a *app) *cobra.Command {
 	c := &volumeRead{}
 	cmd := &cobra.Command{
-		Use:     "ls NAMESPACE/STATEFULSET[@RECOVERY-POINT] [PATH]",
-		Short:   "List a directory of a saved volume",
-		Example: `  stsbackup volume ls demo/web --repo file:///mnt/backup --claim www-web-0 html`,
-		Args:    rangeArgs(1, 2, "a StatefulSet and at most one path"),
+		Use:   "ls NAMESPACE/STATEFULSET[@RECOVERY-POINT] [PATH]",
+		Short: "List a directory of a saved volume",
+		Example: `  stsbackup volume ls demo/web --repo file:///mnt/backup --claim www-web-0 html
+  stsbackup volume ls demo/web --repo file:///mnt/backup --manifests`,
+		Args: rangeArgs(1, 2, "a StatefulSet and at most one path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			where := ""
 			if len(args) > 1 {
@@ -37,8 +48,7 @@ func newVolumeLsCommand(a *app) *cobra.Command {
 			return c.ls(cmd.Context(), a, args[0], where)
 		},
 	}
-	c.volume.add(cmd)
-	c.snapshot.add(cmd)
+	c.add(cmd)
 	c.output.add(cmd)
 	return cmd
 }
@@ -46,10 +56,11 @@ func newVolumeLsCommand(a *app) *cobra.Command {
 func newVolumeCatCommand(a *app) *cobra.Command {
 	c := &volumeRead{}
 	cmd := &cobra.Command{
-		Use:     "cat NAMESPACE/STATEFULSET[@RECOVERY-POINT] PATH",
-		Short:   "Write a file of a saved volume to standard output",
-		Example: `  stsbackup volume cat demo/web --repo file:///mnt/backup --claim www-web-0 html/index.html`,
-		Args:    exactArgs(2, "a StatefulSet and a path"),
+		Use:   "cat NAMESPACE/STATEFULSET[@RECOVERY-POINT] PATH",
+		Short: "Write a file of a saved volume to standard output",
+		Example: `  stsbackup volume cat demo/web --repo file:///mnt/backup --claim www-web-0 html/index.html
+  stsbackup volume cat demo/web --repo file:///mnt/backup --manifests statefulset.yaml`,
+		Args: exactArgs(2, "a StatefulSet and a path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			repo, node, err := c.lookup(cmd.Context(), a, args[0], args[1])
 			if err != nil {
@@ -58,8 +69,7 @@ func newVolumeCatCommand(a *app) *cobra.Command {
 			return archive.Copy(cmd.Context(), repo, node, a.out)
 		},
 	}
-	c.volume.add(cmd)
-	c.snapshot.add(cmd)
+	c.add(cmd)
 	return cmd
 }
 
@@ -69,11 +79,7 @@ func (c *volumeRead) lookup(ctx context.Context, a *app, name, where string) (*r
 	if err != nil {
 		return nil, repository.Node{}, err
 	}
-	points, err := c.volume.open(ctx, a, t, false)
-	if err != nil {
-		return nil, repository.Node{}, err
-	}
-	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim)
+	points, snapshot, top, err := c.find(ctx, a, t)
 	if err != nil {
 		return nil, repository.Node{}, err
 	}
@@ -81,11 +87,38 @@ func (c *volumeRead) lookup(ctx context.Context, a *app, name, where string) (*r
 	if err := repo.LoadIndex(ctx); err != nil {
 		return nil, repository.Node{}, err
 	}
-	node, err := archive.Lookup(ctx, repo, snapshot, c.volume.claim, where)
+	node, err := archive.Lookup(ctx, repo, snapshot, top, where)
 	if err != nil {
-		return nil, repository.Node{}, fmt.Errorf("claim %s in repository snapshot %s: %w", c.volume.claim, snapshot.ID.Short(), err)
+		return nil, repository.Node{}, fmt.Errorf("%s in repository snapshot %s: %w", c.what(), snapshot.ID.Short(), err)
 	}
 	return repo, node, nil
+}
+
+// what is read, for a message.
+func (c *volumeRead) what() string {
+	if c.manifests {
+		return "manifests"
+	}
+	return "claim " + c.volume.claim
+}
+
+// find opens the repository, and finds the repository snapshot to read and which of its top-level directories.
+func (c *volumeRead) find(ctx context.Context, a *app, t target) (points *catalog.Catalog, snapshot repository.Snapshot, top string, err error) {
+	if !c.manifests {
+		if points, err = c.volume.open(ctx, a, t, false); err != nil {
+			return nil, snapshot, "", err
+		}
+		snapshot, err = c.snapshot.find(ctx, points, t, c.volume.claim, a.now())
+		return points, snapshot, c.volume.claim, err
+	}
+	if c.volume.claim != "" || c.snapshot != "" {
+		return nil, snapshot, "", usageErrorf("--manifests reads what belongs to no claim; leave --claim and --repository-snapshot out")
+	}
+	if points, err = c.volume.openRepository(ctx, a, t, false); err != nil {
+		return nil, snapshot, "", err
+	}
+	snapshot, err = points.FindRecord(ctx, t.at(a.now()).recoveryPoint)
+	return points, snapshot, catalog.ManifestsFolder, err
 }
 
 func (c *volumeRead) ls(ctx context.Context, a *app, name, where string) error {

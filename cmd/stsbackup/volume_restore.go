@@ -41,7 +41,7 @@ func newVolumeRestoreCommand(a *app) *cobra.Command {
 		Long: `restore puts the contents of a claim's volume into a directory, which is made if it does not exist, and gives it the
 owner, mode and times of the volume's root. Every piece is compared with its hash before it is written.
 
-Without a recovery point it takes the newest backup of the claim, be it part of a recovery point or one that "volume
+Without a recovery point it takes the newest backup of the claim, be it part of a complete recovery point or one that "volume
 backup" has made by itself. What is in the directory already stays there; where something is in the way of what is
 restored, the restore fails unless --replace is given.
 
@@ -123,7 +123,7 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 
 // fill is the restore itself.
 func (c *volumeRestore) fill(ctx context.Context, a *app, t target, points *catalog.Catalog, dir string) (repository.Snapshot, archive.Result, error) {
-	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim)
+	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim, a.now())
 	if err != nil {
 		return snapshot, archive.Result{}, err
 	}

@@ -43,6 +43,10 @@ type LeaseOptions struct {
 	Waiting func(message string)
 	// Brief says that the Lease will be given back within seconds: others then wait for that, and are not refused.
 	Brief bool
+	// Wait is how long to wait for a holder that is alive; zero is to be refused at once.
+	Wait time.Duration
+	// StepsAside says that the Lease will be given back when somebody else waits for it: its context then ends.
+	StepsAside bool
 }
 
 // Lease is the right to operate on one StatefulSet.
@@ -57,7 +61,9 @@ type Lease struct {
 	kept   context.Context // ends with the Lease alone
 	drop   context.CancelCauseFunc
 	quit   context.CancelFunc // ends the goroutines
-	ended  sync.WaitGroup     // of the goroutines
+	// stepsAside says that the context ends when somebody else wants the Lease.
+	stepsAside bool
+	ended      sync.WaitGroup // of the goroutines
 
 	noting  sync.Mutex // Waiting is called by one goroutine of ours at a time
 	waiting func(message string)
@@ -76,7 +82,7 @@ func LeaseName(statefulSet string) string {
 // *Refusal that wraps ErrBusy says that somebody alive holds it; ErrNotFound, that there is no such namespace. A holder
 // that shows no sign of life for the Lease's duration is dead, and is replaced.
 func (c *Client) Acquire(ctx context.Context, op Operation, opts LeaseOptions) (*Lease, error) {
-	begun := c.now()
+	begun, told := c.now(), ""
 	for {
 		sent := c.now()
 		taken, err := c.createLease(ctx, c.newLease(op, opts))
@@ -93,8 +99,11 @@ func (c *Client) Acquire(ctx context.Context, op Operation, opts LeaseOptions) (
 		if err != nil {
 			return nil, fmt.Errorf("read Lease %s/%s: %w", op.Namespace, LeaseName(op.StatefulSet), err)
 		}
-		other, err = c.waitDead(ctx, op, other, opts)
-		if errors.Is(err, ErrBusy) && other.Annotations[AnnotationBrief] != "" && c.now().Sub(begun) < leaseBriefMax {
+		other, err = c.waitDead(ctx, op, other, opts.quietly(told))
+		if waited := c.now().Sub(begun); waits(err, other, opts, waited) {
+			if told, err = c.goOnWaiting(ctx, op, other, opts, told, waited); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		if err != nil {
@@ -205,6 +214,9 @@ func (c *Client) newLease(op Operation, opts LeaseOptions) *coordinationv1.Lease
 	if opts.Brief {
 		annotations[AnnotationBrief] = "true"
 	}
+	if opts.StepsAside {
+		annotations[AnnotationStepsAside] = "true"
+	}
 	return &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:   op.Namespace,
@@ -223,7 +235,10 @@ func (c *Client) newLease(op Operation, opts LeaseOptions) *coordinationv1.Lease
 
 // hold starts to renew a Lease that was taken by a request that was sent at that time.
 func (c *Client) hold(ctx context.Context, object *coordinationv1.Lease, opts LeaseOptions, sent time.Time) *Lease {
-	lease := &Lease{client: c, name: object.Name, object: object, holder: opts.Holder, waiting: opts.Waiting, belief: newBelief(c.now, sent)}
+	lease := &Lease{
+		client: c, name: object.Name, object: object, holder: opts.Holder, stepsAside: opts.StepsAside, waiting: opts.Waiting,
+		belief: newBelief(c.now, sent),
+	}
 	lease.ctx, lease.cancel = context.WithCancelCause(context.WithValue(ctx, leaseKey{}, lease))
 	// Renewing goes on while a cancelled operation cleans up: it ends with Release, not with ctx.
 	lease.kept, lease.drop = context.WithCancelCause(context.WithoutCancel(ctx))

@@ -99,6 +99,7 @@ func (l *Lease) renewOnce(ctx context.Context) (final bool, err error) {
 		case getErr == nil:
 			// Somebody's label or annotation has changed, or a renewal without an answer was carried out.
 			l.object = current
+			l.stepAside()
 			return false, err
 		}
 		err = getErr
@@ -111,6 +112,7 @@ func (l *Lease) renewOnce(ctx context.Context) (final bool, err error) {
 		return false, err
 	}
 	l.object = updated
+	l.stepAside()
 	return false, nil
 }
 

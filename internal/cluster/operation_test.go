@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -163,6 +164,9 @@ func TestSuggest(t *testing.T) {
 	for _, tt := range []struct{ namespace, name, want string }{
 		{"demo", "wbe", "did you mean demo/web or prod/wbe?"},
 		{"test", "web", "did you mean demo/web or prod/web?"},
+		{"prod", "weg", "did you mean prod/wbe or prod/web?"},
+		{"prod", "redis", "did you mean demo/redis?"},
+		{"prod", "reds", "namespace prod has wbe, web"},
 		{"demo", "redis-master", "did you mean demo/redis?"},
 		{"demo", "postgres", "namespace demo has redis, web"},
 		{"empty", "postgres", "namespace empty has no StatefulSet; name another with -n or NS/STS"},
@@ -170,5 +174,12 @@ func TestSuggest(t *testing.T) {
 		if got := suggest(tt.namespace, tt.name, names); got != tt.want {
 			t.Errorf("suggest(%s/%s) = %q, want %q", tt.namespace, tt.name, got, tt.want)
 		}
+	}
+	// What others have under the same name does not push out what is near.
+	for i := range 9 {
+		names = append(names, fmt.Sprintf("a%d/wbe", i))
+	}
+	if got := suggest("demo", "wbe", names); !strings.HasPrefix(got, "did you mean demo/web or a0/wbe or ") {
+		t.Errorf("suggest among many = %q", got)
 	}
 }

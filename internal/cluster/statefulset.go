@@ -42,19 +42,25 @@ func (c *Client) StatefulSet(ctx context.Context, namespace, name string) (*apps
 	return nil, fmt.Errorf("StatefulSet %s/%s: %w; %s", namespace, name, ErrNotFound, suggest(namespace, name, names))
 }
 
-// suggest says what may have been meant by a StatefulSet that is not among names ("namespace/name").
+// suggest says what may have been meant by a StatefulSet that is not among names ("namespace/name"): one of its namespace whose
+// name is similar, or one of the same name in another namespace. Whatever else others have is none of the user's business.
 func suggest(namespace, name string, names []string) string {
 	slices.Sort(names)
-	var near, here []string
+	var near, elsewhere, here []string
 	for _, candidate := range names {
 		ns, sts, _ := strings.Cut(candidate, "/")
-		if ns == namespace {
+		switch {
+		case ns != namespace && sts == name:
+			elsewhere = append(elsewhere, candidate)
+		case ns != namespace: // somebody else's
+		default:
 			here = append(here, sts)
-		}
-		if sts == name || ns == namespace && (strings.Contains(sts, name) || strings.Contains(name, sts) || nearest.Distance(sts, name) <= 2) {
-			near = append(near, candidate)
+			if strings.Contains(sts, name) || strings.Contains(name, sts) || nearest.Distance(sts, name) <= 2 {
+				near = append(near, candidate)
+			}
 		}
 	}
+	near = append(near, elsewhere...)
 	const most = 8
 	switch {
 	case len(near) > 0:

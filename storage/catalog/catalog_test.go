@@ -217,10 +217,27 @@ func TestFindVolume(t *testing.T) {
 	if got, err = w.FindVolume(t.Context(), "latest", "www-web-0"); err != nil || got.ID.String() != recorded.Volumes[0].RepositorySnapshot {
 		t.Errorf("of the latest recovery point: %s, %v; want the recorded one", got.ID, err)
 	}
+	// An incomplete recovery point is taken only by its id.
+	half := w.commit(t, w.record(t, "0002", started.Add(3*time.Hour), StateIncomplete))
+	if got, err = w.FindVolume(t.Context(), "", "www-web-0"); err != nil || got.ID.String() != single {
+		t.Errorf("newest of the claim: %s, %v; want the one-off %s, and not that of an incomplete recovery point", got.ID, err, single)
+	}
+	if got, err = w.FindVolume(t.Context(), half.ID, "www-web-0"); err != nil || got.ID.String() != half.Volumes[0].RepositorySnapshot {
+		t.Errorf("of the incomplete recovery point: %s, %v", got.ID, err)
+	}
 	for _, ref := range []string{"", "latest"} {
 		if _, err := w.FindVolume(t.Context(), ref, "www-web-9"); !errors.Is(err, ErrNoRecoveryPoint) {
 			t.Errorf("FindVolume(%q) of an unknown claim: %v, want ErrNoRecoveryPoint", ref, err)
 		}
+	}
+}
+
+// TestFindVolumeOnlyIncomplete: whoever has nothing else is told by which id it can be had.
+func TestFindVolumeOnlyIncomplete(t *testing.T) {
+	w := newWorld(t)
+	half := w.commit(t, w.record(t, "0001", started, StateIncomplete))
+	if _, err := w.FindVolume(t.Context(), "", "www-web-0"); !errors.Is(err, ErrNoRecoveryPoint) || !strings.Contains(err.Error(), half.ID) {
+		t.Errorf("%v; want ErrNoRecoveryPoint and the id", err)
 	}
 }
 

@@ -48,7 +48,7 @@ func (c *Catalog) Commit(ctx context.Context, record Record, manifests map[strin
 		return fail(err)
 	}
 	_, _, err = c.repo.SaveSnapshot(ctx, repository.Snapshot{
-		Time: record.Finished, Tree: &tree, Paths: []string{"/" + manifestsName, "/" + recordName},
+		Time: record.Finished, Tree: &tree, Paths: []string{"/" + ManifestsFolder, "/" + recordName},
 		Hostname: c.host, Username: "stsbackup", ProgramVersion: "stsbackup " + record.Tool,
 		Tags: []string{TagStsbackup, TagRecoveryPoint + "=" + record.ID, TagRecord},
 	})
@@ -166,7 +166,7 @@ func (c *Catalog) saveFiles(ctx context.Context, files recordFiles, at time.Time
 	}
 	subtree, subErr := w.SaveBlob(ctx, repository.TreeBlob, folder.Bytes())
 	err = errors.Join(err, subErr, root.Add(repository.Node{
-		Name: manifestsName, Type: repository.DirNode, Mode: fs.ModeDir | 0o755,
+		Name: ManifestsFolder, Type: repository.DirNode, Mode: fs.ModeDir | 0o755,
 		ModTime: at, AccessTime: at, ChangeTime: at, Subtree: &subtree,
 	}))
 	err = errors.Join(err, saveFile(ctx, w, &root, recordName, files.record, at))

@@ -38,7 +38,7 @@ func choose(records []Record, ref string) (record Record, byName bool, err error
 	complete := slices.DeleteFunc(slices.Clone(records), func(r Record) bool { return r.State != StateComplete })
 	if ref == "" || ref == "latest" {
 		if len(complete) == 0 {
-			return Record{}, false, fmt.Errorf("no complete recovery point%s: %w", among(records), ErrNoRecoveryPoint)
+			return Record{}, false, fmt.Errorf("no complete recovery point: %w; there are %s", ErrNoRecoveryPoint, among(records))
 		}
 		return complete[len(complete)-1], false, nil
 	}
@@ -56,11 +56,11 @@ func choose(records []Record, ref string) (record Record, byName bool, err error
 	}
 	switch len(matches) {
 	case 0:
-		return Record{}, true, fmt.Errorf("%.80q%s: %w", ref, among(records), ErrNoRecoveryPoint)
+		return Record{}, true, fmt.Errorf("%w as %.80q, which is neither the beginning of an id nor a time; there are %s", ErrNoRecoveryPoint, ref, among(records))
 	case 1:
 		return matches[0], true, nil
 	default:
-		return Record{}, true, fmt.Errorf("%.80q could be any%s: %w", ref, among(matches), ErrAmbiguous)
+		return Record{}, true, fmt.Errorf("%w: %.80q could be any of %s", ErrAmbiguous, ref, among(matches))
 	}
 }
 
@@ -70,7 +70,7 @@ func chooseTime(complete, records []Record, at time.Time) (Record, bool, error) 
 			return r, false, nil
 		}
 	}
-	return Record{}, false, fmt.Errorf("none is as old as %s%s: %w", at.Format(time.RFC3339), among(records), ErrNoRecoveryPoint)
+	return Record{}, false, fmt.Errorf("%w: no complete one is as old as %s; there are %s", ErrNoRecoveryPoint, at.Format(time.RFC3339), among(records))
 }
 
 // dataTime is the time that no data of the recovery point is younger than: that of the last cut.
@@ -88,7 +88,7 @@ func (r Record) dataTime() time.Time {
 func among(records []Record) string {
 	const shown = 10
 	if len(records) == 0 {
-		return " (there are none)"
+		return "none at all"
 	}
 	var ids []string
 	for _, r := range slices.Backward(records) {
@@ -102,12 +102,13 @@ func among(records []Record) string {
 		}
 		ids = append(ids, id)
 	}
-	return " of: " + strings.Join(ids, ", ")
+	return strings.Join(ids, ", ")
 }
 
 // FindVolume returns the repository snapshot with the data of one claim. With a ref it is that of the recovery point
-// that Find finds. With an empty ref it is the newest of all that recovery points have of this claim and of those
-// that were made by themselves, outside of any recovery point; what an interrupted backup left does not count.
+// that Find finds. With an empty ref it is the newest of all that complete recovery points have of this claim and of those
+// that were made by themselves, outside of any recovery point. What an interrupted backup left does not count, and of an
+// incomplete recovery point nothing is taken that was not asked for by its id.
 func (c *Catalog) FindVolume(ctx context.Context, ref, claim string) (repository.Snapshot, error) {
 	if ref != "" {
 		record, err := c.Find(ctx, ref)
@@ -125,9 +126,16 @@ func (c *Catalog) FindVolume(ctx context.Context, ref, claim string) (repository
 		return repository.Snapshot{}, fmt.Errorf("%s: %w", c.host, err)
 	}
 	recorded := map[string]bool{}
+	incomplete := "" // the newest incomplete recovery point that has the claim
 	for _, record := range records {
 		for _, volume := range record.Volumes {
-			recorded[volume.RepositorySnapshot] = recorded[volume.RepositorySnapshot] || volume.Claim == claim
+			switch {
+			case volume.Claim != claim || volume.RepositorySnapshot == "":
+			case record.State == StateComplete:
+				recorded[volume.RepositorySnapshot] = true
+			default:
+				incomplete = record.ID
+			}
 		}
 	}
 	for _, snapshot := range slices.Backward(snapshots) {
@@ -138,6 +146,10 @@ func (c *Catalog) FindVolume(ctx context.Context, ref, claim string) (repository
 		if !ofPoint || recorded[snapshot.ID.String()] {
 			return snapshot, nil
 		}
+	}
+	if incomplete != "" {
+		return repository.Snapshot{}, fmt.Errorf("claim %s of %s has no backup that is complete: %w; name the incomplete recovery point %s to have what it holds",
+			claim, c.host, ErrNoRecoveryPoint, incomplete)
 	}
 	return repository.Snapshot{}, fmt.Errorf("claim %s of %s has no backup: %w", claim, c.host, ErrNoRecoveryPoint)
 }

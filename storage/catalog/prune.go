@@ -161,7 +161,7 @@ func (c *Catalog) recordIn(ctx context.Context, root repository.ID) (id string, 
 	tree, err := c.repo.ReadTree(ctx, root)
 	if err == nil {
 		var first repository.Node
-		if first, err = tree.Next(); err == nil && first.Name != manifestsName { // most trees are large, and none of these
+		if first, err = tree.Next(); err == nil && first.Name != ManifestsFolder { // most trees are large, and none of these
 			return "", nil
 		}
 	}

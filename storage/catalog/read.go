@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	recordName    = "record.json"
-	manifestsName = "manifests"
+	recordName = "record.json"
+	// ManifestsFolder is the directory with the manifests, in the repository snapshot of a record.
+	ManifestsFolder = "manifests"
 )
 
 // List reads the records of all recovery points, newest last. It returns every one that can be read; the error names
@@ -178,6 +179,20 @@ func (c *Catalog) readFile(ctx context.Context, node repository.Node, most int64
 	return data, nil
 }
 
+// FindRecord returns the repository snapshot that holds the record and the manifests of the recovery point that Find finds.
+func (c *Catalog) FindRecord(ctx context.Context, ref string) (repository.Snapshot, error) {
+	record, err := c.Find(ctx, ref)
+	if err != nil {
+		return repository.Snapshot{}, err
+	}
+	records, listErr := c.list(ctx)
+	i := slices.IndexFunc(records, func(r stored) bool { return r.ID == record.ID })
+	if i < 0 { // it has been forgotten in this moment
+		return repository.Snapshot{}, errors.Join(fmt.Errorf("%s@%s: %w", c.host, record.ID, ErrNoRecoveryPoint), listErr)
+	}
+	return records[i].snapshot, nil
+}
+
 // Manifests reads the manifests of a recovery point: name to content. ErrNoRecoveryPoint if there is none of this id.
 func (c *Catalog) Manifests(ctx context.Context, id string) (map[string][]byte, error) {
 	records, listErr := c.list(ctx)
@@ -198,7 +213,7 @@ func (c *Catalog) readManifests(ctx context.Context, root repository.ID) (map[st
 		return nil, err
 	}
 	manifests := map[string][]byte{}
-	folder, ok := findNode(nodes, manifestsName, repository.DirNode)
+	folder, ok := findNode(nodes, ManifestsFolder, repository.DirNode)
 	if !ok || folder.Subtree == nil {
 		return manifests, nil
 	}

@@ -19,6 +19,7 @@ import (
 func runbookScenes() []scene {
 	return []scene{
 		{"data", []string{"bad-data", "bad-data-earlier", "only-one", "without-cluster"}, badData},
+		{"waits", []string{"suspend", "wait", "suspend-end"}, waitsForBackup},
 		{"undone", []string{"undo", "undo-again", "undo-operation", "listed", "discard-old", "discard"}, undone},
 		{"lost", []string{"claim-terminating", "claims-gone", "recreated"}, lostClaims},
 		{"killed", []string{"pods-wait", "interrupted-asks", "interrupted-resume", "interrupted-undo", "api-server"}, killedRestores},
@@ -147,6 +148,26 @@ func undone(b *runbook) {
 		b.t.Fatalf("%v; still set aside: %s", err, strings.Join(left, " "))
 	}
 	b.holds("good")
+	b.nothingLeft()
+}
+
+func waitsForBackup(b *runbook) {
+	b.begin()
+	b.backup("good")
+	good := b.Namespace + "/web@" + time.Now().UTC().Format(time.RFC3339)
+	b.write("bad")
+	b.exec("web-0", "dd if=/dev/urandom of=/data/large bs=1M count=6; sync") // which takes a minute at the rate below
+	b.follow("suspend", nil)
+	b.run(4, []string{b.Namespace + "/web is passed over: its annotation stsbackup.io/policy=none"}, "backup", "--all", "-n", b.Namespace)
+	p := b.start("backup", b.Namespace+"/web", "--limit-upload", "100")
+	p.until("data-web-0: preparing the mover")
+	b.run(5, []string{"another operation is running", "--wait"}, "restore", good, "--yes")
+	b.follow("wait", []string{"demo/web", good}, outcome{says: []string{"waiting for it to end"}})
+	if code := p.end(); code != 0 {
+		b.t.Errorf("the backup that was waited for ended with exit code %d", code)
+	}
+	b.holds("good")
+	b.follow("suspend-end", nil)
 	b.nothingLeft()
 }
 

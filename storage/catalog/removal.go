@@ -1,0 +1,45 @@
+package catalog
+
+import (
+	"slices"
+	"time"
+)
+
+// Removal is what it means to forget some recovery points.
+type Removal struct {
+	// Complete is how many of them are complete, and Left is how many complete ones stay.
+	Complete, Left int
+	// Newest are the ids of those among them that are a newest complete recovery point: the one that a restore takes by itself,
+	// and, where that is of a time that has not come, the newest of the others.
+	Newest []string
+}
+
+// RemovalOf judges the removal of the recovery points with these ids from those that Points returned.
+func RemovalOf(points []Point, ids []string, now time.Time) Removal {
+	var removal Removal
+	var newest []string
+	come := false
+	for _, point := range slices.Backward(points) {
+		if point.State != StateComplete {
+			continue
+		}
+		if !come {
+			newest = append(newest, point.ID)
+			come = !point.Started.After(now)
+		}
+		if slices.Contains(ids, point.ID) {
+			removal.Complete++
+		} else {
+			removal.Left++
+		}
+	}
+	if len(newest) > 2 { // what is between the two counts no more than any other
+		newest = []string{newest[0], newest[len(newest)-1]}
+	}
+	for _, id := range newest {
+		if slices.Contains(ids, id) {
+			removal.Newest = append(removal.Newest, id)
+		}
+	}
+	return removal
+}

@@ -20,7 +20,9 @@ func (x *run) hold(ctx context.Context) error {
 		}
 	}
 	if x.plan.Way == WayResume && x.sts.UID != x.journal.UID {
-		x.adopt()
+		if err := x.adopt(ctx); err != nil {
+			return err
+		}
 	}
 	if cluster.Replicas(x.sts) > 0 {
 		x.Reporter.Note(fmt.Sprintf("scaling %s/%s from %d to 0 replicas", x.op.Namespace, x.op.StatefulSet, cluster.Replicas(x.sts)))
@@ -29,9 +31,11 @@ func (x *run) hold(ctx context.Context) error {
 	return x.holdJournal(ctx)
 }
 
-// adopt makes the StatefulSet that was made anew since the journal's. Nothing proves any more that no pod has written to what
-// the restore made before.
-func (x *run) adopt() {
+// adopt makes the StatefulSet that was made anew since the journal's, and enters that before it is scaled down: what it was
+// like would be known nowhere else. Nothing proves any more that no pod has written to what the restore made before.
+func (x *run) adopt(ctx context.Context) error {
+	x.writing.Lock()
+	defer x.writing.Unlock()
 	j := x.journal
 	j.UID, j.Held = x.sts.UID, 0
 	j.Replicas, j.ReplicasAfter, j.Retention = cluster.Replicas(x.sts), x.plan.ReplicasAfter, retention(x.sts)
@@ -40,6 +44,7 @@ func (x *run) adopt() {
 			j.Volumes[i].State = StateHandedOver
 		}
 	}
+	return j.write(ctx, x.Cluster, x.op)
 }
 
 // holdJournal holds the journal's StatefulSet, and enters since when it is held. What may have been written to before is data

@@ -97,19 +97,36 @@ func TestUnfinishedSparesAreEmptiedAgain(t *testing.T) {
 // TestFoundVolumeIsKept: a claim of a restore can be bound to a volume that was there before, since the binder prefers those. What
 // is on it is somebody's: the restore refuses it, and putting back keeps it, however surely no pod has run.
 func TestFoundVolumeIsKept(t *testing.T) {
-	for what, ref := range map[string]*corev1.ObjectReference{
-		"nobody's":              nil,
-		"reserved for the name": {Namespace: ns, Name: "www-web-1"},
+	reserved := &corev1.ObjectReference{Namespace: ns, Name: "www-web-1"}
+	for what, tt := range map[string]struct {
+		ref   *corev1.ObjectReference
+		later bool
+	}{
+		"nobody's":              {},
+		"reserved for the name": {ref: reserved},
+		"reserved for the name, and made when there was the claim": {ref: reserved, later: true},
 	} {
 		t.Run(what, func(t *testing.T) {
 			w := starts()["all claims there"].world(t)
 			data := maps.Clone(w.data)
-			found := newVolume("found", "fast", "Delete")
-			found.Annotations = map[string]string{provisionedByMark: "csi.test"}
-			found.Spec.ClaimRef = ref
-			w.stamp(found)
-			w.must(w.tracker.Create(volumeGVR, found, ""))
-			w.data["found"] = "somebody's"
+			add := func() {
+				found := newVolume("found", "fast", "Delete")
+				found.Annotations = map[string]string{provisionedByMark: "csi.test"}
+				found.Spec.ClaimRef = tt.ref
+				w.stamp(found)
+				w.must(w.tracker.Create(volumeGVR, found, ""))
+				w.data["found"] = "somebody's"
+			}
+			if !tt.later {
+				add()
+			}
+			w.fault = func(_ int, action k8stesting.Action, carriedOut bool) error {
+				create, is := action.(k8stesting.CreateActionImpl)
+				if tt.later && carriedOut && is && len(create.CreateOptions.DryRun) == 0 && mustAccess(create.Object).GetName() == "www-web-1" && w.volume("found") == nil {
+					add()
+				}
+				return nil
+			}
 			if _, err := w.restore(t.Context()); err == nil || !strings.Contains(err.Error(), "not empty") {
 				t.Fatalf("a restore into somebody's volume: %v", err)
 			}

@@ -1,12 +1,14 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
@@ -20,18 +22,25 @@ func (x *run) hold(ctx context.Context) error {
 		}
 	}
 	if x.plan.Way == WayResume && x.sts.UID != x.journal.UID {
-		x.adopt()
+		if err := x.adopt(ctx); err != nil {
+			return err
+		}
 	}
 	if cluster.Replicas(x.sts) > 0 {
 		x.Reporter.Note(fmt.Sprintf("scaling %s/%s from %d to 0 replicas", x.op.Namespace, x.op.StatefulSet, cluster.Replicas(x.sts)))
 	}
 	x.down = x.Now()
-	return x.holdJournal(ctx)
+	if err := x.holdJournal(ctx); err != nil || x.plan.Way != WayResume {
+		return err
+	}
+	return x.releaseSpares(ctx)
 }
 
-// adopt makes the StatefulSet that was made anew since the journal's. Nothing proves any more that no pod has written to what
-// the restore made before.
-func (x *run) adopt() {
+// adopt makes the StatefulSet that was made anew since the journal's, and enters that before it is scaled down: what it was
+// like would be known nowhere else. Nothing proves any more that no pod has written to what the restore made before.
+func (x *run) adopt(ctx context.Context) error {
+	x.writing.Lock()
+	defer x.writing.Unlock()
 	j := x.journal
 	j.UID, j.Held = x.sts.UID, 0
 	j.Replicas, j.ReplicasAfter, j.Retention = cluster.Replicas(x.sts), x.plan.ReplicasAfter, retention(x.sts)
@@ -40,6 +49,7 @@ func (x *run) adopt() {
 			j.Volumes[i].State = StateHandedOver
 		}
 	}
+	return j.write(ctx, x.Cluster, x.op)
 }
 
 // holdJournal holds the journal's StatefulSet, and enters since when it is held. What may have been written to before is data
@@ -67,12 +77,26 @@ func (x *run) holdJournal(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if live != nil && v.Brings == nil && x.journal.created(v, live) && x.journal.unproved(v, held, pods, live) != "" {
+		if v.Brings == nil && x.madeBefore(v, live) && x.journal.unproved(v, held, pods, cmp.Or(live, goneClaim(v))) != "" {
 			v.State = StateHandedOver
 		}
 	}
 	x.journal.Held = held.Generation
 	return x.journal.write(ctx, x.Cluster, x.op)
+}
+
+// madeBefore reports whether the journal's operation has made the claim, or may have, without an entry of it. The claim may be gone:
+// then live is nil, and what counts is whether a volume can be left of it.
+func (x *run) madeBefore(v *JournalVolume, live *corev1.PersistentVolumeClaim) bool {
+	if live == nil {
+		return v.Made != "" || v.Spare != "" && v.State == StateAside
+	}
+	return x.journal.created(v, live)
+}
+
+// goneClaim stands for the claim that the journal's operation has made, and that is gone.
+func goneClaim(v *JournalVolume) *corev1.PersistentVolumeClaim {
+	return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: v.Claim, UID: v.Made}}
 }
 
 // keepGoing has the volumes of those claims of the StatefulSet outlive them that somebody has deleted and only a pod keeps:

@@ -59,7 +59,7 @@ func (j *Journal) reopen(s *Situation) {
 	}
 	all := true
 	for i := range j.Volumes {
-		all = all && whole(&j.Volumes[i])
+		all = all && (j.Volumes[i].State != StateHandedOver || whole(&j.Volumes[i]))
 	}
 	if all {
 		return
@@ -67,6 +67,7 @@ func (j *Journal) reopen(s *Situation) {
 	j.Phase = PhaseFill
 	for i := range j.Volumes {
 		switch v := &j.Volumes[i]; {
+		case v.State != StateHandedOver:
 		case whole(v) && sts.Generation == j.Held:
 			v.State = StateChecked
 		case s.claim(v.Claim) != nil:

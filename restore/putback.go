@@ -224,9 +224,8 @@ func (x *run) holdToPutBack(ctx context.Context, wanted bool) error {
 	// Nothing proves any more that no pod has written to what the restore made.
 	x.sts = sts
 	x.plan.ReplicasAfter = cluster.Replicas(sts)
-	x.adopt()
-	if !touched {
-		return nil
+	if err := x.adopt(ctx); err != nil || !touched {
+		return err
 	}
 	return x.holdJournal(ctx)
 }

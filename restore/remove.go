@@ -10,18 +10,34 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// releaseSpare makes a volume that people made Available again whose claim is gone, unless pods may have written to it.
+// releaseSpare makes a volume that people made Available again whose claim is gone, whoever has deleted that. If pods may have
+// written to it, it is set aside instead.
 func (x *run) releaseSpare(ctx context.Context, v *JournalVolume) error {
 	if v.Spare == "" {
 		return nil
 	}
-	gone := &corev1.PersistentVolumeClaim{}
-	gone.Name, gone.UID = v.Claim, v.Made
-	why, err := x.whyUnproved(ctx, v, gone)
-	if err != nil || why != "" && v.Filled {
+	why, err := x.whyUnproved(ctx, v, goneClaim(v))
+	if err != nil {
 		return err
 	}
-	return x.Cluster.ReleaseSpare(ctx, v.Spare, x.op.Namespace, v.Claim, v.SpareReserved)
+	if why == "" {
+		return x.Cluster.ReleaseSpare(ctx, v.Spare, x.op.Namespace, v.Claim, v.SpareReserved)
+	}
+	kept, err := x.Cluster.KeepSpare(ctx, x.op, v.Spare, v.Claim, cluster.ClaimLabels(x.sts, v.Template), x.Now())
+	if kept && err == nil {
+		x.Reporter.Note(fmt.Sprintf("somebody has deleted claim %s; its volume %s is set aside and kept: %s", v.Claim, v.Spare, why))
+	}
+	return err
+}
+
+// releaseSpares is releaseSpare for all, before the journal forgets them for others.
+func (x *run) releaseSpares(ctx context.Context) error {
+	for i := range x.journal.Volumes {
+		if err := x.releaseSpare(ctx, &x.journal.Volumes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // remove takes what is under a claim's name away. The volume goes with it only if it is proved, before the claim goes and

@@ -304,7 +304,10 @@ func (x *run) handOver(ctx context.Context) error {
 		}
 	}
 	for i := range x.journal.Volumes {
-		x.journal.Volumes[i].State = StateHandedOver
+		v := &x.journal.Volumes[i]
+		if v.State = StateHandedOver; !planned(x.plan.Volumes, v.Ordinal, v.Template) {
+			v.State = StateAside // and no claim of it is waited for
+		}
 	}
 	return x.enter(ctx, PhaseResume)
 }

@@ -65,18 +65,35 @@ func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, e
 		return x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, sts.UID, scale, x.limits.Down)
 	}
 	scale.Retention = &x.journal.Retention
-	if cluster.Gated(&sts.Spec.Template.Spec) {
-		// No pod has run yet, and no claim can have gone for a good reason.
-		for i := range x.journal.Volumes {
-			if _, err := x.whole(ctx, &x.journal.Volumes[i]); err != nil {
-				return nil, err
-			}
-		}
+	if err := x.stillWhole(ctx, sts); err != nil {
+		return nil, err
 	}
 	if cluster.Replicas(sts) == 0 && x.journal.holds(sts) {
 		scale.Replicas = &replicas
 	}
 	return x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID, scale, x.limits.Down)
+}
+
+// stillWhole demands of all that was handed over that it is there, as long as no pod has run: no claim can have gone for a good
+// reason. What pods run on is theirs, whoever started them, be it whole or not.
+func (x *run) stillWhole(ctx context.Context, sts *appsv1.StatefulSet) error {
+	if !cluster.Gated(&sts.Spec.Template.Spec) {
+		return nil
+	}
+	pods, err := x.Cluster.Pods(ctx, x.op.Namespace)
+	if err != nil || len(running(sts, pods)) > 0 {
+		return err
+	}
+	for i := range x.journal.Volumes {
+		v := &x.journal.Volumes[i]
+		if v.State != StateHandedOver {
+			continue // of a StatefulSet that was made anew with fewer replicas
+		}
+		if _, err := x.whole(ctx, v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keepPresent ends an interrupted restore, and keeps what runs now. What it had set aside stays so.

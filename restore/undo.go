@@ -30,7 +30,7 @@ func newUndoPlan(s *Situation, options PlanOptions) Plan {
 	p := newPlan(s, options)
 	p.SourceNamespace, p.SourceStatefulSet, p.SourceCluster, p.SameCluster = p.Namespace, p.StatefulSet, s.Cluster, true
 	all := p.setAside(s)
-	chosen := p.chooseAside(all)
+	chosen := p.chooseAside(all, s.heldForNobody())
 	for _, aside := range chosen {
 		p.Volumes = append(p.Volumes, aside.plan(s))
 	}
@@ -82,6 +82,11 @@ func (p *Plan) setAside(s *Situation) []asideVolume {
 	return found
 }
 
+// heldForNobody reports whether a restore still holds the StatefulSet whose journal somebody has deleted.
+func (s *Situation) heldForNobody() bool {
+	return s.Journal == nil && cluster.Gated(&s.StatefulSet.Spec.Template.Spec)
+}
+
 // incomplete is 1 for what a restore had made itself: of two of a claim, it is not the one that was there before.
 func (a *asideVolume) incomplete() int {
 	if a.volume.Annotations[cluster.AnnotationDisplacedWhy] == cluster.WhyIncomplete {
@@ -102,7 +107,7 @@ func ordinalOf(sts *appsv1.StatefulSet, claim string) (template string, ordinal 
 }
 
 // chooseAside takes one operation's volumes: the latest that replaced any, or the one that a person names.
-func (p *Plan) chooseAside(all []asideVolume) []asideVolume {
+func (p *Plan) chooseAside(all []asideVolume, held bool) []asideVolume {
 	latest := ""
 	for _, aside := range all {
 		why := aside.volume.Annotations[cluster.AnnotationDisplacedWhy]
@@ -112,7 +117,11 @@ func (p *Plan) chooseAside(all []asideVolume) []asideVolume {
 		latest = max(latest, aside.operation) // ids sort by time
 	}
 	if latest == "" {
-		p.refuse("no volume is set aside that could be brought back", fmt.Sprintf("see what there is with \"stsbackup undo %s --list\"", p.target()))
+		next := fmt.Sprintf("see what there is with \"stsbackup undo %s --list\"", p.target())
+		if held {
+			next += "; a restore whose journal is gone still holds the pods back: " + cluster.LetGoHint(p.Namespace, p.StatefulSet)
+		}
+		p.refuse("no volume is set aside that could be brought back", next)
 		p.Refusals[len(p.Refusals)-1].Err = cluster.ErrNotFound
 		return nil
 	}

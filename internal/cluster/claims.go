@@ -109,8 +109,12 @@ func (c *Client) usersOf(ctx context.Context, namespace, claim string) []string 
 	return users
 }
 
-// CreateFinalClaim creates a claim of the StatefulSet's own. A quota that still counts one that was just deleted is given time to notice.
+// CreateFinalClaim creates a claim of the StatefulSet's own, without owners: volumes that earlier versions have set aside still name
+// some, and a claim whose owner is gone is collected as garbage, with its volume. A quota that still counts one that was just deleted
+// is given time to notice.
 func (c *Client) CreateFinalClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
+	claim = claim.DeepCopy()
+	claim.OwnerReferences = nil
 	var created *corev1.PersistentVolumeClaim
 	err := c.whenRoom(ctx, nil, func() (err error) {
 		created, err = c.Kube.CoreV1().PersistentVolumeClaims(claim.Namespace).Create(ctx, claim, metav1.CreateOptions{})

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -68,14 +67,12 @@ func NewDisplaced(claim *corev1.PersistentVolumeClaim, volume *corev1.Persistent
 		ObjectMeta: metav1.ObjectMeta{
 			Name: claim.Name, Namespace: claim.Namespace,
 			Labels: maps.Clone(claim.Labels), Annotations: maps.Clone(claim.Annotations),
-			// Pods and the StatefulSet are owners by its retention policy alone, and its controller sets them again. A
-			// reference to a pod that is gone would have the claim collected as garbage.
-			OwnerReferences: slices.DeleteFunc(slices.Clone(claim.OwnerReferences), func(r metav1.OwnerReference) bool {
-				return r.Kind == "Pod" || r.Kind == "StatefulSet"
-			}),
+			// No owners: of one that is gone by then, the claim would be collected as garbage, and the volume with it. The
+			// StatefulSet's controller sets its own again.
 		},
 		Spec: *claim.Spec.DeepCopy(),
 	}
+	again.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim")) // so that kubectl can create it
 	d := Displaced{Claim: again, UID: claim.UID}
 	delete(again.Annotations, "kubectl.kubernetes.io/last-applied-configuration")
 	if volume != nil {

@@ -44,3 +44,38 @@ func TestUnmarkDisplacedLeavesOthersVolumesAlone(t *testing.T) {
 		t.Errorf("a volume that is gone: %v", err)
 	}
 }
+
+// A claim that is made again names no owner: of one that is gone, it would be collected as garbage, and its volume with it.
+func TestClaimMadeAgainHasNoOwner(t *testing.T) {
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "demo", Name: "www-web-0", UID: "claim",
+		OwnerReferences: []metav1.OwnerReference{{APIVersion: "example.com/v1", Kind: "Database", Name: "web", UID: "gone"}},
+	}}
+	d := NewDisplaced(claim, nil)
+	if len(d.Claim.OwnerReferences) > 0 || d.Claim.Kind != "PersistentVolumeClaim" || d.Claim.APIVersion != "v1" {
+		t.Errorf("what is saved is %+v", d.Claim)
+	}
+	d.Claim.OwnerReferences = claim.OwnerReferences // as an earlier version has saved it
+	c, _, _ := fakeCluster()
+	made, err := c.CreateFinalClaim(t.Context(), d.Claim)
+	if err != nil || len(made.OwnerReferences) > 0 {
+		t.Errorf("the claim that is made again is %+v (%v)", made, err)
+	}
+}
+
+// A volume is known to be made for a claim by its name; what people make can have any.
+func TestVolumeNamedAfterItsClaim(t *testing.T) {
+	const uid = "0b6e3c4e-9a51-4f0e-8a52-2b0f0c6a9d11"
+	for name, want := range map[string]bool{
+		"pvc-" + uid: true, "sts-prod-" + uid: true, "pvc-0b6e3c4e9a514f0e": true, "pvc-0b6e3c4e": true,
+		"pvc-0b6e": false, "pvc-1b6e3c4e9a514f0e": false, uid: false, "data-of-web-0": false, "": false,
+		"pvc-1b6e3c4e-9a51-4f0e-8a52-2b0f0c6a9d11": false,
+	} {
+		if got := namedAfter(name, uid); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+	if namedAfter("pvc-", "") {
+		t.Error("a claim without a UID has a volume")
+	}
+}

@@ -27,7 +27,7 @@ func JournalName(statefulSet string) string { return namePrefix + "restore-" + s
 func (c *Client) Held(ctx context.Context, namespace, statefulSet string) (note string, err error) {
 	journal, err := c.Kube.CoreV1().ConfigMaps(namespace).Get(ctx, JournalName(statefulSet), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return "", nil
+		return "", c.heldWithoutJournal(ctx, namespace, statefulSet)
 	}
 	if err != nil {
 		return "", fmt.Errorf("look for the journal of a restore of %s/%s: %w", namespace, statefulSet, err)
@@ -49,4 +49,31 @@ func (c *Client) Held(ctx context.Context, namespace, statefulSet string) (note 
 		Next:   "let it end; if it was interrupted, " + ways,
 		Err:    ErrBusy,
 	}
+}
+
+// heldWithoutJournal refuses where a restore still holds the StatefulSet, and somebody has deleted its journal: what is in the
+// claims may not be whole. Whether there is such a StatefulSet is for others to say.
+func (c *Client) heldWithoutJournal(ctx context.Context, namespace, statefulSet string) error {
+	sts, err := c.Kube.AppsV1().StatefulSets(namespace).Get(ctx, statefulSet, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) || err == nil && !Gated(&sts.Spec.Template.Spec) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read StatefulSet %s/%s: %w", namespace, statefulSet, err)
+	}
+	name := namespace + "/" + statefulSet
+	return &Refusal{
+		Object: "StatefulSet " + name,
+		Reason: fmt.Sprintf("a restore holds its pods back (scheduling gate %s), and the restore's journal, ConfigMap %s, is gone: what its claims hold may not be whole",
+			RestoringGate, JournalName(statefulSet)),
+		Next: fmt.Sprintf("\"stsbackup restore %[1]s\" brings a recovery point back, and \"stsbackup undo %[1]s\" what was set aside (\"stsbackup undo --list %[1]s\"); %[2]s",
+			name, LetGoHint(namespace, statefulSet)),
+		Err: ErrBusy,
+	}
+}
+
+// LetGoHint says how to have the pods of a StatefulSet start on what its claims hold, without stsbackup.
+func LetGoHint(namespace, statefulSet string) string {
+	return fmt.Sprintf("to have pods start on what the claims hold now: kubectl -n %s patch statefulset %s -p '{\"spec\":{\"template\":{\"spec\":{\"schedulingGates\":[{\"$patch\":\"delete\",\"name\":\"%s\"}]}}}}', then scale it up",
+		namespace, statefulSet, RestoringGate)
 }

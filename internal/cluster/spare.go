@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -50,6 +52,33 @@ func (c *Client) releaseSpare(ctx context.Context, name, namespace, claim string
 		return fmt.Errorf("make volume %s Available again: %w", name, err)
 	}
 	return nil
+}
+
+// KeepSpare marks a volume that people made as set aside, after the claim that used it is gone, whoever has deleted that: pods may
+// have written to it. labels are those that the claim is to have that is made for it again. A volume that is another claim's, or that
+// is set aside already, is left alone; kept says that it was not.
+func (c *Client) KeepSpare(ctx context.Context, op Operation, name, claim string, labels map[string]string, at time.Time) (kept bool, err error) {
+	volume, err := c.Volume(ctx, name)
+	if err != nil || volume == nil || volume.Labels[LabelDisplacedFrom] != "" {
+		return false, err
+	}
+	ref := volume.Spec.ClaimRef
+	if ref == nil || ref.UID == "" || ref.Namespace != op.Namespace || ref.Name != claim {
+		return false, nil
+	}
+	user, err := c.Claim(ctx, op.Namespace, claim)
+	if err != nil || user != nil && user.UID == ref.UID {
+		return false, err
+	}
+	was := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: claim, Namespace: op.Namespace, UID: ref.UID, Labels: labels},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: volume.Spec.AccessModes, StorageClassName: &volume.Spec.StorageClassName, VolumeMode: volume.Spec.VolumeMode,
+			Resources:  corev1.VolumeResourceRequirements{Requests: volume.Spec.Capacity},
+			VolumeName: volume.Name,
+		},
+	}
+	return true, c.MarkDisplaced(ctx, op, NewDisplaced(was, volume), WhyIncomplete, at)
 }
 
 // GiveBackSpare makes a volume that people made, and that SetAside has just taken from its claim, as it was before: unmarked, with
@@ -116,7 +145,20 @@ func FoundFor(volume *corev1.PersistentVolume, claim *corev1.PersistentVolumeCla
 		return "it was there before, and the binder chose it"
 	case volume.CreationTimestamp.Before(&claim.CreationTimestamp):
 		return "it is older than the claim"
+	case !namedAfter(volume.Name, string(claim.UID)):
+		return "its name does not say that it was made for the claim"
 	default:
 		return ""
 	}
+}
+
+// namedAfter reports whether a provisioner gives this name to the volume that it makes for the claim of that UID: what it was told to
+// put first, and the UID, or as many digits of that as it was told. Volumes that people make can be younger than the claim, too.
+func namedAfter(volume, uid string) bool {
+	const fewest = 8
+	if uid == "" || strings.HasSuffix(volume, "-"+uid) {
+		return uid != ""
+	}
+	last := volume[strings.LastIndex(volume, "-")+1:]
+	return len(last) >= fewest && strings.HasPrefix(strings.ReplaceAll(uid, "-", ""), last)
 }

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -102,14 +101,25 @@ func (o outage) through(away time.Duration, when string, args ...string) {
 // oneMover demands that one mover has mounted one claim. It may be given the same pod twice.
 func (s *scenario) oneMover(pods []json.RawMessage) {
 	s.t.Helper()
-	movers := map[string]int{}
-	known := map[string]bool{}
+	movers := s.moversByClaim(pods)
+	if len(movers) != 1 {
+		s.t.Errorf("movers of %d claims were seen, want 1: %v", len(movers), movers)
+	}
+	for claim, n := range movers {
+		if n != 1 {
+			s.t.Errorf("%d movers were seen for claim %s, want 1: %v", n, claim, movers)
+		}
+	}
+}
+
+// moversByClaim counts the movers' pods for each claim that they mount.
+func (s *scenario) moversByClaim(pods []json.RawMessage) map[string]int {
+	s.t.Helper()
+	movers, known := map[string]int{}, map[string]bool{}
 	for _, text := range pods {
 		var pod struct {
-			Metadata struct {
-				UID string
-			}
-			Spec struct {
+			Metadata struct{ UID string }
+			Spec     struct {
 				Volumes []struct{ PersistentVolumeClaim *struct{ ClaimName string } }
 			}
 		}
@@ -126,12 +136,5 @@ func (s *scenario) oneMover(pods []json.RawMessage) {
 			}
 		}
 	}
-	if len(movers) != 1 {
-		s.t.Errorf("movers of %d claims were seen, want 1: %v", len(movers), movers)
-	}
-	for claim, n := range movers {
-		if n != 1 {
-			s.t.Errorf("%d movers were seen for claim %s, want 1: %s", n, claim, fmt.Sprint(movers))
-		}
-	}
+	return movers
 }

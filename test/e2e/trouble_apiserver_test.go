@@ -19,11 +19,10 @@ func (in installation) withoutAPIServer(statefulSet string, d time.Duration, w *
 	in.t.Helper()
 	in.until("a mover of "+statefulSet+" is there", func() (bool, string) { return in.moverIn(in.Namespace, statefulSet), "none is" })
 	away := gap{down: time.Now(), noticed: apiServerNoticed}
-	in.component("stop", "kube-apiserver")
+	again := in.without("kube-apiserver")
 	w.stopped(away.down, d)
-	in.component("start", "kube-apiserver")
+	again()
 	away.up = time.Now()
-	in.component("status")
 	w.back()
 	return away
 }

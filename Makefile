@@ -73,8 +73,8 @@ test-long: build test-servers cluster-up
 endif
 
 # Restores that are killed at any of their steps while somebody else acts: so many combinations, chosen by a seed that is logged; and API
-# servers that are away for minutes.
-ACTS_TEST = STSBACKUP_TEST_ACTS=$${STSBACKUP_TEST_ACTS:-60} go test -tags e2e,e2elong -count=1 -v -parallel 5 -timeout 2h -run '^(TestSomebodyActs|TestLongAPIServerAway)$$' ./test/e2e/...
+# servers that are away for minutes, for one command alone or for the whole cluster.
+ACTS_TEST = STSBACKUP_TEST_ACTS=$${STSBACKUP_TEST_ACTS:-60} go test -tags e2e,e2elong -count=1 -v -parallel 5 -timeout 150m -run '^(TestSomebodyActs|TestLongAPIServerAway|TestLongAPIServerStopped)$$' ./test/e2e/...
 
 .PHONY: test-acts
 ifdef E2E_EXISTING_CLUSTER

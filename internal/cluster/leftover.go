@@ -47,6 +47,8 @@ type Leftover struct {
 	Claim string
 	// Mounts are the claims that the pod mounts: they cannot go before it.
 	Mounts []string
+	// Ended says that the pod has come to its end, and was told so: who else waits for it keeps it, and no claim.
+	Ended bool
 	// MayRun says that something may still run in the pod: nobody has reported its end.
 	MayRun bool
 	// MayWrite are those of Mounts that the pod may still write to.
@@ -70,7 +72,7 @@ func (c *Client) podLeftover(ctx context.Context, pod *corev1.Pod) *Leftover {
 	}
 	left := &Leftover{
 		Object: "mover pod " + pod.Namespace + "/" + pod.Name, Pod: pod.Name, Node: node, Claim: pod.Annotations[AnnotationClaim],
-		Mounts: mountedClaims(pod, false), MayRun: mayRun(pod),
+		Mounts: mountedClaims(pod, false), MayRun: mayRun(pod), Ended: ended(pod) && pod.DeletionTimestamp != nil && len(pod.Finalizers) > 0,
 	}
 	left.Reason, left.Next = whyPodStays(pod, trouble, c.now())
 	if left.MayRun {
@@ -120,11 +122,16 @@ func (c *Client) nodeTrouble(ctx context.Context, name string) string {
 
 // mayRun reports whether something may still run in a pod, as far as is known: a node that is cut off does not tell.
 func mayRun(pod *corev1.Pod) bool {
-	if pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+	if pod.Spec.NodeName == "" || ended(pod) {
 		return false
 	}
 	status := moverStatus(pod)
 	return status == nil || status.State.Terminated == nil
+}
+
+// ended reports whether the node has said that the pod has come to its end.
+func ended(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 // mountedClaims are the claims that a pod mounts, or if so asked only those that one of its containers can write to.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -24,7 +25,8 @@ func (c *Client) endMover(ctx context.Context, job *batchv1.Job, secret *corev1.
 }
 
 // removeMover deletes a mover's Job, the Secret that was made for it, if one was, and the Job's pods, and waits until those are
-// gone: only then is the claim free. A pod that does not go is a *Leftover.
+// gone: only then is the claim free. A pod that does not go is a *Leftover; but not one that has ended, and that only the Job controller
+// still has to let go: that takes it a minute and more after the API server was away, and the mover's work is done.
 func (c *Client) removeMover(ctx context.Context, job *batchv1.Job, secret *corev1.Secret, removing Removing) error {
 	if err := c.deleteJob(ctx, job, metav1.Preconditions{UID: &job.UID}); err != nil {
 		return fmt.Errorf("delete mover Job %s/%s: %w", job.Namespace, job.Name, err)
@@ -42,7 +44,7 @@ func (c *Client) removeMover(ctx context.Context, job *batchv1.Job, secret *core
 		return isPodOf(pod.Name, job.Name) && (owner == nil || owner.UID == job.UID)
 	}
 	left, err := c.removePods(ctx, job.Namespace, labels.Set{LabelMover: job.Name}.String(), mine, removing.limit(), removing.Waiting)
-	return errors.Join(err, joined(left))
+	return errors.Join(err, joined(slices.DeleteFunc(left, func(l *Leftover) bool { return l.Ended })))
 }
 
 // deleteJob deletes a Job; that it is gone already, or another by now, is no error.
@@ -90,5 +92,5 @@ func (c *Client) PodEnded(ctx context.Context, namespace, name string) (bool, er
 	if err != nil {
 		return false, fmt.Errorf("look for pod %s/%s: %w", namespace, name, err)
 	}
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed, nil
+	return ended(pod), nil
 }

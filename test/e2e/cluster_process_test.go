@@ -3,11 +3,16 @@
 package e2e
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/stsbackup/stsbackup/test/harness"
 )
@@ -50,12 +55,42 @@ func (s *scenario) kill9(podUID, program string) {
 	}
 }
 
+// without stops a component of the test cluster. What is returned starts it again; the end of the test does, if nobody has before.
+func (s *scenario) without(name string) (again func()) {
+	s.t.Helper()
+	s.component("stop", name)
+	var started bool
+	s.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if !started {
+			if err := testcluster(ctx, "start", name); err != nil {
+				s.t.Error(err)
+			}
+		}
+	})
+	return func() {
+		s.t.Helper()
+		started = true
+		s.component("start", name)
+		s.component("status")
+	}
+}
+
 // component has the tool of the test cluster stop or start a component, or look whether all of them run.
 func (s *scenario) component(args ...string) {
 	s.t.Helper()
-	bin := os.Getenv("STSBACKUP_TEST_BIN")
-	result, err := harness.Run(s.ctx, "", nil, filepath.Join(bin, "testcluster"), append([]string{"-dir", filepath.Dir(bin)}, args...)...)
-	if err != nil || result.Code != 0 {
-		s.t.Fatalf("%v\n%s\nthe cluster must be that of `make cluster-up`", err, result)
+	if err := testcluster(s.ctx, args...); err != nil {
+		s.t.Fatal(err)
 	}
+}
+
+// testcluster runs that tool.
+func testcluster(ctx context.Context, args ...string) error {
+	bin := os.Getenv("STSBACKUP_TEST_BIN")
+	result, err := harness.Run(ctx, "", nil, filepath.Join(bin, "testcluster"), append([]string{"-dir", filepath.Dir(bin)}, args...)...)
+	if err != nil || result.Code != 0 {
+		return fmt.Errorf("%w\n%s\nthe cluster must be that of `make cluster-up`", cmp.Or(err, errors.New("testcluster failed")), result)
+	}
+	return nil
 }

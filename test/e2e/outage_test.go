@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -99,36 +98,43 @@ func (o outage) through(away time.Duration, when string, args ...string) {
 	o.t.Logf("it says:\n%s", said)
 }
 
-// oneMover demands that each claim had one mover.
-func (o outage) oneMover(pods []json.RawMessage) {
-	o.t.Helper()
-	movers := map[string]int{}
+// oneMover demands that one mover has mounted one claim. It may be given the same pod twice.
+func (s *scenario) oneMover(pods []json.RawMessage) {
+	s.t.Helper()
+	movers := s.moversByClaim(pods)
+	if len(movers) != 1 {
+		s.t.Errorf("movers of %d claims were seen, want 1: %v", len(movers), movers)
+	}
+	for claim, n := range movers {
+		if n != 1 {
+			s.t.Errorf("%d movers were seen for claim %s, want 1: %v", n, claim, movers)
+		}
+	}
+}
+
+// moversByClaim counts the movers' pods for each claim that they mount.
+func (s *scenario) moversByClaim(pods []json.RawMessage) map[string]int {
+	s.t.Helper()
+	movers, known := map[string]int{}, map[string]bool{}
 	for _, text := range pods {
 		var pod struct {
-			Metadata struct {
-				Name        string
-				Labels      map[string]string
-				Annotations map[string]string
-			}
-			Spec struct {
+			Metadata struct{ UID string }
+			Spec     struct {
 				Volumes []struct{ PersistentVolumeClaim *struct{ ClaimName string } }
 			}
 		}
 		if err := json.Unmarshal(text, &pod); err != nil {
-			o.t.Fatal(err)
+			s.t.Fatal(err)
 		}
+		if known[pod.Metadata.UID] {
+			continue
+		}
+		known[pod.Metadata.UID] = true
 		for _, volume := range pod.Spec.Volumes {
 			if volume.PersistentVolumeClaim != nil {
 				movers[volume.PersistentVolumeClaim.ClaimName]++
 			}
 		}
 	}
-	if len(movers) != 1 {
-		o.t.Errorf("movers of %d claims were seen, want 1: %v", len(movers), movers)
-	}
-	for claim, n := range movers {
-		if n != 1 {
-			o.t.Errorf("%d movers were seen for claim %s, want 1: %s", n, claim, fmt.Sprint(movers))
-		}
-	}
+	return movers
 }

@@ -13,16 +13,17 @@ import (
 // waits for, look again after up to a minute.
 const apiServerNoticed = 90 * time.Second
 
-// withoutAPIServer ends the API server as soon as a mover of a StatefulSet runs, and starts it again after a while.
-func (in installation) withoutAPIServer(statefulSet string, d time.Duration) gap {
+// withoutAPIServer ends the API server as soon as a mover of a StatefulSet runs, and starts it again when what somebody else is at has
+// seen it away for a while.
+func (in installation) withoutAPIServer(statefulSet string, d time.Duration, w *work) gap {
 	in.t.Helper()
 	in.until("a mover of "+statefulSet+" is there", func() (bool, string) { return in.moverIn(in.Namespace, statefulSet), "none is" })
 	away := gap{down: time.Now(), noticed: apiServerNoticed}
-	in.component("stop", "kube-apiserver")
-	in.until("the API server has been away for "+d.String(), func() (bool, string) { return time.Since(away.down) > d, "" })
-	in.component("start", "kube-apiserver")
+	again := in.without("kube-apiserver")
+	w.stopped(away.down, d)
+	again()
 	away.up = time.Now()
-	in.component("status")
+	w.back()
 	return away
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 // TestSchedulerInTrouble has a scheduler that backs up each minute live through what happens to a cluster in a year: its
-// password and its keys are changed, namespaces are deleted under it, and the API server restarts. The latter would fail
-// other tests, so this one does not run beside them.
+// password and its keys are changed, namespaces are deleted under it, and the API server is stopped for half a minute. The latter would fail
+// other tests, so this one does not run beside them; what a restore and a backup make of it is shown here, too.
 func TestSchedulerInTrouble(t *testing.T) {
 	s := newScenarioWithin(t, "trouble", 20*time.Minute)
 	bucket := s.newBucket()
@@ -43,11 +43,13 @@ func TestSchedulerInTrouble(t *testing.T) {
 	in.done(planned + "/gamma")
 	change := in.changeKeys(bucket, old, s.Namespace+"/alpha", s.Namespace+"/beta", planned+"/gamma")
 
-	// 4. A namespace is deleted between the plan and the backup; and in the same round the API server goes, for less than
-	// half a minute.
+	// 4. A namespace is deleted between the plan and the backup; and in the same round the API server goes, for half a minute, in the
+	// middle of a restore and a backup that somebody makes by hand. Their movers may have to wait for two rounds.
+	byHand := newWork(t, 20*time.Minute, 200*time.Second, 200*time.Second)
+	byHand.begin()
 	deleted = in.deletedWhenPlanned(planned)
 	in.toldOfDeletion(deleted, planned+"/gamma", "namespace "+planned+": not found: it is being deleted")
-	away := in.withoutAPIServer("alpha", 20*time.Second)
+	away := in.withoutAPIServer("alpha", 30*time.Second, byHand)
 
 	// 5. What was before opens nothing any more, and the scheduler goes on by itself.
 	change.finish(s.Namespace+"/alpha", s.Namespace+"/beta")
@@ -59,6 +61,7 @@ func TestSchedulerInTrouble(t *testing.T) {
 	deleted = in.deleteLeader()
 	rounds.await("what was cancelled is made up for", deleted.Truncate(time.Minute), 1)
 	in.toldOfTheEnd(deleted)
+	byHand.end()
 
 	// 7. With the time that the documentation gives it, it is removed in the middle of backups, which come to their end. Nothing is left.
 	in.takesItsTime()

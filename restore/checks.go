@@ -23,7 +23,7 @@ func (p *Plan) checkOwners(s *Situation) {
 		pod := &s.Pods[i]
 		if p.isOrdinalsPod(pod.Name) && !metav1.IsControlledBy(pod, sts) {
 			p.refuseAbout("pod "+p.Namespace+"/"+pod.Name, "it has the name of one of the StatefulSet's pods, and is not the StatefulSet's",
-				fmt.Sprintf("delete it (kubectl -n %s delete pod %s), then restore again", p.Namespace, pod.Name))
+				fmt.Sprintf("delete it (kubectl -n %s delete pod %s), then %s", p.Namespace, pod.Name, p.again()))
 		}
 	}
 }
@@ -44,17 +44,18 @@ func (p *Plan) checkClaims(s *Situation) {
 		volume := s.volume(claim.Spec.VolumeName)
 		switch {
 		case p.Way == WayResume && p.letGo(v, claim, volume):
+		case p.Way == WayResume && claim.DeletionTimestamp != nil && s.debris(claim): // nothing on it is anybody's: it is made again
 		case claim.DeletionTimestamp != nil && cluster.BoundTo(volume, claim) && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain:
 			p.refuseGoing(claim, volume)
 		case claim.DeletionTimestamp != nil:
 			p.refuseAbout(object, "somebody has deleted it, and it is not gone yet",
-				fmt.Sprintf("wait until it is gone (kubectl -n %s wait --for=delete pvc/%s): what uses it must end first; then restore again", p.Namespace, claim.Name))
+				fmt.Sprintf("wait until it is gone (kubectl -n %s wait --for=delete pvc/%s): what uses it must end first; then %s", p.Namespace, claim.Name, p.again()))
 		case cluster.BoundTo(volume, claim) && volume.DeletionTimestamp != nil:
 			p.refuseAbout(object, fmt.Sprintf("somebody has deleted its volume %s, which is gone for good once the claim lets go of it and so cannot be set aside", volume.Name),
-				fmt.Sprintf("save what is on it first (stsbackup backup %s --method live), or give it up: %s, delete the claim (kubectl -n %s delete pvc %s), then restore again",
-					p.target(), p.scaleDown(), p.Namespace, claim.Name))
+				fmt.Sprintf("save what is on it first (stsbackup backup %s --method live), or give it up: %s, delete the claim (kubectl -n %s delete pvc %s), then %s",
+					p.target(), p.scaleDown(), p.Namespace, claim.Name, p.again()))
 		case cluster.Binding(volume, claim):
-			p.refuseAbout(object, fmt.Sprintf("it is being bound to volume %s at this moment", volume.Name), "restore again when it is Bound")
+			p.refuseAbout(object, fmt.Sprintf("it is being bound to volume %s at this moment", volume.Name), "when it is Bound, "+p.again())
 		}
 		p.checkUsers(s, claim.Name)
 	}
@@ -90,8 +91,20 @@ func (p *Plan) scaleDown() string {
 // refuseGoing refuses because of a claim whose volume would be deleted with it.
 func (p *Plan) refuseGoing(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
 	p.refuseAbout("claim "+p.Namespace+"/"+claim.Name, fmt.Sprintf("somebody has deleted it: its volume %s and the data on it vanish as soon as no pod uses it", volume.Name),
-		fmt.Sprintf("to keep the data run \"kubectl patch pv %s -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'\"; then %s so that the claim can go, and restore again when it is gone",
-			volume.Name, p.scaleDown()))
+		fmt.Sprintf("to keep the data run \"kubectl patch pv %s -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'\"; then %s so that the claim can go, and when it is gone %s",
+			volume.Name, p.scaleDown(), p.again()))
+}
+
+// again says what to do when what stands in the way is gone, as the command that was meant.
+func (p *Plan) again() string {
+	switch {
+	case p.Way == WayPutBack || p.Kind == KindUndo && p.Way == WayNone:
+		return fmt.Sprintf("run \"stsbackup undo %s\" again", p.target())
+	case p.Way == WayResume:
+		return fmt.Sprintf("run \"stsbackup restore %s --resume\" again", p.target())
+	default:
+		return "restore again"
+	}
 }
 
 // letGo reports whether it was an interrupted restore that has deleted the claim, whose volume is kept.
@@ -110,7 +123,7 @@ func (p *Plan) checkUsers(s *Situation, claim string) {
 		for _, volume := range pod.Spec.Volumes {
 			if source := volume.PersistentVolumeClaim; source != nil && source.ClaimName == claim {
 				p.refuseAbout("pod "+p.Namespace+"/"+pod.Name, fmt.Sprintf("it uses claim %s and does not end when the StatefulSet is scaled to 0", claim),
-					fmt.Sprintf("end it, or what runs it (kubectl -n %s delete pod %s), then restore again", p.Namespace, pod.Name))
+					fmt.Sprintf("end it, or what runs it (kubectl -n %s delete pod %s), then %s", p.Namespace, pod.Name, p.again()))
 			}
 		}
 	}

@@ -257,6 +257,7 @@ func presentNow(s *Situation, v *JournalVolume, live *corev1.PersistentVolumeCla
 	if live != nil && s.Journal.created(v, live) {
 		present.State, present.Volume = PresentMade, live.Spec.VolumeName
 		present.Fate = "made by the interrupted restore"
+		present.going = live.DeletionTimestamp != nil
 	}
 	return present
 }

@@ -146,6 +146,8 @@ type Present struct {
 	Volume string `json:"volume,omitempty"`
 	// Fate says in words what becomes of it.
 	Fate string `json:"fate"`
+	// going says that the claim has been deleted, and goes when no pod uses it any more.
+	going bool
 }
 
 // NewPlan decides. What it cannot do or should not do without a person's word is in the plan's refusals, never an
@@ -287,9 +289,11 @@ func (p *Plan) Same(agreed Plan) bool {
 		})
 }
 
-// follows reports whether the present is what it was, or what becomes of it by itself: an unbound claim gets a volume.
+// follows reports whether the present is what it was, or what becomes of it by itself: an unbound claim gets a volume, and one that
+// has been deleted goes.
 func (a Present) follows(b Present) bool {
-	return a.State == b.State && a.Volume == b.Volume || a.State == PresentBound && b.State == PresentUnbound
+	return a.State == b.State && a.Volume == b.Volume || a.State == PresentBound && b.State == PresentUnbound ||
+		a.State == PresentMissing && b.going
 }
 
 // retention is the StatefulSet's policy for its claims, with the API's defaults.

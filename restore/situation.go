@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -57,9 +58,28 @@ func Look(ctx context.Context, c *cluster.Client, record catalog.Record, namespa
 		return Situation{}, fmt.Errorf("look at what a restore of %s/%s would meet: %w", namespace, statefulSet, err)
 	}
 	if s.Journal != nil {
+		s.Pods = slices.DeleteFunc(s.Pods, func(pod corev1.Pod) bool { return s.Journal.movedBy(&pod) })
 		s.Journal.reopen(&s)
 	}
 	return s, nil
+}
+
+// movedBy reports whether the pod is a mover of the interrupted operation. A plan does as if it were gone: the sweep ends it before
+// anything is done. Whether it is gone then is not taken on trust: each step lists the pods anew.
+func (j *Journal) movedBy(pod *corev1.Pod) bool {
+	return pod.Labels[cluster.LabelManagedBy] == cluster.ManagedBy && slices.ContainsFunc(append(j.Others[:len(j.Others):len(j.Others)], j.Operation), func(id string) bool {
+		return pod.Labels[cluster.LabelOperation] == cluster.LabelValue(id)
+	})
+}
+
+// debris reports whether the claim is one that the journal's operation made, and that nobody else can have written to.
+func (s *Situation) debris(claim *corev1.PersistentVolumeClaim) bool {
+	if s.Journal == nil {
+		return false
+	}
+	v, volume := s.Journal.find(claim.Name), s.volume(claim.Spec.VolumeName)
+	return v != nil && s.Journal.created(v, claim) && s.Journal.unproved(v, s.StatefulSet, s.Pods, claim) == "" &&
+		(volume == nil || s.Journal.found(volume, claim) == "")
 }
 
 // list reads what there may be several of.

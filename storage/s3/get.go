@@ -95,9 +95,9 @@ type reader struct {
 	ctx    context.Context
 	bucket *Bucket
 	call   call
-	first  int64  // offset in the object of the range
-	next   int64  // and of the next byte
-	left   int64  // bytes still to come; negative until an answer has said how many there are
+	first  int64 // offset in the object of the range
+	next   int64 // and of the next byte
+	left   int64 // bytes still to come; negative until an answer has said how many there are
 
 	begun    bool    // there was an answer
 	version  version // that is being read

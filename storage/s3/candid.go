@@ -30,8 +30,14 @@ func (c candid) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err == nil && response.Header.Get("Last-Modified") == "" {
 		response.Header.Set("Last-Modified", noTime) // minio-go reads no answer without
 	}
-	if err != nil || r.Method == http.MethodHead || response.ContentLength == 0 {
+	if err != nil || r.Method == http.MethodHead {
 		return response, err
+	}
+	if location := response.Header.Get("Location"); location != "" && response.StatusCode >= http.StatusMultipleChoices && response.StatusCode < http.StatusBadRequest && !isError(peek(response)) {
+		response.Header.Set(descriptionHeader, "it points to "+printable(location, 200))
+	}
+	if response.ContentLength == 0 {
+		return response, nil
 	}
 	switch {
 	case response.StatusCode >= http.StatusBadRequest:

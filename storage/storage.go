@@ -38,6 +38,8 @@ type Info struct {
 	Size int64
 	// Modified is when it was stored last, by the clock of the medium, to the second at least.
 	Modified time.Time
+	// Archived says that it is in a class of storage from which it may not be read at once. Only a List tells.
+	Archived bool
 }
 
 // Bucket keeps objects: immutable byte strings under slash-separated names (see ValidName).

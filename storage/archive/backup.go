@@ -86,7 +86,7 @@ func backup(lock *repository.Lock, repo *repository.Repository, source Source, s
 	if !source.ForceRead {
 		snapshots, _ = repo.Snapshots(ctx) // those that can be read are enough
 	}
-	if err := repo.LoadIndex(ctx); err != nil {
+	if err := repo.LoadIndexToWrite(ctx); err != nil {
 		return Result{}, err
 	}
 	last := findPrevious(ctx, repo, source, snapshots)

@@ -3,8 +3,10 @@ package archive
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
+	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -161,7 +163,7 @@ func nextPart(at int64, needs []need) (count, length int) {
 
 // elsewhere leaves to be read one by one what could not be read of a run: it may lie in other packs too.
 func (f *fetcher) elsewhere(ctx context.Context, needs []need, err error) error {
-	if repository.Undecided(ctx, err) {
+	if repository.Undecided(ctx, err) && !errors.Is(err, storage.ErrArchived) {
 		return err
 	}
 	f.again = append(f.again, needs...)

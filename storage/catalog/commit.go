@@ -37,7 +37,7 @@ func (c *Catalog) Commit(ctx context.Context, record Record, manifests map[strin
 	if err := c.checkData(ctx, record); err != nil {
 		return fail(err)
 	}
-	if err := c.repo.LoadIndex(ctx); err != nil {
+	if err := c.repo.LoadIndexToWrite(ctx); err != nil {
 		return fail(err)
 	}
 	tree, err := c.saveFiles(ctx, files, record.Finished)

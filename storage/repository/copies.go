@@ -65,10 +65,11 @@ func (m *moved) put(blob blobRef, at Location) {
 // loadCopy reads another copy of a blob than the one at a location, which could not be read because of failure. If there is none
 // that can be read, failure is the error.
 func (r *Repository) loadCopy(ctx context.Context, blob blobRef, at Location, failure error) ([]byte, error) {
-	if Undecided(ctx, failure) {
+	archived := errors.Is(failure, storage.ErrArchived) // those like it are as good as missing, while others are not
+	if Undecided(ctx, failure) && !archived {
 		return nil, failure
 	}
-	missing := errors.Is(failure, storage.ErrNotExist)
+	missing := archived || errors.Is(failure, storage.ErrNotExist)
 	places, err := r.otherPlaces(ctx, blob, at.Pack, missing)
 	if err != nil {
 		return nil, fmt.Errorf("%w; to look for another copy failed too: %w", failure, err)
@@ -79,7 +80,7 @@ func (r *Repository) loadCopy(ctx context.Context, blob blobRef, at Location, fa
 			r.index.moved.put(blob, place)
 			return plain, nil
 		}
-		if Undecided(ctx, err) {
+		if Undecided(ctx, err) && !errors.Is(err, storage.ErrArchived) {
 			return nil, err
 		}
 	}
@@ -157,11 +158,11 @@ func (r *Repository) lookForCopies(ctx context.Context, c *copies, bad func(ID) 
 	})
 }
 
-// listedPacks are the packs that there are.
+// listedPacks are the packs that there are, and that are not archived.
 func (r *Repository) listedPacks(ctx context.Context) (map[ID]bool, error) {
 	there := map[ID]bool{}
 	err := r.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
-		if id, ok := kindData.parseName(info.Name); ok {
+		if id, ok := kindData.parseName(info.Name); ok && !info.Archived {
 			there[id] = true
 		}
 		return nil

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/stsbackup/stsbackup/storage"
 )
 
 // leftLocks are locks that their holder, which we were, has given up and could not remove: nobody holds them. They are no
@@ -94,8 +96,12 @@ func (r *Repository) dropLeft(ctx context.Context) error {
 		if left[id].exclusive {
 			keepsFrom = "working on"
 		}
-		failures = append(failures, fmt.Errorf("the lock that is no longer needed stays, and keeps everyone else from %s the repository until %s: %w; remove it before with: stsbackup unlock",
-			keepsFrom, left[id].stale.UTC().Format(time.RFC3339), err))
+		next := "remove it before with: stsbackup unlock"
+		if errors.Is(err, storage.ErrPermission) {
+			next = "these credentials may not remove it, and need not: whoever may removes it with the next prune after that"
+		}
+		failures = append(failures, fmt.Errorf("the lock that is no longer needed stays, and keeps everyone else from %s the repository until %s: %w; %s",
+			keepsFrom, left[id].stale.UTC().Format(time.RFC3339), err, next))
 	}
 	return errors.Join(failures...)
 }

@@ -102,7 +102,7 @@ func meaningOfStatus(status int, message string) meaning {
 		return unknownKey
 	case status == http.StatusForbidden:
 		return forbidden
-	case status == http.StatusMovedPermanently, status == http.StatusTemporaryRedirect:
+	case status >= http.StatusMultipleChoices && status < http.StatusBadRequest && status != http.StatusNotModified:
 		return otherRegion
 	}
 	return unknown
@@ -136,12 +136,7 @@ func classifyResponse(r minio.ErrorResponse, f facts) failure {
 	case plainText:
 		return failure{sentinel: storage.ErrUnreachable, reason: f.endpoint + " speaks HTTPS", advice: "write endpoint=" + strings.Replace(f.endpoint, "http:", "https:", 1)}
 	case otherRegion:
-		advice := "give the bucket's region with region="
-		if r.Region != "" {
-			advice = "write region=" + r.Region
-		}
-		// Where no region is configured, minio-go has noted the one in the answer and uses it next time.
-		return failure{sentinel: storage.ErrUnreachable, reason: answered, advice: advice, transient: r.Region != "" && f.region == ""}
+		return elsewhere(r, f)
 	case archived:
 		return failure{
 			sentinel: storage.ErrArchived, reason: answered,
@@ -189,6 +184,20 @@ func classifyCredentials(m meaning, f facts) failure {
 		}
 	}
 	return refused
+}
+
+// elsewhere is what it means that a server sends us to another one.
+func elsewhere(r minio.ErrorResponse, f facts) failure {
+	advice := "give the bucket's region with region=, or correct endpoint=, in the repository's URL"
+	if r.Region != "" {
+		advice = "write region=" + r.Region
+	}
+	return failure{
+		sentinel: storage.ErrUnreachable, reason: answer(r), advice: advice,
+		// Where no region is configured, minio-go has noted the one in the answer and uses it next time. And a bucket that has
+		// just been made may be sent elsewhere only until its name is known everywhere.
+		transient: r.Region != "" && f.region == "" || r.Code == "TemporaryRedirect" && r.Region == "",
+	}
 }
 
 // answer quotes what the server says, in one line.

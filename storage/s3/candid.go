@@ -18,14 +18,26 @@ type candid struct{ http.RoundTripper }
 // What minio-go takes a message from before it looks at the body.
 const descriptionHeader = "X-Minio-Error-Desc"
 
+// noTime stands for a time that the server does not tell.
+const noTime = "Thu, 01 Jan 1970 00:00:00 GMT"
+
 // mostWords is how much of an answer is looked at.
 const mostWords = 4 << 10
 
 // RoundTrip implements http.RoundTripper.
 func (c candid) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := c.RoundTripper.RoundTrip(r)
-	if err != nil || r.Method == http.MethodHead || response.ContentLength == 0 {
+	if err == nil && response.Header.Get("Last-Modified") == "" {
+		response.Header.Set("Last-Modified", noTime) // minio-go reads no answer without
+	}
+	if err != nil || r.Method == http.MethodHead {
 		return response, err
+	}
+	if location := response.Header.Get("Location"); location != "" && response.StatusCode >= http.StatusMultipleChoices && response.StatusCode < http.StatusBadRequest && !isError(peek(response)) {
+		response.Header.Set(descriptionHeader, "it points to "+printable(location, 200))
+	}
+	if response.ContentLength == 0 {
+		return response, nil
 	}
 	switch {
 	case response.StatusCode >= http.StatusBadRequest:

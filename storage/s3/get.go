@@ -19,6 +19,44 @@ import (
 // errShort: an answer ended before the bytes that were asked for.
 var errShort = errors.New("the answer is too short")
 
+// errReplaced: an answer is of another version of the object.
+var errReplaced = errors.New("the object was replaced while it was being read")
+
+// version is what tells versions of an object apart.
+type version struct {
+	etag, modified string
+	size           string // "" is unknown
+}
+
+// strong reports a tag by which the server can be asked for no other version.
+func (v version) strong() bool { return v.etag != "" && !strings.HasPrefix(v.etag, "W/") }
+
+// known reports that anything tells versions apart.
+func (v version) known() bool { return v.etag != "" || v.modified != "" }
+
+// is compares what both say. Some services have no tags, or give weak ones; an object of ours is named after its content.
+func (v version) is(other version) bool {
+	plain := func(etag string) string { return strings.Trim(strings.TrimPrefix(etag, "W/"), `"`) }
+	if a, b := plain(v.etag), plain(other.etag); a != "" && b != "" && a != b {
+		return false
+	}
+	differ := func(a, b string) bool { return a != "" && b != "" && a != b }
+	return !differ(v.modified, other.modified) && !differ(v.size, other.size)
+}
+
+// contentRange reads the header of that name: "bytes 0-3/10", of which the size may be "*".
+func contentRange(text string) (first, end int64, size string, ok bool) {
+	text, ok = strings.CutPrefix(text, "bytes ")
+	part, size, _ := strings.Cut(text, "/")
+	from, to, _ := strings.Cut(part, "-")
+	first, err := strconv.ParseInt(from, 10, 64)
+	end, endErr := strconv.ParseInt(to, 10, 64)
+	if size == "*" {
+		size = ""
+	}
+	return first, end, size, ok && err == nil && endErr == nil && end >= first
+}
+
 // Get implements storage.Bucket.
 func (b *Bucket) Get(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
 	c := call{"get", name, actionGet}
@@ -57,10 +95,13 @@ type reader struct {
 	ctx    context.Context
 	bucket *Bucket
 	call   call
-	first  int64  // offset in the object of the range
-	next   int64  // and of the next byte
-	left   int64  // bytes still to come; negative until the first answer has said how many there are
-	etag   string // of the version that is being read
+	first  int64 // offset in the object of the range
+	next   int64 // and of the next byte
+	left   int64 // bytes still to come; negative until an answer has said how many there are
+
+	begun    bool    // there was an answer
+	version  version // that is being read
+	distrust bool    // the server refuses If-Match, whatever it names
 
 	body     io.ReadCloser // nil while there is none
 	dog      *watchdog
@@ -77,16 +118,16 @@ func (r *reader) open(ctx context.Context) error {
 	case r.next > 0:
 		options.Set("Range", fmt.Sprintf("bytes=%d-", r.next))
 	}
-	if r.etag != "" {
-		if err := options.SetMatchETag(r.etag); err != nil {
+	if r.version.strong() && !r.distrust {
+		if err := options.SetMatchETag(strings.Trim(r.version.etag, `"`)); err != nil {
 			return err
 		}
 	}
 	attempt, dog := watch(ctx, r.bucket.stall)
 	dog.await(r.bucket.small) // for the answer's head, or all of one that refuses
-	body, info, header, err := r.bucket.client.GetObject(attempt, r.bucket.config.Bucket, r.call.name, options)
+	body, _, header, err := r.bucket.client.GetObject(attempt, r.bucket.config.Bucket, r.call.name, options)
 	if err == nil {
-		err = r.accept(header, info.ETag)
+		err = r.accept(header)
 		if err != nil {
 			_ = body.Close()
 		}
@@ -105,28 +146,40 @@ func (r *reader) open(ctx context.Context) error {
 }
 
 // accept checks that an answer brings what was asked for, and notes what was not known.
-func (r *reader) accept(header http.Header, etag string) error {
+func (r *reader) accept(header http.Header) error {
 	length, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64)
 	if err != nil {
-		return fmt.Errorf("%w: it has no length", errShort)
+		length = -1
+	}
+	now := version{etag: header.Get("ETag"), modified: header.Get("Last-Modified")}
+	if now.modified == noTime {
+		now.modified = ""
 	}
 	if r.next > 0 || r.left >= 0 {
-		unit, rest, _ := strings.Cut(header.Get("Content-Range"), " ")
-		first, _, _ := strings.Cut(rest, "-")
-		if unit != "bytes" || first != strconv.FormatInt(r.next, 10) {
+		first, end, size, ok := contentRange(header.Get("Content-Range"))
+		if !ok || first != r.next {
 			return fmt.Errorf("the server does not answer with the range that was asked for")
 		}
+		if length < 0 {
+			length = end - first + 1
+		}
+		now.size = size
+	} else if length >= 0 {
+		now.size = strconv.FormatInt(length, 10)
 	}
-	if r.left > length {
+	if r.begun && !r.version.is(now) {
+		return errReplaced
+	}
+	if r.left > length && length >= 0 {
 		return minio.ErrorResponse{Code: "InvalidRange", StatusCode: http.StatusRequestedRangeNotSatisfiable}
 	}
 	if r.left >= 0 && r.left < length {
 		return fmt.Errorf("the server answers with more than the range that was asked for")
 	}
-	r.left = length
-	if r.etag == "" {
-		r.etag = etag
+	if !r.begun {
+		r.begun, r.version = true, now
 	}
+	r.left = length
 	return nil
 }
 
@@ -167,9 +220,15 @@ func (r *reader) read(p []byte) (int, error) {
 		}
 	}
 	r.dog.feed()
-	n, err := r.body.Read(p[:min(int64(len(p)), r.left)])
+	if r.left >= 0 {
+		p = p[:min(int64(len(p)), r.left)]
+	}
+	n, err := r.body.Read(p)
 	r.dog.pause()
 	r.next += int64(n)
+	if r.left < 0 {
+		return n, r.ofUnknownLength(n, err)
+	}
 	r.left -= int64(n)
 	if r.left == 0 {
 		r.drop()
@@ -181,16 +240,49 @@ func (r *reader) read(p []byte) (int, error) {
 	return n, err
 }
 
+// ofUnknownLength makes sure, where an answer has not said how long it is, that its end is that of the object.
+func (r *reader) ofUnknownLength(n int, err error) error {
+	if n > 0 || !errors.Is(err, io.EOF) {
+		return err
+	}
+	r.drop()
+	info, err := r.bucket.stat(r.ctx, r.call)
+	if err != nil {
+		return &finalError{err}
+	}
+	if info.Size > r.next {
+		return errShort
+	}
+	r.left = 0
+	return nil
+}
+
+// finalError is ready to be shown: it was tried often enough.
+type finalError struct{ err error }
+
+// Error implements error.
+func (e *finalError) Error() string { return e.err.Error() }
+
+// Unwrap is for errors.Is.
+func (e *finalError) Unwrap() error { return e.err }
+
 // resume gets ready for another answer after one has broken, or returns the error that ends the reading.
 func (r *reader) resume(err error) error {
 	if r.dog != nil {
 		err = cause(r.dog.ctx, err)
 	}
 	r.drop()
-	if minio.ToErrorResponse(err).StatusCode == http.StatusPreconditionFailed {
-		return r.bucket.explain(r.call, failure{sentinel: errors.New("the object was replaced while it was being read"), advice: "read it again"}, 1)
+	var final *finalError
+	switch {
+	case errors.As(err, &final):
+		return final.err
+	case minio.ToErrorResponse(err).StatusCode == http.StatusPreconditionFailed && !r.distrust:
+		r.distrust = true // the tag of the next answer tells
+		return nil
+	case errors.Is(err, errReplaced):
+		return r.bucket.explain(r.call, failure{sentinel: errReplaced, advice: "read it again"}, 1)
 	}
-	if r.etag == "" && r.next > r.first {
+	if r.begun && r.next > r.first && !r.version.known() {
 		// Nothing would tell the rest of this version from the rest of another.
 		return r.bucket.explain(r.call, classify(err, r.bucket.facts(r.call)), 1)
 	}

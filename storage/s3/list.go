@@ -36,7 +36,7 @@ func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) 
 			if !storage.ValidName(object.Key) {
 				continue
 			}
-			if err := fn(storage.Info{Name: object.Key, Size: object.Size, Modified: object.LastModified}); err != nil {
+			if err := fn(storage.Info{Name: object.Key, Size: object.Size, Modified: object.LastModified, Archived: archiveClass(object.StorageClass)}); err != nil {
 				return err
 			}
 		}
@@ -51,6 +51,11 @@ func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) 
 		}
 		last = next
 	}
+}
+
+// archiveClass reports the classes of AWS and Alibaba from which an object must be brought back before it can be read.
+func archiveClass(class string) bool {
+	return slices.Contains([]string{"GLACIER", "DEEP_ARCHIVE", "Archive", "ColdArchive", "DeepColdArchive"}, class)
 }
 
 // following says after which name the listing goes on, after a page that came after last, and whether it does: where there is

@@ -170,3 +170,34 @@ func TestArchivedObjects(t *testing.T) {
 		t.Errorf("%q, %v", data, err)
 	}
 }
+
+// TestRedirects: a server that sends us elsewhere is quoted, with where to, and what to write.
+func TestRedirects(t *testing.T) {
+	t.Parallel()
+	location := http.Header{"Location": {"https://s3.test/bucket/object"}}
+	for _, test := range []struct {
+		refusal  odds3.Refusal
+		says     []string
+		requests int
+	}{
+		{odds3.Refusal{Status: 301, Header: location}, []string{"points to https://s3.test/bucket/object", "endpoint="}, 1},
+		{odds3.Refusal{Status: 302, Header: location, Message: "<html>moved</html>"}, []string{"302", "points to https://s3.test/bucket/object"}, 1},
+		{odds3.Refusal{Status: 308, Header: location}, []string{"308", "points to https://s3.test/bucket/object"}, 1},
+		{odds3.Refusal{Status: 301, Code: "PermanentRedirect", Message: "use another endpoint", Header: http.Header{"X-Amz-Bucket-Region": {"eu-west-3"}}}, []string{"use another endpoint", "write region=eu-west-3"}, 1},
+		{odds3.Refusal{Status: 307, Code: "TemporaryRedirect", Message: "Please re-send this request"}, []string{"Please re-send this request", "region="}, attempts},
+		{odds3.Refusal{Status: 400, Code: "AuthorizationHeaderMalformed", Message: "the region is wrong", Header: http.Header{"X-Amz-Bucket-Region": {"eu-west-3"}}}, []string{"write region=eu-west-3"}, 1},
+	} {
+		s, bucket := newOdd(t)
+		s.Set(odds3.Odds{Refuse: func(*http.Request) *odds3.Refusal { return &test.refusal }})
+		err := bucket.Put(t.Context(), "object", []byte("data"))
+		if requests := len(s.Requests()); !errors.Is(err, storage.ErrUnreachable) || requests != test.requests {
+			t.Errorf("%+v: %v after %d requests, want %d", test.refusal, err, requests, test.requests)
+			continue
+		}
+		for _, part := range test.says {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%+v: %q does not say %q", test.refusal, err, part)
+			}
+		}
+	}
+}

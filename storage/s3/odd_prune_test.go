@@ -2,9 +2,19 @@ package s3
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/repository"
 	"github.com/stsbackup/stsbackup/storage/storagetest/odds3"
 )
 
@@ -35,4 +45,53 @@ func TestPruneOnCutListings(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestBackupsDoNotRelyOnArchivedPacks: what cannot be read any more is stored again, and the new recovery point can be restored;
+// what depends on the archive alone says what it is.
+func TestBackupsDoNotRelyOnArchivedPacks(t *testing.T) {
+	t.Parallel()
+	s, bucket := newOdd(t)
+	j := newJob(t, bucket, "odd")
+	if err := steps(t.Context(), j.init, j.backup); err != nil {
+		t.Fatal(err)
+	}
+	packs, err := listNames(t.Context(), j.bucket, "data/")
+	if err != nil || len(packs) == 0 {
+		t.Fatal(packs, err)
+	}
+	old := j.expected
+	j.expected = map[string]map[string]string{}
+	s.Set(odds3.Odds{Archived: func(name string) bool { return slices.Contains(packs, strings.TrimPrefix(name, "odd/")) }})
+	if err := steps(t.Context(), j.open, j.backup); err != nil {
+		t.Fatal(err)
+	}
+	if err := steps(t.Context(), j.open, j.restoreNewest); err != nil {
+		t.Errorf("restore of what was saved after packs were archived: %v", err)
+	}
+	if _, err := j.repo.Repair(t.Context(), repository.RepairOptions{}); !errors.Is(err, storage.ErrArchived) {
+		t.Errorf("repair takes archived packs for damaged ones: %v", err)
+	}
+	s.Set(odds3.Odds{})
+	maps.Copy(j.expected, old)
+	if err := steps(t.Context(), j.open, j.restore); err != nil {
+		t.Errorf("once they are back: %v", err)
+	}
+}
+
+// restoreNewest brings the newest repository snapshot back.
+func (j *job) restoreNewest(ctx context.Context) error {
+	snapshots, err := j.repo.Snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	newest := snapshots[len(snapshots)-1]
+	dir := j.t.TempDir()
+	if _, err := archive.Restore(ctx, j.repo, archive.Target{Snapshot: newest, Name: claim, Dir: dir}, nil); err != nil {
+		return err
+	}
+	if want := j.expected[newest.ID.String()]; want == nil || !cmp.Equal(want, j.tree(dir)) {
+		j.t.Errorf("what %s brings back is not what was saved", newest.ID.Short())
+	}
+	return nil
 }

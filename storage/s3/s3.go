@@ -130,6 +130,9 @@ func (b *Bucket) Stat(ctx context.Context, name string) (storage.Info, error) {
 	if err != nil {
 		return storage.Info{}, err
 	}
+	if info.LastModified.Unix() == 0 { // noTime
+		info.LastModified = time.Time{}
+	}
 	return storage.Info{Name: name, Size: info.Size, Modified: info.LastModified}, nil
 }
 
@@ -144,9 +147,24 @@ func (b *Bucket) stat(ctx context.Context, c call) (info minio.ObjectInfo, err e
 		if status := minio.ToErrorResponse(err).StatusCode; status >= 400 && status < 500 {
 			return b.elaborate(ctx, c, err)
 		}
+		if err == nil && info.Size < 0 {
+			info.Size, err = b.listedSize(ctx, c.name)
+		}
 		return cause(ctx, err)
 	})
 	return info, err
+}
+
+// listedSize asks a listing for the size of an object of which a HEAD does not tell it.
+func (b *Bucket) listedSize(ctx context.Context, name string) (int64, error) {
+	ctx, _ = withCourse(ctx)
+	for object := range b.client.ListObjectsIter(ctx, b.config.Bucket, minio.ListObjectsOptions{Prefix: name, Recursive: true, MaxKeys: 1}) {
+		if object.Err != nil || object.Key == name {
+			return object.Size, object.Err
+		}
+		break
+	}
+	return 0, fmt.Errorf("the server does not tell the size of %s", name)
 }
 
 // elaborate finds out what a failed HEAD means, to which the answer has no body and thus no code: 404 is also that of

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
@@ -191,6 +192,7 @@ func (x *run) fillVolume(ctx context.Context, v *Volume) (Restored, error) {
 		err = x.checked(ctx, v, j)
 	}
 	if err != nil {
+		err = x.interfered(ctx, v, err)
 		progress.Stage, progress.Error = StageFailed, err.Error()
 		x.Reporter.Volume(progress)
 		return restored, fmt.Errorf("restore claim %s/%s: %w", x.op.Namespace, v.Claim, err)
@@ -204,6 +206,29 @@ func (x *run) fillVolume(ctx context.Context, v *Volume) (Restored, error) {
 	restored.RepositorySnapshot, restored.Files, restored.Bytes = result.RepositorySnapshot, result.Files, result.Bytes
 	restored.Duration = x.Now().Sub(began)
 	return restored, nil
+}
+
+// interfered is why a volume could not be filled: that, or that somebody has let pods run meanwhile. What the mover then says of
+// the volume, that it is not empty and how to empty it, would be the wrong advice: it may hold what the pods have written.
+func (x *run) interfered(ctx context.Context, v *Volume, failed error) error {
+	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
+	if err != nil || ctx.Err() != nil || errors.Is(failed, cluster.ErrChanged) {
+		return failed
+	}
+	_, runs := x.noneRuns(ctx, sts)
+	ran := sts.Generation != x.journal.Held && strings.Contains(failed.Error(), archive.ErrNotOurs.Error()) // and has ended
+	if runs != nil && !errors.Is(runs, cluster.ErrChanged) || runs == nil && !ran {
+		return failed
+	}
+	what := "somebody has changed it in the middle of the restore (has applied its manifest?)"
+	if replicas := cluster.Replicas(sts); replicas > 0 {
+		what = fmt.Sprintf("somebody has scaled it to %d replicas in the middle of the restore (a person, an autoscaler, a GitOps tool?)", replicas)
+	}
+	if runs != nil {
+		what += "; " + strings.TrimSuffix(runs.Error(), ": "+cluster.ErrChanged.Error())
+	}
+	x.Reporter.Note(fmt.Sprintf("claim %s could not be filled: %v", v.Claim, failed))
+	return fmt.Errorf("%s: %s: %w; find out who did, and restore again when that is over", x.op.Object(), what, cluster.ErrChanged)
 }
 
 // prepareSpare enters into the journal that a volume that people made, and that is empty, is about to be written to. What

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -21,5 +22,9 @@ func run() int {
 	// a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
 
+	if err := takeProxies(os.Getenv, os.Setenv); err != nil {
+		fmt.Fprintf(os.Stderr, "stsbackup: %s\n", err)
+		return 1
+	}
 	return execute(ctx, newApp(), os.Args[1:])
 }

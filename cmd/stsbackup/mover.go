@@ -34,6 +34,7 @@ type moverFlags struct {
 	stallTimeout   time.Duration
 	requests       resourceAmounts
 	limits         resourceAmounts
+	env            moverEnv
 }
 
 func (f *moverFlags) add(cmd *cobra.Command) {
@@ -45,11 +46,12 @@ func (f *moverFlags) add(cmd *cobra.Command) {
 	requests, limits := defaultMoverRequests(), defaultMoverLimits()
 	cmd.Flags().Var(&f.requests, "mover-requests", "what movers request; 0 is none (default: "+requests.String()+")")
 	cmd.Flags().Var(&f.limits, "mover-limits", "what movers may use at most; 0 is no limit (default: "+limits.String()+")")
+	cmd.Flags().Var(&f.env, "mover-env", "give movers this environment variable, which must not be secret; can be repeated. Proxies of this command ($HTTP_PROXY, $HTTPS_PROXY, $NO_PROXY) are handed on by themselves")
 }
 
 // check reports times that nothing can be done within.
 func (f *moverFlags) check() error {
-	return errors.Join(checkTimeout("mover-start-timeout", f.startTimeout), checkTimeout("mover-stall-timeout", f.stallTimeout))
+	return errors.Join(checkTimeout("mover-start-timeout", f.startTimeout), checkTimeout("mover-stall-timeout", f.stallTimeout), f.env.check())
 }
 
 // location is the repository's URL as movers reach it; url is the one that this process uses.
@@ -90,11 +92,13 @@ func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target)
 	}
 	config.Repo = url
 	if !strings.HasPrefix(url, s3.Scheme+"://") {
+		files.proxies = f.env.environment(a, false, config.Env)
 		return config, nil // whoever gives such a URL knows how pods reach it
 	}
 	if err := addS3(a, &config, files); err != nil {
 		return cluster.MoverConfig{}, err
 	}
+	files.proxies = f.env.environment(a, sameEndpoint(a, store.url, files.location), config.Env)
 	// What is wrong with the credentials shows now, and not when volumes have been captured.
 	if _, err := files.read(ctx); err != nil {
 		return cluster.MoverConfig{}, err
@@ -121,16 +125,29 @@ func addS3(a *app, config *cluster.MoverConfig, files *moverFiles) error {
 	return nil
 }
 
+// sameEndpoint reports whether a URL leads to the S3 service that movers use.
+func sameEndpoint(a *app, url string, movers *s3.Config) bool {
+	if !strings.HasPrefix(url, s3.Scheme+"://") {
+		return false
+	}
+	own, err := parseS3URL(a, url)
+	return err == nil && own.Endpoint == movers.Endpoint
+}
+
 // moverFiles is where the files of movers come from.
 type moverFiles struct {
 	app      *app
 	password repository.Secret
 	location *s3.Config // nil: no S3
+	proxies  []byte     // with passwords; empty: none
 }
 
 // read finds the files as they are now: the keys of a role are other ones each time.
 func (f *moverFiles) read(ctx context.Context) (cluster.KeyFiles, error) {
 	files := cluster.KeyFiles{Content: map[string][]byte{moverPassword: []byte(f.password.Reveal() + "\n")}}
+	if len(f.proxies) > 0 {
+		files.Content[moverProxies] = f.proxies
+	}
 	if f.location == nil {
 		return files, nil
 	}

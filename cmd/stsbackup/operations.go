@@ -147,6 +147,7 @@ func (o *operations) backUp(ctx context.Context, of scheduler.Name, options poli
 func (o *operations) request(ctx context.Context, at scene, options policy.Backup) (backup.Request, error) {
 	flags := o.mover
 	flags.requests, flags.limits = flags.requests.with(options.Requests), flags.limits.with(options.Limits)
+	flags.env = flags.env.with(options.Env)
 	mover, err := flags.config(ctx, o.app, at.store, at.target)
 	if err != nil {
 		return backup.Request{}, err

@@ -3,6 +3,7 @@ package cluster
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -117,7 +118,8 @@ func moverVolumes(m Mover) (volumes []corev1.Volume, mounts []corev1.VolumeMount
 func moverEnv(env map[string]string) []corev1.EnvVar {
 	var vars []corev1.EnvVar
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		vars = append(vars, corev1.EnvVar{Name: name, Value: env[name]})
+		// Kubernetes would put another variable in the place of $(NAME).
+		vars = append(vars, corev1.EnvVar{Name: name, Value: strings.ReplaceAll(env[name], "$", "$$")})
 	}
 	return vars
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/internal/nearest"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
@@ -252,7 +253,29 @@ func (r *reader) backup(n node, b *Backup) {
 				}
 			}
 		}},
+		field{"moverEnv", false, func(n node) { b.Env = r.environment(n) }},
 	)
+}
+
+// environment reads variables of movers.
+func (r *reader) environment(n node) map[string]string {
+	variables := map[string]string{}
+	if n.Kind != yaml.MappingNode {
+		r.fail(n, "must be variables with their values, but is %s", kindOf(n))
+		return nil
+	}
+	r.fields(n, func(name string, child node) {
+		value, ok := r.text(child)
+		if !ok {
+			return
+		}
+		if err := mover.CheckEnv(name, value); err != nil {
+			r.fail(child, "%s", err.Error())
+			return
+		}
+		variables[name] = value
+	})
+	return variables
 }
 
 func (r *reader) oneOf(n node, known ...string) string {

@@ -36,6 +36,7 @@ policies:
     moverResources:
       requests: {cpu: 250m, memory: 128Mi}
       limits: {cpu: 1, memory: 256Mi, ephemeral-storage: 1Gi}
+    moverEnv: {HTTPS_PROXY: "http://proxy.example.com:3128", NO_PROXY: ".svc,10.0.0.0/8"}
   keep: {last: 3, hourly: 1, daily: 7, weekly: 5, monthly: 12, yearly: 2, within: 36h}
   prune: {schedule: 0 4 * * sun}
   verify:
@@ -83,7 +84,8 @@ func TestParse(t *testing.T) {
 		t.Errorf("keep %+v, verify %+v", p.Keep, p.Verify)
 	}
 	cpu, disk := p.Backup.Requests["cpu"], p.Backup.Limits["ephemeral-storage"]
-	if p.Backup.Method != "snapshot" || p.Backup.Parallel != 2 || cpu.MilliValue() != 250 || disk.Value() != 1<<30 {
+	if p.Backup.Method != "snapshot" || p.Backup.Parallel != 2 || cpu.MilliValue() != 250 || disk.Value() != 1<<30 ||
+		len(p.Backup.Env) != 2 || p.Backup.Env["NO_PROXY"] != ".svc,10.0.0.0/8" {
 		t.Errorf("%+v", p.Backup)
 	}
 
@@ -249,7 +251,7 @@ func TestParseWrongPolicies(t *testing.T) {
 		}},
 		{"the rest", policy(
 			name, names, daily, "suspend: maybe", "backup:", "  method: snapshots", "  parallel: 0", "  moverResources:",
-			"    requests: {cpu: lots, memory: 2Gi}", "    limits: {memory: 1Gi, storage: 1}", "prune: {}", "verify: {schedule: '@never', readData: 5}",
+			"    requests: {cpu: lots, memory: 2Gi}", "    limits: {memory: 1Gi, storage: 1}", "  moverEnv: {DB_PASSWORD: very-secret, TZ: 1}", "prune: {}", "verify: {schedule: '@never', readData: 5}",
 		), []string{
 			`p.yaml:8: policies[0].suspend: must be true or false, but is "maybe"`,
 			`p.yaml:10: policies[0].backup.method: "snapshots" is unknown; did you mean "snapshot"?`,
@@ -257,9 +259,11 @@ func TestParseWrongPolicies(t *testing.T) {
 			`p.yaml:12: policies[0].backup.moverResources: requests more memory (2Gi) than the limit (1Gi) allows`,
 			`p.yaml:13: policies[0].backup.moverResources.requests.cpu: "lots" is no quantity; write such as 500m, 2, 128Mi or 1Gi`,
 			`p.yaml:14: policies[0].backup.moverResources.limits: unknown field "storage"; there are cpu, memory, ephemeral-storage`,
-			`p.yaml:15: policies[0].prune: schedule is missing`,
-			`p.yaml:16: policies[0].verify.schedule: "@never": is unknown; write five fields, or one of @hourly, @daily, @weekly, @monthly, @yearly`,
-			`p.yaml:16: policies[0].verify.readData: "5" is no share; write such as 5% or 100%`,
+			`p.yaml:15: policies[0].backup.moverEnv.DB_PASSWORD: DB_PASSWORD looks like a secret, and all who may read pods can read the environment of movers`,
+			`p.yaml:15: policies[0].backup.moverEnv.TZ: must be text, but is a number; write it in quotes: "1"`,
+			`p.yaml:16: policies[0].prune: schedule is missing`,
+			`p.yaml:17: policies[0].verify.schedule: "@never": is unknown; write five fields, or one of @hourly, @daily, @weekly, @monthly, @yearly`,
+			`p.yaml:17: policies[0].verify.readData: "5" is no share; write such as 5% or 100%`,
 		}},
 	} {
 		test.check(t)

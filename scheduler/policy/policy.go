@@ -58,6 +58,8 @@ type Backup struct {
 	Parallel int
 	// Requests and Limits are those of movers, by the resource's name.
 	Requests, Limits map[string]resource.Quantity
+	// Env are environment variables of movers, in which nothing is secret.
+	Env map[string]string
 }
 
 // Verify is how recovery points are checked.

@@ -52,7 +52,8 @@ func (s Source) check() error {
 //
 // Files that have not changed since the newest repository snapshot with the same Host and Name are taken from there.
 //
-// A directory lost+found at the top is left out: it belongs to the file system, not to the data.
+// Directories at the top that belong to the file system, and not to the data, are left out: lost+found, in any case, .snapshot,
+// .zfs and .trashcan.
 func Backup(ctx context.Context, repo *repository.Repository, source Source, progress Reporter) (result Result, err error) {
 	if err := source.check(); err != nil {
 		return Result{}, fmt.Errorf("back up %s: %w", source.Dir, err)

@@ -199,7 +199,7 @@ func contents(dir int) ([]string, error) {
 	}
 	var names []string
 	for _, name := range all {
-		if name != lostAndFound && name != RestoringMark {
+		if !theirs(dir, name) && name != RestoringMark {
 			names = append(names, name)
 		}
 	}

@@ -57,7 +57,7 @@ func (c *comparer) dir(fd int, tree repository.ID, where string, depth int) (str
 		return "", fmt.Errorf("read directory %q: %w", where, err)
 	}
 	if depth == 0 {
-		names = slices.DeleteFunc(names, func(name string) bool { return name == lostAndFound || name == RestoringMark })
+		names = slices.DeleteFunc(names, func(name string) bool { return theirs(fd, name) || name == RestoringMark })
 	}
 	foreign, subdirs, err := c.entries(fd, tree, names)
 	if err != nil {

@@ -62,8 +62,11 @@ func (p *planner) contents(dir *targetDir) error {
 		if p.ctx.Err() != nil {
 			return context.Cause(p.ctx)
 		}
-		if dir.parent == nil && node.Name == lostAndFound && node.Type == repository.DirNode {
-			continue // the target has its own
+		if dir.parent == nil && node.Type == repository.DirNode && ofFileSystem(node.Name) {
+			if err := p.passOver(&node); err != nil {
+				return err
+			}
+			continue
 		}
 		if dir.parent == nil && node.Name == RestoringMark {
 			p.countWhole(&node) // as the backup did that has saved it

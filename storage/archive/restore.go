@@ -135,6 +135,7 @@ type restoring struct {
 	doneFiles, doneBytes  atomic.Int64
 	totalFiles, totalSize int64
 	problems              problems
+	warnings              []error // of the planner
 }
 
 // run has a planner plan, and fetchers fetch what it plans.
@@ -172,6 +173,9 @@ func (r *restoring) result() Result {
 		Bytes: r.bytes.Load(), BytesRead: r.fetched.Load(),
 	}
 	r.problems.into(&result)
+	for _, warning := range r.warnings {
+		result.Warn(warning)
+	}
 	return result
 }
 

@@ -14,9 +14,6 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// lostAndFound is where e2fsck puts what it finds; every ext file system has one at its root.
-const lostAndFound = "lost+found"
-
 // walker goes through the tree and reads files. It is one goroutine.
 type walker struct {
 	// ctx is that of the pipeline, which the walker is a part of for as long as it lives.
@@ -185,8 +182,8 @@ func (w *walker) incomplete(where string, node *repository.Node, err error) {
 
 func (w *walker) subdir(parent *opened, name string, old *repository.Node) error {
 	here := place{above: &parent.place, name: name, depth: parent.depth + 1}
-	if parent.above == nil && name == lostAndFound {
-		return nil
+	if parent.above == nil && ofFileSystem(name) {
+		return w.leaveOut(parent, name)
 	}
 	if here.depth > maxDepth {
 		w.problems.add(here.path(), errTooDeep)

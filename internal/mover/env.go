@@ -1,0 +1,112 @@
+package mover
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// ProxyFileVariable names the file from which a process takes the settings of proxies that hold a password: no environment
+// holds one.
+const ProxyFileVariable = "STSBACKUP_PROXY_FILE"
+
+// ProxyVariables are the variables by which programs find their proxies. Each is also known in lower case.
+func ProxyVariables() []string { return []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} }
+
+// IsProxyVariable reports whether a variable is one of ProxyVariables, in either case.
+func IsProxyVariable(name string) bool {
+	return slices.Contains(ProxyVariables(), strings.ToUpper(name)) && (name == strings.ToUpper(name) || name == strings.ToLower(name))
+}
+
+// CheckEnv says what is wrong with a variable that a person wants movers to have. The environment of a pod can be read by all who may
+// read pods, so that nothing secret belongs there. The error does not hold the value.
+func CheckEnv(name, value string) error {
+	secret := regexp.MustCompile(`(?i)secret|passw|token|credential|private|(api|access).?key|_key$`)
+	switch {
+	case !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`).MatchString(name):
+		return fmt.Errorf("%.60q is no name of an environment variable; write such as TZ=UTC", name)
+	case strings.HasPrefix(name, "AWS_"), strings.HasPrefix(name, "STSBACKUP_"):
+		return fmt.Errorf("%s is for stsbackup to set: movers are given the repository, its credentials and limits by the command's own settings", name)
+	case secret.MatchString(name):
+		return fmt.Errorf("%s looks like a secret, and all who may read pods can read the environment of movers", name)
+	case strings.ContainsAny(value, "\x00\n\r") || len(value) > 4096:
+		return fmt.Errorf("%s has a value that is no line of at most 4096 bytes", name)
+	case !IsProxyVariable(name) && HasPassword(value):
+		return fmt.Errorf("%s holds a password, and all who may read pods can read the environment of movers", name)
+	case IsProxyVariable(name):
+		return checkProxy(name, value)
+	default:
+		return nil
+	}
+}
+
+// checkProxy says what is wrong with the address of a proxy.
+func checkProxy(name, value string) error {
+	if value == "" || strings.EqualFold(name, "NO_PROXY") {
+		return nil
+	}
+	if parsed, err := parseProxy(value); err != nil || parsed.Host == "" {
+		return fmt.Errorf("%s is no address of a proxy; write such as http://proxy.example.com:3128", name)
+	}
+	return nil
+}
+
+// HasPassword reports whether a value is a URL with a user's name or a password in it.
+func HasPassword(value string) bool {
+	parsed, err := parseProxy(value)
+	if err != nil {
+		return strings.Contains(value, "@") // what cannot be read may hold one
+	}
+	return parsed.User != nil
+}
+
+// parseProxy reads a proxy's address, which may lack the scheme.
+func parseProxy(value string) (*url.URL, error) {
+	if !strings.Contains(value, "://") {
+		value = "http://" + value
+	}
+	return url.Parse(value)
+}
+
+// ProxyHost is the host of a proxy's address; empty if there is none.
+func ProxyHost(value string) string {
+	parsed, err := parseProxy(value)
+	if err != nil {
+		return ""
+	}
+	return parsed.Hostname()
+}
+
+// ProxyFile is what ParseProxyFile reads.
+func ProxyFile(settings map[string]string) []byte {
+	var text strings.Builder
+	for _, name := range ProxyVariables() {
+		if value := settings[name]; value != "" {
+			fmt.Fprintf(&text, "%s=%s\n", name, value)
+		}
+	}
+	return []byte(text.String())
+}
+
+// ParseProxyFile reads lines such as HTTPS_PROXY=http://user:password@proxy.example.com:3128. The error does not hold what is in them.
+func ParseProxyFile(text []byte) (map[string]string, error) {
+	settings := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, value, found := strings.Cut(line, "=")
+		if !found || !IsProxyVariable(name) {
+			return nil, errors.New("it must have lines such as HTTPS_PROXY=http://user:password@proxy.example.com:3128, with HTTP_PROXY, HTTPS_PROXY and NO_PROXY")
+		}
+		if err := checkProxy(name, value); err != nil {
+			return nil, err
+		}
+		settings[strings.ToUpper(name)] = value
+	}
+	return settings, nil
+}

@@ -1,0 +1,95 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// lostAndFound is where e2fsck puts what it finds; every ext file system has one at its root.
+const lostAndFound = "lost+found"
+
+// ofFileSystem reports whether a directory of this name at the top of a volume belongs to the file system, and not to the data: nobody
+// can make or remove it, or what is in it is the same data again, as it was at other times.
+func ofFileSystem(name string) bool {
+	switch name {
+	case ".snapshot", // NFS servers
+		".zfs",      // ZFS, also over NFS
+		".trashcan": // GlusterFS
+		return true
+	default:
+		return strings.EqualFold(name, lostAndFound) // a file system may not care for case
+	}
+}
+
+// theirs reports whether an entry of a volume's root is a directory that belongs to the file system.
+func theirs(root int, name string) bool {
+	if !ofFileSystem(name) {
+		return false
+	}
+	stat, err := statAt(root, name)
+	return err != nil || newNode(name, &stat).Type == repository.DirNode
+}
+
+// leaveOut does not save a directory at the top that is the file system's. Somebody may have made one of that name, so it is said if
+// there is anything in it. Of lost+found nobody expects it.
+func (w *walker) leaveOut(top *opened, name string) error {
+	if name == lostAndFound {
+		return nil
+	}
+	fd, err := openDirAt(top.fd, name)
+	if err == nil {
+		defer closeFD(fd)
+		var names []string
+		if names, err = readNames(fd); err == nil && len(names) == 0 {
+			return nil
+		}
+	}
+	w.result.Warn(fmt.Errorf("the directory %s at its top was left out, which by its name belongs to the file system", name))
+	return nil
+}
+
+// passOver does not restore a directory at the top that is the file system's: the target has its own, or none. What is in it
+// counts as done: it was counted when it was saved.
+func (p *planner) passOver(node *repository.Node) error {
+	if node.Name != lostAndFound {
+		p.warnings = append(p.warnings, fmt.Errorf("the directory %s at its top was left out, which by its name belongs to the file system", node.Name))
+	}
+	return p.countBelow(node, node.Name, 1)
+}
+
+// countBelow counts what is in a directory as if it were restored.
+func (p *planner) countBelow(dir *repository.Node, where string, depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("directory %s %w", shortenFront(where), errTooDeep)
+	}
+	if dir.Subtree == nil {
+		return fmt.Errorf("directory %q has no tree", where)
+	}
+	p.dirs.Add(1)
+	tree, err := p.trees.enter(p.ctx, *dir.Subtree)
+	for err == nil {
+		var node repository.Node
+		if node, err = tree.Next(); err != nil {
+			break
+		}
+		if err = p.ctx.Err(); err != nil {
+			break
+		}
+		if node.Type == repository.DirNode {
+			err = p.countBelow(&node, where+"/"+node.Name, depth+1)
+		} else {
+			p.countWhole(&node)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = p.trees.leave(p.ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("directory %q: %w", where, err)
+	}
+	return nil
+}

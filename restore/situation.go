@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -92,6 +93,14 @@ func (s *Situation) list(ctx context.Context, c *cluster.Client, namespace strin
 	s.Claims, s.Pods, s.Autoscalers, s.Quotas = claims.Items, pods.Items, autoscalers.Items, quotas.Items
 	s.Volumes, s.Classes = volumes.Items, classes.Items
 	return nil
+}
+
+// withoutMovers are the pods but for movers. Those of an interrupted restore, which may still run when a plan is made, are gone before
+// anything is done, or that is refused. What is done looks at the pods again, and at all of them.
+func (s *Situation) withoutMovers() []corev1.Pod {
+	return slices.DeleteFunc(slices.Clone(s.Pods), func(pod corev1.Pod) bool {
+		return pod.Labels[cluster.LabelManagedBy] == cluster.ManagedBy && pod.Labels[cluster.LabelMover] != ""
+	})
 }
 
 func (s *Situation) claim(name string) *corev1.PersistentVolumeClaim {

@@ -113,6 +113,14 @@ func (s *Situation) list(ctx context.Context, c *cluster.Client, namespace strin
 	return nil
 }
 
+// withoutMovers are the pods but for movers. Those of an interrupted restore, which may still run when a plan is made, are gone before
+// anything is done, or that is refused. What is done looks at the pods again, and at all of them.
+func (s *Situation) withoutMovers() []corev1.Pod {
+	return slices.DeleteFunc(slices.Clone(s.Pods), func(pod corev1.Pod) bool {
+		return pod.Labels[cluster.LabelManagedBy] == cluster.ManagedBy && pod.Labels[cluster.LabelMover] != ""
+	})
+}
+
 func (s *Situation) claim(name string) *corev1.PersistentVolumeClaim {
 	for i := range s.Claims {
 		if s.Claims[i].Name == name {

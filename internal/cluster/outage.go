@@ -21,8 +21,8 @@ const (
 	// outageTold is how long a request waits before a person is told.
 	outageTold = 10 * time.Second
 	// outageSettles is for how long an API server that has come back may refuse what it will allow: it answers before it
-	// knows all roles and tokens.
-	outageSettles = 10 * time.Second
+	// knows all roles and tokens, and where everything starts at once that takes it more than ten seconds.
+	outageSettles = time.Minute
 	// readAnswer and writeAnswer are how long a request may take. The API server itself gives up what takes a minute, and
 	// of what changes something its own word is wanted. A connection that has died without a word is also noticed by
 	// client-go, which asks after 30 s of silence whether somebody is there, and closes it after 15 s more.

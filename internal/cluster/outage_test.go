@@ -212,6 +212,43 @@ func TestFenceIsPatient(t *testing.T) {
 	})
 }
 
+// TestFenceWaitsForRoles has an API server come back and know all roles only after a while, or not at all: then the right is missing.
+func TestFenceWaitsForRoles(t *testing.T) {
+	for name, tt := range map[string]struct {
+		knows time.Duration
+		want  string
+		took  time.Duration
+	}{
+		"slowly": {45 * time.Second, "200 done", 46 * time.Second},
+		"never":  {time.Hour, "403 no", time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _, _ := fakeCluster()
+				lease, err := c.Acquire(t.Context(), testOperation(), LeaseOptions{Holder: "us"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				begun := time.Now()
+				roles := func(r *http.Request) (*http.Response, error) {
+					if time.Since(begun) <= tt.knows {
+						return says(403, "no")(r)
+					}
+					return says(200, "done")(r)
+				}
+				way := &answers{list: []func(*http.Request) (*http.Response, error){fails(&url.Error{Op: "dial", Err: syscall.ECONNREFUSED}, false), roles}}
+				got, err := ask(lease.Context(), way, http.MethodGet, "/api/v1/pods")
+				if took := time.Since(begun); got != tt.want || took != tt.took {
+					t.Errorf("%q, %v after %s, want %q after %s", got, err, took, tt.want, tt.took)
+				}
+				if err := lease.Release(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 // TestFenceChangesNothingWithoutBelief: while somebody else might have the Lease, only reads go through.
 func TestFenceChangesNothingWithoutBelief(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -47,7 +47,8 @@ func TestRestoreResumedAfterALostNode(t *testing.T) {
 	again()
 	code := resume.end()
 	said := resume.said.String()
-	if code != 0 || !strings.Contains(said, "claim data-web-0 is complete already") || strings.Contains(said, "warning") {
+	if code != 0 || !strings.Contains(said, "claim data-web-0 is complete already") || !strings.Contains(said, "data-web-1: filled again") ||
+		strings.Contains(said, "warning") {
 		t.Fatalf("exit code %d:\n%s", code, said)
 	}
 	t.Logf("it says:\n%s", said)

@@ -44,6 +44,10 @@ func (p *Plan) checkClaims(s *Situation) {
 		volume := s.volume(claim.Spec.VolumeName)
 		switch {
 		case p.Way == WayResume && p.letGo(v, claim, volume):
+		case claim.DeletionTimestamp != nil && s.Journal.ownUse(s, claim):
+			p.refuseAbout(object, "somebody has deleted it; the interrupted restore made it, and only a mover that is left over can keep it",
+				fmt.Sprintf("end such movers (kubectl -n %[1]s delete jobs -l app.kubernetes.io/managed-by=stsbackup --cascade=foreground), and go on when it is gone (kubectl -n %[1]s wait --for=delete pvc/%[2]s); or bring back what was there before: \"stsbackup undo %[3]s\"",
+					p.Namespace, claim.Name, p.target()))
 		case claim.DeletionTimestamp != nil && cluster.BoundTo(volume, claim) && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain:
 			p.refuseGoing(claim, volume)
 		case claim.DeletionTimestamp != nil:
@@ -270,7 +274,7 @@ func (p *Plan) guardSteps(s *Situation) []string {
 			policy.WhenScaled, policy.WhenDeleted))
 	}
 	down := fmt.Sprintf("make sure that %s, which has 0 replicas, has no pods left", p.target())
-	if p.ReplicasBefore > 0 {
+	if p.ReplicasBefore > 0 && cluster.Replicas(s.StatefulSet) > 0 {
 		down = fmt.Sprintf("scale %s from %d to 0 replicas and wait until its pods are gone", p.target(), p.ReplicasBefore)
 	}
 	return append(steps, down+"; pods that somebody makes meanwhile wait for the end")

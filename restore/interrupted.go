@@ -140,7 +140,11 @@ func (j *Journal) ownUse(s *Situation, claim *corev1.PersistentVolumeClaim) bool
 // not be taken for a restore of all that the recovery point has.
 func newNothingPlan(s *Situation, options PlanOptions) Plan {
 	p := newPlan(s, options)
-	p.refuse("no restore of it was interrupted", nothingNext(p.target()))
+	next := nothingNext(p.target())
+	if s.heldForNobody() {
+		next += "; a restore whose journal is gone still holds the pods back: " + cluster.LetGoHint(p.Namespace, p.StatefulSet)
+	}
+	p.refuse("no restore of it was interrupted", next)
 	p.Refusals[len(p.Refusals)-1].Err = cluster.ErrNotFound
 	return p
 }

@@ -295,6 +295,7 @@ func takeBack(err error, report *restore.Report) error {
 
 // runPlan carries a plan out and shows how it goes.
 func runPlan(ctx context.Context, a *app, output outputFlag, restorer *restore.Restorer, plan restore.Plan, record catalog.Record) (restore.Report, error) {
+	unheard()
 	reporter := newRestoreReporter(a, output, &plan)
 	defer reporter.close()
 	restorer.Reporter = reporter

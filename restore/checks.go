@@ -283,7 +283,7 @@ func (p *Plan) guardSteps(s *Situation) []string {
 			policy.WhenScaled, policy.WhenDeleted))
 	}
 	down := fmt.Sprintf("make sure that %s, which has 0 replicas, has no pods left", p.target())
-	if p.ReplicasBefore > 0 {
+	if p.ReplicasBefore > 0 && cluster.Replicas(s.StatefulSet) > 0 {
 		down = fmt.Sprintf("scale %s from %d to 0 replicas and wait until its pods are gone", p.target(), p.ReplicasBefore)
 	}
 	return append(steps, down+"; pods that somebody makes meanwhile wait for the end")

@@ -126,6 +126,24 @@ func (p *Plan) interrupted(s *Situation) {
 	}
 }
 
+// newNothingPlan is the plan for somebody who wants an interrupted restore settled where none was interrupted: nothing, which must
+// not be taken for a restore of all that the recovery point has.
+func newNothingPlan(s *Situation, options PlanOptions) Plan {
+	p := newPlan(s, options)
+	next := nothingNext(p.target())
+	if s.heldForNobody() {
+		next += "; a restore whose journal is gone still holds the pods back: " + cluster.LetGoHint(p.Namespace, p.StatefulSet)
+	}
+	p.refuse("no restore of it was interrupted", next)
+	p.Refusals[len(p.Refusals)-1].Err = cluster.ErrNotFound
+	return p
+}
+
+// nothingNext is what to type where no restore was interrupted.
+func nothingNext(target string) string {
+	return fmt.Sprintf("to begin one: \"stsbackup restore %[1]s\"; to see what restores have set aside: \"stsbackup undo %[1]s --list\"", target)
+}
+
 // newCompletePlan is the plan for one that was all but done: its pods may run on what it has restored.
 func newCompletePlan(s *Situation, options PlanOptions) Plan {
 	p := newPlan(s, options)
@@ -226,7 +244,7 @@ func newSettlePlan(s *Situation, options PlanOptions) Plan {
 func (p *Plan) ways(keep bool) string {
 	text := ""
 	if len(p.Running) > 0 {
-		text = fmt.Sprintf("%s run since; whichever of these you choose, what they have written stays on volumes that are kept. ", strings.Join(p.Running, ", "))
+		text = fmt.Sprintf("%s run since; whichever of these you choose, what they have written stays on volumes that are kept; ", strings.Join(p.Running, ", "))
 	}
 	text += fmt.Sprintf("to go on with it: \"stsbackup restore %[1]s --resume\"; to bring back what was there before it: \"stsbackup undo %[1]s\"", p.target())
 	if keep {
@@ -305,12 +323,18 @@ func (p *Plan) AsksForWay() bool {
 	return p.Interrupted != "" && p.Way == WayNone && len(p.Steps) == 0 && len(p.Refusals) > 0
 }
 
+// Completes reports whether the plan only lets pods start on what an interrupted restore has brought into place.
+func (p *Plan) Completes() bool {
+	return p.Way != WayNone && p.situation != nil && p.situation.Journal != nil && p.situation.Journal.Phase == PhaseResume
+}
+
 // Interrupted reads the journal of a restore, or an undo, of the StatefulSet that has not ended. Without one, the error wraps
 // cluster.ErrNotFound.
 func Interrupted(ctx context.Context, c *cluster.Client, namespace, statefulSet string) (*Journal, error) {
 	journal, err := readJournal(ctx, c, namespace, statefulSet)
 	if err == nil && journal == nil {
-		err = fmt.Errorf("an interrupted restore of StatefulSet %s/%s, ConfigMap %s: %w", namespace, statefulSet, cluster.JournalName(statefulSet), cluster.ErrNotFound)
+		err = &cluster.Refusal{Object: fmt.Sprintf("StatefulSet %s/%s", namespace, statefulSet), Err: cluster.ErrNotFound,
+			Reason: "no restore of it was interrupted", Next: nothingNext(namespace + "/" + statefulSet)}
 	}
 	return journal, err
 }

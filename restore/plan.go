@@ -163,6 +163,9 @@ func NewPlan(s Situation, options PlanOptions) Plan {
 			return newResumedUndoPlan(&s, options)
 		}
 	}
+	if s.Journal == nil && options.Interrupted != WayNone {
+		return newNothingPlan(&s, options)
+	}
 	if options.Kind == KindUndo {
 		return newUndoPlan(&s, options)
 	}

@@ -123,9 +123,15 @@ func (x *run) settle(ctx context.Context) (string, error) {
 			x.op.Namespace, x.op.StatefulSet, replicas, strings.Join(x.gone, ", "))
 	}
 	if len(kept) > 0 {
-		done += "; set aside and kept, because pods may have written to them: " + strings.Join(kept, ", ")
+		done += "; " + x.keptWords(kept)
 	}
 	return done, nil
+}
+
+// keptWords says what was set aside rather than removed, and how to have it back: an undo that names no operation passes over it.
+func (x *run) keptWords(kept []string) string {
+	return fmt.Sprintf("set aside and kept, because pods may have written to them: %s; to have them back: \"stsbackup undo %s/%s --operation %s\"",
+		strings.Join(kept, ", "), x.op.Namespace, x.op.StatefulSet, x.op.ID)
 }
 
 // putBackNow puts an interrupted restore back because a person wants it, whoever runs now.
@@ -135,7 +141,7 @@ func (x *run) putBackNow(ctx context.Context) (Report, error) {
 		return Report{}, fmt.Errorf("put %s back: %w; no data is deleted; \"stsbackup undo %s\" tries again", x.journal.verb(), err, x.plan.target())
 	}
 	if len(kept) > 0 {
-		x.Reporter.Note("set aside and kept, because pods may have written to them: " + strings.Join(kept, ", "))
+		x.Reporter.Note(x.keptWords(kept))
 	}
 	x.report.PutBack = true
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)

@@ -210,6 +210,9 @@ func (x *run) probe(ctx context.Context) error {
 	}
 	x.Reporter.Note("starting one mover to see whether movers can run here and read the recovery point")
 	if err := x.Filler.Probe(ctx, x.target(x.sts), filled); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("nothing was changed: %w", err)
+		}
 		return fmt.Errorf("nothing was changed, because movers cannot do their work: %w", err)
 	}
 	return nil

@@ -108,21 +108,8 @@ func ordinalOf(sts *appsv1.StatefulSet, claim string) (template string, ordinal 
 
 // chooseAside takes one operation's volumes: the latest that replaced any, or the one that a person names.
 func (p *Plan) chooseAside(all []asideVolume, held bool) []asideVolume {
-	latest := ""
-	for _, aside := range all {
-		why := aside.volume.Annotations[cluster.AnnotationDisplacedWhy]
-		if p.options.Operation == "" && why == cluster.WhyIncomplete || !strings.HasPrefix(aside.operation, p.options.Operation) {
-			continue
-		}
-		latest = max(latest, aside.operation) // ids sort by time
-	}
+	latest := p.operation(all, held)
 	if latest == "" {
-		next := fmt.Sprintf("see what there is with \"stsbackup undo %s --list\"", p.target())
-		if held {
-			next += "; a restore whose journal is gone still holds the pods back: " + cluster.LetGoHint(p.Namespace, p.StatefulSet)
-		}
-		p.refuse("no volume is set aside that could be brought back", next)
-		p.Refusals[len(p.Refusals)-1].Err = cluster.ErrNotFound
 		return nil
 	}
 	p.RecoveryPoint = latest
@@ -142,10 +129,50 @@ func (p *Plan) chooseAside(all []asideVolume, held bool) []asideVolume {
 	}
 	for _, ordinal := range p.options.Ordinals {
 		if !slices.ContainsFunc(chosen, func(aside asideVolume) bool { return aside.ordinal == ordinal }) {
-			p.refuse(fmt.Sprintf("restore %s set no volume of ordinal %d aside", latest, ordinal), fmt.Sprintf("see what there is with \"stsbackup undo %s --list\"", p.target()))
+			p.refuse(fmt.Sprintf("operation %s has set no volume of ordinal %d aside that could be brought back", latest, ordinal), fmt.Sprintf("see what there is with \"stsbackup undo %s --list\"", p.target()))
 		}
 	}
 	return chosen
+}
+
+// operation is the id of the operation that is undone; where none can be meant, or any of several, the plan is refused.
+func (p *Plan) operation(all []asideVolume, held bool) string {
+	var ids, begin []string
+	latest, prefix := "", p.options.Operation
+	for _, aside := range all {
+		if aside.volume.Annotations[cluster.AnnotationDisplacedWhy] != cluster.WhyIncomplete {
+			latest = max(latest, aside.operation) // ids sort by time
+		}
+		if !slices.Contains(ids, aside.operation) {
+			ids = append(ids, aside.operation)
+		}
+	}
+	for _, id := range ids {
+		if strings.HasPrefix(id, prefix) {
+			begin = append(begin, id)
+		}
+	}
+	see := fmt.Sprintf("see what there is with \"stsbackup undo %s --list\"", p.target())
+	if held {
+		see += "; a restore whose journal is gone still holds the pods back: " + cluster.LetGoHint(p.Namespace, p.StatefulSet)
+	}
+	switch {
+	case prefix == "" && latest == "", len(ids) == 0:
+		p.refuse("no volume is set aside that could be brought back", see)
+	case prefix == "":
+		return latest
+	case slices.Contains(ids, prefix):
+		return prefix
+	case len(begin) == 1:
+		return begin[0]
+	case len(begin) > 1:
+		p.refuse(fmt.Sprintf("%q is the beginning of several operations: %s", prefix, strings.Join(begin, ", ")), "give more of the one that is meant; "+see)
+		return ""
+	default:
+		p.refuse(fmt.Sprintf("no operation %q has set aside what could be brought back; there are %s", prefix, strings.Join(ids, ", ")), see)
+	}
+	p.Refusals[len(p.Refusals)-1].Err = cluster.ErrNotFound
+	return ""
 }
 
 // plan is what is done with one of them.

@@ -75,7 +75,11 @@ func printDiscardPlan(w io.Writer, output outputFlag, plan *displaced.Plan, now 
 	case len(plan.Volumes) == 0:
 		fmt.Fprintf(w, "There is nothing to free of %s.\n", name)
 	default:
-		fmt.Fprintf(w, "Free %s of %s that were set aside (%s):\n\n", countVolumes(len(plan.Volumes)), name, humanBytes(plan.Bytes))
+		were := "were"
+		if len(plan.Volumes) == 1 {
+			were = "was"
+		}
+		fmt.Fprintf(w, "Free %s of %s that %s set aside (%s):\n\n", countVolumes(len(plan.Volumes)), name, were, humanBytes(plan.Bytes))
 		rows := [][]string{{"ORDINAL", "CLAIM", "VOLUME", "SIZE", "CLASS", "AGE", "SET ASIDE BY", "WHY", "THEN"}}
 		for i := range plan.Volumes {
 			v := &plan.Volumes[i].Volume

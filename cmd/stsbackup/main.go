@@ -16,15 +16,35 @@ func main() {
 }
 
 func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stoppers()...)
 	defer stop()
 	// From the first signal on the signals have their default effect again: the first one asks for a clean stop,
-	// a second one ends the process at once.
-	context.AfterFunc(ctx, stop)
+	// a second one ends the process at once. A lost terminal is no second one: the shell may pass its SIGHUP on once more.
+	context.AfterFunc(ctx, func() {
+		signal.Ignore(syscall.SIGHUP)
+		unheard()
+		stop()
+	})
 
 	if err := takeProxies(os.Getenv, os.Setenv); err != nil {
 		fmt.Fprintf(os.Stderr, "stsbackup: %s\n", err)
 		return 1
 	}
 	return execute(ctx, newApp(), os.Args[1:])
+}
+
+// stoppers are the signals that ask for a clean stop: Ctrl-C, the end of a pod, and the loss of the terminal, as when a
+// connection breaks off. Whoever has started the process with nohup wants that not to stop it.
+func stoppers() []os.Signal {
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+// unheard has the process go on if nobody reads its output any more. By default such a write ends it at once: in the middle of a
+// restore if its output goes through a pipe to less, or of putting one back because Ctrl-C has ended tee as well.
+func unheard() {
+	signal.Ignore(syscall.SIGPIPE)
 }

@@ -53,7 +53,7 @@ No data is deleted. If anything fails, or is interrupted, before the StatefulSet
 as it was. After success the old volumes are kept: "stsbackup undo" brings them back, and "stsbackup discard" frees them.
 
 A restore that was killed is gone on with by --resume, or put back by "stsbackup undo". A terminal asks which of the two;
-without one, the exit code is 5. What pods have written since stays on volumes that are kept, whichever you choose.`,
+with --yes, the exit code is 5. What pods have written since stays on volumes that are kept, whichever you choose.`,
 		Example: `  stsbackup restore demo/web --dry-run
   stsbackup restore demo/web@20261121T081200Z-3fa91c07
   stsbackup restore demo/web@2026-11-21T09:00:00Z --yes
@@ -208,9 +208,17 @@ func (c *restoreCommand) plan(ctx context.Context, at scene) (restore.Plan, cata
 	}
 	situation, err := restore.Look(ctx, at.client, record, t.namespace, t.statefulSet)
 	if err != nil {
-		return restore.Plan{}, record, err
+		return restore.Plan{}, record, makeAgain(err)
 	}
 	return restore.NewPlan(situation, options), record, nil
+}
+
+// makeAgain says what to do first where the StatefulSet itself is gone.
+func makeAgain(err error) error {
+	if !errors.Is(err, cluster.ErrNotFound) {
+		return err
+	}
+	return fmt.Errorf("%w (if it was deleted, make it again first, with 0 replicas)", err)
 }
 
 // askInterrupted asks a person what to do about a restore that was interrupted, if there is one and nothing was said about it.
@@ -219,7 +227,7 @@ func (c *restoreCommand) askInterrupted(ctx context.Context, a *app, at scene, p
 		return plan, record, nil
 	}
 	choices := []string{"resume", "undo"}
-	fmt.Fprintf(a.err, "%s.\n\n  resume  go on with it\n  undo    bring back what was there before it\n", plain(plan.Interrupted))
+	fmt.Fprintf(a.err, "%s: %s.\n\n  resume  go on with it\n  undo    bring back what was there before it\n", at.target, plain(plan.Interrupted))
 	if len(plan.Running) > 0 {
 		choices = append(choices, "keep")
 		fmt.Fprintf(a.err, "  keep    keep what runs now (%s)\n", printable(strings.Join(plan.Running, ", ")))
@@ -261,7 +269,7 @@ func (c *restoreCommand) carryOut(ctx context.Context, a *app, restorer *restore
 	}
 	report, err := runPlan(ctx, a, c.output, restorer, plan, record)
 	if !errors.Is(err, restore.ErrNotReady) || c.ifNotReady != notReadyUndo || plan.Kind != restore.KindRestore {
-		return errors.Join(printRestored(a.out, c.output, &report), err)
+		return errors.Join(printRestored(a.out, c.output, &report), takeBack(err, &report))
 	}
 	fmt.Fprintf(a.err, "The pods are not Ready in time, so the restore is undone: %s\n", message(ctx, err))
 	situation, lookErr := restore.Look(ctx, restorer.Cluster, catalog.Record{}, plan.Namespace, plan.StatefulSet)
@@ -277,8 +285,17 @@ func (c *restoreCommand) carryOut(ctx context.Context, a *app, restorer *restore
 		fmt.Errorf("%w; so the old volumes were brought back, and the restored ones are set aside for a look (stsbackup undo %s/%s --list)", err, plan.Namespace, plan.StatefulSet))
 }
 
+// takeBack says how to take back what is done, if the pods do not become Ready with it.
+func takeBack(err error, report *restore.Report) error {
+	if !errors.Is(err, restore.ErrNotReady) || len(report.Displaced) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; to have back what was there before: \"stsbackup undo %s/%s\"", err, report.Namespace, report.StatefulSet)
+}
+
 // runPlan carries a plan out and shows how it goes.
 func runPlan(ctx context.Context, a *app, output outputFlag, restorer *restore.Restorer, plan restore.Plan, record catalog.Record) (restore.Report, error) {
+	unheard()
 	reporter := newRestoreReporter(a, output, &plan)
 	defer reporter.close()
 	restorer.Reporter = reporter
@@ -328,10 +345,10 @@ func readLine(ctx context.Context, a *app) (string, error) {
 	}()
 	select {
 	case <-ctx.Done():
-		return "", fmt.Errorf("wait for an answer: %w", context.Cause(ctx))
+		return "", fmt.Errorf("nothing was changed, because there was no answer: %w", context.Cause(ctx))
 	case r := <-replies:
 		if r.err != nil && r.text == "" {
-			return "", fmt.Errorf("read the answer: %w; give --yes to go ahead without being asked", r.err)
+			return "", fmt.Errorf("nothing was changed, because there was no answer: read it: %w", r.err)
 		}
 		return strings.TrimSpace(r.text), nil
 	}

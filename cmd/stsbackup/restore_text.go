@@ -24,9 +24,9 @@ func printRestorePlan(w io.Writer, output outputFlag, plan *restore.Plan) error 
 		state = ", " + string(plan.State)
 	}
 	switch {
-	case plan.Interrupted != "" && plan.Way != restore.WayResume && len(plan.Steps) == 0, plan.Way == restore.WayPutBack, plan.Way == restore.WayKeep:
+	case plan.Interrupted != "" && plan.Way != restore.WayResume && len(plan.Steps) == 0, plan.Way == restore.WayPutBack, plan.Way == restore.WayKeep, plan.Completes():
 		fmt.Fprintf(w, "%s/%s: %s\n\n", plan.Namespace, plan.StatefulSet, plain(plan.Interrupted))
-	case plan.Kind == restore.KindUndo && plan.RecoveryPoint == "": // there is nothing to undo
+	case plan.RecoveryPoint == "", plan.Kind == restore.KindUndo && len(plan.Volumes) == 0: // the refusals say all
 	case plan.Kind == restore.KindUndo:
 		fmt.Fprintf(w, "Undo %s of %s/%s, which set its volumes aside %s\n\n", plan.RecoveryPoint, plan.Namespace, plan.StatefulSet, humanTime(plan.Started))
 	default:
@@ -54,17 +54,21 @@ func printPlanVolumes(w io.Writer, plan *restore.Plan) error {
 	if len(plan.Volumes) == 0 {
 		return nil
 	}
-	filled := plan.Kind == restore.KindRestore && plan.Way != restore.WayPutBack && plan.Way != restore.WayKeep
+	stay := plan.AsksForWay() || plan.Way == restore.WayKeep || plan.Completes()
+	filled := plan.Kind == restore.KindRestore && plan.Way != restore.WayPutBack && !stay
 	rows := [][]string{{"ORDINAL", "CLAIM", "NOW", "THEN", "DATA OF", "FILES", "BYTES"}}
-	if !filled {
-		rows = [][]string{{"ORDINAL", "CLAIM", "NOW", "THEN"}}
+	switch {
+	case stay: // nothing becomes of them, or a person has yet to say what
+		rows[0] = rows[0][:3]
+	case !filled:
+		rows[0] = rows[0][:4]
 	}
 	for _, v := range plan.Volumes {
 		row := []string{strconv.Itoa(int(v.Ordinal)), v.Claim, presentText(v.Present), futureText(v, filled)}
 		if filled {
 			row = append(row, humanTime(v.Cut), strconv.FormatInt(v.Files, 10), humanBytes(v.Bytes))
 		}
-		rows = append(rows, row)
+		rows = append(rows, row[:min(len(row), len(rows[0]))])
 	}
 	if err := table(w, rows); err != nil {
 		return err
@@ -147,10 +151,14 @@ func printRestoredVolumes(w io.Writer, report *restore.Report) error {
 	}
 	fmt.Fprintln(w)
 	rows := [][]string{{"ORDINAL", "CLAIM", "VOLUME", "FILES", "BYTES", "TOOK"}}
+	if report.Kind == restore.KindUndo { // it copies nothing: zeros would look like empty volumes
+		rows[0] = rows[0][:3]
+	}
 	for _, v := range report.Volumes {
-		rows = append(rows, []string{
+		row := []string{
 			strconv.Itoa(int(v.Ordinal)), v.Claim, v.Volume, strconv.FormatInt(v.Files, 10), humanBytes(v.Bytes), humanDuration(v.Duration),
-		})
+		}
+		rows = append(rows, row[:len(rows[0])])
 	}
 	return table(w, rows)
 }

@@ -94,6 +94,11 @@ func (c *undoCommand) printList(ctx context.Context, a *app, t target) error {
 	if err != nil {
 		return err
 	}
+	if len(volumes) == 0 { // whoever has mistyped the name must not believe that there is nothing
+		if _, err := client.StatefulSet(ctx, t.namespace, t.statefulSet); err != nil {
+			return fmt.Errorf("nothing is set aside of %s: %w", t, err)
+		}
+	}
 	volumes = slices.DeleteFunc(volumes, func(v displaced.Volume) bool {
 		return len(c.ordinals) > 0 && !slices.Contains(c.ordinals, v.Ordinal) || !strings.HasPrefix(v.By, c.operation)
 	})
@@ -106,7 +111,7 @@ func (c *undoCommand) printList(ctx context.Context, a *app, t target) error {
 // carryOut plans, shows, asks, and does it.
 func (c *undoCommand) carryOut(ctx context.Context, a *app, t target, options restore.PlanOptions) error {
 	if !c.yes && !c.dryRun && (!a.terminal || c.output == outputJSON) {
-		return usageErrorf("this asks before it begins, and nobody can answer here: give --yes to go ahead, or --dry-run to see the plan")
+		return usageErrorf("an undo asks before it begins, and nobody can answer here: give --yes to go ahead, or --dry-run to see the plan")
 	}
 	if err := errors.Join(checkTimeout("ready-timeout", c.readyTimeout), checkWait(c.wait), c.mover.check()); err != nil {
 		return err
@@ -122,7 +127,7 @@ func (c *undoCommand) carryOut(ctx context.Context, a *app, t target, options re
 	}
 	situation, err := restore.Look(ctx, client, catalog.Record{}, t.namespace, t.statefulSet)
 	if err != nil {
-		return err
+		return makeAgain(err)
 	}
 	plan := restore.NewPlan(situation, options)
 	as := restoreCommand{output: c.output, dryRun: c.dryRun, yes: c.yes, readyTimeout: c.readyTimeout, ifNotReady: notReadyLeave, parallel: 1, wait: c.wait}

@@ -214,7 +214,11 @@ func notReady(sts *appsv1.StatefulSet, pods []*corev1.Pod) []string {
 		name := PodName(sts.Name, ordinal)
 		i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return pod.Name == name })
 		if i < 0 {
-			waiting = append(waiting, name+" is not there yet")
+			missing := name + " is not there yet"
+			if len(waiting) == 0 { // others may only wait for their turn
+				missing += fmt.Sprintf(" (\"kubectl -n %s describe statefulset %s\" says what keeps it from being made)", sts.Namespace, sts.Name)
+			}
+			waiting = append(waiting, missing)
 			continue
 		}
 		if reason := whyNotReady(pods[i]); reason != "" {
@@ -243,9 +247,9 @@ func whyNotReady(pod *corev1.Pod) string {
 		switch {
 		case state.Waiting != nil && status.LastTerminationState.Terminated != nil:
 			ended := status.LastTerminationState.Terminated
-			return fmt.Sprintf("container %s is %s, after exit code %d %s", status.Name, state.Waiting.Reason, ended.ExitCode, strings.TrimSpace(ended.Message))
+			return strings.TrimSpace(fmt.Sprintf("container %s is %s, after exit code %d %s", status.Name, state.Waiting.Reason, ended.ExitCode, strings.TrimSpace(ended.Message)))
 		case state.Waiting != nil && state.Waiting.Reason != "PodInitializing":
-			return fmt.Sprintf("container %s is %s %s", status.Name, state.Waiting.Reason, state.Waiting.Message)
+			return strings.TrimSpace(fmt.Sprintf("container %s is %s %s", status.Name, state.Waiting.Reason, state.Waiting.Message))
 		}
 	}
 	for _, status := range pod.Status.ContainerStatuses {

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"io"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -15,9 +16,10 @@ import (
 type process struct {
 	s   *scenario
 	cmd *exec.Cmd
-	// lines are those of its standard error; closed at its end.
-	lines chan string
-	said  strings.Builder
+	// stderr is its standard error, lines are those of it; closed at its end.
+	stderr io.Closer
+	lines  chan string
+	said   strings.Builder
 }
 
 // start runs stsbackup without waiting for it.
@@ -28,6 +30,7 @@ func (s *scenario) start(args ...string) *process {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	p.stderr = stderr
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -71,6 +74,14 @@ func (p *process) sofar() string {
 func (p *process) signal(signal syscall.Signal) {
 	p.s.t.Helper()
 	if err := p.cmd.Process.Signal(signal); err != nil {
+		p.s.t.Fatal(err)
+	}
+}
+
+// unheard reads no more of what it says, as a pipe's reader that has ended.
+func (p *process) unheard() {
+	p.s.t.Helper()
+	if err := p.stderr.Close(); err != nil {
 		p.s.t.Fatal(err)
 	}
 }

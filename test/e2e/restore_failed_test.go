@@ -56,17 +56,29 @@ func TestRestoreInterrupted(t *testing.T) {
 	saved, now := s.newSet(set{class: "reflink", management: "Parallel", retention: "Delete"})
 	web := s.Namespace + "/web"
 	before := s.storage()
-	for _, at := range []string{"scaling ", "data-web-2: waiting for its turn", "data-web-1: preparing"} {
-		t.Logf("Ctrl-C at %q", at)
+	for at, by := range map[string][]syscall.Signal{
+		"scaling ": {syscall.SIGINT}, "data-web-2: waiting for its turn": {syscall.SIGINT},
+		// A terminal that is lost: its shell passes the signal on once more.
+		"data-web-1: preparing": {syscall.SIGHUP, syscall.SIGHUP},
+	} {
+		t.Logf("%s at %q", by[0], at)
 		p := s.start("restore", web, "--yes")
 		p.until(at)
-		p.signal(syscall.SIGINT)
+		for _, signal := range by {
+			p.signal(signal)
+		}
 		if code := p.end(); code != 130 || !strings.Contains(p.said.String(), "put back") {
 			t.Fatalf("exit code %d:\n%s", code, &p.said)
 		}
 		s.unchanged(before, now)
 	}
-	s.run(0, nil, "restore", web, "--yes")
+	t.Log("nobody reads what it says any more")
+	p := s.start("restore", web, "--yes")
+	p.until("scaling ")
+	p.unheard()
+	if code := p.end(); code != 0 {
+		t.Fatalf("it ended with %s", p.cmd.ProcessState)
+	}
 	s.holds(saved)
 }
 

@@ -21,7 +21,7 @@ func runbookScenes() []scene {
 		{"data", []string{"bad-data", "bad-data-earlier", "only-one", "without-cluster"}, badData},
 		{"waits", []string{"suspend", "wait", "suspend-end"}, waitsForBackup},
 		{"undone", []string{"undo", "undo-again", "undo-operation", "listed", "discard-old", "discard"}, undone},
-		{"lost", []string{"claim-terminating", "claims-gone", "recreated"}, lostClaims},
+		{"lost", []string{"claim-terminating", "claim-taken-back", "claims-gone", "recreated"}, lostClaims},
 		{"killed", []string{"pods-wait", "interrupted-asks", "interrupted-resume", "interrupted-undo", "api-server"}, killedRestores},
 		{"byhand", []string{"by-hand-journal", "by-hand-stop", "by-hand-back", "by-hand-start", "by-hand-end"}, byHand},
 		{"kept", []string{"interrupted-keep", "lost-node"}, keptRunning},
@@ -183,6 +183,14 @@ func lostClaims(b *runbook) {
 	if got := b.kubectl("get", "pv", kept, "-o", "jsonpath={.status.phase}"); got != "Released" {
 		b.t.Errorf("volume %s is %s", kept, got)
 	}
+
+	again := b.volume(1)
+	b.kubectl("delete", "pvc", "data-web-1", "--wait=false")
+	b.kubectl("patch", "pv", again, "-p", `{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}`)
+	b.stop()
+	b.kubectl("wait", "--for=delete", "pvc/data-web-1", "--timeout=180s")
+	b.follow("claim-taken-back", []string{"VOLUME", again}, outcome{}, outcome{}, outcome{}, outcome{says: []string{"Bound", again}})
+	b.holds("good")
 
 	for _, lost := range [][]string{{"data-web-1"}, {"data-web-0", "data-web-1"}} {
 		b.stop()

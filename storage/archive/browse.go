@@ -53,10 +53,13 @@ func Entries(ctx context.Context, repo *repository.Repository, node repository.N
 	return repo.LoadTree(ctx, *node.Subtree)
 }
 
-// Copy writes the content of a file to out. Each blob's hash is checked before its bytes are written.
+// Copy writes the content of a file to out. What a restore would refuse is refused before that. Each blob's hash is checked before its bytes are written.
 func Copy(ctx context.Context, repo *repository.Repository, node repository.Node, out io.Writer) error {
 	if node.Type != repository.FileNode {
 		return fmt.Errorf("%s is a %s, not a file", node.Name, node.Type)
+	}
+	if _, err := repo.Judge(&node); err != nil {
+		return fmt.Errorf("read %s: %w", node.Name, err)
 	}
 	for _, id := range node.Content {
 		data, err := repo.LoadBlob(ctx, repository.DataBlob, id)

@@ -188,8 +188,8 @@ func (w *walker) subdir(parent *opened, name string, old *repository.Node) error
 	if parent.above == nil && name == lostAndFound {
 		return nil
 	}
-	if here.depth > maxDepth {
-		w.problems.add(here.path(), errTooDeep)
+	if here.depth > repository.MaxDepth {
+		w.problems.add(here.path(), repository.ErrTooDeep)
 		return nil
 	}
 	fd, err := openDirAt(parent.fd, name)

@@ -31,13 +31,14 @@ func (p *pruner) find(ctx context.Context) error {
 		return err
 	}
 	// 4. What is needed.
-	err = p.repo.withIndex(fresh).walk(ctx, p.newRoots(snapshots), p.used, func(t BlobType, id ID, err error) error {
+	roots := p.newRoots(snapshots) // which may begin p.used anew
+	trees := &walk{repo: p.repo.withIndex(fresh), seen: p.used, problem: func(t BlobType, id ID, err error) error {
 		if Undecided(ctx, err) {
 			return err
 		}
 		return fmt.Errorf("%s blob %s: %w; nothing is removed from a damaged repository: see what stsbackup verify says, and use stsbackup repair", t, id, err)
-	})
-	if err != nil {
+	}}
+	if err := trees.run(ctx, roots); err != nil {
 		return err
 	}
 	// 5. What to do about it.

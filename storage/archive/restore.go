@@ -110,16 +110,11 @@ func topEntry(ctx context.Context, repo *repository.Repository, snapshot reposit
 	if snapshot.Tree == nil {
 		return repository.Node{}, fmt.Errorf("repository snapshot %s names no tree", snapshot.ID)
 	}
-	nodes, err := repo.LoadTree(ctx, *snapshot.Tree)
-	if err != nil {
-		return repository.Node{}, err
+	node, err := findEntry(ctx, repo, *snapshot.Tree, name)
+	if errors.Is(err, ErrNoEntry) {
+		err = fmt.Errorf("repository snapshot %s has no top-level entry %q", snapshot.ID, name)
 	}
-	for _, node := range nodes {
-		if node.Name == name {
-			return node, nil
-		}
-	}
-	return repository.Node{}, fmt.Errorf("repository snapshot %s has no top-level entry %q", snapshot.ID, name)
+	return node, err
 }
 
 // restoring is one run of Restore.

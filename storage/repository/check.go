@@ -106,7 +106,7 @@ func Undecided(ctx context.Context, err error) bool {
 	if err == nil {
 		return false
 	}
-	for _, sentinel := range []error{storage.ErrUnreachable, storage.ErrCredentials, storage.ErrPermission, storage.ErrNoBucket, errRunFile} {
+	for _, sentinel := range []error{storage.ErrUnreachable, storage.ErrCredentials, storage.ErrPermission, storage.ErrNoBucket, errRunFile, errTreeFile} {
 		if errors.Is(err, sentinel) {
 			return true
 		}

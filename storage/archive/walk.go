@@ -228,9 +228,9 @@ func (w *walker) file(d *opened, node *repository.Node, stat *unix.Stat_t, old *
 // link saves another name of a file.
 func (w *walker) link(d *opened, node *repository.Node, other *content, old *repository.Node) error {
 	w.attributes(d, node)
-	other.follow(d.pending, node)
 	w.classify(old)
 	d.pending.add(node)
+	other.follow(d.pending, node)
 	w.count(int64(node.Size))
 	return nil
 }

@@ -81,6 +81,8 @@ func newVerifyCommand(a *app) *cobra.Command {
 		Short: "Check that recovery points are whole and undamaged",
 		Long: `verify checks the whole repository of a StatefulSet, or with @RECOVERY-POINT what that one needs: every volume that a record
 names is there, every directory can be read, and every piece of every file is in the index and in a pack of the right size.
+What a restore would refuse is damage: an entry of a type that is not known, a file whose pieces do not add up to its size, a
+directory deeper than 4096 others.
 
 With --read-data it also reads the packs whole, decrypts every piece and compares its hash, which finds any damage at all.
 A share, such as --read-data=5%, reads as many of the packs, drawn by chance.

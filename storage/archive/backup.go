@@ -158,6 +158,7 @@ func (w *walker) run(ctx context.Context, key []byte, source Source) (repository
 	jobs := make(chan []job, 4*workers)
 	w.ctx, w.slabs, w.jobs = ctx, slabs, jobs
 	top := newPendingDir(nil, &repository.Node{})
+	top.to = w.saver
 	group.Go(func() error {
 		defer close(jobs)
 		if err := w.volume(source.Dir, source.Name, top); err != nil {

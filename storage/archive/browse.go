@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -23,17 +22,65 @@ func Lookup(ctx context.Context, repo *repository.Repository, snapshot repositor
 		return repository.Node{}, err
 	}
 	for _, element := range elements(where) {
-		nodes, err := Entries(ctx, repo, node)
+		tree, err := treeOf(&node)
 		if err != nil {
 			return repository.Node{}, err
 		}
-		i := slices.IndexFunc(nodes, func(n repository.Node) bool { return n.Name == element })
-		if i < 0 {
-			return repository.Node{}, fmt.Errorf("%s: %w", where, ErrNoEntry)
+		if node, err = findEntry(ctx, repo, tree, element); errors.Is(err, ErrNoEntry) {
+			err = fmt.Errorf("%s: %w", where, err)
 		}
-		node = nodes[i]
+		if err != nil {
+			return repository.Node{}, err
+		}
 	}
 	return node, nil
+}
+
+// findEntry finds an entry of a directory by its name; ErrNoEntry if there is none. The whole directory is read, as it counts
+// for nothing if any of it is damaged.
+func findEntry(ctx context.Context, repo *repository.Repository, tree repository.ID, name string) (found repository.Node, err error) {
+	err = eachEntry(ctx, repo, tree, func(node *repository.Node) error {
+		if node.Name == name {
+			found = *node
+		}
+		return nil
+	})
+	if err == nil && found.Name == "" {
+		err = ErrNoEntry
+	}
+	return found, err
+}
+
+// eachEntry goes through a directory, of which only one entry is in memory at a time.
+func eachEntry(ctx context.Context, repo *repository.Repository, tree repository.ID, do func(*repository.Node) error) error {
+	reader, err := repo.ReadTree(ctx, tree)
+	if err != nil {
+		return err
+	}
+	defer reader.Forget()
+	for {
+		node, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if err == nil {
+			err = do(&node)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// treeOf names the tree of a directory; of what is no directory, it is an ErrNoEntry.
+func treeOf(node *repository.Node) (repository.ID, error) {
+	if node.Type != repository.DirNode || node.Subtree == nil {
+		return repository.ID{}, fmt.Errorf("%s is no directory: %w", node.Name, ErrNoEntry)
+	}
+	return *node.Subtree, nil
 }
 
 // elements cuts a path as users write it into names.
@@ -45,18 +92,33 @@ func elements(where string) []string {
 	return strings.Split(clean, "/")
 }
 
-// Entries lists a directory; of an entry that is no directory, it is an ErrNoEntry.
+// Entries lists a directory; of an entry that is no directory, it is an ErrNoEntry. EachEntry takes less memory.
 func Entries(ctx context.Context, repo *repository.Repository, node repository.Node) ([]repository.Node, error) {
-	if node.Type != repository.DirNode || node.Subtree == nil {
-		return nil, fmt.Errorf("%s is no directory: %w", node.Name, ErrNoEntry)
-	}
-	return repo.LoadTree(ctx, *node.Subtree)
+	var nodes []repository.Node
+	err := EachEntry(ctx, repo, node, func(n *repository.Node) error {
+		nodes = append(nodes, *n)
+		return nil
+	})
+	return nodes, err
 }
 
-// Copy writes the content of a file to out. Each blob's hash is checked before its bytes are written.
+// EachEntry calls do for each entry of a directory, in the order of names; of an entry that is no directory, it is an
+// ErrNoEntry. An error from do ends it.
+func EachEntry(ctx context.Context, repo *repository.Repository, node repository.Node, do func(*repository.Node) error) error {
+	tree, err := treeOf(&node)
+	if err != nil {
+		return err
+	}
+	return eachEntry(ctx, repo, tree, do)
+}
+
+// Copy writes the content of a file to out. What a restore would refuse is refused before that. Each blob's hash is checked before its bytes are written.
 func Copy(ctx context.Context, repo *repository.Repository, node repository.Node, out io.Writer) error {
 	if node.Type != repository.FileNode {
 		return fmt.Errorf("%s is a %s, not a file", node.Name, node.Type)
+	}
+	if _, err := repo.Judge(&node); err != nil {
+		return fmt.Errorf("read %s: %w", node.Name, err)
 	}
 	for _, id := range node.Content {
 		data, err := repo.LoadBlob(ctx, repository.DataBlob, id)

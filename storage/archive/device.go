@@ -49,7 +49,7 @@ func (w *walker) device(path, name string, top *pendingDir) error {
 
 // restoreDevice writes the content of a block device onto one, or into a file.
 func (r *restoring) restoreDevice(ctx context.Context, node repository.Node, target Target) (err error) {
-	if _, err := measure(r.repo, node); err != nil { // before anything is made or opened that large
+	if _, err := r.repo.Judge(&node); err != nil { // before anything is made or opened that large
 		return fmt.Errorf("%q in repository snapshot %s, tree %s: %w", node.Name, target.Snapshot.ID, target.Snapshot.Tree, err)
 	}
 	out, blank, err := openDeviceTarget(target, int64(node.Size))

@@ -43,7 +43,10 @@
 // to another file, or written to, while a live volume was saved makes a file of its own. Files are open while there is
 // something to write to them; where very many are, or few may be, they are opened for each piece anew.
 //
-// A restore that damage or a full target ends leaves what it has made: files that are not complete have their full length,
+// An entry of which the tree or the index says what cannot be restored (repository.Judge) is left out and named, and the restore
+// has failed. Checks ask the same judge, so that what they call whole can be restored.
+//
+// A restore that other damage or a full target ends leaves what it has made: files that are not complete have their full length,
 // and mode 0600 as nobody has given them theirs yet, so that no service takes them for its data; their directories have mode
 // 0700. Removing them is left to whoever gives up the target: the next restore may replace them, and those that are
 // complete are worth a look. A single file that cannot be written is removed.

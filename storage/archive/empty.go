@@ -233,8 +233,8 @@ func (t *Taking) findMount(dir int, name string, depth int) (where string, err e
 		return name, err
 	}
 	defer closeFD(fd)
-	if depth > maxDepth {
-		return name, errTooDeep
+	if depth > repository.MaxDepth {
+		return name, repository.ErrTooDeep
 	}
 	entries, err := readEntries(fd)
 	if err != nil {

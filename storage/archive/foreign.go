@@ -49,8 +49,8 @@ type subdir struct {
 
 // dir compares one directory, and then those in it.
 func (c *comparer) dir(fd int, tree repository.ID, where string, depth int) (string, error) {
-	if depth > maxDepth {
-		return "", errTooDeep
+	if depth > repository.MaxDepth {
+		return "", repository.ErrTooDeep
 	}
 	names, err := readNames(fd)
 	if err != nil {
@@ -163,7 +163,7 @@ func (c *comparer) isPart(dir int, node, found *repository.Node) (bool, error) {
 	if found.Size == 0 {
 		return true, nil
 	}
-	if _, err := measure(c.repo, *node); err != nil {
+	if _, err := c.repo.Judge(node); err != nil {
 		return false, err
 	}
 	fd, err := openAt(dir, node.Name, unix.O_RDONLY|unix.O_NONBLOCK, 0)

@@ -27,6 +27,27 @@ type trees struct {
 	added, changed, unmodified atomic.Int64
 }
 
+// treeSaver stores trees of any size in little memory.
+type treeSaver interface {
+	NewTree(limit int) *repository.TreeEncoder
+	SaveTree(context.Context, *repository.TreeEncoder) (repository.ID, error)
+}
+
+// newTree begins a directory.
+func (t *trees) newTree() *repository.TreeEncoder {
+	if saver, ok := t.blobSaver.(treeSaver); ok {
+		return saver.NewTree(t.limit)
+	}
+	return &repository.TreeEncoder{Limit: t.limit}
+}
+
+func (t *trees) saveTree(ctx context.Context, tree *repository.TreeEncoder) (repository.ID, error) {
+	if saver, ok := t.blobSaver.(treeSaver); ok {
+		return saver.SaveTree(ctx, tree)
+	}
+	return t.SaveBlob(ctx, repository.TreeBlob, tree.Bytes())
+}
+
 func (t *trees) count(before *repository.ID, now repository.ID) {
 	switch {
 	case before == nil:
@@ -42,13 +63,33 @@ func (t *trees) count(before *repository.ID, now repository.ID) {
 type pendingDir struct {
 	parent  *pendingDir      // nil for the one that holds the volume's root
 	node    *repository.Node // the directory itself, among the nodes of parent
-	nodes   []*repository.Node
-	before  *repository.ID // its tree in the last backup
-	waiting atomic.Int32   // entries that are not saved, and the walker while it is in here
+	listed  *pendingNode     // the same
+	before  *repository.ID   // its tree in the last backup
+	waiting atomic.Int32     // entries that are not saved, and the walker while it is in here
+	to      *trees
+
+	// nodes are those that are not in tree yet, which takes the first of them as they are completed. Both are the walker's, and
+	// then belong to whoever brings the last entry.
+	nodes  []*pendingNode
+	tree   *repository.TreeEncoder
+	failed error // what ended tree
+}
+
+// nodesKept is how many nodes of a directory are kept before those that are complete go to its tree. What is kept of a node
+// takes several times as much memory as what is stored.
+const nodesKept = 1024
+
+// pendingNode is an entry of a directory.
+type pendingNode struct {
+	*repository.Node
+	open atomic.Bool // its content, or its tree, is not known yet
 }
 
 func newPendingDir(parent *pendingDir, node *repository.Node) *pendingDir {
 	d := &pendingDir{parent: parent, node: node}
+	if parent != nil {
+		d.listed, d.to = parent.expect(node), parent.to
+	}
 	d.waiting.Store(1)
 	return d
 }
@@ -63,8 +104,49 @@ func (d *pendingDir) join(name string) string {
 	return path.Join(names...)
 }
 
-// add appends a node; only the walker does. Nodes of files and directories are completed by others later.
-func (d *pendingDir) add(node *repository.Node) { d.nodes = append(d.nodes, node) }
+// add appends a node; only the walker does. Nodes of files and directories are completed by others later, if expect says so
+// before the next one is added.
+func (d *pendingDir) add(node *repository.Node) {
+	if d.to != nil && len(d.nodes) >= nodesKept {
+		d.encode()
+	}
+	d.nodes = append(d.nodes, &pendingNode{Node: node})
+}
+
+// expect says that the node that was added last is to be completed, and gives what is to be told of that.
+func (d *pendingDir) expect(node *repository.Node) *pendingNode {
+	if last := len(d.nodes) - 1; last >= 0 && d.nodes[last].Node == node {
+		d.nodes[last].open.Store(true)
+		return d.nodes[last]
+	}
+	return &pendingNode{Node: node}
+}
+
+// encode moves nodes to the tree, up to the first that is not complete. Entries that the tree has no room for are left out.
+func (d *pendingDir) encode() {
+	if d.tree == nil {
+		d.tree = d.to.newTree()
+	}
+	moved := 0
+	for _, node := range d.nodes {
+		if node.open.Load() || d.failed != nil {
+			break
+		}
+		moved++
+		if node.Type == "" { // dropped
+			continue
+		}
+		err := d.tree.Add(*node.Node)
+		if errors.Is(err, repository.ErrTreeFull) || errors.Is(err, repository.ErrNodeTooLarge) {
+			d.to.problems.add(d.join(node.Name), err)
+		} else {
+			d.failed = err
+		}
+	}
+	kept := copy(d.nodes, d.nodes[moved:])
+	clear(d.nodes[kept:])
+	d.nodes = d.nodes[:kept]
+}
 
 // done says that one entry, or the walker, is through. The last one saves the tree, which in turn may complete the
 // parent.
@@ -74,32 +156,23 @@ func (d *pendingDir) done(ctx context.Context, to *trees) error {
 		if err != nil {
 			return fmt.Errorf("save directory %q: %w", cmp.Or(shortenFront(d.join("")), "."), err)
 		}
-		d.nodes = nil
+		d.nodes, d.tree = nil, nil
 		d.node.Subtree = &id
 		if d.parent != nil {
 			to.count(d.before, id)
+			d.listed.open.Store(false)
 		}
 	}
 	return nil
 }
 
-// save saves the tree, without the entries that it has no room for.
+// save saves the tree.
 func (d *pendingDir) save(ctx context.Context, to *trees) (repository.ID, error) {
-	tree := repository.TreeEncoder{Limit: to.limit}
-	for _, node := range d.nodes {
-		if node.Type == "" { // dropped
-			continue
-		}
-		err := tree.Add(*node)
-		if errors.Is(err, repository.ErrTreeFull) {
-			to.problems.add(d.join(node.Name), err)
-			continue
-		}
-		if err != nil {
-			return repository.ID{}, err
-		}
+	d.to = to
+	if d.encode(); d.failed != nil {
+		return repository.ID{}, d.failed
 	}
-	return to.SaveBlob(ctx, repository.TreeBlob, tree.Bytes())
+	return to.saveTree(ctx, d.tree)
 }
 
 // drop takes a node that has been added out of the tree again.
@@ -109,13 +182,14 @@ func drop(node *repository.Node) { node.Type = "" }
 type pendingFile struct {
 	dir     *pendingDir
 	node    *repository.Node
+	listed  *pendingNode // the same, in its directory
 	waiting atomic.Int32 // pieces that are not saved, and the walker while it reads
 	pieces  int          // how many there are so far; the walker's
 	content *content
 }
 
 func newPendingFile(dir *pendingDir, node *repository.Node) *pendingFile {
-	f := &pendingFile{dir: dir, node: node, content: &content{}}
+	f := &pendingFile{dir: dir, node: node, listed: dir.expect(node), content: &content{}}
 	f.waiting.Store(1)
 	dir.waiting.Add(1)
 	return f
@@ -126,7 +200,10 @@ func (f *pendingFile) done(ctx context.Context, to *trees) error {
 	if f.waiting.Add(-1) > 0 {
 		return nil
 	}
-	for _, other := range f.content.end(f.node) {
+	others := f.content.end(f.node)
+	f.listed.open.Store(false)
+	for _, other := range others {
+		other.node.open.Store(false)
 		if err := other.dir.done(ctx, to); err != nil {
 			return err
 		}
@@ -145,13 +222,13 @@ type content struct {
 // follower is another name of a file, which gets the same content.
 type follower struct {
 	dir  *pendingDir
-	node *repository.Node
+	node *pendingNode
 }
 
 // knownContent is that of a file that is not read.
 func knownContent(ids []repository.ID) *content { return &content{ids: ids, complete: true} }
 
-// follow gives the content to node, which is in dir: now, or as soon as all of it is known.
+// follow gives the content to node, which was added to dir last: now, or as soon as all of it is known.
 func (c *content) follow(dir *pendingDir, node *repository.Node) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -160,7 +237,7 @@ func (c *content) follow(dir *pendingDir, node *repository.Node) {
 		return
 	}
 	dir.waiting.Add(1)
-	c.followers = append(c.followers, follower{dir: dir, node: node})
+	c.followers = append(c.followers, follower{dir: dir, node: dir.expect(node)})
 }
 
 // set notes the id of the i-th piece.

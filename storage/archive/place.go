@@ -1,17 +1,9 @@
 package archive
 
 import (
-	"errors"
 	"path"
 	"slices"
 )
-
-// maxDepth is how many directories may lie within each other. Each of them is open while what is in it is saved or
-// restored, so that a tree of any depth would need any number of descriptors.
-const maxDepth = 4096
-
-// errTooDeep says that a directory lies deeper than that.
-var errTooDeep = errors.New("lies deeper than 4096 directories, which is more than can be saved and restored")
 
 // place says where a directory is in the volume. Paths are put together only where they are shown: a path for each
 // directory of a very deep tree would take very much memory.

@@ -83,6 +83,10 @@ func (p *planner) contents(dir *targetDir) error {
 }
 
 func (p *planner) entry(dir *targetDir, node repository.Node) error {
+	size, err := p.repo.Judge(&node)
+	if err != nil {
+		return p.refuse(dir, &node, err)
+	}
 	if node.Type == repository.DirNode {
 		return p.subdir(dir, node)
 	}
@@ -92,13 +96,11 @@ func (p *planner) entry(dir *targetDir, node repository.Node) error {
 	}
 	switch node.Type {
 	case repository.FileNode:
-		return p.file(dir, node)
+		return p.file(dir, node, size)
 	case repository.SymlinkNode:
 		err = p.makeSymlink(dir, node)
-	case repository.DeviceNode, repository.CharDeviceNode, repository.FifoNode, repository.SocketNode:
-		err = p.makeSpecial(dir, node)
 	default:
-		err = fmt.Errorf("unknown type %.32q", string(node.Type))
+		err = p.makeSpecial(dir, node)
 	}
 	if err != nil {
 		return p.fault(dir.join(node.Name), err)
@@ -109,12 +111,19 @@ func (p *planner) entry(dir *targetDir, node repository.Node) error {
 	return nil
 }
 
-func (p *planner) subdir(dir *targetDir, node repository.Node) error {
-	if dir.depth == maxDepth {
-		return fmt.Errorf("directory %s %w", shortenFront(dir.join(node.Name)), errTooDeep)
+// refuse leaves out an entry that cannot be restored: the others can, and the restore has failed at its end.
+func (p *planner) refuse(dir *targetDir, node *repository.Node, err error) error {
+	err = fmt.Errorf("%.32q in tree %s %w", node.Name, dir.node.Subtree, err)
+	if repository.Undecided(p.ctx, err) {
+		return err
 	}
-	if node.Subtree == nil {
-		return fmt.Errorf("tree %s: directory %q has no tree", dir.node.Subtree, dir.join(node.Name))
+	p.problems.add(dir.join(node.Name), err)
+	return nil
+}
+
+func (p *planner) subdir(dir *targetDir, node repository.Node) error {
+	if dir.depth == repository.MaxDepth {
+		return p.refuse(dir, &node, repository.ErrTooDeep)
 	}
 	made, err := p.makeDir(dir, node)
 	if err != nil {
@@ -128,12 +137,8 @@ func (p *planner) subdir(dir *targetDir, node repository.Node) error {
 	return p.contents(made)
 }
 
-// file plans the content of a file.
-func (p *planner) file(dir *targetDir, node repository.Node) error {
-	size, err := measure(p.repo, node)
-	if err != nil {
-		return fmt.Errorf("tree %s: file %q: %w", dir.node.Subtree, dir.join(node.Name), err)
-	}
+// file plans the content of a file, which is of that size.
+func (p *planner) file(dir *targetDir, node repository.Node, size int64) error {
 	p.files.Add(1)
 	p.bytes.Add(size)
 	file := newTargetFile(dir, node)
@@ -182,25 +187,6 @@ func (p *planner) content(file *targetFile) error {
 		}
 	}
 	return nil
-}
-
-// measure makes sure that all of a file's content is in the index and adds up to its size.
-func measure(repo *repository.Repository, node repository.Node) (int64, error) {
-	var size uint64
-	for _, id := range node.Content {
-		at, err := repo.Locate(repository.DataBlob, id)
-		if err != nil {
-			return 0, err
-		}
-		if at.PlainLength == 0 { // nobody stores nothing; to name it very often takes memory and time, and no room in a bucket
-			return 0, fmt.Errorf("its content names the empty blob %s: the repository is damaged", id)
-		}
-		size += uint64(at.PlainLength)
-	}
-	if size != node.Size {
-		return 0, fmt.Errorf("its content has %d bytes, its size is said to be %d: the repository is damaged", size, node.Size)
-	}
-	return int64(size), nil
 }
 
 // flush hands the batch to the fetchers.

@@ -120,7 +120,7 @@ func (p *previous) content(old, now *repository.Node) bool {
 		return false
 	}
 	// The index may have lost what the tree names. Then this backup must bring it back.
-	if _, err := measure(p.repo, *old); err != nil {
+	if _, err := p.repo.Judge(old); err != nil {
 		return false
 	}
 	now.Content = old.Content

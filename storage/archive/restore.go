@@ -37,8 +37,8 @@ type Target struct {
 }
 
 // Restore brings a directory tree, or the content of a block device, back. Every blob is compared with its hash before it is written. A restore that
-// cannot write an entry goes on with the others and fails with ErrIncomplete; damage in the repository, or a full
-// volume, ends it at once. When it returns nil, everything has reached the disk. Progress may be nil.
+// cannot write an entry, or meets one that repository.Judge refuses, goes on with the others and fails with ErrIncomplete;
+// other damage in the repository, or a full volume, ends it at once. When it returns nil, everything has reached the disk. Progress may be nil.
 func Restore(ctx context.Context, repo *repository.Repository, target Target, progress Reporter) (Result, error) {
 	started := repo.Now()
 	result, err := restore(ctx, repo, target, progress)
@@ -110,16 +110,11 @@ func topEntry(ctx context.Context, repo *repository.Repository, snapshot reposit
 	if snapshot.Tree == nil {
 		return repository.Node{}, fmt.Errorf("repository snapshot %s names no tree", snapshot.ID)
 	}
-	nodes, err := repo.LoadTree(ctx, *snapshot.Tree)
-	if err != nil {
-		return repository.Node{}, err
+	node, err := findEntry(ctx, repo, *snapshot.Tree, name)
+	if errors.Is(err, ErrNoEntry) {
+		err = fmt.Errorf("repository snapshot %s has no top-level entry %q", snapshot.ID, name)
 	}
-	for _, node := range nodes {
-		if node.Name == name {
-			return node, nil
-		}
-	}
-	return repository.Node{}, fmt.Errorf("repository snapshot %s has no top-level entry %q", snapshot.ID, name)
+	return node, err
 }
 
 // restoring is one run of Restore.

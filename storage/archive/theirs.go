@@ -63,8 +63,8 @@ func (p *planner) passOver(node *repository.Node) error {
 
 // countBelow counts what is in a directory as if it were restored.
 func (p *planner) countBelow(dir *repository.Node, where string, depth int) error {
-	if depth > maxDepth {
-		return fmt.Errorf("directory %s %w", shortenFront(where), errTooDeep)
+	if depth > repository.MaxDepth {
+		return fmt.Errorf("directory %s %w", shortenFront(where), repository.ErrTooDeep)
 	}
 	if dir.Subtree == nil {
 		return fmt.Errorf("directory %q has no tree", where)

@@ -139,7 +139,7 @@ func TestEmptyBlobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = measure(m.repo, repository.Node{Content: []repository.ID{id, id}})
+	_, err = m.repo.Judge(&repository.Node{Type: repository.FileNode, Content: []repository.ID{id, id}})
 	if err == nil || !strings.Contains(err.Error(), "empty blob "+id.String()) {
 		t.Errorf("%v", err)
 	}

@@ -185,8 +185,8 @@ func (w *walker) subdir(parent *opened, name string, old *repository.Node) error
 	if parent.above == nil && ofFileSystem(name) {
 		return w.leaveOut(parent, name)
 	}
-	if here.depth > maxDepth {
-		w.problems.add(here.path(), errTooDeep)
+	if here.depth > repository.MaxDepth {
+		w.problems.add(here.path(), repository.ErrTooDeep)
 		return nil
 	}
 	fd, err := openDirAt(parent.fd, name)
@@ -225,9 +225,9 @@ func (w *walker) file(d *opened, node *repository.Node, stat *unix.Stat_t, old *
 // link saves another name of a file.
 func (w *walker) link(d *opened, node *repository.Node, other *content, old *repository.Node) error {
 	w.attributes(d, node)
-	other.follow(d.pending, node)
 	w.classify(old)
 	d.pending.add(node)
+	other.follow(d.pending, node)
 	w.count(int64(node.Size))
 	return nil
 }

@@ -112,7 +112,9 @@ func Undecided(ctx context.Context, err error) bool {
 	if err == nil {
 		return false
 	}
-	for _, sentinel := range []error{storage.ErrUnreachable, storage.ErrCredentials, storage.ErrPermission, storage.ErrArchived, storage.ErrNoBucket, errRunFile} {
+	for _, sentinel := range []error{
+		storage.ErrUnreachable, storage.ErrCredentials, storage.ErrPermission, storage.ErrArchived, storage.ErrNoBucket, errRunFile, errTreeFile,
+	} {
 		if errors.Is(err, sentinel) {
 			return true
 		}
@@ -198,14 +200,15 @@ func (c *checker) checkTrees(ctx context.Context, snapshots []Snapshot) error {
 	for _, snapshot := range snapshots {
 		roots = append(roots, *snapshot.Tree)
 	}
-	err := c.repo.walk(ctx, roots, c.used, func(t BlobType, id ID, err error) error {
+	trees := &walk{repo: c.repo, seen: c.used, judge: true, problem: func(t BlobType, id ID, err error) error {
 		if Undecided(ctx, err) {
 			return err
 		}
 		c.problem(fmt.Sprintf("%s blob %s", t, id), err)
 		c.bad.add(t, id)
 		return nil
-	})
+	}}
+	err := trees.run(ctx, roots)
 	c.report.Trees, c.report.Blobs = len(c.used.tree), len(c.used.data)
 	if err != nil {
 		return err
@@ -290,7 +293,8 @@ func (c *checker) attribute(ctx context.Context, snapshots []Snapshot) error {
 	spoilt := errors.New("spoilt")
 	for _, snapshot := range snapshots {
 		seen := newBlobSet()
-		err := c.repo.walk(ctx, []ID{*snapshot.Tree}, seen, func(BlobType, ID, error) error { return spoilt })
+		trees := &walk{repo: c.repo, seen: seen, judge: true, problem: func(BlobType, ID, error) error { return spoilt }}
+		err := trees.run(ctx, []ID{*snapshot.Tree})
 		if err != nil && !errors.Is(err, spoilt) {
 			return err
 		}

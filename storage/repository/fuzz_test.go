@@ -81,7 +81,7 @@ func produced(f *testing.F) (*Repository, map[kind][][]byte) {
 		}
 	}
 	for id := range repo.index.tree.recent {
-		tree, err := repo.loadTreeBlob(ctx, id)
+		tree, err := repo.LoadBlob(ctx, TreeBlob, id)
 		if err != nil {
 			f.Fatal(err)
 		}

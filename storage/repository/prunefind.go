@@ -55,12 +55,13 @@ func (p *pruner) find(ctx context.Context) error {
 
 // need adds what is below these trees to what is needed.
 func (p *pruner) need(ctx context.Context, view *Repository, roots []ID) error {
-	return view.walk(ctx, roots, p.used, func(t BlobType, id ID, err error) error {
+	trees := &walk{repo: view, seen: p.used, problem: func(t BlobType, id ID, err error) error {
 		if Undecided(ctx, err) {
 			return err
 		}
 		return fmt.Errorf("%s blob %s: %w; nothing is removed from a damaged repository: see what stsbackup verify says, and use stsbackup repair", t, id, err)
-	})
+	}}
+	return trees.run(ctx, roots)
 }
 
 // compare has what was found compared with what it says, and adds what that needs.

@@ -185,6 +185,10 @@ type TreeEncoder struct {
 
 	buf  []byte
 	last string
+
+	spilling bool // if it becomes large
+	level    Compression
+	spill    *treeSpill // what is not in buf any more; nil if all of it is
 }
 
 const (
@@ -196,16 +200,22 @@ const (
 var ErrTreeFull = errors.New("its directory's list of entries, and of the pieces of its files, would be larger than 1 GiB")
 
 // MaxContent is how many data blobs a file can have: the tree of its directory, which is a blob itself, names all of them.
-const MaxContent = (maxBlobSize - 1<<20) / (2*len(ID{}) + len(`"",`))
+const MaxContent = (maxBlobSize - 1<<20) / idText
 
-// Add appends a node. Nodes must come sorted by name, each name once. One for which there is no room is an ErrTreeFull,
-// and left out.
+// idText is what an id takes in a list.
+const idText = 2*len(ID{}) + len(`"",`)
+
+// ErrNodeTooLarge says that an entry takes more room beside the list of its pieces than any may.
+var ErrNodeTooLarge = fmt.Errorf("its name, target and extended attributes take more than %d MiB", maxNodeText>>20)
+
+// Add appends a node. Nodes must come sorted by name, each name once. One for which there is no room is an ErrTreeFull, one
+// that is too large for any tree an ErrNodeTooLarge, and both are left out.
 func (e *TreeEncoder) Add(node Node) error {
 	if err := node.CheckName(); err != nil {
 		return err
 	}
 	before := len(e.buf)
-	if len(e.buf) == 0 {
+	if e.size() == 0 {
 		e.buf = append(e.buf, treeBegin...)
 	} else {
 		if node.Name <= e.last {
@@ -217,17 +227,21 @@ func (e *TreeEncoder) Add(node Node) error {
 	if err != nil {
 		return fmt.Errorf("encode entry %.80q: %w", node.Name, err)
 	}
-	if len(buf)+len(treeEnd) > cmp.Or(e.Limit, maxBlobSize) {
-		e.buf = buf[:before]
+	written := len(buf) - len(e.buf)
+	e.buf = buf[:before]
+	switch {
+	case written-len(node.Content)*idText > maxNodeText:
+		return ErrNodeTooLarge
+	case e.size()-before+len(buf)+len(treeEnd) > cmp.Or(e.Limit, maxBlobSize):
 		return ErrTreeFull
 	}
 	e.buf, e.last = buf, node.Name
-	return nil
+	return e.spillIfLarge()
 }
 
 // Bytes ends the tree and returns it. The encoder must not be used after that.
 func (e *TreeEncoder) Bytes() []byte {
-	if len(e.buf) == 0 {
+	if e.size() == 0 {
 		e.buf = append(e.buf, treeBegin...)
 	}
 	e.buf = append(e.buf, treeEnd...)

@@ -26,14 +26,10 @@ type treePack struct {
 	data []byte
 }
 
-// loadTreeBlob is LoadBlob for trees.
-func (r *Repository) loadTreeBlob(ctx context.Context, id ID) ([]byte, error) {
-	at, err := r.Locate(TreeBlob, id)
-	if err != nil {
-		return nil, err
-	}
+// loadTreeBlob reads the blob of a tree, which is no large one.
+func (r *Repository) loadTreeBlob(ctx context.Context, at Location, id ID) ([]byte, error) {
 	if at.packEnd > treePackLimit {
-		return r.LoadBlob(ctx, TreeBlob, id)
+		return r.loadBlobAt(ctx, at, id)
 	}
 	pack, err := r.trees.get(ctx, r, at)
 	if err != nil {

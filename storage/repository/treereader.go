@@ -26,11 +26,21 @@ type TreeReader struct {
 	last     string
 	begun    bool
 	ended    bool
+
+	large *largeTree // in place of data
 }
 
-// ReadTree opens a directory for reading.
+// ReadTree opens a directory for reading. A large one is kept as it is stored, and read as a stream.
 func (r *Repository) ReadTree(ctx context.Context, id ID) (*TreeReader, error) {
-	data, err := r.loadTreeBlob(ctx, id)
+	at, err := r.Locate(TreeBlob, id)
+	if err != nil {
+		return nil, err
+	}
+	if at.PlainLength > streamedTree {
+		t := &TreeReader{id: id, large: &largeTree{}}
+		return t, r.openLarge(ctx, t, at)
+	}
+	data, err := r.loadTreeBlob(ctx, at, id)
 	if err != nil {
 		return nil, err
 	}
@@ -38,28 +48,46 @@ func (r *Repository) ReadTree(ctx context.Context, id ID) (*TreeReader, error) {
 }
 
 // Size is how many bytes of memory a tree takes while it is read; 0 once it is forgotten.
-func (t *TreeReader) Size() int { return len(t.data) }
+func (t *TreeReader) Size() int {
+	if t.large != nil {
+		return t.large.size()
+	}
+	return len(t.data)
+}
 
 // Forget gives that memory back. Before Next is called again, the tree must be remembered.
-func (t *TreeReader) Forget() { t.data, t.slow = nil, nil }
+func (t *TreeReader) Forget() {
+	t.data, t.slow = nil, nil
+	if t.large != nil {
+		t.large.forget()
+	}
+}
 
 // Remember reads a tree that was forgotten once more, so that it is gone on with where it was left.
 func (r *Repository) Remember(ctx context.Context, t *TreeReader) error {
-	data, err := r.loadTreeBlob(ctx, t.id) // the same bytes, as they have the same hash
+	at, err := r.Locate(TreeBlob, t.id)
 	if err != nil {
 		return err
 	}
-	t.data = data
-	return nil
+	if t.large != nil {
+		return r.openLarge(ctx, t, at)
+	}
+	t.data, err = r.loadTreeBlob(ctx, at, t.id) // the same bytes, as they have the same hash
+	return err
 }
 
-// LoadTree reads the entries of a directory. All names have been checked: each is a plain one, and comes once.
+// LoadTree reads the entries of a directory, which is known to be no large one. All names have been checked: each is a plain
+// one, and comes once.
 func (r *Repository) LoadTree(ctx context.Context, id ID) ([]Node, error) {
-	data, err := r.loadTreeBlob(ctx, id)
+	reader, err := r.ReadTree(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return decodeTree(id, data)
+	size := len(reader.data)
+	if reader.large != nil {
+		size = reader.large.length
+	}
+	return loadAll(reader, size)
 }
 
 func decodeTree(id ID, data []byte) ([]Node, error) {
@@ -67,6 +95,11 @@ func decodeTree(id ID, data []byte) ([]Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	return loadAll(reader, len(data))
+}
+
+// loadAll reads all entries of a tree of a size in bytes.
+func loadAll(reader *TreeReader, size int) ([]Node, error) {
 	var nodes []Node
 	for {
 		node, err := reader.Next()
@@ -76,7 +109,7 @@ func decodeTree(id ID, data []byte) ([]Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		if nodes = append(nodes, node); len(nodes) > len(data)/minNodeSize+1 {
+		if nodes = append(nodes, node); len(nodes) > size/minNodeSize+1 {
 			return nil, reader.fail(errors.New("lists more entries than anything of its size can"))
 		}
 	}
@@ -141,15 +174,12 @@ func (t *TreeReader) Next() (Node, error) {
 	if t.ended {
 		return Node{}, io.EOF
 	}
-	if !t.more() {
-		if err := t.end(); err != nil {
-			return Node{}, t.fail(err)
-		}
+	node, err := t.next()
+	if errors.Is(err, io.EOF) {
 		return Node{}, io.EOF
 	}
-	node, err := t.decode()
 	if err != nil {
-		return Node{}, t.fail(fmt.Errorf("decode: %w", unexpected(err)))
+		return Node{}, t.fail(err)
 	}
 	if err := node.CheckName(); err != nil {
 		return Node{}, t.fail(err)
@@ -158,6 +188,29 @@ func (t *TreeReader) Next() (Node, error) {
 		return Node{}, t.fail(fmt.Errorf("entry %.80q does not come after %.80q", node.Name, t.last))
 	}
 	t.begun, t.last = true, node.Name
+	return node, nil
+}
+
+// next decodes the next entry, and checks nothing; io.EOF after the last.
+func (t *TreeReader) next() (Node, error) {
+	if t.large != nil {
+		node, err := t.large.next(t.begun)
+		if err != nil {
+			t.ended = errors.Is(err, io.EOF)
+			t.large.forget()
+		}
+		return node, err
+	}
+	if !t.more() {
+		if err := t.end(); err != nil {
+			return Node{}, err
+		}
+		return Node{}, io.EOF
+	}
+	node, err := t.decode()
+	if err != nil {
+		return Node{}, fmt.Errorf("decode: %w", unexpected(err))
+	}
 	return node, nil
 }
 

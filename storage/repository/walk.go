@@ -2,7 +2,9 @@ package repository
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 )
 
 // blobSet is a set of blobs of both types.
@@ -27,32 +29,50 @@ func (s blobSet) add(t BlobType, id ID) bool {
 	return true
 }
 
-// walk visits every tree below the roots once, adds all that it meets to seen, and hands what cannot be loaded or is
-// not in the index to problem. It stops at the first error that problem returns. The stack is a slice, so that a tree
-// that is nested as deeply as someone liked costs memory and not a crash.
-func (r *Repository) walk(ctx context.Context, roots []ID, seen blobSet, problem func(BlobType, ID, error) error) error {
-	var stack []ID
-	push := func(id ID) {
-		if seen.add(TreeBlob, id) {
-			stack = append(stack, id)
-		}
-	}
+// walk goes through trees, each once.
+type walk struct {
+	repo *Repository
+	seen blobSet
+	// problem is told what cannot be loaded, or is not in the index. The first error that it returns ends the walk.
+	problem func(BlobType, ID, error) error
+	// judge says that what a restore would refuse is a problem too.
+	judge bool
+
+	// heights has the trees that have others in them: how many lie within each other, with themselves. It is kept only for a
+	// judgement.
+	heights map[ID]int
+	stack   []visit
+}
+
+// visit is a tree that has been read, and of which not all trees in it have been.
+type visit struct {
+	id     ID
+	inside []ID // the trees that are in it, in their order
+	next   int  // of those, which has not been looked at
+	height int
+}
+
+// run visits every tree below the roots, and adds all that it meets to seen. The stack is a slice, so that a tree that is
+// nested as deeply as someone liked costs memory and not a crash.
+func (w *walk) run(ctx context.Context, roots []ID) error {
+	w.heights = map[ID]int{}
 	for _, root := range roots {
-		push(root)
-		for len(stack) > 0 {
-			id := stack[len(stack)-1]
-			stack = stack[:len(stack)-1]
-			nodes, err := r.LoadTree(ctx, id)
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if err != nil {
-				if err := problem(TreeBlob, id, err); err != nil {
-					return err
-				}
+		if err := w.enter(ctx, root); err != nil {
+			return err
+		}
+		for len(w.stack) > 0 {
+			top := &w.stack[len(w.stack)-1]
+			if top.next == len(top.inside) {
+				w.leave()
 				continue
 			}
-			if err := r.walkNodes(id, nodes, seen, push, problem); err != nil {
+			top.next++
+			if err := w.enter(ctx, top.inside[top.next-1]); err != nil {
+				return err
+			}
+		}
+		if height := w.heights[root]; height > maxTrees {
+			if err := w.problem(TreeBlob, root, fmt.Errorf("a directory in it %w", ErrTooDeep)); err != nil {
 				return err
 			}
 		}
@@ -60,32 +80,101 @@ func (r *Repository) walk(ctx context.Context, roots []ID, seen blobSet, problem
 	return nil
 }
 
-func (r *Repository) walkNodes(tree ID, nodes []Node, seen blobSet, push func(ID), problem func(BlobType, ID, error) error) error {
-	for i := len(nodes) - 1; i >= 0; i-- { // the stack turns the order round again
-		node := nodes[i]
-		if node.Type == DirNode {
-			if node.Subtree == nil {
-				if err := problem(TreeBlob, tree, fmt.Errorf("the directory %.80q has no tree", node.Name)); err != nil {
-					return err
-				}
-				continue
-			}
-			push(*node.Subtree)
+// enter reads a tree that has not been seen, and opens it.
+func (w *walk) enter(ctx context.Context, id ID) error {
+	if !w.seen.add(TreeBlob, id) {
+		w.above(max(w.heights[id], 1))
+		return nil
+	}
+	open := visit{id: id, height: 1}
+	damage, err := w.read(ctx, &open)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err == nil && damage != nil {
+		err = w.problem(TreeBlob, id, damage)
+	}
+	w.stack = append(w.stack, open)
+	return err
+}
+
+// leave closes the innermost tree.
+func (w *walk) leave() {
+	last := len(w.stack) - 1
+	done := w.stack[last]
+	w.stack[last] = visit{}
+	w.stack = w.stack[:last]
+	if w.judge && done.height > 1 {
+		w.heights[done.id] = done.height
+	}
+	w.above(done.height)
+}
+
+// above notes how high a tree is in the one that it is in.
+func (w *walk) above(height int) {
+	if last := len(w.stack) - 1; last >= 0 {
+		w.stack[last].height = max(w.stack[last].height, height+1)
+	}
+}
+
+// read goes through the entries of a tree. What is wrong with it, or with the first of its entries that cannot be restored, is
+// the damage; an error ends the walk.
+func (w *walk) read(ctx context.Context, tree *visit) (damage, err error) {
+	reader, err := w.repo.ReadTree(ctx, tree.id)
+	if err != nil {
+		return err, nil
+	}
+	more := 0 // entries that cannot be restored, beside that one
+	for {
+		node, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			break
 		}
-		for _, id := range node.Content {
-			if !seen.add(DataBlob, id) {
-				continue
-			}
-			_, known, err := r.index.find(DataBlob, id)
-			if err == nil && !known {
-				err = ErrNoBlob
-			}
-			if err != nil {
-				if err := problem(DataBlob, id, fmt.Errorf("a piece of the file %.80q: %w", node.Name, err)); err != nil {
-					return err
-				}
+		if err != nil {
+			return err, nil
+		}
+		refusal, err := w.entry(&node)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case refusal != nil && damage == nil:
+			damage = fmt.Errorf("%.80q: %w", node.Name, refusal)
+		case refusal != nil:
+			more++
+		}
+		if node.Subtree != nil {
+			tree.inside = append(tree.inside, *node.Subtree)
+		}
+	}
+	if more > 0 {
+		damage = fmt.Errorf("%w; and %d entries more that cannot be restored", damage, more)
+	}
+	return damage, nil
+}
+
+// entry looks at one entry. The refusal is why it cannot be restored; an error ends the walk.
+func (w *walk) entry(node *Node) (refusal, err error) {
+	sum, missing := contentSum{index: w.repo.index}, false
+	for _, id := range node.Content {
+		fresh := w.seen.add(DataBlob, id)
+		if !fresh && !w.judge {
+			continue
+		}
+		err := sum.add(id)
+		missing = missing || err != nil
+		if err != nil && fresh {
+			if err := w.problem(DataBlob, id, fmt.Errorf("a piece of the file %.80q: %w", node.Name, err)); err != nil {
+				return nil, err
 			}
 		}
 	}
-	return nil
+	refusal = node.judgeType()
+	if !w.judge && !errors.Is(refusal, errNoTree) { // what is needed can be told all the same
+		return nil, nil
+	}
+	if refusal == nil && node.Type == FileNode && !missing {
+		refusal = sum.judge(node)
+	}
+	return refusal, nil
 }

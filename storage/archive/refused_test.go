@@ -1,0 +1,95 @@
+package archive_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// TestRefusedEntries restores what cannot be restored beside what can: everything else comes, the restore has failed, and
+// a check has called it damage before.
+func TestRefusedEntries(t *testing.T) {
+	t.Parallel()
+	for what, test := range map[string]struct {
+		spoil  func(f *forger, file *repository.Node)
+		reason string
+	}{
+		"an unknown type":     {func(_ *forger, n *repository.Node) { n.Type = "door" }, `"door" is not known`},
+		"no type":             {func(_ *forger, n *repository.Node) { n.Type = "" }, `"" is not known`},
+		"too small":           {func(_ *forger, n *repository.Node) { n.Size-- }, "said to be 3"},
+		"too large":           {func(_ *forger, n *repository.Node) { n.Size++ }, "said to be 5"},
+		"no content":          {func(_ *forger, n *repository.Node) { n.Content = nil }, "has 0 bytes"},
+		"an empty piece":      {func(f *forger, n *repository.Node) { n.Content = append(n.Content, f.data("")) }, "empty blob"},
+		"a piece of nowhere":  {func(_ *forger, n *repository.Node) { n.Content[0][0] ^= 1 }, "not in the index"},
+		"a directory of none": {func(_ *forger, n *repository.Node) { n.Type = repository.DirNode }, "without a tree"},
+	} {
+		f := newForger(t)
+		spoilt := f.file("b", "four")
+		test.spoil(f, &spoilt)
+		target := t.TempDir()
+		nodes := []repository.Node{f.file("a", "before"), spoilt, f.file("c", "after"), dirNode("d", f.tree(f.file("e", "below")))}
+		result, err := f.restore(archive.Target{Dir: target}, nodes...)
+		if err == nil || !strings.Contains(err.Error(), test.reason) || !strings.Contains(err.Error(), archive.ErrIncomplete.Error()) || result.ProblemCount != 1 {
+			t.Errorf("%s: %v, %+v", what, err, result)
+		}
+		for name, want := range map[string]string{"a": "before", "c": "after", "d/e": "below"} {
+			if got, err := os.ReadFile(target + "/" + name); string(got) != want {
+				t.Errorf("%s: %s holds %q, %v", what, name, got, err)
+			}
+		}
+		f.checked(t, what, test.reason, nodes...)
+		if spoilt.Type == repository.FileNode {
+			if err := archive.Copy(t.Context(), f.bed.repo, spoilt, new(strings.Builder)); err == nil || !strings.Contains(err.Error(), test.reason) {
+				t.Errorf("%s: the file was read alone: %v", what, err)
+			}
+		}
+	}
+}
+
+// checked expects a check to call the repository snapshot of a volume damaged for a reason.
+func (f *forger) checked(t *testing.T, what, reason string, nodes ...repository.Node) {
+	t.Helper()
+	root := f.tree(dirNode(claim, f.tree(nodes...))) // stored by now, as it has been restored
+	id, _, err := f.bed.repo.SaveSnapshot(t.Context(), repository.Snapshot{Tree: root, Paths: []string{"/" + claim}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := f.bed.repo.Check(t.Context(), repository.CheckOptions{})
+	if err != nil || len(report.Problems) != 1 || !strings.Contains(report.Problems[0].Reason, reason) || !slices.Contains(report.Damaged, id) {
+		t.Errorf("%s: the check says %+v, %v", what, report, err)
+	}
+}
+
+// TestTooDeepToRestore restores directories one deeper than can be, and as deep as can be.
+func TestTooDeepToRestore(t *testing.T) {
+	t.Parallel()
+	for levels, fits := range map[int]bool{repository.MaxDepth: true, repository.MaxDepth + 1: false} {
+		f := newForger(t)
+		tree := f.tree(f.file("bottom", "x"))
+		half := tree
+		for level := range levels - 1 {
+			if tree = f.tree(dirNode("d", tree)); level == levels/2 {
+				half = tree
+			}
+		}
+		// Half of them are in another place too, where they are met first: what counts is where they lie deepest.
+		nodes := []repository.Node{dirNode("c", half), dirNode("d", tree), f.file("e", "after")}
+		target := inMemory(t, big)
+		result, err := f.restore(archive.Target{Dir: target}, nodes...)
+		if (err == nil) != fits || result.ProblemCount > 1 || result.ProblemCount == 0 != fits {
+			t.Errorf("%d levels: %v, %+v", levels, err, result)
+		}
+		if got, err := os.ReadFile(target + "/e"); string(got) != "after" {
+			t.Errorf("%d levels: beside them there is %q, %v", levels, got, err)
+		}
+		if !fits {
+			f.checked(t, "too deep", "deeper than 4096", nodes...)
+		} else if report, err := f.bed.repo.Check(t.Context(), repository.CheckOptions{}); err != nil || len(report.Problems) > 0 {
+			t.Errorf("%d levels: %+v, %v", levels, report, err)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package repository
+
+import (
+	"errors"
+	"fmt"
+)
+
+// MaxDepth is how many directories may lie within each other below the root of a volume. Each of them is open while what is
+// in it is saved or restored, so that a tree of any depth would need any number of descriptors.
+const MaxDepth = 4096
+
+// ErrTooDeep says that a directory lies deeper than that.
+var ErrTooDeep = fmt.Errorf("lies deeper than %d directories, which is more than can be saved and restored", MaxDepth)
+
+// maxTrees is how many trees lie within each other at most: those of the root of the repository snapshot, of the root of the
+// volume, and of MaxDepth directories below that.
+const maxTrees = MaxDepth + 2
+
+// errNoTree says that a directory lacks what it consists of.
+var errNoTree = errors.New("is damaged: it is a directory without a tree")
+
+// Judge says whether an entry can be restored, as far as its tree and the index tell: a restore leaves out what it refuses,
+// and a check calls that damage. For a file it returns the size of the content. An error that is Undecided is no judgement.
+func (r *Repository) Judge(n *Node) (size int64, err error) {
+	if err := n.judgeType(); err != nil || n.Type != FileNode {
+		return 0, err
+	}
+	sum := contentSum{index: r.index}
+	for _, id := range n.Content {
+		err := sum.add(id)
+		if err != nil && !errors.Is(err, ErrNoBlob) {
+			return 0, err
+		}
+		if err != nil {
+			return 0, fmt.Errorf("is damaged: a piece of it is %w: %s blob %s", err, DataBlob, id)
+		}
+	}
+	return int64(n.Size), sum.judge(n)
+}
+
+// judgeType is the part of the judgement that takes no look at the index.
+func (n *Node) judgeType() error {
+	switch n.Type {
+	case DirNode:
+		if n.Subtree == nil {
+			return errNoTree
+		}
+	case FileNode, SymlinkNode, DeviceNode, CharDeviceNode, FifoNode, SocketNode:
+	default:
+		return fmt.Errorf("is damaged, or of a later format: its type %.32q is not known", string(n.Type))
+	}
+	return nil
+}
+
+// contentSum adds up the sizes of a file's pieces.
+type contentSum struct {
+	index *index
+	size  uint64
+	empty *ID // the first piece that has nothing in it
+}
+
+// add looks a piece up; ErrNoBlob if the index does not have it.
+func (s *contentSum) add(id ID) error {
+	at, known, err := s.index.find(DataBlob, id)
+	if err == nil && !known {
+		err = ErrNoBlob
+	}
+	if err != nil {
+		return err
+	}
+	if at.PlainLength == 0 && s.empty == nil {
+		s.empty = &id
+	}
+	s.size += uint64(at.PlainLength)
+	return nil
+}
+
+// judge compares the sum with what the entry says.
+func (s *contentSum) judge(n *Node) error {
+	if s.empty != nil { // nobody stores nothing; to name it very often takes memory and time, and no room in a bucket
+		return fmt.Errorf("is damaged: its content names the empty blob %s", s.empty)
+	}
+	if s.size != n.Size {
+		return fmt.Errorf("is damaged: its content has %d bytes, its size is said to be %d", s.size, n.Size)
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package repository
+
+import (
+	"context"
+	"crypto/cipher"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/crypto/poly1305" //nolint:staticcheck // SA1019: see seal.go
+)
+
+const (
+	// sealedInMemory is up to what size the sealed bytes of a blob that is read as a stream are kept in memory; larger ones
+	// are kept in a temporary file, as they are.
+	sealedInMemory = 16 << 20
+	// sealedPart is how much of them is taken in at once, in bytes.
+	sealedPart = 256 << 10
+	// streamWindow bounds how far back the bytes of a blob that is read as a stream can refer, which takes memory.
+	streamWindow = 32 << 20
+)
+
+// errTreeFile says that a temporary file cannot be written or read, which is no fault of the repository.
+var errTreeFile = errors.New("the temporary file for a large directory")
+
+// sealedBlob is a large blob as it is stored, whose MAC has been checked. It is opened as often as it is to be read: all of its
+// plain bytes are never in memory.
+type sealedBlob struct {
+	sealer *sealer
+	at     Location
+	iv     [ivSize]byte
+	memory []byte
+	file   *os.File // in place of memory; it has no name
+	size   int64
+}
+
+// fetchSealed gets a blob, checks it, and keeps it sealed.
+func (r *Repository) fetchSealed(ctx context.Context, at Location, id ID) (blob *sealedBlob, err error) {
+	err = twice(func() error {
+		body, err := r.StreamPack(ctx, at.Pack, int64(at.Offset), int64(at.Length))
+		if err != nil {
+			return err
+		}
+		blob, err = r.keepSealed(at, id, body.Next)
+		if closeErr := body.Close(); err == nil {
+			err = closeErr
+		}
+		var read *readError
+		if err != nil && !errors.As(err, &read) {
+			err = at.explain(id, err)
+		}
+		return err
+	})
+	return blob, err
+}
+
+// keepSealed takes in a blob part by part, and checks its MAC and its hash.
+func (r *Repository) keepSealed(at Location, id ID, next func(length int, buf []byte) ([]byte, error)) (*sealedBlob, error) {
+	b := &sealedBlob{sealer: r.sealer, at: at, size: int64(at.Length) - sealedOverhead}
+	if b.size < 0 {
+		return nil, errSeal
+	}
+	if at.Compressed && int64(at.PlainLength) > b.size*maxRatio {
+		return nil, fmt.Errorf("%d bytes cannot be the compressed form of %d", b.size, at.PlainLength)
+	}
+	if err := b.takeIn(next); err != nil {
+		b.close()
+		return nil, err
+	}
+	if err := b.verify(id); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// takeIn reads IV, text and MAC.
+func (b *sealedBlob) takeIn(next func(length int, buf []byte) ([]byte, error)) error {
+	part, err := next(ivSize, nil)
+	if err != nil {
+		return err
+	}
+	b.iv = [ivSize]byte(part)
+	key := b.sealer.macKey(b.iv[:])
+	mac := poly1305.New(&key)
+	if b.size > sealedInMemory {
+		b.file = unnamedFile() // without it, memory has to do
+	}
+	var buf []byte
+	for left := b.size; left > 0; left -= int64(len(part)) {
+		if part, err = next(int(min(left, sealedPart)), buf); err != nil {
+			return err
+		}
+		buf = part
+		_, _ = mac.Write(part) // never fails
+		if b.file == nil {
+			b.memory = append(b.memory, part...)
+		} else if _, err := b.file.Write(part); err != nil {
+			return fmt.Errorf("write %w: %w", errTreeFile, err)
+		}
+	}
+	if part, err = next(macSize, nil); err != nil {
+		return err
+	}
+	if isZero(b.iv[:]) || !mac.Verify(part) {
+		return errSeal
+	}
+	return nil
+}
+
+// unnamedFile makes a temporary file that goes with the process; nil if there can be none.
+func unnamedFile() *os.File {
+	file, err := os.CreateTemp("", "stsbackup-tree-")
+	if err != nil {
+		return nil
+	}
+	if os.Remove(file.Name()) != nil {
+		_ = file.Close()
+		return nil
+	}
+	return file
+}
+
+// verify compares the plain bytes with their name.
+func (b *sealedBlob) verify(id ID) error {
+	plain, err := b.open()
+	if err != nil {
+		return err
+	}
+	hash := sha256.New()
+	if _, err := io.Copy(hash, plain); err != nil {
+		return err
+	}
+	if ID(hash.Sum(nil)) != id {
+		return errHash
+	}
+	return nil
+}
+
+// open begins to read the plain bytes.
+func (b *sealedBlob) open() (*plainStream, error) {
+	var sealed io.Reader = &byteReader{rest: b.memory}
+	if b.file != nil {
+		sealed = io.NewSectionReader(treeFile{b.file}, 0, b.size)
+	}
+	stream := &plainStream{left: int64(b.at.PlainLength)}
+	stream.from = cipher.StreamReader{S: cipher.NewCTR(b.sealer.block, b.iv[:]), R: sealed}
+	if b.at.Compressed {
+		decoder, err := zstd.NewReader(stream.from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(streamWindow))
+		if err != nil {
+			return nil, fmt.Errorf("set up decompression: %w", err)
+		}
+		stream.from = decoder
+	}
+	return stream, nil
+}
+
+// close gives up the memory, or the file. The blob must not be used after it.
+func (b *sealedBlob) close() {
+	b.memory = nil
+	if b.file != nil {
+		_ = b.file.Close()
+	}
+}
+
+// byteReader reads bytes without a way to go back.
+type byteReader struct{ rest []byte }
+
+func (r *byteReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// treeFile says of errors that they are the temporary file's.
+type treeFile struct{ file *os.File }
+
+func (f treeFile) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.file.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("read %w: %w", errTreeFile, err)
+	}
+	return n, err
+}
+
+// plainStream gives the plain bytes of a blob, of which there must be as many as the index says.
+type plainStream struct {
+	from io.Reader
+	left int64
+}
+
+func (s *plainStream) Read(p []byte) (int, error) {
+	if int64(len(p)) > s.left+1 {
+		p = p[:s.left+1]
+	}
+	n, err := s.from.Read(p)
+	if s.left -= int64(n); s.left < 0 {
+		return 0, errors.New("has more bytes than the index says")
+	}
+	if errors.Is(err, io.EOF) && s.left > 0 {
+		return n, fmt.Errorf("ends %d bytes before the index says: %w", s.left, io.ErrUnexpectedEOF)
+	}
+	return n, err
+}

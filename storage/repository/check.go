@@ -103,7 +103,7 @@ func (c *checker) run(ctx context.Context) error {
 func (c *checker) problem(object string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.report.Problems = append(c.report.Problems, Problem{Object: object, Reason: err.Error()})
+	c.report.Problems = append(c.report.Problems, Problem{Object: object, Reason: reasonFor(object, err)})
 }
 
 // Undecided reports an error that says nothing about the object that was to be read: that the bucket, or the index's

@@ -97,6 +97,9 @@ func (r *Repository) Prune(ctx context.Context, options PruneOptions) (report Pr
 			err = fmt.Errorf("prune %s: %w", r, needsRoom(err))
 		}
 	}()
+	if err := r.Writable(); err != nil { // it may have to copy what is needed
+		return PruneReport{}, err
+	}
 	if options.DryRun {
 		if err := p.find(ctx); err != nil {
 			return PruneReport{}, err

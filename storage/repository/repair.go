@@ -134,6 +134,11 @@ func (x *repairer) look(ctx context.Context) error {
 	if err := x.read(ctx); err != nil {
 		return err
 	}
+	if len(x.plan.repack) > 0 {
+		if err := x.repo.Writable(); err != nil {
+			return fmt.Errorf("save what is good of damaged packs: %w", err)
+		}
+	}
 	// 5. What is lost: the blobs of damaged and missing packs that are in no other.
 	for _, packs := range [][]*prunePack{x.plan.keep, x.plan.repack} {
 		slices.SortFunc(packs, func(a, b *prunePack) int { return strings.Compare(a.ID.String(), b.ID.String()) })

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -141,7 +140,7 @@ func (x *repairer) look(ctx context.Context) error {
 	}
 	// 5. What is lost: the blobs of damaged and missing packs that are in no other.
 	for _, packs := range [][]*prunePack{x.plan.keep, x.plan.repack} {
-		slices.SortFunc(packs, func(a, b *prunePack) int { return strings.Compare(a.ID.String(), b.ID.String()) })
+		slices.SortFunc(packs, func(a, b *prunePack) int { return compareIDs(a.ID, b.ID) })
 	}
 	x.count()
 	return nil
@@ -157,7 +156,7 @@ func (x *repairer) snapshots(ctx context.Context) error {
 		}
 		return nil
 	})
-	slices.SortFunc(x.report.SnapshotsDamaged, func(a, b ID) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(x.report.SnapshotsDamaged, compareIDs)
 	return err
 }
 
@@ -184,7 +183,7 @@ func (x *repairer) index(ctx context.Context) (unsure map[ID]bool, err error) {
 		}
 		return nil
 	})
-	slices.SortFunc(x.oldIndex, func(a, b ID) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(x.oldIndex, compareIDs)
 	return unsure, err
 }
 

@@ -247,6 +247,9 @@ func (s storeOf) open(ctx context.Context,
 	open func(context.Context, storage.Bucket, string, string, repository.Secret) (*catalog.Catalog, error),
 ) (backup.Repository, error) {
 	opened, err := open(ctx, s.store.root, s.target.namespace, s.target.statefulSet, s.store.password(s.target))
+	if err == nil {
+		err = opened.Repository().Writable()
+	}
 	if err != nil {
 		return nil, err
 	}

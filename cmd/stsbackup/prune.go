@@ -91,6 +91,9 @@ func (u *upkeep) prune(ctx context.Context, store *store, t target, dryRun bool)
 	}
 	result := &pruneResult{Namespace: t.namespace, StatefulSet: t.statefulSet}
 	options := repository.PruneOptions{MaxUnused: maxUnused, DryRun: dryRun, AloneOperation: u.operation}
+	if err := points.Repository().Writable(); err != nil {
+		return nil, fmt.Errorf("prune %s: %w", t, err)
+	}
 	u.waitForLocks(points)
 	if u.guard != nil {
 		options.Alone = func(ctx context.Context, do func(context.Context) error) error { return u.guard(ctx, points, do) }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -176,15 +178,19 @@ func printVerification(out io.Writer, v catalog.Verification) error {
 	}
 	for _, point := range v.Points {
 		for _, problem := range point.Problems {
-			fmt.Fprintf(out, "damaged: %s: %s\n", point.ID, printable(problem))
+			fmt.Fprintf(out, "damaged: %s: %s\n", point.ID, plain(saidOnce(problem)))
 		}
 	}
-	for _, failure := range v.Failures {
-		fmt.Fprintf(out, "damaged: %s\n", printable(failure))
-	}
 	r := v.Repository
+	for _, failure := range v.Failures {
+		// That a repository snapshot cannot be read is said of the object.
+		told := slices.ContainsFunc(r.Problems, func(p repository.Problem) bool { return strings.Contains(failure, p.Object) })
+		if !told || strings.HasPrefix(failure, "recovery point ") {
+			fmt.Fprintf(out, "damaged: %s\n", plain(saidOnce(failure)))
+		}
+	}
 	for _, problem := range r.Problems {
-		fmt.Fprintf(out, "damaged: %s: %s\n", problem.Object, printable(problem.Reason))
+		fmt.Fprintf(out, "damaged: %s: %s\n", problem.Object, plain(saidOnce(problem.Reason)))
 	}
 	fmt.Fprintf(out, "%d repository snapshots, %d directories and %d pieces of files looked up in %d packs; %d packs (%s) read whole\n",
 		r.Snapshots, r.Trees, r.Blobs, r.Packs, r.PacksRead, humanBytes(r.BytesRead))
@@ -195,6 +201,17 @@ func printVerification(out io.Writer, v catalog.Verification) error {
 		fmt.Fprintf(out, "%d packs are in no index: those of a backup that is running, or what an interrupted one left\n", r.Unindexed)
 	}
 	return nil
+}
+
+// saidOnce leaves out where the bucket names an object again that has been named.
+func saidOnce(text string) string {
+	again := regexp.MustCompile(`\w+ \S*([0-9a-f]{64}) in \S+: `)
+	for _, at := range again.FindAllStringSubmatchIndex(text, -1) {
+		if strings.Contains(text[:at[0]], text[at[2]:at[3]]) {
+			return text[:at[0]] + text[at[1]:]
+		}
+	}
+	return text
 }
 
 // shareFlag is a share in percent, kept as 0 to 1.

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +90,46 @@ func TestVerifyCommand(t *testing.T) {
 	decode(t, s.run(exitFailed, "verify", "demo/web", "-o", "json"), &result)
 	if result.OK() {
 		t.Errorf("%+v", result)
+	}
+}
+
+// TestVerifySaysThingsOnce damages every object in turn.
+func TestVerifySaysThingsOnce(t *testing.T) {
+	s := volumeShell(t)
+	s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", site(t))
+	once := func(out string) {
+		t.Helper()
+		for line := range strings.Lines(out) {
+			if !strings.HasPrefix(line, "damaged: ") {
+				continue
+			}
+			if strings.Contains(line, `\"`) {
+				t.Errorf("quoted twice: %s", line)
+			}
+			for _, id := range regexp.MustCompile("[0-9a-f]{64}").FindAllString(line, -1) {
+				if strings.Count(line, id) > 1 {
+					t.Errorf("%.8s is named more than once: %s", id, line)
+				}
+			}
+		}
+	}
+	names := 0
+	for name, content := range files(t, s.root()) {
+		if !strings.Contains(name, "/snapshots/") && !strings.Contains(name, "/index/") && !strings.Contains(name, "/data/") {
+			continue
+		}
+		names++
+		path := filepath.Join(s.root(), name)
+		if err := os.Truncate(path, int64(len(content)/2)); err != nil {
+			t.Fatal(err)
+		}
+		once(s.run(exitFailed, "verify", "demo/web", "--read-data"))
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if names < 6 {
+		t.Errorf("%d objects were damaged", names)
 	}
 }
 

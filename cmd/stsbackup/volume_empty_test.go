@@ -226,3 +226,13 @@ func TestMarkedVolumeIsBackedUp(t *testing.T) {
 		t.Errorf("the directory holds %s", got)
 	}
 }
+
+// TestVolumeRestoreIntoNoDirectory has --into-empty make its directory, as a restore without it does.
+func TestVolumeRestoreIntoNoDirectory(t *testing.T) {
+	s := volumeShell(t)
+	source := site(t)
+	s.run(0, "volume", "backup", source, "--as", "demo/web", "--claim", "www-web-0")
+	target := filepath.Join(t.TempDir(), "not", "there")
+	s.run(0, "volume", "restore", "demo/web", target, "--claim", "www-web-0", "--into-empty")
+	sameFiles(t, source, target)
+}

@@ -83,6 +83,15 @@ func (c *volumeProbe) probe(ctx context.Context, a *app, t target, ids []reposit
 	if err := repo.Probe(ctx, ids); err != nil {
 		return err
 	}
+	for _, id := range ids {
+		snapshot, err := repo.LoadSnapshot(ctx, id)
+		if err == nil {
+			err = points.CheckOwner(snapshot, "")
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if !c.write {
 		return nil
 	}

@@ -124,6 +124,9 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 // fill is the restore itself.
 func (c *volumeRestore) fill(ctx context.Context, a *app, t target, points *catalog.Catalog, dir string) (repository.Snapshot, archive.Result, error) {
 	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim, a.now())
+	if err == nil && c.operation != "" { // a person may have anything restored
+		err = points.CheckOwner(snapshot, c.volume.claim)
+	}
 	if err != nil {
 		return snapshot, archive.Result{}, err
 	}

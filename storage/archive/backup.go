@@ -58,6 +58,9 @@ func Backup(ctx context.Context, repo *repository.Repository, source Source, pro
 	if err := source.check(); err != nil {
 		return Result{}, fmt.Errorf("back up %s: %w", source.Dir, err)
 	}
+	if err := repo.Writable(); err != nil {
+		return Result{}, fmt.Errorf("back up %s: %w", source.Dir, err)
+	}
 	started := repo.Now().UTC()
 	// 1. Nobody may remove data while we rely on what the index knows.
 	lock, err := repo.BeginLock(ctx)

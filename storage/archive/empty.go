@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -38,7 +39,12 @@ type Taking struct {
 // removes. A volume that was used before, or is in use, may hold the only copy of somebody's data, and restored files among
 // it would be neither: ErrNotOurs. Until done is called, the directory is marked as being filled. What was marked before is
 // removed if the mark is of the same restore or of one that this goes on with, and if nobody has written there since.
+//
+// A directory that does not exist is made.
 func TakeEmpty(ctx context.Context, t Taking) (done func() error, err error) {
+	if err := os.MkdirAll(t.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the target directory: %w", err)
+	}
 	fd, names, found, err := t.look()
 	if err != nil {
 		return nil, err

@@ -12,6 +12,9 @@ import (
 const (
 	// minHole is how long a hole must be not to be read, in bytes: shorter ones are part of the pieces around them.
 	minHole = minPiece
+	// resticHole is the length of the piece of zeros by which "restic restore --sparse" knows that a file has holes, in bytes: the
+	// smallest piece that restic itself cuts. In a file with one such piece it writes no piece's leading zeros.
+	resticHole = 512 << 10
 	// zeroLengths bounds how many lengths of zeros are remembered. Holes have lengths that are multiples of a block,
 	// mostly that of the largest piece.
 	zeroLengths = 1024
@@ -90,6 +93,9 @@ func (w *walker) hole(length int64, file *pendingFile) (done int64, err error) {
 			return done, w.ctx.Err()
 		}
 		n := int(min(length-done, maxPiece))
+		if !file.sparse && length-done >= resticHole {
+			n, file.sparse = resticHole, true
+		}
 		if id, ok := w.zeros.get(n); ok {
 			file.content.set(file.pieces, id)
 			file.pieces++

@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // onDisk is how much room a file takes, in bytes.
@@ -74,4 +77,35 @@ func TestHoles(t *testing.T) {
 	judged := t.TempDir()
 	restic(t, bed.dir, "", "restore", "--target", judged, "latest")
 	same(t, source, filepath.Join(judged, claim))
+}
+
+// TestResticKnowsHoles holds that every file with a hole has one piece of the zeros that restic looks for, and that its other holes
+// are cut into as few pieces as before: a hole of 10 GiB has some 2,560 of them.
+func TestResticKnowsHoles(t *testing.T) {
+	t.Parallel()
+	const gib = 1 << 30
+	source := t.TempDir()
+	b := builder{t: t, root: source}
+	b.sparse("large", 10*gib, map[int64]string{4 * gib: "island", 10*gib - 1: "end"})
+	b.sparse("small", 512<<10, nil)
+	b.sparse("too small for restic", 300<<10, nil)
+	b.file("none", filler(2<<20, 1), 0o644)
+	bed := newBed(t)
+	bed.backup(t, source)
+	b.must(bed.repo.LoadIndex(t.Context()))
+	volume := must(archive.Lookup(t.Context(), bed.repo, bed.latest(t), claim, ""))(t)
+	known := repository.Hash(make([]byte, 512<<10))
+	for _, node := range must(archive.Entries(t.Context(), bed.repo, volume))(t) {
+		found := 0
+		for _, id := range node.Content {
+			if id == known {
+				found++
+			}
+		}
+		want := map[string]int{"large": 1, "small": 1}[node.Name]
+		if found != want || len(node.Content) > 2570 {
+			t.Errorf("%s: %d of %d pieces are what restic knows holes by, want %d", node.Name, found, len(node.Content), want)
+		}
+	}
+	restic(t, bed.dir, "", "check", "--read-data")
 }

@@ -185,6 +185,7 @@ type pendingFile struct {
 	listed  *pendingNode // the same, in its directory
 	waiting atomic.Int32 // pieces that are not saved, and the walker while it reads
 	pieces  int          // how many there are so far; the walker's
+	sparse  bool         // one of them tells restic that the file has holes; the walker's
 	content *content
 }
 

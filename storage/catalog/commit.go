@@ -28,6 +28,9 @@ func (c *Catalog) Commit(ctx context.Context, record Record, manifests map[strin
 	if err != nil {
 		return fail(err)
 	}
+	if err := c.repo.Writable(); err != nil {
+		return fail(err)
+	}
 	lock, err := c.repo.Lock(ctx)
 	if err != nil {
 		return fail(err)
@@ -79,9 +82,8 @@ func (c *Catalog) checkData(ctx context.Context, record Record) error {
 		if !ok {
 			return fmt.Errorf("claim %s: %s: %w", volume.Claim, volume.RepositorySnapshot, repository.ErrNoSnapshot)
 		}
-		if claim, _ := snapshot.Tag(TagClaim); claim != volume.Claim || snapshot.Hostname != c.host {
-			return fmt.Errorf("claim %s: repository snapshot %s is of claim %q of %s",
-				volume.Claim, snapshot.ID.Short(), claim, snapshot.Hostname)
+		if err := c.CheckOwner(snapshot, volume.Claim); err != nil {
+			return fmt.Errorf("claim %s: %w", volume.Claim, err)
 		}
 	}
 	return nil

@@ -169,8 +169,25 @@ func (c *Catalog) volumeOf(ctx context.Context, record Record, claim string) (re
 		if err != nil {
 			return repository.Snapshot{}, fmt.Errorf("recovery point %s of %s: %w", record.ID, c.host, err)
 		}
-		return c.repo.LoadSnapshot(ctx, id)
+		snapshot, err := c.repo.LoadSnapshot(ctx, id)
+		if err == nil {
+			err = c.CheckOwner(snapshot, claim)
+		}
+		if err != nil {
+			return repository.Snapshot{}, fmt.Errorf("recovery point %s of %s: claim %s: %w", record.ID, c.host, claim, err)
+		}
+		return snapshot, nil
 	}
 	return repository.Snapshot{}, fmt.Errorf("recovery point %s of %s has no claim %s, but %s: %w",
 		record.ID, c.host, claim, strings.Join(claims, ", "), ErrNoRecoveryPoint)
+}
+
+// CheckOwner reports a repository snapshot that is not of this StatefulSet, or not of this claim: a record that names it is wrong, and
+// its data is somebody else's. With an empty claim any of the StatefulSet's will do.
+func (c *Catalog) CheckOwner(snapshot repository.Snapshot, claim string) error {
+	of, _ := snapshot.Tag(TagClaim)
+	if snapshot.Hostname == c.host && (claim == "" || of == claim) {
+		return nil
+	}
+	return fmt.Errorf("its repository snapshot %s is of claim %q of %q", snapshot.ID.Short(), of, snapshot.Hostname)
 }

@@ -70,7 +70,7 @@ func (c *Catalog) Verify(ctx context.Context, ref string, options repository.Che
 	case repository.Undecided(ctx, err):
 		return fail(err)
 	case err != nil && only == "": // that another cannot be read says nothing of this one, which has been found
-		v.Failures = append(v.Failures, err.Error())
+		v.Failures = eachOf(err)
 	}
 	snapshots, err := c.repo.Snapshots(ctx)
 	if repository.Undecided(ctx, err) {
@@ -87,6 +87,19 @@ func (c *Catalog) Verify(ctx context.Context, ref string, options repository.Che
 		v.Points = append(v.Points, c.verifyPoint(record, snapshots, report.Damaged, hidden))
 	}
 	return v, nil
+}
+
+// eachOf are the errors that have been joined, each by itself.
+func eachOf(err error) []string {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // what wraps several says more than they do
+	if !ok {
+		return []string{err.Error()}
+	}
+	var texts []string
+	for _, err := range joined.Unwrap() {
+		texts = append(texts, eachOf(err)...)
+	}
+	return texts
 }
 
 // needs are the repository snapshots of a recovery point, with its record.
@@ -148,14 +161,14 @@ func (c *Catalog) verifyPoint(record stored, snapshots []repository.Snapshot, da
 		}
 		v.Volumes++
 		snapshot, ok := known[volume.RepositorySnapshot]
-		switch claim, _ := snapshot.Tag(TagClaim); {
+		owner := c.CheckOwner(snapshot, volume.Claim)
+		switch {
 		case !ok && hidden[volume.RepositorySnapshot]:
 			v.Problems = append(v.Problems, fmt.Sprintf("claim %s: repository snapshot %.8s: %v", volume.Claim, volume.RepositorySnapshot, errNotListed))
 		case !ok:
 			v.Problems = append(v.Problems, fmt.Sprintf("claim %s: its repository snapshot %.8s is missing or cannot be read", volume.Claim, volume.RepositorySnapshot))
-		case claim != volume.Claim || snapshot.Hostname != c.host:
-			v.Problems = append(v.Problems, fmt.Sprintf("claim %s: its repository snapshot %.8s is of claim %q of %q",
-				volume.Claim, volume.RepositorySnapshot, claim, snapshot.Hostname))
+		case owner != nil:
+			v.Problems = append(v.Problems, fmt.Sprintf("claim %s: %s", volume.Claim, owner))
 		case slices.Contains(damaged, snapshot.ID):
 			v.Problems = append(v.Problems, fmt.Sprintf("claim %s: its data is damaged (repository snapshot %.8s)", volume.Claim, volume.RepositorySnapshot))
 		}

@@ -115,3 +115,43 @@ func TestVerifyNamesDamagedVolumes(t *testing.T) {
 		}
 	}
 }
+
+// TestDataOfAnotherHost has records that name the data of another StatefulSet, and of another claim.
+func TestDataOfAnotherHost(t *testing.T) {
+	w := newWorld(t)
+	for name, change := range map[string]func(*repository.Snapshot){
+		"host":  func(s *repository.Snapshot) { s.Hostname = "demo/other" },
+		"claim": func(s *repository.Snapshot) { s.Tags = []string{TagStsbackup, TagClaim + "=www-web-7"} },
+	} {
+		record := w.record(t, "3fa9", started, StateComplete)
+		id, err := repository.ParseID(record.Volumes[0].RepositorySnapshot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		snapshot, err := w.Repository().LoadSnapshot(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&snapshot)
+		other, _, err := w.Repository().SaveSnapshot(t.Context(), snapshot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record.Version, record.Volumes[0].RepositorySnapshot = RecordVersion, other.String()
+		data, err := encodeRecord(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.forgeRecord(t, record.ID, data, nil)
+		if _, err := w.FindVolume(t.Context(), record.ID, "www-web-0"); err == nil || !strings.Contains(err.Error(), "is of claim") {
+			t.Errorf("%s: %v, want an error that says whose the data is", name, err)
+		}
+		v, err := w.Verify(t.Context(), record.ID, repository.CheckOptions{})
+		if err != nil || len(v.Points) != 1 || len(v.Points[0].Problems) != 1 || !strings.Contains(v.Points[0].Problems[0], "is of claim") {
+			t.Errorf("%s: verify: %+v, %v", name, v.Points, err)
+		}
+		if _, err := w.Forget(t.Context(), record.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

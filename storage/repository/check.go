@@ -39,7 +39,7 @@ func (r *Repository) Check(ctx context.Context, options CheckOptions) (CheckRepo
 	slices.SortFunc(c.report.Problems, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.Object, b.Object), strings.Compare(a.Reason, b.Reason))
 	})
-	slices.SortFunc(c.report.Damaged, func(a, b ID) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(c.report.Damaged, compareIDs)
 	return c.report, nil
 }
 
@@ -103,7 +103,7 @@ func (c *checker) run(ctx context.Context) error {
 func (c *checker) problem(object string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.report.Problems = append(c.report.Problems, Problem{Object: object, Reason: err.Error()})
+	c.report.Problems = append(c.report.Problems, Problem{Object: object, Reason: reasonFor(object, err)})
 }
 
 // Undecided reports an error that says nothing about the object that was to be read: that the bucket, or the index's
@@ -168,7 +168,7 @@ func (c *checker) loadSnapshots(ctx context.Context) ([]Snapshot, error) {
 	}
 	if c.options.Snapshots == nil {
 		err := c.repo.eachSnapshot(ctx, look)
-		slices.SortFunc(snapshots, func(a, b Snapshot) int { return strings.Compare(a.ID.String(), b.ID.String()) })
+		slices.SortFunc(snapshots, func(a, b Snapshot) int { return compareIDs(a.ID, b.ID) })
 		return snapshots, err
 	}
 	for _, id := range c.options.Snapshots {
@@ -242,7 +242,7 @@ func (c *checker) readPacks(ctx context.Context) error {
 		}
 	}
 	// By name, not in the order of a map: what is drawn depends on the source of randomness alone.
-	slices.SortFunc(whole, func(a, b *checkedPack) int { return strings.Compare(a.id.String(), b.id.String()) })
+	slices.SortFunc(whole, func(a, b *checkedPack) int { return compareIDs(a.id, b.id) })
 	chosen, err := choosePacks(whole, c.options.ReadData, c.repo.options.Random)
 	if err != nil {
 		return err

@@ -16,13 +16,16 @@ func (c *checker) findCopies(ctx context.Context) error {
 	}
 	for _, pack := range c.gone {
 		for _, blob := range pack.blobs {
-			wanted.add(blob.Type, blob.ID)
+			if len(wanted.data)+len(wanted.tree) < maxLookedFor { // more takes memory, and where so much is missing it is gone
+				wanted.add(blob.Type, blob.ID)
+			}
 		}
 	}
+	saved := newBlobSet()
 	if len(wanted.data)+len(wanted.tree) == 0 {
+		c.judgeGone(saved)
 		return nil
 	}
-	saved := newBlobSet()
 	for _, pack := range c.known {
 		for _, blob := range pack.blobs {
 			_, want := wanted.of(blob.Type)[blob.ID]

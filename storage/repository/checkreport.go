@@ -53,3 +53,20 @@ func (r CheckReport) OnlyLocks() bool {
 		return !strings.HasPrefix(p.Object, kindLock.prefix())
 	})
 }
+
+// reasonFor is what an error says of an object, without the object's name, beside which it stands.
+func reasonFor(object string, err error) string {
+	reason := err.Error()
+	id := object[strings.LastIndexAny(object, "/ ")+1:]
+	for _, name := range []string{object, "blob " + id, "tree " + id, id} {
+		before, after, found := strings.Cut(reason, name)
+		if !found {
+			continue
+		}
+		if before == "" {
+			return strings.TrimLeft(after, ": ")
+		}
+		return strings.TrimRight(before, " ") + after
+	}
+	return reason
+}

@@ -8,6 +8,29 @@ import (
 // Index objects are decoded here as they are encoded in encode.go, and by restic: every backup reads all of them, and those of
 // many small files took package json a quarter of the time of a backup that finds nothing changed.
 
+// eachOrdinaryPack hands the packs of an index object to fn. It reports false if that is not written in the ordinary way, or is no
+// index object at all, although some may have been handed to fn by then.
+func eachOrdinaryPack(data []byte, fn func(indexPack) error) (ordinary bool, err error) {
+	r := nodeReader{data: bytes.TrimSuffix(data, []byte("\n")), ordinary: true}
+	r.expect(`{`)
+	r.optional(`"supersedes":`, func() {
+		_ = r.ids()
+		r.expect(`,`)
+	})
+	r.expect(`"packs":[`)
+	for more := r.begins(); more; more = r.goesOn() {
+		pack := r.indexPack()
+		if !r.ordinary {
+			return false, nil
+		}
+		if err := fn(pack); err != nil {
+			return true, err
+		}
+	}
+	r.expect(`}`)
+	return r.ordinary && r.at == len(r.data), nil
+}
+
 // decodeIndexObject reads an index object. It reports false, and changes nothing, if that is not written in the ordinary
 // way, or is no index object at all.
 func decodeIndexObject(data []byte, object *indexObject) bool {

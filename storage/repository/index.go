@@ -3,6 +3,7 @@ package repository
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
@@ -62,7 +63,7 @@ type index struct {
 	objects []ID
 
 	mu         sync.RWMutex
-	packs      []packExtent
+	packs      *packTable
 	data, tree *blobTable
 
 	copies copies
@@ -70,7 +71,7 @@ type index struct {
 }
 
 func newIndex() *index {
-	return &index{data: newBlobTable(), tree: newBlobTable()}
+	return &index{packs: newPackTable(), data: newBlobTable(), tree: newBlobTable()}
 }
 
 // of returns the table of a type's blobs.
@@ -91,7 +92,11 @@ func (x *index) find(t BlobType, id ID) (Location, bool, error) {
 	if !ok {
 		return Location{}, false, err
 	}
-	at := Location{Pack: x.packs[p.pack].id, packEnd: x.packs[p.pack].end, Offset: p.offset, Length: p.length, PlainLength: p.plain, Compressed: p.plain != 0}
+	pack, err := x.packs.get(int(p.pack))
+	if err != nil {
+		return Location{}, false, err
+	}
+	at := Location{Pack: pack.id, packEnd: pack.end, Offset: p.offset, Length: p.length, PlainLength: p.plain, Compressed: p.plain != 0}
 	if !at.Compressed {
 		at.PlainLength = p.length - sealedOverhead
 	}
@@ -103,13 +108,11 @@ func (x *index) add(pack indexPack) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.objects = nil
-	number := uint32(len(x.packs))
-	extent := packExtent{id: pack.ID, end: pack.end()}
+	number := uint32(x.packs.add(packExtent{id: pack.ID, end: pack.end()}))
 	for _, b := range pack.Blobs {
 		at := place{pack: number, offset: b.Offset, length: b.Length, plain: b.UncompressedLength}
 		x.of(b.Type).add(b.ID, at)
 	}
-	x.packs = append(x.packs, extent)
 }
 
 // indexObject is the JSON of an index object.
@@ -168,18 +171,69 @@ func (r *Repository) LoadIndex(ctx context.Context) error {
 		return nil
 	}
 	fresh := newIndex()
-	err = r.eachIndexOf(ctx, ids, func(_ ID, object indexObject, err error) error {
-		for _, pack := range object.Packs {
-			fresh.add(pack)
-		}
-		return err
-	})
+	err = r.eachPackOf(ctx, ids, fresh.add)
 	if err != nil {
 		fresh.close()
 		return fmt.Errorf("load the index: %w", err)
 	}
 	fresh.objects = ids
 	r.index.replace(fresh)
+	return nil
+}
+
+// eachPackOf reads these index objects, several at once, and hands their packs to fn, one at a time and in no order. An index object may
+// name very many packs: they are never in memory all at once. The first one that cannot be read ends it all.
+func (r *Repository) eachPackOf(ctx context.Context, ids []ID, fn func(indexPack)) error {
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for _, id := range ids {
+		group.Go(func() error {
+			plain, err := r.openObject(ctx, kindIndex, id)
+			// One is decoded at a time: that takes several times its size in memory.
+			mu.Lock()
+			defer mu.Unlock()
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err != nil {
+				return err
+			}
+			if err := r.decodeIndexPacks(plain, fn); err != nil {
+				return fmt.Errorf("decode %s: %w", kindIndex.name(id), err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// decodeIndexPacks hands the packs of an index object to fn. One that is not written in the ordinary way may be handed to it twice.
+func (r *Repository) decodeIndexPacks(plain []byte, fn func(indexPack)) error {
+	plain, err := r.unpackObject(kindIndex, plain)
+	if err != nil {
+		return err
+	}
+	use := func(pack indexPack) error {
+		if err := pack.check(); err != nil {
+			return fmt.Errorf("pack %s: %w", pack.ID.Short(), err)
+		}
+		fn(pack)
+		return nil
+	}
+	ordinary, err := eachOrdinaryPack(plain, use)
+	if ordinary || err != nil {
+		return err
+	}
+	var object indexObject
+	if err := json.Unmarshal(plain, &object); err != nil {
+		return err
+	}
+	for _, pack := range object.Packs {
+		if err := use(pack); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -285,6 +339,7 @@ func (x *index) close() {
 }
 
 func (x *index) closeTables() {
+	x.packs.close()
 	x.data.close()
 	x.tree.close()
 }

@@ -189,22 +189,31 @@ func (r *Repository) openObject(ctx context.Context, k kind, id ID) ([]byte, err
 	return plain, nil
 }
 
-func (r *Repository) decodeObject(k kind, plain []byte, value any) error {
+// unpackObject gives the JSON of an unpacked object.
+func (r *Repository) unpackObject(k kind, plain []byte) (unpacked []byte, err error) {
 	if len(plain) == 0 {
-		return errors.New("empty")
+		return nil, errors.New("empty")
 	}
 	switch plain[0] {
 	case '{', '[':
+		unpacked = plain
 	case compressedMark:
-		var err error
-		if plain, err = r.zstd.decompressUpTo(plain[1:], k.maxSize()); err != nil {
-			return err
+		if unpacked, err = r.zstd.decompressUpTo(plain[1:], k.maxSize()); err != nil {
+			return nil, err
 		}
 	default:
-		return fmt.Errorf("unknown encoding %#02x", plain[0])
+		return nil, fmt.Errorf("unknown encoding %#02x", plain[0])
 	}
-	if k == kindIndex && !plausiblyIndex(plain) {
-		return errors.New("lists more than anything of its size can")
+	if k == kindIndex && !plausiblyIndex(unpacked) {
+		return nil, errors.New("lists more than anything of its size can")
+	}
+	return unpacked, nil
+}
+
+func (r *Repository) decodeObject(k kind, plain []byte, value any) error {
+	plain, err := r.unpackObject(k, plain)
+	if err != nil {
+		return err
 	}
 	if object, ok := value.(*indexObject); ok && decodeIndexObject(plain, object) {
 		return nil

@@ -97,6 +97,9 @@ func (r *Repository) Prune(ctx context.Context, options PruneOptions) (report Pr
 			err = fmt.Errorf("prune %s: %w", r, needsRoom(err))
 		}
 	}()
+	if err := r.Writable(); err != nil { // it may have to copy what is needed
+		return PruneReport{}, err
+	}
 	if options.DryRun {
 		if err := p.find(ctx); err != nil {
 			return PruneReport{}, err
@@ -165,7 +168,11 @@ func (p *pruner) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	p.retired, p.fresh = map[ID]retiredPack{}, map[ID]bool{}
-	for _, extent := range kept.packs[len(p.plan.keep):] {
+	for number := len(p.plan.keep); number < kept.packs.count(); number++ {
+		extent, err := kept.packs.get(number)
+		if err != nil {
+			return err
+		}
 		p.fresh[extent.id] = true
 	}
 	for _, pack := range p.plan.repack {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 
 	"github.com/stsbackup/stsbackup/storage"
 )
@@ -190,7 +189,7 @@ func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh 
 	if err == nil {
 		err = p.listedTwice(ctx, kindIndex, p.oldIndex)
 	}
-	slices.SortFunc(p.oldIndex, func(a, b ID) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(p.oldIndex, compareIDs)
 	return packs, fresh, again || scattered(len(p.oldIndex), size), err
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // prunePack is a pack as prune sees it.
@@ -149,7 +148,7 @@ func assignBlobs(packs []*prunePack, used blobSet, retired map[ID]retiredPack, p
 		return 0
 	}
 	slices.SortFunc(present, func(a, b *prunePack) int {
-		return cmp.Or(cmp.Compare(last(a), last(b)), cmp.Compare(a.unused, b.unused), cmp.Compare(b.size, a.size), strings.Compare(a.ID.String(), b.ID.String()))
+		return cmp.Or(cmp.Compare(last(a), last(b)), cmp.Compare(a.unused, b.unused), cmp.Compare(b.size, a.size), compareIDs(a.ID, b.ID))
 	})
 	assigned := newBlobSet()
 	for _, pack := range present {

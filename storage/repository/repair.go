@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -134,9 +133,14 @@ func (x *repairer) look(ctx context.Context) error {
 	if err := x.read(ctx); err != nil {
 		return err
 	}
+	if len(x.plan.repack) > 0 {
+		if err := x.repo.Writable(); err != nil {
+			return fmt.Errorf("save what is good of damaged packs: %w", err)
+		}
+	}
 	// 5. What is lost: the blobs of damaged and missing packs that are in no other.
 	for _, packs := range [][]*prunePack{x.plan.keep, x.plan.repack} {
-		slices.SortFunc(packs, func(a, b *prunePack) int { return strings.Compare(a.ID.String(), b.ID.String()) })
+		slices.SortFunc(packs, func(a, b *prunePack) int { return compareIDs(a.ID, b.ID) })
 	}
 	x.count()
 	return nil
@@ -152,7 +156,7 @@ func (x *repairer) snapshots(ctx context.Context) error {
 		}
 		return nil
 	})
-	slices.SortFunc(x.report.SnapshotsDamaged, func(a, b ID) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(x.report.SnapshotsDamaged, compareIDs)
 	return err
 }
 
@@ -179,7 +183,7 @@ func (x *repairer) index(ctx context.Context) (unsure map[ID]bool, err error) {
 		}
 		return nil
 	})
-	slices.SortFunc(x.oldIndex, func(a, b ID) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(x.oldIndex, compareIDs)
 	return unsure, err
 }
 

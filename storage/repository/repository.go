@@ -162,6 +162,15 @@ func (r *Repository) withIndex(x *index) *Repository {
 	}
 }
 
+// Writable reports a repository that can be read, and to which no data can be added: one of version 1 of the format.
+func (r *Repository) Writable() error {
+	if r.config.Version >= 2 {
+		return nil
+	}
+	return fmt.Errorf("%s has repository format version 1, which can be read but not written; upgrade it with the password that "+
+		"stsbackup key print shows: restic migrate upgrade_repo_v2", r)
+}
+
 // String says which repository this is, for messages.
 func (r *Repository) String() string { return r.bucket.String() }
 

@@ -167,7 +167,7 @@ func (r *Repository) Snapshots(ctx context.Context) ([]Snapshot, error) {
 		if order := a.Time.Compare(b.Time); order != 0 {
 			return order
 		}
-		return strings.Compare(a.ID.String(), b.ID.String())
+		return compareIDs(a.ID, b.ID)
 	})
 	return snapshots, errors.Join(failures...)
 }

@@ -56,12 +56,13 @@ func TestVersion1(t *testing.T) {
 	mustRestic(t, dir, "check", "--read-data")
 
 	before := list(t, bucket, "data/")
-	planned, err := repo.Prune(t.Context(), PruneOptions{DryRun: true})
-	if err != nil || planned.PacksRepacked == 0 {
-		t.Fatalf("planned %+v, %v", planned, err)
+	for _, dryRun := range []bool{true, false} {
+		if _, err := repo.Prune(t.Context(), PruneOptions{DryRun: dryRun}); err == nil || !strings.Contains(err.Error(), "restic migrate upgrade_repo_v2") {
+			t.Errorf("prune (dry run %v): %v, want an error that says how to upgrade", dryRun, err)
+		}
 	}
-	if _, err := repo.Prune(t.Context(), PruneOptions{}); err == nil || !strings.Contains(err.Error(), "upgrade_repo_v2") {
-		t.Errorf("prune: %v, want an error that says how to upgrade", err)
+	if _, err := backUp(t.Context(), repo, volume{"a": "a"}); err == nil || !strings.Contains(err.Error(), "restic migrate upgrade_repo_v2") {
+		t.Errorf("backup: %v, want an error that says how to upgrade", err)
 	}
 	if after := list(t, bucket, "data/"); !slices.Equal(before, after) {
 		t.Errorf("packs %v, before %v", after, before)
@@ -72,6 +73,10 @@ func TestVersion1(t *testing.T) {
 	write("d") // compressed, beside what is not
 	if repo, err = Open(t.Context(), bucket, password, hasty()); err != nil {
 		t.Fatal(err)
+	}
+	planned, err := repo.Prune(t.Context(), PruneOptions{DryRun: true})
+	if err != nil || planned.PacksRepacked == 0 {
+		t.Fatalf("planned %+v, %v", planned, err)
 	}
 	done, err := repo.Prune(t.Context(), PruneOptions{})
 	if err != nil || done.PacksRepacked != planned.PacksRepacked || done.BytesUnused != 0 {

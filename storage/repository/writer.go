@@ -63,9 +63,8 @@ type Writer struct {
 
 // NewWriter makes a Writer. Its uploads end with ctx, which is that of the lock. The index must have been loaded.
 func (r *Repository) NewWriter(ctx context.Context) (*Writer, error) {
-	if r.config.Version < 2 {
-		return nil, fmt.Errorf("%s has repository format version 1, which can be read but not written; "+
-			"upgrade it with: restic migrate upgrade_repo_v2", r)
+	if err := r.Writable(); err != nil {
+		return nil, err
 	}
 	w := &Writer{
 		repo: r, parent: ctx,

@@ -91,7 +91,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 		return err
 	}
 	if result.ProblemCount > 0 {
-		return &incompleteError{fmt.Errorf("claim %s is saved as repository snapshot %.8s, but %d of its entries could not be read whole; "+
+		return &incompleteError{err: fmt.Errorf("claim %s is saved as repository snapshot %.8s, but %d of its entries could not be read whole; "+
 			"the first is %s: %s", c.volume.claim, result.RepositorySnapshot, result.ProblemCount, result.Problems[0].Path, result.Problems[0].Reason)}
 	}
 	return nil

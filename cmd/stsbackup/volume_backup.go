@@ -44,7 +44,7 @@ fails or is interrupted, there is no repository snapshot.`,
 		Example: `  stsbackup volume backup /var/lib/web --repo file:///mnt/backup --as demo/web --claim www-web-0`,
 		Args:    exactArgs(1, "one directory or block device"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.report.end(c.run(cmd.Context(), a, args[0]))
+			return c.report.end(c.report.explained(a, &c.volume.repo, c.run(cmd.Context(), a, args[0])))
 		},
 	}
 	c.volume.add(cmd)

@@ -214,6 +214,8 @@ type run struct {
 	swept cluster.Swept
 	// uses is what the volumes have of the namespace at this moment.
 	uses uses
+	// faults are those of volumes that are moved.
+	faults faults
 }
 
 // volumeRun is one volume of it.

@@ -118,6 +118,7 @@ func newStage(t *testing.T) *stage {
 		Cluster:      &cluster.Client{Kube: s.kube, Snapshots: drySnapshots{s.snapshots, s}, Relist: time.Second},
 		Repositories: s, Now: time.Now, Random: strings.NewReader("????"), Reporter: s,
 	}
+	s.ends[""] = corev1.ContainerStateTerminated{Message: `{"probe":"ok"}`} // of a probe
 	for _, claim := range []string{"www-web-0", "www-web-1"} {
 		s.ends[claim] = corev1.ContainerStateTerminated{Message: fmt.Sprintf(`{"repositorySnapshot":"of %s","files":1,"bytes":5,"bytesStored":4}`, claim)}
 	}
@@ -283,7 +284,7 @@ func TestRunTellsWhatStays(t *testing.T) {
 func TestRunWithoutAnythingSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		for claim := range s.ends {
+		for _, claim := range []string{"www-web-0", "www-web-1"} {
 			s.ends[claim] = corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", Message: `{"error":"disk on fire"}`}
 		}
 		if _, err := s.run(t.Context(), t); err == nil || !strings.Contains(err.Error(), "disk on fire") {

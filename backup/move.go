@@ -23,13 +23,21 @@ func (r *run) move(ctx context.Context) error {
 	var group errgroup.Group
 	group.SetLimit(max(1, r.request.Parallel))
 	for _, v := range r.volumes {
+		if v.saved.Error == "" {
+			r.faults.left++
+		}
+	}
+	for _, v := range r.volumes {
 		if v.saved.Error != "" {
 			continue
 		}
 		// This waits until fewer than the limit are being copied.
 		group.Go(func() error { return r.moveVolume(ctx, &tidying, v) })
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return r.faults.whole(r.op.Object())
 }
 
 // moveVolume copies one volume. That it fails is noted in v; the error says that the operation has ended.
@@ -39,6 +47,13 @@ func (r *run) moveVolume(ctx context.Context, tidying *sync.WaitGroup, v *volume
 	}
 	if ctx.Err() != nil {
 		return stopped()
+	}
+	if common := r.faults.begin(); common != nil {
+		v.notTried(common)
+		if v.Capture == catalog.CaptureSnapshot {
+			tidying.Go(func() { r.dropVolumeSnapshot(ctx, v) })
+		}
+		return nil
 	}
 	var result archive.Result
 	var err error
@@ -51,9 +66,10 @@ func (r *run) moveVolume(ctx context.Context, tidying *sync.WaitGroup, v *volume
 		return stopped()
 	}
 	if err != nil {
-		r.fail(v, err)
+		r.failed(ctx, v, err)
 		return nil
 	}
+	r.faults.ok()
 	note(&v.saved, result)
 	r.Reporter.Volume(Progress{
 		Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageDone,

@@ -19,6 +19,9 @@ type listing struct {
 	told bool
 }
 
+// bucketFails reports whether it fails, and the bucket may be why. A password that is wrong shows that the bucket answers.
+func (l listing) bucketFails() bool { return !l.failing.IsZero() && !errors.Is(l.err, ErrPassword) }
+
 // ofBucket reports whether the error would be the same for all StatefulSets.
 func (l listing) ofBucket() bool {
 	return errors.Is(l.err, ErrBucket) || errors.Is(l.err, context.DeadlineExceeded)
@@ -32,7 +35,7 @@ func bucketDown(listings []listing, listed int) time.Time {
 	var first, recent, said time.Time
 	all := true
 	for _, l := range listings {
-		if l.failing.IsZero() {
+		if !l.bucketFails() {
 			all = false
 			continue
 		}
@@ -74,7 +77,7 @@ func (t *term) noteListing(o outcome, result string) {
 		return
 	}
 	t.noteBucket(o)
-	if !o.listed && !l.ofBucket() && t.listed > l.before && !l.told {
+	if !o.listed && !l.ofBucket() && t.listed > l.before && !l.told && t.passwordFailing.IsZero() {
 		l.told = true
 		t.Log.Error("recovery points cannot be listed, those of others can", "statefulset", o.name.String(), "error", o.err.Error())
 		t.Events.Warn(o.entry.set, ReasonRepository, fmt.Sprintf("It is not backed up, because its recovery points cannot be listed, "+
@@ -90,6 +93,7 @@ func (t *term) noteBucket(o outcome) {
 			listings = append(listings, e.listing)
 		}
 	}
+	t.notePassword(o, listings)
 	down := bucketDown(listings, t.listed)
 	switch {
 	case down.IsZero() && !t.bucketFailing.IsZero():
@@ -99,7 +103,7 @@ func (t *term) noteBucket(o outcome) {
 		t.Log.Error("the bucket does not answer", "statefulset", o.name.String(), "error", o.err.Error())
 		t.bucketFailing = down
 	}
-	if !t.bucketFailing.IsZero() && o.err != nil {
+	if !t.bucketFailing.IsZero() && o.err != nil && !errors.Is(o.err, ErrPassword) {
 		t.bucketError = o.err.Error()
 	}
 }

@@ -19,7 +19,10 @@ type entry struct {
 	standing
 	// known says that points have been listed; looked, that this was tried.
 	known, looked bool
-	listing       listing
+	// shown are the recovery points that were known last, for those who look: they stay while it is not known what there is now.
+	shown    []Point
+	wasKnown bool
+	listing  listing
 	// busyWith is what is being done: a backup or a listing. Prunes and verifications have flags of their own, because a
 	// backup is not put off for them.
 	busyWith job
@@ -125,7 +128,7 @@ func (e *entry) adopt(set StatefulSet, loaded Loaded, now time.Time) {
 	e.window = window{} // of another policy, perhaps
 	p := e.policy()
 	if p == nil {
-		e.prune, e.verify, e.discard = upkeep{}, upkeep{}, discarding{running: e.discard.running}
+		e.prune, e.verify, e.discard = e.prune.shownOnly(), e.verify.shownOnly(), discarding{running: e.discard.running}
 		return
 	}
 	offset := p.Offset(set.Namespace, set.Name)
@@ -155,16 +158,38 @@ func (e *entry) adopt(set StatefulSet, loaded Loaded, now time.Time) {
 	}
 }
 
+// objective is when the next complete recovery point is to be begun, as far as is known; zero if nothing is owed, or it was not
+// looked yet. Where recovery points cannot be listed, what was known last counts. A leader that has never known any
+// counts from its own beginning: what is due since then has no recovery point that it could know of, so that whoever watches for
+// what is overdue hears of it.
+func (e *entry) objective(now time.Time) time.Time {
+	switch {
+	case e.set.Nothing != "":
+		return time.Time{}
+	case e.wasKnown:
+		return objective(e.rule(), standing{created: e.created, points: e.shown}, now)
+	case e.listing.failing.IsZero():
+		return time.Time{}
+	case e.since.Before(e.created):
+		return e.rule().next(e.created)
+	default:
+		return e.rule().next(e.since)
+	}
+}
+
 // status is the entry for others to read.
 func (e *entry) status(now time.Time) StatefulSetStatus {
+	if e.known {
+		e.shown, e.wasKnown = e.points, true
+	}
 	s := StatefulSetStatus{
-		Name: e.name(), Problem: e.assignment.Problem, Known: e.known,
-		LastSuccess: lastComplete(e.points, now), LastAttempt: e.attempt, RepositoryFailing: e.listing.failing,
+		Name: e.name(), Problem: e.assignment.Problem, Known: e.wasKnown,
+		LastSuccess: lastComplete(e.shown, now), LastAttempt: e.attempt, RepositoryFailing: e.listing.failing,
 		Running: e.busyWith == jobBackup, Failures: e.failures,
 		Succeeded: e.counts.succeeded, Failed: e.counts.failed, GivenUp: e.counts.givenUp, ForgetFailed: e.counts.forgetFailed,
 		BytesRead: e.counts.read, BytesStored: e.counts.stored, Phases: e.last.Phases, Took: e.took,
 	}
-	for _, p := range e.points {
+	for _, p := range e.shown {
 		if p.Started.After(s.LastAttempt) && !p.Started.After(now.Add(clockDifference)) {
 			s.LastAttempt = p.Started
 		}
@@ -173,9 +198,7 @@ func (e *entry) status(now time.Time) StatefulSetStatus {
 		s.Policy, s.Suspended = p.Name, p.Suspend
 	}
 	if p := e.policy(); p != nil {
-		if e.known && e.set.Nothing == "" {
-			s.Objective = objective(e.rule(), e.standing, now)
-		}
+		s.Objective = e.objective(now)
 		s.Prune = UpkeepStatus{Scheduled: e.prune.schedule != "never", LastSuccess: e.prune.succeeded, Failed: e.prune.failed}
 		s.Discard = DiscardStatus{Scheduled: p.DiscardAfter != (retention.Span{}), Volumes: e.discard.volumes, Failed: e.discard.failed}
 		s.Verify = UpkeepStatus{Scheduled: e.verify.schedule != "never", LastSuccess: e.verify.succeeded, Failed: e.verify.failed, Damaged: e.verify.damaged}

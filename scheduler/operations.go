@@ -89,4 +89,6 @@ var (
 	ErrDamaged = errors.New("damage was found")
 	// ErrBucket: the bucket does not answer, or lets nobody in. It would be the same for every StatefulSet.
 	ErrBucket = errors.New("the bucket cannot be used")
+	// ErrPassword: the root password does not open the repository, though the bucket answers.
+	ErrPassword = errors.New("the root password does not open it")
 )

@@ -48,6 +48,8 @@ type Scheduler struct {
 	Events Events
 
 	board board
+	// upkeeps are remembered from one time as the leader to the next; only one goroutine leads at a time.
+	upkeeps map[Name]remembered
 }
 
 // Status is the present state, for metrics and probes.
@@ -60,6 +62,9 @@ func (s *Scheduler) Lead(ctx context.Context, stop <-chan struct{}) {
 	defer func() {
 		t.cancel()
 		t.wait()
+		for _, e := range t.entries {
+			s.remember(e)
+		}
 		s.board.put(Status{})
 	}()
 	s.Log.Info("leading", "limitOverall", s.Limits.Overall, "limitPerNamespace", s.Limits.PerNamespace)

@@ -15,6 +15,10 @@ type Status struct {
 	// BucketFailing is since when the bucket as a whole cannot be used, and BucketError why; zero if it can.
 	BucketFailing time.Time
 	BucketError   string
+	// PasswordFailing is since when the root password opens no repository though the bucket answers, and PasswordError how that
+	// shows; zero if it opens one.
+	PasswordFailing time.Time
+	PasswordError   string
 	// StatefulSets are in the order of their names.
 	StatefulSets []StatefulSetStatus
 	// Displaced is what restores have set aside, also of StatefulSets that are gone, in the order of their names; of those that

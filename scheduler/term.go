@@ -27,6 +27,9 @@ type term struct {
 	// bucketFailing is since when the bucket as a whole cannot be used, and bucketError why.
 	bucketFailing time.Time
 	bucketError   string
+	// passwordFailing is since when the root password opens no repository, and passwordError how that shows.
+	passwordFailing time.Time
+	passwordError   string
 	// operations are those of the policies that are in force.
 	operations Operations
 	displaced  displaced
@@ -55,7 +58,10 @@ func (t *term) refresh(now time.Time) {
 		delete(gone, name)
 		e := t.entries[name]
 		if e == nil || e.set.UID != set.UID {
-			e = &entry{}
+			if e != nil {
+				t.remember(e) // another of the same name, with the same repository
+			}
+			e = t.recall(name)
 			t.entries[name] = e
 		}
 		before, also := e.assignment.Problem, e.choice()
@@ -70,7 +76,8 @@ func (t *term) refresh(now time.Time) {
 		}
 	}
 	// A task that is still running has its entry, and ends when it finds its StatefulSet gone.
-	for name := range gone {
+	for name, e := range gone {
+		t.remember(e)
 		delete(t.entries, name)
 	}
 }
@@ -205,7 +212,7 @@ func (t *term) sorted() []*entry {
 
 // publish puts the present state where others can read it.
 func (t *term) publish(now time.Time) {
-	status := Status{Leading: true, Ticked: t.Now(), BucketFailing: t.bucketFailing, BucketError: t.bucketError}
+	status := Status{Leading: true, Ticked: t.Now(), BucketFailing: t.bucketFailing, BucketError: t.bucketError, PasswordFailing: t.passwordFailing, PasswordError: t.passwordError}
 	for _, e := range t.sorted() {
 		status.StatefulSets = append(status.StatefulSets, e.status(now))
 	}

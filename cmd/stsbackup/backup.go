@@ -62,7 +62,8 @@ stsbackup.io/policy=none. It is an error, with exit code 4, if there is none lef
 			if err := c.check(cmd, args); err != nil {
 				return err
 			}
-			return c.run(cmd.Context(), a, args)
+			asker := rightsAsker{kube: &c.kube, verb: "backup", args: args, everywhere: c.choose.allNamespaces, dryRun: c.dryRun}
+			return asker.explain(cmd.Context(), a, c.run(cmd.Context(), a, args))
 		},
 	}
 	c.kube.add(cmd)
@@ -210,11 +211,12 @@ func makeRecoveryPoint(ctx context.Context, a *app, at scene, reporter backup.Re
 // incomplete is the error of a recovery point that does not hold all that it set out to. gone says why there will be no
 // other, if the StatefulSet is no longer there.
 func incomplete(record catalog.Record, gone error) error {
-	failed, problems := 0, 0
+	failed, problems, denied := 0, 0, false
 	for _, volume := range record.Volumes {
 		if volume.Error != "" {
 			failed++
 		}
+		denied = denied || strings.Contains(volume.Error, " is forbidden: User ") // as every API server says it
 		problems += volume.ProblemCount
 	}
 	what := fmt.Sprintf("recovery point %s of %s/%s is incomplete (%d of %d volumes and %d entries could not be saved)",
@@ -222,7 +224,7 @@ func incomplete(record catalog.Record, gone error) error {
 	if gone != nil {
 		return &incompleteError{err: fmt.Errorf("%s: %w; what it holds can be restored by its id", what, gone)}
 	}
-	return &incompleteError{err: errors.New(what + "; what it holds can be restored by its id; mend what is named above and run the command again")}
+	return &incompleteError{denied: denied, err: errors.New(what + "; what it holds can be restored by its id; mend what is named above and run the command again")}
 }
 
 // storeOf opens the repository of one StatefulSet for the engine.

@@ -58,7 +58,8 @@ The exit code is 5 if that stands in the way, and 1 if some could not be freed, 
 			if err := c.choose.oneOrChosen(cmd, &c.kube, args); err != nil {
 				return err
 			}
-			return c.run(cmd.Context(), a, args)
+			asker := rightsAsker{kube: &c.kube, verb: "discard", args: args, everywhere: c.choose.allNamespaces, dryRun: c.dryRun}
+			return asker.explain(cmd.Context(), a, c.run(cmd.Context(), a, args))
 		},
 	}
 	c.kube.add(cmd)

@@ -33,7 +33,11 @@ func usageErrorf(format string, args ...any) error {
 }
 
 // incompleteError says that the command did part of its work, and that this part can be used.
-type incompleteError struct{ err error }
+type incompleteError struct {
+	err error
+	// denied says that a missing right is why, of some of it at least.
+	denied bool
+}
 
 func (e *incompleteError) Error() string { return e.err.Error() }
 func (e *incompleteError) Unwrap() error { return e.err }

@@ -293,6 +293,8 @@ func translate(err error) error {
 		return fmt.Errorf("%w: %w", scheduler.ErrRefused, err)
 	case errors.Is(err, storage.ErrUnreachable), errors.Is(err, storage.ErrCredentials), errors.Is(err, storage.ErrNoBucket):
 		return fmt.Errorf("%w: %w", scheduler.ErrBucket, err)
+	case errors.Is(err, repository.ErrWrongPassword):
+		return fmt.Errorf("%w: %w", scheduler.ErrPassword, err)
 	default:
 		return err
 	}

@@ -165,10 +165,11 @@ func TestOperationsBackup(t *testing.T) {
 
 func TestTranslate(t *testing.T) {
 	for want, err := range map[error]error{
-		scheduler.ErrBusy:    &cluster.Refusal{Object: "o", Reason: "r", Next: "n", Err: cluster.ErrBusy},
-		scheduler.ErrRefused: &cluster.Refusal{Object: "o", Reason: "r", Next: "n"},
-		scheduler.ErrBucket:  fmt.Errorf("list: %w", storage.ErrUnreachable),
-		scheduler.ErrGone:    errors.Join(errors.New("read"), cluster.ErrNotFound),
+		scheduler.ErrBusy:     &cluster.Refusal{Object: "o", Reason: "r", Next: "n", Err: cluster.ErrBusy},
+		scheduler.ErrRefused:  &cluster.Refusal{Object: "o", Reason: "r", Next: "n"},
+		scheduler.ErrBucket:   fmt.Errorf("list: %w", storage.ErrUnreachable),
+		scheduler.ErrPassword: fmt.Errorf("open: %w", repository.ErrWrongPassword),
+		scheduler.ErrGone:     errors.Join(errors.New("read"), cluster.ErrNotFound),
 	} {
 		if got := translate(err); !errors.Is(got, want) || !errors.Is(got, err) {
 			t.Errorf("%v: %v, want %v", err, got, want)

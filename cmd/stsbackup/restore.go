@@ -60,7 +60,8 @@ with --yes, the exit code is 5. What pods have written since stays on volumes th
   stsbackup restore demo/web --resume`,
 		Args: exactArgs(1, "one StatefulSet"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.run(cmd.Context(), a, args[0])
+			asker := rightsAsker{kube: &c.kube, verb: "restore", args: args, dryRun: c.dryRun}
+			return asker.explain(cmd.Context(), a, c.run(cmd.Context(), a, args[0]))
 		},
 	}
 	c.kube.add(cmd)

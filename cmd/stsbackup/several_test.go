@@ -26,7 +26,7 @@ import (
 
 func TestExitCodeOfSeveral(t *testing.T) {
 	failed, busy := errors.New("disk on fire"), fmt.Errorf("prune: %w", repository.ErrLocked)
-	missing, part := fmt.Errorf("demo/web: %w", cluster.ErrNotFound), &incompleteError{errors.New("half")}
+	missing, part := fmt.Errorf("demo/web: %w", cluster.ErrNotFound), &incompleteError{err: errors.New("half")}
 	refused := &cluster.Refusal{Object: "o", Reason: "r", Next: "n"}
 	for _, tt := range []struct {
 		want int

@@ -65,7 +65,9 @@ made, which are emptied again.`,
 			if c.list {
 				return c.printList(cmd.Context(), a, t)
 			}
-			return c.carryOut(cmd.Context(), a, t, restore.PlanOptions{Kind: restore.KindUndo, Ordinals: c.ordinals, Operation: c.operation, IgnoreManager: c.ignore})
+			asker := rightsAsker{kube: &c.kube, verb: "undo", args: args, dryRun: c.dryRun}
+			return asker.explain(cmd.Context(), a, c.carryOut(cmd.Context(), a, t,
+				restore.PlanOptions{Kind: restore.KindUndo, Ordinals: c.ordinals, Operation: c.operation, IgnoreManager: c.ignore}))
 		},
 	}
 	c.kube.add(cmd)

@@ -44,7 +44,7 @@ fails or is interrupted, there is no repository snapshot.`,
 		Example: `  stsbackup volume backup /var/lib/web --repo file:///mnt/backup --as demo/web --claim www-web-0`,
 		Args:    exactArgs(1, "one directory or block device"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.report.end(c.run(cmd.Context(), a, args[0]))
+			return c.report.end(c.report.explained(a, &c.volume.repo, c.run(cmd.Context(), a, args[0])))
 		},
 	}
 	c.volume.add(cmd)
@@ -91,7 +91,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 		return err
 	}
 	if result.ProblemCount > 0 {
-		return &incompleteError{fmt.Errorf("claim %s is saved as repository snapshot %.8s, but %d of its entries could not be read whole; "+
+		return &incompleteError{err: fmt.Errorf("claim %s is saved as repository snapshot %.8s, but %d of its entries could not be read whole; "+
 			"the first is %s: %s", c.volume.claim, result.RepositorySnapshot, result.ProblemCount, result.Problems[0].Path, result.Problems[0].Reason)}
 	}
 	return nil

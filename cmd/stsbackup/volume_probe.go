@@ -64,7 +64,7 @@ func (c *volumeProbe) run(ctx context.Context, a *app, name string) error {
 	}
 	defer c.report.begin(ctx, a, &c.volume)()
 	if err := c.probe(ctx, a, t, ids); err != nil {
-		return explainProbe(location, err)
+		return explainInPod(location, err)
 	}
 	encoded, err := mover.EncodeProbe()
 	if err != nil || c.report.resultFile == "" {
@@ -105,9 +105,18 @@ func (c *volumeProbe) probe(ctx context.Context, a *app, t target, ids []reposit
 	return lock.Release(ctx)
 }
 
-// explainProbe adds to what was found from inside a pod what to do about it, where that is another thing than for a person at
+// explained is explainInPod for a command that may be run by a mover, and need not be.
+func (r *volumeReport) explained(a *app, repo *repoFlags, err error) error {
+	location, locationErr := repo.location(a)
+	if err == nil || r.resultFile == "" || locationErr != nil || !errors.Is(err, storage.ErrUnreachable) {
+		return err
+	}
+	return explainInPod(location, err)
+}
+
+// explainInPod adds to what was found from inside a pod what to do about it, where that is another thing than for a person at
 // a terminal. location is the repository's URL as it was given to movers.
-func explainProbe(location string, err error) error {
+func explainInPod(location string, err error) error {
 	var host string
 	if config, parseErr := s3.ParseURL(location); parseErr == nil {
 		if endpoint, parseErr := url.Parse(config.Endpoint); parseErr == nil {

@@ -100,7 +100,7 @@ func TestExplainProbe(t *testing.T) {
 		{"s3://bucket/r", repository.ErrNoRepository, "the same place as --repo"},
 		{"s3://bucket/r", storage.ErrCredentials, ""},
 	} {
-		got := explainProbe(tt.location, fmt.Errorf("get config: %w", tt.err))
+		got := explainInPod(tt.location, fmt.Errorf("get config: %w", tt.err))
 		if !errors.Is(got, tt.err) || !strings.Contains(got.Error(), tt.says) || tt.says == "" && got.Error() != "get config: "+tt.err.Error() {
 			t.Errorf("%s: %v, which does not say %q", tt.location, got, tt.says)
 		}

@@ -62,7 +62,7 @@ dropped where they could not be set, and device nodes cannot be made.`,
   stsbackup volume restore demo/web@20261121T081200Z-3fa91c07 --claim www-web-0 /tmp/www`,
 		Args: exactArgs(2, "a StatefulSet and a directory, a block device or a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.report.end(c.run(cmd.Context(), a, args[0], args[1]))
+			return c.report.end(c.report.explained(a, &c.volume.repo, c.run(cmd.Context(), a, args[0], args[1])))
 		},
 	}
 	c.volume.add(cmd)

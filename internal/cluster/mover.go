@@ -114,6 +114,11 @@ type MoverError struct {
 	Note string
 }
 
+// OfEveryMover reports whether any other mover would fail of the same: they all run one image.
+func (e *MoverError) OfEveryMover() bool {
+	return isImageReason(e.Reason) || isFatalImageReason(e.Reason)
+}
+
 // Error gives all that is known, and the next step where one is known.
 func (e *MoverError) Error() string {
 	var text strings.Builder

@@ -104,10 +104,10 @@ func endedState(pod *corev1.Pod, ended *corev1.ContainerStateTerminated) podStat
 
 func waitingState(waiting *corev1.ContainerStateWaiting) podState {
 	state := podState{reason: waiting.Reason, message: waiting.Message}
-	switch waiting.Reason {
-	case "InvalidImageName", "ErrImageNeverPull":
+	switch {
+	case isFatalImageReason(waiting.Reason):
 		state.fatal = true
-	case "ContainerCreating", "PodInitializing":
+	case waiting.Reason == "ContainerCreating", waiting.Reason == "PodInitializing":
 		// The ordinary way up; whatever holds it up is told by events only.
 		return podState{}
 	}
@@ -122,6 +122,11 @@ func disruption(pod *corev1.Pod) string {
 		}
 	}
 	return ""
+}
+
+// isFatalImageReason reports whether a container can never have its image.
+func isFatalImageReason(reason string) bool {
+	return reason == "InvalidImageName" || reason == "ErrImageNeverPull"
 }
 
 // isImageReason reports whether a container waits for its image in vain.

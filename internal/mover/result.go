@@ -83,7 +83,7 @@ func Outcome(output []byte, err error) (result archive.Result, untidy, failed er
 			return left.Result, nil, nil
 		}
 		if decodeErr == nil && left.Error != "" {
-			return archive.Result{}, nil, fmt.Errorf("mover pod %s: %s", ended.Pod, inItsWords(left, ended.Note))
+			return archive.Result{}, nil, &wordsError{text: fmt.Sprintf("mover pod %s: %s", ended.Pod, inItsWords(left, ended.Note)), ended: ended}
 		}
 		return archive.Result{}, nil, err
 	case whole:
@@ -95,6 +95,18 @@ func Outcome(output []byte, err error) (result archive.Result, untidy, failed er
 			cmp.Or(decodeErr, errors.New("no repository snapshot")))
 	}
 }
+
+// wordsError is how a mover ended, in its own words.
+type wordsError struct {
+	text  string
+	ended *cluster.MoverError
+}
+
+// Error is what the mover said.
+func (e *wordsError) Error() string { return e.text }
+
+// Unwrap is how Kubernetes says it ended.
+func (e *wordsError) Unwrap() error { return e.ended }
 
 // inItsWords is what a mover says of its failure, and what else is known.
 func inItsWords(left message, note string) string {

@@ -28,11 +28,11 @@ type collector struct {
 
 // metrics are all that there are.
 type metrics struct {
-	leader, policies, policiesLoaded, policiesValid, bucketFailing, repositoryFailing              *prometheus.Desc
-	policy, problem, lastSuccess, lastAttempt, due, overdue, running, failures                     *prometheus.Desc
-	backups, givenUp, read, stored, phase, forgetFailures                                          *prometheus.Desc
-	pruneLast, pruneFailed, pruneScheduled, verifyLast, verifyFailed, verifyPlanned, verifyDamaged *prometheus.Desc
-	displacedVolumes, displacedBytes, discarded, discardFailed                                     *prometheus.Desc
+	leader, policies, policiesLoaded, policiesValid, bucketFailing, passwordFailing, repositoryFailing *prometheus.Desc
+	policy, problem, lastSuccess, lastAttempt, due, overdue, running, failures                         *prometheus.Desc
+	backups, givenUp, read, stored, phase, forgetFailures                                              *prometheus.Desc
+	pruneLast, pruneFailed, pruneScheduled, verifyLast, verifyFailed, verifyPlanned, verifyDamaged     *prometheus.Desc
+	displacedVolumes, displacedBytes, discarded, discardFailed                                         *prometheus.Desc
 }
 
 func newMetrics() metrics {
@@ -43,11 +43,12 @@ func newMetrics() metrics {
 		return one(name, help, append([]string{"namespace", "statefulset"}, labels...)...)
 	}
 	return metrics{
-		leader:         one("scheduler_leader", "1 if this scheduler is the one that acts; all metrics of StatefulSets come from it."),
-		policies:       one("policies", "How many policies are in force."),
-		policiesLoaded: one("policies_loaded_timestamp_seconds", "When the policies that are in force were loaded."),
-		policiesValid:  one("policies_valid", "0 if the policy file as it is now was rejected, and the one before is in force."),
-		bucketFailing:  one("bucket_failing_seconds", "For how long the bucket as a whole could not be used; 0 if it can be."),
+		leader:          one("scheduler_leader", "1 if this scheduler is the one that acts; all metrics of StatefulSets come from it."),
+		policies:        one("policies", "How many policies are in force."),
+		policiesLoaded:  one("policies_loaded_timestamp_seconds", "When the policies that are in force were loaded."),
+		policiesValid:   one("policies_valid", "0 if the policy file as it is now was rejected, and the one before is in force."),
+		bucketFailing:   one("bucket_failing_seconds", "For how long the bucket as a whole could not be used; 0 if it can be."),
+		passwordFailing: one("password_failing_seconds", "For how long the root password has opened no repository, though the bucket answers; 0 if it opens one."),
 
 		repositoryFailing: each("repository_failing_seconds", "For how long recovery points could not be listed; 0 if they can be."),
 
@@ -85,7 +86,7 @@ func newMetrics() metrics {
 func (c *collector) Describe(descriptions chan<- *prometheus.Desc) {
 	m := c.metrics
 	for _, d := range []*prometheus.Desc{
-		m.leader, m.policies, m.policiesLoaded, m.policiesValid, m.bucketFailing, m.repositoryFailing,
+		m.leader, m.policies, m.policiesLoaded, m.policiesValid, m.bucketFailing, m.passwordFailing, m.repositoryFailing,
 		m.policy, m.problem, m.lastSuccess, m.lastAttempt, m.due, m.overdue, m.running, m.failures,
 		m.backups, m.givenUp, m.read, m.stored, m.phase, m.forgetFailures,
 		m.pruneLast, m.pruneFailed, m.pruneScheduled, m.verifyLast, m.verifyFailed, m.verifyPlanned, m.verifyDamaged,
@@ -107,6 +108,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge(c.policiesValid, truth(policies.Error == ""))
 	if status.Leading {
 		gauge(c.bucketFailing, since(status.BucketFailing, now))
+		gauge(c.passwordFailing, since(status.PasswordFailing, now))
 	}
 	for _, set := range status.StatefulSets {
 		c.collectSet(out, set, now)

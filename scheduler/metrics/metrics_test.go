@@ -112,6 +112,10 @@ func TestMetrics(t *testing.T) {
 	if _, text = s.get(t, "/metrics"); !strings.Contains(text, "\nstsbackup_bucket_failing_seconds 60") || !strings.Contains(text, "\nstsbackup_policies_valid 0") {
 		t.Errorf("a bucket that fails and a file that is wrong:\n%s", text)
 	}
+	s.status.PasswordFailing = s.now.Add(-2 * time.Minute)
+	if _, text = s.get(t, "/metrics"); !strings.Contains(text, "\nstsbackup_password_failing_seconds 120") {
+		t.Errorf("a password that opens nothing:\n%s", text)
+	}
 	s.status = scheduler.Status{}
 	if _, text = s.get(t, "/metrics"); strings.Contains(text, "statefulset=") || !strings.Contains(text, "\nstsbackup_scheduler_leader 0") {
 		t.Errorf("not leading:\n%s", text)
@@ -163,6 +167,12 @@ func TestProbes(t *testing.T) {
 				s.status.BucketFailing, s.status.BucketError = s.now.Add(-time.Hour), "connection refused"
 			}, true, true,
 			"note leading; the bucket has not answered since 2026-11-21T11:00:00Z: connection refused",
+		},
+		"root password wrong": {
+			func(s *shown) {
+				s.status.PasswordFailing, s.status.PasswordError = s.now.Add(-time.Hour), "wrong password"
+			}, true, true,
+			"note leading; the bucket answers, but the root password has opened no repository since 2026-11-21T11:00:00Z: wrong password",
 		},
 		"file wrong": {func(s *shown) { s.policies.Error = "policies.yaml:3: wrong" }, true, true, "the one before is in force: policies.yaml:3: wrong"},
 	} {

@@ -93,6 +93,9 @@ func (s Source) readiness() report {
 	switch {
 	case !status.Leading:
 		r.note("another scheduler leads, or none yet")
+	case !status.PasswordFailing.IsZero():
+		r.note("leading; the bucket answers, but the root password has opened no repository since %s: %s",
+			status.PasswordFailing.UTC().Format(time.RFC3339), status.PasswordError)
 	case status.BucketFailing.IsZero():
 		r.note("leading")
 	default:

@@ -1,0 +1,102 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover"
+)
+
+// faults finds out whether what one volume has failed of would be the same for all others: an image that cannot be pulled, a
+// bucket that pods cannot reach. Such a fault ends the operation at the first volume, and is said once.
+type faults struct {
+	mutex  sync.Mutex
+	left   int   // how many volumes have not been begun
+	saved  bool  // a volume could be saved, so that others can
+	probed bool  // it has been tried out
+	common error // what all others would fail of
+}
+
+// begin counts a volume that is begun, or says why it need not be.
+func (f *faults) begin() error {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if f.common == nil {
+		f.left--
+	}
+	return f.common
+}
+
+// ok takes in that a volume could be saved.
+func (f *faults) ok() {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	f.saved = true
+}
+
+// judge says what all other volumes would fail of too, after one has failed with err; nil if that is its own affair. probe tries
+// out, at most once, whether any mover can do its work.
+func (f *faults) judge(err error, probe func() error) error {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if f.common != nil || f.saved || f.left <= 0 {
+		return f.common
+	}
+	var failed *cluster.MoverError
+	switch {
+	case !errors.As(err, &failed):
+	case failed.OfEveryMover():
+		f.common = err
+	case failed.ExitCode > 0 && !f.probed:
+		f.probed = true
+		f.common = probe()
+	}
+	return f.common
+}
+
+// whole is the error of an operation that could save nothing, because of what all volumes would fail of; nil if there is none.
+func (f *faults) whole(object string) error {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if f.common == nil || f.saved {
+		return nil
+	}
+	return fmt.Errorf("back up %s: %w; it would be the same for every volume, so that no other was tried", object, f.common)
+}
+
+// failed takes in that a volume could not be saved.
+func (r *run) failed(ctx context.Context, v *volumeRun, err error) {
+	common := r.faults.judge(err, func() error { return r.probe(ctx, v) })
+	if common == nil {
+		r.fail(v, err)
+		return
+	}
+	v.saved.Error = common.Error()
+}
+
+// notTried marks a volume that was not begun.
+func (v *volumeRun) notTried(common error) {
+	v.saved.Error = "not tried, because it would fail as another volume has: " + common.Error()
+}
+
+// probe runs one mover without a volume where that of a volume ran, which looks for what all movers need.
+func (r *run) probe(ctx context.Context, v *volumeRun) error {
+	return mover.ProbeOutcome(r.Cluster.ProbeMover(ctx, r.request.Mover, cluster.Mover{
+		Operation: r.op,
+		Name:      r.op.Name("probe"),
+		Args: []string{
+			"volume", "probe", r.op.Namespace + "/" + r.op.StatefulSet, "--write",
+			"--repo", r.request.Mover.Repo,
+			"--operation", r.mark(),
+			"--repository-password-file", cluster.MoverFiles + "/password",
+			"--result-file", cluster.MoverResult,
+		},
+		Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
+		Placement:    v.placement,
+	}))
+}

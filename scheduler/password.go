@@ -1,0 +1,37 @@
+package scheduler
+
+import (
+	"errors"
+	"time"
+)
+
+// passwordFailing is since when the root password opens no repository, though the bucket answers; zero if it opens one, or if
+// nothing is known of that. A single repository with another password, while others can be opened, is its own trouble.
+func passwordFailing(listings []listing) time.Time {
+	var since time.Time
+	for _, l := range listings {
+		switch {
+		case l.failing.IsZero(): // it could be opened, or it has not been tried
+			return time.Time{}
+		case !l.failing.IsZero() && errors.Is(l.err, ErrPassword):
+			since = earliest(since, l.failing)
+		}
+	}
+	return since
+}
+
+// notePassword keeps up since when the root password opens nothing.
+func (t *term) notePassword(o outcome, listings []listing) {
+	failing := passwordFailing(listings)
+	switch {
+	case failing.IsZero() && !t.passwordFailing.IsZero():
+		t.Log.Info("the root password opens repositories again", "failedSince", stamp(t.passwordFailing))
+		t.passwordError = ""
+	case !failing.IsZero() && t.passwordFailing.IsZero():
+		t.Log.Error("the root password opens no repository", "statefulset", o.name.String(), "error", o.err.Error())
+	}
+	t.passwordFailing = failing
+	if !failing.IsZero() && errors.Is(o.err, ErrPassword) {
+		t.passwordError = o.err.Error()
+	}
+}

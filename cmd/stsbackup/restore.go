@@ -129,7 +129,7 @@ func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
 		return err
 	}
 	if c.keepPresent {
-		settle := undoCommand{kube: c.kube, repo: c.repo, output: c.output, dryRun: c.dryRun, yes: c.yes, readyTimeout: c.readyTimeout}
+		settle := undoCommand{kube: c.kube, repo: c.repo, mover: c.mover, output: c.output, dryRun: c.dryRun, yes: c.yes, readyTimeout: c.readyTimeout}
 		return settle.carryOut(ctx, a, t, restore.PlanOptions{Interrupted: restore.WayKeep, IgnoreManager: c.ignore})
 	}
 	at, err := openScene(a, &c.kube, &c.repo, t)

@@ -106,7 +106,7 @@ func (c *undoCommand) carryOut(ctx context.Context, a *app, t target, options re
 	if !c.yes && !c.dryRun && (!a.terminal || c.output == outputJSON) {
 		return usageErrorf("this asks before it begins, and nobody can answer here: give --yes to go ahead, or --dry-run to see the plan")
 	}
-	if err := checkTimeout("ready-timeout", c.readyTimeout); err != nil {
+	if err := errors.Join(checkTimeout("ready-timeout", c.readyTimeout), c.mover.check()); err != nil {
 		return err
 	}
 	client, namespace, err := cluster.Connect(c.kube.kubeconfig, c.kube.context)

@@ -39,6 +39,9 @@ func (j *Journal) unproved(v *JournalVolume, sts *appsv1.StatefulSet, pods []cor
 	if users := cluster.RunningOn(pods, live.Name); users != "" {
 		return users + " uses it"
 	}
+	if users := cluster.EndedOn(pods, live.Name); users != "" {
+		return users + " has used it"
+	}
 	return ""
 }
 

@@ -69,6 +69,10 @@ type Journal struct {
 	// nobody has scaled it or changed its template since, and so none of its pods has run. 0 is never.
 	Held    int64           `json:"held,omitempty"`
 	Volumes []JournalVolume `json:"volumes"`
+
+	// uid and version are those of the ConfigMap as it was last read or written.
+	uid     types.UID
+	version string
 }
 
 // JournalVolume is one claim of the journal.

@@ -3,7 +3,9 @@ package restore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,6 +17,12 @@ import (
 // journalLimit bounds a journal when it is begun, in bytes. A ConfigMap holds 1 MiB, and a journal grows by some 150 bytes
 // for each volume.
 const journalLimit = 768 << 10
+
+// journalAttempts bounds how often a journal is written that somebody else changes at the same time.
+const journalAttempts = 5
+
+// errNoJournal is wrapped by errors that say that what is in a journal's place is none.
+var errNoJournal = errors.New("it is no journal")
 
 // readJournal reads the StatefulSet's journal; nil if there is none.
 func readJournal(ctx context.Context, c *cluster.Client, namespace, statefulSet string) (*Journal, error) {
@@ -28,15 +36,16 @@ func readJournal(ctx context.Context, c *cluster.Client, namespace, statefulSet 
 	}
 	j := &Journal{}
 	if err := json.Unmarshal([]byte(stored.Data[cluster.JournalKey]), j); err != nil {
-		return nil, fmt.Errorf("read the journal of an interrupted restore, ConfigMap %s/%s: %w", namespace, name, err)
+		return nil, fmt.Errorf("read the journal of an interrupted restore, ConfigMap %s/%s: %w: %w", namespace, name, errNoJournal, err)
 	}
 	if j.Version > journalVersion {
 		return nil, fmt.Errorf("the journal of an interrupted restore, ConfigMap %s/%s, is of a later version (%d) of stsbackup: use that one", namespace, name, j.Version)
 	}
 	if err := j.check(namespace, statefulSet); err != nil {
-		return nil, fmt.Errorf("the journal of an interrupted restore, ConfigMap %s/%s, is not one that a restore has written: %w; look who has changed it, and delete it if the StatefulSet's claims are as they should be",
-			namespace, name, err)
+		return nil, fmt.Errorf("the journal of an interrupted restore, ConfigMap %s/%s, is not one that a restore has written: %w: %w; look who has changed it, and delete it if the StatefulSet's claims are as they should be",
+			namespace, name, errNoJournal, err)
 	}
+	j.uid, j.version = stored.UID, stored.ResourceVersion
 	j.fromEarlier()
 	return j, nil
 }
@@ -95,37 +104,84 @@ func (j *Journal) create(ctx context.Context, c *cluster.Client, op cluster.Oper
 			Next: "take the large ones off the claims (kubectl get pvc -o yaml shows them), then restore again; nothing was changed",
 		}
 	}
-	if _, err := c.Kube.CoreV1().ConfigMaps(op.Namespace).Create(ctx, object, metav1.CreateOptions{}); err != nil {
+	stored, err := c.Kube.CoreV1().ConfigMaps(op.Namespace).Create(ctx, object, metav1.CreateOptions{})
+	if err != nil {
 		return fmt.Errorf("write the journal %s/%s: %w", op.Namespace, object.Name, err)
 	}
+	j.uid, j.version = stored.UID, stored.ResourceVersion
 	return nil
 }
 
-// write replaces the journal that is there. One that somebody has deleted is written again: without it, what was set aside
-// could not be put back.
+// write replaces the journal that is there, if it is this one. What somebody has done to it is overwritten, and one that somebody has
+// deleted is written again: without it, what was set aside could not be put back. The error wraps ErrChanged if another operation has
+// gone on with it: what we had sent before that may arrive late.
 func (j *Journal) write(ctx context.Context, c *cluster.Client, op cluster.Operation) error {
-	object, err := j.object(op.Namespace, op.StatefulSet)
-	if err != nil {
-		return err
+	for range journalAttempts {
+		object, err := j.object(op.Namespace, op.StatefulSet)
+		if err != nil {
+			return err
+		}
+		object.UID, object.ResourceVersion = j.uid, j.version
+		stored, err := c.Kube.CoreV1().ConfigMaps(op.Namespace).Update(ctx, object, metav1.UpdateOptions{})
+		switch {
+		case err == nil:
+			j.uid, j.version = stored.UID, stored.ResourceVersion
+			return nil
+		case !apierrors.IsNotFound(err) && !apierrors.IsConflict(err):
+			return fmt.Errorf("write the journal %s/%s: %w", op.Namespace, object.Name, err)
+		}
+		there, err := j.refresh(ctx, c, op)
+		if err != nil {
+			return err
+		}
+		if !there {
+			return j.create(ctx, c, op)
+		}
 	}
-	_, err = c.Kube.CoreV1().ConfigMaps(op.Namespace).Update(ctx, object, metav1.UpdateOptions{})
-	if apierrors.IsNotFound(err) {
-		return j.create(ctx, c, op)
-	}
-	if err != nil {
-		return fmt.Errorf("write the journal %s/%s: %w", op.Namespace, object.Name, err)
-	}
-	return nil
+	return fmt.Errorf("write the journal %s/%s: somebody changes it all the time: %w", op.Namespace, cluster.JournalName(op.StatefulSet), cluster.ErrChanged)
 }
 
-// removeJournal ends the operation.
-func removeJournal(ctx context.Context, c *cluster.Client, op cluster.Operation) error {
+// refresh takes over which version of the journal is there now, if there is one. The error wraps ErrChanged if another operation has
+// gone on with it, or has begun one of its own.
+func (j *Journal) refresh(ctx context.Context, c *cluster.Client, op cluster.Operation) (there bool, err error) {
 	name := cluster.JournalName(op.StatefulSet)
-	err := c.Kube.CoreV1().ConfigMaps(op.Namespace).Delete(ctx, name, metav1.DeleteOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("remove the journal %s/%s: %w", op.Namespace, name, err)
+	stored, err := c.Kube.CoreV1().ConfigMaps(op.Namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
 	}
-	return nil
+	if err != nil {
+		return false, fmt.Errorf("read the journal %s/%s: %w", op.Namespace, name, err)
+	}
+	now := Journal{}
+	// What cannot be read is no operation's work.
+	if err := json.Unmarshal([]byte(stored.Data[cluster.JournalKey]), &now); err == nil && now.Operation != "" {
+		if has, ours := now.operations(), j.operations(); len(has) > len(ours) || !slices.Equal(has, ours[:len(has)]) {
+			return true, fmt.Errorf("the journal %s/%s is another operation's (%s) by now: %w", op.Namespace, name, has[len(has)-1], cluster.ErrChanged)
+		}
+	}
+	j.uid, j.version = stored.UID, stored.ResourceVersion
+	return true, nil
+}
+
+// remove ends the operation.
+func (j *Journal) remove(ctx context.Context, c *cluster.Client, op cluster.Operation) error {
+	name := cluster.JournalName(op.StatefulSet)
+	for range journalAttempts {
+		there, err := j.refresh(ctx, c, op)
+		if err != nil || !there {
+			return err
+		}
+		err = c.Kube.CoreV1().ConfigMaps(op.Namespace).Delete(ctx, name, metav1.DeleteOptions{
+			Preconditions: &metav1.Preconditions{UID: &j.uid, ResourceVersion: &j.version},
+		})
+		if err == nil || apierrors.IsNotFound(err) {
+			return nil
+		}
+		if !apierrors.IsConflict(err) {
+			return fmt.Errorf("remove the journal %s/%s: %w", op.Namespace, name, err)
+		}
+	}
+	return fmt.Errorf("remove the journal %s/%s: somebody changes it all the time: %w", op.Namespace, name, cluster.ErrChanged)
 }
 
 // enter writes the journal with a new phase. The journal in memory keeps the phase also if that fails: it may have been

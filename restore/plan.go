@@ -288,7 +288,7 @@ func (p *Plan) Same(agreed Plan) bool {
 		p.ReplicasBefore == agreed.ReplicasBefore && p.ReplicasAfter == agreed.ReplicasAfter &&
 		slices.EqualFunc(p.Volumes, agreed.Volumes, func(a, b Volume) bool {
 			return a.Claim == b.Claim && a.RepositorySnapshot == b.RepositorySnapshot && a.Size == b.Size && a.Class == b.Class &&
-				a.Spare == b.Spare && a.Present.follows(b.Present)
+				a.Spare == b.Spare && a.Brings == b.Brings && a.Present.follows(b.Present)
 		})
 }
 

@@ -90,13 +90,15 @@ var errOthersRun = errors.New("a person has to decide")
 func (x *run) settle(ctx context.Context) (string, error) {
 	// The journal as it is stored decides: a failed write of the last phase may have been carried out all the same.
 	journal, err := readJournal(ctx, x.Cluster, x.op.Namespace, x.op.StatefulSet)
-	if err != nil {
-		return "", err
+	if errors.Is(err, errNoJournal) && x.written {
+		journal, err = nil, nil
 	}
 	switch {
+	case err != nil:
+		return "", err
 	case journal == nil && !x.written:
 		return "nothing was changed", nil
-	case journal == nil: // somebody has deleted it; what it says is still known here
+	case journal == nil: // somebody has deleted it, or spoilt it; what it says is still known here
 		if err := x.journal.write(ctx, x.Cluster, x.op); err != nil {
 			return "", err
 		}
@@ -108,7 +110,7 @@ func (x *run) settle(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("all data is in place, and the StatefulSet is scaled to %d replicas", cluster.Replicas(sts)), removeJournal(ctx, x.Cluster, x.op)
+		return fmt.Sprintf("all data is in place, and the StatefulSet is scaled to %d replicas", cluster.Replicas(sts)), x.journal.remove(ctx, x.Cluster, x.op)
 	default:
 		x.journal = journal
 	}
@@ -185,10 +187,15 @@ func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err erro
 		return kept, err
 	}
 	// Replicas, gate and retention policy in one step: at no time do claims without pods stand under "whenScaled: Delete".
-	scale := cluster.Scale{Retention: &j.Retention}
+	scale := cluster.Scale{}
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
 	if err != nil && !errors.Is(err, cluster.ErrNotFound) {
 		return kept, err
+	}
+	if err == nil && sts.UID == j.UID {
+		if scale.Retention = x.policyBack(sts); j.Phase == PhaseGuard { // the gate was not on yet, and the policy perhaps was
+			scale.Retention = &j.Retention
+		}
 	}
 	// Never fewer than there are: under "whenScaled: Delete" that would delete claims.
 	if err == nil && cluster.Replicas(sts) == 0 && j.holds(sts) {
@@ -198,7 +205,7 @@ func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err erro
 	if err != nil && (wanted || !errors.Is(err, cluster.ErrChanged)) {
 		return kept, err
 	}
-	return kept, removeJournal(ctx, x.Cluster, x.op)
+	return kept, j.remove(ctx, x.Cluster, x.op)
 }
 
 // holdToPutBack makes sure that no pod uses the claims that putting back changes, if there are any. It ends the pods of the

@@ -126,7 +126,7 @@ func (x *run) takeAgain(ctx context.Context, v *JournalVolume, live *corev1.Pers
 	if err != nil {
 		return err
 	}
-	if volume != nil && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
+	if volume != nil && (volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain || volume.Labels[cluster.LabelDisplacedFrom] == "") {
 		op := cluster.Operation{ID: x.journal.RecoveryPoint, StatefulSet: x.op.StatefulSet}
 		if err := x.Cluster.MarkDisplaced(ctx, op, *v.Brings, cluster.WhyReplaced, x.journal.Started); err != nil {
 			return err

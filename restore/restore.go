@@ -366,7 +366,7 @@ func (x *run) resume(ctx context.Context) (Report, error) {
 func (x *run) endJournal(ctx context.Context) error {
 	var err error
 	for range 3 {
-		if err = removeJournal(ctx, x.Cluster, x.op); err == nil || wait(ctx, x.limits.Retry) != nil {
+		if err = x.journal.remove(ctx, x.Cluster, x.op); err == nil || wait(ctx, x.limits.Retry) != nil {
 			break
 		}
 	}

@@ -27,8 +27,11 @@ func (x *run) completeInterrupted(ctx context.Context) error {
 	if _, err := x.complete(ctx); err != nil {
 		return err
 	}
+	if err := x.endJournal(ctx); err != nil {
+		return err
+	}
 	x.journal = nil
-	return x.endJournal(ctx)
+	return nil
 }
 
 // complete lets pods start: the StatefulSet gets its template, its retention policy and, unless somebody has scaled it up
@@ -64,7 +67,7 @@ func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, e
 	if sts.UID != x.journal.UID { // made anew since, with its own policy and replicas
 		return x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, sts.UID, scale, x.limits.Down)
 	}
-	scale.Retention = &x.journal.Retention
+	scale.Retention = x.policyBack(sts)
 	if err := x.stillWhole(ctx, sts); err != nil {
 		return nil, err
 	}
@@ -72,6 +75,20 @@ func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, e
 		scale.Replicas = &replicas
 	}
 	return x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID, scale, x.limits.Down)
+}
+
+// policyBack is the retention policy to give back with the gate. Once that is off, the policy was given back with it, or somebody
+// who took the gate off has another in mind: then it stays as it is, and is told if it is not what it was.
+func (x *run) policyBack(sts *appsv1.StatefulSet) *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy {
+	was, is := x.journal.Retention, retention(sts)
+	if x.journal.holds(sts) {
+		return &was
+	}
+	if is != was {
+		x.Reporter.Note(fmt.Sprintf("the persistentVolumeClaimRetentionPolicy of %s stays as somebody has left it (whenScaled: %s, whenDeleted: %s); it was whenScaled: %s, whenDeleted: %s",
+			x.op.Object(), is.WhenScaled, is.WhenDeleted, was.WhenScaled, was.WhenDeleted))
+	}
+	return nil
 }
 
 // stillWhole demands of all that was handed over that it is there, as long as no pod has run: no claim can have gone for a good
@@ -118,12 +135,11 @@ func (x *run) keepPresent(ctx context.Context) (Report, error) {
 	}
 	for i := range j.Volumes {
 		v := &j.Volumes[i]
-		live, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
-		if err != nil {
-			return Report{}, err
-		}
-		if v.Displaced != nil && live != nil && live.Spec.VolumeName == v.Displaced.Volume && v.Displaced.Volume != "" {
-			if err := x.Cluster.UnmarkDisplaced(ctx, *v.Displaced); err != nil {
+		for _, d := range []*cluster.Displaced{v.Displaced, v.Brings} {
+			if d == nil || d.Volume == "" {
+				continue
+			}
+			if err := x.Cluster.UnmarkDisplaced(ctx, *d); err != nil { // if it is the claim's again
 				return Report{}, err
 			}
 		}
@@ -132,7 +148,7 @@ func (x *run) keepPresent(ctx context.Context) (Report, error) {
 	if err := x.enter(ctx, PhaseResume); err != nil {
 		return Report{}, err
 	}
-	sts, err = x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, j.UID, cluster.Scale{Retention: &j.Retention}, x.limits.Down)
+	sts, err = x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, j.UID, cluster.Scale{Retention: x.policyBack(sts)}, x.limits.Down)
 	if err != nil {
 		return Report{}, fmt.Errorf("let pods start again: %w", err)
 	}

@@ -148,7 +148,9 @@ func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
 	}
 	t = t.at(a.now())
 	if c.keepPresent {
-		settle := undoCommand{kube: c.kube, repo: c.repo, output: c.output, dryRun: c.dryRun, yes: c.yes, readyTimeout: c.readyTimeout, wait: c.wait}
+		settle := undoCommand{
+			kube: c.kube, repo: c.repo, mover: c.mover, output: c.output, dryRun: c.dryRun, yes: c.yes, readyTimeout: c.readyTimeout, wait: c.wait,
+		}
 		return settle.carryOut(ctx, a, t, restore.PlanOptions{Interrupted: restore.WayKeep, IgnoreManager: c.ignore})
 	}
 	at, err := openScene(a, &c.kube, &c.repo, t)

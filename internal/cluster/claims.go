@@ -137,6 +137,9 @@ func (c *Client) AwaitBound(ctx context.Context, namespace, name, volume string,
 		return await(ctx, c.relist(), c.claimsView(namespace).named(name), func(claims []*corev1.PersistentVolumeClaim) (bool, error) {
 			if len(claims) > 0 {
 				last = fmt.Sprintf("it is %s", claims[0].Status.Phase)
+				if claims[0].DeletionTimestamp != nil {
+					return false, fmt.Errorf("claim %s/%s was deleted while it was bound to volume %s: %w", namespace, name, volume, ErrChanged)
+				}
 				if claims[0].Status.Phase == corev1.ClaimBound && claims[0].Spec.VolumeName == volume {
 					return true, nil
 				}

@@ -55,6 +55,19 @@ func RunningOn(pods []corev1.Pod, claim string) string {
 	return strings.Join(names, ", ")
 }
 
+// EndedOn names the pods that have used a claim, have come to their end, and are still there. Movers, whose work the caller knows, are
+// left out.
+func EndedOn(pods []corev1.Pod, claim string) string {
+	var names []string
+	for i := range pods {
+		pod := &pods[i]
+		if _, mover := podOrigin(pod); !mover && !MayRun(pod) && !Gated(&pod.Spec) && Uses(pod, claim) {
+			names = append(names, "pod "+pod.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 // Pods lists the pods of a namespace.
 func (c *Client) Pods(ctx context.Context, namespace string) ([]corev1.Pod, error) {
 	pods, err := c.Kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})

@@ -117,7 +117,7 @@ func TestErrorsInAnswersOfSuccess(t *testing.T) {
 	s.Set(odds3.Odds{Refuse: func(*http.Request) *odds3.Refusal {
 		return &odds3.Refusal{Status: 200, Code: "InternalError", Message: "as planned"}
 	}})
-	for verb, err := range operations(t.Context(), bucket, "folder/object") {
+	for verb, err := range operations(t.Context(), bucket, "another") {
 		if verb == "get nothing" || verb == "stat" {
 			continue // an answer to a HEAD has no body
 		}

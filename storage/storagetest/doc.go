@@ -7,4 +7,5 @@
 //     workload once to count the operations, then once more for each of them and each way to fail, and checks
 //     after every run what the bucket is left with. Fired tells a fault that happened from one that was only
 //     planned: a run whose fault never fired has tested nothing.
+//   - Package odds3 is an S3 server with the oddities of those in the field.
 package storagetest

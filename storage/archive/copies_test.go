@@ -1,6 +1,7 @@
 package archive_test
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -49,6 +50,10 @@ func TestRestoreFromAnyCopy(t *testing.T) {
 	b.file("big", filler(20<<20, 1), 0o644)
 	b.dir("sub", 0o755)
 	b.file("sub/small", []byte("content"), 0o644)
+	b.dir("many", 0o755) // more entries than are read at once
+	for i := range 10_000 {
+		b.file(fmt.Sprintf("many/%s%05d", strings.Repeat("x", 200), i), nil, 0o644)
+	}
 	bed, bucket := memoryBed(t)
 	bed.backup(t, source)
 	first := contents(t, bucket, "data/", "index/")

@@ -62,32 +62,40 @@ func (m *moved) put(blob blobRef, at Location) {
 	m.to[blob] = at
 }
 
-// loadCopy reads another copy of a blob than the one at a location, which could not be read because of failure. If there is none
-// that can be read, failure is the error.
-func (r *Repository) loadCopy(ctx context.Context, blob blobRef, at Location, failure error) ([]byte, error) {
-	archived := errors.Is(failure, storage.ErrArchived) // those like it are as good as missing, while others are not
-	if Undecided(ctx, failure) && !archived {
-		return nil, failure
+// loadCopy reads another copy of a blob than the one at a location, which could not be read because of failure.
+func (r *Repository) loadCopy(ctx context.Context, blob blobRef, at Location, failure error) (plain []byte, err error) {
+	err = r.eachCopy(ctx, blob, at, failure, func(place Location) (err error) {
+		plain, err = r.loadBlobAt(ctx, place, blob.id)
+		return err
+	})
+	return plain, err
+}
+
+// eachCopy tries one copy of a blob after the other, until one can be read; at is where the one lies that could not be read because
+// of failure, which is the error if no other can be read either.
+func (r *Repository) eachCopy(ctx context.Context, blob blobRef, at Location, failure error, try func(Location) error) error {
+	if Undecided(ctx, failure) {
+		return failure
 	}
-	missing := archived || errors.Is(failure, storage.ErrNotExist)
+	missing := errors.Is(failure, storage.ErrNotExist)
 	places, err := r.otherPlaces(ctx, blob, at.Pack, missing)
 	if err != nil {
-		return nil, fmt.Errorf("%w; to look for another copy failed too: %w", failure, err)
+		return fmt.Errorf("%w; to look for another copy failed too: %w", failure, err)
 	}
 	for _, place := range places {
-		plain, err := r.loadBlobAt(ctx, place, blob.id)
+		err := try(place)
 		if err == nil {
 			r.index.moved.put(blob, place)
-			return plain, nil
+			return nil
 		}
-		if Undecided(ctx, err) && !errors.Is(err, storage.ErrArchived) {
-			return nil, err
+		if Undecided(ctx, err) {
+			return err
 		}
 	}
 	if missing && len(places) > 0 {
-		return nil, fmt.Errorf("%w; nor can any other copy of it be read", failure)
+		return fmt.Errorf("%w; nor can any other copy of it be read", failure)
 	}
-	return nil, failure
+	return failure
 }
 
 // otherPlaces are the places of a blob in other packs than this one, which could not be read. They are looked for once for all

@@ -28,6 +28,11 @@
 // blobtable.go), so that what a process needs does not grow with the repository. That such a file fails is never taken
 // for a blob that is missing.
 //
+// # Copies
+//
+// The same blob may lie in several packs. The index keeps one place of it; the others are looked for once that pack is missing
+// or damaged (see copies.go), and any copy that is whole serves.
+//
 // # Order
 //
 // Crash safety is nothing but the order of writes: packs, then the index objects that name them, then the

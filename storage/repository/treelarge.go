@@ -31,6 +31,12 @@ func (r *Repository) openLarge(ctx context.Context, t *TreeReader, at Location) 
 	l := t.large
 	l.length = int(at.PlainLength)
 	if l.blob, err = r.fetchSealed(ctx, at, t.id); err != nil {
+		err = r.eachCopy(ctx, blobRef{TreeBlob, t.id}, at, err, func(place Location) (err error) {
+			l.blob, err = r.fetchSealed(ctx, place, t.id)
+			return err
+		})
+	}
+	if err != nil {
 		return err
 	}
 	plain, err := l.blob.open()

@@ -29,7 +29,7 @@ type treePack struct {
 // loadTreeBlob reads the blob of a tree, which is no large one.
 func (r *Repository) loadTreeBlob(ctx context.Context, at Location, id ID) ([]byte, error) {
 	if at.packEnd > treePackLimit {
-		return r.loadBlobAt(ctx, at, id)
+		return r.LoadBlob(ctx, TreeBlob, id)
 	}
 	pack, err := r.trees.get(ctx, r, at)
 	if err != nil {

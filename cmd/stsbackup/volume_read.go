@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -127,27 +129,54 @@ func (c *volumeRead) ls(ctx context.Context, a *app, name, where string) error {
 	if err != nil {
 		return err
 	}
-	nodes := []repository.Node{node}
-	if node.Type == repository.DirNode {
-		if nodes, err = archive.Entries(ctx, repo, node); err != nil {
-			return err
+	// Each entry goes by, once or twice: a directory may have more of them than there is memory for.
+	each := func(do func(*repository.Node) error) error {
+		if node.Type != repository.DirNode {
+			return do(&node)
 		}
+		return archive.EachEntry(ctx, repo, node, do)
 	}
 	if c.output == outputJSON {
-		return printEntriesJSON(a.out, nodes)
+		return printEntriesJSON(a.out, each)
 	}
-	var rows [][]string
-	for _, n := range nodes {
-		rows = append(rows, []string{
-			n.Mode.String(), strconv.Itoa(int(n.UID)), strconv.Itoa(int(n.GID)), strconv.FormatUint(n.Size, 10),
-			humanTime(n.ModTime), entryName(n),
-		})
+	return printEntries(a.out, each)
+}
+
+// eachNode calls a function for each of some entries, whenever it is called.
+type eachNode func(func(*repository.Node) error) error
+
+// entryCells are the columns of an entry, but for its name.
+func entryCells(n *repository.Node) []string {
+	return []string{
+		n.Mode.String(), strconv.Itoa(int(n.UID)), strconv.Itoa(int(n.GID)), strconv.FormatUint(n.Size, 10), humanTime(n.ModTime),
 	}
-	return table(a.out, rows)
+}
+
+// printEntries prints what table would, without having it all in memory.
+func printEntries(to io.Writer, each eachNode) error {
+	var widths [5]int
+	err := each(func(n *repository.Node) error {
+		for i, cell := range entryCells(n) {
+			widths[i] = max(widths[i], len(cell))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(to) // keeps the first error
+	err = each(func(n *repository.Node) error {
+		for i, cell := range entryCells(n) {
+			fmt.Fprintf(out, "%-*s  ", widths[i], cell)
+		}
+		_, err := fmt.Fprintln(out, entryName(n))
+		return err
+	})
+	return errors.Join(err, out.Flush())
 }
 
 // entryName is the last column: printable whatever the name holds, for it is shown on a terminal.
-func entryName(n repository.Node) string {
+func entryName(n *repository.Node) string {
 	name := printable(n.Name)
 	switch n.Type {
 	case repository.DirNode:
@@ -178,15 +207,29 @@ type volumeEntry struct {
 	Target  string    `json:"target,omitempty"`
 }
 
-func printEntriesJSON(out io.Writer, nodes []repository.Node) error {
-	entries := []volumeEntry{}
-	for _, n := range nodes {
-		entries = append(entries, volumeEntry{
+// printEntriesJSON prints a list as package json would, without having it all in memory.
+func printEntriesJSON(to io.Writer, each eachNode) error {
+	out := bufio.NewWriter(to) // keeps the first error
+	begin := "[\n  "
+	err := each(func(n *repository.Node) error {
+		entry, err := json.MarshalIndent(volumeEntry{
 			Name: n.Name, Type: string(n.Type), Mode: n.Mode.String(), UID: n.UID, GID: n.GID, Size: n.Size,
 			ModTime: n.ModTime, Target: n.LinkTarget,
-		})
+		}, "  ", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s%s", begin, entry)
+		begin = ",\n  "
+		return err
+	})
+	if err != nil {
+		return errors.Join(err, out.Flush())
 	}
-	encoder := json.NewEncoder(out)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(entries)
+	end := "\n]\n"
+	if begin[0] == '[' {
+		end = "[]\n"
+	}
+	fmt.Fprint(out, end)
+	return out.Flush()
 }

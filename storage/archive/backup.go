@@ -48,7 +48,8 @@ func (s Source) check() error {
 
 // Backup saves the tree of a directory, or the content of a block device, as a repository snapshot. Entries that cannot be read are Problems of the
 // Result; everything else is saved all the same. Files that others change meanwhile are Changes of the Result. An error
-// means that there is no repository snapshot, and a lock that could not be removed afterwards is a Warning. Progress may be nil.
+// means that there is no repository snapshot; a lock that could not be removed afterwards, or a last backup that cannot be read,
+// is a Warning. Progress may be nil.
 //
 // Files that have not changed since the newest repository snapshot with the same Host and Name are taken from there.
 //
@@ -130,6 +131,9 @@ func backup(lock *repository.Lock, repo *repository.Repository, source Source, s
 	result.Changes, result.ChangeCount = w.changes.first, w.changes.count
 	result.RepositorySnapshot = id.String()
 	result.BytesStored = stats.Stored + size
+	if lost := last.warn(); lost != nil {
+		result.Warn(lost)
+	}
 	return result, nil
 }
 

@@ -2,6 +2,9 @@ package archive
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -22,6 +25,23 @@ type previous struct {
 	// exact says that the volume is still the one that was saved then, or an image of it, so that ctime and inode
 	// tell changes too. A clone that was copied file by file has new ones.
 	exact bool
+	// failed is why a directory of it could not be read, the first time; the walker's.
+	failed error
+}
+
+// note keeps the first reason why the last backup is not of use: it costs time, which somebody may wonder about.
+func (p *previous) note(err error) {
+	if p.failed == nil && !errors.Is(err, io.EOF) {
+		p.failed = err
+	}
+}
+
+// warn says that something of the last backup was of no use; nil if all was.
+func (p *previous) warn() error {
+	if p == nil || p.failed == nil {
+		return nil
+	}
+	return fmt.Errorf("the last backup, repository snapshot %s, cannot be read whole, so that files were read again that it may have: %w", p.id.Short(), p.failed)
 }
 
 // findPrevious returns the newest backup of the same volume, of repository snapshots that are sorted by time; nil if
@@ -132,6 +152,7 @@ func (p *previous) content(old, now *repository.Node) bool {
 
 // previousDir is a directory of the last backup, read alongside the one that is saved now. The nil one is empty.
 type previousDir struct {
+	of      *previous
 	subtree repository.ID
 	reader  *repository.TreeReader
 	next    *repository.Node
@@ -144,9 +165,10 @@ func (p *previous) dir(ctx context.Context, node *repository.Node) *previousDir 
 	}
 	reader, err := p.repo.ReadTree(ctx, *node.Subtree)
 	if err != nil {
+		p.note(err)
 		return nil
 	}
-	return &previousDir{subtree: *node.Subtree, reader: reader}
+	return &previousDir{of: p, subtree: *node.Subtree, reader: reader}
 }
 
 // find returns the entry of a name; nil if there was none. Names must be asked for in their order.
@@ -157,6 +179,7 @@ func (d *previousDir) find(name string) *repository.Node {
 	for d.reader != nil && (d.next == nil || d.next.Name < name) {
 		node, err := d.reader.Next()
 		if err != nil { // the end, or damage behind which everything is read anew
+			d.of.note(err)
 			d.reader = nil
 			d.next = nil
 			return nil

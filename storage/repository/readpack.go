@@ -105,6 +105,9 @@ func (s *packStream) blob(r *Repository, pack ID, blob indexBlob) error {
 	if int64(blob.Offset) != s.at {
 		return fmt.Errorf("blob %s lies at %d by the index, the one before it ends at %d: %w", blob.ID.Short(), blob.Offset, s.at, errStream)
 	}
+	if blob.Type == TreeBlob && blob.location(pack).PlainLength > streamedTree {
+		return s.largeTree(r, blob.location(pack), blob.ID)
+	}
 	sealed, err := s.next(int(blob.Length))
 	if err != nil {
 		return err
@@ -117,6 +120,24 @@ func (s *packStream) blob(r *Repository, pack ID, blob indexBlob) error {
 		s.plain = plain[:0]
 	}
 	return nil
+}
+
+// largeTree reads and checks a blob that is too large to be in memory.
+func (s *packStream) largeTree(r *Repository, at Location, id ID) error {
+	sealed, err := r.keepSealed(at, id, func(length int, _ []byte) ([]byte, error) { return s.next(length) })
+	if err == nil {
+		sealed.close()
+		return nil
+	}
+	if errors.Is(err, errStream) {
+		return err
+	}
+	for end := int64(at.Offset) + int64(at.Length); s.at < end; { // it may have been refused unread
+		if _, skipErr := s.next(int(min(end-s.at, sealedPart))); skipErr != nil {
+			return errors.Join(err, skipErr)
+		}
+	}
+	return fmt.Errorf("%s blob %s at %d: %w", TreeBlob, id.Short(), at.Offset, err)
 }
 
 // end reads what follows the blobs, and compares the table of contents with the index and the hash with the name.

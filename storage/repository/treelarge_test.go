@@ -1,0 +1,178 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// largeNodes are the entries of a directory whose tree is read as a stream.
+func largeNodes(count int) []Node {
+	at := time.Date(2026, 11, 21, 8, 12, 0, 123456789, time.UTC)
+	nodes := make([]Node, count)
+	for i := range nodes {
+		name := fmt.Sprintf("file-%07d", i)
+		nodes[i] = Node{Name: name, Type: FileNode, Mode: 0o644, ModTime: at, AccessTime: at, ChangeTime: at, Size: uint64(i), Content: []ID{Hash([]byte(name))}}
+		switch i % 1000 {
+		case 1:
+			nodes[i].Content = []ID{}
+		case 2:
+			nodes[i].Content = make([]ID, 5000) // more than is in memory at once
+		case 3:
+			nodes[i].Name, nodes[i].Type, nodes[i].Content = name+" \"\xff,]}[{", SymlinkNode, nil
+			nodes[i].LinkTarget = `"content":["` + strings.Repeat("x", 100)
+		case 4:
+			nodes[i].ExtendedAttributes = []ExtendedAttribute{{Name: "user.x", Value: make([]byte, 100_000)}}
+		}
+	}
+	return nodes
+}
+
+// TestLargeTree writes and reads a tree as a stream: its bytes are those of one that is written whole, and so is what is read,
+// forgotten or not. A check reads it too.
+func TestLargeTree(t *testing.T) {
+	repo, bucket := newRepo(t)
+	nodes := largeNodes(20_000)
+	var whole TreeEncoder
+	w, err := repo.NewWriter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	streamed := w.NewTree(0)
+	for _, node := range nodes {
+		if err := errors.Join(whole.Add(node), streamed.Add(node)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(streamed.buf) > streamedTree || streamed.spill == nil {
+		t.Errorf("%d bytes are in memory", len(streamed.buf))
+	}
+	id, err := w.SaveTree(t.Context(), streamed)
+	if err = errors.Join(err, w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	text := whole.Bytes()
+	if want := Hash(text); id != want {
+		t.Fatalf("the tree is %s, written whole it is %s", id, want)
+	}
+	if plain, err := repo.LoadBlob(t.Context(), TreeBlob, id); err != nil || !bytes.Equal(plain, text) {
+		t.Fatalf("the blob has %d bytes, %v; want %d", len(plain), err, len(text))
+	}
+	want, err := decodeTree(id, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := repo.ReadTree(t.Context(), id)
+	if err != nil || reader.large == nil {
+		t.Fatalf("it is not read as a stream: %v", err)
+	}
+	var got []Node
+	for {
+		node, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, node); len(got)%5000 != 1 {
+			continue
+		}
+		if reader.Forget(); reader.Size() != 0 {
+			t.Errorf("%d bytes are left of what was forgotten", reader.Size())
+		}
+		if _, err := reader.Next(); err == nil {
+			t.Error("it was read although it was forgotten")
+		}
+		if err := repo.Remember(t.Context(), reader); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-whole +stream):\n%.1000s", diff)
+	}
+	for _, name := range list(t, bucket, "data/") {
+		sealed := get(t, bucket, name)
+		put(t, bucket, name, flip(sealed, len(sealed)/3))
+		if _, err := repo.ReadTree(t.Context(), id); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("a flipped bit: %v", err)
+		}
+	}
+}
+
+// TestLargeTreesThatAreNone reads large trees that are written in other ways, or not at all.
+func TestLargeTreesThatAreNone(t *testing.T) {
+	repo, _ := newRepo(t)
+	space := strings.Repeat(" ", streamedTree)
+	const a, b = `{"name":"a","type":"file","content":[ ]}`, `{"type":"file" , "name":"b","content":["` + zeroID + `" , "` + zeroID + `"],"later":{"x":[1,"]"]}}`
+	for text, want := range map[string]int{
+		`{"nodes":[]}` + space:       0,
+		space + ` { "nodes" : [ ] }`: 0,
+		`{"x":{"nodes":[1,"}"]},"y":-1.5e3,"nodes":[` + a + space + `, ` + b + space + `] , "z" : null}` + "\n": 2,
+		space + `{"nodes":[` + a + `,]}`:                    -1,
+		space + `{"nodes":[` + a + ` ` + b + `]}`:           -1,
+		space + `{"nodes":[` + b + `,` + a + `]}`:           -1,
+		space + `{"nodes":[` + a + `]}{}`:                   -1,
+		space + `{"nodes":[` + a + `],"nodes":[` + b + `]}`: -1,
+		space + `{"nodes":[5]}`:                             -1,
+		space + `{"nodes":[` + a:                            -1,
+		space + `{"nodes":[{"name":"a","content":[0]}]}`:    -1,
+		space + `{"nodes":{}}`:                              -1,
+		space + `{"nodes":[{"name":".."}]}`:                 -1,
+		space + `[]`:                                        -1,
+		space:                                               -1,
+	} {
+		id := saved(t, repo, TreeBlob, []byte(text))[0]
+		nodes, err := repo.LoadTree(t.Context(), id)
+		if want >= 0 && (err != nil || len(nodes) != want) || want < 0 && (err == nil || !strings.Contains(err.Error(), id.String())) {
+			t.Errorf("%s: %d entries, %v", strings.ReplaceAll(text, space, " … "), len(nodes), err)
+		}
+	}
+}
+
+const zeroID = "0000000000000000000000000000000000000000000000000000000000000000"
+
+// TestLargeTreesTakeNoMemory reads trees that are small where they are stored, and very large where they are not.
+func TestLargeTreesTakeNoMemory(t *testing.T) {
+	const size = 128 << 20
+	fill := func(begin, part, end string) []byte {
+		return joined(begin, bytes.Repeat([]byte(part), size/len(part)), end)
+	}
+	for what, tt := range map[string]struct {
+		plain   []byte
+		refused bool
+	}{
+		"white space":             {fill(`{`, ` `, `"nodes":[]}`), false},
+		"an unknown field":        {fill(`{"x":"`, `x`, `","nodes":[]}`), false},
+		"the target of a symlink": {fill(`{"nodes":[{"name":"a","linktarget":"`, `x`, `"}]}`), true},
+		"white space in an entry": {fill(`{"nodes":[{"name":"a"`, ` `, `}]}`), true},
+	} {
+		repo, _ := newRepo(t)
+		id := saved(t, repo, TreeBlob, tt.plain)[0]
+		read := func(ctx context.Context) error {
+			reader, err := repo.ReadTree(ctx, id)
+			for err == nil {
+				_, err = reader.Next()
+			}
+			if !tt.refused && errors.Is(err, io.EOF) {
+				return fmt.Errorf("%s is whole", id)
+			}
+			if !errors.Is(err, errNodeText) {
+				return errors.New("it was not refused for its size")
+			}
+			return err
+		}
+		refused(t, what, id.String(), 64<<20+3*maxNodeText, read)
+	}
+}
+
+func joined(begin string, middle []byte, end string) []byte {
+	return append(append([]byte(begin), middle...), end...)
+}

@@ -199,7 +199,7 @@ func (v *Volume) resumed(s *Situation, live *corev1.PersistentVolumeClaim) {
 		return
 	}
 	v.Present = presentNow(s, j, live)
-	why := s.Journal.unproved(j, s.StatefulSet, s.withoutMovers(), live)
+	why := s.Journal.unproved(j, s.StatefulSet, s.Pods, live)
 	switch {
 	case why != "" && live.Spec.VolumeName != "":
 		v.Present.Fate = fmt.Sprintf("volume %s is set aside and kept: %s", live.Spec.VolumeName, why)
@@ -295,7 +295,7 @@ func (p *Plan) backFate(s *Situation, v *JournalVolume, live *corev1.PersistentV
 	case !s.Journal.created(v, live):
 		parts = append(parts, fmt.Sprintf("volume %s, which somebody has made since, is set aside and kept", live.Spec.VolumeName))
 	default:
-		if why := s.Journal.unproved(v, s.StatefulSet, s.withoutMovers(), live); why != "" {
+		if why := s.Journal.unproved(v, s.StatefulSet, s.Pods, live); why != "" {
 			parts = append(parts, fmt.Sprintf("volume %s is set aside and kept: %s", live.Spec.VolumeName, why))
 		} else {
 			parts = append(parts, fmt.Sprintf("volume %s, which nobody has written to but the restore, is removed", live.Spec.VolumeName))

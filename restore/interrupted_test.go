@@ -33,11 +33,12 @@ func TestPlanWhileTheMoverGoesOn(t *testing.T) {
 	j.Volumes[0].Made, j.Volumes[0].State, j.Volumes[0].Spare, j.Volumes[0].Filled = "made", StateMade, "by-hand", true
 
 	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "some-mover", Namespace: ns, Labels: map[string]string{
-		cluster.LabelManagedBy: cluster.ManagedBy, cluster.LabelMover: "some",
+		cluster.LabelManagedBy: cluster.ManagedBy, cluster.LabelMover: "some", cluster.LabelOperation: cluster.LabelValue("op-1"),
 	}}}
 	pod.Spec.NodeName, pod.Spec.Volumes, pod.Status.Phase = "n1", []corev1.Volume{mount(made.Name)}, corev1.PodRunning
 	plan := func(pods ...corev1.Pod) Plan {
 		s.Pods = pods
+		s.dropMovers()
 		return NewPlan(*s, PlanOptions{Interrupted: WayResume})
 	}
 	without, with := plan(), plan(pod)
@@ -47,6 +48,8 @@ func TestPlanWhileTheMoverGoesOn(t *testing.T) {
 	if got := with.Volumes[0]; got.Present.Fate != "filled again" || !without.Same(with) {
 		t.Errorf("while the mover runs, the volume is %q, on %q: the plan is another when the mover is gone", got.Present.Fate, got.Spare)
 	}
+	s.Pods = []corev1.Pod{pod}
+	s.dropMovers()
 	if back := NewPlan(*s, PlanOptions{Kind: KindUndo}); !strings.Contains(back.Volumes[0].Present.Fate, "is removed") {
 		t.Errorf("putting back while the mover runs: %q", back.Volumes[0].Present.Fate)
 	}

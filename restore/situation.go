@@ -58,10 +58,15 @@ func Look(ctx context.Context, c *cluster.Client, record catalog.Record, namespa
 		return Situation{}, fmt.Errorf("look at what a restore of %s/%s would meet: %w", namespace, statefulSet, err)
 	}
 	if s.Journal != nil {
-		s.Pods = slices.DeleteFunc(s.Pods, func(pod corev1.Pod) bool { return s.Journal.movedBy(&pod) })
+		s.dropMovers()
 		s.Journal.reopen(&s)
 	}
 	return s, nil
+}
+
+// dropMovers takes the movers of the interrupted operation out of what is planned for.
+func (s *Situation) dropMovers() {
+	s.Pods = slices.DeleteFunc(s.Pods, func(pod corev1.Pod) bool { return s.Journal.movedBy(&pod) })
 }
 
 // movedBy reports whether the pod is a mover of the interrupted operation. A plan does as if it were gone: the sweep ends it before
@@ -111,14 +116,6 @@ func (s *Situation) list(ctx context.Context, c *cluster.Client, namespace strin
 	s.Claims, s.Pods, s.Autoscalers, s.Quotas = claims.Items, pods.Items, autoscalers.Items, quotas.Items
 	s.Volumes = volumes.Items
 	return nil
-}
-
-// withoutMovers are the pods but for movers. Those of an interrupted restore, which may still run when a plan is made, are gone before
-// anything is done, or that is refused. What is done looks at the pods again, and at all of them.
-func (s *Situation) withoutMovers() []corev1.Pod {
-	return slices.DeleteFunc(slices.Clone(s.Pods), func(pod corev1.Pod) bool {
-		return pod.Labels[cluster.LabelManagedBy] == cluster.ManagedBy && pod.Labels[cluster.LabelMover] != ""
-	})
 }
 
 func (s *Situation) claim(name string) *corev1.PersistentVolumeClaim {

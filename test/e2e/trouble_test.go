@@ -16,7 +16,7 @@ import (
 // password and its keys are changed, namespaces are deleted under it, and the API server is stopped for half a minute. The latter would fail
 // other tests, so this one does not run beside them; what a restore and a backup make of it is shown here, too.
 func TestSchedulerInTrouble(t *testing.T) {
-	s := newScenarioWithin(t, "trouble", 20*time.Minute)
+	s := newScenarioWithin(t, "trouble", 25*time.Minute)
 	bucket := s.newBucket()
 	s.apply(workload{name: "alpha", replicas: 2}.manifest() + "---" + workload{name: "beta", replicas: 1}.manifest())
 	planned := s.another("planned", workload{name: "gamma", replicas: 1})

@@ -101,10 +101,15 @@ func (c *undoCommand) printList(ctx context.Context, a *app, t target) error {
 			return fmt.Errorf("nothing is set aside of %s: %w", t, err)
 		}
 	}
+	all := len(volumes)
 	volumes = slices.DeleteFunc(volumes, func(v displaced.Volume) bool {
 		return len(c.ordinals) > 0 && !slices.Contains(c.ordinals, v.Ordinal) || !strings.HasPrefix(v.By, c.operation)
 	})
-	if len(volumes) == 0 && c.output == outputText {
+	switch {
+	case len(volumes) > 0 || c.output != outputText:
+	case all > 0:
+		fmt.Fprintf(a.err, "None of what is set aside of %s (%s) is of the ordinals and the operation that were asked for.\n", t, countVolumes(all))
+	default:
 		fmt.Fprintf(a.err, "No volume of %s is set aside.\n", t)
 	}
 	return printDisplaced(a.out, c.output, volumes)

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Whoever has mistyped a name, an ordinal or an operation must not believe that nothing is set aside.
+func TestUndoList(t *testing.T) {
+	c := newDisplacedCluster(t, appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "quiet"}})
+	s, _ := discardShell(t, c)
+	for _, tt := range []struct {
+		code int
+		says string
+		args []string
+	}{
+		{exitDone, "", []string{"demo/web"}},
+		{exitDone, "", []string{"gone/old"}},
+		{exitDone, "No volume of demo/quiet is set aside.", []string{"demo/quiet"}},
+		{exitNotFound, "nothing is set aside of demo/wed: StatefulSet demo/wed: not found", []string{"demo/wed"}},
+		{exitNotFound, "nothing is set aside of gone/odl: StatefulSet gone/odl", []string{"gone/odl"}},
+		{exitDone, "None of what is set aside of demo/web (3 volumes) is of the ordinals and the operation", []string{"demo/web", "--ordinals", "7"}},
+		{exitDone, "None of what is set aside of demo/web (3 volumes) is of the ordinals and the operation", []string{"demo/web", "--operation", "x"}},
+	} {
+		s.run(tt.code, append([]string{"undo", "--list", "--kubeconfig", c.kubeconfig}, tt.args...)...)
+		s.says(tt.says)
+	}
+}

@@ -120,9 +120,17 @@ func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*co
 			return nil, err
 		}
 		created, err := x.Cluster.CreateFinalClaim(ctx, claim)
-		if !apierrors.IsAlreadyExists(err) {
-			return created, err
+		if err == nil {
+			return created, nil
 		}
+		if apierrors.IsAlreadyExists(err) {
+			continue
+		}
+		// It may be there although no answer came.
+		if live, readErr := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim); readErr == nil && live != nil && x.journal.created(j, live) && live.DeletionTimestamp == nil {
+			return live, nil
+		}
+		return nil, err
 	}
 	return nil, fmt.Errorf("create claim %s/%s: somebody makes one of that name again and again (is the StatefulSet scaled up all the time?): %w",
 		x.op.Namespace, v.Claim, cluster.ErrChanged)

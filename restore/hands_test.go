@@ -178,3 +178,34 @@ func TestClaimThatAPodHasUsed(t *testing.T) {
 		t.Error("no restore was killed while it filled")
 	}
 }
+
+// TestClaimCreatedWithoutAnAnswer: a claim is made, and the API server goes away before it answers. The restore finds it and goes on.
+func TestClaimCreatedWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	w := starts()["all claims there"].world(t)
+	before, lost := w.state(), map[string]bool{}
+	w.fault = func(_ int, action k8stesting.Action, after bool) error {
+		create, is := action.(k8stesting.CreateActionImpl)
+		if !is || !after || action.GetResource() != claimGVR || len(create.CreateOptions.DryRun) > 0 {
+			return nil
+		}
+		if name := mustAccess(create.Object).GetName(); !lost[name] {
+			lost[name] = true
+			return errors.New("the connection is gone")
+		}
+		return nil
+	}
+	if _, err := w.restore(t.Context()); err != nil || len(lost) != 3 {
+		t.Fatalf("answers about %v were lost: %v", lost, err)
+	}
+	w.restored(before)
+}
+
+// TestConsentIsToTheVolumes: whoever agreed to have one volume bound again did not agree to another of the same claim and operation.
+func TestConsentIsToTheVolumes(t *testing.T) {
+	agreed := Plan{Kind: KindUndo, Volumes: []Volume{{Claim: "www-web-0", Brings: "old"}}}
+	now := Plan{Kind: KindUndo, Volumes: []Volume{{Claim: "www-web-0", Brings: "older"}}}
+	if !agreed.Same(agreed) || now.Same(agreed) {
+		t.Error("which volumes come back is no part of the consent")
+	}
+}

@@ -62,6 +62,7 @@ func (x *run) holdJournal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	x.Cluster.TellHeld(ctx, x.op, held)
 	if held, err = x.Cluster.AwaitHeld(ctx, held, x.limits.Down); err != nil {
 		return err
 	}

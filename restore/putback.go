@@ -193,9 +193,7 @@ func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err erro
 		return kept, err
 	}
 	if err == nil && sts.UID == j.UID {
-		if scale.Retention = x.policyBack(sts); j.Phase == PhaseGuard { // the gate was not on yet, and the policy perhaps was
-			scale.Retention = &j.Retention
-		}
+		scale.Retention = x.policyBack(sts)
 	}
 	// Never fewer than there are: under "whenScaled: Delete" that would delete claims.
 	if err == nil && cluster.Replicas(sts) == 0 && j.holds(sts) {

@@ -80,8 +80,10 @@ func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, e
 // policyBack is the retention policy to give back with the gate. Once that is off, the policy was given back with it, or somebody
 // who took the gate off has another in mind: then it stays as it is, and is told if it is not what it was.
 func (x *run) policyBack(sts *appsv1.StatefulSet) *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy {
+	keep := appsv1.RetainPersistentVolumeClaimRetentionPolicyType
 	was, is := x.journal.Retention, retention(sts)
-	if x.journal.holds(sts) {
+	guarded := x.journal.Held == 0 && is.WhenScaled == keep && is.WhenDeleted == keep // and the gate perhaps never on
+	if guarded || x.journal.holds(sts) {
 		return &was
 	}
 	if is != was {

@@ -3,14 +3,38 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 )
+
+// tellWithin bounds the writing of an Event.
+const tellWithin = 10 * time.Second
+
+// TellHeld says on a StatefulSet, for "kubectl describe", that the operation holds its pods back. Events are a help, not a must: without
+// the right to write them there is none.
+func (c *Client) TellHeld(ctx context.Context, op Operation, sts *appsv1.StatefulSet) {
+	ctx, cancel := context.WithTimeout(ctx, tellWithin)
+	defer cancel()
+	now := metav1.NewTime(c.now())
+	name := sts.Namespace + "/" + sts.Name
+	_, _ = c.Kube.CoreV1().Events(sts.Namespace).Create(ctx, &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: sts.Namespace, Name: op.Name("held")},
+		InvolvedObject: corev1.ObjectReference{
+			APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet", Namespace: sts.Namespace, Name: sts.Name, UID: sts.UID,
+		},
+		Type: corev1.EventTypeNormal, Reason: "HeldForRestore", Source: corev1.EventSource{Component: ManagedBy},
+		Message: fmt.Sprintf("%s %s holds the pods back (scheduling gate %s) until it is done; if it was interrupted, \"stsbackup restore %s\" says what to do",
+			op.Kind, op.ID, RestoringGate, name),
+		FirstTimestamp: now, LastTimestamp: now, Count: 1,
+	}, metav1.CreateOptions{})
+}
 
 // lastWarning is the newest warning about an object, if there is any. Events are a help, not a must: without the
 // right to read them there are none.

@@ -88,6 +88,18 @@ func (k *moverKeys) create(ctx context.Context, files KeyFiles) error {
 	return nil
 }
 
+// begin makes the Secret, and once more if no answer came: it may be there or not.
+func (k *moverKeys) begin(ctx context.Context, files KeyFiles) error {
+	err := k.create(ctx, files)
+	if err == nil || !k.unsure || ctx.Err() != nil {
+		return err
+	}
+	if err := k.drop(ctx); err != nil {
+		return err
+	}
+	return k.create(ctx, files)
+}
+
 // keep renews the files until ctx ends, if they expire.
 func (k *moverKeys) keep(ctx context.Context) {
 	for !k.files.Expires.IsZero() {

@@ -61,10 +61,10 @@ func (c *Client) RunMover(ctx context.Context, cfg MoverConfig, m Mover, line fu
 	}
 	keys := &moverKeys{client: c, config: cfg, mover: m, job: job}
 	defer func() { err = errors.Join(err, c.endMover(ctx, job, keys.secret, m.Waiting)) }()
-	if err := keys.create(ctx, files); err != nil {
+	if err := keys.begin(ctx, files); err != nil {
 		return nil, err
 	}
-	patch := []byte(`{"spec":{"suspend":false}}`)
+	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q},"spec":{"suspend":false}}`, job.UID)
 	if _, err := jobs.Patch(ctx, m.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		return nil, fmt.Errorf("start mover Job %s/%s: %w", job.Namespace, m.Name, err)
 	}
@@ -87,24 +87,33 @@ func (c *Client) createJob(ctx context.Context, op Operation, job *batchv1.Job, 
 		made, err = jobs.Create(ctx, job, metav1.CreateOptions{})
 		return err
 	})
-	if apierrors.IsAlreadyExists(err) {
-		if other, readErr := jobs.Get(ctx, job.Name, metav1.GetOptions{}); readErr == nil {
-			return nil, op.taken("mover Job", other, err)
+	if err == nil {
+		return made, nil
+	}
+	there, readErr := jobs.Get(ctx, job.Name, metav1.GetOptions{})
+	if readErr == nil && apierrors.IsAlreadyExists(err) {
+		return nil, op.taken("mover Job", there, err)
+	}
+	// It may be there although no answer came. One that has been started is an earlier one.
+	if readErr == nil && passing(err) && there.Spec.Suspend != nil && *there.Spec.Suspend && there.DeletionTimestamp == nil {
+		if o, ours := jobOrigin(there); ours && o.ID == op.ID {
+			return there, nil
 		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("create mover Job %s/%s: %w", job.Namespace, job.Name, err)
-	}
-	return made, nil
+	return nil, fmt.Errorf("create mover Job %s/%s: %w", job.Namespace, job.Name, err)
 }
 
 // ensureAccount makes the operation's ServiceAccount, once.
 func (c *Client) ensureAccount(ctx context.Context, op Operation) (string, error) {
 	account := moverAccount(op)
-	err := c.whenRoom(ctx, nil, func() error {
+	create := func() error {
 		_, err := c.Kube.CoreV1().ServiceAccounts(op.Namespace).Create(ctx, account, metav1.CreateOptions{})
 		return err
-	})
+	}
+	err := c.whenRoom(ctx, nil, create)
+	if err != nil && passing(err) { // it may be there although no answer came
+		err = c.whenRoom(ctx, nil, create)
+	}
 	if apierrors.IsAlreadyExists(err) {
 		err = c.ownAccount(ctx, op, account.Name, err)
 	}

@@ -216,7 +216,7 @@ func killedRestores(b *runbook) {
 	b.kubectl("scale", "statefulset", "web", "--replicas=2")
 	b.created("pod/web-0")
 	b.follow("pods-wait", nil, outcome{says: []string{"SchedulingGated"}}, outcome{says: []string{"PodScheduled   False"}},
-		outcome{says: []string{"stsbackup.io/restoring"}}, outcome{says: []string{"fill"}})
+		outcome{says: []string{"HeldForRestore"}}, outcome{says: []string{"stsbackup.io/restoring"}}, outcome{says: []string{"fill"}})
 	b.follow("interrupted-asks", nil, outcome{types: "resume\nyes\n", says: []string{"go on with it", "bring back what was there before it"}})
 	b.holds("good")
 

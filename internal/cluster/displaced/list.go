@@ -173,14 +173,18 @@ func Count(ctx context.Context, client *cluster.Client, namespace string) ([]Tal
 	return tallies, nil
 }
 
-// ages are when each operation had set aside the last of the volumes. One of which a time is not known is not among them: nobody
+// ages are when each operation had set aside the last of the volumes, or when Kubernetes saw that, if that is later. One of which a time is not known is not among them: nobody
 // can say how old it is.
 func ages(volumes []Volume) map[string]time.Time {
 	at, unknown := map[string]time.Time{}, map[string]bool{}
 	for _, v := range volumes {
 		unknown[v.By] = unknown[v.By] || v.At.IsZero()
-		if v.At.After(at[v.By]) {
-			at[v.By] = v.At
+		since := v.At // by the clock of whoever ran the restore, which may be wrong
+		if v.released.After(since) {
+			since = v.released.UTC()
+		}
+		if since.After(at[v.By]) {
+			at[v.By] = since
 		}
 	}
 	maps.DeleteFunc(at, func(operation string, _ time.Time) bool { return unknown[operation] })

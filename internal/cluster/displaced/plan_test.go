@@ -83,6 +83,10 @@ func TestPlan(t *testing.T) {
 			Request{Before: asideAt().Add(day)}, "pv-0-older",
 			[]string{"pv-0-new: it has been set aside since 2026-11-22T08:15:00Z", "pv-1-new: it has been", "pv-0-old: when it was", "pv-1-old: when it was"}, nil,
 		},
+		"a clock that was wrong makes nothing older than Kubernetes knows": {
+			Situation{Volumes: []Volume{planned(t, 0, func(v *Volume) { v.released = asideAt().Add(day) }), planned(t, 1)}},
+			Request{Before: asideAt().Add(time.Hour)}, "", []string{"pv-0: it has been set aside since 2026-11-22T08:15:00Z", "pv-1: it has been"}, nil,
+		},
 		"what is in use is not set aside any more": {
 			Situation{Volumes: []Volume{planned(t, 0, is(StateBound)), planned(t, 1, is(StateReserved)), planned(t, 2, is(StateGoing)), planned(t, 3, is(StateFree))}},
 			Request{}, "", []string{"pv-0: claim demo/www-web-0 holds it again", "pv-1: it is reserved", "pv-2: it is being deleted", "pv-3: any claim may"}, nil,

@@ -72,6 +72,8 @@ type Volume struct {
 
 	// again is what it takes to bind it again; nil if that cannot be known.
 	again *cluster.Displaced
+	// released is when Kubernetes saw that no claim holds it any more; zero if that is not known.
+	released time.Time
 	// claimed is when the present claim of that name was made; zero if there is none.
 	claimed time.Time
 }
@@ -106,6 +108,9 @@ func read(pv *corev1.PersistentVolume) (Volume, bool) {
 	}
 	v.Deletes = v.Provisioned && !keepsData(pv)
 	v.State = stateOf(pv, nil)
+	if at := pv.Status.LastPhaseTransitionTime; at != nil && pv.Status.Phase == corev1.VolumeReleased {
+		v.released = at.Time
+	}
 	var problems []string
 	for _, err := range []error{v.readName(pv), v.readTime(pv), v.readWhy(pv), v.readPolicy(pv), v.readAgain(pv)} {
 		if err != nil {

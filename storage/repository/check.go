@@ -29,7 +29,7 @@ const checkReaders = 3
 // objects as missing that prune has replaced.
 func (r *Repository) Check(ctx context.Context, options CheckOptions) (CheckReport, error) {
 	c := &checker{
-		repo: r.withIndex(newIndex()), options: options, bad: newBlobSet(), used: newBlobSet(), packs: map[ID]*checkedPack{},
+		repo: r.withIndex(newIndex()), options: options, bad: newBlobSet(), refused: newBlobSet(), used: newBlobSet(), packs: map[ID]*checkedPack{},
 		report: CheckReport{Problems: []Problem{}, Damaged: []ID{}}, // lists, not null, in JSON
 	}
 	defer c.repo.index.close()
@@ -60,8 +60,10 @@ type checker struct {
 
 	mu     sync.Mutex
 	report CheckReport
-	bad    blobSet        // blobs that cannot be read
-	gone   []*checkedPack // packs that are not there
+	bad    blobSet // blobs that cannot be read
+	// refused are those of them that the walk has met: it has looked for other copies, or it is what they say that is wrong.
+	refused blobSet
+	gone    []*checkedPack // packs that are not there
 }
 
 func (c *checker) run(ctx context.Context) error {
@@ -206,6 +208,7 @@ func (c *checker) checkTrees(ctx context.Context, snapshots []Snapshot) error {
 		}
 		c.problem(fmt.Sprintf("%s blob %s", t, id), err)
 		c.bad.add(t, id)
+		c.refused.add(t, id)
 		return nil
 	}}
 	err := trees.run(ctx, roots)

@@ -38,7 +38,9 @@ func (c *checker) findCopies(ctx context.Context) error {
 			}
 			if err == nil {
 				saved.add(blob.Type, blob.ID)
-				delete(c.bad.of(blob.Type), blob.ID)
+				if _, refused := c.refused.of(blob.Type)[blob.ID]; !refused {
+					delete(c.bad.of(blob.Type), blob.ID)
+				}
 			}
 		}
 	}

@@ -28,6 +28,9 @@ func TestReadmeQuickStart(t *testing.T) {
 	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(start, -1) {
 		script += block[1]
 	}
+	if strings.Count(script, "stsbackup ") < 5 {
+		t.Fatalf("README.md has no more commands than\n%s", script)
+	}
 	// There is no registry, and the program is built.
 	for _, line := range []string{"make build ", "docker build "} {
 		script = regexp.MustCompile("(?m)^"+line+".*\n").ReplaceAllString(script, "")

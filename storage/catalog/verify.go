@@ -91,7 +91,7 @@ func (c *Catalog) Verify(ctx context.Context, ref string, options repository.Che
 
 // eachOf are the errors that have been joined, each by itself.
 func eachOf(err error) []string {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // what wraps several says more than they do
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []string{err.Error()}
 	}

@@ -54,7 +54,7 @@ func (w *work) begin() {
 func (w *work) observeMovers() {
 	w.t.Helper()
 	for _, name := range []string{"web", "db"} {
-		w.movers[name] = append(w.movers[name], w.observe("pods", "stsbackup.io/mover,stsbackup.io/statefulset="+name))
+		w.movers[name] = append(w.movers[name], w.observePods("stsbackup.io/mover,stsbackup.io/statefulset="+name))
 	}
 }
 

@@ -25,7 +25,7 @@ func TestRestoreResumedAfterALostNode(t *testing.T) {
 	for pod := range saved {
 		s.exec(pod, "cd /data; echo damaged > id; rm noise; sync")
 	}
-	movers := s.observe("pods", "stsbackup.io/mover")
+	movers := s.observePods("stsbackup.io/mover")
 	restore := s.start("restore", web, "--yes", "--parallel", "1", "--limit-download", slowCopy)
 	restore.until("data-web-1: restoring")
 	mover := strings.Fields(s.kubectl("get", "pods", "--selector", "stsbackup.io/mover", "--field-selector", "status.phase=Running",

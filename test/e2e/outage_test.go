@@ -43,7 +43,7 @@ func TestAPIServerAway(t *testing.T) {
 func backUpThrough(t *testing.T, away time.Duration) {
 	o := newOutage(t, away)
 	want := o.exec("web-0", "md5sum /data/noise")
-	movers := o.observe("pods", "stsbackup.io/mover")
+	movers := o.observePods("stsbackup.io/mover")
 	o.through(away, ": copying", "backup", o.web, "--limit-upload", slowCopy)
 	o.oneMover(movers())
 	o.nothingLeft()
@@ -62,7 +62,7 @@ func restoreThrough(t *testing.T, away time.Duration) {
 	o.run(0, nil, "backup", o.web)
 	want := o.exec("web-0", "md5sum /data/noise")
 	o.exec("web-0", "rm /data/noise; sync")
-	movers := o.observe("pods", "stsbackup.io/mover")
+	movers := o.observePods("stsbackup.io/mover")
 	o.through(away, ": restoring", "restore", o.web, "--yes", "--limit-download", slowCopy)
 	o.oneMover(movers())
 	o.waitReady("web")

@@ -191,7 +191,7 @@ func TestMoversHaveNoToken(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "token")
 	s.apply(workload{name: "web", replicas: 1}.manifest(), "web")
-	pods := s.observe("pods", "stsbackup.io/mover")
+	pods := s.observePods("stsbackup.io/mover")
 	s.run(0, nil, "backup", s.Namespace+"/web")
 	seen := 0
 	for _, text := range pods() {
@@ -231,12 +231,12 @@ func TestMoversHaveNoToken(t *testing.T) {
 	}
 }
 
-// observe watches objects of the namespace that have a label; the function that it returns ends the watch and gives them,
+// observePods watches the pods of the namespace that have a label; the function that it returns ends the watch and gives them,
 // as they were at first.
-func (s *scenario) observe(resource, label string) (objects func() []json.RawMessage) {
+func (s *scenario) observePods(label string) (pods func() []json.RawMessage) {
 	s.t.Helper()
 	ctx, stop := context.WithCancel(s.ctx)
-	cmd := exec.CommandContext(ctx, s.Env.Kubectl, "--kubeconfig", s.Kubeconfig, "--namespace", s.Namespace, "get", resource,
+	cmd := exec.CommandContext(ctx, s.Env.Kubectl, "--kubeconfig", s.Kubeconfig, "--namespace", s.Namespace, "get", "pods",
 		"--selector", label, "--watch", "--output", "json")
 	out, err := cmd.StdoutPipe()
 	if err == nil {

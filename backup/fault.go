@@ -16,15 +16,29 @@ import (
 // bucket that pods cannot reach. Such a fault ends the operation at the first volume, and is said once.
 type faults struct {
 	mutex  sync.Mutex
-	left   int   // how many volumes have not been begun
-	saved  bool  // a volume could be saved, so that others can
-	probed bool  // it has been tried out
-	common error // what all others would fail of
+	trying chan struct{} // while it is tried out whether any mover can work; closed when that has ended
+	left   int           // how many volumes have not been begun
+	saved  bool          // a volume could be saved, so that others can
+	probed bool          // it has been tried out
+	common error         // what all others would fail of
+}
+
+// settle takes the mutex when nothing is being tried out. Whoever only has good news does not wait for that: it may take minutes.
+func (f *faults) settle() {
+	for {
+		f.mutex.Lock()
+		trying := f.trying
+		if trying == nil {
+			return
+		}
+		f.mutex.Unlock()
+		<-trying
+	}
 }
 
 // begin counts a volume that is begun, or says why it need not be.
 func (f *faults) begin() error {
-	f.mutex.Lock()
+	f.settle()
 	defer f.mutex.Unlock()
 	if f.common == nil {
 		f.left--
@@ -42,7 +56,7 @@ func (f *faults) ok() {
 // judge says what all other volumes would fail of too, after one has failed with err; nil if that is its own affair. probe tries
 // out, at most once, whether any mover can do its work.
 func (f *faults) judge(err error, probe func() error) error {
-	f.mutex.Lock()
+	f.settle()
 	defer f.mutex.Unlock()
 	if f.common != nil || f.saved || f.left <= 0 {
 		return f.common
@@ -53,8 +67,14 @@ func (f *faults) judge(err error, probe func() error) error {
 	case failed.OfEveryMover():
 		f.common = err
 	case failed.ExitCode > 0 && !f.probed:
-		f.probed = true
-		f.common = probe()
+		f.probed, f.trying = true, make(chan struct{})
+		f.mutex.Unlock()
+		common := probe()
+		f.mutex.Lock()
+		close(f.trying)
+		if f.trying = nil; !f.saved { // meanwhile one could be
+			f.common = common
+		}
 	}
 	return f.common
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// tiedTo ties a volume to what a label says.
-func tiedTo(inventory *Inventory, claim, label string, values ...string) {
-	inventory.Volumes["pv-"+claim].Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{
+// tiedTo ties the volume of ordinal 0 to what a label says.
+func tiedTo(inventory *Inventory, label string, values ...string) {
+	inventory.Volumes["pv-www-web-0"].Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{
 		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{
 			{Key: label, Operator: corev1.NodeSelectorOpIn, Values: values},
 		}}},
@@ -49,22 +49,22 @@ func TestMoverTolerates(t *testing.T) {
 		},
 		"live, without a pod": {change: func(i *Inventory) { delete(i.Pods, "web-0") }, options: live},
 		"live, without a pod, on the disk of a node": {
-			change: func(i *Inventory) { delete(i.Pods, "web-0"); tiedTo(i, "www-web-0", corev1.LabelHostname, "n9") }, options: live,
+			change: func(i *Inventory) { delete(i.Pods, "web-0"); tiedTo(i, corev1.LabelHostname, "n9") }, options: live,
 			want: []string{cordoned},
 		},
 		"snapshot": {options: auto},
 		"snapshot, of storage in a zone": {
-			change: func(i *Inventory) { tiedTo(i, "www-web-0", corev1.LabelTopologyZone, "a") }, options: auto,
+			change: func(i *Inventory) { tiedTo(i, corev1.LabelTopologyZone, "a") }, options: auto,
 		},
 		"snapshot, of storage on some nodes": {
-			change: func(i *Inventory) { tiedTo(i, "www-web-0", corev1.LabelHostname, "n1", "n2") }, options: auto,
+			change: func(i *Inventory) { tiedTo(i, corev1.LabelHostname, "n1", "n2") }, options: auto,
 		},
 		"snapshot, of the disk of a node": {
-			change: func(i *Inventory) { tiedTo(i, "www-web-0", "topology.disk.csi.test/node", "n1") }, options: auto,
+			change: func(i *Inventory) { tiedTo(i, "topology.disk.csi.test/node", "n1") }, options: auto,
 			want: []string{cordoned, "maintenance"},
 		},
 		"snapshot, of the disk of a host": {
-			change: func(i *Inventory) { tiedTo(i, "www-web-0", "topology.disk.csi.test/host", "host-1") }, options: auto,
+			change: func(i *Inventory) { tiedTo(i, "topology.disk.csi.test/host", "host-1") }, options: auto,
 			want: []string{cordoned, "maintenance"},
 		},
 	} {

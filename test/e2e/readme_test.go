@@ -48,7 +48,10 @@ func TestReadmeQuickStart(t *testing.T) {
 	if err := os.Symlink(s.Stsbackup, filepath.Join(clone, "bin", "stsbackup")); err != nil {
 		t.Fatal(err)
 	}
-	result, err := harness.Run(s.ctx, "", []string{"KUBECONFIG=" + s.Kubeconfig, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, "sh", "-e", "-c", "cd '"+clone+"'\n"+script)
+	// As a file: in arguments, everybody on the machine could read the keys.
+	s.writeFile(clone, "typed", "cd '"+clone+"'\n"+script)
+	result, err := harness.Run(s.ctx, "", []string{"KUBECONFIG=" + s.Kubeconfig, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="},
+		"sh", "-e", filepath.Join(clone, "typed"))
 	if err != nil || result.Code != 0 {
 		t.Fatalf("README.md does not work: %v\n%s", err, result)
 	}

@@ -44,7 +44,7 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	saveMemory(a, memoryOfUpkeep)
+	saveMemory(a)
 	targets, err := c.targets(ctx, store, args)
 	if err != nil {
 		return err

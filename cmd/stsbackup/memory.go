@@ -88,13 +88,13 @@ func boundMemory(ctx context.Context, a *app, bound memoryBound) {
 	}()
 }
 
-// memoryOfUpkeep is the percentage of saveMemory for commands that go through whole repositories.
+// memoryOfUpkeep is by how many per cent the memory of commands that go through whole repositories may exceed what is live.
 const memoryOfUpkeep = 25
 
-// saveMemory makes the process take little more than what is live, by so many per cent, unless the user has said how much:
-// of a prune or a verify that is all that the index says, of any size, and the fewer per cent the more time that takes.
-func saveMemory(a *app, percent int) {
+// saveMemory makes the process take little more than what is live, unless the user has said how much: of a prune or a verify
+// that is all that the index says, of any size. The fewer per cent, the more time that takes.
+func saveMemory(a *app) {
 	if a.getenv("GOGC") == "" {
-		debug.SetGCPercent(percent)
+		debug.SetGCPercent(memoryOfUpkeep)
 	}
 }

@@ -72,7 +72,7 @@ func (c *pruneCommand) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	saveMemory(a, memoryOfUpkeep)
+	saveMemory(a)
 	do := func(ctx context.Context, t target) (*pruneResult, error) {
 		return c.upkeep(a, c.lock).prune(ctx, store, t, c.dryRun)
 	}

@@ -67,7 +67,7 @@ func (c *schedulerCommand) run(ctx context.Context, a *app) error {
 	case c.check != "" && c.serve.policies != "":
 		return usageErrorf("--check and --policies do different things; give one of them")
 	case c.serve.policies != "":
-		saveMemory(a, memoryOfUpkeep)
+		saveMemory(a)
 		return c.serve.run(ctx, a, c.kube)
 	case c.check == "":
 		return usageErrorf("name the policy file: stsbackup scheduler --policies FILE, or --check FILE")

@@ -117,7 +117,7 @@ func (c *verifyCommand) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	saveMemory(a, memoryOfUpkeep)
+	saveMemory(a)
 	options := repository.CheckOptions{ReadData: float64(c.readData)}
 	if c.output == outputText && a.terminal {
 		options.Progress = func(packs, total int) { fmt.Fprintf(a.err, "\r%d of %d packs read", packs, total) }

@@ -77,7 +77,7 @@ func newVolumeCatCommand(a *app) *cobra.Command {
 
 // lookup finds one entry of the volume.
 func (c *volumeRead) lookup(ctx context.Context, a *app, name, where string) (*repository.Repository, repository.Node, error) {
-	saveMemory(a, memoryOfUpkeep)
+	saveMemory(a)
 	t, err := volumeTarget(name)
 	if err != nil {
 		return nil, repository.Node{}, err

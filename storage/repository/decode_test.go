@@ -100,7 +100,7 @@ func TestMixedTree(t *testing.T) {
 	if err := json.Unmarshal(data, &want); err != nil {
 		t.Fatal(err)
 	}
-	got, err := decodeTree(ID{}, data)
+	got, err := decodeTree(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestMixedTree(t *testing.T) {
 	}
 	for _, cut := range []string{`},`, `,`} {
 		broken := strings.Replace(string(data), cut, strings.TrimRight(cut, ","), 3)
-		if nodes, err := decodeTree(ID{}, []byte(broken)); err == nil {
+		if nodes, err := decodeTree([]byte(broken)); err == nil {
 			t.Errorf("%d entries were read from what is no JSON: %s", len(nodes), broken)
 		}
 	}

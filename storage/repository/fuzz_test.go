@@ -282,12 +282,12 @@ func FuzzTree(f *testing.F) {
 		for i := range data {
 			decodesAlike(t, data[i:])
 		}
-		nodes, err := decodeTree(ID{}, data)
+		nodes, err := decodeTree(data)
 		if err != nil {
 			return
 		}
 		first := treeOf(t, nodes)
-		again, err := decodeTree(ID{}, first)
+		again, err := decodeTree(first)
 		if err != nil {
 			t.Fatalf("%s cannot be read again: %v", first, err)
 		}

@@ -43,7 +43,7 @@ func TestTreeBytes(t *testing.T) {
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("tree (-want +got):\n%s", diff)
 	}
-	decoded, err := decodeTree(ID{}, got)
+	decoded, err := decodeTree(got)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,11 +59,11 @@ func TestTreeBytes(t *testing.T) {
 // TestCutTree reads every beginning of a tree: none of them is taken for all of it.
 func TestCutTree(t *testing.T) {
 	whole := `{"later":[1,{"x":2}],"nodes":[{"name":"a","type":"file","content":[]},{"name":"b","type":"fifo","content":null}],"more":{"y":3}}`
-	if nodes, err := decodeTree(ID{}, []byte(whole)); err != nil || len(nodes) != 2 {
+	if nodes, err := decodeTree([]byte(whole)); err != nil || len(nodes) != 2 {
 		t.Fatalf("%v, %v", nodes, err)
 	}
 	for i := range whole {
-		if nodes, err := decodeTree(ID{}, []byte(whole[:i])); err == nil {
+		if nodes, err := decodeTree([]byte(whole[:i])); err == nil {
 			t.Errorf("%s was read as %v", whole[:i], nodes)
 		}
 	}
@@ -75,7 +75,7 @@ func TestHostileTrees(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = decodeTree(ID{}, []byte(`{"nodes":[{"name":`+string(quoted)+`,"type":"file"}]}`))
+		_, err = decodeTree([]byte(`{"nodes":[{"name":` + string(quoted) + `,"type":"file"}]}`))
 		if !errors.Is(err, ErrNodeName) {
 			t.Errorf("name %q: %v, want ErrNodeName", name, err)
 		}
@@ -89,7 +89,7 @@ func TestHostileTrees(t *testing.T) {
 		`{"nodes":[{"name":"a","content":["short"]}]}`, `{"nodes":[{"name":"a","subtree":"` + strings.Repeat("G", 64) + `"}]}`,
 		`{"nodes":[{"name":"a","size":-1}]}`,
 	} {
-		if nodes, err := decodeTree(ID{}, []byte(text)); err == nil {
+		if nodes, err := decodeTree([]byte(text)); err == nil {
 			t.Errorf("%s was read as %v", text, nodes)
 		}
 	}
@@ -121,4 +121,13 @@ func TestFullTree(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
+}
+
+// decodeTree reads all entries of a tree.
+func decodeTree(data []byte) ([]Node, error) {
+	reader, err := openTree(ID{}, data)
+	if err != nil {
+		return nil, err
+	}
+	return loadAll(reader, len(data))
 }

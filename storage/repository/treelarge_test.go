@@ -65,7 +65,7 @@ func TestLargeTree(t *testing.T) {
 	if plain, err := repo.LoadBlob(t.Context(), TreeBlob, id); err != nil || !bytes.Equal(plain, text) {
 		t.Fatalf("the blob has %d bytes, %v; want %d", len(plain), err, len(text))
 	}
-	want, err := decodeTree(id, text)
+	want, err := decodeTree(text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,14 +90,6 @@ func (r *Repository) LoadTree(ctx context.Context, id ID) ([]Node, error) {
 	return loadAll(reader, size)
 }
 
-func decodeTree(id ID, data []byte) ([]Node, error) {
-	reader, err := openTree(id, data)
-	if err != nil {
-		return nil, err
-	}
-	return loadAll(reader, len(data))
-}
-
 // loadAll reads all entries of a tree of a size in bytes.
 func loadAll(reader *TreeReader, size int) ([]Node, error) {
 	var nodes []Node

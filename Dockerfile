@@ -11,6 +11,7 @@ COPY restore restore
 COPY scheduler scheduler
 COPY storage storage
 COPY internal internal
+COPY deploy deploy
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /stsbackup ./cmd/stsbackup
 
 FROM scratch

@@ -99,7 +99,7 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 		return nil, err
 	}
 	if err := run.foresee(ctx, plan); err != nil {
-		return nil, err
+		return nil, e.orGone(ctx, request, err)
 	}
 	e.Reporter.Planned(plan)
 
@@ -154,10 +154,16 @@ func (e *Engine) plan(ctx context.Context, request Request) (*Plan, error) {
 		return plan, nil
 	}
 	// Whoever deletes a StatefulSet has its pods and claims deleted first; to mend those would be the wrong advice.
+	return nil, e.orGone(ctx, request, err)
+}
+
+// orGone is err, or that the StatefulSet is gone or going: in a namespace that is being deleted nothing can be created, and advice on how
+// to have it admitted would be wrong.
+func (e *Engine) orGone(ctx context.Context, request Request, err error) error {
 	if gone := e.gone(ctx, request); gone != nil {
-		return nil, gone
+		return gone
 	}
-	return nil, err
+	return err
 }
 
 // gone says whether the StatefulSet is no longer there.

@@ -54,6 +54,24 @@ func TestRunWhoseNamespaceGoes(t *testing.T) {
 	}
 }
 
+// TestRunWhoseNamespaceGoesAfterThePlan: that nothing can be created in a namespace that is going is no refusal to be mended.
+func TestRunWhoseNamespaceGoesAfterThePlan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.kube.PrependReactor("create", "serviceaccounts", func(clienttesting.Action) (bool, runtime.Object, error) {
+			namespaces := schema.GroupVersionResource{Version: "v1", Resource: "namespaces"} // a reactor may not use the client
+			if err := s.kube.Tracker().Delete(namespaces, "", "demo"); err != nil && !apierrors.IsNotFound(err) {
+				t.Error(err)
+			}
+			return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "serviceaccounts"}, "mover",
+				errors.New("unable to create new content in namespace demo because it is being terminated"))
+		})
+		if _, err := s.run(t.Context(), t); !errors.Is(err, cluster.ErrNotFound) || err.Error() != "namespace demo: not found" {
+			t.Error(err)
+		}
+	})
+}
+
 // TestRunOfWhatIsBeingDeleted says that, and gives no advice on how to mend what goes with it.
 func TestRunOfWhatIsBeingDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -56,7 +56,8 @@ func (in installation) toldOfTheRestart(away gap) {
 	in.t.Helper()
 	lines := in.log(away.down)
 	for _, want := range []line{
-		{Msg: "the leadership is lost: its Lease could not be renewed for 10s; what is cancelled now is tried again by whoever leads next", Error: "connection refused"},
+		// The connection was refused, or reset if a request was under way when the API server ended.
+		{Msg: "the leadership is lost: its Lease could not be renewed for 10s; what is cancelled now is tried again by whoever leads next", Error: "connection re"},
 		{Msg: "backup", StatefulSet: in.Namespace + "/alpha", Result: "cancelled", Error: "context canceled"},
 		{Msg: "leading"},
 		{Msg: "backup", StatefulSet: in.Namespace + "/alpha", Result: "done"},

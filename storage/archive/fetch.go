@@ -3,10 +3,8 @@ package archive
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 
-	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -163,7 +161,7 @@ func nextPart(at int64, needs []need) (count, length int) {
 
 // elsewhere leaves to be read one by one what could not be read of a run: it may lie in other packs too.
 func (f *fetcher) elsewhere(ctx context.Context, needs []need, err error) error {
-	if repository.Undecided(ctx, err) && !errors.Is(err, storage.ErrArchived) {
+	if !repository.Unusable(ctx, err) {
 		return err
 	}
 	f.again = append(f.again, needs...)

@@ -124,6 +124,12 @@ func Undecided(ctx context.Context, err error) bool {
 	return ctx.Err() != nil
 }
 
+// Unusable reports an error that says that a pack cannot serve what is asked of it, while another copy may: the pack is damaged,
+// missing, or archived. ctx is the one that it was read with.
+func Unusable(ctx context.Context, err error) bool {
+	return err != nil && (errors.Is(err, storage.ErrArchived) || !Undecided(ctx, err))
+}
+
 // checkKeys compares every key with its name: one that is damaged no longer opens anything.
 func (c *checker) checkKeys(ctx context.Context) error {
 	ids, err := listIDs(ctx, c.repo.bucket, kindKey)

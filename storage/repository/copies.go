@@ -74,10 +74,11 @@ func (r *Repository) loadCopy(ctx context.Context, blob blobRef, at Location, fa
 // eachCopy tries one copy of a blob after the other, until one can be read; at is where the one lies that could not be read because
 // of failure, which is the error if no other can be read either.
 func (r *Repository) eachCopy(ctx context.Context, blob blobRef, at Location, failure error, try func(Location) error) error {
-	if Undecided(ctx, failure) {
+	if !Unusable(ctx, failure) {
 		return failure
 	}
-	missing := errors.Is(failure, storage.ErrNotExist)
+	// Archived packs are as good as missing ones: where one of either is, there are often more.
+	missing := errors.Is(failure, storage.ErrNotExist) || errors.Is(failure, storage.ErrArchived)
 	places, err := r.otherPlaces(ctx, blob, at.Pack, missing)
 	if err != nil {
 		return fmt.Errorf("%w; to look for another copy failed too: %w", failure, err)
@@ -88,7 +89,7 @@ func (r *Repository) eachCopy(ctx context.Context, blob blobRef, at Location, fa
 			r.index.moved.put(blob, place)
 			return nil
 		}
-		if Undecided(ctx, err) {
+		if !Unusable(ctx, err) {
 			return err
 		}
 	}

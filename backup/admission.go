@@ -72,7 +72,10 @@ func (r *run) ask(ctx context.Context, plan *Plan) (answers, error) {
 		case denial.Kind == cluster.DeniedDryRun:
 			all.unseen = append(all.unseen, denial.What+" could not be seen: "+denial.Message)
 		case denial.Kind == cluster.DeniedByRights && isPod:
-			all.unseen = append(all.unseen, denial.What+" could not be seen: "+denial.Message+" (only as a dry run would that be done; see docs/rbac.md)")
+			all.unseen = append(
+				all.unseen,
+				denial.What+" could not be seen: "+denial.Message+" (only as a dry run would that be done; see docs/rbac.md)",
+			)
 		case denial.Kind == cluster.DeniedByRights || known:
 		case denial.Passing():
 			all.passing = append(all.passing, denial)

@@ -75,7 +75,8 @@ func TestRunNotAdmitted(t *testing.T) {
 		"temporary claims, which a quota has no room for": {
 			deny: func(object runtime.Object) error {
 				if _, is := object.(*corev1.PersistentVolumeClaim); is {
-					return saysNo("exceeded quota: q, requested: persistentvolumeclaims=1, used: persistentvolumeclaims=2, limited: persistentvolumeclaims=2")
+					return saysNo("exceeded quota: q, requested: persistentvolumeclaims=1, used: persistentvolumeclaims=2, limited: " +
+						"persistentvolumeclaims=2")
 				}
 				return nil
 			},
@@ -139,7 +140,10 @@ func TestRunAdmittedLater(t *testing.T) {
 			t.Fatalf("record %+v, %v", record, err)
 		}
 		if !slices.ContainsFunc(s.did, func(what string) bool {
-			return strings.HasPrefix(what, "note waiting (for up to 5m0s): the API server would not create the mover's pod for claim demo/www-web-0 yet: ")
+			return strings.HasPrefix(
+				what,
+				"note waiting (for up to 5m0s): the API server would not create the mover's pod for claim demo/www-web-0 yet: ",
+			)
 		}) {
 			t.Errorf("nobody was told: %q", s.did)
 		}
@@ -155,7 +159,8 @@ func TestRunPartlyAdmitted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if record.State != catalog.StateIncomplete || !strings.Contains(record.Volumes[0].Error, "no movers for this one") || record.Volumes[1].RepositorySnapshot == "" {
+		if record.State != catalog.StateIncomplete || !strings.Contains(record.Volumes[0].Error, "no movers for this one") ||
+			record.Volumes[1].RepositorySnapshot == "" {
 			t.Errorf("record %+v", record)
 		}
 		if slices.Contains(s.did, "www-web-0 capture") {
@@ -208,7 +213,9 @@ func TestRunWaitsForRoom(t *testing.T) {
 					})
 					// The quota notices 20 s late.
 					if used || !goneAt.IsZero() && time.Since(goneAt) < 20*time.Second {
-						return true, nil, saysNo("exceeded quota: q, requested: persistentvolumeclaims=1, used: persistentvolumeclaims=4, limited: persistentvolumeclaims=4")
+						return true, nil, saysNo(
+							"exceeded quota: q, requested: persistentvolumeclaims=1, used: persistentvolumeclaims=4, limited: persistentvolumeclaims=4",
+						)
 					}
 					return false, nil, nil
 				})

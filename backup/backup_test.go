@@ -120,7 +120,9 @@ func newStage(t *testing.T) *stage {
 	}
 	s.ends[""] = corev1.ContainerStateTerminated{Message: `{"probe":"ok"}`} // of a probe
 	for _, claim := range []string{"www-web-0", "www-web-1"} {
-		s.ends[claim] = corev1.ContainerStateTerminated{Message: fmt.Sprintf(`{"repositorySnapshot":"of %s","files":1,"bytes":5,"bytesStored":4}`, claim)}
+		s.ends[claim] = corev1.ContainerStateTerminated{
+			Message: fmt.Sprintf(`{"repositorySnapshot":"of %s","files":1,"bytes":5,"bytesStored":4}`, claim),
+		}
 	}
 	s.snapshots.PrependReactor("create", "volumesnapshots", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		vs := action.(clienttesting.CreateAction).GetObject().(*snapshotv1.VolumeSnapshot)
@@ -156,7 +158,10 @@ func (s *stage) runPod(job string) {
 		return
 	}
 	template := object.Spec.Template
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: job + "-pod", Labels: template.Labels, Annotations: template.Annotations}, Spec: template.Spec}
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: job + "-pod", Labels: template.Labels, Annotations: template.Annotations},
+		Spec:       template.Spec,
+	}
 	set := func(state corev1.ContainerState) {
 		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "mover", State: state}}
 	}
@@ -179,8 +184,19 @@ func (s *stage) runPod(job string) {
 func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) {
 	t.Helper()
 	record, err := s.engine.Run(ctx, Request{
-		Namespace: "demo", StatefulSet: "web", Plan: PlanOptions{Method: MethodAuto}, Holder: "test", SnapshotTimeout: time.Minute, SnapshotReadyTimeout: 10 * time.Minute,
-		Mover: cluster.MoverConfig{Image: "stsbackup:test"}, Parallel: s.parallel, RetryLock: 90 * time.Second, DryRun: s.dryRun, StepsAside: s.stepsAside,
+		Namespace:            "demo",
+		StatefulSet:          "web",
+		Plan:                 PlanOptions{Method: MethodAuto},
+		Holder:               "test",
+		SnapshotTimeout:      time.Minute,
+		SnapshotReadyTimeout: 10 * time.Minute,
+		Mover: cluster.MoverConfig{
+			Image: "stsbackup:test",
+		},
+		Parallel:   s.parallel,
+		RetryLock:  90 * time.Second,
+		DryRun:     s.dryRun,
+		StepsAside: s.stepsAside,
 	})
 	<-time.After(time.Minute) // until the pods have played to their end
 	var left []string
@@ -260,7 +276,8 @@ func TestRunKeepsWhatCouldBeSaved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if record.State != catalog.StateIncomplete || !strings.Contains(record.Volumes[0].Error, "disk on fire") || record.Volumes[1].RepositorySnapshot == "" {
+		if record.State != catalog.StateIncomplete || !strings.Contains(record.Volumes[0].Error, "disk on fire") ||
+			record.Volumes[1].RepositorySnapshot == "" {
 			t.Errorf("record %+v", record)
 		}
 	})
@@ -270,7 +287,9 @@ func TestRunKeepsWhatCouldBeSaved(t *testing.T) {
 func TestRunTellsWhatStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		s.ends["www-web-0"] = corev1.ContainerStateTerminated{Message: `{"repositorySnapshot":"of www-web-0","files":1,"warnings":["the lock stays"]}`}
+		s.ends["www-web-0"] = corev1.ContainerStateTerminated{
+			Message: `{"repositorySnapshot":"of www-web-0","files":1,"warnings":["the lock stays"]}`,
+		}
 		record, err := s.run(t.Context(), t)
 		if err != nil || record.State != catalog.StateComplete {
 			t.Fatalf("record %+v, %v", record, err)
@@ -375,7 +394,10 @@ func TestCommitWaitsForTheLease(t *testing.T) {
 
 func TestDryRunChangesNothing(t *testing.T) {
 	s := newStage(t)
-	record, err := s.engine.Run(t.Context(), Request{Namespace: "demo", StatefulSet: "web", Plan: PlanOptions{Method: MethodAuto}, DryRun: true})
+	record, err := s.engine.Run(
+		t.Context(),
+		Request{Namespace: "demo", StatefulSet: "web", Plan: PlanOptions{Method: MethodAuto}, DryRun: true},
+	)
 	if err != nil || record != nil {
 		t.Fatalf("record %v, error %v", record, err)
 	}

@@ -92,7 +92,11 @@ type dryCuts struct {
 	stage *stage
 }
 
-func (d dryCuts) Create(ctx context.Context, vs *snapshotv1.VolumeSnapshot, options metav1.CreateOptions) (*snapshotv1.VolumeSnapshot, error) {
+func (d dryCuts) Create(
+	ctx context.Context,
+	vs *snapshotv1.VolumeSnapshot,
+	options metav1.CreateOptions,
+) (*snapshotv1.VolumeSnapshot, error) {
 	if len(options.DryRun) == 0 {
 		return d.VolumeSnapshotInterface.Create(ctx, vs, options)
 	}

@@ -22,7 +22,8 @@ func TestFaultOfAll(t *testing.T) {
 		if err == nil || record != nil || len(s.repo.committed) != 0 {
 			t.Fatalf("record %v, committed %d, error %v", record, len(s.repo.committed), err)
 		}
-		if text := err.Error(); strings.Count(text, "the bucket is away") != 1 || !strings.Contains(text, "back up StatefulSet demo/web: ") || !strings.Contains(text, "no other was tried") {
+		if text := err.Error(); strings.Count(text, "the bucket is away") != 1 || !strings.Contains(text, "back up StatefulSet demo/web: ") ||
+			!strings.Contains(text, "no other was tried") {
 			t.Error(text)
 		}
 		for _, did := range s.did {
@@ -39,7 +40,8 @@ func TestFaultOfOne(t *testing.T) {
 		s := newStage(t)
 		s.ends["www-web-0"] = corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", Message: `{"error":"disk on fire"}`}
 		record, err := s.run(t.Context(), t)
-		if err != nil || record == nil || record.Volumes[1].RepositorySnapshot == "" || !strings.Contains(record.Volumes[0].Error, "disk on fire") {
+		if err != nil || record == nil || record.Volumes[1].RepositorySnapshot == "" ||
+			!strings.Contains(record.Volumes[0].Error, "disk on fire") {
 			t.Fatalf("record %+v, error %v", record, err)
 		}
 		if !slices.Contains(s.did, "www-web-0 "+string(StageFailed)) {

@@ -46,7 +46,8 @@ func TestRunWhoseNamespaceGoes(t *testing.T) {
 					}
 				}
 				record, err := s.run(t.Context(), t)
-				if record != nil || !errors.Is(err, cluster.ErrNotFound) || !strings.Contains(err.Error(), "namespace demo: not found") || len(s.repo.committed) != 0 {
+				if record != nil || !errors.Is(err, cluster.ErrNotFound) || !strings.Contains(err.Error(), "namespace demo: not found") ||
+					len(s.repo.committed) != 0 {
 					t.Errorf("record %v, %v", record, err)
 				}
 			})
@@ -107,10 +108,14 @@ func TestRunOfWhatIsBeingDeleted(t *testing.T) {
 // TestRunSaysWhatAMoverWaitsFor has it among the volume's progress.
 func TestRunSaysWhatAMoverWaitsFor(t *testing.T) {
 	var told []Progress
-	progress := &moverProgress{reporter: teller{func(p Progress) { told = append(told, p) }}, state: Progress{Claim: "www-web-0", Stage: StageMove}}
+	progress := &moverProgress{
+		reporter: teller{func(p Progress) { told = append(told, p) }},
+		state:    Progress{Claim: "www-web-0", Stage: StageMove},
+	}
 	progress.line([]byte(`{"waiting":"repository is locked"}`))
 	progress.line([]byte(`{"files":1,"bytes":2}`))
-	if len(told) != 2 || told[0].Stage != StagePrepare || told[0].Waiting != "repository is locked" || told[1].Stage != StageMove || told[1].Waiting != "" {
+	if len(told) != 2 || told[0].Stage != StagePrepare || told[0].Waiting != "repository is locked" || told[1].Stage != StageMove ||
+		told[1].Waiting != "" {
 		t.Errorf("%+v", told)
 	}
 }

@@ -30,7 +30,14 @@ func (s *stage) widen(t *testing.T) {
 	}
 	claim.Name = "www-web-2"
 	_, err = s.kube.AppsV1().StatefulSets("demo").Update(ctx, sts, metav1.UpdateOptions{})
-	if _, claimErr := s.kube.CoreV1().PersistentVolumeClaims("demo").Create(ctx, claim, metav1.CreateOptions{}); err != nil || claimErr != nil {
+	if _, claimErr := s.kube.CoreV1().PersistentVolumeClaims(
+		"demo",
+	).Create(
+		ctx,
+		claim,
+		metav1.CreateOptions{},
+	); err != nil ||
+		claimErr != nil {
 		t.Fatal(err, claimErr)
 	}
 	s.ends["www-web-2"] = corev1.ContainerStateTerminated{Message: `{"repositorySnapshot":"of www-web-2","files":1,"bytes":5,"bytesStored":4}`}
@@ -74,7 +81,11 @@ func TestRunParallel(t *testing.T) {
 					t.Errorf("moved %s", got)
 				}
 				for i, v := range record.Volumes {
-					if want := fmt.Sprintf("www-web-%d", i); v.Claim != want || v.RepositorySnapshot != "of "+want || record.State != catalog.StateComplete {
+					if want := fmt.Sprintf(
+						"www-web-%d",
+						i,
+					); v.Claim != want || v.RepositorySnapshot != "of "+want ||
+						record.State != catalog.StateComplete {
 						t.Errorf("volume %d of the %s record: %+v", i, record.State, v)
 					}
 				}

@@ -26,9 +26,15 @@ func TestMoverTolerates(t *testing.T) {
 		return corev1.Taint{Key: key, Effect: effect}
 	}
 	taints := []corev1.Taint{
-		taint(cordoned, corev1.TaintEffectNoSchedule), taint("maintenance", corev1.TaintEffectNoSchedule),
-		taint("soft", corev1.TaintEffectPreferNoSchedule), taint("leave", corev1.TaintEffectNoExecute),
-		taint(corev1.TaintNodeNotReady, corev1.TaintEffectNoSchedule), taint("node.cloudprovider.kubernetes.io/shutdown", corev1.TaintEffectNoSchedule),
+		taint(cordoned, corev1.TaintEffectNoSchedule),
+		taint("maintenance", corev1.TaintEffectNoSchedule),
+		taint("soft", corev1.TaintEffectPreferNoSchedule),
+		taint("leave", corev1.TaintEffectNoExecute),
+		taint(
+			corev1.TaintNodeNotReady,
+			corev1.TaintEffectNoSchedule,
+		),
+		taint("node.cloudprovider.kubernetes.io/shutdown", corev1.TaintEffectNoSchedule),
 	}
 	live := PlanOptions{Method: MethodLive}
 	auto := PlanOptions{Method: MethodAuto}
@@ -92,7 +98,10 @@ func TestMoverTolerates(t *testing.T) {
 				t.Errorf("tolerated beyond what the pod tolerates (-want +got):\n%s", diff)
 			}
 			own := inventory.Pods["web-0"] != nil && plan.Volumes[0].Capture == catalog.CaptureLive
-			if has := slices.ContainsFunc(plan.Volumes[0].placement.Tolerations, func(to corev1.Toleration) bool { return to.Key == "db" }); has != own {
+			if has := slices.ContainsFunc(
+				plan.Volumes[0].placement.Tolerations,
+				func(to corev1.Toleration) bool { return to.Key == "db" },
+			); has != own {
 				t.Errorf("it has the tolerations of the pod: %t", has)
 			}
 			if pod := inventory.Pods["web-1"]; len(pod.Spec.Tolerations) != 1 {

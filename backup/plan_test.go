@@ -246,7 +246,8 @@ func TestNewPlanRefuses(t *testing.T) {
 		"snapshot, and no StorageClass to read it by": {
 			change:  func(i *Inventory) { i.Claims["www-web-1"].Spec.StorageClassName = new("manual") },
 			options: PlanOptions{Method: MethodSnapshot},
-			object:  "claim demo/www-web-1", says: []string{"its StorageClass manual is not of CSI driver", "with driver disk.csi.test as its provisioner", "--method live"},
+			object:  "claim demo/www-web-1", says: []string{"its StorageClass manual is not of CSI driver", "with driver disk.csi.test as its " +
+				"provisioner", "--method live"},
 		},
 		"ReadWriteOncePod, and no StorageClass": {
 			change: func(i *Inventory) {
@@ -339,7 +340,9 @@ func TestNewPlanLeavesNothingOutSilently(t *testing.T) {
 
 func TestSnapshotMoverStaysNearTheVolume(t *testing.T) {
 	inventory := testInventory()
-	zone := &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone"}}}}}
+	zone := &corev1.NodeSelector{
+		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone"}}}},
+	}
 	inventory.Volumes["pv-www-web-0"].Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: zone}
 	plan, err := NewPlan(inventory, PlanOptions{Method: MethodAuto})
 	if err != nil {

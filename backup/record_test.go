@@ -60,7 +60,13 @@ func TestMoverArgs(t *testing.T) {
 func TestSkew(t *testing.T) {
 	at := func(second int) time.Time { return time.Date(2026, 11, 21, 8, 0, second, 0, time.UTC) }
 	volumes := []catalog.Volume{
-		{RepositorySnapshot: "a", Cut: at(10)}, {RepositorySnapshot: "b", Cut: at(7)}, {Cut: at(50), Error: "failed"}, {RepositorySnapshot: "c", Cut: at(12)},
+		{
+			RepositorySnapshot: "a",
+			Cut:                at(10),
+		},
+		{RepositorySnapshot: "b", Cut: at(7)},
+		{Cut: at(50), Error: "failed"},
+		{RepositorySnapshot: "c", Cut: at(12)},
 	}
 	if got, want := skew(volumes), 5*time.Second; got != want {
 		t.Errorf("skew %s, want %s", got, want)
@@ -78,7 +84,11 @@ func testRun(t *testing.T, failures ...string) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine := &Engine{Now: func() time.Time { return time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC) }, Random: strings.NewReader("????"), Reporter: Silent{}}
+	engine := &Engine{
+		Now:      func() time.Time { return time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC) },
+		Random:   strings.NewReader("????"),
+		Reporter: Silent{},
+	}
 	r, err := engine.begin(Request{Tool: "v1"})
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +123,8 @@ func TestRecordStates(t *testing.T) {
 			if record.State != tt.want {
 				t.Errorf("state %s, want %s", record.State, tt.want)
 			}
-			if record.ID != "20261121T081200Z-3f3f3f3f" || record.Cluster != "cluster-uid" || record.StatefulSetUID != "sts-uid" || len(record.Volumes) != 2 {
+			if record.ID != "20261121T081200Z-3f3f3f3f" || record.Cluster != "cluster-uid" || record.StatefulSetUID != "sts-uid" ||
+				len(record.Volumes) != 2 {
 				t.Errorf("record %+v", record)
 			}
 		})

@@ -30,8 +30,14 @@ func (r *run) sweep(ctx context.Context) error {
 		if claim, writes := r.writes(left); writes {
 			return &cluster.Refusal{
 				Object: r.op.Object(),
-				Reason: fmt.Sprintf("%s on node %s, which a dead restore has left, may still write to claim %s: %s", left.Object, left.Node, claim, left.Reason),
-				Next:   cmp.Or(left.Next, "wait until it is gone") + ", and run the command again",
+				Reason: fmt.Sprintf(
+					"%s on node %s, which a dead restore has left, may still write to claim %s: %s",
+					left.Object,
+					left.Node,
+					claim,
+					left.Reason,
+				),
+				Next: cmp.Or(left.Next, "wait until it is gone") + ", and run the command again",
 			}
 		}
 	}
@@ -56,8 +62,8 @@ func (r *run) mark() string { return r.op.MoverMark(r.inventory.Cluster) }
 
 // unlock removes locks that dead movers have left, which would keep everyone from removing data until they are 30 minutes
 // old, and those of others that held the Lease before us, which would keep even us from working. The pods of our
-// StatefulSet's movers are gone, but for those that the sweep has named: the Lease is ours, and the sweep or the cleanup has just seen to it. The locks of others,
-// who may work outside of the cluster, or restore to another StatefulSet, are their own business.
+// StatefulSet's movers are gone, but for those that the sweep has named: the Lease is ours, and the sweep or the cleanup has just seen to
+// it. The locks of others, who may work outside of the cluster, or restore to another StatefulSet, are their own business.
 func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
 	here := r.inventory.Cluster
 	alone, cancel, err := cluster.Assured(ctx)

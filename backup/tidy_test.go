@@ -47,8 +47,13 @@ func deadOperation() cluster.Operation {
 // backUp runs a backup of the stage without a look at what it leaves.
 func (s *stage) backUp(ctx context.Context) (committed int, err error) {
 	_, err = s.engine.Run(ctx, Request{
-		Namespace: "demo", StatefulSet: "web", Plan: PlanOptions{Method: MethodAuto}, Holder: "test", SnapshotTimeout: time.Minute, SnapshotReadyTimeout: time.Hour,
-		Mover: cluster.MoverConfig{Image: "stsbackup:test"},
+		Namespace:            "demo",
+		StatefulSet:          "web",
+		Plan:                 PlanOptions{Method: MethodAuto},
+		Holder:               "test",
+		SnapshotTimeout:      time.Minute,
+		SnapshotReadyTimeout: time.Hour,
+		Mover:                cluster.MoverConfig{Image: "stsbackup:test"},
 	})
 	<-time.After(time.Minute) // until the pods have played to their end
 	return len(s.repo.committed), err
@@ -97,7 +102,8 @@ func TestRunBesideAStrandedMover(t *testing.T) {
 					}
 					return
 				}
-				if err != nil || committed != 1 || !strings.Contains(events, "note warning: of what a dead operation had made, mover pod demo/"+stranded.Name) {
+				if err != nil || committed != 1 ||
+					!strings.Contains(events, "note warning: of what a dead operation had made, mover pod demo/"+stranded.Name) {
 					t.Errorf("error %v, committed %d:\n%s", err, committed, events)
 				}
 				if !strings.Contains(events, "note waiting until this is gone: mover pod demo/"+stranded.Name) {
@@ -138,7 +144,8 @@ func TestRunWhoseMoverDoesNotEnd(t *testing.T) {
 		s.repo.locks = []repository.Holder{lock, {Host: op.VolumeName(0, "www") + "-gone", Operation: lock.Operation}}
 		committed, err := s.backUp(t.Context())
 		events := strings.Join(s.did, "\n")
-		if err != nil || committed != 1 || !strings.Contains(events, "note warning: clean up: mover pod demo/"+lock.Host) || !strings.Contains(events, "node n9") {
+		if err != nil || committed != 1 || !strings.Contains(events, "note warning: clean up: mover pod demo/"+lock.Host) ||
+			!strings.Contains(events, "node n9") {
 			t.Errorf("error %v, committed %d:\n%s", err, committed, events)
 		}
 		if len(s.repo.locks) != 1 || s.repo.locks[0].Host != lock.Host {

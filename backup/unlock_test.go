@@ -26,7 +26,11 @@ func TestRunRemovesTheLocksOfDeadMovers(t *testing.T) {
 			return repository.Holder{Host: "stsbackup-" + strings.ToLower(id) + "-0-www-x7k2p", Operation: of(id).MoverMark("cluster-uid")}
 		}
 		dead, own := mover("19991231T235900Z-3fa9"), mover(id)
-		pruned := repository.Holder{Host: "scheduler-0", Operation: cluster.Operation{ID: "19991231T235900Z-dead"}.LeaseMark("cluster-uid"), Exclusive: true}
+		pruned := repository.Holder{
+			Host:      "scheduler-0",
+			Operation: cluster.Operation{ID: "19991231T235900Z-dead"}.LeaseMark("cluster-uid"),
+			Exclusive: true,
+		}
 		people := []repository.Holder{
 			{Host: "scheduler-0", Operation: cluster.Operation{ID: "19991231T235900Z-dead"}.LeaseMark("another")},
 			{Host: "ops-1"},
@@ -37,8 +41,14 @@ func TestRunRemovesTheLocksOfDeadMovers(t *testing.T) {
 			{Host: dead.Host, Operation: of("19991231T235900Z-3fa9").MoverMark("another")},
 			{Host: dead.Host, Operation: of("19991231T235900Z-ffff").MoverMark("cluster-uid")},
 			// They restore from this repository, under Leases that are not ours.
-			{Host: dead.Host, Operation: cluster.Operation{ID: "19991231T235900Z-3fa9", Namespace: "demo", StatefulSet: "web2"}.MoverMark("cluster-uid")},
-			{Host: dead.Host, Operation: cluster.Operation{ID: "19991231T235900Z-3fa9", Namespace: "demo2", StatefulSet: "web"}.MoverMark("cluster-uid")},
+			{
+				Host:      dead.Host,
+				Operation: cluster.Operation{ID: "19991231T235900Z-3fa9", Namespace: "demo", StatefulSet: "web2"}.MoverMark("cluster-uid"),
+			},
+			{
+				Host:      dead.Host,
+				Operation: cluster.Operation{ID: "19991231T235900Z-3fa9", Namespace: "demo2", StatefulSet: "web"}.MoverMark("cluster-uid"),
+			},
 			{Host: "stsbackup-", Operation: ""},
 		}
 		s.repo.locks = append([]repository.Holder{dead, own, pruned}, people...)
@@ -53,7 +63,8 @@ func TestRunRemovesTheLocksOfDeadMovers(t *testing.T) {
 		}
 		events := strings.Join(s.did, "\n")
 		before, after, _ := strings.Cut(events, "commit")
-		if !strings.Contains(before, dead.Host) || !strings.Contains(before, pruned.Host) || strings.Contains(before, own.Host) || !strings.Contains(after, own.Host) {
+		if !strings.Contains(before, dead.Host) || !strings.Contains(before, pruned.Host) || strings.Contains(before, own.Host) ||
+			!strings.Contains(after, own.Host) {
 			t.Errorf("told:\n%s", events)
 		}
 	})

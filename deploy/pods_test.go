@@ -78,7 +78,10 @@ func problems(spec corev1.PodSpec) []string {
 	}
 	pod := spec.SecurityContext
 	check(pod != nil && pod.RunAsNonRoot != nil && *pod.RunAsNonRoot && pod.RunAsUser != nil && *pod.RunAsUser > 0, "may run as root")
-	check(pod != nil && pod.SeccompProfile != nil && pod.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault, "has no seccomp profile")
+	check(
+		pod != nil && pod.SeccompProfile != nil && pod.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault,
+		"has no seccomp profile",
+	)
 	check(!spec.HostNetwork && !spec.HostPID && !spec.HostIPC, "shares namespaces of the node")
 	check(spec.TerminationGracePeriodSeconds != nil, "does not say how long it may take to end")
 	temporary := ""
@@ -95,9 +98,15 @@ func problems(spec corev1.PodSpec) []string {
 		check(c.Image == "stsbackup", c.Name+": image is not set by the overlay's one setting")
 		check(own != nil && own.AllowPrivilegeEscalation != nil && !*own.AllowPrivilegeEscalation, c.Name+": may get more privileges")
 		check(own != nil && own.ReadOnlyRootFilesystem != nil && *own.ReadOnlyRootFilesystem, c.Name+": can write to its root file system")
-		check(own != nil && own.Capabilities != nil && slices.Equal(own.Capabilities.Drop, []corev1.Capability{"ALL"}) && own.Capabilities.Add == nil, c.Name+": has capabilities")
+		check(
+			own != nil && own.Capabilities != nil && slices.Equal(own.Capabilities.Drop, []corev1.Capability{"ALL"}) && own.Capabilities.Add == nil,
+			c.Name+": has capabilities",
+		)
 		for _, resource := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-			check(!c.Resources.Requests.Name(resource, "").IsZero() && !c.Resources.Limits.Name(resource, "").IsZero(), c.Name+": does not say how much "+string(resource)+" it takes")
+			check(
+				!c.Resources.Requests.Name(resource, "").IsZero() && !c.Resources.Limits.Name(resource, "").IsZero(),
+				c.Name+": does not say how much "+string(resource)+" it takes",
+			)
 		}
 		for _, env := range c.Env {
 			check(env.ValueFrom == nil || env.ValueFrom.SecretKeyRef == nil, c.Name+": has a secret in its environment, where it is never renewed")
@@ -157,7 +166,8 @@ func TestSchedulerEndsWithinItsGrace(t *testing.T) {
 		t.Errorf("the pod is killed after %s, but the scheduler takes %s and a minute", whole, grace)
 	}
 	container := spec.Containers[0]
-	if container.LivenessProbe.HTTPGet.Path != "/healthz" || container.StartupProbe.HTTPGet.Path != "/healthz" || container.ReadinessProbe.HTTPGet.Path != "/readyz" {
+	if container.LivenessProbe.HTTPGet.Path != "/healthz" || container.StartupProbe.HTTPGet.Path != "/healthz" ||
+		container.ReadinessProbe.HTTPGet.Path != "/readyz" {
 		t.Error("probes do not ask for /healthz and /readyz")
 	}
 }

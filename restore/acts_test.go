@@ -186,7 +186,8 @@ func (w *world) keptByContent(where string, before map[string]string) {
 		if volume == nil {
 			w.t.Fatalf("%s: volume %s with %q is gone", where, name, content)
 		}
-		bound := volume.Spec.ClaimRef != nil && w.claim(volume.Spec.ClaimRef.Name) != nil && w.claim(volume.Spec.ClaimRef.Name).UID == volume.Spec.ClaimRef.UID
+		bound := volume.Spec.ClaimRef != nil && w.claim(volume.Spec.ClaimRef.Name) != nil &&
+			w.claim(volume.Spec.ClaimRef.Name).UID == volume.Spec.ClaimRef.UID
 		marked := volume.Labels[cluster.LabelDisplacedFrom] != "" && volume.Annotations[cluster.AnnotationDisplacedClaim] != ""
 		if !bound && (!marked || volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain) {
 			w.t.Fatalf("%s: volume %s with %q is nobody's: marked %v, %s", where, name, content, marked, volume.Spec.PersistentVolumeReclaimPolicy)
@@ -310,7 +311,14 @@ func TestSomebodyActsOnAnUndo(t *testing.T) {
 func (w *world) typed(t *testing.T, where, then string, options PlanOptions) string {
 	t.Helper()
 	record := newRecord()
-	if situation, err := Look(t.Context(), w.client(), record, ns, "web"); err == nil && situation.Journal != nil && situation.Journal.Kind == KindUndo && then == "resume" {
+	if situation, err := Look(
+		t.Context(),
+		w.client(),
+		record,
+		ns,
+		"web",
+	); err == nil && situation.Journal != nil && situation.Journal.Kind == KindUndo &&
+		then == "resume" {
 		options.Kind = KindUndo
 	}
 	if options.Kind == KindUndo {
@@ -367,7 +375,8 @@ func actOnce(t *testing.T, start start, act act, where string, write int, carrie
 		}
 		return then + ": done, they hold " + outcome
 	}
-	going := act.name == "delete a claim" && strings.Contains(err.Error(), "somebody has deleted it") // a person has to say whether that was meant
+	going := act.name == "delete a claim" &&
+		strings.Contains(err.Error(), "somebody has deleted it") // a person has to say whether that was meant
 	if had && !going && then != "restore" && then != "keep" && errors.As(err, &refusal) && !errors.Is(err, cluster.ErrNotFound) {
 		t.Fatalf("%s: refused: %v", where, err)
 	}

@@ -80,21 +80,55 @@ func TestAdmit(t *testing.T) {
 		warning string
 	}{
 		"all is admitted": {nil, nil, nil, ""},
-		"a LimitRange for claims": {map[string]func(metav1.Object) error{
-			"persistentvolumeclaims": forbidden("persistentvolumeclaims", "minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 64Mi")},
-			[]string{"claim demo/www-web-0"}, []string{"nor 5 more like it", `"www-web-0" is forbidden: minimum storage usage`, "describe limitrange", "then restore again"}, ""},
+		"a LimitRange for claims": {
+			map[string]func(metav1.Object) error{
+				"persistentvolumeclaims": forbidden(
+					"persistentvolumeclaims",
+					"minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 64Mi",
+				),
+			},
+			[]string{
+				"claim demo/www-web-0",
+			},
+			[]string{"nor 5 more like it", `"www-web-0" is forbidden: minimum storage usage`, "describe limitrange", "then restore again"},
+			"",
+		},
 		"claims that could not be put back": {map[string]func(metav1.Object) error{"persistentvolumeclaims": small},
 			[]string{"claim demo/www-web-0 again, as it was"}, []string{"nor 2 more like it"}, ""},
-		"a quota for claims, which knows nothing of those that go": {map[string]func(metav1.Object) error{
-			"persistentvolumeclaims": forbidden("persistentvolumeclaims", "exceeded quota: q, requested: persistentvolumeclaims=1, used: persistentvolumeclaims=3, limited: persistentvolumeclaims=3")},
-			nil, nil, ""},
-		"Pod Security, and a quota for Jobs": {map[string]func(metav1.Object) error{
-			"pods": forbidden("pods", `violates PodSecurity "restricted:latest": runAsNonRoot`),
-			"jobs": forbidden("jobs.batch", "exceeded quota: q, requested: count/jobs.batch=1, used: count/jobs.batch=0, limited: count/jobs.batch=0")},
+		"a quota for claims, which knows nothing of those that go": {
+			map[string]func(metav1.Object) error{
+				"persistentvolumeclaims": forbidden(
+					"persistentvolumeclaims",
+					"exceeded quota: q, requested: persistentvolumeclaims=1, used: persistentvolumeclaims=3, limited: persistentvolumeclaims=3",
+				),
+			},
+			nil,
+			nil,
+			"",
+		},
+		"Pod Security, and a quota for Jobs": {
+			map[string]func(metav1.Object) error{
+				"pods": forbidden("pods", `violates PodSecurity "restricted:latest": runAsNonRoot`),
+				"jobs": forbidden(
+					"jobs.batch",
+					"exceeded quota: q, requested: count/jobs.batch=1, used: count/jobs.batch=0, limited: count/jobs.batch=0",
+				),
+			},
 			[]string{"the mover's Job for claim demo/www-web-0", "the mover's pod for claim demo/www-web-0"},
-			[]string{"raise that quota", "nor 2 more like it", "enforce=baseline"}, ""},
-		"no right to ask for pods": {map[string]func(metav1.Object) error{
-			"pods": forbidden("pods", `User "u" cannot create resource "pods"`)}, nil, nil, "whether the API server would create the mover's pod for claim demo/www-web-0 could not be seen"},
+			[]string{"raise that quota", "nor 2 more like it", "enforce=baseline"},
+			"",
+		},
+		"no right to ask for pods": {
+			map[string]func(metav1.Object) error{
+				"pods": forbidden(
+					"pods",
+					`User "u" cannot create resource "pods"`,
+				),
+			},
+			nil,
+			nil,
+			"whether the API server would create the mover's pod for claim demo/www-web-0 could not be seen",
+		},
 		"no right to create Secrets": {map[string]func(metav1.Object) error{
 			"secrets": forbidden("secrets", `User "u" cannot create resource "secrets"`)},
 			[]string{"the mover's Secret for claim demo/www-web-0"}, []string{"docs/rbac.md"}, ""},
@@ -136,7 +170,9 @@ func TestAdmitQuotaOfMovers(t *testing.T) {
 	for cpu, refused := range map[string]bool{"1": false, "100m": true} {
 		s := situation()
 		for i := range s.Pods {
-			s.Pods[i].Spec.Containers = []corev1.Container{{Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}}}}
+			s.Pods[i].Spec.Containers = []corev1.Container{
+				{Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}}},
+			}
 		}
 		s.Quotas = []corev1.ResourceQuota{quota("limits.cpu", "3", "3")}
 		plan := admitted(t, s, denier(t, full))
@@ -144,7 +180,8 @@ func TestAdmitQuotaOfMovers(t *testing.T) {
 			t.Fatalf("pods of %s: %v", cpu, plan.Err())
 		}
 		if refused {
-			for _, text := range []string{"ResourceQuota demo/limits", "the StatefulSet's 3 pods are gone", "limits.cpu would come to 3700m, and it allows 3", "--mover-limits"} {
+			for _, text := range []string{"ResourceQuota demo/limits", "the StatefulSet's 3 pods are gone", "limits.cpu would come to 3700m, and " +
+				"it allows 3", "--mover-limits"} {
 				if !strings.Contains(plan.Refusals[0].Error(), text) {
 					t.Errorf("%q is not in %v", text, plan.Refusals[0])
 				}
@@ -172,7 +209,12 @@ func TestDeniedRestoreChangesNothing(t *testing.T) {
 		create, isCreate := action.(k8stesting.CreateActionImpl)
 		switch {
 		case isCreate && action.GetResource() == claimGVR && len(create.CreateOptions.DryRun) > 0 && !carriedOut:
-			return forbidden("persistentvolumeclaims", "minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 64Mi")(mustAccess(create.Object))
+			return forbidden(
+				"persistentvolumeclaims",
+				"minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 64Mi",
+			)(
+				mustAccess(create.Object),
+			)
 		case action.GetVerb() != "get" && action.GetVerb() != "list" && action.GetVerb() != "watch" && action.GetResource().Resource != "leases":
 			t.Errorf("%s %s", action.GetVerb(), action.GetResource().Resource)
 		}
@@ -212,7 +254,8 @@ func TestAdmitMoversAtOnce(t *testing.T) {
 		if err := engine.Admit(t.Context(), &plan); err != nil {
 			t.Fatal(err)
 		}
-		if refused := plan.Err() != nil && strings.Contains(plan.Err().Error(), "movers at once: limits.memory would come to") && strings.Contains(plan.Err().Error(), "--parallel 1"); refused != tt.refused {
+		if refused := plan.Err() != nil && strings.Contains(plan.Err().Error(), "movers at once: limits.memory would come to") &&
+			strings.Contains(plan.Err().Error(), "--parallel 1"); refused != tt.refused {
 			t.Errorf("%+v: %v", tt, plan.Err())
 		}
 	}

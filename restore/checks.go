@@ -48,12 +48,33 @@ func (p *Plan) checkClaims(s *Situation) {
 		case claim.DeletionTimestamp != nil && cluster.BoundTo(volume, claim) && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain:
 			p.refuseGoing(claim, volume)
 		case claim.DeletionTimestamp != nil:
-			p.refuseAbout(object, "somebody has deleted it, and it is not gone yet",
-				fmt.Sprintf("wait until it is gone (kubectl -n %s wait --for=delete pvc/%s): what uses it must end first; then %s", p.Namespace, claim.Name, p.again()))
+			p.refuseAbout(
+				object,
+				"somebody has deleted it, and it is not gone yet",
+				fmt.Sprintf(
+					"wait until it is gone (kubectl -n %s wait --for=delete pvc/%s): what uses it must end first; then %s",
+					p.Namespace,
+					claim.Name,
+					p.again(),
+				),
+			)
 		case cluster.BoundTo(volume, claim) && volume.DeletionTimestamp != nil:
-			p.refuseAbout(object, fmt.Sprintf("somebody has deleted its volume %s, which is gone for good once the claim lets go of it and so cannot be set aside", volume.Name),
-				fmt.Sprintf("save what is on it first (stsbackup backup %s --method live), or give it up: %s, delete the claim (kubectl -n %s delete pvc %s), then %s",
-					p.target(), p.scaleDown(), p.Namespace, claim.Name, p.again()))
+			p.refuseAbout(
+				object,
+				fmt.Sprintf(
+					"somebody has deleted its volume %s, which is gone for good once the claim lets go of it and so cannot be set aside",
+					volume.Name,
+				),
+				fmt.Sprintf(
+					"save what is on it first (stsbackup backup %s --method live), or give it up: %s, delete the claim (kubectl -n %s delete pvc %s), "+
+						"then %s",
+					p.target(),
+					p.scaleDown(),
+					p.Namespace,
+					claim.Name,
+					p.again(),
+				),
+			)
 		case cluster.Binding(volume, claim):
 			p.refuseAbout(object, fmt.Sprintf("it is being bound to volume %s at this moment", volume.Name), "when it is Bound, "+p.again())
 		}
@@ -82,17 +103,30 @@ func (p *Plan) checkOthersGoing(s *Situation) {
 func (p *Plan) scaleDown() string {
 	text := "scale the StatefulSet to 0"
 	if retention(p.situation.StatefulSet).WhenScaled == "Delete" {
-		text = fmt.Sprintf("have it keep its claims (kubectl -n %s patch statefulset %s -p '{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":{\"whenScaled\":\"Retain\"}}}') and %s",
-			p.Namespace, p.StatefulSet, text)
+		text = fmt.Sprintf(
+			"have it keep its claims (kubectl -n %s patch statefulset %s -p "+
+				"'{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":{\"whenScaled\":\"Retain\"}}}') and %s",
+			p.Namespace,
+			p.StatefulSet,
+			text,
+		)
 	}
 	return text
 }
 
 // refuseGoing refuses because of a claim whose volume would be deleted with it.
 func (p *Plan) refuseGoing(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
-	p.refuseAbout("claim "+p.Namespace+"/"+claim.Name, fmt.Sprintf("somebody has deleted it: its volume %s and the data on it vanish as soon as no pod uses it", volume.Name),
-		fmt.Sprintf("to keep the data run \"kubectl patch pv %s -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'\"; then %s so that the claim can go, and when it is gone %s",
-			volume.Name, p.scaleDown(), p.again()))
+	p.refuseAbout(
+		"claim "+p.Namespace+"/"+claim.Name,
+		fmt.Sprintf("somebody has deleted it: its volume %s and the data on it vanish as soon as no pod uses it", volume.Name),
+		fmt.Sprintf(
+			"to keep the data run \"kubectl patch pv %s -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'\"; then %s so that the "+
+				"claim can go, and when it is gone %s",
+			volume.Name,
+			p.scaleDown(),
+			p.again(),
+		),
+	)
 }
 
 // again says what to do when what stands in the way is gone, as the command that was meant.
@@ -122,8 +156,11 @@ func (p *Plan) checkUsers(s *Situation, claim string) {
 		}
 		for _, volume := range pod.Spec.Volumes {
 			if source := volume.PersistentVolumeClaim; source != nil && source.ClaimName == claim {
-				p.refuseAbout("pod "+p.Namespace+"/"+pod.Name, fmt.Sprintf("it uses claim %s and does not end when the StatefulSet is scaled to 0", claim),
-					fmt.Sprintf("end it, or what runs it (kubectl -n %s delete pod %s), then %s", p.Namespace, pod.Name, p.again()))
+				p.refuseAbout(
+					"pod "+p.Namespace+"/"+pod.Name,
+					fmt.Sprintf("it uses claim %s and does not end when the StatefulSet is scaled to 0", claim),
+					fmt.Sprintf("end it, or what runs it (kubectl -n %s delete pod %s), then %s", p.Namespace, pod.Name, p.again()),
+				)
 			}
 		}
 	}
@@ -181,7 +218,11 @@ func (p *Plan) warn(s *Situation) {
 		p.warnf("the data comes from another cluster (%s)", p.SourceCluster)
 	}
 	if p.ReplicasBefore == 0 {
-		p.warnf("the StatefulSet has 0 replicas now: all ordinals of the recovery point are restored, and it ends with %d replicas, as when it was backed up", p.ReplicasAfter)
+		p.warnf(
+			"the StatefulSet has 0 replicas now: all ordinals of the recovery point are restored, and it ends with %d replicas, as when it was "+
+				"backed up",
+			p.ReplicasAfter,
+		)
 	}
 	p.warnLeftBehind(s)
 	for _, left := range s.Record.LeftOut {
@@ -191,7 +232,12 @@ func (p *Plan) warn(s *Situation) {
 		v := &p.Volumes[i]
 		recorded := find(s.Record.Volumes, v.Ordinal, v.Template)
 		if recorded.ProblemCount > 0 {
-			p.warnf("%s is not whole: %d entries could not be read when it was backed up: %s", v.Claim, recorded.ProblemCount, strings.Join(recorded.Problems, "; "))
+			p.warnf(
+				"%s is not whole: %d entries could not be read when it was backed up: %s",
+				v.Claim,
+				recorded.ProblemCount,
+				strings.Join(recorded.Problems, "; "),
+			)
 		}
 		if present := s.claim(v.Claim); present != nil && present.Spec.StorageClassName != nil && *present.Spec.StorageClassName != v.Class {
 			p.warnf("%s changes its StorageClass from %q to %q", v.Claim, *present.Spec.StorageClassName, v.Class)
@@ -199,7 +245,10 @@ func (p *Plan) warn(s *Situation) {
 	}
 	if security := s.StatefulSet.Spec.Template.Spec.SecurityContext; security != nil && security.FSGroup != nil &&
 		(security.FSGroupChangePolicy == nil || *security.FSGroupChangePolicy != corev1.FSGroupChangeOnRootMismatch) {
-		p.warnf("the pods have an fsGroup without fsGroupChangePolicy OnRootMismatch: the kubelet changes group and modes of all files whenever it mounts a volume, restored or not")
+		p.warnf(
+			"the pods have an fsGroup without fsGroupChangePolicy OnRootMismatch: the kubelet changes group and modes of all files whenever it " +
+				"mounts a volume, restored or not",
+		)
 	}
 }
 
@@ -220,11 +269,18 @@ func (p *Plan) warnLeftBehind(s *Situation) {
 		}
 	}
 	if len(beyond) > 0 {
-		p.warnf("the recovery point also holds %s, which are beyond the StatefulSet's %d replicas and are not restored; scale it up first if they should be",
-			strings.Join(beyond, ", "), p.ReplicasAfter)
+		p.warnf(
+			"the recovery point also holds %s, which are beyond the StatefulSet's %d replicas and are not restored; scale it up first if they "+
+				"should be",
+			strings.Join(beyond, ", "),
+			p.ReplicasAfter,
+		)
 	}
 	if len(unknown) > 0 {
-		p.warnf("the recovery point also holds %s, for which the StatefulSet no longer has a claim template; they are not restored", strings.Join(unknown, ", "))
+		p.warnf(
+			"the recovery point also holds %s, for which the StatefulSet no longer has a claim template; they are not restored",
+			strings.Join(unknown, ", "),
+		)
 	}
 }
 
@@ -279,8 +335,14 @@ func (p *Plan) guardSteps(s *Situation) []string {
 		steps = append(steps, "set the reclaim policy of the present volumes to Retain: "+strings.Join(bound, ", "))
 	}
 	if policy := retention(s.StatefulSet); policy.WhenScaled == "Delete" || policy.WhenDeleted == "Delete" {
-		steps = append(steps, fmt.Sprintf("keep claims when scaling, for the time of the restore (persistentVolumeClaimRetentionPolicy is whenScaled: %s, whenDeleted: %s)",
-			policy.WhenScaled, policy.WhenDeleted))
+		steps = append(
+			steps,
+			fmt.Sprintf(
+				"keep claims when scaling, for the time of the restore (persistentVolumeClaimRetentionPolicy is whenScaled: %s, whenDeleted: %s)",
+				policy.WhenScaled,
+				policy.WhenDeleted,
+			),
+		)
 	}
 	down := fmt.Sprintf("make sure that %s, which has 0 replicas, has no pods left", p.target())
 	if p.ReplicasBefore > 0 && cluster.Replicas(s.StatefulSet) > 0 {

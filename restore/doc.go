@@ -24,11 +24,12 @@
 // # The guard
 //
 // A volume is removed only if Journal.unproved and Journal.found find nothing against it: this operation made the claim, a
-// provisioner made the volume for it (the binder prefers volumes that are there already), and it was never handed over; the StatefulSet has the UID and the generation at which it was held, 0 replicas and the gate; no pod
-// that may run uses the claim. While metadata.generation is that one, nobody has changed replicas or template, so that
-// none of its pods can have run. It is looked at before the claim goes and once more after that, when nobody can begin to use
-// the volume. Where the guard does not hold, the volume is set aside: kept, with marks that say what it is. That also keeps
-// volumes of a StatefulSet that was merely scaled, on purpose: a proof that is not there is not made up for by a guess.
+// provisioner made the volume for it (the binder prefers volumes that are there already), and it was never handed over; the StatefulSet has
+// the UID and the generation at which it was held, 0 replicas and the gate; no pod that may run uses the claim. While metadata.generation
+// is that one, nobody has changed replicas or template, so that none of its pods can have run. It is looked at before the claim goes and
+// once more after that, when nobody can begin to use the volume. Where the guard does not hold, the volume is set aside: kept, with marks
+// that say what it is. That also keeps volumes of a StatefulSet that was merely scaled, on purpose: a proof that is not there is not made
+// up for by a guess.
 //
 // # The steps
 //

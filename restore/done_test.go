@@ -35,7 +35,8 @@ func TestRestoreIsDoneThoughMuchStays(t *testing.T) {
 	}
 	ending := errors.New("not now")
 	w.fault = func(_ int, action k8stesting.Action, carriedOut bool) error {
-		if !carriedOut && (action.GetVerb() == "delete" && action.GetResource().Resource == "leases" || action.GetVerb() == "list" && action.GetResource().Resource == "jobs" && w.allFilled()) {
+		if !carriedOut &&
+			(action.GetVerb() == "delete" && action.GetResource().Resource == "leases" || action.GetVerb() == "list" && action.GetResource().Resource == "jobs" && w.allFilled()) {
 			return ending
 		}
 		return nil
@@ -122,7 +123,8 @@ func TestFoundVolumeIsKept(t *testing.T) {
 			}
 			w.fault = func(_ int, action k8stesting.Action, carriedOut bool) error {
 				create, is := action.(k8stesting.CreateActionImpl)
-				if tt.later && carriedOut && is && len(create.CreateOptions.DryRun) == 0 && mustAccess(create.Object).GetName() == "www-web-1" && w.volume("found") == nil {
+				if tt.later && carriedOut && is && len(create.CreateOptions.DryRun) == 0 && mustAccess(create.Object).GetName() == "www-web-1" &&
+					w.volume("found") == nil {
 					add()
 				}
 				return nil
@@ -132,7 +134,8 @@ func TestFoundVolumeIsKept(t *testing.T) {
 			}
 			w.oldDataSafe(data)
 			volume := w.volume("found")
-			if volume == nil || w.data["found"] != "somebody's" || volume.Spec.PersistentVolumeReclaimPolicy != "Retain" || volume.Labels[cluster.LabelDisplacedFrom] == "" {
+			if volume == nil || w.data["found"] != "somebody's" || volume.Spec.PersistentVolumeReclaimPolicy != "Retain" ||
+				volume.Labels[cluster.LabelDisplacedFrom] == "" {
 				t.Fatalf("the volume is %+v, with %q", volume, w.data["found"])
 			}
 			if got := w.dataSet(); got != "old" {

@@ -127,13 +127,22 @@ func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*co
 			continue
 		}
 		// It may be there although no answer came.
-		if live, readErr := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim); readErr == nil && live != nil && x.journal.created(j, live) && live.DeletionTimestamp == nil {
+		if live, readErr := x.Cluster.Claim(
+			ctx,
+			x.op.Namespace,
+			v.Claim,
+		); readErr == nil && live != nil && x.journal.created(j, live) &&
+			live.DeletionTimestamp == nil {
 			return live, nil
 		}
 		return nil, err
 	}
-	return nil, fmt.Errorf("create claim %s/%s: somebody makes one of that name again and again (is the StatefulSet scaled up all the time?): %w",
-		x.op.Namespace, v.Claim, cluster.ErrChanged)
+	return nil, fmt.Errorf(
+		"create claim %s/%s: somebody makes one of that name again and again (is the StatefulSet scaled up all the time?): %w",
+		x.op.Namespace,
+		v.Claim,
+		cluster.ErrChanged,
+	)
 }
 
 // parallel is how many ordinals are filled at once.
@@ -230,7 +239,10 @@ func (x *run) interfered(ctx context.Context, v *Volume, failed error) error {
 	}
 	what := "somebody has changed it in the middle of the restore (has applied its manifest?)"
 	if replicas := cluster.Replicas(sts); replicas > 0 {
-		what = fmt.Sprintf("somebody has scaled it to %d replicas in the middle of the restore (a person, an autoscaler, a GitOps tool?)", replicas)
+		what = fmt.Sprintf(
+			"somebody has scaled it to %d replicas in the middle of the restore (a person, an autoscaler, a GitOps tool?)",
+			replicas,
+		)
 	}
 	if runs != nil {
 		what += "; " + strings.TrimSuffix(runs.Error(), ": "+cluster.ErrChanged.Error())

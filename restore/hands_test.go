@@ -75,7 +75,14 @@ func TestKeepPresentOfAnUndo(t *testing.T) {
 				continue
 			}
 			if volume.Labels[cluster.LabelDisplacedFrom] != "" || volume.Spec.PersistentVolumeReclaimPolicy != "Delete" {
-				t.Errorf("killed at write %d: volume %s, which claim %s has again: %s, %v", write, volume.Name, claim.Name, volume.Spec.PersistentVolumeReclaimPolicy, volume.Labels)
+				t.Errorf(
+					"killed at write %d: volume %s, which claim %s has again: %s, %v",
+					write,
+					volume.Name,
+					claim.Name,
+					volume.Spec.PersistentVolumeReclaimPolicy,
+					volume.Labels,
+				)
 			}
 		}
 	}
@@ -160,7 +167,9 @@ func TestClaimThatAPodHasUsed(t *testing.T) {
 		}
 		tried++
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "mine"}, Status: corev1.PodStatus{Phase: corev1.PodSucceeded}}
-		pod.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name}}}}
+		pod.Spec.Volumes = []corev1.Volume{
+			{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name}}},
+		}
 		w.must(w.tracker.Create(podGVR, pod, ns))
 		volume := claim.Spec.VolumeName
 		w.data[volume] = "written by hand"

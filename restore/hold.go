@@ -158,8 +158,13 @@ func (x *run) noneRuns(ctx context.Context, sts *appsv1.StatefulSet) ([]corev1.P
 		if replicas := cluster.Replicas(sts); replicas > 0 {
 			scaled = fmt.Sprintf(", and has scaled it to %d replicas", replicas)
 		}
-		return nil, fmt.Errorf("somebody has set back the pod template of %s in the middle of the restore, so that its pods no longer wait for the end%s (a GitOps tool or an operator?): %w",
-			x.op.Object(), scaled, cluster.ErrChanged)
+		return nil, fmt.Errorf(
+			"somebody has set back the pod template of %s in the middle of the restore, so that its pods no longer wait for the end%s (a GitOps "+
+				"tool or an operator?): %w",
+			x.op.Object(),
+			scaled,
+			cluster.ErrChanged,
+		)
 	}
 	pods, err := x.Cluster.Pods(ctx, x.op.Namespace)
 	if err != nil {

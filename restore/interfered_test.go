@@ -74,7 +74,8 @@ func TestScaledUpWhileItIsFilled(t *testing.T) {
 			if strings.Contains(err.Error(), tt.not) {
 				t.Errorf("it says %q: %v", tt.not, err)
 			}
-			if errors.Is(tt.fails, archive.ErrNotOurs) && (!errors.Is(err, cluster.ErrChanged) || !strings.Contains(strings.Join(told.lines, "\n"), "the volume is not empty")) {
+			if errors.Is(tt.fails, archive.ErrNotOurs) &&
+				(!errors.Is(err, cluster.ErrChanged) || !strings.Contains(strings.Join(told.lines, "\n"), "the volume is not empty")) {
 				t.Errorf("what the mover said is lost: %q, %v", told.lines, err)
 			}
 			w.oldDataSafe(data)

@@ -144,7 +144,10 @@ func newNothingPlan(s *Situation, options PlanOptions) Plan {
 
 // nothingNext is what to type where no restore was interrupted.
 func nothingNext(target string) string {
-	return fmt.Sprintf("to begin one: \"stsbackup restore %[1]s\"; to see what restores have set aside: \"stsbackup undo %[1]s --list\"", target)
+	return fmt.Sprintf(
+		"to begin one: \"stsbackup restore %[1]s\"; to see what restores have set aside: \"stsbackup undo %[1]s --list\"",
+		target,
+	)
 }
 
 // newCompletePlan is the plan for one that was all but done: its pods may run on what it has restored.
@@ -152,7 +155,13 @@ func newCompletePlan(s *Situation, options PlanOptions) Plan {
 	p := newPlan(s, options)
 	p.Kind, p.RecoveryPoint, p.Way = s.Journal.Kind, s.Journal.RecoveryPoint, WayResume
 	p.Volumes = p.settled(s)
-	p.Steps = []string{fmt.Sprintf("complete %s, all of whose data is in place: scale to %d replicas and wait until the pods are Ready", s.Journal.verb(), p.ReplicasAfter)}
+	p.Steps = []string{
+		fmt.Sprintf(
+			"complete %s, all of whose data is in place: scale to %d replicas and wait until the pods are Ready",
+			s.Journal.verb(),
+			p.ReplicasAfter,
+		),
+	}
 	return p
 }
 
@@ -247,9 +256,15 @@ func newSettlePlan(s *Situation, options PlanOptions) Plan {
 func (p *Plan) ways(keep bool) string {
 	text := ""
 	if len(p.Running) > 0 {
-		text = fmt.Sprintf("%s run since; whichever of these you choose, what they have written stays on volumes that are kept; ", strings.Join(p.Running, ", "))
+		text = fmt.Sprintf(
+			"%s run since; whichever of these you choose, what they have written stays on volumes that are kept; ",
+			strings.Join(p.Running, ", "),
+		)
 	}
-	text += fmt.Sprintf("to go on with it: \"stsbackup restore %[1]s --resume\"; to bring back what was there before it: \"stsbackup undo %[1]s\"", p.target())
+	text += fmt.Sprintf(
+		"to go on with it: \"stsbackup restore %[1]s --resume\"; to bring back what was there before it: \"stsbackup undo %[1]s\"",
+		p.target(),
+	)
 	if keep {
 		text += fmt.Sprintf("; to keep what runs now: \"stsbackup restore %s --keep-present\"", p.target())
 	}
@@ -261,7 +276,13 @@ func (p *Plan) settled(s *Situation) []Volume {
 	var volumes []Volume
 	for i := range s.Journal.Volumes {
 		v := &s.Journal.Volumes[i]
-		volume := Volume{Ordinal: v.Ordinal, Template: v.Template, Claim: v.Claim, RepositorySnapshot: v.RepositorySnapshot, displaced: v.Displaced}
+		volume := Volume{
+			Ordinal:            v.Ordinal,
+			Template:           v.Template,
+			Claim:              v.Claim,
+			RepositorySnapshot: v.RepositorySnapshot,
+			displaced:          v.Displaced,
+		}
 		live := s.claim(v.Claim)
 		volume.Present = presentNow(s, v, live)
 		if p.Way == WayPutBack {

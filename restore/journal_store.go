@@ -39,11 +39,22 @@ func readJournal(ctx context.Context, c *cluster.Client, namespace, statefulSet 
 		return nil, fmt.Errorf("read the journal of an interrupted restore, ConfigMap %s/%s: %w: %w", namespace, name, errNoJournal, err)
 	}
 	if j.Version > journalVersion {
-		return nil, fmt.Errorf("the journal of an interrupted restore, ConfigMap %s/%s, is of a later version (%d) of stsbackup: use that one", namespace, name, j.Version)
+		return nil, fmt.Errorf(
+			"the journal of an interrupted restore, ConfigMap %s/%s, is of a later version (%d) of stsbackup: use that one",
+			namespace,
+			name,
+			j.Version,
+		)
 	}
 	if err := j.check(namespace, statefulSet); err != nil {
-		return nil, fmt.Errorf("the journal of an interrupted restore, ConfigMap %s/%s, is not one that a restore has written: %w: %w; look who has changed it, and delete it if the StatefulSet's claims are as they should be",
-			namespace, name, errNoJournal, err)
+		return nil, fmt.Errorf(
+			"the journal of an interrupted restore, ConfigMap %s/%s, is not one that a restore has written: %w: %w; look who has changed it, and "+
+				"delete it if the StatefulSet's claims are as they should be",
+			namespace,
+			name,
+			errNoJournal,
+			err,
+		)
 	}
 	j.uid, j.version = stored.UID, stored.ResourceVersion
 	j.fromEarlier()
@@ -100,7 +111,11 @@ func (j *Journal) create(ctx context.Context, c *cluster.Client, op cluster.Oper
 	}
 	if size := len(object.Data[cluster.JournalKey]); size > journalLimit {
 		return &cluster.Refusal{
-			Object: op.Object(), Reason: fmt.Sprintf("the journal of this restore takes %d bytes, and a ConfigMap cannot hold so much: its claims have very large labels or annotations", size),
+			Object: op.Object(),
+			Reason: fmt.Sprintf(
+				"the journal of this restore takes %d bytes, and a ConfigMap cannot hold so much: its claims have very large labels or annotations",
+				size,
+			),
 			Next: "take the large ones off the claims (kubectl get pvc -o yaml shows them), then restore again; nothing was changed",
 		}
 	}
@@ -138,7 +153,12 @@ func (j *Journal) write(ctx context.Context, c *cluster.Client, op cluster.Opera
 			return j.create(ctx, c, op)
 		}
 	}
-	return fmt.Errorf("write the journal %s/%s: somebody changes it all the time: %w", op.Namespace, cluster.JournalName(op.StatefulSet), cluster.ErrChanged)
+	return fmt.Errorf(
+		"write the journal %s/%s: somebody changes it all the time: %w",
+		op.Namespace,
+		cluster.JournalName(op.StatefulSet),
+		cluster.ErrChanged,
+	)
 }
 
 // refresh takes over which version of the journal is there now, if there is one. The error wraps ErrChanged if another operation has
@@ -156,7 +176,13 @@ func (j *Journal) refresh(ctx context.Context, c *cluster.Client, op cluster.Ope
 	// What cannot be read is no operation's work.
 	if err := json.Unmarshal([]byte(stored.Data[cluster.JournalKey]), &now); err == nil && now.Operation != "" {
 		if has, ours := now.operations(), j.operations(); len(has) > len(ours) || !slices.Equal(has, ours[:len(has)]) {
-			return true, fmt.Errorf("the journal %s/%s is another operation's (%s) by now: %w", op.Namespace, name, has[len(has)-1], cluster.ErrChanged)
+			return true, fmt.Errorf(
+				"the journal %s/%s is another operation's (%s) by now: %w",
+				op.Namespace,
+				name,
+				has[len(has)-1],
+				cluster.ErrChanged,
+			)
 		}
 	}
 	j.uid, j.version = stored.UID, stored.ResourceVersion

@@ -156,7 +156,12 @@ func TestHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	var refusal *cluster.Refusal
-	if _, err := c.Held(t.Context(), ns, "web"); !errors.As(err, &refusal) || !strings.Contains(refusal.Next, "stsbackup restore demo/web --resume") {
+	if _, err := c.Held(
+		t.Context(),
+		ns,
+		"web",
+	); !errors.As(err, &refusal) ||
+		!strings.Contains(refusal.Next, "stsbackup restore demo/web --resume") {
 		t.Fatalf("got %v", err)
 	}
 	// Scaled up, they wait.
@@ -203,7 +208,12 @@ func TestForgedJournal(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			w := starts()["all claims there"].world(t)
-			j := &Journal{Operation: "op", UID: "uid", Phase: PhaseFill, Volumes: []JournalVolume{{Template: "www", Claim: "www-web-0", Displaced: displaced}}}
+			j := &Journal{
+				Operation: "op",
+				UID:       "uid",
+				Phase:     PhaseFill,
+				Volumes:   []JournalVolume{{Template: "www", Claim: "www-web-0", Displaced: displaced}},
+			}
 			if err := j.create(t.Context(), w.client(), cluster.Operation{Namespace: ns, StatefulSet: "web"}); err != nil {
 				t.Fatal(err)
 			}
@@ -251,7 +261,10 @@ func TestJournalOfVersion1(t *testing.T) {
 		}
 		w.fault = func(_ int, action k8stesting.Action, carriedOut bool) error {
 			if deletion, ok := action.(k8stesting.DeleteActionImpl); ok && !carriedOut && deletion.GetResource() == claimGVR {
-				if volume := w.volume(w.claim(deletion.Name).Spec.VolumeName); volume != nil && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
+				if volume := w.volume(
+					w.claim(deletion.Name).Spec.VolumeName,
+				); volume != nil &&
+					volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
 					t.Errorf("claim %s is deleted while its volume would be deleted with it", deletion.Name)
 				}
 			}

@@ -17,9 +17,15 @@ import (
 func (p *Plan) checkManagers(s *Situation) {
 	sts := s.StatefulSet
 	if owner := metav1.GetControllerOf(sts); owner != nil {
-		p.managed(fmt.Sprintf("it is controlled by %s %s, whose operator would scale it up again in the middle", owner.Kind, owner.Name),
-			fmt.Sprintf("stop that operator, take its ownerReference off (kubectl -n %s patch statefulset %s --type=json -p '[{\"op\":\"remove\",\"path\":\"/metadata/ownerReferences\"}]'), restore, and start it again",
-				p.Namespace, p.StatefulSet))
+		p.managed(
+			fmt.Sprintf("it is controlled by %s %s, whose operator would scale it up again in the middle", owner.Kind, owner.Name),
+			fmt.Sprintf(
+				"stop that operator, take its ownerReference off (kubectl -n %s patch statefulset %s --type=json -p "+
+					"'[{\"op\":\"remove\",\"path\":\"/metadata/ownerReferences\"}]'), restore, and start it again",
+				p.Namespace,
+				p.StatefulSet,
+			),
+		)
 	}
 	for i := range s.Autoscalers {
 		p.checkAutoscaler(s, &s.Autoscalers[i])
@@ -28,14 +34,22 @@ func (p *Plan) checkManagers(s *Situation) {
 		p.checkManager(m)
 	}
 	if tool := otherManager(sts); tool != "" {
-		p.warnf("%s: if that sets the StatefulSet back before the restore is done, its pods may start, and the restore stops and puts everything back; suspend it first", tool)
+		p.warnf(
+			"%s: if that sets the StatefulSet back before the restore is done, its pods may start, and the restore stops and puts everything "+
+				"back; suspend it first",
+			tool,
+		)
 	}
 }
 
 // managed refuses, or with PlanOptions.IgnoreManager warns.
 func (p *Plan) managed(reason, next string) {
 	if p.options.IgnoreManager {
-		p.warnf("%s; that is ignored, as you wish: if it happens before the restore is done, pods may start, and the restore stops and puts everything back", reason)
+		p.warnf(
+			"%s; that is ignored, as you wish: if it happens before the restore is done, pods may start, and the restore stops and puts "+
+				"everything back",
+			reason,
+		)
 		return
 	}
 	p.refuse(reason, next+"; --ignore-manager goes on all the same")
@@ -50,9 +64,15 @@ func (p *Plan) checkAutoscaler(s *Situation, hpa *autoscalingv2.HorizontalPodAut
 	scaler := hpa.Labels["scaledobject.keda.sh/name"]
 	switch {
 	case scaler == "":
-		p.managed(fmt.Sprintf("HorizontalPodAutoscaler %s scales it and would do so in the middle", hpa.Name),
-			fmt.Sprintf("save and delete it (kubectl -n %[1]s get hpa %[2]s -o yaml > %[2]s.yaml && kubectl -n %[1]s delete hpa %[2]s), restore, and create it again",
-				p.Namespace, hpa.Name))
+		p.managed(
+			fmt.Sprintf("HorizontalPodAutoscaler %s scales it and would do so in the middle", hpa.Name),
+			fmt.Sprintf(
+				"save and delete it (kubectl -n %[1]s get hpa %[2]s -o yaml > %[2]s.yaml && kubectl -n %[1]s delete hpa %[2]s), restore, and create "+
+					"it again",
+				p.Namespace,
+				hpa.Name,
+			),
+		)
 	case !slices.ContainsFunc(s.Managers, func(m cluster.Manager) bool { return m.Kind == cluster.ManagerScaledObject && m.Name == scaler }):
 		p.checkManager(cluster.Manager{Kind: cluster.ManagerScaledObject, Namespace: p.Namespace, Name: scaler, State: cluster.ManagerUnknown,
 			Why: "only its HorizontalPodAutoscaler " + hpa.Name + " could be read"})
@@ -70,13 +90,20 @@ func (p *Plan) checkManager(m cluster.Manager) {
 	case m.State == cluster.ManagerUnknown && m.Doubtful:
 		p.warnf("whether %s manages it could not be seen: %s", name, m.Why)
 	case m.State == cluster.ManagerUnknown:
-		p.managed(fmt.Sprintf("%s manages it, and could not be read: %s; if it is at work, it would set the StatefulSet back in the middle", name, m.Why),
-			fmt.Sprintf("suspend it where it is: %s; restore; then resume it: %s", commands.suspend, commands.resume))
+		p.managed(
+			fmt.Sprintf("%s manages it, and could not be read: %s; if it is at work, it would set the StatefulSet back in the middle", name, m.Why),
+			fmt.Sprintf("suspend it where it is: %s; restore; then resume it: %s", commands.suspend, commands.resume),
+		)
 	default:
 		next := fmt.Sprintf("suspend it: %s; restore; then resume it: %s", commands.suspend, commands.resume)
 		if m.MadeBy != "" {
-			next = fmt.Sprintf("suspend it in ApplicationSet %s, which made it and would undo what is changed about it alone; or if it would not: %s; restore; then resume it: %s",
-				m.MadeBy, commands.suspend, commands.resume)
+			next = fmt.Sprintf(
+				"suspend it in ApplicationSet %s, which made it and would undo what is changed about it alone; or if it would not: %s; restore; then "+
+					"resume it: %s",
+				m.MadeBy,
+				commands.suspend,
+				commands.resume,
+			)
 		}
 		p.managed(name+" manages it, and would set it back in the middle", next)
 	}
@@ -120,13 +147,21 @@ func commandsOf(m cluster.Manager) managerCommands {
 		}
 		return managerCommands{
 			suspend: fmt.Sprintf("argocd app set %s --sync-policy none, or %s", name, patch(`{"spec":{"syncPolicy":{"automated":null}}}`)),
-			resume:  fmt.Sprintf("argocd app set %s --sync-policy automated%s, or %s", name, flags, patch(`{"spec":{"syncPolicy":{"automated":`+automated+`}}}`)),
+			resume: fmt.Sprintf(
+				"argocd app set %s --sync-policy automated%s, or %s",
+				name,
+				flags,
+				patch(`{"spec":{"syncPolicy":{"automated":`+automated+`}}}`),
+			),
 		}
 	case cluster.ManagerScaledObject:
 		annotate := func(mark string) string {
 			return fmt.Sprintf("kubectl -n %s annotate %s %s --overwrite %s", m.Namespace, m.Kind.Resource(), m.Name, mark)
 		}
-		return managerCommands{suspend: annotate("autoscaling.keda.sh/paused=true"), resume: annotate("autoscaling.keda.sh/paused- autoscaling.keda.sh/paused-replicas-")}
+		return managerCommands{
+			suspend: annotate("autoscaling.keda.sh/paused=true"),
+			resume:  annotate("autoscaling.keda.sh/paused- autoscaling.keda.sh/paused-replicas-"),
+		}
 	default:
 		flux := func(verb string) string {
 			return fmt.Sprintf("flux %s %s %s -n %s", verb, strings.ToLower(string(m.Kind)), m.Name, m.Namespace)

@@ -37,24 +37,59 @@ func TestManagersAreRefused(t *testing.T) {
 		}, "controlled by Redis cache", []string{"stop that operator", `'[{"op":"remove","path":"/metadata/ownerReferences"}]'`}},
 		"an autoscaler": {func(s *Situation) { s.autoscaler("load", "") },
 			"HorizontalPodAutoscaler load", []string{"delete hpa load"}},
-		"Argo CD": {func(s *Situation) {
-			s.manager(cluster.Manager{Kind: cluster.ManagerApplication, Namespace: "argocd", Name: "shop", State: cluster.ManagerActive, Automated: `{"prune":true,"selfHeal":true}`})
-		}, "Argo CD's Application argocd/shop manages it, and would set it back", []string{
-			"argocd app set shop --sync-policy none, or",
-			`kubectl -n argocd patch applications.argoproj.io shop --type=merge -p '{"spec":{"syncPolicy":{"automated":null}}}'; restore; then`,
-			"argocd app set shop --sync-policy automated --auto-prune --self-heal, or",
-			`kubectl -n argocd patch applications.argoproj.io shop --type=merge -p '{"spec":{"syncPolicy":{"automated":{"prune":true,"selfHeal":true}}}}'`,
-		}},
+		"Argo CD": {
+			func(s *Situation) {
+				s.manager(
+					cluster.Manager{
+						Kind:      cluster.ManagerApplication,
+						Namespace: "argocd",
+						Name:      "shop",
+						State:     cluster.ManagerActive,
+						Automated: `{"prune":true,"selfHeal":true}`,
+					},
+				)
+			},
+			"Argo CD's Application argocd/shop manages it, and would set it back",
+			[]string{
+				"argocd app set shop --sync-policy none, or",
+				`kubectl -n argocd patch applications.argoproj.io shop --type=merge -p '{"spec":{"syncPolicy":{"automated":null}}}'; restore; then`,
+				"argocd app set shop --sync-policy automated --auto-prune --self-heal, or",
+				`kubectl -n argocd patch applications.argoproj.io shop --type=merge -p '{"spec":{"syncPolicy":{"automated":{"prune":true,"selfHeal":true}}}}'`,
+			},
+		},
 		"Argo CD, in a namespace of its own, without healing": {func(s *Situation) {
-			s.manager(cluster.Manager{Kind: cluster.ManagerApplication, Namespace: "teams", Name: "shop", State: cluster.ManagerActive, Automated: `{"prune":false}`})
+			s.manager(
+				cluster.Manager{
+					Kind:      cluster.ManagerApplication,
+					Namespace: "teams",
+					Name:      "shop",
+					State:     cluster.ManagerActive,
+					Automated: `{"prune":false}`,
+				},
+			)
 		}, "Application teams/shop", []string{"argocd app set teams/shop --sync-policy automated, or kubectl -n teams patch"}},
 		"an ApplicationSet": {func(s *Situation) {
-			s.manager(cluster.Manager{Kind: cluster.ManagerApplication, Namespace: "argocd", Name: "shop", State: cluster.ManagerActive, Automated: "{}", MadeBy: "argocd/shops"})
+			s.manager(
+				cluster.Manager{
+					Kind:      cluster.ManagerApplication,
+					Namespace: "argocd",
+					Name:      "shop",
+					State:     cluster.ManagerActive,
+					Automated: "{}",
+					MadeBy:    "argocd/shops",
+				},
+			)
 		}, "Application argocd/shop", []string{"in ApplicationSet argocd/shops, which made it"}},
-		"Argo CD that could not be read": {func(s *Situation) {
-			s.manager(cluster.Manager{Kind: cluster.ManagerApplication, Name: "shop", State: cluster.ManagerUnknown, Why: "the right is missing"})
-		}, "Argo CD's Application shop manages it, and could not be read: the right is missing", []string{
-			"argocd app set shop --sync-policy none", `kubectl -n NAMESPACE patch applications.argoproj.io shop --type=merge -p '{"spec":{"syncPolicy":{"automated":{}}}}'`}},
+		"Argo CD that could not be read": {
+			func(s *Situation) {
+				s.manager(cluster.Manager{Kind: cluster.ManagerApplication, Name: "shop", State: cluster.ManagerUnknown, Why: "the right is missing"})
+			},
+			"Argo CD's Application shop manages it, and could not be read: the right is missing",
+			[]string{
+				"argocd app set shop --sync-policy none",
+				`kubectl -n NAMESPACE patch applications.argoproj.io shop --type=merge -p '{"spec":{"syncPolicy":{"automated":{}}}}'`,
+			},
+		},
 		"a Kustomization": {func(s *Situation) {
 			s.manager(cluster.Manager{Kind: cluster.ManagerKustomization, Namespace: "flux-system", Name: "apps", State: cluster.ManagerActive})
 		}, "Flux's Kustomization flux-system/apps", []string{
@@ -79,7 +114,8 @@ func TestManagersAreRefused(t *testing.T) {
 			s := situation()
 			tt.change(s)
 			plan := NewPlan(*s, PlanOptions{})
-			if len(plan.Refusals) != 1 || !strings.Contains(plan.Refusals[0].Reason, tt.reason) || plan.Refusals[0].Object != "StatefulSet demo/web" {
+			if len(plan.Refusals) != 1 || !strings.Contains(plan.Refusals[0].Reason, tt.reason) ||
+				plan.Refusals[0].Object != "StatefulSet demo/web" {
 				t.Fatalf("%v\nis not one refusal that says %q", plan.Err(), tt.reason)
 			}
 			for _, text := range append(tt.next, "; --ignore-manager goes on") {
@@ -125,8 +161,11 @@ func TestOtherManagers(t *testing.T) {
 		change func(*Situation)
 		tool   string
 	}{
-		"an object set": {func(s *Situation) { s.StatefulSet.Annotations = map[string]string{"objectset.rio.cattle.io/id": "x"} }, "Rancher Fleet"},
-		"kapp":          {func(s *Situation) { s.StatefulSet.Labels = map[string]string{"kapp.k14s.io/app": "1"} }, "kapp manages"},
+		"an object set": {
+			func(s *Situation) { s.StatefulSet.Annotations = map[string]string{"objectset.rio.cattle.io/id": "x"} },
+			"Rancher Fleet",
+		},
+		"kapp": {func(s *Situation) { s.StatefulSet.Labels = map[string]string{"kapp.k14s.io/app": "1"} }, "kapp manages"},
 		"Config Sync": {func(s *Situation) {
 			s.StatefulSet.Annotations = map[string]string{"configmanagement.gke.io/managed": "enabled"}
 		}, "Config Sync"},
@@ -135,7 +174,9 @@ func TestOtherManagers(t *testing.T) {
 		}, ""},
 		"Helm": {func(s *Situation) { s.StatefulSet.Labels = map[string]string{"app.kubernetes.io/managed-by": "Helm"} }, ""},
 		"what may not be looked for": {func(s *Situation) {
-			s.manager(cluster.Manager{Kind: cluster.ManagerScaledObject, Namespace: ns, State: cluster.ManagerUnknown, Doubtful: true, Why: "no right"})
+			s.manager(
+				cluster.Manager{Kind: cluster.ManagerScaledObject, Namespace: ns, State: cluster.ManagerUnknown, Doubtful: true, Why: "no right"},
+			)
 		}, "whether a ScaledObject of KEDA manages it could not be seen: no right"},
 	}
 	for name, tt := range tests {

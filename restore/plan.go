@@ -266,8 +266,16 @@ func (p *Plan) lackingNext(s *Situation) string {
 		if retention(s.StatefulSet).WhenScaled == "Delete" {
 			warning = " (with whenScaled: Delete that deletes the claims of the ordinals beyond)"
 		}
-		return fmt.Sprintf("it was made of %d replicas: run \"kubectl -n %s scale statefulset %s --replicas=%d\" first%s, or choose another recovery point from \"stsbackup list %s\"",
-			s.Record.Replicas, p.Namespace, p.StatefulSet, s.Record.Replicas, warning, p.target())
+		return fmt.Sprintf(
+			"it was made of %d replicas: run \"kubectl -n %s scale statefulset %s --replicas=%d\" first%s, or choose another recovery point from "+
+				"\"stsbackup list %s\"",
+			s.Record.Replicas,
+			p.Namespace,
+			p.StatefulSet,
+			s.Record.Replicas,
+			warning,
+			p.target(),
+		)
 	}
 	return fmt.Sprintf("choose another recovery point from \"stsbackup list %s\"; \"stsbackup show %s@%s\" says what this one holds",
 		p.target(), p.target(), p.RecoveryPoint)

@@ -49,7 +49,10 @@ func situation() *Situation {
 }
 
 func mount(claim string) corev1.Volume {
-	return corev1.Volume{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}}}
+	return corev1.Volume{
+		Name:         "v",
+		VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}},
+	}
 }
 
 // spare adds an Available volume of class manual.
@@ -210,14 +213,23 @@ func TestPlanWarns(t *testing.T) {
 		change func(*Situation)
 		text   string
 	}{
-		"another cluster":        {func(s *Situation) { s.Record.Cluster = "there" }, "from another cluster (there)"},
-		"0 replicas":             {func(s *Situation) { *s.StatefulSet.Spec.Replicas = 0 }, "ends with 3 replicas"},
-		"fewer replicas":         {func(s *Situation) { *s.StatefulSet.Spec.Replicas = 2 }, "holds www-web-2, which are beyond the StatefulSet's 2 replicas"},
-		"left out of the backup": {func(s *Situation) { s.Record.LeftOut = []catalog.LeftOut{{What: "volume cache", Why: "emptyDir"}} }, "volume cache (emptyDir)"},
+		"another cluster": {func(s *Situation) { s.Record.Cluster = "there" }, "from another cluster (there)"},
+		"0 replicas":      {func(s *Situation) { *s.StatefulSet.Spec.Replicas = 0 }, "ends with 3 replicas"},
+		"fewer replicas": {
+			func(s *Situation) { *s.StatefulSet.Spec.Replicas = 2 },
+			"holds www-web-2, which are beyond the StatefulSet's 2 replicas",
+		},
+		"left out of the backup": {
+			func(s *Situation) { s.Record.LeftOut = []catalog.LeftOut{{What: "volume cache", Why: "emptyDir"}} },
+			"volume cache (emptyDir)",
+		},
 		"problems in the backup": {func(s *Situation) {
 			s.Record.Volumes[1].ProblemCount, s.Record.Volumes[1].Problems = 1, []string{"a/b: permission denied"}
 		}, "www-web-1 is not whole: 1 entries could not be read when it was backed up: a/b: permission denied"},
-		"another class": {func(s *Situation) { s.Claims[0].Spec.StorageClassName = new(string) }, `www-web-0 changes its StorageClass from "" to "fast"`},
+		"another class": {
+			func(s *Situation) { s.Claims[0].Spec.StorageClassName = new(string) },
+			`www-web-0 changes its StorageClass from "" to "fast"`,
+		},
 		"an fsGroup": {func(s *Situation) {
 			s.StatefulSet.Spec.Template.Spec.SecurityContext = &corev1.PodSecurityContext{FSGroup: &group}
 		}, "OnRootMismatch"},
@@ -273,7 +285,8 @@ func TestPlanAfterAKill(t *testing.T) {
 		j.Phase = phase
 		s.Journal = j
 		plan := NewPlan(*s, PlanOptions{})
-		if err := plan.Err(); err == nil || !strings.Contains(err.Error(), "stsbackup restore demo/web --resume") || !strings.Contains(err.Error(), "stsbackup undo demo/web") ||
+		if err := plan.Err(); err == nil || !strings.Contains(err.Error(), "stsbackup restore demo/web --resume") ||
+			!strings.Contains(err.Error(), "stsbackup undo demo/web") ||
 			strings.Contains(err.Error(), "--keep-present") {
 			t.Errorf("without a choice: %v", err)
 		}
@@ -294,7 +307,10 @@ func TestPlanAfterAKill(t *testing.T) {
 	// While its pods run, a person has three ways.
 	running := situation().Pods
 	s.Pods = running
-	if err := new(NewPlan(*s, PlanOptions{})).Err(); err == nil || !strings.Contains(err.Error(), "--keep-present") || !strings.Contains(err.Error(), "web-0, web-1, web-2 run since") {
+	if err := new(
+		NewPlan(*s, PlanOptions{}),
+	).Err(); err == nil || !strings.Contains(err.Error(), "--keep-present") ||
+		!strings.Contains(err.Error(), "web-0, web-1, web-2 run since") {
 		t.Errorf("while pods run: %v", err)
 	}
 	if plan := NewPlan(*s, PlanOptions{Interrupted: WayKeep}); plan.Err() != nil {

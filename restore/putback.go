@@ -103,14 +103,27 @@ func (x *run) settle(ctx context.Context) (string, error) {
 			return "", err
 		}
 	case journal.Operation != x.journal.Operation:
-		return "", fmt.Errorf("ConfigMap %s/%s is another operation's (%s) by now: %w", x.op.Namespace, cluster.JournalName(x.op.StatefulSet), journal.Operation, cluster.ErrChanged)
+		return "", fmt.Errorf(
+			"ConfigMap %s/%s is another operation's (%s) by now: %w",
+			x.op.Namespace,
+			cluster.JournalName(x.op.StatefulSet),
+			journal.Operation,
+			cluster.ErrChanged,
+		)
 	case journal.Phase == PhaseResume:
 		x.journal = journal
 		sts, err := x.complete(ctx)
 		if err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("all data is in place, and the StatefulSet is scaled to %d replicas", cluster.Replicas(sts)), x.journal.remove(ctx, x.Cluster, x.op)
+		return fmt.Sprintf(
+				"all data is in place, and the StatefulSet is scaled to %d replicas",
+				cluster.Replicas(sts),
+			), x.journal.remove(
+				ctx,
+				x.Cluster,
+				x.op,
+			)
 	default:
 		x.journal = journal
 	}
@@ -119,7 +132,12 @@ func (x *run) settle(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	done := fmt.Sprintf("everything was put back: %s/%s has its old volumes and %d replicas, as before", x.op.Namespace, x.op.StatefulSet, replicas)
+	done := fmt.Sprintf(
+		"everything was put back: %s/%s has its old volumes and %d replicas, as before",
+		x.op.Namespace,
+		x.op.StatefulSet,
+		replicas,
+	)
 	if len(x.gone) > 0 {
 		done = fmt.Sprintf("what is still there was put back, and %s/%s has %d replicas; somebody has deleted these volumes meanwhile: %s",
 			x.op.Namespace, x.op.StatefulSet, replicas, strings.Join(x.gone, ", "))
@@ -132,15 +150,25 @@ func (x *run) settle(ctx context.Context) (string, error) {
 
 // keptWords says what was set aside rather than removed, and how to have it back: an undo that names no operation passes over it.
 func (x *run) keptWords(kept []string) string {
-	return fmt.Sprintf("set aside and kept, because pods may have written to them: %s; to have them back: \"stsbackup undo %s/%s --operation %s\"",
-		strings.Join(kept, ", "), x.op.Namespace, x.op.StatefulSet, x.op.ID)
+	return fmt.Sprintf(
+		"set aside and kept, because pods may have written to them: %s; to have them back: \"stsbackup undo %s/%s --operation %s\"",
+		strings.Join(kept, ", "),
+		x.op.Namespace,
+		x.op.StatefulSet,
+		x.op.ID,
+	)
 }
 
 // putBackNow puts an interrupted restore back because a person wants it, whoever runs now.
 func (x *run) putBackNow(ctx context.Context) (Report, error) {
 	kept, err := x.putBack(ctx, true)
 	if err != nil {
-		return Report{}, fmt.Errorf("put %s back: %w; no data is deleted; \"stsbackup undo %s\" tries again", x.journal.verb(), err, x.plan.target())
+		return Report{}, fmt.Errorf(
+			"put %s back: %w; no data is deleted; \"stsbackup undo %s\" tries again",
+			x.journal.verb(),
+			err,
+			x.plan.target(),
+		)
 	}
 	if len(kept) > 0 {
 		x.Reporter.Note(x.keptWords(kept))
@@ -152,7 +180,12 @@ func (x *run) putBackNow(ctx context.Context) (Report, error) {
 	}
 	x.fillReport(ctx)
 	if err := x.Cluster.AwaitReady(ctx, sts, x.limits.Ready); err != nil {
-		return x.report, fmt.Errorf("everything was put back and the StatefulSet is scaled to %d, but %w: %w", cluster.Replicas(sts), ErrNotReady, err)
+		return x.report, fmt.Errorf(
+			"everything was put back and the StatefulSet is scaled to %d, but %w: %w",
+			cluster.Replicas(sts),
+			ErrNotReady,
+			err,
+		)
 	}
 	return x.report, nil
 }
@@ -230,7 +263,11 @@ func (x *run) holdToPutBack(ctx context.Context, wanted bool) error {
 	case !touched && !wanted:
 		return nil
 	case !wanted:
-		return fmt.Errorf("somebody has made %s anew in the middle of the restore, and what its pods do is not ours to end: %w", x.op.Object(), errOthersRun)
+		return fmt.Errorf(
+			"somebody has made %s anew in the middle of the restore, and what its pods do is not ours to end: %w",
+			x.op.Object(),
+			errOthersRun,
+		)
 	}
 	// Nothing proves any more that no pod has written to what the restore made.
 	x.sts = sts

@@ -89,7 +89,12 @@ func (x *run) remove(ctx context.Context, v *JournalVolume, live *corev1.Persist
 
 // whyNotRemoved says why a claim's volume must be kept, with what is there at this moment, or "" if it may go. Pods that use the
 // claim are an error: to delete it would pull it from under them.
-func (x *run) whyNotRemoved(ctx context.Context, v *JournalVolume, live *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) (string, error) {
+func (x *run) whyNotRemoved(
+	ctx context.Context,
+	v *JournalVolume,
+	live *corev1.PersistentVolumeClaim,
+	volume *corev1.PersistentVolume,
+) (string, error) {
 	pods, err := x.Cluster.Pods(ctx, x.op.Namespace)
 	if err != nil {
 		return "", err
@@ -126,7 +131,8 @@ func (x *run) takeAgain(ctx context.Context, v *JournalVolume, live *corev1.Pers
 	if err != nil {
 		return err
 	}
-	if volume != nil && (volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain || volume.Labels[cluster.LabelDisplacedFrom] == "") {
+	if volume != nil &&
+		(volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain || volume.Labels[cluster.LabelDisplacedFrom] == "") {
 		op := cluster.Operation{ID: x.journal.RecoveryPoint, StatefulSet: x.op.StatefulSet}
 		if err := x.Cluster.MarkDisplaced(ctx, op, *v.Brings, cluster.WhyReplaced, x.journal.Started); err != nil {
 			return err

@@ -60,7 +60,11 @@ func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (r
 	client.Waiting = engine.Reporter.Note
 	engine.Cluster = &client
 	r = &engine
-	lease, err := r.Cluster.Acquire(ctx, op, cluster.LeaseOptions{Holder: op.String() + " " + r.Holder, Waiting: r.Reporter.Note, Wait: r.Wait})
+	lease, err := r.Cluster.Acquire(
+		ctx,
+		op,
+		cluster.LeaseOptions{Holder: op.String() + " " + r.Holder, Waiting: r.Reporter.Note, Wait: r.Wait},
+	)
 	if err != nil {
 		return Report{}, offerWait(err)
 	}
@@ -268,7 +272,9 @@ func (x *run) keep(ctx context.Context, v *JournalVolume) error {
 			return err
 		}
 		if volume == nil || volume.UID != v.Displaced.VolumeUID {
-			x.Reporter.Note(fmt.Sprintf("volume %s of claim %s is gone: somebody has deleted it since the restore was interrupted", v.Displaced.Volume, v.Claim))
+			x.Reporter.Note(
+				fmt.Sprintf("volume %s of claim %s is gone: somebody has deleted it since the restore was interrupted", v.Displaced.Volume, v.Claim),
+			)
 			return nil
 		}
 		if ref := volume.Spec.ClaimRef; ref == nil || ref.Namespace != x.op.Namespace || ref.Name != v.Claim {
@@ -344,8 +350,12 @@ func (x *run) resume(ctx context.Context) (Report, error) {
 	defer cancel()
 	sts, err := x.complete(clean)
 	if err != nil {
-		return Report{}, fmt.Errorf("all data is in place, but the StatefulSet could not be scaled up: %w; run \"stsbackup restore %s/%s --resume\" to try that again",
-			err, x.op.Namespace, x.op.StatefulSet)
+		return Report{}, fmt.Errorf(
+			"all data is in place, but the StatefulSet could not be scaled up: %w; run \"stsbackup restore %s/%s --resume\" to try that again",
+			err,
+			x.op.Namespace,
+			x.op.StatefulSet,
+		)
 	}
 	x.Reporter.Note(fmt.Sprintf("all volumes are complete; waiting for %d pods to become Ready", cluster.Replicas(sts)))
 	readyErr := x.Cluster.AwaitReady(ctx, sts, x.limits.Ready)
@@ -357,7 +367,12 @@ func (x *run) resume(ctx context.Context) (Report, error) {
 		return x.report, errors.Join(readyErr, err)
 	}
 	if readyErr != nil {
-		return x.report, fmt.Errorf("all data is in place and the StatefulSet is scaled to %d, but %w: %w", cluster.Replicas(sts), ErrNotReady, readyErr)
+		return x.report, fmt.Errorf(
+			"all data is in place and the StatefulSet is scaled to %d, but %w: %w",
+			cluster.Replicas(sts),
+			ErrNotReady,
+			readyErr,
+		)
 	}
 	return x.report, nil
 }

@@ -43,7 +43,10 @@ func starts() map[string]start {
 	return map[string]start{
 		"all claims there": {class: "fast"},
 		"whenScaled: Delete": {class: "fast", change: func(set *appsv1.StatefulSet) {
-			set.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenScaled: "Delete", WhenDeleted: "Delete"}
+			set.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
+				WhenScaled:  "Delete",
+				WhenDeleted: "Delete",
+			}
 		}},
 		"a class that retains": {class: "kept"},
 		"scaled to 0, one claim gone": {class: "fast", prepare: func(w *world) {
@@ -119,7 +122,12 @@ func (w *world) state() state {
 		s.Claims[claim.Name] = fmt.Sprintf("%s %s %q %v", claim.Status.Phase, claim.Spec.VolumeName, w.data[claim.Spec.VolumeName], claim.Labels)
 	}
 	for _, volume := range w.volumes() {
-		s.Volumes[volume.Name] = fmt.Sprintf("%s %s %v", volume.Status.Phase, volume.Spec.PersistentVolumeReclaimPolicy, slices.Sorted(maps.Keys(volume.Labels)))
+		s.Volumes[volume.Name] = fmt.Sprintf(
+			"%s %s %v",
+			volume.Status.Phase,
+			volume.Spec.PersistentVolumeReclaimPolicy,
+			slices.Sorted(maps.Keys(volume.Labels)),
+		)
 	}
 	_, err := w.tracker.Get(corev1.SchemeGroupVersion.WithResource("configmaps"), ns, cluster.JournalName("web"))
 	s.Journal = err == nil
@@ -185,7 +193,8 @@ func (w *world) restored(before state) {
 	}
 	for ordinal := range int32(3) {
 		claim := w.claim(cluster.ClaimName("www", "web", ordinal))
-		if claim == nil || claim.Status.Phase != corev1.ClaimBound || w.data[claim.Spec.VolumeName] != fmt.Sprintf("written since rs-%d", ordinal) {
+		if claim == nil || claim.Status.Phase != corev1.ClaimBound ||
+			w.data[claim.Spec.VolumeName] != fmt.Sprintf("written since rs-%d", ordinal) {
 			w.t.Fatalf("ordinal %d: claim %v with %q", ordinal, claim, w.data[claim.Spec.VolumeName])
 		}
 		if diff := cmp.Diff(map[string]string{"app": "web"}, claim.Labels); diff != "" {

@@ -87,8 +87,17 @@ func (x *run) policyBack(sts *appsv1.StatefulSet) *appsv1.StatefulSetPersistentV
 		return &was
 	}
 	if is != was {
-		x.Reporter.Note(fmt.Sprintf("the persistentVolumeClaimRetentionPolicy of %s stays as somebody has left it (whenScaled: %s, whenDeleted: %s); it was whenScaled: %s, whenDeleted: %s",
-			x.op.Object(), is.WhenScaled, is.WhenDeleted, was.WhenScaled, was.WhenDeleted))
+		x.Reporter.Note(
+			fmt.Sprintf(
+				"the persistentVolumeClaimRetentionPolicy of %s stays as somebody has left it (whenScaled: %s, whenDeleted: %s); it was whenScaled: "+
+					"%s, whenDeleted: %s",
+				x.op.Object(),
+				is.WhenScaled,
+				is.WhenDeleted,
+				was.WhenScaled,
+				was.WhenDeleted,
+			),
+		)
 	}
 	return nil
 }

@@ -49,8 +49,14 @@ func (w *world) mountEmpty(target Target, v Volume) (*corev1.PersistentVolumeCla
 	if content := w.data[claim.Spec.VolumeName]; content != "" && !strings.HasPrefix(content, "half of ") {
 		return nil, fmt.Errorf("the volume is not empty: it holds %q", content)
 	}
-	if by := w.marks[claim.Spec.VolumeName]; w.data[claim.Spec.VolumeName] != "" && by != target.Operation.ID && !slices.Contains(target.Resumes, by) {
-		return nil, fmt.Errorf("the volume is not empty: its mark is of %s, and this is %s, which goes on with %v", by, target.Operation.ID, target.Resumes)
+	if by := w.marks[claim.Spec.VolumeName]; w.data[claim.Spec.VolumeName] != "" && by != target.Operation.ID &&
+		!slices.Contains(target.Resumes, by) {
+		return nil, fmt.Errorf(
+			"the volume is not empty: its mark is of %s, and this is %s, which goes on with %v",
+			by,
+			target.Operation.ID,
+			target.Resumes,
+		)
 	}
 	w.marks[claim.Spec.VolumeName] = target.Operation.ID
 	w.data[claim.Spec.VolumeName] = "half of " + v.RepositorySnapshot

@@ -205,7 +205,8 @@ func (w *world) precondition(gvr schema.GroupVersionResource, namespace string, 
 		return err
 	}
 	have := mustAccess(object)
-	if want.GetUID() != "" && want.GetUID() != have.GetUID() || want.GetResourceVersion() != "" && want.GetResourceVersion() != have.GetResourceVersion() {
+	if want.GetUID() != "" && want.GetUID() != have.GetUID() ||
+		want.GetResourceVersion() != "" && want.GetResourceVersion() != have.GetResourceVersion() {
 		return apierrors.NewConflict(gvr.GroupResource(), want.GetName(), errors.New("precondition failed"))
 	}
 	return nil
@@ -246,8 +247,16 @@ func (w *world) reconcileSet() (changed bool) {
 			}
 			continue
 		}
-		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: ns, OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))}}}
-		pod.Spec.Volumes = []corev1.Volume{{Name: "www", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claimName}}}}
+		pod := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{
+				Name:            name,
+				Namespace:       ns,
+				OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))},
+			},
+		}
+		pod.Spec.Volumes = []corev1.Volume{
+			{Name: "www", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claimName}}},
+		}
 		if pod.Spec.SchedulingGates = set.Spec.Template.Spec.SchedulingGates; !cluster.Gated(&pod.Spec) {
 			pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 		}

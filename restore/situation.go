@@ -72,9 +72,10 @@ func (s *Situation) dropMovers() {
 // movedBy reports whether the pod is a mover of the interrupted operation. A plan does as if it were gone: the sweep ends it before
 // anything is done. Whether it is gone then is not taken on trust: each step lists the pods anew.
 func (j *Journal) movedBy(pod *corev1.Pod) bool {
-	return pod.Labels[cluster.LabelManagedBy] == cluster.ManagedBy && slices.ContainsFunc(append(j.Others[:len(j.Others):len(j.Others)], j.Operation), func(id string) bool {
-		return pod.Labels[cluster.LabelOperation] == cluster.LabelValue(id)
-	})
+	return pod.Labels[cluster.LabelManagedBy] == cluster.ManagedBy &&
+		slices.ContainsFunc(append(j.Others[:len(j.Others):len(j.Others)], j.Operation), func(id string) bool {
+			return pod.Labels[cluster.LabelOperation] == cluster.LabelValue(id)
+		})
 }
 
 // debris reports whether the claim is one that the journal's operation made, and that nobody else can have written to.

@@ -151,7 +151,14 @@ func (p *Plan) refuseSpares(s *Situation, class string, claims []string) {
 	if len(freeable) > 0 {
 		next += ", after emptying it: " + strings.Join(freeable, "; ")
 	}
-	p.refuseAbout("claims "+strings.Join(claims, ", "), fmt.Sprintf("volumes %s are not provisioned on demand, the present ones are kept, and there are not enough Available ones to restore into", of), next)
+	p.refuseAbout(
+		"claims "+strings.Join(claims, ", "),
+		fmt.Sprintf(
+			"volumes %s are not provisioned on demand, the present ones are kept, and there are not enough Available ones to restore into",
+			of,
+		),
+		next,
+	)
 }
 
 func lastUser(volume *corev1.PersistentVolume) string {

@@ -101,7 +101,8 @@ func TestRestoreBesideAStrandedMover(t *testing.T) {
 						t.Errorf("error %q does not say %q", err, word)
 					}
 				}
-				if after := w.state(); after.Replicas != before.Replicas || after.Journal || len(after.Claims) != len(before.Claims) || after.Claims["www-web-1"] != before.Claims["www-web-1"] {
+				if after := w.state(); after.Replicas != before.Replicas || after.Journal || len(after.Claims) != len(before.Claims) ||
+					after.Claims["www-web-1"] != before.Claims["www-web-1"] {
 					t.Errorf("it was refused, and has changed something: %+v, before %+v", after, before)
 				}
 			})

@@ -53,7 +53,8 @@ func (p *Plan) setAside(s *Situation) []asideVolume {
 		volume := &s.Volumes[i]
 		namespace, claim, _ := strings.Cut(volume.Annotations[cluster.AnnotationDisplacedFrom], "/")
 		reserved := volume.Spec.ClaimRef != nil && volume.Spec.ClaimRef.UID == "" // by an undo that was put back
-		if volume.Labels[cluster.LabelDisplacedFrom] == "" || namespace != p.Namespace || volume.Status.Phase != corev1.VolumeReleased && !reserved {
+		if volume.Labels[cluster.LabelDisplacedFrom] == "" || namespace != p.Namespace ||
+			volume.Status.Phase != corev1.VolumeReleased && !reserved {
 			continue
 		}
 		template, ordinal, ours := ordinalOf(s.StatefulSet, claim)
@@ -66,7 +67,11 @@ func (p *Plan) setAside(s *Situation) []asideVolume {
 			continue
 		}
 		if volume.DeletionTimestamp != nil || volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete {
-			p.warnf("volume %s, which was set aside from claim %s, is being deleted, as somebody wants it; it cannot be brought back", volume.Name, claim)
+			p.warnf(
+				"volume %s, which was set aside from claim %s, is being deleted, as somebody wants it; it cannot be brought back",
+				volume.Name,
+				claim,
+			)
 			continue
 		}
 		at, _ := time.Parse(time.RFC3339, volume.Annotations[cluster.AnnotationDisplacedAt]) // for showing only
@@ -129,7 +134,10 @@ func (p *Plan) chooseAside(all []asideVolume, held bool) []asideVolume {
 	}
 	for _, ordinal := range p.options.Ordinals {
 		if !slices.ContainsFunc(chosen, func(aside asideVolume) bool { return aside.ordinal == ordinal }) {
-			p.refuse(fmt.Sprintf("operation %s has set no volume of ordinal %d aside that could be brought back", latest, ordinal), fmt.Sprintf("see what there is with \"stsbackup undo %s --list\"", p.target()))
+			p.refuse(
+				fmt.Sprintf("operation %s has set no volume of ordinal %d aside that could be brought back", latest, ordinal),
+				fmt.Sprintf("see what there is with \"stsbackup undo %s --list\"", p.target()),
+			)
 		}
 	}
 	return chosen
@@ -166,7 +174,10 @@ func (p *Plan) operation(all []asideVolume, held bool) string {
 	case len(begin) == 1:
 		return begin[0]
 	case len(begin) > 1:
-		p.refuse(fmt.Sprintf("%q is the beginning of several operations: %s", prefix, strings.Join(begin, ", ")), "give more of the one that is meant; "+see)
+		p.refuse(
+			fmt.Sprintf("%q is the beginning of several operations: %s", prefix, strings.Join(begin, ", ")),
+			"give more of the one that is meant; "+see,
+		)
 		return ""
 	default:
 		p.refuse(fmt.Sprintf("no operation %q has set aside what could be brought back; there are %s", prefix, strings.Join(ids, ", ")), see)

@@ -101,7 +101,9 @@ func TestDeletedClaimOfInterrupted(t *testing.T) {
 		s.StatefulSet.Spec.Template.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: cluster.RestoringGate}}
 		s.Pods = nil
 		if used {
-			s.Pods = []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: ns}, Spec: corev1.PodSpec{Volumes: []corev1.Volume{mount("www-web-0")}}}}
+			s.Pods = []corev1.Pod{
+				{ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: ns}, Spec: corev1.PodSpec{Volumes: []corev1.Volume{mount("www-web-0")}}},
+			}
 		}
 		j := newJournal(&wanted, whole, "op-1", wanted.Started)
 		j.Phase, j.Held, j.Volumes[0].Made = PhaseFill, 7, "made"
@@ -123,7 +125,10 @@ func TestDeletedClaimOfInterrupted(t *testing.T) {
 // What pods may have written has to be found again: an undo that names no operation does not bring it back.
 func TestKeptWords(t *testing.T) {
 	x := &run{op: cluster.Operation{ID: "20261121T08-a", Namespace: "demo", StatefulSet: "web"}}
-	if got := x.keptWords([]string{"pv-0", "pv-1"}); !strings.Contains(got, "pv-0, pv-1") || !strings.Contains(got, `"stsbackup undo demo/web --operation 20261121T08-a"`) {
+	if got := x.keptWords(
+		[]string{"pv-0", "pv-1"},
+	); !strings.Contains(got, "pv-0, pv-1") ||
+		!strings.Contains(got, `"stsbackup undo demo/web --operation 20261121T08-a"`) {
 		t.Error(got)
 	}
 }

@@ -68,7 +68,12 @@ func size(template *corev1.PersistentVolumeClaim, recorded catalog.Volume, prese
 
 // class is the new claim's StorageClass: the template's, else the one that it had when it was backed up, else the
 // cluster's default. Volumes can also be meant to have no class at all: classless.
-func (p *Plan) class(s *Situation, template *corev1.PersistentVolumeClaim, recorded catalog.Volume, claim string) (name string, classless bool) {
+func (p *Plan) class(
+	s *Situation,
+	template *corev1.PersistentVolumeClaim,
+	recorded catalog.Volume,
+	claim string,
+) (name string, classless bool) {
 	name = recorded.StorageClass
 	origin := "the recovery point"
 	if given := template.Spec.StorageClassName; given != nil {
@@ -79,8 +84,11 @@ func (p *Plan) class(s *Situation, template *corev1.PersistentVolumeClaim, recor
 	}
 	if name == "" {
 		if name = cluster.DefaultClass(s.Classes); name == "" {
-			p.refuseAbout("claim "+p.Namespace+"/"+claim, "neither the claim template nor the recovery point names a StorageClass, and the cluster has no default",
-				"mark a StorageClass as the default one: kubectl annotate storageclass NAME "+cluster.DefaultClassMark+"=true")
+			p.refuseAbout(
+				"claim "+p.Namespace+"/"+claim,
+				"neither the claim template nor the recovery point names a StorageClass, and the cluster has no default",
+				"mark a StorageClass as the default one: kubectl annotate storageclass NAME "+cluster.DefaultClassMark+"=true",
+			)
 		}
 		return name, false
 	}

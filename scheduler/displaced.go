@@ -115,8 +115,12 @@ func (t *term) settleDiscard(o outcome) {
 		log = log.With("error", o.err.Error())
 	}
 	if len(o.discarded.Volumes) > 0 {
-		t.Events.Note(e.set, ReasonDiscarded, fmt.Sprintf("Volumes that restores had set aside more than %s ago were freed, as the policy %s says: %s",
-			o.policy.DiscardAfter, o.policy.Name, strings.Join(o.discarded.Volumes, ", ")))
+		t.Events.Note(
+			e.set,
+			ReasonDiscarded,
+			fmt.Sprintf("Volumes that restores had set aside more than %s ago were freed, as the policy %s says: %s",
+				o.policy.DiscardAfter, o.policy.Name, strings.Join(o.discarded.Volumes, ", ")),
+		)
 	}
 	switch result {
 	case resultDone:

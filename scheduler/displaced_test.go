@@ -35,21 +35,32 @@ func TestDiscard(t *testing.T) {
 		if w.count("discard") != 0 {
 			t.Errorf("discarded %d times before it was time", w.count("discard"))
 		}
-		want := []DisplacedStatus{{Name: Name{"demo", "db"}}, {Name: Name{"demo", "gone"}, Volumes: 1, Bytes: 1 << 30}, {Name: Name{"demo", "web"}, Volumes: 2, Bytes: 2 << 30}}
+		want := []DisplacedStatus{
+			{Name: Name{"demo", "db"}},
+			{Name: Name{"demo", "gone"}, Volumes: 1, Bytes: 1 << 30},
+			{Name: Name{"demo", "web"}, Volumes: 2, Bytes: 2 << 30},
+		}
 		if diff := cmp.Diff(want, status.Displaced); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		w.hasEvents(t)
 		status = w.lead(t, time.Hour)
-		if before := w.asked["discard"].(time.Time); w.count("discard") != 1 || w.count("discard demo/web") != 1 || before.After(time.Now().Add(-30*day)) {
+		if before := w.asked["discard"].(time.Time); w.count("discard") != 1 || w.count("discard demo/web") != 1 ||
+			before.After(time.Now().Add(-30*day)) {
 			t.Errorf("%d discards, of what was set aside before %v", w.count("discard"), w.asked["discard"])
 		}
 		set := status.StatefulSets[1]
 		if set.Discard != (DiscardStatus{Scheduled: true, Volumes: 1}) || status.Displaced[2].Volumes != 1 {
 			t.Errorf("%+v, %+v", set.Discard, status.Displaced)
 		}
-		w.hasEvents(t, "Normal demo/web VolumesDiscarded Volumes that restores had set aside more than 30d ago were freed, as the policy all says: pv-")
-		if !strings.Contains(w.log.String(), `"msg":"discard","statefulset":"demo/web","policy":"all","result":"done","seconds":10,"volumes":["pv-`) {
+		w.hasEvents(
+			t,
+			"Normal demo/web VolumesDiscarded Volumes that restores had set aside more than 30d ago were freed, as the policy all says: pv-",
+		)
+		if !strings.Contains(
+			w.log.String(),
+			`"msg":"discard","statefulset":"demo/web","policy":"all","result":"done","seconds":10,"volumes":["pv-`,
+		) {
 			t.Error(w.log.String())
 		}
 	})
@@ -114,8 +125,10 @@ func TestDiscardFails(t *testing.T) {
 		"not Ready": {fmt.Errorf("%w: pod web-1", ErrNotReady), 17, 18, false, nil},
 		"busy":      {fmt.Errorf("%w: a backup", ErrBusy), 17, 18, false, nil},
 		"gone":      {fmt.Errorf("%w: the namespace", ErrGone), 17, 18, false, nil},
-		"refused":   {fmt.Errorf("%w: a restore", ErrRefused), 3, 3, true, []string{"Warning demo/web DiscardFailed What restores have set aside could not be freed, as the policy says: refused: a restore"}},
-		"fails":     {errors.New("the driver"), 3, 3, true, []string{"Warning demo/web DiscardFailed What restores have set aside could not be freed, as the policy says: the driver"}},
+		"refused": {fmt.Errorf("%w: a restore", ErrRefused), 3, 3, true, []string{"Warning demo/web DiscardFailed What restores have set " +
+			"aside could not be freed, as the policy says: refused: a restore"}},
+		"fails": {errors.New("the driver"), 3, 3, true, []string{"Warning demo/web DiscardFailed What restores have set aside could not be " +
+			"freed, as the policy says: the driver"}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -174,7 +187,13 @@ func TestDiscardIsAlone(t *testing.T) {
 		go s.Lead(ctx, nil)
 		elapse(time.Minute)
 		if w.count("discard") != 1 || w.count("prune") != 1 || w.count("verify") != 1 || w.most["upkeep "] != 1 {
-			t.Errorf("%d discards, %d prunes, %d verifications, %d at once", w.count("discard"), w.count("prune"), w.count("verify"), w.most["upkeep "])
+			t.Errorf(
+				"%d discards, %d prunes, %d verifications, %d at once",
+				w.count("discard"),
+				w.count("prune"),
+				w.count("verify"),
+				w.most["upkeep "],
+			)
 		}
 	})
 }

@@ -201,7 +201,12 @@ func (e *entry) status(now time.Time) StatefulSetStatus {
 		s.Objective = e.objective(now)
 		s.Prune = UpkeepStatus{Scheduled: e.prune.schedule != "never", LastSuccess: e.prune.succeeded, Failed: e.prune.failed}
 		s.Discard = DiscardStatus{Scheduled: p.DiscardAfter != (retention.Span{}), Volumes: e.discard.volumes, Failed: e.discard.failed}
-		s.Verify = UpkeepStatus{Scheduled: e.verify.schedule != "never", LastSuccess: e.verify.succeeded, Failed: e.verify.failed, Damaged: e.verify.damaged}
+		s.Verify = UpkeepStatus{
+			Scheduled:   e.verify.schedule != "never",
+			LastSuccess: e.verify.succeeded,
+			Failed:      e.verify.failed,
+			Damaged:     e.verify.damaged,
+		}
 	}
 	return s
 }

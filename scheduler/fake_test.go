@@ -62,9 +62,18 @@ type world struct {
 func newWorld(t *testing.T, policies string, sets ...string) *world {
 	t.Helper()
 	w := &world{
-		points: map[Name][]Point{}, takes: 5 * time.Second, fail: func(Name) error { return nil }, calls: map[string]int{},
-		running: map[string]int{}, most: map[string]int{}, sets: map[Name]StatefulSet{},
-		first: map[string]time.Time{}, asked: map[string]any{}, changed: make(chan struct{}, 1), policiesChange: make(chan struct{}, 1), now: time.Now,
+		points:         map[Name][]Point{},
+		takes:          5 * time.Second,
+		fail:           func(Name) error { return nil },
+		calls:          map[string]int{},
+		running:        map[string]int{},
+		most:           map[string]int{},
+		sets:           map[Name]StatefulSet{},
+		first:          map[string]time.Time{},
+		asked:          map[string]any{},
+		changed:        make(chan struct{}, 1),
+		policiesChange: make(chan struct{}, 1),
+		now:            time.Now,
 	}
 	for _, set := range sets {
 		w.add(set, "")
@@ -76,7 +85,11 @@ func newWorld(t *testing.T, policies string, sets ...string) *world {
 // load changes the policies: this list of policies.
 func (w *world) load(t *testing.T, policies string) {
 	t.Helper()
-	file, err := policy.Parse("policies.yaml", []byte("apiVersion: stsbackup.io/v1\nkind: Policies\nrepository: s3://b\npolicies:\n"+policies), nil)
+	file, err := policy.Parse(
+		"policies.yaml",
+		[]byte("apiVersion: stsbackup.io/v1\nkind: Policies\nrepository: s3://b\npolicies:\n"+policies),
+		nil,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

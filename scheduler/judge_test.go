@@ -129,7 +129,10 @@ func TestChoose(t *testing.T) {
 		"as many as there may be":       {map[string]int{"d": 4}, 4, 4, nil},
 		"more than there may be by now": {map[string]int{"d": 9}, 4, 4, nil},
 	} {
-		if diff := cmp.Diff(test.want, names(choose(append([]candidate(nil), all...), test.running, test.overall, test.perNamespace))); diff != "" {
+		if diff := cmp.Diff(
+			test.want,
+			names(choose(append([]candidate(nil), all...), test.running, test.overall, test.perNamespace)),
+		); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

@@ -23,7 +23,14 @@ func TestLead(t *testing.T) {
 		w := newWorld(t, eachMinute, "demo/web", "demo/db")
 		status := w.lead(t, 4*time.Minute+30*time.Second) // the run of the beginning, and four more
 		for _, set := range []string{"demo/web", "demo/db"} {
-			if backups, forgets, lists := w.count("backup "+set), w.count("forget "+set), w.count("points "+set); backups != 5 || forgets != 5 || lists != 6 {
+			if backups, forgets, lists := w.count(
+				"backup "+set,
+			), w.count(
+				"forget "+set,
+			), w.count(
+				"points "+set,
+			); backups != 5 || forgets != 5 ||
+				lists != 6 {
 				t.Errorf("%s: %d backups, %d times forgotten, %d times listed", set, backups, forgets, lists)
 			}
 			if kept := len(w.points[Name{"demo", set[5:]}]); kept != 2 {
@@ -33,7 +40,11 @@ func TestLead(t *testing.T) {
 		start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 		for _, set := range status.StatefulSets {
 			if set.Policy != "often" || set.Succeeded != 5 || set.Failed != 0 || set.BytesRead != 5000 || set.BytesStored != 50 || set.Running ||
-				set.LastSuccess.Sub(start).Truncate(time.Minute) != 4*time.Minute || !set.Objective.Equal(start.Add(5*time.Minute)) || set.Phases["move"] != 5*time.Second {
+				set.LastSuccess.Sub(
+					start,
+				).Truncate(
+					time.Minute,
+				) != 4*time.Minute || !set.Objective.Equal(start.Add(5*time.Minute)) || set.Phases["move"] != 5*time.Second {
 				t.Errorf("%+v", set)
 			}
 		}
@@ -82,7 +93,8 @@ func TestBucketDownForAnHour(t *testing.T) {
 		before := w.count("points")
 		elapse(time.Hour)
 		status := s.Status()
-		if status.BucketFailing.IsZero() || status.BucketError != "list the recovery points: the bucket cannot be used: connection refused" || w.count("backup") != 0 {
+		if status.BucketFailing.IsZero() || status.BucketError != "list the recovery points: the bucket cannot be used: connection refused" ||
+			w.count("backup") != 0 {
 			t.Errorf("failing since %s: %s; %d backups", status.BucketFailing, status.BucketError, w.count("backup"))
 		}
 		if status.StatefulSets[0].Failures < 5 || status.StatefulSets[0].GivenUp != 0 || !status.StatefulSets[0].Objective.Before(time.Now()) {
@@ -126,9 +138,12 @@ func TestLeaderBeginsWithoutBucket(t *testing.T) {
 			t.Errorf("asked %d times in five hours", asked)
 		}
 		elapse(24 * time.Hour)
-		w.hasEvents(t,
-			"Warning demo/db BackupGivenUp Given up: the backup that was due at 2000-01-02T02:30:00Z could not be made by 2000-01-02T06:30:00Z: list the recovery points: connection refused",
-			"Warning demo/web BackupGivenUp")
+		w.hasEvents(
+			t,
+			"Warning demo/db BackupGivenUp Given up: the backup that was due at 2000-01-02T02:30:00Z could not be made by 2000-01-02T06:30:00Z: "+
+				"list the recovery points: connection refused",
+			"Warning demo/web BackupGivenUp",
+		)
 		elapse(19 * time.Hour)
 		w.set(func() { w.down = nil })
 		elapse(5 * time.Minute)
@@ -158,11 +173,19 @@ func TestGivenUp(t *testing.T) {
 		elapse(6*time.Hour + 29*time.Minute)
 		w.hasEvents(t)
 		elapse(10 * time.Hour)
-		w.hasEvents(t, "Warning demo/web BackupGivenUp Given up: the backup that was due at 2000-01-01T02:30:00Z could not be made by 2000-01-01T06:30:00Z: no space left on device")
-		if tries, status := w.count("backup"), s.Status().StatefulSets[0]; tries < 10 || tries > 20 || status.GivenUp != 1 || status.Failed != tries {
+		w.hasEvents(
+			t,
+			"Warning demo/web BackupGivenUp Given up: the backup that was due at 2000-01-01T02:30:00Z could not be made by 2000-01-01T06:30:00Z: "+
+				"no space left on device",
+		)
+		if tries, status := w.count(
+			"backup",
+		), s.Status().StatefulSets[0]; tries < 10 || tries > 20 || status.GivenUp != 1 ||
+			status.Failed != tries {
 			t.Errorf("%d tries, %+v", tries, status)
 		}
-		if log := w.log.String(); strings.Count(log, `"level":"ERROR"`) != 1 || !strings.Contains(log, `"level":"ERROR","msg":"backup given up","statefulset":"demo/web","run":"2000-01-01T02:30:00Z"`) {
+		if log := w.log.String(); strings.Count(log, `"level":"ERROR"`) != 1 ||
+			!strings.Contains(log, `"level":"ERROR","msg":"backup given up","statefulset":"demo/web","run":"2000-01-01T02:30:00Z"`) {
 			t.Errorf("what is given up has one line of the log:\n%s", log)
 		}
 		w.set(func() { w.fail = func(Name) error { return nil } })
@@ -197,7 +220,8 @@ func TestErrorsThatMeanSomething(t *testing.T) {
 		}
 		status := w.lead(t, 20*time.Hour)
 		w.hasEvents(t, "Warning refused/web BackupRefused The backup that was due at 2000-01-01T02:30:00Z is not made: refused: it has no claims")
-		if log := w.log.String(); strings.Count(log, `"level":"ERROR"`) != 1 || !strings.Contains(log, `"level":"ERROR","msg":"backup","statefulset":"refused/web"`) {
+		if log := w.log.String(); strings.Count(log, `"level":"ERROR"`) != 1 ||
+			!strings.Contains(log, `"level":"ERROR","msg":"backup","statefulset":"refused/web"`) {
 			t.Errorf("what is refused has one line of the log:\n%s", log)
 		}
 		if tries := w.count("backup refused/web"); tries != 1 {
@@ -206,7 +230,8 @@ func TestErrorsThatMeanSomething(t *testing.T) {
 		if tries := w.count("backup gone/web"); tries != 1 || len(status.StatefulSets) != 2 {
 			t.Errorf("gone: %d tries, %d StatefulSets left", tries, len(status.StatefulSets))
 		}
-		if busy := status.StatefulSets[0]; busy.Failed != 0 || busy.Succeeded != 1 || w.count("backup busy/web") < 4 || busy.LastSuccess.Sub(begun) > 2*time.Hour+38*time.Minute {
+		if busy := status.StatefulSets[0]; busy.Failed != 0 || busy.Succeeded != 1 || w.count("backup busy/web") < 4 ||
+			busy.LastSuccess.Sub(begun) > 2*time.Hour+38*time.Minute {
 			t.Errorf("busy: %d tries, %+v", w.count("backup busy/web"), busy)
 		}
 	})

@@ -25,7 +25,13 @@ func TestLimits(t *testing.T) {
 		w := newWorld(t, withUpkeep, many(20)...)
 		w.lead(t, 7*time.Hour)
 		if w.most["points "] != looksAtOnce || w.most["upkeep "] != 1 || w.count("prune") != 20 || w.count("verify") != 20 {
-			t.Errorf("up to %d listings, up to %d of %d prunes and %d verifications at once", w.most["points "], w.most["upkeep "], w.count("prune"), w.count("verify"))
+			t.Errorf(
+				"up to %d listings, up to %d of %d prunes and %d verifications at once",
+				w.most["points "],
+				w.most["upkeep "],
+				w.count("prune"),
+				w.count("verify"),
+			)
 		}
 	})
 }

@@ -31,7 +31,8 @@ func TestNothingToBackUp(t *testing.T) {
 		}
 		elapse(36 * time.Hour)
 		status := s.Status().StatefulSets[0]
-		if w.count("backup demo/idle")+w.count("points demo/idle") != 0 || !status.Objective.IsZero() || status.GivenUp+status.Failed != 0 || w.count("verify demo/idle") != 2 {
+		if w.count("backup demo/idle")+w.count("points demo/idle") != 0 || !status.Objective.IsZero() || status.GivenUp+status.Failed != 0 ||
+			w.count("verify demo/idle") != 2 {
 			t.Errorf("%d backups, %d verifications, %+v", w.count("backup demo/idle"), w.count("verify demo/idle"), status)
 		}
 		idle("")

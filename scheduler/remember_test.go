@@ -27,8 +27,14 @@ func TestWrongPassword(t *testing.T) {
 		w.set(func() { w.down = fmt.Errorf("%w: demo/db: wrong password", ErrPassword) })
 		elapse(10 * time.Minute)
 		status := s.Status()
-		if !status.BucketFailing.IsZero() || time.Since(status.PasswordFailing) < 9*time.Minute || !strings.Contains(status.PasswordError, "wrong password") {
-			t.Errorf("the password is wrong: bucket since %s, password since %s, %q", status.BucketFailing, status.PasswordFailing, status.PasswordError)
+		if !status.BucketFailing.IsZero() || time.Since(status.PasswordFailing) < 9*time.Minute ||
+			!strings.Contains(status.PasswordError, "wrong password") {
+			t.Errorf(
+				"the password is wrong: bucket since %s, password since %s, %q",
+				status.BucketFailing,
+				status.PasswordFailing,
+				status.PasswordError,
+			)
 		}
 		for _, event := range w.events {
 			if strings.Contains(event, "RepositoryFailed") {
@@ -37,7 +43,8 @@ func TestWrongPassword(t *testing.T) {
 		}
 		w.set(func() { w.down = nil })
 		elapse(5 * time.Minute)
-		if status := s.Status(); !status.PasswordFailing.IsZero() || status.PasswordError != "" || strings.Count(w.log.String(), `"msg":"the root password opens`) != 2 {
+		if status := s.Status(); !status.PasswordFailing.IsZero() || status.PasswordError != "" ||
+			strings.Count(w.log.String(), `"msg":"the root password opens`) != 2 {
 			t.Errorf("it is mended: %+v\n%s", status, w.log.String())
 		}
 	})

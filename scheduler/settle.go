@@ -107,7 +107,11 @@ func (t *term) learn(e *entry, o outcome) {
 // succeeded takes in that a run has its recovery point.
 func (t *term) succeeded(e *entry, o outcome, result string) {
 	if e.troubled {
-		t.Events.Note(e.set, ReasonRecovered, fmt.Sprintf("It is backed up again: the run that was due at %s has its recovery point", stamp(o.run)))
+		t.Events.Note(
+			e.set,
+			ReasonRecovered,
+			fmt.Sprintf("It is backed up again: the run that was due at %s has its recovery point", stamp(o.run)),
+		)
 	}
 	e.failures, e.reason, e.wait, e.troubled = 0, "", time.Time{}, false
 	if result == resultAlready {
@@ -117,7 +121,11 @@ func (t *term) succeeded(e *entry, o outcome, result string) {
 	e.last, e.took = o.result, o.ended.Sub(o.began)
 	if o.forgetErr != nil && !errors.Is(o.forgetErr, ErrBusy) && !errors.Is(o.forgetErr, ErrGone) && t.ctx.Err() == nil {
 		e.counts.forgetFailed++
-		t.Events.Warn(e.set, ReasonForgetFailed, "What is no longer kept could not be removed, which is tried again after the next backup: "+o.forgetErr.Error())
+		t.Events.Warn(
+			e.set,
+			ReasonForgetFailed,
+			"What is no longer kept could not be removed, which is tried again after the next backup: "+o.forgetErr.Error(),
+		)
 	}
 }
 
@@ -152,7 +160,19 @@ func (t *term) lapsed(e *entry, run, now time.Time) {
 // giveUp reports once that the run that is owed has not been made.
 func (t *term) giveUp(e *entry, reason string) {
 	text := lapse(e.owed, e.until, reason)
-	t.Log.Error("backup given up", "statefulset", e.name().String(), "run", stamp(e.owed), "until", stamp(e.until), "tries", e.failures, "error", reason)
+	t.Log.Error(
+		"backup given up",
+		"statefulset",
+		e.name().String(),
+		"run",
+		stamp(e.owed),
+		"until",
+		stamp(e.until),
+		"tries",
+		e.failures,
+		"error",
+		reason,
+	)
 	t.Events.Warn(e.set, ReasonGivenUp, "Given up: "+text)
 	e.counts.givenUp++
 	e.gaveUp, e.owed, e.troubled = e.owed, time.Time{}, true

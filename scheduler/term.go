@@ -212,7 +212,14 @@ func (t *term) sorted() []*entry {
 
 // publish puts the present state where others can read it.
 func (t *term) publish(now time.Time) {
-	status := Status{Leading: true, Ticked: t.Now(), BucketFailing: t.bucketFailing, BucketError: t.bucketError, PasswordFailing: t.passwordFailing, PasswordError: t.passwordError}
+	status := Status{
+		Leading:         true,
+		Ticked:          t.Now(),
+		BucketFailing:   t.bucketFailing,
+		BucketError:     t.bucketError,
+		PasswordFailing: t.passwordFailing,
+		PasswordError:   t.passwordError,
+	}
 	for _, e := range t.sorted() {
 		status.StatefulSets = append(status.StatefulSets, e.status(now))
 	}

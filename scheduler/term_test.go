@@ -165,7 +165,10 @@ func TestPoliciesChange(t *testing.T) {
 		elapse(time.Minute)
 		w.add("demo/other", "nightl")
 		elapse(time.Minute)
-		w.hasEvents(t, `Warning demo/other UnknownPolicy It is not backed up: the annotation stsbackup.io/policy names the policy "nightl", which does not exist; did you mean "nightly"?`)
+		w.hasEvents(
+			t,
+			`Warning demo/other UnknownPolicy It is not backed up: the annotation stsbackup.io/policy names the policy "nightl", which does not exist; did you mean "nightly"?`,
+		)
 		// Another repository has other recovery points.
 		listed := w.count("points demo/web")
 		w.set(func() { w.loaded.Operations = struct{ Operations }{w} })
@@ -252,7 +255,8 @@ func TestUpkeepFails(t *testing.T) {
 		w.hasEvents(t, "Warning demo/web VerifyFailed Recovery points could not be verified, so nothing is known of damage: connection refused",
 			"Warning demo/web PruneFailed Space could not be freed: connection refused")
 		tries := w.count("verify")
-		if status := s.Status().StatefulSets[0]; tries < 5 || tries > 12 || !status.Verify.Failed || !status.Prune.Failed || status.Verify.Damaged {
+		if status := s.Status().StatefulSets[0]; tries < 5 || tries > 12 || !status.Verify.Failed || !status.Prune.Failed ||
+			status.Verify.Damaged {
 			t.Errorf("%d tries, %+v", tries, status)
 		}
 		w.set(func() { w.upkeepFails = nil })
@@ -285,7 +289,8 @@ func TestDamage(t *testing.T) {
 		const found = "Warning demo/web DamageFound Data in the bucket is damaged or missing: damage was found: pack 1234"
 		elapse(5*time.Hour + time.Minute)
 		w.hasEvents(t, found)
-		if line := `"level":"ERROR","msg":"verify","statefulset":"demo/web"`; strings.Count(w.log.String(), line) != 1 || !strings.Contains(w.log.String(), `"result":"damaged"`) {
+		if line := `"level":"ERROR","msg":"verify","statefulset":"demo/web"`; strings.Count(w.log.String(), line) != 1 ||
+			!strings.Contains(w.log.String(), `"result":"damaged"`) {
 			t.Error(w.log.String())
 		}
 		day(2, true, false, found)
@@ -305,7 +310,10 @@ func TestForgetFails(t *testing.T) {
 		if status.Succeeded != 1 || status.Failed != 0 || status.ForgetFailed != 1 || w.count("backup") != 1 {
 			t.Errorf("%+v", status)
 		}
-		w.hasEvents(t, "Warning demo/web ForgetFailed What is no longer kept could not be removed, which is tried again after the next backup: access denied")
+		w.hasEvents(
+			t,
+			"Warning demo/web ForgetFailed What is no longer kept could not be removed, which is tried again after the next backup: access denied",
+		)
 	})
 }
 
@@ -315,9 +323,14 @@ func TestIncompleteBackup(t *testing.T) {
 		w := newWorld(t, daily, "demo/web")
 		w.loaded.Operations = incompletely{w}
 		status := w.lead(t, 12*time.Hour).StatefulSets[0]
-		if w.count("backup") != incompleteMost || status.Failed != incompleteMost || status.GivenUp != 1 || !status.LastSuccess.IsZero() || w.count("forget") != 0 {
+		if w.count("backup") != incompleteMost || status.Failed != incompleteMost || status.GivenUp != 1 || !status.LastSuccess.IsZero() ||
+			w.count("forget") != 0 {
 			t.Errorf("%d backups, %+v", w.count("backup"), status)
 		}
-		w.hasEvents(t, "Warning demo/web BackupGivenUp Given up: the backup that was due at 2000-01-01T02:30:00Z could not be made by 2000-01-01T06:30:00Z: 1 of 3 volumes")
+		w.hasEvents(
+			t,
+			"Warning demo/web BackupGivenUp Given up: the backup that was due at 2000-01-01T02:30:00Z could not be made by 2000-01-01T06:30:00Z: "+
+				"1 of 3 volumes",
+		)
 	})
 }

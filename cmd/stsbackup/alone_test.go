@@ -67,7 +67,12 @@ func (s *shell) lockOf(host, operation string) (release func()) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	repo, err := repository.Open(s.ctx, bucket, catalog.Password("secret", "demo", "web"), repository.Options{Hostname: host, Operation: operation})
+	repo, err := repository.Open(
+		s.ctx,
+		bucket,
+		catalog.Password("secret", "demo", "web"),
+		repository.Options{Hostname: host, Operation: operation},
+	)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -93,17 +98,24 @@ func TestLocksOfDeadMovers(t *testing.T) {
 		want            int
 		says            string
 	}{
-		"the pod is gone":      {pod, operation, "c", nil, exitDone, "Removed the lock"},
-		"the pod has failed":   {pod, operation, "c", map[string]string{pod: "Failed"}, exitDone, "Removed the lock"},
-		"the pod runs":         {pod, operation, "c", map[string]string{pod: "Running"}, exitRefused, "locked"},
-		"it may not be known":  {pod, operation, "c", map[string]string{pod: "forbidden"}, exitRefused, "could not be found out"},
-		"another cluster":      {pod, operation, "other", nil, exitRefused, "locked"},
-		"no cluster is named":  {pod, "20261121T081200Z-3fa9", "c", nil, exitRefused, "locked"},
-		"of another":           {pod, clone, "c", map[string]string{pod: "Running"}, exitDone, "Removed the lock"}, // in its own namespace
-		"another's, running":   {pod, clone, "c", map[string]string{"demo2/" + pod: "Running"}, exitRefused, "locked"},
-		"it names nobody":      {pod, "", "c", nil, exitRefused, "locked"},
-		"someone else's":       {"ops-1", operation, "c", nil, exitRefused, "ops-1"},
-		"a pod of other names": {pod, cluster.Operation{ID: "20261121T081200Z-ffff", Namespace: "demo", StatefulSet: "web"}.MoverMark("c"), "c", nil, exitRefused, "locked"},
+		"the pod is gone":     {pod, operation, "c", nil, exitDone, "Removed the lock"},
+		"the pod has failed":  {pod, operation, "c", map[string]string{pod: "Failed"}, exitDone, "Removed the lock"},
+		"the pod runs":        {pod, operation, "c", map[string]string{pod: "Running"}, exitRefused, "locked"},
+		"it may not be known": {pod, operation, "c", map[string]string{pod: "forbidden"}, exitRefused, "could not be found out"},
+		"another cluster":     {pod, operation, "other", nil, exitRefused, "locked"},
+		"no cluster is named": {pod, "20261121T081200Z-3fa9", "c", nil, exitRefused, "locked"},
+		"of another":          {pod, clone, "c", map[string]string{pod: "Running"}, exitDone, "Removed the lock"}, // in its own namespace
+		"another's, running":  {pod, clone, "c", map[string]string{"demo2/" + pod: "Running"}, exitRefused, "locked"},
+		"it names nobody":     {pod, "", "c", nil, exitRefused, "locked"},
+		"someone else's":      {"ops-1", operation, "c", nil, exitRefused, "ops-1"},
+		"a pod of other names": {
+			pod,
+			cluster.Operation{ID: "20261121T081200Z-ffff", Namespace: "demo", StatefulSet: "web"}.MoverMark("c"),
+			"c",
+			nil,
+			exitRefused,
+			"locked",
+		},
 	}
 	s := volumeShell(t)
 	id := s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", site(t))

@@ -79,7 +79,12 @@ stsbackup.io/policy=none. It is an error, with exit code 4, if there is none lef
 		"give a volume up when its driver has taken no cut, or has reported errors, for this long")
 	cmd.Flags().DurationVar(&c.readyTimeout, "snapshot-ready-timeout", defaultReadyTimeout,
 		"give a volume up when its VolumeSnapshot is not ready this long after the cut; some storage copies it elsewhere first")
-	cmd.Flags().IntVar(&c.parallel, "parallel", 1, "move up to this `number` of a StatefulSet's volumes at once; 1 stores least, as each ordinal is compared with those before it")
+	cmd.Flags().IntVar(
+		&c.parallel,
+		"parallel",
+		1,
+		"move up to this `number` of a StatefulSet's volumes at once; 1 stores least, as each ordinal is compared with those before it",
+	)
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "check and show what would be done, and change nothing")
 	cmd.Flags().BoolVar(&c.adoptCluster, "adopt-cluster", false, "accept a repository whose newest recovery point came from another cluster")
 	return cmd
@@ -152,7 +157,10 @@ func (c *backupCommand) targets(ctx context.Context, a *app, client *cluster.Cli
 		targets = append(targets, t)
 	}
 	if len(targets) == 0 {
-		return nil, fmt.Errorf("StatefulSets that have something to back up: %w; why each of the chosen ones was passed over is said above", cluster.ErrNotFound)
+		return nil, fmt.Errorf(
+			"StatefulSets that have something to back up: %w; why each of the chosen ones was passed over is said above",
+			cluster.ErrNotFound,
+		)
 	}
 	return targets, nil
 }
@@ -224,7 +232,10 @@ func incomplete(record catalog.Record, gone error) error {
 	if gone != nil {
 		return &incompleteError{err: fmt.Errorf("%s: %w; what it holds can be restored by its id", what, gone)}
 	}
-	return &incompleteError{denied: denied, err: errors.New(what + "; what it holds can be restored by its id; mend what is named above and run the command again")}
+	return &incompleteError{
+		denied: denied,
+		err:    errors.New(what + "; what it holds can be restored by its id; mend what is named above and run the command again"),
+	}
 }
 
 // storeOf opens the repository of one StatefulSet for the engine.

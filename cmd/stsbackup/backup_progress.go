@@ -67,8 +67,14 @@ func (r *backupReporter) Volume(p backup.Progress) {
 		data.TotalBytes = r.sizes[p.Claim]
 	}
 	r.printer.volume(volumeLine{
-		claim: p.Claim, stage: string(p.Stage), text: backupStageText(p), data: data, value: backupLine{r.target.namespace, r.target.statefulSet, p},
-		moving: p.Stage == backup.StageMove, done: p.Stage == backup.StageDone, failed: p.Stage == backup.StageFailed,
+		claim:  p.Claim,
+		stage:  string(p.Stage),
+		text:   backupStageText(p),
+		data:   data,
+		value:  backupLine{r.target.namespace, r.target.statefulSet, p},
+		moving: p.Stage == backup.StageMove,
+		done:   p.Stage == backup.StageDone,
+		failed: p.Stage == backup.StageFailed,
 	})
 }
 

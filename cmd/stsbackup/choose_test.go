@@ -19,7 +19,10 @@ func TestOptedOut(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "demo", Name: "web", Labels: map[string]string{"tier": "web"}, Annotations: map[string]string{policy.Annotation: policy.None},
 		},
-		Spec: appsv1.StatefulSetSpec{Replicas: &one, VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "www"}}}},
+		Spec: appsv1.StatefulSetSpec{
+			Replicas:             &one,
+			VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "www"}}},
+		},
 	}
 	cluster := s.cluster(web)
 	s.env["STSBACKUP_MOVER_REPO"] = "s3://bucket/root?endpoint=http://127.0.0.1:1&region=r"

@@ -82,7 +82,9 @@ type discarding struct {
 
 func (c *discardCommand) run(ctx context.Context, a *app, args []string) error {
 	if !c.yes && !c.dryRun && (!a.terminal || c.output == outputJSON) {
-		return usageErrorf("discard asks before it frees anything, and nobody can answer here: give --yes to go ahead, or --dry-run to see what it would free")
+		return usageErrorf(
+			"discard asks before it frees anything, and nobody can answer here: give --yes to go ahead, or --dry-run to see what it would free",
+		)
 	}
 	for _, arg := range args {
 		if name, point, ok := strings.Cut(arg, "@"); ok {

@@ -59,8 +59,13 @@ func (c *displacedCluster) add(namespace, statefulSet string, ordinal int32, by,
 	pv := corev1.PersistentVolume{
 		TypeMeta: metav1.TypeMeta{Kind: "PersistentVolume", APIVersion: "v1"},
 		ObjectMeta: metav1.ObjectMeta{
-			Name: fmt.Sprintf("pv-%s-%d-%s", statefulSet, ordinal, by[len(by)-1:]), ResourceVersion: "1",
-			Labels: map[string]string{cluster.LabelManagedBy: cluster.ManagedBy, cluster.LabelStatefulSet: statefulSet, cluster.LabelDisplacedFrom: claim},
+			Name:            fmt.Sprintf("pv-%s-%d-%s", statefulSet, ordinal, by[len(by)-1:]),
+			ResourceVersion: "1",
+			Labels: map[string]string{
+				cluster.LabelManagedBy:     cluster.ManagedBy,
+				cluster.LabelStatefulSet:   statefulSet,
+				cluster.LabelDisplacedFrom: claim,
+			},
 			Annotations: map[string]string{
 				cluster.AnnotationDisplacedFrom: namespace + "/" + claim, cluster.AnnotationDisplacedBy: by, cluster.AnnotationDisplacedAt: at,
 				cluster.AnnotationDisplacedPolicy: "Delete", "pv.kubernetes.io/provisioned-by": "csi.test",
@@ -104,7 +109,11 @@ func (c *displacedCluster) serve(mux *http.ServeMux) {
 		pv, found := c.volumes[r.PathValue("name")]
 		var patch corev1.PersistentVolume
 		if err != nil || !found || json.Unmarshal(body, &patch) != nil || patch.UID != pv.UID || patch.ResourceVersion != pv.ResourceVersion {
-			reply(w, http.StatusConflict, metav1.Status{Status: metav1.StatusFailure, Reason: metav1.StatusReasonConflict, Code: http.StatusConflict})
+			reply(
+				w,
+				http.StatusConflict,
+				metav1.Status{Status: metav1.StatusFailure, Reason: metav1.StatusReasonConflict, Code: http.StatusConflict},
+			)
 			return
 		}
 		pv.Spec.PersistentVolumeReclaimPolicy = patch.Spec.PersistentVolumeReclaimPolicy
@@ -115,7 +124,11 @@ func (c *displacedCluster) serve(mux *http.ServeMux) {
 		reply(w, http.StatusOK, corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}})
 	})
 	locked("GET /apis/storage.k8s.io/v1/volumeattachments", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, storagev1.VolumeAttachmentList{TypeMeta: metav1.TypeMeta{Kind: "VolumeAttachmentList", APIVersion: "storage.k8s.io/v1"}})
+		reply(
+			w,
+			http.StatusOK,
+			storagev1.VolumeAttachmentList{TypeMeta: metav1.TypeMeta{Kind: "VolumeAttachmentList", APIVersion: "storage.k8s.io/v1"}},
+		)
 	})
 	locked("GET /api/v1/namespaces/{namespace}/configmaps/{name}", func(w http.ResponseWriter, r *http.Request) {
 		if !c.journals[r.PathValue("namespace")+"/"+r.PathValue("name")] {
@@ -123,7 +136,11 @@ func (c *displacedCluster) serve(mux *http.ServeMux) {
 			return
 		}
 		reply(w, http.StatusOK, corev1.ConfigMap{
-			TypeMeta: metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"}, Data: map[string]string{cluster.JournalPhaseKey: "fill", cluster.JournalPointKey: "20261120T070000Z-3fa9"},
+			TypeMeta: metav1.TypeMeta{
+				Kind:       "ConfigMap",
+				APIVersion: "v1",
+			},
+			Data: map[string]string{cluster.JournalPhaseKey: "fill", cluster.JournalPointKey: "20261120T070000Z-3fa9"},
 		})
 	})
 }
@@ -159,14 +176,24 @@ ORDINAL  CLAIM      VOLUME      SIZE   CLASS  AGE      SET ASIDE BY           WH
 
 pv-web-0-2 (claim www-web-0) stays as it is: it has been set aside since 2026-11-20T08:00:00Z only.
 `
-	if out := discard(exitDone, "demo/web", "--dry-run", "--older-than", "30d"); !strings.HasPrefix(out, "There is nothing to free of demo/web.\n") {
+	if out := discard(
+		exitDone,
+		"demo/web",
+		"--dry-run",
+		"--older-than",
+		"30d",
+	); !strings.HasPrefix(
+		out,
+		"There is nothing to free of demo/web.\n",
+	) {
 		t.Errorf("older than 30 days:\n%s", out)
 	}
 	if diff := cmp.Diff(want, discard(exitDone, "demo/web", "--dry-run", "--older-than", "2d")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	plans := documents[displaced.Plan](t, discard(exitDone, "--all", "-A", "--dry-run", "-o", "json"))
-	if len(plans) != 3 || plans[0].StatefulSet != "web" || len(plans[0].Volumes) != 3 || plans[2].Bytes != 1<<30 || plans[1].Volumes[0].Fate == "" {
+	if len(plans) != 3 || plans[0].StatefulSet != "web" || len(plans[0].Volumes) != 3 || plans[2].Bytes != 1<<30 ||
+		plans[1].Volumes[0].Fate == "" {
 		t.Errorf("%+v", plans)
 	}
 	c.journals["demo/"+cluster.JournalName("web")] = true
@@ -253,7 +280,8 @@ func TestDiscardAsks(t *testing.T) {
 			random: rand.Reader, version: "test",
 		}
 		code := execute(t.Context(), a, []string{"discard", "demo/web", "--kubeconfig", c.kubeconfig})
-		if code != want.code || c.left() != want.left || !strings.Contains(text.String(), "pv-web-1-1") || !strings.Contains(text.String(), "Type yes to go ahead: ") {
+		if code != want.code || c.left() != want.left || !strings.Contains(text.String(), "pv-web-1-1") ||
+			!strings.Contains(text.String(), "Type yes to go ahead: ") {
 			t.Errorf("%q: exit code %d, left %s\n%s", answer, code, c.left(), &text)
 		}
 	}
@@ -263,8 +291,17 @@ func TestPrintDisplaced(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
 	volume := displaced.Volume{
-		Name: "pv-0", Namespace: "demo", StatefulSet: "web", Claim: "www-web-0", Size: 1 << 30, Class: "fast", At: at, By: "20261121T075900Z-3fa9",
-		Why: displaced.WhyReplaced, State: displaced.StateAside, Now: "pv-new",
+		Name:        "pv-0",
+		Namespace:   "demo",
+		StatefulSet: "web",
+		Claim:       "www-web-0",
+		Size:        1 << 30,
+		Class:       "fast",
+		At:          at,
+		By:          "20261121T075900Z-3fa9",
+		Why:         displaced.WhyReplaced,
+		State:       displaced.StateAside,
+		Now:         "pv-new",
 	}
 	odd := volume
 	odd.Name, odd.StatefulSet, odd.Ordinal, odd.State, odd.At, odd.By, odd.Class, odd.Problem = "pv-1", "", -1, displaced.StateBound, time.Time{}, "", "", "no\ttime"

@@ -84,7 +84,17 @@ func printDiscardPlan(w io.Writer, output outputFlag, plan *displaced.Plan, now 
 		for i := range plan.Volumes {
 			v := &plan.Volumes[i].Volume
 			rows = append(rows, []string{
-				ordinalText(v), v.Claim, v.Name, humanBytes(v.Size), orDash(v.Class), ageText(v.At, now), orDash(plain(v.By)), string(v.Why), plain(plan.Volumes[i].Fate),
+				ordinalText(
+					v,
+				),
+				v.Claim,
+				v.Name,
+				humanBytes(v.Size),
+				orDash(v.Class),
+				ageText(v.At, now),
+				orDash(plain(v.By)),
+				string(v.Why),
+				plain(plan.Volumes[i].Fate),
 			})
 		}
 		if err := table(w, rows); err != nil {

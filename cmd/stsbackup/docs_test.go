@@ -55,7 +55,11 @@ func compare(t *testing.T, path, want string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("%s is not what the commands say (-commands +file); `go test ./cmd/stsbackup -run TestDocs -update` writes it anew:\n%s", path, diff)
+		t.Errorf(
+			"%s is not what the commands say (-commands +file); `go test ./cmd/stsbackup -run TestDocs -update` writes it anew:\n%s",
+			path,
+			diff,
+		)
 	}
 }
 

@@ -61,7 +61,9 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.As(err, &incomplete):
 		return exitIncomplete
-	case errors.As(err, &refusal) && !errors.Is(refusal, cluster.ErrNotFound), errors.Is(err, repository.ErrLocked), errors.Is(err, repository.ErrKeyNeeded):
+	case errors.As(err, &refusal) && !errors.Is(refusal, cluster.ErrNotFound),
+		errors.Is(err, repository.ErrLocked),
+		errors.Is(err, repository.ErrKeyNeeded):
 		return exitRefused
 	case missing(err):
 		return exitNotFound

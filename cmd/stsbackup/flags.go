@@ -20,7 +20,12 @@ type kubeFlags struct {
 }
 
 func (f *kubeFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "`file` that says how to reach the cluster (default: $KUBECONFIG, ~/.kube/config, or the pod's own account)")
+	cmd.Flags().StringVar(
+		&f.kubeconfig,
+		"kubeconfig",
+		"",
+		"`file` that says how to reach the cluster (default: $KUBECONFIG, ~/.kube/config, or the pod's own account)",
+	)
 	cmd.Flags().StringVar(&f.context, "context", "", "`name` of the kubeconfig's context to use")
 	cmd.Flags().StringVarP(&f.namespace, "namespace", "n", "", "`namespace` of a StatefulSet that is named without one")
 }
@@ -38,12 +43,22 @@ func (f *repoFlags) add(cmd *cobra.Command) {
 }
 
 func (f *repoFlags) addURL(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.url, "repo", "", "`URL` below which the repositories are: s3://bucket/prefix?endpoint=…&region=… or file:///dir ($STSBACKUP_REPO)")
+	cmd.Flags().StringVar(
+		&f.url,
+		"repo",
+		"",
+		"`URL` below which the repositories are: s3://bucket/prefix?endpoint=…&region=… or file:///dir ($STSBACKUP_REPO)",
+	)
 }
 
 // addAccess adds the flags for those who know the URL from elsewhere.
 func (f *repoFlags) addAccess(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.passwordFile, "password-file", "", "`file` with the root password ($STSBACKUP_PASSWORD_FILE, or the password itself in $STSBACKUP_PASSWORD)")
+	cmd.Flags().StringVar(
+		&f.passwordFile,
+		"password-file",
+		"",
+		"`file` with the root password ($STSBACKUP_PASSWORD_FILE, or the password itself in $STSBACKUP_PASSWORD)",
+	)
 	f.limits.add(cmd)
 }
 

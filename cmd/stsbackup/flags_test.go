@@ -66,7 +66,11 @@ func TestPasswordComesFromTheFirstPlaceThatHasOne(t *testing.T) {
 		wantErr    string
 	}{
 		{name: "flag", flag: file, env: map[string]string{"STSBACKUP_PASSWORD": "x"}, want: "from a file"},
-		{name: "file in the environment", env: map[string]string{"STSBACKUP_PASSWORD_FILE": file, "STSBACKUP_PASSWORD": "x"}, want: "from a file"},
+		{
+			name: "file in the environment",
+			env:  map[string]string{"STSBACKUP_PASSWORD_FILE": file, "STSBACKUP_PASSWORD": "x"},
+			want: "from a file",
+		},
 		{name: "environment", env: map[string]string{"STSBACKUP_PASSWORD": "x y"}, want: "x y"},
 		{name: "nowhere", wantErr: "give --password-file"},
 		{name: "missing file", flag: file + ".not", wantErr: "read the password"},

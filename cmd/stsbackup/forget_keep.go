@@ -235,7 +235,13 @@ func printKept(a *app, results []keepResult) error {
 		case result.DryRun && len(result.Points) > 0:
 			fmt.Fprintf(a.err, "Nothing of %s was removed: this was a dry run.\n", name)
 		case len(result.Forgotten) > 0:
-			fmt.Fprintf(a.err, "Removed %d recovery points of %s; \"stsbackup prune %s\" frees what only they needed.\n", len(result.Forgotten), name, name)
+			fmt.Fprintf(
+				a.err,
+				"Removed %d recovery points of %s; \"stsbackup prune %s\" frees what only they needed.\n",
+				len(result.Forgotten),
+				name,
+				name,
+			)
 		case result.Error == "":
 			fmt.Fprintf(a.err, "There was nothing to remove of %s.\n", name)
 		}

@@ -37,7 +37,13 @@ func newKeeper(t *testing.T) *keeper {
 	if err != nil {
 		t.Fatal(err)
 	}
-	points, err := catalog.OpenOrCreate(t.Context(), bucket, "demo", "web", catalog.Password(repository.Secret(s.env["STSBACKUP_PASSWORD"]), "demo", "web"))
+	points, err := catalog.OpenOrCreate(
+		t.Context(),
+		bucket,
+		"demo",
+		"web",
+		catalog.Password(repository.Secret(s.env["STSBACKUP_PASSWORD"]), "demo", "web"),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,8 +60,15 @@ func (k *keeper) add(begun time.Time, suffix string) string {
 	k.t.Helper()
 	id := begun.UTC().Format("20060102T150405Z") + "-" + suffix
 	err := k.points.Commit(k.ctx, catalog.Record{
-		ID: id, State: catalog.StateComplete, Cluster: "c", Namespace: "demo", StatefulSet: "web", Started: begun, Finished: begun.Add(time.Minute), Replicas: 1,
-		Volumes: []catalog.Volume{{Claim: "www-web-0", Capture: catalog.CaptureLive, Cut: begun, RepositorySnapshot: k.volume(id, begun)}},
+		ID:          id,
+		State:       catalog.StateComplete,
+		Cluster:     "c",
+		Namespace:   "demo",
+		StatefulSet: "web",
+		Started:     begun,
+		Finished:    begun.Add(time.Minute),
+		Replicas:    1,
+		Volumes:     []catalog.Volume{{Claim: "www-web-0", Capture: catalog.CaptureLive, Cut: begun, RepositorySnapshot: k.volume(id, begun)}},
 	}, nil)
 	if err != nil {
 		k.t.Fatal(err)
@@ -239,7 +252,9 @@ func TestForgetSelected(t *testing.T) {
 		{exitDone, 1, "", []string{"-l", "tier=web", "-n", "demo"}},
 	} {
 		if test.found > 0 {
-			cluster = s.cluster(appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web", Labels: map[string]string{"tier": "web"}}})
+			cluster = s.cluster(
+				appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web", Labels: map[string]string{"tier": "web"}}},
+			)
 		}
 		out := s.run(test.code, append([]string{"forget", "--keep-last", "1", "-o", "json", "--kubeconfig", cluster}, test.selector...)...)
 		s.says(test.says)
@@ -252,7 +267,16 @@ func TestForgetSelected(t *testing.T) {
 // TestForgetNamedDryRun must not remove what it is only asked about.
 func TestForgetNamedDryRun(t *testing.T) {
 	s := newKeeper(t)
-	if out := s.run(0, "forget", "demo/web@"+s.ids[0], "demo/web@20261118", "--dry-run"); !strings.Contains(out, "would forget recovery point "+s.ids[0]+" of demo/web (1 volumes)") ||
+	if out := s.run(
+		0,
+		"forget",
+		"demo/web@"+s.ids[0],
+		"demo/web@20261118",
+		"--dry-run",
+	); !strings.Contains(
+		out,
+		"would forget recovery point "+s.ids[0]+" of demo/web (1 volumes)",
+	) ||
 		!strings.Contains(out, "would forget what was left of recovery point "+s.dead) {
 		t.Error(out)
 	}

@@ -30,9 +30,18 @@ func parseNamed(args []string, now time.Time) (ids []string, err error) {
 		first, _, _ := strings.Cut(args[0], "@")
 		switch {
 		case !ok || id == "" || id == "latest":
-			return nil, usageErrorf("%q does not say which recovery point to forget; write %s@ID (\"stsbackup list\" shows the ids), or what to keep, such as --keep-last 7", arg, name)
+			return nil, usageErrorf(
+				"%q does not say which recovery point to forget; write %s@ID (\"stsbackup list\" shows the ids), or what to keep, such as "+
+					"--keep-last 7",
+				arg,
+				name,
+			)
 		case isTime:
-			return nil, usageErrorf("%q names a recovery point by a time; times are not taken here, write %s@ID (\"stsbackup list\" shows the ids)", arg, name)
+			return nil, usageErrorf(
+				"%q names a recovery point by a time; times are not taken here, write %s@ID (\"stsbackup list\" shows the ids)",
+				arg,
+				name,
+			)
 		case name != first:
 			return nil, usageErrorf("%q and %q are of different StatefulSets; forget one StatefulSet's recovery points at a time", args[0], arg)
 		}
@@ -116,7 +125,10 @@ func (c *forgetCommand) agreeToForget(ctx context.Context, a *app, named *namedR
 	case c.yes, named.known && named.removal.Complete == 0:
 		return nil
 	case last && !canAsk:
-		return usageErrorf("no complete recovery point of %s may be left after this, and nobody can be asked here; give --yes to go ahead", named.target)
+		return usageErrorf(
+			"no complete recovery point of %s may be left after this, and nobody can be asked here; give --yes to go ahead",
+			named.target,
+		)
 	case !canAsk:
 		return nil
 	}
@@ -138,7 +150,14 @@ func (c *forgetCommand) agreeToForget(ctx context.Context, a *app, named *namedR
 func (c *forgetCommand) forgetNamed(ctx context.Context, a *app, named *namedRemoval) ([]catalog.Forgotten, error) {
 	points := named.points
 	if c.force {
-		return c.upkeep(a, c.lock).forget(ctx, points, func(ctx context.Context) ([]catalog.Forgotten, error) { return points.Forget(ctx, named.ids...) })
+		return c.upkeep(
+			a,
+			c.lock,
+		).forget(
+			ctx,
+			points,
+			func(ctx context.Context) ([]catalog.Forgotten, error) { return points.Forget(ctx, named.ids...) },
+		)
 	}
 	var refused error
 	choose := func(found []catalog.Point) []string {
@@ -149,7 +168,14 @@ func (c *forgetCommand) forgetNamed(ctx context.Context, a *app, named *namedRem
 		}
 		return named.ids
 	}
-	forgotten, err := c.upkeep(a, c.lock).forget(ctx, points, func(ctx context.Context) ([]catalog.Forgotten, error) { return points.ForgetChosen(ctx, choose) })
+	forgotten, err := c.upkeep(
+		a,
+		c.lock,
+	).forget(
+		ctx,
+		points,
+		func(ctx context.Context) ([]catalog.Forgotten, error) { return points.ForgetChosen(ctx, choose) },
+	)
 	return forgotten, errors.Join(err, refused)
 }
 

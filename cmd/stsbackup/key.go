@@ -46,7 +46,12 @@ repository and no other. It asks nobody, neither a cluster nor the bucket.`,
 		},
 	}
 	c.kube.add(cmd)
-	cmd.Flags().StringVar(&c.passwordFile, "password-file", "", "`file` with the root password ($STSBACKUP_PASSWORD_FILE, or the password itself in $STSBACKUP_PASSWORD)")
+	cmd.Flags().StringVar(
+		&c.passwordFile,
+		"password-file",
+		"",
+		"`file` with the root password ($STSBACKUP_PASSWORD_FILE, or the password itself in $STSBACKUP_PASSWORD)",
+	)
 	c.output.add(cmd)
 	return cmd
 }

@@ -18,7 +18,17 @@ func TestKeyPrint(t *testing.T) {
 	if got := s.run(0, "key", "print", "demo/web"); got != want+"\n" {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got := s.run(0, "key", "print", "web", "-n", "demo", "-o", "json"); !strings.Contains(got, want) || !strings.Contains(got, `"demo/web"`) {
+	if got := s.run(
+		0,
+		"key",
+		"print",
+		"web",
+		"-n",
+		"demo",
+		"-o",
+		"json",
+	); !strings.Contains(got, want) ||
+		!strings.Contains(got, `"demo/web"`) {
 		t.Error(got)
 	}
 	s.run(exitUsage, "key", "print", "demo/web@latest")
@@ -55,7 +65,15 @@ func TestRootPasswordChange(t *testing.T) {
 	}
 	s.run(exitFailed, "key", "list", "demo/web")
 	s.says("wrong password")
-	if out := s.run(0, "key", "list", "demo/web", "--password-file", fresh); strings.Count(out, "\n") != 2 || !strings.Contains(out, "in use") {
+	if out := s.run(
+		0,
+		"key",
+		"list",
+		"demo/web",
+		"--password-file",
+		fresh,
+	); strings.Count(out, "\n") != 2 ||
+		!strings.Contains(out, "in use") {
 		t.Error(out)
 	}
 	s.run(0, "volume", "restore", "demo/web", t.TempDir(), "--claim", "www-web-0", "--password-file", fresh)

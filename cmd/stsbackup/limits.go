@@ -25,8 +25,14 @@ type limitFlags struct{ upload, download, connections string }
 func (f *limitFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.upload, "limit-upload", "", "upload at most this many `KiB/s` ($"+envLimitUpload+"; default: no limit)")
 	cmd.Flags().StringVar(&f.download, "limit-download", "", "download at most this many `KiB/s` ($"+envLimitDownload+"; default: no limit)")
-	cmd.Flags().StringVar(&f.connections, "connections", "",
-		"have at most this `number` of requests to the bucket under way at once ($"+envConnections+"; default: "+strconv.Itoa(limit.DefaultConnections)+")")
+	cmd.Flags().StringVar(
+		&f.connections,
+		"connections",
+		"",
+		"have at most this `number` of requests to the bucket under way at once ($"+envConnections+"; default: "+strconv.Itoa(
+			limit.DefaultConnections,
+		)+")",
+	)
 }
 
 // read returns the limits, from the flags or the environment.

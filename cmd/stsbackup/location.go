@@ -94,9 +94,18 @@ func parseFileURL(location string) (string, error) {
 	case err != nil:
 		return "", usageErrorf("the repository's URL cannot be read: %w", err)
 	case parsed.RawQuery != "" || parsed.Fragment != "":
-		return "", usageErrorf("the repository's URL %s has parameters, of which file:// knows none; write %%3F for a ? and %%23 for a # in the directory's name", location)
+		return "", usageErrorf(
+			"the repository's URL %s has parameters, of which file:// knows none; write %%3F for a ? and %%23 for a # in the directory's name",
+			location,
+		)
 	case parsed.Host != "" && parsed.Host != "localhost":
-		return "", usageErrorf("the repository's URL %s names the host %s; for a directory write three slashes, as in file:///%s%s", location, parsed.Host, parsed.Host, parsed.Path)
+		return "", usageErrorf(
+			"the repository's URL %s names the host %s; for a directory write three slashes, as in file:///%s%s",
+			location,
+			parsed.Host,
+			parsed.Host,
+			parsed.Path,
+		)
 	case !strings.HasPrefix(parsed.Path, "/"):
 		return "", usageErrorf("the repository's URL %s names no directory; write file:///DIRECTORY", location)
 	}

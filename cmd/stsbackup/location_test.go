@@ -96,7 +96,11 @@ func TestOpenBucketUsage(t *testing.T) {
 			t.Errorf("openBucket(%q) gives exit code %d", location, code)
 		}
 	}
-	if _, err := openBucket(locationApp(map[string]string{"AWS_ENDPOINT_URL": "x"}), "s3://bucket"); exitCode(t.Context(), err) != exitUsage || !strings.Contains(err.Error(), "AWS_ENDPOINT_URL") {
+	if _, err := openBucket(
+		locationApp(map[string]string{"AWS_ENDPOINT_URL": "x"}),
+		"s3://bucket",
+	); exitCode(t.Context(), err) != exitUsage ||
+		!strings.Contains(err.Error(), "AWS_ENDPOINT_URL") {
 		t.Errorf("a bad endpoint in the environment: %v", err)
 	}
 }

@@ -132,7 +132,8 @@ func TestUpkeepIsDoneThoughItsLockStays(t *testing.T) {
 		if err := do(at); err != nil || !bucket.Fired() {
 			t.Errorf("%s: %v", what, err)
 		}
-		if len(told) != 1 || !strings.HasPrefix(told[0], "warning: the lock that is no longer needed stays") || !strings.Contains(told[0], "stsbackup unlock") {
+		if len(told) != 1 || !strings.HasPrefix(told[0], "warning: the lock that is no longer needed stays") ||
+			!strings.Contains(told[0], "stsbackup unlock") {
 			t.Errorf("%s: told %q", what, told)
 		}
 		// Of a process that lives, as this one does, the lock stays until somebody removes it, or it is 30 minutes old.
@@ -147,7 +148,16 @@ func TestForgetIsDoneThoughItsLeaseStays(t *testing.T) {
 	addLeases(mux)
 	o, log := s.operations(kubeconfig(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/leases/") {
-			reply(w, http.StatusForbidden, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Reason: metav1.StatusReasonForbidden, Code: http.StatusForbidden})
+			reply(
+				w,
+				http.StatusForbidden,
+				metav1.Status{
+					TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+					Status:   metav1.StatusFailure,
+					Reason:   metav1.StatusReasonForbidden,
+					Code:     http.StatusForbidden,
+				},
+			)
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -156,7 +166,8 @@ func TestForgetIsDoneThoughItsLeaseStays(t *testing.T) {
 	if err != nil || removed != 3 {
 		t.Errorf("%d removed, %v", removed, err)
 	}
-	if text := log.String(); !strings.Contains(text, `"level":"WARN"`) || !strings.Contains(text, "delete Lease demo/") || !strings.Contains(text, "it ends by itself") {
+	if text := log.String(); !strings.Contains(text, `"level":"WARN"`) || !strings.Contains(text, "delete Lease demo/") ||
+		!strings.Contains(text, "it ends by itself") {
 		t.Errorf("logged: %s", text)
 	}
 }
@@ -165,7 +176,10 @@ func TestForgetIsDoneThoughItsLeaseStays(t *testing.T) {
 func TestKeyIsAddedThoughItsLockStays(t *testing.T) {
 	s := newKeeper(t)
 	bucket := s.lockStays()
-	points, err := (&store{root: bucket, secret: repository.Secret(s.env["STSBACKUP_PASSWORD"])}).points(t.Context(), target{namespace: "demo", statefulSet: "web"})
+	points, err := (&store{root: bucket, secret: repository.Secret(s.env["STSBACKUP_PASSWORD"])}).points(
+		t.Context(),
+		target{namespace: "demo", statefulSet: "web"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,15 @@ func TestManifests(t *testing.T) {
 	begun := k.now().Add(-time.Hour)
 	id := "20261121T110000Z-3fa91c07"
 	err := k.points.Commit(k.ctx, catalog.Record{
-		ID: id, State: catalog.StateComplete, Cluster: "c", Namespace: "demo", StatefulSet: "web", Started: begun, Finished: begun.Add(time.Minute), Replicas: 1,
-		Volumes: []catalog.Volume{{Claim: "www-web-0", Capture: catalog.CaptureLive, Cut: begun, RepositorySnapshot: k.volume(id, begun)}},
+		ID:          id,
+		State:       catalog.StateComplete,
+		Cluster:     "c",
+		Namespace:   "demo",
+		StatefulSet: "web",
+		Started:     begun,
+		Finished:    begun.Add(time.Minute),
+		Replicas:    1,
+		Volumes:     []catalog.Volume{{Claim: "www-web-0", Capture: catalog.CaptureLive, Cut: begun, RepositorySnapshot: k.volume(id, begun)}},
 	}, map[string][]byte{"statefulset.yaml": []byte("kind: StatefulSet\n"), "service.yaml": []byte("kind: Service\nname: evil\x1b[2J\n")})
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +36,14 @@ func TestManifests(t *testing.T) {
 	if len(texts) != 2 || texts["statefulset.yaml"] != "kind: StatefulSet\n" {
 		t.Errorf("%q", texts)
 	}
-	if out := k.run(exitDone, "volume", "ls", "demo/web", "--manifests"); !strings.Contains(out, " service.yaml\n") || !strings.Contains(out, " statefulset.yaml\n") {
+	if out := k.run(
+		exitDone,
+		"volume",
+		"ls",
+		"demo/web",
+		"--manifests",
+	); !strings.Contains(out, " service.yaml\n") ||
+		!strings.Contains(out, " statefulset.yaml\n") {
 		t.Error(out)
 	}
 	if out := k.run(exitDone, "volume", "cat", "demo/web@2026-11-21T11:00", "--manifests", "statefulset.yaml"); out != "kind: StatefulSet\n" {

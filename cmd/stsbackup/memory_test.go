@@ -40,7 +40,11 @@ func TestMemoryIsBounded(t *testing.T) {
 		debug.SetMemoryLimit(limit)
 	})
 	for _, variable := range []string{"GOGC", "GOMEMLIMIT"} {
-		boundMemory(t.Context(), &app{getenv: func(name string) string { return map[string]string{variable: "off"}[name] }}, memoryBound{limit: 1})
+		boundMemory(
+			t.Context(),
+			&app{getenv: func(name string) string { return map[string]string{variable: "off"}[name] }},
+			memoryBound{limit: 1},
+		)
 		if got := debug.SetMemoryLimit(-1); got != limit {
 			t.Fatalf("the user has set %s, and the limit is %d", variable, got)
 		}

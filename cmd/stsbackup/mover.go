@@ -38,15 +38,35 @@ type moverFlags struct {
 }
 
 func (f *moverFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.repo, "mover-repo", "", "`URL` of the repository as pods reach it, if it is another than --repo ($STSBACKUP_MOVER_REPO)")
-	cmd.Flags().StringVar(&f.image, "image", "", "`image` that movers run ($STSBACKUP_IMAGE; default: in a pod of deploy/overlays its own, else stsbackup of this version)")
-	cmd.Flags().StringVar(&f.serviceAccount, "mover-service-account", "", "`name` of the ServiceAccount that movers run with (default: one is made, without any rights)")
+	cmd.Flags().StringVar(
+		&f.repo,
+		"mover-repo",
+		"",
+		"`URL` of the repository as pods reach it, if it is another than --repo ($STSBACKUP_MOVER_REPO)",
+	)
+	cmd.Flags().StringVar(
+		&f.image,
+		"image",
+		"",
+		"`image` that movers run ($STSBACKUP_IMAGE; default: in a pod of deploy/overlays its own, else stsbackup of this version)",
+	)
+	cmd.Flags().StringVar(
+		&f.serviceAccount,
+		"mover-service-account",
+		"",
+		"`name` of the ServiceAccount that movers run with (default: one is made, without any rights)",
+	)
 	cmd.Flags().DurationVar(&f.startTimeout, "mover-start-timeout", 5*time.Minute, "give a mover up that has not started after this time")
 	cmd.Flags().DurationVar(&f.stallTimeout, "mover-stall-timeout", 15*time.Minute, "give a mover up that has made no progress for this time")
 	requests, limits := defaultMoverRequests(), defaultMoverLimits()
 	cmd.Flags().Var(&f.requests, "mover-requests", "what movers request; 0 is none (default: "+requests.String()+")")
 	cmd.Flags().Var(&f.limits, "mover-limits", "what movers may use at most; 0 is no limit (default: "+limits.String()+")")
-	cmd.Flags().Var(&f.env, "mover-env", "give movers this environment variable, which must not be secret; can be repeated. Proxies of this command ($HTTP_PROXY, $HTTPS_PROXY, $NO_PROXY) are handed on by themselves")
+	cmd.Flags().Var(
+		&f.env,
+		"mover-env",
+		"give movers this environment variable, which must not be secret; can be repeated. Proxies of this command ($HTTP_PROXY, $HTTPS_PROXY, "+
+			"$NO_PROXY) are handed on by themselves",
+	)
 }
 
 // check reports times that nothing can be done within.

@@ -70,7 +70,12 @@ func TestMoverEnvironment(t *testing.T) {
 			if err := flags.check(); err != nil {
 				t.Fatal(err)
 			}
-			config, err := flags.config(t.Context(), a, &store{url: own, secret: repository.Secret("root")}, target{namespace: "demo", statefulSet: "web"})
+			config, err := flags.config(
+				t.Context(),
+				a,
+				&store{url: own, secret: repository.Secret("root")},
+				target{namespace: "demo", statefulSet: "web"},
+			)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,12 +131,18 @@ func TestTakeProxies(t *testing.T) {
 		set := map[string]string{}
 		err := takeProxies(func(string) string { return path }, func(name, value string) error { set[name] = value; return nil })
 		if says != "" {
-			if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "very-secret") || len(set) > 0 {
+			if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), path) ||
+				strings.Contains(err.Error(), "very-secret") ||
+				len(set) > 0 {
 				t.Errorf("%q: error %v, set %v", content, err, set)
 			}
 			continue
 		}
-		if diff := cmp.Diff(map[string]string{"HTTPS_PROXY": "http://me:very-secret@proxy:3128", "NO_PROXY": ".svc"}, set); err != nil || diff != "" {
+		if diff := cmp.Diff(
+			map[string]string{"HTTPS_PROXY": "http://me:very-secret@proxy:3128", "NO_PROXY": ".svc"},
+			set,
+		); err != nil ||
+			diff != "" {
 			t.Errorf("%v; set (-want +got):\n%s", err, diff)
 		}
 	}

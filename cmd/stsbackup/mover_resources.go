@@ -85,7 +85,12 @@ func moverResources(requests, limits resourceAmounts) (corev1.ResourceRequiremen
 		if !limit.IsZero() && request.Cmp(limit) > 0 {
 			switch {
 			case asked && limited:
-				return corev1.ResourceRequirements{}, usageErrorf("movers request %s of %s, which is more than their limit of %s", request.String(), name, limit.String())
+				return corev1.ResourceRequirements{}, usageErrorf(
+					"movers request %s of %s, which is more than their limit of %s",
+					request.String(),
+					name,
+					limit.String(),
+				)
 			case limited:
 				request = limit
 			default:

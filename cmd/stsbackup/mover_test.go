@@ -26,7 +26,10 @@ func TestMoverConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := map[string]string{
-		"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "very secret", "AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL_S3": "https://s3.example.com",
+		"AWS_ACCESS_KEY_ID":     "key",
+		"AWS_SECRET_ACCESS_KEY": "very secret",
+		"AWS_REGION":            "eu-west-1",
+		"AWS_ENDPOINT_URL_S3":   "https://s3.example.com",
 	}
 	a := &app{getenv: func(name string) string { return env[name] }, version: "v1"}
 	root := &store{url: "s3://bucket/root", secret: repository.Secret("root password")}
@@ -37,7 +40,12 @@ func TestMoverConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if requests, limits := amountsOf(config.Resources.Requests), amountsOf(config.Resources.Limits); requests != "cpu=2,memory=128Mi" || limits != "memory=1Gi" {
+	if requests, limits := amountsOf(
+		config.Resources.Requests,
+	), amountsOf(
+		config.Resources.Limits,
+	); requests != "cpu=2,memory=128Mi" ||
+		limits != "memory=1Gi" {
 		t.Errorf("requests %s, limits %s", requests, limits)
 	}
 	// The endpoint and region come from an environment that the mover does not have.
@@ -73,7 +81,8 @@ func TestMoverConfig(t *testing.T) {
 	if files, err = config.Files(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if config.Image != "registry/stsbackup:v2" || config.Env["AWS_CA_BUNDLE"] != "/etc/stsbackup/ca.crt" || string(files.Content["ca.crt"]) != string(certificate) {
+	if config.Image != "registry/stsbackup:v2" || config.Env["AWS_CA_BUNDLE"] != "/etc/stsbackup/ca.crt" ||
+		string(files.Content["ca.crt"]) != string(certificate) {
 		t.Errorf("image %s, environment %v, certificates %q", config.Image, config.Env, files.Content["ca.crt"])
 	}
 }
@@ -103,7 +112,8 @@ func TestMoverGetsFreshKeys(t *testing.T) {
 	for mover := range 2 {
 		files, err := config.Files(t.Context())
 		key := fmt.Sprintf("AKID%d", asked)
-		if err != nil || asked != mover+2 || !strings.Contains(string(files.Content["credentials"]), key) || !files.Expires.Equal(expires.Add(time.Duration(asked)*time.Hour)) {
+		if err != nil || asked != mover+2 || !strings.Contains(string(files.Content["credentials"]), key) ||
+			!files.Expires.Equal(expires.Add(time.Duration(asked)*time.Hour)) {
 			t.Errorf("mover %d gets %q, which expire at %s, %v; want %s", mover, files.Content["credentials"], files.Expires, err, key)
 		}
 	}

@@ -111,7 +111,11 @@ func pointOf(record catalog.Record) scheduler.Point {
 
 // Backup implements scheduler.Operations.
 func (o *operations) Backup(ctx context.Context, of scheduler.Name, options policy.Backup) (scheduler.Result, error) {
-	reporter := &phaseReporter{now: o.app.now, log: o.log.With("namespace", of.Namespace, "statefulSet", of.StatefulSet), phases: map[string]time.Duration{}}
+	reporter := &phaseReporter{
+		now:    o.app.now,
+		log:    o.log.With("namespace", of.Namespace, "statefulSet", of.StatefulSet),
+		phases: map[string]time.Duration{},
+	}
 	record, err := o.backUp(ctx, of, options, reporter)
 	reporter.end()
 	return resultOf(record, reporter.phases), translate(err)
@@ -130,7 +134,12 @@ func resultOf(record *catalog.Record, phases map[string]time.Duration) scheduler
 	return result
 }
 
-func (o *operations) backUp(ctx context.Context, of scheduler.Name, options policy.Backup, reporter backup.Reporter) (*catalog.Record, error) {
+func (o *operations) backUp(
+	ctx context.Context,
+	of scheduler.Name,
+	options policy.Backup,
+	reporter backup.Reporter,
+) (*catalog.Record, error) {
 	store, err := openStore(o.app, &o.repo)
 	if err != nil {
 		return nil, err
@@ -242,13 +251,23 @@ func (o *operations) upkeep(ctx context.Context, of scheduler.Name, kind string)
 }
 
 // withLease does what is brief while we have the Lease of the StatefulSet.
-func (o *operations) withLease(ctx context.Context, op cluster.Operation, uid string, points *catalog.Catalog, do func(context.Context) error) error {
+func (o *operations) withLease(
+	ctx context.Context,
+	op cluster.Operation,
+	uid string,
+	points *catalog.Catalog,
+	do func(context.Context) error,
+) error {
 	records, err := points.List(ctx)
 	if err != nil && len(records) == 0 {
 		return err
 	}
 	if err := catalog.CheckCluster(records, uid); err != nil {
-		return &cluster.Refusal{Object: op.Object(), Reason: err.Error(), Next: "give each cluster a repository root of its own; nothing was removed"}
+		return &cluster.Refusal{
+			Object: op.Object(),
+			Reason: err.Error(),
+			Next:   "give each cluster a repository root of its own; nothing was removed",
+		}
 	}
 	lease, err := o.client.Acquire(ctx, op, cluster.LeaseOptions{Holder: fmt.Sprintf("%s by %s", op, holder(o.app)), Brief: true})
 	if err != nil {

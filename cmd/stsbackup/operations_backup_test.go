@@ -55,13 +55,23 @@ func TestOperationsRequest(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := o.request(t.Context(), scene{target: target{namespace: "demo", statefulSet: "web"}, store: store, client: o.client}, tt.options)
+			got, err := o.request(
+				t.Context(),
+				scene{target: target{namespace: "demo", statefulSet: "web"}, store: store, client: o.client},
+				tt.options,
+			)
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := backup.Request{
-				Plan: backup.PlanOptions{Method: tt.method}, Parallel: tt.parallel, RetryLock: 5 * time.Minute, SnapshotTimeout: 2 * time.Minute, SnapshotReadyTimeout: 4 * time.Hour,
-				StepsAside: true,
+				Plan: backup.PlanOptions{
+					Method: tt.method,
+				},
+				Parallel:             tt.parallel,
+				RetryLock:            5 * time.Minute,
+				SnapshotTimeout:      2 * time.Minute,
+				SnapshotReadyTimeout: 4 * time.Hour,
+				StepsAside:           true,
 				Mover: cluster.MoverConfig{
 					Image: "stsbackup:test", Repo: "s3://bucket/root?endpoint=http%3A%2F%2F127.0.0.1%3A1&region=r",
 					Resources: corev1.ResourceRequirements{
@@ -116,7 +126,12 @@ func TestOperationsForgetInZone(t *testing.T) {
 	s := newKeeper(t)
 	o, _ := s.operations(s.cluster())
 	// At 7:00 of the 21st it is still the 20th there.
-	removed, err := o.Forget(t.Context(), scheduler.Name{Namespace: "demo", StatefulSet: "web"}, retention.Rules{Daily: 2}, time.FixedZone("west", -8*60*60))
+	removed, err := o.Forget(
+		t.Context(),
+		scheduler.Name{Namespace: "demo", StatefulSet: "web"},
+		retention.Rules{Daily: 2},
+		time.FixedZone("west", -8*60*60),
+	)
 	if err != nil || removed != 3 {
 		t.Errorf("%d removed, %v", removed, err)
 	}

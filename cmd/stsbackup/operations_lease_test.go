@@ -28,16 +28,28 @@ func addHeldLease(mux *http.ServeMux, holder string) {
 		return coordinationv1.Lease{
 			TypeMeta:   metav1.TypeMeta{Kind: "Lease", APIVersion: "coordination.k8s.io/v1"},
 			ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: cluster.LeaseName("web"), UID: "lease", ResourceVersion: "1"},
-			Spec:       coordinationv1.LeaseSpec{HolderIdentity: &holder, RenewTime: &metav1.MicroTime{Time: renewed}, LeaseDurationSeconds: new(int32(30))},
+			Spec: coordinationv1.LeaseSpec{
+				HolderIdentity:       &holder,
+				RenewTime:            &metav1.MicroTime{Time: renewed},
+				LeaseDurationSeconds: new(int32(30)),
+			},
 		}
 	}
 	mux.HandleFunc("POST "+collection, func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusConflict, metav1.Status{Status: metav1.StatusFailure, Reason: metav1.StatusReasonAlreadyExists, Code: http.StatusConflict})
+		reply(
+			w,
+			http.StatusConflict,
+			metav1.Status{Status: metav1.StatusFailure, Reason: metav1.StatusReasonAlreadyExists, Code: http.StatusConflict},
+		)
 	})
 	mux.HandleFunc("GET "+collection+"/{name}", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, lease(begun)) })
 	mux.HandleFunc("GET "+collection, func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, coordinationv1.LeaseList{
-			TypeMeta: metav1.TypeMeta{Kind: "LeaseList", APIVersion: "coordination.k8s.io/v1"}, Items: []coordinationv1.Lease{lease(begun.Add(10 * time.Second))},
+			TypeMeta: metav1.TypeMeta{
+				Kind:       "LeaseList",
+				APIVersion: "coordination.k8s.io/v1",
+			},
+			Items: []coordinationv1.Lease{lease(begun.Add(10 * time.Second))},
 		})
 	})
 }
@@ -45,16 +57,30 @@ func addHeldLease(mux *http.ServeMux, holder string) {
 // addVolume gives demo/web the one volume that it has.
 func addVolume(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/namespaces/demo/persistentvolumeclaims", func(w http.ResponseWriter, _ *http.Request) {
-		claim := corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "www-web-0"}, Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "pv"}}
+		claim := corev1.PersistentVolumeClaim{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "www-web-0"},
+			Spec:       corev1.PersistentVolumeClaimSpec{VolumeName: "pv"},
+		}
 		reply(w, http.StatusOK, corev1.PersistentVolumeClaimList{
 			TypeMeta: metav1.TypeMeta{Kind: "PersistentVolumeClaimList", APIVersion: "v1"}, Items: []corev1.PersistentVolumeClaim{claim},
 		})
 	})
 	mux.HandleFunc("GET /api/v1/persistentvolumes/pv", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, corev1.PersistentVolume{TypeMeta: metav1.TypeMeta{Kind: "PersistentVolume", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: "pv"}})
+		reply(
+			w,
+			http.StatusOK,
+			corev1.PersistentVolume{
+				TypeMeta:   metav1.TypeMeta{Kind: "PersistentVolume", APIVersion: "v1"},
+				ObjectMeta: metav1.ObjectMeta{Name: "pv"},
+			},
+		)
 	})
 	mux.HandleFunc("GET /apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, snapshotv1.VolumeSnapshotClassList{TypeMeta: metav1.TypeMeta{Kind: "VolumeSnapshotClassList", APIVersion: "snapshot.storage.k8s.io/v1"}})
+		reply(
+			w,
+			http.StatusOK,
+			snapshotv1.VolumeSnapshotClassList{TypeMeta: metav1.TypeMeta{Kind: "VolumeSnapshotClassList", APIVersion: "snapshot.storage.k8s.io/v1"}},
+		)
 	})
 }
 

@@ -29,7 +29,12 @@ func (s *shell) operations(kubeconfig string) (o scheduler.Operations, log *byte
 		in: strings.NewReader(""), out: io.Discard, err: log, getenv: func(name string) string { return s.env[name] },
 		now: s.now, random: rand.Reader, version: "test",
 	}
-	o, err := newOperations(a, kubeFlags{kubeconfig: kubeconfig}, repoFlags{}, moverFlags{repo: "s3://bucket/root?endpoint=http://127.0.0.1:1&region=r"})
+	o, err := newOperations(
+		a,
+		kubeFlags{kubeconfig: kubeconfig},
+		repoFlags{},
+		moverFlags{repo: "s3://bucket/root?endpoint=http://127.0.0.1:1&region=r"},
+	)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -45,7 +50,8 @@ func TestOperationsOnABucket(t *testing.T) {
 	if err != nil || len(points) != len(s.ids) {
 		t.Fatalf("%+v, %v", points, err)
 	}
-	if last := points[3]; last.ID != s.ids[3] || !last.Complete || !last.Started.Equal(s.now().Add(-4*time.Hour)) || !last.Finished.After(last.Started) {
+	if last := points[3]; last.ID != s.ids[3] || !last.Complete || !last.Started.Equal(s.now().Add(-4*time.Hour)) ||
+		!last.Finished.After(last.Started) {
 		t.Errorf("%+v", last)
 	}
 	removed, err := o.Forget(t.Context(), web, retention.Rules{Last: 2}, time.UTC)
@@ -184,7 +190,12 @@ func TestTranslate(t *testing.T) {
 
 // TestIncompleteOfWhatIsGone: what was saved before it went can be used, and the scheduler need not try again.
 func TestIncompleteOfWhatIsGone(t *testing.T) {
-	record := catalog.Record{ID: "20261121T204201Z-93ef", Namespace: "demo", StatefulSet: "web", Volumes: []catalog.Volume{{}, {Error: "its claim is gone"}}}
+	record := catalog.Record{
+		ID:          "20261121T204201Z-93ef",
+		Namespace:   "demo",
+		StatefulSet: "web",
+		Volumes:     []catalog.Volume{{}, {Error: "its claim is gone"}},
+	}
 	const is = "recovery point 20261121T204201Z-93ef of demo/web is incomplete (1 of 2 volumes and 0 entries could not be saved)"
 	gone := incomplete(record, fmt.Errorf("namespace demo: %w", cluster.ErrNotFound))
 	if want := is + ": namespace demo: not found; what it holds can be restored by its id"; gone.Error() != want {

@@ -115,10 +115,25 @@ func printPruned(w, notes io.Writer, t target, r *pruneResult) {
 	if r.DryRun {
 		would = "would be "
 	}
-	fmt.Fprintf(w, "%d packs (with %s) %sremoved: %d without anything that is needed, %d of no index, %d written anew without what is unneeded, %d small ones merged\n",
-		r.PacksRemoved+r.PacksUnindexed+r.PacksRepacked+r.PacksMerged, humanBytes(r.BytesRemoved), would,
-		r.PacksRemoved, r.PacksUnindexed, r.PacksRepacked, r.PacksMerged)
-	fmt.Fprintf(w, "%s %swritten anew; freed in all: %s\n", humanBytes(r.BytesRewritten), would, humanBytes(max(r.BytesRemoved-r.BytesRewritten, 0)))
+	fmt.Fprintf(
+		w,
+		"%d packs (with %s) %sremoved: %d without anything that is needed, %d of no index, %d written anew without what is unneeded, %d small "+
+			"ones merged\n",
+		r.PacksRemoved+r.PacksUnindexed+r.PacksRepacked+r.PacksMerged,
+		humanBytes(r.BytesRemoved),
+		would,
+		r.PacksRemoved,
+		r.PacksUnindexed,
+		r.PacksRepacked,
+		r.PacksMerged,
+	)
+	fmt.Fprintf(
+		w,
+		"%s %swritten anew; freed in all: %s\n",
+		humanBytes(r.BytesRewritten),
+		would,
+		humanBytes(max(r.BytesRemoved-r.BytesRewritten, 0)),
+	)
 	fmt.Fprintf(w, "%s is needed by %d repository snapshots; %s of unneeded data stays in %d packs\n",
 		humanBytes(r.BytesNeeded), r.Snapshots, humanBytes(r.BytesUnused), r.PacksKept)
 	for _, id := range r.Leftovers {

@@ -43,7 +43,11 @@ func TestForgetAndPrune(t *testing.T) {
 		t.Errorf("dry run: %d packs of %d, %+v", len(left), len(packs), planned)
 	}
 	decode(t, s.run(0, "prune", "demo/web", "-o", "json"), &done)
-	if left := files(t, filepath.Join(s.root(), "demo/web/data")); len(left) >= len(packs) || done.PacksRemoved != planned.PacksRemoved || len(done.Leftovers) != 0 {
+	if left := files(
+		t,
+		filepath.Join(s.root(), "demo/web/data"),
+	); len(left) >= len(packs) || done.PacksRemoved != planned.PacksRemoved ||
+		len(done.Leftovers) != 0 {
 		t.Errorf("prune: %d packs of %d, %+v", len(left), len(packs), done)
 	}
 	var result catalog.Verification
@@ -97,7 +101,12 @@ func TestVolumeBackupWaits(t *testing.T) {
 	}
 	out := s.run(0, append(save, "--result-file", filepath.Join(t.TempDir(), "result"), "--retry-lock", "5m")...)
 	line, _, _ := strings.Cut(out, "\n")
-	if reason := mover.Waiting([]byte(line)); !strings.HasPrefix(reason, "Waiting for up to 5m0s to work on the repository of demo/web: repository is locked exclusively by") {
+	if reason := mover.Waiting(
+		[]byte(line),
+	); !strings.HasPrefix(
+		reason,
+		"Waiting for up to 5m0s to work on the repository of demo/web: repository is locked exclusively by",
+	) {
 		t.Errorf("%q", out)
 	}
 }
@@ -107,13 +116,21 @@ func TestPruneAndVerifySeveral(t *testing.T) {
 	s := newKeeper(t)
 	s.run(0, "volume", "backup", site(t), "--as", "other/db", "--claim", "data-db-0")
 	verified := documents[verifyResult](t, s.run(0, "verify", "--all", "-A", "-o", "json"))
-	if len(verified) != 2 || verified[0].Namespace+verified[0].StatefulSet != "demoweb" || len(verified[0].Points) != len(s.ids) || verified[1].StatefulSet != "db" {
+	if len(verified) != 2 || verified[0].Namespace+verified[0].StatefulSet != "demoweb" || len(verified[0].Points) != len(s.ids) ||
+		verified[1].StatefulSet != "db" {
 		t.Errorf("%+v", verified)
 	}
 	if out := s.run(0, "verify", "--all", "-n", "demo"); strings.Contains(out, "demo/web:") || strings.Contains(out, "other/db") {
 		t.Error(out)
 	}
-	if out := s.run(exitNotFound, "prune", "demo/web", "demo/none", "other/db"); !strings.Contains(out, "demo/web:\n") || !strings.Contains(out, "other/db:\n") {
+	if out := s.run(
+		exitNotFound,
+		"prune",
+		"demo/web",
+		"demo/none",
+		"other/db",
+	); !strings.Contains(out, "demo/web:\n") ||
+		!strings.Contains(out, "other/db:\n") {
 		t.Error(out)
 	}
 	s.says("demo/none has no backup here", "1 of 3 StatefulSets failed")

@@ -70,9 +70,23 @@ with --yes, the exit code is 5. What pods have written since stays on volumes th
 	c.output.add(cmd)
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show the plan and change nothing")
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask before the restore begins")
-	cmd.Flags().BoolVar(&c.resume, "resume", false, "go on with a restore that was interrupted: volumes that are complete, and that nobody has written to since, are kept")
-	cmd.Flags().BoolVar(&c.keepPresent, "keep-present", false, "end a restore that was interrupted, and keep what the pods run on now; nothing is restored")
-	cmd.Flags().Var(&c.ifNotReady, "if-not-ready", "what to do if the restored pods are not Ready in time: leave them, or undo the restore (the new volumes are kept)")
+	cmd.Flags().BoolVar(
+		&c.resume,
+		"resume",
+		false,
+		"go on with a restore that was interrupted: volumes that are complete, and that nobody has written to since, are kept",
+	)
+	cmd.Flags().BoolVar(
+		&c.keepPresent,
+		"keep-present",
+		false,
+		"end a restore that was interrupted, and keep what the pods run on now; nothing is restored",
+	)
+	cmd.Flags().Var(
+		&c.ifNotReady,
+		"if-not-ready",
+		"what to do if the restored pods are not Ready in time: leave them, or undo the restore (the new volumes are kept)",
+	)
 	addIgnoreManager(cmd, &c.ignore)
 	cmd.Flags().IntVar(&c.parallel, "parallel", 2, "how many ordinals are filled at once")
 	cmd.Flags().DurationVar(&c.readyTimeout, "ready-timeout", 10*time.Minute, "how long the restored pods may take to become Ready")
@@ -82,7 +96,12 @@ with --yes, the exit code is 5. What pods have written since stays on volumes th
 
 // addWait adds --wait.
 func addWait(cmd *cobra.Command, wait *time.Duration) {
-	cmd.Flags().DurationVar(wait, "wait", 0, "wait for this long (1h without a value) until another operation on the StatefulSet has ended; a scheduler's backup steps aside")
+	cmd.Flags().DurationVar(
+		wait,
+		"wait",
+		0,
+		"wait for this long (1h without a value) until another operation on the StatefulSet has ended; a scheduler's backup steps aside",
+	)
 	cmd.Flags().Lookup("wait").NoOptDefVal = "1h"
 }
 
@@ -96,7 +115,12 @@ func checkWait(wait time.Duration) error {
 
 // addIgnoreManager adds --ignore-manager.
 func addIgnoreManager(cmd *cobra.Command, ignore *bool) {
-	cmd.Flags().BoolVar(ignore, "ignore-manager", false, "go on although Argo CD, Flux, KEDA, an autoscaler or an operator may change the StatefulSet meanwhile")
+	cmd.Flags().BoolVar(
+		ignore,
+		"ignore-manager",
+		false,
+		"go on although Argo CD, Flux, KEDA, an autoscaler or an operator may change the StatefulSet meanwhile",
+	)
 }
 
 // notReadyFlag is --if-not-ready.
@@ -161,7 +185,11 @@ func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	restorer := c.restorer(a, at.client, &restore.Movers{Cluster: at.client, Config: mover, PasswordFile: cluster.MoverFiles + "/" + moverPassword})
+	restorer := c.restorer(
+		a,
+		at.client,
+		&restore.Movers{Cluster: at.client, Config: mover, PasswordFile: cluster.MoverFiles + "/" + moverPassword},
+	)
 	plan, record, err := c.plan(ctx, at)
 	if err != nil {
 		return err
@@ -194,7 +222,11 @@ func (c *restoreCommand) plan(ctx context.Context, at scene) (restore.Plan, cata
 			return restore.Plan{}, catalog.Record{}, &cluster.Refusal{
 				Object: "StatefulSet " + t.namespace + "/" + t.statefulSet,
 				Reason: fmt.Sprintf("the restore that was interrupted is of %s, and not of %s", journal.RecoveryPoint, t.recoveryPoint),
-				Next:   fmt.Sprintf("go on with that one (leave the recovery point out), or put it back first: \"stsbackup undo %s/%s\"", t.namespace, t.statefulSet),
+				Next: fmt.Sprintf(
+					"go on with that one (leave the recovery point out), or put it back first: \"stsbackup undo %s/%s\"",
+					t.namespace,
+					t.statefulSet,
+				),
 			}
 		}
 		t.recoveryPoint = journal.RecoveryPoint
@@ -225,12 +257,23 @@ func makeAgain(err error) error {
 }
 
 // askInterrupted asks a person what to do about a restore that was interrupted, if there is one and nothing was said about it.
-func (c *restoreCommand) askInterrupted(ctx context.Context, a *app, at scene, plan restore.Plan, record catalog.Record) (restore.Plan, catalog.Record, error) {
+func (c *restoreCommand) askInterrupted(
+	ctx context.Context,
+	a *app,
+	at scene,
+	plan restore.Plan,
+	record catalog.Record,
+) (restore.Plan, catalog.Record, error) {
 	if !plan.AsksForWay() || c.yes || c.dryRun || !a.terminal {
 		return plan, record, nil
 	}
 	choices := []string{"resume", "undo"}
-	fmt.Fprintf(a.err, "%s: %s.\n\n  resume  go on with it\n  undo    bring back what was there before it\n", at.target, plain(plan.Interrupted))
+	fmt.Fprintf(
+		a.err,
+		"%s: %s.\n\n  resume  go on with it\n  undo    bring back what was there before it\n",
+		at.target,
+		plain(plan.Interrupted),
+	)
 	if len(plan.Running) > 0 {
 		choices = append(choices, "keep")
 		fmt.Fprintf(a.err, "  keep    keep what runs now (%s)\n", printable(strings.Join(plan.Running, ", ")))
@@ -284,8 +327,15 @@ func (c *restoreCommand) carryOut(ctx context.Context, a *app, restorer *restore
 	if undoErr != nil {
 		return errors.Join(printRestored(a.out, c.output, &report), err, fmt.Errorf("undo it: %w", undoErr))
 	}
-	return errors.Join(printRestored(a.out, c.output, &undone),
-		fmt.Errorf("%w; so the old volumes were brought back, and the restored ones are set aside for a look (stsbackup undo %s/%s --list)", err, plan.Namespace, plan.StatefulSet))
+	return errors.Join(
+		printRestored(a.out, c.output, &undone),
+		fmt.Errorf(
+			"%w; so the old volumes were brought back, and the restored ones are set aside for a look (stsbackup undo %s/%s --list)",
+			err,
+			plan.Namespace,
+			plan.StatefulSet,
+		),
+	)
 }
 
 // takeBack says how to take back what is done, if the pods do not become Ready with it.
@@ -297,7 +347,14 @@ func takeBack(err error, report *restore.Report) error {
 }
 
 // runPlan carries a plan out and shows how it goes.
-func runPlan(ctx context.Context, a *app, output outputFlag, restorer *restore.Restorer, plan restore.Plan, record catalog.Record) (restore.Report, error) {
+func runPlan(
+	ctx context.Context,
+	a *app,
+	output outputFlag,
+	restorer *restore.Restorer,
+	plan restore.Plan,
+	record catalog.Record,
+) (restore.Report, error) {
 	unheard()
 	reporter := newRestoreReporter(a, output, &plan)
 	defer reporter.close()

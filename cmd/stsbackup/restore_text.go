@@ -24,11 +24,21 @@ func printRestorePlan(w io.Writer, output outputFlag, plan *restore.Plan) error 
 		state = ", " + string(plan.State)
 	}
 	switch {
-	case plan.Interrupted != "" && plan.Way != restore.WayResume && len(plan.Steps) == 0, plan.Way == restore.WayPutBack, plan.Way == restore.WayKeep, plan.Completes():
+	case plan.Interrupted != "" && plan.Way != restore.WayResume && len(plan.Steps) == 0,
+		plan.Way == restore.WayPutBack,
+		plan.Way == restore.WayKeep,
+		plan.Completes():
 		fmt.Fprintf(w, "%s/%s: %s\n\n", plan.Namespace, plan.StatefulSet, plain(plan.Interrupted))
 	case plan.RecoveryPoint == "", plan.Kind == restore.KindUndo && len(plan.Volumes) == 0: // the refusals say all
 	case plan.Kind == restore.KindUndo:
-		fmt.Fprintf(w, "Undo %s of %s/%s, which set its volumes aside %s\n\n", plan.RecoveryPoint, plan.Namespace, plan.StatefulSet, humanTime(plan.Started))
+		fmt.Fprintf(
+			w,
+			"Undo %s of %s/%s, which set its volumes aside %s\n\n",
+			plan.RecoveryPoint,
+			plan.Namespace,
+			plan.StatefulSet,
+			humanTime(plan.Started),
+		)
 	default:
 		fmt.Fprintf(w, "Restore %s/%s to recovery point %s (begun %s%s), made of %s/%s in %s\n\n",
 			plan.Namespace, plan.StatefulSet, plan.RecoveryPoint, humanTime(plan.Started), state,
@@ -137,7 +147,11 @@ func printRestored(w io.Writer, output outputFlag, report *restore.Report) error
 	if len(report.Displaced) == 0 {
 		return nil
 	}
-	fmt.Fprintf(w, "\nThe old volumes are kept: \"stsbackup undo %[1]s\" brings them back, and \"stsbackup discard %[1]s\" frees them. To give up one:\n", what)
+	fmt.Fprintf(
+		w,
+		"\nThe old volumes are kept: \"stsbackup undo %[1]s\" brings them back, and \"stsbackup discard %[1]s\" frees them. To give up one:\n",
+		what,
+	)
 	for _, d := range report.Displaced {
 		fmt.Fprintf(w, "  %s  # was %s\n", d.Free, d.Claim)
 	}

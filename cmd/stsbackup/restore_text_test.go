@@ -18,7 +18,8 @@ func TestUndoneHasNoNumbers(t *testing.T) {
 	if err := printRestored(&text, outputText, &report); err != nil {
 		t.Fatal(err)
 	}
-	if got := text.String(); !strings.Contains(got, "0        www-web-0  pv-0\n") || strings.Contains(got, "FILES") || strings.Contains(got, "0 B") {
+	if got := text.String(); !strings.Contains(got, "0        www-web-0  pv-0\n") || strings.Contains(got, "FILES") ||
+		strings.Contains(got, "0 B") {
 		t.Errorf("an undo says\n%s", got)
 	}
 	report.Kind = restore.KindRestore
@@ -34,8 +35,17 @@ func TestUndoneHasNoNumbers(t *testing.T) {
 // As long as nobody has said what becomes of an interrupted restore, its plan has nothing to say of what comes then.
 func TestInterruptedPlanText(t *testing.T) {
 	refusal := &cluster.Refusal{Object: "StatefulSet demo/web", Reason: "interrupted", Next: "choose"}
-	plan := restore.Plan{Kind: restore.KindRestore, Namespace: "demo", StatefulSet: "web", RecoveryPoint: "20261121T081200Z-3fa9", Interrupted: "the restore was interrupted",
-		Volumes: []restore.Volume{{Claim: "www-web-0", Present: restore.Present{State: restore.PresentBound, Volume: "pv-0"}}}, Refusals: []*cluster.Refusal{refusal}}
+	plan := restore.Plan{
+		Kind:          restore.KindRestore,
+		Namespace:     "demo",
+		StatefulSet:   "web",
+		RecoveryPoint: "20261121T081200Z-3fa9",
+		Interrupted:   "the restore was interrupted",
+		Volumes: []restore.Volume{
+			{Claim: "www-web-0", Present: restore.Present{State: restore.PresentBound, Volume: "pv-0"}},
+		},
+		Refusals: []*cluster.Refusal{refusal},
+	}
 	var text bytes.Buffer
 	if err := printRestorePlan(&text, outputText, &plan); err != nil {
 		t.Fatal(err)
@@ -45,7 +55,12 @@ func TestInterruptedPlanText(t *testing.T) {
 	}
 	plan.Way, plan.Steps, plan.Refusals = restore.WayKeep, []string{"leave all as it is"}, nil
 	text.Reset()
-	if err := printRestorePlan(&text, outputText, &plan); err != nil || strings.Contains(text.String(), "BYTES") || strings.Contains(text.String(), "THEN") {
+	if err := printRestorePlan(
+		&text,
+		outputText,
+		&plan,
+	); err != nil || strings.Contains(text.String(), "BYTES") ||
+		strings.Contains(text.String(), "THEN") {
 		t.Errorf("%v; what is kept is shown as\n%s", err, &text)
 	}
 	plan = restore.Plan{Kind: restore.KindRestore, Namespace: "demo", StatefulSet: "web", Refusals: []*cluster.Refusal{refusal}}
@@ -71,7 +86,10 @@ func TestTakeBack(t *testing.T) {
 	if got := takeBack(restore.ErrNotReady, report).Error(); !strings.Contains(got, `"stsbackup undo demo/web"`) {
 		t.Errorf("pods that are not Ready: %s", got)
 	}
-	if other := errors.New("other"); !errors.Is(takeBack(other, report), other) || takeBack(other, report).Error() != "other" || takeBack(nil, report) != nil {
+	if other := errors.New(
+		"other",
+	); !errors.Is(takeBack(other, report), other) || takeBack(other, report).Error() != "other" ||
+		takeBack(nil, report) != nil {
 		t.Error("what has nothing to do with pods gets the advice too")
 	}
 	if got := takeBack(restore.ErrNotReady, &restore.Report{}).Error(); strings.Contains(got, "undo") {

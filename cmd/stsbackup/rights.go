@@ -73,10 +73,16 @@ func (r rightsAsker) missing(ctx context.Context) ([]string, error) {
 	for _, line := range cluster.RightsText(missing) {
 		lines = append(lines, "  "+line)
 	}
-	return append(lines,
-		fmt.Sprintf("an administrator of the cluster gives them all with: kubectl apply -f %s && kubectl create clusterrolebinding stsbackup-rights --clusterrole=stsbackup %s",
-			deploy.ClusterRolePath, shellWord(account)),
-		"docs/rbac.md says what each is for, what goes without it, and how to give them in one namespace"), nil
+	return append(
+		lines,
+		fmt.Sprintf(
+			"an administrator of the cluster gives them all with: kubectl apply -f %s && kubectl create clusterrolebinding stsbackup-rights "+
+				"--clusterrole=stsbackup %s",
+			deploy.ClusterRolePath,
+			shellWord(account),
+		),
+		"docs/rbac.md says what each is for, what goes without it, and how to give them in one namespace",
+	), nil
 }
 
 // rights are those that rules give in the namespaces that the command is about; namespace is that of names without one.

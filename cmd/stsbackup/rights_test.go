@@ -23,7 +23,10 @@ func poor(t *testing.T, user string, may func(authorizationv1.ResourceAttributes
 		list := metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}}
 		for _, name := range []string{"apps", "batch", "coordination.k8s.io", "storage.k8s.io"} {
 			version := metav1.GroupVersionForDiscovery{GroupVersion: name + "/v1", Version: "v1"}
-			list.Groups = append(list.Groups, metav1.APIGroup{Name: name, Versions: []metav1.GroupVersionForDiscovery{version}, PreferredVersion: version})
+			list.Groups = append(
+				list.Groups,
+				metav1.APIGroup{Name: name, Versions: []metav1.GroupVersionForDiscovery{version}, PreferredVersion: version},
+			)
 		}
 		reply(w, http.StatusOK, list)
 	})
@@ -65,11 +68,17 @@ func TestMissingRights(t *testing.T) {
 		return r.Namespace == "demo" && (r.Verb == "get" || r.Verb == "list" || r.Verb == "watch")
 	}
 	s.run(exitFailed, "backup", "demo/web", "--kubeconfig", poor(t, "alice@example.com", inDemo))
-	s.says("forbidden", "of the rights that deploy/base/clusterrole.yaml gives, these are missing:\n",
-		"\n  in namespace demo: create, delete secrets\n", "\n  in namespace demo: create, update, delete leases.coordination.k8s.io\n",
-		"\n  in the whole cluster: get namespaces kube-system\n", "\n  in the whole cluster: list storageclasses.storage.k8s.io\n",
-		"kubectl apply -f deploy/base/clusterrole.yaml && kubectl create clusterrolebinding stsbackup-rights --clusterrole=stsbackup --user=alice@example.com\n",
-		"docs/rbac.md")
+	s.says(
+		"forbidden",
+		"of the rights that deploy/base/clusterrole.yaml gives, these are missing:\n",
+		"\n  in namespace demo: create, delete secrets\n",
+		"\n  in namespace demo: create, update, delete leases.coordination.k8s.io\n",
+		"\n  in the whole cluster: get namespaces kube-system\n",
+		"\n  in the whole cluster: list storageclasses.storage.k8s.io\n",
+		"kubectl apply -f deploy/base/clusterrole.yaml && kubectl create clusterrolebinding stsbackup-rights --clusterrole=stsbackup "+
+			"--user=alice@example.com\n",
+		"docs/rbac.md",
+	)
 	for _, text := range []string{" configmaps\n", "list pods", "snapshot.storage.k8s.io", "argoproj.io", "services"} {
 		if strings.Contains(s.err.String(), text) {
 			t.Errorf("it says that %q is missing, which is not needed, or not missing:\n%s", text, &s.err)

@@ -105,8 +105,13 @@ func (c *schedulerCommand) show(ctx context.Context, a *app, client *cluster.Cli
 		}
 	}
 	if problems > 0 {
-		return fmt.Errorf("%d of %d StatefulSets would not be backed up, because their annotation %s names no policy of %s; correct it, or name a policy so",
-			problems, len(sets), policy.Annotation, c.check)
+		return fmt.Errorf(
+			"%d of %d StatefulSets would not be backed up, because their annotation %s names no policy of %s; correct it, or name a policy so",
+			problems,
+			len(sets),
+			policy.Annotation,
+			c.check,
+		)
 	}
 	return nil
 }
@@ -188,7 +193,10 @@ func checkPolicies(file *policy.File, sets []scheduler.StatefulSet, now time.Tim
 		result.StatefulSets = append(result.StatefulSets, shown)
 	}
 	for _, p := range file.Policies {
-		result.Policies = append(result.Policies, policyUse{Name: p.Name, Schedule: p.Schedule.String(), Suspended: p.Suspend, StatefulSets: used[p.Name]})
+		result.Policies = append(
+			result.Policies,
+			policyUse{Name: p.Name, Schedule: p.Schedule.String(), Suspended: p.Suspend, StatefulSets: used[p.Name]},
+		)
 	}
 	return result
 }
@@ -200,7 +208,10 @@ func printPolicies(a *app, result policyCheck) error {
 		for _, at := range set.NextRuns {
 			runs = append(runs, at.Format(time.RFC3339))
 		}
-		rows = append(rows, []string{set.Namespace + "/" + set.StatefulSet, orDash(set.Policy), orDash(strings.Join(runs, " ")), orDash(set.notes())})
+		rows = append(
+			rows,
+			[]string{set.Namespace + "/" + set.StatefulSet, orDash(set.Policy), orDash(strings.Join(runs, " ")), orDash(set.notes())},
+		)
 	}
 	if len(rows) > 1 {
 		if err := table(a.out, rows); err != nil {

@@ -48,7 +48,12 @@ func (c *schedulerServe) add(cmd *cobra.Command) {
 	c.mover.add(cmd)
 	flags.Lookup("mover-repo").Usage = "`URL` of the repositories as pods reach them, if it is another than that of the policy file ($STSBACKUP_MOVER_REPO)"
 	flags.StringVar(&c.listen, "listen", ":8080", "`address` to serve /metrics, /healthz and /readyz on")
-	flags.StringVar(&c.leaseNamespace, "lease-namespace", "", "`namespace` of the Lease by which one of several schedulers is chosen (default: that of the pod or kubeconfig)")
+	flags.StringVar(
+		&c.leaseNamespace,
+		"lease-namespace",
+		"",
+		"`namespace` of the Lease by which one of several schedulers is chosen (default: that of the pod or kubeconfig)",
+	)
 	flags.IntVar(&c.limits.Overall, "parallel", 4, "back up at most this `number` of StatefulSets at once")
 	flags.IntVar(&c.limits.PerNamespace, "parallel-per-namespace", 2, "back up at most this `number` of StatefulSets of a namespace at once")
 	flags.IntVar(&c.limits.Upkeep, "parallel-upkeep", 1, "prune or verify at most this `number` of repositories at once, beside the backups")
@@ -148,7 +153,12 @@ func (s *service) run(ctx, work context.Context, stop context.CancelFunc, listen
 	}()
 	s.watch.Start(work)
 	s.policies = &scheduler.Policies{
-		Path: s.serve.policies, Check: checkLocation, Rejected: events.PoliciesRejected, Log: s.log, Now: s.app.now, Changes: make(chan struct{}, 1),
+		Path:     s.serve.policies,
+		Check:    checkLocation,
+		Rejected: events.PoliciesRejected,
+		Log:      s.log,
+		Now:      s.app.now,
+		Changes:  make(chan struct{}, 1),
 		Accept: func(ctx context.Context, file *policy.File) (scheduler.Operations, error) {
 			return s.accept(ctx, work, file)
 		},
@@ -170,7 +180,17 @@ func (s *service) run(ctx, work context.Context, stop context.CancelFunc, listen
 		defer stop() // 3. The others end with it.
 		return s.lead(ctx, work)
 	})
-	s.log.Info("scheduler started", "version", s.app.version, "identity", s.election.Identity, "policies", s.serve.policies, "listen", listener.Addr().String())
+	s.log.Info(
+		"scheduler started",
+		"version",
+		s.app.version,
+		"identity",
+		s.election.Identity,
+		"policies",
+		s.serve.policies,
+		"listen",
+		listener.Addr().String(),
+	)
 	err = group.Wait()
 	if err == nil {
 		s.log.Info("scheduler stopped")

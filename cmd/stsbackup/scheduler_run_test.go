@@ -161,7 +161,11 @@ func TestSchedulerService(t *testing.T) {
 		}
 		messages = append(messages, strings.TrimSpace(line.Msg+" "+line.Result))
 	}
-	if got := strings.Join(messages, ", "); got != "scheduler started, leading, selected by several policies; the first in the file decides, policies rejected; the ones before stay in force, stopping; what is running may end, backup done, scheduler stopped" {
+	if got := strings.Join(
+		messages,
+		", ",
+	); got != "scheduler started, leading, selected by several policies; the first in the file decides, policies rejected; the ones before "+
+		"stay in force, stopping; what is running may end, backup done, scheduler stopped" {
 		t.Errorf("said: %s", got)
 	}
 }
@@ -178,7 +182,8 @@ func rejected(t *testing.T, kube *fake.Clientset) {
 			t.Fatal(err)
 		}
 		if len(events.Items) > 0 {
-			if e := events.Items[0]; e.Reason != "PoliciesRejected" || !strings.Contains(e.Message, `did you mean "select"?`) || e.InvolvedObject.Name != leader.LeaseName {
+			if e := events.Items[0]; e.Reason != "PoliciesRejected" || !strings.Contains(e.Message, `did you mean "select"?`) ||
+				e.InvolvedObject.Name != leader.LeaseName {
 				t.Errorf("%+v", e)
 			}
 			return

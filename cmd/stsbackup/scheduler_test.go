@@ -115,15 +115,26 @@ prod/slow    paused  -                                                          
 	}
 	var result policyCheck
 	decode(t, c.out.String(), &result)
-	if len(result.StatefulSets) != 2 || len(result.StatefulSets[1].NextRuns) != 3 || len(result.Policies) != 4 || result.Policies[1].StatefulSets != 1 {
+	if len(result.StatefulSets) != 2 || len(result.StatefulSets[1].NextRuns) != 3 || len(result.Policies) != 4 ||
+		result.Policies[1].StatefulSets != 1 {
 		t.Errorf("%+v", result)
 	}
 
-	if _, err := c.kube.AppsV1().StatefulSets("dev").Create(t.Context(), &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "dev", Name: "cache"}}, metav1.CreateOptions{}); err != nil {
+	if _, err := c.kube.AppsV1().StatefulSets(
+		"dev",
+	).Create(
+		t.Context(),
+		&appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "dev", Name: "cache"}},
+		metav1.CreateOptions{},
+	); err != nil {
 		t.Fatal(err)
 	}
 	c.command.output = outputText
-	if err := c.run(t, testPolicies); err != nil || !strings.HasSuffix(strings.Split(c.out.String(), "\n")[1], "nothing to back up: it has no volumeClaimTemplates") {
+	if err := c.run(
+		t,
+		testPolicies,
+	); err != nil ||
+		!strings.HasSuffix(strings.Split(c.out.String(), "\n")[1], "nothing to back up: it has no volumeClaimTemplates") {
 		t.Errorf("%v, %s", err, &c.out)
 	}
 	c.command.kube.namespace, c.command.output = "empty", outputText
@@ -137,10 +148,14 @@ func TestSchedulerCheckUnknownPolicy(t *testing.T) {
 	t.Parallel()
 	c := newChecker()
 	err := c.run(t, strings.ReplaceAll(testPolicies, "paused", "pauses"))
-	if err == nil || exitCode(context.Background(), err) != exitFailed || !strings.Contains(err.Error(), "1 of 5 StatefulSets would not be backed up") {
+	if err == nil || exitCode(context.Background(), err) != exitFailed ||
+		!strings.Contains(err.Error(), "1 of 5 StatefulSets would not be backed up") {
 		t.Errorf("%v", err)
 	}
-	if want := `PROBLEM: the annotation stsbackup.io/policy names the policy "paused", which does not exist; did you mean "pauses"?`; !strings.Contains(c.out.String(), want) {
+	if want := `PROBLEM: the annotation stsbackup.io/policy names the policy "paused", which does not exist; did you mean "pauses"?`; !strings.Contains(
+		c.out.String(),
+		want,
+	) {
 		t.Errorf("the output does not say %s:\n%s", want, &c.out)
 	}
 }
@@ -185,7 +200,12 @@ func TestSchedulerUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.run(exitUsage, "scheduler", "--check", path)
-	s.says(path+":3: repository: the repository's URL has the unknown scheme s4://", path+":11: policies[1].schedule: ", path+":14: ", path+":17: ")
+	s.says(
+		path+":3: repository: the repository's URL has the unknown scheme s4://",
+		path+":11: policies[1].schedule: ",
+		path+":14: ",
+		path+":17: ",
+	)
 	if err := os.WriteFile(path, []byte(testPolicies), 0o600); err != nil {
 		t.Fatal(err)
 	}

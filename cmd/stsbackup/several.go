@@ -88,7 +88,12 @@ func each[T any](ctx context.Context, a *app, output outputFlag, targets []targe
 		return nil
 	}
 	return &severalError{
-		text: fmt.Sprintf("%d of %d StatefulSets failed, or only in part succeeded; why is said above: %s", len(errs), len(targets), strings.Join(failed, ", ")),
+		text: fmt.Sprintf(
+			"%d of %d StatefulSets failed, or only in part succeeded; why is said above: %s",
+			len(errs),
+			len(targets),
+			strings.Join(failed, ", "),
+		),
 		errs: errs,
 	}
 }

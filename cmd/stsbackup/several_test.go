@@ -64,7 +64,8 @@ func TestEachIsInterrupted(t *testing.T) {
 		return nil, nil
 	}
 	err := each(ctx, &app{out: io.Discard, err: io.Discard}, outputText, targets, do, func(io.Writer, target, *string) error { return nil })
-	if !slices.Equal(begun, []string{"a"}) || exitCode(ctx, err) != exitInterrupted || !strings.Contains(fmt.Sprint(err), "not begun: demo/b, demo/c") {
+	if !slices.Equal(begun, []string{"a"}) || exitCode(ctx, err) != exitInterrupted ||
+		!strings.Contains(fmt.Sprint(err), "not begun: demo/b, demo/c") {
 		t.Errorf("begun %q, %v", begun, err)
 	}
 }
@@ -79,7 +80,10 @@ func (s *shell) cluster(more ...appsv1.StatefulSet) string {
 // clusterOf is the API of such a cluster, but for Leases.
 func clusterOf(more ...appsv1.StatefulSet) *http.ServeMux {
 	set := func(namespace, name string, replicas int32, labels map[string]string) appsv1.StatefulSet {
-		set := appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels}, Spec: appsv1.StatefulSetSpec{Replicas: &replicas}}
+		set := appsv1.StatefulSet{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels},
+			Spec:       appsv1.StatefulSetSpec{Replicas: &replicas},
+		}
 		if replicas == 0 || namespace == "other" {
 			set.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}}}
 		}
@@ -96,7 +100,10 @@ func clusterOf(more ...appsv1.StatefulSet) *http.ServeMux {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /apis/apps/v1/statefulsets", func(w http.ResponseWriter, _ *http.Request) { list(w, "") })
-	mux.HandleFunc("GET /apis/apps/v1/namespaces/{namespace}/statefulsets", func(w http.ResponseWriter, r *http.Request) { list(w, r.PathValue("namespace")) })
+	mux.HandleFunc(
+		"GET /apis/apps/v1/namespaces/{namespace}/statefulsets",
+		func(w http.ResponseWriter, r *http.Request) { list(w, r.PathValue("namespace")) },
+	)
 	mux.HandleFunc("GET /apis/apps/v1/namespaces/{namespace}/statefulsets/{name}", func(w http.ResponseWriter, r *http.Request) {
 		for _, set := range all {
 			if set.Namespace == r.PathValue("namespace") && set.Name == r.PathValue("name") {
@@ -108,10 +115,21 @@ func clusterOf(more ...appsv1.StatefulSet) *http.ServeMux {
 		reply(w, http.StatusNotFound, notFound())
 	})
 	mux.HandleFunc("GET /api/v1/namespaces/kube-system", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, corev1.Namespace{TypeMeta: metav1.TypeMeta{Kind: "Namespace", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: "c"}})
+		reply(
+			w,
+			http.StatusOK,
+			corev1.Namespace{
+				TypeMeta:   metav1.TypeMeta{Kind: "Namespace", APIVersion: "v1"},
+				ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: "c"},
+			},
+		)
 	})
 	mux.HandleFunc("GET /api/v1/namespaces/demo", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, corev1.Namespace{TypeMeta: metav1.TypeMeta{Kind: "Namespace", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: "demo"}})
+		reply(
+			w,
+			http.StatusOK,
+			corev1.Namespace{TypeMeta: metav1.TypeMeta{Kind: "Namespace", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: "demo"}},
+		)
 	})
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/persistentvolumeclaims", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, corev1.PersistentVolumeClaimList{TypeMeta: metav1.TypeMeta{Kind: "PersistentVolumeClaimList", APIVersion: "v1"}})
@@ -136,12 +154,20 @@ func addLeases(mux *http.ServeMux) {
 		object, _, decodeErr := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil)
 		sent, ok := object.(*coordinationv1.Lease)
 		if err != nil || decodeErr != nil || !ok {
-			reply(w, http.StatusBadRequest, metav1.Status{Status: metav1.StatusFailure, Message: fmt.Sprint(err, decodeErr), Code: http.StatusBadRequest})
+			reply(
+				w,
+				http.StatusBadRequest,
+				metav1.Status{Status: metav1.StatusFailure, Message: fmt.Sprint(err, decodeErr), Code: http.StatusBadRequest},
+			)
 			return
 		}
 		lease := *sent
 		if _, exists := leases[lease.Name]; exists && create {
-			reply(w, http.StatusConflict, metav1.Status{Status: metav1.StatusFailure, Reason: metav1.StatusReasonAlreadyExists, Code: http.StatusConflict})
+			reply(
+				w,
+				http.StatusConflict,
+				metav1.Status{Status: metav1.StatusFailure, Reason: metav1.StatusReasonAlreadyExists, Code: http.StatusConflict},
+			)
 			return
 		}
 		version++
@@ -217,10 +243,16 @@ func TestBackupSeveral(t *testing.T) {
 	}
 	// One that does not exist and two that are refused: each is tried.
 	backup(exitNotFound, "demo/cache", "demo/none", "demo/db", "demo/cache")
-	s.says("demo/cache: StatefulSet demo/cache: it has no volumeClaimTemplates", "demo/none: StatefulSet demo/none: not found", "demo/db: StatefulSet demo/db: it is scaled to 0",
-		"3 of 3 StatefulSets failed", "demo/cache, demo/none, demo/db")
+	s.says(
+		"demo/cache: StatefulSet demo/cache: it has no volumeClaimTemplates",
+		"demo/none: StatefulSet demo/none: not found",
+		"demo/db: StatefulSet demo/db: it is scaled to 0",
+		"3 of 3 StatefulSets failed",
+		"demo/cache, demo/none, demo/db",
+	)
 	found := documents[failure](t, backup(exitNotFound, "demo/cache", "demo/none", "-o", "json"))
-	if len(found) != 2 || found[0].ExitCode != exitRefused || found[1].ExitCode != exitNotFound || found[1].StatefulSet != "none" || found[1].Error == "" {
+	if len(found) != 2 || found[0].ExitCode != exitRefused || found[1].ExitCode != exitNotFound || found[1].StatefulSet != "none" ||
+		found[1].Error == "" {
 		t.Errorf("%+v", found)
 	}
 	if out := backup(exitRefused, "demo/cache", "-o", "json"); out != "" {

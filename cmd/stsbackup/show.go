@@ -40,7 +40,12 @@ func newShowCommand(a *app) *cobra.Command {
 	c.kube.add(cmd)
 	c.repo.add(cmd)
 	c.output.add(cmd)
-	cmd.Flags().BoolVar(&c.manifests, "manifests", false, "print the saved manifests instead: of the StatefulSet, its Service, claims and volumes; with -o json by their names")
+	cmd.Flags().BoolVar(
+		&c.manifests,
+		"manifests",
+		false,
+		"print the saved manifests instead: of the StatefulSet, its Service, claims and volumes; with -o json by their names",
+	)
 	return cmd
 }
 

@@ -76,7 +76,12 @@ made, which are emptied again.`,
 	c.output.add(cmd)
 	cmd.Flags().BoolVar(&c.list, "list", false, "list the volumes that are set aside, and change nothing")
 	cmd.Flags().Var(&c.ordinals, "ordinals", "bring back the volumes of these ordinals only, such as 0,2")
-	cmd.Flags().StringVar(&c.operation, "operation", "", "bring back what this restore, or undo, has set aside: its `id`, or the beginning of it (default: the last one)")
+	cmd.Flags().StringVar(
+		&c.operation,
+		"operation",
+		"",
+		"bring back what this restore, or undo, has set aside: its `id`, or the beginning of it (default: the last one)",
+	)
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show the plan and change nothing")
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask before the undo begins")
 	addIgnoreManager(cmd, &c.ignore)
@@ -108,7 +113,12 @@ func (c *undoCommand) printList(ctx context.Context, a *app, t target) error {
 	switch {
 	case len(volumes) > 0 || c.output != outputText:
 	case all > 0:
-		fmt.Fprintf(a.err, "None of what is set aside of %s (%s) is of the ordinals and the operation that were asked for.\n", t, countVolumes(all))
+		fmt.Fprintf(
+			a.err,
+			"None of what is set aside of %s (%s) is of the ordinals and the operation that were asked for.\n",
+			t,
+			countVolumes(all),
+		)
 	default:
 		fmt.Fprintf(a.err, "No volume of %s is set aside.\n", t)
 	}
@@ -137,7 +147,15 @@ func (c *undoCommand) carryOut(ctx context.Context, a *app, t target, options re
 		return makeAgain(err)
 	}
 	plan := restore.NewPlan(situation, options)
-	as := restoreCommand{output: c.output, dryRun: c.dryRun, yes: c.yes, readyTimeout: c.readyTimeout, ifNotReady: notReadyLeave, parallel: 1, wait: c.wait}
+	as := restoreCommand{
+		output:       c.output,
+		dryRun:       c.dryRun,
+		yes:          c.yes,
+		readyTimeout: c.readyTimeout,
+		ifNotReady:   notReadyLeave,
+		parallel:     1,
+		wait:         c.wait,
+	}
 	return as.carryOut(ctx, a, as.restorer(a, client, filler), plan, catalog.Record{})
 }
 

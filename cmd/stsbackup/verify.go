@@ -195,7 +195,11 @@ func printVerification(out io.Writer, v catalog.Verification) error {
 	fmt.Fprintf(out, "%d repository snapshots, %d directories and %d pieces of files looked up in %d packs; %d packs (%s) read whole\n",
 		r.Snapshots, r.Trees, r.Blobs, r.Packs, r.PacksRead, humanBytes(r.BytesRead))
 	if r.Spare > 0 {
-		fmt.Fprintf(out, "%d packs are missing of which every piece is in another one too: nothing is lost, and prune takes them out of the index\n", r.Spare)
+		fmt.Fprintf(
+			out,
+			"%d packs are missing of which every piece is in another one too: nothing is lost, and prune takes them out of the index\n",
+			r.Spare,
+		)
 	}
 	if r.Unindexed > 0 {
 		fmt.Fprintf(out, "%d packs are in no index: those of a backup that is running, or what an interrupted one left\n", r.Unindexed)

@@ -38,11 +38,22 @@ func (s *shell) point(at time.Time, suffix, dir string) string {
 	s.t.Helper()
 	id := at.UTC().Format("20060102T150405Z") + "-" + suffix
 	var saved archive.Result
-	decode(s.t, s.run(0, "volume", "backup", dir, "--as", "demo/web", "--claim", "www-web-0", "--ordinal", "0", "--recovery-point", id, "-o", "json"), &saved)
+	decode(
+		s.t,
+		s.run(0, "volume", "backup", dir, "--as", "demo/web", "--claim", "www-web-0", "--ordinal", "0", "--recovery-point", id, "-o", "json"),
+		&saved,
+	)
 	points := s.catalog()
 	err := points.Commit(s.ctx, catalog.Record{
-		ID: id, State: catalog.StateComplete, Cluster: "c", Namespace: "demo", StatefulSet: "web", Started: at, Finished: at.Add(time.Minute), Replicas: 1,
-		Volumes: []catalog.Volume{{Claim: "www-web-0", Capture: catalog.CaptureLive, Cut: at, RepositorySnapshot: saved.RepositorySnapshot}},
+		ID:          id,
+		State:       catalog.StateComplete,
+		Cluster:     "c",
+		Namespace:   "demo",
+		StatefulSet: "web",
+		Started:     at,
+		Finished:    at.Add(time.Minute),
+		Replicas:    1,
+		Volumes:     []catalog.Volume{{Claim: "www-web-0", Capture: catalog.CaptureLive, Cut: at, RepositorySnapshot: saved.RepositorySnapshot}},
 	}, nil)
 	if err != nil {
 		s.t.Fatal(err)
@@ -65,7 +76,12 @@ func TestVerifyCommand(t *testing.T) {
 	first := s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", site(t))
 	s.point(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), "0002", site(t))
 
-	if out := s.run(0, "verify", "demo/web"); !strings.Contains(out, first+"  complete  1        ok") || !strings.Contains(out, "0 packs (0 B) read") {
+	if out := s.run(
+		0,
+		"verify",
+		"demo/web",
+	); !strings.Contains(out, first+"  complete  1        ok") ||
+		!strings.Contains(out, "0 packs (0 B) read") {
 		t.Errorf("output:\n%s", out)
 	}
 	var result catalog.Verification

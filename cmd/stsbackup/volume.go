@@ -27,7 +27,13 @@ named after the claim.`,
 		Args: rangeArgs(0, 0, "one of the commands backup, restore, ls and cat"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newVolumeBackupCommand(a), newVolumeRestoreCommand(a), newVolumeLsCommand(a), newVolumeCatCommand(a), newVolumeProbeCommand(a))
+	cmd.AddCommand(
+		newVolumeBackupCommand(a),
+		newVolumeRestoreCommand(a),
+		newVolumeLsCommand(a),
+		newVolumeCatCommand(a),
+		newVolumeProbeCommand(a),
+	)
 	return cmd
 }
 
@@ -42,7 +48,12 @@ type volumeFlags struct {
 
 func (f *volumeFlags) add(cmd *cobra.Command) {
 	f.repo.add(cmd)
-	cmd.Flags().StringVar(&f.passwordFile, "repository-password-file", "", "`file` with the password of this one repository, in place of the root password")
+	cmd.Flags().StringVar(
+		&f.passwordFile,
+		"repository-password-file",
+		"",
+		"`file` with the password of this one repository, in place of the root password",
+	)
 	cmd.Flags().StringVar(&f.claim, "claim", "", "`name` of the volume's claim, such as www-web-0")
 }
 
@@ -130,11 +141,22 @@ func (f *operationFlag) add(cmd *cobra.Command) {
 type snapshotFlag string
 
 func (f *snapshotFlag) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar((*string)(f), "repository-snapshot", "", "`id` (64 hex digits) of the repository snapshot to use, whatever recovery point it belongs to")
+	cmd.Flags().StringVar(
+		(*string)(f),
+		"repository-snapshot",
+		"",
+		"`id` (64 hex digits) of the repository snapshot to use, whatever recovery point it belongs to",
+	)
 }
 
 // find returns the repository snapshot that the command line means.
-func (f *snapshotFlag) find(ctx context.Context, points *catalog.Catalog, t target, claim string, now time.Time) (repository.Snapshot, error) {
+func (f *snapshotFlag) find(
+	ctx context.Context,
+	points *catalog.Catalog,
+	t target,
+	claim string,
+	now time.Time,
+) (repository.Snapshot, error) {
 	if *f == "" {
 		return points.FindVolume(ctx, t.at(now).recoveryPoint, claim)
 	}

@@ -50,7 +50,12 @@ fails or is interrupted, there is no repository snapshot.`,
 	c.volume.add(cmd)
 	c.report.add(cmd)
 	cmd.Flags().StringVar(&c.as, "as", "", "`NAMESPACE/STATEFULSET` that the volume belongs to")
-	cmd.Flags().StringVar(&c.recoveryPoint, "recovery-point", "", "`id` of the recovery point that this is a part of; without it, the backup stands by itself")
+	cmd.Flags().StringVar(
+		&c.recoveryPoint,
+		"recovery-point",
+		"",
+		"`id` of the recovery point that this is a part of; without it, the backup stands by itself",
+	)
 	c.operation.add(cmd)
 	cmd.Flags().IntVar(&c.ordinal, "ordinal", -1, "`number` of the claim's ordinal")
 	c.compression.add(cmd)

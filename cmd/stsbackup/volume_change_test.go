@@ -27,7 +27,8 @@ func TestVolumeChanges(t *testing.T) {
 	}
 	var result archive.Result
 	decode(t, read(t, file), &result)
-	if result.ChangeCount != 1 || len(result.Changes) != 1 || result.Changes[0].Path != "zz\tlast" || result.Changes[0].Kind != archive.Vanished {
+	if result.ChangeCount != 1 || len(result.Changes) != 1 || result.Changes[0].Path != "zz\tlast" ||
+		result.Changes[0].Kind != archive.Vanished {
 		t.Errorf("the result of a mover: %+v", result)
 	}
 }

@@ -47,7 +47,8 @@ func TestVolumeRestoreIncomplete(t *testing.T) {
 	}
 	check := func(what string, result archive.Result) {
 		t.Helper()
-		if result.ProblemCount != 2 || len(result.Problems) != 2 || result.Problems[0].Path == "" || !strings.Contains(result.Problems[1].Reason, "trusted.of") {
+		if result.ProblemCount != 2 || len(result.Problems) != 2 || result.Problems[0].Path == "" ||
+			!strings.Contains(result.Problems[1].Reason, "trusted.of") {
 			t.Errorf("%s: %+v", what, result)
 		}
 	}

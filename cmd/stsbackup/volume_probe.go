@@ -129,9 +129,15 @@ func explainInPod(location string, err error) error {
 	case errors.Is(err, storage.ErrUnreachable) && loopback:
 		return fmt.Errorf("%w; in a pod, %s is the pod itself: give the URL by which pods reach the bucket with --mover-repo", err, host)
 	case errors.Is(err, storage.ErrUnreachable):
-		return fmt.Errorf("%w; so it is from inside a pod: if pods reach the bucket under another address, give the URL that they need with --mover-repo; "+
-			"else see whether a NetworkPolicy or a firewall stands between", err)
-	case errors.Is(err, repository.ErrNoRepository), errors.Is(err, storage.ErrNoBucket), errors.Is(err, repository.ErrNoSnapshot), errors.Is(err, repository.ErrWrongPassword):
+		return fmt.Errorf(
+			"%w; so it is from inside a pod: if pods reach the bucket under another address, give the URL that they need with --mover-repo; "+
+				"else see whether a NetworkPolicy or a firewall stands between",
+			err,
+		)
+	case errors.Is(err, repository.ErrNoRepository),
+		errors.Is(err, storage.ErrNoBucket),
+		errors.Is(err, repository.ErrNoSnapshot),
+		errors.Is(err, repository.ErrWrongPassword):
 		return fmt.Errorf("%w; so it is under the URL that movers use: if --mover-repo is given, it must lead to the same place as --repo", err)
 	default:
 		return err

@@ -106,7 +106,11 @@ func (c *volumeRead) what() string {
 }
 
 // find opens the repository, and finds the repository snapshot to read and which of its top-level directories.
-func (c *volumeRead) find(ctx context.Context, a *app, t target) (points *catalog.Catalog, snapshot repository.Snapshot, top string, err error) {
+func (c *volumeRead) find(
+	ctx context.Context,
+	a *app,
+	t target,
+) (points *catalog.Catalog, snapshot repository.Snapshot, top string, err error) {
 	if !c.manifests {
 		if points, err = c.volume.open(ctx, a, t, false); err != nil {
 			return nil, snapshot, "", err

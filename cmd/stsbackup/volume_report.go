@@ -31,7 +31,12 @@ type volumeReport struct {
 
 func (r *volumeReport) add(cmd *cobra.Command) {
 	r.output.add(cmd)
-	cmd.Flags().StringVar(&r.resultFile, "result-file", "", "write the result as JSON to this `file`, and progress as JSON lines to standard output: for movers")
+	cmd.Flags().StringVar(
+		&r.resultFile,
+		"result-file",
+		"",
+		"write the result as JSON to this `file`, and progress as JSON lines to standard output: for movers",
+	)
 }
 
 // result prints what was done, or puts it into the result file.

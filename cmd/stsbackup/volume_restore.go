@@ -70,8 +70,18 @@ dropped where they could not be set, and device nodes cannot be made.`,
 	c.snapshot.add(cmd)
 	c.operation.add(cmd)
 	cmd.Flags().BoolVar(&c.replace, "replace", false, "replace what is in the way of the files that are restored")
-	cmd.Flags().BoolVar(&c.intoEmpty, "into-empty", false, "fail unless the directory is empty, or holds only what a restore with this flag has left that did not end")
-	cmd.Flags().BoolVar(&c.takeBack, "take-back", false, "remove everything from the directory, if it is what a restore with --into-empty has put there")
+	cmd.Flags().BoolVar(
+		&c.intoEmpty,
+		"into-empty",
+		false,
+		"fail unless the directory is empty, or holds only what a restore with this flag has left that did not end",
+	)
+	cmd.Flags().BoolVar(
+		&c.takeBack,
+		"take-back",
+		false,
+		"remove everything from the directory, if it is what a restore with --into-empty has put there",
+	)
 	cmd.Flags().StringVar(&c.intoClaim, "into-claim", "", "`namespace/name` of the claim whose volume the directory is")
 	cmd.Flags().StringSliceVar(&c.resumes, "resumes", nil, "`operations` whose unfinished work in the directory may be removed")
 	for _, forMovers := range []string{"take-back", "into-claim", "resumes"} {
@@ -122,7 +132,13 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 }
 
 // fill is the restore itself.
-func (c *volumeRestore) fill(ctx context.Context, a *app, t target, points *catalog.Catalog, dir string) (repository.Snapshot, archive.Result, error) {
+func (c *volumeRestore) fill(
+	ctx context.Context,
+	a *app,
+	t target,
+	points *catalog.Catalog,
+	dir string,
+) (repository.Snapshot, archive.Result, error) {
 	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim, a.now())
 	if err == nil && c.operation != "" { // a person may have anything restored
 		err = points.CheckOwner(snapshot, c.volume.claim)

@@ -137,7 +137,15 @@ func TestVolumeRoundTrip(t *testing.T) {
 	if got, want := s.run(0, "volume", "cat", "demo/web", "/index.html", "--claim", "www-web-0"), "<h1>web-0</h1>\n"; got != want {
 		t.Errorf("cat: %q, want %q", got, want)
 	}
-	if got := s.run(0, "volume", "ls", "demo/web", "--claim", "www-web-0"); !strings.Contains(got, "index.html") || !strings.Contains(got, "data/") {
+	if got := s.run(
+		0,
+		"volume",
+		"ls",
+		"demo/web",
+		"--claim",
+		"www-web-0",
+	); !strings.Contains(got, "index.html") ||
+		!strings.Contains(got, "data/") {
 		t.Errorf("ls: %s", got)
 	}
 	var entries []volumeEntry
@@ -162,7 +170,11 @@ func TestVolumeCompression(t *testing.T) {
 	source, last := site(t), int64(-4000)
 	for _, level := range []string{"max", "off"} {
 		var saved archive.Result
-		decode(t, s.run(0, "volume", "backup", source, "--as", "demo/"+level, "--claim", "www-web-0", "--compression", level, "-o", "json"), &saved)
+		decode(
+			t,
+			s.run(0, "volume", "backup", source, "--as", "demo/"+level, "--claim", "www-web-0", "--compression", level, "-o", "json"),
+			&saved,
+		)
 		if saved.BytesStored < last+4000 {
 			t.Errorf("--compression %s stores %d bytes, after %d", level, saved.BytesStored, last)
 		}
@@ -255,7 +267,19 @@ func TestVolumeResultFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	delete(s.env, "STSBACKUP_PASSWORD")
-	s.run(exitFailed, "volume", "restore", "demo/web", t.TempDir(), "--claim", "www-web-0", "--repository-password-file", password, "--result-file", file)
+	s.run(
+		exitFailed,
+		"volume",
+		"restore",
+		"demo/web",
+		t.TempDir(),
+		"--claim",
+		"www-web-0",
+		"--repository-password-file",
+		password,
+		"--result-file",
+		file,
+	)
 	var failure struct {
 		Error string `json:"error"`
 	}
@@ -264,8 +288,23 @@ func TestVolumeResultFile(t *testing.T) {
 		t.Errorf("result file after a failure: %+v", failure)
 	}
 
-	args := []string{"volume", "backup", site(t), "--as", "demo/db", "--claim", "data-db-1", "--ordinal", "1", "--recovery-point", "20261121T081200Z-3fa9",
-		"--repository-password-file", password, "--result-file", file}
+	args := []string{
+		"volume",
+		"backup",
+		site(t),
+		"--as",
+		"demo/db",
+		"--claim",
+		"data-db-1",
+		"--ordinal",
+		"1",
+		"--recovery-point",
+		"20261121T081200Z-3fa9",
+		"--repository-password-file",
+		password,
+		"--result-file",
+		file,
+	}
 	progress := s.run(0, args...)
 	var result archive.Result
 	decode(t, read(t, file), &result)

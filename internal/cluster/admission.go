@@ -146,7 +146,11 @@ func (d *Denial) Next() string {
 	case d.Kind == DeniedByQuota:
 		return "raise that quota, or free what is no longer needed in this namespace"
 	case said("violates PodSecurity"):
-		return fmt.Sprintf("let the namespace admit movers (kubectl label namespace %s pod-security.kubernetes.io/enforce=baseline --overwrite), and put the label back afterwards", namespace)
+		return fmt.Sprintf(
+			"let the namespace admit movers (kubectl label namespace %s pod-security.kubernetes.io/enforce=baseline --overwrite), and put the "+
+				"label back afterwards",
+			namespace,
+		)
 	case said("failed quota: ") && isPod:
 		return "say what movers may use, with --mover-requests and --mover-limits (such as cpu=1), or add a LimitRange with defaults"
 	case said(" usage per "), said(" limit to request ratio per "):

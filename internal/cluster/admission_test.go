@@ -36,30 +36,87 @@ func TestDenialOf(t *testing.T) {
 		"created":       {claim, nil, "", "", ""},
 		"exists":        {claim, apierrors.NewAlreadyExists(pods, "x"), "", "", ""},
 		"being deleted": {claim, answeredWith(409, metav1.StatusReasonAlreadyExists, "object is being deleted: x already exists"), "", "", ""},
-		"LimitRange, claim": {claim, apierrors.NewForbidden(schema.GroupResource{Resource: "persistentvolumeclaims"}, "data-web-0", errors.New("minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 64Mi")),
-			DeniedByAdmission, "minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 64Mi", "kubectl -n demo describe limitrange)"},
-		"LimitRange, pod": {pod, apierrors.NewForbidden(pods, "x", errors.New("maximum memory usage per Container is 64Mi, but limit is 1Gi")),
-			DeniedByAdmission, "maximum memory usage per Container is 64Mi, but limit is 1Gi", "describe limitrange), or what movers ask for (--mover-requests"},
-		"Pod Security": {pod, apierrors.NewForbidden(pods, "x", errors.New(`violates PodSecurity "restricted:latest": runAsNonRoot != true`)),
-			DeniedByAdmission, `violates PodSecurity "restricted:latest": runAsNonRoot != true`, "kubectl label namespace demo pod-security.kubernetes.io/enforce=baseline --overwrite"},
+		"LimitRange, claim": {
+			claim,
+			apierrors.NewForbidden(
+				schema.GroupResource{Resource: "persistentvolumeclaims"},
+				"data-web-0",
+				errors.New("minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 64Mi"),
+			),
+			DeniedByAdmission,
+			"minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 64Mi",
+			"kubectl -n demo describe limitrange)",
+		},
+		"LimitRange, pod": {
+			pod,
+			apierrors.NewForbidden(pods, "x", errors.New("maximum memory usage per Container is 64Mi, but limit is 1Gi")),
+			DeniedByAdmission,
+			"maximum memory usage per Container is 64Mi, but limit is 1Gi",
+			"describe limitrange), or what movers ask for (--mover-requests",
+		},
+		"Pod Security": {
+			pod,
+			apierrors.NewForbidden(pods, "x", errors.New(`violates PodSecurity "restricted:latest": runAsNonRoot != true`)),
+			DeniedByAdmission,
+			`violates PodSecurity "restricted:latest": runAsNonRoot != true`,
+			"kubectl label namespace demo pod-security.kubernetes.io/enforce=baseline --overwrite",
+		},
 		"a quota": {pod, apierrors.NewForbidden(pods, "x", errors.New("exceeded quota: full, requested: pods=1, used: pods=1, limited: pods=1")),
 			DeniedByQuota, "exceeded quota: full, requested: pods=1, used: pods=1, limited: pods=1", "raise that quota"},
-		"a quota that wants limits": {pod, apierrors.NewForbidden(pods, "x", errors.New("failed quota: full: must specify limits.cpu for: mover")),
-			DeniedByAdmission, "failed quota: full: must specify limits.cpu for: mover", "--mover-limits (such as cpu=1)"},
-		"no right": {pod, answeredWith(403, metav1.StatusReasonForbidden, `pods is forbidden: User "u" cannot create resource "pods" in API group "" in the namespace "demo"`),
-			DeniedByRights, `User "u" cannot create resource "pods" in API group "" in the namespace "demo"`, "docs/rbac.md"},
-		"not valid": {claim, answeredWith(422, metav1.StatusReasonInvalid, `PersistentVolumeClaim "data-web-0" is invalid: spec.resources[storage]: Required value`),
-			DeniedByAdmission, "spec.resources[storage]: Required value", "change what stands in the way"},
-		"a policy": {pod, answeredWith(422, metav1.StatusReasonInvalid, `pods "x" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no`),
-			DeniedByAdmission, "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no", "app.kubernetes.io/managed-by=stsbackup"},
+		"a quota that wants limits": {
+			pod,
+			apierrors.NewForbidden(pods, "x", errors.New("failed quota: full: must specify limits.cpu for: mover")),
+			DeniedByAdmission,
+			"failed quota: full: must specify limits.cpu for: mover",
+			"--mover-limits (such as cpu=1)",
+		},
+		"no right": {
+			pod,
+			answeredWith(
+				403,
+				metav1.StatusReasonForbidden,
+				`pods is forbidden: User "u" cannot create resource "pods" in API group "" in the namespace "demo"`,
+			),
+			DeniedByRights,
+			`User "u" cannot create resource "pods" in API group "" in the namespace "demo"`,
+			"docs/rbac.md",
+		},
+		"not valid": {
+			claim,
+			answeredWith(422, metav1.StatusReasonInvalid, `PersistentVolumeClaim "data-web-0" is invalid: spec.resources[storage]: Required value`),
+			DeniedByAdmission,
+			"spec.resources[storage]: Required value",
+			"change what stands in the way",
+		},
+		"a policy": {
+			pod,
+			answeredWith(
+				422,
+				metav1.StatusReasonInvalid,
+				`pods "x" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no`,
+			),
+			DeniedByAdmission,
+			"ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no",
+			"app.kubernetes.io/managed-by=stsbackup",
+		},
 		"a webhook, with a code of its own": {pod, answeredWith(418, "Teapot", `admission webhook "w" denied the request: no`),
 			DeniedByAdmission, `admission webhook "w" denied the request: no`, "make an exception"},
-		"a webhook that is down": {pod, answeredWith(500, metav1.StatusReasonInternalError, `Internal error occurred: failed calling webhook "w": connection refused`),
-			DeniedByAdmission, `Internal error occurred: failed calling webhook "w": connection refused`, "bring back"},
+		"a webhook that is down": {
+			pod,
+			answeredWith(500, metav1.StatusReasonInternalError, `Internal error occurred: failed calling webhook "w": connection refused`),
+			DeniedByAdmission,
+			`Internal error occurred: failed calling webhook "w": connection refused`,
+			"bring back",
+		},
 		"a webhook without dry run": {pod, answeredWith(400, metav1.StatusReasonBadRequest, `admission webhook "w" does not support dry run`),
 			DeniedDryRun, `admission webhook "w" does not support dry run`, ""},
-		"an account that is not there": {pod, apierrors.NewForbidden(pods, "x", errors.New(`error looking up service account demo/nobody: serviceaccount "nobody" not found`)),
-			DeniedByAdmission, `error looking up service account demo/nobody: serviceaccount "nobody" not found`, "--mover-service-account"},
+		"an account that is not there": {
+			pod,
+			apierrors.NewForbidden(pods, "x", errors.New(`error looking up service account demo/nobody: serviceaccount "nobody" not found`)),
+			DeniedByAdmission,
+			`error looking up service account demo/nobody: serviceaccount "nobody" not found`,
+			"--mover-service-account",
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +130,8 @@ func TestDenialOf(t *testing.T) {
 				}
 				return
 			}
-			if denial.Kind != tt.kind || denial.Cause() != tt.cause || denial.Message != tt.err.Error() || !strings.Contains(denial.Next(), tt.next) {
+			if denial.Kind != tt.kind || denial.Cause() != tt.cause || denial.Message != tt.err.Error() ||
+				!strings.Contains(denial.Next(), tt.next) {
 				t.Errorf("denied by %s, cause %q, next %q", denial.Kind, denial.Cause(), denial.Next())
 			}
 		})
@@ -82,7 +140,11 @@ func TestDenialOf(t *testing.T) {
 		errors.New("connection refused"), apierrors.NewTooManyRequests("later", 1), apierrors.NewServiceUnavailable("away"),
 		apierrors.NewInternalError(errors.New("etcd is away")), answeredWith(http.StatusNotFound, metav1.StatusReasonNotFound, `namespaces "demo" not found`),
 	} {
-		if denial, err := denialOf(Candidate{"claim demo/it", claim}, trouble); denial != nil || !errors.Is(err, trouble) || !strings.Contains(err.Error(), "claim demo/it") {
+		if denial, err := denialOf(
+			Candidate{"claim demo/it", claim},
+			trouble,
+		); denial != nil || !errors.Is(err, trouble) ||
+			!strings.Contains(err.Error(), "claim demo/it") {
 			t.Errorf("%v: denial %v, error %v", trouble, denial, err)
 		}
 	}
@@ -111,7 +173,18 @@ func TestAdmits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"persistentvolumeclaims", "serviceaccounts", "jobs", "pods", "secrets", "jobs", "secrets"}; !slices.Equal(asked, want) {
+	if want := []string{
+		"persistentvolumeclaims",
+		"serviceaccounts",
+		"jobs",
+		"pods",
+		"secrets",
+		"jobs",
+		"secrets",
+	}; !slices.Equal(
+		asked,
+		want,
+	) {
 		t.Errorf("asked for %v, want %v", asked, want)
 	}
 	if len(denials) != 1 || denials[0].Kind != DeniedByRights || denials[0].What != "the mover's pod for claim demo/"+m.Claim {

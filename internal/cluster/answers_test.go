@@ -27,7 +27,11 @@ func TestCreatedWithoutAnAnswer(t *testing.T) {
 			return false, nil, nil
 		}
 		lost[resource] = true
-		if err := kube.Tracker().Create(action.GetResource(), action.(clienttesting.CreateAction).GetObject(), action.GetNamespace()); err != nil {
+		if err := kube.Tracker().Create(
+			action.GetResource(),
+			action.(clienttesting.CreateAction).GetObject(),
+			action.GetNamespace(),
+		); err != nil {
 			t.Error(err)
 		}
 		return true, nil, apierrors.NewTimeoutError("no answer", 1)

@@ -88,7 +88,8 @@ func TestAwaitIsPatientByTheClock(t *testing.T) {
 					}
 					return
 				}
-				if err == nil || errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil || took < tt.want || took > tt.want+awaitAnswer+awaitRetry {
+				if err == nil || errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil || took < tt.want ||
+					took > tt.want+awaitAnswer+awaitRetry {
 					t.Errorf("%v after %s, want that it gives up after %s", err, took, tt.want)
 				}
 			})
@@ -159,7 +160,10 @@ func TestWithinDoesNotCountAnOutage(t *testing.T) {
 					<-ctx.Done()
 					return context.Cause(ctx)
 				}, func(context.Context) string { return "it takes too long" })
-				if took := time.Since(begun); err == nil || err.Error() != "it takes too long (waited 1m0s)" || took < tt.want-leaseBelief || took > tt.want+leaseBelief {
+				if took := time.Since(
+					begun,
+				); err == nil || err.Error() != "it takes too long (waited 1m0s)" || took < tt.want-leaseBelief ||
+					took > tt.want+leaseBelief {
 					t.Errorf("%v after %s, want %s", err, took, tt.want)
 				}
 				away.Store(false)

@@ -75,7 +75,9 @@ func TestGone(t *testing.T) {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "demo"}}
 	going := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "demo", DeletionTimestamp: &now, Finalizers: []string{"f"}}}
 	web := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web"}}
-	dying := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web", DeletionTimestamp: &now, Finalizers: []string{"f"}}}
+	dying := &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web", DeletionTimestamp: &now, Finalizers: []string{"f"}},
+	}
 	for name, tt := range map[string]struct {
 		objects   []runtime.Object
 		forbidden string // verbs on namespaces
@@ -116,7 +118,12 @@ func TestLeaseInANamespaceThatIsGone(t *testing.T) {
 	} {
 		c, kube, _ := fakeCluster()
 		kube.PrependReactor("create", "leases", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, answer })
-		if _, err := c.Acquire(t.Context(), testOperation(), LeaseOptions{}); !errors.Is(err, ErrNotFound) || !strings.HasSuffix(err.Error(), want) {
+		if _, err := c.Acquire(
+			t.Context(),
+			testOperation(),
+			LeaseOptions{},
+		); !errors.Is(err, ErrNotFound) ||
+			!strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%v", err)
 		}
 	}

@@ -17,7 +17,14 @@ const snapshotGroup = "snapshot.storage.k8s.io"
 // TemporaryClaim is the claim through which a mover reads a VolumeSnapshot of source: like source, but filled from the
 // VolumeSnapshot, and as large as the largest of source's request, source's capacity and the VolumeSnapshot's own
 // size (bytes; drivers refuse less, and a volume may have been grown).
-func TemporaryClaim(op Operation, ordinal int32, template string, source *corev1.PersistentVolumeClaim, volumeSnapshot string, size int64) *corev1.PersistentVolumeClaim {
+func TemporaryClaim(
+	op Operation,
+	ordinal int32,
+	template string,
+	source *corev1.PersistentVolumeClaim,
+	volumeSnapshot string,
+	size int64,
+) *corev1.PersistentVolumeClaim {
 	largest := *resource.NewQuantity(size, resource.BinarySI)
 	for _, quantity := range []resource.Quantity{
 		source.Spec.Resources.Requests[corev1.ResourceStorage],
@@ -47,7 +54,12 @@ func TemporaryClaim(op Operation, ordinal int32, template string, source *corev1
 
 // CreateClaim creates a claim that TemporaryClaim has made for the operation, and returns it as it is then. A quota that has no
 // room for it is waited for as long as busy says that others of the operation have claims, which will go.
-func (c *Client) CreateClaim(ctx context.Context, op Operation, claim *corev1.PersistentVolumeClaim, busy func() bool) (*corev1.PersistentVolumeClaim, error) {
+func (c *Client) CreateClaim(
+	ctx context.Context,
+	op Operation,
+	claim *corev1.PersistentVolumeClaim,
+	busy func() bool,
+) (*corev1.PersistentVolumeClaim, error) {
 	var created *corev1.PersistentVolumeClaim
 	err := c.whenRoom(ctx, busy, func() (err error) {
 		created, err = c.Kube.CoreV1().PersistentVolumeClaims(claim.Namespace).Create(ctx, claim, metav1.CreateOptions{})

@@ -42,7 +42,11 @@ func (c *Client) DeleteTemporaryClaim(ctx context.Context, claim *corev1.Persist
 // deleteTemporary asks for the removal of a temporary claim, if mine says of it as it is then that it is to go, and gives the
 // name of its volume, which may be empty; nil if there was nothing to remove. stays is the error that says that the volume
 // may stay.
-func (c *Client) deleteTemporary(ctx context.Context, namespace, name string, mine func(*corev1.PersistentVolumeClaim) bool) (volume *string, stays, err error) {
+func (c *Client) deleteTemporary(
+	ctx context.Context,
+	namespace, name string,
+	mine func(*corev1.PersistentVolumeClaim) bool,
+) (volume *string, stays, err error) {
 	for range judgeAgain {
 		claim, err := c.Claim(ctx, namespace, name)
 		if err != nil {
@@ -65,7 +69,12 @@ func (c *Client) deleteTemporary(ctx context.Context, namespace, name string, mi
 			return nil, nil, err
 		}
 		if denied != nil {
-			stays = fmt.Errorf("temporary claim %s/%s is deleted, and its volume may stay: %w; delete that volume, and let the class have the reclaim policy Delete", namespace, name, denied)
+			stays = fmt.Errorf(
+				"temporary claim %s/%s is deleted, and its volume may stay: %w; delete that volume, and let the class have the reclaim policy Delete",
+				namespace,
+				name,
+				denied,
+			)
 		}
 		return &claim.Spec.VolumeName, stays, nil
 	}
@@ -146,7 +155,13 @@ func (c *Client) releaseVolume(ctx context.Context, claim *corev1.PersistentVolu
 	case err == nil || apierrors.IsNotFound(err):
 		return nil
 	case apierrors.IsConflict(err):
-		return fmt.Errorf("set volume %s of temporary claim %s/%s to be deleted with it: %w", volume.Name, claim.Namespace, claim.Name, ErrChanged)
+		return fmt.Errorf(
+			"set volume %s of temporary claim %s/%s to be deleted with it: %w",
+			volume.Name,
+			claim.Namespace,
+			claim.Name,
+			ErrChanged,
+		)
 	default:
 		return fmt.Errorf("set volume %s of temporary claim %s/%s to be deleted with it: %w", volume.Name, claim.Namespace, claim.Name, err)
 	}

@@ -78,10 +78,21 @@ func (c *Client) AwaitClaimGone(ctx context.Context, namespace, name string, uid
 	why := func(ctx context.Context) string {
 		users := c.usersOf(ctx, namespace, name)
 		if len(users) == 0 {
-			return fmt.Sprintf("claim %s/%s is deleted and does not go; \"kubectl -n %s describe pvc %s\" shows its finalizers", namespace, name, namespace, name)
+			return fmt.Sprintf(
+				"claim %s/%s is deleted and does not go; \"kubectl -n %s describe pvc %s\" shows its finalizers",
+				namespace,
+				name,
+				namespace,
+				name,
+			)
 		}
-		return fmt.Sprintf("claim %s/%s is deleted and cannot go, because it is used by %s; its volume and the data on it are kept; the claim goes when the pods end",
-			namespace, name, strings.Join(users, ", "))
+		return fmt.Sprintf(
+			"claim %s/%s is deleted and cannot go, because it is used by %s; its volume and the data on it are kept; the claim goes when the pods "+
+				"end",
+			namespace,
+			name,
+			strings.Join(users, ", "),
+		)
 	}
 	sayer := c.sayer(limit)
 	return within(ctx, limit, func(ctx context.Context) error {
@@ -130,7 +141,15 @@ func (c *Client) CreateFinalClaim(ctx context.Context, claim *corev1.PersistentV
 func (c *Client) AwaitBound(ctx context.Context, namespace, name, volume string, limit time.Duration) error {
 	last := "it does not exist"
 	why := func(context.Context) string {
-		return fmt.Sprintf("claim %s/%s does not bind to volume %s: %s; \"kubectl -n %s describe pvc %s\" says why", namespace, name, volume, last, namespace, name)
+		return fmt.Sprintf(
+			"claim %s/%s does not bind to volume %s: %s; \"kubectl -n %s describe pvc %s\" says why",
+			namespace,
+			name,
+			volume,
+			last,
+			namespace,
+			name,
+		)
 	}
 	sayer := c.sayer(limit)
 	return within(ctx, limit, func(ctx context.Context) error {

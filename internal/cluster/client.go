@@ -101,7 +101,11 @@ func loadConfig(kubeconfig, context string) clientcmd.ClientConfig {
 func (c *Client) UID(ctx context.Context) (string, error) {
 	namespace, err := c.Kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 	if apierrors.IsForbidden(err) {
-		return "", fmt.Errorf("identify the cluster by its namespace %s: %w; see docs/rbac.md for the right to read this one", metav1.NamespaceSystem, err)
+		return "", fmt.Errorf(
+			"identify the cluster by its namespace %s: %w; see docs/rbac.md for the right to read this one",
+			metav1.NamespaceSystem,
+			err,
+		)
 	}
 	if err != nil {
 		return "", fmt.Errorf("identify the cluster by its namespace %s: %w", metav1.NamespaceSystem, err)

@@ -63,7 +63,12 @@ func TestDeleteVolumeSnapshotWithoutTheRightToItsContent(t *testing.T) {
 func TestDeleteTemporaryClaimWithoutTheRightToItsVolume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		claim := &corev1.PersistentVolumeClaim{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "temporary", UID: "uid"}, Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "pv"},
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: "demo",
+				Name:      "temporary",
+				UID:       "uid",
+			},
+			Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "pv"},
 		}
 		volume := &corev1.PersistentVolume{
 			ObjectMeta: metav1.ObjectMeta{Name: "pv", Annotations: map[string]string{annotationProvisionedBy: "csi.test"}},

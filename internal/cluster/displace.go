@@ -175,12 +175,25 @@ func ParseDisplaced(volume *corev1.PersistentVolume, namespace string) (Displace
 	policy := corev1.PersistentVolumeReclaimPolicy(volume.Annotations[AnnotationDisplacedPolicy])
 	switch {
 	case claim.Namespace != namespace || claim.Namespace+"/"+claim.Name != volume.Annotations[AnnotationDisplacedFrom]:
-		return Displaced{}, fmt.Errorf("volume %s says that it was set aside from claim %q, and holds the manifest of claim %q: somebody has changed its annotations",
-			volume.Name, volume.Annotations[AnnotationDisplacedFrom], claim.Namespace+"/"+claim.Name)
+		return Displaced{}, fmt.Errorf(
+			"volume %s says that it was set aside from claim %q, and holds the manifest of claim %q: somebody has changed its annotations",
+			volume.Name,
+			volume.Annotations[AnnotationDisplacedFrom],
+			claim.Namespace+"/"+claim.Name,
+		)
 	case !refersTo(volume.Spec.ClaimRef, claim):
-		return Displaced{}, fmt.Errorf("volume %s, which was set aside from claim %s/%s, has become another's", volume.Name, claim.Namespace, claim.Name)
+		return Displaced{}, fmt.Errorf(
+			"volume %s, which was set aside from claim %s/%s, has become another's",
+			volume.Name,
+			claim.Namespace,
+			claim.Name,
+		)
 	case claim.Spec.VolumeName != volume.Name:
-		return Displaced{}, fmt.Errorf("volume %s holds the manifest of a claim on volume %q: somebody has changed its annotations", volume.Name, claim.Spec.VolumeName)
+		return Displaced{}, fmt.Errorf(
+			"volume %s holds the manifest of a claim on volume %q: somebody has changed its annotations",
+			volume.Name,
+			claim.Spec.VolumeName,
+		)
 	case policy != corev1.PersistentVolumeReclaimDelete && policy != corev1.PersistentVolumeReclaimRecycle:
 		policy = corev1.PersistentVolumeReclaimRetain
 	}

@@ -29,10 +29,19 @@ func (c *Client) TellHeld(ctx context.Context, op Operation, sts *appsv1.Statefu
 		InvolvedObject: corev1.ObjectReference{
 			APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet", Namespace: sts.Namespace, Name: sts.Name, UID: sts.UID,
 		},
-		Type: corev1.EventTypeNormal, Reason: "HeldForRestore", Source: corev1.EventSource{Component: ManagedBy},
-		Message: fmt.Sprintf("%s %s holds the pods back (scheduling gate %s) until it is done; if it was interrupted, \"stsbackup restore %s\" says what to do",
-			op.Kind, op.ID, RestoringGate, name),
-		FirstTimestamp: now, LastTimestamp: now, Count: 1,
+		Type:   corev1.EventTypeNormal,
+		Reason: "HeldForRestore",
+		Source: corev1.EventSource{Component: ManagedBy},
+		Message: fmt.Sprintf(
+			"%s %s holds the pods back (scheduling gate %s) until it is done; if it was interrupted, \"stsbackup restore %s\" says what to do",
+			op.Kind,
+			op.ID,
+			RestoringGate,
+			name,
+		),
+		FirstTimestamp: now,
+		LastTimestamp:  now,
+		Count:          1,
 	}, metav1.CreateOptions{})
 }
 

@@ -60,7 +60,12 @@ func freeError(volume string, err error) error {
 
 // AwaitVolumesGone waits until the volumes, by name, are gone, and returns those that are still there after limit, each with what
 // is known of why. slow is told once, after ten seconds, what is waited for.
-func (c *Client) AwaitVolumesGone(ctx context.Context, volumes map[string]types.UID, limit time.Duration, slow func(remaining int)) (map[string]string, error) {
+func (c *Client) AwaitVolumesGone(
+	ctx context.Context,
+	volumes map[string]types.UID,
+	limit time.Duration,
+	slow func(remaining int),
+) (map[string]string, error) {
 	api := c.Kube.CoreV1().PersistentVolumes()
 	v := viewOf[*corev1.PersistentVolume]("volumes that are being deleted",
 		metav1.ListOptions{LabelSelector: LabelManagedBy + "=" + ManagedBy}, api.List, api.Watch)

@@ -33,15 +33,24 @@ func (c *Client) Held(ctx context.Context, namespace, statefulSet string) (note 
 		return "", fmt.Errorf("look for the journal of a restore of %s/%s: %w", namespace, statefulSet, err)
 	}
 	name := namespace + "/" + statefulSet
-	reason := fmt.Sprintf("a restore of recovery point %s has begun and has not ended (phase %q)", journal.Data[JournalPointKey], journal.Data[JournalPhaseKey])
+	reason := fmt.Sprintf(
+		"a restore of recovery point %s has begun and has not ended (phase %q)",
+		journal.Data[JournalPointKey],
+		journal.Data[JournalPhaseKey],
+	)
 	ways := fmt.Sprintf("\"stsbackup restore %[1]s --resume\" goes on with it, and \"stsbackup undo %[1]s\" puts it back", name)
 	sts, err := c.StatefulSet(ctx, namespace, statefulSet)
 	if err != nil {
 		return "", err
 	}
 	if Replicas(sts) > 0 && !Gated(&sts.Spec.Template.Spec) {
-		return fmt.Sprintf("%s; its pods run all the same, and this is a backup of what they have now; %s, and \"stsbackup restore %s --keep-present\" keeps what runs now",
-			reason, ways, name), nil
+		return fmt.Sprintf(
+			"%s; its pods run all the same, and this is a backup of what they have now; %s, and \"stsbackup restore %s --keep-present\" keeps "+
+				"what runs now",
+			reason,
+			ways,
+			name,
+		), nil
 	}
 	return "", &Refusal{
 		Object: "StatefulSet " + name,
@@ -64,16 +73,29 @@ func (c *Client) heldWithoutJournal(ctx context.Context, namespace, statefulSet 
 	name := namespace + "/" + statefulSet
 	return &Refusal{
 		Object: "StatefulSet " + name,
-		Reason: fmt.Sprintf("a restore holds its pods back (scheduling gate %s), and the restore's journal, ConfigMap %s, is gone: what its claims hold may not be whole",
-			RestoringGate, JournalName(statefulSet)),
-		Next: fmt.Sprintf("\"stsbackup restore %[1]s\" brings a recovery point back, and \"stsbackup undo %[1]s\" what was set aside (\"stsbackup undo --list %[1]s\"); %[2]s",
-			name, LetGoHint(namespace, statefulSet)),
+		Reason: fmt.Sprintf(
+			"a restore holds its pods back (scheduling gate %s), and the restore's journal, ConfigMap %s, is gone: what its claims hold may not "+
+				"be whole",
+			RestoringGate,
+			JournalName(statefulSet),
+		),
+		Next: fmt.Sprintf(
+			"\"stsbackup restore %[1]s\" brings a recovery point back, and \"stsbackup undo %[1]s\" what was set aside (\"stsbackup undo --list "+
+				"%[1]s\"); %[2]s",
+			name,
+			LetGoHint(namespace, statefulSet),
+		),
 		Err: ErrBusy,
 	}
 }
 
 // LetGoHint says how to have the pods of a StatefulSet start on what its claims hold, without stsbackup.
 func LetGoHint(namespace, statefulSet string) string {
-	return fmt.Sprintf("to have pods start on what the claims hold now: kubectl -n %s patch statefulset %s -p '{\"spec\":{\"template\":{\"spec\":{\"schedulingGates\":[{\"$patch\":\"delete\",\"name\":\"%s\"}]}}}}', then scale it up",
-		namespace, statefulSet, RestoringGate)
+	return fmt.Sprintf(
+		"to have pods start on what the claims hold now: kubectl -n %s patch statefulset %s -p "+
+			"'{\"spec\":{\"template\":{\"spec\":{\"schedulingGates\":[{\"$patch\":\"delete\",\"name\":\"%s\"}]}}}}', then scale it up",
+		namespace,
+		statefulSet,
+		RestoringGate,
+	)
 }

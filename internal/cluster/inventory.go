@@ -35,7 +35,10 @@ func (c *Client) StatefulSets(ctx context.Context, namespace string) ([]*appsv1.
 		})
 		return sets, nil
 	case apierrors.IsForbidden(err) && namespace == "":
-		return nil, fmt.Errorf("list the StatefulSets of all namespaces: %w; name one namespace, or see deploy/base/clusterrole.yaml for what this takes", err)
+		return nil, fmt.Errorf(
+			"list the StatefulSets of all namespaces: %w; name one namespace, or see deploy/base/clusterrole.yaml for what this takes",
+			err,
+		)
 	case namespace == "":
 		return nil, fmt.Errorf("list the StatefulSets of all namespaces: %w", err)
 	default:
@@ -58,7 +61,11 @@ func (c *Client) NamespaceLabels(ctx context.Context) (map[string]map[string]str
 		return nil
 	})
 	if apierrors.IsForbidden(err) {
-		return nil, fmt.Errorf("read the labels of namespaces, by which a policy selects: %w; select by their names, or see deploy/base/clusterrole.yaml for what this takes", err)
+		return nil, fmt.Errorf(
+			"read the labels of namespaces, by which a policy selects: %w; select by their names, or see deploy/base/clusterrole.yaml for what "+
+				"this takes",
+			err,
+		)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the labels of namespaces: %w", err)

@@ -126,7 +126,12 @@ func (c *Client) Acquire(ctx context.Context, op Operation, opts LeaseOptions) (
 // waitDead returns the Lease when its holder is gone or has shown no sign of life since it was read, and a *Refusal as
 // soon as it shows one. Clocks of different machines are never compared. A holder that cannot be seen is not dead: when
 // the API server did not answer meanwhile, the wait begins anew, so that after an outage those who had a Lease come first.
-func (c *Client) waitDead(ctx context.Context, op Operation, other *coordinationv1.Lease, opts LeaseOptions) (*coordinationv1.Lease, error) {
+func (c *Client) waitDead(
+	ctx context.Context,
+	op Operation,
+	other *coordinationv1.Lease,
+	opts LeaseOptions,
+) (*coordinationv1.Lease, error) {
 	holder := holderOf(other)
 	if holder == "" || holder == opts.Holder { // ours: an answer to us was late
 		return other, nil

@@ -145,7 +145,12 @@ func (l *Lease) awaitBelief(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			since, failure := l.belief.unrenewed()
-			return fmt.Errorf("nothing is changed while the Lease cannot be renewed (since %s: %w): %w", clock(since), cmp.Or(failure, errNoAnswer), context.Cause(ctx))
+			return fmt.Errorf(
+				"nothing is changed while the Lease cannot be renewed (since %s: %w): %w",
+				clock(since),
+				cmp.Or(failure, errNoAnswer),
+				context.Cause(ctx),
+			)
 		case <-l.kept.Done():
 			return cmp.Or(l.Lost(), errors.New("the Lease was given back"))
 		case <-changed:

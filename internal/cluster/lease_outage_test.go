@@ -68,7 +68,13 @@ func TestLeaseOutlivesAnOutage(t *testing.T) {
 					t.Errorf("was told %q", message)
 				}
 				if took := time.Since(begun); took > tt.d+2*leaseRetry || lease.Lost() != nil || lease.Context().Err() != nil {
-					t.Errorf("believed in again after %s of an outage of %s; lost: %v; the context ends by %v", took, tt.d, lease.Lost(), context.Cause(lease.Context()))
+					t.Errorf(
+						"believed in again after %s of an outage of %s; lost: %v; the context ends by %v",
+						took,
+						tt.d,
+						lease.Lost(),
+						context.Cause(lease.Context()),
+					)
 				}
 				if err := lease.Release(t.Context()); err != nil || leaseOf(t, c) != nil || len(told) > 0 {
 					t.Errorf("release: %v; left %v; %d more notes", err, leaseOf(t, c), len(told))
@@ -237,7 +243,10 @@ func TestGraceDoesNotCountAnOutage(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-grace.Done()
-		if took := time.Since(begun); !errors.Is(context.Cause(grace), context.DeadlineExceeded) || took < 10*time.Minute+45*time.Second || took > 11*time.Minute+leaseBelief {
+		if took := time.Since(
+			begun,
+		); !errors.Is(context.Cause(grace), context.DeadlineExceeded) || took < 10*time.Minute+45*time.Second ||
+			took > 11*time.Minute+leaseBelief {
 			t.Errorf("ended by %v after %s, want a minute that the outage of ten minutes does not count in", context.Cause(grace), took)
 		}
 		if err := lease.Release(t.Context()); err != nil {

@@ -73,7 +73,11 @@ func TestLeaseOfTheDeadIsTaken(t *testing.T) {
 		}
 		begun := time.Now()
 		var waiting []string
-		lease, err := c.Acquire(t.Context(), testOperation(), LeaseOptions{Holder: "the living", Waiting: func(m string) { waiting = append(waiting, m) }})
+		lease, err := c.Acquire(
+			t.Context(),
+			testOperation(),
+			LeaseOptions{Holder: "the living", Waiting: func(m string) { waiting = append(waiting, m) }},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +160,10 @@ func TestLeaseLostEndsItsContext(t *testing.T) {
 				grace, cancel := lease.Grace(t.Context(), time.Hour)
 				defer cancel()
 				<-lease.Context().Done()
-				if cause := context.Cause(lease.Context()); !errors.Is(cause, ErrLeaseLost) || !strings.Contains(cause.Error(), tt.says) || lease.Lost() == nil {
+				if cause := context.Cause(
+					lease.Context(),
+				); !errors.Is(cause, ErrLeaseLost) || !strings.Contains(cause.Error(), tt.says) ||
+					lease.Lost() == nil {
 					t.Errorf("cause %v (%v), want ErrLeaseLost and %q", cause, lease.Lost(), tt.says)
 				}
 				if after := time.Since(begun); after != tt.after || lease.Believed() {

@@ -58,7 +58,14 @@ func (c *Client) want(ctx context.Context, op Operation, opts LeaseOptions) erro
 }
 
 // goOnWaiting is what a newcomer does who was refused and waits all the same. told is the holder that a person was told of.
-func (c *Client) goOnWaiting(ctx context.Context, op Operation, other *coordinationv1.Lease, opts LeaseOptions, told string, waited time.Duration) (string, error) {
+func (c *Client) goOnWaiting(
+	ctx context.Context,
+	op Operation,
+	other *coordinationv1.Lease,
+	opts LeaseOptions,
+	told string,
+	waited time.Duration,
+) (string, error) {
 	if opts.Wait <= waited {
 		return told, nil // for one who is brief
 	}

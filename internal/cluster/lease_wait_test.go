@@ -30,7 +30,11 @@ func TestLeaseStepsAside(t *testing.T) {
 		}()
 		begun := time.Now()
 		var told []string
-		restore, err := c.Acquire(t.Context(), testOperation(), LeaseOptions{Holder: "a person", Wait: time.Hour, Waiting: func(m string) { told = append(told, m) }})
+		restore, err := c.Acquire(
+			t.Context(),
+			testOperation(),
+			LeaseOptions{Holder: "a person", Wait: time.Hour, Waiting: func(m string) { told = append(told, m) }},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

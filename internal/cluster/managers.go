@@ -311,7 +311,11 @@ func (c *Client) getManager(ctx context.Context, named managerName) (*unstructur
 	return nil, why, nil
 }
 
-func (c *Client) listManagers(ctx context.Context, kind ManagerKind, namespace, selector string) ([]unstructured.Unstructured, *unreadable, error) {
+func (c *Client) listManagers(
+	ctx context.Context,
+	kind ManagerKind,
+	namespace, selector string,
+) ([]unstructured.Unstructured, *unreadable, error) {
 	resource := managerResource(kind)[0]
 	if c.Dynamic == nil {
 		return nil, &unreadable{absent: true, text: "nothing is connected that could read it"}, nil

@@ -41,12 +41,22 @@ func others(t *testing.T, manifests ...string) *dynamicfake.FakeDynamicClient {
 
 // noSuchKind answers as an API server does that has not even the kind.
 func noSuchKind(action clienttesting.Action) (bool, runtime.Object, error) {
-	return true, nil, apierrors.NewGenericServerResponse(http.StatusNotFound, action.GetVerb(), action.GetResource().GroupResource(), "", "404 page not found", 0, true)
+	return true, nil, apierrors.NewGenericServerResponse(
+		http.StatusNotFound,
+		action.GetVerb(),
+		action.GetResource().GroupResource(),
+		"",
+		"404 page not found",
+		0,
+		true,
+	)
 }
 
 // marked is StatefulSet demo/web with these labels, and with an annotation where the key says so.
 func marked(marks map[string]string) *appsv1.StatefulSet {
-	sts := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web", Labels: map[string]string{}, Annotations: map[string]string{}}}
+	sts := &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web", Labels: map[string]string{}, Annotations: map[string]string{}},
+	}
 	for key, value := range marks {
 		if key == "argocd.argoproj.io/tracking-id" {
 			sts.Annotations[key] = value
@@ -86,16 +96,37 @@ func TestManagers(t *testing.T) {
 			[]Manager{application("argocd", "shop", ManagerActive, `{"prune":true,"selfHeal":true}`)}, ""},
 		"by its label": {map[string]string{"argocd.argoproj.io/instance": "shop"}, []string{syncs},
 			[]Manager{application("argocd", "shop", ManagerActive, `{"prune":true,"selfHeal":true}`)}, ""},
-		"by all marks at once": {map[string]string{tracking: "shop:apps/StatefulSet:demo/web", "argocd.argoproj.io/instance": "shop", "app.kubernetes.io/instance": "shop"}, []string{syncs},
-			[]Manager{application("argocd", "shop", ManagerActive, `{"prune":true,"selfHeal":true}`)}, ""},
+		"by all marks at once": {
+			map[string]string{
+				tracking:                      "shop:apps/StatefulSet:demo/web",
+				"argocd.argoproj.io/instance": "shop",
+				"app.kubernetes.io/instance":  "shop",
+			},
+			[]string{syncs},
+			[]Manager{application("argocd", "shop", ManagerActive, `{"prune":true,"selfHeal":true}`)},
+			"",
+		},
 		"automated sync that is disabled": {map[string]string{tracking: "shop:apps/StatefulSet:demo/web"}, []string{held},
 			[]Manager{application("argocd", "shop", ManagerSuspended, "")}, ""},
 		"an Application of another namespace": {map[string]string{tracking: "teams_shop:apps/StatefulSet:demo/web"}, []string{syncs, byHand},
 			[]Manager{application("teams", "shop", ManagerSuspended, "")}, ""},
-		"several of the name": {map[string]string{tracking: "shop:apps/StatefulSet:demo/web"}, []string{syncs, byHand},
-			[]Manager{application("argocd", "shop", ManagerActive, `{"prune":true,"selfHeal":true}`), application("teams", "shop", ManagerSuspended, "")}, ""},
-		"made by an ApplicationSet": {map[string]string{tracking: "shop:apps/StatefulSet:demo/web"}, []string{made},
-			[]Manager{{Kind: ManagerApplication, Namespace: "argocd", Name: "shop", State: ManagerActive, Automated: "{}", MadeBy: "argocd/shops"}}, ""},
+		"several of the name": {
+			map[string]string{tracking: "shop:apps/StatefulSet:demo/web"},
+			[]string{syncs, byHand},
+			[]Manager{
+				application("argocd", "shop", ManagerActive, `{"prune":true,"selfHeal":true}`),
+				application("teams", "shop", ManagerSuspended, ""),
+			},
+			"",
+		},
+		"made by an ApplicationSet": {
+			map[string]string{tracking: "shop:apps/StatefulSet:demo/web"},
+			[]string{made},
+			[]Manager{
+				{Kind: ManagerApplication, Namespace: "argocd", Name: "shop", State: ManagerActive, Automated: "{}", MadeBy: "argocd/shops"},
+			},
+			"",
+		},
 		"a tracking id that was copied": {map[string]string{tracking: "shop:apps/StatefulSet:demo/other"}, []string{syncs}, nil, ""},
 		"an Application that is not there": {map[string]string{tracking: "gone:apps/StatefulSet:demo/web"}, []string{syncs},
 			[]Manager{application("", "gone", ManagerUnknown, "")}, "in another"},
@@ -103,26 +134,64 @@ func TestManagers(t *testing.T) {
 			[]Manager{application("teams", "gone", ManagerUnknown, "")}, "namespace teams has none of that name"},
 		"a mark that is no name": {map[string]string{tracking: "$(reboot):apps/StatefulSet:demo/web"}, nil,
 			[]Manager{application("NAMESPACE", "NAME", ManagerUnknown, "")}, `"$(reboot)", as the StatefulSet's mark has it, is no name`},
-		"a chart that Argo CD installed":     {map[string]string{"app.kubernetes.io/instance": "chart"}, []string{its}, []Manager{application("argocd", "chart", ManagerActive, "{}")}, ""},
+		"a chart that Argo CD installed": {
+			map[string]string{"app.kubernetes.io/instance": "chart"},
+			[]string{its},
+			[]Manager{application("argocd", "chart", ManagerActive, "{}")},
+			"",
+		},
 		"a chart that Argo CD knows nothing": {map[string]string{"app.kubernetes.io/instance": "chart"}, []string{notIts}, nil, ""},
-		"a Kustomization": {flux("kustomize"), []string{`{apiVersion: kustomize.toolkit.fluxcd.io/v1, kind: Kustomization, metadata: {namespace: flux-system, name: apps}, spec: {}}`},
-			[]Manager{{Kind: ManagerKustomization, Namespace: "flux-system", Name: "apps", State: ManagerActive}}, ""},
-		"a Kustomization that is suspended": {flux("kustomize"), []string{`{apiVersion: kustomize.toolkit.fluxcd.io/v1, kind: Kustomization, metadata: {namespace: flux-system, name: apps}, spec: {suspend: true}}`},
-			[]Manager{{Kind: ManagerKustomization, Namespace: "flux-system", Name: "apps", State: ManagerSuspended}}, ""},
-		"a HelmRelease that is suspended": {flux("helm"), []string{`{apiVersion: helm.toolkit.fluxcd.io/v2, kind: HelmRelease, metadata: {namespace: flux-system, name: apps}, spec: {suspend: true}}`},
-			[]Manager{{Kind: ManagerHelmRelease, Namespace: "flux-system", Name: "apps", State: ManagerSuspended}}, ""},
-		"ScaledObjects": {nil, []string{
-			`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: a}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
-			`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: b, annotations: {autoscaling.keda.sh/paused: "true"}}, spec: {scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: web}}}`,
-			`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: c, annotations: {autoscaling.keda.sh/paused-replicas: "0"}}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
-			`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: d, annotations: {autoscaling.keda.sh/paused-replicas: "2"}}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
-			`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: e}, spec: {scaleTargetRef: {name: web}}}`,
-			`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: f}, spec: {scaleTargetRef: {kind: StatefulSet, name: other}}}`,
-			`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: other, name: g}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
-		}, []Manager{
-			{Kind: ManagerScaledObject, Namespace: "demo", Name: "a", State: ManagerActive}, {Kind: ManagerScaledObject, Namespace: "demo", Name: "b", State: ManagerSuspended},
-			{Kind: ManagerScaledObject, Namespace: "demo", Name: "c", State: ManagerSuspended}, {Kind: ManagerScaledObject, Namespace: "demo", Name: "d", State: ManagerActive},
-		}, ""},
+		"a Kustomization": {
+			flux("kustomize"),
+			[]string{`{apiVersion: kustomize.toolkit.fluxcd.io/v1, kind: Kustomization, metadata: {namespace: flux-system, name: apps}, spec: {}}`},
+			[]Manager{{Kind: ManagerKustomization, Namespace: "flux-system", Name: "apps", State: ManagerActive}},
+			"",
+		},
+		"a Kustomization that is suspended": {
+			flux("kustomize"),
+			[]string{
+				`{apiVersion: kustomize.toolkit.fluxcd.io/v1, kind: Kustomization, metadata: {namespace: flux-system, name: apps}, spec: {suspend: true}}`,
+			},
+			[]Manager{{Kind: ManagerKustomization, Namespace: "flux-system", Name: "apps", State: ManagerSuspended}},
+			"",
+		},
+		"a HelmRelease that is suspended": {
+			flux("helm"),
+			[]string{
+				`{apiVersion: helm.toolkit.fluxcd.io/v2, kind: HelmRelease, metadata: {namespace: flux-system, name: apps}, spec: {suspend: true}}`,
+			},
+			[]Manager{{Kind: ManagerHelmRelease, Namespace: "flux-system", Name: "apps", State: ManagerSuspended}},
+			"",
+		},
+		"ScaledObjects": {
+			nil,
+			[]string{
+				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: a}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
+				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: b, annotations: {autoscaling.keda.sh/paused: "true"}}, spec: {scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: web}}}`,
+				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: c, annotations: {autoscaling.keda.sh/paused-replicas: "0"}}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
+				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: d, annotations: {autoscaling.keda.sh/paused-replicas: "2"}}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
+				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: e}, spec: {scaleTargetRef: {name: web}}}`,
+				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: f}, spec: {scaleTargetRef: {kind: StatefulSet, name: other}}}`,
+				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: other, name: g}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
+			},
+			[]Manager{
+				{
+					Kind:      ManagerScaledObject,
+					Namespace: "demo",
+					Name:      "a",
+					State:     ManagerActive,
+				},
+				{Kind: ManagerScaledObject, Namespace: "demo", Name: "b", State: ManagerSuspended},
+				{
+					Kind:      ManagerScaledObject,
+					Namespace: "demo",
+					Name:      "c",
+					State:     ManagerSuspended,
+				},
+				{Kind: ManagerScaledObject, Namespace: "demo", Name: "d", State: ManagerActive},
+			},
+			"",
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -164,14 +233,51 @@ func TestManagersThatCannotBeRead(t *testing.T) {
 		want   []Manager
 		why    string
 	}{
-		"no such kind":            {argo, false, "*", noSuchKind, unknown, "this cluster has no applications.argoproj.io"},
-		"no right, no such kind":  {argo, false, "*", denied, unknown, "this cluster has no applications.argoproj.io"},
-		"no right":                {argo, true, "*", denied, unknown, "the right to get applications.argoproj.io in namespace argocd is missing (docs/rbac.md)"},
-		"no right to list":        {argo, true, "list", denied, []Manager{{Kind: ManagerApplication, Namespace: "argocd", Name: "shop", State: ManagerActive, Automated: `{"prune":true,"selfHeal":true}`}}, ""},
-		"no right, and no mark":   {chart, true, "*", denied, []Manager{{Kind: ManagerApplication, Name: "shop", State: ManagerUnknown, Doubtful: true}}, "the right to list applications.argoproj.io in all namespaces is missing"},
-		"no kind, and no mark":    {chart, false, "*", noSuchKind, nil, ""},
-		"no such kind of Flux's":  {helm, false, "*", noSuchKind, []Manager{{Kind: ManagerHelmRelease, Namespace: "demo", Name: "web", State: ManagerUnknown}}, "this cluster has no helmreleases"},
-		"no right to Flux's kind": {helm, true, "*", denied, []Manager{{Kind: ManagerHelmRelease, Namespace: "demo", Name: "web", State: ManagerUnknown}}, "the right to get helmreleases.helm.toolkit.fluxcd.io in namespace demo is missing"},
+		"no such kind":           {argo, false, "*", noSuchKind, unknown, "this cluster has no applications.argoproj.io"},
+		"no right, no such kind": {argo, false, "*", denied, unknown, "this cluster has no applications.argoproj.io"},
+		"no right": {
+			argo,
+			true,
+			"*",
+			denied,
+			unknown,
+			"the right to get applications.argoproj.io in namespace argocd is missing (docs/rbac.md)",
+		},
+		"no right to list": {
+			argo,
+			true,
+			"list",
+			denied,
+			[]Manager{
+				{Kind: ManagerApplication, Namespace: "argocd", Name: "shop", State: ManagerActive, Automated: `{"prune":true,"selfHeal":true}`},
+			},
+			"",
+		},
+		"no right, and no mark": {
+			chart,
+			true,
+			"*",
+			denied,
+			[]Manager{{Kind: ManagerApplication, Name: "shop", State: ManagerUnknown, Doubtful: true}},
+			"the right to list applications.argoproj.io in all namespaces is missing",
+		},
+		"no kind, and no mark": {chart, false, "*", noSuchKind, nil, ""},
+		"no such kind of Flux's": {
+			helm,
+			false,
+			"*",
+			noSuchKind,
+			[]Manager{{Kind: ManagerHelmRelease, Namespace: "demo", Name: "web", State: ManagerUnknown}},
+			"this cluster has no helmreleases",
+		},
+		"no right to Flux's kind": {
+			helm,
+			true,
+			"*",
+			denied,
+			[]Manager{{Kind: ManagerHelmRelease, Namespace: "demo", Name: "web", State: ManagerUnknown}},
+			"the right to get helmreleases.helm.toolkit.fluxcd.io in namespace demo is missing",
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -196,7 +302,10 @@ func TestManagersThatCannotBeRead(t *testing.T) {
 // TestManagersOldVersion: a Flux that has only an older version of its kind is read all the same.
 func TestManagersOldVersion(t *testing.T) {
 	c, _, _ := fakeCluster()
-	dynamic := others(t, `{apiVersion: helm.toolkit.fluxcd.io/v2beta2, kind: HelmRelease, metadata: {namespace: demo, name: web}, spec: {suspend: true}}`)
+	dynamic := others(
+		t,
+		`{apiVersion: helm.toolkit.fluxcd.io/v2beta2, kind: HelmRelease, metadata: {namespace: demo, name: web}, spec: {suspend: true}}`,
+	)
 	dynamic.PrependReactor("get", "helmreleases", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		if action.GetResource().Version == "v2" {
 			return noSuchKind(action)
@@ -216,7 +325,10 @@ func TestManagersAndKEDAsRights(t *testing.T) {
 	} {
 		c, kube, _ := fakeCluster()
 		if served {
-			kube.Resources = append(kube.Resources, &metav1.APIResourceList{GroupVersion: "keda.sh/v1alpha1", APIResources: []metav1.APIResource{{Name: "scaledobjects"}}})
+			kube.Resources = append(
+				kube.Resources,
+				&metav1.APIResourceList{GroupVersion: "keda.sh/v1alpha1", APIResources: []metav1.APIResource{{Name: "scaledobjects"}}},
+			)
 		}
 		dynamic := others(t)
 		dynamic.PrependReactor("list", "scaledobjects", denied)
@@ -233,7 +345,11 @@ func TestManagersInTrouble(t *testing.T) {
 		return true, nil, context.DeadlineExceeded
 	})
 	c.Dynamic = dynamic
-	if got, err := c.Managers(t.Context(), marked(nil)); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "scaledobjects.keda.sh in namespace demo") {
+	if got, err := c.Managers(
+		t.Context(),
+		marked(nil),
+	); !errors.Is(err, context.DeadlineExceeded) ||
+		!strings.Contains(err.Error(), "scaledobjects.keda.sh in namespace demo") {
 		t.Errorf("managers %v, error %v", got, err)
 	}
 }

@@ -158,9 +158,11 @@ func nextStep(reason, message string) string {
 	case "FailedMount", "FailedAttachVolume", "FailedMapVolume":
 		return "look at the storage driver of the claim"
 	case reasonRefused:
-		return "let the namespace admit the mover pod (quota, LimitRange, Pod Security, admission webhooks), or change what it asks for with --mover-requests and --mover-limits"
+		return "let the namespace admit the mover pod (quota, LimitRange, Pod Security, admission webhooks), or change what it asks for with " +
+			"--mover-requests and --mover-limits"
 	case reasonStalled:
-		return "see whether the bucket can be reached from that node, and whether the volume's storage answers there; raise --mover-stall-timeout if it only is that slow"
+		return "see whether the bucket can be reached from that node, and whether the volume's storage answers there; raise " +
+			"--mover-stall-timeout if it only is that slow"
 	case reasonNodeLost:
 		return "see what has become of the node, and run the command again"
 	default:

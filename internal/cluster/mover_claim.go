@@ -18,30 +18,39 @@ import (
 func (r *moverRun) awaitClaim(ctx context.Context) error {
 	namespace, name := r.mover.Operation.Namespace, r.mover.Mount
 	asked := false
-	return await(ctx, r.client.relist(), r.client.claimsView(namespace).named(name), func(claims []*corev1.PersistentVolumeClaim) (bool, error) {
-		if len(claims) == 0 {
-			return false, fmt.Errorf("mount claim %s/%s: it does not exist any more (deleted by somebody else?); run the command again", namespace, name)
-		}
-		claim := claims[0]
-		if claim.Status.Phase != corev1.ClaimPending {
-			return true, nil
-		}
-		if !asked {
-			waits, err := r.client.waitsForConsumer(ctx, claim)
-			if waits || err != nil {
-				return waits, err
+	return await(
+		ctx,
+		r.client.relist(),
+		r.client.claimsView(namespace).named(name),
+		func(claims []*corev1.PersistentVolumeClaim) (bool, error) {
+			if len(claims) == 0 {
+				return false, fmt.Errorf(
+					"mount claim %s/%s: it does not exist any more (deleted by somebody else?); run the command again",
+					namespace,
+					name,
+				)
 			}
-			asked = true
-		}
-		if !r.due() {
-			return false, nil
-		}
-		reason, message := r.client.lastWarning(ctx, namespace, claim.UID)
-		return false, r.judge(ctx, podState{
-			reason:  cmp.Or(reason, reasonUnbound),
-			message: fmt.Sprintf("claim %s: %s", name, cmp.Or(message, "no volume has been made for it yet")),
-		})
-	})
+			claim := claims[0]
+			if claim.Status.Phase != corev1.ClaimPending {
+				return true, nil
+			}
+			if !asked {
+				waits, err := r.client.waitsForConsumer(ctx, claim)
+				if waits || err != nil {
+					return waits, err
+				}
+				asked = true
+			}
+			if !r.due() {
+				return false, nil
+			}
+			reason, message := r.client.lastWarning(ctx, namespace, claim.UID)
+			return false, r.judge(ctx, podState{
+				reason:  cmp.Or(reason, reasonUnbound),
+				message: fmt.Sprintf("claim %s: %s", name, cmp.Or(message, "no volume has been made for it yet")),
+			})
+		},
+	)
 }
 
 // waitsForConsumer reports whether a claim is bound only when there is a pod that uses it.

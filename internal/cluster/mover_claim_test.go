@@ -76,7 +76,10 @@ func TestMoverWaitsForItsClaim(t *testing.T) {
 				if waited := made >= bindsAfter; waited != tt.waits || made < 0 {
 					t.Errorf("the Job was made after %s, the claim bound after %s; want it to wait: %v", made, bindsAfter, tt.waits)
 				}
-				if told := slices.ContainsFunc(waits, func(reason string) bool { return strings.Contains(reason, "claim temporary") }); told != tt.waits {
+				if told := slices.ContainsFunc(
+					waits,
+					func(reason string) bool { return strings.Contains(reason, "claim temporary") },
+				); told != tt.waits {
 					t.Errorf("was told %q", waits)
 				}
 			})
@@ -93,7 +96,8 @@ func TestMoverWithoutAVolume(t *testing.T) {
 		begun := time.Now()
 		_, err := c.RunMover(t.Context(), MoverConfig{StartTimeout: 30 * time.Second}, testMover(), nil)
 		var failed *MoverError
-		if !errors.As(err, &failed) || failed.Reason != "ProvisioningFailed" || !strings.Contains(failed.Message, "claim temporary: the pool is full (for 3") {
+		if !errors.As(err, &failed) || failed.Reason != "ProvisioningFailed" ||
+			!strings.Contains(failed.Message, "claim temporary: the pool is full (for 3") {
 			t.Errorf("error %v, want the claim's own event", err)
 		}
 		if took := time.Since(begun); took < 30*time.Second || took > 40*time.Second {
@@ -105,7 +109,13 @@ func TestMoverWithoutAVolume(t *testing.T) {
 		if err := kube.CoreV1().PersistentVolumeClaims("demo").Delete(t.Context(), "temporary", metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.RunMover(t.Context(), MoverConfig{}, testMover(), nil); err == nil || !strings.Contains(err.Error(), "claim demo/temporary: it does not exist any more") {
+		if _, err := c.RunMover(
+			t.Context(),
+			MoverConfig{},
+			testMover(),
+			nil,
+		); err == nil ||
+			!strings.Contains(err.Error(), "claim demo/temporary: it does not exist any more") {
 			t.Errorf("without its claim: %v", err)
 		}
 	})

@@ -189,7 +189,10 @@ func TestRenewalLeavesSecretsOfOthers(t *testing.T) {
 		asked := 0
 		config := MoverConfig{StartTimeout: time.Hour, Files: func(context.Context) (KeyFiles, error) {
 			asked++
-			return KeyFiles{Content: map[string][]byte{"credentials": fmt.Appendf(nil, "keys %d", asked)}, Expires: time.Now().Add(15 * time.Minute)}, nil
+			return KeyFiles{
+				Content: map[string][]byte{"credentials": fmt.Appendf(nil, "keys %d", asked)},
+				Expires: time.Now().Add(15 * time.Minute),
+			}, nil
 		}}
 		_, err := c.RunMover(t.Context(), config, testMover(), nil)
 		if err == nil || !strings.Contains(err.Error(), "already exists") {

@@ -58,7 +58,8 @@ func TestMoverThatIsRefused(t *testing.T) {
 					return
 				}
 				var failed *MoverError
-				if !errors.As(err, &failed) || failed.Reason != "FailedCreate" || !strings.Contains(err.Error(), tt.message) || !strings.Contains(err.Error(), cmp.Or(tt.next, "let the namespace admit the mover pod")) {
+				if !errors.As(err, &failed) || failed.Reason != "FailedCreate" || !strings.Contains(err.Error(), tt.message) ||
+					!strings.Contains(err.Error(), cmp.Or(tt.next, "let the namespace admit the mover pod")) {
 					t.Errorf("error %v", err)
 				}
 				if took := time.Since(begun); took > tt.within || took < tt.within-15*time.Second {
@@ -83,7 +84,12 @@ func TestProbeMover(t *testing.T) {
 			return false, nil, nil
 		})
 		op := testOperation()
-		probe := Mover{Operation: op, Name: op.Name(probePart), Capabilities: []corev1.Capability{"DAC_OVERRIDE"}, Placement: Placement{Node: "n1"}}
+		probe := Mover{
+			Operation:    op,
+			Name:         op.Name(probePart),
+			Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
+			Placement:    Placement{Node: "n1"},
+		}
 		result, err := c.ProbeMover(t.Context(), MoverConfig{Image: "stsbackup:test"}, probe)
 		if err != nil || string(result) != "{}" {
 			t.Fatalf("result %q, %v", result, err)
@@ -91,9 +97,13 @@ func TestProbeMover(t *testing.T) {
 		if left := leftOver(t, c); len(left) > 0 {
 			t.Errorf("left in the cluster: %q", left)
 		}
-		real := moverJob(MoverConfig{Image: "stsbackup:test", ServiceAccount: job.Spec.Template.Spec.ServiceAccountName}, testMover()).Spec.Template.Spec
+		real := moverJob(
+			MoverConfig{Image: "stsbackup:test", ServiceAccount: job.Spec.Template.Spec.ServiceAccountName},
+			testMover(),
+		).Spec.Template.Spec
 		got := job.Spec.Template.Spec
-		if len(got.Volumes) != 2 || len(got.Containers[0].VolumeMounts) != 2 || got.Volumes[0].Secret == nil || got.Volumes[0].Secret.SecretName != probe.Name {
+		if len(got.Volumes) != 2 || len(got.Containers[0].VolumeMounts) != 2 || got.Volumes[0].Secret == nil ||
+			got.Volumes[0].Secret.SecretName != probe.Name {
 			t.Errorf("volumes %+v, mounted %+v", got.Volumes, got.Containers[0].VolumeMounts)
 		}
 		got.Volumes, got.Containers[0].VolumeMounts, got.Containers[0].Args = nil, nil, nil

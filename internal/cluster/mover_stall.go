@@ -140,13 +140,23 @@ func (r *moverRun) stands(ctx context.Context, pod *corev1.Pod) error {
 	taken := r.pulse.take(now)
 	switch judgePulse(taken, isReady(pod), limit) {
 	case lost:
-		return r.failed(podState{reason: reasonNodeLost, message: fmt.Sprintf("node %s has not answered for %s", pod.Spec.NodeName, taken.deaf.Round(time.Second))})
+		return r.failed(
+			podState{
+				reason:  reasonNodeLost,
+				message: fmt.Sprintf("node %s has not answered for %s", pod.Spec.NodeName, taken.deaf.Round(time.Second)),
+			},
+		)
 	case suspect:
 		if r.saysMore(ctx, taken) {
 			return nil
 		}
-		return r.failed(podState{reason: reasonStalled, message: fmt.Sprintf("it runs on node %s and has made no progress for %s; the last that it said of itself: %s",
-			cmp.Or(pod.Spec.NodeName, "unknown"), taken.still.Round(time.Second), cmp.Or(taken.doing, "nothing"))})
+		return r.failed(
+			podState{
+				reason: reasonStalled,
+				message: fmt.Sprintf("it runs on node %s and has made no progress for %s; the last that it said of itself: %s",
+					cmp.Or(pod.Spec.NodeName, "unknown"), taken.still.Round(time.Second), cmp.Or(taken.doing, "nothing")),
+			},
+		)
 	default:
 		return nil
 	}

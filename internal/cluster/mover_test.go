@@ -55,7 +55,10 @@ func playPodsAfter(kube *fake.Clientset, first, step time.Duration, statuses ...
 				return
 			}
 			<-time.After(first)
-			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: name + "-abcde", Labels: job.Spec.Template.Labels}, Spec: job.Spec.Template.Spec}
+			pod := &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: name + "-abcde", Labels: job.Spec.Template.Labels},
+				Spec:       job.Spec.Template.Spec,
+			}
 			if _, err := pods.Create(ctx, pod, metav1.CreateOptions{}); err != nil {
 				return
 			}
@@ -192,7 +195,16 @@ func TestRunMoverMakesThingsInOrder(t *testing.T) {
 				made = append(made, action.GetVerb()+" "+action.GetResource().Resource)
 			}
 		}
-		want := []string{"create serviceaccounts", "create jobs", "create secrets", "patch jobs", "create pods", "delete jobs", "delete secrets", "delete pods"}
+		want := []string{
+			"create serviceaccounts",
+			"create jobs",
+			"create secrets",
+			"patch jobs",
+			"create pods",
+			"delete jobs",
+			"delete secrets",
+			"delete pods",
+		}
 		if !slices.Equal(made, want) {
 			t.Errorf("did %q, want %q", made, want)
 		}
@@ -227,7 +239,10 @@ func checkMoverPod(t *testing.T, template corev1.PodTemplateSpec) {
 	}
 	security := container.SecurityContext
 	if *security.AllowPrivilegeEscalation || !*security.ReadOnlyRootFilesystem ||
-		!slices.Equal(security.Capabilities.Drop, []corev1.Capability{"ALL"}) || !slices.Equal(security.Capabilities.Add, []corev1.Capability{"DAC_OVERRIDE"}) {
+		!slices.Equal(
+			security.Capabilities.Drop,
+			[]corev1.Capability{"ALL"},
+		) || !slices.Equal(security.Capabilities.Add, []corev1.Capability{"DAC_OVERRIDE"}) {
 		t.Errorf("security context %+v", security)
 	}
 	if !container.VolumeMounts[0].ReadOnly || container.VolumeMounts[0].MountPath != MoverVolume {
@@ -236,7 +251,8 @@ func checkMoverPod(t *testing.T, template corev1.PodTemplateSpec) {
 	if spec.Volumes[0].PersistentVolumeClaim.ClaimName != "temporary" || *spec.Volumes[1].Secret.DefaultMode != 0o400 {
 		t.Errorf("volumes %+v", spec.Volumes)
 	}
-	if container.VolumeMounts[2].MountPath != "/tmp" || spec.Volumes[2].Name != container.VolumeMounts[2].Name || spec.Volumes[2].EmptyDir == nil {
+	if container.VolumeMounts[2].MountPath != "/tmp" || spec.Volumes[2].Name != container.VolumeMounts[2].Name ||
+		spec.Volumes[2].EmptyDir == nil {
 		t.Errorf("no place for temporary files: %+v, %+v", container.VolumeMounts, spec.Volumes)
 	}
 	if template.Labels["app"] != "" || template.Labels[LabelMover] == "" {

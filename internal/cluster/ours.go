@@ -85,7 +85,8 @@ func (o origin) givesVolume(name string) bool {
 
 // givesMover is gives for a mover's Job.
 func (o origin) givesMover(name string) bool {
-	return o.givesVolume(name) || o.template != "" && o.gives(name, o.ordinal, o.template, backPart) || o.template == "" && o.gives(name, probePart)
+	return o.givesVolume(name) || o.template != "" && o.gives(name, o.ordinal, o.template, backPart) ||
+		o.template == "" && o.gives(name, probePart)
 }
 
 // jobOrigin is the origin of a mover's Job; false if it is none of ours.

@@ -231,7 +231,8 @@ func (c *call) away(response *http.Response, body []byte, err error) error {
 
 // settles reports whether an answer is one that an API server gives while it is not quite back. Nothing was done then.
 func settles(response *http.Response) bool {
-	return response != nil && slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests}, response.StatusCode)
+	return response != nil &&
+		slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests}, response.StatusCode)
 }
 
 // tell says to a person that the request waits, if nobody has said yet that the API server is away.

@@ -37,7 +37,11 @@ func (s *apiServer) start() {
 		s.t.Fatal(err)
 	}
 	s.address = listener.Addr().String()
-	s.server = &httptest.Server{Listener: listener, EnableHTTP2: s.http2, Config: &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0)}}
+	s.server = &httptest.Server{
+		Listener:    listener,
+		EnableHTTP2: s.http2,
+		Config:      &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0)},
+	}
 	s.server.StartTLS()
 }
 

@@ -45,7 +45,12 @@ func says(code int, body string, header ...string) func(*http.Request) (*http.Re
 		if err := read(r); err != nil {
 			return nil, err
 		}
-		response := &http.Response{StatusCode: code, Status: http.StatusText(code), Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+		response := &http.Response{
+			StatusCode: code,
+			Status:     http.StatusText(code),
+			Header:     http.Header{},
+			Body:       io.NopCloser(strings.NewReader(body)),
+		}
 		for _, name := range header {
 			response.Header.Set(name, "1")
 		}
@@ -188,7 +193,8 @@ func TestFenceIsPatient(t *testing.T) {
 		if took := time.Since(begun); !errors.Is(err, syscall.ECONNREFUSED) || took != outageLimit {
 			t.Errorf("%v after %s", err, took)
 		}
-		if len(told) != 1 || !strings.Contains(told[0], "https://api does not answer GET /apis/snapshot (since ") || !strings.Contains(told[0], "15m0s") {
+		if len(told) != 1 || !strings.Contains(told[0], "https://api does not answer GET /apis/snapshot (since ") ||
+			!strings.Contains(told[0], "15m0s") {
 			t.Errorf("was told %q", told)
 		}
 		told, way.list = nil, nil
@@ -196,7 +202,13 @@ func TestFenceIsPatient(t *testing.T) {
 			way.list = append(way.list, refused)
 		}
 		way.list = append(way.list, says(200, "done"))
-		if got, err := ask(lease.Context(), way, http.MethodGet, "/apis/snapshot"); got != "200 done" || len(told) != 2 || !strings.Contains(told[1], "again") {
+		if got, err := ask(
+			lease.Context(),
+			way,
+			http.MethodGet,
+			"/apis/snapshot",
+		); got != "200 done" || len(told) != 2 ||
+			!strings.Contains(told[1], "again") {
 			t.Errorf("%q, %v; was told %q", got, err, told)
 		}
 		ctx, cancel := context.WithCancel(lease.Context())
@@ -236,7 +248,9 @@ func TestFenceWaitsForRoles(t *testing.T) {
 					}
 					return says(200, "done")(r)
 				}
-				way := &answers{list: []func(*http.Request) (*http.Response, error){fails(&url.Error{Op: "dial", Err: syscall.ECONNREFUSED}, false), roles}}
+				way := &answers{
+					list: []func(*http.Request) (*http.Response, error){fails(&url.Error{Op: "dial", Err: syscall.ECONNREFUSED}, false), roles},
+				}
 				got, err := ask(lease.Context(), way, http.MethodGet, "/api/v1/pods")
 				if took := time.Since(begun); got != tt.want || took != tt.took {
 					t.Errorf("%q, %v after %s, want %q after %s", got, err, took, tt.want, tt.took)
@@ -267,7 +281,13 @@ func TestFenceChangesNothingWithoutBelief(t *testing.T) {
 		}
 		limited, cancel := context.WithTimeout(lease.Context(), time.Minute)
 		defer cancel()
-		if _, err := ask(limited, way, http.MethodDelete, "/api/v1/pods"); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "nothing is changed while the Lease cannot be renewed") {
+		if _, err := ask(
+			limited,
+			way,
+			http.MethodDelete,
+			"/api/v1/pods",
+		); !errors.Is(err, context.DeadlineExceeded) ||
+			!strings.Contains(err.Error(), "nothing is changed while the Lease cannot be renewed") {
 			t.Errorf("within a minute: %v", err)
 		}
 		time.AfterFunc(5*time.Minute, func() { away.Store(false) })

@@ -20,7 +20,9 @@ func containerState(state corev1.ContainerState) corev1.PodStatus {
 }
 
 func terminated(code int32, reason, message string) corev1.PodStatus {
-	return containerState(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message}})
+	return containerState(
+		corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message}},
+	)
 }
 
 func waitingFor(reason, message string) corev1.PodStatus {
@@ -63,8 +65,9 @@ func TestClassifyPod(t *testing.T) {
 			podWith(corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "low on memory"}),
 			podState{phase: podEnded, exitCode: -1, reason: "Evicted", message: "low on memory"},
 		},
-		"deleted while it ran": {deleted, podState{phase: podEnded, exitCode: -1, reason: reasonDeleted, message: "the pod was deleted while it ran (a drained node?)"}},
-		"deleted when done":    {finishedAndDeleted, podState{phase: podEnded, ok: true, termination: "{}"}},
+		"deleted while it ran": {deleted, podState{phase: podEnded, exitCode: -1, reason: reasonDeleted, message: "the pod was deleted while " +
+			"it ran (a drained node?)"}},
+		"deleted when done": {finishedAndDeleted, podState{phase: podEnded, ok: true, termination: "{}"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, classifyPod(tt.pod), cmp.AllowUnexported(podState{})); diff != "" {
@@ -81,7 +84,13 @@ func TestNewestWarning(t *testing.T) {
 	about := corev1.ObjectReference{UID: "pod"}
 	events := []corev1.Event{
 		{InvolvedObject: about, Type: corev1.EventTypeWarning, Reason: "FailedMount", Message: "new", LastTimestamp: at(3)},
-		{InvolvedObject: about, Type: corev1.EventTypeWarning, Reason: "FailedScheduling", Message: "old", EventTime: metav1.MicroTime{Time: at(1).Time}},
+		{
+			InvolvedObject: about,
+			Type:           corev1.EventTypeWarning,
+			Reason:         "FailedScheduling",
+			Message:        "old",
+			EventTime:      metav1.MicroTime{Time: at(1).Time},
+		},
 		{InvolvedObject: about, Type: corev1.EventTypeNormal, Reason: "Pulling", LastTimestamp: at(9)},
 		{InvolvedObject: corev1.ObjectReference{UID: "other"}, Type: corev1.EventTypeWarning, Reason: "Other", LastTimestamp: at(9)},
 	}

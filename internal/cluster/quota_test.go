@@ -50,21 +50,78 @@ func TestQuotaAfter(t *testing.T) {
 		gone    []corev1.Pod
 		want    string // all excesses
 	}{
-		"room when two are gone":      {full("q", "limits.cpu=1500m"), []corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2")}, []corev1.Pod{cpu, cpu}, ""},
-		"just room":                   {full("q", "limits.cpu=1"), []corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2")}, []corev1.Pod{cpu}, ""},
-		"no room":                     {full("q", "limits.cpu=1100m"), []corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2")}, []corev1.Pod{cpu}, "q: limits.cpu would come to 2100m, and it allows 2"},
-		"nothing goes":                {full("q", "limits.cpu=1"), []corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2")}, nil, "q: limits.cpu would come to 3, and it allows 2"},
-		"what has ended frees none":   {full("q", "limits.cpu=1"), []corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2")}, []corev1.Pod{*ended}, "q: limits.cpu would come to 3, and it allows 2"},
-		"out of the quota's scope":    {full("q", "limits.cpu=1"), []corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2", corev1.ResourceQuotaScopeNotTerminating)}, []corev1.Pod{*deadline}, "q: limits.cpu would come to 3, and it allows 2"},
-		"in the quota's scope":        {full("q", "limits.cpu=1"), []corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2", corev1.ResourceQuotaScopeNotTerminating)}, []corev1.Pod{cpu}, ""},
-		"a number of pods":            {full("q", "pods=1"), []corev1.ResourceQuota{quotaOf("q", "pods", "3", "3")}, []corev1.Pod{cpu}, ""},
-		"a number of pods, no room":   {full("q", "pods=1"), []corev1.ResourceQuota{quotaOf("q", "pods", "3", "5")}, []corev1.Pod{cpu}, "q: pods would come to 5, and it allows 3"},
+		"room when two are gone": {
+			full("q", "limits.cpu=1500m"),
+			[]corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2")},
+			[]corev1.Pod{cpu, cpu},
+			"",
+		},
+		"just room": {
+			full("q", "limits.cpu=1"),
+			[]corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2")},
+			[]corev1.Pod{cpu},
+			"",
+		},
+		"no room": {
+			full("q", "limits.cpu=1100m"),
+			[]corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2")},
+			[]corev1.Pod{cpu},
+			"q: limits.cpu would come to 2100m, and it allows 2",
+		},
+		"nothing goes": {
+			full("q", "limits.cpu=1"),
+			[]corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2")},
+			nil,
+			"q: limits.cpu would come to 3, and it allows 2",
+		},
+		"what has ended frees none": {
+			full("q", "limits.cpu=1"),
+			[]corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2")},
+			[]corev1.Pod{*ended},
+			"q: limits.cpu would come to 3, and it allows 2",
+		},
+		"out of the quota's scope": {
+			full("q", "limits.cpu=1"),
+			[]corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2", corev1.ResourceQuotaScopeNotTerminating)},
+			[]corev1.Pod{*deadline},
+			"q: limits.cpu would come to 3, and it allows 2",
+		},
+		"in the quota's scope": {
+			full("q", "limits.cpu=1"),
+			[]corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2", corev1.ResourceQuotaScopeNotTerminating)},
+			[]corev1.Pod{cpu},
+			"",
+		},
+		"a number of pods": {full("q", "pods=1"), []corev1.ResourceQuota{quotaOf("q", "pods", "3", "3")}, []corev1.Pod{cpu}, ""},
+		"a number of pods, no room": {
+			full("q", "pods=1"),
+			[]corev1.ResourceQuota{quotaOf("q", "pods", "3", "5")},
+			[]corev1.Pod{cpu},
+			"q: pods would come to 5, and it allows 3",
+		},
 		"requests under a short name": {full("q", "cpu=500m"), []corev1.ResourceQuota{quotaOf("q", "cpu", "1", "1")}, []corev1.Pod{cpu}, ""},
-		"a quota that is not known":   {full("other", "limits.cpu=1"), []corev1.ResourceQuota{quotaOf("q", "limits.cpu", "9", "2")}, []corev1.Pod{cpu}, "other: it is exceeded"},
-		"words that are not known":    {"exceeded quota: q, wants: everything", []corev1.ResourceQuota{quotaOf("q", "limits.cpu", "9", "2")}, []corev1.Pod{cpu}, "q, wants: everything: it is exceeded"},
-		"another quota, which the API server has not come to": {full("q", "limits.cpu=1"),
-			[]corev1.ResourceQuota{quotaOf("q", "limits.cpu", "2", "2"), quotaOf("memory", "limits.memory", "2Gi", "1536Mi"), quotaOf("best", "limits.memory", "1", "1", corev1.ResourceQuotaScopeBestEffort)},
-			[]corev1.Pod{cpu}, "memory: limits.memory would come to 2560Mi, and it allows 2Gi"},
+		"a quota that is not known": {
+			full("other", "limits.cpu=1"),
+			[]corev1.ResourceQuota{quotaOf("q", "limits.cpu", "9", "2")},
+			[]corev1.Pod{cpu},
+			"other: it is exceeded",
+		},
+		"words that are not known": {
+			"exceeded quota: q, wants: everything",
+			[]corev1.ResourceQuota{quotaOf("q", "limits.cpu", "9", "2")},
+			[]corev1.Pod{cpu},
+			"q, wants: everything: it is exceeded",
+		},
+		"another quota, which the API server has not come to": {
+			full("q", "limits.cpu=1"),
+			[]corev1.ResourceQuota{
+				quotaOf("q", "limits.cpu", "2", "2"),
+				quotaOf("memory", "limits.memory", "2Gi", "1536Mi"),
+				quotaOf("best", "limits.memory", "1", "1", corev1.ResourceQuotaScopeBestEffort),
+			},
+			[]corev1.Pod{cpu},
+			"memory: limits.memory would come to 2560Mi, and it allows 2Gi",
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -100,9 +157,11 @@ func TestPodUsage(t *testing.T) {
 // TestQuotaScopes: which pods a quota counts.
 func TestQuotaScopes(t *testing.T) {
 	scope := func(operator corev1.ScopeSelectorOperator, values ...string) corev1.ResourceQuota {
-		return corev1.ResourceQuota{Spec: corev1.ResourceQuotaSpec{ScopeSelector: &corev1.ScopeSelector{MatchExpressions: []corev1.ScopedResourceSelectorRequirement{
-			{ScopeName: corev1.ResourceQuotaScopePriorityClass, Operator: operator, Values: values},
-		}}}}
+		return corev1.ResourceQuota{
+			Spec: corev1.ResourceQuotaSpec{ScopeSelector: &corev1.ScopeSelector{MatchExpressions: []corev1.ScopedResourceSelectorRequirement{
+				{ScopeName: corev1.ResourceQuotaScopePriorityClass, Operator: operator, Values: values},
+			}}},
+		}
 	}
 	pod := consuming(amounts("cpu", "1"), nil)
 	pod.Spec.PriorityClassName = "high"

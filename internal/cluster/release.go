@@ -20,7 +20,13 @@ const releaseAttempts = 10
 // With a partition, the controller makes the pods of the ordinals below it of the current revision, which is the gated one
 // since Hold, and goes on doing so whatever the template says by then; they would wait for ever. The current revision becomes
 // that of the template when there are no pods: so it is scaled up only after that.
-func (c *Client) Release(ctx context.Context, namespace, name string, uid types.UID, scale Scale, limit time.Duration) (*appsv1.StatefulSet, error) {
+func (c *Client) Release(
+	ctx context.Context,
+	namespace, name string,
+	uid types.UID,
+	scale Scale,
+	limit time.Duration,
+) (*appsv1.StatefulSet, error) {
 	scale.Held = new(false)
 	sts, err := c.StatefulSet(ctx, namespace, name)
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -55,7 +61,13 @@ func (c *Client) releaseEmpty(ctx context.Context, sts *appsv1.StatefulSet, limi
 	view := viewOf[*appsv1.StatefulSet]("StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
 	var last *appsv1.StatefulSet
 	for range releaseAttempts {
-		if _, err := c.SetScale(ctx, sts.Namespace, sts.Name, sts.UID, Scale{Replicas: new(int32(0)), Held: new(false), Retention: keepClaims()}); err != nil {
+		if _, err := c.SetScale(
+			ctx,
+			sts.Namespace,
+			sts.Name,
+			sts.UID,
+			Scale{Replicas: new(int32(0)), Held: new(false), Retention: keepClaims()},
+		); err != nil {
 			return err
 		}
 		err := within(ctx, limit, func(ctx context.Context) error {
@@ -77,13 +89,23 @@ func (c *Client) releaseEmpty(ctx context.Context, sts *appsv1.StatefulSet, limi
 				return false, c.ungate(ctx, sorted(pods)) // its controller ends only Ready ones, if they are ordered
 			})
 		}, func(context.Context) string {
-			return fmt.Sprintf("StatefulSet %s/%s is scaled to 0, and its controller still holds on to revision %s beside %s: is kube-controller-manager running?",
-				sts.Namespace, sts.Name, last.Status.CurrentRevision, last.Status.UpdateRevision)
+			return fmt.Sprintf(
+				"StatefulSet %s/%s is scaled to 0, and its controller still holds on to revision %s beside %s: is kube-controller-manager running?",
+				sts.Namespace,
+				sts.Name,
+				last.Status.CurrentRevision,
+				last.Status.UpdateRevision,
+			)
 		})
 		if err != nil || Replicas(last) == 0 {
 			return err
 		}
 	}
-	return fmt.Errorf("let pods of StatefulSet %s/%s run again: with a partition it has to have 0 replicas for a moment, and somebody scales it up again and again: %w",
-		sts.Namespace, sts.Name, ErrChanged)
+	return fmt.Errorf(
+		"let pods of StatefulSet %s/%s run again: with a partition it has to have 0 replicas for a moment, and somebody scales it up again and "+
+			"again: %w",
+		sts.Namespace,
+		sts.Name,
+		ErrChanged,
+	)
 }

@@ -78,13 +78,21 @@ func TestReleaseWithPartition(t *testing.T) {
 }
 
 func stepOf(sts *appsv1.StatefulSet) string {
-	return fmt.Sprintf("%d replicas, gated %v, revisions %s %s", Replicas(sts), Gated(&sts.Spec.Template.Spec), sts.Status.CurrentRevision, sts.Status.UpdateRevision)
+	return fmt.Sprintf(
+		"%d replicas, gated %v, revisions %s %s",
+		Replicas(sts),
+		Gated(&sts.Spec.Template.Spec),
+		sts.Status.CurrentRevision,
+		sts.Status.UpdateRevision,
+	)
 }
 
 // The volume's controller changes it at the moment at which its claim goes. That is no reason to keep what nobody wants.
 func TestFreeVolumeThatItsControllerChanges(t *testing.T) {
 	for conflicts, wanted := range map[int]corev1.PersistentVolumeReclaimPolicy{1: corev1.PersistentVolumeReclaimDelete, 1000: corev1.PersistentVolumeReclaimRetain} {
-		volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv", UID: "pv-uid", Annotations: map[string]string{"pv.kubernetes.io/provisioned-by": "driver"}}}
+		volume := &corev1.PersistentVolume{
+			ObjectMeta: metav1.ObjectMeta{Name: "pv", UID: "pv-uid", Annotations: map[string]string{"pv.kubernetes.io/provisioned-by": "driver"}},
+		}
 		volume.Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimRetain
 		volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: "demo", Name: "data-web-0", UID: "claim-uid"}
 		volume.Spec.CSI = &corev1.CSIPersistentVolumeSource{Driver: "driver"}

@@ -77,7 +77,12 @@ func (c *Client) MissingRights(ctx context.Context, rights []Right) ([]Right, er
 		group.Go(func() error {
 			review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 				ResourceAttributes: &authorizationv1.ResourceAttributes{
-					Namespace: right.Namespace, Verb: right.Verb, Group: right.Group, Resource: right.Resource, Subresource: right.Subresource, Name: right.Name,
+					Namespace:   right.Namespace,
+					Verb:        right.Verb,
+					Group:       right.Group,
+					Resource:    right.Resource,
+					Subresource: right.Subresource,
+					Name:        right.Name,
 				},
 			}}
 			answer, err := c.Kube.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})

@@ -104,7 +104,11 @@ func (c *Client) AwaitNoPods(ctx context.Context, sts *appsv1.StatefulSet, limit
 // whyPods says why there are still pods of a StatefulSet that is scaled to 0, or that nobody has seen to that.
 func (c *Client) whyPods(sts *appsv1.StatefulSet, remaining []*corev1.Pod) string {
 	if len(remaining) == 0 {
-		return fmt.Sprintf("the StatefulSet controller does not react to the scaling of %s/%s; is kube-controller-manager running?", sts.Namespace, sts.Name)
+		return fmt.Sprintf(
+			"the StatefulSet controller does not react to the scaling of %s/%s; is kube-controller-manager running?",
+			sts.Namespace,
+			sts.Name,
+		)
 	}
 	var reasons []string
 	for _, pod := range remaining {
@@ -201,7 +205,10 @@ func whyNotGone(pod *corev1.Pod, now time.Time) string {
 	case len(pod.Finalizers) > 0:
 		return "is ending, held by its finalizers " + strings.Join(pod.Finalizers, ", ")
 	case pod.DeletionTimestamp.After(now):
-		return fmt.Sprintf("is ending and has until %s to do so (terminationGracePeriodSeconds)", pod.DeletionTimestamp.UTC().Format(time.RFC3339))
+		return fmt.Sprintf(
+			"is ending and has until %s to do so (terminationGracePeriodSeconds)",
+			pod.DeletionTimestamp.UTC().Format(time.RFC3339),
+		)
 	default:
 		return fmt.Sprintf("should have ended at %s; is node %s up?", pod.DeletionTimestamp.UTC().Format(time.RFC3339), pod.Spec.NodeName)
 	}
@@ -247,7 +254,15 @@ func whyNotReady(pod *corev1.Pod) string {
 		switch {
 		case state.Waiting != nil && status.LastTerminationState.Terminated != nil:
 			ended := status.LastTerminationState.Terminated
-			return strings.TrimSpace(fmt.Sprintf("container %s is %s, after exit code %d %s", status.Name, state.Waiting.Reason, ended.ExitCode, strings.TrimSpace(ended.Message)))
+			return strings.TrimSpace(
+				fmt.Sprintf(
+					"container %s is %s, after exit code %d %s",
+					status.Name,
+					state.Waiting.Reason,
+					ended.ExitCode,
+					strings.TrimSpace(ended.Message),
+				),
+			)
 		case state.Waiting != nil && state.Waiting.Reason != "PodInitializing":
 			return strings.TrimSpace(fmt.Sprintf("container %s is %s %s", status.Name, state.Waiting.Reason, state.Waiting.Message))
 		}

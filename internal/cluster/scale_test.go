@@ -58,7 +58,10 @@ func TestAwaitNoPodsEndsUnready(t *testing.T) {
 // Each pod that is missing or not Ready is named, with what it waits for. What keeps the first from being made, only the
 // StatefulSet's Events tell.
 func TestNotReadySaysWhy(t *testing.T) {
-	sts := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web"}, Spec: appsv1.StatefulSetSpec{Replicas: new(int32(3))}}
+	sts := &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web"},
+		Spec:       appsv1.StatefulSetSpec{Replicas: new(int32(3))},
+	}
 	pod := func(ordinal int32, waiting *corev1.ContainerStateWaiting) *corev1.Pod {
 		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: PodName("web", ordinal)}}
 		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main", State: corev1.ContainerState{Waiting: waiting}}}
@@ -70,10 +73,11 @@ func TestNotReadySaysWhy(t *testing.T) {
 		pods []*corev1.Pod
 		want []string
 	}{
-		"none":            {nil, []string{"web-0" + hint, "web-1 is not there yet", "web-2 is not there yet"}},
-		"one at a time":   {[]*corev1.Pod{pod(0, creating)}, []string{"web-0 container main is ContainerCreating", "web-1 is not there yet", "web-2 is not there yet"}},
-		"with a message":  {[]*corev1.Pod{pod(0, &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "no such image"})}, []string{"web-0 container main is ErrImagePull no such image", "web-1 is not there yet", "web-2 is not there yet"}},
-		"all but started": {[]*corev1.Pod{pod(0, creating), pod(1, creating), pod(2, creating)}, []string{"web-0 container main is ContainerCreating", "web-1 container main is ContainerCreating", "web-2 container main is ContainerCreating"}},
+		"none":           {nil, []string{"web-0" + hint, "web-1 is not there yet", "web-2 is not there yet"}},
+		"one at a time":  {[]*corev1.Pod{pod(0, creating)}, []string{"web-0 container main is ContainerCreating", "web-1 is not there yet", "web-2 is not there yet"}},
+		"with a message": {[]*corev1.Pod{pod(0, &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "no such image"})}, []string{"web-0 container main is ErrImagePull no such image", "web-1 is not there yet", "web-2 is not there yet"}},
+		"all but started": {[]*corev1.Pod{pod(0, creating), pod(1, creating), pod(2, creating)}, []string{"web-0 container main is " +
+			"ContainerCreating", "web-1 container main is ContainerCreating", "web-2 container main is ContainerCreating"}},
 	} {
 		if diff := cmp.Diff(tt.want, notReady(sts, tt.pods)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

@@ -57,7 +57,13 @@ func (c *Client) releaseSpare(ctx context.Context, name, namespace, claim string
 // KeepSpare marks a volume that people made as set aside, after the claim that used it is gone, whoever has deleted that: pods may
 // have written to it. labels are those that the claim is to have that is made for it again. A volume that is another claim's, or that
 // is set aside already, is left alone; kept says that it was not.
-func (c *Client) KeepSpare(ctx context.Context, op Operation, name, claim string, labels map[string]string, at time.Time) (kept bool, err error) {
+func (c *Client) KeepSpare(
+	ctx context.Context,
+	op Operation,
+	name, claim string,
+	labels map[string]string,
+	at time.Time,
+) (kept bool, err error) {
 	volume, err := c.Volume(ctx, name)
 	if err != nil || volume == nil || volume.Labels[LabelDisplacedFrom] != "" {
 		return false, err
@@ -113,7 +119,10 @@ func (c *Client) GiveBackSpare(ctx context.Context, d Displaced, reserved bool) 
 // Unreserve has the volumes that were set aside from a claim, and then reserved for a claim of that name again, be nobody's: a new
 // claim of the name, which is to have a new volume, would get one of them.
 func (c *Client) Unreserve(ctx context.Context, namespace, claim string) error {
-	marked, err := c.Kube.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{LabelSelector: LabelDisplacedFrom + "=" + LabelValue(claim)})
+	marked, err := c.Kube.CoreV1().PersistentVolumes().List(
+		ctx,
+		metav1.ListOptions{LabelSelector: LabelDisplacedFrom + "=" + LabelValue(claim)},
+	)
 	if err != nil {
 		return fmt.Errorf("list the volumes that were set aside from claim %s/%s: %w", namespace, claim, err)
 	}

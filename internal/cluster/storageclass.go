@@ -66,7 +66,12 @@ func NoClaimFromSnapshot(classes []storagev1.StorageClass, name *string, driver 
 		if provisioner == driver || provisioner != NoProvisioner && strings.HasPrefix(provisioner, "kubernetes.io/") {
 			return ""
 		}
-		return fmt.Sprintf("its StorageClass %s is not of CSI driver %s but of %s, so that no claim can be made from a VolumeSnapshot of it", asked, driver, provisioner)
+		return fmt.Sprintf(
+			"its StorageClass %s is not of CSI driver %s but of %s, so that no claim can be made from a VolumeSnapshot of it",
+			asked,
+			driver,
+			provisioner,
+		)
 	}
 	return "its StorageClass " + asked + " does not exist any more, so that no claim can be made from a VolumeSnapshot of it"
 }

@@ -18,7 +18,14 @@ func TestNoClaimFromSnapshot(t *testing.T) {
 		return c
 	}
 	classes := []storagev1.StorageClass{
-		class("disk", "disk.csi.test", true), class("nfs", "nfs.csi.test", false), class("manual", NoProvisioner, false), class("old", "kubernetes.io/aws-ebs", false),
+		class(
+			"disk",
+			"disk.csi.test",
+			true,
+		),
+		class("nfs", "nfs.csi.test", false),
+		class("manual", NoProvisioner, false),
+		class("old", "kubernetes.io/aws-ebs", false),
 	}
 	for _, tt := range []struct {
 		name    string
@@ -30,7 +37,8 @@ func TestNoClaimFromSnapshot(t *testing.T) {
 		{"of a driver that was part of Kubernetes", new("old"), classes, ""},
 		{"the default", nil, classes, ""},
 		{"no default", nil, classes[1:], "the cluster has no default"},
-		{"a default of another driver", nil, []storagev1.StorageClass{class("nfs", "nfs.csi.test", true)}, "StorageClass nfs is not of CSI driver disk.csi.test but of nfs.csi.test"},
+		{"a default of another driver", nil, []storagev1.StorageClass{class("nfs", "nfs.csi.test", true)}, "StorageClass nfs is not of CSI " +
+			"driver disk.csi.test but of nfs.csi.test"},
 		{"none on purpose", new(""), classes, "it has no StorageClass"},
 		{"gone", new("lost"), classes, "its StorageClass lost does not exist any more"},
 		{"of another driver", new("nfs"), classes, "StorageClass nfs is not of CSI driver disk.csi.test but of nfs.csi.test"},

@@ -275,7 +275,10 @@ func (s *sweep) volumeSnapshots(ctx context.Context) error {
 		}
 		name, remaining := "VolumeSnapshot "+vs.Namespace+"/"+vs.Name, s.deadline.Sub(s.now())
 		if remaining <= 0 {
-			s.swept.Left = append(s.swept.Left, &Leftover{Object: name, Reason: "there was no time left to delete it; the next operation on this StatefulSet does"})
+			s.swept.Left = append(
+				s.swept.Left,
+				&Leftover{Object: name, Reason: "there was no time left to delete it; the next operation on this StatefulSet does"},
+			)
 			continue
 		}
 		deleted, left, err := s.deleteVolumeSnapshot(ctx, vs.Namespace, vs.Name, ours, Removing{Limit: remaining, Waiting: s.waiting})

@@ -114,7 +114,12 @@ func TestSweepOfAPodOnALostNode(t *testing.T) {
 		}
 		want := []*Leftover{
 			{
-				Object: "mover pod demo/" + left.pod.Name, Pod: left.pod.Name, Node: "n1", Claim: "www-web-0", Mounts: []string{left.claim.Name}, MayRun: true,
+				Object: "mover pod demo/" + left.pod.Name,
+				Pod:    left.pod.Name,
+				Node:   "n1",
+				Claim:  "www-web-0",
+				Mounts: []string{left.claim.Name},
+				MayRun: true,
 				Reason: "its node n1 is NotReady since 2026-11-21T08:00:00Z (Kubelet stopped posting node status.)",
 				Next:   `bring node n1 back, or once it is known to be off, run "kubectl -n demo delete pod ` + left.pod.Name + ` --force"`,
 			},
@@ -158,7 +163,8 @@ func TestSweepOfWhatDoesNotGo(t *testing.T) {
 			resource: "pods", change: func(r *remnants) {
 				r.pod.Finalizers, r.pod.Status.Phase = []string{"example.com/keep"}, corev1.PodSucceeded
 			},
-			object: func(r remnants) string { return "mover pod demo/" + r.pod.Name }, reason: "it has ended, and is held by its finalizers example.com/keep",
+			object: func(r remnants) string { return "mover pod demo/" + r.pod.Name }, reason: "it has ended, and is held by its finalizers " +
+				"example.com/keep",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -239,7 +245,12 @@ func TestWhyPodStays(t *testing.T) {
 	now := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
 	deleted := func(at time.Time) *corev1.Pod {
 		return &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "p", DeletionTimestamp: new(metav1.NewTime(at))}, Spec: corev1.PodSpec{NodeName: "n1"},
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace:         "demo",
+				Name:              "p",
+				DeletionTimestamp: new(metav1.NewTime(at)),
+			},
+			Spec: corev1.PodSpec{NodeName: "n1"},
 		}
 	}
 	for name, tt := range map[string]struct {
@@ -249,9 +260,10 @@ func TestWhyPodStays(t *testing.T) {
 	}{
 		"in its grace period": {deleted(now.Add(time.Second)), "", "it is ending on node n1, and has until 2026-11-21T08:00:01Z to do so", ""},
 		"after it":            {deleted(now), "", "it should have ended on node n1 at 2026-11-21T08:00:00Z", "kubectl describe node n1"},
-		"on a lost node":      {deleted(now.Add(time.Second)), "its node n1 is gone", "its node n1 is gone", "kubectl -n demo delete pod p --force"},
-		"not deleted":         {&corev1.Pod{Spec: corev1.PodSpec{NodeName: "n1"}}, "", "it is on node n1 and is not being ended", ""},
-		"not scheduled":       {&corev1.Pod{}, "", "it is not being deleted", ""},
+		"on a lost node": {deleted(now.Add(time.Second)), "its node n1 is gone", "its node n1 is gone", "kubectl -n demo delete pod p " +
+			"--force"},
+		"not deleted":   {&corev1.Pod{Spec: corev1.PodSpec{NodeName: "n1"}}, "", "it is on node n1 and is not being ended", ""},
+		"not scheduled": {&corev1.Pod{}, "", "it is not being deleted", ""},
 	} {
 		reason, next := whyPodStays(tt.pod, tt.trouble, now)
 		if reason != tt.reason || !strings.Contains(next, tt.next) || (next == "") != (tt.next == "") {
@@ -263,7 +275,8 @@ func TestWhyPodStays(t *testing.T) {
 func TestNodeTrouble(t *testing.T) {
 	ready := lostNode("ready")
 	ready.Status.Conditions[0].Status = corev1.ConditionTrue
-	for name, want := range map[string]string{"ready": "", "lost": "its node lost is NotReady", "gone": "its node gone is not in the cluster any more"} {
+	for name, want := range map[string]string{"ready": "", "lost": "its node lost is NotReady", "gone": "its node gone is not in the " +
+		"cluster any more"} {
 		c, _, _ := fakeCluster(ready, lostNode("lost"))
 		if got := c.nodeTrouble(t.Context(), name); !strings.HasPrefix(got, want) || (got == "") != (want == "") {
 			t.Errorf("%s: %q", name, got)

@@ -238,7 +238,10 @@ func TestSweepDeletesWhatItHasLookedAt(t *testing.T) {
 					}
 					change(accessor)
 					interfere := func(action clienttesting.Action) (bool, runtime.Object, error) {
-						err := errors.Join(tracker.Delete(action.GetResource(), "demo", accessor.GetName()), tracker.Create(action.GetResource(), changed, "demo"))
+						err := errors.Join(
+							tracker.Delete(action.GetResource(), "demo", accessor.GetName()),
+							tracker.Create(action.GetResource(), changed, "demo"),
+						)
 						return false, nil, err
 					}
 					kube.PrependReactor("delete", resource, interfere)
@@ -295,7 +298,13 @@ func TestRunMoverRefusesANameThatNoSweepKnows(t *testing.T) {
 		c := sweepCluster(t, boundClaim())
 		mover := testMover()
 		mover.Name = mover.Operation.Name("probe")
-		if _, err := c.RunMover(t.Context(), MoverConfig{ServiceAccount: "mine"}, mover, nil); err == nil || !strings.Contains(err.Error(), "no sweep would know it") {
+		if _, err := c.RunMover(
+			t.Context(),
+			MoverConfig{ServiceAccount: "mine"},
+			mover,
+			nil,
+		); err == nil ||
+			!strings.Contains(err.Error(), "no sweep would know it") {
 			t.Errorf("error %v", err)
 		}
 		if left := leftOver(t, c); len(left) > 0 {

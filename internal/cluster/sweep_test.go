@@ -75,7 +75,12 @@ func (r remnants) kube() []runtime.Object {
 
 // names are those of what Sweep says it has removed.
 func (r remnants) names() []string {
-	return []string{"Job demo/" + r.job.Name, "temporary claim demo/" + r.claim.Name, "VolumeSnapshot demo/" + r.vs.Name, "ServiceAccount demo/" + r.account.Name}
+	return []string{
+		"Job demo/" + r.job.Name,
+		"temporary claim demo/" + r.claim.Name,
+		"VolumeSnapshot demo/" + r.vs.Name,
+		"ServiceAccount demo/" + r.account.Name,
+	}
 }
 
 // currentOperation is the one that sweeps after testOperation.
@@ -164,7 +169,9 @@ func TestSweep(t *testing.T) {
 		neighbour.ID, neighbour.StatefulSet = "20261121T081200Z-0002", "redis"
 		gone, living, others := remains(dead, dead.Name), remains(current, current.Name), remains(neighbour, neighbour.Name)
 		// What restore makes under its final name, and what is not ours at all.
-		final := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "www-web-0", Labels: dead.VolumeLabels(0, "www-web-0")}}
+		final := &corev1.PersistentVolumeClaim{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "www-web-0", Labels: dead.VolumeLabels(0, "www-web-0")},
+		}
 		stranger := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "stsbackup-20261121t081200z-password"}}
 		volume := &corev1.PersistentVolume{
 			ObjectMeta: metav1.ObjectMeta{Name: gone.claim.Spec.VolumeName, Annotations: map[string]string{annotationProvisionedBy: "csi.test"}},
@@ -178,7 +185,9 @@ func TestSweep(t *testing.T) {
 				DeletionPolicy: snapshotv1.VolumeSnapshotContentRetain, VolumeSnapshotRef: corev1.ObjectReference{UID: "vs-uid"},
 			},
 		}
-		c := sweepCluster(t, slices.Concat(gone.kube(), living.kube(), others.kube(), []runtime.Object{final, stranger, volume, gone.vs, living.vs, content})...)
+		c := sweepCluster(
+			t,
+			slices.Concat(gone.kube(), living.kube(), others.kube(), []runtime.Object{final, stranger, volume, gone.vs, living.vs, content})...)
 		kube, snapshots := fakes(t, c)
 		var done []string
 		record := func(action clienttesting.Action) (bool, runtime.Object, error) {
@@ -217,7 +226,11 @@ func TestSweep(t *testing.T) {
 // reclaim is the controller that deletes a volume with its claim.
 func reclaim(kube *fake.Clientset) {
 	kube.PrependReactor("delete", "persistentvolumeclaims", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		return false, nil, kube.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("persistentvolumes"), "", "pv-"+action.(clienttesting.DeleteAction).GetName())
+		return false, nil, kube.Tracker().Delete(
+			corev1.SchemeGroupVersion.WithResource("persistentvolumes"),
+			"",
+			"pv-"+action.(clienttesting.DeleteAction).GetName(),
+		)
 	})
 }
 
@@ -293,7 +306,10 @@ func TestSweepOfLongNames(t *testing.T) {
 		dead.StatefulSet = strings.Repeat("s", 100)
 		current.StatefulSet = dead.StatefulSet
 		template := strings.Repeat("t", 60)
-		job := moverJob(MoverConfig{}, Mover{Operation: dead, Name: dead.Name("7", template, backPart), Ordinal: 7, Claim: ClaimName(template, dead.StatefulSet, 7)})
+		job := moverJob(
+			MoverConfig{},
+			Mover{Operation: dead, Name: dead.Name("7", template, backPart), Ordinal: 7, Claim: ClaimName(template, dead.StatefulSet, 7)},
+		)
 		job.UID = "job-uid"
 		pod := podOf(job)
 		pod.Name = job.Name[:maxPodBase] + "x7k2p" // as the Job controller cuts it

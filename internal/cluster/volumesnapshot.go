@@ -125,7 +125,12 @@ func (c *Client) VolumeSnapshotClasses(ctx context.Context) ([]snapshotv1.Volume
 
 // CreateVolumeSnapshot asks for a VolumeSnapshot of the claim, by the name and labels of the operation. The claim is
 // that of the given ordinal and template.
-func (c *Client) CreateVolumeSnapshot(ctx context.Context, op Operation, ordinal int32, template, claim, class string) (*snapshotv1.VolumeSnapshot, error) {
+func (c *Client) CreateVolumeSnapshot(
+	ctx context.Context,
+	op Operation,
+	ordinal int32,
+	template, claim, class string,
+) (*snapshotv1.VolumeSnapshot, error) {
 	vs := volumeSnapshotOf(op, ordinal, template, claim, class)
 	snapshots := c.Snapshots.SnapshotV1().VolumeSnapshots(op.Namespace)
 	var created *snapshotv1.VolumeSnapshot
@@ -184,21 +189,26 @@ func (c *Client) AwaitVolumeSnapshot(ctx context.Context, namespace, name string
 	}
 	var cut Cut
 	sayer := c.sayer(limit)
-	err := await(ctx, c.relist(), c.volumeSnapshots(namespace, metav1.ListOptions{}).named(name), func(found []*snapshotv1.VolumeSnapshot) (bool, error) {
-		if len(found) == 0 || found[0].DeletionTimestamp != nil {
-			return false, fmt.Errorf("VolumeSnapshot %s was deleted by somebody else; run the command again", wait.name)
-		}
-		cut = ClassifyVolumeSnapshot(found[0])
-		if cut.Phase >= phase {
-			return true, nil
-		}
-		// While the API server was away, nobody could get on.
-		if err := wait.over(cut, c.now().Add(wait.away-timeAway(ctx))); err != nil {
-			return false, err
-		}
-		sayer.say(func() string { return fmt.Sprintf("VolumeSnapshot %s: %s", wait.name, cut.pending()) })
-		return false, nil
-	})
+	err := await(
+		ctx,
+		c.relist(),
+		c.volumeSnapshots(namespace, metav1.ListOptions{}).named(name),
+		func(found []*snapshotv1.VolumeSnapshot) (bool, error) {
+			if len(found) == 0 || found[0].DeletionTimestamp != nil {
+				return false, fmt.Errorf("VolumeSnapshot %s was deleted by somebody else; run the command again", wait.name)
+			}
+			cut = ClassifyVolumeSnapshot(found[0])
+			if cut.Phase >= phase {
+				return true, nil
+			}
+			// While the API server was away, nobody could get on.
+			if err := wait.over(cut, c.now().Add(wait.away-timeAway(ctx))); err != nil {
+				return false, err
+			}
+			sayer.say(func() string { return fmt.Sprintf("VolumeSnapshot %s: %s", wait.name, cut.pending()) })
+			return false, nil
+		},
+	)
 	return cut, err
 }
 
@@ -223,9 +233,13 @@ func (w *cutWait) over(cut Cut, now time.Time) error {
 		return fmt.Errorf("VolumeSnapshot %s: nothing has happened for %s; is the snapshot controller running, "+
 			"and the driver's csi-snapshotter?", w.name, w.limits.Patience)
 	case cut.Phase == CutTaken && !w.limits.Since.IsZero() && now.Sub(w.limits.Since) >= w.limits.Ready:
-		return fmt.Errorf("VolumeSnapshot %s: it was taken at %s and is not ready after %s; see what the storage and the driver's csi-snapshotter say of it, "+
-			"raise --snapshot-ready-timeout if the storage only takes that long to copy it, or use --method live",
-			w.name, cut.Time.UTC().Format(time.RFC3339), now.Sub(w.limits.Since).Round(time.Second))
+		return fmt.Errorf(
+			"VolumeSnapshot %s: it was taken at %s and is not ready after %s; see what the storage and the driver's csi-snapshotter say of it, "+
+				"raise --snapshot-ready-timeout if the storage only takes that long to copy it, or use --method live",
+			w.name,
+			cut.Time.UTC().Format(time.RFC3339),
+			now.Sub(w.limits.Since).Round(time.Second),
+		)
 	default:
 		return nil
 	}
@@ -237,7 +251,10 @@ func (c Cut) pending() string {
 	case c.Message != "":
 		return "the driver reports an error and goes on trying: " + c.Message
 	case c.Phase == CutTaken:
-		return fmt.Sprintf("it was taken at %s and is not ready yet: the storage still copies it, or the driver does not say that it is done", c.Time.UTC().Format(time.RFC3339))
+		return fmt.Sprintf(
+			"it was taken at %s and is not ready yet: the storage still copies it, or the driver does not say that it is done",
+			c.Time.UTC().Format(time.RFC3339),
+		)
 	default:
 		return "the driver has not taken it yet"
 	}

@@ -68,7 +68,11 @@ func (c *Client) deleteVolumeSnapshot(ctx context.Context, namespace, name strin
 }
 
 // volumeSnapshot reads the VolumeSnapshot of that name; nil if there is none that is mine.
-func (c *Client) volumeSnapshot(ctx context.Context, namespace, name string, mine func(*snapshotv1.VolumeSnapshot) bool) (*snapshotv1.VolumeSnapshot, error) {
+func (c *Client) volumeSnapshot(
+	ctx context.Context,
+	namespace, name string,
+	mine func(*snapshotv1.VolumeSnapshot) bool,
+) (*snapshotv1.VolumeSnapshot, error) {
 	vs, err := c.Snapshots.SnapshotV1().VolumeSnapshots(namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
@@ -84,7 +88,11 @@ func (c *Client) volumeSnapshot(ctx context.Context, namespace, name string, min
 
 // releaseAndDelete has the data of a VolumeSnapshot go with it, and deletes it exactly as it was looked at, if it is there
 // and mine. stays is the error that says that the data may stay.
-func (c *Client) releaseAndDelete(ctx context.Context, namespace, name string, mine func(*snapshotv1.VolumeSnapshot) bool) (deleted bool, stays, err error) {
+func (c *Client) releaseAndDelete(
+	ctx context.Context,
+	namespace, name string,
+	mine func(*snapshotv1.VolumeSnapshot) bool,
+) (deleted bool, stays, err error) {
 	for range judgeAgain {
 		vs, err := c.volumeSnapshot(ctx, namespace, name, mine)
 		if vs == nil || err != nil {
@@ -108,7 +116,12 @@ func (c *Client) releaseAndDelete(ctx context.Context, namespace, name string, m
 			return false, nil, fmt.Errorf("delete VolumeSnapshot %s/%s: %w", namespace, name, err)
 		}
 		if denied != nil {
-			stays = fmt.Errorf("VolumeSnapshot %s/%s is deleted, and its data may stay: %w; delete that content, and use a class with deletionPolicy Delete", namespace, name, denied)
+			stays = fmt.Errorf(
+				"VolumeSnapshot %s/%s is deleted, and its data may stay: %w; delete that content, and use a class with deletionPolicy Delete",
+				namespace,
+				name,
+				denied,
+			)
 		}
 		return true, stays, nil
 	}
@@ -128,10 +141,17 @@ func (c *Client) deletesContent(ctx context.Context, vs *snapshotv1.VolumeSnapsh
 
 // awaitContent waits until a VolumeSnapshot has its content, and returns it as it is then; nil if it is gone. One that
 // is deleted while the snapshot controller is making its content can leave that behind, with the driver's data.
-func (c *Client) awaitContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot, waiting func(string)) (*snapshotv1.VolumeSnapshot, error) {
+func (c *Client) awaitContent(
+	ctx context.Context,
+	vs *snapshotv1.VolumeSnapshot,
+	waiting func(string),
+) (*snapshotv1.VolumeSnapshot, error) {
 	limited, cancel := WithLimit(ctx, contentWithin)
 	defer cancel()
-	tell := c.tellOnce(waiting, fmt.Sprintf("VolumeSnapshot %s/%s is to go: waiting until the snapshot controller has bound it to its content", vs.Namespace, vs.Name))
+	tell := c.tellOnce(
+		waiting,
+		fmt.Sprintf("VolumeSnapshot %s/%s is to go: waiting until the snapshot controller has bound it to its content", vs.Namespace, vs.Name),
+	)
 	view := c.volumeSnapshots(vs.Namespace, metav1.ListOptions{}).named(vs.Name)
 	err := await(limited, c.relist(), view, func(found []*snapshotv1.VolumeSnapshot) (bool, error) {
 		if len(found) == 0 || found[0].UID != vs.UID {
@@ -152,7 +172,10 @@ func (c *Client) awaitContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot
 // awaitCut waits until the driver has taken the cut, or failed to. A content that is deleted meanwhile is passed over by
 // the sidecar, which looks at it again only after a quarter of an hour.
 func (c *Client) awaitCut(ctx context.Context, vs *snapshotv1.VolumeSnapshot, waiting func(string)) error {
-	tell := c.tellOnce(waiting, fmt.Sprintf("VolumeSnapshot %s/%s is to go: waiting until its driver has taken the cut", vs.Namespace, vs.Name))
+	tell := c.tellOnce(
+		waiting,
+		fmt.Sprintf("VolumeSnapshot %s/%s is to go: waiting until its driver has taken the cut", vs.Namespace, vs.Name),
+	)
 	err := wait.PollUntilContextTimeout(ctx, contentPoll, contentWithin, true, func(ctx context.Context) (bool, error) {
 		tell()
 		content, err := c.Snapshots.SnapshotV1().VolumeSnapshotContents().Get(ctx, contentName(vs), metav1.GetOptions{})
@@ -160,7 +183,8 @@ func (c *Client) awaitCut(ctx context.Context, vs *snapshotv1.VolumeSnapshot, wa
 			return true, nil //nolint:nilerr // what is wrong shows when it is released
 		}
 		status := content.Status
-		return status != nil && (status.Error != nil || status.SnapshotHandle != nil && !metav1.HasAnnotation(content.ObjectMeta, beingCreated)), nil
+		return status != nil &&
+			(status.Error != nil || status.SnapshotHandle != nil && !metav1.HasAnnotation(content.ObjectMeta, beingCreated)), nil
 	})
 	if ctx.Err() != nil {
 		return fmt.Errorf("wait for the cut of VolumeSnapshot %s/%s before deleting it: %w", vs.Namespace, vs.Name, context.Cause(ctx))

@@ -170,7 +170,13 @@ func TestAwaitVolumeSnapshot(t *testing.T) {
 					}
 				}()
 				begun := time.Now()
-				_, err = c.AwaitVolumeSnapshot(t.Context(), "demo", vs.Name, tt.phase, CutLimits{Patience: patience, Ready: tt.ready, Since: time.Now().Add(-tt.cutBefore)})
+				_, err = c.AwaitVolumeSnapshot(
+					t.Context(),
+					"demo",
+					vs.Name,
+					tt.phase,
+					CutLimits{Patience: patience, Ready: tt.ready, Since: time.Now().Add(-tt.cutBefore)},
+				)
 				if tt.says == "" && err != nil {
 					t.Errorf("error %v", err)
 				}
@@ -215,7 +221,13 @@ func TestAwaitVolumeSnapshotSays(t *testing.T) {
 				if _, err := snapshots.SnapshotV1().VolumeSnapshots("demo").UpdateStatus(t.Context(), vs, metav1.UpdateOptions{}); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := c.AwaitVolumeSnapshot(t.Context(), "demo", vs.Name, tt.phase, CutLimits{Patience: time.Minute, Ready: time.Hour}); err == nil {
+				if _, err := c.AwaitVolumeSnapshot(
+					t.Context(),
+					"demo",
+					vs.Name,
+					tt.phase,
+					CutLimits{Patience: time.Minute, Ready: time.Hour},
+				); err == nil {
 					t.Error("it has an end")
 				}
 				says := strings.ReplaceAll(tt.says, "demo/stsbackup-01-0-www", "demo/"+vs.Name)

@@ -29,7 +29,10 @@ func CheckEnv(name, value string) error {
 	case !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`).MatchString(name):
 		return fmt.Errorf("%.60q is no name of an environment variable; write such as TZ=UTC", name)
 	case strings.HasPrefix(name, "AWS_"), strings.HasPrefix(name, "STSBACKUP_"):
-		return fmt.Errorf("%s is for stsbackup to set: movers are given the repository, its credentials and limits by the command's own settings", name)
+		return fmt.Errorf(
+			"%s is for stsbackup to set: movers are given the repository, its credentials and limits by the command's own settings",
+			name,
+		)
 	case secret.MatchString(name):
 		return fmt.Errorf("%s looks like a secret, and all who may read pods can read the environment of movers", name)
 	case strings.ContainsAny(value, "\x00\n\r") || len(value) > 4096:
@@ -101,7 +104,9 @@ func ParseProxyFile(text []byte) (map[string]string, error) {
 		}
 		name, value, found := strings.Cut(line, "=")
 		if !found || !IsProxyVariable(name) {
-			return nil, errors.New("it must have lines such as HTTPS_PROXY=http://user:password@proxy.example.com:3128, with HTTP_PROXY, HTTPS_PROXY and NO_PROXY")
+			return nil, errors.New(
+				"it must have lines such as HTTPS_PROXY=http://user:password@proxy.example.com:3128, with HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
+			)
 		}
 		if err := checkProxy(name, value); err != nil {
 			return nil, err

@@ -36,7 +36,9 @@ func ProbeOutcome(output []byte, err error) error {
 	case err != nil:
 		return fmt.Errorf("no mover can do its work: %w", err)
 	case decodeErr != nil || left.Probe != probeFound:
-		return errors.New("the mover that looks whether movers can do their work ended well, but said nothing of it; is the image another version of stsbackup?")
+		return errors.New(
+			"the mover that looks whether movers can do their work ended well, but said nothing of it; is the image another version of stsbackup?",
+		)
 	}
 	return nil
 }

@@ -50,7 +50,10 @@ func TestProbeOutcome(t *testing.T) {
 // A mover that fails because it had no good keys any more says only that; why there are none, its engine knows.
 func TestOutcomeSaysWhyThereAreNoKeys(t *testing.T) {
 	t.Parallel()
-	_, _, err := Outcome([]byte(`{"error":"the session token has expired"}`), &cluster.MoverError{Pod: "demo/m", Reason: "Error", ExitCode: 1, Note: "renew the keys: STS does not answer"})
+	_, _, err := Outcome(
+		[]byte(`{"error":"the session token has expired"}`),
+		&cluster.MoverError{Pod: "demo/m", Reason: "Error", ExitCode: 1, Note: "renew the keys: STS does not answer"},
+	)
 	if err == nil || err.Error() != "mover pod demo/m: the session token has expired; renew the keys: STS does not answer" {
 		t.Errorf("%v", err)
 	}

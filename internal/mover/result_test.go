@@ -33,7 +33,8 @@ func TestOutcome(t *testing.T) {
 		},
 		"failed, and names what for": {
 			output: `{"error":"not everything","problems":[{"path":"x","reason":"denied"},{"path":"y","reason":"too large"}],"problemCount":7}`,
-			err:    &cluster.MoverError{Pod: "demo/m", Reason: "Error", ExitCode: 1}, says: "mover pod demo/m: not everything (x: denied; y: too large; and 5 more)",
+			err:    &cluster.MoverError{Pod: "demo/m", Reason: "Error", ExitCode: 1}, says: "mover pod demo/m: not everything (x: denied; y: too " +
+				"large; and 5 more)",
 		},
 		"failed without a word": {err: &cluster.MoverError{Pod: "demo/m", Reason: "OOMKilled", ExitCode: 137}, says: "OOMKilled"},
 		"failed with a result":  {output: whole, err: &cluster.MoverError{Pod: "demo/m", Reason: "Error", ExitCode: 1}, says: "Error"},
@@ -70,7 +71,14 @@ func TestWhatAMoverLeavesFits(t *testing.T) {
 	}
 	got, _, err := Outcome(encoded, nil)
 	if err != nil || got.ProblemCount != 40 || got.ChangeCount != 50 || len(got.Problems) != archive.MaxProblems {
-		t.Errorf("%d of %d problems, %d of %d changes, %v; want the changes to go first", len(got.Problems), got.ProblemCount, len(got.Changes), got.ChangeCount, err)
+		t.Errorf(
+			"%d of %d problems, %d of %d changes, %v; want the changes to go first",
+			len(got.Problems),
+			got.ProblemCount,
+			len(got.Changes),
+			got.ChangeCount,
+			err,
+		)
 	}
 	result.Warnings = []string{strings.Repeat("w", 800), strings.Repeat("w", 5000)}
 	if encoded, err = EncodeResult(result); err != nil || len(encoded) > maxResult {
@@ -83,7 +91,11 @@ func TestWhatAMoverLeavesFits(t *testing.T) {
 	if err != nil || len(encoded) > maxResult || !json.Valid(encoded) {
 		t.Errorf("an error of 10000 quotes: %d bytes, %v", len(encoded), err)
 	}
-	if _, _, err := Outcome(encoded, &cluster.MoverError{Pod: "demo/m", ExitCode: 1}); err == nil || !strings.HasPrefix(err.Error(), `mover pod demo/m: """`) ||
+	if _, _, err := Outcome(
+		encoded,
+		&cluster.MoverError{Pod: "demo/m", ExitCode: 1},
+	); err == nil ||
+		!strings.HasPrefix(err.Error(), `mover pod demo/m: """`) ||
 		!strings.HasSuffix(err.Error(), "; and 38 more)") {
 		t.Errorf("decoded: %v", err)
 	}

@@ -67,8 +67,17 @@ func (e *Election) term(ctx context.Context, lead func(ctx context.Context)) err
 		release()
 	}
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: lock, Name: LeaseName, LeaseDuration: duration, RenewDeadline: deadline, RetryPeriod: period, ReleaseOnCancel: true,
-		Callbacks: leaderelection.LeaderCallbacks{OnStartedLeading: started, OnStoppedLeading: func() { e.lost(holding, lock) }, OnNewLeader: e.meet},
+		Lock:            lock,
+		Name:            LeaseName,
+		LeaseDuration:   duration,
+		RenewDeadline:   deadline,
+		RetryPeriod:     period,
+		ReleaseOnCancel: true,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: started,
+			OnStoppedLeading: func() { e.lost(holding, lock) },
+			OnNewLeader:      e.meet,
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("prepare the election of a leader: %w", err)
@@ -91,7 +100,12 @@ func (e *Election) term(ctx context.Context, lead func(ctx context.Context)) err
 // lost is told of the end of a term, and says why that came too early.
 func (e *Election) lost(holding context.Context, lock *noting) {
 	if err := lock.failure.Load(); holding.Err() == nil && lock.held.Load() && err != nil {
-		e.Log.Warn("the leadership is lost: its Lease could not be renewed for "+deadline.String()+"; what is cancelled now is tried again by whoever leads next", "error", (*err).Error())
+		e.Log.Warn(
+			"the leadership is lost: its Lease could not be renewed for "+deadline.String()+"; what is cancelled now is tried again by whoever "+
+				"leads next",
+			"error",
+			(*err).Error(),
+		)
 	}
 }
 

@@ -228,7 +228,12 @@ func TestStopWhileWaiting(t *testing.T) {
 		now := metav1.NewMicroTime(time.Now())
 		r := newRace(t, &coordinationv1.Lease{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "stsbackup", Name: LeaseName},
-			Spec:       coordinationv1.LeaseSpec{HolderIdentity: new("other"), LeaseDurationSeconds: new(int32(3600)), RenewTime: &now, AcquireTime: &now},
+			Spec: coordinationv1.LeaseSpec{
+				HolderIdentity:       new("other"),
+				LeaseDurationSeconds: new(int32(3600)),
+				RenewTime:            &now,
+				AcquireTime:          &now,
+			},
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		_, done := r.run(ctx, "first", time.Hour)

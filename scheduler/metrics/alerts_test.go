@@ -77,8 +77,19 @@ func TestAlerts(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	known := scheduler.StatefulSetStatus{
-		Name: scheduler.Name{Namespace: "demo", StatefulSet: "web"}, Policy: "nightly", Known: true, LastSuccess: ago(2 * time.Hour), Objective: now.Add(time.Hour),
-		Verify: scheduler.UpkeepStatus{Scheduled: true, LastSuccess: ago(time.Hour)}, Prune: scheduler.UpkeepStatus{Scheduled: true, LastSuccess: ago(time.Hour)},
+		Name: scheduler.Name{
+			Namespace:   "demo",
+			StatefulSet: "web",
+		},
+		Policy:      "nightly",
+		Known:       true,
+		LastSuccess: ago(2 * time.Hour),
+		Objective:   now.Add(time.Hour),
+		Verify: scheduler.UpkeepStatus{
+			Scheduled:   true,
+			LastSuccess: ago(time.Hour),
+		},
+		Prune: scheduler.UpkeepStatus{Scheduled: true, LastSuccess: ago(time.Hour)},
 	}
 	overdue := known
 	overdue.Objective, overdue.RepositoryFailing = ago(2*time.Hour), ago(2*time.Hour)

@@ -43,12 +43,15 @@ func newMetrics() metrics {
 		return one(name, help, append([]string{"namespace", "statefulset"}, labels...)...)
 	}
 	return metrics{
-		leader:          one("scheduler_leader", "1 if this scheduler is the one that acts; all metrics of StatefulSets come from it."),
-		policies:        one("policies", "How many policies are in force."),
-		policiesLoaded:  one("policies_loaded_timestamp_seconds", "When the policies that are in force were loaded."),
-		policiesValid:   one("policies_valid", "0 if the policy file as it is now was rejected, and the one before is in force."),
-		bucketFailing:   one("bucket_failing_seconds", "For how long the bucket as a whole could not be used; 0 if it can be."),
-		passwordFailing: one("password_failing_seconds", "For how long the root password has opened no repository, though the bucket answers; 0 if it opens one."),
+		leader:         one("scheduler_leader", "1 if this scheduler is the one that acts; all metrics of StatefulSets come from it."),
+		policies:       one("policies", "How many policies are in force."),
+		policiesLoaded: one("policies_loaded_timestamp_seconds", "When the policies that are in force were loaded."),
+		policiesValid:  one("policies_valid", "0 if the policy file as it is now was rejected, and the one before is in force."),
+		bucketFailing:  one("bucket_failing_seconds", "For how long the bucket as a whole could not be used; 0 if it can be."),
+		passwordFailing: one(
+			"password_failing_seconds",
+			"For how long the root password has opened no repository, though the bucket answers; 0 if it opens one.",
+		),
 
 		repositoryFailing: each("repository_failing_seconds", "For how long recovery points could not be listed; 0 if they can be."),
 
@@ -56,29 +59,45 @@ func newMetrics() metrics {
 		problem:     each("backup_policy_unknown", "1 if the annotation of a StatefulSet names no policy, so that it is not backed up."),
 		lastSuccess: each("backup_last_success_timestamp_seconds", "When the newest complete recovery point was begun; 0 if there is none."),
 		lastAttempt: each("backup_last_attempt_timestamp_seconds", "When a backup was last begun, whatever became of it; 0 if none was."),
-		due:         each("backup_due_timestamp_seconds", "When the next complete recovery point is to be begun, so that the schedule is kept; in the past if that is overdue."),
-		overdue:     each("backup_overdue_seconds", "For how long a complete recovery point has been due; 0 if the schedule is kept."),
-		running:     each("backup_running", "1 while a backup runs."),
-		failures:    each("backup_failed_tries", "How many tries have failed since the last one that did not."),
-		backups:     each("backups_total", "Backups that were tried, by what became of them.", "result"),
-		givenUp:     each("backups_given_up_total", "Runs that were given up: at their deadline, when the next was due, or refused by a check."),
-		read:        each("backup_read_bytes_total", "What backups have read of volumes."),
-		stored:      each("backup_stored_bytes_total", "What backups have added to the bucket."),
-		phase:       each("backup_duration_seconds", "How long each phase of the last complete backup took, and all of it (phase total).", "phase"),
+		due: each(
+			"backup_due_timestamp_seconds",
+			"When the next complete recovery point is to be begun, so that the schedule is kept; in the past if that is overdue.",
+		),
+		overdue:  each("backup_overdue_seconds", "For how long a complete recovery point has been due; 0 if the schedule is kept."),
+		running:  each("backup_running", "1 while a backup runs."),
+		failures: each("backup_failed_tries", "How many tries have failed since the last one that did not."),
+		backups:  each("backups_total", "Backups that were tried, by what became of them.", "result"),
+		givenUp:  each("backups_given_up_total", "Runs that were given up: at their deadline, when the next was due, or refused by a check."),
+		read:     each("backup_read_bytes_total", "What backups have read of volumes."),
+		stored:   each("backup_stored_bytes_total", "What backups have added to the bucket."),
+		phase: each(
+			"backup_duration_seconds",
+			"How long each phase of the last complete backup took, and all of it (phase total).",
+			"phase",
+		),
 
 		forgetFailures: each("forget_failures_total", "How often what is no longer kept could not be removed after a backup."),
 		pruneScheduled: each("prune_scheduled", "1 if the policy has a schedule for prune."),
 		pruneLast:      each("prune_last_success_timestamp_seconds", "When prune was last done; 0 if not since this scheduler leads."),
 		pruneFailed:    each("prune_failed", "1 if the last prune was given up."),
 		verifyPlanned:  each("verify_scheduled", "1 if the policy has a schedule for verify."),
-		verifyLast:     each("verify_last_success_timestamp_seconds", "When recovery points were last verified; 0 if not since this scheduler leads."),
-		verifyFailed:   each("verify_failed", "1 if the last verification could not be done; it tells nothing of the data."),
-		verifyDamaged:  each("verify_damaged", "1 if the last verification has found damage: look at once."),
+		verifyLast: each(
+			"verify_last_success_timestamp_seconds",
+			"When recovery points were last verified; 0 if not since this scheduler leads.",
+		),
+		verifyFailed:  each("verify_failed", "1 if the last verification could not be done; it tells nothing of the data."),
+		verifyDamaged: each("verify_damaged", "1 if the last verification has found damage: look at once."),
 
-		displacedVolumes: each("displaced_volumes", "How many volumes restores have set aside, which cost storage until they are freed; also of StatefulSets that are gone."),
-		displacedBytes:   each("displaced_bytes", "The size of the volumes that restores have set aside."),
-		discarded:        each("discarded_volumes_total", "How many volumes that restores had set aside were freed, as the policy says."),
-		discardFailed:    each("discard_failed", "1 if what restores have set aside could not be freed, as the policy says, when that was last tried."),
+		displacedVolumes: each(
+			"displaced_volumes",
+			"How many volumes restores have set aside, which cost storage until they are freed; also of StatefulSets that are gone.",
+		),
+		displacedBytes: each("displaced_bytes", "The size of the volumes that restores have set aside."),
+		discarded:      each("discarded_volumes_total", "How many volumes that restores had set aside were freed, as the policy says."),
+		discardFailed: each(
+			"discard_failed",
+			"1 if what restores have set aside could not be freed, as the policy says, when that was last tried.",
+		),
 	}
 }
 

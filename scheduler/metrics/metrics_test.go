@@ -37,12 +37,25 @@ func newShown() *shown {
 		policies: scheduler.PoliciesState{Loaded: now.Add(-time.Hour), Policies: 2, Read: now},
 		status: scheduler.Status{Leading: true, Ticked: now, StatefulSets: []scheduler.StatefulSetStatus{
 			{
-				Name: scheduler.Name{Namespace: "demo", StatefulSet: "web"}, Policy: "nightly", Known: true,
-				LastSuccess: now.Add(-30 * time.Hour), LastAttempt: now.Add(-time.Minute), Objective: now.Add(-90 * time.Minute),
-				Running: true, RepositoryFailing: now.Add(-2 * time.Minute), Failures: 3, Succeeded: 5, Failed: 4, GivenUp: 1, BytesRead: 1 << 30, BytesStored: 1 << 20,
-				Took: 90 * time.Second, Phases: map[string]time.Duration{"move": 80 * time.Second}, ForgetFailed: 2,
-				Verify:  scheduler.UpkeepStatus{Scheduled: true, LastSuccess: now.Add(-time.Hour), Damaged: true},
-				Discard: scheduler.DiscardStatus{Scheduled: true, Volumes: 6, Failed: true},
+				Name:              scheduler.Name{Namespace: "demo", StatefulSet: "web"},
+				Policy:            "nightly",
+				Known:             true,
+				LastSuccess:       now.Add(-30 * time.Hour),
+				LastAttempt:       now.Add(-time.Minute),
+				Objective:         now.Add(-90 * time.Minute),
+				Running:           true,
+				RepositoryFailing: now.Add(-2 * time.Minute),
+				Failures:          3,
+				Succeeded:         5,
+				Failed:            4,
+				GivenUp:           1,
+				BytesRead:         1 << 30,
+				BytesStored:       1 << 20,
+				Took:              90 * time.Second,
+				Phases:            map[string]time.Duration{"move": 80 * time.Second},
+				ForgetFailed:      2,
+				Verify:            scheduler.UpkeepStatus{Scheduled: true, LastSuccess: now.Add(-time.Hour), Damaged: true},
+				Discard:           scheduler.DiscardStatus{Scheduled: true, Volumes: 6, Failed: true},
 			},
 			{
 				Name: scheduler.Name{Namespace: "demo", StatefulSet: "new"}, Policy: "nightly", Known: true, Objective: now.Add(time.Hour),
@@ -52,7 +65,12 @@ func newShown() *shown {
 			{Name: scheduler.Name{Namespace: "demo", StatefulSet: "unknown"}, Policy: "nightly"},
 			{Name: scheduler.Name{Namespace: "demo", StatefulSet: "none"}},
 		}, Displaced: []scheduler.DisplacedStatus{
-			{Name: scheduler.Name{Namespace: "demo", StatefulSet: "web"}, Volumes: 3, Bytes: 3 << 30}, {Name: scheduler.Name{Namespace: "demo", StatefulSet: "gone"}, Volumes: 1, Bytes: 512},
+			{
+				Name:    scheduler.Name{Namespace: "demo", StatefulSet: "web"},
+				Volumes: 3,
+				Bytes:   3 << 30,
+			},
+			{Name: scheduler.Name{Namespace: "demo", StatefulSet: "gone"}, Volumes: 1, Bytes: 512},
 		}},
 	}
 }
@@ -109,7 +127,11 @@ func TestMetrics(t *testing.T) {
 	}
 
 	s.status.BucketFailing, s.policies.Error = s.now.Add(-time.Minute), "line 3"
-	if _, text = s.get(t, "/metrics"); !strings.Contains(text, "\nstsbackup_bucket_failing_seconds 60") || !strings.Contains(text, "\nstsbackup_policies_valid 0") {
+	if _, text = s.get(
+		t,
+		"/metrics",
+	); !strings.Contains(text, "\nstsbackup_bucket_failing_seconds 60") ||
+		!strings.Contains(text, "\nstsbackup_policies_valid 0") {
 		t.Errorf("a bucket that fails and a file that is wrong:\n%s", text)
 	}
 	s.status.PasswordFailing = s.now.Add(-2 * time.Minute)
@@ -174,7 +196,8 @@ func TestProbes(t *testing.T) {
 			}, true, true,
 			"note leading; the bucket answers, but the root password has opened no repository since 2026-11-21T11:00:00Z: wrong password",
 		},
-		"file wrong": {func(s *shown) { s.policies.Error = "policies.yaml:3: wrong" }, true, true, "the one before is in force: policies.yaml:3: wrong"},
+		"file wrong": {func(s *shown) { s.policies.Error = "policies.yaml:3: wrong" }, true, true, "the one before is in force: " +
+			"policies.yaml:3: wrong"},
 	} {
 		s := newShown()
 		test.change(s)

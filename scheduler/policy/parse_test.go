@@ -64,7 +64,8 @@ func TestParse(t *testing.T) {
 		t.Fatalf("%+v", file)
 	}
 	p := file.Policies[0]
-	if p.Name != "databases" || p.Zone.String() != "Europe/Berlin" || p.Jitter != 15*time.Minute || p.StartingDeadline != 2*time.Hour || !p.Suspend {
+	if p.Name != "databases" || p.Zone.String() != "Europe/Berlin" || p.Jitter != 15*time.Minute || p.StartingDeadline != 2*time.Hour ||
+		!p.Suspend {
 		t.Errorf("%+v", p)
 	}
 	for got, want := range map[string]string{
@@ -91,7 +92,8 @@ func TestParse(t *testing.T) {
 
 	rest := file.Policies[1]
 	if rest.Schedule.String() != "@daily UTC" || rest.Zone != time.UTC || rest.Keep != nil || rest.DiscardAfter != (retention.Span{}) || rest.Suspend || rest.Prune.String() != "never" ||
-		rest.Verify.Schedule.String() != "never" || rest.Backup.Method != "auto" || rest.Backup.Parallel != 1 || rest.Select.NamespaceLabels != nil {
+		rest.Verify.Schedule.String() != "never" || rest.Backup.Method != "auto" || rest.Backup.Parallel != 1 ||
+		rest.Select.NamespaceLabels != nil {
 		t.Errorf("defaults: %+v", rest)
 	}
 }
@@ -149,13 +151,17 @@ func TestParseIsNoPolicyFile(t *testing.T) {
 		{"a later version, and what it may have", "apiVersion: stsbackup.io/v2\nkind: Policies\nfuture: 1\n", []string{`p.yaml:1: apiVersion: is "stsbackup.io/v2", and only stsbackup.io/v1 is known`}},
 		{"no kind", "apiVersion: stsbackup.io/v1\n", []string{"p.yaml:1: kind is missing; a policy file begins with " + known}},
 		{"a tab", head + "\n- name: a\n\tschedule: x\n", []string{"p.yaml:6: begins with a tab; YAML takes only spaces there"}},
-		{"a tab after spaces", head + "\n- name: a\n  select:\n  \tnames: [a]\n", []string{"p.yaml:7: begins with a tab; YAML takes only spaces there"}},
+		{"a tab after spaces", head + "\n- name: a\n  select:\n  \tnames: [a]\n", []string{"p.yaml:7: begins with a tab; YAML takes only " +
+			"spaces there"}},
 		{"a list without its end", head + "\n- name: [a\n", []string{"p.yaml:5: what begins here is no YAML: did not find expected ',' or ']'"}},
 		{"text without its end", head + "\n- name: \"a\n", []string{"p.yaml:5: what begins here is no YAML: found unexpected end of stream"}},
-		{"a field too far left", head + "\n- name: a\n schedule: x\n", []string{"p.yaml:6: what begins here is no YAML: did not find expected key"}},
-		{"a field too far right", head + "\n- name: a\n    schedule: x\n", []string{"p.yaml:6: what begins here is no YAML: mapping values are not allowed in this context"}},
+		{"a field too far left", head + "\n- name: a\n schedule: x\n", []string{"p.yaml:6: what begins here is no YAML: did not find expected " +
+			"key"}},
+		{"a field too far right", head + "\n- name: a\n    schedule: x\n", []string{"p.yaml:6: what begins here is no YAML: mapping values are " +
+			"not allowed in this context"}},
 		{"an alias of nothing", head + "\n- name: *a\n", []string{"p.yaml:1: what begins here is no YAML: unknown anchor 'a' referenced"}},
-		{"two documents", head + " [{name: a, select: {names: [a]}, schedule: '@daily'}]\n---\n" + head, []string{"p.yaml:5: a second document begins here; put all policies into one"}},
+		{"two documents", head + " [{name: a, select: {names: [a]}, schedule: '@daily'}]\n---\n" + head, []string{"p.yaml:5: a second document " +
+			"begins here; put all policies into one"}},
 		{"too large", "#" + strings.Repeat(" ", 1<<20), []string{"p.yaml:1: is larger than the 1 MiB that a policy file may have"}},
 		{"nothing but the header", "apiVersion: stsbackup.io/v1\nkind: Policies\n", []string{"p.yaml:1: repository is missing", "p.yaml:1: policies is missing"}},
 		{"no policies", head + " []", []string{"p.yaml:4: policies: is an empty list; leave it out, or write at least one item"}},
@@ -185,7 +191,8 @@ func TestParseWrongPolicies(t *testing.T) {
 			"p.yaml:5: policies[0]: name is missing", "p.yaml:5: policies[0]: select is missing", "p.yaml:5: policies[0]: schedule is missing",
 		}},
 		{"no mapping", head + "\n- databases\n", []string{
-			"p.yaml:5: policies[0]: must have fields (name, select, schedule, timeZone, jitter, startingDeadline, suspend, backup, keep, prune, verify, discard), but is text",
+			"p.yaml:5: policies[0]: must have fields (name, select, schedule, timeZone, jitter, startingDeadline, suspend, backup, keep, prune, " +
+				"verify, discard), but is text",
 		}},
 		{"unknown fields", policy(name, "select:", "  namespace: [x]", "  names: [a]", "shedule: x", daily, "colour: red", "keep: {dayly: 7, last: 1}"), []string{
 			`p.yaml:7: policies[0].select: unknown field "namespace"; did you mean "namespaces"?`,

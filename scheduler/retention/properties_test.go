@@ -61,7 +61,14 @@ func TestDecideHolds(t *testing.T) {
 			}
 		}
 		if len(decisions) != len(points) || newest.ID != "" && !keeps[newest.ID] {
-			t.Fatalf("%+v: %d decisions on %d recovery points; the newest complete, %s, kept: %t", rules, len(decisions), len(points), newest.ID, keeps[newest.ID])
+			t.Fatalf(
+				"%+v: %d decisions on %d recovery points; the newest complete, %s, kept: %t",
+				rules,
+				len(decisions),
+				len(points),
+				newest.ID,
+				keeps[newest.ID],
+			)
 		}
 		// What was kept is kept again: running it twice removes nothing more.
 		rest := slices.DeleteFunc(slices.Clone(points), func(p Point) bool { return !keeps[p.ID] })

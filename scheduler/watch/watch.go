@@ -84,8 +84,10 @@ func (w *Watch) prepare(informer cache.SharedIndexInformer) error {
 func differ(before, after any) bool {
 	a, okA := before.(metav1.Object)
 	b, okB := after.(metav1.Object)
-	return !okA || !okB || a.GetUID() != b.GetUID() || (a.GetDeletionTimestamp() == nil) != (b.GetDeletionTimestamp() == nil) || !maps.Equal(a.GetLabels(), b.GetLabels()) ||
-		a.GetAnnotations()[policy.Annotation] != b.GetAnnotations()[policy.Annotation] || resized(before, after)
+	return !okA || !okB || a.GetUID() != b.GetUID() || (a.GetDeletionTimestamp() == nil) != (b.GetDeletionTimestamp() == nil) ||
+		!maps.Equal(a.GetLabels(), b.GetLabels()) ||
+		a.GetAnnotations()[policy.Annotation] != b.GetAnnotations()[policy.Annotation] ||
+		resized(before, after)
 }
 
 // resized reports whether a StatefulSet may have something to back up that had nothing before, or the other way round.
@@ -168,7 +170,11 @@ func (w *Watch) NeedNamespaces(ctx context.Context, kube kubernetes.Interface) e
 	// One look beforehand: an informer that may not list would try for ever.
 	if _, err := kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
 		if apierrors.IsForbidden(err) {
-			return fmt.Errorf("read the labels of namespaces, by which a policy selects: %w; select by their names, or see deploy/base/clusterrole.yaml for what this takes", err)
+			return fmt.Errorf(
+				"read the labels of namespaces, by which a policy selects: %w; select by their names, or see deploy/base/clusterrole.yaml for what "+
+					"this takes",
+				err,
+			)
 		}
 		return fmt.Errorf("read the labels of namespaces: %w", err)
 	}

@@ -98,7 +98,8 @@ func TestWatch(t *testing.T) {
 	w := started(t, kube, "")
 	sets := w.StatefulSets()
 	if len(sets) != 1 || sets[0].Nothing != "3 of 2" || !sets[0].Created.Equal(created()) || sets[0].Name != "web" || sets[0].UID != "uid" || sets[0].Annotations[policy.Annotation] != "gold" ||
-		len(sets[0].Annotations) != 1 || sets[0].NamespaceLabels != nil {
+		len(sets[0].Annotations) != 1 ||
+		sets[0].NamespaceLabels != nil {
 		t.Fatalf("%+v", sets)
 	}
 	if err := w.NeedNamespaces(t.Context(), kube); err != nil {
@@ -203,7 +204,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 		}
 	default:
-		list := appsv1.StatefulSetList{TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "StatefulSetList"}, ListMeta: metav1.ListMeta{ResourceVersion: "1"}}
+		list := appsv1.StatefulSetList{
+			TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "StatefulSetList"},
+			ListMeta: metav1.ListMeta{ResourceVersion: "1"},
+		}
 		for _, set := range sets {
 			list.Items = append(list.Items, *set)
 		}
@@ -223,7 +227,9 @@ func TestServerRestarts(t *testing.T) {
 	api := &server{sets: []*appsv1.StatefulSet{statefulSet("web")}, cut: make(chan struct{})}
 	listening := httptest.NewServer(api)
 	t.Cleanup(listening.Close)
-	kube, err := kubernetes.NewForConfig(&rest.Config{Host: listening.URL, QPS: 100, Burst: 100, ContentConfig: rest.ContentConfig{ContentType: "application/json"}})
+	kube, err := kubernetes.NewForConfig(
+		&rest.Config{Host: listening.URL, QPS: 100, Burst: 100, ContentConfig: rest.ContentConfig{ContentType: "application/json"}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +279,8 @@ func TestEvents(t *testing.T) {
 	e.Note(set, scheduler.ReasonRecovered, "well")
 	e.PoliciesRejected(errors.New("line 3"))
 	first, second, third := <-recorder.Events, <-recorder.Events, <-recorder.Events
-	if !strings.HasPrefix(first, "Warning BackupGivenUp ää") || !strings.Contains(first, "ä…") || strings.Contains(first, "\uFFFD") || len(first) > textMost+200 {
+	if !strings.HasPrefix(first, "Warning BackupGivenUp ää") || !strings.Contains(first, "ä…") || strings.Contains(first, "\uFFFD") ||
+		len(first) > textMost+200 {
 		t.Errorf("%d bytes: %s", len(first), first)
 	}
 	if !strings.HasPrefix(second, "Normal BackupRecovered well") || !strings.Contains(second, "StatefulSet") ||

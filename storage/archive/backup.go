@@ -46,8 +46,8 @@ func (s Source) check() error {
 	return nil
 }
 
-// Backup saves the tree of a directory, or the content of a block device, as a repository snapshot. Entries that cannot be read are Problems of the
-// Result; everything else is saved all the same. Files that others change meanwhile are Changes of the Result. An error
+// Backup saves the tree of a directory, or the content of a block device, as a repository snapshot. Entries that cannot be read are
+// Problems of the Result; everything else is saved all the same. Files that others change meanwhile are Changes of the Result. An error
 // means that there is no repository snapshot; a lock that could not be removed afterwards, or a last backup that cannot be read,
 // is a Warning. Progress may be nil.
 //
@@ -148,7 +148,14 @@ func (w *walker) summary(start, end time.Time, stats repository.WriterStats) *re
 }
 
 // save runs the walker and the workers, and returns the id of the root tree.
-func save(ctx context.Context, repo *repository.Repository, writer *repository.Writer, source Source, last *previous, progress Reporter) (*walker, repository.ID, error) {
+func save(
+	ctx context.Context,
+	repo *repository.Repository,
+	writer *repository.Writer,
+	source Source,
+	last *previous,
+	progress Reporter,
+) (*walker, repository.ID, error) {
 	w := newWalker(writer)
 	w.progress, w.previous = progress, last
 	root, err := w.run(ctx, repo.ChunkerKey(), source)

@@ -112,7 +112,8 @@ func EachEntry(ctx context.Context, repo *repository.Repository, node repository
 	return eachEntry(ctx, repo, tree, do)
 }
 
-// Copy writes the content of a file to out. What a restore would refuse is refused before that. Each blob's hash is checked before its bytes are written.
+// Copy writes the content of a file to out. What a restore would refuse is refused before that. Each blob's hash is checked before its
+// bytes are written.
 func Copy(ctx context.Context, repo *repository.Repository, node repository.Node, out io.Writer) error {
 	if node.Type != repository.FileNode {
 		return fmt.Errorf("%s is a %s, not a file", node.Name, node.Type)

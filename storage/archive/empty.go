@@ -135,8 +135,15 @@ func (t *Taking) refuse(names []string, why string) error {
 			holds = fmt.Sprintf("%s and %d more", holds, more)
 		}
 	}
-	return fmt.Errorf("%s; it holds %s: %w; if nothing on it is needed, empty it where it is mounted (here as %s) with: %s; otherwise keep it, and have another one used",
-		why, holds, ErrNotOurs, t.Dir, emptyCommand(t.Dir))
+	return fmt.Errorf(
+		"%s; it holds %s: %w; if nothing on it is needed, empty it where it is mounted (here as %s) with: %s; otherwise keep it, and have "+
+			"another one used",
+		why,
+		holds,
+		ErrNotOurs,
+		t.Dir,
+		emptyCommand(t.Dir),
+	)
 }
 
 // emptyCommand empties a directory as TakeEmpty would.
@@ -192,7 +199,10 @@ func (t *Taking) isRestored(ctx context.Context, fd int, names []string, id repo
 	case err != nil:
 		return fmt.Errorf("compare %s with repository snapshot %s: %w", t.Dir, id.Short(), err)
 	case foreign != "":
-		return t.refuse(names, fmt.Sprintf("%q is not what a restore of repository snapshot %s has put there, or was changed since", foreign, id.Short()))
+		return t.refuse(
+			names,
+			fmt.Sprintf("%q is not what a restore of repository snapshot %s has put there, or was changed since", foreign, id.Short()),
+		)
 	}
 	return nil
 }

@@ -287,7 +287,11 @@ func TestUnfinishedRestoreIsGoneOnWith(t *testing.T) {
 	t.Run("of what was forgotten", func(t *testing.T) {
 		t.Parallel()
 		b := bed.interrupted(t)
-		b.file(archive.RestoringMark, bed.marked(t, lastRestore, func(m *archive.Mark) { m.RepositorySnapshot = strings.Repeat("cd", 32) }), 0o600)
+		b.file(
+			archive.RestoringMark,
+			bed.marked(t, lastRestore, func(m *archive.Mark) { m.RepositorySnapshot = strings.Repeat("cd", 32) }),
+			0o600,
+		)
 		bed.refused(t, bed.taking(t, b.root, thisRestore), "can be compared with nothing any more")
 	})
 }

@@ -149,9 +149,12 @@ func (c *comparer) isRestored(dir int, node *repository.Node) (bool, error) {
 
 // keptTime reports whether a file system that was given a time keeps it as the other: some keep less than nanoseconds.
 func keptTime(given, kept time.Time) bool {
-	return slices.ContainsFunc([]time.Duration{time.Nanosecond, 100 * time.Nanosecond, time.Microsecond, time.Second}, func(unit time.Duration) bool {
-		return kept.Equal(given.Truncate(unit))
-	})
+	return slices.ContainsFunc(
+		[]time.Duration{time.Nanosecond, 100 * time.Nanosecond, time.Microsecond, time.Second},
+		func(unit time.Duration) bool {
+			return kept.Equal(given.Truncate(unit))
+		},
+	)
 }
 
 // isPart reports whether a file is what a restore that was stopped leaves of a node: at its full length, with mode 0600,

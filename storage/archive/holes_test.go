@@ -31,11 +31,15 @@ func TestHoles(t *testing.T) {
 		islands map[int64]string
 		read    int64 // at most
 	}{
-		"one hole":                 {size: 1<<40 + 12345},
-		"shorter than a piece":     {size: 100},
-		"hole at the end":          {100*mib + 1, map[int64]string{0: "start"}, mib},
-		"hole at the beginning":    {100 * mib, map[int64]string{100*mib - 3: "end"}, mib},
-		"islands":                  {199*mib + 999, map[int64]string{0: "a", 40 * mib: "b", 100*mib + 4097: string(filler(5*mib, 1)), 190 * mib: "c"}, 8 * mib},
+		"one hole":              {size: 1<<40 + 12345},
+		"shorter than a piece":  {size: 100},
+		"hole at the end":       {100*mib + 1, map[int64]string{0: "start"}, mib},
+		"hole at the beginning": {100 * mib, map[int64]string{100*mib - 3: "end"}, mib},
+		"islands": {
+			199*mib + 999,
+			map[int64]string{0: "a", 40 * mib: "b", 100*mib + 4097: string(filler(5*mib, 1)), 190 * mib: "c"},
+			8 * mib,
+		},
 		"short holes":              {8 * mib, map[int64]string{0: "a", mib / 4: "b", mib / 2: "c", 2 * mib: "d", 8*mib - 1: "e"}, 2 * mib},
 		"zeros that are no holes":  {40 * mib, map[int64]string{mib: string(make([]byte, 20*mib))}, 22 * mib},
 		"hole of a piece's length": {16 * mib, map[int64]string{0: "a", 8*mib + 4096: "b"}, mib},

@@ -117,8 +117,16 @@ func TestLinksAreNotFollowed(t *testing.T) {
 		target, check := outside(t)
 		f := newForger(t)
 		link := repository.Node{
-			Name: "a", Type: repository.SymlinkNode, Mode: fs.ModeSymlink | 0o777, LinkTarget: filepath.Join(filepath.Dir(target), "victim/file"),
-			Links: 9, DeviceID: 1, Inode: 1, UID: 7, GID: 7, ExtendedAttributes: []repository.ExtendedAttribute{{Name: "trusted.x", Value: []byte("evil")}},
+			Name:               "a",
+			Type:               repository.SymlinkNode,
+			Mode:               fs.ModeSymlink | 0o777,
+			LinkTarget:         filepath.Join(filepath.Dir(target), "victim/file"),
+			Links:              9,
+			DeviceID:           1,
+			Inode:              1,
+			UID:                7,
+			GID:                7,
+			ExtendedAttributes: []repository.ExtendedAttribute{{Name: "trusted.x", Value: []byte("evil")}},
 		}
 		file := f.file("b", "evil")
 		file.Links, file.DeviceID, file.Inode, file.UID = 9, 1, 1, 7
@@ -174,7 +182,11 @@ func TestReplaceRemovesWhatIsInTheWay(t *testing.T) {
 	b.file("dir", []byte("a file where a directory is to be"), 0o644)
 	b.file("kept", []byte("kept"), 0o644)
 	f := newForger(t)
-	if _, err := f.restore(archive.Target{Dir: target, Replace: true}, dirNode("dir", f.tree(f.file("y", "new y"))), f.file("x", "new x")); err != nil {
+	if _, err := f.restore(
+		archive.Target{Dir: target, Replace: true},
+		dirNode("dir", f.tree(f.file("y", "new y"))),
+		f.file("x", "new x"),
+	); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"x": "new x", "dir/y": "new y", "kept": "kept"} {
@@ -193,7 +205,8 @@ func TestSizesThatLie(t *testing.T) {
 		node.Size = size
 		target, tree := t.TempDir(), f.tree(node).String() // the same bytes, so the same blob, as what is restored
 		_, err := f.restore(archive.Target{Dir: target}, node)
-		if err == nil || !strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), tree) || !strings.Contains(err.Error(), `"x"`) {
+		if err == nil || !strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), tree) ||
+			!strings.Contains(err.Error(), `"x"`) {
 			t.Errorf("size %d: %v, want an error that names the file and the tree %s", size, err, tree)
 		}
 		if left := must(os.ReadDir(target))(t); len(left) > 0 {
@@ -229,7 +242,11 @@ func TestHostileTrees(t *testing.T) {
 			tree = f.tree(nodes...)
 		}
 		target := inMemory(t, "nr_inodes=2000")
-		if _, err := f.restore(archive.Target{Dir: target}, dirNode("bomb", tree)); !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "bomb/d0") {
+		if _, err := f.restore(
+			archive.Target{Dir: target},
+			dirNode("bomb", tree),
+		); !errors.Is(err, unix.ENOSPC) ||
+			!strings.Contains(err.Error(), "bomb/d0") {
 			t.Errorf("%v", err)
 		}
 	})
@@ -245,7 +262,11 @@ func TestHostileTrees(t *testing.T) {
 			target, check := outside(t)
 			f := newForger(t)
 			id := must(f.writer.SaveBlob(t.Context(), repository.TreeBlob, []byte(text)))(t)
-			if _, err := f.restore(archive.Target{Dir: target}, dirNode("dir", &id)); err == nil || !strings.Contains(err.Error(), id.String()) || !strings.Contains(err.Error(), "dir") {
+			if _, err := f.restore(
+				archive.Target{Dir: target},
+				dirNode("dir", &id),
+			); err == nil || !strings.Contains(err.Error(), id.String()) ||
+				!strings.Contains(err.Error(), "dir") {
 				t.Errorf("%v, want an error that names the tree and the directory", err)
 			}
 			check()
@@ -267,7 +288,10 @@ func TestHostileDevices(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "image")
 		target := archive.Target{Snapshot: repository.Snapshot{Tree: root}, Name: claim, Dir: file}
 		if _, err := archive.Restore(t.Context(), f.bed.repo, target, nil); err == nil || !strings.Contains(err.Error(), "damaged") ||
-			!strings.Contains(err.Error(), claim) || !strings.Contains(err.Error(), root.String()) || !strings.Contains(err.Error(), "repository snapshot") {
+			!strings.Contains(
+				err.Error(),
+				claim,
+			) || !strings.Contains(err.Error(), root.String()) || !strings.Contains(err.Error(), "repository snapshot") {
 			t.Errorf("size %d: %v, want an error that names the claim and the tree %s", size, err, root)
 		}
 		if _, err := os.Lstat(file); err == nil {
@@ -280,11 +304,19 @@ func TestBrokenTrees(t *testing.T) {
 	t.Parallel()
 	missing := repository.Hash([]byte("never stored"))
 	tests := map[string]repository.Node{
-		"a directory without a tree":      dirNode("x", nil),
-		"a directory whose tree is gone":  dirNode("x", &missing),
-		"a file whose content is gone":    {Name: "x", Type: repository.FileNode, Size: 1, Content: []repository.ID{missing}},
-		"an entry of an unheard-of type":  {Name: "x", Type: "wormhole"},
-		"a link to a link that is itself": {Name: "x", Type: repository.FileNode, Links: 2, DeviceID: 1, Inode: 1, Size: 1, Content: []repository.ID{missing}},
+		"a directory without a tree":     dirNode("x", nil),
+		"a directory whose tree is gone": dirNode("x", &missing),
+		"a file whose content is gone":   {Name: "x", Type: repository.FileNode, Size: 1, Content: []repository.ID{missing}},
+		"an entry of an unheard-of type": {Name: "x", Type: "wormhole"},
+		"a link to a link that is itself": {
+			Name:     "x",
+			Type:     repository.FileNode,
+			Links:    2,
+			DeviceID: 1,
+			Inode:    1,
+			Size:     1,
+			Content:  []repository.ID{missing},
+		},
 	}
 	for name, node := range tests {
 		f := newForger(t)

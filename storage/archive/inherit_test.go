@@ -45,7 +45,12 @@ func TestTargetThatHandsDown(t *testing.T) {
 	target := t.TempDir()
 	b := handingDown(t, target)
 	others := describe(t, b.path("data/others"))
-	result, err := archive.Restore(t.Context(), bed.repo, archive.Target{Snapshot: bed.latest(t), Name: claim, Dir: target, Replace: true}, nil)
+	result, err := archive.Restore(
+		t.Context(),
+		bed.repo,
+		archive.Target{Snapshot: bed.latest(t), Name: claim, Dir: target, Replace: true},
+		nil,
+	)
 	if err != nil || result.ProblemCount != 0 {
 		t.Fatalf("%v, %v", err, problemsOf(result))
 	}

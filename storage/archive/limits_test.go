@@ -89,7 +89,8 @@ func TestTooFewDescriptors(t *testing.T) {
 		tree = f.tree(dirNode("d", tree))
 	}
 	result, err := f.restore(archive.Target{Dir: inMemory(t, big)}, dirNode("d", tree))
-	if err == nil || !strings.Contains(err.Error(), unix.EMFILE.Error()) || !strings.Contains(err.Error(), "ulimit -n") || result.ProblemCount != 0 {
+	if err == nil || !strings.Contains(err.Error(), unix.EMFILE.Error()) || !strings.Contains(err.Error(), "ulimit -n") ||
+		result.ProblemCount != 0 {
 		t.Errorf("%v, %+v", err, result)
 	}
 }

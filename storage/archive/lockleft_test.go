@@ -49,7 +49,8 @@ func TestBackupIsDoneThoughItsLockStays(t *testing.T) {
 			return op.Verb == storagetest.Put && strings.HasPrefix(op.Name, "snapshots/")
 		},
 	}))
-	if !errors.Is(err, storagetest.ErrFault) || !strings.Contains(err.Error(), "put snapshots/") || !strings.Contains(err.Error(), "stsbackup unlock") {
+	if !errors.Is(err, storagetest.ErrFault) || !strings.Contains(err.Error(), "put snapshots/") ||
+		!strings.Contains(err.Error(), "stsbackup unlock") {
 		t.Errorf("where the repository snapshot cannot be written: %v", err)
 	}
 }

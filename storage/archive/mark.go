@@ -19,7 +19,9 @@ import (
 // files; Restore does not bring back one that was saved, as the next restore would read it as its own.
 const RestoringMark = ".stsbackup-restoring"
 
-var errUnfinished = errors.New("a restore into this volume has not ended, so it may lack files: restore it again, or remove this file if nothing is missing")
+var errUnfinished = errors.New(
+	"a restore into this volume has not ended, so it may lack files: restore it again, or remove this file if nothing is missing",
+)
 
 const (
 	// markVersion is the version of the mark's JSON.

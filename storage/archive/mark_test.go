@@ -21,7 +21,8 @@ func TestRestoringMark(t *testing.T) {
 	bed, _ := memoryBed(t)
 	saved := bed.backup(t, source)
 	problems := strings.Join(problemsOf(saved), "\n")
-	if saved.ProblemCount != 1 || saved.Files != 2 || !strings.HasPrefix(problems, archive.RestoringMark+": a restore into this volume has not ended") ||
+	if saved.ProblemCount != 1 || saved.Files != 2 ||
+		!strings.HasPrefix(problems, archive.RestoringMark+": a restore into this volume has not ended") ||
 		!strings.HasSuffix(problems, "if nothing is missing") {
 		t.Errorf("%+v", saved)
 	}

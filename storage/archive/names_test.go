@@ -95,7 +95,13 @@ func TestLinksUnderAnotherLabel(t *testing.T) {
 	const label, one, other = "security.selinux", "system_u:object_r:container_file_t:s0:c1,c2\x00", "system_u:object_r:container_file_t:s0:c3,c4\x00"
 	// File capabilities are no label.
 	const rights, none, some = "security.capability", "\x01\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-	_, err := f.restore(archive.Target{Dir: target}, under("a", label, one), under("b", label, other), under("c", rights, none), under("d", rights, some))
+	_, err := f.restore(
+		archive.Target{Dir: target},
+		under("a", label, one),
+		under("b", label, other),
+		under("c", rights, none),
+		under("d", rights, some),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,11 @@ func TestAttributesThatCannotBeNamed(t *testing.T) {
 		}
 	}
 	const reason = "extended attributes cannot be saved whose names are not UTF-8: "
-	problems := []string{"dir: " + reason + `"user.\xff"`, "fifo: " + reason + `"trusted.\xff"`, "file: " + reason + `"user.\xff", "user.\xfe"`}
+	problems := []string{
+		"dir: " + reason + `"user.\xff"`,
+		"fifo: " + reason + `"trusted.\xff"`,
+		"file: " + reason + `"user.\xff", "user.\xfe"`,
+	}
 	bed := later(t, newBed(t))
 	for round, read := range []int64{14, 7} {
 		saved := bed.backup(t, source)

@@ -41,7 +41,11 @@ func (p *previous) warn() error {
 	if p == nil || p.failed == nil {
 		return nil
 	}
-	return fmt.Errorf("the last backup, repository snapshot %s, cannot be read whole, so that files were read again that it may have: %w", p.id.Short(), p.failed)
+	return fmt.Errorf(
+		"the last backup, repository snapshot %s, cannot be read whole, so that files were read again that it may have: %w",
+		p.id.Short(),
+		p.failed,
+	)
 }
 
 // findPrevious returns the newest backup of the same volume, of repository snapshots that are sorted by time; nil if

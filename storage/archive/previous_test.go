@@ -53,7 +53,11 @@ func TestUnchangedFilesAreNotRead(t *testing.T) {
 		"content":               {func(b builder) { b.file("big", filler(big, 3), 0o644) }, big, [6]int64{0, 1, 3, 0, 1, 2}},
 		"content, not its time": {func(b builder) { replaced(b, "a", []byte("A")) }, 1, [6]int64{0, 1, 3, 0, 1, 2}},
 		"mode":                  {func(b builder) { b.must(os.Chmod(b.path("a"), 0o600)) }, 1, [6]int64{0, 1, 3, 0, 1, 2}},
-		"attribute":             {func(b builder) { b.must(unix.Setxattr(b.path("a"), "user.x", []byte("y"), 0)) }, 1, [6]int64{0, 1, 3, 0, 1, 2}},
+		"attribute": {
+			func(b builder) { b.must(unix.Setxattr(b.path("a"), "user.x", []byte("y"), 0)) },
+			1,
+			[6]int64{0, 1, 3, 0, 1, 2},
+		},
 		"a directory for a file": {func(b builder) {
 			b.must(os.Remove(b.path("a")))
 			b.dir("a", 0o755)

@@ -33,7 +33,8 @@ func TestRefusedEntries(t *testing.T) {
 		target := t.TempDir()
 		nodes := []repository.Node{f.file("a", "before"), spoilt, f.file("c", "after"), dirNode("d", f.tree(f.file("e", "below")))}
 		result, err := f.restore(archive.Target{Dir: target}, nodes...)
-		if err == nil || !strings.Contains(err.Error(), test.reason) || !strings.Contains(err.Error(), archive.ErrIncomplete.Error()) || result.ProblemCount != 1 {
+		if err == nil || !strings.Contains(err.Error(), test.reason) || !strings.Contains(err.Error(), archive.ErrIncomplete.Error()) ||
+			result.ProblemCount != 1 {
 			t.Errorf("%s: %v, %+v", what, err, result)
 		}
 		for name, want := range map[string]string{"a": "before", "c": "after", "d/e": "below"} {
@@ -43,7 +44,13 @@ func TestRefusedEntries(t *testing.T) {
 		}
 		f.checked(t, what, test.reason, nodes...)
 		if spoilt.Type == repository.FileNode {
-			if err := archive.Copy(t.Context(), f.bed.repo, spoilt, new(strings.Builder)); err == nil || !strings.Contains(err.Error(), test.reason) {
+			if err := archive.Copy(
+				t.Context(),
+				f.bed.repo,
+				spoilt,
+				new(strings.Builder),
+			); err == nil ||
+				!strings.Contains(err.Error(), test.reason) {
 				t.Errorf("%s: the file was read alone: %v", what, err)
 			}
 		}
@@ -59,7 +66,8 @@ func (f *forger) checked(t *testing.T, what, reason string, nodes ...repository.
 		t.Fatal(err)
 	}
 	report, err := f.bed.repo.Check(t.Context(), repository.CheckOptions{})
-	if err != nil || len(report.Problems) != 1 || !strings.Contains(report.Problems[0].Reason, reason) || !slices.Contains(report.Damaged, id) {
+	if err != nil || len(report.Problems) != 1 || !strings.Contains(report.Problems[0].Reason, reason) ||
+		!slices.Contains(report.Damaged, id) {
 		t.Errorf("%s: the check says %+v, %v", what, report, err)
 	}
 }

@@ -36,9 +36,10 @@ type Target struct {
 	Replace bool
 }
 
-// Restore brings a directory tree, or the content of a block device, back. Every blob is compared with its hash before it is written. A restore that
-// cannot write an entry, or meets one that repository.Judge refuses, goes on with the others and fails with ErrIncomplete;
-// other damage in the repository, or a full volume, ends it at once. When it returns nil, everything has reached the disk. Progress may be nil.
+// Restore brings a directory tree, or the content of a block device, back. Every blob is compared with its hash before it is written. A
+// restore that cannot write an entry, or meets one that repository.Judge refuses, goes on with the others and fails with ErrIncomplete;
+// other damage in the repository, or a full volume, ends it at once. When it returns nil, everything has reached the disk. Progress may be
+// nil.
 func Restore(ctx context.Context, repo *repository.Repository, target Target, progress Reporter) (Result, error) {
 	started := repo.Now()
 	result, err := restore(ctx, repo, target, progress)

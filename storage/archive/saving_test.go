@@ -133,7 +133,11 @@ func TestFileOfTooManyPieces(t *testing.T) {
 	large := make([]byte, 3*maxPiece) // cut into smaller pieces than the largest
 	_, _ = rand.NewChaCha8([32]byte{}).Read(large)
 	sparse := filepath.Join(dir, "large and sparse")
-	err := errors.Join(os.WriteFile(filepath.Join(dir, "large"), large, 0o600), os.WriteFile(sparse, nil, 0o600), os.Truncate(sparse, 3*maxPiece+1))
+	err := errors.Join(
+		os.WriteFile(filepath.Join(dir, "large"), large, 0o600),
+		os.WriteFile(sparse, nil, 0o600),
+		os.Truncate(sparse, 3*maxPiece+1),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

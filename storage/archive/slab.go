@@ -82,7 +82,12 @@ func (s *slab) release() {
 // cut fills the slab with carry and what follows in file, up to left bytes of it, and calls emit for each piece. It
 // returns how much of file it has read, and whether there is more. If so, rest is what is no piece yet, because its end
 // may lie in what follows: it is to be the carry of the next slab.
-func (s *slab) cut(carry []byte, file io.Reader, left int64, emit func(piece []byte) error) (read int64, rest []byte, more bool, err error) {
+func (s *slab) cut(
+	carry []byte,
+	file io.Reader,
+	left int64,
+	emit func(piece []byte) error,
+) (read int64, rest []byte, more bool, err error) {
 	carried := copy(s.buf, carry)
 	limit := int(min(left, int64(slabSize-carried)))
 	n, err := io.ReadFull(file, s.buf[carried:carried+limit])

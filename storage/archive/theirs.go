@@ -56,7 +56,10 @@ func (w *walker) leaveOut(top *opened, name string) error {
 // counts as done: it was counted when it was saved.
 func (p *planner) passOver(node *repository.Node) error {
 	if node.Name != lostAndFound {
-		p.warnings = append(p.warnings, fmt.Errorf("the directory %s at its top was left out, which by its name belongs to the file system", node.Name))
+		p.warnings = append(
+			p.warnings,
+			fmt.Errorf("the directory %s at its top was left out, which by its name belongs to the file system", node.Name),
+		)
 	}
 	return p.countBelow(node, node.Name, 1)
 }

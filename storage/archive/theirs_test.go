@@ -62,13 +62,17 @@ func TestFilesWithSuchNames(t *testing.T) {
 	bed.backup(t, source.root)
 	bed.restore(t, target.root)
 	compareNames(t, target.root, ".snapshot", ".zfs")
-	if _, err := archive.TakeEmpty(t.Context(), bed.taking(t, target.root, thisRestore)); err == nil || !strings.Contains(err.Error(), "not empty") {
+	if _, err := archive.TakeEmpty(
+		t.Context(),
+		bed.taking(t, target.root, thisRestore),
+	); err == nil ||
+		!strings.Contains(err.Error(), "not empty") {
 		t.Errorf("error %v", err)
 	}
 }
 
-// TestOfTheFileSystemSavedByOthers: what another tool, or this one in earlier days, has saved of the file system's is passed over, named, and
-// counted as it was when it was saved.
+// TestOfTheFileSystemSavedByOthers: what another tool, or this one in earlier days, has saved of the file system's is passed over, named,
+// and counted as it was when it was saved.
 func TestOfTheFileSystemSavedByOthers(t *testing.T) {
 	t.Parallel()
 	parent, volume := volume(t)
@@ -91,7 +95,14 @@ func TestOfTheFileSystemSavedByOthers(t *testing.T) {
 	fewer := t.TempDir()
 	restic(t, fewer, "", "init")
 	restic(t, fewer, parent, "backup", claim)
-	if without := openBed(t, fewer).restore(t, other); restored.Files != without.Files+1 || restored.Bytes != without.Bytes+int64(len("as it was")) {
+	if without := openBed(
+		t,
+		fewer,
+	).restore(
+		t,
+		other,
+	); restored.Files != without.Files+1 ||
+		restored.Bytes != without.Bytes+int64(len("as it was")) {
 		t.Errorf("counted %d files of %d bytes, without it %d of %d", restored.Files, restored.Bytes, without.Files, without.Bytes)
 	}
 }

@@ -38,7 +38,11 @@ func newTreeMaker(t *testing.T) *treeMaker {
 func (m *treeMaker) tree(name string, size int, dirs ...*repository.ID) *repository.ID {
 	m.t.Helper()
 	node := func(number int) repository.Node {
-		return repository.Node{Name: fmt.Sprintf("%s-%03d", name, number), Type: repository.FileNode, LinkTarget: strings.Repeat("x", size/(len(dirs)+1))}
+		return repository.Node{
+			Name:       fmt.Sprintf("%s-%03d", name, number),
+			Type:       repository.FileNode,
+			LinkTarget: strings.Repeat("x", size/(len(dirs)+1)),
+		}
 	}
 	nodes := []repository.Node{node(0)}
 	for i, dir := range dirs {
@@ -103,7 +107,13 @@ func TestOpenTrees(t *testing.T) {
 	m := newTreeMaker(t)
 	chain := m.tree("bottom", 40<<10)
 	for level := range 12 {
-		chain = m.tree(fmt.Sprint("level", level), 40<<10+level, m.tree(fmt.Sprint("leaf", level), 100), chain, m.tree(fmt.Sprint("last", level), 100))
+		chain = m.tree(
+			fmt.Sprint("level", level),
+			40<<10+level,
+			m.tree(fmt.Sprint("leaf", level), 100),
+			chain,
+			m.tree(fmt.Sprint("last", level), 100),
+		)
 	}
 	var small []*repository.ID
 	for i := range 200 {

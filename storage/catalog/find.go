@@ -56,7 +56,12 @@ func choose(records []Record, ref string) (record Record, byName bool, err error
 	}
 	switch len(matches) {
 	case 0:
-		return Record{}, true, fmt.Errorf("%w as %.80q, which is neither the beginning of an id nor a time; there are %s", ErrNoRecoveryPoint, ref, among(records))
+		return Record{}, true, fmt.Errorf(
+			"%w as %.80q, which is neither the beginning of an id nor a time; there are %s",
+			ErrNoRecoveryPoint,
+			ref,
+			among(records),
+		)
 	case 1:
 		return matches[0], true, nil
 	default:
@@ -70,7 +75,12 @@ func chooseTime(complete, records []Record, at time.Time) (Record, bool, error) 
 			return r, false, nil
 		}
 	}
-	return Record{}, false, fmt.Errorf("%w: no complete one is as old as %s; there are %s", ErrNoRecoveryPoint, at.Format(time.RFC3339), among(records))
+	return Record{}, false, fmt.Errorf(
+		"%w: no complete one is as old as %s; there are %s",
+		ErrNoRecoveryPoint,
+		at.Format(time.RFC3339),
+		among(records),
+	)
 }
 
 // dataTime is the time that no data of the recovery point is younger than: that of the last cut.
@@ -148,8 +158,13 @@ func (c *Catalog) FindVolume(ctx context.Context, ref, claim string) (repository
 		}
 	}
 	if incomplete != "" {
-		return repository.Snapshot{}, fmt.Errorf("claim %s of %s has no backup that is complete: %w; name the incomplete recovery point %s to have what it holds",
-			claim, c.host, ErrNoRecoveryPoint, incomplete)
+		return repository.Snapshot{}, fmt.Errorf(
+			"claim %s of %s has no backup that is complete: %w; name the incomplete recovery point %s to have what it holds",
+			claim,
+			c.host,
+			ErrNoRecoveryPoint,
+			incomplete,
+		)
 	}
 	return repository.Snapshot{}, fmt.Errorf("claim %s of %s has no backup: %w", claim, c.host, ErrNoRecoveryPoint)
 }

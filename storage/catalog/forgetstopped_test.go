@@ -42,8 +42,24 @@ func (w world) saveFiles(t *testing.T, id string, content files) Record {
 		t.Fatal(err)
 	}
 	return w.commit(t, Record{
-		ID: id, State: StateComplete, Cluster: "cluster-a", Namespace: "demo", StatefulSet: "web", Started: started, Finished: started, Replicas: 1,
-		Volumes: []Volume{{Template: "www", Claim: claim, Capture: CaptureSnapshot, Cut: started, Mode: "Filesystem", RepositorySnapshot: result.RepositorySnapshot}},
+		ID:          id,
+		State:       StateComplete,
+		Cluster:     "cluster-a",
+		Namespace:   "demo",
+		StatefulSet: "web",
+		Started:     started,
+		Finished:    started,
+		Replicas:    1,
+		Volumes: []Volume{
+			{
+				Template:           "www",
+				Claim:              claim,
+				Capture:            CaptureSnapshot,
+				Cut:                started,
+				Mode:               "Filesystem",
+				RepositorySnapshot: result.RepositorySnapshot,
+			},
+		},
 	})
 }
 
@@ -95,7 +111,12 @@ func (s states) judge(t *testing.T, want map[string]files) {
 				t.Fatal(err)
 			}
 			ours, theirs := t.TempDir(), t.TempDir()
-			if _, err := archive.Restore(t.Context(), c.Repository(), archive.Target{Snapshot: snapshot, Name: volume.Claim, Dir: ours}, nil); err != nil {
+			if _, err := archive.Restore(
+				t.Context(),
+				c.Repository(),
+				archive.Target{Snapshot: snapshot, Name: volume.Claim, Dir: ours},
+				nil,
+			); err != nil {
 				t.Error(err)
 			}
 			mustRestic(t, dir, "restore", volume.RepositorySnapshot, "--target", theirs)
@@ -132,7 +153,10 @@ func mustRestic(t *testing.T, dir string, args ...string) {
 	if err != nil {
 		t.Fatal("this test needs the restic program as the judge of the format: apt-get install restic")
 	}
-	cmd := exec.CommandContext(t.Context(), binary, append([]string{"--no-cache", "--no-lock", "-q", "-r", filepath.Join(dir, "demo/web")}, args...)...)
+	cmd := exec.CommandContext(
+		t.Context(),
+		binary,
+		append([]string{"--no-cache", "--no-lock", "-q", "-r", filepath.Join(dir, "demo/web")}, args...)...)
 	cmd.Env = append(os.Environ(), "RESTIC_PASSWORD="+Password("root", "demo", "web").Reveal())
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("restic %v: %v\n%s", args, err, out)

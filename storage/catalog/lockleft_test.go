@@ -32,14 +32,21 @@ func TestRecordedIsRecorded(t *testing.T) {
 		}
 		var told []error
 		c.Repository().SetLockLeft(func(err error) { told = append(told, err) })
-		if err := step.do(c); err != nil || len(told) != 1 || !errors.Is(told[0], storagetest.ErrFault) || !strings.Contains(told[0].Error(), "stsbackup unlock") {
+		if err := step.do(
+			c,
+		); err != nil || len(told) != 1 || !errors.Is(told[0], storagetest.ErrFault) ||
+			!strings.Contains(told[0].Error(), "stsbackup unlock") {
 			t.Fatalf("%v; told: %v", err, told)
 		}
 		if records, err := w.List(t.Context()); err != nil || len(records) != step.left || count(t, w.bucket, "demo/web/locks/") != 1 {
 			t.Fatalf("%d recovery points, want %d; %v", len(records), step.left, err)
 		}
 		// What removes data is not kept from it by what this process has left, and removes that too.
-		if _, err := c.ForgetChosen(t.Context(), func([]Point) []string { return nil }); err != nil || count(t, w.bucket, "demo/web/locks/") != 0 {
+		if _, err := c.ForgetChosen(
+			t.Context(),
+			func([]Point) []string { return nil },
+		); err != nil ||
+			count(t, w.bucket, "demo/web/locks/") != 0 {
 			t.Fatalf("the next one: %v; locks: %v", err, names(t, w.bucket, "demo/web/locks/"))
 		}
 	}

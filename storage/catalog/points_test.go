@@ -23,7 +23,14 @@ func TestPoints(t *testing.T) {
 
 	want := []Point{
 		{ID: first.ID, State: StateComplete, Started: started, Touched: started.Add(time.Minute), Recorded: true, Volumes: 1},
-		{ID: second.ID, State: StateIncomplete, Started: started.Add(time.Hour), Touched: started.Add(time.Hour + time.Minute), Recorded: true, Volumes: 1},
+		{
+			ID:       second.ID,
+			State:    StateIncomplete,
+			Started:  started.Add(time.Hour),
+			Touched:  started.Add(time.Hour + time.Minute),
+			Recorded: true,
+			Volumes:  1,
+		},
 		{ID: "20261121T101200Z-dead", State: StateUnrecorded, Started: started.Add(2 * time.Hour), Touched: running, Volumes: 2},
 		{ID: "by-hand", State: StateUnrecorded, Touched: running, Volumes: 1},
 	}
@@ -86,7 +93,13 @@ func TestForgetChosen(t *testing.T) {
 	if diff := cmp.Diff([]Forgotten{{ID: first.ID, Recorded: true, Volumes: 1}}, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if _, err := w.ForgetChosen(t.Context(), func([]Point) []string { return []string{"20300101T000000Z-0000"} }); !errors.Is(err, ErrNoRecoveryPoint) {
+	if _, err := w.ForgetChosen(
+		t.Context(),
+		func([]Point) []string { return []string{"20300101T000000Z-0000"} },
+	); !errors.Is(
+		err,
+		ErrNoRecoveryPoint,
+	) {
 		t.Errorf("one that is not there: %v", err)
 	}
 	if got, err := w.ForgetChosen(t.Context(), func([]Point) []string { return nil }); err != nil || len(got) != 0 {

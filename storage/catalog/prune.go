@@ -111,8 +111,14 @@ func (k *comparison) missing(ctx context.Context, view *Catalog, recordID reposi
 		if there, err := view.has(ctx, recordID.String()); err != nil || !there {
 			return err
 		}
-		return fmt.Errorf("repository snapshot %.8s of claim %s is missing; nothing is removed from a damaged repository: bring it back from a version "+
-			"or a copy of the bucket, or give the recovery point up with: stsbackup forget %s@%s", volume.RepositorySnapshot, volume.Claim, k.host, record.ID)
+		return fmt.Errorf(
+			"repository snapshot %.8s of claim %s is missing; nothing is removed from a damaged repository: bring it back from a version "+
+				"or a copy of the bucket, or give the recovery point up with: stsbackup forget %s@%s",
+			volume.RepositorySnapshot,
+			volume.Claim,
+			k.host,
+			record.ID,
+		)
 	}
 	return nil
 }

@@ -59,7 +59,11 @@ func TestPruneComparesListingsWithRecords(t *testing.T) {
 	c := reopened(t, &hiding{w.bucket, kept.Volumes[0].RepositorySnapshot})
 	before := names(t, w.bucket, "demo/web/data")
 	for _, dry := range []bool{true, false} {
-		if _, err := c.Prune(t.Context(), repository.PruneOptions{DryRun: dry}); !errors.Is(err, errNotListed) || !strings.Contains(err.Error(), kept.ID) {
+		if _, err := c.Prune(
+			t.Context(),
+			repository.PruneOptions{DryRun: dry},
+		); !errors.Is(err, errNotListed) ||
+			!strings.Contains(err.Error(), kept.ID) {
 			t.Errorf("prune: %v, want errNotListed and %s", err, kept.ID)
 		}
 	}
@@ -67,7 +71,8 @@ func TestPruneComparesListingsWithRecords(t *testing.T) {
 		t.Errorf("packs were %v and are %v", before, after)
 	}
 	v, err := c.Verify(t.Context(), "", repository.CheckOptions{})
-	if err != nil || v.OK() || len(v.Points) != 3 || len(v.Points[1].Problems) != 1 || !strings.Contains(v.Points[1].Problems[0], "no listing") {
+	if err != nil || v.OK() || len(v.Points) != 3 || len(v.Points[1].Problems) != 1 ||
+		!strings.Contains(v.Points[1].Problems[0], "no listing") {
 		t.Errorf("verify: %+v, %v", v, err)
 	}
 	mustPrune(t, w)
@@ -95,7 +100,8 @@ func TestPruneMissesWhatRecordsName(t *testing.T) {
 	before := names(t, w.bucket, "demo/web/data")
 	c := reopened(t, w.bucket)
 	_, err := c.Prune(t.Context(), repository.PruneOptions{})
-	if err == nil || !strings.Contains(err.Error(), "stsbackup forget demo/web@"+kept.ID) || !maps.Equal(before, names(t, w.bucket, "demo/web/data")) {
+	if err == nil || !strings.Contains(err.Error(), "stsbackup forget demo/web@"+kept.ID) ||
+		!maps.Equal(before, names(t, w.bucket, "demo/web/data")) {
 		t.Errorf("prune: %v, want an error that says what to forget", err)
 	}
 	if _, err := c.Forget(t.Context(), kept.ID); err != nil {
@@ -128,7 +134,15 @@ func TestPruneKeepsRecordsThatAreNotListed(t *testing.T) {
 		if _, err := c.Prune(t.Context(), repository.PruneOptions{}); err != nil {
 			t.Error(err)
 		}
-		if v, err := reopened(t, w.bucket).Verify(t.Context(), "", repository.CheckOptions{ReadData: 1}); err != nil || !v.OK() || len(v.Points) != 3 {
+		if v, err := reopened(
+			t,
+			w.bucket,
+		).Verify(
+			t.Context(),
+			"",
+			repository.CheckOptions{ReadData: 1},
+		); err != nil || !v.OK() ||
+			len(v.Points) != 3 {
 			t.Errorf("once the record is listed again: %+v, %v", v, err)
 		}
 	}

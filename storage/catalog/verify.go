@@ -146,7 +146,12 @@ func (c *Catalog) hidden(ctx context.Context, record stored, snapshots []reposit
 }
 
 // verifyPoint compares a record with the repository snapshots that there are.
-func (c *Catalog) verifyPoint(record stored, snapshots []repository.Snapshot, damaged []repository.ID, hidden map[string]bool) PointVerification {
+func (c *Catalog) verifyPoint(
+	record stored,
+	snapshots []repository.Snapshot,
+	damaged []repository.ID,
+	hidden map[string]bool,
+) PointVerification {
 	v := PointVerification{ID: record.ID, State: record.State, Problems: []string{}}
 	if slices.Contains(damaged, record.snapshot.ID) {
 		v.Problems = append(v.Problems, "its record or its manifests are damaged")
@@ -164,13 +169,22 @@ func (c *Catalog) verifyPoint(record stored, snapshots []repository.Snapshot, da
 		owner := c.CheckOwner(snapshot, volume.Claim)
 		switch {
 		case !ok && hidden[volume.RepositorySnapshot]:
-			v.Problems = append(v.Problems, fmt.Sprintf("claim %s: repository snapshot %.8s: %v", volume.Claim, volume.RepositorySnapshot, errNotListed))
+			v.Problems = append(
+				v.Problems,
+				fmt.Sprintf("claim %s: repository snapshot %.8s: %v", volume.Claim, volume.RepositorySnapshot, errNotListed),
+			)
 		case !ok:
-			v.Problems = append(v.Problems, fmt.Sprintf("claim %s: its repository snapshot %.8s is missing or cannot be read", volume.Claim, volume.RepositorySnapshot))
+			v.Problems = append(
+				v.Problems,
+				fmt.Sprintf("claim %s: its repository snapshot %.8s is missing or cannot be read", volume.Claim, volume.RepositorySnapshot),
+			)
 		case owner != nil:
 			v.Problems = append(v.Problems, fmt.Sprintf("claim %s: %s", volume.Claim, owner))
 		case slices.Contains(damaged, snapshot.ID):
-			v.Problems = append(v.Problems, fmt.Sprintf("claim %s: its data is damaged (repository snapshot %.8s)", volume.Claim, volume.RepositorySnapshot))
+			v.Problems = append(
+				v.Problems,
+				fmt.Sprintf("claim %s: its data is damaged (repository snapshot %.8s)", volume.Claim, volume.RepositorySnapshot),
+			)
 		}
 	}
 	return v

@@ -33,7 +33,12 @@ func TestVerify(t *testing.T) {
 		!strings.Contains(v.Points[1].Problems[0], "www-web-0") {
 		t.Errorf("%+v, %v", v, err)
 	}
-	if v, err = w.Verify(t.Context(), first.ID, repository.CheckOptions{}); err != nil || !v.OK() || len(v.Points) != 1 || v.Repository.Snapshots != 2 {
+	if v, err = w.Verify(
+		t.Context(),
+		first.ID,
+		repository.CheckOptions{},
+	); err != nil || !v.OK() || len(v.Points) != 1 ||
+		v.Repository.Snapshots != 2 {
 		t.Errorf("the first one alone: %+v, %v", v, err)
 	}
 	if v, err = w.Verify(t.Context(), second.ID, repository.CheckOptions{}); err != nil || v.OK() {

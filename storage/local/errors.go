@@ -63,7 +63,10 @@ func classify(err error) (hint string, sentinel error) {
 	case is(syscall.EROFS):
 		return "the file system is mounted read-only", storage.ErrPermission
 	case is(fs.ErrPermission):
-		return fmt.Sprintf("user %d needs to read and write there; change its owner or mode, or run as its owner", os.Geteuid()), storage.ErrPermission
+		return fmt.Sprintf(
+			"user %d needs to read and write there; change its owner or mode, or run as its owner",
+			os.Geteuid(),
+		), storage.ErrPermission
 	case is(syscall.ENOSPC):
 		return "free some space on that file system, or enlarge it", storage.ErrNoSpace
 	case is(syscall.EDQUOT):

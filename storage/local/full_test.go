@@ -49,7 +49,8 @@ func TestFullDisk(t *testing.T) {
 			break
 		}
 		// All is saved by the time that the lock is removed: that it stays is a warning.
-		lockStays := err == nil && result.RepositorySnapshot != "" && len(result.Warnings) == 1 && strings.Contains(result.Warnings[0], "free some space")
+		lockStays := err == nil && result.RepositorySnapshot != "" && len(result.Warnings) == 1 &&
+			strings.Contains(result.Warnings[0], "free some space")
 		if !lockStays && (!errors.Is(err, storage.ErrNoSpace) || !strings.Contains(err.Error(), "free some space")) {
 			t.Errorf("full at write %d: %v", writes+1, err)
 		}

@@ -70,7 +70,13 @@ func (r *reader) Read(p []byte) (int, error) {
 	switch {
 	case err == io.EOF:
 		// Nobody changes a file in place but somebody who should not.
-		return n, fmt.Errorf("read %s in %s: %w: the file is %d bytes shorter than it was when it was opened", r.name, r.bucket, io.ErrUnexpectedEOF, r.left)
+		return n, fmt.Errorf(
+			"read %s in %s: %w: the file is %d bytes shorter than it was when it was opened",
+			r.name,
+			r.bucket,
+			io.ErrUnexpectedEOF,
+			r.left,
+		)
 	case err != nil:
 		return n, r.bucket.fail("read", r.name, err)
 	}

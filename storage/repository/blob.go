@@ -10,7 +10,8 @@ import (
 // maxRatio is how far zstd can compress: four bytes can stand for 128 KiB. What claims to be more is not given the memory.
 const maxRatio = 128 << 10 / 4
 
-// LoadBlob reads one blob and checks it. If it lies in several packs, any copy serves. Many blobs of one pack are better read with ReadPack and OpenBlob.
+// LoadBlob reads one blob and checks it. If it lies in several packs, any copy serves. Many blobs of one pack are better read with ReadPack
+// and OpenBlob.
 func (r *Repository) LoadBlob(ctx context.Context, t BlobType, id ID) ([]byte, error) {
 	at, err := r.Locate(t, id)
 	if err != nil {

@@ -29,8 +29,15 @@ const checkReaders = 3
 // objects as missing that prune has replaced.
 func (r *Repository) Check(ctx context.Context, options CheckOptions) (CheckReport, error) {
 	c := &checker{
-		repo: r.withIndex(newIndex()), options: options, bad: newBlobSet(), refused: newBlobSet(), used: newBlobSet(), packs: map[ID]*checkedPack{},
-		report: CheckReport{Problems: []Problem{}, Damaged: []ID{}}, // lists, not null, in JSON
+		repo: r.withIndex(
+			newIndex(),
+		),
+		options: options,
+		bad:     newBlobSet(),
+		refused: newBlobSet(),
+		used:    newBlobSet(),
+		packs:   map[ID]*checkedPack{},
+		report:  CheckReport{Problems: []Problem{}, Damaged: []ID{}}, // lists, not null, in JSON
 	}
 	defer c.repo.index.close()
 	if err := c.run(ctx); err != nil {

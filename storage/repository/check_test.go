@@ -38,7 +38,8 @@ func TestCheckFindsEveryFlippedBit(t *testing.T) {
 	bucket, volumes := small(t)
 	held(t, reopen(t, bucket), lockObject{Time: time.Now(), Hostname: "other", PID: 1})
 	report := sound(t, bucket, volumes)
-	if report.Snapshots != 2 || report.Trees != 4 || report.Packs != 6 || report.PacksRead != 6 || report.BytesRead == 0 || report.Unindexed != 0 {
+	if report.Snapshots != 2 || report.Trees != 4 || report.Packs != 6 || report.PacksRead != 6 || report.BytesRead == 0 ||
+		report.Unindexed != 0 {
 		t.Errorf("report: %+v", report)
 	}
 	verify := func() (CheckReport, error) {
@@ -103,13 +104,21 @@ func TestCheckNamesWhatIsHit(t *testing.T) {
 			}
 		}
 		put(t, bucket, name, whole[:len(whole)-1])
-		if report, err = repo.Check(t.Context(), CheckOptions{}); err != nil || len(report.Problems) != 1 || !slices.Equal(report.Damaged, []ID{id}) {
+		if report, err = repo.Check(
+			t.Context(),
+			CheckOptions{},
+		); err != nil || len(report.Problems) != 1 ||
+			!slices.Equal(report.Damaged, []ID{id}) {
 			t.Errorf("a pack that is too short: %+v, %v", report, err)
 		}
 		if err := bucket.Delete(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
-		if report, err = repo.Check(t.Context(), CheckOptions{}); err != nil || len(report.Problems) != 1 || !slices.Equal(report.Damaged, []ID{id}) {
+		if report, err = repo.Check(
+			t.Context(),
+			CheckOptions{},
+		); err != nil || len(report.Problems) != 1 ||
+			!slices.Equal(report.Damaged, []ID{id}) {
 			t.Errorf("a pack that is missing: %+v, %v", report, err)
 		}
 	}

@@ -15,8 +15,24 @@ func treeOfEverything(f *testing.F) []byte {
 	f.Helper()
 	at, id := time.Date(2026, 11, 21, 8, 12, 0, 123456789, time.FixedZone("", 3600)), Hash([]byte("x"))
 	return treeOf(f, []Node{
-		{Name: "a \"<b>\" \n\xff é", Type: FileNode, Mode: 0o644 | fs.ModeSetuid, ModTime: at, AccessTime: at, ChangeTime: at, UID: 1, GID: 2,
-			User: "u", Group: "g", Inode: 3, DeviceID: 4, Size: 5, Links: 2, ExtendedAttributes: []ExtendedAttribute{{"user.x", []byte{0, 1}}, {"y", nil}}, Content: []ID{id, id}},
+		{
+			Name:               "a \"<b>\" \n\xff é",
+			Type:               FileNode,
+			Mode:               0o644 | fs.ModeSetuid,
+			ModTime:            at,
+			AccessTime:         at,
+			ChangeTime:         at,
+			UID:                1,
+			GID:                2,
+			User:               "u",
+			Group:              "g",
+			Inode:              3,
+			DeviceID:           4,
+			Size:               5,
+			Links:              2,
+			ExtendedAttributes: []ExtendedAttribute{{"user.x", []byte{0, 1}}, {"y", nil}},
+			Content:            []ID{id, id},
+		},
 		{Name: "b", Type: DirNode, Mode: fs.ModeDir | 0o755, ModTime: at, Subtree: &id},
 		{Name: "c", Type: SymlinkNode, Mode: fs.ModeSymlink | 0o777, LinkTarget: "x\xff"},
 		{Name: "d", Type: CharDeviceNode, Mode: fs.ModeDevice | fs.ModeCharDevice, Device: 259},
@@ -83,7 +99,9 @@ func FuzzPackHeader(f *testing.F) {
 			t.Fatalf("header %x, length off by %d, index %+v: %v", header, lie, claimed, err)
 		}
 		found, err := work.readHeader(t.Context(), pack.ID, int64(len(data)))
-		if truth := bytes.Equal(header, want) && lie == 0; truth && !sameBlobs(found.Blobs, blobs) || err == nil && packSize(found.Blobs) != int64(len(data)) {
+		if truth := bytes.Equal(header, want) &&
+			lie == 0; truth && !sameBlobs(found.Blobs, blobs) ||
+			err == nil && packSize(found.Blobs) != int64(len(data)) {
 			t.Fatalf("header %x, length off by %d, is read as %+v, %v", header, lie, found, err)
 		}
 		if blob, err := work.LoadBlob(t.Context(), claimed.Type, claimed.ID); err == nil && Hash(blob) != claimed.ID {

@@ -265,7 +265,11 @@ func TestTreesThatNeverEnd(t *testing.T) {
 		_, err := repo.Prune(ctx, PruneOptions{DryRun: true})
 		return err
 	})
-	if report, err := repo.Check(t.Context(), CheckOptions{}); err != nil || len(report.Problems) == 0 || report.Trees != 1 || len(report.Damaged) != 1 {
+	if report, err := repo.Check(
+		t.Context(),
+		CheckOptions{},
+	); err != nil || len(report.Problems) == 0 || report.Trees != 1 ||
+		len(report.Damaged) != 1 {
 		t.Errorf("check: %+v, %v", report, err)
 	}
 
@@ -283,7 +287,11 @@ func TestTreesThatNeverEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tree, err = w.SaveBlob(t.Context(), TreeBlob, treeOf(t, []Node{{Name: "a", Type: DirNode, Subtree: &tree}, {Name: "b", Type: DirNode, Subtree: &tree}}))
+		tree, err = w.SaveBlob(
+			t.Context(),
+			TreeBlob,
+			treeOf(t, []Node{{Name: "a", Type: DirNode, Subtree: &tree}, {Name: "b", Type: DirNode, Subtree: &tree}}),
+		)
 	}
 	if err := errors.Join(err, w.Flush()); err != nil {
 		t.Fatal(err)

@@ -153,7 +153,8 @@ func (b indexBlob) check() error {
 		return fmt.Errorf("blob %s has the unknown type %.16q", b.ID.Short(), string(b.Type))
 	case b.Length <= sealedOverhead && (b.Length < sealedOverhead || b.UncompressedLength != 0):
 		return fmt.Errorf("blob %s has the impossible length %d", b.ID.Short(), b.Length)
-	case b.Type == DataBlob && max(b.Length, b.UncompressedLength) > maxDataBlobSize, b.Length > maxBlobSize || b.UncompressedLength > maxBlobSize || uint64(b.Offset)+uint64(b.Length) > maxPackSize:
+	case b.Type == DataBlob && max(b.Length, b.UncompressedLength) > maxDataBlobSize,
+		b.Length > maxBlobSize || b.UncompressedLength > maxBlobSize || uint64(b.Offset)+uint64(b.Length) > maxPackSize:
 		return fmt.Errorf("blob %s is larger, or lies further inside its pack, than is allowed", b.ID.Short())
 	}
 	return nil

@@ -54,7 +54,17 @@ func hostileKey(t *testing.T, n, r, p int) []byte {
 }
 
 func TestHostileKeysAreBounded(t *testing.T) {
-	tests := [][3]int{{1 << 40, 8, 1}, {1 << 15, 1 << 30, 1}, {1 << 15, 8, 1 << 30}, {1 << 62, 1 << 62, 1 << 62}, {0, 8, 1}, {3, 8, 1}, {-16, 8, 1}, {16, 0, 1}, {16, 1, 0}}
+	tests := [][3]int{
+		{1 << 40, 8, 1},
+		{1 << 15, 1 << 30, 1},
+		{1 << 15, 8, 1 << 30},
+		{1 << 62, 1 << 62, 1 << 62},
+		{0, 8, 1},
+		{3, 8, 1},
+		{-16, 8, 1},
+		{16, 0, 1},
+		{16, 1, 0},
+	}
 	for _, tt := range tests {
 		if _, err := openKeyObject(hostileKey(t, tt[0], tt[1], tt[2]), password, rand.Reader); err == nil || errors.Is(err, ErrWrongPassword) {
 			t.Errorf("N=%d r=%d p=%d: %v, want a refusal before anything is computed", tt[0], tt[1], tt[2], err)

@@ -127,15 +127,23 @@ func TestLockOfOthers(t *testing.T) {
 		refused bool
 		remains bool
 	}{
-		"another writer":              {lockObject{Time: now, Hostname: "other", PID: 1}, false, true},
-		"exclusive":                   {lockObject{Time: now, Hostname: "other", PID: 77, Username: "ann", Exclusive: true}, true, true},
-		"exclusive, of 29 minutes":    {lockObject{Time: now.Add(-29 * time.Minute), Hostname: "other", PID: 77, Username: "ann", Exclusive: true}, true, true},
-		"exclusive, of 31 minutes":    {lockObject{Time: now.Add(-31 * time.Minute), Hostname: "other", PID: 77, Exclusive: true}, false, false},
-		"exclusive, process gone":     {lockObject{Time: now, Hostname: "host", PID: dead, Exclusive: true}, false, false},
-		"exclusive, process there":    {lockObject{Time: now, Hostname: "host", PID: os.Getpid(), Username: "ann", Exclusive: true}, true, true},
-		"gone, but of another host":   {lockObject{Time: now, Hostname: "other", PID: dead, Username: "ann", Exclusive: true}, true, true},
-		"writer of 31 minutes":        {lockObject{Time: now.Add(-31 * time.Minute), Hostname: "other", PID: 1}, false, false},
-		"exclusive, clock one day on": {lockObject{Time: now.Add(24 * time.Hour), Hostname: "other", Username: "ann", Exclusive: true}, true, true}, // stored just now
+		"another writer": {lockObject{Time: now, Hostname: "other", PID: 1}, false, true},
+		"exclusive":      {lockObject{Time: now, Hostname: "other", PID: 77, Username: "ann", Exclusive: true}, true, true},
+		"exclusive, of 29 minutes": {
+			lockObject{Time: now.Add(-29 * time.Minute), Hostname: "other", PID: 77, Username: "ann", Exclusive: true},
+			true,
+			true,
+		},
+		"exclusive, of 31 minutes":  {lockObject{Time: now.Add(-31 * time.Minute), Hostname: "other", PID: 77, Exclusive: true}, false, false},
+		"exclusive, process gone":   {lockObject{Time: now, Hostname: "host", PID: dead, Exclusive: true}, false, false},
+		"exclusive, process there":  {lockObject{Time: now, Hostname: "host", PID: os.Getpid(), Username: "ann", Exclusive: true}, true, true},
+		"gone, but of another host": {lockObject{Time: now, Hostname: "other", PID: dead, Username: "ann", Exclusive: true}, true, true},
+		"writer of 31 minutes":      {lockObject{Time: now.Add(-31 * time.Minute), Hostname: "other", PID: 1}, false, false},
+		"exclusive, clock one day on": {
+			lockObject{Time: now.Add(24 * time.Hour), Hostname: "other", Username: "ann", Exclusive: true},
+			true,
+			true,
+		}, // stored just now
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -100,8 +100,11 @@ func (r *Repository) dropLeft(ctx context.Context) error {
 		if errors.Is(err, storage.ErrPermission) {
 			next = "these credentials may not remove it, and need not: whoever may removes it with the next prune after that"
 		}
-		failures = append(failures, fmt.Errorf("the lock that is no longer needed stays, and keeps everyone else from %s the repository until %s: %w; %s",
-			keepsFrom, left[id].stale.UTC().Format(time.RFC3339), err, next))
+		failures = append(
+			failures,
+			fmt.Errorf("the lock that is no longer needed stays, and keeps everyone else from %s the repository until %s: %w; %s",
+				keepsFrom, left[id].stale.UTC().Format(time.RFC3339), err, next),
+		)
 	}
 	return errors.Join(failures...)
 }

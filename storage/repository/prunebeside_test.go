@@ -122,14 +122,17 @@ func TestPruneAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = repo.Prune(t.Context(), PruneOptions{AloneOperation: "guarded", Alone: func(ctx context.Context, do func(context.Context) error) error {
-		inside = true
-		bucket.verb, bucket.prefix, bucket.do = "delete", "index/", func() { look(ctx) }
-		err := do(ctx)
-		inside = false
-		bucket.verb, bucket.prefix, bucket.do = "delete", "data/", func() { look(ctx) }
-		return err
-	}})
+	_, err = repo.Prune(
+		t.Context(),
+		PruneOptions{AloneOperation: "guarded", Alone: func(ctx context.Context, do func(context.Context) error) error {
+			inside = true
+			bucket.verb, bucket.prefix, bucket.do = "delete", "index/", func() { look(ctx) }
+			err := do(ctx)
+			inside = false
+			bucket.verb, bucket.prefix, bucket.do = "delete", "data/", func() { look(ctx) }
+			return err
+		}},
+	)
 	if err != nil || fmt.Sprint(operations) != "[ guarded ]" {
 		t.Errorf("%q, %v", operations, err)
 	}

@@ -58,7 +58,12 @@ func (p *pruner) need(ctx context.Context, view *Repository, roots []ID) error {
 		if Undecided(ctx, err) {
 			return err
 		}
-		return fmt.Errorf("%s blob %s: %w; nothing is removed from a damaged repository: see what stsbackup verify says, and use stsbackup repair", t, id, err)
+		return fmt.Errorf(
+			"%s blob %s: %w; nothing is removed from a damaged repository: see what stsbackup verify says, and use stsbackup repair",
+			t,
+			id,
+			err,
+		)
 	}}
 	return trees.run(ctx, roots)
 }

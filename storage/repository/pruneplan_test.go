@@ -118,7 +118,8 @@ func TestPruneMergesSmallPacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, err := repo.Prune(t.Context(), PruneOptions{})
-	if planned.DryRun = false; err != nil || planned != report || report.PacksMerged != before || report.PacksRemoved+report.PacksRepacked+report.PacksKept != 0 {
+	if planned.DryRun = false; err != nil || planned != report || report.PacksMerged != before ||
+		report.PacksRemoved+report.PacksRepacked+report.PacksKept != 0 {
 		t.Errorf("planned %+v, done %+v of %d packs, %v", planned, report, before, err)
 	}
 	if after := len(list(t, bucket, "data/")); after > dataPackers+treePackers || report.BytesRewritten != report.BytesNeeded {

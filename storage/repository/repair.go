@@ -51,7 +51,12 @@ type RepairReport struct {
 // index, and only then the old index and the damaged packs go. So it may die at any moment.
 func (r *Repository) Repair(ctx context.Context, options RepairOptions) (report RepairReport, err error) {
 	ctx = storage.WithDoubt(ctx, true)
-	x := &repairer{repo: r, options: options, packs: map[ID]*prunePack{}, report: RepairReport{DryRun: options.DryRun, SnapshotsDamaged: []ID{}}}
+	x := &repairer{
+		repo:    r,
+		options: options,
+		packs:   map[ID]*prunePack{},
+		report:  RepairReport{DryRun: options.DryRun, SnapshotsDamaged: []ID{}},
+	}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("repair %s: %w", r, err)

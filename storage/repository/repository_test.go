@@ -159,7 +159,13 @@ func TestInitSparesRemains(t *testing.T) {
 			t.Fatal(err)
 		}
 		left := list(t, bucket, "")
-		if _, err := Init(t.Context(), bucket, password, quick()); err == nil || errors.Is(err, ErrExists) || !strings.Contains(err.Error(), name) {
+		if _, err := Init(
+			t.Context(),
+			bucket,
+			password,
+			quick(),
+		); err == nil || errors.Is(err, ErrExists) ||
+			!strings.Contains(err.Error(), name) {
 			t.Errorf("init: %v", err)
 		}
 		if now := list(t, bucket, ""); !slices.Equal(left, now) {
@@ -306,7 +312,8 @@ func TestObjectEncodings(t *testing.T) {
 		id := Hash(sealed)
 		put(t, bucket, kindSnapshot.name(id), sealed)
 		_, err = repo.LoadSnapshot(t.Context(), id)
-		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), id.String())) {
+		if tt.want == "" && err != nil ||
+			tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), id.String())) {
 			t.Errorf("%s: %v, want %q and the object's name", name, err, tt.want)
 		}
 	}

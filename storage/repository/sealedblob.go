@@ -149,7 +149,12 @@ func (b *sealedBlob) open() (*plainStream, error) {
 	stream := &plainStream{left: int64(b.at.PlainLength)}
 	stream.from = cipher.StreamReader{S: cipher.NewCTR(b.sealer.block, b.iv[:]), R: sealed}
 	if b.at.Compressed {
-		decoder, err := zstd.NewReader(stream.from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(streamWindow))
+		decoder, err := zstd.NewReader(
+			stream.from,
+			zstd.WithDecoderConcurrency(1),
+			zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(streamWindow),
+		)
 		if err != nil {
 			return nil, fmt.Errorf("set up decompression: %w", err)
 		}

@@ -126,7 +126,8 @@ func TestVerdictOnNoSingleListing(t *testing.T) {
 		}
 		ghost := k.name(Hash([]byte("nothing")))
 		report, err := reopen(t, &haunted{memory, ghost}).Check(t.Context(), CheckOptions{})
-		if err != nil || k == kindIndex && (len(report.Problems) != 1 || report.Problems[0].Object != ghost) || k == kindData && report.Unindexed != 1 {
+		if err != nil || k == kindIndex && (len(report.Problems) != 1 || report.Problems[0].Object != ghost) ||
+			k == kindData && report.Unindexed != 1 {
 			t.Errorf("%s, which is not there, always: %+v, %v", ghost, report, err)
 		}
 	}

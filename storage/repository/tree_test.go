@@ -16,8 +16,24 @@ func TestTreeBytes(t *testing.T) {
 	at := time.Date(2026, 11, 21, 8, 12, 0, 123456789, time.UTC)
 	subtree, content := Hash([]byte("tree")), Hash([]byte("data"))
 	nodes := []Node{
-		{Name: "a \"<b>\" \n\xff é", Type: FileNode, Mode: 0o644 | fs.ModeSetuid, ModTime: at, AccessTime: at, ChangeTime: at, UID: 1, GID: 2,
-			User: "u", Group: "g", Inode: 3, DeviceID: 4, Size: 5, Links: 2, ExtendedAttributes: []ExtendedAttribute{{"user.x", []byte{0, 1}}}, Content: []ID{content}},
+		{
+			Name:               "a \"<b>\" \n\xff é",
+			Type:               FileNode,
+			Mode:               0o644 | fs.ModeSetuid,
+			ModTime:            at,
+			AccessTime:         at,
+			ChangeTime:         at,
+			UID:                1,
+			GID:                2,
+			User:               "u",
+			Group:              "g",
+			Inode:              3,
+			DeviceID:           4,
+			Size:               5,
+			Links:              2,
+			ExtendedAttributes: []ExtendedAttribute{{"user.x", []byte{0, 1}}},
+			Content:            []ID{content},
+		},
 		{Name: "b", Type: DirNode, Mode: fs.ModeDir | 0o755, ModTime: at, AccessTime: at, ChangeTime: at, Subtree: &subtree},
 		{Name: "c", Type: SymlinkNode, Mode: fs.ModeSymlink | 0o777, LinkTarget: "x\xff",
 			ModTime: time.Date(12345, 1, 2, 3, 4, 5, 6, time.UTC), AccessTime: time.Date(-5, 1, 2, 3, 4, 5, 6, time.UTC), ChangeTime: at},

@@ -19,7 +19,16 @@ func largeNodes(count int) []Node {
 	nodes := make([]Node, count)
 	for i := range nodes {
 		name := fmt.Sprintf("file-%07d", i)
-		nodes[i] = Node{Name: name, Type: FileNode, Mode: 0o644, ModTime: at, AccessTime: at, ChangeTime: at, Size: uint64(i), Content: []ID{Hash([]byte(name))}}
+		nodes[i] = Node{
+			Name:       name,
+			Type:       FileNode,
+			Mode:       0o644,
+			ModTime:    at,
+			AccessTime: at,
+			ChangeTime: at,
+			Size:       uint64(i),
+			Content:    []ID{Hash([]byte(name))},
+		}
 		switch i % 1000 {
 		case 1:
 			nodes[i].Content = []ID{}

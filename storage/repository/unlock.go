@@ -121,8 +121,11 @@ func (r *Repository) unreadable(holder Holder, damage error) error {
 	if holder.Dead {
 		return fmt.Errorf("%w; whoever takes a lock next removes it", damage)
 	}
-	return fmt.Errorf("%w; nobody can write until %s, when it no longer counts; if nothing is at work on the repository, remove it with: stsbackup unlock",
-		damage, holder.Time.Add(r.options.timing.stale).Format(time.RFC3339))
+	return fmt.Errorf(
+		"%w; nobody can write until %s, when it no longer counts; if nothing is at work on the repository, remove it with: stsbackup unlock",
+		damage,
+		holder.Time.Add(r.options.timing.stale).Format(time.RFC3339),
+	)
 }
 
 // Locks lists who holds locks on the repository. It removes none.
@@ -140,8 +143,8 @@ func (r *Repository) Locks(ctx context.Context) ([]Holder, error) {
 
 // Unlock removes the locks of those that gone says are gone, and gives their holders. Whoever is alive all the same
 // finds its lock missing when it next renews it, and stops; so nobody should be asked about lightly. A nil gone means
-// those that are dead by their own lock, those that we have given up, and those whose lock is damaged: a Bucket stores an object whole or not at
-// all, so no writer is waiting for one of these to become readable.
+// those that are dead by their own lock, those that we have given up, and those whose lock is damaged: a Bucket stores an object whole or
+// not at all, so no writer is waiting for one of these to become readable.
 func (r *Repository) Unlock(ctx context.Context, gone func(Holder) bool) ([]Holder, error) {
 	if gone == nil {
 		gone = func(h Holder) bool { return h.Dead || h.Damage != "" }

@@ -130,17 +130,33 @@ func classifyResponse(r minio.ErrorResponse, f facts) failure {
 	case full:
 		return failure{sentinel: storage.ErrNoSpace, reason: answered, advice: "free some space there, or raise the bucket's quota"}
 	case busy:
-		return failure{sentinel: storage.ErrUnreachable, reason: answered, advice: "see what is wrong with the service at " + f.endpoint, transient: true}
+		return failure{
+			sentinel:  storage.ErrUnreachable,
+			reason:    answered,
+			advice:    "see what is wrong with the service at " + f.endpoint,
+			transient: true,
+		}
 	case damaged:
-		return failure{sentinel: storage.ErrUnreachable, reason: answered, advice: "something between here and the server changes the data", transient: true}
+		return failure{
+			sentinel:  storage.ErrUnreachable,
+			reason:    answered,
+			advice:    "something between here and the server changes the data",
+			transient: true,
+		}
 	case plainText:
-		return failure{sentinel: storage.ErrUnreachable, reason: f.endpoint + " speaks HTTPS", advice: "write endpoint=" + strings.Replace(f.endpoint, "http:", "https:", 1)}
+		return failure{
+			sentinel: storage.ErrUnreachable,
+			reason:   f.endpoint + " speaks HTTPS",
+			advice:   "write endpoint=" + strings.Replace(f.endpoint, "http:", "https:", 1),
+		}
 	case otherRegion:
 		return elsewhere(r, f)
 	case archived:
 		return failure{
-			sentinel: storage.ErrArchived, reason: answered,
-			advice: "bring it back there first (at AWS: aws s3api restore-object), and keep the rule that archives objects away from this repository",
+			sentinel: storage.ErrArchived,
+			reason:   answered,
+			advice: "bring it back there first (at AWS: aws s3api restore-object), and keep the rule that archives objects away from this " +
+				"repository",
 		}
 	case suspended:
 		return failure{sentinel: storage.ErrPermission, reason: answered, advice: "see to the account at " + f.endpoint}
@@ -230,13 +246,19 @@ func classifyDenial(r minio.ErrorResponse, f facts) failure {
 	denied := fmt.Sprintf("%s may not %s on %s", f.access, f.action, f.resource())
 	switch {
 	case says("storage cap", "cap exceeded", "cap has been", "quota", "storage limit", "out of space", "storage is full"):
-		return failure{sentinel: storage.ErrNoSpace, reason: answer(r), advice: "free some space there, or raise the account's or the bucket's limit"}
+		return failure{
+			sentinel: storage.ErrNoSpace,
+			reason:   answer(r),
+			advice:   "free some space there, or raise the account's or the bucket's limit",
+		}
 	case says("suspend", "disabled", "overdue", "billing", "payment", "terminated", "delinquent", "expired account", "account is"):
 		return failure{sentinel: storage.ErrPermission, reason: answer(r), advice: "see to the account at " + f.endpoint}
 	case says("encrypt"):
 		return failure{
-			sentinel: storage.ErrPermission, reason: answer(r),
-			advice: "let the bucket encrypt by default, and its policy take objects that do not ask for it: what stsbackup stores is encrypted before it is sent",
+			sentinel: storage.ErrPermission,
+			reason:   answer(r),
+			advice: "let the bucket encrypt by default, and its policy take objects that do not ask for it: what stsbackup stores is encrypted " +
+				"before it is sent",
 		}
 	case !generic(words) && !says("denied", "authorized", "authorised", "permission", "policy", "privilege", "not allowed", "forbidden", "access to"):
 		return failure{

@@ -33,7 +33,10 @@ func (c candid) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil || r.Method == http.MethodHead {
 		return response, err
 	}
-	if location := response.Header.Get("Location"); location != "" && response.StatusCode >= http.StatusMultipleChoices && response.StatusCode < http.StatusBadRequest && !isError(peek(response)) {
+	if location := response.Header.Get(
+		"Location",
+	); location != "" && response.StatusCode >= http.StatusMultipleChoices && response.StatusCode < http.StatusBadRequest &&
+		!isError(peek(response)) {
 		response.Header.Set(descriptionHeader, "it points to "+printable(location, 200))
 	}
 	if response.ContentLength == 0 {

@@ -116,7 +116,10 @@ func ParseURL(text string) (Config, error) {
 	case config.Bucket == "":
 		return Config{}, errors.New("names no bucket; write s3://BUCKET/PREFIX")
 	case location.Port() != "":
-		return Config{}, fmt.Errorf("has a port; what follows %s:// is the bucket, and the host and port go into endpoint=http(s)://HOST:PORT", Scheme)
+		return Config{}, fmt.Errorf(
+			"has a port; what follows %s:// is the bucket, and the host and port go into endpoint=http(s)://HOST:PORT",
+			Scheme,
+		)
 	case s3utils.CheckValidBucketName(config.Bucket) != nil:
 		return Config{}, fmt.Errorf("names bucket %q, but a bucket's name is 3 to 63 letters, digits, dots and dashes", config.Bucket)
 	case config.Prefix != "" && !storage.ValidName(config.Prefix):
@@ -154,7 +157,8 @@ func (c *Config) setParameters(query string) error {
 // looksSecret reports whether a parameter is one with which other tools take credentials.
 func looksSecret(name string) bool {
 	name = strings.ToLower(name)
-	return strings.Contains(name, "secret") || strings.Contains(name, "key") || strings.Contains(name, "token") || strings.Contains(name, "password")
+	return strings.Contains(name, "secret") || strings.Contains(name, "key") || strings.Contains(name, "token") ||
+		strings.Contains(name, "password")
 }
 
 // parseEndpoint checks an endpoint and returns it without a slash at its end.

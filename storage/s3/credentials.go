@@ -45,7 +45,13 @@ func sources(profile string, getenv func(string) string) []source {
 	if profile != "" {
 		return []source{fileSource(profile, getenv)}
 	}
-	return []source{environmentSource(getenv), webIdentitySource(getenv), fileSource("", getenv), containerSource(getenv), instanceSource(getenv)}
+	return []source{
+		environmentSource(getenv),
+		webIdentitySource(getenv),
+		fileSource("", getenv),
+		containerSource(getenv),
+		instanceSource(getenv),
+	}
 }
 
 func environmentSource(getenv func(string) string) source {

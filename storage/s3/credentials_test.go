@@ -42,17 +42,29 @@ func newAuthority(t *testing.T) string {
 	t.Helper()
 	expires := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	role := func(w http.ResponseWriter, key string) {
-		fmt.Fprintf(w, `{"Code":"Success","AccessKeyId":%q,"SecretAccessKey":"secret-of-role","Token":"token-of-role","Expiration":%q}`, key, expires)
+		fmt.Fprintf(
+			w,
+			`{"Code":"Success","AccessKeyId":%q,"SecretAccessKey":"secret-of-role","Token":"token-of-role","Expiration":%q}`,
+			key,
+			expires,
+		)
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method == http.MethodPost && r.FormValue("WebIdentityToken") == tokenOfIdentity && r.FormValue("RoleArn") == "arn:role":
-			fmt.Fprintf(w, `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult><Credentials>`+
-				`<AccessKeyId>AKIDIDENTITY</AccessKeyId><SecretAccessKey>secret-of-role</SecretAccessKey><SessionToken>token-of-role</SessionToken>`+
-				`<Expiration>%s</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`, expires)
+			fmt.Fprintf(
+				w,
+				`<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult><Credentials>`+
+					`<AccessKeyId>AKIDIDENTITY</AccessKeyId><SecretAccessKey>secret-of-role</SecretAccessKey><SessionToken>token-of-role</SessionToken>`+
+					`<Expiration>%s</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`,
+				expires,
+			)
 		case r.Method == http.MethodPost:
 			w.WriteHeader(http.StatusForbidden)
-			fmt.Fprint(w, `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Code>AccessDenied</Code><Message>Not authorized to perform sts:AssumeRoleWithWebIdentity</Message></Error></ErrorResponse>`)
+			fmt.Fprint(
+				w,
+				`<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Code>AccessDenied</Code><Message>Not authorized to perform sts:AssumeRoleWithWebIdentity</Message></Error></ErrorResponse>`,
+			)
 		case r.URL.Path == "/container" && r.Header.Get("Authorization") == tokenOfPod:
 			role(w, "AKIDCONTAINER")
 		case r.URL.Path == "/latest/api/token":
@@ -87,7 +99,10 @@ func TestCredentialChain(t *testing.T) {
 	keys := map[string]string{"AWS_ACCESS_KEY_ID": "AKIDENV", "AWS_SECRET_ACCESS_KEY": "s"}
 	web := map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": identity, "AWS_ROLE_ARN": "arn:role", "AWS_ENDPOINT_URL_STS": authority}
 	file := map[string]string{"AWS_SHARED_CREDENTIALS_FILE": shared}
-	container := map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": authority + "/container", "AWS_CONTAINER_AUTHORIZATION_TOKEN": tokenOfPod}
+	container := map[string]string{
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI": authority + "/container",
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN":  tokenOfPod,
+	}
 	instance := map[string]string{"AWS_EC2_METADATA_DISABLED": "", "AWS_EC2_METADATA_SERVICE_ENDPOINT": authority}
 	for name, test := range map[string]struct {
 		profile   string
@@ -128,7 +143,11 @@ func TestCredentialChain(t *testing.T) {
 				if err != nil || got.AccessKey() != test.want || got.SecretKey() == "" {
 					t.Errorf("got %v, %v; want %s", got, err, test.want)
 				}
-				if role := strings.Contains("AKIDIDENTITY AKIDCONTAINER AKIDINSTANCE", test.want); role && (got.SessionToken() != "token-of-role" || got.Expires().IsZero()) {
+				if role := strings.Contains(
+					"AKIDIDENTITY AKIDCONTAINER AKIDINSTANCE",
+					test.want,
+				); role &&
+					(got.SessionToken() != "token-of-role" || got.Expires().IsZero()) {
 					t.Errorf("credentials of a role have token %q and expire %v", got.SessionToken(), got.Expires())
 				}
 				return
@@ -171,7 +190,16 @@ func TestCredentialsGoThroughASharedFile(t *testing.T) {
 		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", path)
 		got, err := ResolveCredentials(t.Context(), Config{Bucket: "bucket"}, os.Getenv)
 		if err != nil || got != want {
-			t.Errorf("through a file: %q %q %q, %v; want %q %q %q", got.accessKey, got.secretKey, got.sessionToken, err, want.accessKey, want.secretKey, want.sessionToken)
+			t.Errorf(
+				"through a file: %q %q %q, %v; want %q %q %q",
+				got.accessKey,
+				got.secretKey,
+				got.sessionToken,
+				err,
+				want.accessKey,
+				want.secretKey,
+				want.sessionToken,
+			)
 		}
 	}
 }

@@ -110,11 +110,20 @@ func classifyConnection(err error, f facts) failure {
 	var listing listingError
 	if errors.As(err, &listing) {
 		return failure{
-			sentinel: storage.ErrUnreachable, reason: "the service at " + f.endpoint + " cannot be relied on: " + listing.Error(), answer: true, contended: true,
-			advice: "see whether it, or what stands between, implements ListObjectsV2 with start-after and continuation-token; without it no backup there can be relied on",
+			sentinel:  storage.ErrUnreachable,
+			reason:    "the service at " + f.endpoint + " cannot be relied on: " + listing.Error(),
+			answer:    true,
+			contended: true,
+			advice: "see whether it, or what stands between, implements ListObjectsV2 with start-after and continuation-token; without it no " +
+				"backup there can be relied on",
 		}
 	}
-	silent := failure{sentinel: storage.ErrUnreachable, transient: true, silent: true, advice: "check endpoint= in the repository's URL, and that the service runs"}
+	silent := failure{
+		sentinel:  storage.ErrUnreachable,
+		transient: true,
+		silent:    true,
+		advice:    "check endpoint= in the repository's URL, and that the service runs",
+	}
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		silent.reason = "there is no host " + dns.Name
@@ -144,8 +153,11 @@ func classifyConnection(err error, f facts) failure {
 	case garbled(err):
 		return failure{
 			// Where nothing has ever been understood, it is no S3 service; else, something on the way has changed a listing.
-			sentinel: storage.ErrUnreachable, reason: "an answer of " + f.endpoint + " cannot be read (" + innermost(err) + ")", transient: true, silent: true,
-			advice: "check that an S3 service is there, and that nothing between here and there changes the data",
+			sentinel:  storage.ErrUnreachable,
+			reason:    "an answer of " + f.endpoint + " cannot be read (" + innermost(err) + ")",
+			transient: true,
+			silent:    true,
+			advice:    "check that an S3 service is there, and that nothing between here and there changes the data",
 		}
 	}
 	return failure{sentinel: err}
@@ -161,7 +173,8 @@ func garbled(err error) bool {
 		escape url.EscapeError
 	)
 	return errors.Is(err, errNoListing) || errors.Is(err, io.EOF) || errors.As(err, &syntax) || errors.As(err, &shape) || errors.As(err, &number) ||
-		errors.As(err, &moment) || errors.As(err, &escape)
+		errors.As(err, &moment) ||
+		errors.As(err, &escape)
 }
 
 // certificateProblem says what keeps TLS from being spoken, "" if nothing does.
@@ -175,9 +188,11 @@ func certificateProblem(err error, endpoint string) (reason, advice string) {
 	)
 	switch {
 	case errors.As(err, &authority):
-		return "the TLS certificate of " + endpoint + " is signed by an unknown authority", "give that authority's certificate with ca=FILE or AWS_CA_BUNDLE"
+		return "the TLS certificate of " + endpoint + " is signed by an unknown authority", "give that authority's certificate with ca=FILE or " +
+			"AWS_CA_BUNDLE"
 	case errors.As(err, &name):
-		return "the TLS certificate of " + endpoint + " is for another name (" + name.Error() + ")", "use the name in the certificate; with virtual-host style, path-style=true may help"
+		return "the TLS certificate of " + endpoint + " is for another name (" + name.Error() + ")", "use the name in the certificate; with " +
+			"virtual-host style, path-style=true may help"
 	case errors.As(err, &invalid):
 		return "the TLS certificate of " + endpoint + " cannot be used (" + invalid.Error() + ")", "renew it"
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):

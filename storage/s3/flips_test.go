@@ -86,7 +86,11 @@ func TestFlippedDownloads(t *testing.T) {
 		}
 		s.proxy.meet(flipDownload, func(kind string, _ bool) bool { return kind == operation.kind })
 		err := operation.run(t.Context())
-		if folder := strings.TrimPrefix(operation.kind, "GET "); err == nil || !strings.Contains(err.Error(), folder) || !strings.Contains(err.Error(), "damaged") {
+		if folder := strings.TrimPrefix(
+			operation.kind,
+			"GET ",
+		); err == nil || !strings.Contains(err.Error(), folder) ||
+			!strings.Contains(err.Error(), "damaged") {
 			t.Errorf("%s with wrong bits in %s: %v; want an error that names it", operation.name, folder, err)
 		}
 	}
@@ -157,7 +161,8 @@ func TestGarbledListings(t *testing.T) {
 		}
 		b = newBroken(t, func(_ int, w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
 		_, err := list(b)
-		if !errors.Is(err, storage.ErrUnreachable) || !strings.Contains(err.Error(), "check that an S3 service is there") || b.requests.Load() != silentAttempts {
+		if !errors.Is(err, storage.ErrUnreachable) || !strings.Contains(err.Error(), "check that an S3 service is there") ||
+			b.requests.Load() != silentAttempts {
 			t.Errorf("%s, always: %v, after %d requests", what, err, b.requests.Load())
 		}
 	}

@@ -36,7 +36,9 @@ func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) 
 			if !storage.ValidName(object.Key) {
 				continue
 			}
-			if err := fn(storage.Info{Name: object.Key, Size: object.Size, Modified: object.LastModified, Archived: archiveClass(object.StorageClass)}); err != nil {
+			if err := fn(
+				storage.Info{Name: object.Key, Size: object.Size, Modified: object.LastModified, Archived: archiveClass(object.StorageClass)},
+			); err != nil {
 				return err
 			}
 		}

@@ -81,14 +81,16 @@ func TestDenialsInTheServersWords(t *testing.T) {
 		never   string
 	}{
 		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Access Denied."}, storage.ErrPermission, []string{"may not s3:PutObject on bucket/object", "allow it in"}, "answers"},
-		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Cannot upload files, storage cap exceeded. See the Caps & Alerts page to increase your cap."}, storage.ErrNoSpace, []string{"storage cap exceeded", "raise"}, "policy"},
+		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Cannot upload files, storage cap exceeded. See the Caps & Alerts page to " +
+			"increase your cap."}, storage.ErrNoSpace, []string{"storage cap exceeded", "raise"}, "policy"},
 		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Account suspended:\nunpaid"}, storage.ErrPermission, []string{"Account suspended: unpaid", "see to the account"}, "policy"},
 		{odds3.Refusal{Status: 403, Code: "AllAccessDisabled", Message: "All access to this object has been disabled"}, storage.ErrPermission, []string{"has been disabled", "see to the account"}, "policy"},
 		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Server side encryption is required"}, storage.ErrPermission, []string{"encryption is required", "encrypt by default"}, "allow it in"},
 		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "User: " + long + " is not authorized to perform: s3:PutObject"}, storage.ErrPermission, []string{"may not s3:PutObject", "User: arn:aws", "allow it in"}, ""},
 		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "The moon is in the wrong quarter"}, storage.ErrPermission, []string{"The moon is in the wrong quarter", "ask whoever runs"}, "allow it in"},
 		{odds3.Refusal{Status: 403, Message: `{"message": "bandwidth limit of your plan"}`}, storage.ErrPermission, []string{"bandwidth limit of your plan"}, "allow it in"},
-		{odds3.Refusal{Status: 403, Message: "<html><head><title>x</title></head><body>Blocked by <b>web filter</b>: category backup</body></html>"}, storage.ErrPermission, []string{"Blocked by web filter"}, "<b>"},
+		{odds3.Refusal{Status: 403, Message: "<html><head><title>x</title></head><body>Blocked by <b>web filter</b>: category " +
+			"backup</body></html>"}, storage.ErrPermission, []string{"Blocked by web filter"}, "<b>"},
 		{odds3.Refusal{Status: 403, Code: "RequestTimeTooSkewed", Message: "The difference is too large"}, storage.ErrCredentials, []string{"set the clock"}, "policy"},
 		{odds3.Refusal{Status: 503, Code: "SlowDown", Message: "Please reduce your request rate."}, storage.ErrUnreachable, []string{"Please reduce your request rate"}, "policy"},
 		{odds3.Refusal{Status: 200, Code: "InternalError", Message: "We encountered an internal error"}, storage.ErrUnreachable, []string{"internal error"}, ""},
@@ -141,7 +143,8 @@ func TestDeniedWithoutListing(t *testing.T) {
 		all := operations(t.Context(), bucket, "folder/object")
 		for _, verb := range []string{"get", "stat", "get nothing"} {
 			err := all[verb]
-			if !errors.Is(err, storage.ErrPermission) || !strings.Contains(err.Error(), "s3:GetObject on bucket/folder/object") || strings.Contains(err.Error(), "s3:ListBucket") == lists {
+			if !errors.Is(err, storage.ErrPermission) || !strings.Contains(err.Error(), "s3:GetObject on bucket/folder/object") ||
+				strings.Contains(err.Error(), "s3:ListBucket") == lists {
 				t.Errorf("%s, may list %v: %v", verb, lists, err)
 			}
 		}

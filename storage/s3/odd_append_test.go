@@ -34,7 +34,8 @@ func TestCredentialsThatMayNotDelete(t *testing.T) {
 			t.Fatal(err)
 		}
 		result, err := archive.Backup(t.Context(), repo, archive.Source{Dir: j.source, Name: claim, Host: "demo/web"}, nil)
-		if err != nil || len(result.Warnings) != 1 || !strings.Contains(result.Warnings[0], "these credentials may not remove it") || strings.Contains(result.Warnings[0], "remove it before") {
+		if err != nil || len(result.Warnings) != 1 || !strings.Contains(result.Warnings[0], "these credentials may not remove it") ||
+			strings.Contains(result.Warnings[0], "remove it before") {
 			t.Errorf("%+v: %v, %q", options, err, result.Warnings)
 		}
 		j.expected[result.RepositorySnapshot] = j.tree(j.source)

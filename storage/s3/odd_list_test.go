@@ -115,7 +115,9 @@ func TestListingsThatDoNotGoOn(t *testing.T) {
 			for _, prefix := range []string{"folder/", "folder"} {
 				_, err := listNames(storage.WithDoubt(t.Context(), true), bucket, prefix)
 				requests := len(s.Requests())
-				if !errors.Is(err, storage.ErrUnreachable) || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "http://127.0.0.1:0") || requests > 4*(maxIdlePages+2) {
+				if !errors.Is(err, storage.ErrUnreachable) || !strings.Contains(err.Error(), test.says) ||
+					strings.Contains(err.Error(), "http://127.0.0.1:0") ||
+					requests > 4*(maxIdlePages+2) {
 					t.Errorf("list %s: %v after %d requests; want an error that says %q", prefix, err, requests, test.says)
 				}
 			}

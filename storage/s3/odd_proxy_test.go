@@ -16,8 +16,17 @@ import (
 func behindProxy(t *testing.T, endpoint, proxy, direct string) *Bucket {
 	t.Helper()
 	variables := map[string]string{
-		"AWS_ACCESS_KEY_ID": rootAccess, "AWS_SECRET_ACCESS_KEY": rootSecret, "AWS_EC2_METADATA_DISABLED": "true",
-		"HTTP_PROXY": strings.Replace(proxy, "://", "://user:hidden@", 1), "https_proxy": strings.Replace(proxy, "://", "://user:hidden@", 1) + "\n", "NO_PROXY": direct,
+		"AWS_ACCESS_KEY_ID":         rootAccess,
+		"AWS_SECRET_ACCESS_KEY":     rootSecret,
+		"AWS_EC2_METADATA_DISABLED": "true",
+		"HTTP_PROXY": strings.Replace(
+			proxy,
+			"://",
+			"://user:hidden@",
+			1,
+		),
+		"https_proxy": strings.Replace(proxy, "://", "://user:hidden@", 1) + "\n",
+		"NO_PROXY":    direct,
 	}
 	config := Config{Bucket: "bucket", Endpoint: endpoint, Region: "us-east-1", Addressing: PathStyle}
 	bucket, err := Open(config, func(name string) string { return variables[name] })

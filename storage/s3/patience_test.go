@@ -54,7 +54,8 @@ func TestSilence(t *testing.T) {
 		"locks":    part.List(ctx, "locks/", func(storage.Info) error { return nil }),
 		"index/1":  part.Delete(ctx, "index/1"),
 	} {
-		if !errors.Is(err, storage.ErrUnreachable) || !strings.Contains(err.Error(), what) || !strings.Contains(err.Error(), "in time after 10 attempts") {
+		if !errors.Is(err, storage.ErrUnreachable) || !strings.Contains(err.Error(), what) ||
+			!strings.Contains(err.Error(), "in time after 10 attempts") {
 			t.Errorf("%s in a bucket that is silent: %v", what, err)
 		}
 	}

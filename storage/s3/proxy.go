@@ -20,7 +20,12 @@ func proxyOf(getenv func(string) string) func(*url.URL) (*url.URL, error) {
 	get := func(name string) string {
 		return strings.TrimSpace(cmp.Or(getenv(name), getenv(strings.ToLower(name))))
 	}
-	config := httpproxy.Config{HTTPProxy: get("HTTP_PROXY"), HTTPSProxy: get("HTTPS_PROXY"), NoProxy: get("NO_PROXY"), CGI: getenv("REQUEST_METHOD") != ""}
+	config := httpproxy.Config{
+		HTTPProxy:  get("HTTP_PROXY"),
+		HTTPSProxy: get("HTTPS_PROXY"),
+		NoProxy:    get("NO_PROXY"),
+		CGI:        getenv("REQUEST_METHOD") != "",
+	}
 	return config.ProxyFunc()
 }
 

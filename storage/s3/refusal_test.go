@@ -201,7 +201,8 @@ func testSession(t *testing.T, s *server, config Config) {
 		"s3:PutObject on test-1/object":    bucket.Put(t.Context(), "object", nil),
 		"s3:DeleteObject on test-1/object": bucket.Delete(t.Context(), "object"),
 	} {
-		if !errors.Is(err, storage.ErrPermission) || !strings.Contains(err.Error(), "access key "+value.AccessKeyID) || !strings.Contains(err.Error(), verb) {
+		if !errors.Is(err, storage.ErrPermission) || !strings.Contains(err.Error(), "access key "+value.AccessKeyID) ||
+			!strings.Contains(err.Error(), verb) {
 			t.Errorf("%s with a role that may not: %v", verb, err)
 		}
 	}
@@ -214,7 +215,11 @@ func TestCAFileErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, says := range map[string]string{garbage: "holds no certificate", garbage + ".absent": "no such file"} {
-		if _, err := Open(Config{Bucket: "bucket", CAFile: file}, asRoot); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), file) {
+		if _, err := Open(
+			Config{Bucket: "bucket", CAFile: file},
+			asRoot,
+		); err == nil || !strings.Contains(err.Error(), says) ||
+			!strings.Contains(err.Error(), file) {
 			t.Errorf("Open with CA file %s: %v; want an error that says %q", file, err, says)
 		}
 	}

@@ -109,7 +109,8 @@ func TestKeysThatAreNotRenewed(t *testing.T) {
 	for _, random := range []float64{0, 0.999} {
 		b.pauses, b.random = nil, func() float64 { return random }
 		err := b.Put(t.Context(), "object", nil)
-		if !errors.Is(err, storage.ErrCredentials) || !strings.Contains(err.Error(), "access key AKIDOLD") || !strings.Contains(err.Error(), "has expired after 16 attempts") {
+		if !errors.Is(err, storage.ErrCredentials) || !strings.Contains(err.Error(), "access key AKIDOLD") ||
+			!strings.Contains(err.Error(), "has expired after 16 attempts") {
 			t.Errorf("with keys that are not renewed: %v", err)
 		}
 		var total time.Duration

@@ -245,7 +245,8 @@ func TestExpiredTokenIsLookedForAgain(t *testing.T) {
 	var looked atomic.Int32
 	b.chain.sources[0].provider = counted{fixed{AccessKeyID: "AKIDOLD", SecretAccessKey: "x"}, &looked}
 	err := b.Put(t.Context(), "object", []byte("data"))
-	if !errors.Is(err, storage.ErrCredentials) || !strings.Contains(err.Error(), "session token of access key AKIDOLD") || !strings.Contains(err.Error(), "expired") {
+	if !errors.Is(err, storage.ErrCredentials) || !strings.Contains(err.Error(), "session token of access key AKIDOLD") ||
+		!strings.Contains(err.Error(), "expired") {
 		t.Errorf("Put: %v", err)
 	}
 	if looked.Load() != 2 || b.requests.Load() != 2 {

@@ -55,7 +55,11 @@ func program(t *testing.T, name string) string {
 		_, err = os.Stat(path)
 	}
 	if err != nil {
-		t.Fatalf("the S3 server %s is missing (%v): build it with \"make test-servers\", or set STSBACKUP_TEST_BIN to the folder that it is in", name, err)
+		t.Fatalf(
+			"the S3 server %s is missing (%v): build it with \"make test-servers\", or set STSBACKUP_TEST_BIN to the folder that it is in",
+			name,
+			err,
+		)
 	}
 	return path
 }
@@ -157,7 +161,12 @@ func startMinIO(t *testing.T) *server {
 func startSecureMinIO(t *testing.T) *server {
 	t.Helper()
 	port, certs := freePort(t), t.TempDir()
-	s := &server{endpoint: "https://s3.test:" + port, caFile: filepath.Join(certs, "authority.pem"), style: VirtualHostStyle, domain: "s3.test"}
+	s := &server{
+		endpoint: "https://s3.test:" + port,
+		caFile:   filepath.Join(certs, "authority.pem"),
+		style:    VirtualHostStyle,
+		domain:   "s3.test",
+	}
 	makeCertificates(t, certs, "s3.test", "*.s3.test")
 	runMinIO(t, s, port, "--certs-dir", certs)
 	return s

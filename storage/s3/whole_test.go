@@ -239,7 +239,12 @@ func (s *site) judge(t *testing.T, prefix string) {
 	}
 	cmd := exec.CommandContext(t.Context(), binary, "--no-cache", "--no-lock", "-q", "-r",
 		fmt.Sprintf("s3:%s/%s/%s", s.direct.config.Endpoint, s.direct.config.Bucket, prefix), "check", "--read-data")
-	cmd.Env = []string{"RESTIC_PASSWORD=" + repoPassword.Reveal(), "AWS_ACCESS_KEY_ID=" + rootAccess, "AWS_SECRET_ACCESS_KEY=" + rootSecret, "HOME=" + t.TempDir()}
+	cmd.Env = []string{
+		"RESTIC_PASSWORD=" + repoPassword.Reveal(),
+		"AWS_ACCESS_KEY_ID=" + rootAccess,
+		"AWS_SECRET_ACCESS_KEY=" + rootSecret,
+		"HOME=" + t.TempDir(),
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("restic check: %v\n%s", err, out)
 	}

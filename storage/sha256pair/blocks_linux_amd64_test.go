@@ -25,7 +25,13 @@ func TestAcceleratedWhereItCanBe(t *testing.T) {
 		known[flag] = true
 	}
 	if want := known["sha_ni"] && known["ssse3"] && known["sse4_1"]; accelerated() != want {
-		t.Errorf("accelerated() is %v; the kernel says sha_ni %v, ssse3 %v, sse4_1 %v", accelerated(), known["sha_ni"], known["ssse3"], known["sse4_1"])
+		t.Errorf(
+			"accelerated() is %v; the kernel says sha_ni %v, ssse3 %v, sse4_1 %v",
+			accelerated(),
+			known["sha_ni"],
+			known["ssse3"],
+			known["sse4_1"],
+		)
 	}
 	if _, tried := makers(t)["accelerated"]; tried != accelerated() {
 		t.Errorf("the tests try the assembly: %v", tried)

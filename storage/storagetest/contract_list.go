@@ -123,7 +123,11 @@ func testFolders(t *testing.T, bucket storage.Bucket) {
 	if found, err := storage.Folders(t.Context(), bucket, ""); err != nil || len(found) != 0 {
 		t.Errorf("Folders of an empty bucket: %q, %v", found, err)
 	}
-	objects(t, bucket, []string{"demo/web/config", "demo/web/data/00/x", "demo/redis/config", "demo-2/web/config", "object", "demo.txt", "z/gone"})
+	objects(
+		t,
+		bucket,
+		[]string{"demo/web/config", "demo/web/data/00/x", "demo/redis/config", "demo-2/web/config", "object", "demo.txt", "z/gone"},
+	)
 	if err := bucket.Delete(t.Context(), "z/gone"); err != nil {
 		t.Fatal(err)
 	}

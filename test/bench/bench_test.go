@@ -27,7 +27,13 @@ func TestParse(t *testing.T) {
 
 func TestEveryKindOfDataIsMeasured(t *testing.T) {
 	want := map[string]bool{
-		report.Incompressible: true, report.Pages: true, report.Unchanged: true, report.Changed: true, report.SmallFiles: true, report.SmallUnchanged: true, report.Replicas: true,
+		report.Incompressible: true,
+		report.Pages:          true,
+		report.Unchanged:      true,
+		report.Changed:        true,
+		report.SmallFiles:     true,
+		report.SmallUnchanged: true,
+		report.Replicas:       true,
 	}
 	for _, s := range scenarios(smallDirs) {
 		for _, step := range s.steps {

@@ -70,8 +70,14 @@ func (b *bench) compare(ctx context.Context) error {
 	for _, t := range b.tools {
 		names = append(names, t.Name())
 	}
-	about.Notes = append(about.Notes, fmt.Sprintf("The run took %s. Times are medians of the rounds, memory is the peak of all rounds.", b.now().Sub(b.started).Round(time.Second)),
-		fmt.Sprintf("Small files are %d, of 2 KiB on average; the other data sets are %d MiB each.", smallFiles, fileCount*fileSize>>20))
+	about.Notes = append(
+		about.Notes,
+		fmt.Sprintf(
+			"The run took %s. Times are medians of the rounds, memory is the peak of all rounds.",
+			b.now().Sub(b.started).Round(time.Second),
+		),
+		fmt.Sprintf("Small files are %d, of 2 KiB on average; the other data sets are %d MiB each.", smallFiles, fileCount*fileSize>>20),
+	)
 	return b.publish(report.ComparisonTitle, report.Comparison(about, b.samples.Rows(names)))
 }
 

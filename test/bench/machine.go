@@ -73,8 +73,12 @@ func lookUp(from io.Reader, key string) string {
 
 // about describes the machine and the tools.
 func (b *bench) about(ctx context.Context, tools []tool.Tool) (report.About, error) {
-	about := report.About{Date: b.started, Notes: []string{"The load average before the run was " + load() + "."}, Machine: fmt.Sprintf("%d cores (%s), %d GiB of memory, Linux %s, data in %s",
-		runtime.NumCPU(), processor(), (memory("MemTotal")+1<<29)>>30, kernel(), fileSystem(b.dir))}
+	about := report.About{
+		Date:  b.started,
+		Notes: []string{"The load average before the run was " + load() + "."},
+		Machine: fmt.Sprintf("%d cores (%s), %d GiB of memory, Linux %s, data in %s",
+			runtime.NumCPU(), processor(), (memory("MemTotal")+1<<29)>>30, kernel(), fileSystem(b.dir)),
+	}
 	for _, t := range tools {
 		version, err := measure.Output(ctx, t.Version())
 		if err != nil {

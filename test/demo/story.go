@@ -98,7 +98,10 @@ func (s *story) write() map[string]string {
 	for ordinal := range replicas {
 		s.exec(fmt.Sprintf("web-%d", ordinal), fmt.Sprintf(
 			`cd /usr/share/nginx/html && echo "<h1>I am web-%d, and this is my own page</h1>" > index.html && mkdir -p img && head -c 1000000 /dev/urandom > img/photo-%d.jpg && ln -sf photo-%d.jpg img/latest.jpg`,
-			ordinal, ordinal, ordinal))
+			ordinal,
+			ordinal,
+			ordinal,
+		))
 		s.exec(fmt.Sprintf("redis-%d", ordinal), fmt.Sprintf(
 			`i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo "SET redis-%d:key$i value-$i-of-%d"; done | redis-cli >/dev/null`, ordinal, ordinal))
 	}
@@ -112,7 +115,10 @@ func (s *story) read() map[string]string {
 	for ordinal := range replicas {
 		web, redis := fmt.Sprintf("web-%d", ordinal), fmt.Sprintf("redis-%d", ordinal)
 		page := s.kubectl("get", "--raw", fmt.Sprintf("/api/v1/namespaces/%s/pods/%s:80/proxy/", s.Namespace, web))
-		files := s.exec(web, `cd /usr/share/nginx/html && find . -path ./lost+found -prune -o \( -type f -o -type l \) -print | sort | xargs sha256sum | sha256sum | cut -c1-16`)
+		files := s.exec(
+			web,
+			`cd /usr/share/nginx/html && find . -path ./lost+found -prune -o \( -type f -o -type l \) -print | sort | xargs sha256sum | sha256sum | cut -c1-16`,
+		)
 		contents[web] = page + "\nfiles " + files
 		keys := s.exec(redis, `redis-cli dbsize`)
 		values := s.exec(redis, `redis-cli --scan | sort | sed 's/.*/ECHO &\nGET &/' | redis-cli | sha256sum | cut -c1-16`)

@@ -67,7 +67,12 @@ spec:
 // newActors makes it, with its recovery points.
 func newActors(t *testing.T, c combination) *actors {
 	t.Helper()
-	s := &actors{scenario: newScenario(t, "acts"), manifest: fmt.Sprintf(actsManifest, c.class), wrote: map[string]string{}, wished: map[string]bool{}}
+	s := &actors{
+		scenario: newScenario(t, "acts"),
+		manifest: fmt.Sprintf(actsManifest, c.class),
+		wrote:    map[string]string{},
+		wished:   map[string]bool{},
+	}
 	s.web = s.Namespace + "/web"
 	s.watchPods()
 	t.Cleanup(s.stopLoop)
@@ -201,7 +206,10 @@ func thens() map[string]func(s *actors) []string {
 // held reports whether the pods that the StatefulSet gets are to wait.
 func (s *actors) held() bool {
 	s.t.Helper()
-	return strings.Contains(s.kubectl("get", "statefulset", "web", "-o", "jsonpath={.spec.template.spec.schedulingGates}"), "stsbackup.io/restoring")
+	return strings.Contains(
+		s.kubectl("get", "statefulset", "web", "-o", "jsonpath={.spec.template.spec.schedulingGates}"),
+		"stsbackup.io/restoring",
+	)
 }
 
 // scaleUp is kubectl scale. Pods that are made in the middle of a restore wait.

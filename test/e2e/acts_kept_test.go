@@ -126,7 +126,14 @@ spec: {accessModes: [ReadWriteOnce], storageClassName: %[2]s, volumeName: %[1]s,
 				continue
 			}
 			// A claim that is being deleted can be used by nobody any more.
-			if ending := s.kubectl("get", "pvc", v.Spec.ClaimRef.Name, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}{.metadata.deletionTimestamp}"); ending == v.Spec.ClaimRef.UID {
+			if ending := s.kubectl(
+				"get",
+				"pvc",
+				v.Spec.ClaimRef.Name,
+				"--ignore-not-found",
+				"-o",
+				"jsonpath={.metadata.uid}{.metadata.deletionTimestamp}",
+			); ending == v.Spec.ClaimRef.UID {
 				add(name, v.Spec.ClaimRef.Name)
 			}
 		}

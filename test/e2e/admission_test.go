@@ -52,12 +52,21 @@ func TestRestoreAdmission(t *testing.T) {
 
 	t.Log("a LimitRange that came after the claims")
 	limits("{type: PersistentVolumeClaim, min: {storage: 1Gi}}")
-	refused([]string{"claim " + s.Namespace + "/data-web-0", "minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 64Mi", "nor 5 more like it", "describe limitrange"})
+	refused(
+		[]string{
+			"claim " + s.Namespace + "/data-web-0",
+			"minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 64Mi",
+			"nor 5 more like it",
+			"describe limitrange",
+		},
+	)
 	s.kubectl("delete", "limitrange", "range")
 
 	t.Log("a LimitRange below what movers may use")
 	limits("{type: Container, max: {memory: 64Mi}}")
-	refused([]string{"the mover's pod for claim " + s.Namespace + "/data-web-0", "maximum memory usage per Container is 64Mi", "--mover-limits"})
+	refused(
+		[]string{"the mover's pod for claim " + s.Namespace + "/data-web-0", "maximum memory usage per Container is 64Mi", "--mover-limits"},
+	)
 	s.kubectl("delete", "limitrange", "range")
 
 	t.Log("quotas")
@@ -114,7 +123,14 @@ func (s *scenario) policy(name, expression string) {
 	s.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if _, err := s.KubectlInput(ctx, "", "delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", name, "--ignore-not-found"); err != nil {
+		if _, err := s.KubectlInput(
+			ctx,
+			"",
+			"delete",
+			"validatingadmissionpolicybinding,validatingadmissionpolicy",
+			name,
+			"--ignore-not-found",
+		); err != nil {
 			s.t.Error(err)
 		}
 	})

@@ -79,7 +79,14 @@ func (w *work) stopped(at time.Time, away time.Duration) {
 func (w *work) back() {
 	w.t.Helper()
 	w.observeMovers()
-	if movers := w.kubectl("get", "pods", "--selector", "stsbackup.io/mover,stsbackup.io/statefulset=web", "-o", "jsonpath={.items[*].status.phase}"); movers != "Running" {
+	if movers := w.kubectl(
+		"get",
+		"pods",
+		"--selector",
+		"stsbackup.io/mover,stsbackup.io/statefulset=web",
+		"-o",
+		"jsonpath={.items[*].status.phase}",
+	); movers != "Running" {
 		w.t.Errorf("when the API server is back, the mover of the restore is %q", movers)
 	}
 }

@@ -34,18 +34,35 @@ func TestBackupRefusals(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "refuse")
 	web := workload{name: "web", replicas: 1}
-	s.apply(web.manifest()+"\n---\n"+mongodb+"\n---\n"+workload{name: "raw", replicas: 1, claim: "volumeMode: Block"}.manifest(), "web", "mongodb", "raw")
+	s.apply(
+		web.manifest()+"\n---\n"+mongodb+"\n---\n"+workload{name: "raw", replicas: 1, claim: "volumeMode: Block"}.manifest(),
+		"web",
+		"mongodb",
+		"raw",
+	)
 	backup := func(code int, says []string, args ...string) {
 		t.Helper()
 		s.run(code, says, append([]string{"backup"}, args...)...)
 	}
 	backup(4, []string{"StatefulSet " + s.Namespace + "/wbe", "not found", "did you mean " + s.Namespace + "/web"}, s.Namespace+"/wbe")
 	backup(4, []string{"not found"}, "no-such-namespace/nothing-like-it")
-	backup(5, []string{"StatefulSet " + s.Namespace + "/mongodb", "no volumeClaimTemplates", "container", "dies with the pod"}, s.Namespace+"/mongodb")
+	backup(
+		5,
+		[]string{"StatefulSet " + s.Namespace + "/mongodb", "no volumeClaimTemplates", "container", "dies with the pod"},
+		s.Namespace+"/mongodb",
+	)
 	backup(5, []string{"data-raw-0", "raw block device"}, s.Namespace+"/raw")
 	backup(5, []string{"no VolumeSnapshotClass called nope", "reflink"}, s.Namespace+"/web", "--snapshot-class", "nope")
 	backup(2, []string{"--method"}, s.Namespace+"/web", "--method", "magic")
-	s.runWith([]string{"STSBACKUP_MOVER_REPO="}, 2, []string{"file:///", "--mover-repo"}, "backup", s.Namespace+"/web", "--repo", "file:///tmp/nowhere")
+	s.runWith(
+		[]string{"STSBACKUP_MOVER_REPO="},
+		2,
+		[]string{"file:///", "--mover-repo"},
+		"backup",
+		s.Namespace+"/web",
+		"--repo",
+		"file:///tmp/nowhere",
+	)
 	s.kubectl("scale", "statefulset", "web", "--replicas=0")
 	backup(5, []string{"0 replicas", "kubectl -n " + s.Namespace + " scale statefulset web", "data-web-0"}, s.Namespace+"/web")
 	s.nothingBehind()
@@ -142,7 +159,16 @@ func TestBackupTellsWhyAMoverDoesNotStart(t *testing.T) {
 	s.run(5, []string{"exceeded quota: full"}, "backup", name, "--dry-run")
 	s.kubectl("delete", "resourcequota", "full")
 	s.nothingBehind()
-	s.run(1, []string{"no space in the array", "data-web-0"}, "backup", name, "--snapshot-class", "reflink-broken", "--snapshot-timeout", "10s")
+	s.run(
+		1,
+		[]string{"no space in the array", "data-web-0"},
+		"backup",
+		name,
+		"--snapshot-class",
+		"reflink-broken",
+		"--snapshot-timeout",
+		"10s",
+	)
 	s.nothingBehind()
 	s.run(0, []string{"no recovery points"}, "list", name)
 }

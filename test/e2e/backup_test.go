@@ -28,7 +28,8 @@ func (s *scenario) saved(record catalog.Record, capture catalog.Capture, claims 
 	var got []string
 	for _, volume := range record.Volumes {
 		got = append(got, volume.Claim)
-		if volume.Capture != capture || volume.Error != "" || volume.ProblemCount != 0 || volume.Cut.IsZero() || volume.Files < 4 || volume.Bytes < 300000 {
+		if volume.Capture != capture || volume.Error != "" || volume.ProblemCount != 0 || volume.Cut.IsZero() || volume.Files < 4 ||
+			volume.Bytes < 300000 {
 			s.t.Errorf("volume %+v: not saved whole by %s", volume, capture)
 		}
 		pod := strings.TrimPrefix(volume.Claim, volume.Template+"-")
@@ -89,7 +90,13 @@ func TestBackupBySnapshot(t *testing.T) {
 	web := workload{name: "web", replicas: 3, volumes: []string{"- {name: cache, emptyDir: {}}"}}
 	s.apply(web.manifest(), "web")
 
-	plan := s.run(0, []string{"snapshot", "reflink.csi.test", "data-web-2", "volume cache of the pods (emptyDir)"}, "backup", s.Namespace+"/web", "--dry-run")
+	plan := s.run(
+		0,
+		[]string{"snapshot", "reflink.csi.test", "data-web-2", "volume cache of the pods (emptyDir)"},
+		"backup",
+		s.Namespace+"/web",
+		"--dry-run",
+	)
 	if !strings.Contains(plan.Stdout, "data-web-0") {
 		t.Errorf("the plan of a dry run is its result, but standard output is %q", plan.Stdout)
 	}
@@ -140,7 +147,14 @@ func TestBackupLive(t *testing.T) {
 	s.run(0, []string{"live", "kubernetes.io/host-path has no VolumeSnapshots"}, "backup", s.Namespace+"/db", "--dry-run")
 	s.saved(s.record(s.run(0, nil, "backup", s.Namespace+"/db", "-o", "json")), catalog.CaptureLive, db.claims())
 	s.nothingBehind()
-	s.run(5, []string{"claim " + s.Namespace + "/data-db-0", "kubernetes.io/host-path", "--method live"}, "backup", s.Namespace+"/db", "--method", "snapshot")
+	s.run(
+		5,
+		[]string{"claim " + s.Namespace + "/data-db-0", "kubernetes.io/host-path", "--method live"},
+		"backup",
+		s.Namespace+"/db",
+		"--method",
+		"snapshot",
+	)
 	s.nothingBehind()
 }
 
@@ -160,7 +174,11 @@ func TestBackupLeavesNoRetainedData(t *testing.T) {
 	// Both the claims' class and the VolumeSnapshotClass say that data is to be kept when its object is deleted.
 	web := workload{name: "web", replicas: 1, class: "reflink-retain"}
 	s.apply(web.manifest(), "web")
-	s.saved(s.record(s.run(0, nil, "backup", s.Namespace+"/web", "--snapshot-class", "reflink-retain", "-o", "json")), catalog.CaptureSnapshot, web.claims())
+	s.saved(
+		s.record(s.run(0, nil, "backup", s.Namespace+"/web", "--snapshot-class", "reflink-retain", "-o", "json")),
+		catalog.CaptureSnapshot,
+		web.claims(),
+	)
 	s.nothingBehind()
 }
 

@@ -42,7 +42,12 @@ func (s *scenario) process(podUID, program string) int {
 		found = append(found, pid)
 	}
 	if len(found) != 1 {
-		s.t.Fatalf("%d processes of pod %s run %s on this machine; the cluster must be on it, as that of `make cluster-up` is", len(found), podUID, program)
+		s.t.Fatalf(
+			"%d processes of pod %s run %s on this machine; the cluster must be on it, as that of `make cluster-up` is",
+			len(found),
+			podUID,
+			program,
+		)
 	}
 	return found[0]
 }

@@ -37,11 +37,23 @@ func TestDiscard(t *testing.T) {
 	names, bound := s.displaced(3), s.storage()
 
 	t.Log("what is shown, and what is refused, changes nothing")
-	s.run(0, append([]string{"Free 3 volumes of " + web, "deleted with its data by", "reflink-immediate"}, names...), "discard", web, "--dry-run")
+	s.run(
+		0,
+		append([]string{"Free 3 volumes of " + web, "deleted with its data by", "reflink-immediate"}, names...),
+		"discard",
+		web,
+		"--dry-run",
+	)
 	s.run(2, []string{"give --yes to go ahead"}, "discard", web)
 	s.run(0, []string{"There is nothing to free", "it has been set aside since"}, "discard", web, "--older-than", "1d", "--yes")
 	s.run(5, []string{"nothing is set aside of ordinal 7"}, "discard", web, "--ordinals", "7", "--yes")
-	s.kubectl("create", "configmap", "stsbackup-restore-web", "--from-literal=phase=fill", "--from-literal=recoveryPoint=20261121T081200Z-3fa9")
+	s.kubectl(
+		"create",
+		"configmap",
+		"stsbackup-restore-web",
+		"--from-literal=phase=fill",
+		"--from-literal=recoveryPoint=20261121T081200Z-3fa9",
+	)
 	s.run(5, []string{"a restore of recovery point 20261121T081200Z-3fa9 has begun and has not ended"}, "discard", web, "--yes")
 	s.kubectl("delete", "configmap", "stsbackup-restore-web")
 	s.displaced(3)
@@ -65,7 +77,11 @@ func TestDiscard(t *testing.T) {
 		Freed []struct{ Name string }
 		Bytes int64
 	}
-	if err := json.Unmarshal([]byte(report.Stdout), &freed); err != nil || len(freed.Freed) != 1 || freed.Freed[0].Name != third || freed.Bytes != 64<<20 {
+	if err := json.Unmarshal(
+		[]byte(report.Stdout),
+		&freed,
+	); err != nil || len(freed.Freed) != 1 || freed.Freed[0].Name != third ||
+		freed.Bytes != 64<<20 {
 		t.Errorf("%v, %+v in %s", err, freed, report)
 	}
 	if s.isThere(third) || !s.isThere(second) {
@@ -96,7 +112,14 @@ func TestDiscardStaticVolumes(t *testing.T) {
 
 	s.run(0, []string{"Freed 1 volume", "Available to any claim, with the data still on it"}, "discard", web, "--ordinals", "1", "--yes")
 	s.kubectl("wait", "pv/"+second, "--for=jsonpath={.status.phase}=Available", "--timeout=180s")
-	if got := s.kubectl("get", "pv", second, "-o", "jsonpath={.metadata.labels} {.spec.claimRef}"); strings.Contains(got, "stsbackup.io") || strings.Contains(got, "data-web") {
+	if got := s.kubectl(
+		"get",
+		"pv",
+		second,
+		"-o",
+		"jsonpath={.metadata.labels} {.spec.claimRef}",
+	); strings.Contains(got, "stsbackup.io") ||
+		strings.Contains(got, "data-web") {
 		t.Errorf("volume %s has marks: %s", second, got)
 	}
 	s.displaced(2)

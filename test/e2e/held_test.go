@@ -54,7 +54,10 @@ func (s *scenario) heldFromHPA() {
 	web := s.Namespace + "/web"
 	s.bothReady()
 	for ordinal := range 2 {
-		s.exec(fmt.Sprintf("web-%d", ordinal), fmt.Sprintf("head -c 300000 /dev/urandom > /data/noise; echo saved of ordinal %d > /data/own; sync", ordinal))
+		s.exec(
+			fmt.Sprintf("web-%d", ordinal),
+			fmt.Sprintf("head -c 300000 /dev/urandom > /data/noise; echo saved of ordinal %d > /data/own; sync", ordinal),
+		)
 	}
 	s.run(0, nil, "backup", web)
 	for ordinal := range 2 {
@@ -72,7 +75,14 @@ func (s *scenario) heldFromHPA() {
 		return strings.Contains(got, "web-0 Pending SchedulingGated"), got
 	})
 	restore.until("data-web-1: restoring") // there is still half of it to come
-	if got := s.kubectl("get", "pods", "--selector=app=web", "-o", gated); strings.Contains(got, "Running") || !strings.Contains(got, "web-0 Pending SchedulingGated") {
+	if got := s.kubectl(
+		"get",
+		"pods",
+		"--selector=app=web",
+		"-o",
+		gated,
+	); strings.Contains(got, "Running") ||
+		!strings.Contains(got, "web-0 Pending SchedulingGated") {
 		s.t.Errorf("in the middle of the restore, the pods are\n%s", got)
 	}
 	if code := restore.end(); code != 0 {

@@ -185,14 +185,35 @@ func (s *scenario) enabled(statefulSets ...string) {
 func (s *scenario) jobSucceeded(namespace, job string) string {
 	s.t.Helper()
 	logs := func() string {
-		out, err := s.KubectlInput(s.ctx, "", "--namespace", namespace, "logs", "--selector", "job-name="+job, "--all-containers", "--prefix", "--tail=-1")
+		out, err := s.KubectlInput(
+			s.ctx,
+			"",
+			"--namespace",
+			namespace,
+			"logs",
+			"--selector",
+			"job-name="+job,
+			"--all-containers",
+			"--prefix",
+			"--tail=-1",
+		)
 		if err != nil {
 			return err.Error()
 		}
 		return out
 	}
 	s.until("Job "+namespace+"/"+job+" is done", func() (bool, string) {
-		out, err := s.KubectlInput(s.ctx, "", "--namespace", namespace, "get", "job", job, "--output", "jsonpath={.status.succeeded}/{.status.failed}")
+		out, err := s.KubectlInput(
+			s.ctx,
+			"",
+			"--namespace",
+			namespace,
+			"get",
+			"job",
+			job,
+			"--output",
+			"jsonpath={.status.succeeded}/{.status.failed}",
+		)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -265,8 +286,14 @@ func TestNamespaced(t *testing.T) {
 	defer byLabel.Unlock()
 	s.enabled("web")
 	t.Cleanup(func() { s.removeClusterRights("stsbackup-namespaced-" + s.Namespace) })
-	in := s.install("namespaced", s.repoOf("namespaced"), "namespace: NAMESPACE\n", "namespace: "+s.Namespace+"\nnameSuffix: -"+s.Namespace+"\n",
-		"cronjob/stsbackup ", "cronjob/stsbackup-"+s.Namespace+" ")
+	in := s.install(
+		"namespaced",
+		s.repoOf("namespaced"),
+		"namespace: NAMESPACE\n",
+		"namespace: "+s.Namespace+"\nnameSuffix: -"+s.Namespace+"\n",
+		"cronjob/stsbackup ",
+		"cronjob/stsbackup-"+s.Namespace+" ",
+	)
 	log := s.jobSucceeded(s.Namespace, "first-backup")
 	if !strings.Contains(log, "backup") || !strings.Contains(log, "snapshot") {
 		t.Errorf("the log of the Job:\n%s", log)

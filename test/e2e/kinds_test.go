@@ -34,7 +34,14 @@ func kinds() []tar.Header {
 		{Name: "kinds/capable", Typeflag: tar.TypeReg, Mode: 0o755, Uid: 1234, Gid: 5678, PAXRecords: map[string]string{fileCapability: netBind}},
 		{Name: "kinds/commented", Typeflag: tar.TypeReg, Mode: 0o600, PAXRecords: map[string]string{userAttribute: "a \x00 value"}},
 		{Name: "kinds/hard", Typeflag: tar.TypeLink, Linkname: "kinds/capable", Mode: 0o755, Uid: 1234, Gid: 5678},
-		{Name: "kinds/listed/", Typeflag: tar.TypeDir, Mode: 0o770, Uid: 33, Gid: 33, PAXRecords: map[string]string{accessList: acl, defaultList: acl}},
+		{
+			Name:       "kinds/listed/",
+			Typeflag:   tar.TypeDir,
+			Mode:       0o770,
+			Uid:        33,
+			Gid:        33,
+			PAXRecords: map[string]string{accessList: acl, defaultList: acl},
+		},
 		{Name: "kinds/listed/file", Typeflag: tar.TypeReg, Mode: 0o770, Uid: 999, Gid: 999, PAXRecords: map[string]string{accessList: acl}},
 		{Name: "kinds/null", Typeflag: tar.TypeChar, Mode: 0o666, Devmajor: 1, Devminor: 3},
 		{Name: "kinds/pipe", Typeflag: tar.TypeFifo, Mode: 0o640, Uid: 70},
@@ -64,14 +71,37 @@ func (s *scenario) writeKinds(pod string) string {
 		s.t.Fatal(err)
 	}
 	want := s.describe(archive.String())
-	if _, err := s.KubectlInput(s.ctx, archive.String(), "--namespace", s.Namespace, "exec", "--stdin", pod, "--",
-		"tar", "--extract", "--preserve-permissions", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls", "-C", "/data", "-f", "-"); err != nil {
+	if _, err := s.KubectlInput(
+		s.ctx,
+		archive.String(),
+		"--namespace",
+		s.Namespace,
+		"exec",
+		"--stdin",
+		pod,
+		"--",
+		"tar",
+		"--extract",
+		"--preserve-permissions",
+		"--numeric-owner",
+		"--xattrs",
+		"--xattrs-include=*",
+		"--acls",
+		"-C",
+		"/data",
+		"-f",
+		"-",
+	); err != nil {
 		s.t.Fatal(err)
 	}
 	if got := s.readKinds(pod); got != want {
 		s.t.Fatalf("tar has made\n%s\nof\n%s", got, want)
 	}
-	s.exec(pod, "cd /data/kinds; truncate -s 32M sparse; echo island | dd of=sparse bs=1 seek=20M conv=notrunc; touch -d '2021-03-04 05:06:07' sparse .; sync")
+	s.exec(
+		pod,
+		"cd /data/kinds; truncate -s 32M sparse; echo island | dd of=sparse bs=1 seek=20M conv=notrunc; touch -d '2021-03-04 05:06:07' sparse "+
+			".; sync",
+	)
 	all := s.readKinds(pod)
 	if !strings.Contains(all, "holes") {
 		s.t.Fatalf("no hole in\n%s", all)

@@ -93,8 +93,12 @@ func notInstalled(ctx context.Context) error {
 		return err
 	}
 	if objects := strings.Fields(found); len(objects) > 0 {
-		return fmt.Errorf("namespace %[1]s has %[2]s, which tests would delete: take another cluster, or if an earlier run has left this behind: kubectl -n %[1]s delete %[2]s",
-			own, strings.Join(objects, " "))
+		return fmt.Errorf(
+			"namespace %[1]s has %[2]s, which tests would delete: take another cluster, or if an earlier run has left this behind: kubectl -n "+
+				"%[1]s delete %[2]s",
+			own,
+			strings.Join(objects, " "),
+		)
 	}
 	return nil
 }

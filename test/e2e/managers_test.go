@@ -50,7 +50,10 @@ spec:
 	if len(made) == 0 {
 		return func() error { return nil }, nil
 	}
-	if _, err := environment.KubectlInput(ctx, "", append([]string{"wait", "--for=condition=Established", "--timeout=60s"}, made...)...); err != nil {
+	if _, err := environment.KubectlInput(
+		ctx,
+		"",
+		append([]string{"wait", "--for=condition=Established", "--timeout=60s"}, made...)...); err != nil {
 		return nil, err
 	}
 	return func() error {
@@ -77,8 +80,20 @@ type manager struct {
 // managersOf are by the tool. All are in the namespace.
 func managersOf(namespace string) map[string]manager {
 	flux := func(prefix string) (mark, unmark []string) {
-		return []string{"label", "statefulset", "web", prefix + ".toolkit.fluxcd.io/name=shop", prefix + ".toolkit.fluxcd.io/namespace=" + namespace},
-			[]string{"label", "statefulset", "web", prefix + ".toolkit.fluxcd.io/name-", prefix + ".toolkit.fluxcd.io/namespace-"}
+		return []string{
+				"label",
+				"statefulset",
+				"web",
+				prefix + ".toolkit.fluxcd.io/name=shop",
+				prefix + ".toolkit.fluxcd.io/namespace=" + namespace,
+			},
+			[]string{
+				"label",
+				"statefulset",
+				"web",
+				prefix + ".toolkit.fluxcd.io/name-",
+				prefix + ".toolkit.fluxcd.io/namespace-",
+			}
 	}
 	kustomized, unkustomized := flux("kustomize")
 	released, unreleased := flux("helm")
@@ -108,7 +123,8 @@ func managersOf(namespace string) map[string]manager {
 		"a ScaledObject": {
 			object: `{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {name: load}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
 			unmark: []string{"delete", "scaledobjects.keda.sh", "load"},
-			says:   "KEDA's ScaledObject " + namespace + "/load manages it", off: "ScaledObject " + namespace + "/load is suspended",
+			says:   "KEDA's ScaledObject " + namespace + "/load manages it",
+			off:    "ScaledObject " + namespace + "/load is suspended",
 		},
 	}
 }

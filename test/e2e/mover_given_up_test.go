@@ -22,10 +22,24 @@ func TestMoverThatStandsStill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	environ := []string{"STSBACKUP_REPO=" + strings.Replace(bucket.repo(), bucket.endpoint, endpoint, 1), "STSBACKUP_MOVER_REPO=" + bucket.repo()}
+	environ := []string{
+		"STSBACKUP_REPO=" + strings.Replace(bucket.repo(), bucket.endpoint, endpoint, 1),
+		"STSBACKUP_MOVER_REPO=" + bucket.repo(),
+	}
 	results := make(chan harness.Result, 1)
 	go func() {
-		result, err := s.Run(s.ctx, environ, "backup", s.Namespace+"/web", "--method", "live", "--limit-upload", "32", "--mover-stall-timeout", "20s")
+		result, err := s.Run(
+			s.ctx,
+			environ,
+			"backup",
+			s.Namespace+"/web",
+			"--method",
+			"live",
+			"--limit-upload",
+			"32",
+			"--mover-stall-timeout",
+			"20s",
+		)
 		if err != nil {
 			t.Error(err)
 		}
@@ -67,7 +81,14 @@ func TestMoverThatIsNotAdmitted(t *testing.T) {
 	t.Log("a policy that admits movers as a dry run only")
 	s.noMovers()
 	begun := time.Now()
-	s.run(1, []string{"FailedCreate", "ValidatingAdmissionPolicy", "let the namespace admit the mover pod"}, "backup", s.Namespace+"/web", "--method", "live")
+	s.run(
+		1,
+		[]string{"FailedCreate", "ValidatingAdmissionPolicy", "let the namespace admit the mover pod"},
+		"backup",
+		s.Namespace+"/web",
+		"--method",
+		"live",
+	)
 	if took := time.Since(begun); took > time.Minute {
 		t.Errorf("that took %s to find out", took)
 	}
@@ -79,7 +100,15 @@ func (s *scenario) noMovers() {
 	s.t.Helper()
 	s.policy("no-movers", "request.dryRun || !has(object.metadata.labels) || !('stsbackup.io/mover' in object.metadata.labels)")
 	s.until("pods of movers are denied", func() (bool, string) {
-		out, err := s.Kubectl(s.ctx, "run", "probe", "--image=none", "--restart=Never", "--labels=stsbackup.io/mover=x", `--overrides={"spec":{"schedulerName":"none"}}`)
+		out, err := s.Kubectl(
+			s.ctx,
+			"run",
+			"probe",
+			"--image=none",
+			"--restart=Never",
+			"--labels=stsbackup.io/mover=x",
+			`--overrides={"spec":{"schedulerName":"none"}}`,
+		)
 		if err == nil {
 			s.kubectl("delete", "pod", "probe", "--grace-period=0", "--force")
 		}
@@ -92,7 +121,15 @@ func (s *scenario) moversAgain() {
 	s.t.Helper()
 	s.kubectl("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", s.Namespace+"-no-movers")
 	s.until("pods of movers are admitted", func() (bool, string) {
-		out, err := s.Kubectl(s.ctx, "run", "probe", "--image=none", "--restart=Never", "--labels=stsbackup.io/mover=x", `--overrides={"spec":{"schedulerName":"none"}}`)
+		out, err := s.Kubectl(
+			s.ctx,
+			"run",
+			"probe",
+			"--image=none",
+			"--restart=Never",
+			"--labels=stsbackup.io/mover=x",
+			`--overrides={"spec":{"schedulerName":"none"}}`,
+		)
 		if err == nil {
 			s.kubectl("delete", "pod", "probe", "--grace-period=0", "--force")
 		}

@@ -22,7 +22,17 @@ type ownBucket struct {
 // than the one that all tests have, are in a file, which setUsers writes.
 func (s *scenario) newBucket() ownBucket {
 	s.t.Helper()
-	image, err := s.KubectlInput(s.ctx, "", "--namespace", "s3", "get", "deployment", "s3", "--output", "jsonpath={.spec.template.spec.containers[0].image}")
+	image, err := s.KubectlInput(
+		s.ctx,
+		"",
+		"--namespace",
+		"s3",
+		"get",
+		"deployment",
+		"s3",
+		"--output",
+		"jsonpath={.spec.template.spec.containers[0].image}",
+	)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -117,8 +127,21 @@ func (b ownBucket) setUsers(secretKeys map[string]string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	_, err = b.KubectlInput(b.ctx, string(text), "--namespace", b.Namespace, "exec", "--stdin", "deployment/s3", "--container", "accounts", "--",
-		"sh", "-c", "cat > /accounts/new && mv /accounts/new /accounts/users.json")
+	_, err = b.KubectlInput(
+		b.ctx,
+		string(text),
+		"--namespace",
+		b.Namespace,
+		"exec",
+		"--stdin",
+		"deployment/s3",
+		"--container",
+		"accounts",
+		"--",
+		"sh",
+		"-c",
+		"cat > /accounts/new && mv /accounts/new /accounts/users.json",
+	)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -131,7 +154,17 @@ func (b ownBucket) repo() string {
 
 // forward lets this machine reach the server until ctx ends, and gives the endpoint.
 func (b ownBucket) forward(ctx context.Context) (string, error) {
-	cmd := exec.CommandContext(ctx, b.Env.Kubectl, "--kubeconfig", b.Kubeconfig, "--namespace", b.Namespace, "port-forward", "service/s3", ":7070")
+	cmd := exec.CommandContext(
+		ctx,
+		b.Env.Kubectl,
+		"--kubeconfig",
+		b.Kubeconfig,
+		"--namespace",
+		b.Namespace,
+		"port-forward",
+		"service/s3",
+		":7070",
+	)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return "", err

@@ -38,7 +38,8 @@ metadata:
 		{"v1", "Pod", "planted", "spec: " + pod},
 		{"v1", "PersistentVolumeClaim", "planted", claim},
 		{"v1", "PersistentVolumeClaim", "stsbackup-planted", claim},
-		{"snapshot.storage.k8s.io/v1", "VolumeSnapshot", "planted", "spec: {volumeSnapshotClassName: reflink, source: {persistentVolumeClaimName: data-web-0}}"},
+		{"snapshot.storage.k8s.io/v1", "VolumeSnapshot", "planted", "spec: {volumeSnapshotClassName: reflink, source: " +
+			"{persistentVolumeClaimName: data-web-0}}"},
 		{"v1", "ServiceAccount", "planted", ""},
 	} {
 		fmt.Fprintf(&all, object, p.version, p.kind, p.name, operation, p.rest)
@@ -50,8 +51,14 @@ metadata:
 func (s *scenario) uids() map[string]string {
 	s.t.Helper()
 	uids := map[string]string{}
-	out := s.kubectl("get", "jobs,secrets,pods,persistentvolumeclaims,volumesnapshots,serviceaccounts", "--selector", "app.kubernetes.io/managed-by=stsbackup",
-		"--output", `jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.uid}{"\n"}{end}`)
+	out := s.kubectl(
+		"get",
+		"jobs,secrets,pods,persistentvolumeclaims,volumesnapshots,serviceaccounts",
+		"--selector",
+		"app.kubernetes.io/managed-by=stsbackup",
+		"--output",
+		`jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.uid}{"\n"}{end}`,
+	)
 	for line := range strings.Lines(out) {
 		name, uid, _ := strings.Cut(strings.TrimSpace(line), " ")
 		uids[name] = uid
@@ -74,7 +81,14 @@ func TestSweepLeavesWhatIsNotOurs(t *testing.T) {
 	if len(left) < 6 { // two VolumeSnapshots, and a claim, a Job, a pod and a Secret
 		t.Fatalf("a killed backup left only %q: this test shows nothing", slices.Sorted(maps.Keys(left)))
 	}
-	operation := s.kubectl("get", "jobs", "--selector", "app.kubernetes.io/managed-by=stsbackup", "--output", `jsonpath={.items[0].metadata.labels.stsbackup\.io/operation}`)
+	operation := s.kubectl(
+		"get",
+		"jobs",
+		"--selector",
+		"app.kubernetes.io/managed-by=stsbackup",
+		"--output",
+		`jsonpath={.items[0].metadata.labels.stsbackup\.io/operation}`,
+	)
 	s.apply(plantedObjects(operation))
 	before := s.uids()
 	maps.DeleteFunc(before, func(object, uid string) bool { return left[object] == uid })

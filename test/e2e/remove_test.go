@@ -31,7 +31,12 @@ func TestRemoveCronJob(t *testing.T) {
 	in.until("the Job has failed", func() (bool, string) {
 		return in.inOwn("get", "job", "first-backup", "--output", failed) == "True", in.inOwn("get", "pods", "--output=wide")
 	})
-	exit := in.inOwn("get", "pods", "--selector=job-name=first-backup", "--output=jsonpath={.items[*].status.initContainerStatuses[*].state.terminated.exitCode}")
+	exit := in.inOwn(
+		"get",
+		"pods",
+		"--selector=job-name=first-backup",
+		"--output=jsonpath={.items[*].status.initContainerStatuses[*].state.terminated.exitCode}",
+	)
 	log := in.inOwn("logs", "job/first-backup", "--container=backup")
 	if exit != "4" || !strings.Contains(log, "StatefulSets with labels stsbackup.io/backup=enabled: not found; none of the ") {
 		t.Errorf("exit code %s, and the log says:\n%s", exit, log)

@@ -21,7 +21,12 @@ func (s *scenario) unchanged(storage string, data map[string]string) {
 	}
 	s.displaced(0)
 	s.nothingLeft()
-	volumes := s.kubectl("get", "pv", "-o", fmt.Sprintf(`jsonpath={range .items[?(@.spec.claimRef.namespace==%q)]}{.metadata.name}{"\n"}{end}`, s.Namespace))
+	volumes := s.kubectl(
+		"get",
+		"pv",
+		"-o",
+		fmt.Sprintf(`jsonpath={range .items[?(@.spec.claimRef.namespace==%q)]}{.metadata.name}{"\n"}{end}`, s.Namespace),
+	)
 	if n := len(strings.Fields(volumes)); n != 3 {
 		s.t.Fatalf("%d volumes, want 3:\n%s", n, volumes)
 	}
@@ -126,7 +131,13 @@ func TestRestoreKilled(t *testing.T) {
 			s.nothingLeft()
 			s.displaced(3)
 			want := `3 {"whenDeleted":"Delete","whenScaled":"Delete"}`
-			if got := s.kubectl("get", "statefulset", "web", "-o", "jsonpath={.spec.replicas} {.spec.persistentVolumeClaimRetentionPolicy}"); got != want {
+			if got := s.kubectl(
+				"get",
+				"statefulset",
+				"web",
+				"-o",
+				"jsonpath={.spec.replicas} {.spec.persistentVolumeClaimRetentionPolicy}",
+			); got != want {
 				t.Errorf("replicas and retention policy: %s, want %s", got, want)
 			}
 			s.run(0, nil, "backup", web)
@@ -139,7 +150,12 @@ func TestRestoreKilled(t *testing.T) {
 func (s *scenario) goOn(holds, complete bool, web string) {
 	s.t.Helper()
 	if holds {
-		s.run(5, []string{"a restore of recovery point", "has not ended", "stsbackup restore " + web + " --resume", "stsbackup undo " + web}, "backup", web)
+		s.run(
+			5,
+			[]string{"a restore of recovery point", "has not ended", "stsbackup restore " + web + " --resume", "stsbackup undo " + web},
+			"backup",
+			web,
+		)
 	}
 	if !complete {
 		s.run(5, []string{"was interrupted in phase", "stsbackup restore " + web + " --resume", "stsbackup undo " + web}, "restore", web, "--yes")

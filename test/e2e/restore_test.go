@@ -105,7 +105,9 @@ func (s *scenario) holds(want map[string]string) {
 func (s *scenario) storage() string {
 	s.t.Helper()
 	var text strings.Builder
-	text.WriteString(s.kubectl("get", "statefulset", "web", "-o", "jsonpath={.spec.replicas} {.spec.persistentVolumeClaimRetentionPolicy}{\"\\n\"}"))
+	text.WriteString(
+		s.kubectl("get", "statefulset", "web", "-o", "jsonpath={.spec.replicas} {.spec.persistentVolumeClaimRetentionPolicy}{\"\\n\"}"),
+	)
 	for ordinal := range 3 {
 		claim := fmt.Sprintf("data-web-%d", ordinal)
 		line := s.kubectl("get", "pvc", claim, "-o", "jsonpath={.metadata.name} {.metadata.labels} {.status.phase} {.spec.volumeName}")
@@ -178,7 +180,13 @@ func TestRestoreInPlace(t *testing.T) {
 			}
 			s.nothingLeft()
 			want := fmt.Sprintf("3 {\"whenDeleted\":%q,\"whenScaled\":%q}", d.retention, d.retention)
-			if got := s.kubectl("get", "statefulset", "web", "-o", "jsonpath={.spec.replicas} {.spec.persistentVolumeClaimRetentionPolicy}"); got != want {
+			if got := s.kubectl(
+				"get",
+				"statefulset",
+				"web",
+				"-o",
+				"jsonpath={.spec.replicas} {.spec.persistentVolumeClaimRetentionPolicy}",
+			); got != want {
 				t.Errorf("replicas and retention policy: %s, want %s", got, want)
 			}
 			if got, want := s.kubectl("get", "pvc", "data-web-1", "-o", "jsonpath={.metadata.labels}"), `{"app":"web","tier":"db"}`; got != want {

@@ -103,7 +103,17 @@ func TestRestoreIfNotReady(t *testing.T) {
 	s.waitReady("web")
 	volumes := s.kubectl("get", "pvc", "-o", "jsonpath={.items[*].spec.volumeName}")
 
-	s.run(1, []string{"not Ready", "the old volumes were brought back"}, "restore", web, "--yes", "--ready-timeout", "20s", "--if-not-ready", "undo")
+	s.run(
+		1,
+		[]string{"not Ready", "the old volumes were brought back"},
+		"restore",
+		web,
+		"--yes",
+		"--ready-timeout",
+		"20s",
+		"--if-not-ready",
+		"undo",
+	)
 	s.waitReady("web")
 	for _, pod := range both {
 		if got, want := s.exec(pod, "cat /data/own"), "now on "+pod; got != want {

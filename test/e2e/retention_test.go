@@ -20,7 +20,14 @@ func TestForgetAndPrune(t *testing.T) {
 	kept := s.record(s.run(0, nil, "backup", name, "-o", "json"))
 
 	s.deadMoversLock("web")
-	s.run(0, []string{"Removed the lock that a dead mover had left", old.ID, "no rule keeps it", "newest complete"}, "forget", name, "--keep-last", "1")
+	s.run(
+		0,
+		[]string{"Removed the lock that a dead mover had left", old.ID, "no rule keeps it", "newest complete"},
+		"forget",
+		name,
+		"--keep-last",
+		"1",
+	)
 	s.run(0, nil, "prune", name)
 	s.run(4, []string{old.ID}, "show", name+"@"+old.ID)
 	s.run(0, nil, "verify", name, "--read-data")
@@ -50,7 +57,12 @@ func (s *scenario) deadMoversLock(statefulSet string) {
 		{ID: "20261121T081200Z-3fa9", Namespace: s.Namespace, StatefulSet: statefulSet},
 		{ID: "20261121T081200Z-3faa", Namespace: "default", StatefulSet: statefulSet},
 	} {
-		repo, err := repository.Open(s.ctx, bucket, secret, repository.Options{Hostname: op.VolumeName(0, "data") + "-x7k2p", Operation: op.MoverMark(uid)})
+		repo, err := repository.Open(
+			s.ctx,
+			bucket,
+			secret,
+			repository.Options{Hostname: op.VolumeName(0, "data") + "-x7k2p", Operation: op.MoverMark(uid)},
+		)
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -56,7 +56,17 @@ func operations(namespace string) map[string]operation {
 			before: (*scenario).noMovers, after: (*scenario).moversAgain,
 		},
 		"the Events of the scheduler": {
-			args: []string{"scheduler", "--policies", "policies.yaml", "--listen", "127.0.0.1:0", "--lease-namespace", namespace, "--shutdown-grace", "1s"},
+			args: []string{
+				"scheduler",
+				"--policies",
+				"policies.yaml",
+				"--listen",
+				"127.0.0.1:0",
+				"--lease-namespace",
+				namespace,
+				"--shutdown-grace",
+				"1s",
+			},
 			well: "Event UnknownPolicy",
 			before: func(s *scenario) {
 				s.kubectl("annotate", "statefulset", "keep", "stsbackup.io/policy=nobody-knows-it")
@@ -129,7 +139,11 @@ func needs() map[string]need {
 		"services: get":               {"backup --dry-run", "read Service", 1},
 		"nodes: get":                  {"backup --dry-run", "", 0}, // no zone
 		"persistentvolumes: get":      {"backup --dry-run", "read volume", 1},
-		"volumesnapshotclasses.snapshot.storage.k8s.io: list":                   {"backup --dry-run", "the right to list VolumeSnapshotClasses is missing", 0},
+		"volumesnapshotclasses.snapshot.storage.k8s.io: list": {
+			"backup --dry-run",
+			"the right to list VolumeSnapshotClasses is missing",
+			0,
+		},
 		"leases.coordination.k8s.io: get list watch create update delete":       {"backup", "create Lease", 1},
 		"volumesnapshots.snapshot.storage.k8s.io: get list watch create delete": {"backup", "list VolumeSnapshots", 1},
 		"volumesnapshotcontents.snapshot.storage.k8s.io: get patch":             {"backup of what is retained", "its data may stay", 0},
@@ -145,14 +159,34 @@ func needs() map[string]need {
 		"storageclasses.storage.k8s.io: list":                                   {"restore --dry-run", "list StorageClasses", 1},
 		"horizontalpodautoscalers.autoscaling: list":                            {"restore --dry-run", "list HorizontalPodAutoscalers", 1},
 		"resourcequotas: list":                                                  {"restore --dry-run", "list ResourceQuotas", 1},
-		"pods: create":                                                          {"restore --dry-run", "the mover's pod for claim", 0}, // whether it would be created could not be seen
-		"applications.argoproj.io: get list":                                    {"restore --dry-run of what Argo CD has", "the right to get applications.argoproj.io", 0},
-		"kustomizations.kustomize.toolkit.fluxcd.io: get":                       {"restore --dry-run of a Kustomization", "the right to get kustomizations", 0},
-		"helmreleases.helm.toolkit.fluxcd.io: get":                              {"restore --dry-run of a HelmRelease", "the right to get helmreleases", 0},
-		"scaledobjects.keda.sh: list":                                           {"restore --dry-run of what KEDA scales", "the right to list scaledobjects", 0},
-		"configmaps: get create update delete":                                  {"backup --dry-run", "journal of a restore", 1},
-		"statefulsets.apps: watch patch":                                        {"restore", "forbidden", 1},
-		"volumeattachments.storage.k8s.io: list":                                {"discard --dry-run", "list VolumeAttachments", 1},
+		"pods: create": {
+			"restore --dry-run",
+			"the mover's pod for claim",
+			0,
+		}, // whether it would be created could not be seen
+		"applications.argoproj.io: get list": {
+			"restore --dry-run of what Argo CD has",
+			"the right to get applications.argoproj.io",
+			0,
+		},
+		"kustomizations.kustomize.toolkit.fluxcd.io: get": {
+			"restore --dry-run of a Kustomization",
+			"the right to get kustomizations",
+			0,
+		},
+		"helmreleases.helm.toolkit.fluxcd.io: get": {
+			"restore --dry-run of a HelmRelease",
+			"the right to get helmreleases",
+			0,
+		},
+		"scaledobjects.keda.sh: list": {
+			"restore --dry-run of what KEDA scales",
+			"the right to list scaledobjects",
+			0,
+		},
+		"configmaps: get create update delete":   {"backup --dry-run", "journal of a restore", 1},
+		"statefulsets.apps: watch patch":         {"restore", "forbidden", 1},
+		"volumeattachments.storage.k8s.io: list": {"discard --dry-run", "list VolumeAttachments", 1},
 	}
 }
 
@@ -160,7 +194,10 @@ func needs() map[string]need {
 func ruleName(rule rbacv1.PolicyRule) string {
 	var objects []string
 	for _, resource := range rule.Resources {
-		objects = append(objects, strings.TrimSpace(strings.TrimPrefix(string(rightOf("", rule.APIGroups[0], resource, strings.Join(rule.ResourceNames, " "))), " ")))
+		objects = append(
+			objects,
+			strings.TrimSpace(strings.TrimPrefix(string(rightOf("", rule.APIGroups[0], resource, strings.Join(rule.ResourceNames, " "))), " ")),
+		)
 	}
 	return strings.Join(objects, " ") + ": " + strings.Join(rule.Verbs, " ")
 }
@@ -193,13 +230,15 @@ policies: [{name: all, select: {namespaceLabels: {kubernetes.io/metadata.name: %
 		if !used[n.operation] { // once with all rights, for comparison
 			used[n.operation] = true
 			whole := s.as("whole", command)
-			if whole.Code != command.code || !regexp.MustCompile(command.well).MatchString(whole.Stdout+whole.Stderr) || n.says != "" && strings.Contains(whole.Stdout+whole.Stderr, n.says) {
+			if whole.Code != command.code || !regexp.MustCompile(command.well).MatchString(whole.Stdout+whole.Stderr) ||
+				n.says != "" && strings.Contains(whole.Stdout+whole.Stderr, n.says) {
 				t.Fatalf("with all rights, %s:\n%s", n.operation, whole)
 			}
 		}
 		broken := s.as(fmt.Sprintf("without-%d", i), command)
 		text := broken.Stdout + broken.Stderr
-		if broken.Code != n.code && broken.Code != 3 || !strings.Contains(text, n.says) || n.says == "" && regexp.MustCompile(command.well).MatchString(text) {
+		if broken.Code != n.code && broken.Code != 3 || !strings.Contains(text, n.says) ||
+			n.says == "" && regexp.MustCompile(command.well).MatchString(text) {
 			t.Errorf("without the rule %q, %s goes on as if nothing were missing:\n%s", ruleName(rule), n.operation, broken)
 		}
 	}

@@ -196,11 +196,17 @@ func neverGranted(r right) string {
 	switch {
 	case object == "secrets" && verb != "create" && verb != "delete":
 		return "it could read, or change, the secrets of others"
-	case strings.HasPrefix(object, "pods/") && object != "pods/log", object == "pods" && (verb == "update" || verb == "patch"), object == createdPods:
+	case strings.HasPrefix(object, "pods/") && object != "pods/log",
+		object == "pods" && (verb == "update" || verb == "patch"),
+		object == createdPods:
 		return "it could run what it likes in the pods of others"
-	case strings.HasPrefix(object, "serviceaccounts/"), strings.HasPrefix(object, "nodes/"), strings.Contains(object, "rbac.authorization.k8s.io"):
+	case strings.HasPrefix(object, "serviceaccounts/"),
+		strings.HasPrefix(object, "nodes/"),
+		strings.Contains(object, "rbac.authorization.k8s.io"):
 		return "it could become somebody else"
-	case slices.Contains([]string{"impersonate", "bind", "escalate", "deletecollection", "use", "approve", "sign"}, verb), strings.Contains(object, "*"), verb == "*":
+	case slices.Contains([]string{"impersonate", "bind", "escalate", "deletecollection", "use", "approve", "sign"}, verb),
+		strings.Contains(object, "*"),
+		verb == "*":
 		return "it is more than any operation takes"
 	case object == "persistentvolumes" && verb == "delete":
 		return "no volume is ever deleted by itself"
@@ -248,7 +254,10 @@ func rules(ctx context.Context, t *testing.T, namespace, account string) []right
 	}
 	var policy []rbacv1.PolicyRule
 	for _, rule := range answer.Status.ResourceRules {
-		policy = append(policy, rbacv1.PolicyRule{Verbs: rule.Verbs, APIGroups: rule.APIGroups, Resources: rule.Resources, ResourceNames: rule.ResourceNames})
+		policy = append(
+			policy,
+			rbacv1.PolicyRule{Verbs: rule.Verbs, APIGroups: rule.APIGroups, Resources: rule.Resources, ResourceNames: rule.ResourceNames},
+		)
 	}
 	return sortedRights(rightsOf(policy))
 }
@@ -263,10 +272,13 @@ func TestNamespacedRights(t *testing.T) {
 	s.kustomize("apply", "namespaced", "namespace: "+s.Namespace+"\nnameSuffix: \"\"\n")
 	t.Cleanup(func() { s.removeClusterRights("stsbackup-namespaced") })
 	everywhere := rightsOf(rulesIn(t, deployed("overlays", "namespaced", "clusterrole.yaml")))
-	s.until("the rights outside of the namespace are those of the manifest", func() (bool, string) { // it may take the API server a moment to know them
-		diff := cmp.Diff(sortedRights(everywhere), without(rules(s.ctx, t, "default", account), rules(s.ctx, t, "default", account+"-nobody")))
-		return diff == "", "(-manifest +API server):\n" + diff
-	})
+	s.until(
+		"the rights outside of the namespace are those of the manifest",
+		func() (bool, string) { // it may take the API server a moment to know them
+			diff := cmp.Diff(sortedRights(everywhere), without(rules(s.ctx, t, "default", account), rules(s.ctx, t, "default", account+"-nobody")))
+			return diff == "", "(-manifest +API server):\n" + diff
+		},
+	)
 	inside := rightsOf(rulesIn(t, deployed("overlays", "namespaced", "role.yaml")))
 	maps.Copy(inside, everywhere)
 	s.until("the rights in the namespace are those of the manifest", func() (bool, string) {

@@ -87,7 +87,8 @@ func rightsUsed(log io.Reader) (map[right]bool, error) {
 		if a.ImpersonatedUser.Username != "" {
 			as = a.ImpersonatedUser.Username
 		}
-		if as != "system:serviceaccount:"+own+":stsbackup" && (!strings.HasPrefix(as, "system:serviceaccount:e2e-rules-") || !strings.HasSuffix(as, ":whole")) {
+		if as != "system:serviceaccount:"+own+":stsbackup" &&
+			(!strings.HasPrefix(as, "system:serviceaccount:e2e-rules-") || !strings.HasSuffix(as, ":whole")) {
 			continue
 		}
 		if a.ResponseStatus.Code == http.StatusForbidden {
@@ -121,11 +122,19 @@ func TestRightsUsed(t *testing.T) {
 	}
 	delete(granted, "create pods")
 	granted["get namespaces"], granted["delete secrets"] = true, true
-	if err := unused(granted, used); err == nil || !strings.HasSuffix(err.Error(), `of 4 that deploy/base grants: ["delete secrets" "get namespaces"]`) {
+	if err := unused(
+		granted,
+		used,
+	); err == nil ||
+		!strings.HasSuffix(err.Error(), `of 4 that deploy/base grants: ["delete secrets" "get namespaces"]`) {
 		t.Errorf("%v", err)
 	}
-	made, err := rightsUsed(strings.NewReader(`{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"create","requestURI":"/api/v1/namespaces/demo/pods?fieldManager=x","objectRef":{"resource":"pods","namespace":"demo","name":"mine"},"responseStatus":{"code":201}}
-`))
+	made, err := rightsUsed(
+		strings.NewReader(
+			`{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"create","requestURI":"/api/v1/namespaces/demo/pods?fieldManager=x","objectRef":{"resource":"pods","namespace":"demo","name":"mine"},"responseStatus":{"code":201}}
+`,
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

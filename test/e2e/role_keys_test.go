@@ -37,8 +37,13 @@ func newRoleKeys(t *testing.T, lasts time.Duration) roleKeys {
 		t.Fatal(err)
 	}
 	return roleKeys{scenario: s, lasts: lasts, environ: []string{
-		"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_WEB_IDENTITY_TOKEN_FILE=" + issuer.tokens(lasts), "AWS_ROLE_ARN=" + minioRole(),
-		"AWS_ENDPOINT_URL_STS=" + endpoint, "STSBACKUP_REPO=" + strings.Replace(bucket.repo(), bucket.endpoint, endpoint, 1), "STSBACKUP_MOVER_REPO=" + bucket.repo(),
+		"AWS_ACCESS_KEY_ID=",
+		"AWS_SECRET_ACCESS_KEY=",
+		"AWS_WEB_IDENTITY_TOKEN_FILE=" + issuer.tokens(lasts),
+		"AWS_ROLE_ARN=" + minioRole(),
+		"AWS_ENDPOINT_URL_STS=" + endpoint,
+		"STSBACKUP_REPO=" + strings.Replace(bucket.repo(), bucket.endpoint, endpoint, 1),
+		"STSBACKUP_MOVER_REPO=" + bucket.repo(),
 	}}
 }
 
@@ -81,7 +86,15 @@ func (k roleKeys) moverKeys(ctx context.Context) (given map[string]bool) {
 	ticker := time.NewTicker(2 * time.Second)
 	defer ticker.Stop()
 	for {
-		out, err := k.Kubectl(ctx, "get", "secrets", "--selector", "app.kubernetes.io/managed-by=stsbackup", "--output", "jsonpath={.items[*].data.credentials}")
+		out, err := k.Kubectl(
+			ctx,
+			"get",
+			"secrets",
+			"--selector",
+			"app.kubernetes.io/managed-by=stsbackup",
+			"--output",
+			"jsonpath={.items[*].data.credentials}",
+		)
 		if err == nil {
 			for encoded := range strings.FieldsSeq(out) {
 				if !given[encoded] {

@@ -26,7 +26,11 @@ func runbookScenes() []scene {
 		{"byhand", []string{"by-hand-journal", "by-hand-stop", "by-hand-back", "by-hand-start", "by-hand-end"}, byHand},
 		{"kept", []string{"interrupted-keep", "lost-node"}, keptRunning},
 		{"unready", []string{"not-ready-undo", "not-ready"}, notReadyAgain},
-		{"managed", []string{"argocd", "kustomization", "helmrelease", "keda", "autoscaler", "operator", "ignore-manager", "not-admitted"}, managedByOthers},
+		{
+			"managed",
+			[]string{"argocd", "kustomization", "helmrelease", "keda", "autoscaler", "operator", "ignore-manager", "not-admitted"},
+			managedByOthers,
+		},
 		{"static", []string{"static", "static-empty"}, staticVolumes},
 	}
 }
@@ -247,7 +251,11 @@ func byHand(b *runbook) {
 	b.follow("by-hand-journal", nil, outcome{says: append([]string{"fill", "displaced"}, old...)})
 	b.follow("by-hand-stop", nil)
 	for ordinal := range b.replicas {
-		b.follow("by-hand-back", []string{"OLD", old[ordinal], "NEW", b.volume(ordinal), "data-web-0", fmt.Sprintf("data-web-%d", ordinal)}, outcome{says: old[ordinal : ordinal+1]})
+		b.follow(
+			"by-hand-back",
+			[]string{"OLD", old[ordinal], "NEW", b.volume(ordinal), "data-web-0", fmt.Sprintf("data-web-%d", ordinal)},
+			outcome{says: old[ordinal : ordinal+1]},
+		)
 	}
 	b.follow("by-hand-start", nil, outcome{says: []string{"stsbackup.io/restoring"}})
 	b.holds("bad")
@@ -284,10 +292,25 @@ func (b *runbook) losesANode() string {
 			b.t.Error(err)
 		}
 	})
-	b.apply(fmt.Sprintf("{apiVersion: v1, kind: Node, metadata: {name: %s}, spec: {unschedulable: true, taints: [{key: lost, effect: NoSchedule}]}}", node))
-	b.kubectl("patch", "node", node, "--subresource=status", "-p", `{"status":{"conditions":[{"type":"Ready","status":"Unknown","reason":"NodeStatusUnknown"}]}}`)
+	b.apply(
+		fmt.Sprintf(
+			"{apiVersion: v1, kind: Node, metadata: {name: %s}, spec: {unschedulable: true, taints: [{key: lost, effect: NoSchedule}]}}",
+			node,
+		),
+	)
+	b.kubectl(
+		"patch",
+		"node",
+		node,
+		"--subresource=status",
+		"-p",
+		`{"status":{"conditions":[{"type":"Ready","status":"Unknown","reason":"NodeStatusUnknown"}]}}`,
+	)
 	var journal struct{ Operation string }
-	if err := json.Unmarshal([]byte(b.kubectl("get", "configmap", "stsbackup-restore-web", "-o", `jsonpath={.data.journal\.json}`)), &journal); err != nil {
+	if err := json.Unmarshal(
+		[]byte(b.kubectl("get", "configmap", "stsbackup-restore-web", "-o", `jsonpath={.data.journal\.json}`)),
+		&journal,
+	); err != nil {
 		b.t.Fatal(err)
 	}
 	op := cluster.Operation{ID: journal.Operation, Namespace: b.Namespace, StatefulSet: "web"}
@@ -299,9 +322,11 @@ func (b *runbook) losesANode() string {
 		b.t.Fatal(err)
 	}
 	pod := (job + "-")[:min(len(job)+1, 58)] + "lost"
-	b.apply(fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: %s, labels: %s, annotations: {%s: web, %s: data-web-1}}, spec: {nodeName: %s,
+	b.apply(
+		fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: %s, labels: %s, annotations: {%s: web, %s: data-web-1}}, spec: {nodeName: %s,
 containers: [{name: mover, image: none, volumeMounts: [{name: volume, mountPath: /volume}]}], volumes: [{name: volume, persistentVolumeClaim: {claimName: data-web-1}}]}}`,
-		pod, marks, cluster.AnnotationStatefulSet, cluster.AnnotationClaim, node))
+			pod, marks, cluster.AnnotationStatefulSet, cluster.AnnotationClaim, node),
+	)
 	return pod
 }
 
@@ -316,7 +341,12 @@ func notReadyAgain(b *runbook) {
 		b.exec(pod, "rm /data/broken; sync")
 	}
 	b.write("present")
-	b.follow("not-ready-undo", []string{"5m", "20s"}, outcome{code: 1, says: []string{"web-0", "the old volumes were brought back"}}, outcome{says: []string{"undone"}})
+	b.follow(
+		"not-ready-undo",
+		[]string{"5m", "20s"},
+		outcome{code: 1, says: []string{"web-0", "the old volumes were brought back"}},
+		outcome{says: []string{"undone"}},
+	)
 	b.holds("present")
 	b.run(1, []string{"web-0"}, "restore", b.Namespace+"/web", "--yes", "--ready-timeout", "15s")
 	b.follow("not-ready", nil)
@@ -348,8 +378,17 @@ func managedByOthers(b *runbook) {
 	b.kubectl("delete", "hpa", "web")
 
 	owner := b.kubectl("get", "configmap", "kube-root-ca.crt", "-o", "jsonpath={.metadata.uid}")
-	b.kubectl("patch", "statefulset", "web", "--type=merge", "-p",
-		fmt.Sprintf(`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"kube-root-ca.crt","uid":%q,"controller":true}]}}`, owner))
+	b.kubectl(
+		"patch",
+		"statefulset",
+		"web",
+		"--type=merge",
+		"-p",
+		fmt.Sprintf(
+			`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"kube-root-ca.crt","uid":%q,"controller":true}]}}`,
+			owner,
+		),
+	)
 	refused()
 	b.follow("operator", nil, outcome{then: agreed})
 

@@ -133,7 +133,11 @@ func (b *runbook) programs() {
 		"stsbackup": fmt.Sprintf("exec '%s'", b.Stsbackup),
 		"kubectl":   fmt.Sprintf("KUBECONFIG='%s' exec '%s'", b.Kubeconfig, b.Env.Kubectl),
 	} {
-		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script+" \"$@\"\n"), 0o700); err != nil { //nolint:gosec // a program
+		if err := os.WriteFile(
+			filepath.Join(bin, name),
+			[]byte("#!/bin/sh\n"+script+" \"$@\"\n"),
+			0o700,
+		); err != nil { //nolint:gosec // a program
 			b.t.Fatal(err)
 		}
 	}
@@ -148,8 +152,9 @@ func (b *runbook) follow(situation string, fill []string, outcomes ...outcome) {
 		b.t.Fatalf("situation %s has %d commands, and %d outcomes are known", situation, len(lines), len(outcomes))
 	}
 	b.played[situation] = true
-	names := strings.NewReplacer(append(fill, "demo/web", b.Namespace+"/web", "-n demo", "-n "+b.Namespace, "namespace demo", "namespace "+b.Namespace,
-		"-n argocd", "-n "+b.Namespace, "-n flux-system", "-n "+b.Namespace)...)
+	names := strings.NewReplacer(
+		append(fill, "demo/web", b.Namespace+"/web", "-n demo", "-n "+b.Namespace, "namespace demo", "namespace "+b.Namespace,
+			"-n argocd", "-n "+b.Namespace, "-n flux-system", "-n "+b.Namespace)...)
 	for i, line := range lines {
 		want := outcome{}
 		if i < len(outcomes) {

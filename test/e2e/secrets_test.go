@@ -221,8 +221,15 @@ func TestMoversHaveNoToken(t *testing.T) {
 				t.Errorf("pod %s mounts %s", pod.Metadata.Name, mount.MountPath)
 			}
 		}
-		if rights := s.kubectl("auth", "can-i", "--list", "--no-headers", "--as=system:serviceaccount:"+s.Namespace+":"+pod.Spec.ServiceAccountName,
-			"--as-group=system:serviceaccounts"); strings.Contains(rights, "secrets") || strings.Contains(rights, "pods") {
+		if rights := s.kubectl(
+			"auth",
+			"can-i",
+			"--list",
+			"--no-headers",
+			"--as=system:serviceaccount:"+s.Namespace+":"+pod.Spec.ServiceAccountName,
+			"--as-group=system:serviceaccounts",
+		); strings.Contains(rights, "secrets") ||
+			strings.Contains(rights, "pods") {
 			t.Errorf("the account of pod %s has rights:\n%s", pod.Metadata.Name, rights)
 		}
 	}

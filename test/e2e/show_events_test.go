@@ -41,7 +41,13 @@ func (in installation) tellsOfFailures(down time.Time, bucket ownBucket) {
 	}
 	for _, name := range []string{"alpha", "beta"} {
 		if !slices.ContainsFunc(events.Items, func(e event) bool { return e.givesUp(name, down, bucket.endpoint) }) {
-			in.t.Errorf("no Event says that %s was not backed up since %s for want of %s:\n%s", name, down.UTC().Format(time.RFC3339), bucket.endpoint, out)
+			in.t.Errorf(
+				"no Event says that %s was not backed up since %s for want of %s:\n%s",
+				name,
+				down.UTC().Format(time.RFC3339),
+				bucket.endpoint,
+				out,
+			)
 		}
 	}
 }
@@ -51,8 +57,11 @@ func TestGivesUp(t *testing.T) {
 	const endpoint = "http://s3.demo.svc.cluster.local:7070"
 	down := time.Date(2026, 11, 21, 10, 3, 20, 500, time.UTC)
 	good := event{
-		Type: "Warning", Reason: "BackupGivenUp", LastTimestamp: down.Truncate(time.Second),
-		Message: "Given up: the backup that was due at … could not be made by …: list the recovery points: the bucket cannot be used: endpoint unreachable: dial " + endpoint,
+		Type:          "Warning",
+		Reason:        "BackupGivenUp",
+		LastTimestamp: down.Truncate(time.Second),
+		Message: "Given up: the backup that was due at … could not be made by …: list the recovery points: the bucket cannot be used: " +
+			"endpoint unreachable: dial " + endpoint,
 	}
 	good.InvolvedObject.Kind, good.InvolvedObject.Name, good.Source.Component = "StatefulSet", "alpha", "stsbackup"
 	if !good.givesUp("alpha", down, endpoint) {

@@ -89,7 +89,15 @@ func (s *scenario) installedByCronJob(bucket ownBucket) {
 	in.works("cronjob", "/alpha: complete", "/beta: complete")
 	in.worksByBucket("alpha", endpoint, bucket.endpoint, "complete", "2/2", " looked up in ")
 	s.runWith(in.environ(endpoint, bucket.endpoint), 0, []string{"complete", "1/1"}, "list", s.Namespace+"/beta")
-	s.inOwn("delete", "--ignore-not-found", "cronjob/stsbackup", "cronjob/stsbackup-prune", "job/first-backup", "secret/stsbackup", "configmap/stsbackup-cronjob")
+	s.inOwn(
+		"delete",
+		"--ignore-not-found",
+		"cronjob/stsbackup",
+		"cronjob/stsbackup-prune",
+		"job/first-backup",
+		"secret/stsbackup",
+		"configmap/stsbackup-cronjob",
+	)
 }
 
 // inOwn runs kubectl in the namespace of the installation.
@@ -243,7 +251,14 @@ func (r *rounds) await(what string, after time.Time, number int) time.Time {
 			if len(points) < number {
 				r.mu.Lock()
 				defer r.mu.Unlock()
-				return false, fmt.Sprintf("%s has %d recovery points since %s, not %d (%s)", name, len(points), after.Format(time.TimeOnly), number, r.trail)
+				return false, fmt.Sprintf(
+					"%s has %d recovery points since %s, not %d (%s)",
+					name,
+					len(points),
+					after.Format(time.TimeOnly),
+					number,
+					r.trail,
+				)
 			}
 			if minute := points[0].Started.Truncate(time.Minute); minute.After(begun) {
 				begun = minute

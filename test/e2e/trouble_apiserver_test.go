@@ -37,8 +37,20 @@ func (in installation) moverIn(namespace, statefulSet string) bool {
 // for only while it runs is easily missed: with little data that is less than a second.
 func (in installation) moverSince(namespace, statefulSet string, since time.Time) bool {
 	in.t.Helper()
-	out, err := in.KubectlInput(in.ctx, "", "--namespace", namespace, "get", "pods", "--selector", "stsbackup.io/mover,stsbackup.io/statefulset="+statefulSet,
-		"--field-selector", "status.phase!=Succeeded,status.phase!=Failed", "--output", "jsonpath={.items[*].metadata.creationTimestamp}")
+	out, err := in.KubectlInput(
+		in.ctx,
+		"",
+		"--namespace",
+		namespace,
+		"get",
+		"pods",
+		"--selector",
+		"stsbackup.io/mover,stsbackup.io/statefulset="+statefulSet,
+		"--field-selector",
+		"status.phase!=Succeeded,status.phase!=Failed",
+		"--output",
+		"jsonpath={.items[*].metadata.creationTimestamp}",
+	)
 	if err != nil {
 		in.t.Fatal(err)
 	}
@@ -63,7 +75,8 @@ func (in installation) toldOfTheRestart(away gap) {
 		{Msg: "backup", StatefulSet: in.Namespace + "/alpha", Result: "done"},
 	} {
 		if !slices.ContainsFunc(lines, func(l line) bool {
-			return l.Msg == want.Msg && l.StatefulSet == want.StatefulSet && strings.Contains(l.Error, want.Error) && (want.Result == "" || l.Result == want.Result)
+			return l.Msg == want.Msg && l.StatefulSet == want.StatefulSet && strings.Contains(l.Error, want.Error) &&
+				(want.Result == "" || l.Result == want.Result)
 		}) {
 			in.t.Errorf("the log does not say %+v:\n%s", want, texts(lines))
 		}

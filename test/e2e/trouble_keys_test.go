@@ -34,7 +34,11 @@ func (in installation) changeKeys(bucket ownBucket, old keys, statefulSets ...st
 	password := rand.Text()
 	secrets.Guard("the new root password of "+in.dir, password)
 	in.writeFile(in.dir, "new.password", password)
-	in.writeFile(in.dir, "credentials", fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", c.new.access, c.new.secret))
+	in.writeFile(
+		in.dir,
+		"credentials",
+		fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", c.new.access, c.new.secret),
+	)
 	c.commandLine(func(environ []string) {
 		for _, name := range statefulSets {
 			namespace, statefulSet, _ := strings.Cut(name, "/")
@@ -47,7 +51,16 @@ func (in installation) changeKeys(bucket ownBucket, old keys, statefulSets ...st
 			in.t.Fatal(err)
 		}
 	}
-	manifest := in.inOwn("create", "secret", "generic", "stsbackup", "--from-file="+c.file("password"), "--from-file="+c.file("credentials"), "--dry-run=client", "--output=yaml")
+	manifest := in.inOwn(
+		"create",
+		"secret",
+		"generic",
+		"stsbackup",
+		"--from-file="+c.file("password"),
+		"--from-file="+c.file("credentials"),
+		"--dry-run=client",
+		"--output=yaml",
+	)
 	if _, err := in.KubectlInput(in.ctx, manifest, "replace", "--filename=-"); err != nil {
 		in.t.Fatal(err)
 	}
@@ -102,7 +115,13 @@ func (c keyChange) finish(statefulSets ...string) {
 			c.in.runWith(append(environ, "STSBACKUP_PASSWORD_FILE="+c.file("old.password")), 1, []string{"wrong password"}, "list", name)
 		}
 		c.bucket.setUsers(map[string]string{c.new.access: c.new.secret})
-		c.in.runWith(append(environ, c.old.environ()...), 1, []string{"credentials refused", "does not know access key " + c.old.access}, "list", statefulSets[0])
+		c.in.runWith(
+			append(environ, c.old.environ()...),
+			1,
+			[]string{"credentials refused", "does not know access key " + c.old.access},
+			"list",
+			statefulSets[0],
+		)
 		c.in.runWith(append(environ, c.new.environ()...), 0, []string{"complete"}, "list", statefulSets[0])
 	})
 }

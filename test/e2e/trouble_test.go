@@ -13,8 +13,8 @@ import (
 )
 
 // TestSchedulerInTrouble has a scheduler that backs up each minute live through what happens to a cluster in a year: its
-// password and its keys are changed, namespaces are deleted under it, and the API server is stopped for half a minute. The latter would fail
-// other tests, so this one does not run beside them; what a restore and a backup make of it is shown here, too.
+// password and its keys are changed, namespaces are deleted under it, and the API server is stopped for half a minute. The latter would
+// fail other tests, so this one does not run beside them; what a restore and a backup make of it is shown here, too.
 func TestSchedulerInTrouble(t *testing.T) {
 	s := newScenarioWithin(t, "trouble", 25*time.Minute)
 	bucket := s.newBucket()
@@ -152,7 +152,9 @@ type line struct {
 // log is what both schedulers have said since a time.
 func (in installation) log(since time.Time) []line {
 	in.t.Helper()
-	return in.lines(in.inOwn("logs", "--selector=app.kubernetes.io/component=scheduler", "--tail=-1", "--since-time="+since.UTC().Format(time.RFC3339)))
+	return in.lines(
+		in.inOwn("logs", "--selector=app.kubernetes.io/component=scheduler", "--tail=-1", "--since-time="+since.UTC().Format(time.RFC3339)),
+	)
 }
 
 // lines are those of a log. All must be what docs/scheduler.md says they are.
@@ -176,7 +178,13 @@ func (in installation) done(names ...string) {
 	for _, name := range names {
 		in.until(name+" is backed up", func() (bool, string) {
 			lines := in.log(begun)
-			return slices.ContainsFunc(lines, func(l line) bool { return l.StatefulSet == name && l.Result == "done" }), fmt.Sprint(len(lines), " lines")
+			return slices.ContainsFunc(
+					lines,
+					func(l line) bool { return l.StatefulSet == name && l.Result == "done" },
+				), fmt.Sprint(
+					len(lines),
+					" lines",
+				)
 		})
 	}
 }

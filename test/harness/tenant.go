@@ -162,7 +162,16 @@ func (t *Tenant) Remove(ctx context.Context) error {
 		}
 		// With the policy Delete the volume's storage goes too, also where a restore had set it to Retain.
 		patch := `{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}`
-		if _, err := t.KubectlInput(ctx, "", "patch", "persistentvolume", name, "--patch", patch); err != nil && !strings.Contains(err.Error(), "NotFound") {
+		if _, err := t.KubectlInput(
+			ctx,
+			"",
+			"patch",
+			"persistentvolume",
+			name,
+			"--patch",
+			patch,
+		); err != nil &&
+			!strings.Contains(err.Error(), "NotFound") {
 			return fmt.Errorf("free volume: %w", err)
 		}
 		if _, err := t.KubectlInput(ctx, "", "delete", "persistentvolume", name, "--ignore-not-found", "--timeout=60s"); err != nil {

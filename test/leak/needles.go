@@ -14,7 +14,13 @@ const shortest = 8
 
 // forms are the texts by which a secret shows, in whatever is written by common encodings.
 func forms(value string) []string {
-	forms := []string{value, url.QueryEscape(value), url.PathEscape(value), hex.EncodeToString([]byte(value)), strings.ToUpper(hex.EncodeToString([]byte(value)))}
+	forms := []string{
+		value,
+		url.QueryEscape(value),
+		url.PathEscape(value),
+		hex.EncodeToString([]byte(value)),
+		strings.ToUpper(hex.EncodeToString([]byte(value))),
+	}
 	if quoted, err := json.Marshal(value); err == nil {
 		forms = append(forms, strings.Trim(string(quoted), `"`))
 	}

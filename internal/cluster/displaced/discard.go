@@ -116,7 +116,9 @@ func (d *Discarder) giveUp(ctx context.Context, op cluster.Operation, plan Plan,
 func (d *Discarder) acquire(ctx context.Context, op cluster.Operation) (context.Context, func() error, error) {
 	lease, err := d.Cluster.Acquire(ctx, op, cluster.LeaseOptions{Holder: fmt.Sprintf("%s by %s", op, d.Holder), Waiting: d.Note, Brief: true})
 	if errors.Is(err, cluster.ErrNotFound) {
-		d.Note(fmt.Sprintf("Namespace %s is gone, and with it the Lease that would keep others from %s; going on without.", op.Namespace, op.Object()))
+		d.Note(
+			fmt.Sprintf("Namespace %s is gone, and with it the Lease that would keep others from %s; going on without.", op.Namespace, op.Object()),
+		)
 		return ctx, func() error { return nil }, nil
 	}
 	if err != nil {

@@ -32,7 +32,8 @@ func TestDiscard(t *testing.T) {
 			t.Errorf("pv-1, which was not asked for: %+v", pv)
 		}
 		pv := w.volume("pv-2")
-		if pv == nil || pv.Spec.ClaimRef != nil || len(pv.Labels)+len(pv.Annotations) > 0 || pv.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
+		if pv == nil || pv.Spec.ClaimRef != nil || len(pv.Labels)+len(pv.Annotations) > 0 ||
+			pv.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
 			t.Errorf("one that people made: %+v", pv)
 		}
 		if len(w.held) != 2 || !w.held[0] || !w.held[1] {
@@ -88,7 +89,11 @@ func TestSomebodyActsBetweenPlanAndPatch(t *testing.T) {
 					t.Errorf("%+v, %v", report, err)
 				}
 				var refusal *cluster.Refusal
-				if refused := errors.As(err, &refusal); refused != tt.refused || !refused && (len(report.Failed) != 1 || report.Failed[0].Volume != "pv-0") {
+				if refused := errors.As(
+					err,
+					&refusal,
+				); refused != tt.refused ||
+					!refused && (len(report.Failed) != 1 || report.Failed[0].Volume != "pv-0") {
 					t.Errorf("refused: %t, %+v", refused, report)
 				}
 				if pv := w.volume("pv-0"); pv != nil && pv.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
@@ -152,7 +157,11 @@ func TestRefusedPlanIsNotCarriedOut(t *testing.T) {
 func TestSomebodyElseHasTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, aside(0))
-		other, err := w.client().Acquire(t.Context(), cluster.Operation{ID: "x", Kind: "restore", Namespace: "demo", StatefulSet: "web"}, cluster.LeaseOptions{Holder: "ops-1"})
+		other, err := w.client().Acquire(
+			t.Context(),
+			cluster.Operation{ID: "x", Kind: "restore", Namespace: "demo", StatefulSet: "web"},
+			cluster.LeaseOptions{Holder: "ops-1"},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +200,12 @@ func TestDriverDoesNotDelete(t *testing.T) {
 		begun := time.Now()
 		report, err := w.run(w.plan(Request{}))
 		took := time.Since(begun)
-		if err == nil || !strings.Contains(err.Error(), "1 of 2 volumes of demo/web were not freed: volume pv-0 (claim www-web-0): it is set to be deleted, which csi.test has not done within 2m0s: VolumeFailedDelete: the array is busy") {
+		if err == nil ||
+			!strings.Contains(
+				err.Error(),
+				"1 of 2 volumes of demo/web were not freed: volume pv-0 (claim www-web-0): it is set to be deleted, which csi.test has not done "+
+					"within 2m0s: VolumeFailedDelete: the array is busy",
+			) {
 			t.Errorf("%v", err)
 		}
 		if len(report.Freed) != 1 || report.Freed[0].Name != "pv-1" || report.Bytes != 1<<30 || len(report.Failed) != 1 {
@@ -214,7 +228,8 @@ func TestRightIsMissing(t *testing.T) {
 			return true, nil, apierrors.NewForbidden(corev1.Resource("persistentvolumes"), "pv", errors.New("no right"))
 		})
 		report, err := w.run(w.plan(Request{}))
-		if err == nil || len(report.Failed) != 2 || strings.Count(err.Error(), "no right") != 2 || w.volume("pv-0") == nil || w.volume("pv-1") == nil {
+		if err == nil || len(report.Failed) != 2 || strings.Count(err.Error(), "no right") != 2 || w.volume("pv-0") == nil ||
+			w.volume("pv-1") == nil {
 			t.Errorf("%+v, %v", report, err)
 		}
 	})

@@ -173,8 +173,8 @@ func Count(ctx context.Context, client *cluster.Client, namespace string) ([]Tal
 	return tallies, nil
 }
 
-// ages are when each operation had set aside the last of the volumes, or when Kubernetes saw that, if that is later. One of which a time is not known is not among them: nobody
-// can say how old it is.
+// ages are when each operation had set aside the last of the volumes, or when Kubernetes saw that, if that is later. One of which a time is
+// not known is not among them: nobody can say how old it is.
 func ages(volumes []Volume) map[string]time.Time {
 	at, unknown := map[string]time.Time{}, map[string]bool{}
 	for _, v := range volumes {

@@ -20,14 +20,32 @@ func TestListReadsTheMarks(t *testing.T) {
 	}
 	got := found[0]
 	d, err := got.Displaced()
-	if err != nil || d.Claim.Name != "www-web-1" || d.UID != "old-claim-1" || d.VolumeUID != "uid-pv-1" || d.ReclaimPolicy != corev1.PersistentVolumeReclaimDelete {
+	if err != nil || d.Claim.Name != "www-web-1" || d.UID != "old-claim-1" || d.VolumeUID != "uid-pv-1" ||
+		d.ReclaimPolicy != corev1.PersistentVolumeReclaimDelete {
 		t.Errorf("%+v, %v", d, err)
 	}
 	got.again, got.claimed = nil, time.Time{}
 	want := Volume{
-		Name: "pv-1", UID: "uid-pv-1", ResourceVersion: "1", Namespace: "demo", StatefulSet: "web", Claim: "www-web-1", Template: "www", Ordinal: 1,
-		Size: 1 << 30, Class: "fast", At: asideAt(), By: restoreID, Why: WhyReplaced, Phase: corev1.VolumeReleased, State: StateAside,
-		Provisioned: true, Driver: "csi.test", Deletes: true, Policy: corev1.PersistentVolumeReclaimDelete, Now: "pv-new",
+		Name:            "pv-1",
+		UID:             "uid-pv-1",
+		ResourceVersion: "1",
+		Namespace:       "demo",
+		StatefulSet:     "web",
+		Claim:           "www-web-1",
+		Template:        "www",
+		Ordinal:         1,
+		Size:            1 << 30,
+		Class:           "fast",
+		At:              asideAt(),
+		By:              restoreID,
+		Why:             WhyReplaced,
+		Phase:           corev1.VolumeReleased,
+		State:           StateAside,
+		Provisioned:     true,
+		Driver:          "csi.test",
+		Deletes:         true,
+		Policy:          corev1.PersistentVolumeReclaimDelete,
+		Now:             "pv-new",
 	}
 	if got != want {
 		t.Errorf("got\n%+v, want\n%+v", got, want)
@@ -159,11 +177,17 @@ func TestSetsAndCount(t *testing.T) {
 	}
 	day := 24 * time.Hour
 	w := newWorld(
-		t, aside(0), aside(1, func(pv *corev1.PersistentVolume) {
+		t,
+		aside(0),
+		aside(1, func(pv *corev1.PersistentVolume) {
 			pv.Annotations[cluster.AnnotationDisplacedAt] = asideAt().Add(time.Hour).Format(time.RFC3339)
 		}),
 		aside(0, later("second", asideAt().Add(day))),
-		aside(1, later("third", asideAt().Add(day)), func(pv *corev1.PersistentVolume) { pv.Annotations[cluster.AnnotationDisplacedWhy] = "undone" }),
+		aside(
+			1,
+			later("third", asideAt().Add(day)),
+			func(pv *corev1.PersistentVolume) { pv.Annotations[cluster.AnnotationDisplacedWhy] = "undone" },
+		),
 		aside(0, of("other")),
 		aside(0, of("unknown"), func(pv *corev1.PersistentVolume) { delete(pv.Annotations, cluster.AnnotationDisplacedAt) }),
 		aside(2, func(pv *corev1.PersistentVolume) { pv.Status.Phase = corev1.VolumeBound }),
@@ -196,7 +220,13 @@ func TestSetsAndCount(t *testing.T) {
 	wantTallies := []Tally{
 		{Namespace: "demo", StatefulSet: "other", Volumes: 1, Bytes: 1 << 30, Ages: []time.Time{asideAt()}},
 		{Namespace: "demo", StatefulSet: "unknown", Volumes: 1, Bytes: 1 << 30},
-		{Namespace: "demo", StatefulSet: "web", Volumes: 4, Bytes: 4 << 30, Ages: []time.Time{asideAt().Add(time.Hour), asideAt().Add(day), asideAt().Add(day)}},
+		{
+			Namespace:   "demo",
+			StatefulSet: "web",
+			Volumes:     4,
+			Bytes:       4 << 30,
+			Ages:        []time.Time{asideAt().Add(time.Hour), asideAt().Add(day), asideAt().Add(day)},
+		},
 	}
 	if diff := cmp.Diff(wantTallies, tallies); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)

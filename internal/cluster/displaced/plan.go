@@ -127,7 +127,11 @@ func (p *Plan) resolve(aside []Volume, prefix string) string {
 	case len(found) == 1:
 		return found[0]
 	case len(found) > 1:
-		p.refuse(p.object(), fmt.Sprintf("%q is the beginning of several operations: %s", prefix, strings.Join(found, ", ")), "give more of the one that is meant")
+		p.refuse(
+			p.object(),
+			fmt.Sprintf("%q is the beginning of several operations: %s", prefix, strings.Join(found, ", ")),
+			"give more of the one that is meant",
+		)
 	default:
 		p.refuse(p.object(), fmt.Sprintf("no operation %q has set aside what is there", prefix),
 			"name one of "+cmp.Or(strings.Join(all, ", "), "none"))

@@ -56,7 +56,8 @@ func TestPlan(t *testing.T) {
 		"all":        {situation: Situation{Volumes: []Volume{planned(t, 0), planned(t, 1)}}, takes: "pv-0 pv-1"},
 		"an ordinal": {Situation{Volumes: []Volume{planned(t, 0), planned(t, 1)}}, Request{Ordinals: []int32{1}}, "pv-1", []string{"pv-0: another ordinal"}, nil},
 		"an ordinal that has nothing": {
-			Situation{Volumes: []Volume{planned(t, 0)}}, Request{Ordinals: []int32{0, 7}}, "pv-0", nil, []string{"nothing is set aside of ordinal 7; leave it out"},
+			Situation{Volumes: []Volume{planned(t, 0)}}, Request{Ordinals: []int32{0, 7}}, "pv-0", nil, []string{"nothing is set aside of ordinal " +
+				"7; leave it out"},
 		},
 		"an operation": {
 			Situation{Volumes: []Volume{planned(t, 0, by("b1", asideAt())), planned(t, 0, by("a1", asideAt())), planned(t, 1, by("a1", asideAt()))}},
@@ -161,7 +162,9 @@ func TestFate(t *testing.T) {
 		got = append(got, fmt.Sprint(v.Deletes, " ", v.fate()))
 	}
 	if diff := cmp.Diff([]string{
-		"true deleted with its data by csi.test", "false deleted by csi.test, which its class has keep the data", "false Available to any claim, with the data still on it",
+		"true deleted with its data by csi.test",
+		"false deleted by csi.test, which its class has keep the data",
+		"false Available to any claim, with the data still on it",
 	}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

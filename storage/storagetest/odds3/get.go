@@ -19,7 +19,14 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, key string) {
 		Refusal{Status: http.StatusNotFound, Code: "NoSuchKey", Message: "The specified key does not exist."}.write(w, r)
 		return
 	case s.odds.Archived != nil && s.odds.Archived(name) && r.Method == http.MethodGet:
-		Refusal{Status: http.StatusForbidden, Code: "InvalidObjectState", Message: "The operation is not valid for the object's storage class"}.write(w, r)
+		Refusal{
+			Status:  http.StatusForbidden,
+			Code:    "InvalidObjectState",
+			Message: "The operation is not valid for the object's storage class",
+		}.write(
+			w,
+			r,
+		)
 		return
 	case s.odds.DistrustsMatch && r.Header.Get("If-Match") != "":
 		Refusal{Status: http.StatusPreconditionFailed, Code: "PreconditionFailed", Message: "as planned"}.write(w, r)

@@ -162,7 +162,14 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request, key string) {
 	sent := r.Header.Get("Content-MD5")
 	switch {
 	case checksum && s.odds.ChecksumStatus != 0:
-		Refusal{Status: s.odds.ChecksumStatus, Code: "NotImplemented", Message: "A header you provided implies functionality that is not implemented."}.write(w, r)
+		Refusal{
+			Status:  s.odds.ChecksumStatus,
+			Code:    "NotImplemented",
+			Message: "A header you provided implies functionality that is not implemented.",
+		}.write(
+			w,
+			r,
+		)
 	case s.odds.WantsMD5 && !checksum && sent == "":
 		Refusal{
 			Status: http.StatusBadRequest, Code: "InvalidRequest",

@@ -103,7 +103,11 @@ func Pages(dir string, files int, size int64) error {
 	w := newWriter()
 	for i := range files {
 		first := uint64(i) * uint64(size/PageSize)
-		if err := fill(segment(dir, i), &pages{writer: w, next: first, end: first + uint64(size/PageSize)}, make([]byte, bufferSize)); err != nil {
+		if err := fill(
+			segment(dir, i),
+			&pages{writer: w, next: first, end: first + uint64(size/PageSize)},
+			make([]byte, bufferSize),
+		); err != nil {
 			return err
 		}
 	}

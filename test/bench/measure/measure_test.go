@@ -25,7 +25,10 @@ func write(t *testing.T, content string, path ...string) {
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	usage, err := measure.Run(t.Context(), tool.Command{
-		Path: "/bin/sh", Args: []string{"-c", `i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo $NAME >file`}, Env: []string{"NAME=x"}, Dir: dir,
+		Path: "/bin/sh",
+		Args: []string{"-c", `i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo $NAME >file`},
+		Env:  []string{"NAME=x"},
+		Dir:  dir,
 	}, time.Now, dir)
 	if err != nil {
 		t.Fatal(err)

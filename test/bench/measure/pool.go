@@ -88,7 +88,12 @@ func (p *Pool) fill() (err error) {
 		return err
 	}
 	for at := int64(0); at+poolPiece <= p.size; at += poolPiece {
-		if err := unix.Fallocate(int(p.file.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, at+poolKept, poolPiece-poolKept); err != nil {
+		if err := unix.Fallocate(
+			int(p.file.Fd()),
+			unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE,
+			at+poolKept,
+			poolPiece-poolKept,
+		); err != nil {
 			return errors.Join(fmt.Errorf("make a pool of memory: %w", err), p.Close())
 		}
 	}

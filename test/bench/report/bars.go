@@ -55,7 +55,10 @@ func Bars(rows []Row) []Bar {
 		case row.Data == Pages:
 			atLeast("times as fast as restic", 2, row.Ratio(restic))
 			atLeast("times as fast as kopia", 1.8, row.Ratio(kopia))
-			bars = append(bars, Bar{Key: row.Key, What: "times the bytes that the thriftier peer stores", Need: storedLimit, Got: row.stored(), AtMost: true})
+			bars = append(
+				bars,
+				Bar{Key: row.Key, What: "times the bytes that the thriftier peer stores", Need: storedLimit, Got: row.stored(), AtMost: true},
+			)
 		case row.Data == Changed || row.Data == Unchanged:
 			atLeast("times as fast as restic", 2, row.Ratio(restic))
 		case row.Data == SmallFiles:

@@ -30,7 +30,15 @@ func Comparison(about About, rows []Row) string {
 			fmt.Fprintf(&text, "\n### %s\n\n", place)
 			names := strings.Join(about.Tools, " / ")
 			heads := ratioHeads(about.Tools)
-			fmt.Fprintf(&text, "| data | operation | rounds | wall s: %s |%s wall s, least to most | CPU s |%s peak MiB |%s stored MiB |%s\n", names, heads, heads, heads, heads)
+			fmt.Fprintf(
+				&text,
+				"| data | operation | rounds | wall s: %s |%s wall s, least to most | CPU s |%s peak MiB |%s stored MiB |%s\n",
+				names,
+				heads,
+				heads,
+				heads,
+				heads,
+			)
 			ratios := strings.Repeat("---|", len(about.Tools)-1)
 			fmt.Fprintf(&text, "|---|---|---|---|%[1]s---|---|%[1]s---|%[1]s---|%[1]s\n", ratios)
 		}
@@ -129,7 +137,18 @@ func writeBars(text *strings.Builder, bars []Bar) {
 		if bar.AtMost {
 			limit = "at most"
 		}
-		fmt.Fprintf(text, "| %s | %s | %s | %s | %.2f %s | %s %.4g |\n", verdict, bar.Place, bar.Data, bar.Operation, bar.Got, bar.What, limit, bar.Need)
+		fmt.Fprintf(
+			text,
+			"| %s | %s | %s | %s | %.2f %s | %s %.4g |\n",
+			verdict,
+			bar.Place,
+			bar.Data,
+			bar.Operation,
+			bar.Got,
+			bar.What,
+			limit,
+			bar.Need,
+		)
 	}
 }
 
@@ -138,7 +157,9 @@ func writeBars(text *strings.Builder, bars []Bar) {
 func Memory(about About, rows []Row, smaller map[string]string) string {
 	var text strings.Builder
 	about.write(&text)
-	text.WriteString("\n| | data | operation | wall s | CPU s | peak MiB | × a tenth of the volume | stored MiB |\n|---|---|---|---|---|---|---|---|\n")
+	text.WriteString(
+		"\n| | data | operation | wall s | CPU s | peak MiB | × a tenth of the volume | stored MiB |\n|---|---|---|---|---|---|---|---|\n",
+	)
 	peaks := map[Key]int64{}
 	for _, row := range rows {
 		usage, verdict, growth := row.Usages[ours], "pass", ""
@@ -154,7 +175,12 @@ func Memory(about About, rows []Row, smaller map[string]string) string {
 		fmt.Fprintf(&text, "| %s | %s | %s | %.1f | %.1f | %.0f | %s | %s |\n", verdict, row.Data, row.Operation,
 			usage.Wall.Seconds(), usage.CPU.Seconds(), mib(usage.RSS), growth, row.storedText())
 	}
-	fmt.Fprintf(&text, "\nThe bars are %d MiB in every row, and %.4g times as much as what a volume of a tenth of the size takes where that fills what\n"+
-		"the program keeps in memory: the buffers, and the latest entries of the index. The older ones go to a temporary file.\n", MemoryLimit>>20, growthLimit)
+	fmt.Fprintf(
+		&text,
+		"\nThe bars are %d MiB in every row, and %.4g times as much as what a volume of a tenth of the size takes where that fills what\n"+
+			"the program keeps in memory: the buffers, and the latest entries of the index. The older ones go to a temporary file.\n",
+		MemoryLimit>>20,
+		growthLimit,
+	)
 	return text.String()
 }

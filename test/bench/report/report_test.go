@@ -131,9 +131,11 @@ func TestComparison(t *testing.T) {
 	text := report.Comparison(about, []report.Row{row, single})
 	for _, want := range []string{
 		"Measured on 2026-05-04, on 2 cores.", "- one: v2\n", "A note.", "### directory",
-		"| data | operation | rounds | wall s: ours / one / two | × one | × two | wall s, least to most | CPU s | × one | × two | peak MiB | × one | × two | stored MiB | × one | × two |\n" +
+		"| data | operation | rounds | wall s: ours / one / two | × one | × two | wall s, least to most | CPU s | × one | × two | peak MiB | × " +
+			"one | × two | stored MiB | × one | × two |\n" +
 			"|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
-		"| 1 % of pages changed | backup | 3 | 1.00 / 1.90 / 1.90 | 1.9 | 1.9 | 0.90–1.10 / 1.00–3.00 / 1.00–2.00 | 1.50 / 4.00 / 4.00 | 2.7 | 2.7 | 90 / 200 / 200 | 2.2 | 2.2 | 3.0 / 2.5 / 2.5 | 0.8 | 0.8 |\n",
+		"| 1 % of pages changed | backup | 3 | 1.00 / 1.90 / 1.90 | 1.9 | 1.9 | 0.90–1.10 / 1.00–3.00 / 1.00–2.00 | 1.50 / 4.00 / 4.00 | 2.7 | " +
+			"2.7 | 90 / 200 / 200 | 2.2 | 2.2 | 3.0 / 2.5 / 2.5 | 0.8 | 0.8 |\n",
 		"| small files | backup | 1 | 1.00 / 1.90 / 1.90 | 1.9 | 1.9 |  | 1.50 / 4.00",
 		"3 of 4 are met. 1 are missed.",
 		"| **miss** | directory | 1 % of pages changed | backup | 1.90 times as fast as restic | at least 2 |",
@@ -147,13 +149,20 @@ func TestComparison(t *testing.T) {
 
 func TestMemory(t *testing.T) {
 	row := func(data, operation string, mib int64) report.Row {
-		return report.Row{Key: report.Key{Data: data, Operation: operation}, Usages: []measure.Usage{{Wall: time.Second, CPU: 2 * time.Second, RSS: mib << 20, Stored: 1 << 20}}}
+		return report.Row{
+			Key:    report.Key{Data: data, Operation: operation},
+			Usages: []measure.Usage{{Wall: time.Second, CPU: 2 * time.Second, RSS: mib << 20, Stored: 1 << 20}},
+		}
 	}
 	rows := []report.Row{
 		row("1 GiB", report.Backup, 72), row("1 GiB", report.Restore, 40),
 		row("10 GiB", report.Backup, 90), row("10 GiB", report.Restore, 51), row("many files", report.Backup, 97),
 	}
-	text := report.Memory(report.About{Tools: []string{"ours"}, Versions: []string{"v1"}}, rows, map[string]string{"10 GiB": "1 GiB", "many files": "few files"})
+	text := report.Memory(
+		report.About{Tools: []string{"ours"}, Versions: []string{"v1"}},
+		rows,
+		map[string]string{"10 GiB": "1 GiB", "many files": "few files"},
+	)
 	for _, want := range []string{
 		"| pass | 1 GiB | backup | 1.0 | 2.0 | 72 |  | 1.0 |", "| pass | 10 GiB | backup | 1.0 | 2.0 | 90 | 1.25 | 1.0 |",
 		"| **miss** | 10 GiB | restore | 1.0 | 2.0 | 51 | 1.27 |", "| **miss** | many files | backup | 1.0 | 2.0 | 97 |  | 1.0 |",

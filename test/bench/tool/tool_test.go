@@ -10,7 +10,11 @@ import (
 func TestCommands(t *testing.T) {
 	var (
 		local = tool.Repository{Dir: "/repo", Home: "/home"}
-		onS3  = tool.Repository{Dir: "/bucket/p", Home: "/home", S3: &tool.S3{Address: "127.0.0.1:99", Region: "r", Bucket: "b", Prefix: "p", AccessKey: "ak", SecretKey: "sk"}}
+		onS3  = tool.Repository{
+			Dir:  "/bucket/p",
+			Home: "/home",
+			S3:   &tool.S3{Address: "127.0.0.1:99", Region: "r", Bucket: "b", Prefix: "p", AccessKey: "ak", SecretKey: "sk"},
+		}
 	)
 	for _, test := range []struct {
 		name       string

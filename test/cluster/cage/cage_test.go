@@ -50,7 +50,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestKilledStarter kills whoever has caged a program, with the signal that nobody can do anything about, and looks for the program's children.
+// TestKilledStarter kills whoever has caged a program, with the signal that nobody can do anything about, and looks for the program's
+// children.
 func TestKilledStarter(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Log("without root there is no cage: the program is run directly, which TestRun has shown")

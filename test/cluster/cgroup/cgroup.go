@@ -14,8 +14,8 @@ import (
 // Mount is where cgroups are mounted.
 const Mount = "/sys/fs/cgroup"
 
-// unifiedName is the folder of the v2 tree where v1 controllers are mounted beside it. It has no controllers then, so nothing is made there;
-// but runc does, so it is looked through when a root is removed.
+// unifiedName is the folder of the v2 tree where v1 controllers are mounted beside it. It has no controllers then, so nothing is made
+// there; but runc does, so it is looked through when a root is removed.
 const unifiedName = "unified"
 
 // hierarchies returns the folders in which a cgroup root has to be made: one per v1 controller, or the one of v2.

@@ -122,7 +122,8 @@ func (h Harness) kill(ctx context.Context, status holder.Status) error {
 	return err
 }
 
-// clear removes the run folder and what points at it. Mounts below it would be somebody else's doing; their contents are not ours to delete.
+// clear removes the run folder and what points at it. Mounts below it would be somebody else's doing; their contents are not ours to
+// delete.
 func (h Harness) clear() error {
 	mounted, err := mounts.Below(h.Spec.Run())
 	if err != nil {

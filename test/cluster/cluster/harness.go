@@ -27,7 +27,13 @@ type Harness struct {
 }
 
 func (h Harness) modules() modules.Builder {
-	return modules.Builder{Source: filepath.Join(h.Repository, "test", "cluster", "build"), Layout: h.Spec.Layout, Out: h.Out, Run: cage.Run, Now: h.Now}
+	return modules.Builder{
+		Source: filepath.Join(h.Repository, "test", "cluster", "build"),
+		Layout: h.Spec.Layout,
+		Out:    h.Out,
+		Run:    cage.Run,
+		Now:    h.Now,
+	}
 }
 
 func (h Harness) images() images.Builder {
@@ -52,7 +58,9 @@ func needRoot() error {
 	if os.Geteuid() == 0 {
 		return nil
 	}
-	return errors.New("the test cluster needs root: it makes network, mount and PID namespaces, loop devices and cgroups (try: sudo -E make …)")
+	return errors.New(
+		"the test cluster needs root: it makes network, mount and PID namespaces, loop devices and cgroups (try: sudo -E make …)",
+	)
 }
 
 func (h Harness) say(format string, args ...any) { fmt.Fprintf(h.Out, format+"\n", args...) }

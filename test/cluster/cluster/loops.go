@@ -45,8 +45,8 @@ func (h Harness) releaseLoops(ctx context.Context) error {
 	})
 }
 
-// thaw lets the file system of a device go that was frozen when everything was killed, in the middle of a VolumeSnapshot: frozen, it outlives its last mount,
-// and the device with it. Mounting the device again gives the same file system, and a way to reach it.
+// thaw lets the file system of a device go that was frozen when everything was killed, in the middle of a VolumeSnapshot: frozen, it
+// outlives its last mount, and the device with it. Mounting the device again gives the same file system, and a way to reach it.
 func (h Harness) thaw(device string) error {
 	point := h.Spec.Dir + "/thaw"
 	if err := os.MkdirAll(point, 0o700); err != nil {

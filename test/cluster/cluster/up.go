@@ -192,7 +192,12 @@ func (h Harness) follow(report *os.File) error {
 		var event holder.Event
 		if err := events.Decode(&event); err != nil {
 			log := h.Spec.Log("holder")
-			return &process.Failure{Component: "holder", Log: log, Tail: process.Tail(log), Err: fmt.Errorf("ended before the cluster was Ready: %w", err)}
+			return &process.Failure{
+				Component: "holder",
+				Log:       log,
+				Tail:      process.Tail(log),
+				Err:       fmt.Errorf("ended before the cluster was Ready: %w", err),
+			}
 		}
 		switch {
 		case event.Error != "":

@@ -103,8 +103,8 @@ func ControlPlaneCommands(c spec.Cluster) []Command {
 }
 
 // KubeRouterCommand starts what has NetworkPolicies enforced, and nothing else of kube-router: routes and Services have others to look
-// after them. It needs its node to be there, and it takes iptables' filter table for its own; so there can be only one, which minds the pods of
-// one node.
+// after them. It needs its node to be there, and it takes iptables' filter table for its own; so there can be only one, which minds the
+// pods of one node.
 func KubeRouterCommand(c spec.Cluster) Command {
 	return Command{Name: KubeRouter, Argv: []string{
 		c.Program("kube-router"),

@@ -80,7 +80,15 @@ func TestCommandsStayInTheStateFolder(t *testing.T) {
 	c, _ := rendered(t)
 	n := c.ControlPlane()
 	commands := append(ControlPlaneCommands(c), SidecarCommands(c)...)
-	commands = append(commands, KubeRouterCommand(c), EtcdCommand(c), APIServerCommand(c), ContainerdCommand(n), KubeletCommand(c, n), DriverCommand(c, n))
+	commands = append(
+		commands,
+		KubeRouterCommand(c),
+		EtcdCommand(c),
+		APIServerCommand(c),
+		ContainerdCommand(n),
+		KubeletCommand(c, n),
+		DriverCommand(c, n),
+	)
 	names := map[string]bool{}
 	for _, command := range commands {
 		if names[command.Name] {

@@ -12,8 +12,9 @@ const corefile = `.:53 {
 }
 `
 
-// kube-proxy leaves the connection tracking table as it is: its size is the whole machine's. Its rules are in a table of nftables of its own,
-// because kube-router writes the whole of iptables' filter table each time: what kube-proxy had changed there meanwhile would be undone.
+// kube-proxy leaves the connection tracking table as it is: its size is the whole machine's. Its rules are in a table of nftables of its
+// own, because kube-router writes the whole of iptables' filter table each time: what kube-proxy had changed there meanwhile would be
+// undone.
 const kubeProxy = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 clientConnection: {kubeconfig: {{.KubeconfigOf "kube-proxy"}}}
@@ -38,7 +39,8 @@ const cniNetwork = `{"cniVersion": "0.4.0", "name": "pods", "plugins": [
 ]}
 `
 
-// restrict_oom_score_adj: without CAP_SYS_RESOURCE runc cannot lower a score. Unprivileged ports: images that do not run as root serve port 80.
+// restrict_oom_score_adj: without CAP_SYS_RESOURCE runc cannot lower a score. Unprivileged ports: images that do not run as root serve port
+// 80.
 const containerd = `version = 2
 root = "{{.Node.Path "containerd" "root"}}"
 state = "{{.Node.Path "containerd" "state"}}"

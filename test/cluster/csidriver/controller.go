@@ -14,7 +14,10 @@ import (
 )
 
 // ControllerGetCapabilities says what the controller can do.
-func (d *Driver) ControllerGetCapabilities(context.Context, *csi.ControllerGetCapabilitiesRequest) (*csi.ControllerGetCapabilitiesResponse, error) {
+func (d *Driver) ControllerGetCapabilities(
+	context.Context,
+	*csi.ControllerGetCapabilitiesRequest,
+) (*csi.ControllerGetCapabilitiesResponse, error) {
 	response := &csi.ControllerGetCapabilitiesResponse{}
 	for _, t := range []csi.ControllerServiceCapability_RPC_Type{
 		csi.ControllerServiceCapability_RPC_CREATE_DELETE_VOLUME,
@@ -105,8 +108,8 @@ func (d *Driver) volume(v store.Volume, from *csi.VolumeContentSource) *csi.Volu
 	return &csi.Volume{VolumeId: v.ID, CapacityBytes: v.Size, ContentSource: from, AccessibleTopology: []*csi.Topology{d.topology()}}
 }
 
-// unstageWithin is how long the deletion of a volume waits for the kubelet. Volumes are not attached, so nothing else makes the provisioner wait until
-// a volume has been unstaged.
+// unstageWithin is how long the deletion of a volume waits for the kubelet. Volumes are not attached, so nothing else makes the provisioner
+// wait until a volume has been unstaged.
 const unstageWithin = 8 * time.Second
 
 // DeleteVolume deletes a volume once it is not in use any more; none is fine too.
@@ -152,7 +155,10 @@ func (d *Driver) deleteIdle(id string) (done bool, err error) {
 }
 
 // ControllerExpandVolume makes a volume larger. It does all of the work, so the volume must not be in use.
-func (d *Driver) ControllerExpandVolume(_ context.Context, r *csi.ControllerExpandVolumeRequest) (*csi.ControllerExpandVolumeResponse, error) {
+func (d *Driver) ControllerExpandVolume(
+	_ context.Context,
+	r *csi.ControllerExpandVolumeRequest,
+) (*csi.ControllerExpandVolumeResponse, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	v, err := d.store.Volume(r.GetVolumeId())
@@ -179,7 +185,10 @@ func (d *Driver) ControllerExpandVolume(_ context.Context, r *csi.ControllerExpa
 }
 
 // ValidateVolumeCapabilities confirms capabilities that the volume has.
-func (d *Driver) ValidateVolumeCapabilities(_ context.Context, r *csi.ValidateVolumeCapabilitiesRequest) (*csi.ValidateVolumeCapabilitiesResponse, error) {
+func (d *Driver) ValidateVolumeCapabilities(
+	_ context.Context,
+	r *csi.ValidateVolumeCapabilitiesRequest,
+) (*csi.ValidateVolumeCapabilitiesResponse, error) {
 	v, err := d.store.Volume(r.GetVolumeId())
 	if err != nil {
 		return nil, failed(err)

@@ -1,7 +1,7 @@
 // Package holder is the first process of the cluster's namespaces: it makes the world inside, starts every component in it, and stays.
 //
-// The harness on the host starts it in new network, mount, PID, UTS and IPC namespaces and hands it four things: a lifeline (package cage) on
-// which it is told that it may stay, a pipe for its reports, and the two listening sockets of the host's loopback (package proxy).
+// The harness on the host starts it in new network, mount, PID, UTS and IPC namespaces and hands it four things: a lifeline (package cage)
+// on which it is told that it may stay, a pipe for its reports, and the two listening sockets of the host's loopback (package proxy).
 //
 //  1. The world: mounts become private, /proc the namespace's own, and what components share by fixed paths (/run, /var/lib, /var/log) is hidden
 //     behind empty folders. The host sees nothing of any mount, address or rule that follows.

@@ -50,7 +50,13 @@ func (h *holder) snapshotResources(ctx context.Context) error {
 	return h.await(ctx, config.APIServer, func(ctx context.Context) error {
 		return errors.Join(
 			h.api.resources(ctx, "snapshot.storage.k8s.io/v1", "volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses"),
-			h.api.resources(ctx, "groupsnapshot.storage.k8s.io/v1", "volumegroupsnapshots", "volumegroupsnapshotcontents", "volumegroupsnapshotclasses"),
+			h.api.resources(
+				ctx,
+				"groupsnapshot.storage.k8s.io/v1",
+				"volumegroupsnapshots",
+				"volumegroupsnapshotcontents",
+				"volumegroupsnapshotclasses",
+			),
 		)
 	})
 }
@@ -96,8 +102,8 @@ func (h *holder) proven(ctx context.Context) error {
 	return group.Wait()
 }
 
-// policies starts what has NetworkPolicies enforced, which needs its node, and waits until it has written its first rules: those of S3's pod.
-// From then on it writes them anew whenever a pod or a policy changes.
+// policies starts what has NetworkPolicies enforced, which needs its node, and waits until it has written its first rules: those of S3's
+// pod. From then on it writes them anew whenever a pod or a policy changes.
 func (h *holder) policies(ctx context.Context) error {
 	node := h.ControlPlane()
 	err := h.await(ctx, node.Component(config.Kubelet), func(ctx context.Context) error { return h.api.nodeReady(ctx, node.Name) })

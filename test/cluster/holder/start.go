@@ -124,8 +124,8 @@ func (h *holder) apiServer(ctx context.Context) error {
 	return server.Await(ctx, readyWithin, func(ctx context.Context) error { return h.api.get(ctx, "/readyz", nil) })
 }
 
-// node starts a node's container runtime, CSI driver and kubelet, and returns the driver. The kubelet waits for the API server and for the first
-// images; the others are loaded while it registers its node.
+// node starts a node's container runtime, CSI driver and kubelet, and returns the driver. The kubelet waits for the API server and for the
+// first images; the others are loaded while it registers its node.
 func (h *holder) node(ctx context.Context, n spec.Node, serving <-chan struct{}) (driver *process.Process, err error) {
 	containerd, err := h.component(config.ContainerdCommand(n))
 	if err != nil {
@@ -199,10 +199,18 @@ func (h *holder) objects(ctx context.Context) error {
 	return nil
 }
 
-// create creates the objects of manifests, and of files and folders besides. The manifests are ours and the cluster is empty, so nothing is compared
-// with what is there, nor checked against a schema that would first have to be fetched.
+// create creates the objects of manifests, and of files and folders besides. The manifests are ours and the cluster is empty, so nothing is
+// compared with what is there, nor checked against a schema that would first have to be fetched.
 func (h *holder) create(ctx context.Context, manifests []string, paths ...string) error {
-	argv := []string{h.Program("kubectl"), "--kubeconfig", h.KubeconfigOf("admin"), "--cache-dir", h.RunPath("kubectl-cache"), "create", "--validate=ignore"}
+	argv := []string{
+		h.Program("kubectl"),
+		"--kubeconfig",
+		h.KubeconfigOf("admin"),
+		"--cache-dir",
+		h.RunPath("kubectl-cache"),
+		"create",
+		"--validate=ignore",
+	}
 	var files []config.File
 	for _, name := range manifests {
 		text, err := manifest.Render(name, h.Cluster)

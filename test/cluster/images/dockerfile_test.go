@@ -57,7 +57,11 @@ func TestDockerfile(t *testing.T) {
 			t.Errorf("the build has no %s:\n%s", part, run)
 		}
 	}
-	if declared := strings.Join(build.steps["ARG"], " "); !strings.Contains(declared, "TARGETOS") || !strings.Contains(declared, "TARGETARCH") || !strings.Contains(declared, "VERSION") {
+	if declared := strings.Join(
+		build.steps["ARG"],
+		" ",
+	); !strings.Contains(declared, "TARGETOS") || !strings.Contains(declared, "TARGETARCH") ||
+		!strings.Contains(declared, "VERSION") {
 		t.Errorf("arguments %q", declared)
 	}
 	if final.from != "scratch" || len(final.steps["RUN"]) > 0 {

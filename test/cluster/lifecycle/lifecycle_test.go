@@ -111,7 +111,18 @@ func fromTheHost(t *testing.T, r rig) {
 	}
 	r.kubectl(t, "exec", "web-0", "--", "sh", "-c", "echo page of web-0 > /usr/share/nginx/html/index.html")
 	// By name and from another pod: the name server, kube-proxy and the pods' network.
-	if got := r.kubectl(t, "exec", "web-1", "--", "bash", "-c", httpGet("web-0.web.default.svc", 80)); !strings.Contains(got, "page of web-0") {
+	if got := r.kubectl(
+		t,
+		"exec",
+		"web-1",
+		"--",
+		"bash",
+		"-c",
+		httpGet("web-0.web.default.svc", 80),
+	); !strings.Contains(
+		got,
+		"page of web-0",
+	) {
 		t.Errorf("http://web-0.web.default.svc: %q", got)
 	}
 	if got := r.kubectl(t, "exec", "web-1", "--", "bash", "-c", httpGet("s3.s3.svc.cluster.local", r.S3.Port)); !strings.Contains(got, "403") {

@@ -40,9 +40,14 @@ kind: VolumeGroupSnapshot
 metadata: {name: both}
 spec: {volumeGroupSnapshotClassName: reflink-group, source: {selector: {matchLabels: {group: web}}}}`)
 		r.field(t, "volumegroupsnapshot/both", "{.status.readyToUse}", is("true"))
-		r.field(t, "volumesnapshots", `{.items[?(@.metadata.ownerReferences[0].name=="both")].spec.source.persistentVolumeClaimName}`, func(names string) bool {
-			return len(strings.Fields(names)) == 2 && strings.Contains(names, "www-web-0") && strings.Contains(names, "www-web-1")
-		})
+		r.field(
+			t,
+			"volumesnapshots",
+			`{.items[?(@.metadata.ownerReferences[0].name=="both")].spec.source.persistentVolumeClaimName}`,
+			func(names string) bool {
+				return len(strings.Fields(names)) == 2 && strings.Contains(names, "www-web-0") && strings.Contains(names, "www-web-1")
+			},
+		)
 		r.kubectl(t, "delete", "volumegroupsnapshot/both", "--timeout=60s")
 	})
 	t.Run("block", func(t *testing.T) { block(t, r) })
@@ -64,7 +69,12 @@ spec: {volumeGroupSnapshotClassName: reflink-group, source: {selector: {matchLab
 	})
 	t.Run("broken", func(t *testing.T) {
 		r.snapshot(t, "broken", "www-web-0", "reflink-broken")
-		r.field(t, "volumesnapshot/broken", "{.status.error.message}", func(m string) bool { return strings.Contains(m, "no space in the array") })
+		r.field(
+			t,
+			"volumesnapshot/broken",
+			"{.status.error.message}",
+			func(m string) bool { return strings.Contains(m, "no space in the array") },
+		)
 		r.kubectl(t, "delete", "volumesnapshot/broken", "--timeout=60s")
 	})
 	t.Run("static hostPath", func(t *testing.T) { static(t, r) })
@@ -103,7 +113,13 @@ spec:
 	r.snapshot(t, "raw", "raw", "reflink")
 	r.field(t, "volumesnapshot/raw", "{.status.readyToUse}", is("true"))
 	r.claim(t, "raw-restored", "reflink", "16Mi", "Block", "VolumeSnapshot/raw")
-	if got := r.jobUsing(t, "read-raw", "raw-restored", "head -c 9 /dev/d", "volumeDevices: [{name: d, devicePath: /dev/d}]"); got != "raw bytes" {
+	if got := r.jobUsing(
+		t,
+		"read-raw",
+		"raw-restored",
+		"head -c 9 /dev/d",
+		"volumeDevices: [{name: d, devicePath: /dev/d}]",
+	); got != "raw bytes" {
 		t.Errorf("restored block volume: %q", got)
 	}
 }

@@ -14,10 +14,11 @@ import (
 // attempts bounds how often a free device is asked for: another process can take it between the answer and the use.
 const attempts = 100
 
-// Attach attaches a file to a free loop device and returns the device, opened. The device is detached when the file returned, every mount and
-// every other user of it are closed.
+// Attach attaches a file to a free loop device and returns the device, opened. The device is detached when the file returned, every mount
+// and every other user of it are closed.
 //
-// Not with direct I/O: for a file that shares blocks XFS then asks for sectors of 4096 bytes, so a clone's device would differ from its source's.
+// Not with direct I/O: for a file that shares blocks XFS then asks for sectors of 4096 bytes, so a clone's device would differ from its
+// source's.
 func Attach(path, tag string) (*os.File, error) {
 	backing, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -78,8 +79,8 @@ func Of(path string) (string, error) {
 	return "", nil
 }
 
-// Tagged returns the devices whose tag starts with a prefix, after those that are stacked on them: the kubelet puts a loop device of its own on every
-// block volume's, without a tag and without autoclear, only to keep it open.
+// Tagged returns the devices whose tag starts with a prefix, after those that are stacked on them: the kubelet puts a loop device of its
+// own on every block volume's, without a tag and without autoclear, only to keep it open.
 func Tagged(prefix string) ([]string, error) {
 	all, err := attached()
 	if err != nil {

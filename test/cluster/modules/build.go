@@ -136,7 +136,13 @@ func (b Builder) goCommand(ctx context.Context, g Group, args ...string) error {
 	cmd.Stderr = cmd.Stdout
 	if err := b.Run(ctx, cmd); err != nil {
 		lines := strings.Split(strings.TrimSpace(printed.String()), "\n")
-		return fmt.Errorf("build %s: %w\n  the last lines of %s:\n    %s", g.Name, err, logPath, strings.Join(lines[max(0, len(lines)-15):], "\n    "))
+		return fmt.Errorf(
+			"build %s: %w\n  the last lines of %s:\n    %s",
+			g.Name,
+			err,
+			logPath,
+			strings.Join(lines[max(0, len(lines)-15):], "\n    "),
+		)
 	}
 	return nil
 }

@@ -86,7 +86,8 @@ func TestUpToDateIsLeftAlone(t *testing.T) {
 	changed := g
 	changed.Variables = []string{"main.Version=2"}
 	err = b.Build(t.Context(), []Group{changed})
-	if err == nil || !strings.Contains(err.Error(), "build thing") || !strings.Contains(err.Error(), "build-thing.log") || !strings.Contains(err.Error(), "undefined: x") {
+	if err == nil || !strings.Contains(err.Error(), "build thing") || !strings.Contains(err.Error(), "build-thing.log") ||
+		!strings.Contains(err.Error(), "undefined: x") {
 		t.Errorf("other flags: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(module, "go.sum"), []byte("example.test/x v1.0.0 h1:x\n"), 0o600); err != nil {

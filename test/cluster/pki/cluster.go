@@ -39,8 +39,8 @@ func identities(c spec.Cluster) []identity {
 	return all
 }
 
-// Generate makes all keys, certificates and kubeconfigs of a cluster; the last one, at c.Kubeconfig(), is for the host, where the API server
-// answers at hostServer.
+// Generate makes all keys, certificates and kubeconfigs of a cluster; the last one, at c.Kubeconfig(), is for the host, where the API
+// server answers at hostServer.
 func Generate(c spec.Cluster, hostServer string, now time.Time) error {
 	if err := os.MkdirAll(c.PKI(), 0o700); err != nil {
 		return err

@@ -47,7 +47,9 @@ func TestGenerate(t *testing.T) {
 		if cert.Subject.CommonName != want[0] || cert.Subject.Organization[0] != want[1] {
 			t.Errorf("%s is %s", component, cert.Subject)
 		}
-		if _, err := cert.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
+		if _, err := cert.Verify(
+			x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
+		); err != nil {
 			t.Errorf("%s: %v", component, err)
 		}
 	}

@@ -4,6 +4,6 @@
 // as zombies. So there is one place that waits, for any child: the exit of a program that was started here goes to its Process, that of
 // an orphan nowhere. os/exec's own Wait is never used, as the two would take each other's children away.
 //
-// Every component writes to its own log file. When one ends too early or does not get ready, the error is a *Failure: it names the component
-// and its log file and carries the last lines of it, because "timed out" alone helps nobody.
+// Every component writes to its own log file. When one ends too early or does not get ready, the error is a *Failure: it names the
+// component and its log file and carries the last lines of it, because "timed out" alone helps nobody.
 package process

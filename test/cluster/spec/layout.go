@@ -27,7 +27,11 @@ func NewLayout(dir string) (Layout, error) {
 		return Layout{}, fmt.Errorf("state folder: %w", err)
 	}
 	if n := len(dir) + len(longestSocket); n > socketMax {
-		return Layout{}, fmt.Errorf("state folder %s: its path is %d bytes too long for unix sockets; choose a shorter one with STSBACKUP_CLUSTER_DIR", dir, n-socketMax)
+		return Layout{}, fmt.Errorf(
+			"state folder %s: its path is %d bytes too long for unix sockets; choose a shorter one with STSBACKUP_CLUSTER_DIR",
+			dir,
+			n-socketMax,
+		)
 	}
 	return Layout{Dir: dir}, nil
 }

@@ -139,7 +139,8 @@ func TestNewPlanCapture(t *testing.T) {
 		},
 		"a StorageClass for volumes that are made by hand": {
 			change: func(i *Inventory) { i.Claims["www-web-0"].Spec.StorageClassName = new("manual") }, options: PlanOptions{Method: MethodAuto},
-			capture: catalog.CaptureLive, why: "its StorageClass manual is not of CSI driver disk.csi.test but of kubernetes.io/no-provisioner", node: "n1",
+			capture: catalog.CaptureLive, why: "its StorageClass manual is not of CSI driver disk.csi.test but of kubernetes.io/no-provisioner",
+			node: "n1",
 		},
 		"StorageClasses that may not be read": {
 			change: func(i *Inventory) { i.StorageClasses, i.StorageClassesHidden = nil, true }, options: PlanOptions{Method: MethodAuto},
@@ -203,7 +204,9 @@ func TestNewPlanRefuses(t *testing.T) {
 		"no claim templates": {
 			change: func(i *Inventory) {
 				i.StatefulSet.Spec.VolumeClaimTemplates = nil
-				i.StatefulSet.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+				i.StatefulSet.Spec.Template.Spec.Volumes = []corev1.Volume{
+					{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+				}
 			},
 			object: "StatefulSet demo/web",
 			says:   []string{"no volumeClaimTemplates", "containers", "dies with the pod", "volume data of the pods (emptyDir)", "dump the data"},
@@ -254,7 +257,9 @@ func TestNewPlanRefuses(t *testing.T) {
 				i.Claims["www-web-0"].Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}
 				i.StorageClasses = nil
 			},
-			object: "claim demo/www-web-0", says: []string{"ReadWriteOncePod", "mend what keeps it from being captured", "StorageClass disk does not exist"},
+			object: "claim demo/www-web-0", says: []string{
+				"ReadWriteOncePod", "mend what keeps it from being captured", "StorageClass disk does not exist",
+			},
 		},
 		"a class that does not exist": {
 			options: PlanOptions{Method: MethodAuto, SnapshotClass: "slow"},

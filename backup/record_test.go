@@ -50,7 +50,10 @@ func TestMoverArgs(t *testing.T) {
 		op: cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"},
 	}
 	args := strings.Join(moverArgs(r.request, r.op, r.inventory.Cluster, &Volume{Claim: "www-web-0"}), " ")
-	for _, want := range []string{"volume backup /volume", "--as demo/web", "--claim www-web-0", "--compression max", "--operation mover:uid:20261121T081200Z-3fa9"} {
+	for _, want := range []string{
+		"volume backup /volume", "--as demo/web", "--claim www-web-0", "--compression max",
+		"--operation mover:uid:20261121T081200Z-3fa9",
+	} {
 		if !strings.Contains(args, want) {
 			t.Errorf("a mover is not told %s: %s", want, args)
 		}
@@ -168,7 +171,10 @@ func TestManifests(t *testing.T) {
 		if err := yaml.Unmarshal(manifests[name], &object); err != nil || object["kind"] != kind || object["apiVersion"] == "" {
 			t.Errorf("%s is no %s (%v):\n%s", name, kind, err, manifests[name])
 		}
-		for _, unwanted := range []string{"\nstatus:", "resourceVersion:", "uid:", "managedFields:", "ownerReferences:", "finalizers:", "generation:", "last-applied", "creationTimestamp: \""} {
+		for _, unwanted := range []string{
+			"\nstatus:", "resourceVersion:", "uid:", "managedFields:", "ownerReferences:", "finalizers:", "generation:", "last-applied",
+			"creationTimestamp: \"",
+		} {
 			if strings.Contains(string(manifests[name]), unwanted) {
 				t.Errorf("%s still has %s\n%s", name, unwanted, manifests[name])
 			}

@@ -45,7 +45,8 @@ func (p *Plan) checkClaims(s *Situation) {
 		switch {
 		case p.Way == WayResume && p.letGo(v, claim, volume):
 		case p.Way == WayResume && claim.DeletionTimestamp != nil && s.debris(claim): // nothing on it is anybody's: it is made again
-		case claim.DeletionTimestamp != nil && cluster.BoundTo(volume, claim) && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain:
+		case claim.DeletionTimestamp != nil && cluster.BoundTo(volume, claim) &&
+			volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain:
 			p.refuseGoing(claim, volume)
 		case claim.DeletionTimestamp != nil:
 			p.refuseAbout(

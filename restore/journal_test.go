@@ -44,7 +44,9 @@ func TestKilledTwice(t *testing.T) {
 	}
 	for first := clean.calls; first > 20; first -= 6 {
 		for second := 8; second < 60; second += 2 {
-			for how, fault := range map[string]func(int, k8stesting.Action, bool) error{"killed": from(second), "refused three times": thrice(second)} {
+			for how, fault := range map[string]func(int, k8stesting.Action, bool) error{
+				"killed": from(second), "refused three times": thrice(second),
+			} {
 				w := start.world(t)
 				before, data := w.state(), maps.Clone(w.data)
 				w.calls, w.fault = 0, from(first)

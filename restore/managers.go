@@ -112,7 +112,8 @@ func (p *Plan) checkManager(m cluster.Manager) {
 // managerText names a manager: "Argo CD's Application argocd/web".
 func managerText(m cluster.Manager) string {
 	tool := map[cluster.ManagerKind]string{
-		cluster.ManagerApplication: "Argo CD", cluster.ManagerKustomization: "Flux", cluster.ManagerHelmRelease: "Flux", cluster.ManagerScaledObject: "KEDA",
+		cluster.ManagerApplication: "Argo CD", cluster.ManagerKustomization: "Flux", cluster.ManagerHelmRelease: "Flux",
+		cluster.ManagerScaledObject: "KEDA",
 	}[m.Kind]
 	switch {
 	case m.Name == "":

@@ -343,40 +343,6 @@ func (x *run) whole(ctx context.Context, v *JournalVolume) (string, error) {
 	return volume.Name, nil
 }
 
-// resume starts the StatefulSet on its restored volumes.
-func (x *run) resume(ctx context.Context) (Report, error) {
-	// From here on only forward, whatever is interrupted.
-	clean, cancel := x.lease.Grace(ctx, tidyWithin)
-	defer cancel()
-	sts, err := x.complete(clean)
-	if err != nil {
-		return Report{}, fmt.Errorf(
-			"all data is in place, but the StatefulSet could not be scaled up: %w; run \"stsbackup restore %s/%s --resume\" to try that again",
-			err,
-			x.op.Namespace,
-			x.op.StatefulSet,
-		)
-	}
-	x.Reporter.Note(fmt.Sprintf("all volumes are complete; waiting for %d pods to become Ready", cluster.Replicas(sts)))
-	readyErr := x.Cluster.AwaitReady(ctx, sts, x.limits.Ready)
-	// Whatever the pods do now, the restore is done: its journal must not undo what they have written since.
-	clean, cancel = x.lease.Grace(ctx, tidyWithin)
-	defer cancel()
-	x.fillReport(clean)
-	if err := x.endJournal(clean); err != nil {
-		return x.report, errors.Join(readyErr, err)
-	}
-	if readyErr != nil {
-		return x.report, fmt.Errorf(
-			"all data is in place and the StatefulSet is scaled to %d, but %w: %w",
-			cluster.Replicas(sts),
-			ErrNotReady,
-			readyErr,
-		)
-	}
-	return x.report, nil
-}
-
 // endJournal removes the journal, and does not give up at once.
 func (x *run) endJournal(ctx context.Context) error {
 	var err error

@@ -53,7 +53,8 @@ Several StatefulSets are backed up one after the other: those that are named, th
 --all; of one namespace, or with -A of all. If one fails, the others are still backed up, and the exit code is the most
 serious: 1 before 4, 5 and 3. With --selector and --all, StatefulSets that have nothing to back up, because they have no
 volumeClaimTemplates or are scaled to 0, are named and passed over, and so are those with the annotation
-stsbackup.io/policy=none. It is an error, with exit code 4, if there is none left. With -o json there is one document for each StatefulSet, as soon as it is done: its recovery point, or its error.`,
+stsbackup.io/policy=none. It is an error, with exit code 4, if there is none left. With -o json there is one document
+for each StatefulSet, as soon as it is done: its recovery point, or its error.`,
 		Example: `  stsbackup backup demo/web
   stsbackup backup web -n demo --method live --dry-run
   stsbackup backup --selector tier=db --all-namespaces --parallel 2`,

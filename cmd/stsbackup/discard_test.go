@@ -223,7 +223,10 @@ func TestDiscardUsage(t *testing.T) {
 		{exitUsage, "no length of time", []string{"demo/web", "--older-than", "7", "--yes"}},
 		{exitNotFound, "nothing is set aside of demo/none: StatefulSet demo/none: not found", []string{"demo/none", "--yes"}},
 		{exitRefused, "nothing is set aside of ordinal 7", []string{"demo/web", "--ordinals", "0,7", "--yes"}},
-		{exitRefused, "is the beginning of several operations: 20261120T080000Z-0002, 20261101T080000Z-0001", []string{"demo/web", "--operation", "2026", "--yes"}},
+		{
+			exitRefused, "is the beginning of several operations: 20261120T080000Z-0002, 20261101T080000Z-0001",
+			[]string{"demo/web", "--operation", "2026", "--yes"},
+		},
 		{exitRefused, "no operation \"1\"", []string{"demo/web", "--operation", "1", "--yes"}},
 		{exitDone, "There is nothing to free of demo/quiet.", []string{"demo/quiet", "--yes"}},
 		{exitDone, "No volumes are set aside in namespace ", []string{"--all", "-n", "empty", "--yes"}},
@@ -304,7 +307,8 @@ func TestPrintDisplaced(t *testing.T) {
 		Now:         "pv-new",
 	}
 	odd := volume
-	odd.Name, odd.StatefulSet, odd.Ordinal, odd.State, odd.At, odd.By, odd.Class, odd.Problem = "pv-1", "", -1, displaced.StateBound, time.Time{}, "", "", "no\ttime"
+	odd.Name, odd.StatefulSet, odd.Ordinal, odd.State = "pv-1", "", -1, displaced.StateBound
+	odd.At, odd.By, odd.Class, odd.Problem = time.Time{}, "", "", "no\ttime"
 	var out bytes.Buffer
 	if err := printDisplaced(&out, outputText, []displaced.Volume{volume, odd}); err != nil {
 		t.Fatal(err)

@@ -33,9 +33,9 @@ recovery point, which a restore would take, is only forgotten with --force. A te
 one, --yes is needed if no complete one would be left.
 
 Or say with --keep-... what to keep of the StatefulSets that are named, of those whose labels --selector selects, or of
---all. A recovery point stays if any of the rules keeps it. --keep-last=3 keeps the three newest. --keep-daily=7 keeps the newest of each of the last seven days that
-have one, and so on, by the calendar of --keep-time-zone; weeks begin on Monday. --keep-within=30d keeps those that are less
-than that older than the newest. Whatever the rules are:
+--all. A recovery point stays if any of the rules keeps it. --keep-last=3 keeps the three newest. --keep-daily=7
+keeps the newest of each of the last seven days that have one, and so on, by the calendar of --keep-time-zone; weeks begin on
+Monday. --keep-within=30d keeps those that are less than that older than the newest. Whatever the rules are:
   - the newest complete recovery point stays;
   - incomplete ones, and what interrupted backups have left, do not count, and go 24 hours after the last that happened to them;
   - those that cannot be read, and those of a time that has not come, do not count and stay.

@@ -150,14 +150,8 @@ func (c *forgetCommand) agreeToForget(ctx context.Context, a *app, named *namedR
 func (c *forgetCommand) forgetNamed(ctx context.Context, a *app, named *namedRemoval) ([]catalog.Forgotten, error) {
 	points := named.points
 	if c.force {
-		return c.upkeep(
-			a,
-			c.lock,
-		).forget(
-			ctx,
-			points,
-			func(ctx context.Context) ([]catalog.Forgotten, error) { return points.Forget(ctx, named.ids...) },
-		)
+		forget := func(ctx context.Context) ([]catalog.Forgotten, error) { return points.Forget(ctx, named.ids...) }
+		return c.upkeep(a, c.lock).forget(ctx, points, forget)
 	}
 	var refused error
 	choose := func(found []catalog.Point) []string {
@@ -168,14 +162,8 @@ func (c *forgetCommand) forgetNamed(ctx context.Context, a *app, named *namedRem
 		}
 		return named.ids
 	}
-	forgotten, err := c.upkeep(
-		a,
-		c.lock,
-	).forget(
-		ctx,
-		points,
-		func(ctx context.Context) ([]catalog.Forgotten, error) { return points.ForgetChosen(ctx, choose) },
-	)
+	forget := func(ctx context.Context) ([]catalog.Forgotten, error) { return points.ForgetChosen(ctx, choose) }
+	forgotten, err := c.upkeep(a, c.lock).forget(ctx, points, forget)
 	return forgotten, errors.Join(err, refused)
 }
 

@@ -22,9 +22,11 @@ func TestReadLimits(t *testing.T) {
 		want  limit.Limits
 		fails bool
 	}{
-		"none":             {want: limit.Limits{}},
-		"flags":            {flags: limitFlags{"100", "2048", "4"}, want: limit.Limits{Upload: 100 << 10, Download: 2 << 20, Connections: 4}},
-		"environment":      {env: map[string]string{envLimitUpload: "9", envConnections: "3"}, want: limit.Limits{Upload: 9 << 10, Connections: 3}},
+		"none":  {want: limit.Limits{}},
+		"flags": {flags: limitFlags{"100", "2048", "4"}, want: limit.Limits{Upload: 100 << 10, Download: 2 << 20, Connections: 4}},
+		"environment": {
+			env: map[string]string{envLimitUpload: "9", envConnections: "3"}, want: limit.Limits{Upload: 9 << 10, Connections: 3},
+		},
 		"flags come first": {flags: limitFlags{upload: "10"}, env: map[string]string{envLimitUpload: "9"}, want: limit.Limits{Upload: 10 << 10}},
 		"the slowest":      {flags: limitFlags{"8", "8", "2"}, want: limit.Limits{Upload: 8 << 10, Download: 8 << 10, Connections: 2}},
 		"too slow":         {flags: limitFlags{upload: "7"}, fails: true},

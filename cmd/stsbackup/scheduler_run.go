@@ -46,7 +46,8 @@ func (c *schedulerServe) add(cmd *cobra.Command) {
 	flags.StringVar(&c.policies, "policies", "", "policy `file` to carry out")
 	c.repo.addAccess(cmd)
 	c.mover.add(cmd)
-	flags.Lookup("mover-repo").Usage = "`URL` of the repositories as pods reach them, if it is another than that of the policy file ($STSBACKUP_MOVER_REPO)"
+	flags.Lookup("mover-repo").Usage = "`URL` of the repositories as pods reach them, if it is another than that of the policy file " +
+		"($STSBACKUP_MOVER_REPO)"
 	flags.StringVar(&c.listen, "listen", ":8080", "`address` to serve /metrics, /healthz and /readyz on")
 	flags.StringVar(
 		&c.leaseNamespace,

@@ -96,8 +96,9 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 		return err
 	}
 	if result.ProblemCount > 0 {
+		first := result.Problems[0]
 		return &incompleteError{err: fmt.Errorf("claim %s is saved as repository snapshot %.8s, but %d of its entries could not be read whole; "+
-			"the first is %s: %s", c.volume.claim, result.RepositorySnapshot, result.ProblemCount, result.Problems[0].Path, result.Problems[0].Reason)}
+			"the first is %s: %s", c.volume.claim, result.RepositorySnapshot, result.ProblemCount, first.Path, first.Reason)}
 	}
 	return nil
 }

@@ -54,7 +54,8 @@ whose it is. If it says anything else, nothing is removed, and the restore fails
 
 Files that cannot be written, or of which the repository lacks pieces or says what cannot be, are named, everything else is
 restored, and the restore fails: the exit code is 1. With -o json the result that names them is printed all the same. A
-restore ends at once at other damage in the repository, or when the target is full. Access times are not kept: files and directories get the time of their last change in place of them.
+restore ends at once at other damage in the repository, or when the target is full. Access times are not kept: files and
+directories get the time of their last change in place of them.
 
 Without root's rights, owners and groups are restored as far as the system allows, set-user-id and set-group-id bits are
 dropped where they could not be set, and device nodes cannot be made.`,

@@ -31,7 +31,13 @@ func TestReleaseWithPartition(t *testing.T) {
 		partition *int32
 		want      []string
 	}{
-		"with":    {new(int32(1)), []string{"2 replicas, gated true, revisions held held", "0 replicas, gated false, revisions held free", "2 replicas, gated false, revisions free free"}},
+		"with": {
+			new(int32(1)),
+			[]string{
+				"2 replicas, gated true, revisions held held", "0 replicas, gated false, revisions held free",
+				"2 replicas, gated false, revisions free free",
+			},
+		},
 		"without": {nil, []string{"2 replicas, gated true, revisions held held", "2 replicas, gated false, revisions held free"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -89,7 +95,9 @@ func stepOf(sts *appsv1.StatefulSet) string {
 
 // The volume's controller changes it at the moment at which its claim goes. That is no reason to keep what nobody wants.
 func TestFreeVolumeThatItsControllerChanges(t *testing.T) {
-	for conflicts, wanted := range map[int]corev1.PersistentVolumeReclaimPolicy{1: corev1.PersistentVolumeReclaimDelete, 1000: corev1.PersistentVolumeReclaimRetain} {
+	for conflicts, wanted := range map[int]corev1.PersistentVolumeReclaimPolicy{
+		1: corev1.PersistentVolumeReclaimDelete, 1000: corev1.PersistentVolumeReclaimRetain,
+	} {
 		volume := &corev1.PersistentVolume{
 			ObjectMeta: metav1.ObjectMeta{Name: "pv", UID: "pv-uid", Annotations: map[string]string{"pv.kubernetes.io/provisioned-by": "driver"}},
 		}

@@ -97,7 +97,8 @@ func TestWatch(t *testing.T) {
 	)
 	w := started(t, kube, "")
 	sets := w.StatefulSets()
-	if len(sets) != 1 || sets[0].Nothing != "3 of 2" || !sets[0].Created.Equal(created()) || sets[0].Name != "web" || sets[0].UID != "uid" || sets[0].Annotations[policy.Annotation] != "gold" ||
+	if len(sets) != 1 || sets[0].Nothing != "3 of 2" || !sets[0].Created.Equal(created()) || sets[0].Name != "web" || sets[0].UID != "uid" ||
+		sets[0].Annotations[policy.Annotation] != "gold" ||
 		len(sets[0].Annotations) != 1 ||
 		sets[0].NamespaceLabels != nil {
 		t.Fatalf("%+v", sets)

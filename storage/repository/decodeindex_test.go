@@ -61,9 +61,13 @@ func TestIndexesAreDecodedAsByPackageJSON(t *testing.T) {
 // TestIndexesThatAreWrittenOtherwise are left to package json, or refused by both.
 func TestIndexesThatAreWrittenOtherwise(t *testing.T) {
 	for _, change := range [][2]string{
-		{`{"packs"`, ` {"packs"`}, {`"packs"`, `"Packs"`}, {`"packs":[`, `"packs":[]],"packs":[`}, {`"packs":[`, `"supersedes":null,"supersedes":[],"packs":[`},
-		{`"packs":[`, `"packs":null,"later":[`}, {`"blobs":[`, `"blobs":null,"later":[`}, {`"blobs":[`, `"blobs":[,`}, {`"blobs":[`, `"blobs":[ `},
-		{`"type":"data"`, `"type":"later"`}, {`"type":"data"`, `"type":"d\u0061ta"`}, {`"offset":0`, `"offset":-1`}, {`"offset":0`, `"offset":00`},
+		{`{"packs"`, ` {"packs"`}, {`"packs"`, `"Packs"`}, {`"packs":[`, `"packs":[]],"packs":[`}, {
+			`"packs":[`, `"supersedes":null,"supersedes":[],"packs":[`,
+		},
+		{`"packs":[`, `"packs":null,"later":[`}, {`"blobs":[`, `"blobs":null,"later":[`}, {`"blobs":[`, `"blobs":[,`},
+		{`"blobs":[`, `"blobs":[ `},
+		{`"type":"data"`, `"type":"later"`}, {`"type":"data"`, `"type":"d\u0061ta"`}, {`"offset":0`, `"offset":-1`},
+		{`"offset":0`, `"offset":00`},
 		{`"offset":0`, `"offset":4294967296`}, {`"offset":0`, `"offset":0.0`}, {`"offset":0,`, ``}, {`"length":44`, `"length":44,"length":45`},
 		{`,"uncompressed_length":3`, `,"uncompressed_length":`}, {`]}]}`, `],}]}`}, {`]}]}`, `]}]}{}`}, {`]}]}`, "]}]}\n\n"}, {`]}]}`, `]},]}`},
 		{`"length":44`, `"length":4294967296`}, {`"uncompressed_length":3`, `"uncompressed_length":4294967296`},

@@ -64,12 +64,13 @@ func open(config Config, getenv func(string) string, transport http.RoundTripper
 	}
 	chain := &chain{sources: sources(config.Profile, getenv)}
 	keys := credentials.New(chain)
+	lookups := map[Addressing]minio.BucketLookupType{PathStyle: minio.BucketLookupPath, VirtualHostStyle: minio.BucketLookupDNS}
 	client, err := minio.NewCore(endpoint.Host, &minio.Options{
 		Creds:        keys,
 		Secure:       endpoint.Scheme == "https",
 		Transport:    listings{candid{cautious{transport}}},
 		Region:       config.Region,
-		BucketLookup: map[Addressing]minio.BucketLookupType{PathStyle: minio.BucketLookupPath, VirtualHostStyle: minio.BucketLookupDNS}[config.Addressing],
+		BucketLookup: lookups[config.Addressing],
 		MaxRetries:   1, // see retry.go
 	})
 	if err != nil {

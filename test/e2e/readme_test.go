@@ -38,9 +38,9 @@ func TestReadmeQuickStart(t *testing.T) {
 	const url = "s3://BUCKET/PREFIX?endpoint=https://S3-ENDPOINT&region=REGION"
 	movers := s.repoOf("readme")
 	script = strings.Replace(script, url, strings.Replace(movers, s.PodEndpoint, s.Endpoint, 1), 1)
-	script = strings.NewReplacer(
-		url, movers, "REGISTRY/stsbackup:v0", s.Image, "ACCESS-KEY", s.AccessKey, "SECRET-KEY", s.SecretKey, "demo/web", s.Namespace+"/web",
-	).Replace(script)
+	own := strings.NewReplacer(url, movers, "REGISTRY/stsbackup:v0", s.Image, "ACCESS-KEY", s.AccessKey, "SECRET-KEY", s.SecretKey,
+		"demo/web", s.Namespace+"/web")
+	script = own.Replace(script)
 	clone := t.TempDir()
 	if err := os.Mkdir(filepath.Join(clone, "bin"), 0o700); err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ type Client struct {
 
 func (c *Client) now() time.Time {
 	if c.Now == nil {
-		return time.Now()
+		return time.Now() //nolint:forbidigo // the default of the injected clock
 	}
 	return c.Now()
 }

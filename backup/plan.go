@@ -107,7 +107,7 @@ func NewPlan(inventory *Inventory, options PlanOptions) (*Plan, error) {
 }
 
 func object(inventory *Inventory) string {
-	return "StatefulSet " + inventory.StatefulSet.Namespace + "/" + inventory.StatefulSet.Name
+	return cluster.KeyOf(inventory.StatefulSet).Object()
 }
 
 // planVolume decides about one ordinal's claim.
@@ -138,7 +138,7 @@ func planVolume(inventory *Inventory, options PlanOptions, ordinal int32, templa
 			volume.Zone = zone
 		}
 	}
-	if cluster.IsBlock(claim) {
+	if cluster.IsBlock(claim.Spec.VolumeMode) {
 		return volume, &cluster.Refusal{
 			Object: "claim " + claim.Namespace + "/" + claim.Name,
 			Reason: "it is a raw block device (volumeMode Block), which this version cannot back up yet",

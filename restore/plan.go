@@ -202,16 +202,16 @@ func newPlan(s *Situation, options PlanOptions) Plan {
 
 // refuse adds a refusal about the StatefulSet itself.
 func (p *Plan) refuse(reason, next string) {
-	p.refuseAbout(p.object(), reason, next)
+	p.refuseAbout(p.key().Object(), reason, next)
 }
 
 func (p *Plan) refuseAbout(object, reason, next string) {
 	p.Refusals = append(p.Refusals, &cluster.Refusal{Object: object, Reason: reason, Next: next})
 }
 
-func (p *Plan) object() string { return "StatefulSet " + p.Namespace + "/" + p.StatefulSet }
+func (p *Plan) key() cluster.Key { return cluster.Key{Namespace: p.Namespace, Name: p.StatefulSet} }
 
-func (p *Plan) target() string { return p.Namespace + "/" + p.StatefulSet }
+func (p *Plan) target() string { return p.key().String() }
 
 // Ordinals are the ordinals that are restored, ascending.
 func (p *Plan) Ordinals() []int32 {

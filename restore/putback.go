@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 // action is what putting back has to do about one claim.
@@ -75,7 +76,7 @@ func (x *run) undo(ctx context.Context, failure error) error {
 			return fmt.Errorf("%w; %s", failure, done)
 		}
 		x.Reporter.Note("putting back failed: " + err.Error())
-		if errors.Is(err, errOthersRun) || wait(ctx, x.limits.Retry) != nil {
+		if errors.Is(err, errOthersRun) || wait.For(ctx, x.limits.Retry) != nil {
 			break
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/wait"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -347,21 +348,9 @@ func (x *run) whole(ctx context.Context, v *JournalVolume) (string, error) {
 func (x *run) endJournal(ctx context.Context) error {
 	var err error
 	for range 3 {
-		if err = x.journal.remove(ctx, x.Cluster, x.op); err == nil || wait(ctx, x.limits.Retry) != nil {
+		if err = x.journal.remove(ctx, x.Cluster, x.op); err == nil || wait.For(ctx, x.limits.Retry) != nil {
 			break
 		}
 	}
 	return err
-}
-
-// wait pauses between two attempts.
-func wait(ctx context.Context, pause time.Duration) error {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }

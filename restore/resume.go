@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 // completeInterrupted completes a restore that was interrupted when all of its data was in place, to make way for the next.
@@ -39,7 +40,7 @@ func (x *run) completeInterrupted(ctx context.Context) error {
 func (x *run) complete(ctx context.Context) (sts *appsv1.StatefulSet, err error) {
 	j := x.journal
 	for range 3 {
-		if sts, err = x.start(ctx, j.ReplicasAfter); err == nil || errors.Is(err, cluster.ErrChanged) || wait(ctx, x.limits.Retry) != nil {
+		if sts, err = x.start(ctx, j.ReplicasAfter); err == nil || errors.Is(err, cluster.ErrChanged) || wait.For(ctx, x.limits.Retry) != nil {
 			break
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -89,34 +88,24 @@ func (s *Situation) debris(claim *corev1.PersistentVolumeClaim) bool {
 }
 
 // list reads what there may be several of.
-func (s *Situation) list(ctx context.Context, c *cluster.Client, namespace string) error {
-	all := metav1.ListOptions{}
-	claims, err := c.Kube.CoreV1().PersistentVolumeClaims(namespace).List(ctx, all)
-	if err != nil {
-		return fmt.Errorf("list claims: %w", err)
-	}
-	pods, err := c.Kube.CoreV1().Pods(namespace).List(ctx, all)
-	if err != nil {
-		return fmt.Errorf("list pods: %w", err)
-	}
-	autoscalers, err := c.Kube.AutoscalingV2().HorizontalPodAutoscalers(namespace).List(ctx, all)
-	if err != nil {
-		return fmt.Errorf("list HorizontalPodAutoscalers: %w", err)
-	}
-	quotas, err := c.Kube.CoreV1().ResourceQuotas(namespace).List(ctx, all)
-	if err != nil {
-		return fmt.Errorf("list ResourceQuotas: %w", err)
-	}
-	volumes, err := c.Kube.CoreV1().PersistentVolumes().List(ctx, all)
-	if err != nil {
-		return fmt.Errorf("list PersistentVolumes: %w", err)
-	}
-	if s.Classes, err = c.StorageClasses(ctx); err != nil {
+func (s *Situation) list(ctx context.Context, c *cluster.Client, namespace string) (err error) {
+	if s.Claims, err = c.Claims(ctx, namespace); err != nil {
 		return err
 	}
-	s.Claims, s.Pods, s.Autoscalers, s.Quotas = claims.Items, pods.Items, autoscalers.Items, quotas.Items
-	s.Volumes = volumes.Items
-	return nil
+	if s.Pods, err = c.Pods(ctx, namespace); err != nil {
+		return err
+	}
+	if s.Autoscalers, err = c.Autoscalers(ctx, namespace); err != nil {
+		return err
+	}
+	if s.Quotas, err = c.Quotas(ctx, namespace); err != nil {
+		return err
+	}
+	if s.Volumes, err = c.Volumes(ctx); err != nil {
+		return err
+	}
+	s.Classes, err = c.StorageClasses(ctx)
+	return err
 }
 
 func (s *Situation) claim(name string) *corev1.PersistentVolumeClaim {

@@ -92,7 +92,7 @@ func fits(spare *corev1.PersistentVolume, v *Volume) bool {
 // matches is fits without the question who owns the volume, and without its size.
 func matches(spare *corev1.PersistentVolume, v *Volume) bool {
 	claim := &v.manifest
-	if spare.Spec.StorageClassName != v.Class || isBlock(spare.Spec.VolumeMode) {
+	if spare.Spec.StorageClassName != v.Class || cluster.IsBlock(spare.Spec.VolumeMode) {
 		return false
 	}
 	for _, mode := range claim.Spec.AccessModes {

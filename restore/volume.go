@@ -25,7 +25,7 @@ func (p *Plan) volume(s *Situation, template *corev1.PersistentVolumeClaim, reco
 		RepositorySnapshot: recorded.RepositorySnapshot, Cut: recorded.Cut, Files: recorded.Files, Bytes: recorded.Bytes,
 		Node: recorded.Node, Zone: recorded.Zone,
 	}
-	if isBlock(template.Spec.VolumeMode) || recorded.Mode == string(corev1.PersistentVolumeBlock) {
+	if cluster.IsBlock(template.Spec.VolumeMode) || recorded.Mode == string(corev1.PersistentVolumeBlock) {
 		p.refuseAbout("claim "+p.Namespace+"/"+claim, "it is a block volume, which cannot be restored yet",
 			fmt.Sprintf("restore it by hand from repository snapshot %s with restic", recorded.RepositorySnapshot))
 	}
@@ -130,8 +130,4 @@ func (p *Plan) manifest(s *Situation, template *corev1.PersistentVolumeClaim, v 
 	}
 	claim.Spec.Resources.Requests[corev1.ResourceStorage] = request
 	return claim
-}
-
-func isBlock(mode *corev1.PersistentVolumeMode) bool {
-	return mode != nil && *mode == corev1.PersistentVolumeBlock
 }

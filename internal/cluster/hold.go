@@ -111,7 +111,7 @@ func (c *Client) AwaitHeld(ctx context.Context, sts *appsv1.StatefulSet, limit t
 		return nil, err
 	}
 	sets := c.Kube.AppsV1().StatefulSets(sts.Namespace)
-	view := viewOf[*appsv1.StatefulSet]("StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
+	view := viewOf[*appsv1.StatefulSet](KeyOf(sts).Object(), metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
 	why := func(context.Context) string {
 		return fmt.Sprintf(
 			"StatefulSet %s/%s has no pods, and its controller still holds on to revision %s beside %s: is kube-controller-manager running?",

@@ -47,7 +47,7 @@ type Operation struct {
 func (o Operation) String() string { return o.Kind + " " + o.ID }
 
 // Object is the StatefulSet in messages: "StatefulSet demo/web".
-func (o Operation) Object() string { return "StatefulSet " + o.Namespace + "/" + o.StatefulSet }
+func (o Operation) Object() string { return Key{o.Namespace, o.StatefulSet}.Object() }
 
 // Name is the name of an object that the operation makes, told apart from its others by parts, and from those of an
 // operation on another StatefulSet of the namespace that has drawn the same id. It is a DNS label of at most 63 bytes: what

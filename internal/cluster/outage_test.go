@@ -15,6 +15,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 // answers is a way to an API server that answers as it is told: each request with the next of these, the last again and again.
@@ -375,7 +377,7 @@ func TestFenceKnowsNodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		way := &answers{list: []func(*http.Request) (*http.Response, error){says(502, "no node"), func(r *http.Request) (*http.Response, error) {
-			if err := pause(r.Context(), 10*time.Minute); err != nil { // the node answers when there is something to say
+			if err := wait.For(r.Context(), 10*time.Minute); err != nil { // the node answers when there is something to say
 				return nil, err
 			}
 			return says(200, "a line")(r)

@@ -58,7 +58,7 @@ func makesGated(sts *appsv1.StatefulSet) bool {
 // releaseEmpty takes the gate off while there are no replicas, and waits until the controller knows of no gated revision.
 func (c *Client) releaseEmpty(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) error {
 	sets := c.Kube.AppsV1().StatefulSets(sts.Namespace)
-	view := viewOf[*appsv1.StatefulSet]("StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
+	view := viewOf[*appsv1.StatefulSet](KeyOf(sts).Object(), metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
 	var last *appsv1.StatefulSet
 	for range releaseAttempts {
 		if _, err := c.SetScale(

@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 // heldSet is a StatefulSet that Hold has had for a while, and that somebody has scaled up since.
@@ -60,7 +62,7 @@ func TestReleaseWithPartition(t *testing.T) {
 					steps = append(steps, stepOf(changed))
 					if Replicas(changed) == 0 { // which its controller notices in its own time
 						go func() {
-							_ = pause(t.Context(), 3*time.Second)
+							_ = wait.For(t.Context(), 3*time.Second)
 							later := changed.DeepCopy()
 							later.Status.CurrentRevision = "free"
 							_ = kube.Tracker().Update(action.GetResource(), later, "demo")

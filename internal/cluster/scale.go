@@ -177,7 +177,7 @@ func (c *Client) AwaitReady(ctx context.Context, sts *appsv1.StatefulSet, limit 
 // makes for the generation before may still appear.
 func (c *Client) awaitObserved(ctx context.Context, sts *appsv1.StatefulSet, sayer *sayer) error {
 	sets := c.Kube.AppsV1().StatefulSets(sts.Namespace)
-	view := viewOf[*appsv1.StatefulSet]("StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
+	view := viewOf[*appsv1.StatefulSet](KeyOf(sts).Object(), metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
 	return await(ctx, c.relist(), view, func(found []*appsv1.StatefulSet) (bool, error) {
 		if len(found) == 0 || found[0].UID != sts.UID {
 			return false, fmt.Errorf("StatefulSet %s/%s has been deleted: %w", sts.Namespace, sts.Name, ErrChanged)
@@ -192,7 +192,7 @@ func (c *Client) awaitObserved(ctx context.Context, sts *appsv1.StatefulSet, say
 
 func (c *Client) podsOf(sts *appsv1.StatefulSet) view[*corev1.Pod] {
 	pods := c.Kube.CoreV1().Pods(sts.Namespace)
-	view := viewOf[*corev1.Pod]("pods of StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, pods.List, pods.Watch)
+	view := viewOf[*corev1.Pod]("pods of "+KeyOf(sts).Object(), metav1.ListOptions{}, pods.List, pods.Watch)
 	view.match = func(pod *corev1.Pod) bool { return metav1.IsControlledBy(pod, sts) }
 	return view
 }

@@ -25,6 +25,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
@@ -47,7 +48,7 @@ func statefulSet(name string) *appsv1.StatefulSet {
 
 // sized tells what is known of the spec.
 func sized(set *appsv1.StatefulSet) string {
-	return fmt.Sprintf("%d of %d", replicas(set), len(set.Spec.VolumeClaimTemplates))
+	return fmt.Sprintf("%d of %d", cluster.Replicas(set), len(set.Spec.VolumeClaimTemplates))
 }
 
 // started is a watch that runs.

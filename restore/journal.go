@@ -100,13 +100,13 @@ type JournalVolume struct {
 }
 
 // newJournal is the journal of a plan that is about to be carried out.
-func newJournal(p *Plan, s *Situation, operation string, started time.Time) *Journal {
+func newJournal(p *Plan, operation string, started time.Time) *Journal {
 	j := &Journal{
 		Version: journalVersion, Operation: operation, Started: started.UTC(), Kind: p.Kind, RecoveryPoint: p.RecoveryPoint, Phase: PhaseGuard,
-		Source: p.source(), UID: p.UID, Replicas: p.ReplicasBefore, ReplicasAfter: p.ReplicasAfter, Retention: retention(s.StatefulSet),
+		Source: p.source(), UID: p.UID, Replicas: p.ReplicasBefore, ReplicasAfter: p.ReplicasAfter, Retention: retention(p.situation.StatefulSet),
 	}
 	for _, v := range p.Volumes {
-		spare := s.volume(v.Spare)
+		spare := p.situation.volumes[v.Spare]
 		j.Volumes = append(j.Volumes, JournalVolume{
 			Ordinal: v.Ordinal, Template: v.Template, Claim: v.Claim, State: StatePresent,
 			SourceClaim: v.SourceClaim, RepositorySnapshot: v.RepositorySnapshot,

@@ -253,7 +253,7 @@ func TestJournalOfVersion1(t *testing.T) {
 			t.Fatal(err)
 		}
 		plan := NewPlan(situation, PlanOptions{})
-		j := newJournal(&plan, &situation, "20261121T081200Z-0001", record.Started)
+		j := newJournal(&plan, "20261121T081200Z-0001", record.Started)
 		j.Version, j.Kind, j.Source = 1, "", ""
 		for i := range j.Volumes {
 			j.Volumes[i].State = ""

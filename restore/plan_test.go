@@ -263,7 +263,7 @@ func TestPlanWarns(t *testing.T) {
 func TestPlanAfterAKill(t *testing.T) {
 	whole := situation()
 	wanted := NewPlan(*whole, PlanOptions{})
-	j := newJournal(&wanted, whole, "op-1", wanted.Started)
+	j := newJournal(&wanted, "op-1", wanted.Started)
 
 	s := situation()
 	*s.StatefulSet.Spec.Replicas = 0

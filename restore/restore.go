@@ -189,11 +189,11 @@ func (x *run) begin(ctx context.Context) error {
 	if x.journal != nil {
 		x.Reporter.Note(x.journal.words())
 		if x.plan.Way == WayResume {
-			x.journal.add(newJournal(&x.plan, &situation, x.op.ID, x.Now()))
+			x.journal.add(newJournal(&x.plan, x.op.ID, x.Now()))
 		}
 		return nil
 	}
-	x.journal = newJournal(&x.plan, &situation, x.op.ID, x.Now())
+	x.journal = newJournal(&x.plan, x.op.ID, x.Now())
 	return nil
 }
 

@@ -58,7 +58,7 @@ func Look(ctx context.Context, c *cluster.Client, record catalog.Record, namespa
 	}
 	if s.Journal != nil {
 		s.dropMovers()
-		s.Journal.reopen(&s)
+		s.Journal.reopen(newIndex(s))
 	}
 	return s, nil
 }
@@ -75,16 +75,6 @@ func (j *Journal) movedBy(pod *corev1.Pod) bool {
 		slices.ContainsFunc(append(j.Others[:len(j.Others):len(j.Others)], j.Operation), func(id string) bool {
 			return pod.Labels[cluster.LabelOperation] == cluster.LabelValue(id)
 		})
-}
-
-// debris reports whether the claim is one that the journal's operation made, and that nobody else can have written to.
-func (s *Situation) debris(claim *corev1.PersistentVolumeClaim) bool {
-	if s.Journal == nil {
-		return false
-	}
-	v, volume := s.Journal.find(claim.Name), s.volume(claim.Spec.VolumeName)
-	return v != nil && s.Journal.created(v, claim) && s.Journal.unproved(v, s.StatefulSet, s.Pods, claim) == "" &&
-		(volume == nil || s.Journal.found(volume, claim) == "")
 }
 
 // list reads what there may be several of.
@@ -106,31 +96,4 @@ func (s *Situation) list(ctx context.Context, c *cluster.Client, namespace strin
 	}
 	s.Classes, err = c.StorageClasses(ctx)
 	return err
-}
-
-func (s *Situation) claim(name string) *corev1.PersistentVolumeClaim {
-	for i := range s.Claims {
-		if s.Claims[i].Name == name {
-			return &s.Claims[i]
-		}
-	}
-	return nil
-}
-
-func (s *Situation) volume(name string) *corev1.PersistentVolume {
-	for i := range s.Volumes {
-		if s.Volumes[i].Name == name {
-			return &s.Volumes[i]
-		}
-	}
-	return nil
-}
-
-func (s *Situation) class(name string) *storagev1.StorageClass {
-	for i := range s.Classes {
-		if s.Classes[i].Name == name {
-			return &s.Classes[i]
-		}
-	}
-	return nil
 }

@@ -114,7 +114,7 @@ func TestDeletedClaimOfInterrupted(t *testing.T) {
 				{ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: ns}, Spec: corev1.PodSpec{Volumes: []corev1.Volume{mount("www-web-0")}}},
 			}
 		}
-		j := newJournal(&wanted, whole, "op-1", wanted.Started)
+		j := newJournal(&wanted, "op-1", wanted.Started)
 		j.Phase, j.Held, j.Volumes[0].Made = PhaseFill, 7, "made"
 		made := &s.Claims[0]
 		made.UID, made.DeletionTimestamp, made.Spec.VolumeName = "made", deleting(), "pvc-made"
@@ -147,7 +147,7 @@ func TestPlanCompletes(t *testing.T) {
 	whole := situation()
 	wanted := NewPlan(*whole, PlanOptions{})
 	s := situation()
-	s.Journal = newJournal(&wanted, whole, "op-1", wanted.Started)
+	s.Journal = newJournal(&wanted, "op-1", wanted.Started)
 	for phase, want := range map[Phase]bool{PhaseFill: false, PhaseResume: true} {
 		s.Journal.Phase = phase
 		for _, way := range []Way{WayResume, WayKeep} {

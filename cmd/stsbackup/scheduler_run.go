@@ -15,6 +15,7 @@ import (
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler"
+	"github.com/stsbackup/stsbackup/scheduler/operations"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/service"
 )
@@ -105,7 +106,11 @@ func (c *schedulerServe) run(ctx context.Context, a *app, kube kubeFlags) error 
 func (c *schedulerServe) operations(a *app, kube kubeFlags, repository string) (scheduler.Operations, error) {
 	repo := c.repo
 	repo.url = repository
-	return newOperations(a, kube, repo, c.mover)
+	config, err := operationsConfig(a, kube, repo, c.mover)
+	if err != nil {
+		return nil, err
+	}
+	return operations.New(config), nil
 }
 
 // policyError makes a file that is wrong a wrong use of the command.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -199,6 +200,11 @@ type target struct {
 	statefulSet string
 	// recoveryPoint is an id, a prefix, "latest" or a time; "" where none was given.
 	recoveryPoint string
+}
+
+// name is the StatefulSet's.
+func (t target) name() catalog.Name {
+	return catalog.Name{Namespace: t.namespace, StatefulSet: t.statefulSet}
 }
 
 func (t target) String() string {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // listCommand holds the flags of stsbackup list.
@@ -52,7 +53,7 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 	records := []catalog.Record{}
 	var failures []error
 	for _, t := range targets {
-		found, err := store.list(ctx, t)
+		found, err := listPoints(ctx, store, t)
 		records = append(records, found...)
 		failures = append(failures, err)
 	}
@@ -63,7 +64,7 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 	case len(records) > 0:
 		err = printRecords(a, records)
 	case failed == nil: // else there may be some that cannot be read
-		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), store.place())
+		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), store)
 	}
 	return errors.Join(failed, err)
 }
@@ -81,7 +82,7 @@ func (c *listCommand) where(args []string) string {
 }
 
 // targets are the StatefulSets to list.
-func (c *listCommand) targets(ctx context.Context, store *store, args []string) ([]target, error) {
+func (c *listCommand) targets(ctx context.Context, store *location.Root, args []string) ([]target, error) {
 	if len(args) == 1 {
 		t, err := c.kube.target(args[0])
 		if err != nil {
@@ -92,7 +93,7 @@ func (c *listCommand) targets(ctx context.Context, store *store, args []string) 
 		}
 		return []target{t}, nil
 	}
-	names, err := catalog.Names(ctx, store.root)
+	names, err := store.Names(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -115,9 +116,9 @@ func (f *kubeFlags) target(arg string) (target, error) {
 	return t, err
 }
 
-// list reads the recovery points of one StatefulSet.
-func (s *store) list(ctx context.Context, t target) ([]catalog.Record, error) {
-	points, err := catalog.Open(ctx, s.root, t.namespace, t.statefulSet, s.password(t))
+// listPoints reads the recovery points of one StatefulSet.
+func listPoints(ctx context.Context, store *location.Root, t target) ([]catalog.Record, error) {
+	points, err := store.Open(ctx, t.name())
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -84,8 +85,8 @@ func (c *pruneCommand) run(ctx context.Context, a *app, args []string) error {
 }
 
 // prune frees what no recovery point of a StatefulSet needs.
-func (u *upkeep) prune(ctx context.Context, store *store, t target, dryRun bool) (*pruneResult, error) {
-	points, err := store.points(ctx, t)
+func (u *upkeep) prune(ctx context.Context, store *location.Root, t target, dryRun bool) (*pruneResult, error) {
+	points, err := store.Open(ctx, t.name())
 	if err != nil {
 		return nil, err
 	}

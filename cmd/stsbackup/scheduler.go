@@ -12,6 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // nextRuns is how many runs of each StatefulSet scheduler --check shows.
@@ -72,7 +73,7 @@ func (c *schedulerCommand) run(ctx context.Context, a *app) error {
 	case c.check == "":
 		return usageErrorf("name the policy file: stsbackup scheduler --policies FILE, or --check FILE")
 	}
-	file, err := policy.Load(c.check, checkLocation)
+	file, err := policy.Load(c.check, location.Check)
 	if err != nil {
 		return usageErrorf("%w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -38,12 +39,12 @@ func (f *repositoryFlags) open(ctx context.Context, a *app, arg string) (*catalo
 	if err != nil {
 		return nil, target{}, err
 	}
-	points, err := store.points(ctx, t)
+	points, err := store.Open(ctx, t.name())
 	return points, t, err
 }
 
 // several opens the repositories' root, and finds the StatefulSets that are named or chosen.
-func (f *repositoryFlags) several(ctx context.Context, a *app, choose *chooseFlags, args []string) (*store, []target, error) {
+func (f *repositoryFlags) several(ctx context.Context, a *app, choose *chooseFlags, args []string) (*location.Root, []target, error) {
 	store, err := openStore(a, &f.repo)
 	if err != nil {
 		return nil, nil, err
@@ -144,8 +145,8 @@ type verifyResult struct {
 
 // verify checks the recovery points of a StatefulSet, or the one that t names. There is a result beside an error if the
 // error is what was found.
-func verify(ctx context.Context, store *store, t target, options repository.CheckOptions) (*verifyResult, error) {
-	points, err := store.points(ctx, t)
+func verify(ctx context.Context, store *location.Root, t target, options repository.CheckOptions) (*verifyResult, error) {
+	points, err := store.Open(ctx, t.name())
 	if err != nil {
 		return nil, err
 	}

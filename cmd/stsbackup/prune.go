@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
@@ -73,7 +74,7 @@ func (c *pruneCommand) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	saveMemory(a)
+	memory.Save(a.getenv)
 	do := func(ctx context.Context, t target) (*pruneResult, error) {
 		return c.upkeep(a, c.lock).prune(ctx, store, t, c.dryRun)
 	}

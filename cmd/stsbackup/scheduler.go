@@ -10,6 +10,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/storage/location"
@@ -68,7 +69,7 @@ func (c *schedulerCommand) run(ctx context.Context, a *app) error {
 	case c.check != "" && c.serve.policies != "":
 		return usageErrorf("--check and --policies do different things; give one of them")
 	case c.serve.policies != "":
-		saveMemory(a)
+		memory.Save(a.getenv)
 		return c.serve.run(ctx, a, c.kube)
 	case c.check == "":
 		return usageErrorf("name the policy file: stsbackup scheduler --policies FILE, or --check FILE")

@@ -9,4 +9,3 @@
 // What a person has written wrongly (a URL, a limit, an endpoint in the environment) is an *InvalidError. No message
 // repeats a URL that could hold a secret.
 package location
-

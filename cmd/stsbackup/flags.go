@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -186,6 +187,11 @@ type target struct {
 	statefulSet string
 	// recoveryPoint is an id, a prefix, "latest" or a time; "" where none was given.
 	recoveryPoint string
+}
+
+// name is the StatefulSet's.
+func (t target) name() catalog.Name {
+	return catalog.Name{Namespace: t.namespace, StatefulSet: t.statefulSet}
 }
 
 func (t target) String() string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -183,6 +184,11 @@ type target struct {
 	statefulSet string
 	// recoveryPoint is an id, a prefix, "latest" or a time; "" where none was given.
 	recoveryPoint string
+}
+
+// name is the StatefulSet's.
+func (t target) name() catalog.Name {
+	return catalog.Name{Namespace: t.namespace, StatefulSet: t.statefulSet}
 }
 
 func (t target) String() string {

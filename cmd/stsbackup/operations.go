@@ -13,6 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -26,7 +27,7 @@ func operationsConfig(a *app, kube kubeFlags, repo repoFlags, mover moverFlags) 
 	if err != nil {
 		return operations.Config{}, err
 	}
-	if _, err := mover.location(a, store.url); err != nil {
+	if _, err := mover.location(a, store.URL()); err != nil {
 		return operations.Config{}, err
 	}
 	if _, err := resources.Requirements(mover.requests, mover.limits); err != nil {
@@ -49,7 +50,7 @@ func operationsConfig(a *app, kube kubeFlags, repo repoFlags, mover moverFlags) 
 // schedulerRoot is the root of repositories as it is now. It does what the commands do, by the same functions.
 type schedulerRoot struct {
 	app    *app
-	store  *store
+	store  *location.Root
 	mover  moverFlags
 	client *cluster.Client
 }
@@ -61,7 +62,7 @@ func targetOf(of scheduler.Name) target {
 
 // Open implements operations.Root.
 func (r *schedulerRoot) Open(ctx context.Context, of scheduler.Name) (*catalog.Catalog, error) {
-	return r.store.points(ctx, targetOf(of))
+	return r.store.Open(ctx, targetOf(of).name())
 }
 
 // Mover implements operations.Root: what a policy asks for goes before the flags.

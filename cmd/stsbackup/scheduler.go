@@ -11,8 +11,10 @@ import (
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/service"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // schedulerCommand holds the flags of stsbackup scheduler.
@@ -64,12 +66,12 @@ func (c *schedulerCommand) run(ctx context.Context, a *app) error {
 	case c.check != "" && c.serve.policies != "":
 		return usageErrorf("--check and --policies do different things; give one of them")
 	case c.serve.policies != "":
-		saveMemory(a)
+		memory.Save(a.getenv)
 		return c.serve.run(ctx, a, c.kube)
 	case c.check == "":
 		return usageErrorf("name the policy file: stsbackup scheduler --policies FILE, or --check FILE")
 	}
-	file, err := policy.Load(c.check, checkLocation)
+	file, err := policy.Load(c.check, location.Check)
 	if err != nil {
 		return usageErrorf("%w", err)
 	}

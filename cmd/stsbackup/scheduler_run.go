@@ -18,6 +18,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/operations"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/service"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // schedulerServe holds the flags of stsbackup scheduler --policies.
@@ -71,7 +72,7 @@ func (c *schedulerServe) run(ctx context.Context, a *app, kube kubeFlags) error 
 		return err
 	}
 	// What is wrong with the file is said even if there is no cluster.
-	if _, err := policy.Load(c.policies, checkLocation); err != nil {
+	if _, err := policy.Load(c.policies, location.Check); err != nil {
 		return usageErrorf("%w", err)
 	}
 	client, namespace, err := cluster.Connect(kube.kubeconfig, kube.context)
@@ -86,7 +87,6 @@ func (c *schedulerServe) run(ctx context.Context, a *app, kube kubeFlags) error 
 	klog.SetSlogLogger(log) // the libraries of Kubernetes have one logger for all
 	return policyError(service.Run(ctx, service.Config{
 		Policies:       c.policies,
-		CheckLocation:  checkLocation,
 		Kube:           client.Kube,
 		Namespace:      kube.namespace,
 		LeaseNamespace: cmp.Or(c.leaseNamespace, namespace),

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 const testPolicies = `apiVersion: stsbackup.io/v1
@@ -33,9 +34,6 @@ policies:
   schedule: "@hourly"
   suspend: true
 `
-
-// anyLocation takes every URL of a repository.
-func anyLocation(string) error { return nil }
 
 // nothing is backup.Nothing, as far as these StatefulSets have to do with it.
 func nothing(set *appsv1.StatefulSet) string {
@@ -83,7 +81,7 @@ func (s *sets) NamespaceLabels(context.Context) (map[string]map[string]string, e
 // TestCheck finds each StatefulSet's policy and next runs, and says why where there are none.
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	file, err := policy.Parse("policies.yaml", []byte(testPolicies), anyLocation)
+	file, err := policy.Parse("policies.yaml", []byte(testPolicies), location.Check)
 	if err != nil {
 		t.Fatal(err)
 	}

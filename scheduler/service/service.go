@@ -19,6 +19,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/metrics"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/watch"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // namespacesWithin bounds the wait for the labels of namespaces, when new policies ask for them.
@@ -26,9 +27,8 @@ const namespacesWithin = 30 * time.Second
 
 // Config is what a scheduler is to do, and where. All fields must be set but Namespace.
 type Config struct {
-	// Policies is the path of the policy file, and CheckLocation says what is wrong with the URL of a repository root.
-	Policies      string
-	CheckLocation func(url string) error
+	// Policies is the path of the policy file.
+	Policies string
 	// Kube is the cluster, and Namespace the only one whose StatefulSets are looked after; empty for all.
 	Kube      kubernetes.Interface
 	Namespace string
@@ -112,7 +112,7 @@ func (s *service) run(ctx context.Context) error {
 	s.watch.Start(work)
 	s.policies = &scheduler.Policies{
 		Path:     s.Policies,
-		Check:    s.CheckLocation,
+		Check:    location.Check,
 		Rejected: events.PoliciesRejected,
 		Log:      s.Log,
 		Now:      s.Now,

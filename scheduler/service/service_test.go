@@ -107,7 +107,7 @@ func TestService(t *testing.T) {
 	work := &worker{begun: make(chan scheduler.Name, 1), end: make(chan scheduler.Name)}
 	var out lockedBuffer
 	s, err := newService(Config{
-		Policies: path, CheckLocation: anyLocation, Kube: kube, Namespace: "prod", LeaseNamespace: "stsbackup", Listener: listener,
+		Policies: path, Kube: kube, Namespace: "prod", LeaseNamespace: "stsbackup", Listener: listener,
 		Limits: scheduler.Limits{Overall: 1, PerNamespace: 1, Upkeep: 1}, Grace: time.Minute, Nothing: nothing,
 		Operations: func(repository string) (scheduler.Operations, error) {
 			work.repository = repository

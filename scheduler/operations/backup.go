@@ -1,6 +1,7 @@
 package operations
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"strings"
@@ -48,12 +49,13 @@ func (o *Operations) backUp(
 		return nil, err
 	}
 	return root.BackUp(ctx, of, reporter, backup.Request{
-		Plan:            backup.PlanOptions{Method: backup.Method(options.Method)},
-		Parallel:        options.Parallel,
-		RetryLock:       backup.DefaultRetryLock,
-		Mover:           mover,
-		SnapshotTimeout: backup.DefaultSnapshotTimeout, SnapshotReadyTimeout: backup.DefaultReadyTimeout,
-		StepsAside: true, // for a person who restores
+		Plan:                 backup.PlanOptions{Method: backup.Method(options.Method)},
+		Parallel:             options.Parallel,
+		RetryLock:            backup.DefaultRetryLock,
+		Mover:                mover,
+		SnapshotTimeout:      backup.DefaultSnapshotTimeout,
+		SnapshotReadyTimeout: cmp.Or(options.SnapshotReadyTimeout, backup.DefaultReadyTimeout),
+		StepsAside:           true, // for a person who restores
 	})
 }
 

@@ -74,6 +74,10 @@ func TestBackup(t *testing.T) {
 	if diff := cmp.Diff(want, e.request); diff != "" || e.of != web || e.options.Env["TZ"] != "UTC" {
 		t.Errorf("of %s with %+v (-want +got):\n%s", e.of, e.options, diff)
 	}
+	options.SnapshotReadyTimeout, want.SnapshotReadyTimeout = time.Minute, time.Minute
+	if _, err := o.Backup(t.Context(), web, options); !errors.Is(err, scheduler.ErrGone) || cmp.Diff(want, e.request) != "" {
+		t.Errorf("%v (-want +got):\n%s", err, cmp.Diff(want, e.request))
+	}
 	for _, line := range []string{`level=INFO msg="all is well" namespace=demo statefulSet=web`, `level=WARN msg="or is it" namespace=demo`} {
 		if !strings.Contains(log.String(), line) {
 			t.Errorf("the log does not say %s:\n%s", line, &log)

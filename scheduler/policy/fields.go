@@ -240,6 +240,7 @@ func (r *reader) backup(n node, b *Backup) {
 		n,
 		field{"method", false, func(n node) { b.Method = r.oneOf(n, "auto", "snapshot", "live") }},
 		field{"parallel", false, func(n node) { b.Parallel = r.number(n, 1) }},
+		field{"snapshotReadyTimeout", false, func(n node) { b.SnapshotReadyTimeout = r.duration(n) }},
 		field{"moverResources", false, func(n node) {
 			r.mapping(
 				n,

@@ -15,6 +15,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -250,7 +251,7 @@ func incomplete(record catalog.Record, gone error) error {
 
 // storeOf opens the repository of one StatefulSet for the engine.
 type storeOf struct {
-	store     *store
+	store     *location.Root
 	target    target
 	retryLock time.Duration
 	note      func(string)
@@ -269,7 +270,7 @@ func (s storeOf) OpenOrCreate(ctx context.Context) (backup.Repository, error) {
 func (s storeOf) open(ctx context.Context,
 	open func(context.Context, storage.Bucket, string, string, repository.Secret) (*catalog.Catalog, error),
 ) (backup.Repository, error) {
-	opened, err := open(ctx, s.store.root, s.target.namespace, s.target.statefulSet, s.store.password(s.target))
+	opened, err := open(ctx, s.store.Bucket(), s.target.namespace, s.target.statefulSet, s.store.Password(s.target.name()))
 	if err == nil {
 		err = opened.Repository().Writable()
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // keepFlags say which recovery points to keep.
@@ -147,14 +148,14 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 }
 
 // keep decides on the recovery points of one StatefulSet, and removes those that are not kept.
-func (u *upkeep) keep(ctx context.Context, store *store, t target, dryRun bool,
+func (u *upkeep) keep(ctx context.Context, store *location.Root, t target, dryRun bool,
 	decide func([]retention.Point) []retention.Decision,
 ) (keepResult, error) {
 	result := keepResult{
 		Namespace: t.namespace, StatefulSet: t.statefulSet, DryRun: dryRun,
 		Points: []keepDecision{}, Forgotten: []catalog.Forgotten{},
 	}
-	points, err := store.points(ctx, t)
+	points, err := store.Open(ctx, t.name())
 	if err != nil {
 		return result, err
 	}

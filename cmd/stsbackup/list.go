@@ -9,7 +9,9 @@ import (
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // listCommand holds the flags of stsbackup list.
@@ -44,7 +46,7 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	saveMemory(a)
+	memory.Save(a.getenv)
 	targets, err := c.targets(ctx, store, args)
 	if err != nil {
 		return err
@@ -52,7 +54,7 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 	var records []catalog.Record
 	var failures []error
 	for _, t := range targets {
-		found, err := store.list(ctx, t)
+		found, err := listPoints(ctx, store, t)
 		records = append(records, found...)
 		failures = append(failures, err)
 	}
@@ -61,7 +63,7 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 	case c.output == outputJSON || len(records) > 0:
 		err = ui.WriteRecords(a.out, c.output, records, a.now())
 	case failed == nil: // else there may be some that cannot be read
-		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), store.place())
+		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), store)
 	}
 	return errors.Join(failed, err)
 }
@@ -79,7 +81,7 @@ func (c *listCommand) where(args []string) string {
 }
 
 // targets are the StatefulSets to list.
-func (c *listCommand) targets(ctx context.Context, store *store, args []string) ([]target, error) {
+func (c *listCommand) targets(ctx context.Context, store *location.Root, args []string) ([]target, error) {
 	if len(args) == 1 {
 		t, err := c.kube.target(args[0])
 		if err != nil {
@@ -90,7 +92,7 @@ func (c *listCommand) targets(ctx context.Context, store *store, args []string) 
 		}
 		return []target{t}, nil
 	}
-	names, err := catalog.Names(ctx, store.root)
+	names, err := store.Names(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -113,9 +115,9 @@ func (f *kubeFlags) target(arg string) (target, error) {
 	return t, err
 }
 
-// list reads the recovery points of one StatefulSet.
-func (s *store) list(ctx context.Context, t target) ([]catalog.Record, error) {
-	points, err := catalog.Open(ctx, s.root, t.namespace, t.statefulSet, s.password(t))
+// listPoints reads the recovery points of one StatefulSet.
+func listPoints(ctx context.Context, store *location.Root, t target) ([]catalog.Record, error) {
+	points, err := store.Open(ctx, t.name())
 	if err != nil {
 		return nil, err
 	}

@@ -234,7 +234,7 @@ func (c *restoreCommand) plan(ctx context.Context, at scene) (restore.Plan, cata
 	}
 	record := catalog.Record{}
 	if options.Kind != restore.KindUndo {
-		points, err := at.store.points(ctx, t)
+		points, err := at.store.Open(ctx, t.name())
 		if err != nil {
 			return restore.Plan{}, record, err
 		}

@@ -23,6 +23,11 @@ type target struct {
 	recoveryPoint string
 }
 
+// name is the StatefulSet's.
+func (t target) name() catalog.Name {
+	return catalog.Name{Namespace: t.namespace, StatefulSet: t.statefulSet}
+}
+
 func (t target) String() string {
 	s := t.namespace + "/" + t.statefulSet
 	if t.recoveryPoint != "" {

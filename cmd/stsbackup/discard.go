@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/cluster/displaced"
-	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -190,7 +190,7 @@ func (c *discardCommand) plan(ctx context.Context, a *app, client *cluster.Clien
 	}
 	request := displaced.Request{Ordinals: c.ordinals, Operation: c.operation}
 	if c.olderThan != (spanFlag{}) {
-		request.Before = retention.Span(c.olderThan).Before(a.now().UTC())
+		request.Before = calendar.Span(c.olderThan).Before(a.now().UTC())
 	}
 	return displaced.NewPlan(situation, request), nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
@@ -63,18 +64,18 @@ func (f *keepFlags) read() (retention.Rules, *time.Location, error) {
 }
 
 // spanFlag is --keep-within.
-type spanFlag retention.Span
+type spanFlag calendar.Span
 
 // String, Set and Type make a spanFlag a pflag.Value.
 func (f *spanFlag) String() string {
 	if *f == (spanFlag{}) {
 		return ""
 	}
-	return retention.Span(*f).String()
+	return calendar.Span(*f).String()
 }
 
 func (f *spanFlag) Set(s string) error {
-	span, err := retention.ParseSpan(s)
+	span, err := calendar.ParseSpan(s)
 	*f = spanFlag(span)
 	return err
 }

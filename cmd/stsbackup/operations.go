@@ -8,13 +8,10 @@ import (
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
-	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/operations"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
-	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/location"
-	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // busyAfter is how long the scheduler waits for those who work on a repository and are not known to the cluster.
@@ -38,85 +35,41 @@ func operationsConfig(a *app, kube kubeFlags, repo repoFlags, mover moverFlags) 
 		return operations.Config{}, err
 	}
 	return operations.Config{
-		Root: func() (operations.Root, error) {
-			store, err := openStore(a, &repo)
-			return &schedulerRoot{app: a, store: store, mover: mover, client: client}, err
-		},
+		Root:    func() (*location.Root, error) { return openStore(a, &repo) },
+		Engine:  &schedulerEngine{app: a, mover: mover, client: client},
 		Cluster: client, Namespace: kube.namespace, Holder: holder(a), BusyAfter: busyAfter,
 		Now: a.now, Random: a.random, Log: slog.New(slog.NewJSONHandler(a.err, nil)),
 	}, nil
 }
 
-// schedulerRoot is the root of repositories as it is now. It does what the commands do, by the same functions.
-type schedulerRoot struct {
+// schedulerEngine makes recovery points as the command does, by the same functions.
+type schedulerEngine struct {
 	app    *app
-	store  *location.Root
 	mover  moverFlags
 	client *cluster.Client
 }
 
-// targetOf is the name as the commands know it.
-func targetOf(of scheduler.Name) target {
-	return target{namespace: of.Namespace, statefulSet: of.StatefulSet}
-}
-
-// Open implements operations.Root.
-func (r *schedulerRoot) Open(ctx context.Context, of scheduler.Name) (*catalog.Catalog, error) {
-	return r.store.Open(ctx, targetOf(of).name())
-}
-
-// Mover implements operations.Root: what a policy asks for goes before the flags.
-func (r *schedulerRoot) Mover(ctx context.Context, of scheduler.Name, options policy.Backup) (cluster.MoverConfig, error) {
-	flags := r.mover
+// Mover implements operations.Engine: what a policy asks for goes before the flags.
+func (e *schedulerEngine) Mover(
+	ctx context.Context,
+	root *location.Root,
+	of catalog.Name,
+	options policy.Backup,
+) (cluster.MoverConfig, error) {
+	flags := e.mover
 	flags.requests, flags.limits = flags.requests.With(options.Requests), flags.limits.With(options.Limits)
 	flags.env = flags.env.with(options.Env)
-	return flags.config(ctx, r.app, r.store, targetOf(of))
+	return flags.config(ctx, e.app, root, target{namespace: of.Namespace, statefulSet: of.StatefulSet})
 }
 
-// BackUp implements operations.Root.
-func (r *schedulerRoot) BackUp(
+// BackUp implements operations.Engine.
+func (e *schedulerEngine) BackUp(
 	ctx context.Context,
-	of scheduler.Name,
+	root *location.Root,
+	of catalog.Name,
 	reporter backup.Reporter,
 	request backup.Request,
 ) (*catalog.Record, error) {
-	return makeRecoveryPoint(ctx, r.app, scene{target: targetOf(of), store: r.store, client: r.client}, reporter, request)
-}
-
-// Keep implements operations.Root.
-func (r *schedulerRoot) Keep(ctx context.Context, of scheduler.Name, alone operations.Alone,
-	decide func([]retention.Point) []retention.Decision,
-) (removed int, err error) {
-	result, err := upkeepOf(alone).keep(ctx, r.store, targetOf(of), false, decide)
-	return len(result.Forgotten), err
-}
-
-// Prune implements operations.Root.
-func (r *schedulerRoot) Prune(ctx context.Context, of scheduler.Name, alone operations.Alone) error {
-	_, err := upkeepOf(alone).prune(ctx, r.store, targetOf(of), false)
-	return err
-}
-
-// Verify implements operations.Root.
-func (r *schedulerRoot) Verify(
-	ctx context.Context,
-	of scheduler.Name,
-	options repository.CheckOptions,
-) (*catalog.Verification, error) {
-	result, err := verify(ctx, r.store, targetOf(of), options)
-	if result == nil {
-		return nil, err
-	}
-	return &result.Verification, err
-}
-
-// upkeepOf is the upkeep of the scheduler.
-func upkeepOf(alone operations.Alone) *upkeep {
-	return &upkeep{
-		connect:   func() (*cluster.Client, error) { return alone.Cluster, nil },
-		note:      alone.Note,
-		retryLock: alone.RetryLock,
-		operation: alone.Operation,
-		guard:     alone.Guard,
-	}
+	at := scene{target: target{namespace: of.Namespace, statefulSet: of.StatefulSet}, store: root, client: e.client}
+	return makeRecoveryPoint(ctx, e.app, at, reporter, request)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
+	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
 // amounts are of processor time and memory.
@@ -59,7 +60,7 @@ func TestOperationsMover(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := root.Mover(t.Context(), scheduler.Name{Namespace: "demo", StatefulSet: "web"}, tt.options)
+			got, err := config.Engine.Mover(t.Context(), root, catalog.Name{Namespace: "demo", StatefulSet: "web"}, tt.options)
 			if err != nil {
 				t.Fatal(err)
 			}

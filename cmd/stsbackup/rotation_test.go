@@ -16,6 +16,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
+	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -115,7 +116,7 @@ func TestRotationOfTheKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		config, err := root.Mover(t.Context(), web, policy.Backup{})
+		config, err := o.Engine.Mover(t.Context(), root, catalog.Name(web), policy.Backup{})
 		if err != nil {
 			t.Fatal(err)
 		}

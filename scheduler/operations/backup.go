@@ -44,11 +44,11 @@ func (o *Operations) backUp(
 	if err != nil {
 		return nil, err
 	}
-	mover, err := root.Mover(ctx, of, options)
+	mover, err := o.Engine.Mover(ctx, root, catalog.Name(of), options)
 	if err != nil {
 		return nil, err
 	}
-	return root.BackUp(ctx, of, reporter, backup.Request{
+	return o.Engine.BackUp(ctx, root, catalog.Name(of), reporter, backup.Request{
 		Plan:                 backup.PlanOptions{Method: backup.Method(options.Method)},
 		Parallel:             options.Parallel,
 		RetryLock:            backup.DefaultRetryLock,

@@ -15,25 +15,26 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
-// engine is a root that backs up by saying what it was asked for.
+// engine backs up by saying what it was asked for.
 type engine struct {
-	Root
-	of      scheduler.Name
+	of      catalog.Name
 	options policy.Backup
 	request backup.Request
 	run     func(backup.Reporter) (*catalog.Record, error)
 }
 
-func (e *engine) Mover(_ context.Context, _ scheduler.Name, options policy.Backup) (cluster.MoverConfig, error) {
+func (e *engine) Mover(_ context.Context, _ *location.Root, _ catalog.Name, options policy.Backup) (cluster.MoverConfig, error) {
 	e.options = options
 	return cluster.MoverConfig{Image: "mover"}, nil
 }
 
 func (e *engine) BackUp(
 	_ context.Context,
-	of scheduler.Name,
+	_ *location.Root,
+	of catalog.Name,
 	reporter backup.Reporter,
 	request backup.Request,
 ) (*catalog.Record, error) {
@@ -56,7 +57,8 @@ func TestBackup(t *testing.T) {
 		return &catalog.Record{ID: "made", State: catalog.StateIncomplete, Volumes: []catalog.Volume{{Bytes: 5}}}, cluster.ErrNotFound
 	}}
 	o := New(Config{
-		Root: func() (Root, error) { return e, nil }, Now: func() time.Time { return clock }, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Root: func() (*location.Root, error) { return nil, nil }, Engine: e, Now: func() time.Time { return clock },
+		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	web := scheduler.Name{Namespace: "demo", StatefulSet: "web"}
 	options := policy.Backup{Method: "live", Parallel: 3, Env: map[string]string{"TZ": "UTC"}}
@@ -71,7 +73,7 @@ func TestBackup(t *testing.T) {
 		Plan: backup.PlanOptions{Method: backup.MethodLive}, Parallel: 3, RetryLock: 5 * time.Minute,
 		SnapshotTimeout: 2 * time.Minute, SnapshotReadyTimeout: 4 * time.Hour, StepsAside: true, Mover: cluster.MoverConfig{Image: "mover"},
 	}
-	if diff := cmp.Diff(want, e.request); diff != "" || e.of != web || e.options.Env["TZ"] != "UTC" {
+	if diff := cmp.Diff(want, e.request); diff != "" || e.of != catalog.Name(web) || e.options.Env["TZ"] != "UTC" {
 		t.Errorf("of %s with %+v (-want +got):\n%s", e.of, e.options, diff)
 	}
 	options.SnapshotReadyTimeout, want.SnapshotReadyTimeout = time.Minute, time.Minute

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
+	"github.com/stsbackup/stsbackup/internal/upkeep/movers"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -15,39 +17,33 @@ import (
 // releaseWithin bounds how long it may take to give a Lease back, which ends by itself otherwise.
 const releaseWithin = 10 * time.Second
 
-// Alone says how those work who remove data from the repository of a StatefulSet.
-type Alone struct {
-	// Cluster knows whether movers are gone that have left locks.
-	Cluster *cluster.Client
-	// Note tells what a person may want to know.
-	Note func(text string)
-	// RetryLock is how long to wait for others.
-	RetryLock time.Duration
-	// Operation is what locks say that are held only within Guard.
-	Operation string
-	// Guard has do done while nobody else of the cluster begins to work on the StatefulSet.
-	Guard func(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error
-}
-
-// alone is how the scheduler works. What removes data has the Lease of the StatefulSet while nobody may work beside it: then no
+// upkeep is that of the scheduler. What removes data has the Lease of the StatefulSet while nobody may work beside it: then no
 // backup of this cluster can meet it, and if this process is killed, the next to have the Lease knows what to make of the lock
 // that it has left.
-func (o *Operations) alone(ctx context.Context, of scheduler.Name, kind string) (Alone, error) {
+func (o *Operations) upkeep(ctx context.Context, of scheduler.Name, kind string) (*upkeep.Upkeep, error) {
+	root, err := o.Root()
+	if err != nil {
+		return nil, err
+	}
 	op, err := o.operation(of, kind)
 	if err != nil {
-		return Alone{}, err
+		return nil, err
 	}
 	uid, err := o.Cluster.UID(ctx)
 	if err != nil {
-		return Alone{}, err
+		return nil, err
 	}
-	return Alone{
-		Cluster:   o.Cluster,
-		Note:      func(text string) { note(o.logOf(of), text) },
-		RetryLock: o.BusyAfter,
-		Operation: op.LeaseMark(uid),
-		Guard: func(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error {
-			return o.withLease(ctx, op, uid, points, do)
+	return &upkeep.Upkeep{
+		Repositories: root,
+		Movers:       movers.Cluster{Connect: func() (*cluster.Client, error) { return o.Cluster, nil }},
+		RetryLock:    o.BusyAfter,
+		Now:          o.Now,
+		Note:         func(text string) { note(o.logOf(of), text) },
+		Guard: &upkeep.Guard{
+			Operation: op.LeaseMark(uid),
+			Do: func(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error {
+				return o.withLease(ctx, op, uid, points, do)
+			},
 		},
 	}, nil
 }

@@ -10,11 +10,13 @@ import (
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -23,8 +25,9 @@ const openingAtOnce = 2
 
 // Config is what the operations work with. All fields must be set but Namespace and BusyAfter.
 type Config struct {
-	// Root gives the repository root, with the password and the credentials of now.
-	Root    func() (Root, error)
+	// Root opens the repository root, with the password and the credentials of now.
+	Root    func() (*location.Root, error)
+	Engine  Engine
 	Cluster *cluster.Client
 	// Namespace is the only one that is looked after; empty for all.
 	Namespace string
@@ -38,20 +41,18 @@ type Config struct {
 	Log       *slog.Logger
 }
 
-// Root is a repository root, and what is done to the repository of a StatefulSet below it.
-type Root interface {
-	// Open opens the recovery points of a StatefulSet.
-	Open(ctx context.Context, of scheduler.Name) (*catalog.Catalog, error)
+// Engine makes recovery points.
+type Engine interface {
 	// Mover says how movers of a StatefulSet's backup run: what its policy says goes before all else.
-	Mover(ctx context.Context, of scheduler.Name, options policy.Backup) (cluster.MoverConfig, error)
+	Mover(ctx context.Context, root *location.Root, of catalog.Name, options policy.Backup) (cluster.MoverConfig, error)
 	// BackUp makes a recovery point. There is a record beside an error if it is incomplete.
-	BackUp(ctx context.Context, of scheduler.Name, reporter backup.Reporter, request backup.Request) (*catalog.Record, error)
-	// Keep removes the recovery points that are decided not to be kept, and says how many those were.
-	Keep(ctx context.Context, of scheduler.Name, alone Alone, decide func([]retention.Point) []retention.Decision) (removed int, err error)
-	// Prune frees what no recovery point needs.
-	Prune(ctx context.Context, of scheduler.Name, alone Alone) error
-	// Verify checks a repository. With an error beside a verdict, the error is the verdict.
-	Verify(ctx context.Context, of scheduler.Name, options repository.CheckOptions) (*catalog.Verification, error)
+	BackUp(
+		ctx context.Context,
+		root *location.Root,
+		of catalog.Name,
+		reporter backup.Reporter,
+		request backup.Request,
+	) (*catalog.Record, error)
 }
 
 // Operations implements scheduler.Operations.
@@ -77,7 +78,7 @@ func (o *Operations) points(ctx context.Context, of scheduler.Name) (*catalog.Ca
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-o.opening }()
-	return root.Open(ctx, of)
+	return root.Open(ctx, catalog.Name(of))
 }
 
 // logOf is the log of what is done to a StatefulSet.
@@ -121,34 +122,24 @@ func pointOf(record catalog.Record) scheduler.Point {
 
 // Forget implements scheduler.Operations.
 func (o *Operations) Forget(ctx context.Context, of scheduler.Name, rules retention.Rules, zone *time.Location) (removed int, err error) {
-	root, err := o.Root()
+	u, err := o.upkeep(ctx, of, "forget")
 	if err != nil {
 		return 0, err
 	}
-	alone, err := o.alone(ctx, of, "forget")
-	if err != nil {
-		return 0, err
-	}
-	removed, err = root.Keep(ctx, of, alone, func(points []retention.Point) []retention.Decision {
-		return retention.Decide(points, rules, o.Now(), zone)
-	})
+	result, err := u.Keep(ctx, upkeep.KeepRequest{StatefulSet: catalog.Name(of), Rules: rules, Zone: zone})
 	if errors.Is(err, repository.ErrNoRepository) {
 		err = nil
 	}
-	return removed, translate(err)
+	return len(result.Forgotten), translate(err)
 }
 
 // Prune implements scheduler.Operations.
 func (o *Operations) Prune(ctx context.Context, of scheduler.Name) error {
-	root, err := o.Root()
+	u, err := o.upkeep(ctx, of, "prune")
 	if err != nil {
 		return err
 	}
-	alone, err := o.alone(ctx, of, "prune")
-	if err != nil {
-		return err
-	}
-	if err = root.Prune(ctx, of, alone); errors.Is(err, repository.ErrNoRepository) {
+	if _, err = u.Prune(ctx, upkeep.PruneRequest{StatefulSet: catalog.Name(of)}); errors.Is(err, repository.ErrNoRepository) {
 		return nil
 	}
 	return translate(err)
@@ -160,14 +151,15 @@ func (o *Operations) Verify(ctx context.Context, of scheduler.Name, readData flo
 	if err != nil {
 		return err
 	}
-	result, err := root.Verify(ctx, of, repository.CheckOptions{ReadData: readData})
+	u := &upkeep.Upkeep{Repositories: root, Now: o.Now}
+	_, err = u.Verify(ctx, upkeep.VerifyRequest{StatefulSet: catalog.Name(of), ReadData: readData})
 	switch {
 	case errors.Is(err, repository.ErrNoRepository):
 		return nil
-	case result != nil && result.OnlyLocks(): // which hits no recovery point, and goes away by itself
+	case errors.Is(err, upkeep.ErrLockDamaged): // which hits no recovery point, and goes away by itself
 		o.logOf(of).Warn("a damaged lock", "error", err.Error())
 		return nil
-	case result != nil && err != nil: // there is a verdict, and it is bad
+	case errors.Is(err, upkeep.ErrDamaged): // there is a verdict, and it is bad
 		return fmt.Errorf("%w: %w", scheduler.ErrDamaged, err)
 	}
 	return translate(err)

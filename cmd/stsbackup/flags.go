@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/compress"
 )
 
 // kubeFlags say which cluster and which namespace. They are named as kubectl's are.
@@ -177,7 +177,7 @@ func (o *outputFlag) Set(s string) error {
 func (o *outputFlag) Type() string { return "text|json" }
 
 // compressionFlag is --compression.
-type compressionFlag struct{ level repository.Compression }
+type compressionFlag struct{ level compress.Level }
 
 func (f *compressionFlag) add(cmd *cobra.Command) {
 	cmd.Flags().Var(f, "compression", "how hard to compress the content of files: off, fast, default or max")
@@ -187,7 +187,7 @@ func (f *compressionFlag) add(cmd *cobra.Command) {
 func (f *compressionFlag) String() string { return f.level.String() }
 
 func (f *compressionFlag) Set(s string) (err error) {
-	f.level, err = repository.ParseCompression(s)
+	f.level, err = compress.Parse(s)
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/repository/blobindex"
 	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
@@ -21,7 +22,7 @@ const (
 // index that is younger than they are knows all that they need. Nothing is read if the index objects are those of the last
 // time: two indexes would take twice the memory.
 func (r *Repository) LoadIndex(ctx context.Context) error {
-	ids, err := listIDs(ctx, r.bucket, kindIndex)
+	ids, err := listIDs(storage.WithDoubt(ctx, true), r.bucket, kindIndex)
 	if err != nil {
 		return fmt.Errorf("load the index: list index: %w", err)
 	}
@@ -88,7 +89,7 @@ func (r *Repository) eachPackOf(ctx context.Context, ids []ID, fn func(packfile.
 // eachIndex reads all index objects, several at once, and hands each of them to fn, one at a time and in no order. One
 // that cannot be read comes with the error, which names it; the first error that fn returns ends it all.
 func (r *Repository) eachIndex(ctx context.Context, fn func(ID, packfile.IndexObject, error) error) error {
-	ids, err := listIDs(ctx, r.bucket, kindIndex)
+	ids, err := listIDs(storage.WithDoubt(ctx, true), r.bucket, kindIndex)
 	if err != nil {
 		return fmt.Errorf("list index: %w", err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/compress"
 )
 
 // kubeFlags say which cluster and which namespace. They are named as kubectl's are.
@@ -171,7 +171,7 @@ func addOutput(cmd *cobra.Command, output *ui.Format) {
 }
 
 // compressionFlag is --compression.
-type compressionFlag struct{ level repository.Compression }
+type compressionFlag struct{ level compress.Level }
 
 func (f *compressionFlag) add(cmd *cobra.Command) {
 	cmd.Flags().Var(f, "compression", "how hard to compress the content of files: off, fast, default or max")
@@ -181,7 +181,7 @@ func (f *compressionFlag) add(cmd *cobra.Command) {
 func (f *compressionFlag) String() string { return f.level.String() }
 
 func (f *compressionFlag) Set(s string) (err error) {
-	f.level, err = repository.ParseCompression(s)
+	f.level, err = compress.Parse(s)
 	return err
 }
 

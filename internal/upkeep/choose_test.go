@@ -37,8 +37,9 @@ func TestChoose(t *testing.T) {
 		err    error
 		says   string
 	}{
-		"all":            {has: both, want: both},
-		"of a namespace": {has: both, choice: Choice{Namespace: "other"}, want: named{db}},
+		"all":               {has: both, want: both},
+		"that begins alike": {has: both, choice: Choice{Namespace: "othe"}, err: repository.ErrNoRepository, says: "is of namespace othe;"},
+		"of a namespace":    {has: both, choice: Choice{Namespace: "other"}, want: named{db}},
 		"of an empty one": {
 			has: both, choice: Choice{Namespace: "empty"}, err: repository.ErrNoRepository,
 			says: "none of the 2 below s3://bucket is of namespace empty",

@@ -65,12 +65,3 @@ func (r *Root) OpenOrCreate(ctx context.Context, of catalog.Name) (*catalog.Cata
 func (r *Root) Names(ctx context.Context) ([]catalog.Name, error) {
 	return catalog.Names(ctx, r.bucket)
 }
-
-// Find opens the repository of a StatefulSet and finds the recovery point that a reference names, as catalog.Find does.
-func (r *Root) Find(ctx context.Context, of catalog.Name, ref string) (catalog.Record, error) {
-	points, err := r.Open(ctx, of)
-	if err != nil {
-		return catalog.Record{}, err
-	}
-	return points.Find(ctx, ref)
-}

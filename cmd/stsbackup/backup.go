@@ -279,7 +279,7 @@ func (s storeOf) open(ctx context.Context,
 	}
 	opened.Repository().SetLockWait(repository.LockWait{Limit: s.retryLock, Blocked: func(_ context.Context, locked error) bool {
 		if s.retryLock > 0 {
-			s.note(waitingText(opened, s.retryLock, locked))
+			s.note(opened.WaitingText(s.retryLock, locked))
 		}
 		return false
 	}})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/repository/compress"
@@ -131,15 +132,11 @@ func checkTimeout(flag string, limit time.Duration) error {
 	return nil
 }
 
-// retryLock is the default of --retry-lock: an exclusive lock is held for seconds as a rule, and a backup is rather late
-// than missing.
-const retryLock = 5 * time.Minute
-
 // lockFlag is --retry-lock: how long to wait for somebody else who works on the repository.
 type lockFlag struct{ limit time.Duration }
 
 func (f *lockFlag) add(cmd *cobra.Command) {
-	f.limit = retryLock
+	f.limit = backup.DefaultRetryLock
 	cmd.Flags().Var(f, "retry-lock", "wait so long if somebody holds a lock on the repository that is in the way; 0 is not at all")
 }
 

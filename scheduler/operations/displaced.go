@@ -1,4 +1,4 @@
-package main
+package operations
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 )
 
 // Displaced implements scheduler.Operations.
-func (o *operations) Displaced(ctx context.Context) (map[scheduler.Name]scheduler.Displaced, error) {
-	tallies, err := displaced.Count(ctx, o.client, o.namespace)
+func (o *Operations) Displaced(ctx context.Context) (map[scheduler.Name]scheduler.Displaced, error) {
+	tallies, err := displaced.Count(ctx, o.Cluster, o.Namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -34,22 +34,24 @@ func (o *operations) Displaced(ctx context.Context) (map[scheduler.Name]schedule
 
 // Discard implements scheduler.Operations: what the command discard does with --older-than, but only while the StatefulSet is
 // Ready. If it is not, what was set aside may be what is wanted back.
-func (o *operations) Discard(ctx context.Context, of scheduler.Name, before time.Time) (scheduler.Discarded, error) {
-	sts, err := o.client.StatefulSet(ctx, of.Namespace, of.StatefulSet)
+func (o *Operations) Discard(ctx context.Context, of scheduler.Name, before time.Time) (scheduler.Discarded, error) {
+	sts, err := o.Cluster.StatefulSet(ctx, of.Namespace, of.StatefulSet)
 	if err != nil {
 		return scheduler.Discarded{}, translate(err)
 	}
 	if why := notReady(sts); why != "" {
 		return scheduler.Discarded{}, fmt.Errorf("%w: StatefulSet %s: %s", scheduler.ErrNotReady, of, why)
 	}
-	situation, err := displaced.Look(ctx, o.client, of.Namespace, of.StatefulSet)
+	situation, err := displaced.Look(ctx, o.Cluster, of.Namespace, of.StatefulSet)
 	if err != nil {
 		return scheduler.Discarded{}, translate(err)
 	}
-	plan := displaced.NewPlan(situation, displaced.Request{Before: before})
-	report, err := discard(ctx, o.app, o.client, plan, func(text string) {
-		o.log.Info(text, "namespace", of.Namespace, "statefulSet", of.StatefulSet)
-	})
+	op, err := o.operation(of, "discard")
+	if err != nil {
+		return scheduler.Discarded{}, err
+	}
+	discarder := &displaced.Discarder{Cluster: o.Cluster, Holder: o.Holder, Note: func(text string) { o.logOf(of).Info(text) }}
+	report, err := discarder.Run(ctx, op, displaced.NewPlan(situation, displaced.Request{Before: before}))
 	result := scheduler.Discarded{Bytes: report.Bytes}
 	for _, v := range report.Freed {
 		result.Volumes = append(result.Volumes, v.Name)

@@ -15,6 +15,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -77,9 +78,9 @@ for each StatefulSet, as soon as it is done: its recovery point, or its error.`,
 	cmd.Flags().Var(&c.method, "method", "how to capture volumes: auto, snapshot or live")
 	c.compression.add(cmd)
 	cmd.Flags().StringVar(&c.snapshotClass, "snapshot-class", "", "`name` of the VolumeSnapshotClass to use (default: the driver's default)")
-	cmd.Flags().DurationVar(&c.snapshotTimeout, "snapshot-timeout", defaultSnapshotTimeout,
+	cmd.Flags().DurationVar(&c.snapshotTimeout, "snapshot-timeout", backup.DefaultSnapshotTimeout,
 		"give a volume up when its driver has taken no cut, or has reported errors, for this long")
-	cmd.Flags().DurationVar(&c.readyTimeout, "snapshot-ready-timeout", defaultReadyTimeout,
+	cmd.Flags().DurationVar(&c.readyTimeout, "snapshot-ready-timeout", backup.DefaultReadyTimeout,
 		"give a volume up when its VolumeSnapshot is not ready this long after the cut; some storage copies it elsewhere first")
 	cmd.Flags().IntVar(
 		&c.parallel,
@@ -196,13 +197,6 @@ func (c *backupCommand) reporter(a *app, t target) *ui.Backup {
 	return ui.NewBackup(a.screen(c.output), t.namespace, t.statefulSet, plan)
 }
 
-const (
-	// defaultSnapshotTimeout is how long a driver may take to take a cut.
-	defaultSnapshotTimeout = 2 * time.Minute
-	// defaultReadyTimeout is how long it may take until a cut is ready: some clouds copy it to their object storage first, all of it.
-	defaultReadyTimeout = 4 * time.Hour
-)
-
 // makeRecoveryPoint makes one of the scene's target, as the request says; what the scene and this process say of it is
 // filled in. The record is nil after a dry run, and comes beside an error if it is incomplete.
 func makeRecoveryPoint(ctx context.Context, a *app, at scene, reporter backup.Reporter, request backup.Request) (*catalog.Record, error) {
@@ -251,7 +245,7 @@ func incomplete(record catalog.Record, gone error) error {
 
 // storeOf opens the repository of one StatefulSet for the engine.
 type storeOf struct {
-	store     *store
+	store     *location.Root
 	target    target
 	retryLock time.Duration
 	note      func(string)
@@ -270,7 +264,7 @@ func (s storeOf) OpenOrCreate(ctx context.Context) (backup.Repository, error) {
 func (s storeOf) open(ctx context.Context,
 	open func(context.Context, storage.Bucket, string, string, repository.Secret) (*catalog.Catalog, error),
 ) (backup.Repository, error) {
-	opened, err := open(ctx, s.store.root, s.target.namespace, s.target.statefulSet, s.store.password(s.target))
+	opened, err := open(ctx, s.store.Bucket(), s.target.namespace, s.target.statefulSet, s.store.Password(s.target.name()))
 	if err == nil {
 		err = opened.Repository().Writable()
 	}
@@ -279,7 +273,7 @@ func (s storeOf) open(ctx context.Context,
 	}
 	opened.Repository().SetLockWait(repository.LockWait{Limit: s.retryLock, Blocked: func(_ context.Context, locked error) bool {
 		if s.retryLock > 0 {
-			s.note(waitingText(opened, s.retryLock, locked))
+			s.note(opened.WaitingText(s.retryLock, locked))
 		}
 		return false
 	}})

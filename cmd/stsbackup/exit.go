@@ -7,7 +7,9 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -46,8 +48,10 @@ func (e *incompleteError) Unwrap() error { return e.err }
 func exitCode(ctx context.Context, err error) int {
 	var (
 		usage      *usageError
+		invalid    *location.InvalidError
 		incomplete *incompleteError
 		refusal    *cluster.Refusal
+		refused    *upkeep.Refusal
 		several    *severalError
 	)
 	switch {
@@ -57,11 +61,11 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, &several):
 		return several.exitCode(ctx)
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &invalid):
 		return exitUsage
 	case errors.As(err, &incomplete):
 		return exitIncomplete
-	case errors.As(err, &refusal) && !errors.Is(refusal, cluster.ErrNotFound),
+	case errors.As(err, &refusal) && !errors.Is(refusal, cluster.ErrNotFound), errors.As(err, &refused),
 		errors.Is(err, repository.ErrLocked),
 		errors.Is(err, repository.ErrKeyNeeded):
 		return exitRefused

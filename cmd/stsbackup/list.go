@@ -8,16 +8,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
-	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/memory"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
 // listCommand holds the flags of stsbackup list.
-type listCommand struct {
-	kube   kubeFlags
-	repo   repoFlags
-	output outputFlag
-}
+type listCommand struct{ repositoryFlags }
 
 func newListCommand(a *app) *cobra.Command {
 	c := &listCommand{}
@@ -33,35 +30,30 @@ those in that namespace). It needs the bucket and the password, and no cluster.`
 			return c.run(cmd.Context(), a, args)
 		},
 	}
-	c.kube.add(cmd)
-	c.repo.add(cmd)
-	addOutput(cmd, &c.output)
+	c.add(cmd)
 	return cmd
 }
 
 func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
-	store, err := openStore(a, &c.repo)
+	u, err := c.upkeep(a, lockFlag{})
 	if err != nil {
 		return err
 	}
-	saveMemory(a)
-	targets, err := c.targets(ctx, store, args)
+	memory.Save(a.getenv)
+	request, err := c.request(args)
 	if err != nil {
 		return err
 	}
-	var records []catalog.Record
-	var failures []error
-	for _, t := range targets {
-		found, err := store.list(ctx, t)
-		records = append(records, found...)
-		failures = append(failures, err)
+	listings, err := u.List(ctx, request)
+	if err != nil {
+		return err
 	}
-	failed := errors.Join(failures...)
+	records, failed := upkeep.Records(listings)
 	switch {
-	case c.output == outputJSON || len(records) > 0:
+	case c.output == ui.JSON || len(records) > 0:
 		err = ui.WriteRecords(a.out, c.output, records, a.now())
 	case failed == nil: // else there may be some that cannot be read
-		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), store.place())
+		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), u.Repositories)
 	}
 	return errors.Join(failed, err)
 }
@@ -78,46 +70,17 @@ func (c *listCommand) where(args []string) string {
 	}
 }
 
-// targets are the StatefulSets to list.
-func (c *listCommand) targets(ctx context.Context, store *store, args []string) ([]target, error) {
-	if len(args) == 1 {
-		t, err := c.kube.target(args[0])
-		if err != nil {
-			return nil, err
-		}
-		if t.recoveryPoint != "" {
-			return nil, usageErrorf("list shows all recovery points; \"stsbackup show %s\" shows one", args[0])
-		}
-		return []target{t}, nil
+// request says whose recovery points are listed.
+func (c *listCommand) request(args []string) (upkeep.ListRequest, error) {
+	if len(args) == 0 {
+		return upkeep.ListRequest{Namespace: c.kube.namespace}, nil
 	}
-	names, err := catalog.Names(ctx, store.root)
+	t, err := c.kube.target(args[0])
 	if err != nil {
-		return nil, err
+		return upkeep.ListRequest{}, err
 	}
-	var targets []target
-	for _, name := range names {
-		if c.kube.namespace == "" || c.kube.namespace == name.Namespace {
-			targets = append(targets, target{namespace: name.Namespace, statefulSet: name.StatefulSet})
-		}
+	if t.recoveryPoint != "" {
+		return upkeep.ListRequest{}, usageErrorf("list shows all recovery points; \"stsbackup show %s\" shows one", args[0])
 	}
-	return targets, nil
-}
-
-// target reads [NS/]STS[@RP]; the namespace comes from the argument, from --namespace, or from the kubeconfig.
-func (f *kubeFlags) target(arg string) (target, error) {
-	t, err := parseTarget(arg, f.namespace)
-	if err != nil || t.namespace != "" {
-		return t, err
-	}
-	t.namespace, err = cluster.DefaultNamespace(f.kubeconfig, f.context)
-	return t, err
-}
-
-// list reads the recovery points of one StatefulSet.
-func (s *store) list(ctx context.Context, t target) ([]catalog.Record, error) {
-	points, err := catalog.Open(ctx, s.root, t.namespace, t.statefulSet, s.password(t))
-	if err != nil {
-		return nil, err
-	}
-	return points.List(ctx)
+	return upkeep.ListRequest{StatefulSets: []catalog.Name{t.name()}}, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -11,11 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/local"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
@@ -96,22 +97,17 @@ func TestUpkeepIsDoneThoughItsLockStays(t *testing.T) {
 	web := target{namespace: "demo", statefulSet: "web"}
 	var told []string
 	note := func(text string) { told = append(told, text) }
-	open := func() (*store, *storagetest.Faulty) {
+	open := func() (*location.Root, *storagetest.Faulty) {
 		bucket := s.lockStays()
-		return &store{root: bucket, secret: repository.Secret(s.env["STSBACKUP_PASSWORD"])}, bucket
+		return location.NewRoot("", bucket, repository.Secret(s.env["STSBACKUP_PASSWORD"])), bucket
 	}
-	for what, do := range map[string]func(*store) error{
-		"forget": func(at *store) error {
-			points, err := at.points(t.Context(), web)
-			if err != nil {
-				return err
-			}
-			_, err = (&upkeep{note: note}).forget(t.Context(), points, func(ctx context.Context) ([]catalog.Forgotten, error) {
-				return points.Forget(ctx, s.ids[0])
-			})
+	for what, do := range map[string]func(*location.Root) error{
+		"forget": func(at *location.Root) error {
+			u := &upkeep.Upkeep{Repositories: at, Now: s.now, Note: note}
+			_, err := u.Forget(t.Context(), upkeep.ForgetRequest{StatefulSet: web.name(), IDs: s.ids[:1]})
 			return err
 		},
-		"backup": func(at *store) error {
+		"backup": func(at *location.Root) error {
 			points, err := storeOf{store: at, target: web, note: note}.Open(t.Context())
 			if err != nil {
 				return err
@@ -176,15 +172,12 @@ func TestForgetIsDoneThoughItsLeaseStays(t *testing.T) {
 func TestKeyIsAddedThoughItsLockStays(t *testing.T) {
 	s := newKeeper(t)
 	bucket := s.lockStays()
-	points, err := (&store{root: bucket, secret: repository.Secret(s.env["STSBACKUP_PASSWORD"])}).points(
-		t.Context(),
-		target{namespace: "demo", statefulSet: "web"},
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := location.NewRoot("", bucket, repository.Secret(s.env["STSBACKUP_PASSWORD"]))
 	a := &app{out: &s.out, err: &s.err, getenv: func(name string) string { return s.env[name] }, now: s.now}
-	if err := (&keyAdd{}).addTo(t.Context(), a, points, "another"); err != nil || !bucket.Fired() {
+	_, err := (&repositoryFlags{}).upkeepOf(a, root, lockFlag{}).AddKey(t.Context(), upkeep.AddKeyRequest{
+		StatefulSet: catalog.Name{Namespace: "demo", StatefulSet: "web"}, Password: "another",
+	})
+	if err != nil || !bucket.Fired() {
 		t.Errorf("%v", err)
 	}
 	s.says("warning: the lock that is no longer needed stays")

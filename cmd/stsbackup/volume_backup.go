@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -73,7 +74,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer c.report.begin(ctx, a, &c.volume)()
-	boundMemory(ctx, a, boundOfBackup())
+	memory.OfBackup().Keep(ctx, a.getenv)
 	points, err := c.volume.open(ctx, a, t, true)
 	if err != nil {
 		return err
@@ -82,7 +83,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 	points.Repository().SetCompression(c.compression.level)
 	points.Repository().SetLockWait(repository.LockWait{Limit: c.lock.limit, Blocked: func(_ context.Context, locked error) bool {
 		if c.lock.limit > 0 {
-			c.report.waiting(a, waitingText(points, c.lock.limit, locked))
+			c.report.waiting(a, points.WaitingText(c.lock.limit, locked))
 		}
 		return false
 	}})

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -10,9 +9,11 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/internal/nearest"
+	"github.com/stsbackup/stsbackup/internal/share"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 )
@@ -240,6 +241,7 @@ func (r *reader) backup(n node, b *Backup) {
 		n,
 		field{"method", false, func(n node) { b.Method = r.oneOf(n, "auto", "snapshot", "live") }},
 		field{"parallel", false, func(n node) { b.Parallel = r.number(n, 1) }},
+		field{"snapshotReadyTimeout", false, func(n node) { b.SnapshotReadyTimeout = r.duration(n) }},
 		field{"moverResources", false, func(n node) {
 			r.mapping(
 				n,
@@ -337,12 +339,12 @@ func (r *reader) keep(n node) *retention.Rules {
 }
 
 // span reads a length of time on the calendar.
-func (r *reader) span(n node) retention.Span {
+func (r *reader) span(n node) calendar.Span {
 	text, ok := r.scalar(n)
 	if !ok {
-		return retention.Span{}
+		return calendar.Span{}
 	}
-	span, err := retention.ParseSpan(text)
+	span, err := calendar.ParseSpan(text)
 	if err != nil {
 		r.fail(n, "%s", err.Error())
 	}
@@ -353,7 +355,7 @@ func (r *reader) span(n node) retention.Span {
 const leastDiscardAfter = 24 * time.Hour
 
 // discardAfter reads how long volumes stay that were set aside.
-func (r *reader) discardAfter(n node) retention.Span {
+func (r *reader) discardAfter(n node) calendar.Span {
 	problems := len(r.problems)
 	span := r.span(n)
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
@@ -369,11 +371,9 @@ func (r *reader) share(n node) float64 {
 	if !ok {
 		return 0
 	}
-	number, percent := strings.CutSuffix(text, "%")
-	value, err := strconv.ParseFloat(number, 64)
-	if !percent || err != nil || !(value > 0 && value <= 100) {
+	part, ok := share.Parse(text)
+	if !ok {
 		r.fail(n, "%.60q is no share; write such as 5%% or 100%%", text)
-		return 0
 	}
-	return value / 100
+	return part
 }

@@ -5,6 +5,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
@@ -47,7 +48,7 @@ type Policy struct {
 	Prune  clock.Schedule
 	Verify Verify
 	// DiscardAfter is how long the volumes stay that a restore has set aside; the zero Span is for ever.
-	DiscardAfter retention.Span
+	DiscardAfter calendar.Span
 }
 
 // Backup is how a recovery point is made.
@@ -56,6 +57,9 @@ type Backup struct {
 	Method string
 	// Parallel is how many volumes of a StatefulSet are moved at once.
 	Parallel int
+	// SnapshotReadyTimeout is how long the storage may take, once a cut is taken, until its VolumeSnapshot is ready; zero is as
+	// long as for the command.
+	SnapshotReadyTimeout time.Duration
 	// Requests and Limits are those of movers, by the resource's name.
 	Requests, Limits resources.Amounts
 	// Env are environment variables of movers, in which nothing is secret.

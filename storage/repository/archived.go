@@ -8,6 +8,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/blobindex"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // archivedSample is how many packs are looked at before any is known to be archived: what one request lists. Their names are
@@ -27,20 +29,20 @@ func (r *Repository) LoadIndexToWrite(ctx context.Context) error {
 	if err := group.Wait(); err != nil || len(archived) == 0 {
 		return err
 	}
-	fresh := newIndex()
-	err := r.eachIndex(ctx, func(_ ID, object indexObject, err error) error {
+	fresh := blobindex.New()
+	err := r.eachIndex(ctx, func(_ ID, object packfile.IndexObject, err error) error {
 		for _, pack := range object.Packs {
 			if !archived[pack.ID] {
-				fresh.add(pack)
+				fresh.Add(pack)
 			}
 		}
 		return err
 	})
 	if err != nil {
-		fresh.close()
+		fresh.Close()
 		return fmt.Errorf("load the index without archived packs: %w", err)
 	}
-	r.index.replace(fresh)
+	r.useIndex(fresh)
 	return nil
 }
 
@@ -60,6 +62,11 @@ func (r *Repository) archivedPacks(ctx context.Context) (map[ID]bool, error) {
 	if err != nil && !errors.Is(err, errFound) {
 		return nil, fmt.Errorf("list packs: %w", err)
 	}
+	return r.inArchive(ctx, archived)
+}
+
+// inArchive returns the packs that a listing shows in an archive class, if one of them cannot be read in fact; else none.
+func (r *Repository) inArchive(ctx context.Context, archived map[ID]bool) (map[ID]bool, error) {
 	for id := range archived {
 		body, err := r.bucket.Get(ctx, kindData.name(id), 0, 1)
 		if err == nil {

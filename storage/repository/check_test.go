@@ -2,6 +2,7 @@ package repository
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -144,7 +146,7 @@ func TestCheckComparesHeadersWithTheIndex(t *testing.T) {
 	repo := reopen(t, bucket)
 	name := list(t, bucket, "index/")[0]
 	id, _ := kindIndex.parseName(name)
-	var object indexObject
+	var object packfile.IndexObject
 	err := repo.loadObject(t.Context(), kindIndex, id, &object)
 	if err != nil {
 		t.Fatal(err)
@@ -247,5 +249,18 @@ func TestCheckOfWhatResticWrote(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, report, err)
 		}
 		put(t, bucket, name, whole)
+	}
+}
+
+// TestCheckNamesNoEndOfProblems: a report has an end, and says how much is not in it.
+func TestCheckNamesNoEndOfProblems(t *testing.T) {
+	bucket, _ := small(t)
+	for i := range maxProblems + 7 {
+		data := fmt.Appendf(nil, "no index object: %d", i)
+		put(t, bucket, kindIndex.name(Hash(data)), data)
+	}
+	report, err := reopen(t, bucket).Check(t.Context(), CheckOptions{})
+	if err != nil || len(report.Problems) != maxProblems || report.MoreProblems != 7 || report.OnlyLocks() {
+		t.Errorf("%d problems and %d more, %v", len(report.Problems), report.MoreProblems, err)
 	}
 }

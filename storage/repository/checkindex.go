@@ -1,19 +1,18 @@
 package repository
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // loadIndex reads what can be read of the index. What one listing does not name would be called damage.
 func (c *checker) loadIndex(ctx context.Context) error {
 	return c.repo.inTwoListings(ctx, kindIndex, func(ids []ID, gone map[ID]bool) error {
-		return c.repo.eachIndexOf(ctx, ids, func(id ID, object indexObject, err error) error {
+		return c.repo.eachIndexOf(ctx, ids, func(id ID, object packfile.IndexObject, err error) error {
 			if errors.Is(err, storage.ErrNotExist) {
 				gone[id] = true
 				return nil
@@ -27,7 +26,7 @@ func (c *checker) loadIndex(ctx context.Context) error {
 }
 
 // addIndex notes what an index object says, or that it cannot be read.
-func (c *checker) addIndex(ctx context.Context, id ID, object indexObject, err error) error {
+func (c *checker) addIndex(ctx context.Context, id ID, object packfile.IndexObject, err error) error {
 	if Undecided(ctx, err) {
 		return err
 	}
@@ -38,41 +37,45 @@ func (c *checker) addIndex(ctx context.Context, id ID, object indexObject, err e
 	for _, pack := range object.Packs {
 		known, ok := c.packs[pack.ID]
 		if !ok {
-			c.packs[pack.ID] = &checkedPack{id: pack.ID, blobs: pack.kept().Blobs, size: -1}
-			c.repo.index.add(pack)
-		} else if !sameBlobs(known.blobs, pack.Blobs) {
+			c.packs[pack.ID] = &checkedPack{id: pack.ID, blobs: pack.Kept().Blobs, size: -1}
+			c.repo.index.Add(pack)
+		} else if !packfile.SameBlobs(known.blobs, pack.Blobs) {
 			c.problem(kindIndex.name(id), fmt.Errorf("describes pack %s otherwise than another index object", pack.ID.Short()))
 		}
 	}
 	return nil
 }
 
-// sameBlobs compares what two index objects say of one pack. The order does not matter.
-func sameBlobs(a, b []indexBlob) bool {
-	byOffset := func(blobs []indexBlob) []indexBlob {
-		return slices.SortedFunc(slices.Values(blobs), func(x, y indexBlob) int { return cmp.Compare(x.Offset, y.Offset) })
-	}
-	return slices.Equal(byOffset(a), byOffset(b))
-}
-
 // checkSizes compares the index with the list of packs. What seems to be missing from one listing is looked for in another.
 func (c *checker) checkSizes(ctx context.Context) error {
 	for range 2 {
 		c.report.Unindexed = 0
+		archived := map[ID]bool{}
 		err := c.repo.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
 			id, ok := kindData.parseName(info.Name)
 			if !ok {
 				return nil
 			}
-			if pack, known := c.packs[id]; !known {
+			pack, known := c.packs[id]
+			switch {
+			case !known:
 				c.report.Unindexed++
-			} else if !pack.whole() {
+			case info.Archived:
+				archived[id] = true
+				fallthrough
+			case !pack.whole():
 				pack.size = info.Size
 			}
 			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("list packs: %w", err)
+		}
+		if archived, err = c.repo.inArchive(ctx, archived); err != nil {
+			return err
+		}
+		for id := range archived {
+			c.packs[id].archived = true
 		}
 		if c.allWhole() {
 			return nil
@@ -81,8 +84,8 @@ func (c *checker) checkSizes(ctx context.Context) error {
 	return nil
 }
 
-// whole reports whether a pack was listed with the size that its blobs imply.
-func (p *checkedPack) whole() bool { return p.size == packSize(p.blobs) }
+// whole reports whether a pack was listed with the size that its blobs imply, and can be read.
+func (p *checkedPack) whole() bool { return p.size == packfile.Size(p.blobs) && !p.archived }
 
 func (c *checker) allWhole() bool {
 	for _, pack := range c.packs {
@@ -98,10 +101,10 @@ func (c *checker) judgeSize(pack *checkedPack) bool {
 	if pack.whole() {
 		return true
 	}
-	if pack.size < 0 {
+	if pack.size < 0 || pack.archived {
 		c.gone = append(c.gone, pack)
 	} else {
-		c.problem(kindData.name(pack.id), fmt.Errorf("has %d bytes; by the index it should have %d", pack.size, packSize(pack.blobs)))
+		c.problem(kindData.name(pack.id), fmt.Errorf("has %d bytes; by the index it should have %d", pack.size, packfile.Size(pack.blobs)))
 	}
 	c.spoil(pack)
 	return false

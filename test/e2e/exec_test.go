@@ -31,7 +31,9 @@ func TestExec(t *testing.T) {
 		t.Errorf("%v, %d of %d bytes came back, and it says %q", err, stdout.Len(), len(text), &stderr)
 	}
 	var exit *cluster.ExitError
-	err = client.Exec(s.ctx, cluster.ExecRequest{Namespace: s.Namespace, Pod: "web-0", Command: []string{"sh", "-c", "exit 7"}, Stdout: &stdout})
+	err = client.Exec(s.ctx, cluster.ExecRequest{
+		Namespace: s.Namespace, Pod: "web-0", Command: []string{"sh", "-c", "exit 7"}, Stdout: &stdout,
+	})
 	if !errors.As(err, &exit) || exit.Code != 7 {
 		t.Errorf("error %v, want exit code 7", err)
 	}

@@ -71,7 +71,7 @@ func (x *run) create(ctx context.Context) error {
 			x.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageWait})
 			continue
 		}
-		if err := x.Cluster.AwaitBound(ctx, x.op.Namespace, v.Claim, v.Brings, x.limits.Claim); err != nil {
+		if err := x.Cluster.AwaitBound(ctx, x.op.Claim(v.Claim), v.Brings, x.limits.Claim); err != nil {
 			return err
 		}
 		j.State, j.MadeVolume = StateChecked, v.brings.VolumeUID
@@ -92,7 +92,7 @@ func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*co
 	}
 	claim.Annotations[annotationOperation] = x.journal.Operation
 	for range createAttempts {
-		live, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
+		live, err := x.Cluster.Claim(ctx, x.op.Claim(v.Claim))
 		if err != nil {
 			return nil, err
 		}
@@ -114,7 +114,7 @@ func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*co
 		if v.brings != nil {
 			err = x.Cluster.RebindVolume(ctx, *v.brings)
 		} else {
-			err = x.Cluster.Unreserve(ctx, x.op.Namespace, v.Claim)
+			err = x.Cluster.Unreserve(ctx, x.op.Claim(v.Claim))
 		}
 		if err != nil {
 			return nil, err
@@ -127,11 +127,7 @@ func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*co
 			continue
 		}
 		// It may be there although no answer came.
-		if live, readErr := x.Cluster.Claim(
-			ctx,
-			x.op.Namespace,
-			v.Claim,
-		); readErr == nil && live != nil && x.journal.created(j, live) &&
+		if live, readErr := x.Cluster.Claim(ctx, x.op.Claim(v.Claim)); readErr == nil && live != nil && x.journal.created(j, live) &&
 			live.DeletionTimestamp == nil {
 			return live, nil
 		}
@@ -267,7 +263,7 @@ func (x *run) prepareSpare(ctx context.Context, v *Volume, j *JournalVolume) err
 
 // checked enters into the journal that a volume is complete.
 func (x *run) checked(ctx context.Context, v *Volume, j *JournalVolume) error {
-	claim, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
+	claim, err := x.Cluster.Claim(ctx, x.op.Claim(v.Claim))
 	if err != nil {
 		return err
 	}

@@ -337,10 +337,11 @@ func (p *Plan) Completes() bool {
 // Interrupted reads the journal of a restore, or an undo, of the StatefulSet that has not ended. Without one, the error wraps
 // cluster.ErrNotFound.
 func Interrupted(ctx context.Context, c *cluster.Client, namespace, statefulSet string) (*Journal, error) {
-	journal, err := readJournal(ctx, c, namespace, statefulSet)
+	key := cluster.Key{Namespace: namespace, Name: statefulSet}
+	journal, err := readJournal(ctx, c, key)
 	if err == nil && journal == nil {
-		err = &cluster.Refusal{Object: fmt.Sprintf("StatefulSet %s/%s", namespace, statefulSet), Err: cluster.ErrNotFound,
-			Reason: "no restore of it was interrupted", Next: nothingNext(namespace + "/" + statefulSet)}
+		err = &cluster.Refusal{Object: key.Object(), Err: cluster.ErrNotFound,
+			Reason: "no restore of it was interrupted", Next: nothingNext(key.String())}
 	}
 	return journal, err
 }

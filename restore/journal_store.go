@@ -24,29 +24,29 @@ const journalAttempts = 5
 var errNoJournal = errors.New("it is no journal")
 
 // readJournal reads the StatefulSet's journal; nil if there is none.
-func readJournal(ctx context.Context, c *cluster.Client, namespace, statefulSet string) (*Journal, error) {
-	name := cluster.JournalName(statefulSet)
-	stored, err := c.Journal(ctx, namespace, statefulSet)
+func readJournal(ctx context.Context, c *cluster.Client, key cluster.Key) (*Journal, error) {
+	name := cluster.JournalName(key.Name)
+	stored, err := c.Journal(ctx, key)
 	if err != nil || stored == nil {
 		return nil, err
 	}
 	j := &Journal{}
 	if err := json.Unmarshal([]byte(stored.Data[cluster.JournalKey]), j); err != nil {
-		return nil, fmt.Errorf("read the journal of an interrupted restore, ConfigMap %s/%s: %w: %w", namespace, name, errNoJournal, err)
+		return nil, fmt.Errorf("read the journal of an interrupted restore, ConfigMap %s/%s: %w: %w", key.Namespace, name, errNoJournal, err)
 	}
 	if j.Version > journalVersion {
 		return nil, fmt.Errorf(
 			"the journal of an interrupted restore, ConfigMap %s/%s, is of a later version (%d) of stsbackup: use that one",
-			namespace,
+			key.Namespace,
 			name,
 			j.Version,
 		)
 	}
-	if err := j.check(namespace, statefulSet); err != nil {
+	if err := j.check(key); err != nil {
 		return nil, fmt.Errorf(
 			"the journal of an interrupted restore, ConfigMap %s/%s, is not one that a restore has written: %w: %w; look who has changed it, and "+
 				"delete it if the StatefulSet's claims are as they should be",
-			namespace,
+			key.Namespace,
 			name,
 			errNoJournal,
 			err,
@@ -161,7 +161,7 @@ func (j *Journal) write(ctx context.Context, c *cluster.Client, op cluster.Opera
 // gone on with it, or has begun one of its own.
 func (j *Journal) refresh(ctx context.Context, c *cluster.Client, op cluster.Operation) (there bool, err error) {
 	name := cluster.JournalName(op.StatefulSet)
-	stored, err := c.Journal(ctx, op.Namespace, op.StatefulSet)
+	stored, err := c.Journal(ctx, op.Key())
 	if err != nil || stored == nil {
 		return false, err
 	}
@@ -190,7 +190,7 @@ func (j *Journal) remove(ctx context.Context, c *cluster.Client, op cluster.Oper
 		if err != nil || !there {
 			return err
 		}
-		err = c.RemoveJournal(ctx, op.Namespace, op.StatefulSet, j.uid, j.version)
+		err = c.RemoveJournal(ctx, op.Key(), j.uid, j.version)
 		if !errors.Is(err, cluster.ErrChanged) {
 			return err
 		}

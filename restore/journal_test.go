@@ -154,7 +154,7 @@ func TestHeld(t *testing.T) {
 	if note, err := c.Held(t.Context(), ns, "web"); err != nil || !strings.Contains(note, "stsbackup restore demo/web --keep-present") {
 		t.Fatalf("got %q, %v", note, err)
 	}
-	if _, err := c.Hold(t.Context(), ns, "web", w.set().UID); err != nil {
+	if _, err := c.Hold(t.Context(), cluster.KeyOf(w.set()), w.set().UID); err != nil {
 		t.Fatal(err)
 	}
 	var refusal *cluster.Refusal
@@ -167,7 +167,7 @@ func TestHeld(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	// Scaled up, they wait.
-	if _, err := c.SetScale(t.Context(), ns, "web", w.set().UID, cluster.Scale{Replicas: new(int32(3))}); err != nil {
+	if _, err := c.SetScale(t.Context(), cluster.KeyOf(w.set()), w.set().UID, cluster.Scale{Replicas: new(int32(3))}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Held(t.Context(), ns, "web"); !errors.As(err, &refusal) {

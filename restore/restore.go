@@ -245,7 +245,7 @@ func (x *run) guard(ctx context.Context) error {
 	if x.journal.Retention.WhenScaled == keep && x.journal.Retention.WhenDeleted == keep {
 		return nil
 	}
-	_, err := x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, x.sts.UID, cluster.Scale{
+	_, err := x.Cluster.SetScale(ctx, x.op.Key(), x.sts.UID, cluster.Scale{
 		Retention: &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenScaled: keep, WhenDeleted: keep},
 	})
 	return err
@@ -324,7 +324,7 @@ func (x *run) handOver(ctx context.Context) error {
 
 // whole demands that a claim is the one that was made, bound and complete, and names its volume.
 func (x *run) whole(ctx context.Context, v *JournalVolume) (string, error) {
-	claim, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
+	claim, err := x.Cluster.Claim(ctx, x.op.Claim(v.Claim))
 	if err != nil {
 		return "", err
 	}

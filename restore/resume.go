@@ -66,7 +66,7 @@ func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, e
 	}
 	scale := cluster.Scale{}
 	if sts.UID != x.journal.UID { // made anew since, with its own policy and replicas
-		return x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, sts.UID, scale, x.limits.Down)
+		return x.Cluster.Release(ctx, x.op.Key(), sts.UID, scale, x.limits.Down)
 	}
 	scale.Retention = x.policyBack(sts)
 	if err := x.stillWhole(ctx, sts); err != nil {
@@ -75,7 +75,7 @@ func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, e
 	if cluster.Replicas(sts) == 0 && x.journal.holds(sts) {
 		scale.Replicas = &replicas
 	}
-	return x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID, scale, x.limits.Down)
+	return x.Cluster.Release(ctx, x.op.Key(), x.journal.UID, scale, x.limits.Down)
 }
 
 // policyBack is the retention policy to give back with the gate. Once that is off, the policy was given back with it, or somebody
@@ -160,7 +160,7 @@ func (x *run) keepPresent(ctx context.Context) (Report, error) {
 	if err := x.enter(ctx, PhaseResume); err != nil {
 		return Report{}, err
 	}
-	sts, err = x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, j.UID, cluster.Scale{Retention: x.policyBack(sts)}, x.limits.Down)
+	sts, err = x.Cluster.Release(ctx, x.op.Key(), j.UID, cluster.Scale{Retention: x.policyBack(sts)}, x.limits.Down)
 	if err != nil {
 		return Report{}, fmt.Errorf("let pods start again: %w", err)
 	}

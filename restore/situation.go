@@ -47,7 +47,7 @@ func Look(ctx context.Context, c *cluster.Client, record catalog.Record, namespa
 	if s.Cluster, err = c.UID(ctx); err != nil {
 		return Situation{}, err
 	}
-	if s.Journal, err = readJournal(ctx, c, namespace, statefulSet); err != nil {
+	if s.Journal, err = readJournal(ctx, c, cluster.KeyOf(s.StatefulSet)); err != nil {
 		return Situation{}, err
 	}
 	if s.Managers, err = c.Managers(ctx, s.StatefulSet); err != nil {

@@ -66,7 +66,7 @@ func (c *Client) CreateClaim(
 		return err
 	})
 	if apierrors.IsAlreadyExists(err) {
-		if other, readErr := c.Claim(ctx, claim.Namespace, claim.Name); readErr == nil && other != nil {
+		if other, readErr := c.Claim(ctx, ClaimKeyOf(claim)); readErr == nil && other != nil {
 			return nil, op.taken("temporary claim", other, err)
 		}
 	}

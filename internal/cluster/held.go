@@ -13,14 +13,14 @@ import (
 // the restore is still running, or was killed, only the StatefulSet's Lease can tell. If somebody has had the pods started
 // since, what they write is data like any other: then there is only a note about it.
 func (c *Client) Held(ctx context.Context, namespace, statefulSet string) (note string, err error) {
-	journal, err := c.Journal(ctx, namespace, statefulSet)
+	key := Key{namespace, statefulSet}
+	journal, err := c.Journal(ctx, key)
 	if err != nil {
 		return "", err
 	}
 	if journal == nil {
 		return "", c.heldWithoutJournal(ctx, namespace, statefulSet)
 	}
-	key := Key{namespace, statefulSet}
 	reason := fmt.Sprintf(
 		"a restore of recovery point %s has begun and has not ended (phase %q)",
 		journal.Data[JournalPointKey],

@@ -23,14 +23,14 @@ const (
 func JournalName(statefulSet string) string { return namePrefix + "restore-" + statefulSet }
 
 // Journal reads the ConfigMap in which a restore of the StatefulSet keeps its journal; nil if there is none.
-func (c *Client) Journal(ctx context.Context, namespace, statefulSet string) (*corev1.ConfigMap, error) {
-	name := JournalName(statefulSet)
-	journal, err := c.Kube.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
+func (c *Client) Journal(ctx context.Context, key Key) (*corev1.ConfigMap, error) {
+	name := JournalName(key.Name)
+	journal, err := c.Kube.CoreV1().ConfigMaps(key.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the journal %s/%s: %w", namespace, name, err)
+		return nil, fmt.Errorf("read the journal %s/%s: %w", key.Namespace, name, err)
 	}
 	return journal, nil
 }
@@ -51,15 +51,15 @@ func (c *Client) UpdateJournal(ctx context.Context, journal *corev1.ConfigMap) (
 }
 
 // RemoveJournal removes the journal of that uid and version. None at all is no error; the error wraps ErrChanged if it is another.
-func (c *Client) RemoveJournal(ctx context.Context, namespace, statefulSet string, uid types.UID, version string) error {
-	name := JournalName(statefulSet)
-	err := c.Kube.CoreV1().ConfigMaps(namespace).Delete(ctx, name, metav1.DeleteOptions{
+func (c *Client) RemoveJournal(ctx context.Context, key Key, uid types.UID, version string) error {
+	name := JournalName(key.Name)
+	err := c.Kube.CoreV1().ConfigMaps(key.Namespace).Delete(ctx, name, metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version},
 	})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
-	return journalError("remove", namespace, name, err)
+	return journalError("remove", key.Namespace, name, err)
 }
 
 func journalError(verb, namespace, name string, err error) error {

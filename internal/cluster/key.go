@@ -1,6 +1,9 @@
 package cluster
 
-import appsv1 "k8s.io/api/apps/v1"
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+)
 
 // Key names a StatefulSet.
 type Key struct{ Namespace, Name string }
@@ -13,3 +16,14 @@ func (k Key) String() string { return k.Namespace + "/" + k.Name }
 
 // Object is what refusals and notes call the StatefulSet.
 func (k Key) Object() string { return "StatefulSet " + k.String() }
+
+// ClaimKey names a claim.
+type ClaimKey struct{ Namespace, Name string }
+
+// ClaimKeyOf is the claim's own.
+func ClaimKeyOf(claim *corev1.PersistentVolumeClaim) ClaimKey {
+	return ClaimKey{claim.Namespace, claim.Name}
+}
+
+// String is the key as people write it.
+func (k ClaimKey) String() string { return k.Namespace + "/" + k.Name }

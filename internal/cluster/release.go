@@ -22,13 +22,13 @@ const releaseAttempts = 10
 // that of the template when there are no pods: so it is scaled up only after that.
 func (c *Client) Release(
 	ctx context.Context,
-	namespace, name string,
+	key Key,
 	uid types.UID,
 	scale Scale,
 	limit time.Duration,
 ) (*appsv1.StatefulSet, error) {
 	scale.Held = new(false)
-	sts, err := c.StatefulSet(ctx, namespace, name)
+	sts, err := c.StatefulSet(ctx, key.Namespace, key.Name)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (c *Client) Release(
 			return nil, err
 		}
 	}
-	return c.SetScale(ctx, namespace, name, uid, scale)
+	return c.SetScale(ctx, key, uid, scale)
 }
 
 // makesGated reports whether the controller would go on making gated pods after the gate was taken off the template.
@@ -63,8 +63,7 @@ func (c *Client) releaseEmpty(ctx context.Context, sts *appsv1.StatefulSet, limi
 	for range releaseAttempts {
 		if _, err := c.SetScale(
 			ctx,
-			sts.Namespace,
-			sts.Name,
+			KeyOf(sts),
 			sts.UID,
 			Scale{Replicas: new(int32(0)), Held: new(false), Retention: keepClaims()},
 		); err != nil {

@@ -70,7 +70,7 @@ func TestReleaseWithPartition(t *testing.T) {
 					}
 					return true, changed, kube.Tracker().Update(action.GetResource(), changed, "demo")
 				})
-				if _, err := c.Release(t.Context(), "demo", "web", "web-uid", Scale{}, time.Minute); err != nil {
+				if _, err := c.Release(t.Context(), Key{"demo", "web"}, "web-uid", Scale{}, time.Minute); err != nil {
 					t.Fatal(err)
 				}
 				if diff := cmp.Diff(tt.want, steps); diff != "" {

@@ -49,7 +49,7 @@ func Look(ctx context.Context, client *cluster.Client, namespace, statefulSet st
 
 // restoreUnderWay looks for the journal of a restore. While there is one, what it set aside is what it may have to put back.
 func restoreUnderWay(ctx context.Context, client *cluster.Client, namespace, statefulSet string) (string, error) {
-	journal, err := client.Journal(ctx, namespace, statefulSet)
+	journal, err := client.Journal(ctx, cluster.Key{Namespace: namespace, Name: statefulSet})
 	if err != nil || journal == nil {
 		return "", err
 	}

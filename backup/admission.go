@@ -140,13 +140,13 @@ func (r *run) foresee(ctx context.Context, plan *Plan) error {
 	case errors.As(err, &refusal), ctx.Err() != nil:
 		return err
 	case err != nil:
-		r.Reporter.Note("warning: " + err.Error())
+		r.Reporter.Warn(err.Error())
 		return nil
 	case r.request.DryRun && len(all.passing) > 0:
 		return notCreated(&all.passing[0], likeFirst(all.passing))
 	}
 	for _, what := range all.unseen {
-		r.Reporter.Note("warning: whether the API server would create " + what)
+		r.Reporter.Warn("whether the API server would create " + what)
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
@@ -80,7 +82,9 @@ type Engine struct {
 	Now          func() time.Time
 	// Random is where ids come from.
 	Random   io.Reader
-	Reporter Reporter
+	Reporter report.Reporter
+	// Planned is told what the backup will do, once and before anything is done; it may be nil.
+	Planned func(*Plan)
 }
 
 // Run makes one recovery point and returns its record. A record whose state is catalog.StateIncomplete is no error:
@@ -101,7 +105,9 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	if err := run.foresee(ctx, plan); err != nil {
 		return nil, e.orGone(ctx, request, err)
 	}
-	e.Reporter.Planned(plan)
+	if e.Planned != nil {
+		e.Planned(plan)
+	}
 
 	// 2. Preflight.
 	if err := e.preflight(ctx, plan, request); err != nil || request.DryRun {
@@ -190,7 +196,7 @@ func (e *Engine) preflight(ctx context.Context, plan *Plan, request Request) err
 		return fmt.Errorf("list recovery points: %w", err)
 	}
 	if err != nil {
-		e.Reporter.Note("warning: some recovery points cannot be read: " + err.Error())
+		e.Reporter.Warn("some recovery points cannot be read: " + err.Error())
 	}
 	err = catalog.CheckCluster(records, plan.Cluster)
 	if errors.Is(err, catalog.ErrOtherCluster) && !request.AdoptCluster {
@@ -242,7 +248,7 @@ func (e *Engine) begin(request Request) (*run, error) {
 		return nil, err
 	}
 	engine := *e
-	engine.Reporter = &serial{reporter: e.Reporter}
+	engine.Reporter = report.NewSerial(e.Reporter)
 	return &run{
 		Engine: engine, request: request, started: started,
 		op: cluster.Operation{ID: id, Kind: "backup", Namespace: request.Namespace, StatefulSet: request.StatefulSet},
@@ -256,7 +262,7 @@ func (r *run) replan(ctx context.Context) error {
 		return err
 	}
 	if note != "" {
-		r.Reporter.Note("warning: " + note)
+		r.Reporter.Warn(note)
 	}
 	if r.inventory, err = ReadInventory(ctx, r.Cluster, r.op.Namespace, r.op.StatefulSet); err != nil {
 		return err
@@ -331,9 +337,9 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 // fail marks a volume as not saved. The others go on.
 func (r *run) fail(v *volumeRun, err error) {
 	v.saved.Error = err.Error()
-	r.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageFailed, Error: v.saved.Error})
+	r.Reporter.Volume(report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StageFailed, Error: v.saved.Error})
 }
 
-func (r *run) at(v *volumeRun, stage Stage) {
-	r.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: stage})
+func (r *run) at(v *volumeRun, stage report.Stage) {
+	r.Reporter.Volume(report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: stage})
 }

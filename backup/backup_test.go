@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
 	snapshotfake "github.com/kubernetes-csi/external-snapshotter/client/v6/clientset/versioned/fake"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -41,7 +43,7 @@ type stage struct {
 	// on is called with each of them.
 	on func(string)
 	// phases are those that have begun, parallel is what is asked for.
-	phases   []Phase
+	phases   []report.Phase
 	parallel int
 	moves    time.Duration // how long a mover runs; zero is ten seconds
 	// deny is what the API server says to a dry run.
@@ -63,14 +65,14 @@ func (s *stage) happenedQuietly(what string) {
 	}
 }
 
-// Phase, Planned, Note and Volume make a stage the engine's Reporter.
-func (s *stage) Phase(phase Phase) { s.phases = append(s.phases, phase) }
-
-func (s *stage) Planned(*Plan) { s.happenedQuietly("plan") }
+// Phase, Note, Warn and Volume make a stage the engine's Reporter.
+func (s *stage) Phase(phase report.Phase) { s.phases = append(s.phases, phase) }
 
 func (s *stage) Note(message string) { s.happened("note " + message) }
 
-func (s *stage) Volume(p Progress) {
+func (s *stage) Warn(message string) { s.happened("note warning: " + message) }
+
+func (s *stage) Volume(p report.Progress) {
 	if what := fmt.Sprintf("%s %s", p.Claim, p.Stage); len(s.did) == 0 || s.did[len(s.did)-1] != what {
 		s.happened(what)
 	}
@@ -117,6 +119,7 @@ func newStage(t *testing.T) *stage {
 	s.engine = &Engine{
 		Cluster:      &cluster.Client{Kube: s.kube, Snapshots: drySnapshots{s.snapshots, s}, Relist: time.Second},
 		Repositories: s, Now: time.Now, Random: strings.NewReader("????"), Reporter: s,
+		Planned: func(*Plan) { s.happenedQuietly("plan") },
 	}
 	s.ends[""] = corev1.ContainerStateTerminated{Message: `{"probe":"ok"}`} // of a probe
 	for _, claim := range []string{"www-web-0", "www-web-1"} {
@@ -254,7 +257,7 @@ func TestRun(t *testing.T) {
 		if !slices.Equal(s.did, want) {
 			t.Errorf("did %q, want %q", s.did, want)
 		}
-		if want := []Phase{PhasePlan, PhaseCapture, PhaseMove, PhaseCommit, PhaseCleanup}; !slices.Equal(s.phases, want) {
+		if want := []report.Phase{PhasePlan, PhaseCapture, PhaseMove, PhaseCommit, PhaseCleanup}; !slices.Equal(s.phases, want) {
 			t.Errorf("phases %q, want %q", s.phases, want)
 		}
 		if record.State != catalog.StateComplete || len(s.repo.committed) != 1 || len(s.repo.manifests) != 5 {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
@@ -12,14 +14,14 @@ import (
 func (r *run) capture(ctx context.Context) error {
 	for _, v := range r.volumes {
 		if v.saved.Error != "" { // missing, or denied
-			r.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageFailed, Error: v.saved.Error})
+			r.Reporter.Volume(report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StageFailed, Error: v.saved.Error})
 			continue
 		}
 		if v.Capture != catalog.CaptureSnapshot {
-			r.at(v, StageWait)
+			r.at(v, report.StageWait)
 			continue
 		}
-		r.at(v, StageCapture)
+		r.at(v, report.StageCapture)
 		if err := r.cut(ctx, v); err != nil {
 			if ctx.Err() != nil {
 				return fmt.Errorf("capture claim %s/%s: %w", r.op.Namespace, v.Claim, context.Cause(ctx))
@@ -28,7 +30,7 @@ func (r *run) capture(ctx context.Context) error {
 			r.dropVolumeSnapshot(ctx, v)
 			continue
 		}
-		r.at(v, StageWait)
+		r.at(v, report.StageWait)
 	}
 	return nil
 }
@@ -64,7 +66,7 @@ func (r *run) dropVolumeSnapshot(ctx context.Context, v *volumeRun) {
 	clean, cancel := cluster.WithLimit(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
 	defer cancel()
 	if err := r.Cluster.DeleteVolumeSnapshot(clean, v.volumeSnapshot, r.removing()); err != nil {
-		r.Reporter.Note("warning: " + err.Error())
+		r.Reporter.Warn(err.Error())
 		return
 	}
 	v.volumeSnapshot = nil

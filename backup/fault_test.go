@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
@@ -27,7 +29,7 @@ func TestFaultOfAll(t *testing.T) {
 			t.Error(text)
 		}
 		for _, did := range s.did {
-			if strings.HasPrefix(did, "www-web-1 "+string(StagePrepare)) || strings.HasSuffix(did, string(StageFailed)) {
+			if strings.HasPrefix(did, "www-web-1 "+string(report.StagePrepare)) || strings.HasSuffix(did, string(report.StageFailed)) {
 				t.Errorf("%q in %q", did, s.did)
 			}
 		}
@@ -44,7 +46,7 @@ func TestFaultOfOne(t *testing.T) {
 			!strings.Contains(record.Volumes[0].Error, "disk on fire") {
 			t.Fatalf("record %+v, error %v", record, err)
 		}
-		if !slices.Contains(s.did, "www-web-0 "+string(StageFailed)) {
+		if !slices.Contains(s.did, "www-web-0 "+string(report.StageFailed)) {
 			t.Errorf("it was not said that the volume failed: %q", s.did)
 		}
 	})

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -107,14 +109,14 @@ func TestRunOfWhatIsBeingDeleted(t *testing.T) {
 
 // TestRunSaysWhatAMoverWaitsFor has it among the volume's progress.
 func TestRunSaysWhatAMoverWaitsFor(t *testing.T) {
-	var told []Progress
+	var told []report.Progress
 	progress := &moverProgress{
-		reporter: teller{func(p Progress) { told = append(told, p) }},
-		state:    Progress{Claim: "www-web-0", Stage: StageMove},
+		reporter: teller{tell: func(p report.Progress) { told = append(told, p) }},
+		state:    report.Progress{Claim: "www-web-0", Stage: report.StageMove},
 	}
 	progress.line([]byte(`{"waiting":"repository is locked"}`))
 	progress.line([]byte(`{"files":1,"bytes":2}`))
-	if len(told) != 2 || told[0].Stage != StagePrepare || told[0].Waiting != "repository is locked" || told[1].Stage != StageMove ||
+	if len(told) != 2 || told[0].Stage != report.StagePrepare || told[0].Waiting != "repository is locked" || told[1].Stage != report.StageMove ||
 		told[1].Waiting != "" {
 		t.Errorf("%+v", told)
 	}
@@ -139,12 +141,12 @@ func TestRunHandsTheWaitOn(t *testing.T) {
 }
 
 // teller is a Reporter of volumes.
-type teller struct{ tell func(Progress) }
+type teller struct {
+	report.Silent
+	tell func(report.Progress)
+}
 
-func (teller) Phase(Phase)         {}
-func (teller) Planned(*Plan)       {}
-func (teller) Note(string)         {}
-func (r teller) Volume(p Progress) { r.tell(p) }
+func (r teller) Volume(p report.Progress) { r.tell(p) }
 
 func jobArgs(action clienttesting.Action) []string {
 	return action.(clienttesting.CreateAction).GetObject().(*batchv1.Job).Spec.Template.Spec.Containers[0].Args

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
@@ -71,8 +73,8 @@ func (r *run) moveVolume(ctx context.Context, tidying *sync.WaitGroup, v *volume
 	}
 	r.faults.ok()
 	note(&v.saved, result)
-	r.Reporter.Volume(Progress{
-		Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageDone,
+	r.Reporter.Volume(report.Progress{
+		Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StageDone,
 		Data: archive.Progress{Files: result.Files, Bytes: result.Bytes, TotalFiles: result.Files, TotalBytes: result.Bytes},
 	})
 	return nil
@@ -94,7 +96,7 @@ func note(saved *catalog.Volume, result archive.Result) {
 
 // moveSnapshot copies a volume from its VolumeSnapshot, through a temporary claim, and has both removed.
 func (r *run) moveSnapshot(ctx context.Context, tidying *sync.WaitGroup, v *volumeRun) (archive.Result, error) {
-	r.at(v, StagePrepare)
+	r.at(v, report.StagePrepare)
 	var claim *corev1.PersistentVolumeClaim
 	defer tidying.Go(func() {
 		if claim != nil {
@@ -120,14 +122,14 @@ func (r *run) dropClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim
 	clean, cancel := cluster.WithLimit(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
 	defer cancel()
 	if err := r.Cluster.DeleteTemporaryClaim(clean, claim, r.removing()); err != nil {
-		r.Reporter.Note("warning: " + err.Error())
+		r.Reporter.Warn(err.Error())
 	}
 }
 
 // runMover copies a volume by a mover that mounts the given claim.
 func (r *run) runMover(ctx context.Context, v *volumeRun, mount string) (archive.Result, error) {
-	r.at(v, StagePrepare)
-	progress := &moverProgress{reporter: r.Reporter, state: Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StagePrepare}}
+	r.at(v, report.StagePrepare)
+	progress := &moverProgress{reporter: r.Reporter, state: report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StagePrepare}}
 	begun := r.Now()
 	task := moverOf(r.request, r.op, r.inventory.Cluster, &v.Volume, mount)
 	task.Busy = r.uses.anyMovers
@@ -147,10 +149,10 @@ func (r *run) runMover(ctx context.Context, v *volumeRun, mount string) (archive
 	result, untidy, failed := mover.Outcome(output, err)
 	if untidy != nil {
 		// The data is safe, and the removal is tried again at the end.
-		r.Reporter.Note("warning: " + untidy.Error())
+		r.Reporter.Warn(untidy.Error())
 	}
 	for _, warning := range result.Warnings {
-		r.Reporter.Note("warning: claim " + v.Claim + " is saved, but " + warning)
+		r.Reporter.Warn("claim " + v.Claim + " is saved, but " + warning)
 	}
 	return result, failed
 }
@@ -194,9 +196,9 @@ func moverArgs(request Request, op cluster.Operation, clusterUID string, v *Volu
 
 // moverProgress turns a mover's log lines into Progress. Lines and waits come from different goroutines.
 type moverProgress struct {
-	reporter Reporter
+	reporter report.Reporter
 	mu       sync.Mutex
-	state    Progress
+	state    report.Progress
 }
 
 func (p *moverProgress) waiting(reason string) {
@@ -204,7 +206,7 @@ func (p *moverProgress) waiting(reason string) {
 	defer p.mu.Unlock()
 	p.state.Waiting = reason
 	if reason == "" {
-		p.state.Stage = StageMove
+		p.state.Stage = report.StageMove
 	}
 	p.reporter.Volume(p.state)
 }
@@ -214,7 +216,7 @@ func (p *moverProgress) line(text []byte) {
 	if reason := mover.Waiting(text); reason != "" {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.state.Stage, p.state.Waiting = StagePrepare, reason
+		p.state.Stage, p.state.Waiting = report.StagePrepare, reason
 		p.reporter.Volume(p.state)
 		return
 	}
@@ -224,6 +226,6 @@ func (p *moverProgress) line(text []byte) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.state.Stage, p.state.Waiting, p.state.Data = StageMove, "", data
+	p.state.Stage, p.state.Waiting, p.state.Data = report.StageMove, "", data
 	p.reporter.Volume(p.state)
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -48,12 +50,12 @@ func (s *stage) most() (most int, order []string) {
 	moving := map[string]bool{}
 	for _, what := range s.did {
 		claim, stage, _ := strings.Cut(what, " ")
-		switch Stage(stage) {
-		case StagePrepare:
+		switch report.Stage(stage) {
+		case report.StagePrepare:
 			if !slices.Contains(order, claim) {
 				moving[claim], order = true, append(order, claim)
 			}
-		case StageDone, StageFailed:
+		case report.StageDone, report.StageFailed:
 			delete(moving, claim)
 		}
 		most = max(most, len(moving))

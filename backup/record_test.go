@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -87,7 +89,7 @@ func testRun(t *testing.T, failures ...string) *run {
 	engine := &Engine{
 		Now:      func() time.Time { return time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC) },
 		Random:   strings.NewReader("????"),
-		Reporter: Silent{},
+		Reporter: report.Silent{},
 	}
 	r, err := engine.begin(Request{Tool: "v1"})
 	if err != nil {
@@ -196,7 +198,7 @@ func TestPreflight(t *testing.T) {
 		"wrong password":     {repositories: fakeRepositories{err: errors.New("wrong password")}, says: "wrong password"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			engine := &Engine{Repositories: tt.repositories, Reporter: Silent{}}
+			engine := &Engine{Repositories: tt.repositories, Reporter: report.Silent{}}
 			err := engine.preflight(context.Background(), plan, Request{AdoptCluster: tt.adopt})
 			var refusal *cluster.Refusal
 			if errors.As(err, &refusal) != tt.refused || (err != nil) != (tt.says != "") {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	corev1 "k8s.io/api/core/v1"
 	k8stesting "k8s.io/client-go/testing"
 
@@ -18,7 +20,7 @@ import (
 // untidy is a Filler whose movers cannot remove their locks.
 type untidy struct{ *world }
 
-func (u untidy) Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error) {
+func (u untidy) Fill(ctx context.Context, target Target, v Volume, progress func(report.Progress)) (archive.Result, error) {
 	result, err := u.world.Fill(ctx, target, v, progress)
 	result.Warnings = []string{"the lock stays"}
 	return result, err

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -109,7 +111,7 @@ func TestGuardComesFirst(t *testing.T) {
 // short is a Filler that writes one file too few into ordinal 1.
 type short struct{ Filler }
 
-func (s short) Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error) {
+func (s short) Fill(ctx context.Context, target Target, v Volume, progress func(report.Progress)) (archive.Result, error) {
 	result, err := s.Filler.Fill(ctx, target, v, progress)
 	if v.Ordinal == 1 {
 		result.Files--

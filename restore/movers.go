@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
@@ -75,9 +77,9 @@ func (m *Movers) Admit(ctx context.Context, target Target, volumes []Volume) ([]
 }
 
 // Fill runs one mover that restores.
-func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error) {
+func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress func(report.Progress)) (archive.Result, error) {
 	var lock sync.Mutex // the mover's log and its state come from different goroutines
-	state := Progress{Stage: StagePrepare}
+	state := report.Progress{Stage: report.StagePrepare}
 	tell := func(change func()) {
 		lock.Lock()
 		defer lock.Unlock()
@@ -88,7 +90,7 @@ func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress fun
 	task.Waiting = func(reason string) { tell(func() { state.Waiting = reason }) }
 	message, err := m.Cluster.RunMover(ctx, m.Config, task, func(line []byte) {
 		if data, ok := mover.Progress(line); ok {
-			tell(func() { state.Stage, state.Waiting, state.Data = StageFill, "", data })
+			tell(func() { state.Stage, state.Waiting, state.Data = report.StageFill, "", data })
 		}
 	})
 	result, untidy, failed := mover.Outcome(message, err)

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -16,10 +18,12 @@ import (
 
 // notes is a Reporter that keeps what it is told.
 type notes struct {
-	Silent
+	report.Silent
 	mu    sync.Mutex
 	lines []string
 }
+
+func (n *notes) Warn(text string) { n.Note("warning: " + text) }
 
 func (n *notes) Note(text string) {
 	n.mu.Lock()

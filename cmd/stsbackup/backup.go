@@ -8,13 +8,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
-	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // backupCommand holds the flags of stsbackup backup.
@@ -173,7 +173,10 @@ func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.
 	}
 	reporter := newBackupReporter(a, c.output, c.dryRun, at.target)
 	defer reporter.close()
-	return makeRecoveryPoint(ctx, a, at, reporter, backup.Request{
+	maker := makerOf(a, at, reporter)
+	maker.Planned = reporter.planned
+	return maker.Make(ctx, backup.Request{
+		Namespace: at.target.namespace, StatefulSet: at.target.statefulSet, Holder: holder(a), Tool: a.version,
 		Plan:            backup.PlanOptions{Method: backup.Method(c.method), SnapshotClass: c.snapshotClass},
 		AdoptCluster:    c.adoptCluster,
 		DryRun:          c.dryRun,
@@ -185,96 +188,19 @@ func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.
 	})
 }
 
+// makerOf makes recovery points where the scene is.
+func makerOf(a *app, at scene, reporter report.Reporter) *backup.Maker {
+	return &backup.Maker{
+		Cluster: at.client, Root: at.store.root, Secret: at.store.secret, Now: a.now, Random: a.random, Reporter: reporter,
+	}
+}
+
 const (
 	// defaultSnapshotTimeout is how long a driver may take to take a cut.
 	defaultSnapshotTimeout = 2 * time.Minute
 	// defaultReadyTimeout is how long it may take until a cut is ready: some clouds copy it to their object storage first, all of it.
 	defaultReadyTimeout = 4 * time.Hour
 )
-
-// makeRecoveryPoint makes one of the scene's target, as the request says; what the scene and this process say of it is
-// filled in. The record is nil after a dry run, and comes beside an error if it is incomplete.
-func makeRecoveryPoint(ctx context.Context, a *app, at scene, reporter backup.Reporter, request backup.Request) (*catalog.Record, error) {
-	request.Namespace, request.StatefulSet = at.target.namespace, at.target.statefulSet
-	request.Holder, request.Tool = holder(a), a.version
-	engine := &backup.Engine{
-		Cluster:      at.client,
-		Repositories: storeOf{store: at.store, target: at.target, retryLock: request.RetryLock, note: reporter.Note},
-		Now:          a.now,
-		Random:       a.random,
-		Reporter:     reporter,
-	}
-	record, err := engine.Run(ctx, request)
-	if err != nil || record == nil {
-		return nil, err
-	}
-	if record.State != catalog.StateIncomplete {
-		return record, nil
-	}
-	look, cancel := context.WithTimeout(ctx, askClusterWithin)
-	defer cancel()
-	return record, incomplete(*record, at.client.Gone(look, at.target.namespace, at.target.statefulSet))
-}
-
-// incomplete is the error of a recovery point that does not hold all that it set out to. gone says why there will be no
-// other, if the StatefulSet is no longer there.
-func incomplete(record catalog.Record, gone error) error {
-	failed, problems, denied := 0, 0, false
-	for _, volume := range record.Volumes {
-		if volume.Error != "" {
-			failed++
-		}
-		denied = denied || strings.Contains(volume.Error, " is forbidden: User ") // as every API server says it
-		problems += volume.ProblemCount
-	}
-	what := fmt.Sprintf("recovery point %s of %s/%s is incomplete (%d of %d volumes and %d entries could not be saved)",
-		record.ID, record.Namespace, record.StatefulSet, failed, len(record.Volumes), problems)
-	if gone != nil {
-		return &incompleteError{err: fmt.Errorf("%s: %w; what it holds can be restored by its id", what, gone)}
-	}
-	return &incompleteError{
-		denied: denied,
-		err:    errors.New(what + "; what it holds can be restored by its id; mend what is named above and run the command again"),
-	}
-}
-
-// storeOf opens the repository of one StatefulSet for the engine.
-type storeOf struct {
-	store     *store
-	target    target
-	retryLock time.Duration
-	note      func(string)
-}
-
-// Open opens it if there is one.
-func (s storeOf) Open(ctx context.Context) (backup.Repository, error) {
-	return s.open(ctx, catalog.Open)
-}
-
-// OpenOrCreate makes it if there is none.
-func (s storeOf) OpenOrCreate(ctx context.Context) (backup.Repository, error) {
-	return s.open(ctx, catalog.OpenOrCreate)
-}
-
-func (s storeOf) open(ctx context.Context,
-	open func(context.Context, storage.Bucket, string, string, repository.Secret) (*catalog.Catalog, error),
-) (backup.Repository, error) {
-	opened, err := open(ctx, s.store.root, s.target.namespace, s.target.statefulSet, s.store.password(s.target))
-	if err == nil {
-		err = opened.Repository().Writable()
-	}
-	if err != nil {
-		return nil, err
-	}
-	opened.Repository().SetLockWait(repository.LockWait{Limit: s.retryLock, Blocked: func(_ context.Context, locked error) bool {
-		if s.retryLock > 0 {
-			s.note(waitingText(opened, s.retryLock, locked))
-		}
-		return false
-	}})
-	opened.Repository().SetLockLeft(func(left error) { s.note("warning: " + left.Error()) })
-	return opened, nil
-}
 
 // methodFlag is --method.
 type methodFlag backup.Method

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	"github.com/stsbackup/stsbackup/backup"
 )
 
@@ -26,12 +28,12 @@ func newBackupReporter(a *app, output outputFlag, dryRun bool, t target) *backup
 type backupLine struct {
 	Namespace   string `json:"namespace"`
 	StatefulSet string `json:"statefulSet"`
-	backup.Progress
+	report.Progress
 }
 
-// Planned prints the plan: as the result of a dry run, else for a person. JSON on standard error is lines of progress.
+// planned prints the plan: as the result of a dry run, else for a person. JSON on standard error is lines of progress.
 // If it cannot be printed, nothing else can be, either.
-func (r *backupReporter) Planned(plan *backup.Plan) {
+func (r *backupReporter) planned(plan *backup.Plan) {
 	var out io.Writer
 	switch {
 	case r.dryRun:
@@ -55,13 +57,16 @@ func (r *backupReporter) Planned(plan *backup.Plan) {
 }
 
 // Phase prints nothing: the volumes say it.
-func (r *backupReporter) Phase(backup.Phase) {}
+func (r *backupReporter) Phase(report.Phase) {}
 
 // Note prints the message.
 func (r *backupReporter) Note(message string) { r.printer.note(message) }
 
+// Warn prints the message as a warning.
+func (r *backupReporter) Warn(message string) { r.printer.note("warning: " + message) }
+
 // Volume prints what has changed.
-func (r *backupReporter) Volume(p backup.Progress) {
+func (r *backupReporter) Volume(p report.Progress) {
 	data := p.Data
 	if data.TotalBytes == 0 {
 		data.TotalBytes = r.sizes[p.Claim]
@@ -72,34 +77,34 @@ func (r *backupReporter) Volume(p backup.Progress) {
 		text:   backupStageText(p),
 		data:   data,
 		value:  backupLine{r.target.namespace, r.target.statefulSet, p},
-		moving: p.Stage == backup.StageMove,
-		done:   p.Stage == backup.StageDone,
-		failed: p.Stage == backup.StageFailed,
+		moving: p.Stage.Moving(),
+		done:   p.Stage == report.StageDone,
+		failed: p.Stage == report.StageFailed,
 	})
 }
 
 func (r *backupReporter) close() { r.printer.close() }
 
 // backupStageText says in a few words where a volume is.
-func backupStageText(p backup.Progress) string {
+func backupStageText(p report.Progress) string {
 	switch p.Stage {
-	case backup.StageCapture:
+	case report.StageCapture:
 		return "taking a VolumeSnapshot"
-	case backup.StageWait:
+	case report.StageWait:
 		return "waiting for its turn"
-	case backup.StagePrepare:
+	case report.StagePrepare:
 		if p.Waiting != "" {
 			return "the mover waits: " + p.Waiting
 		}
 		return "preparing the mover"
-	case backup.StageMove:
+	case report.StageMove:
 		if p.Data.Bytes == 0 {
 			return "copying"
 		}
 		return fmt.Sprintf("copying, %s in %s so far", humanBytes(p.Data.Bytes), countFiles(p.Data.Files))
-	case backup.StageDone:
+	case report.StageDone:
 		return fmt.Sprintf("saved, %s in %s", humanBytes(p.Data.Bytes), countFiles(p.Data.Files))
-	case backup.StageFailed:
+	case report.StageFailed:
 		return "FAILED: " + p.Error
 	default:
 		return string(p.Stage)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler"
@@ -138,7 +140,7 @@ func (o *operations) backUp(
 	ctx context.Context,
 	of scheduler.Name,
 	options policy.Backup,
-	reporter backup.Reporter,
+	reporter report.Reporter,
 ) (*catalog.Record, error) {
 	store, err := openStore(o.app, &o.repo)
 	if err != nil {
@@ -149,7 +151,7 @@ func (o *operations) backUp(
 	if err != nil {
 		return nil, err
 	}
-	return makeRecoveryPoint(ctx, o.app, at, reporter, request)
+	return makerOf(o.app, at, reporter).Make(ctx, request)
 }
 
 // request is what a policy asks for: it goes before the flags.
@@ -162,6 +164,7 @@ func (o *operations) request(ctx context.Context, at scene, options policy.Backu
 		return backup.Request{}, err
 	}
 	return backup.Request{
+		Namespace: at.target.namespace, StatefulSet: at.target.statefulSet, Holder: holder(o.app), Tool: o.app.version,
 		Plan:            backup.PlanOptions{Method: backup.Method(options.Method)},
 		Parallel:        options.Parallel,
 		RetryLock:       retryLock,
@@ -321,7 +324,7 @@ func translate(err error) error {
 
 // phaseReporter measures the phases of a backup, and logs what a person would be told.
 type phaseReporter struct {
-	backup.Silent
+	report.Silent
 	now    func() time.Time
 	log    *slog.Logger
 	phases map[string]time.Duration
@@ -330,7 +333,7 @@ type phaseReporter struct {
 }
 
 // Phase ends the phase before.
-func (r *phaseReporter) Phase(phase backup.Phase) {
+func (r *phaseReporter) Phase(phase report.Phase) {
 	r.end()
 	r.phase, r.since = string(phase), r.now()
 }
@@ -342,6 +345,9 @@ func (r *phaseReporter) end() {
 	}
 	r.phase = ""
 }
+
+// Warn logs the message as a warning.
+func (r *phaseReporter) Warn(message string) { r.log.Warn(message) }
 
 // Note logs the message.
 func (r *phaseReporter) Note(message string) { note(r.log, message) }

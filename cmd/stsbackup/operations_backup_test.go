@@ -64,6 +64,7 @@ func TestOperationsRequest(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := backup.Request{
+				Namespace: "demo", StatefulSet: "web", Holder: holder(o.app), Tool: o.app.version,
 				Plan: backup.PlanOptions{
 					Method: tt.method,
 				},

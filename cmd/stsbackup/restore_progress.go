@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	"github.com/stsbackup/stsbackup/restore"
 )
 
@@ -22,34 +24,40 @@ func newRestoreReporter(a *app, output outputFlag, plan *restore.Plan) *restoreR
 // Note prints the message.
 func (r *restoreReporter) Note(message string) { r.printer.note(message) }
 
+// Warn prints the message as a warning.
+func (r *restoreReporter) Warn(message string) { r.printer.note("warning: " + message) }
+
+// Phase prints nothing: the notes and the volumes say it.
+func (r *restoreReporter) Phase(report.Phase) {}
+
 // Volume prints what has changed.
-func (r *restoreReporter) Volume(p restore.Progress) {
+func (r *restoreReporter) Volume(p report.Progress) {
 	r.printer.volume(volumeLine{
 		claim: p.Claim, stage: string(p.Stage), text: restoreStageText(p), data: p.Data, value: p,
-		moving: p.Stage == restore.StageFill, done: p.Stage == restore.StageDone, failed: p.Stage == restore.StageFailed,
+		moving: p.Stage.Moving(), done: p.Stage == report.StageDone, failed: p.Stage == report.StageFailed,
 	})
 }
 
 func (r *restoreReporter) close() { r.printer.close() }
 
 // restoreStageText says in a few words where a volume is.
-func restoreStageText(p restore.Progress) string {
+func restoreStageText(p report.Progress) string {
 	switch p.Stage {
-	case restore.StageWait:
+	case report.StageWait:
 		return "waiting for its turn"
-	case restore.StagePrepare:
+	case report.StagePrepare:
 		if p.Waiting != "" {
 			return "the mover waits: " + p.Waiting
 		}
 		return "preparing the mover"
-	case restore.StageFill:
+	case report.StageFill:
 		if p.Data.Bytes == 0 {
 			return "restoring"
 		}
 		return fmt.Sprintf("restoring, %s in %s so far", humanBytes(p.Data.Bytes), countFiles(p.Data.Files))
-	case restore.StageDone:
+	case report.StageDone:
 		return fmt.Sprintf("restored, %s in %s", humanBytes(p.Data.Bytes), countFiles(p.Data.Files))
-	case restore.StageFailed:
+	case report.StageFailed:
 		return "FAILED: " + p.Error
 	default:
 		return string(p.Stage)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stsbackup/stsbackup/backup"
+
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -45,8 +47,8 @@ func (r rightsAsker) explain(ctx context.Context, a *app, err error) error {
 
 // denied reports whether an error comes of a right that is missing.
 func denied(err error) bool {
-	var incomplete *incompleteError
-	return apierrors.IsForbidden(err) || errors.As(err, &incomplete) && incomplete.denied
+	var incomplete *backup.IncompleteError
+	return apierrors.IsForbidden(err) || errors.As(err, &incomplete) && incomplete.Denied
 }
 
 // missing says which rights are missing, in lines for a person; none if none is.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stsbackup/stsbackup/internal/report"
+
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 
@@ -186,7 +188,7 @@ func (noMovers) Admit(context.Context, restore.Target, []restore.Volume) ([]clus
 }
 
 // Fill fails: an undo fills nothing.
-func (noMovers) Fill(context.Context, restore.Target, restore.Volume, func(restore.Progress)) (archive.Result, error) {
+func (noMovers) Fill(context.Context, restore.Target, restore.Volume, func(report.Progress)) (archive.Result, error) {
 	return archive.Result{}, errNoRepo
 }
 

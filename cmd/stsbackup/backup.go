@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
@@ -70,7 +71,7 @@ stsbackup.io/policy=none. It is an error, with exit code 4, if there is none lef
 	c.repo.add(cmd)
 	c.choose.add(cmd, "every StatefulSet of the namespace")
 	c.mover.add(cmd)
-	c.output.add(cmd)
+	addOutput(cmd, &c.output)
 	c.lock.add(cmd)
 	cmd.Flags().Var(&c.method, "method", "how to capture volumes: auto, snapshot or live")
 	c.compression.add(cmd)
@@ -129,7 +130,7 @@ func (c *backupCommand) run(ctx context.Context, a *app, args []string) error {
 		return c.backUp(ctx, a, at)
 	}
 	return each(ctx, a, c.output, targets, do, func(w io.Writer, _ target, record *catalog.Record) error {
-		return printRecord(w, outputText, *record)
+		return ui.WriteRecord(w, outputText, *record)
 	})
 }
 
@@ -171,10 +172,10 @@ func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.
 	if err != nil {
 		return nil, err
 	}
-	reporter := newBackupReporter(a, c.output, c.dryRun, at.target)
-	defer reporter.close()
+	reporter := c.reporter(a, at.target)
+	defer reporter.Close()
 	maker := makerOf(a, at, reporter)
-	maker.Planned = reporter.planned
+	maker.Planned = reporter.Planned
 	return maker.Make(ctx, backup.Request{
 		Namespace: at.target.namespace, StatefulSet: at.target.statefulSet, Holder: holder(a), Tool: a.version,
 		Plan:            backup.PlanOptions{Method: backup.Method(c.method), SnapshotClass: c.snapshotClass},
@@ -193,6 +194,15 @@ func makerOf(a *app, at scene, reporter report.Reporter) *backup.Maker {
 	return &backup.Maker{
 		Cluster: at.client, Root: at.store.root, Secret: at.store.secret, Now: a.now, Random: a.random, Reporter: reporter,
 	}
+}
+
+// reporter shows the backup of a StatefulSet. After a dry run the plan is the result.
+func (c *backupCommand) reporter(a *app, t target) *ui.Backup {
+	var plan io.Writer
+	if c.dryRun {
+		plan = a.out
+	}
+	return ui.NewBackup(a.screen(c.output), t.namespace, t.statefulSet, plan)
 }
 
 const (

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -149,32 +150,18 @@ func (f *lockFlag) Set(s string) error {
 func (f *lockFlag) Type() string { return "duration" }
 
 // outputFlag is -o: how results and progress are printed.
-type outputFlag string
+type outputFlag = ui.Format
 
 const (
-	outputText outputFlag = "text"
-	outputJSON outputFlag = "json"
+	outputText = ui.Text
+	outputJSON = ui.JSON
 )
 
-func (o *outputFlag) add(cmd *cobra.Command) {
-	*o = outputText
-	cmd.Flags().VarP(o, "output", "o", "how to print: text or json")
+// addOutput adds -o.
+func addOutput(cmd *cobra.Command, output *ui.Format) {
+	*output = ui.Text
+	cmd.Flags().VarP(output, "output", "o", "how to print: text or json")
 }
-
-// String, Set and Type make an outputFlag a pflag.Value.
-func (o *outputFlag) String() string { return string(*o) }
-
-func (o *outputFlag) Set(s string) error {
-	switch v := outputFlag(s); v {
-	case outputText, outputJSON:
-		*o = v
-		return nil
-	default:
-		return fmt.Errorf("%q is neither text nor json", s)
-	}
-}
-
-func (o *outputFlag) Type() string { return "text|json" }
 
 // compressionFlag is --compression.
 type compressionFlag struct{ level repository.Compression }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -137,7 +138,7 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 		results, failures = append(results, result), append(failures, err)
 	}
 	if c.output == outputJSON {
-		err = printJSON(a.out, results)
+		err = ui.WriteJSON(a.out, results)
 	} else {
 		err = printKept(a, results)
 	}
@@ -217,15 +218,15 @@ func printKept(a *app, results []keepResult) error {
 				verdict = "keep"
 			}
 			if !point.Time.IsZero() {
-				age = humanDuration(a.now().Sub(point.Time))
+				age = ui.Duration(a.now().Sub(point.Time))
 			}
 			rows = append(rows, []string{
-				result.Namespace + "/" + result.StatefulSet, printable(point.ID), string(point.State), age, verdict, strings.Join(point.Reasons, ", "),
+				result.Namespace + "/" + result.StatefulSet, ui.Printable(point.ID), string(point.State), age, verdict, strings.Join(point.Reasons, ", "),
 			})
 		}
 	}
 	if len(rows) > 1 {
-		if err := table(a.out, rows); err != nil {
+		if err := ui.WriteTable(a.out, rows); err != nil {
 			return err
 		}
 	}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
@@ -35,7 +35,7 @@ those in that namespace). It needs the bucket and the password, and no cluster.`
 	}
 	c.kube.add(cmd)
 	c.repo.add(cmd)
-	c.output.add(cmd)
+	addOutput(cmd, &c.output)
 	return cmd
 }
 
@@ -49,7 +49,7 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	records := []catalog.Record{}
+	var records []catalog.Record
 	var failures []error
 	for _, t := range targets {
 		found, err := store.list(ctx, t)
@@ -58,10 +58,8 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 	}
 	failed := errors.Join(failures...)
 	switch {
-	case c.output == outputJSON:
-		err = printJSON(a.out, records)
-	case len(records) > 0:
-		err = printRecords(a, records)
+	case c.output == outputJSON || len(records) > 0:
+		err = ui.WriteRecords(a.out, c.output, records, a.now())
 	case failed == nil: // else there may be some that cannot be read
 		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), store.place())
 	}
@@ -122,35 +120,4 @@ func (s *store) list(ctx context.Context, t target) ([]catalog.Record, error) {
 		return nil, err
 	}
 	return points.List(ctx)
-}
-
-func printRecords(a *app, records []catalog.Record) error {
-	rows := [][]string{{"STATEFULSET", "RECOVERY POINT", "STATE", "AGE", "ORDINALS", "VOLUMES", "BYTES", "STORED"}}
-	now := a.now()
-	for _, record := range records {
-		var bytes, stored int64
-		saved := 0
-		for _, volume := range record.Volumes {
-			bytes, stored = bytes+volume.Bytes, stored+volume.Stored
-			if volume.Error == "" {
-				saved++
-			}
-		}
-		rows = append(rows, []string{
-			record.Namespace + "/" + record.StatefulSet, record.ID, string(record.State),
-			humanDuration(now.Sub(record.Started)),
-			ordinals(record),
-			fmt.Sprintf("%d/%d", saved, len(record.Volumes)), humanBytes(bytes), humanBytes(stored),
-		})
-	}
-	return table(a.out, rows)
-}
-
-// ordinals writes which ordinals a recovery point is of: 0-2.
-func ordinals(record catalog.Record) string {
-	first, last := record.OrdinalsStart, record.OrdinalsStart+record.Replicas-1
-	if first >= last {
-		return strconv.Itoa(int(first))
-	}
-	return fmt.Sprintf("%d-%d", first, last)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/storage/repository"
 	"github.com/stsbackup/stsbackup/storage/s3"
 )
@@ -32,8 +33,8 @@ type moverFlags struct {
 	serviceAccount string
 	startTimeout   time.Duration
 	stallTimeout   time.Duration
-	requests       resourceAmounts
-	limits         resourceAmounts
+	requests       resources.Amounts
+	limits         resources.Amounts
 	env            moverEnv
 }
 
@@ -58,7 +59,7 @@ func (f *moverFlags) add(cmd *cobra.Command) {
 	)
 	cmd.Flags().DurationVar(&f.startTimeout, "mover-start-timeout", 5*time.Minute, "give a mover up that has not started after this time")
 	cmd.Flags().DurationVar(&f.stallTimeout, "mover-stall-timeout", 15*time.Minute, "give a mover up that has made no progress for this time")
-	requests, limits := defaultMoverRequests(), defaultMoverLimits()
+	requests, limits := resources.DefaultRequests(), resources.DefaultLimits()
 	cmd.Flags().Var(&f.requests, "mover-requests", "what movers request; 0 is none (default: "+requests.String()+")")
 	cmd.Flags().Var(&f.limits, "mover-limits", "what movers may use at most; 0 is no limit (default: "+limits.String()+")")
 	cmd.Flags().Var(
@@ -103,8 +104,8 @@ func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target)
 		Env:            map[string]string{},
 	}
 	store.limits.environment(a, config.Env)
-	if config.Resources, err = moverResources(f.requests, f.limits); err != nil {
-		return cluster.MoverConfig{}, err
+	if config.Resources, err = resources.Requirements(f.requests, f.limits); err != nil {
+		return cluster.MoverConfig{}, usageErrorf("%w", err)
 	}
 	url, err := f.location(a, store.url)
 	if err != nil {

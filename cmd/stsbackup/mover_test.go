@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -35,18 +37,17 @@ func TestMoverConfig(t *testing.T) {
 	root := &store{url: "s3://bucket/root", secret: repository.Secret("root password")}
 	web := target{namespace: "demo", statefulSet: "web"}
 
-	flags := &moverFlags{requests: resourceAmounts{"cpu": resource.MustParse("2")}}
+	flags := &moverFlags{requests: resources.Amounts{"cpu": resource.MustParse("2")}}
 	config, err := flags.config(t.Context(), a, root, web)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if requests, limits := amountsOf(
-		config.Resources.Requests,
-	), amountsOf(
-		config.Resources.Limits,
-	); requests != "cpu=2,memory=128Mi" ||
-		limits != "memory=1Gi" {
-		t.Errorf("requests %s, limits %s", requests, limits)
+	required := corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{"cpu": resource.MustParse("2"), "memory": resource.MustParse("128Mi")},
+		Limits:   corev1.ResourceList{"memory": resource.MustParse("1Gi")},
+	}
+	if diff := cmp.Diff(required, config.Resources); diff != "" {
+		t.Errorf("resources (-want +got):\n%s", diff)
 	}
 	// The endpoint and region come from an environment that the mover does not have.
 	if want := "s3://bucket/root?endpoint=https%3A%2F%2Fs3.example.com&region=eu-west-1"; config.Repo != want {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
@@ -50,8 +51,8 @@ func newOperations(a *app, kube kubeFlags, repo repoFlags, mover moverFlags) (sc
 	if _, err := mover.location(a, store.url); err != nil {
 		return nil, err
 	}
-	if _, err := moverResources(mover.requests, mover.limits); err != nil {
-		return nil, err
+	if _, err := resources.Requirements(mover.requests, mover.limits); err != nil {
+		return nil, usageErrorf("%w", err)
 	}
 	client, _, err := cluster.Connect(kube.kubeconfig, kube.context)
 	if err != nil {
@@ -157,7 +158,7 @@ func (o *operations) backUp(
 // request is what a policy asks for: it goes before the flags.
 func (o *operations) request(ctx context.Context, at scene, options policy.Backup) (backup.Request, error) {
 	flags := o.mover
-	flags.requests, flags.limits = flags.requests.with(options.Requests), flags.limits.with(options.Limits)
+	flags.requests, flags.limits = flags.requests.With(options.Requests), flags.limits.With(options.Limits)
 	flags.env = flags.env.with(options.Env)
 	mover, err := flags.config(ctx, o.app, at.store, at.target)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
@@ -25,7 +26,7 @@ type repositoryFlags struct {
 func (f *repositoryFlags) add(cmd *cobra.Command) {
 	f.kube.add(cmd)
 	f.repo.add(cmd)
-	f.output.add(cmd)
+	addOutput(cmd, &f.output)
 }
 
 // open opens the repository of the StatefulSet that arg names.
@@ -173,12 +174,12 @@ func printVerification(out io.Writer, v catalog.Verification) error {
 		}
 		rows = append(rows, []string{point.ID, string(point.State), strconv.Itoa(point.Volumes), verdict})
 	}
-	if err := table(out, rows); err != nil {
+	if err := ui.WriteTable(out, rows); err != nil {
 		return err
 	}
 	for _, point := range v.Points {
 		for _, problem := range point.Problems {
-			fmt.Fprintf(out, "damaged: %s: %s\n", point.ID, plain(saidOnce(problem)))
+			fmt.Fprintf(out, "damaged: %s: %s\n", point.ID, ui.Plain(saidOnce(problem)))
 		}
 	}
 	r := v.Repository
@@ -186,14 +187,14 @@ func printVerification(out io.Writer, v catalog.Verification) error {
 		// That a repository snapshot cannot be read is said of the object.
 		told := slices.ContainsFunc(r.Problems, func(p repository.Problem) bool { return strings.Contains(failure, p.Object) })
 		if !told || strings.HasPrefix(failure, "recovery point ") {
-			fmt.Fprintf(out, "damaged: %s\n", plain(saidOnce(failure)))
+			fmt.Fprintf(out, "damaged: %s\n", ui.Plain(saidOnce(failure)))
 		}
 	}
 	for _, problem := range r.Problems {
-		fmt.Fprintf(out, "damaged: %s: %s\n", problem.Object, plain(saidOnce(problem.Reason)))
+		fmt.Fprintf(out, "damaged: %s: %s\n", problem.Object, ui.Plain(saidOnce(problem.Reason)))
 	}
 	fmt.Fprintf(out, "%d repository snapshots, %d directories and %d pieces of files looked up in %d packs; %d packs (%s) read whole\n",
-		r.Snapshots, r.Trees, r.Blobs, r.Packs, r.PacksRead, humanBytes(r.BytesRead))
+		r.Snapshots, r.Trees, r.Blobs, r.Packs, r.PacksRead, ui.Bytes(r.BytesRead))
 	if r.Spare > 0 {
 		fmt.Fprintf(
 			out,

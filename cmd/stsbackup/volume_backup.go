@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -129,6 +130,6 @@ func (c *volumeBackup) identity() (target, []string, error) {
 
 func (c *volumeBackup) print(out io.Writer, r archive.Result) error {
 	_, err := fmt.Fprintf(out, "repository snapshot %s\n%d files, %d directories, %d others: %s; stored %s in %s\n",
-		r.RepositorySnapshot, r.Files, r.Directories, r.Others, humanBytes(r.Bytes), humanBytes(r.BytesStored), humanDuration(r.Duration))
+		r.RepositorySnapshot, r.Files, r.Directories, r.Others, ui.Bytes(r.Bytes), ui.Bytes(r.BytesStored), ui.Duration(r.Duration))
 	return err
 }

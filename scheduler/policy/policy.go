@@ -3,9 +3,9 @@ package policy
 import (
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 )
@@ -57,7 +57,7 @@ type Backup struct {
 	// Parallel is how many volumes of a StatefulSet are moved at once.
 	Parallel int
 	// Requests and Limits are those of movers, by the resource's name.
-	Requests, Limits map[string]resource.Quantity
+	Requests, Limits resources.Amounts
 	// Env are environment variables of movers, in which nothing is secret.
 	Env map[string]string
 }

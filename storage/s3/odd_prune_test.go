@@ -47,6 +47,49 @@ func TestPruneOnCutListings(t *testing.T) {
 	}
 }
 
+// TestCutListingsHideNothing: a server that ends every listing early, and says each time that it is whole, hides neither a
+// repository snapshot nor a lock.
+func TestCutListingsHideNothing(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1, 2} {
+		s, bucket := newOdd(t)
+		j := newJob(t, bucket, "odd")
+		if err := j.init(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 4 {
+			j.write(fmt.Sprintf("file-%d", i), noise(1000))
+			if err := steps(t.Context(), j.open, j.backup); err != nil {
+				t.Fatal(err)
+			}
+		}
+		living, err := repository.Open(t.Context(), j.bucket, repoPassword, repository.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var locks []*repository.Lock
+		for range 3 {
+			lock, err := living.Lock(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			locks = append(locks, lock)
+		}
+		s.Set(odds3.Odds{PageSize: size, SaysComplete: true})
+		if err := steps(t.Context(), j.open, j.restore); err != nil { // which counts them
+			t.Errorf("restore with listings of %d: %v", size, err)
+		}
+		if holders, err := j.repo.Locks(t.Context()); err != nil || len(holders) != len(locks) {
+			t.Errorf("%d of %d locks seen with listings of %d: %v", len(holders), len(locks), size, err)
+		}
+		for _, lock := range locks {
+			if err := lock.Release(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 // TestBackupsDoNotRelyOnArchivedPacks: what cannot be read any more is stored again, and the new recovery point can be restored;
 // what depends on the archive alone says what it is.
 func TestBackupsDoNotRelyOnArchivedPacks(t *testing.T) {

@@ -4,9 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/stsbackup/stsbackup/internal/report"
-
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 

@@ -7,11 +7,10 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/stsbackup/stsbackup/internal/report"
-
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 )
 
 // TestFaultOfAll: what the first volume fails of, and every other would, ends the operation at the first, and is said once.

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stsbackup/stsbackup/internal/report"
-
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"

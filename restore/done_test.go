@@ -8,12 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stsbackup/stsbackup/internal/report"
-
 	corev1 "k8s.io/api/core/v1"
 	k8stesting "k8s.io/client-go/testing"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 

@@ -8,9 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stsbackup/stsbackup/internal/report"
-
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 

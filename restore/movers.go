@@ -7,12 +7,11 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/stsbackup/stsbackup/internal/report"
-
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 

@@ -8,11 +8,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stsbackup/stsbackup/internal/report"
-
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 

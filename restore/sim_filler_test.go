@@ -7,11 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stsbackup/stsbackup/internal/report"
-
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 

@@ -8,13 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stsbackup/stsbackup/internal/report"
-
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 

@@ -8,12 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stsbackup/stsbackup/backup"
-	"github.com/stsbackup/stsbackup/internal/report"
-
 	"golang.org/x/sys/unix"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/archive"

@@ -7,8 +7,7 @@ import (
 	"io"
 	"time"
 
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
-
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -47,7 +46,8 @@ type Repositories interface {
 // Request is what a backup is asked to do.
 type Request struct {
 	Namespace, StatefulSet string
-	Plan                   PlanOptions
+	// Capture is how volumes are to be captured.
+	Capture capture.Options
 	// AdoptCluster accepts a repository whose newest recovery point came from another cluster.
 	AdoptCluster bool
 	// DryRun ends after the preflight.
@@ -78,6 +78,7 @@ type Request struct {
 type Engine struct {
 	Cluster      *cluster.Client
 	Repositories Repositories
+	Saver        Saver
 	Now          func() time.Time
 	// Random is where ids come from.
 	Random   io.Reader
@@ -87,7 +88,7 @@ type Engine struct {
 }
 
 // Run makes one recovery point and returns its record. A record whose state is catalog.StateIncomplete is no error:
-// some volumes could be saved. Errors are *cluster.Refusal for what was refused before anything was changed, wrap
+// some volumes could be saved. Errors wrap *cluster.Refusal, one for each thing that was refused before anything was changed, wrap
 // cluster.ErrNotFound if there is no such StatefulSet, and mean in any case that there is no recovery point. After a
 // dry run the record is nil.
 func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Record, err error) {
@@ -154,12 +155,12 @@ func (e *Engine) plan(ctx context.Context, request Request) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := NewPlan(inventory, request.Plan)
-	if err == nil {
-		return plan, nil
+	plan := NewPlan(inventory, request.Capture)
+	if err := plan.Err(); err != nil {
+		// Whoever deletes a StatefulSet has its pods and claims deleted first; to mend those would be the wrong advice.
+		return nil, e.orGone(ctx, request, err)
 	}
-	// Whoever deletes a StatefulSet has its pods and claims deleted first; to mend those would be the wrong advice.
-	return nil, e.orGone(ctx, request, err)
+	return plan, nil
 }
 
 // orGone is err, or that the StatefulSet is gone or going: in a namespace that is being deleted nothing can be created, and advice on how
@@ -222,9 +223,8 @@ type run struct {
 	volumes   []*volumeRun
 	repo      Repository // nil until it is open
 	// swept is what dead operations have left, and what of that does not go.
-	swept cluster.Swept
-	// uses is what the volumes have of the namespace at this moment.
-	uses uses
+	swept    cluster.Swept
+	capturer *capture.Capturer // nil until the volumes are captured
 	// faults are those of volumes that are moved.
 	faults faults
 }
@@ -233,10 +233,8 @@ type run struct {
 type volumeRun struct {
 	Volume
 	saved catalog.Volume
-	// volumeSnapshot is its VolumeSnapshot while there is one.
-	volumeSnapshot *snapshotv1.VolumeSnapshot
-	// taken is when it was seen to be cut, by this process's clock.
-	taken time.Time
+	// captured is what its capture has; nil until it is captured.
+	captured *capture.Captured
 }
 
 // begin gives the operation its id.
@@ -266,7 +264,8 @@ func (r *run) replan(ctx context.Context) error {
 	if r.inventory, err = ReadInventory(ctx, r.Cluster, r.op.Namespace, r.op.StatefulSet); err != nil {
 		return err
 	}
-	if r.plan, err = NewPlan(r.inventory, r.request.Plan); err != nil {
+	r.plan = NewPlan(r.inventory, r.request.Capture)
+	if err := r.plan.Err(); err != nil {
 		return err
 	}
 	r.takeVolumes()

@@ -22,7 +22,9 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/method"
 	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -120,6 +122,7 @@ func newStage(t *testing.T) *stage {
 		Repositories: s, Now: time.Now, Random: strings.NewReader("????"), Reporter: s,
 		Planned: func(*Plan) { s.happenedQuietly("plan") },
 	}
+	s.engine.Saver = &Movers{Cluster: s.engine.Cluster}
 	s.ends[""] = corev1.ContainerStateTerminated{Message: `{"probe":"ok"}`} // of a probe
 	for _, claim := range []string{"www-web-0", "www-web-1"} {
 		s.ends[claim] = corev1.ContainerStateTerminated{
@@ -188,7 +191,7 @@ func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) 
 	record, err := s.engine.Run(ctx, Request{
 		Namespace:            "demo",
 		StatefulSet:          "web",
-		Plan:                 PlanOptions{Method: MethodAuto},
+		Capture:              capture.Options{Method: method.Auto},
 		Holder:               "test",
 		SnapshotTimeout:      time.Minute,
 		SnapshotReadyTimeout: 10 * time.Minute,
@@ -398,7 +401,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 	s := newStage(t)
 	record, err := s.engine.Run(
 		t.Context(),
-		Request{Namespace: "demo", StatefulSet: "web", Plan: PlanOptions{Method: MethodAuto}, DryRun: true},
+		Request{Namespace: "demo", StatefulSet: "web", Capture: capture.Options{Method: method.Auto}, DryRun: true},
 	)
 	if err != nil || record != nil {
 		t.Fatalf("record %v, error %v", record, err)

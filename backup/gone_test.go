@@ -110,8 +110,8 @@ func TestRunOfWhatIsBeingDeleted(t *testing.T) {
 func TestRunSaysWhatAMoverWaitsFor(t *testing.T) {
 	var told []report.Progress
 	progress := &moverProgress{
-		reporter: teller{tell: func(p report.Progress) { told = append(told, p) }},
-		state:    report.Progress{Claim: "www-web-0", Stage: report.StageMove},
+		tell:  func(p report.Progress) { told = append(told, p) },
+		state: report.Progress{Claim: "www-web-0", Stage: report.StageMove},
 	}
 	progress.line([]byte(`{"waiting":"repository is locked"}`))
 	progress.line([]byte(`{"files":1,"bytes":2}`))
@@ -138,14 +138,6 @@ func TestRunHandsTheWaitOn(t *testing.T) {
 		}
 	})
 }
-
-// teller is a Reporter of volumes.
-type teller struct {
-	report.Silent
-	tell func(report.Progress)
-}
-
-func (r teller) Volume(p report.Progress) { r.tell(p) }
 
 func jobArgs(action clienttesting.Action) []string {
 	return action.(clienttesting.CreateAction).GetObject().(*batchv1.Job).Spec.Template.Spec.Containers[0].Args

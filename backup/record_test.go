@@ -12,7 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/method"
 	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -46,11 +48,11 @@ func TestNote(t *testing.T) {
 
 // TestMoverArgs: movers do as the request says.
 func TestMoverArgs(t *testing.T) {
-	r := &run{
-		request: Request{Compression: repository.CompressionMax}, inventory: &Inventory{Cluster: "uid"},
-		op: cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"},
+	target := Target{
+		Request: &Request{Compression: repository.CompressionMax}, Cluster: "uid",
+		Operation: cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"},
 	}
-	args := strings.Join(moverArgs(r.request, r.op, r.inventory.Cluster, &Volume{Claim: "www-web-0"}), " ")
+	args := strings.Join(target.args(&Volume{Claim: "www-web-0"}), " ")
 	for _, want := range []string{"volume backup /volume", "--as demo/web", "--claim www-web-0", "--compression max", "--operation mover:uid:20261121T081200Z-3fa9"} {
 		if !strings.Contains(args, want) {
 			t.Errorf("a mover is not told %s: %s", want, args)
@@ -81,8 +83,8 @@ func TestSkew(t *testing.T) {
 func testRun(t *testing.T, failures ...string) *run {
 	t.Helper()
 	inventory := testInventory()
-	plan, err := NewPlan(inventory, PlanOptions{Method: MethodAuto})
-	if err != nil {
+	plan := NewPlan(inventory, capture.Options{Method: method.Auto})
+	if err := plan.Err(); err != nil {
 		t.Fatal(err)
 	}
 	engine := &Engine{
@@ -152,8 +154,8 @@ func TestManifests(t *testing.T) {
 	claim.OwnerReferences = []metav1.OwnerReference{{UID: "sts-uid"}}
 	claim.Finalizers = []string{"kubernetes.io/pvc-protection"}
 	inventory.Volumes["pv-www-web-0"].Spec.ClaimRef = &corev1.ObjectReference{Name: "www-web-0", UID: "gone", ResourceVersion: "3"}
-	plan, err := NewPlan(inventory, PlanOptions{Method: MethodAuto})
-	if err != nil {
+	plan := NewPlan(inventory, capture.Options{Method: method.Auto})
+	if err := plan.Err(); err != nil {
 		t.Fatal(err)
 	}
 	manifests, err := Manifests(inventory, plan)

@@ -14,7 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/method"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -49,7 +51,7 @@ func (s *stage) backUp(ctx context.Context) (committed int, err error) {
 	_, err = s.engine.Run(ctx, Request{
 		Namespace:            "demo",
 		StatefulSet:          "web",
-		Plan:                 PlanOptions{Method: MethodAuto},
+		Capture:              capture.Options{Method: method.Auto},
 		Holder:               "test",
 		SnapshotTimeout:      time.Minute,
 		SnapshotReadyTimeout: time.Hour,

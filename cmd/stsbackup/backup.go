@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/method"
 	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
@@ -36,16 +38,14 @@ type backupCommand struct {
 }
 
 func newBackupCommand(a *app) *cobra.Command {
-	c := &backupCommand{method: methodFlag(backup.MethodAuto)}
+	c := &backupCommand{method: methodFlag(method.Auto)}
 	cmd := &cobra.Command{
 		Use:   "backup [NAMESPACE/]STATEFULSET...",
 		Short: "Make a recovery point of each StatefulSet that is named or chosen",
 		Long: `backup saves the claims of all ordinals of a StatefulSet, with its manifests, as one recovery point.
 
 How each volume is captured is decided by --method:
-  auto      snapshot where the volume's CSI driver has a VolumeSnapshotClass, else live
-  snapshot  a VolumeSnapshot of each volume; refused where there can be none
-  live      the claim itself is read, read-only, while its pod runs
+` + method.Help() + `
 
 What belongs to the StatefulSet and is not in the recovery point is always named.
 
@@ -177,7 +177,7 @@ func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.
 	maker.Planned = reporter.Planned
 	return maker.Make(ctx, backup.Request{
 		Namespace: at.target.namespace, StatefulSet: at.target.statefulSet, Holder: holder(a), Tool: a.version,
-		Plan:            backup.PlanOptions{Method: backup.Method(c.method), SnapshotClass: c.snapshotClass},
+		Capture: capture.Options{Method: method.Method(c.method), SnapshotClass: c.snapshotClass},
 		AdoptCluster:    c.adoptCluster,
 		DryRun:          c.dryRun,
 		Mover:           mover,
@@ -212,19 +212,17 @@ const (
 )
 
 // methodFlag is --method.
-type methodFlag backup.Method
+type methodFlag method.Method
 
 // String, Set and Type make a methodFlag a pflag.Value.
 func (m *methodFlag) String() string { return string(*m) }
 
 func (m *methodFlag) Set(s string) error {
-	switch v := backup.Method(s); v {
-	case backup.MethodAuto, backup.MethodSnapshot, backup.MethodLive:
-		*m = methodFlag(v)
-		return nil
-	default:
-		return fmt.Errorf("%q is none of auto, snapshot and live", s)
+	parsed, err := method.Parse(s)
+	if err == nil {
+		*m = methodFlag(parsed)
 	}
+	return err
 }
 
-func (m *methodFlag) Type() string { return "auto|snapshot|live" }
+func (m *methodFlag) Type() string { return strings.Join(method.Names(), "|") }

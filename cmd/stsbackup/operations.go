@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/method"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/scheduler"
@@ -165,7 +167,7 @@ func (o *operations) request(ctx context.Context, at scene, options policy.Backu
 	}
 	return backup.Request{
 		Namespace: at.target.namespace, StatefulSet: at.target.statefulSet, Holder: holder(o.app), Tool: o.app.version,
-		Plan:            backup.PlanOptions{Method: backup.Method(options.Method)},
+		Capture: capture.Options{Method: method.Method(options.Method)},
 		Parallel:        options.Parallel,
 		RetryLock:       retryLock,
 		Mover:           mover,

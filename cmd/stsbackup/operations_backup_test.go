@@ -16,7 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/method"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
@@ -36,15 +38,15 @@ func TestOperationsRequest(t *testing.T) {
 	for name, tt := range map[string]struct {
 		flags                    moverFlags
 		options                  policy.Backup
-		method                   backup.Method
+		method                   method.Method
 		parallel                 int
 		cpu, memory, limitMemory string
 		env                      string
 	}{
-		"defaults":     {options: policy.Backup{Method: "auto", Parallel: 1}, method: backup.MethodAuto, parallel: 1, cpu: "100m", memory: "128Mi", limitMemory: "1Gi"},
-		"flags":        {flags: moverFlags{requests: amounts("1", "1Gi"), limits: amounts("0", "2Gi")}, options: policy.Backup{Method: "live", Parallel: 2}, method: backup.MethodLive, parallel: 2, cpu: "1", memory: "1Gi", limitMemory: "2Gi"},
-		"policy":       {options: policy.Backup{Method: "snapshot", Parallel: 3, Requests: amounts("2", "3Gi"), Limits: amounts("0", "4Gi")}, method: backup.MethodSnapshot, parallel: 3, cpu: "2", memory: "3Gi", limitMemory: "4Gi"},
-		"policy first": {flags: moverFlags{requests: amounts("1", "1Gi"), limits: amounts("0", "2Gi"), env: moverEnv{variables: map[string]string{"A": "flag", "TZ": "flag"}}}, options: policy.Backup{Method: "auto", Parallel: 4, Env: map[string]string{"TZ": "policy"}, Requests: amounts("2", "3Gi"), Limits: amounts("0", "4Gi")}, method: backup.MethodAuto, parallel: 4, cpu: "2", memory: "3Gi", limitMemory: "4Gi", env: "A=flag TZ=policy"},
+		"defaults":     {options: policy.Backup{Method: "auto", Parallel: 1}, method: method.Auto, parallel: 1, cpu: "100m", memory: "128Mi", limitMemory: "1Gi"},
+		"flags":        {flags: moverFlags{requests: amounts("1", "1Gi"), limits: amounts("0", "2Gi")}, options: policy.Backup{Method: "live", Parallel: 2}, method: method.Live, parallel: 2, cpu: "1", memory: "1Gi", limitMemory: "2Gi"},
+		"policy":       {options: policy.Backup{Method: "snapshot", Parallel: 3, Requests: amounts("2", "3Gi"), Limits: amounts("0", "4Gi")}, method: method.Snapshot, parallel: 3, cpu: "2", memory: "3Gi", limitMemory: "4Gi"},
+		"policy first": {flags: moverFlags{requests: amounts("1", "1Gi"), limits: amounts("0", "2Gi"), env: moverEnv{variables: map[string]string{"A": "flag", "TZ": "flag"}}}, options: policy.Backup{Method: "auto", Parallel: 4, Env: map[string]string{"TZ": "policy"}, Requests: amounts("2", "3Gi"), Limits: amounts("0", "4Gi")}, method: method.Auto, parallel: 4, cpu: "2", memory: "3Gi", limitMemory: "4Gi", env: "A=flag TZ=policy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			made, _ := s.operations(s.cluster())
@@ -65,7 +67,7 @@ func TestOperationsRequest(t *testing.T) {
 			}
 			want := backup.Request{
 				Namespace: "demo", StatefulSet: "web", Holder: holder(o.app), Tool: o.app.version,
-				Plan: backup.PlanOptions{
+				Capture: capture.Options{
 					Method: tt.method,
 				},
 				Parallel:             tt.parallel,

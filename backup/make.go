@@ -9,8 +9,8 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/report"
-	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -18,9 +18,8 @@ import (
 // has outside of tests.
 type Maker struct {
 	Cluster *cluster.Client
-	// Root is where the repositories are, Secret the root password, of which each repository's own is made.
-	Root     storage.Bucket
-	Secret   repository.Secret
+	// Root is where the repositories are.
+	Root     *location.Root
 	Now      func() time.Time
 	Random   io.Reader // where ids come from
 	Reporter report.Reporter
@@ -93,18 +92,17 @@ type stored struct {
 }
 
 // Open opens it if there is one.
-func (s *stored) Open(ctx context.Context) (Repository, error) { return s.open(ctx, catalog.Open) }
+func (s *stored) Open(ctx context.Context) (Repository, error) { return s.open(ctx, s.maker.Root.Open) }
 
 // OpenOrCreate makes it if there is none.
 func (s *stored) OpenOrCreate(ctx context.Context) (Repository, error) {
-	return s.open(ctx, catalog.OpenOrCreate)
+	return s.open(ctx, s.maker.Root.OpenOrCreate)
 }
 
 func (s *stored) open(ctx context.Context,
-	open func(context.Context, storage.Bucket, string, string, repository.Secret) (*catalog.Catalog, error),
+	open func(context.Context, catalog.Name) (*catalog.Catalog, error),
 ) (Repository, error) {
-	namespace, statefulSet := s.request.Namespace, s.request.StatefulSet
-	opened, err := open(ctx, s.maker.Root, namespace, statefulSet, catalog.Password(s.maker.Secret, namespace, statefulSet))
+	opened, err := open(ctx, catalog.Name{Namespace: s.request.Namespace, StatefulSet: s.request.StatefulSet})
 	if err == nil {
 		err = opened.Repository().Writable()
 	}

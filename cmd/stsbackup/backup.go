@@ -177,7 +177,7 @@ func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.
 	maker.Planned = reporter.Planned
 	return maker.Make(ctx, backup.Request{
 		Namespace: at.target.namespace, StatefulSet: at.target.statefulSet, Holder: holder(a), Tool: a.version,
-		Capture: capture.Options{Method: method.Method(c.method), SnapshotClass: c.snapshotClass},
+		Capture:         capture.Options{Method: method.Method(c.method), SnapshotClass: c.snapshotClass},
 		AdoptCluster:    c.adoptCluster,
 		DryRun:          c.dryRun,
 		Mover:           mover,
@@ -191,7 +191,7 @@ func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.
 // makerOf makes recovery points where the scene is.
 func makerOf(a *app, at scene, reporter report.Reporter) *backup.Maker {
 	return &backup.Maker{
-		Cluster: at.client, Root: at.store.root, Secret: at.store.secret, Now: a.now, Random: a.random, Reporter: reporter,
+		Cluster: at.client, Root: at.store, Now: a.now, Random: a.random, Reporter: reporter,
 	}
 }
 

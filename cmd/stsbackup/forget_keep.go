@@ -10,9 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // keepFlags say which recovery points to keep.
@@ -64,18 +66,18 @@ func (f *keepFlags) read() (retention.Rules, *time.Location, error) {
 }
 
 // spanFlag is --keep-within.
-type spanFlag retention.Span
+type spanFlag calendar.Span
 
 // String, Set and Type make a spanFlag a pflag.Value.
 func (f *spanFlag) String() string {
 	if *f == (spanFlag{}) {
 		return ""
 	}
-	return retention.Span(*f).String()
+	return calendar.Span(*f).String()
 }
 
 func (f *spanFlag) Set(s string) error {
-	span, err := retention.ParseSpan(s)
+	span, err := calendar.ParseSpan(s)
 	*f = spanFlag(span)
 	return err
 }
@@ -146,14 +148,14 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 }
 
 // keep decides on the recovery points of one StatefulSet, and removes those that are not kept.
-func (u *upkeep) keep(ctx context.Context, store *store, t target, dryRun bool,
+func (u *upkeep) keep(ctx context.Context, store *location.Root, t target, dryRun bool,
 	decide func([]retention.Point) []retention.Decision,
 ) (keepResult, error) {
 	result := keepResult{
 		Namespace: t.namespace, StatefulSet: t.statefulSet, DryRun: dryRun,
 		Points: []keepDecision{}, Forgotten: []catalog.Forgotten{},
 	}
-	points, err := store.points(ctx, t)
+	points, err := store.Open(ctx, t.name())
 	if err != nil {
 		return result, err
 	}

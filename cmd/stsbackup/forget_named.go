@@ -27,7 +27,7 @@ type namedRemoval struct {
 func parseNamed(args []string, now time.Time) (ids []string, err error) {
 	for _, arg := range args {
 		name, id, ok := strings.Cut(arg, "@")
-		_, isTime := when(id, now)
+		_, isTime := catalog.Moment(id, now)
 		first, _, _ := strings.Cut(args[0], "@")
 		switch {
 		case !ok || id == "" || id == "latest":

@@ -18,6 +18,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/local"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
@@ -107,13 +108,13 @@ func TestUpkeepIsDoneThoughItsLockStays(t *testing.T) {
 	web := target{namespace: "demo", statefulSet: "web"}
 	var told []string
 	note := func(text string) { told = append(told, text) }
-	open := func() (*store, *storagetest.Faulty) {
+	open := func() (*location.Root, *storagetest.Faulty) {
 		bucket := s.lockStays()
-		return &store{root: bucket, secret: repository.Secret(s.env["STSBACKUP_PASSWORD"])}, bucket
+		return location.NewRoot("", bucket, repository.Secret(s.env["STSBACKUP_PASSWORD"])), bucket
 	}
-	for what, do := range map[string]func(*store) error{
-		"forget": func(at *store) error {
-			points, err := at.points(t.Context(), web)
+	for what, do := range map[string]func(*location.Root) error{
+		"forget": func(at *location.Root) error {
+			points, err := at.Open(t.Context(), web.name())
 			if err != nil {
 				return err
 			}
@@ -122,8 +123,8 @@ func TestUpkeepIsDoneThoughItsLockStays(t *testing.T) {
 			})
 			return err
 		},
-		"backup": func(at *store) error {
-			maker := backup.Maker{Root: at.root, Secret: at.secret, Reporter: noteReporter{note: note}}
+		"backup": func(at *location.Root) error {
+			maker := backup.Maker{Root: at, Reporter: noteReporter{note: note}}
 			points, err := maker.Repositories(backup.Request{Namespace: web.namespace, StatefulSet: web.statefulSet}).Open(t.Context())
 			if err != nil {
 				return err
@@ -188,9 +189,9 @@ func TestForgetIsDoneThoughItsLeaseStays(t *testing.T) {
 func TestKeyIsAddedThoughItsLockStays(t *testing.T) {
 	s := newKeeper(t)
 	bucket := s.lockStays()
-	points, err := (&store{root: bucket, secret: repository.Secret(s.env["STSBACKUP_PASSWORD"])}).points(
+	points, err := location.NewRoot("", bucket, repository.Secret(s.env["STSBACKUP_PASSWORD"])).Open(
 		t.Context(),
-		target{namespace: "demo", statefulSet: "web"},
+		catalog.Name{Namespace: "demo", StatefulSet: "web"},
 	)
 	if err != nil {
 		t.Fatal(err)

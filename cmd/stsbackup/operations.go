@@ -49,7 +49,7 @@ func newOperations(a *app, kube kubeFlags, repo repoFlags, mover moverFlags) (sc
 	if err != nil {
 		return nil, err
 	}
-	if _, err := mover.location(a, store.url); err != nil {
+	if _, err := mover.location(a, store.URL()); err != nil {
 		return nil, err
 	}
 	if _, err := resources.Requirements(mover.requests, mover.limits); err != nil {
@@ -82,7 +82,7 @@ func (o *operations) points(ctx context.Context, of scheduler.Name) (*catalog.Ca
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-o.opening }()
-	return store.points(ctx, o.target(of))
+	return store.Open(ctx, o.target(of).name())
 }
 
 // Points implements scheduler.Operations. What cannot be read is told in the log: it counts as not made.
@@ -167,7 +167,7 @@ func (o *operations) request(ctx context.Context, at scene, options policy.Backu
 	}
 	return backup.Request{
 		Namespace: at.target.namespace, StatefulSet: at.target.statefulSet, Holder: holder(o.app), Tool: o.app.version,
-		Capture: capture.Options{Method: method.Method(options.Method)},
+		Capture:         capture.Options{Method: method.Method(options.Method)},
 		Parallel:        options.Parallel,
 		RetryLock:       retryLock,
 		Mover:           mover,

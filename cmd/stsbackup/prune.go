@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/memory"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -73,7 +75,7 @@ func (c *pruneCommand) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	saveMemory(a)
+	memory.Save(a.getenv)
 	do := func(ctx context.Context, t target) (*pruneResult, error) {
 		return c.upkeep(a, c.lock).prune(ctx, store, t, c.dryRun)
 	}
@@ -85,8 +87,8 @@ func (c *pruneCommand) run(ctx context.Context, a *app, args []string) error {
 }
 
 // prune frees what no recovery point of a StatefulSet needs.
-func (u *upkeep) prune(ctx context.Context, store *store, t target, dryRun bool) (*pruneResult, error) {
-	points, err := store.points(ctx, t)
+func (u *upkeep) prune(ctx context.Context, store *location.Root, t target, dryRun bool) (*pruneResult, error) {
+	points, err := store.Open(ctx, t.name())
 	if err != nil {
 		return nil, err
 	}

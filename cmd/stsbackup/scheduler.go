@@ -11,8 +11,10 @@ import (
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // nextRuns is how many runs of each StatefulSet scheduler --check shows.
@@ -68,12 +70,12 @@ func (c *schedulerCommand) run(ctx context.Context, a *app) error {
 	case c.check != "" && c.serve.policies != "":
 		return usageErrorf("--check and --policies do different things; give one of them")
 	case c.serve.policies != "":
-		saveMemory(a)
+		memory.Save(a.getenv)
 		return c.serve.run(ctx, a, c.kube)
 	case c.check == "":
 		return usageErrorf("name the policy file: stsbackup scheduler --policies FILE, or --check FILE")
 	}
-	file, err := policy.Load(c.check, checkLocation)
+	file, err := policy.Load(c.check, location.Check)
 	if err != nil {
 		return usageErrorf("%w", err)
 	}

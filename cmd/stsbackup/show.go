@@ -59,7 +59,7 @@ func (c *showCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	points, err := catalog.Open(ctx, store.root, t.namespace, t.statefulSet, store.password(t))
+	points, err := store.Open(ctx, t.name())
 	if err != nil {
 		return err
 	}

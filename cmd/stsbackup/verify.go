@@ -12,7 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -39,12 +41,12 @@ func (f *repositoryFlags) open(ctx context.Context, a *app, arg string) (*catalo
 	if err != nil {
 		return nil, target{}, err
 	}
-	points, err := store.points(ctx, t)
+	points, err := store.Open(ctx, t.name())
 	return points, t, err
 }
 
 // several opens the repositories' root, and finds the StatefulSets that are named or chosen.
-func (f *repositoryFlags) several(ctx context.Context, a *app, choose *chooseFlags, args []string) (*store, []target, error) {
+func (f *repositoryFlags) several(ctx context.Context, a *app, choose *chooseFlags, args []string) (*location.Root, []target, error) {
 	store, err := openStore(a, &f.repo)
 	if err != nil {
 		return nil, nil, err
@@ -118,7 +120,7 @@ func (c *verifyCommand) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	saveMemory(a)
+	memory.Save(a.getenv)
 	options := repository.CheckOptions{ReadData: float64(c.readData)}
 	if c.output == outputText && a.terminal {
 		options.Progress = func(packs, total int) { fmt.Fprintf(a.err, "\r%d of %d packs read", packs, total) }
@@ -145,8 +147,8 @@ type verifyResult struct {
 
 // verify checks the recovery points of a StatefulSet, or the one that t names. There is a result beside an error if the
 // error is what was found.
-func verify(ctx context.Context, store *store, t target, options repository.CheckOptions) (*verifyResult, error) {
-	points, err := store.points(ctx, t)
+func verify(ctx context.Context, store *location.Root, t target, options repository.CheckOptions) (*verifyResult, error) {
+	points, err := store.Open(ctx, t.name())
 	if err != nil {
 		return nil, err
 	}
@@ -192,6 +194,9 @@ func printVerification(out io.Writer, v catalog.Verification) error {
 	}
 	for _, problem := range r.Problems {
 		fmt.Fprintf(out, "damaged: %s: %s\n", problem.Object, ui.Plain(saidOnce(problem.Reason)))
+	}
+	if r.MoreProblems > 0 {
+		fmt.Fprintf(out, "damaged: %d more objects\n", r.MoreProblems)
 	}
 	fmt.Fprintf(out, "%d repository snapshots, %d directories and %d pieces of files looked up in %d packs; %d packs (%s) read whole\n",
 		r.Snapshots, r.Trees, r.Blobs, r.Packs, r.PacksRead, ui.Bytes(r.BytesRead))

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -73,7 +74,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer c.report.begin(ctx, a, &c.volume)()
-	boundMemory(ctx, a, boundOfBackup())
+	memory.OfBackup().Keep(ctx, a.getenv)
 	points, err := c.volume.open(ctx, a, t, true)
 	if err != nil {
 		return err

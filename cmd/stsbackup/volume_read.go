@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -77,7 +78,7 @@ func newVolumeCatCommand(a *app) *cobra.Command {
 
 // lookup finds one entry of the volume.
 func (c *volumeRead) lookup(ctx context.Context, a *app, name, where string) (*repository.Repository, repository.Node, error) {
-	saveMemory(a)
+	memory.Save(a.getenv)
 	t, err := volumeTarget(name)
 	if err != nil {
 		return nil, repository.Node{}, err

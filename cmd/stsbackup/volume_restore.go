@@ -11,6 +11,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -103,7 +104,7 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer c.report.begin(ctx, a, &c.volume)()
-	boundMemory(ctx, a, boundOfRestore())
+	memory.OfRestore().Keep(ctx, a.getenv)
 	if c.takeBack {
 		return c.emptyAgain(ctx, a, t, dir)
 	}

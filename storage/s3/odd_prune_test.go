@@ -122,6 +122,55 @@ func TestBackupsDoNotRelyOnArchivedPacks(t *testing.T) {
 	}
 }
 
+// TestVerifyNamesArchivedPacks, also where it reads no content: what the archive alone has is damage, for as long as it is there.
+func TestVerifyNamesArchivedPacks(t *testing.T) {
+	t.Parallel()
+	s, bucket := newOdd(t)
+	j := newJob(t, bucket, "odd")
+	if err := steps(t.Context(), j.init, j.backup); err != nil {
+		t.Fatal(err)
+	}
+	var content storage.Info // the pack with the files: the largest
+	err := j.bucket.List(t.Context(), "data/", func(info storage.Info) error {
+		if info.Size > content.Size {
+			content = info
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		odds    odds3.Odds
+		damaged int
+	}{
+		{odds3.Odds{}, 0},
+		{odds3.Odds{Archived: func(name string) bool { return strings.TrimPrefix(name, "odd/") == content.Name }}, 1},
+	} {
+		s.Set(test.odds)
+		if err := j.open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		report, err := j.repo.Check(t.Context(), repository.CheckOptions{})
+		if err != nil || len(report.Damaged) != test.damaged || len(report.Problems) != test.damaged {
+			t.Fatalf("%+v, %v; want %d damaged", report, err, test.damaged)
+		}
+		for _, problem := range report.Problems {
+			if problem.Object != content.Name || !strings.Contains(problem.Reason, "archive class") {
+				t.Errorf("problem %+v", problem)
+			}
+		}
+	}
+	// What is stored once more makes it whole again.
+	if err := steps(t.Context(), j.open, j.backup, j.open); err != nil {
+		t.Fatal(err)
+	}
+	report, err := j.repo.Check(t.Context(), repository.CheckOptions{ReadData: 1})
+	if err != nil || len(report.Problems) != 0 || report.Spare != 1 {
+		t.Errorf("after a backup: %+v, %v", report, err)
+	}
+}
+
 // restoreExpected brings back only what is still expected: times of repository snapshots may be equal, and tell no order.
 func (j *job) restoreExpected(ctx context.Context) error {
 	snapshots, err := j.repo.Snapshots(ctx)

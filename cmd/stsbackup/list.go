@@ -9,8 +9,8 @@ import (
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/memory"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // listCommand holds the flags of stsbackup list.
@@ -46,11 +46,15 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 		return err
 	}
 	memory.Save(a.getenv)
-	names, err := c.names(ctx, store, args)
+	request, err := c.request(args)
 	if err != nil {
 		return err
 	}
-	records, failed := store.Records(ctx, names)
+	listings, err := (&upkeep.Upkeep{Repositories: store}).List(ctx, request)
+	if err != nil {
+		return err
+	}
+	records, failed := recordsOf(listings)
 	switch {
 	case c.output == outputJSON || len(records) > 0:
 		err = ui.WriteRecords(a.out, c.output, records, a.now())
@@ -72,17 +76,27 @@ func (c *listCommand) where(args []string) string {
 	}
 }
 
-// names are the StatefulSets to list.
-func (c *listCommand) names(ctx context.Context, store *location.Root, args []string) ([]catalog.Name, error) {
+// request says which StatefulSets to list.
+func (c *listCommand) request(args []string) (upkeep.ListRequest, error) {
 	if len(args) == 0 {
-		return store.NamesIn(ctx, c.kube.namespace)
+		return upkeep.ListRequest{Namespace: c.kube.namespace}, nil
 	}
 	t, err := c.kube.target(args[0])
 	if err != nil {
-		return nil, err
+		return upkeep.ListRequest{}, err
 	}
 	if t.recoveryPoint != "" {
-		return nil, usageErrorf("list shows all recovery points; \"stsbackup show %s\" shows one", args[0])
+		return upkeep.ListRequest{}, usageErrorf("list shows all recovery points; \"stsbackup show %s\" shows one", args[0])
 	}
-	return []catalog.Name{t.name()}, nil
+	return upkeep.ListRequest{StatefulSets: []catalog.Name{t.name()}}, nil
+}
+
+// recordsOf are all that could be listed; the error says what could not.
+func recordsOf(listings []upkeep.Listing) ([]catalog.Record, error) {
+	var records []catalog.Record
+	var failures []error
+	for _, listing := range listings {
+		records, failures = append(records, listing.Records...), append(failures, listing.Err)
+	}
+	return records, errors.Join(failures...)
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/method"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/internal/report"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
+	"github.com/stsbackup/stsbackup/internal/upkeep/movers"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
@@ -178,17 +180,11 @@ func (o *operations) request(ctx context.Context, at scene, options policy.Backu
 
 // Forget implements scheduler.Operations.
 func (o *operations) Forget(ctx context.Context, of scheduler.Name, rules retention.Rules, zone *time.Location) (removed int, err error) {
-	store, err := openStore(o.app, &o.repo)
+	u, err := o.upkeep(ctx, of, "forget")
 	if err != nil {
 		return 0, err
 	}
-	upkeep, err := o.upkeep(ctx, of, "forget")
-	if err != nil {
-		return 0, err
-	}
-	result, err := upkeep.keep(ctx, store, o.target(of), false, func(points []retention.Point) []retention.Decision {
-		return retention.Decide(points, rules, o.app.now(), zone)
-	})
+	result, err := u.Keep(ctx, upkeep.KeepRequest{StatefulSet: o.target(of).name(), Rules: rules, Zone: zone})
 	if errors.Is(err, repository.ErrNoRepository) {
 		err = nil
 	}
@@ -197,15 +193,11 @@ func (o *operations) Forget(ctx context.Context, of scheduler.Name, rules retent
 
 // Prune implements scheduler.Operations.
 func (o *operations) Prune(ctx context.Context, of scheduler.Name) error {
-	store, err := openStore(o.app, &o.repo)
+	u, err := o.upkeep(ctx, of, "prune")
 	if err != nil {
 		return err
 	}
-	upkeep, err := o.upkeep(ctx, of, "prune")
-	if err != nil {
-		return err
-	}
-	_, err = upkeep.prune(ctx, store, o.target(of), false)
+	_, err = u.Prune(ctx, upkeep.PruneRequest{StatefulSet: o.target(of).name()})
 	if errors.Is(err, repository.ErrNoRepository) {
 		return nil
 	}
@@ -218,14 +210,15 @@ func (o *operations) Verify(ctx context.Context, of scheduler.Name, readData flo
 	if err != nil {
 		return err
 	}
-	result, err := verify(ctx, store, o.target(of), repository.CheckOptions{ReadData: readData})
+	u := &upkeep.Upkeep{Repositories: store, Now: o.app.now}
+	_, err = u.Verify(ctx, upkeep.VerifyRequest{StatefulSet: o.target(of).name(), ReadData: readData})
 	switch {
 	case errors.Is(err, repository.ErrNoRepository):
 		return nil
-	case result != nil && result.OnlyLocks(): // which hits no recovery point, and goes away by itself
+	case errors.Is(err, upkeep.ErrLockDamaged): // which hits no recovery point, and goes away by itself
 		o.log.Warn("a damaged lock", "namespace", of.Namespace, "statefulSet", of.StatefulSet, "error", err.Error())
 		return nil
-	case result != nil && err != nil: // there is a verdict, and it is bad
+	case errors.Is(err, upkeep.ErrDamaged): // there is a verdict, and it is bad
 		return fmt.Errorf("%w: %w", scheduler.ErrDamaged, err)
 	}
 	return translate(err)
@@ -234,7 +227,11 @@ func (o *operations) Verify(ctx context.Context, of scheduler.Name, readData flo
 // upkeep is that of the scheduler. What removes data has the Lease of the StatefulSet while nobody may work beside it:
 // then no backup of this cluster can meet it, and if this process is killed, the next to have the Lease knows what to
 // make of the lock that it has left.
-func (o *operations) upkeep(ctx context.Context, of scheduler.Name, kind string) (*upkeep, error) {
+func (o *operations) upkeep(ctx context.Context, of scheduler.Name, kind string) (*upkeep.Upkeep, error) {
+	store, err := openStore(o.app, &o.repo)
+	if err != nil {
+		return nil, err
+	}
 	id, err := catalog.NewID(o.app.now(), o.app.random)
 	if err != nil {
 		return nil, err
@@ -244,13 +241,17 @@ func (o *operations) upkeep(ctx context.Context, of scheduler.Name, kind string)
 		return nil, err
 	}
 	op := cluster.Operation{ID: id, Kind: kind, Namespace: of.Namespace, StatefulSet: of.StatefulSet}
-	return &upkeep{
-		connect:   func() (*cluster.Client, error) { return o.client, nil },
-		note:      func(text string) { note(o.log.With("namespace", of.Namespace, "statefulSet", of.StatefulSet), text) },
-		retryLock: o.busyAfter,
-		operation: op.LeaseMark(uid),
-		guard: func(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error {
-			return o.withLease(ctx, op, uid, points, do)
+	return &upkeep.Upkeep{
+		Repositories: store,
+		Movers:       movers.Cluster{Connect: func() (*cluster.Client, error) { return o.client, nil }},
+		RetryLock:    o.busyAfter,
+		Now:          o.app.now,
+		Note:         func(text string) { note(o.log.With("namespace", of.Namespace, "statefulSet", of.StatefulSet), text) },
+		Guard: &upkeep.Guard{
+			Operation: op.LeaseMark(uid),
+			Do: func(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error {
+				return o.withLease(ctx, op, uid, points, do)
+			},
 		},
 	}, nil
 }

@@ -16,7 +16,7 @@ import (
 // TestFaultOfAll: what the first volume fails of, and every other would, ends the operation at the first, and is said once.
 func TestFaultOfAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		away := corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", Message: `{"error":"the bucket is away"}`}
 		s.ends["www-web-0"], s.ends[""] = away, away
 		record, err := s.run(t.Context(), t)
@@ -39,7 +39,7 @@ func TestFaultOfAll(t *testing.T) {
 func TestFaultOfOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		s.ends["www-web-0"] = corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", Message: `{"error":"disk on fire"}`}
+		s.fails["www-web-0"] = &cluster.MoverError{ExitCode: 1, Reason: "Error", Message: "disk on fire"}
 		record, err := s.run(t.Context(), t)
 		if err != nil || record == nil || record.Volumes[1].RepositorySnapshot == "" ||
 			!strings.Contains(record.Volumes[0].Error, "disk on fire") {

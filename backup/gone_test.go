@@ -25,7 +25,7 @@ func TestRunWhoseNamespaceGoes(t *testing.T) {
 	for _, moment := range []string{"plan", "www-web-0 capture", "www-web-0 prepare"} {
 		t.Run(moment, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage(t)
+				s := newMoverStage(t)
 				gone := false
 				s.on = func(what string) {
 					if what != moment || gone {
@@ -59,7 +59,7 @@ func TestRunWhoseNamespaceGoes(t *testing.T) {
 // TestRunWhoseNamespaceGoesAfterThePlan: that nothing can be created in a namespace that is going is no refusal to be mended.
 func TestRunWhoseNamespaceGoesAfterThePlan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		s.kube.PrependReactor("create", "serviceaccounts", func(clienttesting.Action) (bool, runtime.Object, error) {
 			namespaces := schema.GroupVersionResource{Version: "v1", Resource: "namespaces"} // a reactor may not use the client
 			if err := s.kube.Tracker().Delete(namespaces, "", "demo"); err != nil && !apierrors.IsNotFound(err) {
@@ -77,7 +77,7 @@ func TestRunWhoseNamespaceGoesAfterThePlan(t *testing.T) {
 // TestRunOfWhatIsBeingDeleted says that, and gives no advice on how to mend what goes with it.
 func TestRunOfWhatIsBeingDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		ctx := t.Context()
 		web, err := s.kube.AppsV1().StatefulSets("demo").Get(ctx, "web", metav1.GetOptions{})
 		if err != nil {
@@ -124,7 +124,7 @@ func TestRunSaysWhatAMoverWaitsFor(t *testing.T) {
 // TestRunHandsTheWaitOn gives movers the limit of the command.
 func TestRunHandsTheWaitOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		var args []string
 		s.kube.PrependReactor("create", "jobs", func(action clienttesting.Action) (bool, runtime.Object, error) {
 			args = jobArgs(action)

@@ -41,6 +41,9 @@ func (s *stage) widen(t *testing.T) {
 		claimErr != nil {
 		t.Fatal(err, claimErr)
 	}
+	if s.ends == nil {
+		return
+	}
 	s.ends["www-web-2"] = corev1.ContainerStateTerminated{Message: `{"repositorySnapshot":"of www-web-2","files":1,"bytes":5,"bytesStored":4}`}
 }
 
@@ -101,7 +104,7 @@ func TestRunParallelKeepsWhatCouldBeSaved(t *testing.T) {
 		s := newStage(t)
 		s.widen(t)
 		s.parallel = 2
-		s.ends["www-web-0"] = corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", Message: `{"error":"disk on fire"}`}
+		s.fails["www-web-0"] = errors.New("disk on fire")
 		record, err := s.run(t.Context(), t)
 		if err != nil {
 			t.Fatal(err)
@@ -116,7 +119,7 @@ func TestRunParallelKeepsWhatCouldBeSaved(t *testing.T) {
 // TestRunParallelInterrupted leaves nothing of the movers that run at once (run looks), and begins no other.
 func TestRunParallelInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		s.widen(t)
 		s.parallel = 2
 		ctx, cancel := context.WithCancel(t.Context())

@@ -77,7 +77,7 @@ func TestRunBesideAStrandedMover(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage(t)
+				s := newMoverStage(t)
 				stranded := strandedPod(deadOperation(), tt.mount, tt.readOnly)
 				if tt.ended {
 					stranded.Status.Phase = corev1.PodSucceeded
@@ -129,7 +129,7 @@ func TestRunBesideAStrandedMover(t *testing.T) {
 // TestRunWhoseMoverDoesNotEnd has a mover of its own stranded: the data is saved, what is left is named, and its lock stays.
 func TestRunWhoseMoverDoesNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		s.kube.PrependReactor("delete", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
 			pods := corev1.SchemeGroupVersion.WithResource("pods")
 			object, err := s.kube.Tracker().Get(pods, "demo", action.(clienttesting.DeleteAction).GetName())

@@ -18,7 +18,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/compress"
 )
 
 // TestNote: what a mover hands back about single entries reaches the record. Changes do not make it incomplete.
@@ -49,7 +49,7 @@ func TestNote(t *testing.T) {
 // TestMoverArgs: movers do as the request says.
 func TestMoverArgs(t *testing.T) {
 	target := Target{
-		Request: &Request{Compression: repository.CompressionMax}, Cluster: "uid",
+		Request: &Request{Compression: compress.Max}, Cluster: "uid",
 		Operation: cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"},
 	}
 	args := strings.Join(target.args(&Volume{Claim: "www-web-0"}), " ")

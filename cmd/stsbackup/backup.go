@@ -17,6 +17,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/method"
 	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // backupCommand holds the flags of stsbackup backup.
@@ -75,9 +76,9 @@ stsbackup.io/policy=none. It is an error, with exit code 4, if there is none lef
 	cmd.Flags().Var(&c.method, "method", "how to capture volumes: auto, snapshot or live")
 	c.compression.add(cmd)
 	cmd.Flags().StringVar(&c.snapshotClass, "snapshot-class", "", "`name` of the VolumeSnapshotClass to use (default: the driver's default)")
-	cmd.Flags().DurationVar(&c.snapshotTimeout, "snapshot-timeout", defaultSnapshotTimeout,
+	cmd.Flags().DurationVar(&c.snapshotTimeout, "snapshot-timeout", backup.DefaultSnapshotTimeout,
 		"give a volume up when its driver has taken no cut, or has reported errors, for this long")
-	cmd.Flags().DurationVar(&c.readyTimeout, "snapshot-ready-timeout", defaultReadyTimeout,
+	cmd.Flags().DurationVar(&c.readyTimeout, "snapshot-ready-timeout", backup.DefaultReadyTimeout,
 		"give a volume up when its VolumeSnapshot is not ready this long after the cut; some storage copies it elsewhere first")
 	cmd.Flags().IntVar(
 		&c.parallel,
@@ -173,10 +174,9 @@ func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.
 	}
 	reporter := c.reporter(a, at.target)
 	defer reporter.Close()
-	maker := makerOf(a, at, reporter)
+	maker := makerOf(a, at.client, at.store, reporter)
 	maker.Planned = reporter.Planned
-	return maker.Make(ctx, backup.Request{
-		Namespace: at.target.namespace, StatefulSet: at.target.statefulSet, Holder: holder(a), Tool: a.version,
+	return maker.Make(ctx, signed(a, at.target.name(), backup.Request{
 		Capture:         capture.Options{Method: method.Method(c.method), SnapshotClass: c.snapshotClass},
 		AdoptCluster:    c.adoptCluster,
 		DryRun:          c.dryRun,
@@ -185,14 +185,19 @@ func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.
 		RetryLock:       c.lock.limit,
 		Compression:     c.compression.level,
 		SnapshotTimeout: c.snapshotTimeout, SnapshotReadyTimeout: c.readyTimeout,
-	})
+	}))
 }
 
-// makerOf makes recovery points where the scene is.
-func makerOf(a *app, at scene, reporter report.Reporter) *backup.Maker {
-	return &backup.Maker{
-		Cluster: at.client, Root: at.store, Now: a.now, Random: a.random, Reporter: reporter,
-	}
+// makerOf makes recovery points of a cluster's StatefulSets below the root.
+func makerOf(a *app, client *cluster.Client, root *location.Root, reporter report.Reporter) *backup.Maker {
+	return &backup.Maker{Cluster: client, Root: root, Now: a.now, Random: a.random, Reporter: reporter}
+}
+
+// signed is the request with what it is for, and who asks.
+func signed(a *app, of catalog.Name, request backup.Request) backup.Request {
+	request.Namespace, request.StatefulSet = of.Namespace, of.StatefulSet
+	request.Holder, request.Tool = holder(a), a.version
+	return request
 }
 
 // reporter shows the backup of a StatefulSet. After a dry run the plan is the result.
@@ -203,13 +208,6 @@ func (c *backupCommand) reporter(a *app, t target) *ui.Backup {
 	}
 	return ui.NewBackup(a.screen(c.output), t.namespace, t.statefulSet, plan)
 }
-
-const (
-	// defaultSnapshotTimeout is how long a driver may take to take a cut.
-	defaultSnapshotTimeout = 2 * time.Minute
-	// defaultReadyTimeout is how long it may take until a cut is ready: some clouds copy it to their object storage first, all of it.
-	defaultReadyTimeout = 4 * time.Hour
-)
 
 // methodFlag is --method.
 type methodFlag method.Method

@@ -131,7 +131,8 @@ func Undecided(ctx context.Context, err error) bool {
 		return false
 	}
 	for _, sentinel := range []error{
-		storage.ErrUnreachable, storage.ErrCredentials, storage.ErrPermission, storage.ErrArchived, storage.ErrNoBucket, blobindex.ErrFile, errTreeFile,
+		storage.ErrUnreachable, storage.ErrCredentials, storage.ErrPermission, storage.ErrArchived, storage.ErrNoBucket,
+		blobindex.ErrFile, errTreeFile,
 	} {
 		if errors.Is(err, sentinel) {
 			return true

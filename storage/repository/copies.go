@@ -46,7 +46,13 @@ func (r *Repository) loadCopy(ctx context.Context, blob blobRef, at packfile.Loc
 
 // eachCopy tries one copy of a blob after the other, until one can be read; at is where the one lies that could not be read because
 // of failure, which is the error if no other can be read either.
-func (r *Repository) eachCopy(ctx context.Context, blob blobRef, at packfile.Location, failure error, try func(packfile.Location) error) error {
+func (r *Repository) eachCopy(
+	ctx context.Context,
+	blob blobRef,
+	at packfile.Location,
+	failure error,
+	try func(packfile.Location) error,
+) error {
 	if !Unusable(ctx, failure) {
 		return failure
 	}

@@ -336,7 +336,9 @@ func TestHostileIndex(t *testing.T) {
 		repo, bucket := newRepo(t)
 		blob := valid
 		change(&blob)
-		id, _, err := repo.saveObject(t.Context(), kindIndex, packfile.IndexObject{Packs: []packfile.Pack{{ID: Hash(nil), Blobs: []packfile.Blob{blob}}}})
+		id, _, err := repo.saveObject(t.Context(), kindIndex, packfile.IndexObject{
+			Packs: []packfile.Pack{{ID: Hash(nil), Blobs: []packfile.Blob{blob}}},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

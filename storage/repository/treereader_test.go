@@ -97,7 +97,8 @@ func TestReadTreeStopsAtDamage(t *testing.T) {
 func TestForgottenTree(t *testing.T) {
 	repo, _ := newRepo(t)
 	const other = `{"type":"file","name":"b","content":[]}` // in another order than ours
-	ours := string(treeOf(t, []treeblob.Node{{Name: "a", Type: treeblob.File}, {Name: "c", Type: treeblob.File}, {Name: "d", Type: treeblob.File}}))
+	file := func(name string) treeblob.Node { return treeblob.Node{Name: name, Type: treeblob.File} }
+	ours := string(treeOf(t, []treeblob.Node{file("a"), file("c"), file("d")}))
 	text := strings.Replace(ours, `,{"name":"c"`, ` , `+other+`,`+strings.Replace(other, `"b"`, `"bb"`, 1)+` ,{"name":"c"`, 1)
 	id := saved(t, repo, TreeBlob, []byte(text))[0]
 	reader, err := repo.ReadTree(t.Context(), id)

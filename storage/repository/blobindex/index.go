@@ -6,10 +6,9 @@ import (
 
 	"github.com/stsbackup/stsbackup/storage/repository/format"
 	"github.com/stsbackup/stsbackup/storage/repository/packfile"
-	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
 
-// place is a packfile.Location as the index keeps it. The pack is a number, which makes it a third as large: there is one of
+// place is where a blob lies, as the index keeps it. The pack is a number, which makes it a third as large: there is one of
 // these in memory for every blob of the repository.
 type place struct {
 	pack, offset, length uint32
@@ -62,10 +61,8 @@ func (x *Index) Find(t format.BlobType, id format.ID) (packfile.Location, bool, 
 	if err != nil {
 		return packfile.Location{}, false, err
 	}
-	at := packfile.Location{Pack: pack.id, PackEnd: pack.end, Offset: p.offset, Length: p.length, PlainLength: p.plain, Compressed: p.plain != 0}
-	if !at.Compressed {
-		at.PlainLength = p.length - seal.Overhead
-	}
+	at := packfile.Blob{Offset: p.offset, Length: p.length, UncompressedLength: p.plain}.Location(pack.id)
+	at.PackEnd = pack.end
 	return at, true, nil
 }
 

@@ -11,7 +11,10 @@ import (
 
 func TestIndexIsEncodedAsByPackageJSON(t *testing.T) {
 	id := format.Hash([]byte("x"))
-	blobs := []Blob{{ID: id, Type: format.DataBlob, Length: 33}, {Type: format.TreeBlob, Offset: 33, Length: 1 << 31, UncompressedLength: 1<<32 - 1}}
+	blobs := []Blob{
+		{ID: id, Type: format.DataBlob, Length: 33},
+		{Type: format.TreeBlob, Offset: 33, Length: 1 << 31, UncompressedLength: 1<<32 - 1},
+	}
 	for name, x := range map[string]IndexObject{
 		"empty":      {Packs: []Pack{}},
 		"one":        {Packs: []Pack{{ID: id, Blobs: blobs[:1]}}},

@@ -22,6 +22,7 @@ const (
 	maxKey = 4 << 10
 )
 
+// ErrNodeText says that an entry is larger than MaxNodeText allows.
 var ErrNodeText = fmt.Errorf("an entry is larger than the %d MiB that one can be", MaxNodeText>>20)
 
 // scanner cuts the bytes of a large tree into its entries. What lies between them takes no memory, of whatever length.

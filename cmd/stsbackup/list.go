@@ -14,11 +14,7 @@ import (
 )
 
 // listCommand holds the flags of stsbackup list.
-type listCommand struct {
-	kube   kubeFlags
-	repo   repoFlags
-	output outputFlag
-}
+type listCommand struct{ repositoryFlags }
 
 func newListCommand(a *app) *cobra.Command {
 	c := &listCommand{}
@@ -34,14 +30,12 @@ those in that namespace). It needs the bucket and the password, and no cluster.`
 			return c.run(cmd.Context(), a, args)
 		},
 	}
-	c.kube.add(cmd)
-	c.repo.add(cmd)
-	addOutput(cmd, &c.output)
+	c.add(cmd)
 	return cmd
 }
 
 func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
-	store, err := openStore(a, &c.repo)
+	u, err := c.upkeep(a, lockFlag{})
 	if err != nil {
 		return err
 	}
@@ -50,16 +44,16 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	listings, err := (&upkeep.Upkeep{Repositories: store}).List(ctx, request)
+	listings, err := u.List(ctx, request)
 	if err != nil {
 		return err
 	}
-	records, failed := recordsOf(listings)
+	records, failed := upkeep.Records(listings)
 	switch {
-	case c.output == outputJSON || len(records) > 0:
+	case c.output == ui.JSON || len(records) > 0:
 		err = ui.WriteRecords(a.out, c.output, records, a.now())
 	case failed == nil: // else there may be some that cannot be read
-		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), store)
+		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), u.Repositories)
 	}
 	return errors.Join(failed, err)
 }
@@ -76,7 +70,7 @@ func (c *listCommand) where(args []string) string {
 	}
 }
 
-// request says which StatefulSets to list.
+// request says whose recovery points are listed.
 func (c *listCommand) request(args []string) (upkeep.ListRequest, error) {
 	if len(args) == 0 {
 		return upkeep.ListRequest{Namespace: c.kube.namespace}, nil
@@ -89,14 +83,4 @@ func (c *listCommand) request(args []string) (upkeep.ListRequest, error) {
 		return upkeep.ListRequest{}, usageErrorf("list shows all recovery points; \"stsbackup show %s\" shows one", args[0])
 	}
 	return upkeep.ListRequest{StatefulSets: []catalog.Name{t.name()}}, nil
-}
-
-// recordsOf are all that could be listed; the error says what could not.
-func recordsOf(listings []upkeep.Listing) ([]catalog.Record, error) {
-	var records []catalog.Record
-	var failures []error
-	for _, listing := range listings {
-		records, failures = append(records, listing.Records...), append(failures, listing.Err)
-	}
-	return records, errors.Join(failures...)
 }

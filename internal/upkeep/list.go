@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
@@ -44,4 +45,14 @@ func (u *Upkeep) List(ctx context.Context, request ListRequest) ([]Listing, erro
 		listings = append(listings, listing)
 	}
 	return listings, nil
+}
+
+// Records are those of all listings, and the error what could not be read of any.
+func Records(listings []Listing) ([]catalog.Record, error) {
+	var records []catalog.Record
+	var failures []error
+	for _, listing := range listings {
+		records, failures = append(records, listing.Records...), append(failures, listing.Err)
+	}
+	return records, errors.Join(failures...)
 }

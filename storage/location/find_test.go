@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// TestFind: nothing is taken for another namespace's.
+// A recovery point is looked for in the repository of its StatefulSet, and nowhere else.
 func TestFind(t *testing.T) {
 	t.Parallel()
 	root := NewRoot("memory://", storagetest.NewMemory(), "root password")

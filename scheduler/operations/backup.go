@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/backup/capture"
+	"github.com/stsbackup/stsbackup/internal/method"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -16,7 +19,7 @@ import (
 // Backup implements scheduler.Operations.
 func (o *Operations) Backup(ctx context.Context, of scheduler.Name, options policy.Backup) (scheduler.Result, error) {
 	reporter := &phaseReporter{now: o.Now, log: o.logOf(of), phases: map[string]time.Duration{}}
-	record, err := o.backUp(ctx, of, options, reporter)
+	record, err := o.makeRecoveryPoint(ctx, of, options, reporter)
 	reporter.end()
 	return resultOf(record, reporter.phases), translate(err)
 }
@@ -34,22 +37,28 @@ func resultOf(record *catalog.Record, phases map[string]time.Duration) scheduler
 	return result
 }
 
-func (o *Operations) backUp(
+// makeRecoveryPoint makes one as the policy says.
+func (o *Operations) makeRecoveryPoint(
 	ctx context.Context,
 	of scheduler.Name,
 	options policy.Backup,
-	reporter backup.Reporter,
+	reporter report.Reporter,
 ) (*catalog.Record, error) {
 	root, err := o.Root()
 	if err != nil {
 		return nil, err
 	}
-	mover, err := o.Engine.Mover(ctx, root, catalog.Name(of), options)
+	mover, err := o.Mover(ctx, root, catalog.Name(of), options)
 	if err != nil {
 		return nil, err
 	}
-	return o.Engine.BackUp(ctx, root, catalog.Name(of), reporter, backup.Request{
-		Plan:                 backup.PlanOptions{Method: backup.Method(options.Method)},
+	maker := &backup.Maker{Cluster: o.Cluster, Root: root, Now: o.Now, Random: o.Random, Reporter: reporter}
+	return o.backUp(ctx, maker, backup.Request{
+		Namespace:            of.Namespace,
+		StatefulSet:          of.StatefulSet,
+		Holder:               o.Holder,
+		Tool:                 o.Tool,
+		Capture:              capture.Options{Method: method.Method(options.Method)},
 		Parallel:             options.Parallel,
 		RetryLock:            backup.DefaultRetryLock,
 		Mover:                mover,
@@ -61,7 +70,7 @@ func (o *Operations) backUp(
 
 // phaseReporter measures the phases of a backup, and logs what a person would be told.
 type phaseReporter struct {
-	backup.Silent
+	report.Silent
 	now    func() time.Time
 	log    *slog.Logger
 	phases map[string]time.Duration
@@ -70,7 +79,7 @@ type phaseReporter struct {
 }
 
 // Phase ends the phase before.
-func (r *phaseReporter) Phase(phase backup.Phase) {
+func (r *phaseReporter) Phase(phase report.Phase) {
 	r.end()
 	r.phase, r.since = string(phase), r.now()
 }
@@ -82,6 +91,9 @@ func (r *phaseReporter) end() {
 	}
 	r.phase = ""
 }
+
+// Warn logs the message as a warning.
+func (r *phaseReporter) Warn(message string) { r.log.Warn(message) }
 
 // Note logs the message.
 func (r *phaseReporter) Note(message string) { note(r.log, message) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 )
 
 // faults finds out whether what one volume has failed of would be the same for all others: an image that cannot be pulled, a
@@ -109,13 +110,11 @@ func (r *run) probe(ctx context.Context, v *volumeRun) error {
 	return mover.ProbeOutcome(r.Cluster.ProbeMover(ctx, r.request.Mover, cluster.Mover{
 		Operation: r.op,
 		Name:      r.op.Name("probe"),
-		Args: []string{
-			"volume", "probe", r.op.Namespace + "/" + r.op.StatefulSet, "--write",
-			"--repo", r.request.Mover.Repo,
-			"--operation", r.mark(),
-			"--repository-password-file", cluster.MoverFiles + "/password",
-			"--result-file", cluster.MoverResult,
-		},
+		Args: contract.ProbeArgs{
+			Common: contract.InPod(r.request.Mover.Repo, r.mark()),
+			Source: r.op.Namespace + "/" + r.op.StatefulSet,
+			Write:  true,
+		}.Args(),
 		Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
 		Placement:    v.placement,
 	}))

@@ -3,7 +3,6 @@ package backup
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
@@ -164,7 +164,7 @@ func moverOf(request Request, op cluster.Operation, clusterUID string, v *Volume
 		Claim:     v.Claim,
 		Mount:     mount,
 		ReadOnly:  true,
-		Args:      moverArgs(request, op, clusterUID, v),
+		Args:      moverArgs(request, op, clusterUID, v).Args(),
 		// To read what others may not. DAC_READ_SEARCH would say it more narrowly, but the Pod Security level
 		// "baseline" forbids it, and the volume is mounted read-only.
 		Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
@@ -172,23 +172,19 @@ func moverOf(request Request, op cluster.Operation, clusterUID string, v *Volume
 	}
 }
 
-func moverArgs(request Request, op cluster.Operation, clusterUID string, v *Volume) []string {
-	return []string{
-		"volume", "backup", cluster.MoverVolume,
-		"--repo", request.Mover.Repo,
-		"--as", op.Namespace + "/" + op.StatefulSet,
-		"--claim", v.Claim,
-		"--ordinal", strconv.Itoa(int(v.Ordinal)),
-		"--recovery-point", op.ID,
-		"--operation", op.MoverMark(clusterUID),
-		"--repository-password-file", cluster.MoverFiles + "/password",
-		"--result-file", cluster.MoverResult,
+func moverArgs(request Request, op cluster.Operation, clusterUID string, v *Volume) contract.BackupArgs {
+	return contract.BackupArgs{
+		Common:        contract.InPod(request.Mover.Repo, op.MoverMark(clusterUID)),
+		Dir:           contract.Volume,
+		As:            op.Namespace + "/" + op.StatefulSet,
+		Claim:         v.Claim,
+		Ordinal:       int(v.Ordinal),
+		RecoveryPoint: op.ID,
 		// A cut is what is on the disk: it can hold a file's new data beside its old times, which reach the disk later
 		// (fdatasync, lazytime). Times prove nothing there, so every file is read; what is the same is stored once.
-		"--force-read",
-		"--compression", request.Compression.String(),
-		"--retry-lock", request.RetryLock.String(),
-		"-o", "json",
+		ForceRead:   true,
+		Compression: request.Compression.String(),
+		RetryLock:   request.RetryLock,
 	}
 }
 

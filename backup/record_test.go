@@ -49,7 +49,7 @@ func TestMoverArgs(t *testing.T) {
 		request: Request{Compression: repository.CompressionMax}, inventory: &Inventory{Cluster: "uid"},
 		op: cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"},
 	}
-	args := strings.Join(moverArgs(r.request, r.op, r.inventory.Cluster, &Volume{Claim: "www-web-0"}), " ")
+	args := strings.Join(moverArgs(r.request, r.op, r.inventory.Cluster, &Volume{Claim: "www-web-0"}).Args(), " ")
 	for _, want := range []string{"volume backup /volume", "--as demo/web", "--claim www-web-0", "--compression max", "--operation mover:uid:20261121T081200Z-3fa9"} {
 		if !strings.Contains(args, want) {
 			t.Errorf("a mover is not told %s: %s", want, args)

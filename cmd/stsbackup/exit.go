@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
-	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
@@ -16,7 +16,7 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
-	exitIncomplete  = mover.ExitProblems
+	exitIncomplete  = contract.ExitProblems
 	exitNotFound    = 4
 	exitRefused     = 5
 	exitInterrupted = 130

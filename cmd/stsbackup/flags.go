@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -45,7 +46,7 @@ func (f *repoFlags) add(cmd *cobra.Command) {
 func (f *repoFlags) addURL(cmd *cobra.Command) {
 	cmd.Flags().StringVar(
 		&f.url,
-		"repo",
+		contract.FlagRepo,
 		"",
 		"`URL` below which the repositories are: s3://bucket/prefix?endpoint=…&region=… or file:///dir ($STSBACKUP_REPO)",
 	)
@@ -129,7 +130,7 @@ type lockFlag struct{ limit time.Duration }
 
 func (f *lockFlag) add(cmd *cobra.Command) {
 	f.limit = retryLock
-	cmd.Flags().Var(f, "retry-lock", "wait so long if somebody holds a lock on the repository that is in the way; 0 is not at all")
+	cmd.Flags().Var(f, contract.FlagRetryLock, "wait so long if somebody holds a lock on the repository that is in the way; 0 is not at all")
 }
 
 // String, Set and Type make a lockFlag a pflag.Value.
@@ -180,7 +181,7 @@ func (o *outputFlag) Type() string { return "text|json" }
 type compressionFlag struct{ level repository.Compression }
 
 func (f *compressionFlag) add(cmd *cobra.Command) {
-	cmd.Flags().Var(f, "compression", "how hard to compress the content of files: off, fast, default or max")
+	cmd.Flags().Var(f, contract.FlagCompression, "how hard to compress the content of files: off, fast, default or max")
 }
 
 // String, Set and Type make a compressionFlag a pflag.Value.

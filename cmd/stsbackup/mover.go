@@ -14,16 +14,10 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/storage/repository"
 	"github.com/stsbackup/stsbackup/storage/s3"
-)
-
-// The files that a mover finds in cluster.MoverFiles.
-const (
-	moverPassword    = "password"
-	moverCredentials = "credentials"
-	moverCA          = "ca.crt"
 )
 
 // moverFlags say how movers run. Backup and restore have them.
@@ -135,9 +129,9 @@ func addS3(a *app, config *cluster.MoverConfig, files *moverFiles) error {
 		return err
 	}
 	files.location = &location
-	config.Env["AWS_SHARED_CREDENTIALS_FILE"] = cluster.MoverFiles + "/" + moverCredentials
+	config.Env["AWS_SHARED_CREDENTIALS_FILE"] = contract.Credentials.Path()
 	if location.CAFile != "" {
-		config.Env["AWS_CA_BUNDLE"] = cluster.MoverFiles + "/" + moverCA
+		config.Env["AWS_CA_BUNDLE"] = contract.CA.Path()
 	}
 	// These name things of this machine; the mover has its own.
 	public := location
@@ -165,9 +159,9 @@ type moverFiles struct {
 
 // read finds the files as they are now: the keys of a role are other ones each time.
 func (f *moverFiles) read(ctx context.Context) (cluster.KeyFiles, error) {
-	files := cluster.KeyFiles{Content: map[string][]byte{moverPassword: []byte(f.password.Reveal() + "\n")}}
+	files := cluster.KeyFiles{Content: map[string][]byte{string(contract.Password): []byte(f.password.Reveal() + "\n")}}
 	if len(f.proxies) > 0 {
-		files.Content[moverProxies] = f.proxies
+		files.Content[string(contract.Proxies)] = f.proxies
 	}
 	if f.location == nil {
 		return files, nil
@@ -176,9 +170,9 @@ func (f *moverFiles) read(ctx context.Context) (cluster.KeyFiles, error) {
 	if err != nil {
 		return cluster.KeyFiles{}, err
 	}
-	files.Content[moverCredentials], files.Expires = credentials.SharedFile(), credentials.Expires()
+	files.Content[string(contract.Credentials)], files.Expires = credentials.SharedFile(), credentials.Expires()
 	if f.location.CAFile != "" {
-		if files.Content[moverCA], err = os.ReadFile(f.location.CAFile); err != nil {
+		if files.Content[string(contract.CA)], err = os.ReadFile(f.location.CAFile); err != nil {
 			return cluster.KeyFiles{}, fmt.Errorf("read the certificates to trust: %w", err)
 		}
 	}

@@ -10,12 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 )
-
-// moverProxies is the file of movers with the settings of proxies that hold a password.
-const moverProxies = "proxies"
 
 // moverEnv are environment variables of movers. It is a flag's value; what is in the variables is never shown.
 type moverEnv struct {
@@ -83,7 +80,7 @@ func (e *moverEnv) environment(a *app, sameBucket bool, env map[string]string) (
 	if len(secret) == 0 {
 		return nil
 	}
-	env[mover.ProxyFileVariable] = cluster.MoverFiles + "/" + moverProxies
+	env[contract.ProxyFileVariable] = contract.Proxies.Path()
 	return mover.ProxyFile(secret)
 }
 
@@ -112,21 +109,21 @@ func onlyHere(host string) bool {
 // takeProxies sets the proxies of this process that hold a password, from the file that a variable names: before anything asks for
 // one.
 func takeProxies(getenv func(string) string, setenv func(name, value string) error) error {
-	file := getenv(mover.ProxyFileVariable)
+	file := getenv(contract.ProxyFileVariable)
 	if file == "" {
 		return nil
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("read the proxies of $%s: %w", mover.ProxyFileVariable, err)
+		return fmt.Errorf("read the proxies of $%s: %w", contract.ProxyFileVariable, err)
 	}
 	settings, err := mover.ParseProxyFile(text)
 	if err != nil {
-		return fmt.Errorf("read the proxies of $%s: file %s: %w", mover.ProxyFileVariable, file, err)
+		return fmt.Errorf("read the proxies of $%s: file %s: %w", contract.ProxyFileVariable, file, err)
 	}
 	for name, value := range settings {
 		if err := setenv(name, value); err != nil {
-			return fmt.Errorf("set the proxies of $%s: %w", mover.ProxyFileVariable, err)
+			return fmt.Errorf("set the proxies of $%s: %w", contract.ProxyFileVariable, err)
 		}
 	}
 	return nil

@@ -93,7 +93,7 @@ func TestOperationsRequest(t *testing.T) {
 				t.Errorf("environment %q, want %q", env, tt.env)
 			}
 			files, err := got.Mover.Files(t.Context())
-			if names := slices.Sorted(maps.Keys(files.Content)); err != nil || !slices.Equal(names, []string{moverCredentials, moverPassword}) {
+			if names := slices.Sorted(maps.Keys(files.Content)); err != nil || !slices.Equal(names, []string{"credentials", "password"}) {
 				t.Errorf("movers are given the files %q, %v", names, err)
 			}
 		})

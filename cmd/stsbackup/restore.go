@@ -188,7 +188,7 @@ func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
 	restorer := c.restorer(
 		a,
 		at.client,
-		&restore.Movers{Cluster: at.client, Config: mover, PasswordFile: cluster.MoverFiles + "/" + moverPassword},
+		&restore.Movers{Cluster: at.client, Config: mover},
 	)
 	plan, record, err := c.plan(ctx, at)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/limit"
@@ -39,22 +40,19 @@ named after the claim.`,
 
 // volumeFlags are what all volume commands have.
 type volumeFlags struct {
-	repo         repoFlags
+	repo repoFlags
+	// passwordFile and claim are among the arguments of movers (package contract), but for commands that no mover runs.
 	passwordFile string // of the one repository
 	claim        string
 	// watch, unless it is nil, counts what is done with the bucket.
 	watch func(storage.Bucket) storage.Bucket
 }
 
+// add adds the flags of a command that no mover runs.
 func (f *volumeFlags) add(cmd *cobra.Command) {
 	f.repo.add(cmd)
-	cmd.Flags().StringVar(
-		&f.passwordFile,
-		"repository-password-file",
-		"",
-		"`file` with the password of this one repository, in place of the root password",
-	)
-	cmd.Flags().StringVar(&f.claim, "claim", "", "`name` of the volume's claim, such as www-web-0")
+	contract.BindPassword(cmd.Flags(), &f.passwordFile)
+	contract.BindClaim(cmd.Flags(), &f.claim)
 }
 
 // check reports a claim that cannot be one.
@@ -128,41 +126,20 @@ func volumeTarget(arg string) (target, error) {
 	return t, err
 }
 
-// operationFlag is what the lock on the repository says of its holder. A mover that dies leaves its lock; whoever knows by
-// this that its pod is gone may then remove it at once.
-type operationFlag string
-
-func (f *operationFlag) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar((*string)(f), "operation", "", "what the lock on the repository says of its holder")
-	_ = cmd.Flags().MarkHidden("operation") // people's locks say nothing; it fails for flags that do not exist
-}
-
-// snapshotFlag is --repository-snapshot: which one, where a recovery point's record cannot say it yet.
-type snapshotFlag string
-
-func (f *snapshotFlag) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(
-		(*string)(f),
-		"repository-snapshot",
-		"",
-		"`id` (64 hex digits) of the repository snapshot to use, whatever recovery point it belongs to",
-	)
-}
-
-// find returns the repository snapshot that the command line means.
-func (f *snapshotFlag) find(
+// findSnapshot returns the repository snapshot that the command line means: given is that of --repository-snapshot.
+func findSnapshot(
 	ctx context.Context,
 	points *catalog.Catalog,
 	t target,
-	claim string,
+	claim, given string,
 	now time.Time,
 ) (repository.Snapshot, error) {
-	if *f == "" {
+	if given == "" {
 		return points.FindVolume(ctx, t.at(now).recoveryPoint, claim)
 	}
-	id, err := repository.ParseID(string(*f))
+	id, err := repository.ParseID(given)
 	if err != nil {
-		return repository.Snapshot{}, usageErrorf("--repository-snapshot: %w", err)
+		return repository.Snapshot{}, usageErrorf("--%s: %w", contract.FlagSnapshot, err)
 	}
 	return points.Repository().LoadSnapshot(ctx, id)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -15,20 +16,16 @@ import (
 
 // volumeBackup holds the flags of stsbackup volume backup.
 type volumeBackup struct {
-	volume        volumeFlags
-	report        volumeReport
-	as            string
-	recoveryPoint string
-	// operation is what the lock on the repository says.
-	operation   operationFlag
-	ordinal     int
-	forceRead   bool
+	volume      volumeFlags
+	report      volumeReport
+	args        contract.BackupArgs // as far as flags of this command fill them
 	compression compressionFlag
 	lock        lockFlag
 }
 
-func newVolumeBackupCommand(a *app) *cobra.Command {
-	c := &volumeBackup{}
+func newVolumeBackupCommand(a *app) *cobra.Command { return (&volumeBackup{}).command(a) }
+
+func (c *volumeBackup) command(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup DIR|DEVICE",
 		Short: "Save a directory or a block device as the volume of a claim",
@@ -44,28 +41,28 @@ fails or is interrupted, there is no repository snapshot.`,
 		Example: `  stsbackup volume backup /var/lib/web --repo file:///mnt/backup --as demo/web --claim www-web-0`,
 		Args:    exactArgs(1, "one directory or block device"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.report.end(c.report.explained(a, &c.volume.repo, c.run(cmd.Context(), a, args[0])))
+			err := c.run(cmd.Context(), a, c.given(args[0]))
+			return c.report.end(c.report.explained(a, &c.volume.repo, err))
 		},
 	}
-	c.volume.add(cmd)
-	c.report.add(cmd)
-	cmd.Flags().StringVar(&c.as, "as", "", "`NAMESPACE/STATEFULSET` that the volume belongs to")
-	cmd.Flags().StringVar(
-		&c.recoveryPoint,
-		"recovery-point",
-		"",
-		"`id` of the recovery point that this is a part of; without it, the backup stands by itself",
-	)
-	c.operation.add(cmd)
-	cmd.Flags().IntVar(&c.ordinal, "ordinal", -1, "`number` of the claim's ordinal")
+	c.args.Bind(cmd.Flags())
+	c.volume.repo.add(cmd)
+	c.report.output.add(cmd)
 	c.compression.add(cmd)
 	c.lock.add(cmd)
-	cmd.Flags().BoolVar(&c.forceRead, "force-read", false, "read all files, also those that seem unchanged since the last backup")
 	return cmd
 }
 
-func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
-	t, tags, err := c.identity()
+// given are the arguments of the command line.
+func (c *volumeBackup) given(dir string) contract.BackupArgs {
+	given := c.args
+	given.Dir, given.Repo, given.Compression, given.RetryLock = dir, c.volume.repo.url, c.compression.String(), c.lock.limit
+	return given
+}
+
+func (c *volumeBackup) run(ctx context.Context, a *app, args contract.BackupArgs) error {
+	c.volume.passwordFile, c.volume.claim, c.report.resultFile = args.PasswordFile, args.Claim, args.ResultFile
+	t, tags, err := identity(args)
 	if err != nil {
 		return err
 	}
@@ -77,7 +74,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 	if err != nil {
 		return err
 	}
-	points.Repository().SetOperation(string(c.operation))
+	points.Repository().SetOperation(args.Operation)
 	points.Repository().SetCompression(c.compression.level)
 	points.Repository().SetLockWait(repository.LockWait{Limit: c.lock.limit, Blocked: func(_ context.Context, locked error) bool {
 		if c.lock.limit > 0 {
@@ -86,8 +83,8 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 		return false
 	}})
 	result, err := archive.Backup(ctx, points.Repository(), archive.Source{
-		Dir: dir, Name: c.volume.claim, Host: points.Host(), Tags: tags, Program: "stsbackup " + a.version,
-		ForceRead: c.forceRead,
+		Dir: args.Dir, Name: args.Claim, Host: points.Host(), Tags: tags, Program: "stsbackup " + a.version,
+		ForceRead: args.ForceRead,
 	}, c.report.progress(a))
 	if err != nil {
 		return err
@@ -103,26 +100,26 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 }
 
 // identity says whose volume this is, and the tags that go with it.
-func (c *volumeBackup) identity() (target, []string, error) {
-	if c.as == "" {
+func identity(args contract.BackupArgs) (target, []string, error) {
+	if args.As == "" {
 		return target{}, nil, usageErrorf("no StatefulSet: give --as NAMESPACE/STATEFULSET, which says whose repository this is")
 	}
-	t, err := volumeTarget(c.as)
+	t, err := volumeTarget(args.As)
 	if err != nil {
 		return target{}, nil, err
 	}
 	if t.recoveryPoint != "" {
-		return target{}, nil, usageErrorf("--as %s names a recovery point; use --recovery-point", c.as)
+		return target{}, nil, usageErrorf("--as %s names a recovery point; use --recovery-point", args.As)
 	}
-	tags := []string{catalog.TagStsbackup, catalog.TagClaim + "=" + c.volume.claim}
-	if c.recoveryPoint != "" {
-		if err := catalog.CheckID(c.recoveryPoint); err != nil {
+	tags := []string{catalog.TagStsbackup, catalog.TagClaim + "=" + args.Claim}
+	if args.RecoveryPoint != "" {
+		if err := catalog.CheckID(args.RecoveryPoint); err != nil {
 			return target{}, nil, usageErrorf("--recovery-point: %w", err)
 		}
-		tags = append(tags, catalog.TagRecoveryPoint+"="+c.recoveryPoint)
+		tags = append(tags, catalog.TagRecoveryPoint+"="+args.RecoveryPoint)
 	}
-	if c.ordinal >= 0 {
-		tags = append(tags, catalog.TagOrdinal+"="+strconv.Itoa(c.ordinal))
+	if args.Ordinal >= 0 {
+		tags = append(tags, catalog.TagOrdinal+"="+strconv.Itoa(args.Ordinal))
 	}
 	return t, tags, nil
 }

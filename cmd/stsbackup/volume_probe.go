@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/repository"
 	"github.com/stsbackup/stsbackup/storage/s3"
@@ -17,17 +18,16 @@ import (
 
 // volumeProbe holds the flags of stsbackup volume probe.
 type volumeProbe struct {
-	volume    volumeFlags
-	report    volumeReport
-	operation operationFlag
-	snapshots []string
-	write     bool
+	volume volumeFlags
+	report volumeReport
+	args   contract.ProbeArgs // as far as flags of this command fill them
 }
 
 // newVolumeProbeCommand makes the command that a mover runs to find out whether movers can do their work. It is no tool for
 // people: what it says is what can be done from where it runs.
-func newVolumeProbeCommand(a *app) *cobra.Command {
-	c := &volumeProbe{}
+func newVolumeProbeCommand(a *app) *cobra.Command { return (&volumeProbe{}).command(a) }
+
+func (c *volumeProbe) command(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:    "probe NAMESPACE/STATEFULSET[@RECOVERY-POINT]",
 		Short:  "Look whether a repository can be used from here",
@@ -36,26 +36,32 @@ func newVolumeProbeCommand(a *app) *cobra.Command {
 With --write it also writes something, and removes it again; the repository is made if there is none.`,
 		Args: exactArgs(1, "a StatefulSet"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.report.end(c.run(cmd.Context(), a, args[0]))
+			return c.report.end(c.run(cmd.Context(), a, c.given(args[0])))
 		},
 	}
-	c.volume.add(cmd)
-	c.report.add(cmd)
-	c.operation.add(cmd)
-	cmd.Flags().StringSliceVar(&c.snapshots, "repository-snapshot", nil, "`ids` of repository snapshots that must be there")
-	cmd.Flags().BoolVar(&c.write, "write", false, "look also whether the repository can be written")
+	c.args.Bind(cmd.Flags())
+	c.volume.repo.add(cmd)
+	c.report.output.add(cmd)
 	return cmd
 }
 
-func (c *volumeProbe) run(ctx context.Context, a *app, name string) error {
-	t, err := volumeTarget(name)
+// given are the arguments of the command line.
+func (c *volumeProbe) given(source string) contract.ProbeArgs {
+	given := c.args
+	given.Source, given.Repo = source, c.volume.repo.url
+	return given
+}
+
+func (c *volumeProbe) run(ctx context.Context, a *app, args contract.ProbeArgs) error {
+	c.volume.passwordFile, c.report.resultFile = args.PasswordFile, args.ResultFile
+	t, err := volumeTarget(args.Source)
 	if err != nil {
 		return err
 	}
-	ids := make([]repository.ID, len(c.snapshots))
-	for i, text := range c.snapshots {
+	ids := make([]repository.ID, len(args.RepositorySnapshots))
+	for i, text := range args.RepositorySnapshots {
 		if ids[i], err = repository.ParseID(text); err != nil {
-			return usageErrorf("--repository-snapshot: %w", err)
+			return usageErrorf("--%s: %w", contract.FlagSnapshot, err)
 		}
 	}
 	location, err := c.volume.repo.location(a)
@@ -63,7 +69,7 @@ func (c *volumeProbe) run(ctx context.Context, a *app, name string) error {
 		return err
 	}
 	defer c.report.begin(ctx, a, &c.volume)()
-	if err := c.probe(ctx, a, t, ids); err != nil {
+	if err := c.probe(ctx, a, args, t, ids); err != nil {
 		return explainInPod(location, err)
 	}
 	encoded, err := mover.EncodeProbe()
@@ -73,13 +79,13 @@ func (c *volumeProbe) run(ctx context.Context, a *app, name string) error {
 	return c.report.write(encoded)
 }
 
-func (c *volumeProbe) probe(ctx context.Context, a *app, t target, ids []repository.ID) error {
-	points, err := c.volume.openRepository(ctx, a, t, c.write)
+func (c *volumeProbe) probe(ctx context.Context, a *app, args contract.ProbeArgs, t target, ids []repository.ID) error {
+	points, err := c.volume.openRepository(ctx, a, t, args.Write)
 	if err != nil {
 		return err
 	}
 	repo := points.Repository()
-	repo.SetOperation(string(c.operation))
+	repo.SetOperation(args.Operation)
 	if err := repo.Probe(ctx, ids); err != nil {
 		return err
 	}
@@ -92,7 +98,7 @@ func (c *volumeProbe) probe(ctx context.Context, a *app, t target, ids []reposit
 			return err
 		}
 	}
-	if !c.write {
+	if !args.Write {
 		return nil
 	}
 	lock, err := repo.BeginLock(ctx)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -20,8 +21,9 @@ import (
 
 // volumeRead holds the flags of the commands that read single entries: volume ls and volume cat.
 type volumeRead struct {
-	volume   volumeFlags
-	snapshot snapshotFlag
+	volume volumeFlags
+	// snapshot is the id of the one to read; empty is that of the recovery point.
+	snapshot string
 	output   outputFlag
 	// manifests reads those of a recovery point, in place of a volume.
 	manifests bool
@@ -30,7 +32,7 @@ type volumeRead struct {
 // add adds the flags that both commands have.
 func (c *volumeRead) add(cmd *cobra.Command) {
 	c.volume.add(cmd)
-	c.snapshot.add(cmd)
+	contract.BindSnapshot(cmd.Flags(), &c.snapshot)
 	cmd.Flags().BoolVar(&c.manifests, "manifests", false, "read the saved manifests of the recovery point, in place of a claim's volume")
 }
 
@@ -115,7 +117,7 @@ func (c *volumeRead) find(
 		if points, err = c.volume.open(ctx, a, t, false); err != nil {
 			return nil, snapshot, "", err
 		}
-		snapshot, err = c.snapshot.find(ctx, points, t, c.volume.claim, a.now())
+		snapshot, err = findSnapshot(ctx, points, t, c.volume.claim, c.snapshot, a.now())
 		return points, snapshot, c.volume.claim, err
 	}
 	if c.volume.claim != "" || c.snapshot != "" {

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
@@ -27,16 +25,6 @@ type volumeReport struct {
 	failed     archive.Result // of a command that ends with an error
 	pulse      mover.Pulse    // of a mover
 	lines      moverLines     // of a mover's log
-}
-
-func (r *volumeReport) add(cmd *cobra.Command) {
-	r.output.add(cmd)
-	cmd.Flags().StringVar(
-		&r.resultFile,
-		"result-file",
-		"",
-		"write the result as JSON to this `file`, and progress as JSON lines to standard output: for movers",
-	)
 }
 
 // result prints what was done, or puts it into the result file.

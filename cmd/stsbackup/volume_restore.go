@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -17,24 +17,17 @@ import (
 
 // volumeRestore holds the flags of stsbackup volume restore.
 type volumeRestore struct {
-	volume   volumeFlags
-	report   volumeReport
-	snapshot snapshotFlag
-	// operation is what the lock on the repository says.
-	operation operationFlag
-	replace   bool
-	blank     bool
-	// intoEmpty is what movers are told: never mix restored files with others. intoClaim is whose volume the directory is, and
-	// resumes are the operations whose unfinished work is this one's to remove.
-	intoEmpty bool
-	intoClaim string
-	resumes   []string
-	// takeBack is for movers too: empty a directory that a restore with intoEmpty has filled, for nothing.
-	takeBack bool
+	volume volumeFlags
+	report volumeReport
+	args   contract.RestoreArgs // as far as flags of this command fill them
+	// replace and blank are for people: no mover is told so.
+	replace bool
+	blank   bool
 }
 
-func newVolumeRestoreCommand(a *app) *cobra.Command {
-	c := &volumeRestore{}
+func newVolumeRestoreCommand(a *app) *cobra.Command { return (&volumeRestore{}).command(a) }
+
+func (c *volumeRestore) command(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore NAMESPACE/STATEFULSET[@RECOVERY-POINT] DIR|DEVICE|FILE",
 		Short: "Bring the volume of a claim back into a directory, or onto a block device",
@@ -62,61 +55,52 @@ dropped where they could not be set, and device nodes cannot be made.`,
   stsbackup volume restore demo/web@20261121T081200Z-3fa91c07 --claim www-web-0 /tmp/www`,
 		Args: exactArgs(2, "a StatefulSet and a directory, a block device or a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.report.end(c.report.explained(a, &c.volume.repo, c.run(cmd.Context(), a, args[0], args[1])))
+			err := c.run(cmd.Context(), a, c.given(args[0], args[1]))
+			return c.report.end(c.report.explained(a, &c.volume.repo, err))
 		},
 	}
-	c.volume.add(cmd)
-	c.report.add(cmd)
-	c.snapshot.add(cmd)
-	c.operation.add(cmd)
+	c.args.Bind(cmd.Flags())
+	c.volume.repo.add(cmd)
+	c.report.output.add(cmd)
 	cmd.Flags().BoolVar(&c.replace, "replace", false, "replace what is in the way of the files that are restored")
-	cmd.Flags().BoolVar(
-		&c.intoEmpty,
-		"into-empty",
-		false,
-		"fail unless the directory is empty, or holds only what a restore with this flag has left that did not end",
-	)
-	cmd.Flags().BoolVar(
-		&c.takeBack,
-		"take-back",
-		false,
-		"remove everything from the directory, if it is what a restore with --into-empty has put there",
-	)
-	cmd.Flags().StringVar(&c.intoClaim, "into-claim", "", "`namespace/name` of the claim whose volume the directory is")
-	cmd.Flags().StringSliceVar(&c.resumes, "resumes", nil, "`operations` whose unfinished work in the directory may be removed")
-	for _, forMovers := range []string{"take-back", "into-claim", "resumes"} {
-		_ = cmd.Flags().MarkHidden(forMovers) // no tools for people; it fails for flags that do not exist
-	}
 	cmd.Flags().BoolVar(&c.blank, "blank", false, "the block device is known to hold nothing but zeros")
 	return cmd
 }
 
-func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error {
-	t, err := volumeTarget(name)
+// given are the arguments of the command line.
+func (c *volumeRestore) given(source, dir string) contract.RestoreArgs {
+	given := c.args
+	given.Source, given.Dir, given.Repo = source, dir, c.volume.repo.url
+	return given
+}
+
+func (c *volumeRestore) run(ctx context.Context, a *app, args contract.RestoreArgs) error {
+	c.volume.passwordFile, c.volume.claim, c.report.resultFile = args.PasswordFile, args.Claim, args.ResultFile
+	t, err := volumeTarget(args.Source)
 	if err != nil {
 		return err
 	}
-	if c.takeBack && filepath.Clean(dir) != cluster.MoverVolume {
-		return usageErrorf("--take-back empties nothing but a mover's volume, %s", cluster.MoverVolume)
+	if args.TakeBack && filepath.Clean(args.Dir) != contract.Volume {
+		return usageErrorf("--%s empties nothing but a mover's volume, %s", contract.FlagTakeBack, contract.Volume)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer c.report.begin(ctx, a, &c.volume)()
 	boundMemory(ctx, a, boundOfRestore())
-	if c.takeBack {
-		return c.emptyAgain(ctx, a, t, dir)
+	if args.TakeBack {
+		return c.emptyAgain(ctx, a, args, t)
 	}
 	points, err := c.volume.open(ctx, a, t, false)
 	if err != nil {
 		return err
 	}
-	points.Repository().SetOperation(string(c.operation))
+	points.Repository().SetOperation(args.Operation)
 	// This keeps prune away as far as that can be had: it could make the restore fail, though never be wrong.
 	lock, err := points.Repository().LockReading(ctx)
 	if err != nil {
 		return err
 	}
-	snapshot, result, err := c.fill(ctx, a, t, points, dir)
+	snapshot, result, err := c.fill(ctx, a, args, t, points)
 	if left := lock.Release(ctx); left != nil { // which is no failure of the restore
 		result.Warn(left)
 	}
@@ -125,7 +109,7 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 	}
 	return c.report.result(a, result, func(out io.Writer, r archive.Result) error {
 		_, err := fmt.Fprintf(out, "repository snapshot %s of %s restored into %s\n%d files, %d directories, %d others: %s in %s\n",
-			r.RepositorySnapshot, humanTime(snapshot.Time), dir,
+			r.RepositorySnapshot, humanTime(snapshot.Time), args.Dir,
 			r.Files, r.Directories, r.Others, humanBytes(r.Bytes), humanDuration(r.Duration))
 		return err
 	})
@@ -135,25 +119,25 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 func (c *volumeRestore) fill(
 	ctx context.Context,
 	a *app,
+	args contract.RestoreArgs,
 	t target,
 	points *catalog.Catalog,
-	dir string,
 ) (repository.Snapshot, archive.Result, error) {
-	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim, a.now())
-	if err == nil && c.operation != "" { // a person may have anything restored
-		err = points.CheckOwner(snapshot, c.volume.claim)
+	snapshot, err := findSnapshot(ctx, points, t, args.Claim, args.RepositorySnapshot, a.now())
+	if err == nil && args.Operation != "" { // a person may have anything restored
+		err = points.CheckOwner(snapshot, args.Claim)
 	}
 	if err != nil {
 		return snapshot, archive.Result{}, err
 	}
 	done := func() error { return nil }
-	if c.intoEmpty {
-		if done, err = archive.TakeEmpty(ctx, c.taking(a, t, dir, points.Repository(), snapshot.ID)); err != nil {
+	if args.IntoEmpty {
+		if done, err = archive.TakeEmpty(ctx, c.taking(a, args, t, points.Repository(), snapshot.ID)); err != nil {
 			return snapshot, archive.Result{}, err
 		}
 	}
 	result, err := archive.Restore(ctx, points.Repository(), archive.Target{
-		Snapshot: snapshot, Name: c.volume.claim, Dir: dir, Replace: c.replace, Blank: c.blank,
+		Snapshot: snapshot, Name: args.Claim, Dir: args.Dir, Replace: c.replace, Blank: c.blank,
 	}, c.report.progress(a))
 	if errors.Is(err, archive.ErrInTheWay) {
 		err = fmt.Errorf("%w (--replace)", err)
@@ -165,11 +149,17 @@ func (c *volumeRestore) fill(
 }
 
 // taking says who wants to have a directory for itself.
-func (c *volumeRestore) taking(a *app, t target, dir string, repo *repository.Repository, snapshot repository.ID) archive.Taking {
+func (c *volumeRestore) taking(
+	a *app,
+	args contract.RestoreArgs,
+	t target,
+	repo *repository.Repository,
+	snapshot repository.ID,
+) archive.Taking {
 	return archive.Taking{
-		Dir: dir, Name: c.volume.claim, Resumes: c.resumes, Step: c.report.pulse.Step,
+		Dir: args.Dir, Name: args.Claim, Resumes: args.Resumes, Step: c.report.pulse.Step,
 		Mark: archive.Mark{
-			Operation: string(c.operation), Claim: c.intoClaim, Source: t.namespace + "/" + t.statefulSet + "/" + c.volume.claim,
+			Operation: args.Operation, Claim: args.IntoClaim, Source: t.namespace + "/" + t.statefulSet + "/" + args.Claim,
 			Repository: repo.ID(), RepositorySnapshot: snapshot.String(), Started: a.now(),
 		},
 		Open: func(context.Context) (*repository.Repository, error) { return repo, nil },
@@ -178,17 +168,17 @@ func (c *volumeRestore) taking(a *app, t target, dir string, repo *repository.Re
 
 // emptyAgain removes what a restore has put into a directory. The repository is opened only if that is needed to know it: a
 // restore that failed because the bucket is away can be taken back all the same.
-func (c *volumeRestore) emptyAgain(ctx context.Context, a *app, t target, dir string) error {
+func (c *volumeRestore) emptyAgain(ctx context.Context, a *app, args contract.RestoreArgs, t target) error {
 	if err := c.volume.check(); err != nil {
 		return err
 	}
-	filled, err := repository.ParseID(string(c.snapshot))
+	filled, err := repository.ParseID(args.RepositorySnapshot)
 	if err != nil {
-		return usageErrorf("--take-back needs to know what was restored: --repository-snapshot: %w", err)
+		return usageErrorf("--%s needs to know what was restored: --%s: %w", contract.FlagTakeBack, contract.FlagSnapshot, err)
 	}
 	return archive.TakeBack(ctx, archive.Taking{
-		Dir: dir, Name: c.volume.claim, Resumes: c.resumes, Step: c.report.pulse.Step,
-		Mark: archive.Mark{Operation: string(c.operation), Claim: c.intoClaim},
+		Dir: args.Dir, Name: args.Claim, Resumes: args.Resumes, Step: c.report.pulse.Step,
+		Mark: archive.Mark{Operation: args.Operation, Claim: args.IntoClaim},
 		Open: func(ctx context.Context) (*repository.Repository, error) {
 			points, err := c.volume.open(ctx, a, t, false)
 			if err != nil {

@@ -3,7 +3,7 @@
 //
 // A mover writes lines to its log, each a JSON object, and leaves one JSON object as the pod's termination message, of which
 // Kubernetes keeps 4096 bytes: the result, cut to fit, or the error in its own words. Its exit code tells a result that is
-// whole from one that leaves out some entries (ExitProblems).
+// whole from one that leaves out some entries (contract.ExitProblems).
 //
 // The lines are progress (archive.Progress, with a count of what was done), what it waits for, and, in times when there is
 // nothing to say of files and bytes, a beat: the count, and what the mover is at (Pulse). The count is of things that

@@ -9,10 +9,6 @@ import (
 	"strings"
 )
 
-// ProxyFileVariable names the file from which a process takes the settings of proxies that hold a password: no environment
-// holds one.
-const ProxyFileVariable = "STSBACKUP_PROXY_FILE"
-
 // ProxyVariables are the variables by which programs find their proxies. Each is also known in lower case.
 func ProxyVariables() []string { return []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} }
 

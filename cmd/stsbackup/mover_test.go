@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -34,7 +35,7 @@ func TestMoverConfig(t *testing.T) {
 		"AWS_ENDPOINT_URL_S3":   "https://s3.example.com",
 	}
 	a := &app{getenv: func(name string) string { return env[name] }, version: "v1"}
-	root := &store{url: "s3://bucket/root", secret: repository.Secret("root password")}
+	root := location.NewRoot("s3://bucket/root", nil, repository.Secret("root password"))
 	web := target{namespace: "demo", statefulSet: "web"}
 
 	flags := &moverFlags{requests: resources.Amounts{"cpu": resource.MustParse("2")}}
@@ -105,7 +106,7 @@ func TestMoverGetsFreshKeys(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	a := &app{getenv: os.Getenv, version: "v1"}
-	root := &store{url: "s3://bucket/root?endpoint=https://s3.example.com&region=r", secret: repository.Secret("root password")}
+	root := location.NewRoot("s3://bucket/root?endpoint=https://s3.example.com&region=r", nil, repository.Secret("root password"))
 	config, err := (&moverFlags{}).config(t.Context(), a, root, target{namespace: "demo", statefulSet: "web"})
 	if err != nil {
 		t.Fatal(err)

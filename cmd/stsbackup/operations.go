@@ -46,7 +46,7 @@ func newOperations(a *app, kube kubeFlags, repo repoFlags, mover moverFlags) (sc
 	if err != nil {
 		return nil, err
 	}
-	if _, err := mover.location(a, store.url); err != nil {
+	if _, err := mover.location(a, store.URL()); err != nil {
 		return nil, err
 	}
 	if _, err := resources.Requirements(mover.requests, mover.limits); err != nil {
@@ -79,7 +79,7 @@ func (o *operations) points(ctx context.Context, of scheduler.Name) (*catalog.Ca
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-o.opening }()
-	return store.points(ctx, o.target(of))
+	return store.Open(ctx, o.target(of).name())
 }
 
 // Points implements scheduler.Operations. What cannot be read is told in the log: it counts as not made.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/restore"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -67,7 +68,7 @@ with --yes, the exit code is 5. What pods have written since stays on volumes th
 	c.kube.add(cmd)
 	c.repo.add(cmd)
 	c.mover.add(cmd)
-	c.output.add(cmd)
+	addOutput(cmd, &c.output)
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show the plan and change nothing")
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask before the restore begins")
 	cmd.Flags().BoolVar(
@@ -233,7 +234,7 @@ func (c *restoreCommand) plan(ctx context.Context, at scene) (restore.Plan, cata
 	}
 	record := catalog.Record{}
 	if options.Kind != restore.KindUndo {
-		points, err := at.store.points(ctx, t)
+		points, err := at.store.Open(ctx, t.name())
 		if err != nil {
 			return restore.Plan{}, record, err
 		}
@@ -272,11 +273,11 @@ func (c *restoreCommand) askInterrupted(
 		a.err,
 		"%s: %s.\n\n  resume  go on with it\n  undo    bring back what was there before it\n",
 		at.target,
-		plain(plan.Interrupted),
+		ui.Plain(plan.Interrupted),
 	)
 	if len(plan.Running) > 0 {
 		choices = append(choices, "keep")
-		fmt.Fprintf(a.err, "  keep    keep what runs now (%s)\n", printable(strings.Join(plan.Running, ", ")))
+		fmt.Fprintf(a.err, "  keep    keep what runs now (%s)\n", ui.Printable(strings.Join(plan.Running, ", ")))
 	}
 	fmt.Fprintf(a.err, "\nType one of %s: ", strings.Join(choices, ", "))
 	answer, err := readLine(ctx, a)
@@ -308,14 +309,14 @@ func (c *restoreCommand) carryOut(ctx context.Context, a *app, restorer *restore
 		return err
 	}
 	if c.dryRun {
-		return errors.Join(printRestorePlan(a.out, c.output, &plan), plan.Err())
+		return errors.Join(ui.WriteRestorePlan(a.out, c.output, &plan), plan.Err())
 	}
 	if err := agree(ctx, a, c.output, c.yes, &plan); err != nil {
 		return err
 	}
 	report, err := runPlan(ctx, a, c.output, restorer, plan, record)
 	if !errors.Is(err, restore.ErrNotReady) || c.ifNotReady != notReadyUndo || plan.Kind != restore.KindRestore {
-		return errors.Join(printRestored(a.out, c.output, &report), takeBack(err, &report))
+		return errors.Join(ui.WriteRestored(a.out, c.output, &report), takeBack(err, &report))
 	}
 	fmt.Fprintf(a.err, "The pods are not Ready in time, so the restore is undone: %s\n", message(ctx, err))
 	situation, lookErr := restore.Look(ctx, restorer.Cluster, catalog.Record{}, plan.Namespace, plan.StatefulSet)
@@ -325,10 +326,10 @@ func (c *restoreCommand) carryOut(ctx context.Context, a *app, restorer *restore
 	undo := restore.NewPlan(situation, restore.PlanOptions{Kind: restore.KindUndo, Operation: report.Operation, IgnoreManager: c.ignore})
 	undone, undoErr := runPlan(ctx, a, c.output, restorer, undo, catalog.Record{})
 	if undoErr != nil {
-		return errors.Join(printRestored(a.out, c.output, &report), err, fmt.Errorf("undo it: %w", undoErr))
+		return errors.Join(ui.WriteRestored(a.out, c.output, &report), err, fmt.Errorf("undo it: %w", undoErr))
 	}
 	return errors.Join(
-		printRestored(a.out, c.output, &undone),
+		ui.WriteRestored(a.out, c.output, &undone),
 		fmt.Errorf(
 			"%w; so the old volumes were brought back, and the restored ones are set aside for a look (stsbackup undo %s/%s --list)",
 			err,
@@ -356,8 +357,8 @@ func runPlan(
 	record catalog.Record,
 ) (restore.Report, error) {
 	unheard()
-	reporter := newRestoreReporter(a, output, &plan)
-	defer reporter.close()
+	reporter := ui.NewRestore(a.screen(output), &plan)
+	defer reporter.Close()
 	restorer.Reporter = reporter
 	return restorer.Run(ctx, plan, record)
 }
@@ -365,7 +366,7 @@ func runPlan(
 // agree shows the plan and asks whether to carry it out. A plan that is refused needs no consent.
 func agree(ctx context.Context, a *app, output outputFlag, yes bool, plan *restore.Plan) error {
 	if output == outputText {
-		if err := printRestorePlan(a.err, output, plan); err != nil {
+		if err := ui.WriteRestorePlan(a.err, output, plan); err != nil {
 			return err
 		}
 	}

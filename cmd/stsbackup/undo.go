@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/cluster/displaced"
 	"github.com/stsbackup/stsbackup/restore"
@@ -73,7 +74,7 @@ made, which are emptied again.`,
 	c.kube.add(cmd)
 	c.repo.add(cmd)
 	c.mover.add(cmd)
-	c.output.add(cmd)
+	addOutput(cmd, &c.output)
 	cmd.Flags().BoolVar(&c.list, "list", false, "list the volumes that are set aside, and change nothing")
 	cmd.Flags().Var(&c.ordinals, "ordinals", "bring back the volumes of these ordinals only, such as 0,2")
 	cmd.Flags().StringVar(
@@ -117,12 +118,12 @@ func (c *undoCommand) printList(ctx context.Context, a *app, t target) error {
 			a.err,
 			"None of what is set aside of %s (%s) is of the ordinals and the operation that were asked for.\n",
 			t,
-			countVolumes(all),
+			ui.Volumes(all),
 		)
 	default:
 		fmt.Fprintf(a.err, "No volume of %s is set aside.\n", t)
 	}
-	return printDisplaced(a.out, c.output, volumes)
+	return ui.WriteDisplaced(a.out, c.output, volumes)
 }
 
 // carryOut plans, shows, asks, and does it.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -47,7 +49,7 @@ fails or is interrupted, there is no repository snapshot.`,
 	}
 	c.args.Bind(cmd.Flags())
 	c.volume.repo.add(cmd)
-	c.report.output.add(cmd)
+	addOutput(cmd, &c.report.output)
 	c.compression.add(cmd)
 	c.lock.add(cmd)
 	return cmd
@@ -69,7 +71,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, args contract.BackupArgs
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer c.report.begin(ctx, a, &c.volume)()
-	boundMemory(ctx, a, boundOfBackup())
+	memory.OfBackup().Keep(ctx, a.getenv)
 	points, err := c.volume.open(ctx, a, t, true)
 	if err != nil {
 		return err
@@ -126,6 +128,6 @@ func identity(args contract.BackupArgs) (target, []string, error) {
 
 func (c *volumeBackup) print(out io.Writer, r archive.Result) error {
 	_, err := fmt.Fprintf(out, "repository snapshot %s\n%d files, %d directories, %d others: %s; stored %s in %s\n",
-		r.RepositorySnapshot, r.Files, r.Directories, r.Others, humanBytes(r.Bytes), humanBytes(r.BytesStored), humanDuration(r.Duration))
+		r.RepositorySnapshot, r.Files, r.Directories, r.Others, ui.Bytes(r.Bytes), ui.Bytes(r.BytesStored), ui.Duration(r.Duration))
 	return err
 }

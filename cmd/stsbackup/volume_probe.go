@@ -41,7 +41,7 @@ With --write it also writes something, and removes it again; the repository is m
 	}
 	c.args.Bind(cmd.Flags())
 	c.volume.repo.add(cmd)
-	c.report.output.add(cmd)
+	addOutput(cmd, &c.report.output)
 	return cmd
 }
 

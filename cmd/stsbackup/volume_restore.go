@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -61,7 +63,7 @@ dropped where they could not be set, and device nodes cannot be made.`,
 	}
 	c.args.Bind(cmd.Flags())
 	c.volume.repo.add(cmd)
-	c.report.output.add(cmd)
+	addOutput(cmd, &c.report.output)
 	cmd.Flags().BoolVar(&c.replace, "replace", false, "replace what is in the way of the files that are restored")
 	cmd.Flags().BoolVar(&c.blank, "blank", false, "the block device is known to hold nothing but zeros")
 	return cmd
@@ -86,7 +88,7 @@ func (c *volumeRestore) run(ctx context.Context, a *app, args contract.RestoreAr
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer c.report.begin(ctx, a, &c.volume)()
-	boundMemory(ctx, a, boundOfRestore())
+	memory.OfRestore().Keep(ctx, a.getenv)
 	if args.TakeBack {
 		return c.emptyAgain(ctx, a, args, t)
 	}
@@ -109,8 +111,8 @@ func (c *volumeRestore) run(ctx context.Context, a *app, args contract.RestoreAr
 	}
 	return c.report.result(a, result, func(out io.Writer, r archive.Result) error {
 		_, err := fmt.Fprintf(out, "repository snapshot %s of %s restored into %s\n%d files, %d directories, %d others: %s in %s\n",
-			r.RepositorySnapshot, humanTime(snapshot.Time), args.Dir,
-			r.Files, r.Directories, r.Others, humanBytes(r.Bytes), humanDuration(r.Duration))
+			r.RepositorySnapshot, ui.Time(snapshot.Time), args.Dir,
+			r.Files, r.Directories, r.Others, ui.Bytes(r.Bytes), ui.Duration(r.Duration))
 		return err
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/internal/nearest"
@@ -337,12 +338,12 @@ func (r *reader) keep(n node) *retention.Rules {
 }
 
 // span reads a length of time on the calendar.
-func (r *reader) span(n node) retention.Span {
+func (r *reader) span(n node) calendar.Span {
 	text, ok := r.scalar(n)
 	if !ok {
-		return retention.Span{}
+		return calendar.Span{}
 	}
-	span, err := retention.ParseSpan(text)
+	span, err := calendar.ParseSpan(text)
 	if err != nil {
 		r.fail(n, "%s", err.Error())
 	}
@@ -353,7 +354,7 @@ func (r *reader) span(n node) retention.Span {
 const leastDiscardAfter = 24 * time.Hour
 
 // discardAfter reads how long volumes stay that were set aside.
-func (r *reader) discardAfter(n node) retention.Span {
+func (r *reader) discardAfter(n node) calendar.Span {
 	problems := len(r.problems)
 	span := r.span(n)
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)

@@ -5,6 +5,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
@@ -47,7 +48,7 @@ type Policy struct {
 	Prune  clock.Schedule
 	Verify Verify
 	// DiscardAfter is how long the volumes stay that a restore has set aside; the zero Span is for ever.
-	DiscardAfter retention.Span
+	DiscardAfter calendar.Span
 }
 
 // Backup is how a recovery point is made.

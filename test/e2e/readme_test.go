@@ -22,8 +22,8 @@ func TestReadmeQuickStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), "## Your own cluster and bucket")
-	start, _, _ := strings.Cut(rest, "## By itself")
+	_, rest, _ := strings.Cut(string(text), "## Install\n")
+	start, _, _ := strings.Cut(rest, "## Back up on a schedule\n")
 	script := ""
 	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(start, -1) {
 		script += block[1]

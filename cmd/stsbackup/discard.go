@@ -28,8 +28,7 @@ type discardCommand struct {
 	ordinals  ordinalsFlag
 	operation string
 	olderThan spanFlag
-	dryRun    bool
-	yes       bool
+	goAhead
 }
 
 func newDiscardCommand(a *app) *cobra.Command {
@@ -69,8 +68,7 @@ The exit code is 5 if that stands in the way, and 1 if some could not be freed, 
 	cmd.Flags().Var(&c.ordinals, "ordinals", "free those of these `ordinals` only, such as 0,2")
 	cmd.Flags().StringVar(&c.operation, "operation", "", "free only what this operation has set aside: its `id`, or the beginning of just one")
 	cmd.Flags().Var(&c.olderThan, "older-than", "free only what was set aside longer ago than this, such as 36h, 30d or 1y6mo")
-	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show what would be freed, and change nothing")
-	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask before volumes are freed")
+	c.goAhead.add(cmd, "show what would be freed, and change nothing", "do not ask before volumes are freed")
 	return cmd
 }
 
@@ -82,7 +80,7 @@ type discarding struct {
 }
 
 func (c *discardCommand) run(ctx context.Context, a *app, args []string) error {
-	if !c.yes && !c.dryRun && (!a.terminal || c.output == outputJSON) {
+	if c.unanswered(a, c.output) {
 		return usageErrorf(
 			"discard asks before it frees anything, and nobody can answer here: give --yes to go ahead, or --dry-run to see what it would free",
 		)

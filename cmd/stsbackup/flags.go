@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
@@ -29,6 +30,16 @@ func (f *kubeFlags) add(cmd *cobra.Command) {
 	)
 	cmd.Flags().StringVar(&f.context, "context", "", "`name` of the kubeconfig's context to use")
 	cmd.Flags().StringVarP(&f.namespace, "namespace", "n", "", "`namespace` of a StatefulSet that is named without one")
+}
+
+// target reads [NS/]STS[@RP]; the namespace comes from the argument, from --namespace, or from the kubeconfig.
+func (f *kubeFlags) target(arg string) (target, error) {
+	t, err := parseTarget(arg, f.namespace)
+	if err != nil || t.namespace != "" {
+		return t, err
+	}
+	t.namespace, err = cluster.DefaultNamespace(f.kubeconfig, f.context)
+	return t, err
 }
 
 // repoFlags say where the repositories are, what opens them, and how much of the bucket may be used.

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
-	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/location"
@@ -47,18 +46,11 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 		return err
 	}
 	memory.Save(a.getenv)
-	targets, err := c.targets(ctx, store, args)
+	names, err := c.names(ctx, store, args)
 	if err != nil {
 		return err
 	}
-	var records []catalog.Record
-	var failures []error
-	for _, t := range targets {
-		found, err := listPoints(ctx, store, t)
-		records = append(records, found...)
-		failures = append(failures, err)
-	}
-	failed := errors.Join(failures...)
+	records, failed := store.Records(ctx, names)
 	switch {
 	case c.output == outputJSON || len(records) > 0:
 		err = ui.WriteRecords(a.out, c.output, records, a.now())
@@ -80,46 +72,17 @@ func (c *listCommand) where(args []string) string {
 	}
 }
 
-// targets are the StatefulSets to list.
-func (c *listCommand) targets(ctx context.Context, store *location.Root, args []string) ([]target, error) {
-	if len(args) == 1 {
-		t, err := c.kube.target(args[0])
-		if err != nil {
-			return nil, err
-		}
-		if t.recoveryPoint != "" {
-			return nil, usageErrorf("list shows all recovery points; \"stsbackup show %s\" shows one", args[0])
-		}
-		return []target{t}, nil
+// names are the StatefulSets to list.
+func (c *listCommand) names(ctx context.Context, store *location.Root, args []string) ([]catalog.Name, error) {
+	if len(args) == 0 {
+		return store.NamesIn(ctx, c.kube.namespace)
 	}
-	names, err := store.Names(ctx)
+	t, err := c.kube.target(args[0])
 	if err != nil {
 		return nil, err
 	}
-	var targets []target
-	for _, name := range names {
-		if c.kube.namespace == "" || c.kube.namespace == name.Namespace {
-			targets = append(targets, target{namespace: name.Namespace, statefulSet: name.StatefulSet})
-		}
+	if t.recoveryPoint != "" {
+		return nil, usageErrorf("list shows all recovery points; \"stsbackup show %s\" shows one", args[0])
 	}
-	return targets, nil
-}
-
-// target reads [NS/]STS[@RP]; the namespace comes from the argument, from --namespace, or from the kubeconfig.
-func (f *kubeFlags) target(arg string) (target, error) {
-	t, err := parseTarget(arg, f.namespace)
-	if err != nil || t.namespace != "" {
-		return t, err
-	}
-	t.namespace, err = cluster.DefaultNamespace(f.kubeconfig, f.context)
-	return t, err
-}
-
-// listPoints reads the recovery points of one StatefulSet.
-func listPoints(ctx context.Context, store *location.Root, t target) ([]catalog.Record, error) {
-	points, err := store.Open(ctx, t.name())
-	if err != nil {
-		return nil, err
-	}
-	return points.List(ctx)
+	return []catalog.Name{t.name()}, nil
 }

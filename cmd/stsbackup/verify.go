@@ -195,6 +195,9 @@ func printVerification(out io.Writer, v catalog.Verification) error {
 	for _, problem := range r.Problems {
 		fmt.Fprintf(out, "damaged: %s: %s\n", problem.Object, ui.Plain(saidOnce(problem.Reason)))
 	}
+	if r.MoreProblems > 0 {
+		fmt.Fprintf(out, "damaged: %d more objects\n", r.MoreProblems)
+	}
 	fmt.Fprintf(out, "%d repository snapshots, %d directories and %d pieces of files looked up in %d packs; %d packs (%s) read whole\n",
 		r.Snapshots, r.Trees, r.Blobs, r.Packs, r.PacksRead, ui.Bytes(r.BytesRead))
 	if r.Spare > 0 {

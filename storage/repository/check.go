@@ -114,6 +114,10 @@ func (c *checker) run(ctx context.Context) error {
 func (c *checker) problem(object string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.report.Problems) >= maxProblems {
+		c.report.MoreProblems++
+		return
+	}
 	c.report.Problems = append(c.report.Problems, Problem{Object: object, Reason: reasonFor(object, err)})
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
+	"github.com/stsbackup/stsbackup/internal/mover/setup"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -48,6 +49,7 @@ func exitCode(ctx context.Context, err error) int {
 	var (
 		usage      *usageError
 		invalid    *location.InvalidError
+		movers     *setup.InvalidError
 		incomplete *incompleteError
 		refusal    *cluster.Refusal
 		several    *severalError
@@ -59,7 +61,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, &several):
 		return several.exitCode(ctx)
-	case errors.As(err, &usage), errors.As(err, &invalid):
+	case errors.As(err, &usage), errors.As(err, &invalid), errors.As(err, &movers):
 		return exitUsage
 	case errors.As(err, &incomplete):
 		return exitIncomplete

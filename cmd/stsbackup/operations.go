@@ -157,7 +157,7 @@ func (o *operations) backUp(
 func (o *operations) request(ctx context.Context, at scene, options policy.Backup) (backup.Request, error) {
 	flags := o.mover
 	flags.requests, flags.limits = flags.requests.With(options.Requests), flags.limits.With(options.Limits)
-	flags.env = flags.env.with(options.Env)
+	flags.env = flags.env.With(options.Env)
 	mover, err := flags.config(ctx, o.app, at.store, at.target)
 	if err != nil {
 		return backup.Request{}, err

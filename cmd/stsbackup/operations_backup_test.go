@@ -17,6 +17,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover/env"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
@@ -44,7 +45,7 @@ func TestOperationsRequest(t *testing.T) {
 		"defaults":     {options: policy.Backup{Method: "auto", Parallel: 1}, method: backup.MethodAuto, parallel: 1, cpu: "100m", memory: "128Mi", limitMemory: "1Gi"},
 		"flags":        {flags: moverFlags{requests: amounts("1", "1Gi"), limits: amounts("0", "2Gi")}, options: policy.Backup{Method: "live", Parallel: 2}, method: backup.MethodLive, parallel: 2, cpu: "1", memory: "1Gi", limitMemory: "2Gi"},
 		"policy":       {options: policy.Backup{Method: "snapshot", Parallel: 3, Requests: amounts("2", "3Gi"), Limits: amounts("0", "4Gi")}, method: backup.MethodSnapshot, parallel: 3, cpu: "2", memory: "3Gi", limitMemory: "4Gi"},
-		"policy first": {flags: moverFlags{requests: amounts("1", "1Gi"), limits: amounts("0", "2Gi"), env: moverEnv{variables: map[string]string{"A": "flag", "TZ": "flag"}}}, options: policy.Backup{Method: "auto", Parallel: 4, Env: map[string]string{"TZ": "policy"}, Requests: amounts("2", "3Gi"), Limits: amounts("0", "4Gi")}, method: backup.MethodAuto, parallel: 4, cpu: "2", memory: "3Gi", limitMemory: "4Gi", env: "A=flag TZ=policy"},
+		"policy first": {flags: moverFlags{requests: amounts("1", "1Gi"), limits: amounts("0", "2Gi"), env: env.Variables{}.With(map[string]string{"A": "flag", "TZ": "flag"})}, options: policy.Backup{Method: "auto", Parallel: 4, Env: map[string]string{"TZ": "policy"}, Requests: amounts("2", "3Gi"), Limits: amounts("0", "4Gi")}, method: backup.MethodAuto, parallel: 4, cpu: "2", memory: "3Gi", limitMemory: "4Gi", env: "A=flag TZ=policy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			made, _ := s.operations(s.cluster())

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/stsbackup/stsbackup/internal/calendar"
-	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/env"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/internal/nearest"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
@@ -270,7 +270,7 @@ func (r *reader) environment(n node) map[string]string {
 		if !ok {
 			return
 		}
-		if err := mover.CheckEnv(name, value); err != nil {
+		if err := env.Check(name, value); err != nil {
 			r.fail(child, "%s", err.Error())
 			return
 		}

@@ -1,4 +1,4 @@
-package main
+package env
 
 import (
 	"cmp"
@@ -10,86 +10,86 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
 )
 
-// moverEnv are environment variables of movers. It is a flag's value; what is in the variables is never shown.
-type moverEnv struct {
-	variables map[string]string
-	fault     error
+// Variables are environment variables that a person gives to movers. A pointer to Variables is a flag's value. What is in the
+// variables is never shown.
+type Variables struct {
+	values map[string]string
+	faults []error
 }
 
-// String, Set and Type make moverEnv a pflag.Value.
-func (e *moverEnv) String() string { return strings.Join(slices.Sorted(maps.Keys(e.variables)), ",") }
+// String, Set and Type make a pointer to Variables a pflag.Value.
+func (v *Variables) String() string { return strings.Join(slices.Sorted(maps.Keys(v.values)), ",") }
 
-// Set adds one variable. What is wrong with it is for check to say: the error of a flag would show all of it.
-func (e *moverEnv) Set(text string) error {
+// Set adds one variable. It leaves it to Faults to say what is wrong with the variable: the error of a flag would show all of it.
+func (v *Variables) Set(text string) error {
 	name, value, found := strings.Cut(text, "=")
-	err := mover.CheckEnv(name, value)
+	err := Check(name, value)
 	if !found {
 		err = errors.New("a variable has no =; write such as TZ=UTC")
 	}
 	if err != nil {
-		e.fault = errors.Join(e.fault, usageErrorf("--mover-env: %w", err))
+		v.faults = append(v.faults, err)
 		return nil
 	}
-	*e = e.with(map[string]string{name: value})
+	*v = v.With(map[string]string{name: value})
 	return nil
 }
 
-// check reports what is wrong with the variables.
-func (e *moverEnv) check() error { return e.fault }
+// Faults are what is wrong with variables that were set, which were not added.
+func (v *Variables) Faults() []error { return v.faults }
 
 // Type names what the flag takes.
-func (e *moverEnv) Type() string { return "NAME=VALUE" }
+func (v *Variables) Type() string { return "NAME=VALUE" }
 
-// with is e, where others say nothing else.
-func (e *moverEnv) with(others map[string]string) moverEnv {
+// With returns a copy of v to which others are added. Where both have a variable, the value of others counts.
+func (v Variables) With(others map[string]string) Variables {
 	all := map[string]string{}
-	maps.Copy(all, e.variables)
+	maps.Copy(all, v.values)
 	maps.Copy(all, others)
-	return moverEnv{variables: all, fault: e.fault}
+	return Variables{values: all, faults: v.faults}
 }
 
-// environment gives a mover what was asked for, and the proxies of this process, if the mover is to reach the bucket where this process
-// does. What holds a password is not among the variables, but in the file that the last result is the content of; it is empty
-// if there is none.
-func (e *moverEnv) environment(a *app, sameBucket bool, env map[string]string) (proxies []byte) {
+// Give adds to a mover's environment what was asked for, and the proxies of this process, whose environment getenv reads, if the
+// mover reaches the bucket where this process does. It leaves out what holds a password, and returns that as the content of the
+// mover's file contract.Proxies. The content is empty if the mover needs no such file.
+func (v *Variables) Give(mover map[string]string, getenv func(string) string, sameBucket bool) (proxies []byte) {
 	settings := map[string]string{}
 	if sameBucket {
-		settings = ownProxies(a)
+		settings = ownProxies(getenv)
 	}
-	for name, value := range e.variables {
-		if mover.IsProxyVariable(name) {
+	for name, value := range v.values {
+		if IsProxy(name) {
 			settings[strings.ToUpper(name)] = value
 		} else {
-			env[name] = value
+			mover[name] = value
 		}
 	}
 	secret := map[string]string{}
 	for name, value := range settings {
 		switch {
 		case value == "": // none, on purpose
-		case mover.HasPassword(value):
+		case HasPassword(value):
 			secret[name] = value
 		default:
-			env[name] = value
+			mover[name] = value
 		}
 	}
 	if len(secret) == 0 {
 		return nil
 	}
-	env[contract.ProxyFileVariable] = contract.Proxies.Path()
-	return mover.ProxyFile(secret)
+	mover[contract.ProxyFileVariable] = contract.Proxies.Path()
+	return ProxyFile(secret)
 }
 
 // ownProxies are the proxies of this process that others can reach too.
-func ownProxies(a *app) map[string]string {
+func ownProxies(getenv func(string) string) map[string]string {
 	settings := map[string]string{}
-	for _, name := range mover.ProxyVariables() {
-		value := cmp.Or(a.getenv(name), a.getenv(strings.ToLower(name)))
-		if value == "" || name != "NO_PROXY" && onlyHere(mover.ProxyHost(value)) {
+	for _, name := range Proxies() {
+		value := cmp.Or(getenv(name), getenv(strings.ToLower(name)))
+		if value == "" || name != "NO_PROXY" && onlyHere(ProxyHost(value)) {
 			continue
 		}
 		settings[name] = value
@@ -106,9 +106,9 @@ func onlyHere(host string) bool {
 	return host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
 }
 
-// takeProxies sets the proxies of this process that hold a password, from the file that a variable names: before anything asks for
-// one.
-func takeProxies(getenv func(string) string, setenv func(name, value string) error) error {
+// TakeProxies sets the proxies of this process that hold a password. It takes them from the file that contract.ProxyFileVariable
+// names, and must be called before anything asks for a proxy.
+func TakeProxies(getenv func(string) string, setenv func(name, value string) error) error {
 	file := getenv(contract.ProxyFileVariable)
 	if file == "" {
 		return nil
@@ -117,7 +117,7 @@ func takeProxies(getenv func(string) string, setenv func(name, value string) err
 	if err != nil {
 		return fmt.Errorf("read the proxies of $%s: %w", contract.ProxyFileVariable, err)
 	}
-	settings, err := mover.ParseProxyFile(text)
+	settings, err := ParseProxyFile(text)
 	if err != nil {
 		return fmt.Errorf("read the proxies of $%s: file %s: %w", contract.ProxyFileVariable, file, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/internal/mover/setup"
+	"github.com/stsbackup/stsbackup/internal/volume"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -50,6 +51,7 @@ func exitCode(ctx context.Context, err error) int {
 		usage      *usageError
 		invalid    *location.InvalidError
 		movers     *setup.InvalidError
+		volumes    *volume.InvalidError
 		incomplete *incompleteError
 		refusal    *cluster.Refusal
 		several    *severalError
@@ -61,7 +63,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, &several):
 		return several.exitCode(ctx)
-	case errors.As(err, &usage), errors.As(err, &invalid), errors.As(err, &movers):
+	case errors.As(err, &usage), errors.As(err, &invalid), errors.As(err, &movers), errors.As(err, &volumes):
 		return exitUsage
 	case errors.As(err, &incomplete):
 		return exitIncomplete

@@ -4,16 +4,16 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/memory"
+	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
+	"github.com/stsbackup/stsbackup/internal/volume"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // volumeBackup holds the flags of stsbackup volume backup.
@@ -63,31 +63,20 @@ func (c *volumeBackup) given(dir string) contract.BackupArgs {
 }
 
 func (c *volumeBackup) run(ctx context.Context, a *app, args contract.BackupArgs) error {
-	c.volume.passwordFile, c.volume.claim, c.report.resultFile = args.PasswordFile, args.Claim, args.ResultFile
-	t, tags, err := identity(args)
+	c.report.file = mover.ResultFile(args.ResultFile)
+	request, err := c.request(a, args)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer c.report.begin(ctx, a, &c.volume)()
-	memory.OfBackup().Keep(ctx, a.getenv)
-	points, err := c.volume.open(ctx, a, t, true)
-	if err != nil {
-		return err
+	defer c.report.begin(ctx, a)()
+	request.Observer = c.report.observer(a)
+	request.Waiting = func(points *catalog.Catalog, locked error) {
+		c.report.waiting(a, waitingText(points, args.RetryLock, locked))
 	}
-	points.Repository().SetOperation(args.Operation)
-	points.Repository().SetCompression(c.compression.level)
-	points.Repository().SetLockWait(repository.LockWait{Limit: c.lock.limit, Blocked: func(_ context.Context, locked error) bool {
-		if c.lock.limit > 0 {
-			c.report.waiting(a, waitingText(points, c.lock.limit, locked))
-		}
-		return false
-	}})
-	result, err := archive.Backup(ctx, points.Repository(), archive.Source{
-		Dir: args.Dir, Name: args.Claim, Host: points.Host(), Tags: tags, Program: "stsbackup " + a.version,
-		ForceRead: args.ForceRead,
-	}, c.report.progress(a))
+	memory.OfBackup().Keep(ctx, a.getenv)
+	result, err := volume.Backup(ctx, request)
 	if err != nil {
 		return err
 	}
@@ -95,35 +84,32 @@ func (c *volumeBackup) run(ctx context.Context, a *app, args contract.BackupArgs
 		return err
 	}
 	if result.ProblemCount > 0 {
+		first := result.Problems[0]
 		return &incompleteError{err: fmt.Errorf("claim %s is saved as repository snapshot %.8s, but %d of its entries could not be read whole; "+
-			"the first is %s: %s", c.volume.claim, result.RepositorySnapshot, result.ProblemCount, result.Problems[0].Path, result.Problems[0].Reason)}
+			"the first is %s: %s", args.Claim, result.RepositorySnapshot, result.ProblemCount, first.Path, first.Reason)}
 	}
 	return nil
 }
 
-// identity says whose volume this is, and the tags that go with it.
-func identity(args contract.BackupArgs) (target, []string, error) {
+// request is what the command line asks for.
+func (c *volumeBackup) request(a *app, args contract.BackupArgs) (volume.BackupRequest, error) {
+	request := volume.BackupRequest{
+		Dir: args.Dir, Claim: args.Claim, Ordinal: args.Ordinal, RecoveryPoint: args.RecoveryPoint,
+		ForceRead: args.ForceRead, Compression: c.compression.level, RetryLock: args.RetryLock, Program: "stsbackup " + a.version,
+	}
 	if args.As == "" {
-		return target{}, nil, usageErrorf("no StatefulSet: give --as NAMESPACE/STATEFULSET, which says whose repository this is")
+		return request, usageErrorf("no StatefulSet: give --as NAMESPACE/STATEFULSET, which says whose repository this is")
 	}
 	t, err := volumeTarget(args.As)
 	if err != nil {
-		return target{}, nil, err
+		return request, err
 	}
 	if t.recoveryPoint != "" {
-		return target{}, nil, usageErrorf("--as %s names a recovery point; use --recovery-point", args.As)
+		return request, usageErrorf("--as %s names a recovery point; use --recovery-point", args.As)
 	}
-	tags := []string{catalog.TagStsbackup, catalog.TagClaim + "=" + args.Claim}
-	if args.RecoveryPoint != "" {
-		if err := catalog.CheckID(args.RecoveryPoint); err != nil {
-			return target{}, nil, usageErrorf("--recovery-point: %w", err)
-		}
-		tags = append(tags, catalog.TagRecoveryPoint+"="+args.RecoveryPoint)
-	}
-	if args.Ordinal >= 0 {
-		tags = append(tags, catalog.TagOrdinal+"="+strconv.Itoa(args.Ordinal))
-	}
-	return t, tags, nil
+	request.Repository, err = c.volume.repository(a, t, args.PasswordFile)
+	request.Operation = args.Operation
+	return request, err
 }
 
 func (c *volumeBackup) print(out io.Writer, r archive.Result) error {

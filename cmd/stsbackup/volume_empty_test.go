@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
+	"github.com/stsbackup/stsbackup/internal/volume"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
@@ -166,10 +167,16 @@ func TestRestoreIsTakenBack(t *testing.T) {
 	if err != nil || len(snapshots) != 1 {
 		t.Fatal(len(snapshots), err)
 	}
-	c := &volumeRestore{volume: volumeFlags{claim: "www-web-0"}}
-	args := contract.RestoreArgs{Dir: dir, Claim: "www-web-0", RepositorySnapshot: snapshots[0].ID.String(), IntoClaim: "demo/www-web-0"}
+	c := &volumeRestore{}
+	args := contract.RestoreArgs{Source: "demo/web", Dir: dir, TakeBack: true, Claim: "www-web-0", RepositorySnapshot: snapshots[0].ID.String(), IntoClaim: "demo/www-web-0"}
 	a := &app{getenv: func(name string) string { return s.env[name] }, now: s.now}
-	back := func() error { return c.emptyAgain(t.Context(), a, args, target{namespace: "demo", statefulSet: "web"}) }
+	back := func() error {
+		request, err := c.request(a, args)
+		if err != nil {
+			return err
+		}
+		return volume.TakeBack(t.Context(), request)
+	}
 	for range 2 {
 		s.run(exitDone, "volume", "restore", "demo/web", dir, "--claim", "www-web-0", "--into-empty")
 		if err := back(); err != nil {

@@ -11,10 +11,10 @@ import (
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/memory"
+	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
+	"github.com/stsbackup/stsbackup/internal/volume"
 	"github.com/stsbackup/stsbackup/storage/archive"
-	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // volumeRestore holds the flags of stsbackup volume restore.
@@ -77,8 +77,8 @@ func (c *volumeRestore) given(source, dir string) contract.RestoreArgs {
 }
 
 func (c *volumeRestore) run(ctx context.Context, a *app, args contract.RestoreArgs) error {
-	c.volume.passwordFile, c.volume.claim, c.report.resultFile = args.PasswordFile, args.Claim, args.ResultFile
-	t, err := volumeTarget(args.Source)
+	c.report.file = mover.ResultFile(args.ResultFile)
+	request, err := c.request(a, args)
 	if err != nil {
 		return err
 	}
@@ -87,106 +87,45 @@ func (c *volumeRestore) run(ctx context.Context, a *app, args contract.RestoreAr
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer c.report.begin(ctx, a, &c.volume)()
+	defer c.report.begin(ctx, a)()
+	request.Observer = c.report.observer(a)
 	memory.OfRestore().Keep(ctx, a.getenv)
 	if args.TakeBack {
-		return c.emptyAgain(ctx, a, args, t)
+		return volume.TakeBack(ctx, request)
 	}
-	points, err := c.volume.open(ctx, a, t, false)
-	if err != nil {
-		return err
-	}
-	points.Repository().SetOperation(args.Operation)
-	// This keeps prune away as far as that can be had: it could make the restore fail, though never be wrong.
-	lock, err := points.Repository().LockReading(ctx)
-	if err != nil {
-		return err
-	}
-	snapshot, result, err := c.fill(ctx, a, args, t, points)
-	if left := lock.Release(ctx); left != nil { // which is no failure of the restore
-		result.Warn(left)
+	restored, err := volume.Restore(ctx, request)
+	if errors.Is(err, archive.ErrInTheWay) {
+		err = fmt.Errorf("%w (--replace)", err)
 	}
 	if err != nil {
-		return errors.Join(err, c.report.failure(a, result))
+		return errors.Join(err, c.report.failure(a, restored.Result))
 	}
-	return c.report.result(a, result, func(out io.Writer, r archive.Result) error {
+	return c.report.result(a, restored.Result, func(out io.Writer, r archive.Result) error {
 		_, err := fmt.Fprintf(out, "repository snapshot %s of %s restored into %s\n%d files, %d directories, %d others: %s in %s\n",
-			r.RepositorySnapshot, ui.Time(snapshot.Time), args.Dir,
+			r.RepositorySnapshot, ui.Time(restored.Snapshot.Time), args.Dir,
 			r.Files, r.Directories, r.Others, ui.Bytes(r.Bytes), ui.Duration(r.Duration))
 		return err
 	})
 }
 
-// fill is the restore itself.
-func (c *volumeRestore) fill(
-	ctx context.Context,
-	a *app,
-	args contract.RestoreArgs,
-	t target,
-	points *catalog.Catalog,
-) (repository.Snapshot, archive.Result, error) {
-	snapshot, err := findSnapshot(ctx, points, t, args.Claim, args.RepositorySnapshot, a.now())
-	if err == nil && args.Operation != "" { // a person may have anything restored
-		err = points.CheckOwner(snapshot, args.Claim)
+// request is what the command line asks for.
+func (c *volumeRestore) request(a *app, args contract.RestoreArgs) (volume.RestoreRequest, error) {
+	request := volume.RestoreRequest{
+		Claim: args.Claim, Dir: args.Dir, Replace: c.replace, Blank: c.blank,
+		IntoEmpty: args.IntoEmpty, IntoClaim: args.IntoClaim, Resumes: args.Resumes, Started: a.now(),
 	}
+	t, err := volumeTarget(args.Source)
 	if err != nil {
-		return snapshot, archive.Result{}, err
+		return request, err
 	}
-	done := func() error { return nil }
-	if args.IntoEmpty {
-		if done, err = archive.TakeEmpty(ctx, c.taking(a, args, t, points.Repository(), snapshot.ID)); err != nil {
-			return snapshot, archive.Result{}, err
-		}
+	request.RecoveryPoint = t.at(a.now()).recoveryPoint
+	if request.Snapshot, err = parseSnapshot(args.RepositorySnapshot); err != nil {
+		return request, err
 	}
-	result, err := archive.Restore(ctx, points.Repository(), archive.Target{
-		Snapshot: snapshot, Name: args.Claim, Dir: args.Dir, Replace: c.replace, Blank: c.blank,
-	}, c.report.progress(a))
-	if errors.Is(err, archive.ErrInTheWay) {
-		err = fmt.Errorf("%w (--replace)", err)
+	if args.TakeBack && args.RepositorySnapshot == "" {
+		return request, usageErrorf("--%s needs to know what was restored: give --%s", contract.FlagTakeBack, contract.FlagSnapshot)
 	}
-	if err == nil {
-		err = done()
-	}
-	return snapshot, result, err
-}
-
-// taking says who wants to have a directory for itself.
-func (c *volumeRestore) taking(
-	a *app,
-	args contract.RestoreArgs,
-	t target,
-	repo *repository.Repository,
-	snapshot repository.ID,
-) archive.Taking {
-	return archive.Taking{
-		Dir: args.Dir, Name: args.Claim, Resumes: args.Resumes, Step: c.report.pulse.Step,
-		Mark: archive.Mark{
-			Operation: args.Operation, Claim: args.IntoClaim, Source: t.namespace + "/" + t.statefulSet + "/" + args.Claim,
-			Repository: repo.ID(), RepositorySnapshot: snapshot.String(), Started: a.now(),
-		},
-		Open: func(context.Context) (*repository.Repository, error) { return repo, nil },
-	}
-}
-
-// emptyAgain removes what a restore has put into a directory. The repository is opened only if that is needed to know it: a
-// restore that failed because the bucket is away can be taken back all the same.
-func (c *volumeRestore) emptyAgain(ctx context.Context, a *app, args contract.RestoreArgs, t target) error {
-	if err := c.volume.check(); err != nil {
-		return err
-	}
-	filled, err := repository.ParseID(args.RepositorySnapshot)
-	if err != nil {
-		return usageErrorf("--%s needs to know what was restored: --%s: %w", contract.FlagTakeBack, contract.FlagSnapshot, err)
-	}
-	return archive.TakeBack(ctx, archive.Taking{
-		Dir: args.Dir, Name: args.Claim, Resumes: args.Resumes, Step: c.report.pulse.Step,
-		Mark: archive.Mark{Operation: args.Operation, Claim: args.IntoClaim},
-		Open: func(ctx context.Context) (*repository.Repository, error) {
-			points, err := c.volume.open(ctx, a, t, false)
-			if err != nil {
-				return nil, err
-			}
-			return points.Repository(), nil
-		},
-	}, filled)
+	request.Repository, err = c.volume.repository(a, t, args.PasswordFile)
+	request.Operation = args.Operation
+	return request, err
 }

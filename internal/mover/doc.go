@@ -10,5 +10,9 @@
 // were done: an answer of the bucket, a part of an object that came or went, an entry of the volume. So a mover that reads
 // an index for an hour gets on, and one that tries for an hour to reach a bucket does not (Sign).
 //
+// The mover's end writes by a Voice and a ResultFile. The engine's end reads by Sign, Progress, Waiting, Outcome and ProbeOutcome.
+//
+// What both must agree on beforehand (arguments, places, files) is in package contract; how movers are set up is in package setup.
+//
 // A probe is a mover without a volume, which looks whether movers can do their work (ProbeOutcome).
 package mover

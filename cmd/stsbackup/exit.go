@@ -8,6 +8,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/internal/mover/setup"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/internal/volume"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/location"
@@ -54,6 +55,7 @@ func exitCode(ctx context.Context, err error) int {
 		volumes    *volume.InvalidError
 		incomplete *incompleteError
 		refusal    *cluster.Refusal
+		refused    *upkeep.Refusal
 		several    *severalError
 	)
 	switch {
@@ -67,7 +69,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.As(err, &incomplete):
 		return exitIncomplete
-	case errors.As(err, &refusal) && !errors.Is(refusal, cluster.ErrNotFound),
+	case errors.As(err, &refusal) && !errors.Is(refusal, cluster.ErrNotFound), errors.As(err, &refused),
 		errors.Is(err, repository.ErrLocked),
 		errors.Is(err, repository.ErrKeyNeeded):
 		return exitRefused

@@ -13,7 +13,6 @@ import (
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/internal/volume"
 	"github.com/stsbackup/stsbackup/storage/archive"
-	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
 // volumeBackup holds the flags of stsbackup volume backup.
@@ -72,9 +71,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, args contract.BackupArgs
 	defer cancel()
 	defer c.report.begin(ctx, a)()
 	request.Observer = c.report.observer(a)
-	request.Waiting = func(points *catalog.Catalog, locked error) {
-		c.report.waiting(a, waitingText(points, args.RetryLock, locked))
-	}
+	request.Waiting = func(reason string) { c.report.waiting(a, reason) }
 	memory.OfBackup().Keep(ctx, a.getenv)
 	result, err := volume.Backup(ctx, request)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/compress"
 )
 
 // BackupRequest says which volume to save, and how.
@@ -24,7 +25,7 @@ type BackupRequest struct {
 	RecoveryPoint string
 	// ForceRead has files read that seem unchanged since the last backup.
 	ForceRead   bool
-	Compression repository.Compression
+	Compression compress.Level
 	// RetryLock is how long to wait for somebody else's lock on the repository.
 	RetryLock time.Duration
 	// Program is what the repository snapshot says it was made by.
@@ -63,7 +64,7 @@ func Backup(ctx context.Context, r BackupRequest) (archive.Result, error) {
 	repo.SetCompression(r.Compression)
 	repo.SetLockWait(repository.LockWait{Limit: r.RetryLock, Blocked: func(_ context.Context, locked error) bool {
 		if r.RetryLock > 0 && r.Waiting != nil {
-			r.Waiting(points, locked)
+			r.Waiting(points.WaitingText(r.RetryLock, locked))
 		}
 		return false
 	}})

@@ -30,8 +30,8 @@ type Repository struct {
 type Observer struct {
 	// Progress is told how much of the volume is done.
 	Progress archive.Reporter
-	// Waiting is told what has to be waited for.
-	Waiting func(points *catalog.Catalog, locked error)
+	// Waiting is told, in words, what has to be waited for.
+	Waiting func(reason string)
 	// Watch counts what is done with the bucket.
 	Watch func(storage.Bucket) storage.Bucket
 	// Step is called for each entry of a directory that is looked at or removed before anything is restored.

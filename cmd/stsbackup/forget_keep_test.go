@@ -13,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/local"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -137,7 +138,7 @@ func TestForgetKeep(t *testing.T) {
 		t.Error("a dry run changed the repository")
 	}
 
-	var results []keepResult
+	var results []ui.Kept
 	decode(t, s.run(0, "forget", "demo/web", "--keep-daily", "2", "-o", "json"), &results)
 	if len(results) != 1 || len(results[0].Points) != 5 || len(results[0].Forgotten) != 3 || results[0].DryRun || results[0].Error != "" {
 		t.Errorf("%+v", results)
@@ -151,7 +152,7 @@ func TestForgetKeep(t *testing.T) {
 	s.run(0, "prune", "demo/web")
 	s.run(0, "verify", "demo/web", "--read-data")
 	s.run(0, "forget", "demo/web", "--keep-daily", "2")
-	s.says("nothing to remove of demo/web")
+	s.says("nothing to remove for demo/web")
 	if len(s.left()) != 2 {
 		t.Error("the second time removed more")
 	}
@@ -190,8 +191,8 @@ func TestForgetKeepUsage(t *testing.T) {
 func TestForgetSeveral(t *testing.T) {
 	s := newKeeper(t)
 	s.run(exitNotFound, "forget", "demo/db", "demo/web", "--keep-last", "1", "--dry-run")
-	s.says("demo/db has no backup here", "of demo/web was removed")
-	var results []keepResult
+	s.says("demo/db has no backup here", "Nothing was removed for demo/web")
+	var results []ui.Kept
 	decode(t, s.run(exitNotFound, "forget", "demo/db", "web", "-n", "demo", "--keep-last", "3", "-o", "json"), &results)
 	if len(results) != 2 || results[0].Error == "" || len(results[1].Forgotten) != 2 || len(s.left()) != 3 {
 		t.Errorf("%+v", results)
@@ -234,7 +235,7 @@ func TestForgetSelected(t *testing.T) {
 		}
 		out := s.run(test.code, append([]string{"forget", "--keep-last", "1", "-o", "json", "--kubeconfig", cluster}, test.selector...)...)
 		s.says(test.says)
-		if left := len(s.left()); left != 5-4*test.found || test.code == exitDone && len(documents[[]keepResult](t, out)[0]) != test.found {
+		if left := len(s.left()); left != 5-4*test.found || test.code == exitDone && len(documents[[]ui.Kept](t, out)[0]) != test.found {
 			t.Errorf("%v: %d recovery points left; %s", test.selector, left, out)
 		}
 	}

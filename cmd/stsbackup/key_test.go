@@ -98,7 +98,7 @@ func TestUnlockCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out := s.run(0, "unlock", "demo/web"); !strings.Contains(out, "left, its holder may be alive") {
+	if out := s.run(0, "unlock", "demo/web"); !strings.Contains(out, "kept, because its holder may be alive") {
 		t.Error(out)
 	}
 	var result upkeep.UnlockResult

@@ -77,9 +77,9 @@ stsbackup.io/policy=none. It is an error, with exit code 4, if there is none lef
 	cmd.Flags().Var(&c.method, "method", "how to capture volumes: auto, snapshot or live")
 	c.compression.add(cmd)
 	cmd.Flags().StringVar(&c.snapshotClass, "snapshot-class", "", "`name` of the VolumeSnapshotClass to use (default: the driver's default)")
-	cmd.Flags().DurationVar(&c.snapshotTimeout, "snapshot-timeout", defaultSnapshotTimeout,
+	cmd.Flags().DurationVar(&c.snapshotTimeout, "snapshot-timeout", backup.DefaultSnapshotTimeout,
 		"give a volume up when its driver has taken no cut, or has reported errors, for this long")
-	cmd.Flags().DurationVar(&c.readyTimeout, "snapshot-ready-timeout", defaultReadyTimeout,
+	cmd.Flags().DurationVar(&c.readyTimeout, "snapshot-ready-timeout", backup.DefaultReadyTimeout,
 		"give a volume up when its VolumeSnapshot is not ready this long after the cut; some storage copies it elsewhere first")
 	cmd.Flags().IntVar(
 		&c.parallel,
@@ -195,13 +195,6 @@ func (c *backupCommand) reporter(a *app, t target) *ui.Backup {
 	}
 	return ui.NewBackup(a.screen(c.output), t.namespace, t.statefulSet, plan)
 }
-
-const (
-	// defaultSnapshotTimeout is how long a driver may take to take a cut.
-	defaultSnapshotTimeout = 2 * time.Minute
-	// defaultReadyTimeout is how long it may take until a cut is ready: some clouds copy it to their object storage first, all of it.
-	defaultReadyTimeout = 4 * time.Hour
-)
 
 // makeRecoveryPoint makes one of the scene's target, as the request says; what the scene and this process say of it is
 // filled in. The record is nil after a dry run, and comes beside an error if it is incomplete.

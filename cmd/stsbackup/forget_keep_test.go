@@ -17,6 +17,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/local"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // keeper is a shell on 21 November 2026 at noon, with recovery points of demo/web on that day and the two before it,
@@ -83,7 +84,7 @@ func (k *keeper) volume(id string, begun time.Time) string {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	tree, err := writer.SaveBlob(k.ctx, repository.TreeBlob, new(repository.TreeEncoder).Bytes())
+	tree, err := writer.SaveBlob(k.ctx, repository.TreeBlob, new(treeblob.Encoder).Bytes())
 	if err == nil {
 		err = writer.Flush()
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/memory"
+	"github.com/stsbackup/stsbackup/internal/share"
 	"github.com/stsbackup/stsbackup/internal/upkeep"
 )
 
@@ -87,16 +88,15 @@ func (f *shareFlag) String() string {
 	if *f == 0 {
 		return ""
 	}
-	return strconv.FormatFloat(float64(*f)*100, 'f', -1, 64) + "%"
+	return share.Format(float64(*f))
 }
 
 func (f *shareFlag) Set(s string) error {
-	number, ok := strings.CutSuffix(s, "%")
-	percent, err := strconv.ParseFloat(number, 64)
-	if !ok || err != nil || !(percent > 0 && percent <= 100) {
+	part, ok := share.Parse(s)
+	if !ok {
 		return fmt.Errorf("%q is no share such as 5%% or 100%%", s)
 	}
-	*f = shareFlag(percent / 100)
+	*f = shareFlag(part)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -77,7 +78,7 @@ func (w *world) volume(id string, begun time.Time) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	tree, err := writer.SaveBlob(w.t.Context(), repository.TreeBlob, new(repository.TreeEncoder).Bytes())
+	tree, err := writer.SaveBlob(w.t.Context(), repository.TreeBlob, new(treeblob.Encoder).Bytes())
 	if err == nil {
 		err = writer.Flush()
 	}

@@ -41,8 +41,8 @@ func WritePruned(w, notes io.Writer, r *upkeep.PruneResult) {
 	fmt.Fprintf(w, "%[2]d repository snapshots need %[1]s; %[3]s of unneeded data stays in %[4]d packs\n",
 		Bytes(r.BytesNeeded), r.Snapshots, Bytes(r.BytesUnused), r.PacksKept)
 	for _, id := range r.Leftovers {
-		fmt.Fprintf(notes, "Kept: the volumes of %s, which has no record. Unless its backup is running, free them with: stsbackup forget %s/%s@%s\n",
-			id, r.Namespace, r.StatefulSet, Printable(id))
+		fmt.Fprintf(notes, "Kept: the volumes of %s, which has no record. Unless its backup is running, free them with: "+
+			"stsbackup forget %s/%s@%s\n", id, r.Namespace, r.StatefulSet, Printable(id))
 	}
 }
 

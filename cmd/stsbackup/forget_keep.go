@@ -100,7 +100,7 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 	if err != nil {
 		return err
 	}
-	results := []ui.Kept{}
+	var results []ui.Kept
 	var failures []error
 	for _, t := range targets {
 		if ctx.Err() != nil {
@@ -114,5 +114,6 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 		}
 		results, failures = append(results, result), append(failures, err)
 	}
-	return joined(append(failures, ui.WriteKept(a.out, a.err, c.output, results, a.now()))...)
+	err = ui.WriteKept(a.out, a.err, c.output, results, a.now())
+	return joined(append(failures, err)...)
 }

@@ -66,7 +66,7 @@ func (c *forgetCommand) agree(ctx context.Context, a *app, question upkeep.Quest
 		return nil
 	case question.Last && !canAsk:
 		return usageErrorf(
-			"no complete recovery point of %s may be left after this, and nobody can be asked here; give --yes to go ahead",
+			"this may leave no complete recovery point of %s, and nobody can answer here; give --yes to go ahead",
 			question.StatefulSet,
 		)
 	case !canAsk:

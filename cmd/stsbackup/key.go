@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -69,12 +68,7 @@ func (c *keyPrint) run(a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	password := catalog.Password(repository.Secret(root), t.namespace, t.statefulSet).Reveal()
-	if c.output == outputJSON {
-		return ui.WriteJSON(a.out, map[string]string{"statefulSet": t.String(), "password": password})
-	}
-	_, err = fmt.Fprintln(a.out, password)
-	return err
+	return ui.WritePassword(a.out, c.output, t.name(), catalog.Password(repository.Secret(root), t.namespace, t.statefulSet))
 }
 
 func newKeyListCommand(a *app) *cobra.Command {

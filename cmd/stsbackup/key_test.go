@@ -117,7 +117,7 @@ func TestUnlockCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := s.run(exitFailed, "verify", "demo/web")
-	if s.says("a lock is damaged, and nothing else"); !strings.Contains(out, "stsbackup unlock") || strings.Contains(out, "DAMAGED") {
+	if s.says("a lock is damaged, nothing else"); !strings.Contains(out, "stsbackup unlock") || strings.Contains(out, "DAMAGED") {
 		t.Error(out)
 	}
 	s.run(0, "unlock", "demo/web")

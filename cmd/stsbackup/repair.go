@@ -55,12 +55,13 @@ func (c *repairCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	report, err := u.Repair(ctx, upkeep.RepairRequest{StatefulSet: t.name(), DryRun: c.dryRun, ForgetDamaged: c.forgetDamaged})
+	request := upkeep.RepairRequest{StatefulSet: t.name(), DryRun: c.dryRun, ForgetDamaged: c.forgetDamaged}
+	report, err := u.Repair(ctx, request)
 	if u.Progress != nil && !errors.Is(err, repository.ErrLocked) {
 		fmt.Fprintln(a.err)
 	}
 	if err != nil {
 		return err
 	}
-	return ui.WriteRepaired(a.out, a.err, c.output, t.name(), report, c.forgetDamaged)
+	return ui.WriteRepaired(a.out, a.err, c.output, request, report)
 }

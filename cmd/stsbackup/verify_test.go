@@ -99,7 +99,7 @@ func TestVerifyCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := s.run(exitFailed, "verify", "demo/web")
-	s.says("damage was found", "demo/web")
+	s.says("found damage", "demo/web")
 	if !strings.Contains(out, filepath.Base(pack)) {
 		t.Errorf("the result does not name the pack:\n%s", out)
 	}

@@ -46,7 +46,7 @@ func (u *Upkeep) Choose(ctx context.Context, choice Choice) (Chosen, error) {
 	}
 	chosen := among(candidates, has)
 	if len(chosen.StatefulSets) == 0 {
-		return chosen, fmt.Errorf("%w: none of the StatefulSets with labels %s has one below %s that is to be worked on (reasons above)",
+		return chosen, fmt.Errorf("%w: none of the StatefulSets with labels %s has a repository below %s to work on (reasons above)",
 			repository.ErrNoRepository, choice.Selector, u.Repositories)
 	}
 	return chosen, nil
@@ -79,7 +79,8 @@ func (u *Upkeep) withRepository(ctx context.Context, namespace string) ([]catalo
 	case len(names) > 0:
 		return names, nil
 	case len(all) > 0:
-		return nil, fmt.Errorf("%w: none of the %d below %s is of namespace %s; name another namespace with -n, or take all with -A",
+		return nil, fmt.Errorf("%w: none of the %d repositories below %s belongs to namespace %s; name another namespace with -n, or "+
+			"take all with -A",
 			repository.ErrNoRepository, len(all), u.Repositories, namespace)
 	default:
 		return nil, fmt.Errorf("%w: nothing has been backed up below %s; check --repo", repository.ErrNoRepository, u.Repositories)

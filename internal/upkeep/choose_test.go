@@ -38,11 +38,11 @@ func TestChoose(t *testing.T) {
 		says   string
 	}{
 		"all":               {has: both, want: both},
-		"that begins alike": {has: both, choice: Choice{Namespace: "othe"}, err: repository.ErrNoRepository, says: "is of namespace othe;"},
+		"that begins alike": {has: both, choice: Choice{Namespace: "othe"}, err: repository.ErrNoRepository, says: "belongs to namespace othe;"},
 		"of a namespace":    {has: both, choice: Choice{Namespace: "other"}, want: named{db}},
 		"of an empty one": {
 			has: both, choice: Choice{Namespace: "empty"}, err: repository.ErrNoRepository,
-			says: "none of the 2 below s3://bucket is of namespace empty",
+			says: "none of the 2 repositories below s3://bucket belongs to namespace empty",
 		},
 		"of nothing": {err: repository.ErrNoRepository, says: "nothing has been backed up below s3://bucket"},
 		"selected":   {has: both, choice: Choice{Selected: selected(Candidate{Name: db})}, want: named{db}},
@@ -58,7 +58,7 @@ func TestChoose(t *testing.T) {
 		},
 		"none is left": {
 			has: both, choice: Choice{Selector: "tier=db", Selected: selected(Candidate{Name: cache})}, err: repository.ErrNoRepository,
-			says: "with labels tier=db has one below s3://bucket", passed: map[string]string{"demo/cache": "it has never been backed up here"},
+			says: "with labels tier=db has a repository below s3://bucket", passed: map[string]string{"demo/cache": "it has never been backed up here"},
 		},
 		"no cluster": {
 			has: both, choice: Choice{Selected: func(context.Context) ([]Candidate, error) { return nil, away }}, err: away,

@@ -73,9 +73,13 @@ func findKey(ctx context.Context, repo *repository.Repository, prefix string) (r
 			found = append(found, key.ID)
 		}
 	}
-	if len(found) == 1 {
+	switch len(found) {
+	case 1:
 		return found[0], nil
+	case 0:
+		return repository.ID{}, fmt.Errorf("%w: no key of %s begins with %.80q; \"stsbackup key list\" shows the keys",
+			repository.ErrNoKey, repo, prefix)
 	}
-	return repository.ID{}, fmt.Errorf("%.80q is the beginning of %d keys of %s: %w; \"stsbackup key list\" shows them",
-		prefix, len(found), repo, repository.ErrNoKey)
+	return repository.ID{}, fmt.Errorf("%w: %d keys of %s begin with %.80q; give more characters of the one that you mean",
+		repository.ErrNoKey, len(found), repo, prefix)
 }

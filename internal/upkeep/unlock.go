@@ -37,7 +37,7 @@ func (u *Upkeep) Unlock(ctx context.Context, request UnlockRequest) (result Unlo
 	if !request.RemoveAll {
 		removed, err := u.unlockDeadMovers(ctx, points)
 		if err != nil {
-			u.note("Whether a mover holds a lock that is gone could not be found out: " + err.Error())
+			u.note("Could not check whether the mover that holds the lock still exists: " + err.Error())
 		}
 		result.Removed = append(result.Removed, removed...)
 	}

@@ -95,10 +95,10 @@ func (u *Upkeep) waitForLocks(points *catalog.Catalog) {
 	points.Repository().SetLockWait(repository.LockWait{Limit: u.RetryLock, Blocked: func(ctx context.Context, locked error) bool {
 		removed, err := u.unlockDeadMovers(ctx, points)
 		for _, holder := range removed {
-			u.note("Removed the lock that a dead mover had left: " + holder.String())
+			u.note("Removed the lock of a dead mover: " + holder.String())
 		}
 		if err != nil {
-			u.note("Whether a mover holds a lock that is gone could not be found out: " + err.Error())
+			u.note("Could not check whether the mover that holds the lock still exists: " + err.Error())
 		}
 		if len(removed) == 0 && u.RetryLock > 0 {
 			u.note(points.WaitingText(u.RetryLock, locked))

@@ -59,7 +59,7 @@ func TestVerify(t *testing.T) {
 	}
 	w.damage("demo/web/data/")
 	result, err = w.Verify(t.Context(), VerifyRequest{StatefulSet: web()})
-	if result == nil || !errors.Is(err, ErrDamaged) || !strings.HasPrefix(err.Error(), "verify demo/web: damage was found") {
+	if result == nil || !errors.Is(err, ErrDamaged) || !strings.HasPrefix(err.Error(), "verify demo/web: found damage") {
 		t.Errorf("damaged packs: %+v, %v", result, err)
 	}
 }
@@ -106,7 +106,7 @@ func TestUnlock(t *testing.T) {
 	unlock(0, 2, false)
 	w.Movers = gone{unknown: errors.New("no cluster")}
 	unlock(0, 2, false)
-	if !w.wasTold("could not be found out: no cluster") {
+	if !w.wasTold("still exists: no cluster") {
 		t.Errorf("told %q", w.told)
 	}
 	w.Movers = gone{hosts: "pod-1"}

@@ -150,7 +150,7 @@ func (c *Catalog) Unlock(ctx context.Context, gone func(repository.Holder) bool)
 
 // WaitingText says for whom one waits who wants to work on the repository, and how long at most.
 func (c *Catalog) WaitingText(limit time.Duration, locked error) string {
-	return fmt.Sprintf("Waiting for up to %s to work on the repository of %s: %s", limit, c.host, locked)
+	return fmt.Sprintf("Waiting up to %s for the repository of %s: %s", limit, c.host, locked)
 }
 
 // Host is what Host gives for this catalog's StatefulSet.

@@ -64,7 +64,7 @@ func parseFileURL(location string) (string, error) {
 		return "", invalidf("the repository's URL cannot be read: %w", err)
 	case parsed.RawQuery != "" || parsed.Fragment != "":
 		return "", invalidf(
-			"the repository's URL %s has parameters, of which file:// knows none; write %%3F for a ? and %%23 for a # in the directory's name",
+			"the repository's URL %s has parameters, and file:// takes none; write %%3F for a ? and %%23 for a # in the directory's name",
 			location,
 		)
 	case parsed.Host != "" && parsed.Host != "localhost":

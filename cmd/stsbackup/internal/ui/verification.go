@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// WriteVerification writes which recovery points are whole, and what is damaged.
+// WriteVerification writes what a verify has found.
 func WriteVerification(w io.Writer, v catalog.Verification) error {
 	rows := [][]string{{"RECOVERY POINT", "STATE", "VOLUMES", "VERDICT"}}
 	for _, point := range v.Points {

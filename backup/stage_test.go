@@ -165,6 +165,7 @@ func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) 
 	})
 	<-time.After(time.Minute) // until the pods have played to their end
 	var left []string
+	ours := metav1.ListOptions{LabelSelector: cluster.LabelManagedBy}
 	for _, list := range []func() (runtime.Object, error){
 		func() (runtime.Object, error) {
 			return s.kube.BatchV1().Jobs("demo").List(context.Background(), metav1.ListOptions{})
@@ -179,10 +180,10 @@ func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) 
 			return s.kube.CoordinationV1().Leases("demo").List(context.Background(), metav1.ListOptions{})
 		},
 		func() (runtime.Object, error) {
-			return s.kube.CoreV1().PersistentVolumeClaims("demo").List(context.Background(), metav1.ListOptions{LabelSelector: cluster.LabelManagedBy})
+			return s.kube.CoreV1().PersistentVolumeClaims("demo").List(context.Background(), ours)
 		},
 		func() (runtime.Object, error) {
-			return s.kube.CoreV1().Pods("demo").List(context.Background(), metav1.ListOptions{LabelSelector: cluster.LabelManagedBy})
+			return s.kube.CoreV1().Pods("demo").List(context.Background(), ours)
 		},
 		func() (runtime.Object, error) {
 			return s.snapshots.SnapshotV1().VolumeSnapshots("demo").List(context.Background(), metav1.ListOptions{})

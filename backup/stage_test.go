@@ -209,10 +209,10 @@ func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) 
 type stageSaver struct{ *stage }
 
 // Makes makes nothing.
-func (stageSaver) Makes(Target, *Volume, string) []cluster.Candidate { return nil }
+func (stageSaver) Makes(Target, *Volume, capture.Source) []cluster.Candidate { return nil }
 
 // Save reads for as long as the stage says. The source must be there while it does.
-func (s stageSaver) Save(ctx context.Context, target Target, v *Volume, source string, tell func(report.Progress)) (Saved, error) {
+func (s stageSaver) Save(ctx context.Context, target Target, v *Volume, source capture.Source, tell func(report.Progress)) (Saved, error) {
 	progress := report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StagePrepare}
 	for _, step := range []struct {
 		stage report.Stage
@@ -220,7 +220,7 @@ func (s stageSaver) Save(ctx context.Context, target Target, v *Volume, source s
 	}{{report.StagePrepare, s.starts}, {report.StageMove, cmp.Or(s.moves, 10*time.Second)}} {
 		progress.Stage = step.stage
 		tell(progress)
-		if _, err := s.kube.CoreV1().PersistentVolumeClaims(target.Operation.Namespace).Get(ctx, source, metav1.GetOptions{}); err != nil {
+		if _, err := s.kube.CoreV1().PersistentVolumeClaims(target.Operation.Namespace).Get(ctx, source.Claim, metav1.GetOptions{}); err != nil {
 			return Saved{}, err
 		}
 		select {

@@ -68,11 +68,11 @@ func (c *Capturer) Cut(ctx context.Context, volumes []*Captured, tell Tell) erro
 	return nil
 }
 
-// Source gives the claim that a mover mounts to read the volume, as soon as there is one. Release is called whatever becomes of it.
-func (c *Capturer) Source(ctx context.Context, v *Captured) (claim string, err error) {
+// Source gives what a mover reads the volume from, as soon as that is ready. Release is called whatever becomes of it.
+func (c *Capturer) Source(ctx context.Context, v *Captured) (Source, error) {
 	way, err := wayOf(v.Capture)
 	if err != nil {
-		return "", err
+		return Source{}, err
 	}
 	return way.Source(ctx, c, v)
 }

@@ -2,7 +2,6 @@ package backup
 
 import (
 	"context"
-	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/internal/report"
 )
 
@@ -67,13 +67,11 @@ func (m *Movers) Probe(ctx context.Context, target Target, v *Volume) error {
 	return mover.ProbeOutcome(m.client(&target).ProbeMover(ctx, config, cluster.Mover{
 		Operation: op,
 		Name:      op.Name("probe"),
-		Args: []string{
-			"volume", "probe", op.Namespace + "/" + op.StatefulSet, "--write",
-			"--repo", config.Repo,
-			"--operation", target.mark(),
-			"--repository-password-file", cluster.MoverFiles + "/password",
-			"--result-file", cluster.MoverResult,
-		},
+		Args: contract.ProbeArgs{
+			Common: contract.InPod(config.Repo, target.mark()),
+			Source: op.Namespace + "/" + op.StatefulSet,
+			Write:  true,
+		}.Args(),
 		Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
 		Placement:    v.choice.Placement,
 	}))
@@ -89,7 +87,7 @@ func (t *Target) task(v *Volume, source capture.Source) cluster.Mover {
 		Claim:     v.Claim,
 		Mount:     source.Claim,
 		ReadOnly:  true,
-		Args:      t.args(v),
+		Args:      t.args(v).Args(),
 		// To read what others may not. DAC_READ_SEARCH would say it more narrowly, but the Pod Security level
 		// "baseline" forbids it, and the volume is mounted read-only.
 		Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
@@ -97,24 +95,20 @@ func (t *Target) task(v *Volume, source capture.Source) cluster.Mover {
 	}
 }
 
-func (t *Target) args(v *Volume) []string {
+func (t *Target) args(v *Volume) contract.BackupArgs {
 	op, request := t.Operation, t.Request
-	return []string{
-		"volume", "backup", cluster.MoverVolume,
-		"--repo", request.Mover.Repo,
-		"--as", op.Namespace + "/" + op.StatefulSet,
-		"--claim", v.Claim,
-		"--ordinal", strconv.Itoa(int(v.Ordinal)),
-		"--recovery-point", op.ID,
-		"--operation", t.mark(),
-		"--repository-password-file", cluster.MoverFiles + "/password",
-		"--result-file", cluster.MoverResult,
+	return contract.BackupArgs{
+		Common:        contract.InPod(request.Mover.Repo, t.mark()),
+		Dir:           contract.Volume,
+		As:            op.Namespace + "/" + op.StatefulSet,
+		Claim:         v.Claim,
+		Ordinal:       int(v.Ordinal),
+		RecoveryPoint: op.ID,
 		// A cut is what is on the disk: it can hold a file's new data beside its old times, which reach the disk later
 		// (fdatasync, lazytime). Times prove nothing there, so every file is read; what is the same is stored once.
-		"--force-read",
-		"--compression", request.Compression.String(),
-		"--retry-lock", request.RetryLock.String(),
-		"-o", "json",
+		ForceRead:   true,
+		Compression: request.Compression.String(),
+		RetryLock:   request.RetryLock,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
@@ -29,7 +30,7 @@ func (m *Movers) client(target *Target) *cluster.Client {
 }
 
 // Makes are the mover's Job, pod and Secret, and the account that all have.
-func (m *Movers) Makes(target Target, v *Volume, source string) []cluster.Candidate {
+func (m *Movers) Makes(target Target, v *Volume, source capture.Source) []cluster.Candidate {
 	switch {
 	case v != nil:
 		return cluster.DryRunMover(target.Request.Mover, target.task(v, source))
@@ -41,7 +42,7 @@ func (m *Movers) Makes(target Target, v *Volume, source string) []cluster.Candid
 }
 
 // Save runs one mover that saves.
-func (m *Movers) Save(ctx context.Context, target Target, v *Volume, source string, tell func(report.Progress)) (Saved, error) {
+func (m *Movers) Save(ctx context.Context, target Target, v *Volume, source capture.Source, tell func(report.Progress)) (Saved, error) {
 	progress := &moverProgress{tell: tell, state: report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StagePrepare}}
 	task := target.task(v, source)
 	task.Busy = func() bool { return m.running.Load() > 0 }
@@ -76,15 +77,15 @@ func (m *Movers) Probe(ctx context.Context, target Target, v *Volume) error {
 	}))
 }
 
-// task is the mover that saves a volume, which mounts the claim called source.
-func (t *Target) task(v *Volume, source string) cluster.Mover {
+// task is the mover that saves a volume, which mounts the source's claim.
+func (t *Target) task(v *Volume, source capture.Source) cluster.Mover {
 	op := t.Operation
 	return cluster.Mover{
 		Operation: op,
 		Name:      op.VolumeName(v.Ordinal, v.Template),
 		Ordinal:   v.Ordinal,
 		Claim:     v.Claim,
-		Mount:     source,
+		Mount:     source.Claim,
 		ReadOnly:  true,
 		Args:      t.args(v).Args(),
 		// To read what others may not. DAC_READ_SEARCH would say it more narrowly, but the Pod Security level

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -141,25 +140,4 @@ func TestMoverReadsWhatTheEngineSpells(t *testing.T) {
 			field.Set(before)
 		})
 	}
-}
-
-// FuzzMoverReadsWhatTheEngineSpells is the same for whatever values.
-func FuzzMoverReadsWhatTheEngineSpells(f *testing.F) {
-	for _, text := range oddTexts() {
-		f.Add(text, "b", "c", "d", "e", true, false, 3)
-		f.Add("a", text, text, text, text, false, true, 0)
-	}
-	f.Fuzz(func(t *testing.T, a, b, c, d, e string, yes, no bool, n int) {
-		// A list is read as CSV, in which a line may end with \r\n or \n: that is one end. Nothing is what an empty value says.
-		texts := slices.DeleteFunc([]string{a, b, c}, func(s string) bool { return s == "" || strings.Contains(s, "\r") })
-		common := contract.Common{Repo: a, PasswordFile: b, ResultFile: c, Operation: d}
-		checkRoundTrip(t, contract.BackupArgs{
-			Common: common, Dir: "/" + e, As: a, Claim: b, Ordinal: max(n, contract.NoOrdinal), RecoveryPoint: c, ForceRead: yes,
-			Compression: []string{"off", "fast", "default", "max"}[uint(n)%4], RetryLock: time.Duration(max(n, 0)),
-		})
-		checkRoundTrip(t, contract.RestoreArgs{
-			Common: common, Source: "/" + e, Dir: "/" + a, Claim: b, RepositorySnapshot: c, IntoEmpty: yes, TakeBack: no, IntoClaim: d, Resumes: texts,
-		})
-		checkRoundTrip(t, contract.ProbeArgs{Common: common, Source: "/" + d, RepositorySnapshots: texts, Write: no})
-	})
 }

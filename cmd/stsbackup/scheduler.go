@@ -18,7 +18,7 @@ import (
 // schedulerCommand holds the flags of stsbackup scheduler.
 type schedulerCommand struct {
 	kube   kubeFlags
-	output outputFlag
+	output ui.Format
 	check  string
 	serve  schedulerServe
 }

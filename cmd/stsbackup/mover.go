@@ -82,7 +82,7 @@ func (f *moverFlags) location(a *app, url string) (string, error) {
 	if own := strings.TrimSpace(cmp.Or(f.repo, a.getenv("STSBACKUP_MOVER_REPO"))); own != "" {
 		return own, nil
 	}
-	if !strings.HasPrefix(url, s3.Scheme+"://") {
+	if !location.IsS3(url) {
 		return "", usageErrorf("repository %s cannot be reached by movers, which run in pods: use an s3:// URL, or give --mover-repo", url)
 	}
 	return url, nil
@@ -114,7 +114,7 @@ func (f *moverFlags) config(ctx context.Context, a *app, store *location.Root, t
 		return cluster.MoverConfig{}, err
 	}
 	config.Repo = url
-	if !strings.HasPrefix(url, s3.Scheme+"://") {
+	if !location.IsS3(url) {
 		files.proxies = f.env.environment(a, false, config.Env)
 		return config, nil // whoever gives such a URL knows how pods reach it
 	}
@@ -150,7 +150,7 @@ func addS3(a *app, config *cluster.MoverConfig, files *moverFiles) error {
 
 // sameEndpoint reports whether a URL leads to the S3 service that movers use.
 func sameEndpoint(a *app, url string, movers *s3.Config) bool {
-	if !strings.HasPrefix(url, s3.Scheme+"://") {
+	if !location.IsS3(url) {
 		return false
 	}
 	own, err := location.S3(url, a.getenv)

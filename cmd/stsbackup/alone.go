@@ -59,10 +59,10 @@ func (u *upkeep) waitForLocks(points *catalog.Catalog) {
 	points.Repository().SetLockWait(repository.LockWait{Limit: u.retryLock, Blocked: func(ctx context.Context, locked error) bool {
 		removed, err := u.unlockDeadMovers(ctx, points)
 		for _, holder := range removed {
-			u.note("Removed the lock that a dead mover had left: " + holder.String())
+			u.note("Removed the lock of a dead mover: " + holder.String())
 		}
 		if err != nil {
-			u.note("Whether a mover holds a lock that is gone could not be found out: " + err.Error())
+			u.note("Could not check whether the mover that holds the lock still exists: " + err.Error())
 		}
 		if len(removed) == 0 && u.retryLock > 0 {
 			u.note(waitingText(points, u.retryLock, locked))
@@ -78,7 +78,7 @@ func (u *upkeep) tellOfLocks(points *catalog.Catalog) {
 
 // waitingText says for whom one waits, and how long at most.
 func waitingText(points *catalog.Catalog, limit time.Duration, locked error) string {
-	return fmt.Sprintf("Waiting for up to %s to work on the repository of %s: %s", limit, points.Host(), locked)
+	return fmt.Sprintf("Waiting up to %s for the repository of %s: %s", limit, points.Host(), locked)
 }
 
 // unlockDeadMovers removes the locks of movers that their cluster, which must be this one, knows to be gone. Without such

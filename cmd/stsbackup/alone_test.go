@@ -101,7 +101,7 @@ func TestLocksOfDeadMovers(t *testing.T) {
 		"the pod is gone":     {pod, operation, "c", nil, exitDone, "Removed the lock"},
 		"the pod has failed":  {pod, operation, "c", map[string]string{pod: "Failed"}, exitDone, "Removed the lock"},
 		"the pod runs":        {pod, operation, "c", map[string]string{pod: "Running"}, exitRefused, "locked"},
-		"it may not be known": {pod, operation, "c", map[string]string{pod: "forbidden"}, exitRefused, "could not be found out"},
+		"it may not be known": {pod, operation, "c", map[string]string{pod: "forbidden"}, exitRefused, "Could not check whether the mover"},
 		"another cluster":     {pod, operation, "other", nil, exitRefused, "locked"},
 		"no cluster is named": {pod, "20261121T081200Z-3fa9", "c", nil, exitRefused, "locked"},
 		"of another":          {pod, clone, "c", map[string]string{pod: "Running"}, exitDone, "Removed the lock"}, // in its own namespace

@@ -36,8 +36,9 @@ func (f *keepFlags) add(cmd *cobra.Command) {
 	} {
 		flags.IntVar(rule.count, "keep-"+rule.name, 0, "keep the newest of each of the last `n` "+rule.period+" that have one")
 	}
-	flags.Var((*spanFlag)(&f.rules.Within), "keep-within", "keep those less than this older than the newest, such as 36h, 30d or 1y6mo")
-	flags.StringVar(&f.zone, "keep-time-zone", "UTC", "`zone` of the IANA database, such as Europe/Berlin, in which days begin")
+	flags.Var((*spanFlag)(&f.rules.Within), "keep-within", "keep those that are less than this much older than the newest, such as 36h, "+
+		"30d or 1y6mo")
+	flags.StringVar(&f.zone, "keep-time-zone", "UTC", "time `zone` in which days, weeks, months and years begin, such as Europe/Berlin")
 }
 
 // anyChanged reports whether the command line has one of the flags, whatever its value.
@@ -233,7 +234,7 @@ func printKept(a *app, results []keepResult) error {
 		name := result.Namespace + "/" + result.StatefulSet
 		switch {
 		case result.DryRun && len(result.Points) > 0:
-			fmt.Fprintf(a.err, "Nothing of %s was removed: this was a dry run.\n", name)
+			fmt.Fprintf(a.err, "Nothing was removed for %s: this was a dry run.\n", name)
 		case len(result.Forgotten) > 0:
 			fmt.Fprintf(
 				a.err,
@@ -243,7 +244,7 @@ func printKept(a *app, results []keepResult) error {
 				name,
 			)
 		case result.Error == "":
-			fmt.Fprintf(a.err, "There was nothing to remove of %s.\n", name)
+			fmt.Fprintf(a.err, "There was nothing to remove for %s.\n", name)
 		}
 	}
 	return nil

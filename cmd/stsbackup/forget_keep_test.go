@@ -152,7 +152,7 @@ func TestForgetKeep(t *testing.T) {
 	s.run(0, "prune", "demo/web")
 	s.run(0, "verify", "demo/web", "--read-data")
 	s.run(0, "forget", "demo/web", "--keep-daily", "2")
-	s.says("nothing to remove of demo/web")
+	s.says("nothing to remove for demo/web")
 	if len(s.left()) != 2 {
 		t.Error("the second time removed more")
 	}
@@ -194,13 +194,13 @@ func TestForgetKeepUsage(t *testing.T) {
 		{"months or minutes", []string{"demo/web", "--keep-within", "5m"}},
 		{"no time zone \"Europe/Bonn\"", []string{"demo/web", "--keep-last", "1", "--keep-time-zone", "Europe/Bonn"}},
 		{"say which to forget or what to keep, not both", []string{"demo/web@" + s.ids[0], "--keep-last", "1"}},
-		{"is named beside --all", []string{"demo/web", "--all", "--keep-last", "1"}},
-		{"goes with --all or --selector", []string{"demo/web", "-A", "--keep-last", "1"}},
-		{"is named beside --selector", []string{"demo/web@" + s.ids[0], "--selector", "tier=db"}},
+		{"and --all exclude each other", []string{"demo/web", "--all", "--keep-last", "1"}},
+		{"needs --all or --selector", []string{"demo/web", "-A", "--keep-last", "1"}},
+		{"and --selector exclude each other", []string{"demo/web@" + s.ids[0], "--selector", "tier=db"}},
 		{"give one of them", []string{"--all", "-A", "-n", "demo", "--keep-last", "1"}},
 		{"or what to keep, such as --keep-last 7", []string{"demo/web"}},
 		{"name a recovery point to forget", []string{"--keep-last", "1"}},
-		{"goes with --all or --selector", []string{"-A", "--keep-last", "1"}},
+		{"needs --all or --selector", []string{"-A", "--keep-last", "1"}},
 		{"name a recovery point to forget", nil},
 	} {
 		s.run(exitUsage, append([]string{"forget"}, test.args...)...)
@@ -214,7 +214,7 @@ func TestForgetKeepUsage(t *testing.T) {
 func TestForgetSeveral(t *testing.T) {
 	s := newKeeper(t)
 	s.run(exitNotFound, "forget", "demo/db", "demo/web", "--keep-last", "1", "--dry-run")
-	s.says("demo/db has no backup here", "of demo/web was removed")
+	s.says("demo/db has no backup here", "Nothing was removed for demo/web")
 	var results []keepResult
 	decode(t, s.run(exitNotFound, "forget", "demo/db", "web", "-n", "demo", "--keep-last", "3", "-o", "json"), &results)
 	if len(results) != 2 || results[0].Error == "" || len(results[1].Forgotten) != 2 || len(s.left()) != 3 {
@@ -247,8 +247,8 @@ func TestForgetSelected(t *testing.T) {
 		says        string
 		selector    []string
 	}{
-		{exitNotFound, 0, "demo/cache is passed over: it has never been backed up here", []string{"-l", "tier=cache", "-n", "demo"}},
-		{exitNotFound, 0, "none of the 3 in the cluster has them", []string{"-l", "tier=web", "-A"}},
+		{exitNotFound, 0, "demo/cache is skipped: it has never been backed up here", []string{"-l", "tier=cache", "-n", "demo"}},
+		{exitNotFound, 0, "none of the 3 StatefulSets in the cluster has the labels", []string{"-l", "tier=web", "-A"}},
 		{exitDone, 1, "", []string{"-l", "tier=web", "-n", "demo"}},
 	} {
 		if test.found > 0 {

@@ -38,12 +38,13 @@ func parseNamed(args []string, now time.Time) (ids []string, err error) {
 			)
 		case isTime:
 			return nil, usageErrorf(
-				"%q names a recovery point by a time; times are not taken here, write %s@ID (\"stsbackup list\" shows the ids)",
+				"%q names a recovery point by a time; forget takes only ids: write %s@ID (\"stsbackup list\" shows the ids)",
 				arg,
 				name,
 			)
 		case name != first:
-			return nil, usageErrorf("%q and %q are of different StatefulSets; forget one StatefulSet's recovery points at a time", args[0], arg)
+			return nil, usageErrorf("%q and %q belong to different StatefulSets; forget one StatefulSet's recovery points at a "+
+				"time", args[0], arg)
 		}
 		ids = append(ids, id)
 	}
@@ -126,20 +127,20 @@ func (c *forgetCommand) agreeToForget(ctx context.Context, a *app, named *namedR
 		return nil
 	case last && !canAsk:
 		return usageErrorf(
-			"no complete recovery point of %s may be left after this, and nobody can be asked here; give --yes to go ahead",
+			"this may leave no complete recovery point of %s, and nobody can answer here; give --yes to go ahead",
 			named.target,
 		)
 	case !canAsk:
 		return nil
 	}
 	for _, point := range named.forgotten {
-		fmt.Fprintf(a.err, "To be forgotten: recovery point %s of %s (%d volumes)\n", printable(point.ID), named.target, point.Volumes)
+		fmt.Fprintf(a.err, "To forget: recovery point %s of %s (%d volumes)\n", printable(point.ID), named.target, point.Volumes)
 	}
 	switch {
 	case !named.known:
-		fmt.Fprintf(a.err, "The recovery points of %s cannot be read, so nothing is known of what would be left.\n", named.target)
+		fmt.Fprintf(a.err, "stsbackup cannot read the recovery points of %s, so it does not know what would be left.\n", named.target)
 	case last:
-		fmt.Fprintf(a.err, "No complete recovery point of %s would be left, so that nothing of it could be restored.\n", named.target)
+		fmt.Fprintf(a.err, "No complete recovery point of %s would be left to restore from.\n", named.target)
 	default:
 		fmt.Fprintf(a.err, "%d complete recovery points of %s would be left.\n", named.removal.Left, named.target)
 	}

@@ -34,7 +34,7 @@ func TestForgetNewest(t *testing.T) {
 	s.run(exitDone, "forget", "demo/web@"+s.ids[0])
 	// The last one: --force alone is not enough where nobody can be asked.
 	s.run(exitUsage, "forget", "demo/web@"+s.ids[1], "demo/web@"+s.ids[2], "--force")
-	s.says("no complete recovery point of demo/web may be left", "--yes")
+	s.says("this may leave no complete recovery point of demo/web", "--yes")
 	s.run(exitRefused, "forget", "demo/web@"+s.ids[1], "demo/web@"+s.ids[2], "--yes")
 	s.says("nothing left to restore from")
 	s.run(exitDone, "forget", "demo/web@"+s.ids[1], "demo/web@"+s.ids[2], "--force", "--yes")

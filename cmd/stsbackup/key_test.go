@@ -97,7 +97,7 @@ func TestUnlockCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out := s.run(0, "unlock", "demo/web"); !strings.Contains(out, "left, its holder may be alive") {
+	if out := s.run(0, "unlock", "demo/web"); !strings.Contains(out, "kept, because its holder may be alive") {
 		t.Error(out)
 	}
 	var result unlockResult
@@ -116,7 +116,7 @@ func TestUnlockCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := s.run(exitFailed, "verify", "demo/web")
-	if s.says("a lock is damaged, and nothing else"); !strings.Contains(out, "stsbackup unlock") || strings.Contains(out, "DAMAGED") {
+	if s.says("a lock is damaged, nothing else"); !strings.Contains(out, "stsbackup unlock") || strings.Contains(out, "DAMAGED") {
 		t.Error(out)
 	}
 	s.run(0, "unlock", "demo/web")

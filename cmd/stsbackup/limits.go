@@ -29,7 +29,7 @@ func (f *limitFlags) add(cmd *cobra.Command) {
 		&f.connections,
 		"connections",
 		"",
-		"have at most this `number` of requests to the bucket under way at once ($"+envConnections+"; default: "+strconv.Itoa(
+		"send at most this `number` of requests to the bucket at once ($"+envConnections+"; default: "+strconv.Itoa(
 			limit.DefaultConnections,
 		)+")",
 	)

@@ -95,7 +95,7 @@ func parseFileURL(location string) (string, error) {
 		return "", usageErrorf("the repository's URL cannot be read: %w", err)
 	case parsed.RawQuery != "" || parsed.Fragment != "":
 		return "", usageErrorf(
-			"the repository's URL %s has parameters, of which file:// knows none; write %%3F for a ? and %%23 for a # in the directory's name",
+			"the repository's URL %s has parameters, and file:// takes none; write %%3F for a ? and %%23 for a # in the directory's name",
 			location,
 		)
 	case parsed.Host != "" && parsed.Host != "localhost":

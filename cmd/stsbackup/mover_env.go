@@ -31,7 +31,7 @@ func (e *moverEnv) Set(text string) error {
 	name, value, found := strings.Cut(text, "=")
 	err := mover.CheckEnv(name, value)
 	if !found {
-		err = errors.New("a variable has no =; write such as TZ=UTC")
+		err = errors.New("a variable has no =; write for example TZ=UTC")
 	}
 	if err != nil {
 		e.fault = errors.Join(e.fault, usageErrorf("--mover-env: %w", err))

@@ -94,16 +94,16 @@ func TestMoverEnvironment(t *testing.T) {
 // TestMoverEnvironmentRefused: what is secret is refused, and not shown.
 func TestMoverEnvironmentRefused(t *testing.T) {
 	for given, says := range map[string]string{
-		"very-secret":                           "write such as TZ=UTC",
-		"=very-secret":                          "no name of an environment variable",
-		"1A=very-secret":                        "no name of an environment variable",
+		"very-secret":                           "write for example TZ=UTC",
+		"=very-secret":                          "not the name of an environment variable",
+		"1A=very-secret":                        "not the name of an environment variable",
 		"DB_PASSWORD=very-secret":               "DB_PASSWORD looks like a secret",
 		"GITHUB_TOKEN=very-secret":              "looks like a secret",
-		"AWS_SECRET_ACCESS_KEY=very-secret":     "for stsbackup to set",
-		"STSBACKUP_LIMIT_UPLOAD=very-secret":    "for stsbackup to set",
+		"AWS_SECRET_ACCESS_KEY=very-secret":     "stsbackup itself sets",
+		"STSBACKUP_LIMIT_UPLOAD=very-secret":    "stsbackup itself sets",
 		"URL=https://me:very-secret@host":       "URL holds a password",
-		"HTTPS_PROXY=http://me:very-secret@:%a": "no address of a proxy",
-		"LINES=very-secret\nand more":           "no line",
+		"HTTPS_PROXY=http://me:very-secret@:%a": "not a proxy's address",
+		"LINES=very-secret\nand more":           "not one line",
 	} {
 		var stderr bytes.Buffer
 		a := &app{out: &stderr, err: &stderr, getenv: func(string) string { return "" }}
@@ -123,7 +123,7 @@ func TestTakeProxies(t *testing.T) {
 		"HTTPS_PROXY=http://me:very-secret@proxy:3128\n# mine\n\nno_proxy=.svc\n": "",
 		"PATH=very-secret\n":               "it must have lines such as",
 		"very-secret\n":                    "it must have lines such as",
-		"HTTP_PROXY=http://very-secret:%a": "no address of a proxy",
+		"HTTP_PROXY=http://very-secret:%a": "not a proxy's address",
 	} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)

@@ -46,11 +46,12 @@ func (r *resourceAmounts) Set(text string) error {
 	for part := range strings.SplitSeq(text, ",") {
 		name, value, _ := strings.Cut(part, "=")
 		if !slices.Contains(moverResourceNames(), name) {
-			return fmt.Errorf("%.60q names none of %s; write such as cpu=500m,memory=1Gi", part, strings.Join(moverResourceNames(), ", "))
+			return fmt.Errorf("%.60q names none of %s; write for example "+
+				"cpu=500m,memory=1Gi", part, strings.Join(moverResourceNames(), ", "))
 		}
 		amount, err := resource.ParseQuantity(value)
 		if err != nil || amount.Sign() < 0 {
-			return fmt.Errorf("%.60q is no amount of %s; write such as cpu=500m,memory=1Gi", value, name)
+			return fmt.Errorf("%.60q is not an amount of %s; write for example cpu=500m,memory=1Gi", value, name)
 		}
 		amounts[name] = amount
 	}

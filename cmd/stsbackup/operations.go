@@ -277,7 +277,7 @@ func (o *operations) withLease(
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), askClusterWithin)
 		defer cancel()
 		if left := lease.Release(clean); left != nil { // no failure of what was done
-			note(o.log.With("namespace", op.Namespace, "statefulSet", op.StatefulSet), "warning: "+left.Error()+"; it ends by itself")
+			note(o.log.With("namespace", op.Namespace, "statefulSet", op.StatefulSet), "warning: "+left.Error()+"; it expires by itself")
 		}
 	}()
 	// The repository does not know of the Lease: nothing is done to it while another may have that.

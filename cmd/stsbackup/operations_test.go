@@ -198,13 +198,13 @@ func TestIncompleteOfWhatIsGone(t *testing.T) {
 	}
 	const is = "recovery point 20261121T204201Z-93ef of demo/web is incomplete (1 of 2 volumes and 0 entries could not be saved)"
 	gone := incomplete(record, fmt.Errorf("namespace demo: %w", cluster.ErrNotFound))
-	if want := is + ": namespace demo: not found; what it holds can be restored by its id"; gone.Error() != want {
+	if want := is + ": namespace demo: not found; to restore what it holds, give its id"; gone.Error() != want {
 		t.Errorf("%v, want %q", gone, want)
 	}
 	if code := exitCode(t.Context(), gone); code != exitIncomplete || !errors.Is(translate(gone), scheduler.ErrGone) {
 		t.Errorf("exit code %d, %v", code, translate(gone))
 	}
-	if err := incomplete(record, nil); !strings.HasPrefix(err.Error(), is+"; what it holds") || errors.Is(translate(err), scheduler.ErrGone) {
+	if err := incomplete(record, nil); !strings.HasPrefix(err.Error(), is+"; to restore what it holds") || errors.Is(translate(err), scheduler.ErrGone) {
 		t.Errorf("%v", err)
 	}
 }

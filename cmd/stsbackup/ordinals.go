@@ -24,7 +24,7 @@ func (f *ordinalsFlag) Set(s string) error {
 	for text := range strings.SplitSeq(s, ",") {
 		ordinal, err := strconv.ParseInt(strings.TrimSpace(text), 10, 32)
 		if err != nil || ordinal < 0 {
-			return fmt.Errorf("%.40q is no ordinal; write such as 0 or 0,2", text)
+			return fmt.Errorf("%.40q is not an ordinal; write for example 0 or 0,2", text)
 		}
 		if !slices.Contains(*f, int32(ordinal)) {
 			*f = append(*f, int32(ordinal))

@@ -26,15 +26,16 @@ func newPruneCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prune [NAMESPACE/]STATEFULSET...",
 		Short: "Remove data that no recovery point needs any more",
-		Long: `prune removes from a repository what no repository snapshot needs: after recovery points have been forgotten, and what
-interrupted backups have left. Packs that hold both needed and unneeded data are written anew until at most 5% of the data
-is unneeded, and small ones, of which every small backup leaves some, are merged.
+		Long: `prune removes data that no repository snapshot needs: of forgotten recovery points, and of interrupted backups. It rewrites
+packs that hold both needed and unneeded data until at most 5% of the data is unneeded, and merges small packs, of which every
+small backup leaves some.
 
-Backups may run meanwhile. prune does not begin while one does, nor while another command works on the repository: it waits
-as --retry-lock says, and gives up with exit code 5. Then it copies what is needed beside whoever comes, and is alone only for
-as long as it takes to look at what is new and to write a new index; a backup that meets that moment waits.
-A lock of a mover that the cluster knows to be gone is removed. It may be interrupted at any time; nothing is lost, and the next
-prune goes on. It removes nothing from a damaged repository.`,
+prune does not begin while a backup or another command works on the repository: it waits as --retry-lock says, then gives up
+with exit code 5. Once it has begun, backups may run beside it. It locks them out only at the end, while it looks at what is
+new and writes a new index; a backup that begins at that moment waits.
+
+prune removes the lock of a mover that no longer exists in the cluster. You may interrupt it at any time: nothing is lost, and
+the next prune continues. It removes nothing from a damaged repository.`,
 		Example: `  stsbackup prune demo/web --dry-run
   stsbackup prune demo/web
   stsbackup prune --all --all-namespaces`,
@@ -117,8 +118,8 @@ func printPruned(w, notes io.Writer, t target, r *pruneResult) {
 	}
 	fmt.Fprintf(
 		w,
-		"%d packs (with %s) %sremoved: %d without anything that is needed, %d of no index, %d written anew without what is unneeded, %d small "+
-			"ones merged\n",
+		"%d packs (%s) %sremoved: %d that nothing needs, %d that no index names, %d rewritten without unneeded data, %d small ones "+
+			"merged\n",
 		r.PacksRemoved+r.PacksUnindexed+r.PacksRepacked+r.PacksMerged,
 		humanBytes(r.BytesRemoved),
 		would,
@@ -129,12 +130,12 @@ func printPruned(w, notes io.Writer, t target, r *pruneResult) {
 	)
 	fmt.Fprintf(
 		w,
-		"%s %swritten anew; freed in all: %s\n",
+		"%s %srewritten; freed in all: %s\n",
 		humanBytes(r.BytesRewritten),
 		would,
 		humanBytes(max(r.BytesRemoved-r.BytesRewritten, 0)),
 	)
-	fmt.Fprintf(w, "%s is needed by %d repository snapshots; %s of unneeded data stays in %d packs\n",
+	fmt.Fprintf(w, "%[2]d repository snapshots need %[1]s; %[3]s of unneeded data stays in %[4]d packs\n",
 		humanBytes(r.BytesNeeded), r.Snapshots, humanBytes(r.BytesUnused), r.PacksKept)
 	for _, id := range r.Leftovers {
 		fmt.Fprintf(notes, "Kept: the volumes of %s, which has no record. Unless its backup is running, free them with: stsbackup forget %s@%s\n",

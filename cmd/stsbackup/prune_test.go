@@ -70,7 +70,7 @@ func TestPruneIsRefusedWhileSomeoneWorks(t *testing.T) {
 	s.run(exitRefused, "prune", "demo/web", "--retry-lock", "0")
 	s.says("locked", "wait")
 	s.run(exitRefused, "prune", "demo/web", "--retry-lock", "1ms")
-	s.says("Waiting for up to 1ms to work on the repository of demo/web", "1ms were waited")
+	s.says("Waiting up to 1ms for the repository of demo/web", "waited 1ms")
 	s.run(exitRefused, "forget", "demo/web@"+id, "--retry-lock", "0")
 	s.run(exitUsage, "prune", "demo/web", "--retry-lock", "-1s")
 	s.run(0, "prune", "demo/web", "--dry-run")
@@ -105,7 +105,7 @@ func TestVolumeBackupWaits(t *testing.T) {
 		[]byte(line),
 	); !strings.HasPrefix(
 		reason,
-		"Waiting for up to 5m0s to work on the repository of demo/web: repository is locked exclusively by",
+		"Waiting up to 5m0s for the repository of demo/web: repository is locked exclusively by",
 	) {
 		t.Errorf("%q", out)
 	}
@@ -141,7 +141,7 @@ func TestPruneAndVerifySeveral(t *testing.T) {
 	// A command that runs every night must not stay green while it looks in the wrong place.
 	for _, command := range [][]string{{"prune"}, {"verify"}, {"verify", "-o", "json"}, {"forget", "--keep-last", "3"}} {
 		s.run(exitNotFound, append(command, "--all", "-n", "empty")...)
-		s.says("none of the 2 below "+s.env["STSBACKUP_REPO"]+" is of namespace empty", "with -n, or take all with -A")
+		s.says("none of the 2 repositories below "+s.env["STSBACKUP_REPO"]+" belongs to namespace empty", "with -n, or take all with -A")
 	}
 	s.env["STSBACKUP_REPO"] = "file://" + t.TempDir()
 	for _, command := range [][]string{{"prune"}, {"verify"}, {"forget", "--keep-last", "3"}} {

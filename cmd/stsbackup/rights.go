@@ -81,7 +81,7 @@ func (r rightsAsker) missing(ctx context.Context) ([]string, error) {
 			deploy.ClusterRolePath,
 			shellWord(account),
 		),
-		"docs/rbac.md says what each is for, what goes without it, and how to give them in one namespace",
+		"docs/rbac.md says what each is for, what works without it, and how to grant them in one namespace",
 	), nil
 }
 

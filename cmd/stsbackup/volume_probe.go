@@ -30,10 +30,10 @@ func newVolumeProbeCommand(a *app) *cobra.Command {
 	c := &volumeProbe{}
 	cmd := &cobra.Command{
 		Use:    "probe NAMESPACE/STATEFULSET[@RECOVERY-POINT]",
-		Short:  "Look whether a repository can be used from here",
+		Short:  "Check whether a repository can be used from here",
 		Hidden: true,
-		Long: `probe opens a repository, lists its index and reads a part of it, and looks for the repository snapshots that are named.
-With --write it also writes something, and removes it again; the repository is made if there is none.`,
+		Long: `probe opens a repository, lists its index, reads a part of it, and looks for the repository snapshots that you name. With --write
+it also writes something and removes it again, and makes the repository if there is none.`,
 		Args: exactArgs(1, "a StatefulSet"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.report.end(c.run(cmd.Context(), a, args[0]))
@@ -43,7 +43,7 @@ With --write it also writes something, and removes it again; the repository is m
 	c.report.add(cmd)
 	c.operation.add(cmd)
 	cmd.Flags().StringSliceVar(&c.snapshots, "repository-snapshot", nil, "`ids` of repository snapshots that must be there")
-	cmd.Flags().BoolVar(&c.write, "write", false, "look also whether the repository can be written")
+	cmd.Flags().BoolVar(&c.write, "write", false, "also check whether the repository can be written")
 	return cmd
 }
 
@@ -127,18 +127,19 @@ func explainInPod(location string, err error) error {
 	loopback := host == "localhost" || ip != nil && ip.IsLoopback()
 	switch {
 	case errors.Is(err, storage.ErrUnreachable) && loopback:
-		return fmt.Errorf("%w; in a pod, %s is the pod itself: give the URL by which pods reach the bucket with --mover-repo", err, host)
+		return fmt.Errorf("%w; in a pod, %s is the pod itself: with --mover-repo, give the URL by which pods reach the bucket", err, host)
 	case errors.Is(err, storage.ErrUnreachable):
 		return fmt.Errorf(
-			"%w; so it is from inside a pod: if pods reach the bucket under another address, give the URL that they need with --mover-repo; "+
-				"else see whether a NetworkPolicy or a firewall stands between",
+			"%w; this happened inside a pod: if pods reach the bucket at another address, give that URL with --mover-repo; if not, look "+
+				"for a NetworkPolicy or a firewall in between",
 			err,
 		)
 	case errors.Is(err, repository.ErrNoRepository),
 		errors.Is(err, storage.ErrNoBucket),
 		errors.Is(err, repository.ErrNoSnapshot),
 		errors.Is(err, repository.ErrWrongPassword):
-		return fmt.Errorf("%w; so it is under the URL that movers use: if --mover-repo is given, it must lead to the same place as --repo", err)
+		return fmt.Errorf("%w; this happened with the URL that movers use: --mover-repo, if given, must lead to the same place as "+
+			"--repo", err)
 	default:
 		return err
 	}

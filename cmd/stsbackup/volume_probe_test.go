@@ -41,15 +41,15 @@ func TestVolumeProbe(t *testing.T) {
 		"found, and can be written": {args: []string{"demo/web", "--write"}},
 		"a repository snapshot that is not there": {
 			args: []string{"demo/web", "--repository-snapshot", saved.RepositorySnapshot, "--repository-snapshot", none}, code: exitNotFound,
-			says: none + " in file://" + root + "/demo/web: no such repository snapshot; so it is under the URL that movers use",
+			says: none + " in file://" + root + "/demo/web: no such repository snapshot; this happened with the URL that movers use",
 		},
-		"no repository": {args: []string{"demo/other"}, code: exitNotFound, says: "if --mover-repo is given, it must lead to the same place " +
+		"no repository": {args: []string{"demo/other"}, code: exitNotFound, says: "--mover-repo, if given, must lead to the same place " +
 			"as --repo"},
 		"wrong password": {args: []string{"demo/web"}, password: "wrong", code: exitFailed, says: "wrong password"},
 		"nothing listens there": {
 			args: []string{"demo/web", "--repo", "s3://bucket/root?endpoint=http://127.0.0.1:1&region=r"}, code: exitFailed,
 			says: "nothing listens at http://127.0.0.1:1 after 3 attempts; check endpoint= in the repository's URL, and that the service runs; " +
-				"in a pod, 127.0.0.1 is the pod itself: give the URL by which pods reach the bucket with --mover-repo",
+				"in a pod, 127.0.0.1 is the pod itself: with --mover-repo, give the URL by which pods reach the bucket",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -95,8 +95,8 @@ func TestExplainProbe(t *testing.T) {
 	}{
 		{"s3://bucket/r?endpoint=http://localhost:9000", storage.ErrUnreachable, "localhost is the pod itself"},
 		{"s3://bucket/r?endpoint=http://[::1]:9000", storage.ErrUnreachable, "::1 is the pod itself"},
-		{"s3://bucket/r?endpoint=https://s3.example.com", storage.ErrUnreachable, "if pods reach the bucket under another address, give the " +
-			"URL that they need with --mover-repo"},
+		{"s3://bucket/r?endpoint=https://s3.example.com", storage.ErrUnreachable, "if pods reach the bucket at another address, give " +
+			"that URL with --mover-repo"},
 		{"s3://bucket/r", storage.ErrUnreachable, "--mover-repo"},
 		{"s3://bucket/r", storage.ErrNoBucket, "the same place as --repo"},
 		{"s3://bucket/r", repository.ErrNoRepository, "the same place as --repo"},

@@ -190,7 +190,7 @@ func (r *reader) patterns(n node, further string) []string {
 			return
 		}
 		if strings.Trim(pattern, "abcdefghijklmnopqrstuvwxyz0123456789-.*?"+further) != "" || pattern == "" || strings.Count(pattern, "/") > 1 {
-			r.fail(n, "%.80q is no name, nor a pattern of names with * and ?", pattern)
+			r.fail(n, "%.80q is not a name, nor a pattern with * and ?", pattern)
 			return
 		}
 		patterns = append(patterns, pattern)
@@ -204,7 +204,7 @@ func (r *reader) labels(n node) labels.Selector {
 		text, _ := r.text(n)
 		selector, err := labels.Parse(text)
 		if err != nil {
-			r.fail(n, "%.80q is no selector of labels: %s", text, err.Error())
+			r.fail(n, "%.80q is not a label selector: %s", text, err.Error())
 			return nil
 		}
 		if selector.Empty() {
@@ -301,7 +301,7 @@ func (r *reader) quantities(n node) map[string]resource.Quantity {
 			}
 			quantity, err := resource.ParseQuantity(text)
 			if err != nil || quantity.Sign() <= 0 {
-				r.fail(n, "%.60q is no quantity; write such as 500m, 2, 128Mi or 1Gi", text)
+				r.fail(n, "%.60q is not a quantity; write for example 500m, 2, 128Mi or 1Gi", text)
 				return
 			}
 			quantities[name] = quantity
@@ -361,7 +361,7 @@ func (r *reader) discardAfter(n node) retention.Span {
 	span := r.span(n)
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	if len(r.problems) == problems && now.Sub(span.Before(now)) < leastDiscardAfter {
-		r.fail(n, "%s is less than a day, in which nobody may have seen whether the restore was right", span)
+		r.fail(n, "%s is less than a day, too short to see whether the restore was right", span)
 	}
 	return span
 }
@@ -375,7 +375,7 @@ func (r *reader) share(n node) float64 {
 	number, percent := strings.CutSuffix(text, "%")
 	value, err := strconv.ParseFloat(number, 64)
 	if !percent || err != nil || !(value > 0 && value <= 100) {
-		r.fail(n, "%.60q is no share; write such as 5%% or 100%%", text)
+		r.fail(n, "%.60q is not a share; write for example 5%% or 100%%", text)
 		return 0
 	}
 	return value / 100

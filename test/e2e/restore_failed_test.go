@@ -103,7 +103,7 @@ func TestRestoreMoverKilled(t *testing.T) {
 		t.Fatalf("exit code %d:\n%s", code, &p.said)
 	}
 	s.unchanged(before, now)
-	s.run(0, []string{"Removed the lock that a dead mover had left", pod}, "prune", web, "--retry-lock", "0")
+	s.run(0, []string{"Removed the lock of a dead mover", pod}, "prune", web, "--retry-lock", "0")
 }
 
 func TestRestoreKilled(t *testing.T) {

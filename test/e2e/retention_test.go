@@ -22,7 +22,7 @@ func TestForgetAndPrune(t *testing.T) {
 	s.deadMoversLock("web")
 	s.run(
 		0,
-		[]string{"Removed the lock that a dead mover had left", old.ID, "no rule keeps it", "newest complete"},
+		[]string{"Removed the lock of a dead mover", old.ID, "no rule keeps it", "newest complete"},
 		"forget",
 		name,
 		"--keep-last",

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
-	"github.com/stsbackup/stsbackup/scheduler/retention"
 )
 
 const (
@@ -89,7 +89,7 @@ func discardBefore(p *policy.Policy, now time.Time) time.Time {
 // discardDue reports whether the policy wants something freed that was set aside of the StatefulSet.
 func (t *term) discardDue(e *entry, now time.Time) bool {
 	p := e.policy()
-	if p == nil || p.DiscardAfter == (retention.Span{}) || e.set.Nothing != "" || e.discard.running || t.displaced.running {
+	if p == nil || p.DiscardAfter == (calendar.Span{}) || e.set.Nothing != "" || e.discard.running || t.displaced.running {
 		return false
 	}
 	// A wait that is longer than any that we set comes from a clock that has been set back since.

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
-	"github.com/stsbackup/stsbackup/scheduler/retention"
 )
 
 // entry is what the leader knows of one StatefulSet.
@@ -200,7 +200,7 @@ func (e *entry) status(now time.Time) StatefulSetStatus {
 	if p := e.policy(); p != nil {
 		s.Objective = e.objective(now)
 		s.Prune = UpkeepStatus{Scheduled: e.prune.schedule != "never", LastSuccess: e.prune.succeeded, Failed: e.prune.failed}
-		s.Discard = DiscardStatus{Scheduled: p.DiscardAfter != (retention.Span{}), Volumes: e.discard.volumes, Failed: e.discard.failed}
+		s.Discard = DiscardStatus{Scheduled: p.DiscardAfter != (calendar.Span{}), Volumes: e.discard.volumes, Failed: e.discard.failed}
 		s.Verify = UpkeepStatus{
 			Scheduled:   e.verify.schedule != "never",
 			LastSuccess: e.verify.succeeded,

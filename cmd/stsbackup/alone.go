@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -36,7 +37,7 @@ func (f *repositoryFlags) upkeep(a *app, lock lockFlag) *upkeep {
 			client, _, err := cluster.Connect(f.kube.kubeconfig, f.kube.context)
 			return client, err
 		},
-		note:      func(text string) { fmt.Fprintln(a.err, printable(text)) },
+		note:      func(text string) { fmt.Fprintln(a.err, ui.Printable(text)) },
 		retryLock: lock.limit,
 	}
 }

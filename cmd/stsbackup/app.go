@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 )
 
 // app is what a command may know of the world outside its flags. Tests give it a world of their own.
@@ -38,6 +40,11 @@ func newApp() *app {
 	}
 }
 
+// screen is where progress is shown.
+func (a *app) screen(format ui.Format) ui.Screen {
+	return ui.Screen{Out: a.err, Format: format, Terminal: a.terminal, Now: a.now}
+}
+
 // execute runs one command line and gives its exit code.
 func execute(ctx context.Context, a *app, args []string) int {
 	root := newRootCommand(a)
@@ -58,7 +65,7 @@ func execute(ctx context.Context, a *app, args []string) int {
 func message(ctx context.Context, err error) string {
 	lines := strings.Split(strings.TrimSpace(err.Error()), "\n") // one for each of several errors
 	for i := range lines {
-		lines[i] = plain(lines[i])
+		lines[i] = ui.Plain(lines[i])
 	}
 	text := strings.Join(lines, "\n")
 	if interrupted(ctx, err) {

@@ -11,9 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -71,7 +73,7 @@ annotation stsbackup.io/policy=none. If none is left, the exit code is 4.`,
 	c.repo.add(cmd)
 	c.choose.add(cmd, "every StatefulSet of the namespace")
 	c.mover.add(cmd)
-	c.output.add(cmd)
+	addOutput(cmd, &c.output)
 	c.lock.add(cmd)
 	cmd.Flags().Var(&c.method, "method", "how to capture volumes: auto, snapshot or live")
 	c.compression.add(cmd)
@@ -131,7 +133,7 @@ func (c *backupCommand) run(ctx context.Context, a *app, args []string) error {
 		return c.backUp(ctx, a, at)
 	}
 	return each(ctx, a, c.output, targets, do, func(w io.Writer, _ target, record *catalog.Record) error {
-		return printRecord(w, outputText, *record)
+		return ui.WriteRecord(w, outputText, *record)
 	})
 }
 
@@ -173,8 +175,8 @@ func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.
 	if err != nil {
 		return nil, err
 	}
-	reporter := newBackupReporter(a, c.output, c.dryRun, at.target)
-	defer reporter.close()
+	reporter := c.reporter(a, at.target)
+	defer reporter.Close()
 	return makeRecoveryPoint(ctx, a, at, reporter, backup.Request{
 		Plan:            backup.PlanOptions{Method: backup.Method(c.method), SnapshotClass: c.snapshotClass},
 		AdoptCluster:    c.adoptCluster,
@@ -185,6 +187,15 @@ func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.
 		Compression:     c.compression.level,
 		SnapshotTimeout: c.snapshotTimeout, SnapshotReadyTimeout: c.readyTimeout,
 	})
+}
+
+// reporter shows the backup of a StatefulSet. After a dry run the plan is the result.
+func (c *backupCommand) reporter(a *app, t target) *ui.Backup {
+	var plan io.Writer
+	if c.dryRun {
+		plan = a.out
+	}
+	return ui.NewBackup(a.screen(c.output), t.namespace, t.statefulSet, plan)
 }
 
 const (
@@ -243,7 +254,7 @@ func incomplete(record catalog.Record, gone error) error {
 
 // storeOf opens the repository of one StatefulSet for the engine.
 type storeOf struct {
-	store     *store
+	store     *location.Root
 	target    target
 	retryLock time.Duration
 	note      func(string)
@@ -262,7 +273,7 @@ func (s storeOf) OpenOrCreate(ctx context.Context) (backup.Repository, error) {
 func (s storeOf) open(ctx context.Context,
 	open func(context.Context, storage.Bucket, string, string, repository.Secret) (*catalog.Catalog, error),
 ) (backup.Repository, error) {
-	opened, err := open(ctx, s.store.root, s.target.namespace, s.target.statefulSet, s.store.password(s.target))
+	opened, err := open(ctx, s.store.Bucket(), s.target.namespace, s.target.statefulSet, s.store.Password(s.target.name()))
 	if err == nil {
 		err = opened.Repository().Writable()
 	}

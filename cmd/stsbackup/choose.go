@@ -12,7 +12,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
-	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -121,7 +121,7 @@ func (f *chooseFlags) ofCluster(ctx context.Context, kube *kubeFlags, client *cl
 // repositories are the StatefulSets that are named or chosen, as far as they have a repository; those that are named
 // need not. None is an error: a command that runs every night and finds nothing must not end as if all were well. passOver,
 // if set, says why a StatefulSet that the labels choose is not meant.
-func (f *chooseFlags) repositories(ctx context.Context, a *app, kube *kubeFlags, store *store, args []string,
+func (f *chooseFlags) repositories(ctx context.Context, a *app, kube *kubeFlags, store *location.Root, args []string,
 	passOver func(*appsv1.StatefulSet) string,
 ) ([]target, error) {
 	if !f.any() {
@@ -156,7 +156,7 @@ func (f *chooseFlags) repositories(ctx context.Context, a *app, kube *kubeFlags,
 	}
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("%w: none of the StatefulSets with labels %s has a repository below %s to work on (reasons above)",
-			repository.ErrNoRepository, f.selector.String(), store.place())
+			repository.ErrNoRepository, f.selector.String(), store)
 	}
 	return chosen, nil
 }
@@ -171,12 +171,12 @@ func optedOut(set *appsv1.StatefulSet) string {
 
 // withRepository are the StatefulSets that have a repository, in the namespace that the flags choose from. None is an error
 // that says where it was looked for.
-func (f *chooseFlags) withRepository(ctx context.Context, kube *kubeFlags, store *store) ([]target, error) {
+func (f *chooseFlags) withRepository(ctx context.Context, kube *kubeFlags, store *location.Root) ([]target, error) {
 	namespace, err := f.namespace(kube)
 	if err != nil {
 		return nil, err
 	}
-	names, err := catalog.Names(ctx, store.root)
+	names, err := store.Names(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -192,9 +192,9 @@ func (f *chooseFlags) withRepository(ctx context.Context, kube *kubeFlags, store
 	case len(names) > 0:
 		return nil, fmt.Errorf("%w: none of the %d repositories below %s belongs to namespace %s; name another namespace with -n, or "+
 			"take all with -A",
-			repository.ErrNoRepository, len(names), store.place(), namespace)
+			repository.ErrNoRepository, len(names), store, namespace)
 	default:
-		return nil, fmt.Errorf("%w: nothing has been backed up below %s; check --repo", repository.ErrNoRepository, store.place())
+		return nil, fmt.Errorf("%w: nothing has been backed up below %s; check --repo", repository.ErrNoRepository, store)
 	}
 }
 

@@ -10,9 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/cluster/displaced"
-	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -27,8 +28,7 @@ type discardCommand struct {
 	ordinals  ordinalsFlag
 	operation string
 	olderThan spanFlag
-	dryRun    bool
-	yes       bool
+	goAhead
 }
 
 func newDiscardCommand(a *app) *cobra.Command {
@@ -64,12 +64,11 @@ The exit code is 5 if one of these stands in the way, and 1 if some volumes coul
 	}
 	c.kube.add(cmd)
 	c.choose.add(cmd, allWithDisplaced)
-	c.output.add(cmd)
+	addOutput(cmd, &c.output)
 	cmd.Flags().Var(&c.ordinals, "ordinals", "free those of these `ordinals` only, such as 0,2")
 	cmd.Flags().StringVar(&c.operation, "operation", "", "free only what this operation has set aside: its `id`, or the beginning of just one")
 	cmd.Flags().Var(&c.olderThan, "older-than", "free only what was set aside longer ago than this, such as 36h, 30d or 1y6mo")
-	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show what would be freed, and change nothing")
-	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask before volumes are freed")
+	c.goAhead.add(cmd, "show what would be freed, and change nothing", "do not ask before volumes are freed")
 	return cmd
 }
 
@@ -81,7 +80,7 @@ type discarding struct {
 }
 
 func (c *discardCommand) run(ctx context.Context, a *app, args []string) error {
-	if !c.yes && !c.dryRun && (!a.terminal || c.output == outputJSON) {
+	if c.unanswered(a, c.output) {
 		return usageErrorf(
 			"discard asks before it frees anything, and nobody can answer here: give --yes to go ahead, or --dry-run to see what it would free",
 		)
@@ -107,7 +106,7 @@ func (c *discardCommand) run(ctx context.Context, a *app, args []string) error {
 	if c.dryRun {
 		return each(ctx, a, c.output, targets, func(_ context.Context, t target) (*displaced.Plan, error) { return plans[t].shown() },
 			func(w io.Writer, _ target, plan *displaced.Plan) error {
-				return printDiscardPlan(w, c.output, plan, a.now())
+				return ui.WriteDiscardPlan(w, c.output, plan, a.now())
 			})
 	}
 	if err := c.agree(ctx, a, targets, plans); err != nil {
@@ -117,10 +116,10 @@ func (c *discardCommand) run(ctx context.Context, a *app, args []string) error {
 		if err := plans[t].err; err != nil {
 			return nil, err
 		}
-		report, err := discard(ctx, a, client, plans[t].plan, func(text string) { fmt.Fprintln(a.err, plain(text)) })
+		report, err := discard(ctx, a, client, plans[t].plan, func(text string) { fmt.Fprintln(a.err, ui.Plain(text)) })
 		return &report, err
 	}, func(w io.Writer, _ target, report *displaced.Report) error {
-		printDiscarded(w, report)
+		ui.WriteDiscarded(w, report)
 		return nil
 	})
 }
@@ -189,7 +188,7 @@ func (c *discardCommand) plan(ctx context.Context, a *app, client *cluster.Clien
 	}
 	request := displaced.Request{Ordinals: c.ordinals, Operation: c.operation}
 	if c.olderThan != (spanFlag{}) {
-		request.Before = retention.Span(c.olderThan).Before(a.now().UTC())
+		request.Before = calendar.Span(c.olderThan).Before(a.now().UTC())
 	}
 	return displaced.NewPlan(situation, request), nil
 }
@@ -200,7 +199,7 @@ func (c *discardCommand) agree(ctx context.Context, a *app, targets []target, pl
 	for _, t := range targets {
 		d := plans[t]
 		if c.output == outputText && d.plan.StatefulSet != "" {
-			if err := printDiscardPlan(a.err, c.output, &d.plan, a.now()); err != nil {
+			if err := ui.WriteDiscardPlan(a.err, c.output, &d.plan, a.now()); err != nil {
 				return err
 			}
 		}

@@ -184,7 +184,7 @@ pv-web-0-2 (claim www-web-0) stays as it is: it has been set aside since 2026-11
 		"30d",
 	); !strings.HasPrefix(
 		out,
-		"There is nothing to free for demo/web.\n",
+		"There is nothing to free of demo/web.\n",
 	) {
 		t.Errorf("older than 30 days:\n%s", out)
 	}
@@ -219,14 +219,14 @@ func TestDiscardUsage(t *testing.T) {
 		{exitUsage, "give --yes to go ahead, or --dry-run", []string{"demo/web", "-o", "json"}},
 		{exitUsage, "name StatefulSets, or choose them", []string{"--yes"}},
 		{exitUsage, "leave @latest out", []string{"demo/web@latest", "--yes"}},
-		{exitUsage, `"one" is not an ordinal`, []string{"demo/web", "--ordinals", "0,one", "--yes"}},
+		{exitUsage, `"one" is no ordinal`, []string{"demo/web", "--ordinals", "0,one", "--yes"}},
 		{exitUsage, "is not a duration", []string{"demo/web", "--older-than", "7", "--yes"}},
 		{exitNotFound, "no volume of demo/none is set aside: StatefulSet demo/none: not found", []string{"demo/none", "--yes"}},
 		{exitRefused, "no volume of ordinal 7 is set aside", []string{"demo/web", "--ordinals", "0,7", "--yes"}},
 		{exitRefused, "several operations begin with \"2026\": 20261120T080000Z-0002, " +
 			"20261101T080000Z-0001", []string{"demo/web", "--operation", "2026", "--yes"}},
 		{exitRefused, "no operation \"1\"", []string{"demo/web", "--operation", "1", "--yes"}},
-		{exitDone, "There is nothing to free for demo/quiet.", []string{"demo/quiet", "--yes"}},
+		{exitDone, "There is nothing to free of demo/quiet.", []string{"demo/quiet", "--yes"}},
 		{exitDone, "No volumes are set aside in namespace ", []string{"--all", "-n", "empty", "--yes"}},
 		{exitDone, "No volumes are set aside in namespace ", []string{"--selector", "tier=cache", "-n", "demo", "--yes"}},
 	} {
@@ -285,42 +285,5 @@ func TestDiscardAsks(t *testing.T) {
 			!strings.Contains(text.String(), "Type yes to go ahead: ") {
 			t.Errorf("%q: exit code %d, left %s\n%s", answer, code, c.left(), &text)
 		}
-	}
-}
-
-func TestPrintDisplaced(t *testing.T) {
-	t.Parallel()
-	at := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
-	volume := displaced.Volume{
-		Name:        "pv-0",
-		Namespace:   "demo",
-		StatefulSet: "web",
-		Claim:       "www-web-0",
-		Size:        1 << 30,
-		Class:       "fast",
-		At:          at,
-		By:          "20261121T075900Z-3fa9",
-		Why:         displaced.WhyReplaced,
-		State:       displaced.StateAside,
-		Now:         "pv-new",
-	}
-	odd := volume
-	odd.Name, odd.StatefulSet, odd.Ordinal, odd.State, odd.At, odd.By, odd.Class, odd.Problem = "pv-1", "", -1, displaced.StateBound, time.Time{}, "", "", "no\ttime"
-	var out bytes.Buffer
-	if err := printDisplaced(&out, outputText, []displaced.Volume{volume, odd}); err != nil {
-		t.Fatal(err)
-	}
-	want := `ORDINAL  CLAIM           VOLUME  SIZE   CLASS  SET ASIDE             BY                     WHY       NOW
-0        demo/www-web-0  pv-0    1 GiB  fast   2026-11-21T08:00:00Z  20261121T075900Z-3fa9  replaced  pv-new
--        demo/www-web-0  pv-1    1 GiB  -      -                     -                      replaced  bound again, not set aside
-
-Note: somebody has changed the marks on pv-1: no\ttime
-`
-	if diff := cmp.Diff(want, out.String()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	out.Reset()
-	if err := printDisplaced(&out, outputJSON, nil); err != nil || out.String() != "[]\n" {
-		t.Errorf("%v, %s", err, &out)
 	}
 }

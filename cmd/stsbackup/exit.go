@@ -8,6 +8,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -46,6 +47,7 @@ func (e *incompleteError) Unwrap() error { return e.err }
 func exitCode(ctx context.Context, err error) int {
 	var (
 		usage      *usageError
+		invalid    *location.InvalidError
 		incomplete *incompleteError
 		refusal    *cluster.Refusal
 		several    *severalError
@@ -57,7 +59,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, &several):
 		return several.exitCode(ctx)
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &invalid):
 		return exitUsage
 	case errors.As(err, &incomplete):
 		return exitIncomplete

@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -28,6 +29,16 @@ func (f *kubeFlags) add(cmd *cobra.Command) {
 	)
 	cmd.Flags().StringVar(&f.context, "context", "", "`name` of the kubeconfig's context to use")
 	cmd.Flags().StringVarP(&f.namespace, "namespace", "n", "", "`namespace` of a StatefulSet that you name without one")
+}
+
+// target reads [NS/]STS[@RP]; the namespace comes from the argument, from --namespace, or from the kubeconfig.
+func (f *kubeFlags) target(arg string) (target, error) {
+	t, err := parseTarget(arg, f.namespace)
+	if err != nil || t.namespace != "" {
+		return t, err
+	}
+	t.namespace, err = cluster.DefaultNamespace(f.kubeconfig, f.context)
+	return t, err
 }
 
 // repoFlags say where the repositories are, what opens them, and how much of the bucket may be used.
@@ -149,32 +160,18 @@ func (f *lockFlag) Set(s string) error {
 func (f *lockFlag) Type() string { return "duration" }
 
 // outputFlag is -o: how results and progress are printed.
-type outputFlag string
+type outputFlag = ui.Format
 
 const (
-	outputText outputFlag = "text"
-	outputJSON outputFlag = "json"
+	outputText = ui.Text
+	outputJSON = ui.JSON
 )
 
-func (o *outputFlag) add(cmd *cobra.Command) {
-	*o = outputText
-	cmd.Flags().VarP(o, "output", "o", "how to print: text or json")
+// addOutput adds -o.
+func addOutput(cmd *cobra.Command, output *ui.Format) {
+	*output = ui.Text
+	cmd.Flags().VarP(output, "output", "o", "how to print: text or json")
 }
-
-// String, Set and Type make an outputFlag a pflag.Value.
-func (o *outputFlag) String() string { return string(*o) }
-
-func (o *outputFlag) Set(s string) error {
-	switch v := outputFlag(s); v {
-	case outputText, outputJSON:
-		*o = v
-		return nil
-	default:
-		return fmt.Errorf("%q is neither text nor json", s)
-	}
-}
-
-func (o *outputFlag) Type() string { return "text|json" }
 
 // compressionFlag is --compression.
 type compressionFlag struct{ level repository.Compression }
@@ -192,53 +189,3 @@ func (f *compressionFlag) Set(s string) (err error) {
 }
 
 func (f *compressionFlag) Type() string { return "off|fast|default|max" }
-
-// target is what a command line names as [NS/]STS[@RP].
-type target struct {
-	namespace   string
-	statefulSet string
-	// recoveryPoint is an id, a prefix, "latest" or a time; "" where none was given.
-	recoveryPoint string
-}
-
-func (t target) String() string {
-	s := t.namespace + "/" + t.statefulSet
-	if t.recoveryPoint != "" {
-		s += "@" + t.recoveryPoint
-	}
-	return s
-}
-
-// parseTarget reads [NS/]STS[@RP]. Without a namespace in the argument, namespace stands in; where that is empty too,
-// the result's namespace is empty and the caller asks the kubeconfig.
-func parseTarget(arg, namespace string) (target, error) {
-	name, point, hasPoint := strings.Cut(arg, "@")
-	t := target{namespace: namespace, statefulSet: name, recoveryPoint: point}
-	if ns, sts, ok := strings.Cut(name, "/"); ok {
-		if namespace != "" && namespace != ns {
-			return target{}, usageErrorf("%q names namespace %s, but --namespace says %s", arg, ns, namespace)
-		}
-		if ns == "" {
-			return target{}, usageErrorf("%q has an empty namespace; write NAMESPACE/STATEFULSET", arg)
-		}
-		t.namespace, t.statefulSet = ns, sts
-	}
-	if t.statefulSet == "" || strings.Contains(t.statefulSet, "/") {
-		return target{}, usageErrorf("%q is not [NAMESPACE/]STATEFULSET[@RECOVERY-POINT]", arg)
-	}
-	if hasPoint && point == "" {
-		return target{}, usageErrorf("%q names no recovery point after the @; leave the @ out for the latest", arg)
-	}
-	return t, t.check()
-}
-
-// check reports names that Kubernetes would not accept. They are also the place of the repository in the bucket.
-func (t target) check() error {
-	if faults := validation.IsDNS1123Label(t.namespace); t.namespace != "" && len(faults) > 0 {
-		return usageErrorf("%q cannot be the name of a namespace: %s", t.namespace, faults[0])
-	}
-	if faults := validation.IsDNS1123Subdomain(t.statefulSet); len(faults) > 0 {
-		return usageErrorf("%q cannot be the name of a StatefulSet: %s", t.statefulSet, faults[0])
-	}
-	return nil
-}

@@ -9,9 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // keepFlags say which recovery points to keep.
@@ -64,18 +67,18 @@ func (f *keepFlags) read() (retention.Rules, *time.Location, error) {
 }
 
 // spanFlag is --keep-within.
-type spanFlag retention.Span
+type spanFlag calendar.Span
 
 // String, Set and Type make a spanFlag a pflag.Value.
 func (f *spanFlag) String() string {
 	if *f == (spanFlag{}) {
 		return ""
 	}
-	return retention.Span(*f).String()
+	return calendar.Span(*f).String()
 }
 
 func (f *spanFlag) Set(s string) error {
-	span, err := retention.ParseSpan(s)
+	span, err := calendar.ParseSpan(s)
 	*f = spanFlag(span)
 	return err
 }
@@ -138,7 +141,7 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 		results, failures = append(results, result), append(failures, err)
 	}
 	if c.output == outputJSON {
-		err = printJSON(a.out, results)
+		err = ui.WriteJSON(a.out, results)
 	} else {
 		err = printKept(a, results)
 	}
@@ -146,14 +149,14 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 }
 
 // keep decides on the recovery points of one StatefulSet, and removes those that are not kept.
-func (u *upkeep) keep(ctx context.Context, store *store, t target, dryRun bool,
+func (u *upkeep) keep(ctx context.Context, store *location.Root, t target, dryRun bool,
 	decide func([]retention.Point) []retention.Decision,
 ) (keepResult, error) {
 	result := keepResult{
 		Namespace: t.namespace, StatefulSet: t.statefulSet, DryRun: dryRun,
 		Points: []keepDecision{}, Forgotten: []catalog.Forgotten{},
 	}
-	points, err := store.points(ctx, t)
+	points, err := store.Open(ctx, t.name())
 	if err != nil {
 		return result, err
 	}
@@ -218,15 +221,15 @@ func printKept(a *app, results []keepResult) error {
 				verdict = "keep"
 			}
 			if !point.Time.IsZero() {
-				age = humanDuration(a.now().Sub(point.Time))
+				age = ui.Duration(a.now().Sub(point.Time))
 			}
 			rows = append(rows, []string{
-				result.Namespace + "/" + result.StatefulSet, printable(point.ID), string(point.State), age, verdict, strings.Join(point.Reasons, ", "),
+				result.Namespace + "/" + result.StatefulSet, ui.Printable(point.ID), string(point.State), age, verdict, strings.Join(point.Reasons, ", "),
 			})
 		}
 	}
 	if len(rows) > 1 {
-		if err := table(a.out, rows); err != nil {
+		if err := ui.WriteTable(a.out, rows); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
@@ -26,7 +27,7 @@ type namedRemoval struct {
 func parseNamed(args []string, now time.Time) (ids []string, err error) {
 	for _, arg := range args {
 		name, id, ok := strings.Cut(arg, "@")
-		_, isTime := when(id, now)
+		_, isTime := catalog.Moment(id, now)
 		first, _, _ := strings.Cut(args[0], "@")
 		switch {
 		case !ok || id == "" || id == "latest":
@@ -134,7 +135,7 @@ func (c *forgetCommand) agreeToForget(ctx context.Context, a *app, named *namedR
 		return nil
 	}
 	for _, point := range named.forgotten {
-		fmt.Fprintf(a.err, "To forget: recovery point %s of %s (%d volumes)\n", printable(point.ID), named.target, point.Volumes)
+		fmt.Fprintf(a.err, "To forget: recovery point %s of %s (%d volumes)\n", ui.Printable(point.ID), named.target, point.Volumes)
 	}
 	switch {
 	case !named.known:
@@ -186,7 +187,7 @@ func (c *forgetCommand) printForgotten(a *app, t target, forgotten []catalog.For
 		if forgotten == nil {
 			return nil
 		}
-		return printJSON(a.out, forgotten)
+		return ui.WriteJSON(a.out, forgotten)
 	}
 	verb := "forgot"
 	if c.dryRun {
@@ -197,7 +198,7 @@ func (c *forgetCommand) printForgotten(a *app, t target, forgotten []catalog.For
 		if !point.Recorded {
 			what = "what was left of recovery point"
 		}
-		fmt.Fprintf(a.out, "%s %s %s of %s/%s (%d volumes)\n", verb, what, printable(point.ID), t.namespace, t.statefulSet, point.Volumes)
+		fmt.Fprintf(a.out, "%s %s %s of %s/%s (%d volumes)\n", verb, what, ui.Printable(point.ID), t.namespace, t.statefulSet, point.Volumes)
 	}
 	return nil
 }

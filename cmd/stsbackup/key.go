@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
@@ -52,7 +53,7 @@ repository and no other. print needs neither the cluster nor the bucket.`,
 		"",
 		"`file` with the root password ($STSBACKUP_PASSWORD_FILE, or the password itself in $STSBACKUP_PASSWORD)",
 	)
-	c.output.add(cmd)
+	addOutput(cmd, &c.output)
 	return cmd
 }
 
@@ -70,7 +71,7 @@ func (c *keyPrint) run(a *app, arg string) error {
 	}
 	password := catalog.Password(repository.Secret(root), t.namespace, t.statefulSet).Reveal()
 	if c.output == outputJSON {
-		return printJSON(a.out, map[string]string{"statefulSet": t.String(), "password": password})
+		return ui.WriteJSON(a.out, map[string]string{"statefulSet": t.String(), "password": password})
 	}
 	_, err = fmt.Fprintln(a.out, password)
 	return err
@@ -93,9 +94,9 @@ func newKeyListCommand(a *app) *cobra.Command {
 				return err
 			}
 			if c.output == outputJSON {
-				return printJSON(a.out, keys)
+				return ui.WriteJSON(a.out, keys)
 			}
-			return table(a.out, keyRows(keys))
+			return ui.WriteTable(a.out, keyRows(keys))
 		},
 	}
 	c.add(cmd)
@@ -108,11 +109,11 @@ func keyRows(keys []repository.KeyInfo) [][]string {
 		state := "-"
 		switch {
 		case key.Damage != "":
-			state = "damaged: " + printable(key.Damage)
+			state = "damaged: " + ui.Printable(key.Damage)
 		case key.InUse:
 			state = "in use"
 		}
-		rows = append(rows, []string{key.ID.Short(), humanTime(key.Created), printable(key.Hostname), printable(key.Username), state})
+		rows = append(rows, []string{key.ID.Short(), ui.Time(key.Created), ui.Printable(key.Hostname), ui.Printable(key.Username), state})
 	}
 	return rows
 }
@@ -173,7 +174,7 @@ func (c *keyAdd) addTo(ctx context.Context, a *app, points *catalog.Catalog, pas
 // print says what has been done to a key.
 func (f *repositoryFlags) print(a *app, done string, id repository.ID) error {
 	if f.output == outputJSON {
-		return printJSON(a.out, map[string]string{done: id.String()})
+		return ui.WriteJSON(a.out, map[string]string{done: id.String()})
 	}
 	_, err := fmt.Fprintf(a.out, "%s key %s\n", done, id.Short())
 	return err

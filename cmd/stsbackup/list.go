@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
-	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // listCommand holds the flags of stsbackup list.
@@ -35,7 +36,7 @@ func newListCommand(a *app) *cobra.Command {
 	}
 	c.kube.add(cmd)
 	c.repo.add(cmd)
-	c.output.add(cmd)
+	addOutput(cmd, &c.output)
 	return cmd
 }
 
@@ -44,26 +45,17 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	saveMemory(a)
-	targets, err := c.targets(ctx, store, args)
+	memory.Save(a.getenv)
+	names, err := c.names(ctx, store, args)
 	if err != nil {
 		return err
 	}
-	records := []catalog.Record{}
-	var failures []error
-	for _, t := range targets {
-		found, err := store.list(ctx, t)
-		records = append(records, found...)
-		failures = append(failures, err)
-	}
-	failed := errors.Join(failures...)
+	records, failed := store.Records(ctx, names)
 	switch {
-	case c.output == outputJSON:
-		err = printJSON(a.out, records)
-	case len(records) > 0:
-		err = printRecords(a, records)
+	case c.output == outputJSON || len(records) > 0:
+		err = ui.WriteRecords(a.out, c.output, records, a.now())
 	case failed == nil: // else there may be some that cannot be read
-		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), store.place())
+		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), store)
 	}
 	return errors.Join(failed, err)
 }
@@ -80,77 +72,17 @@ func (c *listCommand) where(args []string) string {
 	}
 }
 
-// targets are the StatefulSets to list.
-func (c *listCommand) targets(ctx context.Context, store *store, args []string) ([]target, error) {
-	if len(args) == 1 {
-		t, err := c.kube.target(args[0])
-		if err != nil {
-			return nil, err
-		}
-		if t.recoveryPoint != "" {
-			return nil, usageErrorf("list shows all recovery points; \"stsbackup show %s\" shows one", args[0])
-		}
-		return []target{t}, nil
+// names are the StatefulSets to list.
+func (c *listCommand) names(ctx context.Context, store *location.Root, args []string) ([]catalog.Name, error) {
+	if len(args) == 0 {
+		return store.NamesIn(ctx, c.kube.namespace)
 	}
-	names, err := catalog.Names(ctx, store.root)
+	t, err := c.kube.target(args[0])
 	if err != nil {
 		return nil, err
 	}
-	var targets []target
-	for _, name := range names {
-		if c.kube.namespace == "" || c.kube.namespace == name.Namespace {
-			targets = append(targets, target{namespace: name.Namespace, statefulSet: name.StatefulSet})
-		}
+	if t.recoveryPoint != "" {
+		return nil, usageErrorf("list shows all recovery points; \"stsbackup show %s\" shows one", args[0])
 	}
-	return targets, nil
-}
-
-// target reads [NS/]STS[@RP]; the namespace comes from the argument, from --namespace, or from the kubeconfig.
-func (f *kubeFlags) target(arg string) (target, error) {
-	t, err := parseTarget(arg, f.namespace)
-	if err != nil || t.namespace != "" {
-		return t, err
-	}
-	t.namespace, err = cluster.DefaultNamespace(f.kubeconfig, f.context)
-	return t, err
-}
-
-// list reads the recovery points of one StatefulSet.
-func (s *store) list(ctx context.Context, t target) ([]catalog.Record, error) {
-	points, err := catalog.Open(ctx, s.root, t.namespace, t.statefulSet, s.password(t))
-	if err != nil {
-		return nil, err
-	}
-	return points.List(ctx)
-}
-
-func printRecords(a *app, records []catalog.Record) error {
-	rows := [][]string{{"STATEFULSET", "RECOVERY POINT", "STATE", "AGE", "ORDINALS", "VOLUMES", "BYTES", "STORED"}}
-	now := a.now()
-	for _, record := range records {
-		var bytes, stored int64
-		saved := 0
-		for _, volume := range record.Volumes {
-			bytes, stored = bytes+volume.Bytes, stored+volume.Stored
-			if volume.Error == "" {
-				saved++
-			}
-		}
-		rows = append(rows, []string{
-			record.Namespace + "/" + record.StatefulSet, record.ID, string(record.State),
-			humanDuration(now.Sub(record.Started)),
-			ordinals(record),
-			fmt.Sprintf("%d/%d", saved, len(record.Volumes)), humanBytes(bytes), humanBytes(stored),
-		})
-	}
-	return table(a.out, rows)
-}
-
-// ordinals writes which ordinals a recovery point is of: 0-2.
-func ordinals(record catalog.Record) string {
-	first, last := record.OrdinalsStart, record.OrdinalsStart+record.Replicas-1
-	if first >= last {
-		return strconv.Itoa(int(first))
-	}
-	return fmt.Sprintf("%d-%d", first, last)
+	return []catalog.Name{t.name()}, nil
 }

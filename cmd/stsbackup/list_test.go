@@ -24,7 +24,7 @@ func recovered(t *testing.T) *shell {
 		t.Fatal(err)
 	}
 	web := target{namespace: "demo", statefulSet: "web"}
-	points, err := catalog.Open(t.Context(), store.root, web.namespace, web.statefulSet, store.password(web))
+	points, err := store.Open(t.Context(), web.name())
 	if err != nil {
 		t.Fatal(err)
 	}

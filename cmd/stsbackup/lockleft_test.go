@@ -16,6 +16,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/local"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
@@ -96,13 +97,13 @@ func TestUpkeepIsDoneThoughItsLockStays(t *testing.T) {
 	web := target{namespace: "demo", statefulSet: "web"}
 	var told []string
 	note := func(text string) { told = append(told, text) }
-	open := func() (*store, *storagetest.Faulty) {
+	open := func() (*location.Root, *storagetest.Faulty) {
 		bucket := s.lockStays()
-		return &store{root: bucket, secret: repository.Secret(s.env["STSBACKUP_PASSWORD"])}, bucket
+		return location.NewRoot("", bucket, repository.Secret(s.env["STSBACKUP_PASSWORD"])), bucket
 	}
-	for what, do := range map[string]func(*store) error{
-		"forget": func(at *store) error {
-			points, err := at.points(t.Context(), web)
+	for what, do := range map[string]func(*location.Root) error{
+		"forget": func(at *location.Root) error {
+			points, err := at.Open(t.Context(), web.name())
 			if err != nil {
 				return err
 			}
@@ -111,7 +112,7 @@ func TestUpkeepIsDoneThoughItsLockStays(t *testing.T) {
 			})
 			return err
 		},
-		"backup": func(at *store) error {
+		"backup": func(at *location.Root) error {
 			points, err := storeOf{store: at, target: web, note: note}.Open(t.Context())
 			if err != nil {
 				return err
@@ -176,9 +177,9 @@ func TestForgetIsDoneThoughItsLeaseStays(t *testing.T) {
 func TestKeyIsAddedThoughItsLockStays(t *testing.T) {
 	s := newKeeper(t)
 	bucket := s.lockStays()
-	points, err := (&store{root: bucket, secret: repository.Secret(s.env["STSBACKUP_PASSWORD"])}).points(
+	points, err := location.NewRoot("", bucket, repository.Secret(s.env["STSBACKUP_PASSWORD"])).Open(
 		t.Context(),
-		target{namespace: "demo", statefulSet: "web"},
+		catalog.Name{Namespace: "demo", StatefulSet: "web"},
 	)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/user"
 	"strings"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/resources"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 	"github.com/stsbackup/stsbackup/storage/s3"
 )
@@ -32,8 +35,8 @@ type moverFlags struct {
 	serviceAccount string
 	startTimeout   time.Duration
 	stallTimeout   time.Duration
-	requests       resourceAmounts
-	limits         resourceAmounts
+	requests       resources.Amounts
+	limits         resources.Amounts
 	env            moverEnv
 }
 
@@ -60,7 +63,7 @@ func (f *moverFlags) add(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&f.startTimeout, "mover-start-timeout", 5*time.Minute, "give up on a mover that hasn't started after this time")
 	cmd.Flags().DurationVar(&f.stallTimeout, "mover-stall-timeout", 15*time.Minute, "give up on a mover that has made no progress for "+
 		"this time")
-	requests, limits := defaultMoverRequests(), defaultMoverLimits()
+	requests, limits := resources.DefaultRequests(), resources.DefaultLimits()
 	cmd.Flags().Var(&f.requests, "mover-requests", "what movers request; 0 is none (default: "+requests.String()+")")
 	cmd.Flags().Var(&f.limits, "mover-limits", "what movers may use at most; 0 is no limit (default: "+limits.String()+")")
 	cmd.Flags().Var(
@@ -89,12 +92,12 @@ func (f *moverFlags) location(a *app, url string) (string, error) {
 
 // config is what all movers of one StatefulSet's operation share. They get the password of this one repository, never
 // the root password, and the S3 credentials that this process would use itself.
-func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target) (cluster.MoverConfig, error) {
+func (f *moverFlags) config(ctx context.Context, a *app, store *location.Root, t target) (cluster.MoverConfig, error) {
 	image, err := f.moverImage(ctx, a)
 	if err != nil {
 		return cluster.MoverConfig{}, err
 	}
-	files := &moverFiles{app: a, password: store.password(t)}
+	files := &moverFiles{app: a, password: store.Password(t.name())}
 	config := cluster.MoverConfig{
 		Image:          image,
 		ServiceAccount: f.serviceAccount,
@@ -104,11 +107,11 @@ func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target)
 		Sign:           mover.Sign,
 		Env:            map[string]string{},
 	}
-	store.limits.environment(a, config.Env)
-	if config.Resources, err = moverResources(f.requests, f.limits); err != nil {
-		return cluster.MoverConfig{}, err
+	maps.Copy(config.Env, store.Limits().Environment(a.getenv))
+	if config.Resources, err = resources.Requirements(f.requests, f.limits); err != nil {
+		return cluster.MoverConfig{}, usageErrorf("%w", err)
 	}
-	url, err := f.location(a, store.url)
+	url, err := f.location(a, store.URL())
 	if err != nil {
 		return cluster.MoverConfig{}, err
 	}
@@ -120,7 +123,7 @@ func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target)
 	if err := addS3(a, &config, files); err != nil {
 		return cluster.MoverConfig{}, err
 	}
-	files.proxies = f.env.environment(a, sameEndpoint(a, store.url, files.location), config.Env)
+	files.proxies = f.env.environment(a, sameEndpoint(a, store.URL(), files.location), config.Env)
 	// What is wrong with the credentials shows now, and not when volumes have been captured.
 	if _, err := files.read(ctx); err != nil {
 		return cluster.MoverConfig{}, err
@@ -131,17 +134,17 @@ func (f *moverFlags) config(ctx context.Context, a *app, store *store, t target)
 // addS3 makes the URL complete, since a mover has none of this process's environment, and adds the credentials and
 // certificates that belong to it.
 func addS3(a *app, config *cluster.MoverConfig, files *moverFiles) error {
-	location, err := parseS3URL(a, config.Repo)
+	where, err := location.S3(config.Repo, a.getenv)
 	if err != nil {
 		return err
 	}
-	files.location = &location
+	files.location = &where
 	config.Env["AWS_SHARED_CREDENTIALS_FILE"] = cluster.MoverFiles + "/" + moverCredentials
-	if location.CAFile != "" {
+	if where.CAFile != "" {
 		config.Env["AWS_CA_BUNDLE"] = cluster.MoverFiles + "/" + moverCA
 	}
 	// These name things of this machine; the mover has its own.
-	public := location
+	public := where
 	public.Profile, public.CAFile = "", ""
 	config.Repo = public.URL()
 	return nil
@@ -152,7 +155,7 @@ func sameEndpoint(a *app, url string, movers *s3.Config) bool {
 	if !strings.HasPrefix(url, s3.Scheme+"://") {
 		return false
 	}
-	own, err := parseS3URL(a, url)
+	own, err := location.S3(url, a.getenv)
 	return err == nil && own.Endpoint == movers.Endpoint
 }
 

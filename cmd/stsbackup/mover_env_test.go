@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -73,7 +74,7 @@ func TestMoverEnvironment(t *testing.T) {
 			config, err := flags.config(
 				t.Context(),
 				a,
-				&store{url: own, secret: repository.Secret("root")},
+				location.NewRoot(own, nil, repository.Secret("root")),
 				target{namespace: "demo", statefulSet: "web"},
 			)
 			if err != nil {

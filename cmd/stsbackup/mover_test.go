@@ -12,8 +12,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/stsbackup/stsbackup/internal/mover/resources"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -32,21 +35,20 @@ func TestMoverConfig(t *testing.T) {
 		"AWS_ENDPOINT_URL_S3":   "https://s3.example.com",
 	}
 	a := &app{getenv: func(name string) string { return env[name] }, version: "v1"}
-	root := &store{url: "s3://bucket/root", secret: repository.Secret("root password")}
+	root := location.NewRoot("s3://bucket/root", nil, repository.Secret("root password"))
 	web := target{namespace: "demo", statefulSet: "web"}
 
-	flags := &moverFlags{requests: resourceAmounts{"cpu": resource.MustParse("2")}}
+	flags := &moverFlags{requests: resources.Amounts{"cpu": resource.MustParse("2")}}
 	config, err := flags.config(t.Context(), a, root, web)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if requests, limits := amountsOf(
-		config.Resources.Requests,
-	), amountsOf(
-		config.Resources.Limits,
-	); requests != "cpu=2,memory=128Mi" ||
-		limits != "memory=1Gi" {
-		t.Errorf("requests %s, limits %s", requests, limits)
+	required := corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{"cpu": resource.MustParse("2"), "memory": resource.MustParse("128Mi")},
+		Limits:   corev1.ResourceList{"memory": resource.MustParse("1Gi")},
+	}
+	if diff := cmp.Diff(required, config.Resources); diff != "" {
+		t.Errorf("resources (-want +got):\n%s", diff)
 	}
 	// The endpoint and region come from an environment that the mover does not have.
 	if want := "s3://bucket/root?endpoint=https%3A%2F%2Fs3.example.com&region=eu-west-1"; config.Repo != want {
@@ -104,7 +106,7 @@ func TestMoverGetsFreshKeys(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	a := &app{getenv: os.Getenv, version: "v1"}
-	root := &store{url: "s3://bucket/root?endpoint=https://s3.example.com&region=r", secret: repository.Secret("root password")}
+	root := location.NewRoot("s3://bucket/root?endpoint=https://s3.example.com&region=r", nil, repository.Secret("root password"))
 	config, err := (&moverFlags{}).config(t.Context(), a, root, target{namespace: "demo", statefulSet: "web"})
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
@@ -45,11 +46,11 @@ func newOperations(a *app, kube kubeFlags, repo repoFlags, mover moverFlags) (sc
 	if err != nil {
 		return nil, err
 	}
-	if _, err := mover.location(a, store.url); err != nil {
+	if _, err := mover.location(a, store.URL()); err != nil {
 		return nil, err
 	}
-	if _, err := moverResources(mover.requests, mover.limits); err != nil {
-		return nil, err
+	if _, err := resources.Requirements(mover.requests, mover.limits); err != nil {
+		return nil, usageErrorf("%w", err)
 	}
 	client, _, err := cluster.Connect(kube.kubeconfig, kube.context)
 	if err != nil {
@@ -78,7 +79,7 @@ func (o *operations) points(ctx context.Context, of scheduler.Name) (*catalog.Ca
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-o.opening }()
-	return store.points(ctx, o.target(of))
+	return store.Open(ctx, o.target(of).name())
 }
 
 // Points implements scheduler.Operations. What cannot be read is told in the log: it counts as not made.
@@ -155,7 +156,7 @@ func (o *operations) backUp(
 // request is what a policy asks for: it goes before the flags.
 func (o *operations) request(ctx context.Context, at scene, options policy.Backup) (backup.Request, error) {
 	flags := o.mover
-	flags.requests, flags.limits = flags.requests.with(options.Requests), flags.limits.with(options.Limits)
+	flags.requests, flags.limits = flags.requests.With(options.Requests), flags.limits.With(options.Limits)
 	flags.env = flags.env.with(options.Env)
 	mover, err := flags.config(ctx, o.app, at.store, at.target)
 	if err != nil {

@@ -1,10 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
+
+	"github.com/stsbackup/stsbackup/restore"
 )
 
 // ordinalsFlag is --ordinals: numbers of ordinals with commas between them.
@@ -12,25 +11,18 @@ type ordinalsFlag []int32
 
 // String, Set and Type make an ordinalsFlag a pflag.Value.
 func (f *ordinalsFlag) String() string {
-	texts := make([]string, len(*f))
-	for i, ordinal := range *f {
-		texts[i] = strconv.Itoa(int(ordinal))
-	}
-	return strings.Join(texts, ",")
+	return restore.OrdinalsText(*f)
 }
 
 // Set reads ordinals, and adds those that are not there yet.
 func (f *ordinalsFlag) Set(s string) error {
-	for text := range strings.SplitSeq(s, ",") {
-		ordinal, err := strconv.ParseInt(strings.TrimSpace(text), 10, 32)
-		if err != nil || ordinal < 0 {
-			return fmt.Errorf("%.40q is not an ordinal; write for example 0 or 0,2", text)
-		}
-		if !slices.Contains(*f, int32(ordinal)) {
-			*f = append(*f, int32(ordinal))
+	ordinals, err := restore.ParseOrdinals(s)
+	for _, ordinal := range ordinals {
+		if !slices.Contains(*f, ordinal) {
+			*f = append(*f, ordinal)
 		}
 	}
-	return nil
+	return err
 }
 
 // Type names what the flag takes.

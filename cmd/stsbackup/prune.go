@@ -7,6 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/memory"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -73,7 +76,7 @@ func (c *pruneCommand) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	saveMemory(a)
+	memory.Save(a.getenv)
 	do := func(ctx context.Context, t target) (*pruneResult, error) {
 		return c.upkeep(a, c.lock).prune(ctx, store, t, c.dryRun)
 	}
@@ -85,8 +88,8 @@ func (c *pruneCommand) run(ctx context.Context, a *app, args []string) error {
 }
 
 // prune frees what no recovery point of a StatefulSet needs.
-func (u *upkeep) prune(ctx context.Context, store *store, t target, dryRun bool) (*pruneResult, error) {
-	points, err := store.points(ctx, t)
+func (u *upkeep) prune(ctx context.Context, store *location.Root, t target, dryRun bool) (*pruneResult, error) {
+	points, err := store.Open(ctx, t.name())
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +124,7 @@ func printPruned(w, notes io.Writer, t target, r *pruneResult) {
 		"%d packs (%s) %sremoved: %d that nothing needs, %d that no index names, %d rewritten without unneeded data, %d small ones "+
 			"merged\n",
 		r.PacksRemoved+r.PacksUnindexed+r.PacksRepacked+r.PacksMerged,
-		humanBytes(r.BytesRemoved),
+		ui.Bytes(r.BytesRemoved),
 		would,
 		r.PacksRemoved,
 		r.PacksUnindexed,
@@ -131,14 +134,14 @@ func printPruned(w, notes io.Writer, t target, r *pruneResult) {
 	fmt.Fprintf(
 		w,
 		"%s %srewritten; freed in all: %s\n",
-		humanBytes(r.BytesRewritten),
+		ui.Bytes(r.BytesRewritten),
 		would,
-		humanBytes(max(r.BytesRemoved-r.BytesRewritten, 0)),
+		ui.Bytes(max(r.BytesRemoved-r.BytesRewritten, 0)),
 	)
 	fmt.Fprintf(w, "%[2]d repository snapshots need %[1]s; %[3]s of unneeded data stays in %[4]d packs\n",
-		humanBytes(r.BytesNeeded), r.Snapshots, humanBytes(r.BytesUnused), r.PacksKept)
+		ui.Bytes(r.BytesNeeded), r.Snapshots, ui.Bytes(r.BytesUnused), r.PacksKept)
 	for _, id := range r.Leftovers {
 		fmt.Fprintf(notes, "Kept: the volumes of %s, which has no record. Unless its backup is running, free them with: stsbackup forget %s@%s\n",
-			id, t, printable(id))
+			id, t, ui.Printable(id))
 	}
 }

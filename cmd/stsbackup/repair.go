@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -69,7 +70,7 @@ func (c *repairCommand) run(ctx context.Context, a *app, arg string) error {
 		return err
 	}
 	if c.output == outputJSON {
-		return printJSON(a.out, report)
+		return ui.WriteJSON(a.out, report)
 	}
 	c.print(a, points.Host(), report)
 	return nil

@@ -9,9 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // nextRuns is how many runs of each StatefulSet scheduler --check shows.
@@ -56,7 +59,7 @@ The exit code is 2 if the file is wrong, and 1 if an annotation names a policy t
 	}
 	c.kube.add(cmd)
 	cmd.Flags().Lookup("namespace").Usage = "work only on the StatefulSets of this `namespace` (default: all namespaces)"
-	c.output.add(cmd)
+	addOutput(cmd, &c.output)
 	cmd.Flags().Lookup("output").Usage = "how to print what --check shows: text or json"
 	cmd.Flags().StringVar(&c.check, "check", "", "policy `file` to check")
 	c.serve.add(cmd)
@@ -68,12 +71,12 @@ func (c *schedulerCommand) run(ctx context.Context, a *app) error {
 	case c.check != "" && c.serve.policies != "":
 		return usageErrorf("--check and --policies exclude each other; give one of them")
 	case c.serve.policies != "":
-		saveMemory(a)
+		memory.Save(a.getenv)
 		return c.serve.run(ctx, a, c.kube)
 	case c.check == "":
 		return usageErrorf("name the policy file: stsbackup scheduler --policies FILE, or --check FILE")
 	}
-	file, err := policy.Load(c.check, checkLocation)
+	file, err := policy.Load(c.check, location.Check)
 	if err != nil {
 		return usageErrorf("%w", err)
 	}
@@ -92,7 +95,7 @@ func (c *schedulerCommand) show(ctx context.Context, a *app, client *cluster.Cli
 	}
 	result := checkPolicies(file, sets, a.now())
 	if c.output == outputJSON {
-		err = printJSON(a.out, result)
+		err = ui.WriteJSON(a.out, result)
 	} else {
 		err = printPolicies(a, result)
 	}
@@ -212,11 +215,11 @@ func printPolicies(a *app, result policyCheck) error {
 		}
 		rows = append(
 			rows,
-			[]string{set.Namespace + "/" + set.StatefulSet, orDash(set.Policy), orDash(strings.Join(runs, " ")), orDash(set.notes())},
+			[]string{set.Namespace + "/" + set.StatefulSet, ui.OrDash(set.Policy), ui.OrDash(strings.Join(runs, " ")), ui.OrDash(set.notes())},
 		)
 	}
 	if len(rows) > 1 {
-		if err := table(a.out, rows); err != nil {
+		if err := ui.WriteTable(a.out, rows); err != nil {
 			return err
 		}
 	} else {
@@ -235,7 +238,7 @@ func (s policyStatefulSet) notes() string {
 	var notes []string
 	switch {
 	case s.Problem != "":
-		return "PROBLEM: " + plain(s.Problem)
+		return "PROBLEM: " + ui.Plain(s.Problem)
 	case s.Policy == "" && s.Annotated:
 		return "by its annotation"
 	case s.Policy == "":
@@ -252,11 +255,4 @@ func (s policyStatefulSet) notes() string {
 		notes = append(notes, "suspended")
 	}
 	return strings.Join(notes, "; ")
-}
-
-func orDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/metrics"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/watch"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // namespacesWithin bounds the wait for the labels of namespaces, when new policies ask for them.
@@ -83,7 +84,7 @@ func (c *schedulerServe) run(ctx context.Context, a *app, kube kubeFlags) error 
 		return err
 	}
 	// What is wrong with the file is said even if there is no cluster.
-	if _, err := policy.Load(c.policies, checkLocation); err != nil {
+	if _, err := policy.Load(c.policies, location.Check); err != nil {
 		return policyError(err)
 	}
 	client, namespace, err := cluster.Connect(kube.kubeconfig, kube.context)
@@ -155,7 +156,7 @@ func (s *service) run(ctx, work context.Context, stop context.CancelFunc, listen
 	s.watch.Start(work)
 	s.policies = &scheduler.Policies{
 		Path:     s.serve.policies,
-		Check:    checkLocation,
+		Check:    location.Check,
 		Rejected: events.PoliciesRejected,
 		Log:      s.log,
 		Now:      s.app.now,

@@ -21,6 +21,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 const testPolicies = `apiVersion: stsbackup.io/v1
@@ -79,7 +80,7 @@ func newChecker() *checker {
 // run checks policies on 21 November 2026.
 func (c *checker) run(t *testing.T, policies string) error {
 	t.Helper()
-	file, err := policy.Parse("policies.yaml", []byte(policies), checkLocation)
+	file, err := policy.Parse("policies.yaml", []byte(policies), location.Check)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +223,7 @@ func TestPolicyExample(t *testing.T) {
 	}
 	_, rest, _ := strings.Cut(string(data), "```yaml\n")
 	example, _, found := strings.Cut(rest, "```\n")
-	file, err := policy.Parse("docs/policies.md", []byte(example), checkLocation)
+	file, err := policy.Parse("docs/policies.md", []byte(example), location.Check)
 	if err != nil || !found || len(file.Policies) != 2 {
 		t.Errorf("%v, %+v", err, file)
 	}

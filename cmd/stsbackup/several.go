@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 )
 
 // failure is what is printed as JSON of one of several StatefulSets of which there is no result.
@@ -66,12 +68,12 @@ func each[T any](ctx context.Context, a *app, output outputFlag, targets []targe
 		result, err := do(ctx, t)
 		switch {
 		case result != nil && output == outputJSON:
-			err = errors.Join(printJSON(a.out, result), err)
+			err = errors.Join(ui.WriteJSON(a.out, result), err)
 		case result != nil:
 			err = errors.Join(show(a.out, t, result), err)
 		case err != nil && several && output == outputJSON:
 			code := exitCode(ctx, err)
-			err = errors.Join(printJSON(a.out, failure{t.namespace, t.statefulSet, message(ctx, err), code}), err)
+			err = errors.Join(ui.WriteJSON(a.out, failure{t.namespace, t.statefulSet, message(ctx, err), code}), err)
 		}
 		if err == nil {
 			continue

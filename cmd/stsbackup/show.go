@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -39,7 +40,7 @@ func newShowCommand(a *app) *cobra.Command {
 	}
 	c.kube.add(cmd)
 	c.repo.add(cmd)
-	c.output.add(cmd)
+	addOutput(cmd, &c.output)
 	cmd.Flags().BoolVar(
 		&c.manifests,
 		"manifests",
@@ -58,7 +59,7 @@ func (c *showCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	points, err := catalog.Open(ctx, store.root, t.namespace, t.statefulSet, store.password(t))
+	points, err := store.Open(ctx, t.name())
 	if err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func (c *showCommand) run(ctx context.Context, a *app, arg string) error {
 	if c.manifests {
 		return c.printManifests(ctx, a, points, record.ID)
 	}
-	return printRecord(a.out, c.output, record)
+	return ui.WriteRecord(a.out, c.output, record)
 }
 
 // printManifests prints the manifests of a recovery point, as YAML documents with their names.
@@ -83,25 +84,16 @@ func (c *showCommand) printManifests(ctx context.Context, a *app, points *catalo
 		for name, text := range manifests {
 			texts[name] = string(text)
 		}
-		return printJSON(a.out, texts)
+		return ui.WriteJSON(a.out, texts)
 	}
 	if len(manifests) == 0 {
 		fmt.Fprintf(a.err, "Recovery point %s of %s holds no manifests.\n", id, points.Host())
 	}
 	for _, name := range slices.Sorted(maps.Keys(manifests)) {
-		_, err := fmt.Fprintf(a.out, "---\n# %s\n%s\n", name, strings.TrimRight(printableLines(string(manifests[name])), "\n"))
+		_, err := fmt.Fprintf(a.out, "---\n# %s\n%s\n", name, strings.TrimRight(ui.PlainLines(string(manifests[name])), "\n"))
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// printableLines is a text of several lines that shows what a terminal would obey.
-func printableLines(text string) string {
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = plain(lines[i])
-	}
-	return strings.Join(lines, "\n")
 }

@@ -1,27 +1,13 @@
 package main
 
 import (
-	"context"
-	"strings"
-
 	"github.com/stsbackup/stsbackup/internal/cluster"
-	"github.com/stsbackup/stsbackup/storage"
-	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/limit"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// store is the root below which the repositories are, and the password that opens them.
-type store struct {
-	// url is the root's URL as the user gave it.
-	url    string
-	root   storage.Bucket
-	limits limitFlags // those that root has
-	secret repository.Secret
-}
-
-// openStore opens what the flags and the environment name. It does not speak to the bucket yet.
-func openStore(a *app, flags *repoFlags) (*store, error) {
+// openStore opens the repository root that the flags and the environment name. It does not speak to the bucket yet.
+func openStore(a *app, flags *repoFlags) (*location.Root, error) {
 	url, err := flags.location(a)
 	if err != nil {
 		return nil, err
@@ -30,37 +16,18 @@ func openStore(a *app, flags *repoFlags) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	limits, err := flags.limits.read(a)
-	if err != nil {
-		return nil, err
-	}
-	root, err := openBucket(a, url)
-	if err != nil {
-		return nil, err
-	}
-	return &store{url: url, root: limit.New(root, limits), limits: flags.limits, secret: repository.Secret(password)}, nil
+	return location.Open(flags.at(a, url), repository.Secret(password))
 }
 
-// place is where the root is, for a message: its URL without the parameters.
-func (s *store) place() string {
-	place, _, _ := strings.Cut(s.url, "?")
-	return place
-}
-
-// password is that of one StatefulSet's repository.
-func (s *store) password(t target) repository.Secret {
-	return catalog.Password(s.secret, t.namespace, t.statefulSet)
-}
-
-// points opens the catalog of a StatefulSet.
-func (s *store) points(ctx context.Context, t target) (*catalog.Catalog, error) {
-	return catalog.Open(ctx, s.root, t.namespace, t.statefulSet, s.password(t))
+// at is where a repository root is, with the limits of the flags.
+func (f *repoFlags) at(a *app, url string) location.Config {
+	return location.Config{URL: url, Limits: location.Limits(f.limits), Getenv: a.getenv, Now: a.now}
 }
 
 // scene is what an operation on a StatefulSet of a cluster has to do with.
 type scene struct {
 	target target
-	store  *store
+	store  *location.Root
 	client *cluster.Client
 }
 

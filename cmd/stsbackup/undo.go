@@ -7,32 +7,26 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/cluster/displaced"
 	"github.com/stsbackup/stsbackup/restore"
-	"github.com/stsbackup/stsbackup/storage/archive"
-	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
 // undoCommand holds the flags of stsbackup undo.
 type undoCommand struct {
-	kube         kubeFlags
-	repo         repoFlags
-	mover        moverFlags
-	output       outputFlag
-	ordinals     ordinalsFlag
-	list         bool
-	operation    string
-	dryRun       bool
-	yes          bool
-	ignore       bool // what manages the StatefulSet
-	readyTimeout time.Duration
-	wait         time.Duration
+	kube      kubeFlags
+	repo      repoFlags
+	mover     moverFlags
+	output    outputFlag
+	ordinals  ordinalsFlag
+	list      bool
+	operation string
+	goAhead
+	changeFlags
 }
 
 func newUndoCommand(a *app) *cobra.Command {
@@ -67,13 +61,13 @@ people made: undo empties those again.`,
 			}
 			asker := rightsAsker{kube: &c.kube, verb: "undo", args: args, dryRun: c.dryRun}
 			return asker.explain(cmd.Context(), a, c.carryOut(cmd.Context(), a, t,
-				restore.PlanOptions{Kind: restore.KindUndo, Ordinals: c.ordinals, Operation: c.operation, IgnoreManager: c.ignore}))
+				restore.PlanOptions{Kind: restore.KindUndo, Ordinals: c.ordinals, Operation: c.operation}))
 		},
 	}
 	c.kube.add(cmd)
 	c.repo.add(cmd)
 	c.mover.add(cmd)
-	c.output.add(cmd)
+	addOutput(cmd, &c.output)
 	cmd.Flags().BoolVar(&c.list, "list", false, "list the volumes that are set aside, and change nothing")
 	cmd.Flags().Var(&c.ordinals, "ordinals", "bring back the volumes of these ordinals only, such as 0,2")
 	cmd.Flags().StringVar(
@@ -82,11 +76,8 @@ people made: undo empties those again.`,
 		"",
 		"bring back what this restore, or undo, has set aside: its `id`, or the beginning of it (default: the last one)",
 	)
-	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "show the plan and change nothing")
-	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask before the undo begins")
-	addIgnoreManager(cmd, &c.ignore)
-	cmd.Flags().DurationVar(&c.readyTimeout, "ready-timeout", 10*time.Minute, "how long the pods may take to become Ready")
-	addWait(cmd, &c.wait)
+	c.goAhead.add(cmd, "show the plan and change nothing", "do not ask before the undo begins")
+	c.changeFlags.add(cmd, "the pods")
 	return cmd
 }
 
@@ -117,20 +108,20 @@ func (c *undoCommand) printList(ctx context.Context, a *app, t target) error {
 			a.err,
 			"None of the volumes that are set aside for %s (%s) belongs to the ordinals and the operation that you gave.\n",
 			t,
-			countVolumes(all),
+			ui.Volumes(all),
 		)
 	default:
 		fmt.Fprintf(a.err, "No volume of %s is set aside.\n", t)
 	}
-	return printDisplaced(a.out, c.output, volumes)
+	return ui.WriteDisplaced(a.out, c.output, volumes)
 }
 
 // carryOut plans, shows, asks, and does it.
 func (c *undoCommand) carryOut(ctx context.Context, a *app, t target, options restore.PlanOptions) error {
-	if !c.yes && !c.dryRun && (!a.terminal || c.output == outputJSON) {
+	if c.unanswered(a, c.output) {
 		return usageErrorf("an undo asks before it begins, and nobody can answer here: give --yes to go ahead, or --dry-run to see the plan")
 	}
-	if err := errors.Join(checkTimeout("ready-timeout", c.readyTimeout), checkWait(c.wait), c.mover.check()); err != nil {
+	if err := errors.Join(c.changeFlags.check(), c.mover.check()); err != nil {
 		return err
 	}
 	client, namespace, err := cluster.Connect(c.kube.kubeconfig, c.kube.context)
@@ -142,27 +133,16 @@ func (c *undoCommand) carryOut(ctx context.Context, a *app, t target, options re
 	if err != nil {
 		return err
 	}
-	situation, err := restore.Look(ctx, client, catalog.Record{}, t.namespace, t.statefulSet)
-	if err != nil {
-		return makeAgain(err)
+	do := &restoring{
+		app: a, output: c.output, goAhead: c.goAhead, changeFlags: c.changeFlags, restorer: newRestorer(a, client, filler, c.changeFlags),
 	}
-	plan := restore.NewPlan(situation, options)
-	as := restoreCommand{
-		output:       c.output,
-		dryRun:       c.dryRun,
-		yes:          c.yes,
-		readyTimeout: c.readyTimeout,
-		ifNotReady:   notReadyLeave,
-		parallel:     1,
-		wait:         c.wait,
-	}
-	return as.carryOut(ctx, a, as.restorer(a, client, filler), plan, catalog.Record{})
+	return do.carryOut(ctx, restore.Request{Namespace: t.namespace, StatefulSet: t.statefulSet, PlanOptions: options})
 }
 
 // filler is for volumes that people made and a restore has filled: movers empty them, if there is a repository.
 func (c *undoCommand) filler(ctx context.Context, a *app, client *cluster.Client, t target) (restore.Filler, error) {
 	if c.repo.url == "" && a.getenv("STSBACKUP_REPO") == "" {
-		return noMovers{}, nil
+		return restore.NoMovers{}, nil
 	}
 	store, err := openStore(a, &c.repo)
 	if err != nil {
@@ -173,27 +153,4 @@ func (c *undoCommand) filler(ctx context.Context, a *app, client *cluster.Client
 		return nil, fmt.Errorf("prepare the movers that empty the volumes which a restore has filled: %w", err)
 	}
 	return &restore.Movers{Cluster: client, Config: mover, PasswordFile: cluster.MoverFiles + "/" + moverPassword}, nil
-}
-
-// noMovers is the Filler of those who have no repository.
-type noMovers struct{}
-
-var errNoRepo = errors.New("a mover would have to do that, and no --repo was given")
-
-// Admit has nothing to ask.
-func (noMovers) Admit(context.Context, restore.Target, []restore.Volume) ([]cluster.Denial, []corev1.Pod, error) {
-	return nil, nil, nil
-}
-
-// Fill fails: an undo fills nothing.
-func (noMovers) Fill(context.Context, restore.Target, restore.Volume, func(restore.Progress)) (archive.Result, error) {
-	return archive.Result{}, errNoRepo
-}
-
-// Probe fails: there is nothing to look for.
-func (noMovers) Probe(context.Context, restore.Target, []restore.Volume) error { return errNoRepo }
-
-// TakeBack fails.
-func (noMovers) TakeBack(context.Context, restore.Target, restore.JournalVolume) error {
-	return errNoRepo
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -60,7 +61,7 @@ func (c *unlockCommand) run(ctx context.Context, a *app, arg string) error {
 	if !c.removeAll {
 		removed, err := c.upkeep(a, lockFlag{}).unlockDeadMovers(ctx, points)
 		if err != nil {
-			fmt.Fprintf(a.err, "Could not check whether the mover that holds the lock still exists: %s\n", printable(err.Error()))
+			fmt.Fprintf(a.err, "Could not check whether the mover that holds the lock still exists: %s\n", ui.Printable(err.Error()))
 		}
 		result.Removed = append(result.Removed, removed...)
 	}
@@ -68,13 +69,13 @@ func (c *unlockCommand) run(ctx context.Context, a *app, arg string) error {
 		return err
 	}
 	if c.output == outputJSON {
-		return printJSON(a.out, result)
+		return ui.WriteJSON(a.out, result)
 	}
 	for _, holder := range result.Removed {
-		fmt.Fprintf(a.out, "removed: %s\n", printable(holder.String()))
+		fmt.Fprintf(a.out, "removed: %s\n", ui.Printable(holder.String()))
 	}
 	for _, holder := range result.Left {
-		fmt.Fprintf(a.out, "kept, because its holder may be alive: %s\n", printable(holder.String()))
+		fmt.Fprintf(a.out, "kept, because its holder may be alive: %s\n", ui.Printable(holder.String()))
 	}
 	if len(result.Removed)+len(result.Left) == 0 {
 		fmt.Fprintln(a.out, "There are no locks.")

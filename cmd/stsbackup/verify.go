@@ -11,7 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -25,7 +28,7 @@ type repositoryFlags struct {
 func (f *repositoryFlags) add(cmd *cobra.Command) {
 	f.kube.add(cmd)
 	f.repo.add(cmd)
-	f.output.add(cmd)
+	addOutput(cmd, &f.output)
 }
 
 // open opens the repository of the StatefulSet that arg names.
@@ -38,12 +41,12 @@ func (f *repositoryFlags) open(ctx context.Context, a *app, arg string) (*catalo
 	if err != nil {
 		return nil, target{}, err
 	}
-	points, err := store.points(ctx, t)
+	points, err := store.Open(ctx, t.name())
 	return points, t, err
 }
 
 // several opens the repositories' root, and finds the StatefulSets that are named or chosen.
-func (f *repositoryFlags) several(ctx context.Context, a *app, choose *chooseFlags, args []string) (*store, []target, error) {
+func (f *repositoryFlags) several(ctx context.Context, a *app, choose *chooseFlags, args []string) (*location.Root, []target, error) {
 	store, err := openStore(a, &f.repo)
 	if err != nil {
 		return nil, nil, err
@@ -117,7 +120,7 @@ func (c *verifyCommand) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	saveMemory(a)
+	memory.Save(a.getenv)
 	options := repository.CheckOptions{ReadData: float64(c.readData)}
 	if c.output == outputText && a.terminal {
 		options.Progress = func(packs, total int) { fmt.Fprintf(a.err, "\r%d of %d packs read", packs, total) }
@@ -144,8 +147,8 @@ type verifyResult struct {
 
 // verify checks the recovery points of a StatefulSet, or the one that t names. There is a result beside an error if the
 // error is what was found.
-func verify(ctx context.Context, store *store, t target, options repository.CheckOptions) (*verifyResult, error) {
-	points, err := store.points(ctx, t)
+func verify(ctx context.Context, store *location.Root, t target, options repository.CheckOptions) (*verifyResult, error) {
+	points, err := store.Open(ctx, t.name())
 	if err != nil {
 		return nil, err
 	}
@@ -173,12 +176,12 @@ func printVerification(out io.Writer, v catalog.Verification) error {
 		}
 		rows = append(rows, []string{point.ID, string(point.State), strconv.Itoa(point.Volumes), verdict})
 	}
-	if err := table(out, rows); err != nil {
+	if err := ui.WriteTable(out, rows); err != nil {
 		return err
 	}
 	for _, point := range v.Points {
 		for _, problem := range point.Problems {
-			fmt.Fprintf(out, "damaged: %s: %s\n", point.ID, plain(saidOnce(problem)))
+			fmt.Fprintf(out, "damaged: %s: %s\n", point.ID, ui.Plain(saidOnce(problem)))
 		}
 	}
 	r := v.Repository
@@ -186,14 +189,17 @@ func printVerification(out io.Writer, v catalog.Verification) error {
 		// That a repository snapshot cannot be read is said of the object.
 		told := slices.ContainsFunc(r.Problems, func(p repository.Problem) bool { return strings.Contains(failure, p.Object) })
 		if !told || strings.HasPrefix(failure, "recovery point ") {
-			fmt.Fprintf(out, "damaged: %s\n", plain(saidOnce(failure)))
+			fmt.Fprintf(out, "damaged: %s\n", ui.Plain(saidOnce(failure)))
 		}
 	}
 	for _, problem := range r.Problems {
-		fmt.Fprintf(out, "damaged: %s: %s\n", problem.Object, plain(saidOnce(problem.Reason)))
+		fmt.Fprintf(out, "damaged: %s: %s\n", problem.Object, ui.Plain(saidOnce(problem.Reason)))
+	}
+	if r.MoreProblems > 0 {
+		fmt.Fprintf(out, "damaged: %d more objects\n", r.MoreProblems)
 	}
 	fmt.Fprintf(out, "%d repository snapshots, %d directories and %d pieces of files looked up in %d packs; %d packs (%s) read whole\n",
-		r.Snapshots, r.Trees, r.Blobs, r.Packs, r.PacksRead, humanBytes(r.BytesRead))
+		r.Snapshots, r.Trees, r.Blobs, r.Packs, r.PacksRead, ui.Bytes(r.BytesRead))
 	if r.Spare > 0 {
 		fmt.Fprintf(
 			out,

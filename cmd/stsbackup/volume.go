@@ -11,7 +11,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/limit"
+	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -86,18 +86,12 @@ func (f *volumeFlags) openRepository(ctx context.Context, a *app, t target, crea
 	if err != nil {
 		return nil, err
 	}
-	limits, err := f.repo.limits.read(a)
+	at := f.repo.at(a, url)
+	at.Create, at.Watch = create, f.watch
+	root, err := location.OpenBucket(at)
 	if err != nil {
 		return nil, err
 	}
-	root, err := openBucketAt(a, url, create)
-	if err != nil {
-		return nil, err
-	}
-	if f.watch != nil {
-		root = f.watch(root)
-	}
-	root = limit.New(root, limits)
 	// Deriving a key from a password takes 32 MiB for a moment, which the data path shall not have to take on top.
 	if create {
 		defer debug.FreeOSMemory()

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -72,7 +74,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer c.report.begin(ctx, a, &c.volume)()
-	boundMemory(ctx, a, boundOfBackup())
+	memory.OfBackup().Keep(ctx, a.getenv)
 	points, err := c.volume.open(ctx, a, t, true)
 	if err != nil {
 		return err
@@ -129,6 +131,6 @@ func (c *volumeBackup) identity() (target, []string, error) {
 
 func (c *volumeBackup) print(out io.Writer, r archive.Result) error {
 	_, err := fmt.Fprintf(out, "repository snapshot %s\n%d files, %d directories, %d others: %s; stored %s in %s\n",
-		r.RepositorySnapshot, r.Files, r.Directories, r.Others, humanBytes(r.Bytes), humanBytes(r.BytesStored), humanDuration(r.Duration))
+		r.RepositorySnapshot, r.Files, r.Directories, r.Others, ui.Bytes(r.Bytes), ui.Bytes(r.BytesStored), ui.Duration(r.Duration))
 	return err
 }

@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -51,7 +52,7 @@ func newVolumeLsCommand(a *app) *cobra.Command {
 		},
 	}
 	c.add(cmd)
-	c.output.add(cmd)
+	addOutput(cmd, &c.output)
 	return cmd
 }
 
@@ -77,7 +78,7 @@ func newVolumeCatCommand(a *app) *cobra.Command {
 
 // lookup finds one entry of the volume.
 func (c *volumeRead) lookup(ctx context.Context, a *app, name, where string) (*repository.Repository, repository.Node, error) {
-	saveMemory(a)
+	memory.Save(a.getenv)
 	t, err := volumeTarget(name)
 	if err != nil {
 		return nil, repository.Node{}, err
@@ -152,7 +153,7 @@ type eachNode func(func(*repository.Node) error) error
 // entryCells are the columns of an entry, but for its name.
 func entryCells(n *repository.Node) []string {
 	return []string{
-		n.Mode.String(), strconv.Itoa(int(n.UID)), strconv.Itoa(int(n.GID)), strconv.FormatUint(n.Size, 10), humanTime(n.ModTime),
+		n.Mode.String(), strconv.Itoa(int(n.UID)), strconv.Itoa(int(n.GID)), strconv.FormatUint(n.Size, 10), ui.Time(n.ModTime),
 	}
 }
 
@@ -181,22 +182,15 @@ func printEntries(to io.Writer, each eachNode) error {
 
 // entryName is the last column: printable whatever the name holds, for it is shown on a terminal.
 func entryName(n *repository.Node) string {
-	name := printable(n.Name)
+	name := ui.Printable(n.Name)
 	switch n.Type {
 	case repository.DirNode:
 		return name + "/"
 	case repository.SymlinkNode:
-		return name + " -> " + printable(n.LinkTarget)
+		return name + " -> " + ui.Printable(n.LinkTarget)
 	default:
 		return name
 	}
-}
-
-func printable(s string) string {
-	if quoted := strconv.Quote(s); quoted != `"`+s+`"` || strings.HasSuffix(s, " ") {
-		return quoted
-	}
-	return s
 }
 
 // volumeEntry is how volume ls -o json prints an entry.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
@@ -30,7 +31,7 @@ type volumeReport struct {
 }
 
 func (r *volumeReport) add(cmd *cobra.Command) {
-	r.output.add(cmd)
+	addOutput(cmd, &r.output)
 	cmd.Flags().StringVar(
 		&r.resultFile,
 		"result-file",
@@ -61,10 +62,10 @@ func (r *volumeReport) result(a *app, result archive.Result, text func(io.Writer
 	printProblems(a, result)
 	printWarnings(a, result)
 	if result.ChangeCount > 0 {
-		fmt.Fprintf(a.err, "Changed while the backup read them, and saved as they were found: %s\n", countFiles(int64(result.ChangeCount)))
+		fmt.Fprintf(a.err, "Changed while the backup read them, and saved as they were found: %s\n", ui.Files(int64(result.ChangeCount)))
 	}
 	for _, change := range result.Changes {
-		fmt.Fprintf(a.err, "  %s\n", printable(change.Text()))
+		fmt.Fprintf(a.err, "  %s\n", ui.Printable(change.Text()))
 	}
 	return nil
 }
@@ -87,13 +88,13 @@ func (r *volumeReport) failure(a *app, result archive.Result) error {
 
 func printWarnings(a *app, result archive.Result) {
 	for _, warning := range result.Warnings {
-		fmt.Fprintf(a.err, "warning: %s\n", printable(warning))
+		fmt.Fprintf(a.err, "warning: %s\n", ui.Printable(warning))
 	}
 }
 
 func printProblems(a *app, result archive.Result) {
 	for _, problem := range result.Problems {
-		fmt.Fprintf(a.err, "  %s: %s\n", printable(problem.Path), printable(problem.Reason))
+		fmt.Fprintf(a.err, "  %s: %s\n", ui.Printable(problem.Path), ui.Printable(problem.Reason))
 	}
 	if more := result.ProblemCount - len(result.Problems); more > 0 {
 		fmt.Fprintf(a.err, "  and %d more\n", more)
@@ -122,7 +123,7 @@ func (r *volumeReport) write(encoded []byte) error {
 // waiting says what the command waits for before it can begin.
 func (r *volumeReport) waiting(a *app, reason string) {
 	if r.resultFile == "" && r.output != outputJSON {
-		fmt.Fprintln(a.err, printable(reason))
+		fmt.Fprintln(a.err, ui.Printable(reason))
 		return
 	}
 	line, err := mover.EncodeWaiting(reason)
@@ -163,9 +164,9 @@ func jsonLine(out io.Writer) func(archive.Progress) {
 
 func progressText(p archive.Progress) string {
 	if p.TotalBytes > 0 {
-		return fmt.Sprintf("%s of %s, %d of %d files", humanBytes(p.Bytes), humanBytes(p.TotalBytes), p.Files, p.TotalFiles)
+		return fmt.Sprintf("%s of %s, %d of %d files", ui.Bytes(p.Bytes), ui.Bytes(p.TotalBytes), p.Files, p.TotalFiles)
 	}
-	return fmt.Sprintf("%s, %d files", humanBytes(p.Bytes), p.Files)
+	return fmt.Sprintf("%s, %d files", ui.Bytes(p.Bytes), p.Files)
 }
 
 // volumeProgress shows progress from time to time.

@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -103,7 +105,7 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer c.report.begin(ctx, a, &c.volume)()
-	boundMemory(ctx, a, boundOfRestore())
+	memory.OfRestore().Keep(ctx, a.getenv)
 	if c.takeBack {
 		return c.emptyAgain(ctx, a, t, dir)
 	}
@@ -126,8 +128,8 @@ func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error
 	}
 	return c.report.result(a, result, func(out io.Writer, r archive.Result) error {
 		_, err := fmt.Fprintf(out, "repository snapshot %s of %s restored into %s\n%d files, %d directories, %d others: %s in %s\n",
-			r.RepositorySnapshot, humanTime(snapshot.Time), dir,
-			r.Files, r.Directories, r.Others, humanBytes(r.Bytes), humanDuration(r.Duration))
+			r.RepositorySnapshot, ui.Time(snapshot.Time), dir,
+			r.Files, r.Directories, r.Others, ui.Bytes(r.Bytes), ui.Duration(r.Duration))
 		return err
 	})
 }

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/internal/nearest"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
@@ -246,9 +247,9 @@ func (r *reader) backup(n node, b *Backup) {
 				field{"requests", false, func(n node) { b.Requests = r.quantities(n) }},
 				field{"limits", false, func(n node) { b.Limits = r.quantities(n) }},
 			)
-			for _, name := range resources() {
+			for _, name := range resources.Names() {
 				request, limit := b.Requests[name], b.Limits[name]
-				if !limit.IsZero() && request.Cmp(limit) > 0 {
+				if resources.Exceeds(request, limit) {
 					r.fail(n, "requests more %s (%s) than the limit (%s) allows", name, request.String(), limit.String())
 				}
 			}
@@ -291,16 +292,16 @@ func (r *reader) oneOf(n node, known ...string) string {
 	return ""
 }
 
-func (r *reader) quantities(n node) map[string]resource.Quantity {
-	quantities := map[string]resource.Quantity{}
+func (r *reader) quantities(n node) resources.Amounts {
+	quantities := resources.Amounts{}
 	read := func(name string) field {
 		return field{name, false, func(n node) {
 			text, ok := r.scalar(n)
 			if !ok {
 				return
 			}
-			quantity, err := resource.ParseQuantity(text)
-			if err != nil || quantity.Sign() <= 0 {
+			quantity, ok := resources.Parse(text)
+			if !ok || quantity.IsZero() {
 				r.fail(n, "%.60q is not a quantity; write for example 500m, 2, 128Mi or 1Gi", text)
 				return
 			}
@@ -308,15 +309,12 @@ func (r *reader) quantities(n node) map[string]resource.Quantity {
 		}}
 	}
 	var fields []field
-	for _, name := range resources() {
+	for _, name := range resources.Names() {
 		fields = append(fields, read(name))
 	}
 	r.mapping(n, fields...)
 	return quantities
 }
-
-// resources are those that a mover can ask for.
-func resources() []string { return []string{"cpu", "memory", "ephemeral-storage"} }
 
 func (r *reader) keep(n node) *retention.Rules {
 	rules := &retention.Rules{}
@@ -340,12 +338,12 @@ func (r *reader) keep(n node) *retention.Rules {
 }
 
 // span reads a length of time on the calendar.
-func (r *reader) span(n node) retention.Span {
+func (r *reader) span(n node) calendar.Span {
 	text, ok := r.scalar(n)
 	if !ok {
-		return retention.Span{}
+		return calendar.Span{}
 	}
-	span, err := retention.ParseSpan(text)
+	span, err := calendar.ParseSpan(text)
 	if err != nil {
 		r.fail(n, "%s", err.Error())
 	}
@@ -356,7 +354,7 @@ func (r *reader) span(n node) retention.Span {
 const leastDiscardAfter = 24 * time.Hour
 
 // discardAfter reads how long volumes stay that were set aside.
-func (r *reader) discardAfter(n node) retention.Span {
+func (r *reader) discardAfter(n node) calendar.Span {
 	problems := len(r.problems)
 	span := r.span(n)
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)

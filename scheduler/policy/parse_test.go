@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 )
 
@@ -77,8 +78,8 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	keep := retention.Rules{Last: 3, Hourly: 1, Daily: 7, Weekly: 5, Monthly: 12, Yearly: 2, Within: retention.Span{Elapsed: 36 * time.Hour}}
-	if (p.DiscardAfter != retention.Span{Months: 1, Days: 2}) {
+	keep := retention.Rules{Last: 3, Hourly: 1, Daily: 7, Weekly: 5, Monthly: 12, Yearly: 2, Within: calendar.Span{Elapsed: 36 * time.Hour}}
+	if (p.DiscardAfter != calendar.Span{Months: 1, Days: 2}) {
 		t.Errorf("discards after %s", p.DiscardAfter)
 	}
 	if p.Keep == nil || *p.Keep != keep || p.Verify.ReadData != 0.05 {
@@ -91,7 +92,7 @@ func TestParse(t *testing.T) {
 	}
 
 	rest := file.Policies[1]
-	if rest.Schedule.String() != "@daily UTC" || rest.Zone != time.UTC || rest.Keep != nil || rest.DiscardAfter != (retention.Span{}) || rest.Suspend || rest.Prune.String() != "never" ||
+	if rest.Schedule.String() != "@daily UTC" || rest.Zone != time.UTC || rest.Keep != nil || rest.DiscardAfter != (calendar.Span{}) || rest.Suspend || rest.Prune.String() != "never" ||
 		rest.Verify.Schedule.String() != "never" || rest.Backup.Method != "auto" || rest.Backup.Parallel != 1 ||
 		rest.Select.NamespaceLabels != nil {
 		t.Errorf("defaults: %+v", rest)

@@ -3,9 +3,10 @@ package policy
 import (
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/stsbackup/stsbackup/internal/calendar"
+	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 )
@@ -47,7 +48,7 @@ type Policy struct {
 	Prune  clock.Schedule
 	Verify Verify
 	// DiscardAfter is how long the volumes stay that a restore has set aside; the zero Span is for ever.
-	DiscardAfter retention.Span
+	DiscardAfter calendar.Span
 }
 
 // Backup is how a recovery point is made.
@@ -57,7 +58,7 @@ type Backup struct {
 	// Parallel is how many volumes of a StatefulSet are moved at once.
 	Parallel int
 	// Requests and Limits are those of movers, by the resource's name.
-	Requests, Limits map[string]resource.Quantity
+	Requests, Limits resources.Amounts
 	// Env are environment variables of movers, in which nothing is secret.
 	Env map[string]string
 }

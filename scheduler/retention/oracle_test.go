@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/storage/local"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
@@ -36,7 +37,7 @@ func TestDecideAsRestic(t *testing.T) {
 		{Rules{Last: 5, Hourly: 4, Yearly: 3}, []string{"--keep-last=5", "--keep-hourly=4", "--keep-yearly=3"}},
 		{Rules{Daily: 20, Monthly: 12}, []string{"--keep-daily=20", "--keep-monthly=12"}},
 		{Rules{Weekly: 60}, []string{"--keep-weekly=60"}},
-		{Rules{Within: Span{Years: 1, Days: 5, Elapsed: 7 * time.Hour}}, []string{"--keep-within=1y5d7h"}},
+		{Rules{Within: calendar.Span{Years: 1, Days: 5, Elapsed: 7 * time.Hour}}, []string{"--keep-within=1y5d7h"}},
 	} {
 		args := slices.Concat([]string{"--no-cache", "-r", dir, "forget", "--dry-run", "--json", "--no-lock"}, test.args)
 		cmd := exec.CommandContext(t.Context(), binary, args...)

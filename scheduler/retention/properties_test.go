@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/stsbackup/stsbackup/internal/calendar"
 )
 
 // draw makes recovery points of all states, over about a year.
@@ -26,7 +28,7 @@ func drawRules(random *rand.Rand) Rules {
 	count := func() int { return max(0, random.IntN(12)-6) }
 	rules := Rules{Last: count(), Hourly: count(), Daily: count(), Weekly: count(), Monthly: count(), Yearly: count()}
 	if random.IntN(2) == 0 {
-		rules.Within = Span{Months: random.IntN(2), Days: random.IntN(20), Elapsed: time.Duration(random.IntN(48)) * time.Hour}
+		rules.Within = calendar.Span{Months: random.IntN(2), Days: random.IntN(20), Elapsed: time.Duration(random.IntN(48)) * time.Hour}
 	}
 	return rules
 }

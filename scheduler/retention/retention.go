@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/stsbackup/stsbackup/internal/calendar"
 )
 
 // State is how much there is of a recovery point.
@@ -91,7 +93,7 @@ func unfinished(point Point, now time.Time) Decision {
 type counter struct {
 	rules []usedRule
 	// within is the rule Within; since is where it ends, once begun: once there was a complete recovery point.
-	within Span
+	within calendar.Span
 	since  time.Time
 	begun  bool
 }

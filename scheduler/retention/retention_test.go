@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 )
 
@@ -152,7 +153,7 @@ func TestDecide(t *testing.T) {
 			},
 		},
 		{
-			name: "within: younger than the newest by less, however long ago that was", rules: Rules{Within: Span{Days: 7}},
+			name: "within: younger than the newest by less, however long ago that was", rules: Rules{Within: calendar.Span{Days: 7}},
 			now:    "2028-01-01T00:00:00Z",
 			points: []string{"2026-11-13T02:00:00Z", "2026-11-14T02:00:00Z", "2026-11-14T02:00:01Z", "2026-11-21T02:00:00Z"},
 			want: []string{
@@ -163,7 +164,7 @@ func TestDecide(t *testing.T) {
 			},
 		},
 		{
-			name: "rules add up", rules: Rules{Last: 1, Daily: 2, Within: Span{Elapsed: 2 * time.Hour}},
+			name: "rules add up", rules: Rules{Last: 1, Daily: 2, Within: calendar.Span{Elapsed: 2 * time.Hour}},
 			points: []string{"2026-11-20T10:00:00Z", "2026-11-21T08:00:00Z", "2026-11-21T09:00:00Z", "2026-11-21T10:00:00Z"},
 			want: []string{
 				"+ 2026-11-21T10:00:00Z: newest complete, last 1 of 1, daily 2026-11-21, within 2h",
@@ -217,7 +218,7 @@ func TestDecideOnWhatDoesNotCount(t *testing.T) {
 			},
 		},
 		{
-			name: "one from the future takes nobody's place", rules: Rules{Last: 1, Within: Span{Days: 1}}, now: "2026-11-21T12:00:00Z",
+			name: "one from the future takes nobody's place", rules: Rules{Last: 1, Within: calendar.Span{Days: 1}}, now: "2026-11-21T12:00:00Z",
 			points: []string{"2026-11-19T02:00:00Z", "2026-11-21T02:00:00Z", "2030-01-01T00:00:00Z", "2030-01-02T00:00:00Z incomplete"},
 			want: []string{
 				"+ 2030-01-02T00:00:00Z: its date is in the future, so no rule judges it",
@@ -303,7 +304,7 @@ func TestDecideInZones(t *testing.T) {
 			},
 		},
 		{
-			name: "within a day of 25 hours", rules: Rules{Within: Span{Days: 1}}, zone: berlin,
+			name: "within a day of 25 hours", rules: Rules{Within: calendar.Span{Days: 1}}, zone: berlin,
 			points: []string{"2026-10-24T10:00:00Z", "2026-10-24T10:00:01Z", "2026-10-25T11:00:00Z"},
 			want: []string{
 				"+ 2026-10-25T11:00:00Z: newest complete, within 1d",
@@ -312,7 +313,7 @@ func TestDecideInZones(t *testing.T) {
 			},
 		},
 		{
-			name: "within 24 hours of that day", rules: Rules{Within: Span{Elapsed: 24 * time.Hour}}, zone: berlin,
+			name: "within 24 hours of that day", rules: Rules{Within: calendar.Span{Elapsed: 24 * time.Hour}}, zone: berlin,
 			points: []string{"2026-10-24T11:00:00Z", "2026-10-24T11:00:01Z", "2026-10-25T11:00:00Z"},
 			want: []string{
 				"+ 2026-10-25T11:00:00Z: newest complete, within 24h",
@@ -330,7 +331,7 @@ func TestDecideInZones(t *testing.T) {
 			},
 		},
 		{
-			name: "a day that was skipped", rules: Rules{Daily: 2, Within: Span{Days: 2}}, zone: "Pacific/Apia",
+			name: "a day that was skipped", rules: Rules{Daily: 2, Within: calendar.Span{Days: 2}}, zone: "Pacific/Apia",
 			points: []string{"2011-12-29T10:00:00Z", "2011-12-30T09:00:00Z", "2011-12-30T11:00:00Z"},
 			want: []string{
 				"+ 2011-12-30T11:00:00Z: newest complete, daily 2011-12-31, within 2d",

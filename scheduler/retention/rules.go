@@ -3,6 +3,8 @@ package retention
 import (
 	"errors"
 	"fmt"
+
+	"github.com/stsbackup/stsbackup/internal/calendar"
 )
 
 // Rules say what to keep. Zero is no rule.
@@ -12,7 +14,7 @@ type Rules struct {
 	// Hourly to Yearly are of how many hours, days, ISO weeks, months and years the newest recovery point is kept.
 	Hourly, Daily, Weekly, Monthly, Yearly int
 	// Within keeps all recovery points that were made in this time before the newest one.
-	Within Span
+	Within calendar.Span
 }
 
 // ErrKeepsNothing is the error of rules that would keep nothing.
@@ -20,7 +22,7 @@ var ErrKeepsNothing = errors.New("this would keep nothing")
 
 // Check reports rules that cannot be meant: counts below zero, and ErrKeepsNothing if nothing would be kept.
 func (r Rules) Check() error {
-	something := r.Within != Span{}
+	something := r.Within != calendar.Span{}
 	for _, rule := range r.counts() {
 		if rule.count < 0 {
 			return fmt.Errorf("%s is %d; give how many to keep", rule.name, rule.count)

@@ -146,10 +146,14 @@ func (t *Taking) refuse(names []string, why string) error {
 	)
 }
 
-// emptyCommand empties a directory as TakeEmpty would.
+// emptyCommand empties a directory as TakeEmpty would: what belongs to the file system stays, and what is mounted within.
 func emptyCommand(dir string) string {
-	quoted := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-	return fmt.Sprintf("find %s -xdev -mindepth 1 ! -path %s -delete", quoted(dir), quoted(strings.TrimSuffix(dir, "/")+"/"+lostAndFound))
+	keep := "! -iname " + lostAndFound
+	for _, name := range fileSystemDirs() {
+		keep += " ! -name " + name
+	}
+	quoted := "'" + strings.ReplaceAll(dir, "'", `'\''`) + "'"
+	return fmt.Sprintf("find %s -mindepth 1 -maxdepth 1 %s -exec rm -rf --one-file-system {} +", quoted, keep)
 }
 
 // TakeBack removes from the directory what a restore has put there for nothing. It proves first that this is all there is:

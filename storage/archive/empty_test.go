@@ -76,7 +76,7 @@ func (b bed) refused(t *testing.T, taking archive.Taking, says ...string) {
 			t.Errorf("%s: %v", what, err)
 			continue
 		}
-		for _, word := range append(says, "find '"+taking.Dir+"' -xdev -mindepth 1 ", "let another one be used") {
+		for _, word := range append(says, "find '"+taking.Dir+"' -mindepth 1 -maxdepth 1 ", "let another one be used") {
 			if !strings.Contains(err.Error(), word) {
 				t.Errorf("%s says %q, and not %q", what, err, word)
 			}

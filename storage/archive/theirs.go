@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -12,17 +13,19 @@ import (
 // lostAndFound is where e2fsck puts what it finds; every ext file system has one at its root.
 const lostAndFound = "lost+found"
 
-// ofFileSystem reports whether a directory of this name at the top of a volume belongs to the file system, and not to the data: nobody
-// can make or remove it, or what is in it is the same data again, as it was at other times.
-func ofFileSystem(name string) bool {
-	switch name {
-	case ".snapshot", // NFS servers
+// fileSystemDirs are names of directories at the top of a volume that belong to the file system, and not to the data: nobody can
+// make or remove them, or what is in them is the same data again, as it was at other times.
+func fileSystemDirs() []string {
+	return []string{
+		".snapshot", // NFS servers
 		".zfs",      // ZFS, also over NFS
-		".trashcan": // GlusterFS
-		return true
-	default:
-		return strings.EqualFold(name, lostAndFound) // a file system may not care for case
+		".trashcan", // GlusterFS
 	}
+}
+
+// ofFileSystem reports whether a directory of this name at the top of a volume belongs to the file system.
+func ofFileSystem(name string) bool {
+	return slices.Contains(fileSystemDirs(), name) || strings.EqualFold(name, lostAndFound) // a file system may not care for case
 }
 
 // theirs reports whether an entry of a volume's root is a directory that belongs to the file system.

@@ -60,6 +60,11 @@ func (r *Repository) archivedPacks(ctx context.Context) (map[ID]bool, error) {
 	if err != nil && !errors.Is(err, errFound) {
 		return nil, fmt.Errorf("list packs: %w", err)
 	}
+	return r.inArchive(ctx, archived)
+}
+
+// inArchive returns the packs that a listing shows in an archive class, if one of them cannot be read in fact; else none.
+func (r *Repository) inArchive(ctx context.Context, archived map[ID]bool) (map[ID]bool, error) {
 	for id := range archived {
 		body, err := r.bucket.Get(ctx, kindData.name(id), 0, 1)
 		if err == nil {

@@ -55,6 +55,8 @@ type checkedPack struct {
 	id    ID
 	blobs []indexBlob
 	size  int64 // what the bucket says; -1 if it is not there
+	// archived says that it is in an archive class, from which it cannot be read.
+	archived bool
 }
 
 type checker struct {
@@ -70,7 +72,7 @@ type checker struct {
 	bad    blobSet // blobs that cannot be read
 	// refused are those of them that the walk has met: it has looked for other copies, or it is what they say that is wrong.
 	refused blobSet
-	gone    []*checkedPack // packs that are not there
+	gone    []*checkedPack // packs that are not there, or in an archive
 }
 
 func (c *checker) run(ctx context.Context) error {
@@ -112,6 +114,10 @@ func (c *checker) run(ctx context.Context) error {
 func (c *checker) problem(object string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.report.Problems) >= maxProblems {
+		c.report.MoreProblems++
+		return
+	}
 	c.report.Problems = append(c.report.Problems, Problem{Object: object, Reason: reasonFor(object, err)})
 }
 

@@ -2,6 +2,7 @@ package repository
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -247,5 +248,18 @@ func TestCheckOfWhatResticWrote(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, report, err)
 		}
 		put(t, bucket, name, whole)
+	}
+}
+
+// TestCheckNamesNoEndOfProblems: a report has an end, and says how much is not in it.
+func TestCheckNamesNoEndOfProblems(t *testing.T) {
+	bucket, _ := small(t)
+	for i := range maxProblems + 7 {
+		data := fmt.Appendf(nil, "no index object: %d", i)
+		put(t, bucket, kindIndex.name(Hash(data)), data)
+	}
+	report, err := reopen(t, bucket).Check(t.Context(), CheckOptions{})
+	if err != nil || len(report.Problems) != maxProblems || report.MoreProblems != 7 || report.OnlyLocks() {
+		t.Errorf("%d problems and %d more, %v", len(report.Problems), report.MoreProblems, err)
 	}
 }

@@ -3,6 +3,9 @@ package repository
 import (
 	"context"
 	"errors"
+	"fmt"
+
+	"github.com/stsbackup/stsbackup/storage"
 )
 
 // findCopies takes those blobs out of what is bad that are good in another pack, which it reads. A pack that is not there is
@@ -48,7 +51,7 @@ func (c *checker) findCopies(ctx context.Context) error {
 	return nil
 }
 
-// judgeGone reports the packs that are not there, unless all that they held has been saved.
+// judgeGone reports the packs that are not there, or in an archive, unless all that they held has been saved.
 func (c *checker) judgeGone(saved blobSet) {
 	for _, pack := range c.gone {
 		lost := false
@@ -57,9 +60,13 @@ func (c *checker) judgeGone(saved blobSet) {
 				lost = true
 			}
 		}
-		if lost {
+		switch {
+		case lost && pack.archived:
+			c.problem(kindData.name(pack.id), fmt.Errorf("%w: what needs it can be restored once it is brought back there; "+
+				"keep the rule that archives objects away from this repository", storage.ErrArchived))
+		case lost:
 			c.problem(kindData.name(pack.id), errors.New("is missing; the index names it"))
-		} else {
+		default:
 			c.report.Spare++
 		}
 	}

@@ -59,20 +59,32 @@ func sameBlobs(a, b []indexBlob) bool {
 func (c *checker) checkSizes(ctx context.Context) error {
 	for range 2 {
 		c.report.Unindexed = 0
+		archived := map[ID]bool{}
 		err := c.repo.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
 			id, ok := kindData.parseName(info.Name)
 			if !ok {
 				return nil
 			}
-			if pack, known := c.packs[id]; !known {
+			pack, known := c.packs[id]
+			switch {
+			case !known:
 				c.report.Unindexed++
-			} else if !pack.whole() {
+			case info.Archived:
+				archived[id] = true
+				fallthrough
+			case !pack.whole():
 				pack.size = info.Size
 			}
 			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("list packs: %w", err)
+		}
+		if archived, err = c.repo.inArchive(ctx, archived); err != nil {
+			return err
+		}
+		for id := range archived {
+			c.packs[id].archived = true
 		}
 		if c.allWhole() {
 			return nil
@@ -81,8 +93,8 @@ func (c *checker) checkSizes(ctx context.Context) error {
 	return nil
 }
 
-// whole reports whether a pack was listed with the size that its blobs imply.
-func (p *checkedPack) whole() bool { return p.size == packSize(p.blobs) }
+// whole reports whether a pack was listed with the size that its blobs imply, and can be read.
+func (p *checkedPack) whole() bool { return p.size == packSize(p.blobs) && !p.archived }
 
 func (c *checker) allWhole() bool {
 	for _, pack := range c.packs {
@@ -98,7 +110,7 @@ func (c *checker) judgeSize(pack *checkedPack) bool {
 	if pack.whole() {
 		return true
 	}
-	if pack.size < 0 {
+	if pack.size < 0 || pack.archived {
 		c.gone = append(c.gone, pack)
 	} else {
 		c.problem(kindData.name(pack.id), fmt.Errorf("has %d bytes; by the index it should have %d", pack.size, packSize(pack.blobs)))

@@ -33,8 +33,10 @@ type CheckReport struct {
 	// Unindexed is how many packs no index object names: what interrupted work left, for prune to remove. While a
 	// backup is running, some of them are its.
 	Unindexed int `json:"unindexed"`
-	// Problems is all damage that was found, in the order of the objects' names.
-	Problems []Problem `json:"problems"`
+	// Problems is the damage that was found, in the order of the objects' names; MoreProblems is how many are left out, since the
+	// list ends at maxProblems: who can write to the bucket could otherwise make it as long as memory.
+	Problems     []Problem `json:"problems"`
+	MoreProblems int       `json:"moreProblems,omitempty"`
 	// Damaged are the repository snapshots that cannot be restored whole.
 	Damaged []ID `json:"damaged"`
 }
@@ -49,10 +51,13 @@ type Problem struct {
 
 // OnlyLocks says that what is damaged of what is there is locks and nothing else; that goes away by itself.
 func (r CheckReport) OnlyLocks() bool {
-	return len(r.Problems) > 0 && len(r.Damaged) == 0 && !slices.ContainsFunc(r.Problems, func(p Problem) bool {
+	return len(r.Problems) > 0 && r.MoreProblems == 0 && len(r.Damaged) == 0 && !slices.ContainsFunc(r.Problems, func(p Problem) bool {
 		return !strings.HasPrefix(p.Object, kindLock.prefix())
 	})
 }
+
+// maxProblems is how many problems a report names: more than anybody reads, and a few MiB.
+const maxProblems = 10_000
 
 // reasonFor is what an error says of an object, without the object's name, beside which it stands.
 func reasonFor(object string, err error) string {

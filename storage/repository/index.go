@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/stsbackup/stsbackup/storage"
 )
 
 // BlobType says what a blob holds. The values are those of the format's JSON.
@@ -164,7 +166,7 @@ func (b indexBlob) check() error {
 // index that is younger than they are knows all that they need. Nothing is read if the index objects are those of the last
 // time: two indexes would take twice the memory.
 func (r *Repository) LoadIndex(ctx context.Context) error {
-	ids, err := listIDs(ctx, r.bucket, kindIndex)
+	ids, err := listIDs(storage.WithDoubt(ctx, true), r.bucket, kindIndex)
 	if err != nil {
 		return fmt.Errorf("load the index: list index: %w", err)
 	}
@@ -248,7 +250,7 @@ func (x *index) isOf(objects []ID) bool {
 // eachIndex reads all index objects, several at once, and hands each of them to fn, one at a time and in no order. One
 // that cannot be read comes with the error, which names it; the first error that fn returns ends it all.
 func (r *Repository) eachIndex(ctx context.Context, fn func(ID, indexObject, error) error) error {
-	ids, err := listIDs(ctx, r.bucket, kindIndex)
+	ids, err := listIDs(storage.WithDoubt(ctx, true), r.bucket, kindIndex)
 	if err != nil {
 		return fmt.Errorf("list index: %w", err)
 	}

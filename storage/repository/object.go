@@ -99,10 +99,11 @@ func listIDs(ctx context.Context, bucket storage.Bucket, k kind) ([]ID, error) {
 // inTwoListings has read what one listing of a kind names, and then what only another one does. Nothing protects a listing: a
 // name that arrives wrong, or not at all, would make an object vanish without a word. Which of the objects are not there, read
 // puts into gone. Those that are named again after that are handed to missing; any other was removed since it was listed, or
-// never had that name. In doubt it is the second listing that is asked for the rest.
+// never had that name. The second listing is always one in doubt (storage.WithDoubt): what a cut listing leaves out would be lost
+// without a word, and latest would name an older recovery point.
 func (r *Repository) inTwoListings(ctx context.Context, k kind, read func(ids []ID, gone map[ID]bool) error, missing func(ID) error) error {
 	tried, gone := map[ID]bool{}, map[ID]bool{}
-	for _, doubt := range []bool{false, storage.InDoubt(ctx)} {
+	for _, doubt := range []bool{false, true} {
 		ids, err := listIDs(storage.WithDoubt(ctx, doubt), r.bucket, k)
 		if err != nil {
 			return fmt.Errorf("list %s: %w", k.prefix(), err)

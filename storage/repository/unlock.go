@@ -52,7 +52,8 @@ func (r *Repository) eachLock(ctx context.Context, fn func(Holder, error) error)
 // eachLockSeen is eachLock, and reports whether a lock vanished between being listed and being read: what its holder
 // has in its place, if it was renewed, was not seen.
 func (r *Repository) eachLockSeen(ctx context.Context, fn func(Holder, error) error) (vanished bool, err error) {
-	ids, err := listIDs(ctx, r.bucket, kindLock)
+	// A lock that a listing leaves out is in nobody's way: one would write while another removes.
+	ids, err := listIDs(storage.WithDoubt(ctx, true), r.bucket, kindLock)
 	if err != nil {
 		return false, fmt.Errorf("list locks: %w", err)
 	}

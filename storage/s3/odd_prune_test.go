@@ -47,6 +47,49 @@ func TestPruneOnCutListings(t *testing.T) {
 	}
 }
 
+// TestCutListingsHideNothing: a server that ends every listing early, and says each time that it is whole, hides neither a
+// repository snapshot nor a lock.
+func TestCutListingsHideNothing(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1, 2} {
+		s, bucket := newOdd(t)
+		j := newJob(t, bucket, "odd")
+		if err := j.init(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 4 {
+			j.write(fmt.Sprintf("file-%d", i), noise(1000))
+			if err := steps(t.Context(), j.open, j.backup); err != nil {
+				t.Fatal(err)
+			}
+		}
+		living, err := repository.Open(t.Context(), j.bucket, repoPassword, repository.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var locks []*repository.Lock
+		for range 3 {
+			lock, err := living.Lock(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			locks = append(locks, lock)
+		}
+		s.Set(odds3.Odds{PageSize: size, SaysComplete: true})
+		if err := steps(t.Context(), j.open, j.restore); err != nil { // which counts them
+			t.Errorf("restore with listings of %d: %v", size, err)
+		}
+		if holders, err := j.repo.Locks(t.Context()); err != nil || len(holders) != len(locks) {
+			t.Errorf("%d of %d locks seen with listings of %d: %v", len(holders), len(locks), size, err)
+		}
+		for _, lock := range locks {
+			if err := lock.Release(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 // TestBackupsDoNotRelyOnArchivedPacks: what cannot be read any more is stored again, and the new recovery point can be restored;
 // what depends on the archive alone says what it is.
 func TestBackupsDoNotRelyOnArchivedPacks(t *testing.T) {
@@ -76,6 +119,55 @@ func TestBackupsDoNotRelyOnArchivedPacks(t *testing.T) {
 	maps.Copy(j.expected, old)
 	if err := steps(t.Context(), j.open, j.restore); err != nil {
 		t.Errorf("once they are back: %v", err)
+	}
+}
+
+// TestVerifyNamesArchivedPacks, also where it reads no content: what the archive alone has is damage, for as long as it is there.
+func TestVerifyNamesArchivedPacks(t *testing.T) {
+	t.Parallel()
+	s, bucket := newOdd(t)
+	j := newJob(t, bucket, "odd")
+	if err := steps(t.Context(), j.init, j.backup); err != nil {
+		t.Fatal(err)
+	}
+	var content storage.Info // the pack with the files: the largest
+	err := j.bucket.List(t.Context(), "data/", func(info storage.Info) error {
+		if info.Size > content.Size {
+			content = info
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		odds    odds3.Odds
+		damaged int
+	}{
+		{odds3.Odds{}, 0},
+		{odds3.Odds{Archived: func(name string) bool { return strings.TrimPrefix(name, "odd/") == content.Name }}, 1},
+	} {
+		s.Set(test.odds)
+		if err := j.open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		report, err := j.repo.Check(t.Context(), repository.CheckOptions{})
+		if err != nil || len(report.Damaged) != test.damaged || len(report.Problems) != test.damaged {
+			t.Fatalf("%+v, %v; want %d damaged", report, err, test.damaged)
+		}
+		for _, problem := range report.Problems {
+			if problem.Object != content.Name || !strings.Contains(problem.Reason, "archive class") {
+				t.Errorf("problem %+v", problem)
+			}
+		}
+	}
+	// What is stored once more makes it whole again.
+	if err := steps(t.Context(), j.open, j.backup, j.open); err != nil {
+		t.Fatal(err)
+	}
+	report, err := j.repo.Check(t.Context(), repository.CheckOptions{ReadData: 1})
+	if err != nil || len(report.Problems) != 0 || report.Spare != 1 {
+		t.Errorf("after a backup: %+v, %v", report, err)
 	}
 }
 

@@ -1,8 +1,7 @@
-package main
+package ui
 
 import (
 	"bytes"
-	"errors"
 	"strings"
 	"testing"
 
@@ -15,7 +14,7 @@ func TestUndoneHasNoNumbers(t *testing.T) {
 	report := restore.Report{Namespace: "demo", StatefulSet: "web", RecoveryPoint: "20261121T081200Z-3fa9", Kind: restore.KindUndo,
 		Volumes: []restore.Restored{{Claim: "www-web-0", Volume: "pv-0"}}}
 	var text bytes.Buffer
-	if err := printRestored(&text, outputText, &report); err != nil {
+	if err := WriteRestored(&text, Text, &report); err != nil {
 		t.Fatal(err)
 	}
 	if got := text.String(); !strings.Contains(got, "0        www-web-0  pv-0\n") || strings.Contains(got, "FILES") ||
@@ -24,7 +23,7 @@ func TestUndoneHasNoNumbers(t *testing.T) {
 	}
 	report.Kind = restore.KindRestore
 	text.Reset()
-	if err := printRestored(&text, outputText, &report); err != nil {
+	if err := WriteRestored(&text, Text, &report); err != nil {
 		t.Fatal(err)
 	}
 	if got := text.String(); !strings.Contains(got, "FILES") {
@@ -47,7 +46,7 @@ func TestInterruptedPlanText(t *testing.T) {
 		Refusals: []*cluster.Refusal{refusal},
 	}
 	var text bytes.Buffer
-	if err := printRestorePlan(&text, outputText, &plan); err != nil {
+	if err := WriteRestorePlan(&text, Text, &plan); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := text.String(), "demo/web: the restore was interrupted\n\nORDINAL  CLAIM      NOW\n0        www-web-0  pv-0 (kept)\n\n"; got != want {
@@ -55,9 +54,9 @@ func TestInterruptedPlanText(t *testing.T) {
 	}
 	plan.Way, plan.Steps, plan.Refusals = restore.WayKeep, []string{"leave all as it is"}, nil
 	text.Reset()
-	if err := printRestorePlan(
+	if err := WriteRestorePlan(
 		&text,
-		outputText,
+		Text,
 		&plan,
 	); err != nil || strings.Contains(text.String(), "BYTES") ||
 		strings.Contains(text.String(), "THEN") {
@@ -65,34 +64,7 @@ func TestInterruptedPlanText(t *testing.T) {
 	}
 	plan = restore.Plan{Kind: restore.KindRestore, Namespace: "demo", StatefulSet: "web", Refusals: []*cluster.Refusal{refusal}}
 	text.Reset()
-	if err := printRestorePlan(&text, outputText, &plan); err != nil || text.Len() > 0 {
+	if err := WriteRestorePlan(&text, Text, &plan); err != nil || text.Len() > 0 {
 		t.Errorf("%v; a plan of nothing says\n%s", err, &text)
-	}
-}
-
-// Whoever gives no answer wants to know that nothing was changed.
-func TestNoAnswer(t *testing.T) {
-	for _, in := range []string{"", "y\n", "Yes\n", "\n"} {
-		a := &app{in: strings.NewReader(in), err: new(bytes.Buffer)}
-		err := agree(t.Context(), a, outputText, false, &restore.Plan{Kind: restore.KindUndo})
-		if err == nil || !strings.HasPrefix(err.Error(), "nothing was changed, because") {
-			t.Errorf("the answer %q: %v", in, err)
-		}
-	}
-}
-
-func TestTakeBack(t *testing.T) {
-	report := &restore.Report{Namespace: "demo", StatefulSet: "web", Displaced: []restore.DisplacedVolume{{Claim: "www-web-0"}}}
-	if got := takeBack(restore.ErrNotReady, report).Error(); !strings.Contains(got, `"stsbackup undo demo/web"`) {
-		t.Errorf("pods that are not Ready: %s", got)
-	}
-	if other := errors.New(
-		"other",
-	); !errors.Is(takeBack(other, report), other) || takeBack(other, report).Error() != "other" ||
-		takeBack(nil, report) != nil {
-		t.Error("what has nothing to do with pods gets the advice too")
-	}
-	if got := takeBack(restore.ErrNotReady, &restore.Report{}).Error(); strings.Contains(got, "undo") {
-		t.Errorf("nothing was set aside: %s", got)
 	}
 }

@@ -1,21 +1,15 @@
-package main
+package catalog
 
 import (
 	"strings"
 	"time"
 
-	"github.com/stsbackup/stsbackup/scheduler/retention"
+	"github.com/stsbackup/stsbackup/internal/calendar"
 )
 
-// pointsText is how commands explain what may be written after the @.
-const pointsText = `Name a recovery point by its id, or by the beginning of its id. Or give a time; that means the last complete recovery point
-whose data is at least as old: 2026-11-21T09:30:00Z, or a date or part of a time such as 2026-11-21 or 2026-11-21T09:30, up to its
-end, in UTC unless it says otherwise; today or yesterday, up to the day's end; or how long ago, such as 3h, 90min or 2d. "latest",
-or nothing, means the latest complete one. An incomplete recovery point has to be named by its id.`
-
-// when is the moment that a recovery point is asked for by, and whether ref is one. A date, or a time without seconds, means
+// Moment is the moment that a recovery point is asked for by, and whether ref is one. A date, or a time without seconds, means
 // all of it: whoever asks for a day wants what was saved on that day.
-func when(ref string, now time.Time) (time.Time, bool) {
+func Moment(ref string, now time.Time) (time.Time, bool) {
 	now = now.UTC()
 	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC)
 	switch strings.ToLower(ref) {
@@ -46,17 +40,18 @@ func when(ref string, now time.Time) (time.Time, bool) {
 			}
 		}
 	}
-	span, err := retention.ParseSpan(ref)
+	span, err := calendar.ParseSpan(ref)
 	if err != nil {
 		return time.Time{}, false
 	}
 	return span.Before(now), true
 }
 
-// at is the target with a recovery point that a time names written as the catalog reads times.
-func (t target) at(now time.Time) target {
-	if moment, isTime := when(t.recoveryPoint, now); isTime {
-		t.recoveryPoint = moment.Format(time.RFC3339Nano)
+// Ref is a reference to a recovery point as Find reads it: one that names a time in words, as Moment knows them, becomes
+// that time. All others stay as they are.
+func Ref(ref string, now time.Time) string {
+	if moment, isTime := Moment(ref, now); isTime {
+		return moment.Format(time.RFC3339Nano)
 	}
-	return t
+	return ref
 }

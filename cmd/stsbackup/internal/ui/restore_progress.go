@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"fmt"
@@ -6,31 +6,33 @@ import (
 	"github.com/stsbackup/stsbackup/restore"
 )
 
-// restoreReporter shows a restore under way.
-type restoreReporter struct {
+// Restore shows a restore under way. After Close nothing is drawn any more, and the result can be printed.
+type Restore struct {
 	printer volumePrinter
 }
 
-func newRestoreReporter(a *app, output outputFlag, plan *restore.Plan) *restoreReporter {
+// NewRestore shows on a screen how a plan is carried out.
+func NewRestore(screen Screen, plan *restore.Plan) *Restore {
 	var claims []string
 	for _, v := range plan.Volumes {
 		claims = append(claims, v.Claim)
 	}
-	return &restoreReporter{printer: newVolumePrinter(a, output, claims)}
+	return &Restore{printer: newVolumePrinter(screen, claims)}
 }
 
 // Note prints the message.
-func (r *restoreReporter) Note(message string) { r.printer.note(message) }
+func (r *Restore) Note(message string) { r.printer.note(message) }
 
 // Volume prints what has changed.
-func (r *restoreReporter) Volume(p restore.Progress) {
+func (r *Restore) Volume(p restore.Progress) {
 	r.printer.volume(volumeLine{
 		claim: p.Claim, stage: string(p.Stage), text: restoreStageText(p), data: p.Data, value: p,
 		moving: p.Stage == restore.StageFill, done: p.Stage == restore.StageDone, failed: p.Stage == restore.StageFailed,
 	})
 }
 
-func (r *restoreReporter) close() { r.printer.close() }
+// Close ends what is drawn.
+func (r *Restore) Close() { r.printer.close() }
 
 // restoreStageText says in a few words where a volume is.
 func restoreStageText(p restore.Progress) string {
@@ -46,9 +48,9 @@ func restoreStageText(p restore.Progress) string {
 		if p.Data.Bytes == 0 {
 			return "restoring"
 		}
-		return fmt.Sprintf("restoring, %s in %s so far", humanBytes(p.Data.Bytes), countFiles(p.Data.Files))
+		return fmt.Sprintf("restoring, %s in %s so far", Bytes(p.Data.Bytes), Files(p.Data.Files))
 	case restore.StageDone:
-		return fmt.Sprintf("restored, %s in %s", humanBytes(p.Data.Bytes), countFiles(p.Data.Files))
+		return fmt.Sprintf("restored, %s in %s", Bytes(p.Data.Bytes), Files(p.Data.Files))
 	case restore.StageFailed:
 		return "FAILED: " + p.Error
 	default:

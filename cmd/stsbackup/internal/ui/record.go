@@ -1,41 +1,70 @@
-package main
+package ui
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
-	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// printJSON writes a result as JSON.
-func printJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
+// WriteRecords lists recovery points.
+func WriteRecords(w io.Writer, output Format, records []catalog.Record, now time.Time) error {
+	if output == JSON {
+		if records == nil {
+			records = []catalog.Record{}
+		}
+		return WriteJSON(w, records)
+	}
+	rows := [][]string{{"STATEFULSET", "RECOVERY POINT", "STATE", "AGE", "ORDINALS", "VOLUMES", "BYTES", "STORED"}}
+	for _, record := range records {
+		var bytes, stored int64
+		saved := 0
+		for _, volume := range record.Volumes {
+			bytes, stored = bytes+volume.Bytes, stored+volume.Stored
+			if volume.Error == "" {
+				saved++
+			}
+		}
+		rows = append(rows, []string{
+			record.Namespace + "/" + record.StatefulSet, record.ID, string(record.State),
+			Duration(now.Sub(record.Started)),
+			ordinals(record),
+			fmt.Sprintf("%d/%d", saved, len(record.Volumes)), Bytes(bytes), Bytes(stored),
+		})
+	}
+	return WriteTable(w, rows)
 }
 
-// printRecord writes one recovery point.
-func printRecord(w io.Writer, output outputFlag, record catalog.Record) error {
-	if output == outputJSON {
-		return printJSON(w, record)
+// ordinals writes which ordinals a recovery point is of: 0-2.
+func ordinals(record catalog.Record) string {
+	first, last := record.OrdinalsStart, record.OrdinalsStart+record.Replicas-1
+	if first >= last {
+		return strconv.Itoa(int(first))
+	}
+	return fmt.Sprintf("%d-%d", first, last)
+}
+
+// WriteRecord writes one recovery point.
+func WriteRecord(w io.Writer, output Format, record catalog.Record) error {
+	if output == JSON {
+		return WriteJSON(w, record)
 	}
 	fmt.Fprintf(w, "Recovery point %s of %s/%s: %s\n", record.ID, record.Namespace, record.StatefulSet, record.State)
 	fmt.Fprintf(w, "  begun %s, took %s; %s from the first cut to the last; cluster %s\n\n",
-		humanTime(record.Started), humanDuration(record.Finished.Sub(record.Started)), humanDuration(record.Skew), record.Cluster)
+		Time(record.Started), Duration(record.Finished.Sub(record.Started)), Duration(record.Skew), record.Cluster)
 	rows := [][]string{{"ORDINAL", "CLAIM", "CAPTURE", "CUT", "FILES", "BYTES", "STORED"}}
 	for _, volume := range record.Volumes {
-		row := []string{strconv.Itoa(int(volume.Ordinal)), volume.Claim, string(volume.Capture), humanTime(volume.Cut)}
+		row := []string{strconv.Itoa(int(volume.Ordinal)), volume.Claim, string(volume.Capture), Time(volume.Cut)}
 		if volume.Error != "" {
 			row = append(row, "not saved")
 		} else {
-			row = append(row, strconv.FormatInt(volume.Files, 10), humanBytes(volume.Bytes), humanBytes(volume.Stored))
+			row = append(row, strconv.FormatInt(volume.Files, 10), Bytes(volume.Bytes), Bytes(volume.Stored))
 		}
 		rows = append(rows, row)
 	}
-	if err := table(w, rows); err != nil {
+	if err := WriteTable(w, rows); err != nil {
 		return err
 	}
 	printMissing(w, record)
@@ -70,7 +99,7 @@ func section(w io.Writer, heading string, lines []string) {
 	}
 	fmt.Fprintf(w, "\n%s\n", heading)
 	for _, line := range lines {
-		fmt.Fprintf(w, "  %s\n", plain(line))
+		fmt.Fprintf(w, "  %s\n", Plain(line))
 	}
 }
 
@@ -92,33 +121,4 @@ func printNotIn(w io.Writer, lines []string, leftOut []catalog.LeftOut) {
 		lines = append(lines, fmt.Sprintf("%s: %s", left.What, left.Why))
 	}
 	section(w, "NOT in this backup:", lines)
-}
-
-// printPlan writes what a backup is going to do.
-func printPlan(w io.Writer, output outputFlag, plan *backup.Plan) error {
-	if output == outputJSON {
-		return printJSON(w, plan)
-	}
-	fmt.Fprintf(w, "Backup of %s/%s:\n\n", plan.Namespace, plan.StatefulSet)
-	rows := [][]string{{"ORDINAL", "CLAIM", "SIZE", "CAPTURE", "WHY"}}
-	var missing []string
-	for _, volume := range plan.Volumes {
-		row := []string{strconv.Itoa(int(volume.Ordinal)), volume.Claim}
-		if volume.Missing != "" {
-			rows = append(rows, append(row, "-", "none", volume.Missing))
-			missing = append(missing, fmt.Sprintf("claim %s: %s", volume.Claim, volume.Missing))
-			continue
-		}
-		if volume.Denied != "" {
-			rows = append(rows, append(row, humanBytes(volume.Size), "none", "not admitted"))
-			missing = append(missing, fmt.Sprintf("claim %s: %s", volume.Claim, volume.Denied))
-			continue
-		}
-		rows = append(rows, append(row, humanBytes(volume.Size), string(volume.Capture), volume.Why))
-	}
-	if err := table(w, rows); err != nil {
-		return err
-	}
-	printNotIn(w, missing, plan.LeftOut)
-	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"math"
@@ -10,8 +10,8 @@ func TestHumanBytes(t *testing.T) {
 	for n, want := range map[int64]string{
 		0: "0 B", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB", 64 << 20: "64 MiB", 1<<20 - 1: "1 MiB", 5 << 40: "5 TiB", 1<<63 - 1: "8 EiB",
 	} {
-		if got := humanBytes(n); got != want {
-			t.Errorf("humanBytes(%d) = %q, want %q", n, got, want)
+		if got := Bytes(n); got != want {
+			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
 		}
 	}
 }
@@ -22,8 +22,8 @@ func TestHumanDuration(t *testing.T) {
 		185 * time.Second: "3m05s", time.Hour - time.Millisecond: "1h00m", 127 * time.Minute: "2h07m", -2 * time.Second: "-2s",
 		math.MinInt64: "-2562047h47m", math.MaxInt64: "2562047h47m",
 	} {
-		if got := humanDuration(d); got != want {
-			t.Errorf("humanDuration(%s) = %q, want %q", d, got, want)
+		if got := Duration(d); got != want {
+			t.Errorf("Duration(%s) = %q, want %q", d, got, want)
 		}
 	}
 }
@@ -34,7 +34,7 @@ func TestPlain(t *testing.T) {
 		"a\x1b[2J\rsaved\nclaim":          `a\x1b[2J\rsaved\nclaim`,
 		"right \u202e left, \u0085, \x00": `right \u202e left, \u0085, \x00`,
 	} {
-		if got := plain(text); got != want {
+		if got := Plain(text); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"fmt"
@@ -9,31 +9,31 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster/displaced"
 )
 
-// printDisplaced lists volumes that were set aside, and those that only have the marks of such.
-func printDisplaced(w io.Writer, output outputFlag, volumes []displaced.Volume) error {
-	if output == outputJSON {
+// WriteDisplaced lists volumes that were set aside, and those that only have the marks of such.
+func WriteDisplaced(w io.Writer, output Format, volumes []displaced.Volume) error {
+	if output == JSON {
 		if volumes == nil {
 			volumes = []displaced.Volume{}
 		}
-		return printJSON(w, volumes)
+		return WriteJSON(w, volumes)
 	}
 	rows := [][]string{{"ORDINAL", "CLAIM", "VOLUME", "SIZE", "CLASS", "SET ASIDE", "BY", "WHY", "NOW"}}
 	for i := range volumes {
 		v := &volumes[i]
 		rows = append(rows, []string{
-			ordinalText(v), v.Namespace + "/" + v.Claim, v.Name, humanBytes(v.Size), orDash(v.Class),
-			humanTime(v.At), orDash(plain(v.By)), string(v.Why), nowText(v),
+			ordinalText(v), v.Namespace + "/" + v.Claim, v.Name, Bytes(v.Size), OrDash(v.Class),
+			Time(v.At), OrDash(Plain(v.By)), string(v.Why), nowText(v),
 		})
 	}
 	if len(rows) == 1 {
 		return nil
 	}
-	if err := table(w, rows); err != nil {
+	if err := WriteTable(w, rows); err != nil {
 		return err
 	}
 	for _, v := range volumes {
 		if v.Problem != "" {
-			fmt.Fprintf(w, "\nNote: somebody has changed the marks on %s: %s\n", v.Name, plain(v.Problem))
+			fmt.Fprintf(w, "\nNote: somebody has changed the marks on %s: %s\n", v.Name, Plain(v.Problem))
 		}
 	}
 	return nil
@@ -59,14 +59,14 @@ func nowText(v *displaced.Volume) string {
 	case displaced.StateFree:
 		return "any claim may take it"
 	default:
-		return orDash(v.Now)
+		return OrDash(v.Now)
 	}
 }
 
-// printDiscardPlan writes what is to be freed.
-func printDiscardPlan(w io.Writer, output outputFlag, plan *displaced.Plan, now time.Time) error {
-	if output == outputJSON {
-		return printJSON(w, plan)
+// WriteDiscardPlan writes what is to be freed.
+func WriteDiscardPlan(w io.Writer, output Format, plan *displaced.Plan, now time.Time) error {
+	if output == JSON {
+		return WriteJSON(w, plan)
 	}
 	name := plan.Namespace + "/" + plan.StatefulSet
 	switch {
@@ -79,7 +79,7 @@ func printDiscardPlan(w io.Writer, output outputFlag, plan *displaced.Plan, now 
 		if len(plan.Volumes) == 1 {
 			were = "was"
 		}
-		fmt.Fprintf(w, "Free %s of %s that %s set aside (%s):\n\n", countVolumes(len(plan.Volumes)), name, were, humanBytes(plan.Bytes))
+		fmt.Fprintf(w, "Free %s of %s that %s set aside (%s):\n\n", Volumes(len(plan.Volumes)), name, were, Bytes(plan.Bytes))
 		rows := [][]string{{"ORDINAL", "CLAIM", "VOLUME", "SIZE", "CLASS", "AGE", "SET ASIDE BY", "WHY", "THEN"}}
 		for i := range plan.Volumes {
 			v := &plan.Volumes[i].Volume
@@ -89,20 +89,20 @@ func printDiscardPlan(w io.Writer, output outputFlag, plan *displaced.Plan, now 
 				),
 				v.Claim,
 				v.Name,
-				humanBytes(v.Size),
-				orDash(v.Class),
-				ageText(v.At, now),
-				orDash(plain(v.By)),
+				Bytes(v.Size),
+				OrDash(v.Class),
+				Age(v.At, now),
+				OrDash(Plain(v.By)),
 				string(v.Why),
-				plain(plan.Volumes[i].Fate),
+				Plain(plan.Volumes[i].Fate),
 			})
 		}
-		if err := table(w, rows); err != nil {
+		if err := WriteTable(w, rows); err != nil {
 			return err
 		}
 	}
 	for _, left := range plan.Left {
-		fmt.Fprintf(w, "\n%s (claim %s) stays as it is: %s.", left.Name, left.Claim, plain(left.Because))
+		fmt.Fprintf(w, "\n%s (claim %s) stays as it is: %s.", left.Name, left.Claim, Plain(left.Because))
 	}
 	if len(plan.Left) > 0 {
 		fmt.Fprintln(w)
@@ -110,8 +110,8 @@ func printDiscardPlan(w io.Writer, output outputFlag, plan *displaced.Plan, now 
 	return nil
 }
 
-// printDiscarded writes what was freed.
-func printDiscarded(w io.Writer, report *displaced.Report) {
+// WriteDiscarded writes what was freed.
+func WriteDiscarded(w io.Writer, report *displaced.Report) {
 	name := report.Namespace + "/" + report.StatefulSet
 	if len(report.Freed) == 0 {
 		if len(report.Failed) == 0 {
@@ -119,30 +119,8 @@ func printDiscarded(w io.Writer, report *displaced.Report) {
 		}
 		return
 	}
-	fmt.Fprintf(w, "Freed %s of %s (%s):\n", countVolumes(len(report.Freed)), name, humanBytes(report.Bytes))
+	fmt.Fprintf(w, "Freed %s of %s (%s):\n", Volumes(len(report.Freed)), name, Bytes(report.Bytes))
 	for _, v := range report.Freed {
-		fmt.Fprintf(w, "  %s (claim %s, %s): %s\n", v.Name, v.Claim, humanBytes(v.Size), plain(v.Fate))
-	}
-}
-
-// countVolumes writes a number of volumes: 1 volume, 2 volumes.
-func countVolumes(n int) string {
-	if n == 1 {
-		return "1 volume"
-	}
-	return fmt.Sprintf("%d volumes", n)
-}
-
-// ageText is how long ago a time was: 40s, 25m00s, 31h00m, 12 days.
-func ageText(at, now time.Time) string {
-	const day = 24 * time.Hour
-	age := now.Sub(at)
-	switch {
-	case at.IsZero():
-		return "unknown"
-	case age < 2*day:
-		return humanDuration(age)
-	default:
-		return fmt.Sprintf("%d days", age/day)
+		fmt.Fprintf(w, "  %s (claim %s, %s): %s\n", v.Name, v.Claim, Bytes(v.Size), Plain(v.Fate))
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"fmt"
@@ -10,10 +10,10 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// printRestorePlan writes what a restore will do.
-func printRestorePlan(w io.Writer, output outputFlag, plan *restore.Plan) error {
-	if output == outputJSON {
-		return printJSON(w, plan)
+// WriteRestorePlan writes what a restore will do.
+func WriteRestorePlan(w io.Writer, output Format, plan *restore.Plan) error {
+	if output == JSON {
+		return WriteJSON(w, plan)
 	}
 	from := "this cluster"
 	if !plan.SameCluster {
@@ -28,7 +28,7 @@ func printRestorePlan(w io.Writer, output outputFlag, plan *restore.Plan) error 
 		plan.Way == restore.WayPutBack,
 		plan.Way == restore.WayKeep,
 		plan.Completes():
-		fmt.Fprintf(w, "%s/%s: %s\n\n", plan.Namespace, plan.StatefulSet, plain(plan.Interrupted))
+		fmt.Fprintf(w, "%s/%s: %s\n\n", plan.Namespace, plan.StatefulSet, Plain(plan.Interrupted))
 	case plan.RecoveryPoint == "", plan.Kind == restore.KindUndo && len(plan.Volumes) == 0: // the refusals say all
 	case plan.Kind == restore.KindUndo:
 		fmt.Fprintf(
@@ -37,11 +37,11 @@ func printRestorePlan(w io.Writer, output outputFlag, plan *restore.Plan) error 
 			plan.RecoveryPoint,
 			plan.Namespace,
 			plan.StatefulSet,
-			humanTime(plan.Started),
+			Time(plan.Started),
 		)
 	default:
 		fmt.Fprintf(w, "Restore %s/%s to recovery point %s (begun %s%s), made of %s/%s in %s\n\n",
-			plan.Namespace, plan.StatefulSet, plan.RecoveryPoint, humanTime(plan.Started), state,
+			plan.Namespace, plan.StatefulSet, plan.RecoveryPoint, Time(plan.Started), state,
 			plan.SourceNamespace, plan.SourceStatefulSet, from)
 	}
 	if err := printPlanVolumes(w, plan); err != nil {
@@ -51,7 +51,7 @@ func printRestorePlan(w io.Writer, output outputFlag, plan *restore.Plan) error 
 		fmt.Fprintf(w, "%2d. %s\n", i+1, step)
 	}
 	for _, warning := range plan.Warnings {
-		fmt.Fprintf(w, "\nNote: %s", plain(warning))
+		fmt.Fprintf(w, "\nNote: %s", Plain(warning))
 	}
 	if len(plan.Warnings) > 0 {
 		fmt.Fprintln(w)
@@ -76,11 +76,11 @@ func printPlanVolumes(w io.Writer, plan *restore.Plan) error {
 	for _, v := range plan.Volumes {
 		row := []string{strconv.Itoa(int(v.Ordinal)), v.Claim, presentText(v.Present), futureText(v, filled)}
 		if filled {
-			row = append(row, humanTime(v.Cut), strconv.FormatInt(v.Files, 10), humanBytes(v.Bytes))
+			row = append(row, Time(v.Cut), strconv.FormatInt(v.Files, 10), Bytes(v.Bytes))
 		}
 		rows = append(rows, row[:min(len(row), len(rows[0]))])
 	}
-	if err := table(w, rows); err != nil {
+	if err := WriteTable(w, rows); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)
@@ -109,36 +109,36 @@ func futureText(v restore.Volume, filled bool) string {
 	case v.Brings != "":
 		return v.Brings
 	case !filled:
-		return printable(v.Present.Fate)
+		return Printable(v.Present.Fate)
 	case v.Spare != "":
 		return v.Spare
 	case v.Class == "":
-		return humanBytes(v.Size)
+		return Bytes(v.Size)
 	default:
-		return fmt.Sprintf("new, %s, class %s", humanBytes(v.Size), v.Class)
+		return fmt.Sprintf("new, %s, class %s", Bytes(v.Size), v.Class)
 	}
 }
 
-// printRestored writes what a restore has done.
-func printRestored(w io.Writer, output outputFlag, report *restore.Report) error {
+// WriteRestored writes what a restore has done.
+func WriteRestored(w io.Writer, output Format, report *restore.Report) error {
 	if report.StatefulSet == "" {
 		return nil // nothing was done
 	}
-	if output == outputJSON {
-		return printJSON(w, report)
+	if output == JSON {
+		return WriteJSON(w, report)
 	}
 	what, text := report.Namespace+"/"+report.StatefulSet, ""
 	switch {
 	case report.Kept:
 		text = fmt.Sprintf("Ended the interrupted restore of %s; its pods keep what they run on", what)
 	case report.PutBack:
-		text = fmt.Sprintf("Put back the interrupted restore of %s in %s", what, humanDuration(report.Duration))
+		text = fmt.Sprintf("Put back the interrupted restore of %s in %s", what, Duration(report.Duration))
 	case report.Kind == restore.KindUndo:
 		text = fmt.Sprintf("Brought back the volumes of %s that %s had set aside, in %s; it was down for %s",
-			what, report.RecoveryPoint, humanDuration(report.Duration), humanDuration(report.Downtime))
+			what, report.RecoveryPoint, Duration(report.Duration), Duration(report.Downtime))
 	default:
 		text = fmt.Sprintf("Restored %s to recovery point %s in %s; it was down for %s",
-			what, report.RecoveryPoint, humanDuration(report.Duration), humanDuration(report.Downtime))
+			what, report.RecoveryPoint, Duration(report.Duration), Duration(report.Downtime))
 	}
 	fmt.Fprintf(w, "%s\n", text)
 	if err := printRestoredVolumes(w, report); err != nil {
@@ -171,9 +171,9 @@ func printRestoredVolumes(w io.Writer, report *restore.Report) error {
 	}
 	for _, v := range report.Volumes {
 		row := []string{
-			strconv.Itoa(int(v.Ordinal)), v.Claim, v.Volume, strconv.FormatInt(v.Files, 10), humanBytes(v.Bytes), humanDuration(v.Duration),
+			strconv.Itoa(int(v.Ordinal)), v.Claim, v.Volume, strconv.FormatInt(v.Files, 10), Bytes(v.Bytes), Duration(v.Duration),
 		}
 		rows = append(rows, row[:len(rows[0])])
 	}
-	return table(w, rows)
+	return WriteTable(w, rows)
 }

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"encoding/json"
@@ -12,6 +12,17 @@ import (
 
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
+
+// Screen is where progress is shown, and for whom.
+type Screen struct {
+	Out      io.Writer
+	Format   Format
+	Terminal bool // a person sits there: bars can be drawn
+	Now      func() time.Time
+}
+
+// Note writes a line for a person that is no result: a warning, what is waited for.
+func (s Screen) Note(message string) { fmt.Fprintln(s.Out, Plain(message)) }
 
 // volumeLine is how far one volume of an operation is, ready to be shown.
 type volumeLine struct {
@@ -32,14 +43,14 @@ type volumePrinter interface {
 	close()
 }
 
-func newVolumePrinter(a *app, output outputFlag, claims []string) volumePrinter {
+func newVolumePrinter(screen Screen, claims []string) volumePrinter {
 	switch {
-	case output == outputJSON:
-		return &jsonPrinter{encoder: json.NewEncoder(a.err), now: a.now, seen: map[string]shown{}}
-	case a.terminal:
-		return &barPrinter{err: a.err, claims: claims, bars: map[string]*volumeBar{}}
+	case screen.Format == JSON:
+		return &jsonPrinter{encoder: json.NewEncoder(screen.Out), now: screen.Now, seen: map[string]shown{}}
+	case screen.Terminal:
+		return &barPrinter{err: screen.Out, claims: claims, bars: map[string]*volumeBar{}}
 	default:
-		return &linePrinter{err: a.err, now: a.now, seen: map[string]shown{}}
+		return &linePrinter{err: screen.Out, now: screen.Now, seen: map[string]shown{}}
 	}
 }
 
@@ -62,7 +73,7 @@ type linePrinter struct {
 	seen map[string]shown
 }
 
-func (p *linePrinter) note(message string) { fmt.Fprintln(p.err, plain(message)) }
+func (p *linePrinter) note(message string) { fmt.Fprintln(p.err, Plain(message)) }
 
 func (p *linePrinter) volume(v volumeLine) {
 	last, now := p.seen[v.claim], p.now()
@@ -70,7 +81,7 @@ func (p *linePrinter) volume(v volumeLine) {
 		return
 	}
 	p.seen[v.claim] = shown{stage: v.stage, text: v.text, at: now}
-	fmt.Fprintf(p.err, "%s: %s\n", v.claim, plain(v.text))
+	fmt.Fprintf(p.err, "%s: %s\n", v.claim, Plain(v.text))
 }
 
 func (p *linePrinter) close() {}
@@ -128,10 +139,10 @@ func (b *volumeBar) get(decor.Statistics) string {
 
 func (p *barPrinter) note(message string) {
 	if p.progress == nil {
-		fmt.Fprintln(p.err, plain(message))
+		fmt.Fprintln(p.err, Plain(message))
 		return
 	}
-	fmt.Fprintln(p.progress, plain(message))
+	fmt.Fprintln(p.progress, Plain(message))
 }
 
 func (p *barPrinter) start() {
@@ -154,7 +165,7 @@ func (p *barPrinter) volume(v volumeLine) {
 	if b == nil {
 		return
 	}
-	b.set(plain(v.text))
+	b.set(Plain(v.text))
 	switch {
 	case v.done:
 		b.bar.SetTotal(max(1, v.data.Bytes), false)

@@ -1,4 +1,4 @@
-package main
+package memory
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 
 func TestCollectionFor(t *testing.T) {
 	const mib = 1 << 20
-	bound := memoryBound{limit: 50 * mib, percent: 25}
+	bound := Bound{limit: 50 * mib, percent: 25}
 	limited, beyond := collection{percent: defaultPercent, limit: 50 * mib}, collection{percent: 25, limit: math.MaxInt64}
 	for _, tt := range []struct {
 		live uint64
@@ -40,20 +40,16 @@ func TestMemoryIsBounded(t *testing.T) {
 		debug.SetMemoryLimit(limit)
 	})
 	for _, variable := range []string{"GOGC", "GOMEMLIMIT"} {
-		boundMemory(
-			t.Context(),
-			&app{getenv: func(name string) string { return map[string]string{variable: "off"}[name] }},
-			memoryBound{limit: 1},
-		)
+		Bound{limit: 1}.Keep(t.Context(), func(name string) string { return map[string]string{variable: "off"}[name] })
 		if got := debug.SetMemoryLimit(-1); got != limit {
 			t.Fatalf("the user has set %s, and the limit is %d", variable, got)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	bound := memoryBound{limit: 200 << 20, percent: 30}
+	bound := Bound{limit: 200 << 20, percent: 30}
 	limited, beyond := collection{percent: defaultPercent, limit: bound.limit}, collection{percent: 30, limit: math.MaxInt64}
-	boundMemory(ctx, &app{getenv: func(string) string { return "" }}, bound)
+	bound.Keep(ctx, func(string) string { return "" })
 	wait := func(what string, want collection) {
 		t.Helper()
 		again := time.NewTicker(10 * time.Millisecond)

@@ -1,4 +1,4 @@
-package main
+package resources
 
 import (
 	"strings"
@@ -9,14 +9,14 @@ import (
 
 // amountsOf writes a list of resources as the flags take it.
 func amountsOf(list corev1.ResourceList) string {
-	amounts := resourceAmounts{}
+	amounts := Amounts{}
 	for name, amount := range list {
 		amounts[string(name)] = amount
 	}
 	return amounts.String()
 }
 
-func TestMoverResources(t *testing.T) {
+func TestRequirements(t *testing.T) {
 	for name, tt := range map[string]struct {
 		requests, limits         string
 		wantRequests, wantLimits string
@@ -37,10 +37,10 @@ func TestMoverResources(t *testing.T) {
 		"an empty part after others": {"cpu=1,", "", "", "", "names none of"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var requests, limits resourceAmounts
+			var requests, limits Amounts
 			var err error
 			for _, flag := range []struct {
-				amounts *resourceAmounts
+				amounts *Amounts
 				text    string
 			}{{&requests, tt.requests}, {&limits, tt.limits}} {
 				if flag.text != "" && err == nil {
@@ -49,7 +49,7 @@ func TestMoverResources(t *testing.T) {
 			}
 			var got corev1.ResourceRequirements
 			if err == nil {
-				got, err = moverResources(requests, limits)
+				got, err = Requirements(requests, limits)
 			}
 			if tt.wantErr != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
@@ -64,16 +64,16 @@ func TestMoverResources(t *testing.T) {
 	}
 }
 
-// TestMoverResourcesOfAPolicy says that what the policy names comes before the flags.
-func TestMoverResourcesOfAPolicy(t *testing.T) {
-	var flags, policy resourceAmounts
+// TestAmountsOfAPolicy says that what the policy names comes before the flags.
+func TestAmountsOfAPolicy(t *testing.T) {
+	var flags, policy Amounts
 	if err := flags.Set("cpu=1,memory=1Gi"); err != nil {
 		t.Fatal(err)
 	}
 	if err := policy.Set("memory=2Gi"); err != nil {
 		t.Fatal(err)
 	}
-	both := flags.with(policy)
+	both := flags.With(policy)
 	if both.String() != "cpu=1,memory=2Gi" || flags.String() != "cpu=1,memory=1Gi" {
 		t.Errorf("both %s, flags %s", both.String(), flags.String())
 	}

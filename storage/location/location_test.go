@@ -1,4 +1,4 @@
-package main
+package location
 
 import (
 	"errors"
@@ -14,20 +14,21 @@ import (
 	"github.com/stsbackup/stsbackup/storage/s3"
 )
 
-// locationApp is an app that knows only these environment variables.
-func locationApp(environment map[string]string) *app {
-	return &app{getenv: func(name string) string { return environment[name] }, now: time.Now}
+// with is an environment of only these variables.
+func with(environment map[string]string) func(string) string {
+	return func(name string) string { return environment[name] }
 }
 
 func TestOpenBucketInADirectory(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "my backups", "here")
 	location := "file://" + strings.ReplaceAll(filepath.ToSlash(dir), " ", "%20")
-	a := locationApp(nil)
-	if _, err := openBucket(a, location); !errors.Is(err, storage.ErrNoBucket) {
+	config := Config{URL: location, Getenv: with(nil), Now: time.Now}
+	if _, err := OpenBucket(config); !errors.Is(err, storage.ErrNoBucket) {
 		t.Errorf("open a directory that does not exist: %v, want %v", err, storage.ErrNoBucket)
 	}
-	bucket, err := openBucketAt(a, location, true)
+	config.Create = true
+	bucket, err := OpenBucket(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,8 @@ func TestOpenBucketInADirectory(t *testing.T) {
 	if data, err := os.ReadFile(filepath.Join(dir, "object")); err != nil || string(data) != "data" {
 		t.Errorf("the object's file holds %q, %v", data, err)
 	}
-	if bucket, err = openBucket(a, location); err != nil {
+	config.Create = false
+	if bucket, err = OpenBucket(config); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := bucket.Stat(t.Context(), "object"); err != nil {
@@ -51,24 +53,24 @@ func TestOpenBucketInS3(t *testing.T) {
 		"s3://bucket": "s3://bucket", "s3://bucket/team/a": "s3://bucket/team/a",
 		"s3://bucket/p?endpoint=http://127.0.0.1:7070&path-style=true": "s3://bucket/p",
 	} {
-		bucket, err := openBucket(locationApp(nil), location)
+		bucket, err := OpenBucket(Config{URL: location, Getenv: with(nil)})
 		if err != nil || bucket.String() != want {
-			t.Errorf("openBucket(%q) = %v, %v; want %s", location, bucket, err, want)
+			t.Errorf("OpenBucket(%q) = %v, %v; want %s", location, bucket, err, want)
 		}
 	}
 }
 
-func TestParseS3URLTakesTheEnvironment(t *testing.T) {
+func TestS3TakesTheEnvironment(t *testing.T) {
 	t.Parallel()
-	a := locationApp(map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:7070", "AWS_REGION": "eu-west-1", "AWS_CA_BUNDLE": "/ca"})
-	got, err := parseS3URL(a, "s3://bucket/p?region=eu-central-1")
+	getenv := with(map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:7070", "AWS_REGION": "eu-west-1", "AWS_CA_BUNDLE": "/ca"})
+	got, err := S3("s3://bucket/p?region=eu-central-1", getenv)
 	want := s3.Config{Bucket: "bucket", Prefix: "p", Endpoint: "http://127.0.0.1:7070", Region: "eu-central-1", CAFile: "/ca"}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
-		t.Errorf("parseS3URL: %v (-want +got):\n%s", err, diff)
+		t.Errorf("S3: %v (-want +got):\n%s", err, diff)
 	}
 }
 
-func TestOpenBucketUsage(t *testing.T) {
+func TestOpenBucketInvalid(t *testing.T) {
 	t.Parallel()
 	const secret = "s3cr3t"
 	for location, want := range map[string]string{
@@ -87,20 +89,25 @@ func TestOpenBucketUsage(t *testing.T) {
 		"s3://bucket?secret-key=" + secret:  "holds credentials",
 		"s3://bucket?endpoint=no.such.host": "must be http://HOST:PORT",
 	} {
-		_, err := openBucket(locationApp(nil), location)
-		var usage *usageError
-		if !errors.As(err, &usage) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), secret) {
-			t.Errorf("openBucket(%q): %v; want a usage error that says %q", location, err, want)
-		}
-		if code := exitCode(t.Context(), err); code != exitUsage {
-			t.Errorf("openBucket(%q) gives exit code %d", location, code)
+		_, err := OpenBucket(Config{URL: location, Getenv: with(nil)})
+		if !isInvalid(err) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), secret) {
+			t.Errorf("OpenBucket(%q): %v; want that it is invalid, and says %q", location, err, want)
 		}
 	}
-	if _, err := openBucket(
-		locationApp(map[string]string{"AWS_ENDPOINT_URL": "x"}),
-		"s3://bucket",
-	); exitCode(t.Context(), err) != exitUsage ||
-		!strings.Contains(err.Error(), "AWS_ENDPOINT_URL") {
+	_, err := OpenBucket(Config{URL: "s3://bucket", Getenv: with(map[string]string{"AWS_ENDPOINT_URL": "x"})})
+	if !isInvalid(err) || !strings.Contains(err.Error(), "AWS_ENDPOINT_URL") {
 		t.Errorf("a bad endpoint in the environment: %v", err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	for location, valid := range map[string]bool{
+		"s3://bucket/prefix": true, "file:///srv/no/such/directory": true,
+		"gs://bucket": false, "file://srv": false, "s3://bucket?regoin=x": false,
+	} {
+		if err := Check(location); (err == nil) != valid || err != nil && !isInvalid(err) {
+			t.Errorf("Check(%q): %v", location, err)
+		}
 	}
 }

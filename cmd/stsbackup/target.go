@@ -1,0 +1,77 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+// pointsText is how commands explain what may be written after the @.
+const pointsText = `Name a recovery point by its id, or by the beginning of its id. Or give a time; that means the last complete recovery point
+whose data is at least as old: 2026-11-21T09:30:00Z, or a date or part of a time such as 2026-11-21 or 2026-11-21T09:30, up to its
+end, in UTC unless it says otherwise; today or yesterday, up to the day's end; or how long ago, such as 3h, 90min or 2d. "latest",
+or nothing, means the latest complete one. An incomplete recovery point has to be named by its id.`
+
+// target is what a command line names as [NS/]STS[@RP].
+type target struct {
+	namespace   string
+	statefulSet string
+	// recoveryPoint is an id, a prefix, "latest" or a time; "" where none was given.
+	recoveryPoint string
+}
+
+// name is the StatefulSet's.
+func (t target) name() catalog.Name {
+	return catalog.Name{Namespace: t.namespace, StatefulSet: t.statefulSet}
+}
+
+func (t target) String() string {
+	s := t.namespace + "/" + t.statefulSet
+	if t.recoveryPoint != "" {
+		s += "@" + t.recoveryPoint
+	}
+	return s
+}
+
+// parseTarget reads [NS/]STS[@RP]. Without a namespace in the argument, namespace stands in; where that is empty too,
+// the result's namespace is empty and the caller asks the kubeconfig.
+func parseTarget(arg, namespace string) (target, error) {
+	name, point, hasPoint := strings.Cut(arg, "@")
+	t := target{namespace: namespace, statefulSet: name, recoveryPoint: point}
+	if ns, sts, ok := strings.Cut(name, "/"); ok {
+		if namespace != "" && namespace != ns {
+			return target{}, usageErrorf("%q names namespace %s, but --namespace says %s", arg, ns, namespace)
+		}
+		if ns == "" {
+			return target{}, usageErrorf("%q has an empty namespace; write NAMESPACE/STATEFULSET", arg)
+		}
+		t.namespace, t.statefulSet = ns, sts
+	}
+	if t.statefulSet == "" || strings.Contains(t.statefulSet, "/") {
+		return target{}, usageErrorf("%q is not [NAMESPACE/]STATEFULSET[@RECOVERY-POINT]", arg)
+	}
+	if hasPoint && point == "" {
+		return target{}, usageErrorf("%q names no recovery point after the @; leave the @ out for the latest", arg)
+	}
+	return t, t.check()
+}
+
+// check reports names that Kubernetes would not accept. They are also the place of the repository in the bucket.
+func (t target) check() error {
+	if faults := validation.IsDNS1123Label(t.namespace); t.namespace != "" && len(faults) > 0 {
+		return usageErrorf("%q cannot be the name of a namespace: %s", t.namespace, faults[0])
+	}
+	if faults := validation.IsDNS1123Subdomain(t.statefulSet); len(faults) > 0 {
+		return usageErrorf("%q cannot be the name of a StatefulSet: %s", t.statefulSet, faults[0])
+	}
+	return nil
+}
+
+// at is the target with a recovery point that a time names written as the catalog reads times.
+func (t target) at(now time.Time) target {
+	t.recoveryPoint = catalog.Ref(t.recoveryPoint, now)
+	return t
+}

@@ -1,0 +1,73 @@
+package location
+
+import (
+	"cmp"
+	"strconv"
+
+	"github.com/stsbackup/stsbackup/storage/limit"
+)
+
+// The variables that stand in for limits that are not given, and by which movers are told.
+const (
+	EnvLimitUpload   = "STSBACKUP_LIMIT_UPLOAD"
+	EnvLimitDownload = "STSBACKUP_LIMIT_DOWNLOAD"
+	EnvConnections   = "STSBACKUP_CONNECTIONS"
+)
+
+// slowest is the lowest rate in KiB/s: services take a line that is slower still for a broken one.
+const slowest = 8
+
+// Limits say how much of the bucket's line and service may be used, as a person has written it: rates in KiB/s, and a
+// number of requests. The environment stands in for those that are empty.
+type Limits struct{ Upload, Download, Connections string }
+
+// read returns the limits as numbers.
+func (l Limits) read(getenv func(string) string) (limit.Limits, error) {
+	l = l.or(getenv)
+	upload, err := readLimit(l.Upload, "limit-upload", EnvLimitUpload, slowest)
+	if err != nil {
+		return limit.Limits{}, err
+	}
+	download, err := readLimit(l.Download, "limit-download", EnvLimitDownload, slowest)
+	if err != nil {
+		return limit.Limits{}, err
+	}
+	connections, err := readLimit(l.Connections, "connections", EnvConnections, limit.MinConnections)
+	if err != nil {
+		return limit.Limits{}, err
+	}
+	return limit.Limits{Upload: upload << 10, Download: download << 10, Connections: int(connections)}, nil
+}
+
+// or completes the limits from the environment.
+func (l Limits) or(getenv func(string) string) Limits {
+	return Limits{
+		Upload:      cmp.Or(l.Upload, getenv(EnvLimitUpload)),
+		Download:    cmp.Or(l.Download, getenv(EnvLimitDownload)),
+		Connections: cmp.Or(l.Connections, getenv(EnvConnections)),
+	}
+}
+
+// readLimit reads one number, 0 if there is none.
+func readLimit(value, flag, variable string, least int64) (int64, error) {
+	if value == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(value, 10, 32)
+	if err != nil || n < least {
+		return 0, invalidf("--%s (or $%s) is %q; give a whole number, at least %d", flag, variable, value, least)
+	}
+	return n, nil
+}
+
+// Environment is how another process is told the same limits, which has none of this one's environment.
+func (l Limits) Environment(getenv func(string) string) map[string]string {
+	l = l.or(getenv)
+	env := map[string]string{}
+	for variable, value := range map[string]string{EnvLimitUpload: l.Upload, EnvLimitDownload: l.Download, EnvConnections: l.Connections} {
+		if value != "" {
+			env[variable] = value
+		}
+	}
+	return env
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/compress"
 )
 
 const (
@@ -63,7 +64,7 @@ type Request struct {
 	// RetryLock is how long a mover waits if somebody removes data from the repository.
 	RetryLock time.Duration
 	// Compression is how movers compress what they store.
-	Compression repository.Compression
+	Compression compress.Level
 	// SnapshotTimeout is how long a driver may take to take a cut, or go on reporting errors, before the volume is
 	// given up.
 	SnapshotTimeout time.Duration

@@ -15,7 +15,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/compress"
 )
 
 // TestNote: what a mover hands back about single entries reaches the record. Changes do not make it incomplete.
@@ -46,7 +46,7 @@ func TestNote(t *testing.T) {
 // TestMoverArgs: movers do as the request says.
 func TestMoverArgs(t *testing.T) {
 	r := &run{
-		request: Request{Compression: repository.CompressionMax}, inventory: &Inventory{Cluster: "uid"},
+		request: Request{Compression: compress.Max}, inventory: &Inventory{Cluster: "uid"},
 		op: cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"},
 	}
 	args := strings.Join(moverArgs(r.request, r.op, r.inventory.Cluster, &Volume{Claim: "www-web-0"}), " ")

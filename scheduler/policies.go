@@ -4,23 +4,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
 
-const (
-	// policiesEvery is how often the policy file is read. What is mounted from a ConfigMap changes by the exchange of a
-	// symbolic link, which tells nobody who watches the file; reading it misses nothing, on any file system.
-	policiesEvery = 5 * time.Second
-	// policiesSize bounds what is read: more is more than a ConfigMap can hold, and is refused as such.
-	policiesSize = 1<<20 + 1
-)
+// policiesEvery is how often the policy file is read. What is mounted from a ConfigMap changes by the exchange of a
+// symbolic link, which tells nobody who watches the file; reading it misses nothing, on any file system.
+const policiesEvery = 5 * time.Second
 
 // Policies follows a policy file: it takes over each new version that is good. All fields must be set.
 type Policies struct {
@@ -144,16 +137,7 @@ func (p *Policies) read() ([]byte, error) {
 	p.mutex.Lock()
 	p.state.Read = p.Now()
 	p.mutex.Unlock()
-	file, err := os.Open(p.Path)
-	if err != nil {
-		return nil, fmt.Errorf("read the policies: %w", err)
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, policiesSize))
-	if err != nil {
-		return nil, fmt.Errorf("read the policies: %w", err)
-	}
-	return data, nil
+	return policy.Read(p.Path)
 }
 
 // take takes a file over if it is good.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/local"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -130,7 +131,7 @@ func TestLocksOfDeadMovers(t *testing.T) {
 	t.Run("unlock", func(t *testing.T) {
 		s.lockOf(pod, operation)
 		s.lockOf("ops-1", "")
-		var result unlockResult
+		var result upkeep.UnlockResult
 		decode(t, s.run(0, "unlock", "demo/web", "-o", "json", "--kubeconfig", filepath.Join(t.TempDir(), "none")), &result)
 		if len(result.Removed) != 0 || len(result.Left) != 2 {
 			t.Errorf("without a cluster: %+v", result)
@@ -160,7 +161,7 @@ func TestLocksOfDeadMoversWithoutRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.lockOf(pod, operation)
-	var result unlockResult
+	var result upkeep.UnlockResult
 	decode(t, s.run(0, "unlock", "demo/web", "-o", "json", "--kubeconfig", apiServer(t, "c", nil)), &result)
 	if len(result.Removed) != 1 || result.Removed[0].Host != pod || len(result.Left) != 0 {
 		t.Errorf("of a damaged repository: %+v", result)

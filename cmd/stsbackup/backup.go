@@ -78,9 +78,9 @@ annotation stsbackup.io/policy=none. If none is left, the exit code is 4.`,
 	cmd.Flags().Var(&c.method, "method", "how to capture volumes: auto, snapshot or live")
 	c.compression.add(cmd)
 	cmd.Flags().StringVar(&c.snapshotClass, "snapshot-class", "", "`name` of the VolumeSnapshotClass to use (default: the driver's default)")
-	cmd.Flags().DurationVar(&c.snapshotTimeout, "snapshot-timeout", defaultSnapshotTimeout,
+	cmd.Flags().DurationVar(&c.snapshotTimeout, "snapshot-timeout", backup.DefaultSnapshotTimeout,
 		"give up on a volume when its driver takes no VolumeSnapshot, or only reports errors, for this long")
-	cmd.Flags().DurationVar(&c.readyTimeout, "snapshot-ready-timeout", defaultReadyTimeout,
+	cmd.Flags().DurationVar(&c.readyTimeout, "snapshot-ready-timeout", backup.DefaultReadyTimeout,
 		"give up on a volume when its VolumeSnapshot isn't ready this long after the cut; some storage copies it elsewhere first")
 	cmd.Flags().IntVar(
 		&c.parallel,
@@ -198,13 +198,6 @@ func (c *backupCommand) reporter(a *app, t target) *ui.Backup {
 	return ui.NewBackup(a.screen(c.output), t.namespace, t.statefulSet, plan)
 }
 
-const (
-	// defaultSnapshotTimeout is how long a driver may take to take a cut.
-	defaultSnapshotTimeout = 2 * time.Minute
-	// defaultReadyTimeout is how long it may take until a cut is ready: some clouds copy it to their object storage first, all of it.
-	defaultReadyTimeout = 4 * time.Hour
-)
-
 // makeRecoveryPoint makes one of the scene's target, as the request says; what the scene and this process say of it is
 // filled in. The record is nil after a dry run, and comes beside an error if it is incomplete.
 func makeRecoveryPoint(ctx context.Context, a *app, at scene, reporter backup.Reporter, request backup.Request) (*catalog.Record, error) {
@@ -282,7 +275,7 @@ func (s storeOf) open(ctx context.Context,
 	}
 	opened.Repository().SetLockWait(repository.LockWait{Limit: s.retryLock, Blocked: func(_ context.Context, locked error) bool {
 		if s.retryLock > 0 {
-			s.note(waitingText(opened, s.retryLock, locked))
+			s.note(opened.WaitingText(s.retryLock, locked))
 		}
 		return false
 	}})

@@ -11,9 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
-	"github.com/stsbackup/stsbackup/storage/location"
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
 // chooseFlags choose several StatefulSets without naming them: of the cluster, or of those that have a repository.
@@ -119,18 +119,39 @@ func (f *chooseFlags) ofCluster(ctx context.Context, kube *kubeFlags, client *cl
 }
 
 // repositories are the StatefulSets that are named or chosen, as far as they have a repository; those that are named
-// need not. None is an error: a command that runs every night and finds nothing must not end as if all were well. passOver,
-// if set, says why a StatefulSet that the labels choose is not meant.
-func (f *chooseFlags) repositories(ctx context.Context, a *app, kube *kubeFlags, store *location.Root, args []string,
+// need not. passOver, if set, says why a StatefulSet that the labels choose is not meant.
+func (f *chooseFlags) repositories(ctx context.Context, a *app, kube *kubeFlags, u *upkeep.Upkeep, args []string,
 	passOver func(*appsv1.StatefulSet) string,
 ) ([]target, error) {
 	if !f.any() {
 		return kube.named(args)
 	}
-	has, err := f.withRepository(ctx, kube, store)
-	if err != nil || f.all {
-		return has, err
+	choice := upkeep.Choice{Selector: f.selector.String()}
+	var err error
+	if choice.Namespace, err = f.namespace(kube); err != nil {
+		return nil, err
 	}
+	if !f.all {
+		choice.Selected = func(ctx context.Context) ([]upkeep.Candidate, error) { return f.selected(ctx, kube, passOver) }
+	}
+	chosen, err := u.Choose(ctx, choice)
+	for _, candidate := range chosen.PassedOver {
+		fmt.Fprintf(a.err, "%s is skipped: %s.\n", candidate.Name, candidate.PassOver)
+	}
+	if err != nil {
+		return nil, err
+	}
+	targets := make([]target, 0, len(chosen.StatefulSets))
+	for _, name := range chosen.StatefulSets {
+		targets = append(targets, target{namespace: name.Namespace, statefulSet: name.StatefulSet})
+	}
+	return targets, nil
+}
+
+// selected are the StatefulSets of the cluster that have the labels.
+func (f *chooseFlags) selected(
+	ctx context.Context, kube *kubeFlags, passOver func(*appsv1.StatefulSet) string,
+) ([]upkeep.Candidate, error) {
 	client, _, err := cluster.Connect(kube.kubeconfig, kube.context)
 	if err != nil {
 		return nil, err
@@ -139,26 +160,14 @@ func (f *chooseFlags) repositories(ctx context.Context, a *app, kube *kubeFlags,
 	if err != nil {
 		return nil, err
 	}
-	var chosen []target
-	for _, set := range sets {
-		t, why := target{namespace: set.Namespace, statefulSet: set.Name}, ""
+	candidates := make([]upkeep.Candidate, len(sets))
+	for i, set := range sets {
+		candidates[i].Name = catalog.Name{Namespace: set.Namespace, StatefulSet: set.Name}
 		if passOver != nil {
-			why = passOver(set)
+			candidates[i].PassOver = passOver(set)
 		}
-		if why == "" && !slices.Contains(has, t) {
-			why = "it has never been backed up here"
-		}
-		if why != "" {
-			fmt.Fprintf(a.err, "%s is skipped: %s.\n", t, why)
-			continue
-		}
-		chosen = append(chosen, t)
 	}
-	if len(chosen) == 0 {
-		return nil, fmt.Errorf("%w: none of the StatefulSets with labels %s has a repository below %s to work on (reasons above)",
-			repository.ErrNoRepository, f.selector.String(), store)
-	}
-	return chosen, nil
+	return candidates, nil
 }
 
 // optedOut says that a StatefulSet's owner wants it left alone by whoever chooses by labels or takes all.
@@ -167,35 +176,6 @@ func optedOut(set *appsv1.StatefulSet) string {
 		return fmt.Sprintf("its annotation %s=%s says so", policy.Annotation, policy.None)
 	}
 	return ""
-}
-
-// withRepository are the StatefulSets that have a repository, in the namespace that the flags choose from. None is an error
-// that says where it was looked for.
-func (f *chooseFlags) withRepository(ctx context.Context, kube *kubeFlags, store *location.Root) ([]target, error) {
-	namespace, err := f.namespace(kube)
-	if err != nil {
-		return nil, err
-	}
-	names, err := store.Names(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var targets []target
-	for _, name := range names {
-		if namespace == "" || name.Namespace == namespace {
-			targets = append(targets, target{namespace: name.Namespace, statefulSet: name.StatefulSet})
-		}
-	}
-	switch {
-	case len(targets) > 0:
-		return targets, nil
-	case len(names) > 0:
-		return nil, fmt.Errorf("%w: none of the %d repositories below %s belongs to namespace %s; name another namespace with -n, or "+
-			"take all with -A",
-			repository.ErrNoRepository, len(names), store, namespace)
-	default:
-		return nil, fmt.Errorf("%w: nothing has been backed up below %s; check --repo", repository.ErrNoRepository, store)
-	}
 }
 
 // selectorFlag is --selector.

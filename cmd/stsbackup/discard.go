@@ -146,11 +146,8 @@ func (c *discardCommand) targets(ctx context.Context, a *app, client *cluster.Cl
 		return nil, err
 	}
 	var has []target
-	for _, v := range volumes {
-		t := target{namespace: v.Namespace, statefulSet: v.StatefulSet}
-		if v.State == displaced.StateAside && v.StatefulSet != "" && !slices.Contains(has, t) {
-			has = append(has, t)
-		}
+	for _, owner := range displaced.Owners(volumes) {
+		has = append(has, target{namespace: owner.Namespace, statefulSet: owner.StatefulSet})
 	}
 	if c.choose.selector.given() {
 		sets, err := c.choose.ofCluster(ctx, &c.kube, client)
@@ -181,9 +178,9 @@ func (c *discardCommand) plan(ctx context.Context, a *app, client *cluster.Clien
 	if err != nil {
 		return displaced.Plan{}, err
 	}
-	if named && len(situation.Volumes) == 0 {
-		if _, err := client.StatefulSet(ctx, t.namespace, t.statefulSet); err != nil {
-			return displaced.Plan{}, fmt.Errorf("no volume of %s is set aside: %w", t, err)
+	if named {
+		if err := displaced.CheckNamed(ctx, client, t.namespace, t.statefulSet, situation.Volumes); err != nil {
+			return displaced.Plan{}, err
 		}
 	}
 	request := displaced.Request{Ordinals: c.ordinals, Operation: c.operation}

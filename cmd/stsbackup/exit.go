@@ -7,6 +7,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -50,6 +51,7 @@ func exitCode(ctx context.Context, err error) int {
 		invalid    *location.InvalidError
 		incomplete *incompleteError
 		refusal    *cluster.Refusal
+		refused    *upkeep.Refusal
 		several    *severalError
 	)
 	switch {
@@ -63,7 +65,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.As(err, &incomplete):
 		return exitIncomplete
-	case errors.As(err, &refusal) && !errors.Is(refusal, cluster.ErrNotFound),
+	case errors.As(err, &refusal) && !errors.Is(refusal, cluster.ErrNotFound), errors.As(err, &refused),
 		errors.Is(err, repository.ErrLocked),
 		errors.Is(err, repository.ErrKeyNeeded):
 		return exitRefused

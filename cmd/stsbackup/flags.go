@@ -8,9 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/compress"
 )
 
 // kubeFlags say which cluster and which namespace. They are named as kubectl's are.
@@ -131,15 +132,11 @@ func checkTimeout(flag string, limit time.Duration) error {
 	return nil
 }
 
-// retryLock is the default of --retry-lock: an exclusive lock is held for seconds as a rule, and a backup is rather late
-// than missing.
-const retryLock = 5 * time.Minute
-
 // lockFlag is --retry-lock: how long to wait for somebody else who works on the repository.
 type lockFlag struct{ limit time.Duration }
 
 func (f *lockFlag) add(cmd *cobra.Command) {
-	f.limit = retryLock
+	f.limit = backup.DefaultRetryLock
 	cmd.Flags().Var(f, "retry-lock", "how long to wait for a conflicting lock on the repository; 0 = don't wait")
 }
 
@@ -174,7 +171,7 @@ func addOutput(cmd *cobra.Command, output *ui.Format) {
 }
 
 // compressionFlag is --compression.
-type compressionFlag struct{ level repository.Compression }
+type compressionFlag struct{ level compress.Level }
 
 func (f *compressionFlag) add(cmd *cobra.Command) {
 	cmd.Flags().Var(f, "compression", "how hard to compress the content of files: off, fast, default or max")
@@ -184,7 +181,7 @@ func (f *compressionFlag) add(cmd *cobra.Command) {
 func (f *compressionFlag) String() string { return f.level.String() }
 
 func (f *compressionFlag) Set(s string) (err error) {
-	f.level, err = repository.ParseCompression(s)
+	f.level, err = compress.Parse(s)
 	return err
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-
-	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
 // forgetCommand holds the flags of stsbackup forget.
@@ -76,15 +74,4 @@ func (c *forgetCommand) run(ctx context.Context, a *app, args []string) error {
 	default:
 		return c.runNamed(ctx, a, args)
 	}
-}
-
-// forget forgets where nobody else may work.
-func (u *upkeep) forget(ctx context.Context, points *catalog.Catalog,
-	forget func(context.Context) ([]catalog.Forgotten, error),
-) (forgotten []catalog.Forgotten, err error) {
-	err = u.alone(ctx, points, func(ctx context.Context) (err error) {
-		forgotten, err = forget(ctx)
-		return err
-	})
-	return forgotten, err
 }

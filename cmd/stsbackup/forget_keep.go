@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,10 +10,9 @@ import (
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/calendar"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
-	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // keepFlags say which recovery points to keep.
@@ -85,24 +83,11 @@ func (f *spanFlag) Set(s string) error {
 
 func (f *spanFlag) Type() string { return "duration" }
 
-// keepResult is what forget --keep-... has decided for one StatefulSet, and done.
+// keepResult is what forget --keep-... -o json prints of one StatefulSet.
 type keepResult struct {
-	Namespace   string         `json:"namespace"`
-	StatefulSet string         `json:"statefulSet"`
-	DryRun      bool           `json:"dryRun"`
-	Points      []keepDecision `json:"points"`
-	// Forgotten is what has been removed; with a dry run nothing.
-	Forgotten []catalog.Forgotten `json:"forgotten"`
+	upkeep.KeepResult
 	// Error is empty if all was done.
 	Error string `json:"error,omitempty"`
-}
-
-type keepDecision struct {
-	ID      string          `json:"id"`
-	State   retention.State `json:"state"`
-	Time    time.Time       `json:"time"`
-	Keep    bool            `json:"keep"`
-	Reasons []string        `json:"reasons"`
 }
 
 // runKeep forgets what no rule keeps.
@@ -111,7 +96,7 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 	if err != nil {
 		return err
 	}
-	store, err := openStore(a, &c.repo)
+	u, err := c.upkeep(a, c.lock)
 	if err != nil {
 		return err
 	}
@@ -120,7 +105,7 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 			return usageErrorf("%q names a recovery point; say which to forget or what to keep, not both", arg)
 		}
 	}
-	targets, err := c.choose.repositories(ctx, a, &c.kube, store, args, optedOut)
+	targets, err := c.choose.repositories(ctx, a, &c.kube, u, args, optedOut)
 	if err != nil {
 		return err
 	}
@@ -131,10 +116,8 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 			failures = append(failures, context.Cause(ctx))
 			break
 		}
-		decide := func(points []retention.Point) []retention.Decision {
-			return retention.Decide(points, rules, a.now(), zone)
-		}
-		result, err := c.upkeep(a, c.lock).keep(ctx, store, t, c.dryRun, decide)
+		done, err := u.Keep(ctx, upkeep.KeepRequest{StatefulSet: t.name(), Rules: rules, Zone: zone, DryRun: c.dryRun})
+		result := keepResult{KeepResult: done}
 		if err != nil {
 			result.Error = message(ctx, err)
 		}
@@ -146,70 +129,6 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 		err = printKept(a, results)
 	}
 	return joined(append(failures, err)...)
-}
-
-// keep decides on the recovery points of one StatefulSet, and removes those that are not kept.
-func (u *upkeep) keep(ctx context.Context, store *location.Root, t target, dryRun bool,
-	decide func([]retention.Point) []retention.Decision,
-) (keepResult, error) {
-	result := keepResult{
-		Namespace: t.namespace, StatefulSet: t.statefulSet, DryRun: dryRun,
-		Points: []keepDecision{}, Forgotten: []catalog.Forgotten{},
-	}
-	points, err := store.Open(ctx, t.name())
-	if err != nil {
-		return result, err
-	}
-	choose := func(found []catalog.Point) []string {
-		var removed []string
-		result.Points, removed = decisions(decide(retentionPoints(found)))
-		return removed
-	}
-	found, unread := points.Points(ctx)
-	if found == nil {
-		return result, unread
-	}
-	if unread != nil {
-		unread = fmt.Errorf("some recovery points could not be read and were kept: %w; \"stsbackup verify %s\" says more", unread, t)
-	}
-	// Nobody is kept from working while there is nothing to remove; what is to be removed is decided on again under the
-	// lock, for a backup can have ended since.
-	if removed := choose(found); len(removed) == 0 || dryRun {
-		return result, unread
-	}
-	forgotten, err := u.forget(ctx, points, func(ctx context.Context) ([]catalog.Forgotten, error) { return points.ForgetChosen(ctx, choose) })
-	result.Forgotten = append(result.Forgotten, forgotten...)
-	return result, errors.Join(unread, err)
-}
-
-// retentionPoints are the catalog's recovery points as retention sees them.
-func retentionPoints(points []catalog.Point) []retention.Point {
-	states := map[catalog.State]retention.State{
-		catalog.StateComplete:   retention.Complete,
-		catalog.StateIncomplete: retention.Incomplete,
-		catalog.StateUnrecorded: retention.Unrecorded,
-	}
-	all := make([]retention.Point, 0, len(points))
-	for _, point := range points {
-		state, known := states[point.State]
-		if !known {
-			state = retention.Unreadable
-		}
-		all = append(all, retention.Point{ID: point.ID, State: state, Time: point.Started, Touched: point.Touched})
-	}
-	return all
-}
-
-// decisions splits what retention has decided into what is printed and what is to be removed.
-func decisions(decided []retention.Decision) (shown []keepDecision, removed []string) {
-	shown = []keepDecision{}
-	for _, d := range decided {
-		shown = append(shown, keepDecision{ID: d.ID, State: d.State, Time: d.Time, Keep: d.Keep, Reasons: d.Reasons})
-		if !d.Keep {
-			removed = append(removed, d.ID)
-		}
-	}
-	return shown, removed
 }
 
 func printKept(a *app, results []keepResult) error {

@@ -13,10 +13,10 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/local"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // keeper is a shell on 21 November 2026 at noon, with recovery points of demo/web on that day and the two before it,
@@ -83,7 +83,7 @@ func (k *keeper) volume(id string, begun time.Time) string {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	tree, err := writer.SaveBlob(k.ctx, repository.TreeBlob, new(repository.TreeEncoder).Bytes())
+	tree, err := writer.SaveBlob(k.ctx, repository.TreeBlob, new(treeblob.Encoder).Bytes())
 	if err == nil {
 		err = writer.Flush()
 	}
@@ -155,29 +155,6 @@ func TestForgetKeep(t *testing.T) {
 	s.says("nothing to remove for demo/web")
 	if len(s.left()) != 2 {
 		t.Error("the second time removed more")
-	}
-}
-
-// TestRetentionPoints: each state has its own meaning for what is kept; one that is not known is kept.
-func TestRetentionPoints(t *testing.T) {
-	begun := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
-	var points []catalog.Point
-	var want []retention.Point
-	for _, tt := range []struct {
-		of   catalog.State
-		want retention.State
-	}{
-		{catalog.StateComplete, retention.Complete},
-		{catalog.StateIncomplete, retention.Incomplete},
-		{catalog.StateUnrecorded, retention.Unrecorded},
-		{catalog.StateUnreadable, retention.Unreadable},
-		{"of a later version", retention.Unreadable},
-	} {
-		points = append(points, catalog.Point{ID: "point-" + string(tt.of), State: tt.of, Started: begun, Touched: begun.Add(time.Hour)})
-		want = append(want, retention.Point{ID: "point-" + string(tt.of), State: tt.want, Time: begun, Touched: begun.Add(time.Hour)})
-	}
-	if diff := cmp.Diff(want, retentionPoints(points)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

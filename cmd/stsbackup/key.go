@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
@@ -85,11 +85,11 @@ func newKeyListCommand(a *app) *cobra.Command {
 		Example: `  stsbackup key list demo/web`,
 		Args:    exactArgs(1, "one StatefulSet"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			points, err := c.openWhole(cmd.Context(), a, args[0])
+			u, t, err := c.one(a, args[0], lockFlag{})
 			if err != nil {
 				return err
 			}
-			keys, err := points.Repository().Keys(cmd.Context())
+			keys, err := u.Keys(cmd.Context(), t.name())
 			if err != nil {
 				return err
 			}
@@ -150,21 +150,13 @@ func (c *keyAdd) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	points, err := c.openWhole(ctx, a, arg)
+	u, t, err := c.one(a, arg, lockFlag{})
 	if err != nil {
 		return err
 	}
-	return c.addTo(ctx, a, points, password)
-}
-
-func (c *keyAdd) addTo(ctx context.Context, a *app, points *catalog.Catalog, password string) error {
-	secret := repository.Secret(password)
-	if c.newRoot != "" {
-		namespace, statefulSet, _ := strings.Cut(points.Host(), "/")
-		secret = catalog.Password(secret, namespace, statefulSet)
-	}
-	c.upkeep(a, lockFlag{}).tellOfLocks(points)
-	id, err := points.Repository().AddKey(ctx, secret)
+	id, err := u.AddKey(ctx, upkeep.AddKeyRequest{
+		StatefulSet: t.name(), Password: repository.Secret(password), IsRoot: c.newRoot != "",
+	})
 	if err != nil {
 		return err
 	}
@@ -194,14 +186,11 @@ the password and the bucket, take away the bucket.`,
 		Example: `  stsbackup key remove demo/web 3fa9c1d2 --password-file new.password`,
 		Args:    exactArgs(2, "a StatefulSet and a key"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			points, err := c.openWhole(cmd.Context(), a, args[0])
+			u, t, err := c.one(a, args[0], lock)
 			if err != nil {
 				return err
 			}
-			id, err := findKey(cmd.Context(), points.Repository(), args[1])
-			if err == nil {
-				err = c.upkeep(a, lock).alone(cmd.Context(), points, func(ctx context.Context) error { return points.Repository().RemoveKey(ctx, id) })
-			}
+			id, err := u.RemoveKey(cmd.Context(), upkeep.RemoveKeyRequest{StatefulSet: t.name(), Key: args[1]})
 			if err != nil {
 				return err
 			}
@@ -211,27 +200,4 @@ the password and the bucket, take away the bucket.`,
 	c.add(cmd)
 	lock.add(cmd)
 	return cmd
-}
-
-// findKey is the key whose id begins like this.
-func findKey(ctx context.Context, repo *repository.Repository, prefix string) (repository.ID, error) {
-	keys, err := repo.Keys(ctx)
-	if err != nil {
-		return repository.ID{}, err
-	}
-	var found []repository.ID
-	for _, key := range keys {
-		if strings.HasPrefix(key.ID.String(), prefix) && prefix != "" {
-			found = append(found, key.ID)
-		}
-	}
-	switch len(found) {
-	case 1:
-		return found[0], nil
-	case 0:
-		return repository.ID{}, fmt.Errorf("%w: no key of %s begins with %.80q; \"stsbackup key list\" shows the keys",
-			repository.ErrNoKey, repo, prefix)
-	}
-	return repository.ID{}, fmt.Errorf("%w: %d keys of %s begin with %.80q; give more characters of the one that you mean",
-		repository.ErrNoKey, len(found), repo, prefix)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
@@ -100,7 +101,7 @@ func TestUnlockCommand(t *testing.T) {
 	if out := s.run(0, "unlock", "demo/web"); !strings.Contains(out, "kept, because its holder may be alive") {
 		t.Error(out)
 	}
-	var result unlockResult
+	var result upkeep.UnlockResult
 	decode(t, s.run(0, "unlock", "demo/web", "--remove-all", "-o", "json"), &result)
 	if len(result.Removed) != 1 || len(result.Left) != 0 {
 		t.Errorf("%+v", result)

@@ -9,16 +9,12 @@ import (
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/memory"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // listCommand holds the flags of stsbackup list.
-type listCommand struct {
-	kube   kubeFlags
-	repo   repoFlags
-	output outputFlag
-}
+type listCommand struct{ repositoryFlags }
 
 func newListCommand(a *app) *cobra.Command {
 	c := &listCommand{}
@@ -34,28 +30,30 @@ func newListCommand(a *app) *cobra.Command {
 			return c.run(cmd.Context(), a, args)
 		},
 	}
-	c.kube.add(cmd)
-	c.repo.add(cmd)
-	addOutput(cmd, &c.output)
+	c.add(cmd)
 	return cmd
 }
 
 func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
-	store, err := openStore(a, &c.repo)
+	u, err := c.upkeep(a, lockFlag{})
 	if err != nil {
 		return err
 	}
 	memory.Save(a.getenv)
-	names, err := c.names(ctx, store, args)
+	request, err := c.request(args)
 	if err != nil {
 		return err
 	}
-	records, failed := store.Records(ctx, names)
+	listings, err := u.List(ctx, request)
+	if err != nil {
+		return err
+	}
+	records, failed := upkeep.Records(listings)
 	switch {
-	case c.output == outputJSON || len(records) > 0:
+	case c.output == ui.JSON || len(records) > 0:
 		err = ui.WriteRecords(a.out, c.output, records, a.now())
 	case failed == nil: // else there may be some that cannot be read
-		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), store)
+		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), u.Repositories)
 	}
 	return errors.Join(failed, err)
 }
@@ -72,17 +70,17 @@ func (c *listCommand) where(args []string) string {
 	}
 }
 
-// names are the StatefulSets to list.
-func (c *listCommand) names(ctx context.Context, store *location.Root, args []string) ([]catalog.Name, error) {
+// request says whose recovery points are listed.
+func (c *listCommand) request(args []string) (upkeep.ListRequest, error) {
 	if len(args) == 0 {
-		return store.NamesIn(ctx, c.kube.namespace)
+		return upkeep.ListRequest{Namespace: c.kube.namespace}, nil
 	}
 	t, err := c.kube.target(args[0])
 	if err != nil {
-		return nil, err
+		return upkeep.ListRequest{}, err
 	}
 	if t.recoveryPoint != "" {
-		return nil, usageErrorf("list shows all recovery points; \"stsbackup show %s\" shows one", args[0])
+		return upkeep.ListRequest{}, usageErrorf("list shows all recovery points; \"stsbackup show %s\" shows one", args[0])
 	}
-	return []catalog.Name{t.name()}, nil
+	return upkeep.ListRequest{StatefulSets: []catalog.Name{t.name()}}, nil
 }

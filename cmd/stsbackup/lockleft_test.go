@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/archive"
@@ -103,13 +103,8 @@ func TestUpkeepIsDoneThoughItsLockStays(t *testing.T) {
 	}
 	for what, do := range map[string]func(*location.Root) error{
 		"forget": func(at *location.Root) error {
-			points, err := at.Open(t.Context(), web.name())
-			if err != nil {
-				return err
-			}
-			_, err = (&upkeep{note: note}).forget(t.Context(), points, func(ctx context.Context) ([]catalog.Forgotten, error) {
-				return points.Forget(ctx, s.ids[0])
-			})
+			u := &upkeep.Upkeep{Repositories: at, Now: s.now, Note: note}
+			_, err := u.Forget(t.Context(), upkeep.ForgetRequest{StatefulSet: web.name(), IDs: s.ids[:1]})
 			return err
 		},
 		"backup": func(at *location.Root) error {
@@ -177,15 +172,12 @@ func TestForgetIsDoneThoughItsLeaseStays(t *testing.T) {
 func TestKeyIsAddedThoughItsLockStays(t *testing.T) {
 	s := newKeeper(t)
 	bucket := s.lockStays()
-	points, err := location.NewRoot("", bucket, repository.Secret(s.env["STSBACKUP_PASSWORD"])).Open(
-		t.Context(),
-		catalog.Name{Namespace: "demo", StatefulSet: "web"},
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := location.NewRoot("", bucket, repository.Secret(s.env["STSBACKUP_PASSWORD"]))
 	a := &app{out: &s.out, err: &s.err, getenv: func(name string) string { return s.env[name] }, now: s.now}
-	if err := (&keyAdd{}).addTo(t.Context(), a, points, "another"); err != nil || !bucket.Fired() {
+	_, err := (&repositoryFlags{}).upkeepOf(a, root, lockFlag{}).AddKey(t.Context(), upkeep.AddKeyRequest{
+		StatefulSet: catalog.Name{Namespace: "demo", StatefulSet: "web"}, Password: "another",
+	})
+	if err != nil || !bucket.Fired() {
 		t.Errorf("%v", err)
 	}
 	s.says("warning: the lock that is no longer needed stays")

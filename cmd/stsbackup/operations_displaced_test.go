@@ -12,10 +12,11 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler"
+	"github.com/stsbackup/stsbackup/scheduler/operations"
 )
 
 // operations are those of a scheduler of this cluster.
-func (c *displacedCluster) operations(t *testing.T) scheduler.Operations {
+func (c *displacedCluster) operations(t *testing.T) *operations.Operations {
 	t.Helper()
 	s := volumeShell(t)
 	s.env["STSBACKUP_REPO"] = "file://" + t.TempDir()
@@ -37,7 +38,7 @@ func TestOperationsDisplaced(t *testing.T) {
 	if diff := cmp.Diff(all, of); diff != "" || err != nil || c.listed != 1 {
 		t.Errorf("%v, %d requests (-want +got):\n%s", err, c.listed, diff)
 	}
-	o.(*operations).namespace = "other"
+	o.Namespace = "other"
 	if of, err = o.Displaced(t.Context()); err != nil || len(of) != 1 {
 		t.Errorf("of one namespace: %+v, %v", of, err)
 	}

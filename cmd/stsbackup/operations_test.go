@@ -14,32 +14,34 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler"
+	"github.com/stsbackup/stsbackup/scheduler/operations"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
-	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // operations are those of a scheduler with the environment of the shell; log is what it logs.
-func (s *shell) operations(kubeconfig string) (o scheduler.Operations, log *bytes.Buffer) {
+func (s *shell) operations(kubeconfig string) (o *operations.Operations, log *bytes.Buffer) {
+	s.t.Helper()
+	config, log := s.operationsConfig(kubeconfig, moverFlags{})
+	return operations.New(config), log
+}
+
+// operationsConfig is what a scheduler works with that waits for nobody.
+func (s *shell) operationsConfig(kubeconfig string, mover moverFlags) (config operations.Config, log *bytes.Buffer) {
 	s.t.Helper()
 	log = &bytes.Buffer{}
 	a := &app{
 		in: strings.NewReader(""), out: io.Discard, err: log, getenv: func(name string) string { return s.env[name] },
 		now: s.now, random: rand.Reader, version: "test",
 	}
-	o, err := newOperations(
-		a,
-		kubeFlags{kubeconfig: kubeconfig},
-		repoFlags{},
-		moverFlags{repo: "s3://bucket/root?endpoint=http://127.0.0.1:1&region=r"},
-	)
+	mover.repo = "s3://bucket/root?endpoint=http://127.0.0.1:1&region=r"
+	config, err := operationsConfig(a, kubeFlags{kubeconfig: kubeconfig}, repoFlags{}, mover)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	o.(*operations).busyAfter = 0
-	return o, log
+	config.BusyAfter = 0
+	return config, log
 }
 
 func TestOperationsOnABucket(t *testing.T) {
@@ -169,25 +171,6 @@ func TestOperationsBackup(t *testing.T) {
 	}
 }
 
-func TestTranslate(t *testing.T) {
-	for want, err := range map[error]error{
-		scheduler.ErrBusy:     &cluster.Refusal{Object: "o", Reason: "r", Next: "n", Err: cluster.ErrBusy},
-		scheduler.ErrRefused:  &cluster.Refusal{Object: "o", Reason: "r", Next: "n"},
-		scheduler.ErrBucket:   fmt.Errorf("list: %w", storage.ErrUnreachable),
-		scheduler.ErrPassword: fmt.Errorf("open: %w", repository.ErrWrongPassword),
-		scheduler.ErrGone:     errors.Join(errors.New("read"), cluster.ErrNotFound),
-	} {
-		if got := translate(err); !errors.Is(got, want) || !errors.Is(got, err) {
-			t.Errorf("%v: %v, want %v", err, got, want)
-		}
-	}
-	for _, err := range []error{nil, repository.ErrWrongPassword} {
-		if got := translate(err); !errors.Is(got, err) || errors.Is(got, scheduler.ErrBusy) || errors.Is(got, scheduler.ErrBucket) {
-			t.Errorf("%v: %v", err, got)
-		}
-	}
-}
-
 // TestIncompleteOfWhatIsGone: what was saved before it went can be used, and the scheduler need not try again.
 func TestIncompleteOfWhatIsGone(t *testing.T) {
 	record := catalog.Record{
@@ -201,10 +184,11 @@ func TestIncompleteOfWhatIsGone(t *testing.T) {
 	if want := is + ": namespace demo: not found; to restore what it holds, give its id"; gone.Error() != want {
 		t.Errorf("%v, want %q", gone, want)
 	}
-	if code := exitCode(t.Context(), gone); code != exitIncomplete || !errors.Is(translate(gone), scheduler.ErrGone) {
-		t.Errorf("exit code %d, %v", code, translate(gone))
+	if code := exitCode(t.Context(), gone); code != exitIncomplete || !errors.Is(gone, cluster.ErrNotFound) {
+		t.Errorf("exit code %d, %v", code, gone)
 	}
-	if err := incomplete(record, nil); !strings.HasPrefix(err.Error(), is+"; to restore what it holds") || errors.Is(translate(err), scheduler.ErrGone) {
+	if err := incomplete(record, nil); !strings.HasPrefix(err.Error(), is+"; to restore what it "+
+		"holds") || errors.Is(err, cluster.ErrNotFound) {
 		t.Errorf("%v", err)
 	}
 }

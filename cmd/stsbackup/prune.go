@@ -9,12 +9,8 @@ import (
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/memory"
-	"github.com/stsbackup/stsbackup/storage/location"
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 )
-
-// maxUnused is how much unneeded data a prune leaves in packs that it would have to write anew, as a share of all data.
-const maxUnused = 0.05
 
 // pruneCommand holds the flags of stsbackup prune.
 type pruneCommand struct {
@@ -57,64 +53,28 @@ the next prune continues. It removes nothing from a damaged repository.`,
 	return cmd
 }
 
-// pruneResult is what prune -o json prints.
-type pruneResult struct {
-	Namespace   string `json:"namespace"`
-	StatefulSet string `json:"statefulSet"`
-	repository.PruneReport
-	// Leftovers are recovery points without a record, whose data is kept until they are forgotten.
-	Leftovers []string `json:"leftovers"`
-}
-
 func (c *pruneCommand) run(ctx context.Context, a *app, args []string) error {
 	for _, arg := range args {
 		if err := wholeRepository(arg); err != nil {
 			return err
 		}
 	}
-	store, targets, err := c.several(ctx, a, &c.choose, args)
+	u, targets, err := c.several(ctx, a, &c.choose, args, c.lock)
 	if err != nil {
 		return err
 	}
 	memory.Save(a.getenv)
-	do := func(ctx context.Context, t target) (*pruneResult, error) {
-		return c.upkeep(a, c.lock).prune(ctx, store, t, c.dryRun)
+	do := func(ctx context.Context, t target) (*upkeep.PruneResult, error) {
+		return u.Prune(ctx, upkeep.PruneRequest{StatefulSet: t.name(), DryRun: c.dryRun})
 	}
-	return each(ctx, a, c.output, targets, do, func(w io.Writer, t target, result *pruneResult) error {
+	return each(ctx, a, c.output, targets, do, func(w io.Writer, t target, result *upkeep.PruneResult) error {
 		heading(w, targets, t)
 		printPruned(w, a.err, t, result)
 		return nil
 	})
 }
 
-// prune frees what no recovery point of a StatefulSet needs.
-func (u *upkeep) prune(ctx context.Context, store *location.Root, t target, dryRun bool) (*pruneResult, error) {
-	points, err := store.Open(ctx, t.name())
-	if err != nil {
-		return nil, err
-	}
-	result := &pruneResult{Namespace: t.namespace, StatefulSet: t.statefulSet}
-	options := repository.PruneOptions{MaxUnused: maxUnused, DryRun: dryRun, AloneOperation: u.operation}
-	if err := points.Repository().Writable(); err != nil {
-		return nil, fmt.Errorf("prune %s: %w", t, err)
-	}
-	u.waitForLocks(points)
-	if u.guard != nil {
-		options.Alone = func(ctx context.Context, do func(context.Context) error) error { return u.guard(ctx, points, do) }
-		// Nobody is at work who would have to be waited for in the end, and what the dead have left is removed.
-		if err := options.Alone(ctx, func(context.Context) error { return nil }); err != nil {
-			return nil, err
-		}
-	}
-	if result.PruneReport, err = points.Prune(ctx, options); err != nil {
-		return nil, err
-	}
-	leftovers, err := points.Leftovers(ctx)
-	result.Leftovers = append([]string{}, leftovers...)
-	return result, err
-}
-
-func printPruned(w, notes io.Writer, t target, r *pruneResult) {
+func printPruned(w, notes io.Writer, t target, r *upkeep.PruneResult) {
 	would := ""
 	if r.DryRun {
 		would = "would be "

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -37,7 +38,7 @@ func TestForgetAndPrune(t *testing.T) {
 	s.run(exitNotFound, "show", "demo/web@"+first)
 
 	packs := files(t, filepath.Join(s.root(), "demo/web/data"))
-	var planned, done pruneResult
+	var planned, done upkeep.PruneResult
 	decode(t, s.run(0, "prune", "demo/web", "--dry-run", "-o", "json"), &planned)
 	if left := files(t, filepath.Join(s.root(), "demo/web/data")); len(left) != len(packs) || !planned.DryRun || planned.PacksRemoved == 0 {
 		t.Errorf("dry run: %d packs of %d, %+v", len(left), len(packs), planned)
@@ -115,7 +116,7 @@ func TestVolumeBackupWaits(t *testing.T) {
 func TestPruneAndVerifySeveral(t *testing.T) {
 	s := newKeeper(t)
 	s.run(0, "volume", "backup", site(t), "--as", "other/db", "--claim", "data-db-0")
-	verified := documents[verifyResult](t, s.run(0, "verify", "--all", "-A", "-o", "json"))
+	verified := documents[upkeep.VerifyResult](t, s.run(0, "verify", "--all", "-A", "-o", "json"))
 	if len(verified) != 2 || verified[0].Namespace+verified[0].StatefulSet != "demoweb" || len(verified[0].Points) != len(s.ids) ||
 		verified[1].StatefulSet != "db" {
 		t.Errorf("%+v", verified)
@@ -134,7 +135,7 @@ func TestPruneAndVerifySeveral(t *testing.T) {
 		t.Error(out)
 	}
 	s.says("demo/none has no backup here", "1 of 3 StatefulSets failed")
-	pruned := documents[pruneResult](t, s.run(0, "prune", "--all", "--all-namespaces", "-o", "json"))
+	pruned := documents[upkeep.PruneResult](t, s.run(0, "prune", "--all", "--all-namespaces", "-o", "json"))
 	if len(pruned) != 2 || pruned[1].Namespace != "other" || pruned[0].Snapshots == 0 {
 		t.Errorf("%+v", pruned)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -50,20 +51,12 @@ bucket.`,
 }
 
 func (c *repairCommand) run(ctx context.Context, a *app, arg string) error {
-	points, err := c.openWhole(ctx, a, arg)
+	u, t, err := c.one(a, arg, c.lock)
 	if err != nil {
 		return err
 	}
-	options := repository.RepairOptions{DryRun: c.dryRun, ForgetDamaged: c.forgetDamaged}
-	if c.output == outputText && a.terminal {
-		options.Progress = func(packs, total int) { fmt.Fprintf(a.err, "\r%d of %d packs read", packs, total) }
-	}
-	var report repository.RepairReport
-	err = c.upkeep(a, c.lock).alone(ctx, points, func(ctx context.Context) (err error) {
-		report, err = points.Repository().Repair(ctx, options)
-		return err
-	})
-	if options.Progress != nil && !errors.Is(err, repository.ErrLocked) {
+	report, err := u.Repair(ctx, upkeep.RepairRequest{StatefulSet: t.name(), DryRun: c.dryRun, ForgetDamaged: c.forgetDamaged})
+	if u.Progress != nil && !errors.Is(err, repository.ErrLocked) {
 		fmt.Fprintln(a.err)
 	}
 	if err != nil {
@@ -72,11 +65,11 @@ func (c *repairCommand) run(ctx context.Context, a *app, arg string) error {
 	if c.output == outputJSON {
 		return ui.WriteJSON(a.out, report)
 	}
-	c.print(a, points.Host(), report)
+	c.print(a, t, report)
 	return nil
 }
 
-func (c *repairCommand) print(a *app, host string, r repository.RepairReport) {
+func (c *repairCommand) print(a *app, t target, r repository.RepairReport) {
 	would := ""
 	if r.DryRun {
 		would = "would be "
@@ -93,6 +86,6 @@ func (c *repairCommand) print(a *app, host string, r repository.RepairReport) {
 		fmt.Fprintf(a.out, "repository snapshot %s is damaged: %s\n", id, state)
 	}
 	if r.BlobsLost > 0 {
-		fmt.Fprintf(a.err, "Next: stsbackup backup %s, then stsbackup verify %s, and forget what is still damaged.\n", host, host)
+		fmt.Fprintf(a.err, "Next: stsbackup backup %s, then stsbackup verify %s, and forget what is still damaged.\n", t, t)
 	}
 }

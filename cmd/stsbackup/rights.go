@@ -5,14 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/stsbackup/stsbackup/deploy"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/rights"
 )
 
 // rightsAsker knows what a command needs to say which rights its user lacks.
@@ -51,68 +49,27 @@ func denied(err error) bool {
 
 // missing says which rights are missing, in lines for a person; none if none is.
 func (r rightsAsker) missing(ctx context.Context) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, askClusterWithin)
-	defer cancel()
-	rules, err := deploy.Rules(r.verb)
-	if err != nil {
-		return nil, err
-	}
 	client, namespace, err := cluster.Connect(r.kube.kubeconfig, r.kube.context)
 	if err != nil {
 		return nil, err
 	}
-	missing, err := client.MissingRights(ctx, r.rights(rules, cmp.Or(r.kube.namespace, namespace)))
-	if err != nil || len(missing) == 0 {
-		return nil, err
-	}
-	account, err := client.Account(ctx)
-	if err != nil {
-		account = "--user=YOU"
-	}
-	lines := []string{"of the rights that " + deploy.ClusterRolePath + " gives, these are missing:"}
-	for _, line := range cluster.RightsText(missing) {
-		lines = append(lines, "  "+line)
-	}
-	return append(
-		lines,
-		fmt.Sprintf(
-			"an administrator of the cluster gives them all with: kubectl apply -f %s && kubectl create clusterrolebinding stsbackup-rights "+
-				"--clusterrole=stsbackup %s",
-			deploy.ClusterRolePath,
-			shellWord(account),
-		),
-		"docs/rbac.md says what each is for, what works without it, and how to grant them in one namespace",
-	), nil
+	lack, err := rights.Missing(ctx, client, rights.Request{Verb: r.verb, Namespaces: r.namespaces(cmp.Or(r.kube.namespace, namespace))})
+	return lack.Lines(), err
 }
 
-// rights are those that rules give in the namespaces that the command is about; namespace is that of names without one.
-func (r rightsAsker) rights(rules []rbacv1.PolicyRule, namespace string) (rights []cluster.Right) {
+// namespaces are those that the command is about, none for all; fallback is that of names without one.
+func (r rightsAsker) namespaces(fallback string) []string {
 	if r.everywhere {
-		return cluster.RightsOf(rules, "")
+		return nil
 	}
 	var namespaces []string
 	for _, arg := range r.args {
 		if t, err := parseTarget(arg, ""); err == nil {
-			namespaces = append(namespaces, cmp.Or(t.namespace, namespace))
+			namespaces = append(namespaces, cmp.Or(t.namespace, fallback))
 		}
 	}
 	if len(namespaces) == 0 {
-		namespaces = []string{namespace}
+		return []string{fallback}
 	}
-	slices.Sort(namespaces)
-	for _, namespace := range slices.Compact(namespaces) {
-		rights = append(rights, cluster.RightsOf(rules, namespace)...)
-	}
-	return rights
-}
-
-// shellWord writes a word as a shell takes it.
-func shellWord(word string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.:@=/", r)
-	}
-	if !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	return namespaces
 }

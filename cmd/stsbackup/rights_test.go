@@ -94,13 +94,3 @@ func TestMissingRights(t *testing.T) {
 		t.Error(text)
 	}
 }
-
-func TestShellWord(t *testing.T) {
-	for word, want := range map[string]string{
-		"--user=alice@example.com": "--user=alice@example.com", "--user=o'neil": `'--user=o'\''neil'`, "--user=$(reboot)": "'--user=$(reboot)'",
-	} {
-		if got := shellWord(word); got != want {
-			t.Errorf("%s: %s, want %s", word, got, want)
-		}
-	}
-}

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/scheduler"
+	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
+	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -98,11 +100,11 @@ func TestRotationOfTheKeys(t *testing.T) {
 	s.env["AWS_SHARED_CREDENTIALS_FILE"] = file
 	s.env["STSBACKUP_REPO"] = "s3://bucket/root?endpoint=" + server.URL + "&region=r"
 	put("FIRST")
-	made, log := s.operations(s.cluster())
-	o := made.(*operations)
+	o, log := s.operations(s.cluster())
+	web := scheduler.Name{Namespace: "demo", StatefulSet: "web"}
 	for i, key := range []string{"FIRST", "SECOND"} {
 		put(key)
-		if points, err := o.Points(t.Context(), scheduler.Name{Namespace: "demo", StatefulSet: "web"}); err != nil || len(points) != 0 {
+		if points, err := o.Points(t.Context(), web); err != nil || len(points) != 0 {
 			t.Errorf("%s: %v, %v", key, points, err)
 		}
 		mu.Lock()
@@ -110,11 +112,11 @@ func TestRotationOfTheKeys(t *testing.T) {
 			t.Errorf("keys in use: %q", used)
 		}
 		mu.Unlock()
-		store, err := openStore(o.app, &o.repo)
+		root, err := o.Root()
 		if err != nil {
 			t.Fatal(err)
 		}
-		config, err := o.mover.config(t.Context(), o.app, store, target{namespace: "demo", statefulSet: "web"})
+		config, err := o.Engine.Mover(t.Context(), root, catalog.Name(web), policy.Backup{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,13 +12,10 @@ import (
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/memory"
-	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/scheduler/service"
 	"github.com/stsbackup/stsbackup/storage/location"
 )
-
-// nextRuns is how many runs of each StatefulSet scheduler --check shows.
-const nextRuns = 3
 
 // schedulerCommand holds the flags of stsbackup scheduler.
 type schedulerCommand struct {
@@ -30,7 +27,6 @@ type schedulerCommand struct {
 
 func newSchedulerCommand(a *app) *cobra.Command {
 	c := &schedulerCommand{}
-	c.serve.operations = newOperations
 	cmd := &cobra.Command{
 		Use:   "scheduler {--policies|--check} FILE",
 		Short: "Back up the StatefulSets of a cluster as a policy file says; or check the file",
@@ -89,11 +85,12 @@ func (c *schedulerCommand) run(ctx context.Context, a *app) error {
 
 // show prints what the policies mean for the StatefulSets of a cluster.
 func (c *schedulerCommand) show(ctx context.Context, a *app, client *cluster.Client, file *policy.File) error {
-	sets, err := policyTargets(ctx, client, c.kube.namespace, file.NeedsNamespaceLabels())
+	result, err := service.Check(ctx, service.CheckRequest{
+		File: file, Cluster: client, Namespace: c.kube.namespace, Nothing: backup.Nothing, Now: a.now(),
+	})
 	if err != nil {
 		return err
 	}
-	result := checkPolicies(file, sets, a.now())
 	if c.output == outputJSON {
 		err = ui.WriteJSON(a.out, result)
 	} else {
@@ -102,18 +99,12 @@ func (c *schedulerCommand) show(ctx context.Context, a *app, client *cluster.Cli
 	if err != nil {
 		return err
 	}
-	problems := 0
-	for _, set := range result.StatefulSets {
-		if set.Problem != "" {
-			problems++
-		}
-	}
-	if problems > 0 {
+	if problems := result.Problems(); problems > 0 {
 		return fmt.Errorf(
 			"%d of %d StatefulSets would not be backed up, because their annotation %s names no policy of %s; correct it, or add a "+
 				"policy of that name",
 			problems,
-			len(sets),
+			len(result.StatefulSets),
 			policy.Annotation,
 			c.check,
 		)
@@ -121,92 +112,7 @@ func (c *schedulerCommand) show(ctx context.Context, a *app, client *cluster.Cli
 	return nil
 }
 
-// policyTargets reads what policies look at: StatefulSets, and the labels of their namespaces if any policy asks for them.
-func policyTargets(ctx context.Context, client *cluster.Client, namespace string, namespaceLabels bool) ([]scheduler.StatefulSet, error) {
-	found, err := client.StatefulSets(ctx, namespace)
-	if err != nil {
-		return nil, err
-	}
-	var labels map[string]map[string]string
-	if namespaceLabels {
-		if labels, err = client.NamespaceLabels(ctx); err != nil {
-			return nil, err
-		}
-	}
-	sets := make([]scheduler.StatefulSet, 0, len(found))
-	for _, set := range found {
-		sets = append(sets, scheduler.StatefulSet{Nothing: backup.Nothing(set), StatefulSet: policy.StatefulSet{
-			Namespace: set.Namespace, Name: set.Name, Labels: set.Labels, Annotations: set.Annotations, NamespaceLabels: labels[set.Namespace],
-		}})
-	}
-	return sets, nil
-}
-
-// policyCheck is what scheduler --check prints.
-type policyCheck struct {
-	Policies     []policyUse         `json:"policies"`
-	StatefulSets []policyStatefulSet `json:"statefulSets"`
-}
-
-// policyUse is a policy and for how many StatefulSets it is.
-type policyUse struct {
-	Name         string `json:"name"`
-	Schedule     string `json:"schedule"`
-	Suspended    bool   `json:"suspended"`
-	StatefulSets int    `json:"statefulSets"`
-}
-
-// policyStatefulSet is a StatefulSet and what its policy means for it.
-type policyStatefulSet struct {
-	Namespace   string `json:"namespace"`
-	StatefulSet string `json:"statefulSet"`
-	// Policy is empty if it has none.
-	Policy string `json:"policy"`
-	// Annotated says that its annotation decided.
-	Annotated bool `json:"annotated"`
-	Suspended bool `json:"suspended"`
-	// AlsoSelectedBy are later policies of the file that select it too.
-	AlsoSelectedBy []string    `json:"alsoSelectedBy,omitempty"`
-	NextRuns       []time.Time `json:"nextRuns"`
-	// Nothing says why it has nothing to back up.
-	Nothing string `json:"nothing,omitempty"`
-	// Problem says why it has no policy although it should.
-	Problem string `json:"problem,omitempty"`
-}
-
-// checkPolicies finds each StatefulSet's policy and next runs.
-func checkPolicies(file *policy.File, sets []scheduler.StatefulSet, now time.Time) policyCheck {
-	result := policyCheck{StatefulSets: []policyStatefulSet{}}
-	used := map[string]int{}
-	for _, set := range sets {
-		assignment := file.Assign(set.StatefulSet)
-		shown := policyStatefulSet{
-			Namespace: set.Namespace, StatefulSet: set.Name, Annotated: assignment.Annotated,
-			AlsoSelectedBy: assignment.Also, NextRuns: []time.Time{}, Problem: assignment.Problem, Nothing: set.Nothing,
-		}
-		if p := assignment.Policy; p != nil {
-			shown.Policy, shown.Suspended = p.Name, p.Suspend
-			used[p.Name]++
-			at := now
-			for set.Nothing == "" && len(shown.NextRuns) < nextRuns {
-				if at = p.Next(set.Namespace, set.Name, at); at.IsZero() {
-					break
-				}
-				shown.NextRuns = append(shown.NextRuns, at)
-			}
-		}
-		result.StatefulSets = append(result.StatefulSets, shown)
-	}
-	for _, p := range file.Policies {
-		result.Policies = append(
-			result.Policies,
-			policyUse{Name: p.Name, Schedule: p.Schedule.String(), Suspended: p.Suspend, StatefulSets: used[p.Name]},
-		)
-	}
-	return result
-}
-
-func printPolicies(a *app, result policyCheck) error {
+func printPolicies(a *app, result service.Checked) error {
 	rows := [][]string{{"STATEFULSET", "POLICY", "NEXT RUNS", "NOTES"}}
 	for _, set := range result.StatefulSets {
 		var runs []string
@@ -215,7 +121,7 @@ func printPolicies(a *app, result policyCheck) error {
 		}
 		rows = append(
 			rows,
-			[]string{set.Namespace + "/" + set.StatefulSet, ui.OrDash(set.Policy), ui.OrDash(strings.Join(runs, " ")), ui.OrDash(set.notes())},
+			[]string{set.Namespace + "/" + set.StatefulSet, ui.OrDash(set.Policy), ui.OrDash(strings.Join(runs, " ")), ui.OrDash(policyNotes(set))},
 		)
 	}
 	if len(rows) > 1 {
@@ -233,8 +139,8 @@ func printPolicies(a *app, result policyCheck) error {
 	return nil
 }
 
-// notes says why a StatefulSet has this policy, where that is not plain.
-func (s policyStatefulSet) notes() string {
+// policyNotes says why a StatefulSet has this policy, where that is not plain.
+func policyNotes(s service.AssignedStatefulSet) string {
 	var notes []string
 	switch {
 	case s.Problem != "":

@@ -21,6 +21,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/scheduler/service"
 	"github.com/stsbackup/stsbackup/storage/location"
 )
 
@@ -114,7 +115,7 @@ prod/slow    paused  -                                                          
 	if err := c.run(t, testPolicies); err != nil {
 		t.Fatal(err)
 	}
-	var result policyCheck
+	var result service.Checked
 	decode(t, c.out.String(), &result)
 	if len(result.StatefulSets) != 2 || len(result.StatefulSets[1].NextRuns) != 3 || len(result.Policies) != 4 ||
 		result.Policies[1].StatefulSets != 1 {

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -92,15 +90,11 @@ func (c *undoCommand) printList(ctx context.Context, a *app, t target) error {
 	if err != nil {
 		return err
 	}
-	if len(volumes) == 0 { // whoever has mistyped the name must not believe that there is nothing
-		if _, err := client.StatefulSet(ctx, t.namespace, t.statefulSet); err != nil {
-			return fmt.Errorf("no volume of %s is set aside: %w", t, err)
-		}
+	if err := displaced.CheckNamed(ctx, client, t.namespace, t.statefulSet, volumes); err != nil {
+		return err
 	}
 	all := len(volumes)
-	volumes = slices.DeleteFunc(volumes, func(v displaced.Volume) bool {
-		return len(c.ordinals) > 0 && !slices.Contains(c.ordinals, v.Ordinal) || !strings.HasPrefix(v.By, c.operation)
-	})
+	volumes = displaced.Of(volumes, c.ordinals, c.operation)
 	switch {
 	case len(volumes) > 0 || c.output != outputText:
 	case all > 0:

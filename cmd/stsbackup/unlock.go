@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 )
 
 // unlockCommand holds the flags of stsbackup unlock.
@@ -39,33 +39,13 @@ With --remove-all it removes all locks. A living holder notices within minutes t
 	return cmd
 }
 
-// unlockResult is what unlock -o json prints.
-type unlockResult struct {
-	Removed []repository.Holder `json:"removed"`
-	Left    []repository.Holder `json:"left"`
-}
-
 func (c *unlockCommand) run(ctx context.Context, a *app, arg string) error {
-	points, err := c.openWhole(ctx, a, arg)
+	u, t, err := c.one(a, arg, lockFlag{})
 	if err != nil {
 		return err
 	}
-	var gone func(repository.Holder) bool
-	if c.removeAll {
-		gone = func(repository.Holder) bool { return true }
-	}
-	var result unlockResult
-	if result.Removed, err = points.Repository().Unlock(ctx, gone); err != nil {
-		return err
-	}
-	if !c.removeAll {
-		removed, err := c.upkeep(a, lockFlag{}).unlockDeadMovers(ctx, points)
-		if err != nil {
-			fmt.Fprintf(a.err, "Could not check whether the mover that holds the lock still exists: %s\n", ui.Printable(err.Error()))
-		}
-		result.Removed = append(result.Removed, removed...)
-	}
-	if result.Left, err = points.Repository().Locks(ctx); err != nil {
+	result, err := u.Unlock(ctx, upkeep.UnlockRequest{StatefulSet: t.name(), RemoveAll: c.removeAll})
+	if err != nil {
 		return err
 	}
 	if c.output == outputJSON {

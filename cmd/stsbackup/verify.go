@@ -13,64 +13,11 @@ import (
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/memory"
+	"github.com/stsbackup/stsbackup/internal/share"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
-
-// repositoryFlags are what the commands have that work on one StatefulSet's repository and need no cluster.
-type repositoryFlags struct {
-	kube   kubeFlags
-	repo   repoFlags
-	output outputFlag
-}
-
-func (f *repositoryFlags) add(cmd *cobra.Command) {
-	f.kube.add(cmd)
-	f.repo.add(cmd)
-	addOutput(cmd, &f.output)
-}
-
-// open opens the repository of the StatefulSet that arg names.
-func (f *repositoryFlags) open(ctx context.Context, a *app, arg string) (*catalog.Catalog, target, error) {
-	t, err := f.kube.target(arg)
-	if err != nil {
-		return nil, target{}, err
-	}
-	store, err := openStore(a, &f.repo)
-	if err != nil {
-		return nil, target{}, err
-	}
-	points, err := store.Open(ctx, t.name())
-	return points, t, err
-}
-
-// several opens the repositories' root, and finds the StatefulSets that are named or chosen.
-func (f *repositoryFlags) several(ctx context.Context, a *app, choose *chooseFlags, args []string) (*location.Root, []target, error) {
-	store, err := openStore(a, &f.repo)
-	if err != nil {
-		return nil, nil, err
-	}
-	targets, err := choose.repositories(ctx, a, &f.kube, store, args, nil)
-	return store, targets, err
-}
-
-// openWhole is open for what works on a repository as a whole.
-func (f *repositoryFlags) openWhole(ctx context.Context, a *app, arg string) (*catalog.Catalog, error) {
-	if err := wholeRepository(arg); err != nil {
-		return nil, err
-	}
-	points, _, err := f.open(ctx, a, arg)
-	return points, err
-}
-
-// wholeRepository reports an argument that names a recovery point.
-func wholeRepository(arg string) error {
-	if name, point, ok := strings.Cut(arg, "@"); ok {
-		return usageErrorf("this works on the whole repository of %s; leave @%s out", name, point)
-	}
-	return nil
-}
 
 // verifyCommand holds the flags of stsbackup verify.
 type verifyCommand struct {
@@ -116,55 +63,25 @@ damage and the recovery points that it hits. It checks each of several StatefulS
 }
 
 func (c *verifyCommand) run(ctx context.Context, a *app, args []string) error {
-	store, targets, err := c.several(ctx, a, &c.choose, args)
+	u, targets, err := c.several(ctx, a, &c.choose, args, lockFlag{})
 	if err != nil {
 		return err
 	}
 	memory.Save(a.getenv)
-	options := repository.CheckOptions{ReadData: float64(c.readData)}
-	if c.output == outputText && a.terminal {
-		options.Progress = func(packs, total int) { fmt.Fprintf(a.err, "\r%d of %d packs read", packs, total) }
-	}
-	do := func(ctx context.Context, t target) (*verifyResult, error) {
-		result, err := verify(ctx, store, t.at(a.now()), options)
-		if options.Progress != nil && result != nil && result.Repository.PacksRead > 0 {
+	do := func(ctx context.Context, t target) (*upkeep.VerifyResult, error) {
+		t = t.at(a.now())
+		result, err := u.Verify(ctx, upkeep.VerifyRequest{
+			StatefulSet: t.name(), RecoveryPoint: t.recoveryPoint, ReadData: float64(c.readData),
+		})
+		if u.Progress != nil && result != nil && result.Repository.PacksRead > 0 {
 			fmt.Fprintln(a.err)
 		}
 		return result, err
 	}
-	return each(ctx, a, c.output, targets, do, func(w io.Writer, t target, result *verifyResult) error {
+	return each(ctx, a, c.output, targets, do, func(w io.Writer, t target, result *upkeep.VerifyResult) error {
 		heading(w, targets, t)
 		return printVerification(w, result.Verification)
 	})
-}
-
-// verifyResult is what verify -o json prints.
-type verifyResult struct {
-	Namespace   string `json:"namespace"`
-	StatefulSet string `json:"statefulSet"`
-	catalog.Verification
-}
-
-// verify checks the recovery points of a StatefulSet, or the one that t names. There is a result beside an error if the
-// error is what was found.
-func verify(ctx context.Context, store *location.Root, t target, options repository.CheckOptions) (*verifyResult, error) {
-	points, err := store.Open(ctx, t.name())
-	if err != nil {
-		return nil, err
-	}
-	result, err := points.Verify(ctx, t.recoveryPoint, options)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case result.OK():
-	case result.OnlyLocks():
-		err = fmt.Errorf("verify %s: a lock is damaged, nothing else: you can restore all recovery points", t)
-	default:
-		err = fmt.Errorf("verify %s: found damage; you can restore every recovery point that is not listed as damaged. Run stsbackup "+
-			"repair, then make a new recovery point: until then, new ones rely on the damaged data", t)
-	}
-	return &verifyResult{Namespace: t.namespace, StatefulSet: t.statefulSet, Verification: result}, err
 }
 
 func printVerification(out io.Writer, v catalog.Verification) error {
@@ -232,16 +149,15 @@ func (f *shareFlag) String() string {
 	if *f == 0 {
 		return ""
 	}
-	return strconv.FormatFloat(float64(*f)*100, 'f', -1, 64) + "%"
+	return share.Format(float64(*f))
 }
 
 func (f *shareFlag) Set(s string) error {
-	number, ok := strings.CutSuffix(s, "%")
-	percent, err := strconv.ParseFloat(number, 64)
-	if !ok || err != nil || !(percent > 0 && percent <= 100) {
+	part, ok := share.Parse(s)
+	if !ok {
 		return fmt.Errorf("%q is not a share; write for example 5%% or 100%%", s)
 	}
-	*f = shareFlag(percent / 100)
+	*f = shareFlag(part)
 	return nil
 }
 

@@ -83,7 +83,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 	points.Repository().SetCompression(c.compression.level)
 	points.Repository().SetLockWait(repository.LockWait{Limit: c.lock.limit, Blocked: func(_ context.Context, locked error) bool {
 		if c.lock.limit > 0 {
-			c.report.waiting(a, waitingText(points, c.lock.limit, locked))
+			c.report.waiting(a, points.WaitingText(c.lock.limit, locked))
 		}
 		return false
 	}})

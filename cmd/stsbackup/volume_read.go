@@ -17,6 +17,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // volumeRead holds the flags of the commands that read single entries: volume ls and volume cat.
@@ -77,23 +78,23 @@ func newVolumeCatCommand(a *app) *cobra.Command {
 }
 
 // lookup finds one entry of the volume.
-func (c *volumeRead) lookup(ctx context.Context, a *app, name, where string) (*repository.Repository, repository.Node, error) {
+func (c *volumeRead) lookup(ctx context.Context, a *app, name, where string) (*repository.Repository, treeblob.Node, error) {
 	memory.Save(a.getenv)
 	t, err := volumeTarget(name)
 	if err != nil {
-		return nil, repository.Node{}, err
+		return nil, treeblob.Node{}, err
 	}
 	points, snapshot, top, err := c.find(ctx, a, t)
 	if err != nil {
-		return nil, repository.Node{}, err
+		return nil, treeblob.Node{}, err
 	}
 	repo := points.Repository()
 	if err := repo.LoadIndex(ctx); err != nil {
-		return nil, repository.Node{}, err
+		return nil, treeblob.Node{}, err
 	}
 	node, err := archive.Lookup(ctx, repo, snapshot, top, where)
 	if err != nil {
-		return nil, repository.Node{}, fmt.Errorf("%s in repository snapshot %s: %w", c.what(), snapshot.ID.Short(), err)
+		return nil, treeblob.Node{}, fmt.Errorf("%s in repository snapshot %s: %w", c.what(), snapshot.ID.Short(), err)
 	}
 	return repo, node, nil
 }
@@ -135,8 +136,8 @@ func (c *volumeRead) ls(ctx context.Context, a *app, name, where string) error {
 		return err
 	}
 	// Each entry goes by, once or twice: a directory may have more of them than there is memory for.
-	each := func(do func(*repository.Node) error) error {
-		if node.Type != repository.DirNode {
+	each := func(do func(*treeblob.Node) error) error {
+		if node.Type != treeblob.Dir {
 			return do(&node)
 		}
 		return archive.EachEntry(ctx, repo, node, do)
@@ -148,10 +149,10 @@ func (c *volumeRead) ls(ctx context.Context, a *app, name, where string) error {
 }
 
 // eachNode calls a function for each of some entries, whenever it is called.
-type eachNode func(func(*repository.Node) error) error
+type eachNode func(func(*treeblob.Node) error) error
 
 // entryCells are the columns of an entry, but for its name.
-func entryCells(n *repository.Node) []string {
+func entryCells(n *treeblob.Node) []string {
 	return []string{
 		n.Mode.String(), strconv.Itoa(int(n.UID)), strconv.Itoa(int(n.GID)), strconv.FormatUint(n.Size, 10), ui.Time(n.ModTime),
 	}
@@ -160,7 +161,7 @@ func entryCells(n *repository.Node) []string {
 // printEntries prints what table would, without having it all in memory.
 func printEntries(to io.Writer, each eachNode) error {
 	var widths [5]int
-	err := each(func(n *repository.Node) error {
+	err := each(func(n *treeblob.Node) error {
 		for i, cell := range entryCells(n) {
 			widths[i] = max(widths[i], len(cell))
 		}
@@ -170,7 +171,7 @@ func printEntries(to io.Writer, each eachNode) error {
 		return err
 	}
 	out := bufio.NewWriter(to) // keeps the first error
-	err = each(func(n *repository.Node) error {
+	err = each(func(n *treeblob.Node) error {
 		for i, cell := range entryCells(n) {
 			fmt.Fprintf(out, "%-*s  ", widths[i], cell)
 		}
@@ -181,12 +182,12 @@ func printEntries(to io.Writer, each eachNode) error {
 }
 
 // entryName is the last column: printable whatever the name holds, for it is shown on a terminal.
-func entryName(n *repository.Node) string {
+func entryName(n *treeblob.Node) string {
 	name := ui.Printable(n.Name)
 	switch n.Type {
-	case repository.DirNode:
+	case treeblob.Dir:
 		return name + "/"
-	case repository.SymlinkNode:
+	case treeblob.Symlink:
 		return name + " -> " + ui.Printable(n.LinkTarget)
 	default:
 		return name
@@ -209,7 +210,7 @@ type volumeEntry struct {
 func printEntriesJSON(to io.Writer, each eachNode) error {
 	out := bufio.NewWriter(to) // keeps the first error
 	begin := "[\n  "
-	err := each(func(n *repository.Node) error {
+	err := each(func(n *treeblob.Node) error {
 		entry, err := json.MarshalIndent(volumeEntry{
 			Name: n.Name, Type: string(n.Type), Mode: n.Mode.String(), UID: n.UID, GID: n.GID, Size: n.Size,
 			ModTime: n.ModTime, Target: n.LinkTarget,

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/internal/nearest"
+	"github.com/stsbackup/stsbackup/internal/share"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 )
@@ -241,6 +241,7 @@ func (r *reader) backup(n node, b *Backup) {
 		n,
 		field{"method", false, func(n node) { b.Method = r.oneOf(n, "auto", "snapshot", "live") }},
 		field{"parallel", false, func(n node) { b.Parallel = r.number(n, 1) }},
+		field{"snapshotReadyTimeout", false, func(n node) { b.SnapshotReadyTimeout = r.duration(n) }},
 		field{"moverResources", false, func(n node) {
 			r.mapping(
 				n,
@@ -370,11 +371,9 @@ func (r *reader) share(n node) float64 {
 	if !ok {
 		return 0
 	}
-	number, percent := strings.CutSuffix(text, "%")
-	value, err := strconv.ParseFloat(number, 64)
-	if !percent || err != nil || !(value > 0 && value <= 100) {
+	part, ok := share.Parse(text)
+	if !ok {
 		r.fail(n, "%.60q is not a share; write for example 5%% or 100%%", text)
-		return 0
 	}
-	return value / 100
+	return part
 }

@@ -16,9 +16,18 @@ import (
 // maxFileSize bounds a policy file: that of a ConfigMap.
 const maxFileSize = 1 << 20
 
-// Load reads the policy file of this path. checkRepository says what is wrong with the URL of a repository root; nil
+// Load reads and checks the policy file of this path. checkRepository says what is wrong with the URL of a repository root; nil
 // accepts any. The error is an *Error if the file can be read and is wrong.
 func Load(path string, checkRepository func(url string) error) (*File, error) {
+	data, err := Read(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data, checkRepository)
+}
+
+// Read reads a policy file for Parse: not more of it than Parse takes to see that it is too large.
+func Read(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the policies: %w", err)
@@ -28,7 +37,7 @@ func Load(path string, checkRepository func(url string) error) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the policies: %w", err)
 	}
-	return Parse(path, data, checkRepository)
+	return data, nil
 }
 
 // Parse reads a policy file that is named name in errors, which are of type *Error.

@@ -34,6 +34,7 @@ policies:
   backup:
     method: snapshot
     parallel: 2
+    snapshotReadyTimeout: 10m
     moverResources:
       requests: {cpu: 250m, memory: 128Mi}
       limits: {cpu: 1, memory: 256Mi, ephemeral-storage: 1Gi}
@@ -86,14 +87,14 @@ func TestParse(t *testing.T) {
 		t.Errorf("keep %+v, verify %+v", p.Keep, p.Verify)
 	}
 	cpu, disk := p.Backup.Requests["cpu"], p.Backup.Limits["ephemeral-storage"]
-	if p.Backup.Method != "snapshot" || p.Backup.Parallel != 2 || cpu.MilliValue() != 250 || disk.Value() != 1<<30 ||
+	if p.Backup.Method != "snapshot" || p.Backup.Parallel != 2 || p.Backup.SnapshotReadyTimeout != 10*time.Minute || cpu.MilliValue() != 250 || disk.Value() != 1<<30 ||
 		len(p.Backup.Env) != 2 || p.Backup.Env["NO_PROXY"] != ".svc,10.0.0.0/8" {
 		t.Errorf("%+v", p.Backup)
 	}
 
 	rest := file.Policies[1]
 	if rest.Schedule.String() != "@daily UTC" || rest.Zone != time.UTC || rest.Keep != nil || rest.DiscardAfter != (calendar.Span{}) || rest.Suspend || rest.Prune.String() != "never" ||
-		rest.Verify.Schedule.String() != "never" || rest.Backup.Method != "auto" || rest.Backup.Parallel != 1 ||
+		rest.Verify.Schedule.String() != "never" || rest.Backup.Method != "auto" || rest.Backup.Parallel != 1 || rest.Backup.SnapshotReadyTimeout != 0 ||
 		rest.Select.NamespaceLabels != nil {
 		t.Errorf("defaults: %+v", rest)
 	}
@@ -233,9 +234,10 @@ func TestParseWrongPolicies(t *testing.T) {
 		{"an unknown time zone", policy(name, names, daily, "timeZone: Europe/Bonn"), []string{
 			`p.yaml:8: policies[0].timeZone: there is no time zone "Europe/Bonn"; write one of the IANA database, such as Europe/Berlin or UTC`,
 		}},
-		{"times", policy(name, names, daily, "jitter: 1d", "startingDeadline: -5m"), []string{
+		{"times", policy(name, names, daily, "jitter: 1d", "startingDeadline: -5m", "backup: {snapshotReadyTimeout: 0s}"), []string{
 			`p.yaml:8: policies[0].jitter: "1d" is not a duration; write hours, minutes and seconds, such as 90s, 15m or 1h30m`,
 			`p.yaml:9: policies[0].startingDeadline: "-5m" is not a duration; write hours, minutes and seconds, such as 90s, 15m or 1h30m`,
+			`p.yaml:10: policies[0].backup.snapshotReadyTimeout: "0s" is not a duration; write hours, minutes and seconds, such as 90s, 15m or 1h30m`,
 		}},
 		{"jitter beyond the next run", policy(name, names, `schedule: "0 8,9 * * *"`, "jitter: 1h"), []string{
 			`p.yaml:8: policies[0].jitter: 1h0m0s is not less than the 1h0m0s between two runs of 0 8,9 * * * UTC`,

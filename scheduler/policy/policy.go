@@ -57,6 +57,9 @@ type Backup struct {
 	Method string
 	// Parallel is how many volumes of a StatefulSet are moved at once.
 	Parallel int
+	// SnapshotReadyTimeout is how long the storage may take, once a cut is taken, until its VolumeSnapshot is ready; zero is as
+	// long as for the command.
+	SnapshotReadyTimeout time.Duration
 	// Requests and Limits are those of movers, by the resource's name.
 	Requests, Limits resources.Amounts
 	// Env are environment variables of movers, in which nothing is secret.

@@ -14,6 +14,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/storage/local"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // TestDecideAsRestic compares decisions with those of the stock restic binary on repository snapshots of the same times:
@@ -83,7 +84,7 @@ func snapshotsAt(t *testing.T, dir string, random *rand.Rand) []time.Time {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree, err := writer.SaveBlob(ctx, repository.TreeBlob, new(repository.TreeEncoder).Bytes())
+	tree, err := writer.SaveBlob(ctx, repository.TreeBlob, new(treeblob.Encoder).Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // Access control lists of POSIX. A directory that has a default one hands it down to all that is made in it, as access list,
@@ -28,9 +28,9 @@ func takeOver(fd int) (before []string, handsDown bool, err error) {
 
 // strip removes those of the extended attributes that a node does not have: of what is there already, or was given an
 // access control list when it was made, and would let in others than the backup says.
-func strip(names []string, node repository.Node, remove func(name string) error) error {
+func strip(names []string, node treeblob.Node, remove func(name string) error) error {
 	for _, name := range names {
-		kept := slices.ContainsFunc(node.ExtendedAttributes, func(a repository.ExtendedAttribute) bool { return a.Name == name })
+		kept := slices.ContainsFunc(node.ExtendedAttributes, func(a treeblob.ExtendedAttribute) bool { return a.Name == name })
 		if kept || !removable(name) {
 			continue
 		}
@@ -57,9 +57,9 @@ func (d *targetDir) inherited() []string {
 }
 
 // setOwnAttributes sets the extended attributes of an entry that is not opened, and not followed.
-func setOwnAttributes(dir *targetDir, node repository.Node) error {
+func setOwnAttributes(dir *targetDir, node treeblob.Node) error {
 	path := procPath(dir.fd) + "/" + node.Name
-	if node.Type != repository.SymlinkNode { // which never has a list
+	if node.Type != treeblob.Symlink { // which never has a list
 		if err := strip(dir.inherited(), node, func(name string) error { return unix.Lremovexattr(path, name) }); err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func isLabel(name string) bool {
 // attributeError says why an extended attribute could not be set, in a file system that has room or has none. There is
 // room for the attributes of one file only, often no more than a block, and where that is too little, some file systems
 // say that they are full.
-func attributeError(attribute repository.ExtendedAttribute, err error, room bool) error {
+func attributeError(attribute treeblob.ExtendedAttribute, err error, room bool) error {
 	if errors.Is(err, unix.E2BIG) || errors.Is(err, unix.ENOSPC) && room {
 		return fmt.Errorf("extended attribute %s of %d bytes is larger than the target's file system allows (%s)",
 			attribute.Name, len(attribute.Value), err.Error())

@@ -8,12 +8,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // TestAttributeError: an attribute that is too large is not taken for a full disk, which would end the restore.
 func TestAttributeError(t *testing.T) {
-	attribute := repository.ExtendedAttribute{Name: "user.big", Value: make([]byte, 5000)}
+	attribute := treeblob.ExtendedAttribute{Name: "user.big", Value: make([]byte, 5000)}
 	for name, tt := range map[string]struct {
 		err   error
 		room  bool

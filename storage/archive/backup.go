@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // workers is how many goroutines hash, compress and seal: as many as there are packs being filled.
@@ -35,7 +36,7 @@ type Source struct {
 func (s Source) paths() []string { return []string{"/" + s.Name} }
 
 func (s Source) check() error {
-	if err := (repository.Node{Name: s.Name}).CheckName(); err != nil {
+	if err := (treeblob.Node{Name: s.Name}).CheckName(); err != nil {
 		return fmt.Errorf("name of the volume: %w", err)
 	}
 	for _, tag := range s.Tags {
@@ -171,7 +172,7 @@ func (w *walker) run(ctx context.Context, key []byte, source Source) (repository
 	group, ctx := errgroup.WithContext(ctx)
 	jobs := make(chan []job, 4*workers)
 	w.ctx, w.slabs, w.jobs = ctx, slabs, jobs
-	top := newPendingDir(nil, &repository.Node{})
+	top := newPendingDir(nil, &treeblob.Node{})
 	top.to = w.saver
 	group.Go(func() error {
 		defer close(jobs)

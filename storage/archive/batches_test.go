@@ -7,6 +7,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // TestRestoreOfManyBatches restores more blobs than are planned at once: what lies in a pack in the order in which it is
@@ -21,7 +22,7 @@ func TestRestoreOfManyBatches(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			f := newForger(t)
-			node := repository.Node{Name: "x", Type: repository.FileNode}
+			node := treeblob.Node{Name: "x", Type: treeblob.File}
 			for i := range blobs + test.again {
 				if i >= blobs {
 					node.Content = append(node.Content, node.Content[i-blobs])

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // ErrNoEntry says that a repository snapshot holds no such entry.
@@ -16,21 +17,21 @@ var ErrNoEntry = errors.New("no such file or directory")
 
 // Lookup finds the entry at a path below the top-level entry name of a repository snapshot; "" is that entry itself, a
 // directory or the content of a block device. No symlink is followed. The index must be loaded.
-func Lookup(ctx context.Context, repo *repository.Repository, snapshot repository.Snapshot, name, where string) (repository.Node, error) {
+func Lookup(ctx context.Context, repo *repository.Repository, snapshot repository.Snapshot, name, where string) (treeblob.Node, error) {
 	node, err := topEntry(ctx, repo, snapshot, name)
 	if err != nil {
-		return repository.Node{}, err
+		return treeblob.Node{}, err
 	}
 	for _, element := range elements(where) {
 		tree, err := treeOf(&node)
 		if err != nil {
-			return repository.Node{}, err
+			return treeblob.Node{}, err
 		}
 		if node, err = findEntry(ctx, repo, tree, element); errors.Is(err, ErrNoEntry) {
 			err = fmt.Errorf("%s: %w", where, err)
 		}
 		if err != nil {
-			return repository.Node{}, err
+			return treeblob.Node{}, err
 		}
 	}
 	return node, nil
@@ -38,8 +39,8 @@ func Lookup(ctx context.Context, repo *repository.Repository, snapshot repositor
 
 // findEntry finds an entry of a directory by its name; ErrNoEntry if there is none. The whole directory is read, as it counts
 // for nothing if any of it is damaged.
-func findEntry(ctx context.Context, repo *repository.Repository, tree repository.ID, name string) (found repository.Node, err error) {
-	err = eachEntry(ctx, repo, tree, func(node *repository.Node) error {
+func findEntry(ctx context.Context, repo *repository.Repository, tree repository.ID, name string) (found treeblob.Node, err error) {
+	err = eachEntry(ctx, repo, tree, func(node *treeblob.Node) error {
 		if node.Name == name {
 			found = *node
 		}
@@ -52,7 +53,7 @@ func findEntry(ctx context.Context, repo *repository.Repository, tree repository
 }
 
 // eachEntry goes through a directory, of which only one entry is in memory at a time.
-func eachEntry(ctx context.Context, repo *repository.Repository, tree repository.ID, do func(*repository.Node) error) error {
+func eachEntry(ctx context.Context, repo *repository.Repository, tree repository.ID, do func(*treeblob.Node) error) error {
 	reader, err := repo.ReadTree(ctx, tree)
 	if err != nil {
 		return err
@@ -76,8 +77,8 @@ func eachEntry(ctx context.Context, repo *repository.Repository, tree repository
 }
 
 // treeOf names the tree of a directory; of what is no directory, it is an ErrNoEntry.
-func treeOf(node *repository.Node) (repository.ID, error) {
-	if node.Type != repository.DirNode || node.Subtree == nil {
+func treeOf(node *treeblob.Node) (repository.ID, error) {
+	if node.Type != treeblob.Dir || node.Subtree == nil {
 		return repository.ID{}, fmt.Errorf("%s is no directory: %w", node.Name, ErrNoEntry)
 	}
 	return *node.Subtree, nil
@@ -93,9 +94,9 @@ func elements(where string) []string {
 }
 
 // Entries lists a directory; of an entry that is no directory, it is an ErrNoEntry. EachEntry takes less memory.
-func Entries(ctx context.Context, repo *repository.Repository, node repository.Node) ([]repository.Node, error) {
-	var nodes []repository.Node
-	err := EachEntry(ctx, repo, node, func(n *repository.Node) error {
+func Entries(ctx context.Context, repo *repository.Repository, node treeblob.Node) ([]treeblob.Node, error) {
+	var nodes []treeblob.Node
+	err := EachEntry(ctx, repo, node, func(n *treeblob.Node) error {
 		nodes = append(nodes, *n)
 		return nil
 	})
@@ -104,7 +105,7 @@ func Entries(ctx context.Context, repo *repository.Repository, node repository.N
 
 // EachEntry calls do for each entry of a directory, in the order of names; of an entry that is no directory, it is an
 // ErrNoEntry. An error from do ends it.
-func EachEntry(ctx context.Context, repo *repository.Repository, node repository.Node, do func(*repository.Node) error) error {
+func EachEntry(ctx context.Context, repo *repository.Repository, node treeblob.Node, do func(*treeblob.Node) error) error {
 	tree, err := treeOf(&node)
 	if err != nil {
 		return err
@@ -114,8 +115,8 @@ func EachEntry(ctx context.Context, repo *repository.Repository, node repository
 
 // Copy writes the content of a file to out. What a restore would refuse is refused before that. Each blob's hash is checked before its
 // bytes are written.
-func Copy(ctx context.Context, repo *repository.Repository, node repository.Node, out io.Writer) error {
-	if node.Type != repository.FileNode {
+func Copy(ctx context.Context, repo *repository.Repository, node treeblob.Node, out io.Writer) error {
+	if node.Type != treeblob.File {
 		return fmt.Errorf("%s is a %s, not a file", node.Name, node.Type)
 	}
 	if _, err := repo.Judge(&node); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -28,7 +29,7 @@ func stored(t *testing.T, dir string) *repository.Repository {
 }
 
 // nodesOf are the entries of the only volume of a repository.
-func nodesOf(t *testing.T, repo *repository.Repository) []repository.Node {
+func nodesOf(t *testing.T, repo *repository.Repository) []treeblob.Node {
 	t.Helper()
 	snapshots, err := repo.Snapshots(t.Context())
 	if err != nil || len(snapshots) != 1 {

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // device saves a block device as one file of the device's size.
@@ -27,8 +27,8 @@ func (w *walker) device(path, name string, top *pendingDir) error {
 	if stat.Size, err = f.Seek(0, io.SeekEnd); err != nil {
 		return fmt.Errorf("find the size of %s: %w", path, err)
 	}
-	node := repository.Node{
-		Name: name, Type: repository.FileNode, Mode: 0o600, UID: stat.Uid, GID: stat.Gid,
+	node := treeblob.Node{
+		Name: name, Type: treeblob.File, Mode: 0o600, UID: stat.Uid, GID: stat.Gid,
 		ModTime: timeOf(stat.Mtim), AccessTime: timeOf(stat.Mtim), ChangeTime: timeOf(stat.Ctim), Size: uint64(stat.Size),
 	}
 	top.add(&node)
@@ -48,7 +48,7 @@ func (w *walker) device(path, name string, top *pendingDir) error {
 }
 
 // restoreDevice writes the content of a block device onto one, or into a file.
-func (r *restoring) restoreDevice(ctx context.Context, node repository.Node, target Target) (err error) {
+func (r *restoring) restoreDevice(ctx context.Context, node treeblob.Node, target Target) (err error) {
 	if _, err := r.repo.Judge(&node); err != nil { // before anything is made or opened that large
 		return fmt.Errorf("%q in repository snapshot %s, tree %s: %w", node.Name, target.Snapshot.ID, target.Snapshot.Tree, err)
 	}

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // failing is a file that cannot be read beyond some bytes.
@@ -43,7 +43,7 @@ func TestReadFailure(t *testing.T) {
 		jobs := make(chan []job)
 		w := newWalker(nil)
 		w.ctx, w.slabs, w.jobs = t.Context(), slabs, jobs
-		file := newPendingFile(newPendingDir(nil, &repository.Node{}), &repository.Node{})
+		file := newPendingFile(newPendingDir(nil, &treeblob.Node{}), &treeblob.Node{})
 		released := make(chan struct{})
 		go func() {
 			defer close(released)

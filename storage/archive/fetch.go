@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 const (
@@ -30,7 +31,7 @@ type piece struct {
 // need is a blob and where it is to be written.
 type need struct {
 	id     repository.ID
-	at     repository.Location
+	at     packfile.Location
 	pieces []piece
 }
 
@@ -42,7 +43,7 @@ type batch struct {
 	bytes  int64
 }
 
-func (b *batch) add(id repository.ID, at repository.Location, to piece) {
+func (b *batch) add(id repository.ID, at packfile.Location, to piece) {
 	b.pieces++
 	if i, ok := b.known[id]; ok {
 		b.needs[i].pieces = append(b.needs[i].pieces, to)

@@ -3,7 +3,7 @@ package archive
 import (
 	"testing"
 
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // TestNextPart splits runs into what is read at once: gaps are read too, and a blob is never cut.
@@ -28,7 +28,7 @@ func TestNextPart(t *testing.T) {
 			t.Parallel()
 			var needs []need
 			for _, b := range test.blobs {
-				needs = append(needs, need{at: repository.Location{Offset: b.offset, Length: b.length}})
+				needs = append(needs, need{at: packfile.Location{Offset: b.offset, Length: b.length}})
 			}
 			if count, length := nextPart(test.at, needs); count != test.count || length != test.length {
 				t.Errorf("%d blobs in %d bytes, want %d in %d", count, length, test.count, test.length)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // comparer compares an open directory with what a restore of a repository snapshot puts there. It lives for one call.
@@ -35,7 +36,7 @@ func (c *comparer) foreign(snapshot repository.Snapshot, name string, dir int) (
 	if err != nil {
 		return "", err
 	}
-	if node.Type != repository.DirNode || node.Subtree == nil {
+	if node.Type != treeblob.Dir || node.Subtree == nil {
 		return "", fmt.Errorf("%q in it is no directory", name)
 	}
 	return c.dir(dir, *node.Subtree, "", 0)
@@ -108,7 +109,7 @@ func (c *comparer) entries(fd int, tree repository.ID, names []string) (foreign 
 		if err != nil {
 			return "", nil, fmt.Errorf("%s: %w", node.Name, err)
 		}
-		if known[at] = same; same && node.Type == repository.DirNode && node.Subtree != nil {
+		if known[at] = same; same && node.Type == treeblob.Dir && node.Subtree != nil {
 			subdirs = append(subdirs, subdir{node.Name, *node.Subtree})
 		}
 	}
@@ -119,7 +120,7 @@ func (c *comparer) entries(fd int, tree repository.ID, names []string) (foreign 
 }
 
 // isRestored reports whether an entry is still what Restore has made of the node.
-func (c *comparer) isRestored(dir int, node *repository.Node) (bool, error) {
+func (c *comparer) isRestored(dir int, node *treeblob.Node) (bool, error) {
 	stat, err := statAt(dir, node.Name)
 	if errors.Is(err, unix.ENOENT) {
 		return true, nil // going, and nobody's
@@ -132,12 +133,12 @@ func (c *comparer) isRestored(dir int, node *repository.Node) (bool, error) {
 		return false, nil
 	}
 	switch node.Type {
-	case repository.DirNode:
+	case treeblob.Dir:
 		return true, nil // what is in it counts
-	case repository.SymlinkNode:
+	case treeblob.Symlink:
 		target, err := readLinkAt(dir, node.Name)
 		return err == nil && target == node.LinkTarget, err
-	case repository.FileNode:
+	case treeblob.File:
 		if whole := found.Size == node.Size && keptTime(node.ModTime, found.ModTime); whole || !c.partial {
 			return whole, nil
 		}
@@ -159,7 +160,7 @@ func keptTime(given, kept time.Time) bool {
 
 // isPart reports whether a file is what a restore that was stopped leaves of a node: at its full length, with mode 0600,
 // which is the last thing to change, and without anything in it that is not the node's.
-func (c *comparer) isPart(dir int, node, found *repository.Node) (bool, error) {
+func (c *comparer) isPart(dir int, node, found *treeblob.Node) (bool, error) {
 	if permissions(found.Mode) != 0o600 || found.Size != 0 && found.Size != node.Size {
 		return false, nil
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // forger writes what Backup never would, but someone with the key could.
@@ -39,24 +40,24 @@ func (f *forger) data(text string) repository.ID {
 }
 
 // tree writes nodes without any check of their names or order.
-func (f *forger) tree(nodes ...repository.Node) *repository.ID {
+func (f *forger) tree(nodes ...treeblob.Node) *repository.ID {
 	f.t.Helper()
-	encoded := must(json.Marshal(map[string]any{"nodes": append([]repository.Node{}, nodes...)}))(f.t)
+	encoded := must(json.Marshal(map[string]any{"nodes": append([]treeblob.Node{}, nodes...)}))(f.t)
 	id := must(f.writer.SaveBlob(f.t.Context(), repository.TreeBlob, encoded))(f.t)
 	return &id
 }
 
-func (f *forger) file(name, text string) repository.Node {
+func (f *forger) file(name, text string) treeblob.Node {
 	f.t.Helper()
-	return repository.Node{Name: name, Type: repository.FileNode, Mode: 0o644, Size: uint64(len(text)), Content: []repository.ID{f.data(text)}}
+	return treeblob.Node{Name: name, Type: treeblob.File, Mode: 0o644, Size: uint64(len(text)), Content: []repository.ID{f.data(text)}}
 }
 
-func dirNode(name string, tree *repository.ID) repository.Node {
-	return repository.Node{Name: name, Type: repository.DirNode, Mode: fs.ModeDir | 0o755, Subtree: tree}
+func dirNode(name string, tree *repository.ID) treeblob.Node {
+	return treeblob.Node{Name: name, Type: treeblob.Dir, Mode: fs.ModeDir | 0o755, Subtree: tree}
 }
 
 // restore restores a volume with these entries.
-func (f *forger) restore(target archive.Target, nodes ...repository.Node) (archive.Result, error) {
+func (f *forger) restore(target archive.Target, nodes ...treeblob.Node) (archive.Result, error) {
 	f.t.Helper()
 	root := f.tree(dirNode(claim, f.tree(nodes...)))
 	if err := f.writer.Flush(); err != nil {
@@ -93,7 +94,7 @@ func TestHostileNames(t *testing.T) {
 		file := f.file(name, "evil")
 		tree := f.tree(file).String() // the same bytes, so the same blob, as what is restored
 		_, err := f.restore(archive.Target{Dir: target, Replace: true}, file)
-		if !errors.Is(err, repository.ErrNodeName) || !strings.Contains(err.Error(), tree) {
+		if !errors.Is(err, treeblob.ErrNodeName) || !strings.Contains(err.Error(), tree) {
 			t.Errorf("name %q: %v, want ErrNodeName, and the tree %s", name, err, tree)
 		}
 		check()
@@ -107,7 +108,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	t.Run("in the repository, directory of the same name", func(t *testing.T) {
 		target, check := outside(t)
 		f := newForger(t)
-		link := repository.Node{Name: "x", Type: repository.SymlinkNode, Mode: fs.ModeSymlink | 0o777, LinkTarget: "../victim"}
+		link := treeblob.Node{Name: "x", Type: treeblob.Symlink, Mode: fs.ModeSymlink | 0o777, LinkTarget: "../victim"}
 		if _, err := f.restore(archive.Target{Dir: target}, link, dirNode("x", f.tree(f.file("file", "evil")))); err == nil {
 			t.Error("two entries of one name were restored")
 		}
@@ -116,9 +117,9 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	t.Run("in the repository, hard links", func(t *testing.T) {
 		target, check := outside(t)
 		f := newForger(t)
-		link := repository.Node{
+		link := treeblob.Node{
 			Name:               "a",
-			Type:               repository.SymlinkNode,
+			Type:               treeblob.Symlink,
 			Mode:               fs.ModeSymlink | 0o777,
 			LinkTarget:         filepath.Join(filepath.Dir(target), "victim/file"),
 			Links:              9,
@@ -126,11 +127,11 @@ func TestLinksAreNotFollowed(t *testing.T) {
 			Inode:              1,
 			UID:                7,
 			GID:                7,
-			ExtendedAttributes: []repository.ExtendedAttribute{{Name: "trusted.x", Value: []byte("evil")}},
+			ExtendedAttributes: []treeblob.ExtendedAttribute{{Name: "trusted.x", Value: []byte("evil")}},
 		}
 		file := f.file("b", "evil")
 		file.Links, file.DeviceID, file.Inode, file.UID = 9, 1, 1, 7
-		fifo := repository.Node{Name: "c", Type: repository.FifoNode, Mode: 0o4777, Links: 9, DeviceID: 1, Inode: 1, UID: 7}
+		fifo := treeblob.Node{Name: "c", Type: treeblob.Fifo, Mode: 0o4777, Links: 9, DeviceID: 1, Inode: 1, UID: 7}
 		if _, err := f.restore(archive.Target{Dir: target}, link, file, fifo); err != nil {
 			t.Error(err)
 		}
@@ -141,14 +142,14 @@ func TestLinksAreNotFollowed(t *testing.T) {
 		}
 	})
 	for _, replace := range []bool{false, true} {
-		for what, node := range map[string]func(*forger) repository.Node{
-			"directory": func(f *forger) repository.Node { return dirNode("x", f.tree(f.file("file", "evil"))) },
-			"file":      func(f *forger) repository.Node { return f.file("x", "evil") },
-			"fifo": func(*forger) repository.Node {
-				return repository.Node{Name: "x", Type: repository.FifoNode, Mode: fs.ModeNamedPipe | 0o666, UID: 7, GID: 7}
+		for what, node := range map[string]func(*forger) treeblob.Node{
+			"directory": func(f *forger) treeblob.Node { return dirNode("x", f.tree(f.file("file", "evil"))) },
+			"file":      func(f *forger) treeblob.Node { return f.file("x", "evil") },
+			"fifo": func(*forger) treeblob.Node {
+				return treeblob.Node{Name: "x", Type: treeblob.Fifo, Mode: fs.ModeNamedPipe | 0o666, UID: 7, GID: 7}
 			},
-			"symlink": func(*forger) repository.Node {
-				return repository.Node{Name: "x", Type: repository.SymlinkNode, LinkTarget: "elsewhere", UID: 7, GID: 7}
+			"symlink": func(*forger) treeblob.Node {
+				return treeblob.Node{Name: "x", Type: treeblob.Symlink, LinkTarget: "elsewhere", UID: 7, GID: 7}
 			},
 		} {
 			for _, linked := range []string{"../victim", "../victim/file", "absolute"} {
@@ -235,7 +236,7 @@ func TestHostileTrees(t *testing.T) {
 		f := newForger(t)
 		tree := f.tree()
 		for range 30 { // each holds the one before ten times
-			var nodes []repository.Node
+			var nodes []treeblob.Node
 			for i := range 10 {
 				nodes = append(nodes, dirNode(fmt.Sprint("d", i), tree))
 			}
@@ -303,14 +304,14 @@ func TestHostileDevices(t *testing.T) {
 func TestBrokenTrees(t *testing.T) {
 	t.Parallel()
 	missing := repository.Hash([]byte("never stored"))
-	tests := map[string]repository.Node{
+	tests := map[string]treeblob.Node{
 		"a directory without a tree":     dirNode("x", nil),
 		"a directory whose tree is gone": dirNode("x", &missing),
-		"a file whose content is gone":   {Name: "x", Type: repository.FileNode, Size: 1, Content: []repository.ID{missing}},
+		"a file whose content is gone":   {Name: "x", Type: treeblob.File, Size: 1, Content: []repository.ID{missing}},
 		"an entry of an unheard-of type": {Name: "x", Type: "wormhole"},
 		"a link to a link that is itself": {
 			Name:     "x",
-			Type:     repository.FileNode,
+			Type:     treeblob.File,
 			Links:    2,
 			DeviceID: 1,
 			Inode:    1,

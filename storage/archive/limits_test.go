@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stsbackup/stsbackup/storage/archive"
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // fewDescriptors is set in a process that may have no more than so many open.
@@ -43,7 +43,7 @@ func TestFewDescriptors(t *testing.T) {
 	const files, end = 1500, " and the end of all"
 	f := newForger(t)
 	ending := f.data(end)
-	var beside, dirs []repository.Node
+	var beside, dirs []treeblob.Node
 	for i := range 2 * files {
 		file := linked(f.file(fmt.Sprintf("file%04d", i), fmt.Sprintf("%04d", i)), uint64(i+1), 2)
 		file.Content, file.Size = append(file.Content, ending), file.Size+uint64(len(end))
@@ -55,7 +55,7 @@ func TestFewDescriptors(t *testing.T) {
 			dirs = append(dirs, dirNode(fmt.Sprintf("dir%04d", i), f.tree(file, again)))
 		}
 	}
-	slices.SortFunc(beside, func(a, b repository.Node) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(beside, func(a, b treeblob.Node) int { return strings.Compare(a.Name, b.Name) })
 	target := inMemory(t, big)
 	result, err := f.restore(archive.Target{Dir: target}, append(dirs, dirNode("one", f.tree(beside...)))...)
 	if err != nil || result.Files != 4*files || result.ProblemCount != 0 {

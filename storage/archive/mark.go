@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // RestoringMark is the name of a file that stands at a volume's root while the volume is being filled by a restore that
@@ -151,7 +152,7 @@ func readMark(dir int) (*foundMark, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for %s: %w", RestoringMark, err)
 	}
-	if kind := nodeType(stat.Mode); kind != repository.FileNode {
+	if kind := nodeType(stat.Mode); kind != treeblob.File {
 		what := fmt.Errorf("it is a %s, and not a file", kind)
 		if target, err := readLinkAt(dir, RestoringMark); err == nil {
 			what = fmt.Errorf("it is a symlink to %.*q", maxMarkShown, target)
@@ -167,7 +168,7 @@ func readMark(dir int) (*foundMark, error) {
 	if stat, err = fstat(fd); err != nil {
 		return nil, fmt.Errorf("stat %s: %w", RestoringMark, err)
 	}
-	if nodeType(stat.Mode) != repository.FileNode || stat.Size > maxMark {
+	if nodeType(stat.Mode) != treeblob.File || stat.Size > maxMark {
 		return &foundMark{unknown: fmt.Errorf("it takes %d bytes, more than any that stsbackup writes", stat.Size)}, nil
 	}
 	data, err := io.ReadAll(&fileReader{fd: fd, left: maxMark + 1})

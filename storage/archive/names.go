@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // identity tells which entries are names of one file: those of one inode of which the backup has the same. The inode
@@ -17,7 +17,7 @@ import (
 type identity [16]byte
 
 // identify returns the identity of an entry, from all that a restore gives it but labels; false if it has one name only.
-func identify(node *repository.Node) (identity, bool) {
+func identify(node *treeblob.Node) (identity, bool) {
 	if node.Links < 2 || node.DeviceID == 0 {
 		return identity{}, false
 	}
@@ -79,7 +79,7 @@ func (n *firstName) end(failed bool) []otherName {
 }
 
 // first notes an entry that is about to be made, if it has other names.
-func (p *planner) first(dir *targetDir, node *repository.Node) *firstName {
+func (p *planner) first(dir *targetDir, node *treeblob.Node) *firstName {
 	id, ok := identify(node)
 	if !ok {
 		return nil
@@ -90,7 +90,7 @@ func (p *planner) first(dir *targetDir, node *repository.Node) *firstName {
 }
 
 // link makes an entry that is another name of one that has been made; false if there is none.
-func (p *planner) link(dir *targetDir, node *repository.Node) (bool, error) {
+func (p *planner) link(dir *targetDir, node *treeblob.Node) (bool, error) {
 	id, ok := identify(node)
 	first := p.names[id]
 	if !ok || first == nil {

@@ -15,18 +15,19 @@ import (
 
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // linked makes a node another name of the given inode.
-func linked(node repository.Node, inode, links uint64) repository.Node {
+func linked(node treeblob.Node, inode, links uint64) treeblob.Node {
 	node.DeviceID, node.Inode, node.Links = 1, inode, links
 	node.ModTime = time.Unix(1_600_000_000, 0)
 	return node
 }
 
 // symlinkNode is a symlink that is one of several names.
-func symlinkNode(name, target string) repository.Node {
-	return linked(repository.Node{Name: name, Type: repository.SymlinkNode, Mode: fs.ModeSymlink | 0o777, LinkTarget: target}, 1, 9)
+func symlinkNode(name, target string) treeblob.Node {
+	return linked(treeblob.Node{Name: name, Type: treeblob.Symlink, Mode: fs.ModeSymlink | 0o777, LinkTarget: target}, 1, 9)
 }
 
 // checkLinks compares what regular files hold, and which of them are links to which.
@@ -55,10 +56,10 @@ func TestReusedInodes(t *testing.T) {
 	younger := linked(f.file("younger", "same"), 7, 9)
 	younger.ModTime = younger.ModTime.Add(1)
 	labelled := linked(f.file("zz labelled", "same"), 7, 9)
-	labelled.ExtendedAttributes = []repository.ExtendedAttribute{{Name: "user.x", Value: []byte("y")}}
+	labelled.ExtendedAttributes = []treeblob.ExtendedAttribute{{Name: "user.x", Value: []byte("y")}}
 	_, err := f.restore(archive.Target{Dir: target},
 		linked(f.file("a", "of a"), 12, 2), // whose other name was removed, and then itself
-		linked(repository.Node{Name: "empty", Type: repository.FileNode}, 12, 2),
+		linked(treeblob.Node{Name: "empty", Type: treeblob.File}, 12, 2),
 		symlinkNode("l1", "here"), symlinkNode("l2", "there"), symlinkNode("l3", "there"),
 		owned, linked(f.file("plain", "same"), 7, 9),
 		linked(f.file("y1", "of y"), 12, 2), linked(f.file("y2", "of y"), 12, 2),
@@ -87,9 +88,9 @@ func TestLinksUnderAnotherLabel(t *testing.T) {
 	t.Parallel()
 	f := newForger(t)
 	target := t.TempDir()
-	under := func(name, attribute, value string) repository.Node {
+	under := func(name, attribute, value string) treeblob.Node {
 		node := linked(f.file(name, "text"), 12, 4)
-		node.ExtendedAttributes = []repository.ExtendedAttribute{{Name: attribute, Value: []byte(value)}}
+		node.ExtendedAttributes = []treeblob.ExtendedAttribute{{Name: attribute, Value: []byte(value)}}
 		return node
 	}
 	const label, one, other = "security.selinux", "system_u:object_r:container_file_t:s0:c1,c2\x00", "system_u:object_r:container_file_t:s0:c3,c4\x00"
@@ -132,10 +133,10 @@ func TestLinkedFilesTakeLittleMemory(t *testing.T) {
 	const files, pieces = 600, 1000 // of 32 bytes for each id, these take 19 MB
 	f := newForger(t)
 	zero := f.data("\x00")
-	nodes := make([]repository.Node, files)
+	nodes := make([]treeblob.Node, files)
 	for i := range nodes {
-		nodes[i] = linked(repository.Node{
-			Name: fmt.Sprintf("file%05d", i), Type: repository.FileNode, Size: pieces, Content: slices.Repeat([]repository.ID{zero}, pieces),
+		nodes[i] = linked(treeblob.Node{
+			Name: fmt.Sprintf("file%05d", i), Type: treeblob.File, Size: pieces, Content: slices.Repeat([]repository.ID{zero}, pieces),
 		}, uint64(i+1), 2)
 	}
 	root := f.tree(dirNode(claim, f.tree(nodes...)))

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // TestSetOwner gives entries owners, as somebody who may not give all of them: each part that is allowed is set, and the bits
@@ -37,7 +37,7 @@ func TestSetOwner(t *testing.T) {
 			}
 			return nil
 		}
-		lent, err := setOwner(repository.Node{UID: tt.uid, GID: tt.gid}, chown)
+		lent, err := setOwner(treeblob.Node{UID: tt.uid, GID: tt.gid}, chown)
 		if err != nil || lent != tt.lent {
 			t.Errorf("%d:%d: lends %o, %v, want %o", tt.uid, tt.gid, lent, err, tt.lent)
 		}
@@ -45,7 +45,7 @@ func TestSetOwner(t *testing.T) {
 			t.Errorf("%d:%d: it is %d:%d now", tt.uid, tt.gid, uid, gid)
 		}
 	}
-	if _, err := setOwner(repository.Node{}, func(int, int) error { return unix.EIO }); err == nil {
+	if _, err := setOwner(treeblob.Node{}, func(int, int) error { return unix.EIO }); err == nil {
 		t.Error("a broken disk is nobody's lack of privileges")
 	}
 }

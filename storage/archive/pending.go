@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // blobSaver stores pieces of files, and trees.
@@ -29,19 +30,19 @@ type trees struct {
 
 // treeSaver stores trees of any size in little memory.
 type treeSaver interface {
-	NewTree(limit int) *repository.TreeEncoder
-	SaveTree(context.Context, *repository.TreeEncoder) (repository.ID, error)
+	NewTree(limit int) *treeblob.Encoder
+	SaveTree(context.Context, *treeblob.Encoder) (repository.ID, error)
 }
 
 // newTree begins a directory.
-func (t *trees) newTree() *repository.TreeEncoder {
+func (t *trees) newTree() *treeblob.Encoder {
 	if saver, ok := t.blobSaver.(treeSaver); ok {
 		return saver.NewTree(t.limit)
 	}
-	return &repository.TreeEncoder{Limit: t.limit}
+	return &treeblob.Encoder{Limit: t.limit}
 }
 
-func (t *trees) saveTree(ctx context.Context, tree *repository.TreeEncoder) (repository.ID, error) {
+func (t *trees) saveTree(ctx context.Context, tree *treeblob.Encoder) (repository.ID, error) {
 	if saver, ok := t.blobSaver.(treeSaver); ok {
 		return saver.SaveTree(ctx, tree)
 	}
@@ -61,17 +62,17 @@ func (t *trees) count(before *repository.ID, now repository.ID) {
 
 // pendingDir is a directory of which not everything has been saved.
 type pendingDir struct {
-	parent  *pendingDir      // nil for the one that holds the volume's root
-	node    *repository.Node // the directory itself, among the nodes of parent
-	listed  *pendingNode     // the same
-	before  *repository.ID   // its tree in the last backup
-	waiting atomic.Int32     // entries that are not saved, and the walker while it is in here
+	parent  *pendingDir    // nil for the one that holds the volume's root
+	node    *treeblob.Node // the directory itself, among the nodes of parent
+	listed  *pendingNode   // the same
+	before  *repository.ID // its tree in the last backup
+	waiting atomic.Int32   // entries that are not saved, and the walker while it is in here
 	to      *trees
 
 	// nodes are those that are not in tree yet, which takes the first of them as they are completed. Both are the walker's, and
 	// then belong to whoever brings the last entry.
 	nodes  []*pendingNode
-	tree   *repository.TreeEncoder
+	tree   *treeblob.Encoder
 	failed error // what ended tree
 }
 
@@ -81,11 +82,11 @@ const nodesKept = 1024
 
 // pendingNode is an entry of a directory.
 type pendingNode struct {
-	*repository.Node
+	*treeblob.Node
 	open atomic.Bool // its content, or its tree, is not known yet
 }
 
-func newPendingDir(parent *pendingDir, node *repository.Node) *pendingDir {
+func newPendingDir(parent *pendingDir, node *treeblob.Node) *pendingDir {
 	d := &pendingDir{parent: parent, node: node}
 	if parent != nil {
 		d.listed, d.to = parent.expect(node), parent.to
@@ -106,7 +107,7 @@ func (d *pendingDir) join(name string) string {
 
 // add appends a node; only the walker does. Nodes of files and directories are completed by others later, if expect says so
 // before the next one is added.
-func (d *pendingDir) add(node *repository.Node) {
+func (d *pendingDir) add(node *treeblob.Node) {
 	if d.to != nil && len(d.nodes) >= nodesKept {
 		d.encode()
 	}
@@ -114,7 +115,7 @@ func (d *pendingDir) add(node *repository.Node) {
 }
 
 // expect says that the node that was added last is to be completed, and gives what is to be told of that.
-func (d *pendingDir) expect(node *repository.Node) *pendingNode {
+func (d *pendingDir) expect(node *treeblob.Node) *pendingNode {
 	if last := len(d.nodes) - 1; last >= 0 && d.nodes[last].Node == node {
 		d.nodes[last].open.Store(true)
 		return d.nodes[last]
@@ -137,7 +138,7 @@ func (d *pendingDir) encode() {
 			continue
 		}
 		err := d.tree.Add(*node.Node)
-		if errors.Is(err, repository.ErrTreeFull) || errors.Is(err, repository.ErrNodeTooLarge) {
+		if errors.Is(err, treeblob.ErrFull) || errors.Is(err, treeblob.ErrNodeTooLarge) {
 			d.to.problems.add(d.join(node.Name), err)
 		} else {
 			d.failed = err
@@ -176,12 +177,12 @@ func (d *pendingDir) save(ctx context.Context, to *trees) (repository.ID, error)
 }
 
 // drop takes a node that has been added out of the tree again.
-func drop(node *repository.Node) { node.Type = "" }
+func drop(node *treeblob.Node) { node.Type = "" }
 
 // pendingFile is a file of which not every piece has been saved.
 type pendingFile struct {
 	dir     *pendingDir
-	node    *repository.Node
+	node    *treeblob.Node
 	listed  *pendingNode // the same, in its directory
 	waiting atomic.Int32 // pieces that are not saved, and the walker while it reads
 	pieces  int          // how many there are so far; the walker's
@@ -189,7 +190,7 @@ type pendingFile struct {
 	content *content
 }
 
-func newPendingFile(dir *pendingDir, node *repository.Node) *pendingFile {
+func newPendingFile(dir *pendingDir, node *treeblob.Node) *pendingFile {
 	f := &pendingFile{dir: dir, node: node, listed: dir.expect(node), content: &content{}}
 	f.waiting.Store(1)
 	dir.waiting.Add(1)
@@ -230,7 +231,7 @@ type follower struct {
 func knownContent(ids []repository.ID) *content { return &content{ids: ids, complete: true} }
 
 // follow gives the content to node, which was added to dir last: now, or as soon as all of it is known.
-func (c *content) follow(dir *pendingDir, node *repository.Node) {
+func (c *content) follow(dir *pendingDir, node *treeblob.Node) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.complete {
@@ -252,7 +253,7 @@ func (c *content) set(i int, id repository.ID) {
 }
 
 // end gives the content to the file that it was read from, and to its other names, and returns those that have waited.
-func (c *content) end(node *repository.Node) []follower {
+func (c *content) end(node *treeblob.Node) []follower {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ids == nil || node.Type == "" { // dropped

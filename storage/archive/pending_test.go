@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // TestPendingNodes has a directory of very many entries, one of which is not complete for some time: what is kept beside the
@@ -14,12 +15,12 @@ func TestPendingNodes(t *testing.T) {
 	const entries = 20 * nodesKept
 	saved := &blobs{plain: map[repository.ID][]byte{}}
 	w := newWalker(saved)
-	top := newPendingDir(nil, &repository.Node{})
+	top := newPendingDir(nil, &treeblob.Node{})
 	top.to = w.saver
 	var late *pendingFile
-	var want repository.TreeEncoder
+	var want treeblob.Encoder
 	for i := range entries {
-		node := &repository.Node{Name: fmt.Sprintf("%09d", i), Type: repository.FileNode, Content: []repository.ID{}}
+		node := &treeblob.Node{Name: fmt.Sprintf("%09d", i), Type: treeblob.File, Content: []repository.ID{}}
 		if err := want.Add(*node); err != nil {
 			t.Fatal(err)
 		}

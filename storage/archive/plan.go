@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // A batch is what the planner collects before it is sorted by pack. Its limits bound the memory and the open
@@ -32,7 +33,7 @@ type planner struct {
 }
 
 // volume restores the contents of the top-level directory into the target, and its attributes onto it.
-func (p *planner) volume(node repository.Node) error {
+func (p *planner) volume(node treeblob.Node) error {
 	root, err := p.rootDir(node)
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func (p *planner) contents(dir *targetDir) error {
 		if p.ctx.Err() != nil {
 			return context.Cause(p.ctx)
 		}
-		if dir.parent == nil && node.Type == repository.DirNode && ofFileSystem(node.Name) {
+		if dir.parent == nil && node.Type == treeblob.Dir && ofFileSystem(node.Name) {
 			if err := p.passOver(&node); err != nil {
 				return err
 			}
@@ -82,12 +83,12 @@ func (p *planner) contents(dir *targetDir) error {
 	return dir.done(p.restoring)
 }
 
-func (p *planner) entry(dir *targetDir, node repository.Node) error {
+func (p *planner) entry(dir *targetDir, node treeblob.Node) error {
 	size, err := p.repo.Judge(&node)
 	if err != nil {
 		return p.refuse(dir, &node, err)
 	}
-	if node.Type == repository.DirNode {
+	if node.Type == treeblob.Dir {
 		return p.subdir(dir, node)
 	}
 	linked, err := p.link(dir, &node)
@@ -95,9 +96,9 @@ func (p *planner) entry(dir *targetDir, node repository.Node) error {
 		return err
 	}
 	switch node.Type {
-	case repository.FileNode:
+	case treeblob.File:
 		return p.file(dir, node, size)
-	case repository.SymlinkNode:
+	case treeblob.Symlink:
 		err = p.makeSymlink(dir, node)
 	default:
 		err = p.makeSpecial(dir, node)
@@ -112,7 +113,7 @@ func (p *planner) entry(dir *targetDir, node repository.Node) error {
 }
 
 // refuse leaves out an entry that cannot be restored: the others can, and the restore has failed at its end.
-func (p *planner) refuse(dir *targetDir, node *repository.Node, err error) error {
+func (p *planner) refuse(dir *targetDir, node *treeblob.Node, err error) error {
 	err = fmt.Errorf("%.32q in tree %s %w", node.Name, dir.node.Subtree, err)
 	if repository.Undecided(p.ctx, err) {
 		return err
@@ -121,7 +122,7 @@ func (p *planner) refuse(dir *targetDir, node *repository.Node, err error) error
 	return nil
 }
 
-func (p *planner) subdir(dir *targetDir, node repository.Node) error {
+func (p *planner) subdir(dir *targetDir, node treeblob.Node) error {
 	if dir.depth == repository.MaxDepth {
 		return p.refuse(dir, &node, repository.ErrTooDeep)
 	}
@@ -138,7 +139,7 @@ func (p *planner) subdir(dir *targetDir, node repository.Node) error {
 }
 
 // file plans the content of a file, which is of that size.
-func (p *planner) file(dir *targetDir, node repository.Node, size int64) error {
+func (p *planner) file(dir *targetDir, node treeblob.Node, size int64) error {
 	p.files.Add(1)
 	p.bytes.Add(size)
 	file := newTargetFile(dir, node)
@@ -155,9 +156,9 @@ func (p *planner) file(dir *targetDir, node repository.Node, size int64) error {
 }
 
 // countWhole counts an entry that needs nothing more.
-func (p *planner) countWhole(node *repository.Node) {
+func (p *planner) countWhole(node *treeblob.Node) {
 	defer p.report()
-	if node.Type != repository.FileNode {
+	if node.Type != treeblob.File {
 		p.others.Add(1)
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // settle is how long a file must not have been touched, before the backup that read it began, for its times to prove
@@ -20,8 +21,8 @@ const settle = 2 * time.Second
 type previous struct {
 	repo *repository.Repository
 	id   repository.ID
-	top  repository.Node // the volume's root directory
-	took time.Time       // when it began
+	top  treeblob.Node // the volume's root directory
+	took time.Time     // when it began
 	// exact says that the volume is still the one that was saved then, or an image of it, so that ctime and inode
 	// tell changes too. A clone that was copied file by file has new ones.
 	exact bool
@@ -56,7 +57,7 @@ func findPrevious(ctx context.Context, repo *repository.Repository, source Sourc
 		if s.Hostname != source.Host || !slices.Equal(s.Paths, source.paths()) {
 			continue
 		}
-		if top, err := topEntry(ctx, repo, s, source.Name); err == nil && top.Type == repository.DirNode {
+		if top, err := topEntry(ctx, repo, s, source.Name); err == nil && top.Type == treeblob.Dir {
 			return &previous{repo: repo, id: s.ID, top: top, took: s.Time}
 		}
 	}
@@ -82,7 +83,7 @@ func (p *previous) recognise(ctx context.Context, root int) {
 // known is a directory that the last backup has.
 type known struct {
 	place
-	node repository.Node
+	node treeblob.Node
 }
 
 // compare looks at up to left entries of the first of the directories. It appends the directories among them to dirs, and
@@ -115,21 +116,21 @@ func (p *previous) compare(ctx context.Context, root int, dirs []known, left int
 		if p.exact = sameInode(before, &now); p.exact {
 			break
 		}
-		if before.Type == repository.DirNode && now.Type == repository.DirNode {
+		if before.Type == treeblob.Dir && now.Type == treeblob.Dir {
 			dirs = append(dirs, known{place: place{above: here, name: e.name, depth: here.depth + 1}, node: *before})
 		}
 	}
 	return dirs, left
 }
 
-func sameInode(old, now *repository.Node) bool {
+func sameInode(old, now *treeblob.Node) bool {
 	return old.Type == now.Type && old.Inode == now.Inode && old.ChangeTime.Equal(now.ChangeTime)
 }
 
 // unchanged reports whether a file's content is still the one that a backup has read, which began at the time took.
 // exact says whether ctime and inode count.
-func unchanged(old, now *repository.Node, took time.Time, exact bool) bool {
-	if old.Type != repository.FileNode || now.Type != repository.FileNode || old.Size != now.Size || !old.ModTime.Equal(now.ModTime) {
+func unchanged(old, now *treeblob.Node, took time.Time, exact bool) bool {
+	if old.Type != treeblob.File || now.Type != treeblob.File || old.Size != now.Size || !old.ModTime.Equal(now.ModTime) {
 		return false
 	}
 	if !exact {
@@ -139,7 +140,7 @@ func unchanged(old, now *repository.Node, took time.Time, exact bool) bool {
 }
 
 // content completes the node of a file that has not changed from the last backup. False if it must be read.
-func (p *previous) content(old, now *repository.Node) bool {
+func (p *previous) content(old, now *treeblob.Node) bool {
 	if !unchanged(old, now, p.took, p.exact) {
 		return false
 	}
@@ -159,12 +160,12 @@ type previousDir struct {
 	of      *previous
 	subtree repository.ID
 	reader  *repository.TreeReader
-	next    *repository.Node
+	next    *treeblob.Node
 }
 
 // dir opens a directory of the last backup; nil if there is none, or if it cannot be read.
-func (p *previous) dir(ctx context.Context, node *repository.Node) *previousDir {
-	if p == nil || node == nil || node.Type != repository.DirNode || node.Subtree == nil {
+func (p *previous) dir(ctx context.Context, node *treeblob.Node) *previousDir {
+	if p == nil || node == nil || node.Type != treeblob.Dir || node.Subtree == nil {
 		return nil
 	}
 	reader, err := p.repo.ReadTree(ctx, *node.Subtree)
@@ -176,7 +177,7 @@ func (p *previous) dir(ctx context.Context, node *repository.Node) *previousDir 
 }
 
 // find returns the entry of a name; nil if there was none. Names must be asked for in their order.
-func (d *previousDir) find(name string) *repository.Node {
+func (d *previousDir) find(name string) *treeblob.Node {
 	if d == nil {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // TestRefusedEntries restores what cannot be restored beside what can: everything else comes, the restore has failed, and
@@ -15,23 +16,23 @@ import (
 func TestRefusedEntries(t *testing.T) {
 	t.Parallel()
 	for what, test := range map[string]struct {
-		spoil  func(f *forger, file *repository.Node)
+		spoil  func(f *forger, file *treeblob.Node)
 		reason string
 	}{
-		"an unknown type":     {func(_ *forger, n *repository.Node) { n.Type = "door" }, `"door" is not known`},
-		"no type":             {func(_ *forger, n *repository.Node) { n.Type = "" }, `"" is not known`},
-		"too small":           {func(_ *forger, n *repository.Node) { n.Size-- }, "said to be 3"},
-		"too large":           {func(_ *forger, n *repository.Node) { n.Size++ }, "said to be 5"},
-		"no content":          {func(_ *forger, n *repository.Node) { n.Content = nil }, "has 0 bytes"},
-		"an empty piece":      {func(f *forger, n *repository.Node) { n.Content = append(n.Content, f.data("")) }, "empty blob"},
-		"a piece of nowhere":  {func(_ *forger, n *repository.Node) { n.Content[0][0] ^= 1 }, "not in the index"},
-		"a directory of none": {func(_ *forger, n *repository.Node) { n.Type = repository.DirNode }, "without a tree"},
+		"an unknown type":     {func(_ *forger, n *treeblob.Node) { n.Type = "door" }, `"door" is not known`},
+		"no type":             {func(_ *forger, n *treeblob.Node) { n.Type = "" }, `"" is not known`},
+		"too small":           {func(_ *forger, n *treeblob.Node) { n.Size-- }, "said to be 3"},
+		"too large":           {func(_ *forger, n *treeblob.Node) { n.Size++ }, "said to be 5"},
+		"no content":          {func(_ *forger, n *treeblob.Node) { n.Content = nil }, "has 0 bytes"},
+		"an empty piece":      {func(f *forger, n *treeblob.Node) { n.Content = append(n.Content, f.data("")) }, "empty blob"},
+		"a piece of nowhere":  {func(_ *forger, n *treeblob.Node) { n.Content[0][0] ^= 1 }, "not in the index"},
+		"a directory of none": {func(_ *forger, n *treeblob.Node) { n.Type = treeblob.Dir }, "without a tree"},
 	} {
 		f := newForger(t)
 		spoilt := f.file("b", "four")
 		test.spoil(f, &spoilt)
 		target := t.TempDir()
-		nodes := []repository.Node{f.file("a", "before"), spoilt, f.file("c", "after"), dirNode("d", f.tree(f.file("e", "below")))}
+		nodes := []treeblob.Node{f.file("a", "before"), spoilt, f.file("c", "after"), dirNode("d", f.tree(f.file("e", "below")))}
 		result, err := f.restore(archive.Target{Dir: target}, nodes...)
 		if err == nil || !strings.Contains(err.Error(), test.reason) || !strings.Contains(err.Error(), archive.ErrIncomplete.Error()) ||
 			result.ProblemCount != 1 {
@@ -43,7 +44,7 @@ func TestRefusedEntries(t *testing.T) {
 			}
 		}
 		f.checked(t, what, test.reason, nodes...)
-		if spoilt.Type == repository.FileNode {
+		if spoilt.Type == treeblob.File {
 			if err := archive.Copy(
 				t.Context(),
 				f.bed.repo,
@@ -58,7 +59,7 @@ func TestRefusedEntries(t *testing.T) {
 }
 
 // checked expects a check to call the repository snapshot of a volume damaged for a reason.
-func (f *forger) checked(t *testing.T, what, reason string, nodes ...repository.Node) {
+func (f *forger) checked(t *testing.T, what, reason string, nodes ...treeblob.Node) {
 	t.Helper()
 	root := f.tree(dirNode(claim, f.tree(nodes...))) // stored by now, as it has been restored
 	id, _, err := f.bed.repo.SaveSnapshot(t.Context(), repository.Snapshot{Tree: root, Paths: []string{"/" + claim}})
@@ -85,7 +86,7 @@ func TestTooDeepToRestore(t *testing.T) {
 			}
 		}
 		// Half of them are in another place too, where they are met first: what counts is where they lie deepest.
-		nodes := []repository.Node{dirNode("c", half), dirNode("d", tree), f.file("e", "after")}
+		nodes := []treeblob.Node{dirNode("c", half), dirNode("d", tree), f.file("e", "after")}
 		target := inMemory(t, big)
 		result, err := f.restore(archive.Target{Dir: target}, nodes...)
 		if (err == nil) != fits || result.ProblemCount > 1 || result.ProblemCount == 0 != fits {

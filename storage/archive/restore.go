@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // ErrInTheWay says that the target holds something where an entry is to be restored.
@@ -69,9 +70,9 @@ func restore(ctx context.Context, repo *repository.Repository, target Target, pr
 	}
 	run.expect(target.Snapshot)
 	switch node.Type {
-	case repository.DirNode:
+	case treeblob.Dir:
 		err = run.restoreDirectory(ctx, node, target)
-	case repository.FileNode:
+	case treeblob.File:
 		err = run.restoreDevice(ctx, node, target)
 	default:
 		err = fmt.Errorf("%q in repository snapshot %s is a %s, not a volume", target.Name, target.Snapshot.ID, node.Type)
@@ -79,7 +80,7 @@ func restore(ctx context.Context, repo *repository.Repository, target Target, pr
 	return run.result(), err
 }
 
-func (r *restoring) restoreDirectory(ctx context.Context, node repository.Node, target Target) error {
+func (r *restoring) restoreDirectory(ctx context.Context, node treeblob.Node, target Target) error {
 	if node.Subtree == nil {
 		return fmt.Errorf("%q in repository snapshot %s, tree %s, has no tree", node.Name, target.Snapshot.ID, target.Snapshot.Tree)
 	}
@@ -107,9 +108,9 @@ func (r *restoring) restoreDirectory(ctx context.Context, node repository.Node, 
 }
 
 // topEntry finds what a repository snapshot holds at its top level.
-func topEntry(ctx context.Context, repo *repository.Repository, snapshot repository.Snapshot, name string) (repository.Node, error) {
+func topEntry(ctx context.Context, repo *repository.Repository, snapshot repository.Snapshot, name string) (treeblob.Node, error) {
 	if snapshot.Tree == nil {
-		return repository.Node{}, fmt.Errorf("repository snapshot %s names no tree", snapshot.ID)
+		return treeblob.Node{}, fmt.Errorf("repository snapshot %s names no tree", snapshot.ID)
 	}
 	node, err := findEntry(ctx, repo, *snapshot.Tree, name)
 	if errors.Is(err, ErrNoEntry) {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // blobs are what has been saved, in memory.
@@ -41,13 +42,13 @@ func (b *blobs) SaveBlob(_ context.Context, kind repository.BlobType, plain []by
 // files adds the contents of all files below a tree, by path.
 func (b *blobs) files(t *testing.T, tree repository.ID, path string, found map[string]string) {
 	t.Helper()
-	var entries struct{ Nodes []repository.Node }
+	var entries struct{ Nodes []treeblob.Node }
 	if err := json.Unmarshal(b.plain[tree], &entries); err != nil {
 		t.Fatal(err)
 	}
 	for _, node := range entries.Nodes {
 		name := filepath.Join(path, node.Name)
-		if node.Type == repository.DirNode {
+		if node.Type == treeblob.Dir {
 			b.files(t, *node.Subtree, name, found)
 			continue
 		}
@@ -175,7 +176,7 @@ func TestFullTree(t *testing.T) {
 	}
 	got := map[string]string{}
 	saved.files(t, root, "", got)
-	if len(got) != 3 || w.problems.count != 1 || w.problems.first[0].Reason != repository.ErrTreeFull.Error() ||
+	if len(got) != 3 || w.problems.count != 1 || w.problems.first[0].Reason != treeblob.ErrFull.Error() ||
 		!strings.HasSuffix(w.problems.first[0].Path, strings.Repeat("n", 100)) {
 		t.Errorf("saved %v, problems %v", got, w.problems.first)
 	}

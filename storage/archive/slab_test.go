@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/stsbackup/stsbackup/storage/fastcdc"
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // TestSlabsDoNotDecideWhereToCut: a file that takes several slabs is cut as if it lay in one piece. Else what is the same in
@@ -68,7 +68,7 @@ func piecesOf(t *testing.T, key, data []byte) (sizes []int) {
 	}()
 	w := newWalker(nil)
 	w.ctx, w.slabs, w.jobs = t.Context(), slabs, jobs
-	file := newPendingFile(newPendingDir(nil, &repository.Node{}), &repository.Node{})
+	file := newPendingFile(newPendingDir(nil, &treeblob.Node{}), &treeblob.Node{})
 	done, err := w.stretch(bytes.NewReader(data), int64(len(data)), 0, file)
 	if err == nil {
 		err = w.releaseSmall()

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // retry repeats a system call that a signal has interrupted.
@@ -107,8 +107,8 @@ func readLinkAt(dir int, name string) (string, error) {
 // newNode makes the node of an entry from what the system says about it.
 //
 //nolint:unconvert // the numbers are of other widths on other architectures
-func newNode(name string, stat *unix.Stat_t) repository.Node {
-	node := repository.Node{
+func newNode(name string, stat *unix.Stat_t) treeblob.Node {
+	node := treeblob.Node{
 		Name: name, Type: nodeType(stat.Mode), Mode: fileMode(stat.Mode),
 		ModTime: timeOf(stat.Mtim), ChangeTime: timeOf(stat.Ctim),
 		UID: stat.Uid, GID: stat.Gid, Inode: stat.Ino, Links: uint64(stat.Nlink),
@@ -116,12 +116,12 @@ func newNode(name string, stat *unix.Stat_t) repository.Node {
 	// Reading a file may change its access time: recording it would make every tree differ from the one before.
 	node.AccessTime = node.ModTime
 	switch node.Type {
-	case repository.FileNode:
+	case treeblob.File:
 		node.Size = uint64(stat.Size)
-	case repository.DeviceNode, repository.CharDeviceNode:
+	case treeblob.Device, treeblob.CharDevice:
 		node.Device = uint64(stat.Rdev)
 	}
-	if node.Type != repository.DirNode && stat.Nlink > 1 {
+	if node.Type != treeblob.Dir && stat.Nlink > 1 {
 		node.DeviceID = uint64(stat.Dev)
 	}
 	return node
@@ -130,41 +130,41 @@ func newNode(name string, stat *unix.Stat_t) repository.Node {
 //nolint:unconvert // as above
 func timeOf(ts unix.Timespec) time.Time { return time.Unix(int64(ts.Sec), int64(ts.Nsec)).UTC() }
 
-func nodeType(mode uint32) repository.NodeType {
+func nodeType(mode uint32) treeblob.Type {
 	switch mode & unix.S_IFMT {
 	case unix.S_IFREG:
-		return repository.FileNode
+		return treeblob.File
 	case unix.S_IFDIR:
-		return repository.DirNode
+		return treeblob.Dir
 	case unix.S_IFLNK:
-		return repository.SymlinkNode
+		return treeblob.Symlink
 	case unix.S_IFBLK:
-		return repository.DeviceNode
+		return treeblob.Device
 	case unix.S_IFCHR:
-		return repository.CharDeviceNode
+		return treeblob.CharDevice
 	case unix.S_IFIFO:
-		return repository.FifoNode
+		return treeblob.Fifo
 	case unix.S_IFSOCK:
-		return repository.SocketNode
+		return treeblob.Socket
 	default:
 		return ""
 	}
 }
 
 // typeBits are what the two kinds of mode call the types of entries.
-func typeBits(t repository.NodeType) (goBits fs.FileMode, unixBits uint32) {
+func typeBits(t treeblob.Type) (goBits fs.FileMode, unixBits uint32) {
 	switch t {
-	case repository.DirNode:
+	case treeblob.Dir:
 		return fs.ModeDir, unix.S_IFDIR
-	case repository.SymlinkNode:
+	case treeblob.Symlink:
 		return fs.ModeSymlink, unix.S_IFLNK
-	case repository.DeviceNode:
+	case treeblob.Device:
 		return fs.ModeDevice, unix.S_IFBLK
-	case repository.CharDeviceNode:
+	case treeblob.CharDevice:
 		return fs.ModeDevice | fs.ModeCharDevice, unix.S_IFCHR
-	case repository.FifoNode:
+	case treeblob.Fifo:
 		return fs.ModeNamedPipe, unix.S_IFIFO
-	case repository.SocketNode:
+	case treeblob.Socket:
 		return fs.ModeSocket, unix.S_IFSOCK
 	default:
 		return 0, unix.S_IFREG
@@ -206,7 +206,7 @@ func procPath(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
 
 // readAttributes reads the extended attributes at a path that leads straight to the entry; with follow unset, the
 // path's last element is not followed if it is a symlink.
-func readAttributes(path string, follow bool) ([]repository.ExtendedAttribute, error) {
+func readAttributes(path string, follow bool) ([]treeblob.ExtendedAttribute, error) {
 	list, get := unix.Llistxattr, unix.Lgetxattr
 	if follow {
 		list, get = unix.Listxattr, unix.Getxattr
@@ -217,7 +217,7 @@ func readAttributes(path string, follow bool) ([]repository.ExtendedAttribute, e
 }
 
 // readAttributesOf reads the extended attributes of an open file or directory.
-func readAttributesOf(fd int) ([]repository.ExtendedAttribute, error) {
+func readAttributesOf(fd int) ([]treeblob.ExtendedAttribute, error) {
 	return attributes(
 		func(buf []byte) (int, error) { return unix.Flistxattr(fd, buf) },
 		func(name string, buf []byte) (int, error) { return unix.Fgetxattr(fd, name, buf) })
@@ -237,13 +237,13 @@ func attributeNames(list func([]byte) (int, error)) ([]string, error) {
 
 // attributes reads what can be read and saved, and says what of the rest comes first. In the format a name is text: other
 // bytes would be changed on the way, and several such names become one.
-func attributes(list func([]byte) (int, error), get func(string, []byte) (int, error)) ([]repository.ExtendedAttribute, error) {
+func attributes(list func([]byte) (int, error), get func(string, []byte) (int, error)) ([]treeblob.ExtendedAttribute, error) {
 	names, err := attributeNames(list)
 	if err != nil {
 		return nil, err
 	}
 	var (
-		found  []repository.ExtendedAttribute
+		found  []treeblob.ExtendedAttribute
 		odd    []string
 		failed error
 	)
@@ -260,7 +260,7 @@ func attributes(list func([]byte) (int, error), get func(string, []byte) (int, e
 			failed = cmp.Or(failed, fmt.Errorf("read extended attribute %s: %w", name, err))
 			continue
 		}
-		found = append(found, repository.ExtendedAttribute{Name: name, Value: value})
+		found = append(found, treeblob.ExtendedAttribute{Name: name, Value: value})
 	}
 	if len(odd) > 0 {
 		failed = cmp.Or(failed, fmt.Errorf("extended attributes cannot be saved whose names are not UTF-8: %s", strings.Join(odd, ", ")))

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // targetDir is a directory of the target that is not complete yet.
@@ -16,14 +16,14 @@ type targetDir struct {
 	*place
 	parent  *targetDir
 	fd      int
-	node    repository.Node
+	node    treeblob.Node
 	waiting atomic.Int32 // entries that are not complete, and the planner while it is in here
 
 	before    []string // extended attributes that it had when it was opened
 	handsDown bool     // what is made in it is given an access control list
 }
 
-func newTargetDir(parent *targetDir, fd int, node repository.Node) *targetDir {
+func newTargetDir(parent *targetDir, fd int, node treeblob.Node) *targetDir {
 	d := &targetDir{place: &place{}, parent: parent, fd: fd, node: node}
 	d.waiting.Store(1)
 	if parent != nil {
@@ -54,7 +54,7 @@ func (d *targetDir) done(r *restoring) error {
 // name in dir. Of the extended attributes that it may have before, it loses those that the node does not have. The order
 // matters: a change of owner clears set-user-id bits and file capabilities, an access control list lets others in than
 // the mode says, and a mode may take away the right to do the rest.
-func setAttributes(fd, dir int, name string, node repository.Node, before []string) error {
+func setAttributes(fd, dir int, name string, node treeblob.Node, before []string) error {
 	lent, err := setOwner(node, func(uid, gid int) error { return unix.Fchown(fd, uid, gid) })
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func setAttributes(fd, dir int, name string, node repository.Node, before []stri
 
 // setOwner gives an entry its owner and its group with chown; who has no privileges, as much of that as is allowed. lent
 // are the bits of the mode that would then lend the rights of an owner, or of a group, that the entry does not have.
-func setOwner(node repository.Node, chown func(uid, gid int) error) (lent uint32, err error) {
+func setOwner(node treeblob.Node, chown func(uid, gid int) error) (lent uint32, err error) {
 	err = retry(func() error { return chown(int(node.UID), int(node.GID)) })
 	if err != nil && unprivileged(err) {
 		const unchanged = -1
@@ -102,7 +102,7 @@ func setOwner(node repository.Node, chown func(uid, gid int) error) (lent uint32
 	return lent, nil
 }
 
-func setTimes(dir int, name string, node repository.Node) error {
+func setTimes(dir int, name string, node treeblob.Node) error {
 	access, err := unix.TimeToTimespec(node.AccessTime)
 	if err != nil {
 		return fmt.Errorf("access time %s: %w", node.AccessTime, err)
@@ -164,19 +164,19 @@ func removeAt(dir int, name string, step func()) error {
 }
 
 // rootDir is the target itself, which is open.
-func (r *restoring) rootDir(node repository.Node) (d *targetDir, err error) {
+func (r *restoring) rootDir(node treeblob.Node) (d *targetDir, err error) {
 	d = newTargetDir(nil, r.root, node)
 	d.before, d.handsDown, err = takeOver(d.fd)
 	return d, err
 }
 
 // makeDir makes a directory, or uses the one that is there, and opens it.
-func (r *restoring) makeDir(parent *targetDir, node repository.Node) (*targetDir, error) {
+func (r *restoring) makeDir(parent *targetDir, node treeblob.Node) (*targetDir, error) {
 	existed := false
 	err := r.create(parent, node.Name, func() error {
 		err := unix.Mkdirat(parent.fd, node.Name, 0o700)
 		if errors.Is(err, unix.EEXIST) {
-			if stat, statErr := statAt(parent.fd, node.Name); statErr == nil && nodeType(stat.Mode) == repository.DirNode {
+			if stat, statErr := statAt(parent.fd, node.Name); statErr == nil && nodeType(stat.Mode) == treeblob.Dir {
 				existed = true
 				return nil
 			}
@@ -210,7 +210,7 @@ func (r *restoring) makeDir(parent *targetDir, node repository.Node) (*targetDir
 	return d, nil
 }
 
-func (r *restoring) makeSymlink(dir *targetDir, node repository.Node) error {
+func (r *restoring) makeSymlink(dir *targetDir, node treeblob.Node) error {
 	err := r.create(dir, node.Name, func() error { return unix.Symlinkat(node.LinkTarget, dir.fd, node.Name) })
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func (r *restoring) makeSymlink(dir *targetDir, node repository.Node) error {
 }
 
 // makeSpecial makes a device, a fifo or a socket.
-func (r *restoring) makeSpecial(dir *targetDir, node repository.Node) error {
+func (r *restoring) makeSpecial(dir *targetDir, node treeblob.Node) error {
 	_, bits := typeBits(node.Type)
 	err := r.create(dir, node.Name, func() error {
 		return unix.Mknodat(dir.fd, node.Name, bits|0o600, int(node.Device))

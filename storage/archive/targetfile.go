@@ -9,13 +9,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // targetFile is a file of the target that is not complete yet.
 type targetFile struct {
 	dir     *targetDir
-	node    repository.Node
+	node    treeblob.Node
 	waiting atomic.Int32 // pieces that are not written
 	// device is the path of the target if this is a whole block device's content, for which others open and close it;
 	// blank says that what is not written there is zero.
@@ -35,7 +35,7 @@ type targetFile struct {
 	first  *firstName // nil if it has no other names
 }
 
-func newTargetFile(dir *targetDir, node repository.Node) *targetFile {
+func newTargetFile(dir *targetDir, node treeblob.Node) *targetFile {
 	f := &targetFile{dir: dir, node: node, fd: -1}
 	f.waiting.Store(int32(max(len(node.Content), 1)))
 	dir.waiting.Add(1)

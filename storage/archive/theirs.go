@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // lostAndFound is where e2fsck puts what it finds; every ext file system has one at its root.
@@ -34,7 +35,7 @@ func theirs(root int, name string) bool {
 		return false
 	}
 	stat, err := statAt(root, name)
-	return err != nil || newNode(name, &stat).Type == repository.DirNode
+	return err != nil || newNode(name, &stat).Type == treeblob.Dir
 }
 
 // leaveOut does not save a directory at the top that is the file system's. Somebody may have made one of that name, so it is said if
@@ -57,7 +58,7 @@ func (w *walker) leaveOut(top *opened, name string) error {
 
 // passOver does not restore a directory at the top that is the file system's: the target has its own, or none. What is in it
 // counts as done: it was counted when it was saved.
-func (p *planner) passOver(node *repository.Node) error {
+func (p *planner) passOver(node *treeblob.Node) error {
 	if node.Name != lostAndFound {
 		p.warnings = append(
 			p.warnings,
@@ -68,7 +69,7 @@ func (p *planner) passOver(node *repository.Node) error {
 }
 
 // countBelow counts what is in a directory as if it were restored.
-func (p *planner) countBelow(dir *repository.Node, where string, depth int) error {
+func (p *planner) countBelow(dir *treeblob.Node, where string, depth int) error {
 	if depth > repository.MaxDepth {
 		return fmt.Errorf("directory %s %w", shortenFront(where), repository.ErrTooDeep)
 	}
@@ -78,14 +79,14 @@ func (p *planner) countBelow(dir *repository.Node, where string, depth int) erro
 	p.dirs.Add(1)
 	tree, err := p.trees.enter(p.ctx, *dir.Subtree)
 	for err == nil {
-		var node repository.Node
+		var node treeblob.Node
 		if node, err = tree.Next(); err != nil {
 			break
 		}
 		if err = p.ctx.Err(); err != nil {
 			break
 		}
-		if node.Type == repository.DirNode {
+		if node.Type == treeblob.Dir {
 			err = p.countBelow(&node, where+"/"+node.Name, depth+1)
 		} else {
 			p.countWhole(&node)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -37,16 +38,16 @@ func newTreeMaker(t *testing.T) *treeMaker {
 // tree saves a tree of so many bytes or a few more, with directories between its files.
 func (m *treeMaker) tree(name string, size int, dirs ...*repository.ID) *repository.ID {
 	m.t.Helper()
-	node := func(number int) repository.Node {
-		return repository.Node{
+	node := func(number int) treeblob.Node {
+		return treeblob.Node{
 			Name:       fmt.Sprintf("%s-%03d", name, number),
-			Type:       repository.FileNode,
+			Type:       treeblob.File,
 			LinkTarget: strings.Repeat("x", size/(len(dirs)+1)),
 		}
 	}
-	nodes := []repository.Node{node(0)}
+	nodes := []treeblob.Node{node(0)}
 	for i, dir := range dirs {
-		nodes = append(nodes, repository.Node{Name: fmt.Sprintf("%s-%03d-dir", name, i), Type: repository.DirNode, Subtree: dir}, node(i+1))
+		nodes = append(nodes, treeblob.Node{Name: fmt.Sprintf("%s-%03d-dir", name, i), Type: treeblob.Dir, Subtree: dir}, node(i+1))
 	}
 	encoded, err := json.Marshal(map[string]any{"nodes": nodes})
 	if err != nil {
@@ -82,7 +83,7 @@ func walkTrees(t *testing.T, trees *openTrees, id repository.ID) (names []string
 		if err != nil {
 			t.Fatal(err)
 		}
-		if names = append(names, node.Name); node.Type != repository.DirNode {
+		if names = append(names, node.Name); node.Type != treeblob.Dir {
 			continue
 		}
 		inner, innerMost, innerAgain := walkTrees(t, trees, *node.Subtree)
@@ -149,7 +150,7 @@ func TestEmptyBlobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = m.repo.Judge(&repository.Node{Type: repository.FileNode, Content: []repository.ID{id, id}})
+	_, err = m.repo.Judge(&treeblob.Node{Type: treeblob.File, Content: []repository.ID{id, id}})
 	if err == nil || !strings.Contains(err.Error(), "empty blob "+id.String()) {
 		t.Errorf("%v", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // walker goes through the tree and reads files. It is one goroutine.
@@ -39,7 +40,7 @@ type walker struct {
 }
 
 func newWalker(to blobSaver) *walker {
-	w := &walker{links: newLinks(linksMemory), maxPieces: repository.MaxContent}
+	w := &walker{links: newLinks(linksMemory), maxPieces: treeblob.MaxContent}
 	w.saver = &trees{blobSaver: to, problems: &w.problems}
 	return w
 }
@@ -66,7 +67,7 @@ func (w *walker) volume(dir, name string, top *pendingDir) error {
 	if err != nil {
 		return fmt.Errorf("stat %s: %w", dir, err)
 	}
-	var old *repository.Node
+	var old *treeblob.Node
 	if w.previous != nil {
 		old = &w.previous.top
 	}
@@ -78,7 +79,7 @@ func (w *walker) volume(dir, name string, top *pendingDir) error {
 }
 
 // dir saves an open directory, of which old is what the last backup has.
-func (w *walker) dir(d *opened, node, old *repository.Node, parent *pendingDir) error {
+func (w *walker) dir(d *opened, node, old *treeblob.Node, parent *pendingDir) error {
 	if d.above == nil && w.previous != nil {
 		w.previous.recognise(w.ctx, d.fd)
 	}
@@ -140,15 +141,15 @@ func (w *walker) entry(d *opened, e entry) error {
 	}
 	node := newNode(name, &stat)
 	switch node.Type {
-	case repository.DirNode:
+	case treeblob.Dir:
 		return w.subdir(d, name, old)
-	case repository.FileNode:
+	case treeblob.File:
 		return w.file(d, &node, &stat, old)
 	case "":
 		w.problems.add(d.join(name), fmt.Errorf("unknown kind of file (mode %#o)", stat.Mode))
 		return nil
 	}
-	if node.Type == repository.SymlinkNode {
+	if node.Type == treeblob.Symlink {
 		if node.LinkTarget, err = readLinkAt(d.fd, name); err != nil {
 			w.miss(d.join(name), err)
 			return nil
@@ -162,7 +163,7 @@ func (w *walker) entry(d *opened, e entry) error {
 }
 
 // attributes reads the extended attributes of an entry that is not opened.
-func (w *walker) attributes(d *opened, node *repository.Node) {
+func (w *walker) attributes(d *opened, node *treeblob.Node) {
 	found, err := readAttributes(procPath(d.fd)+"/"+node.Name, false)
 	switch {
 	case errors.Is(err, unix.ENOENT):
@@ -175,12 +176,12 @@ func (w *walker) attributes(d *opened, node *repository.Node) {
 
 // incomplete notes that a node does not have all extended attributes. Without a ctime it is not taken for unchanged by the
 // next backup, which would say nothing of what it lacks.
-func (w *walker) incomplete(where string, node *repository.Node, err error) {
+func (w *walker) incomplete(where string, node *treeblob.Node, err error) {
 	node.ChangeTime = time.Time{}
 	w.problems.add(where, err)
 }
 
-func (w *walker) subdir(parent *opened, name string, old *repository.Node) error {
+func (w *walker) subdir(parent *opened, name string, old *treeblob.Node) error {
 	here := place{above: &parent.place, name: name, depth: parent.depth + 1}
 	if parent.above == nil && ofFileSystem(name) {
 		return w.leaveOut(parent, name)
@@ -205,7 +206,7 @@ func (w *walker) subdir(parent *opened, name string, old *repository.Node) error
 }
 
 // file saves a regular file: from the last backup, from another of its names, or by reading it.
-func (w *walker) file(d *opened, node *repository.Node, stat *unix.Stat_t, old *repository.Node) error {
+func (w *walker) file(d *opened, node *treeblob.Node, stat *unix.Stat_t, old *treeblob.Node) error {
 	if other := w.links.find(stat); other != nil {
 		return w.link(d, node, other, old)
 	}
@@ -223,7 +224,7 @@ func (w *walker) file(d *opened, node *repository.Node, stat *unix.Stat_t, old *
 }
 
 // link saves another name of a file.
-func (w *walker) link(d *opened, node *repository.Node, other *content, old *repository.Node) error {
+func (w *walker) link(d *opened, node *treeblob.Node, other *content, old *treeblob.Node) error {
 	w.attributes(d, node)
 	w.classify(old)
 	d.pending.add(node)
@@ -233,8 +234,8 @@ func (w *walker) link(d *opened, node *repository.Node, other *content, old *rep
 }
 
 // classify counts a file that does not come from the last backup.
-func (w *walker) classify(old *repository.Node) {
-	if old != nil && old.Type == repository.FileNode {
+func (w *walker) classify(old *treeblob.Node) {
+	if old != nil && old.Type == treeblob.File {
 		w.filesChanged++
 	}
 }
@@ -248,7 +249,7 @@ func (w *walker) count(size int64) {
 
 // read saves a regular file by reading it. One that is seen for the first time may be another name of one that has been
 // saved.
-func (w *walker) read(d *opened, name string, old *repository.Node, first bool) error {
+func (w *walker) read(d *opened, name string, old *treeblob.Node, first bool) error {
 	// Not to block, should it have become a fifo since we looked.
 	fd, err := openAt(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -257,7 +258,7 @@ func (w *walker) read(d *opened, name string, old *repository.Node, first bool) 
 	}
 	defer closeFD(fd)
 	stat, err := fstat(fd)
-	if err == nil && nodeType(stat.Mode) != repository.FileNode {
+	if err == nil && nodeType(stat.Mode) != treeblob.File {
 		err = errors.New("is no longer the regular file that it was a moment ago")
 	}
 	if err != nil {

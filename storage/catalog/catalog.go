@@ -148,6 +148,11 @@ func (c *Catalog) Unlock(ctx context.Context, gone func(repository.Holder) bool)
 	return c.repo.Unlock(ctx, gone)
 }
 
+// WaitingText says for whom one waits who wants to work on the repository, and how long at most.
+func (c *Catalog) WaitingText(limit time.Duration, locked error) string {
+	return fmt.Sprintf("Waiting up to %s for the repository of %s: %s", limit, c.host, locked)
+}
+
 // Host is what Host gives for this catalog's StatefulSet.
 func (c *Catalog) Host() string { return c.host }
 

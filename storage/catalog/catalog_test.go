@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -40,7 +41,7 @@ func (w world) saveVolume(t *testing.T, claim, point string, at time.Time) strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree, err := writer.SaveBlob(ctx, repository.TreeBlob, new(repository.TreeEncoder).Bytes())
+	tree, err := writer.SaveBlob(ctx, repository.TreeBlob, new(treeblob.Encoder).Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}

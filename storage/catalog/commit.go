@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // pieceSize is what record.json and manifests are cut into. They are small; this bounds a blob all the same.
@@ -162,13 +163,13 @@ func (c *Catalog) saveFiles(ctx context.Context, files recordFiles, at time.Time
 	if err != nil {
 		return repository.ID{}, err
 	}
-	var root, folder repository.TreeEncoder
+	var root, folder treeblob.Encoder
 	for _, name := range slices.Sorted(maps.Keys(files.manifests)) {
 		err = errors.Join(err, saveFile(ctx, w, &folder, name, files.manifests[name], at))
 	}
 	subtree, subErr := w.SaveBlob(ctx, repository.TreeBlob, folder.Bytes())
-	err = errors.Join(err, subErr, root.Add(repository.Node{
-		Name: ManifestsFolder, Type: repository.DirNode, Mode: fs.ModeDir | 0o755,
+	err = errors.Join(err, subErr, root.Add(treeblob.Node{
+		Name: ManifestsFolder, Type: treeblob.Dir, Mode: fs.ModeDir | 0o755,
 		ModTime: at, AccessTime: at, ChangeTime: at, Subtree: &subtree,
 	}))
 	err = errors.Join(err, saveFile(ctx, w, &root, recordName, files.record, at))
@@ -176,9 +177,9 @@ func (c *Catalog) saveFiles(ctx context.Context, files recordFiles, at time.Time
 	return tree, errors.Join(err, treeErr, w.Flush())
 }
 
-func saveFile(ctx context.Context, w *repository.Writer, tree *repository.TreeEncoder, name string, data []byte, at time.Time) error {
-	node := repository.Node{
-		Name: name, Type: repository.FileNode, Mode: 0o644, ModTime: at, AccessTime: at, ChangeTime: at,
+func saveFile(ctx context.Context, w *repository.Writer, tree *treeblob.Encoder, name string, data []byte, at time.Time) error {
+	node := treeblob.Node{
+		Name: name, Type: treeblob.File, Mode: 0o644, ModTime: at, AccessTime: at, ChangeTime: at,
 		Size: uint64(len(data)), Links: 1, Content: []repository.ID{},
 	}
 	for piece := range slices.Chunk(data, pieceSize) {

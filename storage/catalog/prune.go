@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // errNotListed says that a bucket has what its listings do not name.
@@ -166,7 +167,7 @@ func (k *comparison) keep(ctx context.Context, view *Catalog, found repository.F
 func (c *Catalog) recordIn(ctx context.Context, root repository.ID) (id string, err error) {
 	tree, err := c.repo.ReadTree(ctx, root)
 	if err == nil {
-		var first repository.Node
+		var first treeblob.Node
 		if first, err = tree.Next(); err == nil && first.Name != ManifestsFolder { // most trees are large, and none of these
 			return "", nil
 		}

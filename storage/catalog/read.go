@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 const (
@@ -79,7 +80,7 @@ func (c *Catalog) recordBelow(ctx context.Context, root repository.ID) (Record, 
 	if err != nil {
 		return Record{}, err
 	}
-	node, ok := findNode(nodes, recordName, repository.FileNode)
+	node, ok := findNode(nodes, recordName, treeblob.File)
 	if !ok {
 		return Record{}, fmt.Errorf("it holds no %s", recordName)
 	}
@@ -148,16 +149,16 @@ func (r Record) check() error {
 	return nil
 }
 
-func findNode(nodes []repository.Node, name string, t repository.NodeType) (repository.Node, bool) {
-	i := slices.IndexFunc(nodes, func(n repository.Node) bool { return n.Name == name && n.Type == t })
+func findNode(nodes []treeblob.Node, name string, t treeblob.Type) (treeblob.Node, bool) {
+	i := slices.IndexFunc(nodes, func(n treeblob.Node) bool { return n.Name == name && n.Type == t })
 	if i < 0 {
-		return repository.Node{}, false
+		return treeblob.Node{}, false
 	}
 	return nodes[i], true
 }
 
 // readFile reads a file of at most most bytes. How large the pieces are is known before any is read.
-func (c *Catalog) readFile(ctx context.Context, node repository.Node, most int64) ([]byte, error) {
+func (c *Catalog) readFile(ctx context.Context, node treeblob.Node, most int64) ([]byte, error) {
 	size := int64(0)
 	for _, id := range node.Content {
 		at, err := c.repo.Locate(repository.DataBlob, id)
@@ -213,7 +214,7 @@ func (c *Catalog) readManifests(ctx context.Context, root repository.ID) (map[st
 		return nil, err
 	}
 	manifests := map[string][]byte{}
-	folder, ok := findNode(nodes, ManifestsFolder, repository.DirNode)
+	folder, ok := findNode(nodes, ManifestsFolder, treeblob.Dir)
 	if !ok || folder.Subtree == nil {
 		return manifests, nil
 	}
@@ -222,7 +223,7 @@ func (c *Catalog) readManifests(ctx context.Context, root repository.ID) (map[st
 	}
 	left := int64(maxManifestsSize)
 	for _, node := range nodes {
-		if node.Type != repository.FileNode {
+		if node.Type != treeblob.File {
 			continue
 		}
 		if manifests[node.Name], err = c.readFile(ctx, node, min(left, maxManifestSize)); err != nil {

@@ -8,6 +8,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/blobindex"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // archivedSample is how many packs are looked at before any is known to be archived: what one request lists. Their names are
@@ -27,20 +29,20 @@ func (r *Repository) LoadIndexToWrite(ctx context.Context) error {
 	if err := group.Wait(); err != nil || len(archived) == 0 {
 		return err
 	}
-	fresh := newIndex()
-	err := r.eachIndex(ctx, func(_ ID, object indexObject, err error) error {
+	fresh := blobindex.New()
+	err := r.eachIndex(ctx, func(_ ID, object packfile.IndexObject, err error) error {
 		for _, pack := range object.Packs {
 			if !archived[pack.ID] {
-				fresh.add(pack)
+				fresh.Add(pack)
 			}
 		}
 		return err
 	})
 	if err != nil {
-		fresh.close()
+		fresh.Close()
 		return fmt.Errorf("load the index without archived packs: %w", err)
 	}
-	r.index.replace(fresh)
+	r.useIndex(fresh)
 	return nil
 }
 

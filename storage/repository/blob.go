@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-)
 
-// maxRatio is how far zstd can compress: four bytes can stand for 128 KiB. What claims to be more is not given the memory.
-const maxRatio = 128 << 10 / 4
+	"github.com/stsbackup/stsbackup/storage/repository/compress"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
+	"github.com/stsbackup/stsbackup/storage/repository/seal"
+)
 
 // LoadBlob reads one blob and checks it. If it lies in several packs, any copy serves. Many blobs of one pack are better read with ReadPack
 // and OpenBlob.
@@ -25,7 +26,7 @@ func (r *Repository) LoadBlob(ctx context.Context, t BlobType, id ID) ([]byte, e
 }
 
 // loadBlobAt reads the blob at a location and checks it.
-func (r *Repository) loadBlobAt(ctx context.Context, at Location, id ID) (plain []byte, err error) {
+func (r *Repository) loadBlobAt(ctx context.Context, at packfile.Location, id ID) (plain []byte, err error) {
 	err = twice(func() error {
 		sealed, err := r.ReadPack(ctx, at.Pack, int64(at.Offset), nil, int(at.Length))
 		if err != nil {
@@ -46,7 +47,7 @@ func twice(read func() error) error {
 	return err
 }
 
-func damaged(err error) bool { return errors.Is(err, errHash) || errors.Is(err, errSeal) }
+func damaged(err error) bool { return errors.Is(err, errHash) || errors.Is(err, seal.ErrDamaged) }
 
 // ReadPack reads length bytes of a pack from offset on, into buf if that is large enough. The bytes have not been
 // checked in any way: only OpenBlob does that.
@@ -102,15 +103,15 @@ func (s *PackStream) Close() error {
 
 // OpenBlob turns the sealed bytes of the blob at a location into its plain bytes and compares their hash with id.
 // sealed is overwritten. The plain bytes are put into buf if that is large enough, or lie within sealed.
-func (r *Repository) OpenBlob(at Location, id ID, sealed, buf []byte) ([]byte, error) {
+func (r *Repository) OpenBlob(at packfile.Location, id ID, sealed, buf []byte) ([]byte, error) {
 	plain, err := r.openBlob(at, id, sealed, buf)
 	if err != nil {
-		return nil, at.explain(id, err)
+		return nil, explain(at, id, err)
 	}
 	return plain, nil
 }
 
-func (r *Repository) openBlob(at Location, id ID, sealed, buf []byte) ([]byte, error) {
+func (r *Repository) openBlob(at packfile.Location, id ID, sealed, buf []byte) ([]byte, error) {
 	plain, err := r.unpackBlob(at, sealed, buf)
 	if err != nil {
 		return nil, err
@@ -122,16 +123,16 @@ func (r *Repository) openBlob(at Location, id ID, sealed, buf []byte) ([]byte, e
 }
 
 // unpackBlob decrypts and decompresses a blob, which has not been compared with its id then.
-func (r *Repository) unpackBlob(at Location, sealed, buf []byte) ([]byte, error) {
+func (r *Repository) unpackBlob(at packfile.Location, sealed, buf []byte) ([]byte, error) {
 	if len(sealed) != int(at.Length) {
 		return nil, errors.New("not the length that the index gives")
 	}
-	plain, err := r.sealer.open(sealed)
+	plain, err := r.sealer.Open(sealed)
 	if err != nil || !at.Compressed {
 		return plain, err
 	}
-	if int64(at.PlainLength) > int64(len(plain))*maxRatio {
+	if int64(at.PlainLength) > int64(len(plain))*compress.MaxRatio {
 		return nil, fmt.Errorf("%d bytes cannot be the compressed form of %d", len(plain), at.PlainLength)
 	}
-	return r.zstd.decompress(buf[:0], plain, int(at.PlainLength))
+	return r.zstd.Decompress(buf[:0], plain, int(at.PlainLength))
 }

@@ -15,6 +15,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/blobindex"
+	"github.com/stsbackup/stsbackup/storage/repository/format"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // checkReaders is how many packs are read at once. Each takes the memory of its largest blob, twice.
@@ -30,7 +33,7 @@ const checkReaders = 3
 func (r *Repository) Check(ctx context.Context, options CheckOptions) (CheckReport, error) {
 	c := &checker{
 		repo: r.withIndex(
-			newIndex(),
+			blobindex.New(),
 		),
 		options: options,
 		bad:     newBlobSet(),
@@ -39,21 +42,21 @@ func (r *Repository) Check(ctx context.Context, options CheckOptions) (CheckRepo
 		packs:   map[ID]*checkedPack{},
 		report:  CheckReport{Problems: []Problem{}, Damaged: []ID{}}, // lists, not null, in JSON
 	}
-	defer c.repo.index.close()
+	defer c.repo.index.Close()
 	if err := c.run(ctx); err != nil {
 		return CheckReport{}, fmt.Errorf("check %s: %w", r, err)
 	}
 	slices.SortFunc(c.report.Problems, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.Object, b.Object), strings.Compare(a.Reason, b.Reason))
 	})
-	slices.SortFunc(c.report.Damaged, compareIDs)
+	slices.SortFunc(c.report.Damaged, format.Compare)
 	return c.report, nil
 }
 
 // checkedPack is a pack as the index describes it.
 type checkedPack struct {
 	id    ID
-	blobs []indexBlob
+	blobs []packfile.Blob
 	size  int64 // what the bucket says; -1 if it is not there
 	// archived says that it is in an archive class, from which it cannot be read.
 	archived bool
@@ -128,7 +131,8 @@ func Undecided(ctx context.Context, err error) bool {
 		return false
 	}
 	for _, sentinel := range []error{
-		storage.ErrUnreachable, storage.ErrCredentials, storage.ErrPermission, storage.ErrArchived, storage.ErrNoBucket, errRunFile, errTreeFile,
+		storage.ErrUnreachable, storage.ErrCredentials, storage.ErrPermission, storage.ErrArchived, storage.ErrNoBucket,
+		blobindex.ErrFile, errTreeFile,
 	} {
 		if errors.Is(err, sentinel) {
 			return true
@@ -189,7 +193,7 @@ func (c *checker) loadSnapshots(ctx context.Context) ([]Snapshot, error) {
 	}
 	if c.options.Snapshots == nil {
 		err := c.repo.eachSnapshot(ctx, look)
-		slices.SortFunc(snapshots, func(a, b Snapshot) int { return compareIDs(a.ID, b.ID) })
+		slices.SortFunc(snapshots, func(a, b Snapshot) int { return format.Compare(a.ID, b.ID) })
 		return snapshots, err
 	}
 	for _, id := range c.options.Snapshots {
@@ -202,14 +206,14 @@ func (c *checker) loadSnapshots(ctx context.Context) ([]Snapshot, error) {
 }
 
 // spoil notes that the blobs of a pack cannot be read from it.
-func (c *checker) spoil(pack *checkedPack, only ...indexBlob) {
+func (c *checker) spoil(pack *checkedPack, only ...packfile.Blob) {
 	if only == nil {
 		only = pack.blobs
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, blob := range only {
-		if at, known, err := c.repo.index.find(blob.Type, blob.ID); err != nil || known && at.Pack == pack.id {
+		if at, known, err := c.repo.index.Find(blob.Type, blob.ID); err != nil || known && at.Pack == pack.id {
 			c.bad.add(blob.Type, blob.ID)
 		}
 	}
@@ -240,7 +244,7 @@ func (c *checker) checkTrees(ctx context.Context, snapshots []Snapshot) error {
 		needed := map[ID]*checkedPack{}
 		for _, t := range []BlobType{DataBlob, TreeBlob} {
 			for id := range c.used.of(t) {
-				at, known, err := c.repo.index.find(t, id)
+				at, known, err := c.repo.index.Find(t, id)
 				if err != nil {
 					return err
 				}
@@ -264,7 +268,7 @@ func (c *checker) readPacks(ctx context.Context) error {
 		}
 	}
 	// By name, not in the order of a map: what is drawn depends on the source of randomness alone.
-	slices.SortFunc(whole, func(a, b *checkedPack) int { return compareIDs(a.id, b.id) })
+	slices.SortFunc(whole, func(a, b *checkedPack) int { return format.Compare(a.id, b.id) })
 	chosen, err := choosePacks(whole, c.options.ReadData, c.repo.options.Random)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -145,7 +146,7 @@ func TestCheckComparesHeadersWithTheIndex(t *testing.T) {
 	repo := reopen(t, bucket)
 	name := list(t, bucket, "index/")[0]
 	id, _ := kindIndex.parseName(name)
-	var object indexObject
+	var object packfile.IndexObject
 	err := repo.loadObject(t.Context(), kindIndex, id, &object)
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func (c *checker) findCopies(ctx context.Context) error {
 			if _, is := saved.of(blob.Type)[blob.ID]; !want || is || !pack.whole() {
 				continue
 			}
-			_, err := c.repo.loadBlobAt(ctx, blob.location(pack.id), blob.ID)
+			_, err := c.repo.loadBlobAt(ctx, blob.Location(pack.id), blob.ID)
 			if Undecided(ctx, err) {
 				return err
 			}

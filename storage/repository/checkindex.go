@@ -1,19 +1,18 @@
 package repository
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // loadIndex reads what can be read of the index. What one listing does not name would be called damage.
 func (c *checker) loadIndex(ctx context.Context) error {
 	return c.repo.inTwoListings(ctx, kindIndex, func(ids []ID, gone map[ID]bool) error {
-		return c.repo.eachIndexOf(ctx, ids, func(id ID, object indexObject, err error) error {
+		return c.repo.eachIndexOf(ctx, ids, func(id ID, object packfile.IndexObject, err error) error {
 			if errors.Is(err, storage.ErrNotExist) {
 				gone[id] = true
 				return nil
@@ -27,7 +26,7 @@ func (c *checker) loadIndex(ctx context.Context) error {
 }
 
 // addIndex notes what an index object says, or that it cannot be read.
-func (c *checker) addIndex(ctx context.Context, id ID, object indexObject, err error) error {
+func (c *checker) addIndex(ctx context.Context, id ID, object packfile.IndexObject, err error) error {
 	if Undecided(ctx, err) {
 		return err
 	}
@@ -38,21 +37,13 @@ func (c *checker) addIndex(ctx context.Context, id ID, object indexObject, err e
 	for _, pack := range object.Packs {
 		known, ok := c.packs[pack.ID]
 		if !ok {
-			c.packs[pack.ID] = &checkedPack{id: pack.ID, blobs: pack.kept().Blobs, size: -1}
-			c.repo.index.add(pack)
-		} else if !sameBlobs(known.blobs, pack.Blobs) {
+			c.packs[pack.ID] = &checkedPack{id: pack.ID, blobs: pack.Kept().Blobs, size: -1}
+			c.repo.index.Add(pack)
+		} else if !packfile.SameBlobs(known.blobs, pack.Blobs) {
 			c.problem(kindIndex.name(id), fmt.Errorf("describes pack %s otherwise than another index object", pack.ID.Short()))
 		}
 	}
 	return nil
-}
-
-// sameBlobs compares what two index objects say of one pack. The order does not matter.
-func sameBlobs(a, b []indexBlob) bool {
-	byOffset := func(blobs []indexBlob) []indexBlob {
-		return slices.SortedFunc(slices.Values(blobs), func(x, y indexBlob) int { return cmp.Compare(x.Offset, y.Offset) })
-	}
-	return slices.Equal(byOffset(a), byOffset(b))
 }
 
 // checkSizes compares the index with the list of packs. What seems to be missing from one listing is looked for in another.
@@ -94,7 +85,7 @@ func (c *checker) checkSizes(ctx context.Context) error {
 }
 
 // whole reports whether a pack was listed with the size that its blobs imply, and can be read.
-func (p *checkedPack) whole() bool { return p.size == packSize(p.blobs) && !p.archived }
+func (p *checkedPack) whole() bool { return p.size == packfile.Size(p.blobs) && !p.archived }
 
 func (c *checker) allWhole() bool {
 	for _, pack := range c.packs {
@@ -113,7 +104,7 @@ func (c *checker) judgeSize(pack *checkedPack) bool {
 	if pack.size < 0 || pack.archived {
 		c.gone = append(c.gone, pack)
 	} else {
-		c.problem(kindData.name(pack.id), fmt.Errorf("has %d bytes; by the index it should have %d", pack.size, packSize(pack.blobs)))
+		c.problem(kindData.name(pack.id), fmt.Errorf("has %d bytes; by the index it should have %d", pack.size, packfile.Size(pack.blobs)))
 	}
 	c.spoil(pack)
 	return false

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
+
+	"github.com/stsbackup/stsbackup/storage/repository/compress"
 )
 
 // prose is n bytes of words, of which some are frequent and most are rare, as in a text.
@@ -23,13 +24,13 @@ func prose(n int) string {
 	return string(text[:n])
 }
 
-// levels are all of Compression, by growing work.
-func levels() []Compression {
-	return []Compression{CompressionOff, CompressionFast, CompressionDefault, CompressionMax}
+// levels are all of compress.Level, by growing work.
+func levels() []compress.Level {
+	return []compress.Level{compress.Off, compress.Fast, compress.Default, compress.Max}
 }
 
 // compressing makes a repository that does so, in a directory.
-func compressing(t *testing.T, level Compression) (*Repository, string) {
+func compressing(t *testing.T, level compress.Level) (*Repository, string) {
 	t.Helper()
 	dir := t.TempDir()
 	options := hasty()
@@ -51,7 +52,7 @@ func TestCompression(t *testing.T) {
 			sound(t, directory(t, dir), want)
 			resticJudges(t, dir, want)
 			for piece := range slices.Chunk([]byte(content["prose"]), 2048) {
-				if at, err := repo.Locate(DataBlob, Hash(piece)); err != nil || at.Compressed != (level != CompressionOff) {
+				if at, err := repo.Locate(DataBlob, Hash(piece)); err != nil || at.Compressed != (level != compress.Off) {
 					t.Fatalf("a piece that compresses: in the index %v, compressed %v", err, at.Compressed)
 				}
 			}
@@ -68,26 +69,9 @@ func TestCompressionWork(t *testing.T) {
 		saved(t, repo, DataBlob, piece)
 		packs := list(t, directory(t, dir), "data/")
 		size := len(get(t, directory(t, dir), packs[0]))
-		if len(packs) != 1 || size >= last || size < len(piece) == (level == CompressionOff) {
+		if len(packs) != 1 || size >= last || size < len(piece) == (level == compress.Off) {
 			t.Errorf("%s: %d bytes became %d in %d packs, after %d with less work", level, len(piece), size, len(packs), last)
 		}
 		last = size
-	}
-}
-
-func TestParseCompression(t *testing.T) {
-	for _, name := range []string{"off", "fast", "default", "max"} {
-		level, err := ParseCompression(name)
-		if err != nil || level.String() != name {
-			t.Errorf("%s: %v, %v", name, level, err)
-		}
-	}
-	for _, name := range []string{"", "auto", "Max", "3"} {
-		if _, err := ParseCompression(name); err == nil || !strings.Contains(err.Error(), "off, fast, default and max") {
-			t.Errorf("%q: %v", name, err)
-		}
-	}
-	if (Options{}).Compression.String() != "default" {
-		t.Error("the zero value is not the default")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/restic/chunker"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
 
 const maxConfigSize = 64 << 10
@@ -35,12 +36,12 @@ func newConfig(random io.Reader) (config, error) {
 }
 
 // saveConfig stores the config: sealed, never compressed.
-func saveConfig(ctx context.Context, bucket storage.Bucket, sealer *sealer, c config) error {
+func saveConfig(ctx context.Context, bucket storage.Bucket, sealer *seal.Sealer, c config) error {
 	plain, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("encode config: %w", err)
 	}
-	sealed, err := sealer.seal(nil, plain)
+	sealed, err := sealer.Seal(nil, plain)
 	if err != nil {
 		return err
 	}
@@ -51,8 +52,8 @@ func saveConfig(ctx context.Context, bucket storage.Bucket, sealer *sealer, c co
 }
 
 // openConfig opens the bytes of a config object. They are not changed.
-func openConfig(raw []byte, sealer *sealer) (config, error) {
-	plain, err := sealer.open(append([]byte(nil), raw...))
+func openConfig(raw []byte, sealer *seal.Sealer) (config, error) {
+	plain, err := sealer.Open(append([]byte(nil), raw...))
 	if err != nil {
 		return config{}, fmt.Errorf("open config: %w", err)
 	}

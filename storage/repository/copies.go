@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // Two backups at the same time, or one after another that was interrupted, may store the same blob in two packs. The index keeps
@@ -24,7 +25,7 @@ type blobRef struct {
 type copies struct {
 	mu     sync.Mutex
 	looked map[ID]bool // packs for whose blobs places were looked for
-	places map[blobRef][]Location
+	places map[blobRef][]packfile.Location
 	listed bool // all packs that were missing were looked for
 }
 
@@ -34,37 +35,9 @@ func (c *copies) forget() {
 	c.looked, c.places, c.listed = nil, nil, false
 }
 
-// moved are blobs of which another copy is to be read than that which the tables know.
-type moved struct {
-	mu sync.RWMutex
-	to map[blobRef]Location
-}
-
-func (m *moved) find(blob blobRef) (Location, bool) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	at, ok := m.to[blob]
-	return at, ok
-}
-
-func (m *moved) forget() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.to = nil
-}
-
-func (m *moved) put(blob blobRef, at Location) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.to == nil {
-		m.to = map[blobRef]Location{}
-	}
-	m.to[blob] = at
-}
-
 // loadCopy reads another copy of a blob than the one at a location, which could not be read because of failure.
-func (r *Repository) loadCopy(ctx context.Context, blob blobRef, at Location, failure error) (plain []byte, err error) {
-	err = r.eachCopy(ctx, blob, at, failure, func(place Location) (err error) {
+func (r *Repository) loadCopy(ctx context.Context, blob blobRef, at packfile.Location, failure error) (plain []byte, err error) {
+	err = r.eachCopy(ctx, blob, at, failure, func(place packfile.Location) (err error) {
 		plain, err = r.loadBlobAt(ctx, place, blob.id)
 		return err
 	})
@@ -73,7 +46,13 @@ func (r *Repository) loadCopy(ctx context.Context, blob blobRef, at Location, fa
 
 // eachCopy tries one copy of a blob after the other, until one can be read; at is where the one lies that could not be read because
 // of failure, which is the error if no other can be read either.
-func (r *Repository) eachCopy(ctx context.Context, blob blobRef, at Location, failure error, try func(Location) error) error {
+func (r *Repository) eachCopy(
+	ctx context.Context,
+	blob blobRef,
+	at packfile.Location,
+	failure error,
+	try func(packfile.Location) error,
+) error {
 	if !Unusable(ctx, failure) {
 		return failure
 	}
@@ -86,7 +65,7 @@ func (r *Repository) eachCopy(ctx context.Context, blob blobRef, at Location, fa
 	for _, place := range places {
 		err := try(place)
 		if err == nil {
-			r.index.moved.put(blob, place)
+			r.index.Prefer(blob.blobType, blob.id, place)
 			return nil
 		}
 		if !Unusable(ctx, err) {
@@ -101,8 +80,8 @@ func (r *Repository) eachCopy(ctx context.Context, blob blobRef, at Location, fa
 
 // otherPlaces are the places of a blob in other packs than this one, which could not be read. They are looked for once for all
 // blobs of the pack; once a pack turns out to be missing, for those of all missing packs.
-func (r *Repository) otherPlaces(ctx context.Context, blob blobRef, pack ID, missing bool) ([]Location, error) {
-	c := &r.index.copies
+func (r *Repository) otherPlaces(ctx context.Context, blob blobRef, pack ID, missing bool) ([]packfile.Location, error) {
+	c := &r.copies
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.looked[pack] {
@@ -122,7 +101,7 @@ func (r *Repository) otherPlaces(ctx context.Context, blob blobRef, pack ID, mis
 			return nil, err
 		}
 	}
-	var others []Location
+	var others []packfile.Location
 	for _, place := range c.places[blob] {
 		if place.Pack != pack {
 			others = append(others, place)
@@ -134,17 +113,17 @@ func (r *Repository) otherPlaces(ctx context.Context, blob blobRef, pack ID, mis
 // lookForCopies finds the places of all blobs of bad packs in packs that are not.
 func (r *Repository) lookForCopies(ctx context.Context, c *copies, bad func(ID) bool) error {
 	if c.looked == nil {
-		c.looked, c.places = map[ID]bool{}, map[blobRef][]Location{}
+		c.looked, c.places = map[ID]bool{}, map[blobRef][]packfile.Location{}
 	}
 	// 1. What the packs hold, or should.
-	err := r.eachIndexPack(ctx, func(p indexPack) {
+	err := r.eachIndexPack(ctx, func(p packfile.Pack) {
 		if !bad(p.ID) || len(c.places) > maxLookedFor && len(c.looked) > 0 {
 			return // it is looked for by itself when it is asked for
 		}
 		c.looked[p.ID] = true
 		for _, b := range p.Blobs {
 			if ref := (blobRef{b.Type, b.ID}); c.places[ref] == nil {
-				c.places[ref] = []Location{}
+				c.places[ref] = []packfile.Location{}
 			}
 		}
 	})
@@ -152,14 +131,14 @@ func (r *Repository) lookForCopies(ctx context.Context, c *copies, bad func(ID) 
 		return err
 	}
 	// 2. Which other packs hold that.
-	return r.eachIndexPack(ctx, func(p indexPack) {
+	return r.eachIndexPack(ctx, func(p packfile.Pack) {
 		if bad(p.ID) {
 			return
 		}
 		for _, b := range p.Blobs {
 			ref := blobRef{b.Type, b.ID}
-			place := b.location(p.ID)
-			place.packEnd = p.end()
+			place := b.Location(p.ID)
+			place.PackEnd = p.End()
 			if places, wanted := c.places[ref]; wanted && len(places) < maxPlaces && !slices.Contains(places, place) {
 				c.places[ref] = append(places, place)
 			}
@@ -191,8 +170,8 @@ const (
 )
 
 // eachIndexPack goes through the packs of all index objects that can be read.
-func (r *Repository) eachIndexPack(ctx context.Context, fn func(indexPack)) error {
-	return r.eachIndex(ctx, func(_ ID, object indexObject, err error) error {
+func (r *Repository) eachIndexPack(ctx context.Context, fn func(packfile.Pack)) error {
+	return r.eachIndex(ctx, func(_ ID, object packfile.IndexObject, err error) error {
 		if Undecided(ctx, err) {
 			return err
 		}
@@ -201,13 +180,4 @@ func (r *Repository) eachIndexPack(ctx context.Context, fn func(indexPack)) erro
 		}
 		return nil
 	})
-}
-
-// end is where the pack's last blob ends.
-func (p indexPack) end() uint32 {
-	end := uint32(0)
-	for _, blob := range p.Blobs {
-		end = max(end, blob.Offset+blob.Length)
-	}
-	return end
 }

@@ -22,11 +22,12 @@
 // is used, the hash of every object and blob is compared with its name, and every length, offset and count is
 // bounded before memory is given to it.
 //
-// # Memory
+// # Parts
 //
-// The index has an entry for every blob. The latest are in a map, the others in temporary files, sorted (see
-// blobtable.go), so that what a process needs does not grow with the repository. That such a file fails is never taken
-// for a blob that is missing.
+// What can be done with bytes alone is in packages below this one, which know of no bucket: format (names and limits), seal
+// (encryption), compress, packfile (packs and index objects), treeblob (directories), plainjson (what the last two are written
+// and read with) and blobindex (where each blob lies, in memory and temporary files). This package puts them to use: it knows the
+// bucket, the keys and the locks, and the order in which things may be done.
 //
 // # Copies
 //

@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
-	"math"
-	"reflect"
-	"slices"
 	"testing"
 	"time"
 
+	"github.com/stsbackup/stsbackup/storage/repository/seal"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -23,12 +20,7 @@ const (
 	resticConfig   = `{"version":2,"id":"b65b251f56e382e733f0a1c1e5724b029f622d6152afe248c1b288a4209b49d9","chunker_polynomial":"23ab7761c004df"}`
 	resticSnapshot = `{"time":"2026-11-21T13:53:22.096738854+01:00","tree":"b34c72c49df06cd13ea392b17ec3a99fdf420abf5bca05bf0c8934b1a86cd50d",` +
 		`"paths":["/srv/d"],"hostname":"vm","username":"root","uid":1000,"gid":1000,"excludes":["*.o"],"tags":["a","b=c"]}`
-	resticLock  = `{"time":"2026-11-21T13:53:22.006734048Z","exclusive":true,"hostname":"vm","username":"root","pid":4711,"uid":1000,"gid":1000}`
-	resticIndex = `{"packs":[{"id":"05720a4e2466609976537e344eb21813578c6217f9e3f9423de8aff3002af96b","blobs":[` +
-		`{"id":"98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4","type":"data","offset":0,"length":44,"uncompressed_length":3}]},` +
-		`{"id":"36c3d9b6958f5c17af01eb825ed420d8f5956a1e29d7ad4d940f22b4827ceef7","blobs":[` +
-		`{"id":"b34c72c49df06cd13ea392b17ec3a99fdf420abf5bca05bf0c8934b1a86cd50d","type":"tree","offset":310,"length":248,"uncompressed_length":351},` +
-		`{"id":"de9901cd03344cefdac4c00082ab3bcc73fa56c642611d94292bf0744116c85d","type":"tree","offset":0,"length":310,"uncompressed_length":643}]}]}`
+	resticLock = `{"time":"2026-11-21T13:53:22.006734048Z","exclusive":true,"hostname":"vm","username":"root","pid":4711,"uid":1000,"gid":1000}`
 )
 
 // constant is no randomness at all: what a target does with an input must be the same every time, or the fuzzer follows
@@ -42,7 +34,7 @@ func (constant) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// produced is a small repository, and the plain bytes of its objects by their kind, trees under "tree".
+// produced is a small repository, and the plain bytes of its objects by their kind.
 func produced(f *testing.F) (*Repository, map[kind][][]byte) {
 	f.Helper()
 	ctx, bucket := f.Context(), storagetest.NewMemory()
@@ -73,19 +65,12 @@ func produced(f *testing.F) (*Repository, map[kind][][]byte) {
 			if err != nil {
 				f.Fatal(err)
 			}
-			opened, err := repo.sealer.open(sealed)
+			opened, err := repo.sealer.Open(sealed)
 			if err != nil {
 				f.Fatal(err)
 			}
 			plain[k] = append(plain[k], opened)
 		}
-	}
-	for id := range repo.index.tree.recent {
-		tree, err := repo.LoadBlob(ctx, TreeBlob, id)
-		if err != nil {
-			f.Fatal(err)
-		}
-		plain["tree"] = append(plain["tree"], tree)
 	}
 	return repo, plain
 }
@@ -115,12 +100,12 @@ func sameAgain[T any](t *testing.T, value T, decode func([]byte) (T, error)) {
 
 func FuzzKey(f *testing.F) {
 	// The same in every process: those that fuzz get their inputs from another one.
-	master := keyFromBytes([64]byte([]byte(noise("key", 64))))
+	master := seal.KeyFromBytes([64]byte([]byte(noise("key", 64))))
 	raw, err := newKeyObject(master, password, quick().withDefaults())
 	if err != nil {
 		f.Fatal(err)
 	}
-	sealed, err := master.encode()
+	sealed, err := master.Encode()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -129,12 +114,12 @@ func FuzzKey(f *testing.F) {
 	f.Add([]byte(`{"kdf":"scrypt","N":1099511627776,"r":8,"p":1}`), []byte("{}"))
 	f.Add([]byte(`{"kdf":"scrypt","N":2,"r":1,"p":33554432}`), []byte("[]"))
 	f.Fuzz(func(t *testing.T, raw, sealed []byte) {
-		if key, err := decodeMasterKey(sealed); err == nil {
-			encoded, err := key.encode()
+		if key, err := seal.DecodeKey(sealed); err == nil {
+			encoded, err := key.Encode()
 			if err != nil {
 				t.Fatal(err)
 			}
-			if again, err := decodeMasterKey(encoded); err != nil || again != key {
+			if again, err := seal.DecodeKey(encoded); err != nil || again != key {
 				t.Fatalf("master key %v was read as %v, %v", key, again, err)
 			}
 		}
@@ -176,46 +161,6 @@ func FuzzConfig(f *testing.F) {
 			t.Fatalf("version %d", c.Version)
 		}
 		sameAgain(t, c, decodeConfig)
-	})
-}
-
-func FuzzIndex(f *testing.F) {
-	repo, plain := produced(f)
-	for _, data := range plain[kindIndex] {
-		f.Add(data)
-	}
-	f.Add([]byte(resticIndex))
-	f.Add([]byte(`{"packs":[{"id":"` + ID{}.String() + `","blobs":[{},0,null]}]}`))
-	decode := func(data []byte) (indexObject, error) {
-		var object indexObject
-		err := repo.decodeObject(kindIndex, data, &object)
-		if err == nil {
-			err = object.check()
-		}
-		return object, err
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		indexDecodesAlike(t, data)
-		object, err := decode(data)
-		if err != nil {
-			return
-		}
-		sameAgain(t, object, decode)
-		index := newIndex()
-		for _, pack := range object.Packs {
-			index.add(pack)
-			if size := packSize(pack.Blobs); size < 0 || size > math.MaxUint32*2 {
-				t.Fatalf("pack %s has size %d", pack.ID, size)
-			}
-		}
-		for _, pack := range object.Packs {
-			for _, blob := range pack.Blobs {
-				at, ok, _ := index.find(blob.Type, blob.ID)
-				if !ok || uint64(at.Offset)+uint64(at.Length) > uint64(at.packEnd) || at.PlainLength > maxBlobSize {
-					t.Fatalf("blob %s is at %+v, %v", blob.ID, at, ok)
-				}
-			}
-		}
 	})
 }
 
@@ -266,101 +211,6 @@ func FuzzLock(f *testing.F) {
 		old := age > int64(30*time.Minute)
 		if stale := lock.stale(lock.Time.Add(time.Duration(age)), "host", 30*time.Minute, nobody); stale != old {
 			t.Fatalf("a lock of age %v counts as stale: %v", time.Duration(age), stale)
-		}
-	})
-}
-
-func FuzzTree(f *testing.F) {
-	_, plain := produced(f)
-	for _, data := range plain["tree"] {
-		f.Add(data)
-	}
-	f.Add(treeOfEverything(f))
-	f.Add([]byte(`{"nodes":[]}`))
-	f.Add([]byte(`{"later":{"nodes":[]},"nodes":[{"name":"..","type":"file","content":[0,0],"extended_attributes":[{}]}],"more":1}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		for i := range data {
-			decodesAlike(t, data[i:])
-		}
-		nodes, err := decodeTree(data)
-		if err != nil {
-			return
-		}
-		first := treeOf(t, nodes)
-		again, err := decodeTree(first)
-		if err != nil {
-			t.Fatalf("%s cannot be read again: %v", first, err)
-		}
-		if second := treeOf(t, again); !bytes.Equal(first, second) {
-			t.Fatalf("%s was read as %s", first, second)
-		}
-		for _, node := range nodes {
-			if err := node.CheckName(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
-}
-
-// decodesAlike compares our decoder of nodes with that of package json.
-func decodesAlike(t testing.TB, data []byte) (length int) {
-	t.Helper()
-	var got, want Node
-	length = decodeNode(data, &got)
-	if length == 0 {
-		return 0
-	}
-	if err := json.Unmarshal(data[:length], &want); err != nil {
-		t.Fatalf("%s is no node: %v", data[:length], err)
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Fatalf("%s was read as %+v instead of %+v", data[:length], got, want)
-	}
-	return length
-}
-
-func treeOf(t testing.TB, nodes []Node) []byte {
-	t.Helper()
-	var tree TreeEncoder
-	for _, node := range nodes {
-		if err := tree.Add(node); err != nil {
-			t.Fatalf("what was read cannot be written: %v", err)
-		}
-	}
-	return tree.Bytes()
-}
-
-// FuzzSeal changes sealed bytes, and opens bytes that were never sealed.
-func FuzzSeal(f *testing.F) {
-	key, err := newMasterKey(constant{})
-	if err != nil {
-		f.Fatal(err)
-	}
-	s, err := newSealer(key, constant{})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add([]byte("attack at dawn"), uint(3), byte(1))
-	f.Add([]byte{}, uint(0), byte(128))
-	f.Add(bytes.Repeat([]byte("text "), 100), uint(40), byte(255))
-	f.Fuzz(func(t *testing.T, plain []byte, at uint, change byte) {
-		sealed, err := s.seal(nil, plain)
-		if err != nil {
-			t.Fatal(err)
-		}
-		whole := slices.Clone(sealed)
-		if got, err := s.open(sealed); err != nil || !bytes.Equal(got, plain) {
-			t.Fatalf("opened as %q, %v", got, err)
-		}
-		if _, err := s.open(slices.Clone(plain)); !errors.Is(err, errSeal) {
-			t.Fatalf("opened what was not sealed: %v", err)
-		}
-		if _, err := s.open(slices.Clone(whole[:at%uint(len(whole))])); !errors.Is(err, errSeal) {
-			t.Fatalf("opened what was cut off: %v", err)
-		}
-		whole[at%uint(len(whole))] ^= change
-		if _, err := s.open(whole); change != 0 && !errors.Is(err, errSeal) {
-			t.Fatalf("opened what was changed: %v", err)
 		}
 	})
 }

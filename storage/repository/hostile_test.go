@@ -12,6 +12,11 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/blobindex"
+	"github.com/stsbackup/stsbackup/storage/repository/compress"
+	"github.com/stsbackup/stsbackup/storage/repository/format"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -48,7 +53,7 @@ func refused(t *testing.T, what, object string, bytes uint64, do func(context.Co
 // forgeObject seals plain bytes as an object of a kind, and gives its name.
 func forgeObject(t *testing.T, repo *Repository, k kind, plain []byte) string {
 	t.Helper()
-	sealed, err := repo.sealer.seal(nil, plain)
+	sealed, err := repo.sealer.Seal(nil, plain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,13 +63,18 @@ func forgeObject(t *testing.T, repo *Repository, k kind, plain []byte) string {
 }
 
 // forgeBlob stores plain bytes as a blob that the index calls by any id and describes as lie makes it.
-func forgeBlob(t *testing.T, repo *Repository, blobType BlobType, id ID, plain []byte, lie func(*indexBlob)) (pack string) {
+func forgeBlob(t *testing.T, repo *Repository, blobType BlobType, id ID, plain []byte, lie func(*packfile.Blob)) (pack string) {
 	t.Helper()
-	p := &packer{blobType: blobType, limit: dataPackSize, sealer: repo.sealer, compressor: &compressor{thorough: repo.zstd.encoder}}
-	if _, err := p.add(id, plain); err != nil {
+	compressor, err := compress.NewCompressor(compress.Max) // leaves nothing as it is
+	if err != nil {
 		t.Fatal(err)
 	}
-	data, described, err := p.finish()
+	p := packfile.NewBuilder(blobType, dataPackSize, repo.sealer, compressor)
+	p.Begin(nil)
+	if _, err := p.Add(id, plain); err != nil {
+		t.Fatal(err)
+	}
+	data, described, err := p.Finish()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +82,7 @@ func forgeBlob(t *testing.T, repo *Repository, blobType BlobType, id ID, plain [
 	if lie != nil {
 		lie(&described.Blobs[0])
 	}
-	if _, _, err := repo.saveObject(t.Context(), kindIndex, indexObject{Packs: []indexPack{described}}); err != nil {
+	if _, _, err := repo.saveObject(t.Context(), kindIndex, packfile.IndexObject{Packs: []packfile.Pack{described}}); err != nil {
 		t.Fatal(err)
 	}
 	return kindData.name(described.ID)
@@ -121,7 +131,7 @@ func TestTenMillionKeysAndLocks(t *testing.T) {
 		} {
 			for what, use := range uses {
 				bucket := &endless{Bucket: memory, folder: folder, format: format}
-				work := repo.withIndex(newIndex())
+				work := repo.withIndex(blobindex.New())
 				work.bucket = bucket
 				refused(t, what, folder, 64<<20, func(ctx context.Context) error { return use(ctx, work) })
 				if bucket.listed > 100_000 {
@@ -156,7 +166,7 @@ func TestBombs(t *testing.T) {
 	zeros := func(begin, end string) []byte {
 		return slices.Concat([]byte(begin), bytes.Repeat([]byte("0,"), size/2), []byte("0"), []byte(end))
 	}
-	compressed := func(repo *Repository, plain []byte) []byte { return repo.zstd.compress([]byte{compressedMark}, plain) }
+	compressed := func(repo *Repository, plain []byte) []byte { return repo.zstd.Compress([]byte{compressedMark}, plain) }
 	window := []byte{compressedMark, 0x28, 0xb5, 0x2f, 0xfd, 0, 0xa0, 1, 0, 0} // an empty frame that claims to need 1 GiB
 	tests := map[string]struct {
 		kind  kind
@@ -206,14 +216,14 @@ func manyNodes(size int) []byte {
 // on its word, nothing is read from elsewhere, and every message names the pack.
 func TestBlobsThatAreNotWhatTheIndexSays(t *testing.T) {
 	plain := bytes.Repeat([]byte("text "), 1000)
-	for what, lie := range map[string]func(*indexBlob){
-		"1 GiB of plain bytes":    func(b *indexBlob) { b.UncompressedLength = maxBlobSize },
-		"1 GiB as it is stored":   func(b *indexBlob) { b.Length = maxBlobSize },
-		"far outside of the pack": func(b *indexBlob) { b.Offset = 1 << 30 },
-		"just outside":            func(b *indexBlob) { b.Offset = 150 },
-		"one byte more":           func(b *indexBlob) { b.UncompressedLength++ },
-		"one byte less":           func(b *indexBlob) { b.UncompressedLength-- },
-		"not compressed":          func(b *indexBlob) { b.UncompressedLength = 0 },
+	for what, lie := range map[string]func(*packfile.Blob){
+		"1 GiB of plain bytes":    func(b *packfile.Blob) { b.UncompressedLength = format.MaxBlobSize },
+		"1 GiB as it is stored":   func(b *packfile.Blob) { b.Length = format.MaxBlobSize },
+		"far outside of the pack": func(b *packfile.Blob) { b.Offset = 1 << 30 },
+		"just outside":            func(b *packfile.Blob) { b.Offset = 150 },
+		"one byte more":           func(b *packfile.Blob) { b.UncompressedLength++ },
+		"one byte less":           func(b *packfile.Blob) { b.UncompressedLength-- },
+		"not compressed":          func(b *packfile.Blob) { b.UncompressedLength = 0 },
 	} {
 		repo, _ := newRepo(t)
 		id := Hash(plain)
@@ -233,11 +243,11 @@ func TestBlobsThatAreNotWhatTheIndexSays(t *testing.T) {
 // TestOverlappingBlobs has an index with blobs that share bytes of their pack.
 func TestOverlappingBlobs(t *testing.T) {
 	repo, bucket := newRepo(t)
-	pack := indexPack{ID: Hash(nil), Blobs: []indexBlob{
+	pack := packfile.Pack{ID: Hash(nil), Blobs: []packfile.Blob{
 		{ID: Hash([]byte("b")), Type: DataBlob, Offset: 100, Length: 100},
 		{ID: Hash([]byte("a")), Type: DataBlob, Offset: 0, Length: 101},
 	}}
-	id, _, err := repo.saveObject(t.Context(), kindIndex, indexObject{Packs: []indexPack{pack}})
+	id, _, err := repo.saveObject(t.Context(), kindIndex, packfile.IndexObject{Packs: []packfile.Pack{pack}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +267,7 @@ func TestOverlappingBlobs(t *testing.T) {
 func TestTreesThatNeverEnd(t *testing.T) {
 	repo, _ := newRepo(t)
 	self := Hash([]byte("self"))
-	pack := forgeBlob(t, repo, TreeBlob, self, treeOf(t, []Node{{Name: "x", Type: DirNode, Subtree: &self}}), nil)
+	pack := forgeBlob(t, repo, TreeBlob, self, treeOf(t, []treeblob.Node{{Name: "x", Type: treeblob.Dir, Subtree: &self}}), nil)
 	if _, _, err := repo.SaveSnapshot(t.Context(), Snapshot{Tree: &self}); err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +292,7 @@ func TestTreesThatNeverEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree, err := w.SaveBlob(t.Context(), TreeBlob, new(TreeEncoder).Bytes())
+	tree, err := w.SaveBlob(t.Context(), TreeBlob, new(treeblob.Encoder).Bytes())
 	for range 60 {
 		if err != nil {
 			t.Fatal(err)
@@ -290,7 +300,7 @@ func TestTreesThatNeverEnd(t *testing.T) {
 		tree, err = w.SaveBlob(
 			t.Context(),
 			TreeBlob,
-			treeOf(t, []Node{{Name: "a", Type: DirNode, Subtree: &tree}, {Name: "b", Type: DirNode, Subtree: &tree}}),
+			treeOf(t, []treeblob.Node{{Name: "a", Type: treeblob.Dir, Subtree: &tree}, {Name: "b", Type: treeblob.Dir, Subtree: &tree}}),
 		)
 	}
 	if err := errors.Join(err, w.Flush()); err != nil {
@@ -302,4 +312,15 @@ func TestTreesThatNeverEnd(t *testing.T) {
 	if report := sound(t, bucket, nil); report.Trees != 61 {
 		t.Errorf("%+v", report)
 	}
+}
+
+func treeOf(t testing.TB, nodes []treeblob.Node) []byte {
+	t.Helper()
+	var tree treeblob.Encoder
+	for _, node := range nodes {
+		if err := tree.Add(node); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return tree.Bytes()
 }

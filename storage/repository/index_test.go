@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // indexReads counts the index objects that are read.
@@ -69,7 +70,7 @@ func TestIndexIsReadOnce(t *testing.T) {
 	expect("another writer's", 2, map[ID]bool{one: true, two: true})
 
 	lost := Hash([]byte("lost"))
-	repo.index.add(indexPack{ID: lost, Blobs: []indexBlob{{ID: lost, Type: DataBlob, Length: 100}}}) // as a writer does that gives up
+	repo.index.Add(packfile.Pack{ID: lost, Blobs: []packfile.Blob{{ID: lost, Type: DataBlob, Length: 100}}}) // as a writer does that gives up
 	expect("after a pack that no index object names", 2, map[ID]bool{one: true, two: true, lost: false})
 
 	if err := memory.Delete(t.Context(), first[0]); err != nil {

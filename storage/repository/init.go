@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
 
 // Init makes a repository in bucket and opens it. ErrExists if there is one.
@@ -23,7 +24,7 @@ func Init(ctx context.Context, bucket storage.Bucket, password Secret, options O
 	if err := refuseRemains(ctx, bucket); err != nil {
 		return nil, err
 	}
-	master, err := newMasterKey(options.Random)
+	master, err := seal.NewKey(options.Random)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +45,7 @@ func Init(ctx context.Context, bucket storage.Bucket, password Secret, options O
 
 // abandonKey removes the key of an Init that failed, for a key without its config opens nothing, and restic would
 // stumble over it. It stays if the config turns out to be stored after all, or if that cannot be told.
-func abandonKey(ctx context.Context, bucket storage.Bucket, key ID, master masterKey, options Options) error {
+func abandonKey(ctx context.Context, bucket storage.Bucket, key ID, master seal.Key, options Options) error {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), options.timing.cleanup)
 	defer cancel()
 	raw, err := getObject(bounded, bucket, configName, maxConfigSize)
@@ -103,12 +104,12 @@ func refuseRemains(ctx context.Context, bucket storage.Bucket) error {
 var errFound = errors.New("found")
 
 // finishInit writes the config if it is this key's turn, and removes the keys of others that lost.
-func finishInit(ctx context.Context, bucket storage.Bucket, key ID, master masterKey, options Options) (*Repository, error) {
+func finishInit(ctx context.Context, bucket storage.Bucket, key ID, master seal.Key, options Options) (*Repository, error) {
 	others, err := awaitTurn(ctx, bucket, key, options.timing)
 	if err != nil {
 		return nil, err
 	}
-	sealer, err := newSealer(master, options.Random)
+	sealer, err := seal.New(master, options.Random)
 	if err != nil {
 		return nil, err
 	}

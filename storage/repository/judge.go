@@ -3,6 +3,9 @@ package repository
 import (
 	"errors"
 	"fmt"
+
+	"github.com/stsbackup/stsbackup/storage/repository/blobindex"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // MaxDepth is how many directories may lie within each other below the root of a volume. Each of them is open while what is
@@ -21,8 +24,8 @@ var errNoTree = errors.New("is damaged: it is a directory without a tree")
 
 // Judge says whether an entry can be restored, as far as its tree and the index tell: a restore leaves out what it refuses,
 // and a check calls that damage. For a file it returns the size of the content. An error that is Undecided is no judgement.
-func (r *Repository) Judge(n *Node) (size int64, err error) {
-	if err := n.judgeType(); err != nil || n.Type != FileNode {
+func (r *Repository) Judge(n *treeblob.Node) (size int64, err error) {
+	if err := judgeType(n); err != nil || n.Type != treeblob.File {
 		return 0, err
 	}
 	sum := contentSum{index: r.index}
@@ -39,13 +42,13 @@ func (r *Repository) Judge(n *Node) (size int64, err error) {
 }
 
 // judgeType is the part of the judgement that takes no look at the index.
-func (n *Node) judgeType() error {
+func judgeType(n *treeblob.Node) error {
 	switch n.Type {
-	case DirNode:
+	case treeblob.Dir:
 		if n.Subtree == nil {
 			return errNoTree
 		}
-	case FileNode, SymlinkNode, DeviceNode, CharDeviceNode, FifoNode, SocketNode:
+	case treeblob.File, treeblob.Symlink, treeblob.Device, treeblob.CharDevice, treeblob.Fifo, treeblob.Socket:
 	default:
 		return fmt.Errorf("is damaged, or of a later format: its type %.32q is not known", string(n.Type))
 	}
@@ -54,14 +57,14 @@ func (n *Node) judgeType() error {
 
 // contentSum adds up the sizes of a file's pieces.
 type contentSum struct {
-	index *index
+	index *blobindex.Index
 	size  uint64
 	empty *ID // the first piece that has nothing in it
 }
 
 // add looks a piece up; ErrNoBlob if the index does not have it.
 func (s *contentSum) add(id ID) error {
-	at, known, err := s.index.find(DataBlob, id)
+	at, known, err := s.index.Find(DataBlob, id)
 	if err == nil && !known {
 		err = ErrNoBlob
 	}
@@ -76,7 +79,7 @@ func (s *contentSum) add(id ID) error {
 }
 
 // judge compares the sum with what the entry says.
-func (s *contentSum) judge(n *Node) error {
+func (s *contentSum) judge(n *treeblob.Node) error {
 	if s.empty != nil { // nobody stores nothing; to name it very often takes memory and time, and no room in a bucket
 		return fmt.Errorf("is damaged: its content names the empty blob %s", s.empty)
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/scrypt"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
 
 // Limits on what a key object may ask for. Key objects are the only ones that are used before anything could be
@@ -56,26 +57,17 @@ type keyObject struct {
 	Data     []byte    `json:"data"`
 }
 
-// masterKeyJSON is the master key as it is sealed in a key object.
-type masterKeyJSON struct {
-	MAC struct {
-		K []byte `json:"k"`
-		R []byte `json:"r"`
-	} `json:"mac"`
-	Encrypt []byte `json:"encrypt"`
-}
-
 // derive turns a password into the key that seals a key object's data.
-func derive(password Secret, salt []byte, params scryptParams, random io.Reader) (*sealer, error) {
+func derive(password Secret, salt []byte, params scryptParams, random io.Reader) (*seal.Sealer, error) {
 	raw, err := scrypt.Key([]byte(password.Reveal()), salt, params.n, params.r, params.p, 64)
 	if err != nil {
 		return nil, fmt.Errorf("derive the key: %w", err)
 	}
-	return newSealer(keyFromBytes([64]byte(raw)), random)
+	return seal.New(seal.KeyFromBytes([64]byte(raw)), random)
 }
 
 // newKeyObject seals master under password and gives the bytes of the key object.
-func newKeyObject(master masterKey, password Secret, options Options) ([]byte, error) {
+func newKeyObject(master seal.Key, password Secret, options Options) ([]byte, error) {
 	salt := make([]byte, 64)
 	if _, err := io.ReadFull(options.Random, salt); err != nil {
 		return nil, fmt.Errorf("draw a salt: %w", err)
@@ -84,11 +76,11 @@ func newKeyObject(master masterKey, password Secret, options Options) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	plain, err := master.encode()
+	plain, err := master.Encode()
 	if err != nil {
 		return nil, err
 	}
-	data, err := user.seal(nil, plain)
+	data, err := user.Seal(nil, plain)
 	if err != nil {
 		return nil, err
 	}
@@ -100,20 +92,20 @@ func newKeyObject(master masterKey, password Secret, options Options) ([]byte, e
 
 // openKeyObject recovers the master key from the bytes of a key object. ErrWrongPassword if the password is not the
 // one that this key was made for.
-func openKeyObject(raw []byte, password Secret, random io.Reader) (masterKey, error) {
+func openKeyObject(raw []byte, password Secret, random io.Reader) (seal.Key, error) {
 	key, err := decodeKeyObject(raw)
 	if err != nil {
-		return masterKey{}, err
+		return seal.Key{}, err
 	}
 	user, err := derive(password, key.Salt, scryptParams{n: key.N, r: key.R, p: key.P}, random)
 	if err != nil {
-		return masterKey{}, err
+		return seal.Key{}, err
 	}
-	plain, err := user.open(bytes.Clone(key.Data))
+	plain, err := user.Open(bytes.Clone(key.Data))
 	if err != nil {
-		return masterKey{}, ErrWrongPassword
+		return seal.Key{}, ErrWrongPassword
 	}
-	return decodeMasterKey(plain)
+	return seal.DecodeKey(plain)
 }
 
 // decodeKeyObject reads a key object, and refuses one that would take more memory or time than is allowed to try a
@@ -132,30 +124,6 @@ func decodeKeyObject(raw []byte) (keyObject, error) {
 	return key, nil
 }
 
-// encode gives the master key as decodeMasterKey reads it.
-func (k masterKey) encode() ([]byte, error) {
-	var content masterKeyJSON
-	content.MAC.K, content.MAC.R, content.Encrypt = k.macK[:], k.macR[:], k.encrypt[:]
-	plain, err := json.Marshal(content)
-	if err != nil {
-		return nil, fmt.Errorf("encode the master key: %w", err)
-	}
-	return plain, nil
-}
-
-func decodeMasterKey(plain []byte) (masterKey, error) {
-	var content masterKeyJSON
-	if err := json.Unmarshal(plain, &content); err != nil {
-		return masterKey{}, fmt.Errorf("decode the master key: %w", err)
-	}
-	if len(content.Encrypt) != 32 || len(content.MAC.K) != 16 || len(content.MAC.R) != 16 {
-		return masterKey{}, errors.New("the master key has parts of the wrong length")
-	}
-	return masterKey{
-		encrypt: [32]byte(content.Encrypt), macK: [16]byte(content.MAC.K), macR: [16]byte(content.MAC.R),
-	}, nil
-}
-
 // loadKey reads a key object and compares it with its name.
 func loadKey(ctx context.Context, bucket storage.Bucket, id ID) (raw []byte, err error) {
 	err = twice(func() (err error) {
@@ -172,7 +140,7 @@ type keyRing struct {
 	bucket   storage.Bucket
 	password Secret
 	random   io.Reader
-	use      func(ID, masterKey) error
+	use      func(ID, seal.Key) error
 	failed   map[ID]error // why a key that was tried did not open the repository
 }
 
@@ -182,7 +150,7 @@ type keyRing struct {
 //
 // Nothing protects a listing: the key that is looked for may arrive under a wrong name, or not at all. So nobody is told
 // that a password is wrong before a second listing has named no other key.
-func openKeys(ctx context.Context, bucket storage.Bucket, password Secret, random io.Reader, use func(ID, masterKey) error) error {
+func openKeys(ctx context.Context, bucket storage.Bucket, password Secret, random io.Reader, use func(ID, seal.Key) error) error {
 	ring := keyRing{bucket: bucket, password: password, random: random, use: use, failed: map[ID]error{}}
 	var listed []ID
 	for range 2 {

@@ -7,13 +7,15 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
 
 // TestOpenTriesAllKeys has keys of all sorts beside the right one.
 func TestOpenTriesAllKeys(t *testing.T) {
 	repo, bucket := newRepo(t)
 	add := func(data []byte) { put(t, bucket, kindKey.name(Hash(data)), data) }
-	other, err := newMasterKey(rand.Reader)
+	other, err := seal.NewKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}

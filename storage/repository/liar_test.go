@@ -14,6 +14,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -180,7 +181,7 @@ func (l *liar) readers(t *testing.T) map[string]struct {
 		}
 		return snapshots[slices.IndexFunc(snapshots, func(s repository.Snapshot) bool { return !s.HasTag(catalog.TagRecord) })]
 	}
-	browse := func(where string, use func(repository.Node) error) error {
+	browse := func(where string, use func(treeblob.Node) error) error {
 		if err := l.repo.LoadIndex(t.Context()); err != nil {
 			return err
 		}
@@ -212,7 +213,7 @@ func (l *liar) readers(t *testing.T) map[string]struct {
 			return err
 		}},
 		"cat": {append([]string{"data volume/www-web-0/sub/other"}, trees...), func() error {
-			return browse("/sub/other", func(node repository.Node) error {
+			return browse("/sub/other", func(node treeblob.Node) error {
 				var out strings.Builder
 				err := archive.Copy(t.Context(), l.repo, node, &out)
 				if err != nil && out.Len() > 0 {
@@ -222,7 +223,7 @@ func (l *liar) readers(t *testing.T) map[string]struct {
 			})
 		}},
 		"ls": {trees, func() error {
-			return browse("/sub", func(node repository.Node) error {
+			return browse("/sub", func(node treeblob.Node) error {
 				_, err := archive.Entries(t.Context(), l.repo, node)
 				return err
 			})

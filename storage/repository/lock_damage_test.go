@@ -16,7 +16,7 @@ import (
 func TestUnreadableLockGoesStale(t *testing.T) {
 	sealed := func(t *testing.T, repo *Repository, plain string) []byte {
 		t.Helper()
-		data, err := repo.sealer.seal(nil, []byte(plain))
+		data, err := repo.sealer.Seal(nil, []byte(plain))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -126,7 +127,7 @@ func TestNothingIsWrittenLate(t *testing.T) {
 			return err
 		},
 		"an index object": func(repo *Repository, lock *Lock) error {
-			_, err := repo.saveIndex(lock.Context(), indexObject{})
+			_, err := repo.saveIndex(lock.Context(), packfile.IndexObject{})
 			return err
 		},
 	} {

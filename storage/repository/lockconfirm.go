@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // confirmEvery is how long one who removes many objects relies on having asked for the lock.
@@ -50,7 +51,7 @@ func (l *Lock) hasLooked() bool {
 
 // saveIndex writes an index object while the lock of ctx is held. Without it, others may have removed the packs, which no
 // index named so far, and whoever finds them named would rely on them.
-func (r *Repository) saveIndex(ctx context.Context, object indexObject) (size int, err error) {
+func (r *Repository) saveIndex(ctx context.Context, object packfile.IndexObject) (size int, err error) {
 	if err := confirm(ctx); err != nil {
 		return 0, err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/format"
 )
 
 // leftLocks are locks that their holder, which we were, has given up and could not remove: nobody holds them. They are no
@@ -86,7 +87,7 @@ func (r *Repository) dropLock(ctx context.Context, id ID, exclusive bool) error 
 func (r *Repository) dropLeft(ctx context.Context) error {
 	var failures []error
 	left := r.left.all()
-	for _, id := range slices.SortedFunc(maps.Keys(left), compareIDs) {
+	for _, id := range slices.SortedFunc(maps.Keys(left), format.Compare) {
 		err := r.removeLock(ctx, id)
 		if err == nil {
 			r.left.remove(id)

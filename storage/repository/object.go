@@ -1,7 +1,6 @@
 package repository
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +8,8 @@ import (
 	"io"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
+	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
 
 // maxObjectSize bounds the objects that are read whole (all but packs), stored and decompressed. Real ones stay below
@@ -128,12 +129,8 @@ func (r *Repository) inTwoListings(ctx context.Context, k kind, read func(ids []
 
 // encodeObject gives the JSON of an unpacked object.
 func encodeObject(value any) ([]byte, error) {
-	if x, ok := value.(indexObject); ok {
-		size := 0
-		for _, pack := range x.Packs {
-			size += (len(pack.Blobs) + 1) * indexBlobSize
-		}
-		return x.appendJSON(make([]byte, 0, size)), nil
+	if object, ok := value.(packfile.IndexObject); ok {
+		return object.AppendJSON(nil), nil
 	}
 	return json.Marshal(value)
 }
@@ -145,9 +142,9 @@ func (r *Repository) saveObject(ctx context.Context, k kind, value any) (ID, int
 		return ID{}, 0, fmt.Errorf("encode %s: %w", k, err)
 	}
 	if r.config.Version > 1 {
-		plain = r.zstd.compress([]byte{compressedMark}, plain)
+		plain = r.zstd.Compress([]byte{compressedMark}, plain)
 	}
-	sealed, err := r.sealer.seal(make([]byte, 0, len(plain)+sealedOverhead), plain)
+	sealed, err := r.sealer.Seal(make([]byte, 0, len(plain)+seal.Overhead), plain)
 	if err != nil {
 		return ID{}, 0, err
 	}
@@ -183,7 +180,7 @@ func (r *Repository) openObject(ctx context.Context, k kind, id ID) ([]byte, err
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	plain, err := r.sealer.open(sealed)
+	plain, err := r.sealer.Open(sealed)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
@@ -199,14 +196,11 @@ func (r *Repository) unpackObject(k kind, plain []byte) (unpacked []byte, err er
 	case '{', '[':
 		unpacked = plain
 	case compressedMark:
-		if unpacked, err = r.zstd.decompressUpTo(plain[1:], k.maxSize()); err != nil {
+		if unpacked, err = r.zstd.DecompressUpTo(plain[1:], k.maxSize()); err != nil {
 			return nil, err
 		}
 	default:
 		return nil, fmt.Errorf("unknown encoding %#02x", plain[0])
-	}
-	if k == kindIndex && !plausiblyIndex(unpacked) {
-		return nil, errors.New("lists more than anything of its size can")
 	}
 	return unpacked, nil
 }
@@ -216,15 +210,9 @@ func (r *Repository) decodeObject(k kind, plain []byte, value any) error {
 	if err != nil {
 		return err
 	}
-	if object, ok := value.(*indexObject); ok && decodeIndexObject(plain, object) {
-		return nil
+	if object, ok := value.(*packfile.IndexObject); ok {
+		*object, err = packfile.DecodeIndex(plain)
+		return err
 	}
 	return json.Unmarshal(plain, value)
-}
-
-// plausiblyIndex tells an index object from JSON that would take very many times its own size when it is decoded, such
-// as a list of a million empty elements: each element costs a comma, and what is real has twenty other characters to each.
-func plausiblyIndex(data []byte) bool {
-	const slack, perComma = 256, 12
-	return bytes.Count(data, []byte{','}) <= (len(data)+slack)/perComma
 }

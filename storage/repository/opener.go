@@ -3,13 +3,14 @@ package repository
 import (
 	"fmt"
 
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 	"github.com/stsbackup/stsbackup/storage/sha256pair"
 )
 
 // SealedBlob is a blob as it lies in its pack.
 type SealedBlob struct {
 	ID ID
-	At Location
+	At packfile.Location
 	// Bytes are those of the pack; they are overwritten when the blob is opened.
 	Bytes []byte
 }
@@ -41,7 +42,7 @@ func (o *Opener) Open(blobs []SealedBlob, use func(number int, plain []byte, err
 		next, err := o.unpack(i, blob)
 		switch {
 		case err != nil:
-			err = use(i, nil, blob.At.explain(blob.ID, err))
+			err = use(i, nil, explain(blob.At, blob.ID, err))
 		case held == nil:
 			held = next
 		default:
@@ -88,19 +89,19 @@ func (o *Opener) end(blobs []SealedBlob, blob *opened, use func(int, []byte, err
 	defer o.keep(sealed.At, blob.plain)
 	blob.sum.Add(blob.plain[blob.hashed:])
 	if blob.sum.Sum() != sealed.ID {
-		return use(blob.number, nil, sealed.At.explain(sealed.ID, errHash))
+		return use(blob.number, nil, explain(sealed.At, sealed.ID, errHash))
 	}
 	return use(blob.number, blob.plain, nil)
 }
 
 // keep keeps a buffer for another blob. Those of blobs that were not compressed lie within the caller's.
-func (o *Opener) keep(at Location, buf []byte) {
+func (o *Opener) keep(at packfile.Location, buf []byte) {
 	if at.Compressed && buf != nil {
 		o.free = append(o.free, buf)
 	}
 }
 
 // explain says which blob could not be opened.
-func (l Location) explain(id ID, err error) error {
-	return fmt.Errorf("blob %s at %d of %s: %w", id, l.Offset, kindData.name(l.Pack), err)
+func explain(at packfile.Location, id ID, err error) error {
+	return fmt.Errorf("blob %s at %d of %s: %w", id, at.Offset, kindData.name(at.Pack), err)
 }

@@ -127,7 +127,7 @@ func TestOpenerStops(t *testing.T) {
 func TestOpenerKeepsItsMemory(t *testing.T) {
 	const rounds = 20
 	repo, _ := newRepo(t)
-	text := hardText(2 << 20)
+	text := []byte(prose(2 << 20))
 	ids := saved(t, repo, DataBlob, text[:1<<20], text[:1<<19], text[:2<<20], text[:3<<18])
 	opener := repo.NewOpener()
 	use := func(_ int, _ []byte, err error) error { return err }

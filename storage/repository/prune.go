@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/blobindex"
+	"github.com/stsbackup/stsbackup/storage/repository/format"
 )
 
 // PruneOptions say how thorough a prune is.
@@ -158,7 +160,7 @@ func (p *pruner) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	kept := p.keptIndex()
-	defer kept.close()
+	defer kept.Close()
 	err = p.repack(lock.Context(), p.repo.withIndex(kept))
 	if errors.Is(err, storage.ErrNoSpace) {
 		p.noRoom = err // the plan for step 2 does without copies
@@ -168,12 +170,12 @@ func (p *pruner) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	p.retired, p.fresh = map[ID]retiredPack{}, map[ID]bool{}
-	for number := len(p.plan.keep); number < kept.packs.count(); number++ {
-		extent, err := kept.packs.get(number)
+	for number := len(p.plan.keep); number < kept.Packs(); number++ {
+		id, err := kept.Pack(number)
 		if err != nil {
 			return err
 		}
-		p.fresh[extent.id] = true
+		p.fresh[id] = true
 	}
 	for _, pack := range p.plan.repack {
 		p.retired[pack.ID] = retiredPack{kept: pack.kept}
@@ -229,23 +231,23 @@ func (p *pruner) exchangeIndex(ctx context.Context) error {
 }
 
 // keptIndex knows the packs that stay.
-func (p *pruner) keptIndex() *index {
-	kept := newIndex()
+func (p *pruner) keptIndex() *blobindex.Index {
+	kept := blobindex.New()
 	for _, pack := range p.plan.keep {
-		kept.add(pack.indexPack)
+		kept.Add(pack.Pack)
 	}
 	return kept
 }
 
 // replaceIndex writes an index of the packs that stay and removes the old one; kept is what is known then.
-func (p *pruner) replaceIndex(ctx context.Context, kept *index) error {
+func (p *pruner) replaceIndex(ctx context.Context, kept *blobindex.Index) error {
 	if err := p.reindex(ctx); err != nil {
 		return err
 	}
 	if err := p.repo.remove(ctx, kindIndex, p.oldIndex); err != nil {
 		return err
 	}
-	p.repo.index.replace(kept)
+	p.repo.useIndex(kept)
 	return nil
 }
 
@@ -261,7 +263,7 @@ func (p *pruner) removePacks(ctx context.Context) error {
 	return p.repo.remove(ctx, kindData, sortedIDs(slices.Values(old)))
 }
 
-func sortedIDs(ids iter.Seq[ID]) []ID { return slices.SortedFunc(ids, compareIDs) }
+func sortedIDs(ids iter.Seq[ID]) []ID { return slices.SortedFunc(ids, format.Compare) }
 
 // incomplete is the error of a prune that could not copy anything.
 func (p *pruner) incomplete() error {

@@ -1,13 +1,13 @@
 package repository
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // repackReaders is how many packs are read at once while repacking.
@@ -45,7 +45,7 @@ func copyBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePack
 		return err
 	}
 	for _, blob := range suspects {
-		plain, err := repo.loadBlobAt(ctx, blob.location(pack.ID), blob.ID)
+		plain, err := repo.loadBlobAt(ctx, blob.Location(pack.ID), blob.ID)
 		if err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func copyBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePack
 
 // streamBlobs reads a pack as a stream and saves what is needed of it, but for the blobs that seem to be damaged, which it
 // returns.
-func streamBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePack) (suspects []indexBlob, err error) {
+func streamBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePack) (suspects []packfile.Blob, err error) {
 	name := kindData.name(pack.ID)
 	body, err := repo.bucket.Get(ctx, name, 0, pack.size)
 	if err != nil {
@@ -66,7 +66,7 @@ func streamBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePa
 	}
 	defer body.Close()
 	at := int64(0)
-	blobs := slices.SortedFunc(slices.Values(pack.needed), func(a, b indexBlob) int { return cmp.Compare(a.Offset, b.Offset) })
+	blobs := packfile.ByOffset(pack.needed)
 	for _, blob := range blobs {
 		if int64(blob.Offset) < at {
 			return nil, fmt.Errorf("%s: blobs overlap in the index", name)
@@ -79,7 +79,7 @@ func streamBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePa
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
 		at = int64(blob.Offset) + int64(blob.Length)
-		plain, err := repo.OpenBlob(blob.location(pack.ID), blob.ID, sealed, nil)
+		plain, err := repo.OpenBlob(blob.Location(pack.ID), blob.ID, sealed, nil)
 		if damaged(err) {
 			suspects = append(suspects, blob)
 			continue
@@ -96,19 +96,19 @@ func streamBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePa
 
 // reindex writes index objects for the packs that stay.
 func (p *pruner) reindex(ctx context.Context) error {
-	var object indexObject
+	var object packfile.IndexObject
 	size := 0
 	flush := func() error {
 		if len(object.Packs) == 0 {
 			return nil
 		}
 		_, err := p.repo.saveIndex(ctx, object)
-		object, size = indexObject{}, 0
+		object, size = packfile.IndexObject{}, 0
 		return err
 	}
 	for _, pack := range p.plan.keep {
-		object.Packs = append(object.Packs, pack.indexPack)
-		if size += (len(pack.Blobs) + 1) * indexBlobSize; size >= indexLimit {
+		object.Packs = append(object.Packs, pack.Pack)
+		if size += pack.JSONSize(); size >= indexLimit {
 			if err := flush(); err != nil {
 				return err
 			}

@@ -9,6 +9,9 @@ import (
 	"slices"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/blobindex"
+	"github.com/stsbackup/stsbackup/storage/repository/format"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // find looks at everything and makes the plan. It changes nothing. The second time it looks at what is new.
@@ -21,7 +24,7 @@ func (p *pruner) find(ctx context.Context) error {
 	p.report.Snapshots = len(snapshots)
 	// 2. The index, as it is in the bucket.
 	packs, fresh, again, err := p.loadIndex(ctx)
-	defer fresh.close()
+	defer fresh.Close()
 	if err != nil {
 		return err
 	}
@@ -168,10 +171,10 @@ var errListing = errors.New("two listings of the repository do not agree, and no
 
 // loadIndex reads the whole index; again says that it is to be written anew: a pack is named more than once, or there are
 // many small index objects.
-func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh *index, again bool, err error) {
-	packs, fresh = map[ID]*prunePack{}, newIndex()
+func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh *blobindex.Index, again bool, err error) {
+	packs, fresh = map[ID]*prunePack{}, blobindex.New()
 	size := 0
-	err = p.repo.eachIndex(ctx, func(id ID, object indexObject, err error) error {
+	err = p.repo.eachIndex(ctx, func(id ID, object packfile.IndexObject, err error) error {
 		if err != nil {
 			return err
 		}
@@ -179,13 +182,13 @@ func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh 
 		for _, pack := range object.Packs {
 			known, ok := packs[pack.ID]
 			if !ok {
-				size += (len(pack.Blobs) + 1) * indexBlobSize
-				packs[pack.ID] = &prunePack{indexPack: pack.kept(), size: -1}
-				fresh.add(pack)
+				size += pack.JSONSize()
+				packs[pack.ID] = &prunePack{Pack: pack.Kept(), size: -1}
+				fresh.Add(pack)
 				continue
 			}
 			again = true
-			if !sameBlobs(known.Blobs, pack.Blobs) {
+			if !packfile.SameBlobs(known.Blobs, pack.Blobs) {
 				return fmt.Errorf("%s describes pack %s otherwise than another index object", kindIndex.name(id), pack.ID)
 			}
 		}
@@ -194,7 +197,7 @@ func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh 
 	if err == nil {
 		err = p.listedTwice(ctx, kindIndex, p.oldIndex)
 	}
-	slices.SortFunc(p.oldIndex, compareIDs)
+	slices.SortFunc(p.oldIndex, format.Compare)
 	return packs, fresh, again || scattered(len(p.oldIndex), size), err
 }
 

@@ -4,13 +4,16 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"github.com/stsbackup/stsbackup/storage/repository/format"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // prunePack is a pack as prune sees it.
 type prunePack struct {
-	indexPack
+	packfile.Pack
 	size   int64 // what the bucket says; -1 if it is not there
-	needed []indexBlob
+	needed []packfile.Blob
 	kept   int64 // bytes of needed, sealed
 	unused int64 // bytes of all others
 }
@@ -116,7 +119,7 @@ func (p *prunePlan) mergeSmall(mergeFrom int) {
 
 // blobType is that of the pack's blobs; where they are mixed, as restic did long ago, data.
 func (p *prunePack) blobType() BlobType {
-	if slices.ContainsFunc(p.Blobs, func(b indexBlob) bool { return b.Type != TreeBlob }) {
+	if slices.ContainsFunc(p.Blobs, func(b packfile.Blob) bool { return b.Type != TreeBlob }) {
 		return DataBlob
 	}
 	return TreeBlob
@@ -130,7 +133,7 @@ func assignBlobs(packs []*prunePack, used blobSet, retired map[ID]retiredPack, p
 	var present []*prunePack
 	for _, pack := range packs {
 		pack.needed, pack.kept, pack.unused = nil, 0, 0
-		if pack.size != packSize(pack.Blobs) {
+		if pack.size != packfile.Size(pack.Blobs) {
 			plan.drop = append(plan.drop, pack)
 			continue
 		}
@@ -148,7 +151,7 @@ func assignBlobs(packs []*prunePack, used blobSet, retired map[ID]retiredPack, p
 		return 0
 	}
 	slices.SortFunc(present, func(a, b *prunePack) int {
-		return cmp.Or(cmp.Compare(last(a), last(b)), cmp.Compare(a.unused, b.unused), cmp.Compare(b.size, a.size), compareIDs(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(last(a), last(b)), cmp.Compare(a.unused, b.unused), cmp.Compare(b.size, a.size), format.Compare(a.ID, b.ID))
 	})
 	assigned := newBlobSet()
 	for _, pack := range present {

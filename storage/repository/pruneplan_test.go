@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // sketch is a pack for the planner: how many bytes each of its blobs has. Blobs are named after numbers.
@@ -13,11 +15,11 @@ type sketch struct {
 }
 
 func (s sketch) pack(id int) *prunePack {
-	pack := &prunePack{indexPack: indexPack{ID: ID{byte(id)}}}
+	pack := &prunePack{Pack: packfile.Pack{ID: ID{byte(id)}}}
 	for number, length := range s.blobs {
-		pack.Blobs = append(pack.Blobs, indexBlob{ID: ID{byte(number)}, Type: s.t, Length: length})
+		pack.Blobs = append(pack.Blobs, packfile.Blob{ID: ID{byte(number)}, Type: s.t, Length: length})
 	}
-	pack.size = packSize(pack.Blobs)
+	pack.size = packfile.Size(pack.Blobs)
 	return pack
 }
 

@@ -2,7 +2,6 @@ package repository
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -10,30 +9,15 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"slices"
+
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
-
-// packSize is how large a pack with these blobs is: they lie without gaps, and the table of contents follows.
-func packSize(blobs []indexBlob) int64 {
-	size := int64(sealedOverhead + 4)
-	for _, blob := range blobs {
-		size += int64(blob.Length) + int64(entrySize(blob))
-	}
-	return size
-}
-
-// entrySize is what a blob takes in the table of contents.
-func entrySize(blob indexBlob) int {
-	if blob.UncompressedLength != 0 {
-		return headerEntrySize
-	}
-	return headerEntrySize - 4
-}
 
 // readPack reads a pack and notes what of it is bad. What seems to be damaged is read once more: it may have been changed
 // on its way here, and not in the bucket.
 func (c *checker) readPack(ctx context.Context, pack *checkedPack) error {
-	var bad []indexBlob
+	var bad []packfile.Blob
 	err := twice(func() (err error) {
 		bad, err = c.readPackOnce(ctx, pack)
 		return err
@@ -46,13 +30,13 @@ func (c *checker) readPack(ctx context.Context, pack *checkedPack) error {
 
 // readPackOnce reads a pack from its first byte to its last: every blob, the table of contents, and the hash of it all. It
 // is a stream, so that a pack takes no more memory than its largest blob. It returns the blobs that cannot be had from it.
-func (c *checker) readPackOnce(ctx context.Context, pack *checkedPack) (bad []indexBlob, err error) {
+func (c *checker) readPackOnce(ctx context.Context, pack *checkedPack) (bad []packfile.Blob, err error) {
 	body, err := c.repo.bucket.Get(ctx, kindData.name(pack.id), 0, pack.size)
 	if err != nil {
 		return pack.blobs, err
 	}
 	defer body.Close()
-	blobs := slices.SortedFunc(slices.Values(pack.blobs), func(a, b indexBlob) int { return cmp.Compare(a.Offset, b.Offset) })
+	blobs := packfile.ByOffset(pack.blobs)
 	stream := newPackStream(body, pack.size)
 	var failures []error
 	for _, blob := range blobs {
@@ -101,18 +85,18 @@ func (s *packStream) next(n int) ([]byte, error) {
 }
 
 // blob reads and checks the next blob.
-func (s *packStream) blob(r *Repository, pack ID, blob indexBlob) error {
+func (s *packStream) blob(r *Repository, pack ID, blob packfile.Blob) error {
 	if int64(blob.Offset) != s.at {
 		return fmt.Errorf("blob %s lies at %d by the index, the one before it ends at %d: %w", blob.ID.Short(), blob.Offset, s.at, errStream)
 	}
-	if blob.Type == TreeBlob && blob.location(pack).PlainLength > streamedTree {
-		return s.largeTree(r, blob.location(pack), blob.ID)
+	if blob.Type == TreeBlob && blob.Location(pack).PlainLength > treeblob.Large {
+		return s.largeTree(r, blob.Location(pack), blob.ID)
 	}
 	sealed, err := s.next(int(blob.Length))
 	if err != nil {
 		return err
 	}
-	plain, err := r.openBlob(blob.location(pack), blob.ID, sealed, s.plain)
+	plain, err := r.openBlob(blob.Location(pack), blob.ID, sealed, s.plain)
 	if err != nil {
 		return fmt.Errorf("%s blob %s at %d: %w", blob.Type, blob.ID.Short(), blob.Offset, err)
 	}
@@ -123,7 +107,7 @@ func (s *packStream) blob(r *Repository, pack ID, blob indexBlob) error {
 }
 
 // largeTree reads and checks a blob that is too large to be in memory.
-func (s *packStream) largeTree(r *Repository, at Location, id ID) error {
+func (s *packStream) largeTree(r *Repository, at packfile.Location, id ID) error {
 	sealed, err := r.keepSealed(at, id, func(length int, _ []byte) ([]byte, error) { return s.next(length) })
 	if err == nil {
 		sealed.close()
@@ -141,7 +125,7 @@ func (s *packStream) largeTree(r *Repository, at Location, id ID) error {
 }
 
 // end reads what follows the blobs, and compares the table of contents with the index and the hash with the name.
-func (s *packStream) end(r *Repository, pack ID, blobs []indexBlob) error {
+func (s *packStream) end(r *Repository, pack ID, blobs []packfile.Blob) error {
 	raw, err := s.next(int(s.left))
 	if err != nil {
 		return err
@@ -152,25 +136,16 @@ func (s *packStream) end(r *Repository, pack ID, blobs []indexBlob) error {
 	if len(raw) < 4 || int64(binary.LittleEndian.Uint32(raw[len(raw)-4:])) != int64(len(raw)-4) {
 		return errors.New("the length of its table of contents is wrong")
 	}
-	header, err := r.sealer.open(raw[:len(raw)-4])
+	header, err := r.sealer.Open(raw[:len(raw)-4])
 	if err != nil {
 		return fmt.Errorf("table of contents: %w", err)
 	}
 	var want []byte
 	for _, blob := range blobs {
-		want = appendHeaderEntry(want, blob)
+		want = packfile.AppendHeaderEntry(want, blob)
 	}
 	if !bytes.Equal(header, want) {
 		return errors.New("its table of contents differs from the index")
 	}
 	return nil
-}
-
-// location is where the blob lies, if it is in this pack.
-func (b indexBlob) location(pack ID) Location {
-	at := Location{Pack: pack, Offset: b.Offset, Length: b.Length, PlainLength: b.UncompressedLength, Compressed: b.UncompressedLength != 0}
-	if !at.Compressed {
-		at.PlainLength = b.Length - sealedOverhead
-	}
-	return at
 }

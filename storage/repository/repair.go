@@ -1,7 +1,6 @@
 package repository
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/format"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // RepairOptions say what a repair may do.
@@ -145,7 +146,7 @@ func (x *repairer) look(ctx context.Context) error {
 	}
 	// 5. What is lost: the blobs of damaged and missing packs that are in no other.
 	for _, packs := range [][]*prunePack{x.plan.keep, x.plan.repack} {
-		slices.SortFunc(packs, func(a, b *prunePack) int { return compareIDs(a.ID, b.ID) })
+		slices.SortFunc(packs, func(a, b *prunePack) int { return format.Compare(a.ID, b.ID) })
 	}
 	x.count()
 	return nil
@@ -161,14 +162,14 @@ func (x *repairer) snapshots(ctx context.Context) error {
 		}
 		return nil
 	})
-	slices.SortFunc(x.report.SnapshotsDamaged, compareIDs)
+	slices.SortFunc(x.report.SnapshotsDamaged, format.Compare)
 	return err
 }
 
 // index gives the packs of which two index objects say different things.
 func (x *repairer) index(ctx context.Context) (unsure map[ID]bool, err error) {
 	unsure = map[ID]bool{}
-	err = x.repo.eachIndex(ctx, func(id ID, object indexObject, err error) error {
+	err = x.repo.eachIndex(ctx, func(id ID, object packfile.IndexObject, err error) error {
 		if unread(ctx, err) {
 			return err
 		}
@@ -181,14 +182,14 @@ func (x *repairer) index(ctx context.Context) (unsure map[ID]bool, err error) {
 		for _, pack := range object.Packs {
 			known, ok := x.packs[pack.ID]
 			if !ok {
-				x.packs[pack.ID] = &prunePack{indexPack: pack.kept(), size: -1}
-			} else if !sameBlobs(known.Blobs, pack.Blobs) {
+				x.packs[pack.ID] = &prunePack{Pack: pack.Kept(), size: -1}
+			} else if !packfile.SameBlobs(known.Blobs, pack.Blobs) {
 				unsure[pack.ID], x.plan.reindex = true, true
 			}
 		}
 		return nil
 	})
-	slices.SortFunc(x.oldIndex, compareIDs)
+	slices.SortFunc(x.oldIndex, format.Compare)
 	return unsure, err
 }
 
@@ -202,7 +203,7 @@ func (x *repairer) list(ctx context.Context, unsure map[ID]bool) error {
 		}
 		if pack, known := x.packs[id]; known {
 			pack.size = info.Size
-			if !unsure[id] && packSize(pack.Blobs) == info.Size {
+			if !unsure[id] && packfile.Size(pack.Blobs) == info.Size {
 				return nil
 			}
 		}
@@ -216,7 +217,7 @@ func (x *repairer) list(ctx context.Context, unsure map[ID]bool) error {
 		if x.packs[id] == nil {
 			x.report.PacksFound++
 		}
-		x.packs[id], x.plan.reindex = &prunePack{indexPack: found, size: info.Size}, true
+		x.packs[id], x.plan.reindex = &prunePack{Pack: found, size: info.Size}, true
 		return nil
 	})
 	if err != nil {
@@ -301,7 +302,7 @@ func (x *repairer) readPack(ctx context.Context, pack *prunePack) error {
 	if unread(ctx, headerErr) {
 		return headerErr
 	}
-	if headerErr != nil || sameBlobs(found.Blobs, pack.Blobs) {
+	if headerErr != nil || packfile.SameBlobs(found.Blobs, pack.Blobs) {
 		return err
 	}
 	x.mu.Lock()
@@ -319,7 +320,7 @@ func (x *repairer) readBlobs(ctx context.Context, pack *prunePack) error {
 		return fmt.Errorf("read %s: %w", name, &readError{err})
 	}
 	defer body.Close()
-	blobs := slices.SortedFunc(slices.Values(pack.Blobs), func(a, b indexBlob) int { return cmp.Compare(a.Offset, b.Offset) })
+	blobs := packfile.ByOffset(pack.Blobs)
 	stream := newPackStream(body, pack.size)
 	var failures []error
 	for _, blob := range blobs {

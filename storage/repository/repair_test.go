@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -53,7 +54,7 @@ func sameRepair(a, b RepairReport) bool {
 }
 
 // packWith is the pack that holds the beginning of a file.
-func packWith(t *testing.T, bucket storage.Bucket, content string) (name string, at Location) {
+func packWith(t *testing.T, bucket storage.Bucket, content string) (name string, at packfile.Location) {
 	t.Helper()
 	repo := reopen(t, bucket)
 	if err := repo.LoadIndex(t.Context()); err != nil {
@@ -95,7 +96,7 @@ func TestRepairOfTheIndex(t *testing.T) {
 		repo.bucket = bucket
 		name := list(t, bucket, "index/")[0]
 		id, _ := kindIndex.parseName(name)
-		var object indexObject
+		var object packfile.IndexObject
 		err := repo.loadObject(t.Context(), kindIndex, id, &object)
 		if err != nil {
 			t.Fatal(err)
@@ -131,7 +132,7 @@ func TestRepairOfPacks(t *testing.T) {
 	data := get(t, whole, name)
 	blobs := 0
 	repo := reopen(t, whole)
-	err := repo.eachIndex(t.Context(), func(_ ID, object indexObject, err error) error {
+	err := repo.eachIndex(t.Context(), func(_ ID, object packfile.IndexObject, err error) error {
 		for _, pack := range object.Packs {
 			if kindData.name(pack.ID) == name {
 				blobs = len(pack.Blobs)

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/blobindex"
+	"github.com/stsbackup/stsbackup/storage/repository/compress"
+	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
 
 // Sentinel errors.
@@ -50,7 +53,7 @@ type Options struct {
 	// can then remove what it has left (Unlock).
 	Operation string
 	// Compression is that of the content of files that is stored.
-	Compression Compression
+	Compression compress.Level
 
 	scrypt   scryptParams
 	timing   lockTiming
@@ -101,11 +104,12 @@ type Repository struct {
 	bucket  storage.Bucket
 	options Options
 	config  config
-	master  masterKey
+	master  seal.Key
 	key     ID // of the key object that opened it
-	sealer  *sealer
-	zstd    *codec
-	index   *index
+	sealer  *seal.Sealer
+	zstd    *compress.Codec
+	index   *blobindex.Index
+	copies  copies
 	trees   treePacks
 	left    *leftLocks
 }
@@ -122,7 +126,7 @@ func Open(ctx context.Context, bucket storage.Bucket, password Secret, options O
 		return nil, fmt.Errorf("read %s/%s: %w", bucket, configName, err)
 	}
 	var repo *Repository
-	err = openKeys(ctx, bucket, password, options.Random, func(key ID, master masterKey) error {
+	err = openKeys(ctx, bucket, password, options.Random, func(key ID, master seal.Key) error {
 		repo, err = newRepository(bucket, master, raw, options)
 		if err == nil {
 			repo.key = key
@@ -135,8 +139,8 @@ func Open(ctx context.Context, bucket storage.Bucket, password Secret, options O
 	return repo, nil
 }
 
-func newRepository(bucket storage.Bucket, master masterKey, rawConfig []byte, options Options) (*Repository, error) {
-	sealer, err := newSealer(master, options.Random)
+func newRepository(bucket storage.Bucket, master seal.Key, rawConfig []byte, options Options) (*Repository, error) {
+	sealer, err := seal.New(master, options.Random)
 	if err != nil {
 		return nil, err
 	}
@@ -144,18 +148,18 @@ func newRepository(bucket storage.Bucket, master masterKey, rawConfig []byte, op
 	if err != nil {
 		return nil, err
 	}
-	codec, err := newCodec()
+	codec, err := compress.NewCodec()
 	if err != nil {
 		return nil, err
 	}
 	return &Repository{
-		bucket: bucket, options: options, config: config, master: master, sealer: sealer, zstd: codec, index: newIndex(),
+		bucket: bucket, options: options, config: config, master: master, sealer: sealer, zstd: codec, index: blobindex.New(),
 		left: &leftLocks{},
 	}, nil
 }
 
 // withIndex is the same repository with another index, which can be filled and used while others rely on r's.
-func (r *Repository) withIndex(x *index) *Repository {
+func (r *Repository) withIndex(x *blobindex.Index) *Repository {
 	return &Repository{
 		bucket: r.bucket, options: r.options, config: r.config, master: r.master, key: r.key,
 		sealer: r.sealer, zstd: r.zstd, index: x, left: r.left,
@@ -178,13 +182,13 @@ func (r *Repository) String() string { return r.bucket.String() }
 func (r *Repository) ID() string { return r.config.ID }
 
 // ChunkerKey is the secret of 32 bytes that decides where files are cut into blobs.
-func (r *Repository) ChunkerKey() []byte { return r.master.chunkerKey() }
+func (r *Repository) ChunkerKey() []byte { return r.master.ChunkerKey() }
 
 // SetOperation is Options.Operation for a repository that is open. Call it before the repository is used.
 func (r *Repository) SetOperation(operation string) { r.options.Operation = operation }
 
 // SetCompression is Options.Compression for a repository that is open. Call it before the repository is used.
-func (r *Repository) SetCompression(compression Compression) { r.options.Compression = compression }
+func (r *Repository) SetCompression(level compress.Level) { r.options.Compression = level }
 
 // Now reads the clock that the repository was opened with.
 func (r *Repository) Now() time.Time { return r.options.Now() }

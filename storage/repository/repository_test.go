@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/format"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -202,7 +205,7 @@ func (f *failing) Put(ctx context.Context, name string, data []byte) error {
 
 func TestSnapshots(t *testing.T) {
 	repo, bucket := newRepo(t)
-	tree := saved(t, repo, TreeBlob, new(TreeEncoder).Bytes())[0]
+	tree := saved(t, repo, TreeBlob, new(treeblob.Encoder).Bytes())[0]
 	var want []ID
 	for i := range 3 {
 		id, _, err := repo.SaveSnapshot(t.Context(), Snapshot{
@@ -237,7 +240,7 @@ func TestSnapshots(t *testing.T) {
 func TestDamageIsNamed(t *testing.T) {
 	repo, bucket := newRepo(t)
 	data := saved(t, repo, DataBlob, []byte("some data"))[0]
-	tree := saved(t, repo, TreeBlob, new(TreeEncoder).Bytes())[0]
+	tree := saved(t, repo, TreeBlob, new(treeblob.Encoder).Bytes())[0]
 	if _, _, err := repo.SaveSnapshot(t.Context(), Snapshot{Tree: &tree, Paths: []string{"/x"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +294,7 @@ func TestObjectEncodings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bomb := repo.zstd.compress([]byte{compressedMark}, make([]byte, maxObjectSize+1))
+	bomb := repo.zstd.Compress([]byte{compressedMark}, make([]byte, maxObjectSize+1))
 	tests := map[string]struct {
 		plain []byte
 		want  string
@@ -305,7 +308,7 @@ func TestObjectEncodings(t *testing.T) {
 		"names no tree": {[]byte("{}"), "no tree"},
 	}
 	for name, tt := range tests {
-		sealed, err := repo.sealer.seal(nil, tt.plain)
+		sealed, err := repo.sealer.Seal(nil, tt.plain)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -320,20 +323,22 @@ func TestObjectEncodings(t *testing.T) {
 }
 
 func TestHostileIndex(t *testing.T) {
-	valid := indexBlob{ID: Hash([]byte("x")), Type: DataBlob, Offset: 0, Length: 100}
-	tests := map[string]func(*indexBlob){
-		"unknown type":        func(b *indexBlob) { b.Type = "index" },
-		"shorter than a seal": func(b *indexBlob) { b.Length = 31 },
-		"outside of the pack": func(b *indexBlob) { b.Offset = maxPackSize - 10 },
-		"huge":                func(b *indexBlob) { b.Length = 1<<32 - 1 },
-		"huge when plain":     func(b *indexBlob) { b.UncompressedLength = 1<<32 - 1 },
-		"nothing compressed":  func(b *indexBlob) { b.Length, b.UncompressedLength = 32, 10 },
+	valid := packfile.Blob{ID: Hash([]byte("x")), Type: DataBlob, Offset: 0, Length: 100}
+	tests := map[string]func(*packfile.Blob){
+		"unknown type":        func(b *packfile.Blob) { b.Type = "index" },
+		"shorter than a seal": func(b *packfile.Blob) { b.Length = 31 },
+		"outside of the pack": func(b *packfile.Blob) { b.Offset = format.MaxPackSize - 10 },
+		"huge":                func(b *packfile.Blob) { b.Length = 1<<32 - 1 },
+		"huge when plain":     func(b *packfile.Blob) { b.UncompressedLength = 1<<32 - 1 },
+		"nothing compressed":  func(b *packfile.Blob) { b.Length, b.UncompressedLength = 32, 10 },
 	}
 	for name, change := range tests {
 		repo, bucket := newRepo(t)
 		blob := valid
 		change(&blob)
-		id, _, err := repo.saveObject(t.Context(), kindIndex, indexObject{Packs: []indexPack{{ID: Hash(nil), Blobs: []indexBlob{blob}}}})
+		id, _, err := repo.saveObject(t.Context(), kindIndex, packfile.IndexObject{
+			Packs: []packfile.Pack{{ID: Hash(nil), Blobs: []packfile.Blob{blob}}},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -349,12 +354,12 @@ func TestLyingIndex(t *testing.T) {
 	plain := bytes.Repeat([]byte("zeros "), 1<<20)
 	id := saved(t, repo, DataBlob, plain)[0]
 	truth, _ := repo.Locate(DataBlob, id)
-	tests := map[string]func(*Location){
-		"shorter than it is": func(at *Location) { at.PlainLength = 10 },
-		"longer than it is":  func(at *Location) { at.PlainLength += 10 },
-		"not compressed":     func(at *Location) { at.Compressed = false },
-		"one byte off":       func(at *Location) { at.Offset++ },
-		"one byte short":     func(at *Location) { at.Length-- },
+	tests := map[string]func(*packfile.Location){
+		"shorter than it is": func(at *packfile.Location) { at.PlainLength = 10 },
+		"longer than it is":  func(at *packfile.Location) { at.PlainLength += 10 },
+		"not compressed":     func(at *packfile.Location) { at.Compressed = false },
+		"one byte off":       func(at *packfile.Location) { at.Offset++ },
+		"one byte short":     func(at *packfile.Location) { at.Length-- },
 	}
 	for name, change := range tests {
 		at := truth

@@ -2,15 +2,15 @@ package repository
 
 import (
 	"context"
-	"crypto/cipher"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
-	"github.com/klauspost/compress/zstd"
-	"golang.org/x/crypto/poly1305" //nolint:staticcheck // SA1019: see seal.go
+	"github.com/stsbackup/stsbackup/storage/repository/compress"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
+	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
 
 const (
@@ -19,8 +19,6 @@ const (
 	sealedInMemory = 16 << 20
 	// sealedPart is how much of them is taken in at once, in bytes.
 	sealedPart = 256 << 10
-	// streamWindow bounds how far back the bytes of a blob that is read as a stream can refer, which takes memory.
-	streamWindow = 32 << 20
 )
 
 // errTreeFile says that a temporary file cannot be written or read, which is no fault of the repository.
@@ -29,16 +27,16 @@ var errTreeFile = errors.New("the temporary file for a large directory")
 // sealedBlob is a large blob as it is stored, whose MAC has been checked. It is opened as often as it is to be read: all of its
 // plain bytes are never in memory.
 type sealedBlob struct {
-	sealer *sealer
-	at     Location
-	iv     [ivSize]byte
+	sealer *seal.Sealer
+	at     packfile.Location
+	iv     [seal.IVSize]byte
 	memory []byte
 	file   *os.File // in place of memory; it has no name
 	size   int64
 }
 
 // fetchSealed gets a blob, checks it, and keeps it sealed.
-func (r *Repository) fetchSealed(ctx context.Context, at Location, id ID) (blob *sealedBlob, err error) {
+func (r *Repository) fetchSealed(ctx context.Context, at packfile.Location, id ID) (blob *sealedBlob, err error) {
 	err = twice(func() error {
 		body, err := r.StreamPack(ctx, at.Pack, int64(at.Offset), int64(at.Length))
 		if err != nil {
@@ -50,7 +48,7 @@ func (r *Repository) fetchSealed(ctx context.Context, at Location, id ID) (blob 
 		}
 		var read *readError
 		if err != nil && !errors.As(err, &read) {
-			err = at.explain(id, err)
+			err = explain(at, id, err)
 		}
 		return err
 	})
@@ -58,12 +56,12 @@ func (r *Repository) fetchSealed(ctx context.Context, at Location, id ID) (blob 
 }
 
 // keepSealed takes in a blob part by part, and checks its MAC and its hash.
-func (r *Repository) keepSealed(at Location, id ID, next func(length int, buf []byte) ([]byte, error)) (*sealedBlob, error) {
-	b := &sealedBlob{sealer: r.sealer, at: at, size: int64(at.Length) - sealedOverhead}
+func (r *Repository) keepSealed(at packfile.Location, id ID, next func(length int, buf []byte) ([]byte, error)) (*sealedBlob, error) {
+	b := &sealedBlob{sealer: r.sealer, at: at, size: int64(at.Length) - seal.Overhead}
 	if b.size < 0 {
-		return nil, errSeal
+		return nil, seal.ErrDamaged
 	}
-	if at.Compressed && int64(at.PlainLength) > b.size*maxRatio {
+	if at.Compressed && int64(at.PlainLength) > b.size*compress.MaxRatio {
 		return nil, fmt.Errorf("%d bytes cannot be the compressed form of %d", b.size, at.PlainLength)
 	}
 	if err := b.takeIn(next); err != nil {
@@ -79,13 +77,12 @@ func (r *Repository) keepSealed(at Location, id ID, next func(length int, buf []
 
 // takeIn reads IV, text and MAC.
 func (b *sealedBlob) takeIn(next func(length int, buf []byte) ([]byte, error)) error {
-	part, err := next(ivSize, nil)
+	part, err := next(seal.IVSize, nil)
 	if err != nil {
 		return err
 	}
-	b.iv = [ivSize]byte(part)
-	key := b.sealer.macKey(b.iv[:])
-	mac := poly1305.New(&key)
+	b.iv = [seal.IVSize]byte(part)
+	check := b.sealer.Check(b.iv)
 	if b.size > sealedInMemory {
 		b.file = unnamedFile() // without it, memory has to do
 	}
@@ -95,20 +92,17 @@ func (b *sealedBlob) takeIn(next func(length int, buf []byte) ([]byte, error)) e
 			return err
 		}
 		buf = part
-		_, _ = mac.Write(part) // never fails
+		_, _ = check.Write(part) // never fails
 		if b.file == nil {
 			b.memory = append(b.memory, part...)
 		} else if _, err := b.file.Write(part); err != nil {
 			return fmt.Errorf("write %w: %w", errTreeFile, err)
 		}
 	}
-	if part, err = next(macSize, nil); err != nil {
+	if part, err = next(seal.MACSize, nil); err != nil {
 		return err
 	}
-	if isZero(b.iv[:]) || !mac.Verify(part) {
-		return errSeal
-	}
-	return nil
+	return check.Compare(part)
 }
 
 // unnamedFile makes a temporary file that goes with the process; nil if there can be none.
@@ -147,18 +141,13 @@ func (b *sealedBlob) open() (*plainStream, error) {
 		sealed = io.NewSectionReader(treeFile{b.file}, 0, b.size)
 	}
 	stream := &plainStream{left: int64(b.at.PlainLength)}
-	stream.from = cipher.StreamReader{S: cipher.NewCTR(b.sealer.block, b.iv[:]), R: sealed}
+	stream.from = b.sealer.Decrypt(b.iv, sealed)
 	if b.at.Compressed {
-		decoder, err := zstd.NewReader(
-			stream.from,
-			zstd.WithDecoderConcurrency(1),
-			zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(streamWindow),
-		)
+		decompressed, err := compress.NewReader(stream.from)
 		if err != nil {
-			return nil, fmt.Errorf("set up decompression: %w", err)
+			return nil, err
 		}
-		stream.from = decoder
+		stream.from = decompressed
 	}
 	return stream, nil
 }

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/format"
 )
 
 // Snapshot is a repository snapshot: one tree at one time.
@@ -76,20 +74,14 @@ func (r *Repository) SaveSnapshot(ctx context.Context, snapshot Snapshot) (ID, i
 
 // LoadSnapshot reads one repository snapshot. ErrNoSnapshot if it does not exist.
 func (r *Repository) LoadSnapshot(ctx context.Context, id ID) (Snapshot, error) {
-	plain, err := r.openSnapshot(ctx, id)
+	plain, err := r.openObject(ctx, kindSnapshot, id)
+	if errors.Is(err, storage.ErrNotExist) {
+		return Snapshot{}, fmt.Errorf("%s in %s: %w", id, r, ErrNoSnapshot)
+	}
 	if err != nil {
 		return Snapshot{}, err
 	}
 	return r.decodeSnapshot(id, plain)
-}
-
-// openSnapshot reads the plain bytes of a repository snapshot, which may be compressed.
-func (r *Repository) openSnapshot(ctx context.Context, id ID) ([]byte, error) {
-	plain, err := r.openObject(ctx, kindSnapshot, id)
-	if errors.Is(err, storage.ErrNotExist) {
-		return nil, fmt.Errorf("%s in %s: %w", id, r, ErrNoSnapshot)
-	}
-	return plain, err
 }
 
 func (r *Repository) decodeSnapshot(id ID, plain []byte) (Snapshot, error) {
@@ -119,30 +111,21 @@ func (r *Repository) eachSnapshot(ctx context.Context, fn func(ID, Snapshot, err
 
 // eachSnapshotOf is eachSnapshot for these, but notes in gone which of them are not there.
 func (r *Repository) eachSnapshotOf(ctx context.Context, ids []ID, gone map[ID]bool, fn func(ID, Snapshot, error) error) error {
-	var mu sync.Mutex
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(8)
-	for _, id := range ids {
-		group.Go(func() error {
-			plain, err := r.openSnapshot(ctx, id)
-			// One is decoded at a time: that may take several times its size in memory.
-			mu.Lock()
-			defer mu.Unlock()
-			var snapshot Snapshot
-			if err == nil {
-				snapshot, err = r.decodeSnapshot(id, plain)
-			}
-			if ctx.Err() != nil {
-				return fmt.Errorf("read repository snapshots: %w", context.Cause(ctx))
-			}
-			if errors.Is(err, ErrNoSnapshot) {
-				gone[id] = true
-				return nil
-			}
-			return fn(id, snapshot, err)
-		})
+	err := r.openEach(ctx, kindSnapshot, ids, snapshotReaders, func(id ID, plain []byte, err error) error {
+		if errors.Is(err, storage.ErrNotExist) {
+			gone[id] = true
+			return nil
+		}
+		var snapshot Snapshot
+		if err == nil {
+			snapshot, err = r.decodeSnapshot(id, plain)
+		}
+		return fn(id, snapshot, err)
+	})
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("read repository snapshots: %w", context.Cause(ctx))
 	}
-	return group.Wait()
+	return err
 }
 
 // Snapshots reads all repository snapshots, oldest first. Those that cannot be read are left out and named in the
@@ -167,7 +150,7 @@ func (r *Repository) Snapshots(ctx context.Context) ([]Snapshot, error) {
 		if order := a.Time.Compare(b.Time); order != 0 {
 			return order
 		}
-		return compareIDs(a.ID, b.ID)
+		return format.Compare(a.ID, b.ID)
 	})
 	return snapshots, errors.Join(failures...)
 }

@@ -32,7 +32,7 @@ func TestSnapshotsThatTakeVeryMuchMemory(t *testing.T) {
 		`"tags":[` + strings.TrimSuffix(strings.Repeat(`"`+strings.Repeat("a", 999)+`",`, 60), ",") + `]`: true,
 	} {
 		plain := []byte(`{"tree":"` + tree.String() + `",` + body + `}`)
-		name := forgeObject(t, repo, kindSnapshot, append([]byte{compressedMark}, repo.zstd.compress(nil, plain)...))
+		name := forgeObject(t, repo, kindSnapshot, append([]byte{compressedMark}, repo.zstd.Compress(nil, plain)...))
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		snapshots, err := repo.Snapshots(t.Context())

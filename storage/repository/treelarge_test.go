@@ -11,17 +11,19 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // largeNodes are the entries of a directory whose tree is read as a stream.
-func largeNodes(count int) []Node {
+func largeNodes(count int) []treeblob.Node {
 	at := time.Date(2026, 11, 21, 8, 12, 0, 123456789, time.UTC)
-	nodes := make([]Node, count)
+	nodes := make([]treeblob.Node, count)
 	for i := range nodes {
 		name := fmt.Sprintf("file-%07d", i)
-		nodes[i] = Node{
+		nodes[i] = treeblob.Node{
 			Name:       name,
-			Type:       FileNode,
+			Type:       treeblob.File,
 			Mode:       0o644,
 			ModTime:    at,
 			AccessTime: at,
@@ -35,10 +37,10 @@ func largeNodes(count int) []Node {
 		case 2:
 			nodes[i].Content = make([]ID, 5000) // more than is in memory at once
 		case 3:
-			nodes[i].Name, nodes[i].Type, nodes[i].Content = name+" \"\xff,]}[{", SymlinkNode, nil
+			nodes[i].Name, nodes[i].Type, nodes[i].Content = name+" \"\xff,]}[{", treeblob.Symlink, nil
 			nodes[i].LinkTarget = `"content":["` + strings.Repeat("x", 100)
 		case 4:
-			nodes[i].ExtendedAttributes = []ExtendedAttribute{{Name: "user.x", Value: make([]byte, 100_000)}}
+			nodes[i].ExtendedAttributes = []treeblob.ExtendedAttribute{{Name: "user.x", Value: make([]byte, 100_000)}}
 		}
 	}
 	return nodes
@@ -49,7 +51,7 @@ func largeNodes(count int) []Node {
 func TestLargeTree(t *testing.T) {
 	repo, bucket := newRepo(t)
 	nodes := largeNodes(20_000)
-	var whole TreeEncoder
+	var whole treeblob.Encoder
 	w, err := repo.NewWriter(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -60,8 +62,8 @@ func TestLargeTree(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(streamed.buf) > streamedTree || streamed.spill == nil {
-		t.Errorf("%d bytes are in memory", len(streamed.buf))
+	if !streamed.Spilled() {
+		t.Error("it is in memory as a whole")
 	}
 	id, err := w.SaveTree(t.Context(), streamed)
 	if err = errors.Join(err, w.Flush()); err != nil {
@@ -74,7 +76,11 @@ func TestLargeTree(t *testing.T) {
 	if plain, err := repo.LoadBlob(t.Context(), TreeBlob, id); err != nil || !bytes.Equal(plain, text) {
 		t.Fatalf("the blob has %d bytes, %v; want %d", len(plain), err, len(text))
 	}
-	want, err := decodeTree(text)
+	inMemory, err := treeblob.Open(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := treeblob.All(inMemory.Next, len(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +88,7 @@ func TestLargeTree(t *testing.T) {
 	if err != nil || reader.large == nil {
 		t.Fatalf("it is not read as a stream: %v", err)
 	}
-	var got []Node
+	var got []treeblob.Node
 	for {
 		node, err := reader.Next()
 		if errors.Is(err, io.EOF) {
@@ -119,7 +125,7 @@ func TestLargeTree(t *testing.T) {
 // TestLargeTreesThatAreNone reads large trees that are written in other ways, or not at all.
 func TestLargeTreesThatAreNone(t *testing.T) {
 	repo, _ := newRepo(t)
-	space := strings.Repeat(" ", streamedTree)
+	space := strings.Repeat(" ", treeblob.Large)
 	const a, b = `{"name":"a","type":"file","content":[ ]}`, `{"type":"file" , "name":"b","content":["` + zeroID + `" , "` + zeroID + `"],"later":{"x":[1,"]"]}}`
 	for text, want := range map[string]int{
 		`{"nodes":[]}` + space:       0,
@@ -173,12 +179,12 @@ func TestLargeTreesTakeNoMemory(t *testing.T) {
 			if !tt.refused && errors.Is(err, io.EOF) {
 				return fmt.Errorf("%s is whole", id)
 			}
-			if !errors.Is(err, errNodeText) {
+			if !errors.Is(err, treeblob.ErrNodeText) {
 				return errors.New("it was not refused for its size")
 			}
 			return err
 		}
-		refused(t, what, id.String(), 64<<20+3*maxNodeText, read)
+		refused(t, what, id.String(), 64<<20+3*treeblob.MaxNodeText, read)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"sync"
+
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 const (
@@ -27,8 +29,8 @@ type treePack struct {
 }
 
 // loadTreeBlob reads the blob of a tree, which is no large one.
-func (r *Repository) loadTreeBlob(ctx context.Context, at Location, id ID) ([]byte, error) {
-	if at.packEnd > treePackLimit {
+func (r *Repository) loadTreeBlob(ctx context.Context, at packfile.Location, id ID) ([]byte, error) {
+	if at.PackEnd > treePackLimit {
 		return r.LoadBlob(ctx, TreeBlob, id)
 	}
 	pack, err := r.trees.get(ctx, r, at)
@@ -44,17 +46,17 @@ func (r *Repository) loadTreeBlob(ctx context.Context, at Location, id ID) ([]by
 }
 
 // get returns the blobs of the pack that a location is in.
-func (t *treePacks) get(ctx context.Context, r *Repository, at Location) ([]byte, error) {
+func (t *treePacks) get(ctx context.Context, r *Repository, at packfile.Location) ([]byte, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, pack := range t.kept {
-		if pack.id == at.Pack && len(pack.data) == int(at.packEnd) {
+		if pack.id == at.Pack && len(pack.data) == int(at.PackEnd) {
 			copy(t.kept[1:i+1], t.kept[:i])
 			t.kept[0] = pack
 			return pack.data, nil
 		}
 	}
-	data, err := r.ReadPack(ctx, at.Pack, 0, nil, int(at.packEnd))
+	data, err := r.ReadPack(ctx, at.Pack, 0, nil, int(at.PackEnd))
 	if err != nil {
 		return nil, err
 	}

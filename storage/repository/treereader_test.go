@@ -8,10 +8,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // readAll reads a tree entry by entry, as far as it goes.
-func readAll(reader *TreeReader) (nodes []Node, err error) {
+func readAll(reader *TreeReader) (nodes []treeblob.Node, err error) {
 	for {
 		node, err := reader.Next()
 		if err != nil {
@@ -26,9 +28,9 @@ func TestReadTree(t *testing.T) {
 	repo, _ := newRepo(t)
 	content := Hash(nil)
 	for _, count := range []int{0, 1, 5000} {
-		nodes := make([]Node, 0, count)
+		nodes := make([]treeblob.Node, 0, count)
 		for i := range count {
-			nodes = append(nodes, Node{Name: fmt.Sprintf("file-%05d", i), Type: FileNode, Size: uint64(i), Content: []ID{content}})
+			nodes = append(nodes, treeblob.Node{Name: fmt.Sprintf("file-%05d", i), Type: treeblob.File, Size: uint64(i), Content: []ID{content}})
 		}
 		id := saved(t, repo, TreeBlob, treeOf(t, nodes))[0]
 		loaded, err := repo.LoadTree(t.Context(), id)
@@ -77,7 +79,7 @@ func TestReadTreeStopsAtDamage(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		var nodes []Node
+		var nodes []treeblob.Node
 		reader, err := repo.ReadTree(t.Context(), id)
 		if err == nil {
 			nodes, err = readAll(reader)
@@ -95,7 +97,8 @@ func TestReadTreeStopsAtDamage(t *testing.T) {
 func TestForgottenTree(t *testing.T) {
 	repo, _ := newRepo(t)
 	const other = `{"type":"file","name":"b","content":[]}` // in another order than ours
-	ours := string(treeOf(t, []Node{{Name: "a", Type: FileNode}, {Name: "c", Type: FileNode}, {Name: "d", Type: FileNode}}))
+	file := func(name string) treeblob.Node { return treeblob.Node{Name: name, Type: treeblob.File} }
+	ours := string(treeOf(t, []treeblob.Node{file("a"), file("c"), file("d")}))
 	text := strings.Replace(ours, `,{"name":"c"`, ` , `+other+`,`+strings.Replace(other, `"b"`, `"bb"`, 1)+` ,{"name":"c"`, 1)
 	id := saved(t, repo, TreeBlob, []byte(text))[0]
 	reader, err := repo.ReadTree(t.Context(), id)

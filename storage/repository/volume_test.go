@@ -19,6 +19,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/local"
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // volume is what these tests keep in a repository snapshot, in a directory www: names to contents.
@@ -70,10 +71,10 @@ func backUp(ctx context.Context, repo *Repository, v volume) (id ID, err error) 
 }
 
 func saveVolume(ctx context.Context, w *Writer, v volume) (ID, error) {
-	var folder, root TreeEncoder
+	var folder, root treeblob.Encoder
 	at := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
 	for _, name := range slices.Sorted(maps.Keys(v)) {
-		node := Node{Name: name, Type: FileNode, Mode: 0o644, ModTime: at, Size: uint64(len(v[name])), Links: 1, Content: []ID{}}
+		node := treeblob.Node{Name: name, Type: treeblob.File, Mode: 0o644, ModTime: at, Size: uint64(len(v[name])), Links: 1, Content: []ID{}}
 		for piece := range slices.Chunk([]byte(v[name]), 2048) {
 			id, err := w.SaveBlob(ctx, DataBlob, piece)
 			if err != nil {
@@ -89,7 +90,7 @@ func saveVolume(ctx context.Context, w *Writer, v volume) (ID, error) {
 	if err != nil {
 		return ID{}, err
 	}
-	if err := root.Add(Node{Name: "www", Type: DirNode, Mode: fs.ModeDir | 0o755, ModTime: at, Subtree: &subtree}); err != nil {
+	if err := root.Add(treeblob.Node{Name: "www", Type: treeblob.Dir, Mode: fs.ModeDir | 0o755, ModTime: at, Subtree: &subtree}); err != nil {
 		return ID{}, err
 	}
 	return w.SaveBlob(ctx, TreeBlob, root.Bytes())

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
 // blobSet is a set of blobs of both types.
@@ -154,7 +156,7 @@ func (w *walk) read(ctx context.Context, tree *visit) (damage, err error) {
 }
 
 // entry looks at one entry. The refusal is why it cannot be restored; an error ends the walk.
-func (w *walk) entry(node *Node) (refusal, err error) {
+func (w *walk) entry(node *treeblob.Node) (refusal, err error) {
 	sum, missing := contentSum{index: w.repo.index}, false
 	for _, id := range node.Content {
 		fresh := w.seen.add(DataBlob, id)
@@ -169,11 +171,11 @@ func (w *walk) entry(node *Node) (refusal, err error) {
 			}
 		}
 	}
-	refusal = node.judgeType()
+	refusal = judgeType(node)
 	if !w.judge && !errors.Is(refusal, errNoTree) { // what is needed can be told all the same
 		return nil, nil
 	}
-	if refusal == nil && node.Type == FileNode && !missing {
+	if refusal == nil && node.Type == treeblob.File && !missing {
 		refusal = sum.judge(node)
 	}
 	return refusal, nil

@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/repository/compress"
+	"github.com/stsbackup/stsbackup/storage/repository/format"
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 const (
@@ -26,8 +29,11 @@ const (
 	// indexLimit is the estimated size at which an index object is written. The format allows 8 MiB; a smaller one
 	// takes less memory to make, several times over, and to read.
 	indexLimit = 1 << 20
-	// indexBlobSize is about what one blob adds to an index object's JSON, in bytes.
-	indexBlobSize = 150
+	// dataPackSize is what packs of file content are filled up to, in bytes. Several are held in memory, so it is half
+	// of the 16 MiB that restic takes by default; the format allows 4 MiB.
+	dataPackSize = 8 << 20
+	// treePackSize is the same for trees. There is much less of them, and a smaller pack takes less memory.
+	treePackSize = 4 << 20
 )
 
 // WriterStats counts what a Writer has stored.
@@ -50,7 +56,7 @@ type Writer struct {
 	parent  context.Context
 	uploads *errgroup.Group
 	// packers are those that nobody is using at the moment.
-	packers map[BlobType]chan *packer
+	packers map[BlobType]chan *packfile.Builder
 	// buffers are those that hold no pack. They are most of the memory of a backup.
 	buffers map[BlobType]chan []byte
 
@@ -68,7 +74,7 @@ func (r *Repository) NewWriter(ctx context.Context) (*Writer, error) {
 	}
 	w := &Writer{
 		repo: r, parent: ctx,
-		packers: map[BlobType]chan *packer{},
+		packers: map[BlobType]chan *packfile.Builder{},
 		buffers: map[BlobType]chan []byte{},
 		claimed: map[BlobType]map[ID]struct{}{DataBlob: {}, TreeBlob: {}},
 	}
@@ -80,17 +86,17 @@ func (r *Repository) NewWriter(ctx context.Context) (*Writer, error) {
 }
 
 func (w *Writer) addPackers(t BlobType, count, buffered int) error {
-	packers, buffers := make(chan *packer, count), make(chan []byte, buffered)
-	compression := w.repo.options.Compression
-	if t == TreeBlob && compression == CompressionOff {
-		compression = CompressionDefault
+	packers, buffers := make(chan *packfile.Builder, count), make(chan []byte, buffered)
+	level := w.repo.options.Compression
+	if t == TreeBlob && level == compress.Off {
+		level = compress.Default
 	}
 	for range count {
-		compressor, err := newCompressor(compression)
+		compressor, err := compress.NewCompressor(level)
 		if err != nil {
 			return err
 		}
-		packers <- &packer{blobType: t, limit: packLimit(t), sealer: w.repo.sealer, compressor: compressor}
+		packers <- packfile.NewBuilder(t, packLimit(t), w.repo.sealer, compressor)
 	}
 	for range cap(buffers) {
 		buffers <- nil // made when first used: small backups never need them all
@@ -128,10 +134,10 @@ func (w *Writer) SaveBlob(ctx context.Context, t BlobType, plain []byte) (ID, er
 }
 
 // hash names a blob. If a packer is idle, it does so beside its pack, and is now the caller's.
-func (w *Writer) hash(t BlobType, plain []byte) (ID, *packer) {
+func (w *Writer) hash(t BlobType, plain []byte) (ID, *packfile.Builder) {
 	select {
 	case p := <-w.packers[t]:
-		return p.hash(plain), p
+		return p.Name(plain), p
 	default:
 		return Hash(plain), nil
 	}
@@ -145,7 +151,7 @@ func (w *Writer) claim(t BlobType, id ID) bool {
 		return false
 	}
 	// What cannot be looked up is stored once more.
-	if _, known, _ := w.repo.index.find(t, id); known {
+	if _, known, _ := w.repo.index.Find(t, id); known {
 		return false
 	}
 	w.claimed[t][id] = struct{}{}
@@ -153,7 +159,7 @@ func (w *Writer) claim(t BlobType, id ID) bool {
 }
 
 // store adds a blob to the pack of p, which it gives back, or if p is nil of the next packer that is idle.
-func (w *Writer) store(ctx context.Context, p *packer, t BlobType, id ID, plain []byte) (err error) {
+func (w *Writer) store(ctx context.Context, p *packfile.Builder, t BlobType, id ID, plain []byte) (err error) {
 	if p == nil {
 		if p, err = receive(ctx, w.ctx, w.packers[t]); err != nil {
 			return err
@@ -164,23 +170,22 @@ func (w *Writer) store(ctx context.Context, p *packer, t BlobType, id ID, plain 
 	if err := cmp.Or(context.Cause(ctx), context.Cause(w.ctx)); err != nil {
 		return err
 	}
-	if len(plain) > maxBlobSize {
+	if len(plain) > format.MaxBlobSize {
 		return fmt.Errorf("a %s blob of %d bytes is larger than is allowed", t, len(plain))
 	}
-	if p.full(len(plain)) {
+	if p.Full(len(plain)) {
 		if err := w.dispatch(p); err != nil {
 			return err
 		}
 	}
-	if p.buf == nil {
-		if p.buf, err = receive(ctx, w.ctx, w.buffers[t]); err != nil {
+	if !p.Begun() {
+		room, err := receive(ctx, w.ctx, w.buffers[t])
+		if err != nil {
 			return err
 		}
-		if p.buf == nil { // to grow it bit by bit would need it several times over
-			p.buf = make([]byte, 0, p.limit)
-		}
+		p.Begin(room)
 	}
-	packed, err := p.add(id, plain)
+	packed, err := p.Add(id, plain)
 	if err != nil {
 		return err
 	}
@@ -201,12 +206,12 @@ func receive[T any](ctx, other context.Context, from <-chan T) (value T, err err
 }
 
 // dispatch finishes the pack and uploads it in the background.
-func (w *Writer) dispatch(p *packer) error {
-	buf, pack, err := p.finish()
+func (w *Writer) dispatch(p *packfile.Builder) error {
+	buf, pack, err := p.Finish()
 	if err != nil {
 		return err
 	}
-	buffers, limit := w.buffers[p.blobType], p.limit
+	buffers, limit := w.buffers[p.Type()], p.Limit()
 	w.uploads.Go(func() error {
 		name := kindData.name(pack.ID)
 		if err := w.repo.bucket.Put(storage.WithSum(w.ctx, pack.ID), name, buf); err != nil {
@@ -257,7 +262,7 @@ func (w *Writer) dispatchAll() error {
 			if err != nil {
 				return err
 			}
-			if len(p.blobs) == 0 {
+			if p.Empty() {
 				continue
 			}
 			if err := w.dispatch(p); err != nil {

@@ -99,11 +99,11 @@ func TestManyBlobs(t *testing.T) {
 	}
 	again := reopen(t, bucket)
 	for _, name := range list(t, bucket, "index/") {
-		plain, err := again.sealer.open(get(t, bucket, name))
+		plain, err := again.sealer.Open(get(t, bucket, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if plain, err = again.zstd.decompressUpTo(plain[1:], maxObjectSize); err != nil || len(plain) > 8<<20 {
+		if plain, err = again.zstd.DecompressUpTo(plain[1:], maxObjectSize); err != nil || len(plain) > 8<<20 {
 			t.Errorf("%s: %d bytes of JSON, %v", name, len(plain), err)
 		}
 	}

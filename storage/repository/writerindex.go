@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
 // indexTiming says when a Writer writes an index object: whatever is in the bucket and in no index when a process is killed is
@@ -24,7 +26,7 @@ type unindexed struct {
 	// writing is held while a pack is noted, and while an index object is written: the packs that arrive meanwhile wait, with
 	// their buffers, so that there are never many.
 	writing  sync.Mutex
-	packs    []indexPack
+	packs    []packfile.Pack
 	estimate int   // of their size as an index object
 	bytes    int64 // of the packs
 	due      atomic.Int64
@@ -37,7 +39,7 @@ func (u *unindexed) overdue(now time.Time) bool {
 }
 
 // record notes that a pack of size bytes is in the bucket, and writes an index object when there is enough for one.
-func (w *Writer) record(pack indexPack, size int64) error {
+func (w *Writer) record(pack packfile.Pack, size int64) error {
 	w.left.writing.Lock()
 	defer w.left.writing.Unlock()
 	timing := w.repo.options.indexing
@@ -45,7 +47,7 @@ func (w *Writer) record(pack indexPack, size int64) error {
 		w.left.due.Store(w.repo.Now().Add(timing.age).UnixNano())
 	}
 	w.left.packs = append(w.left.packs, pack)
-	w.left.estimate += len(pack.Blobs)*indexBlobSize + indexBlobSize
+	w.left.estimate += pack.JSONSize()
 	w.left.bytes += size
 	if w.left.estimate < indexLimit && w.left.bytes < timing.bytes {
 		return nil
@@ -66,7 +68,7 @@ func (w *Writer) saveIndex(ctx context.Context) error {
 	if len(packs) == 0 {
 		return nil
 	}
-	size, err := w.repo.saveIndex(ctx, indexObject{Packs: packs})
+	size, err := w.repo.saveIndex(ctx, packfile.IndexObject{Packs: packs})
 	if err != nil {
 		return err
 	}
@@ -74,7 +76,7 @@ func (w *Writer) saveIndex(ctx context.Context) error {
 	w.left.due.Store(0)
 	w.stored.Add(int64(size))
 	for _, pack := range packs {
-		w.repo.index.add(pack)
+		w.repo.index.Add(pack)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

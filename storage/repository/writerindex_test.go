@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
@@ -65,7 +66,7 @@ func inNoIndex(t *testing.T, repo *Repository, names []string) int64 {
 		if !ok {
 			continue
 		}
-		var object indexObject
+		var object packfile.IndexObject
 		if err := repo.loadObject(t.Context(), kindIndex, id, &object); err != nil {
 			t.Fatal(err)
 		}

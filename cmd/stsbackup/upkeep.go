@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
+	"github.com/stsbackup/stsbackup/internal/upkeep/movers"
+	"github.com/stsbackup/stsbackup/storage/location"
+)
+
+// repositoryFlags are what the commands have that look after repositories, and need no cluster for it.
+type repositoryFlags struct {
+	kube   kubeFlags
+	repo   repoFlags
+	output outputFlag
+}
+
+func (f *repositoryFlags) add(cmd *cobra.Command) {
+	f.kube.add(cmd)
+	f.repo.add(cmd)
+	addOutput(cmd, &f.output)
+}
+
+// upkeep looks after the repositories that the flags name.
+func (f *repositoryFlags) upkeep(a *app, lock lockFlag) (*upkeep.Upkeep, error) {
+	root, err := openStore(a, &f.repo)
+	if err != nil {
+		return nil, err
+	}
+	return f.upkeepOf(a, root, lock), nil
+}
+
+// upkeepOf is upkeep of a root that is open.
+func (f *repositoryFlags) upkeepOf(a *app, root *location.Root, lock lockFlag) *upkeep.Upkeep {
+	u := &upkeep.Upkeep{
+		Repositories: root,
+		Movers: movers.Cluster{Connect: func() (*cluster.Client, error) {
+			client, _, err := cluster.Connect(f.kube.kubeconfig, f.kube.context)
+			return client, err
+		}},
+		RetryLock: lock.limit,
+		Now:       a.now,
+		Note:      func(text string) { fmt.Fprintln(a.err, ui.Plain(text)) },
+	}
+	if f.output == outputText && a.terminal {
+		u.Progress = func(packs, total int) { fmt.Fprintf(a.err, "\r%d of %d packs read", packs, total) }
+	}
+	return u
+}
+
+// one is upkeep of the repository of the StatefulSet that arg names, as a whole.
+func (f *repositoryFlags) one(a *app, arg string, lock lockFlag) (*upkeep.Upkeep, target, error) {
+	if err := wholeRepository(arg); err != nil {
+		return nil, target{}, err
+	}
+	t, err := f.kube.target(arg)
+	if err != nil {
+		return nil, target{}, err
+	}
+	u, err := f.upkeep(a, lock)
+	return u, t, err
+}
+
+// several is upkeep of the repositories of the StatefulSets that are named or chosen.
+func (f *repositoryFlags) several(ctx context.Context, a *app, choose *chooseFlags, args []string, lock lockFlag) (
+	*upkeep.Upkeep, []target, error,
+) {
+	u, err := f.upkeep(a, lock)
+	if err != nil {
+		return nil, nil, err
+	}
+	targets, err := choose.repositories(ctx, a, &f.kube, u, args, nil)
+	return u, targets, err
+}
+
+// wholeRepository reports an argument that names a recovery point.
+func wholeRepository(arg string) error {
+	if name, point, ok := strings.Cut(arg, "@"); ok {
+		return usageErrorf("this works on the whole repository of %s; leave @%s out", name, point)
+	}
+	return nil
+}

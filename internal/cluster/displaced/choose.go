@@ -1,0 +1,46 @@
+package displaced
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+)
+
+// CheckNamed reports that a StatefulSet which somebody has named does not exist, if nothing is set aside of it either: whoever
+// has mistyped a name must not believe that there is nothing. volumes are what List found of it.
+func CheckNamed(ctx context.Context, client *cluster.Client, namespace, statefulSet string, volumes []Volume) error {
+	if len(volumes) > 0 {
+		return nil
+	}
+	if _, err := client.StatefulSet(ctx, namespace, statefulSet); err != nil {
+		return fmt.Errorf("nothing is set aside of %s/%s: %w", namespace, statefulSet, err)
+	}
+	return nil
+}
+
+// Of are the volumes of these ordinals that an operation whose id begins like this has set aside; without ordinals it is all of
+// them, and every id begins with nothing.
+func Of(volumes []Volume, ordinals []int32, operation string) []Volume {
+	return slices.DeleteFunc(slices.Clone(volumes), func(v Volume) bool {
+		return len(ordinals) > 0 && !slices.Contains(ordinals, v.Ordinal) || !strings.HasPrefix(v.By, operation)
+	})
+}
+
+// Owner is a StatefulSet that has volumes set aside. It need not exist any more.
+type Owner struct{ Namespace, StatefulSet string }
+
+// Owners are the StatefulSets that the volumes were set aside of, each once, in the order of the volumes. What is not set aside
+// any more does not count, nor what is of no StatefulSet.
+func Owners(volumes []Volume) []Owner {
+	var owners []Owner
+	for _, v := range volumes {
+		owner := Owner{v.Namespace, v.StatefulSet}
+		if v.State == StateAside && v.StatefulSet != "" && !slices.Contains(owners, owner) {
+			owners = append(owners, owner)
+		}
+	}
+	return owners
+}

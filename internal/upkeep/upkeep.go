@@ -1,0 +1,147 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// Upkeep looks after repositories. Only Repositories must be set.
+type Upkeep struct {
+	Repositories Repositories
+	// Movers knows which movers are gone. Nil: nobody does, and their locks are waited for.
+	Movers Movers
+	// Guard, if set, keeps others of the cluster away while nobody may work beside us.
+	Guard *Guard
+	// RetryLock is how long to wait for others who hold a lock that is in the way.
+	RetryLock time.Duration
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+	// Note tells a person what he may want to know. What begins with "warning: " is one.
+	Note func(text string)
+	// Progress is told of each pack that a verify or a repair has read, by one goroutine at a time.
+	Progress func(packs, total int)
+	// Confirm is asked before complete recovery points that are named are forgotten. An error is a no, and is returned. Nil
+	// says yes as long as a complete recovery point is left.
+	Confirm func(ctx context.Context, question Question) error
+}
+
+// Repositories are those below a root: a location.Root.
+type Repositories interface {
+	// Names are the StatefulSets that have a repository.
+	Names(ctx context.Context) ([]catalog.Name, error)
+	// Open opens the repository of a StatefulSet. repository.ErrNoRepository if there is none.
+	Open(ctx context.Context, of catalog.Name) (*catalog.Catalog, error)
+	// String is where they are, for a message.
+	String() string
+}
+
+// Movers knows of the movers whose locks are found.
+type Movers interface {
+	// Ended are those of the holders that are movers and have ended. The error says of which nothing could be found out.
+	Ended(ctx context.Context, holders []repository.Holder) ([]repository.Holder, error)
+}
+
+// Guard is what a scheduler has beside the repository's locks: others of its cluster respect it before they begin.
+type Guard struct {
+	// Operation is what locks say that are held only within Do.
+	Operation string
+	// Do has do done while nobody else of the cluster begins to work on the StatefulSet.
+	Do func(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error
+}
+
+// now is the time.
+func (u *Upkeep) now() time.Time {
+	if u.Now == nil {
+		return time.Now()
+	}
+	return u.Now()
+}
+
+// note tells a person.
+func (u *Upkeep) note(text string) {
+	if u.Note != nil {
+		u.Note(text)
+	}
+}
+
+// open opens a repository to work on it. Who holds a lock that is in the way is waited for.
+func (u *Upkeep) open(ctx context.Context, of catalog.Name) (*catalog.Catalog, error) {
+	points, err := u.Repositories.Open(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	u.waitForLocks(points)
+	return points, nil
+}
+
+// alone does what nobody else may work beside.
+func (u *Upkeep) alone(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error {
+	if u.Guard == nil {
+		return do(ctx)
+	}
+	points.Repository().SetOperation(u.Guard.Operation)
+	return u.Guard.Do(ctx, points, do)
+}
+
+// waitForLocks has those waited for who hold a lock that is in the way. If it is one that a mover has left which has ended, it
+// is removed. A person is told of that, and of locks that stay although the work is done.
+func (u *Upkeep) waitForLocks(points *catalog.Catalog) {
+	u.tellOfLocks(points)
+	points.Repository().SetLockWait(repository.LockWait{Limit: u.RetryLock, Blocked: func(ctx context.Context, locked error) bool {
+		removed, err := u.unlockDeadMovers(ctx, points)
+		for _, holder := range removed {
+			u.note("Removed the lock of a dead mover: " + holder.String())
+		}
+		if err != nil {
+			u.note("Could not check whether the mover that holds the lock still exists: " + err.Error())
+		}
+		if len(removed) == 0 && u.RetryLock > 0 {
+			u.note(points.WaitingText(u.RetryLock, locked))
+		}
+		return len(removed) > 0
+	}})
+}
+
+// tellOfLocks has a person told of locks that stay although the work is done.
+func (u *Upkeep) tellOfLocks(points *catalog.Catalog) {
+	points.Repository().SetLockLeft(func(left error) { u.note("warning: " + left.Error()) })
+}
+
+// unlockDeadMovers removes the locks of movers that have ended.
+func (u *Upkeep) unlockDeadMovers(ctx context.Context, points *catalog.Catalog) ([]repository.Holder, error) {
+	if u.Movers == nil {
+		return nil, nil
+	}
+	holders, err := points.Repository().Locks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ended, unknown := u.Movers.Ended(ctx, holders)
+	if len(ended) == 0 {
+		return nil, unknown
+	}
+	// A lock that is renewed meanwhile is another object, so that it is known by what it says.
+	type mark struct{ operation, host string }
+	gone := map[mark]bool{}
+	for _, h := range ended {
+		gone[mark{h.Operation, h.Host}] = true
+	}
+	removed, err := points.Unlock(ctx, func(h repository.Holder) bool { return gone[mark{h.Operation, h.Host}] })
+	return removed, errors.Join(unknown, err)
+}
+
+// Refusal says why something is not done, and that nothing has been changed.
+type Refusal struct {
+	// Object is what the refusal is about, such as "recovery point 20261121T081200Z-3fa91c07 of demo/web".
+	Object string
+	// Reason says why it is refused, and Next what to do now.
+	Reason, Next string
+}
+
+// Error gives the three parts in one line.
+func (r *Refusal) Error() string { return fmt.Sprintf("%s: %s; %s", r.Object, r.Reason, r.Next) }

@@ -1,0 +1,72 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// The verdicts of a verify that are not good.
+var (
+	// ErrDamaged says that recovery points, or what they rely on, are damaged.
+	ErrDamaged = errors.New("damage was found")
+	// ErrLockDamaged says that every recovery point is whole. A damaged lock goes away by itself.
+	ErrLockDamaged = errors.New("a lock is damaged, and nothing else")
+)
+
+// VerifyRequest asks for a verify.
+type VerifyRequest struct {
+	StatefulSet catalog.Name
+	// RecoveryPoint, as catalog.Find takes it, restricts the verify to what that one needs. "" is the whole repository.
+	RecoveryPoint string
+	// ReadData is the share of the packs to read whole, from 0 to 1.
+	ReadData float64
+}
+
+// VerifyResult is what a verify has found.
+type VerifyResult struct {
+	Namespace   string `json:"namespace"`
+	StatefulSet string `json:"statefulSet"`
+	catalog.Verification
+}
+
+// Verify checks the recovery points of a StatefulSet, or one of them. There is a result beside an error if the error is the
+// verdict: ErrDamaged or ErrLockDamaged. It takes no lock.
+func (u *Upkeep) Verify(ctx context.Context, request VerifyRequest) (*VerifyResult, error) {
+	of := request.StatefulSet
+	points, err := u.Repositories.Open(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	options := repository.CheckOptions{ReadData: request.ReadData, Progress: u.Progress}
+	found, err := points.Verify(ctx, request.RecoveryPoint, options)
+	if err != nil {
+		return nil, err
+	}
+	result := &VerifyResult{Namespace: of.Namespace, StatefulSet: of.StatefulSet, Verification: found}
+	return result, verdict(pointName(of, request.RecoveryPoint), found)
+}
+
+// verdict is the error that says what a verify has found; nil if all is well.
+func verdict(what string, found catalog.Verification) error {
+	switch {
+	case found.OK():
+		return nil
+	case found.OnlyLocks():
+		return fmt.Errorf("verify %s: %w: all recovery points can be restored", what, ErrLockDamaged)
+	default:
+		return fmt.Errorf("verify %s: %w; recovery points that are not named as damaged can be restored. "+
+			"Run stsbackup repair, then make a new recovery point: as long as the damage is there, new ones rely on it", what, ErrDamaged)
+	}
+}
+
+// pointName is how users write a StatefulSet, or one of its recovery points.
+func pointName(of catalog.Name, point string) string {
+	if point == "" {
+		return of.String()
+	}
+	return of.String() + "@" + point
+}

@@ -1,0 +1,96 @@
+package operations
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/scheduler"
+	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+// Backup implements scheduler.Operations.
+func (o *Operations) Backup(ctx context.Context, of scheduler.Name, options policy.Backup) (scheduler.Result, error) {
+	reporter := &phaseReporter{now: o.Now, log: o.logOf(of), phases: map[string]time.Duration{}}
+	record, err := o.backUp(ctx, of, options, reporter)
+	reporter.end()
+	return resultOf(record, reporter.phases), translate(err)
+}
+
+// resultOf is what a backup has done; record is nil if there is no recovery point.
+func resultOf(record *catalog.Record, phases map[string]time.Duration) scheduler.Result {
+	result := scheduler.Result{Phases: phases}
+	if record == nil {
+		return result
+	}
+	result.Point = pointOf(*record)
+	for _, volume := range record.Volumes {
+		result.BytesRead, result.BytesStored = result.BytesRead+volume.Bytes, result.BytesStored+volume.Stored
+	}
+	return result
+}
+
+func (o *Operations) backUp(
+	ctx context.Context,
+	of scheduler.Name,
+	options policy.Backup,
+	reporter backup.Reporter,
+) (*catalog.Record, error) {
+	root, err := o.Root()
+	if err != nil {
+		return nil, err
+	}
+	mover, err := o.Engine.Mover(ctx, root, catalog.Name(of), options)
+	if err != nil {
+		return nil, err
+	}
+	return o.Engine.BackUp(ctx, root, catalog.Name(of), reporter, backup.Request{
+		Plan:                 backup.PlanOptions{Method: backup.Method(options.Method)},
+		Parallel:             options.Parallel,
+		RetryLock:            backup.DefaultRetryLock,
+		Mover:                mover,
+		SnapshotTimeout:      backup.DefaultSnapshotTimeout,
+		SnapshotReadyTimeout: cmp.Or(options.SnapshotReadyTimeout, backup.DefaultReadyTimeout),
+		StepsAside:           true, // for a person who restores
+	})
+}
+
+// phaseReporter measures the phases of a backup, and logs what a person would be told.
+type phaseReporter struct {
+	backup.Silent
+	now    func() time.Time
+	log    *slog.Logger
+	phases map[string]time.Duration
+	phase  string
+	since  time.Time
+}
+
+// Phase ends the phase before.
+func (r *phaseReporter) Phase(phase backup.Phase) {
+	r.end()
+	r.phase, r.since = string(phase), r.now()
+}
+
+// end ends the last phase.
+func (r *phaseReporter) end() {
+	if r.phase != "" {
+		r.phases[r.phase] += r.now().Sub(r.since)
+	}
+	r.phase = ""
+}
+
+// Note logs the message.
+func (r *phaseReporter) Note(message string) { note(r.log, message) }
+
+// note logs what a person would be told.
+func note(log *slog.Logger, message string) {
+	if text, isWarning := strings.CutPrefix(message, "warning: "); isWarning {
+		log.Warn(text)
+		return
+	}
+	log.Info(message)
+}

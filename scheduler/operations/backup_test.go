@@ -1,0 +1,109 @@
+package operations
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/scheduler"
+	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
+)
+
+// engine backs up by saying what it was asked for.
+type engine struct {
+	of      catalog.Name
+	options policy.Backup
+	request backup.Request
+	run     func(backup.Reporter) (*catalog.Record, error)
+}
+
+func (e *engine) Mover(_ context.Context, _ *location.Root, _ catalog.Name, options policy.Backup) (cluster.MoverConfig, error) {
+	e.options = options
+	return cluster.MoverConfig{Image: "mover"}, nil
+}
+
+func (e *engine) BackUp(
+	_ context.Context,
+	_ *location.Root,
+	of catalog.Name,
+	reporter backup.Reporter,
+	request backup.Request,
+) (*catalog.Record, error) {
+	e.of, e.request = of, request
+	return e.run(reporter)
+}
+
+// TestBackup: what a policy says of backups reaches the engine, and what the engine tells reaches metrics and log.
+func TestBackup(t *testing.T) {
+	t.Parallel()
+	clock := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
+	var log strings.Builder
+	e := &engine{run: func(r backup.Reporter) (*catalog.Record, error) {
+		r.Phase("plan")
+		clock = clock.Add(time.Second)
+		r.Phase("move")
+		clock = clock.Add(time.Minute)
+		r.Note("all is well")
+		r.Note("warning: or is it")
+		return &catalog.Record{ID: "made", State: catalog.StateIncomplete, Volumes: []catalog.Volume{{Bytes: 5}}}, cluster.ErrNotFound
+	}}
+	o := New(Config{
+		Root: func() (*location.Root, error) { return nil, nil }, Engine: e, Now: func() time.Time { return clock },
+		Log: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	web := scheduler.Name{Namespace: "demo", StatefulSet: "web"}
+	options := policy.Backup{Method: "live", Parallel: 3, Env: map[string]string{"TZ": "UTC"}}
+	result, err := o.Backup(t.Context(), web, options)
+	if !errors.Is(err, scheduler.ErrGone) || result.ID != "made" || result.Complete || result.BytesRead != 5 {
+		t.Errorf("%+v, %v", result, err)
+	}
+	if diff := cmp.Diff(map[string]time.Duration{"plan": time.Second, "move": time.Minute}, result.Phases); diff != "" {
+		t.Errorf("phases (-want +got):\n%s", diff)
+	}
+	want := backup.Request{
+		Plan: backup.PlanOptions{Method: backup.MethodLive}, Parallel: 3, RetryLock: 5 * time.Minute,
+		SnapshotTimeout: 2 * time.Minute, SnapshotReadyTimeout: 4 * time.Hour, StepsAside: true, Mover: cluster.MoverConfig{Image: "mover"},
+	}
+	if diff := cmp.Diff(want, e.request); diff != "" || e.of != catalog.Name(web) || e.options.Env["TZ"] != "UTC" {
+		t.Errorf("of %s with %+v (-want +got):\n%s", e.of, e.options, diff)
+	}
+	options.SnapshotReadyTimeout, want.SnapshotReadyTimeout = time.Minute, time.Minute
+	if _, err := o.Backup(t.Context(), web, options); !errors.Is(err, scheduler.ErrGone) || cmp.Diff(want, e.request) != "" {
+		t.Errorf("%v (-want +got):\n%s", err, cmp.Diff(want, e.request))
+	}
+	for _, line := range []string{`level=INFO msg="all is well" namespace=demo statefulSet=web`, `level=WARN msg="or is it" namespace=demo`} {
+		if !strings.Contains(log.String(), line) {
+			t.Errorf("the log does not say %s:\n%s", line, &log)
+		}
+	}
+}
+
+// TestResultOf adds up what the volumes say.
+func TestResultOf(t *testing.T) {
+	begun, phases := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), map[string]time.Duration{"move": time.Minute}
+	record := &catalog.Record{
+		ID: "20261121T080000Z-3fa9", State: catalog.StateComplete, Started: begun, Finished: begun.Add(time.Hour),
+		Volumes: []catalog.Volume{{Bytes: 100, Stored: 10}, {Bytes: 2000, Stored: 200}, {Bytes: 30000, Stored: 3000}},
+	}
+	point := scheduler.Point{ID: record.ID, Started: begun, Finished: begun.Add(time.Hour), Complete: true}
+	for _, tt := range []struct {
+		record *catalog.Record
+		want   scheduler.Result
+	}{
+		{record, scheduler.Result{Point: point, Phases: phases, BytesRead: 32100, BytesStored: 3210}},
+		{nil, scheduler.Result{Phases: phases}},
+	} {
+		if diff := cmp.Diff(tt.want, resultOf(tt.record, phases)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package operations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/upkeep"
+	"github.com/stsbackup/stsbackup/scheduler"
+	"github.com/stsbackup/stsbackup/scheduler/policy"
+	"github.com/stsbackup/stsbackup/scheduler/retention"
+	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
+	"github.com/stsbackup/stsbackup/storage/repository"
+)
+
+// openingAtOnce bounds how many repositories are opened at once: deriving a key from a password takes 32 MiB.
+const openingAtOnce = 2
+
+// Config is what the operations work with. All fields must be set but Namespace and BusyAfter.
+type Config struct {
+	// Root opens the repository root, with the password and the credentials of now.
+	Root    func() (*location.Root, error)
+	Engine  Engine
+	Cluster *cluster.Client
+	// Namespace is the only one that is looked after; empty for all.
+	Namespace string
+	// Holder says who is at work, to others who find a Lease taken.
+	Holder string
+	// BusyAfter is how long to wait for those who work on a repository and are not known to the cluster. The scheduler comes
+	// back later anyway.
+	BusyAfter time.Duration
+	Now       func() time.Time
+	Random    io.Reader
+	Log       *slog.Logger
+}
+
+// Engine makes recovery points.
+type Engine interface {
+	// Mover says how movers of a StatefulSet's backup run: what its policy says goes before all else.
+	Mover(ctx context.Context, root *location.Root, of catalog.Name, options policy.Backup) (cluster.MoverConfig, error)
+	// BackUp makes a recovery point. There is a record beside an error if it is incomplete.
+	BackUp(
+		ctx context.Context,
+		root *location.Root,
+		of catalog.Name,
+		reporter backup.Reporter,
+		request backup.Request,
+	) (*catalog.Record, error)
+}
+
+// Operations implements scheduler.Operations.
+type Operations struct {
+	Config
+	opening chan struct{}
+}
+
+// New prepares to work. It speaks to nobody yet.
+func New(config Config) *Operations {
+	return &Operations{Config: config, opening: make(chan struct{}, openingAtOnce)}
+}
+
+// points opens the catalog of a StatefulSet, with the password and the credentials of now.
+func (o *Operations) points(ctx context.Context, of scheduler.Name) (*catalog.Catalog, error) {
+	root, err := o.Root()
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case o.opening <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-o.opening }()
+	return root.Open(ctx, catalog.Name(of))
+}
+
+// logOf is the log of what is done to a StatefulSet.
+func (o *Operations) logOf(of scheduler.Name) *slog.Logger {
+	return o.Log.With("namespace", of.Namespace, "statefulSet", of.StatefulSet)
+}
+
+// operation is a new one on a StatefulSet, under an id of its own.
+func (o *Operations) operation(of scheduler.Name, kind string) (cluster.Operation, error) {
+	id, err := catalog.NewID(o.Now(), o.Random)
+	return cluster.Operation{ID: id, Kind: kind, Namespace: of.Namespace, StatefulSet: of.StatefulSet}, err
+}
+
+// Points implements scheduler.Operations. What cannot be read is told in the log: it counts as not made.
+func (o *Operations) Points(ctx context.Context, of scheduler.Name) ([]scheduler.Point, error) {
+	catalog, err := o.points(ctx, of)
+	if errors.Is(err, repository.ErrNoRepository) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, translate(err)
+	}
+	records, err := catalog.List(ctx)
+	if err != nil && (len(records) == 0 || ctx.Err() != nil) {
+		return nil, translate(err)
+	}
+	if err != nil {
+		o.logOf(of).Warn("some recovery points cannot be read", "error", err.Error())
+	}
+	points := make([]scheduler.Point, 0, len(records))
+	for _, record := range records {
+		points = append(points, pointOf(record))
+	}
+	return points, nil
+}
+
+// pointOf is a record as the scheduler sees it.
+func pointOf(record catalog.Record) scheduler.Point {
+	return scheduler.Point{ID: record.ID, Started: record.Started, Finished: record.Finished, Complete: record.State == catalog.StateComplete}
+}
+
+// Forget implements scheduler.Operations.
+func (o *Operations) Forget(ctx context.Context, of scheduler.Name, rules retention.Rules, zone *time.Location) (removed int, err error) {
+	u, err := o.upkeep(ctx, of, "forget")
+	if err != nil {
+		return 0, err
+	}
+	result, err := u.Keep(ctx, upkeep.KeepRequest{StatefulSet: catalog.Name(of), Rules: rules, Zone: zone})
+	if errors.Is(err, repository.ErrNoRepository) {
+		err = nil
+	}
+	return len(result.Forgotten), translate(err)
+}
+
+// Prune implements scheduler.Operations.
+func (o *Operations) Prune(ctx context.Context, of scheduler.Name) error {
+	u, err := o.upkeep(ctx, of, "prune")
+	if err != nil {
+		return err
+	}
+	if _, err = u.Prune(ctx, upkeep.PruneRequest{StatefulSet: catalog.Name(of)}); errors.Is(err, repository.ErrNoRepository) {
+		return nil
+	}
+	return translate(err)
+}
+
+// Verify implements scheduler.Operations.
+func (o *Operations) Verify(ctx context.Context, of scheduler.Name, readData float64) error {
+	root, err := o.Root()
+	if err != nil {
+		return err
+	}
+	u := &upkeep.Upkeep{Repositories: root, Now: o.Now}
+	_, err = u.Verify(ctx, upkeep.VerifyRequest{StatefulSet: catalog.Name(of), ReadData: readData})
+	switch {
+	case errors.Is(err, repository.ErrNoRepository):
+		return nil
+	case errors.Is(err, upkeep.ErrLockDamaged): // which hits no recovery point, and goes away by itself
+		o.logOf(of).Warn("a damaged lock", "error", err.Error())
+		return nil
+	case errors.Is(err, upkeep.ErrDamaged): // there is a verdict, and it is bad
+		return fmt.Errorf("%w: %w", scheduler.ErrDamaged, err)
+	}
+	return translate(err)
+}
+
+// translate gives an error the meaning that it has for the scheduler.
+func translate(err error) error {
+	var refusal *cluster.Refusal
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, cluster.ErrBusy), errors.Is(err, repository.ErrLocked):
+		return fmt.Errorf("%w: %w", scheduler.ErrBusy, err)
+	case errors.Is(err, cluster.ErrNotFound):
+		return fmt.Errorf("%w: %w", scheduler.ErrGone, err)
+	case errors.As(err, &refusal):
+		return fmt.Errorf("%w: %w", scheduler.ErrRefused, err)
+	case errors.Is(err, storage.ErrUnreachable), errors.Is(err, storage.ErrCredentials), errors.Is(err, storage.ErrNoBucket):
+		return fmt.Errorf("%w: %w", scheduler.ErrBucket, err)
+	case errors.Is(err, repository.ErrWrongPassword):
+		return fmt.Errorf("%w: %w", scheduler.ErrPassword, err)
+	default:
+		return err
+	}
+}

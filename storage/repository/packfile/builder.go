@@ -1,0 +1,158 @@
+package packfile
+
+import (
+	"encoding/binary"
+
+	"github.com/stsbackup/stsbackup/storage/repository/compress"
+	"github.com/stsbackup/stsbackup/storage/repository/format"
+	"github.com/stsbackup/stsbackup/storage/repository/seal"
+	"github.com/stsbackup/stsbackup/storage/sha256pair"
+)
+
+// maxBlobs keeps a pack of very small blobs from having a table of contents larger than they are, and an
+// index object from growing beyond its limit.
+const maxBlobs = 8192
+
+// Builder fills one pack after the other with blobs of one type. It is used by one goroutine at a time.
+type Builder struct {
+	blobType   format.BlobType
+	limit      int
+	sealer     *seal.Sealer
+	compressor *compress.Compressor // nil: blobs are stored as they are
+	buf        []byte               // the pack so far; nil when there is none
+	blobs      []Blob
+	sum        *sha256pair.Digest // of the first summed bytes of buf; nil for none
+	summed     int
+}
+
+// NewBuilder makes a Builder of packs of about limit bytes. Without a compressor, blobs are stored as they are.
+func NewBuilder(t format.BlobType, limit int, sealer *seal.Sealer, compressor *compress.Compressor) *Builder {
+	return &Builder{blobType: t, limit: limit, sealer: sealer, compressor: compressor}
+}
+
+// Type is that of the blobs.
+func (p *Builder) Type() format.BlobType { return p.blobType }
+
+// Limit is how large a pack becomes, unless one blob is larger.
+func (p *Builder) Limit() int { return p.limit }
+
+// Begun reports whether there is room for a pack.
+func (p *Builder) Begun() bool { return p.buf != nil }
+
+// Begin gives the next pack its room, which is the Builder's until that pack is finished. Nil has it made: to grow it bit by bit would
+// need it several times over.
+func (p *Builder) Begin(room []byte) {
+	if room == nil {
+		room = make([]byte, 0, p.limit)
+	}
+	p.buf = room[:0]
+}
+
+// Empty reports whether there is nothing in the pack so far.
+func (p *Builder) Empty() bool { return len(p.blobs) == 0 }
+
+// Name names a blob. Beside it, it hashes as much of the pack as it can without taking longer.
+func (p *Builder) Name(plain []byte) format.ID {
+	if p.sum == nil {
+		p.sum = sha256pair.New()
+	}
+	blob, next := sha256pair.New(), p.buf[p.summed:min(p.summed+len(plain), len(p.buf))]
+	sha256pair.Both(blob, plain, p.sum, next)
+	p.summed += len(next)
+	return blob.Sum()
+}
+
+// need is how much room a blob of this plain length can take at most, with its share of the header.
+func (p *Builder) need(plain int) int {
+	packed := plain
+	if p.compressor != nil {
+		packed = max(plain, p.compressor.Bound(plain))
+	}
+	return packed + seal.Overhead + headerEntrySize
+}
+
+// room is how much the header of the pack so far will take.
+func (p *Builder) headerRoom() int { return len(p.blobs)*headerEntrySize + seal.Overhead + 4 }
+
+// Full reports whether the pack must be finished before a blob of this plain length is added.
+func (p *Builder) Full(plain int) bool {
+	return len(p.blobs) > 0 &&
+		(len(p.blobs) >= maxBlobs || len(p.buf)+p.headerRoom()+p.need(plain) > p.limit)
+}
+
+// Add compresses and seals a blob straight into the pack, and returns how many bytes it took there.
+func (p *Builder) Add(id format.ID, plain []byte) (int, error) {
+	blob := Blob{ID: id, Type: p.blobType, Offset: uint32(len(p.buf))}
+	buf, compressed, err := p.seal(plain)
+	if err != nil {
+		return 0, err
+	}
+	if compressed {
+		blob.UncompressedLength = uint32(len(plain))
+	}
+	blob.Length = uint32(len(buf) - len(p.buf))
+	p.buf, p.blobs = buf, append(p.blobs, blob)
+	return int(blob.Length), nil
+}
+
+// seal appends the sealed form of plain to the pack so far, compressed if that makes it smaller.
+func (p *Builder) seal(plain []byte) (buf []byte, compressed bool, err error) {
+	if p.compressor != nil {
+		var iv [seal.IVSize]byte
+		buf = p.compressor.Compress(append(p.buf, iv[:]...), plain)
+		if packed := len(buf) - len(p.buf) - seal.IVSize; packed > 0 && packed < len(plain) {
+			buf, err = p.sealer.SealTail(buf, len(p.buf))
+			return buf, true, err
+		}
+		p.buf = buf[:len(p.buf)] // it may have had to grow
+	}
+	buf, err = p.sealer.Seal(p.buf, plain)
+	return buf, false, err
+}
+
+// Finish appends the header and returns the whole pack and what the index must know about it. The Builder is empty
+// after that.
+func (p *Builder) Finish() ([]byte, Pack, error) {
+	buf, err := appendHeader(p.buf, p.blobs, p.sealer)
+	if err != nil {
+		return nil, Pack{}, err
+	}
+	if p.sum == nil {
+		p.sum = sha256pair.New()
+	}
+	p.sum.Add(buf[p.summed:])
+	pack := Pack{ID: p.sum.Sum(), Blobs: p.blobs}
+	p.buf, p.blobs, p.sum, p.summed = nil, nil, nil, 0
+	return buf, pack, nil
+}
+
+// OfOne makes a pack of one blob that is too large for a Builder: text is room for an initialisation vector, and the blob as it is to be
+// sealed. The blob's Length and Offset are set here.
+func OfOne(blob Blob, text []byte, sealer *seal.Sealer) ([]byte, Pack, error) {
+	sealed, err := sealer.SealTail(text, 0)
+	if err != nil {
+		return nil, Pack{}, err
+	}
+	blob.Offset, blob.Length = 0, uint32(len(sealed))
+	blobs := []Blob{blob}
+	buf, err := appendHeader(sealed, blobs, sealer)
+	if err != nil {
+		return nil, Pack{}, err
+	}
+	return buf, Pack{ID: format.Hash(buf), Blobs: blobs}, nil
+}
+
+// appendHeader appends the table of contents of these blobs to them.
+func appendHeader(buf []byte, blobs []Blob, sealer *seal.Sealer) ([]byte, error) {
+	start := len(buf)
+	var iv [seal.IVSize]byte
+	buf = append(buf, iv[:]...)
+	for _, blob := range blobs {
+		buf = AppendHeaderEntry(buf, blob)
+	}
+	buf, err := sealer.SealTail(buf, start)
+	if err != nil {
+		return nil, err
+	}
+	return binary.LittleEndian.AppendUint32(buf, uint32(len(buf)-start)), nil
+}

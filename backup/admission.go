@@ -10,8 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
-	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
 const (
@@ -45,20 +45,19 @@ func (r *run) ask(ctx context.Context, plan *Plan) (answers, error) {
 			candidates = append(candidates, candidate)
 		}
 	}
-	if r.request.Mover.ServiceAccount == "" {
-		add(-1, cluster.DryRunAccount(r.op))
-	}
+	target := Target{Operation: r.op, Cluster: plan.Cluster, Request: &r.request, Note: r.Reporter.Note}
+	add(-1, r.Saver.Makes(target, nil, "")...)
 	for i := range plan.Volumes {
 		v := &plan.Volumes[i]
 		if v.Missing != "" {
 			continue
 		}
-		mount := v.Claim
-		if v.Capture == catalog.CaptureSnapshot {
-			add(i, cluster.DryRunCut(r.op, v.Ordinal, v.Template, v.object, v.SnapshotClass)...)
-			mount = r.op.VolumeName(v.Ordinal, v.Template)
+		source, made, err := capture.Makes(r.op, &v.source, &v.choice)
+		if err != nil {
+			return answers{}, err
 		}
-		add(i, cluster.DryRunMover(r.request.Mover, moverOf(r.request, r.op, plan.Cluster, v, mount))...)
+		add(i, made...)
+		add(i, r.Saver.Makes(target, v, source)...)
 	}
 	denials, err := r.Cluster.Admits(ctx, candidates...)
 	if err != nil {
@@ -140,13 +139,13 @@ func (r *run) foresee(ctx context.Context, plan *Plan) error {
 	case errors.As(err, &refusal), ctx.Err() != nil:
 		return err
 	case err != nil:
-		r.Reporter.Note("warning: " + err.Error())
+		r.Reporter.Warn(err.Error())
 		return nil
 	case r.request.DryRun && len(all.passing) > 0:
 		return notCreated(&all.passing[0], likeFirst(all.passing))
 	}
 	for _, what := range all.unseen {
-		r.Reporter.Note("warning: could not ask the API server whether it would create " + what)
+		r.Reporter.Warn("whether the API server would create " + what)
 	}
 	return nil
 }

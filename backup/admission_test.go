@@ -95,7 +95,7 @@ func TestRunNotAdmitted(t *testing.T) {
 		for _, dryRun := range []bool{true, false} {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					s := newStage(t)
+					s := newMoverStage(t)
 					s.deny, s.dryRun = tt.deny, dryRun
 					begun := time.Now()
 					_, err := s.run(t.Context(), t)
@@ -127,7 +127,7 @@ func TestRunNotAdmitted(t *testing.T) {
 // TestRunAdmittedLater: what passes by itself is waited for, and said.
 func TestRunAdmittedLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		begun := time.Now()
 		s.deny = func(object runtime.Object) error {
 			if time.Since(begun) > 2*time.Minute {
@@ -153,7 +153,7 @@ func TestRunAdmittedLater(t *testing.T) {
 // TestRunPartlyAdmitted: one volume whose mover is not admitted does not keep the others from being saved.
 func TestRunPartlyAdmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		s.deny = denyPods("no movers for this one", "www-web-0")
 		record, err := s.run(t.Context(), t)
 		if err != nil {
@@ -172,7 +172,7 @@ func TestRunPartlyAdmitted(t *testing.T) {
 // TestRunWithoutTheRightToAsk: without the right to create pods, nobody knows, and the backup goes on.
 func TestRunWithoutTheRightToAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		s.deny = denyPods(`User "u" cannot create resource "pods" in API group "" in the namespace "demo"`, "")
 		record, err := s.run(t.Context(), t)
 		if err != nil || record.State != catalog.StateComplete {
@@ -192,7 +192,7 @@ func TestRunWaitsForRoom(t *testing.T) {
 	for name, parallel := range map[string]int{"one after the other": 1, "at once": 3} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage(t)
+				s := newMoverStage(t)
 				s.widen(t)
 				s.parallel, s.moves = parallel, 2*time.Minute
 				goneAt := time.Time{}

@@ -7,9 +7,9 @@ import (
 	"io"
 	"time"
 
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
-
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
 	"github.com/stsbackup/stsbackup/storage/repository/compress"
@@ -47,7 +47,8 @@ type Repositories interface {
 // Request is what a backup is asked to do.
 type Request struct {
 	Namespace, StatefulSet string
-	Plan                   PlanOptions
+	// Capture is how volumes are to be captured.
+	Capture capture.Options
 	// AdoptCluster accepts a repository whose newest recovery point came from another cluster.
 	AdoptCluster bool
 	// DryRun ends after the preflight.
@@ -78,14 +79,17 @@ type Request struct {
 type Engine struct {
 	Cluster      *cluster.Client
 	Repositories Repositories
+	Saver        Saver
 	Now          func() time.Time
 	// Random is where ids come from.
 	Random   io.Reader
-	Reporter Reporter
+	Reporter report.Reporter
+	// Planned is told what the backup will do, once and before anything is done; it may be nil.
+	Planned func(*Plan)
 }
 
 // Run makes one recovery point and returns its record. A record whose state is catalog.StateIncomplete is no error:
-// some volumes could be saved. Errors are *cluster.Refusal for what was refused before anything was changed, wrap
+// some volumes could be saved. Errors wrap *cluster.Refusal, one for each thing that was refused before anything was changed, wrap
 // cluster.ErrNotFound if there is no such StatefulSet, and mean in any case that there is no recovery point. After a
 // dry run the record is nil.
 func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Record, err error) {
@@ -102,7 +106,9 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	if err := run.foresee(ctx, plan); err != nil {
 		return nil, e.orGone(ctx, request, err)
 	}
-	e.Reporter.Planned(plan)
+	if e.Planned != nil {
+		e.Planned(plan)
+	}
 
 	// 2. Preflight.
 	if err := e.preflight(ctx, plan, request); err != nil || request.DryRun {
@@ -150,12 +156,12 @@ func (e *Engine) plan(ctx context.Context, request Request) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := NewPlan(inventory, request.Plan)
-	if err == nil {
-		return plan, nil
+	plan := NewPlan(inventory, request.Capture)
+	if err := plan.Err(); err != nil {
+		// Whoever deletes a StatefulSet has its pods and claims deleted first; to mend those would be the wrong advice.
+		return nil, e.orGone(ctx, request, err)
 	}
-	// Whoever deletes a StatefulSet has its pods and claims deleted first; to mend those would be the wrong advice.
-	return nil, e.orGone(ctx, request, err)
+	return plan, nil
 }
 
 // orGone is err, or that the StatefulSet is gone or going: in a namespace that is being deleted nothing can be created, and advice on how
@@ -191,7 +197,7 @@ func (e *Engine) preflight(ctx context.Context, plan *Plan, request Request) err
 		return fmt.Errorf("list recovery points: %w", err)
 	}
 	if err != nil {
-		e.Reporter.Note("warning: some recovery points cannot be read: " + err.Error())
+		e.Reporter.Warn("some recovery points cannot be read: " + err.Error())
 	}
 	err = catalog.CheckCluster(records, plan.Cluster)
 	if errors.Is(err, catalog.ErrOtherCluster) && !request.AdoptCluster {
@@ -218,9 +224,8 @@ type run struct {
 	volumes   []*volumeRun
 	repo      Repository // nil until it is open
 	// swept is what dead operations have left, and what of that does not go.
-	swept cluster.Swept
-	// uses is what the volumes have of the namespace at this moment.
-	uses uses
+	swept    cluster.Swept
+	capturer *capture.Capturer // nil until the volumes are captured
 	// faults are those of volumes that are moved.
 	faults faults
 }
@@ -229,10 +234,8 @@ type run struct {
 type volumeRun struct {
 	Volume
 	saved catalog.Volume
-	// volumeSnapshot is its VolumeSnapshot while there is one.
-	volumeSnapshot *snapshotv1.VolumeSnapshot
-	// taken is when it was seen to be cut, by this process's clock.
-	taken time.Time
+	// captured is what its capture has; nil until it is captured.
+	captured *capture.Captured
 }
 
 // begin gives the operation its id.
@@ -243,7 +246,7 @@ func (e *Engine) begin(request Request) (*run, error) {
 		return nil, err
 	}
 	engine := *e
-	engine.Reporter = &serial{reporter: e.Reporter}
+	engine.Reporter = report.NewSerial(e.Reporter)
 	return &run{
 		Engine: engine, request: request, started: started,
 		op: cluster.Operation{ID: id, Kind: "backup", Namespace: request.Namespace, StatefulSet: request.StatefulSet},
@@ -257,12 +260,13 @@ func (r *run) replan(ctx context.Context) error {
 		return err
 	}
 	if note != "" {
-		r.Reporter.Note("warning: " + note)
+		r.Reporter.Warn(note)
 	}
 	if r.inventory, err = ReadInventory(ctx, r.Cluster, r.op.Namespace, r.op.StatefulSet); err != nil {
 		return err
 	}
-	if r.plan, err = NewPlan(r.inventory, r.request.Plan); err != nil {
+	r.plan = NewPlan(r.inventory, r.request.Capture)
+	if err := r.plan.Err(); err != nil {
 		return err
 	}
 	r.takeVolumes()
@@ -332,9 +336,9 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 // fail marks a volume as not saved. The others go on.
 func (r *run) fail(v *volumeRun, err error) {
 	v.saved.Error = err.Error()
-	r.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageFailed, Error: v.saved.Error})
+	r.Reporter.Volume(report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StageFailed, Error: v.saved.Error})
 }
 
-func (r *run) at(v *volumeRun, stage Stage) {
-	r.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: stage})
+func (r *run) at(v *volumeRun, stage report.Stage) {
+	r.Reporter.Volume(report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: stage})
 }

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/stsbackup/stsbackup/internal/cluster"
-	"github.com/stsbackup/stsbackup/internal/mover"
 )
 
 // faults finds out whether what one volume has failed of would be the same for all others: an image that cannot be pulled, a
@@ -91,7 +88,7 @@ func (f *faults) whole(object string) error {
 
 // failed takes in that a volume could not be saved.
 func (r *run) failed(ctx context.Context, v *volumeRun, err error) {
-	common := r.faults.judge(err, func() error { return r.probe(ctx, v) })
+	common := r.faults.judge(err, func() error { return r.Saver.Probe(ctx, r.target(), &v.Volume) })
 	if common == nil {
 		r.fail(v, err)
 		return
@@ -102,21 +99,4 @@ func (r *run) failed(ctx context.Context, v *volumeRun, err error) {
 // notTried marks a volume that was not begun.
 func (v *volumeRun) notTried(common error) {
 	v.saved.Error = "not tried, because it would fail like another volume: " + common.Error()
-}
-
-// probe runs one mover without a volume where that of a volume ran, which looks for what all movers need.
-func (r *run) probe(ctx context.Context, v *volumeRun) error {
-	return mover.ProbeOutcome(r.Cluster.ProbeMover(ctx, r.request.Mover, cluster.Mover{
-		Operation: r.op,
-		Name:      r.op.Name("probe"),
-		Args: []string{
-			"volume", "probe", r.op.Namespace + "/" + r.op.StatefulSet, "--write",
-			"--repo", r.request.Mover.Repo,
-			"--operation", r.mark(),
-			"--repository-password-file", cluster.MoverFiles + "/password",
-			"--result-file", cluster.MoverResult,
-		},
-		Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
-		Placement:    v.placement,
-	}))
 }

@@ -10,12 +10,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 )
 
 // TestFaultOfAll: what the first volume fails of, and every other would, ends the operation at the first, and is said once.
 func TestFaultOfAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		away := corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", Message: `{"error":"the bucket is away"}`}
 		s.ends["www-web-0"], s.ends[""] = away, away
 		record, err := s.run(t.Context(), t)
@@ -27,7 +28,7 @@ func TestFaultOfAll(t *testing.T) {
 			t.Error(text)
 		}
 		for _, did := range s.did {
-			if strings.HasPrefix(did, "www-web-1 "+string(StagePrepare)) || strings.HasSuffix(did, string(StageFailed)) {
+			if strings.HasPrefix(did, "www-web-1 "+string(report.StagePrepare)) || strings.HasSuffix(did, string(report.StageFailed)) {
 				t.Errorf("%q in %q", did, s.did)
 			}
 		}
@@ -38,13 +39,13 @@ func TestFaultOfAll(t *testing.T) {
 func TestFaultOfOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		s.ends["www-web-0"] = corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", Message: `{"error":"disk on fire"}`}
+		s.fails["www-web-0"] = &cluster.MoverError{ExitCode: 1, Reason: "Error", Message: "disk on fire"}
 		record, err := s.run(t.Context(), t)
 		if err != nil || record == nil || record.Volumes[1].RepositorySnapshot == "" ||
 			!strings.Contains(record.Volumes[0].Error, "disk on fire") {
 			t.Fatalf("record %+v, error %v", record, err)
 		}
-		if !slices.Contains(s.did, "www-web-0 "+string(StageFailed)) {
+		if !slices.Contains(s.did, "www-web-0 "+string(report.StageFailed)) {
 			t.Errorf("it was not said that the volume failed: %q", s.did)
 		}
 	})

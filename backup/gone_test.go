@@ -17,6 +17,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 )
 
 // TestRunWhoseNamespaceGoes has the namespace deleted at several moments. The message names it.
@@ -24,7 +25,7 @@ func TestRunWhoseNamespaceGoes(t *testing.T) {
 	for _, moment := range []string{"plan", "www-web-0 capture", "www-web-0 prepare"} {
 		t.Run(moment, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage(t)
+				s := newMoverStage(t)
 				gone := false
 				s.on = func(what string) {
 					if what != moment || gone {
@@ -58,7 +59,7 @@ func TestRunWhoseNamespaceGoes(t *testing.T) {
 // TestRunWhoseNamespaceGoesAfterThePlan: that nothing can be created in a namespace that is going is no refusal to be mended.
 func TestRunWhoseNamespaceGoesAfterThePlan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		s.kube.PrependReactor("create", "serviceaccounts", func(clienttesting.Action) (bool, runtime.Object, error) {
 			namespaces := schema.GroupVersionResource{Version: "v1", Resource: "namespaces"} // a reactor may not use the client
 			if err := s.kube.Tracker().Delete(namespaces, "", "demo"); err != nil && !apierrors.IsNotFound(err) {
@@ -76,7 +77,7 @@ func TestRunWhoseNamespaceGoesAfterThePlan(t *testing.T) {
 // TestRunOfWhatIsBeingDeleted says that, and gives no advice on how to mend what goes with it.
 func TestRunOfWhatIsBeingDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		ctx := t.Context()
 		web, err := s.kube.AppsV1().StatefulSets("demo").Get(ctx, "web", metav1.GetOptions{})
 		if err != nil {
@@ -107,14 +108,14 @@ func TestRunOfWhatIsBeingDeleted(t *testing.T) {
 
 // TestRunSaysWhatAMoverWaitsFor has it among the volume's progress.
 func TestRunSaysWhatAMoverWaitsFor(t *testing.T) {
-	var told []Progress
+	var told []report.Progress
 	progress := &moverProgress{
-		reporter: teller{func(p Progress) { told = append(told, p) }},
-		state:    Progress{Claim: "www-web-0", Stage: StageMove},
+		tell:  func(p report.Progress) { told = append(told, p) },
+		state: report.Progress{Claim: "www-web-0", Stage: report.StageMove},
 	}
 	progress.line([]byte(`{"waiting":"repository is locked"}`))
 	progress.line([]byte(`{"files":1,"bytes":2}`))
-	if len(told) != 2 || told[0].Stage != StagePrepare || told[0].Waiting != "repository is locked" || told[1].Stage != StageMove ||
+	if len(told) != 2 || told[0].Stage != report.StagePrepare || told[0].Waiting != "repository is locked" || told[1].Stage != report.StageMove ||
 		told[1].Waiting != "" {
 		t.Errorf("%+v", told)
 	}
@@ -123,7 +124,7 @@ func TestRunSaysWhatAMoverWaitsFor(t *testing.T) {
 // TestRunHandsTheWaitOn gives movers the limit of the command.
 func TestRunHandsTheWaitOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		var args []string
 		s.kube.PrependReactor("create", "jobs", func(action clienttesting.Action) (bool, runtime.Object, error) {
 			args = jobArgs(action)
@@ -137,14 +138,6 @@ func TestRunHandsTheWaitOn(t *testing.T) {
 		}
 	})
 }
-
-// teller is a Reporter of volumes.
-type teller struct{ tell func(Progress) }
-
-func (teller) Phase(Phase)         {}
-func (teller) Planned(*Plan)       {}
-func (teller) Note(string)         {}
-func (r teller) Volume(p Progress) { r.tell(p) }
 
 func jobArgs(action clienttesting.Action) []string {
 	return action.(clienttesting.CreateAction).GetObject().(*batchv1.Job).Spec.Template.Spec.Containers[0].Args

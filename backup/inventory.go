@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
@@ -33,14 +34,15 @@ type Inventory struct {
 	StorageClasses       []storagev1.StorageClass
 	StorageClassesHidden bool
 	// Nodes are those that the pods run on, by name, where nodes may be read.
-	Nodes map[string]Node
+	Nodes map[string]capture.Node
 }
 
-// Node is what is known of a node.
-type Node struct {
-	// Zone and Host are what it is labelled with; they may be empty.
-	Zone, Host string
-	Taints     []corev1.Taint
+// facts are what the ways to capture need of it.
+func (i *Inventory) facts() *capture.Facts {
+	return &capture.Facts{
+		StatefulSet: i.StatefulSet, Classes: i.Classes, ClassesHidden: i.ClassesHidden,
+		StorageClasses: i.StorageClasses, StorageClassesHidden: i.StorageClassesHidden, Nodes: i.Nodes,
+	}
 }
 
 // ReadInventory reads the Inventory of a StatefulSet. The error wraps cluster.ErrNotFound if there is none.
@@ -140,7 +142,7 @@ func (i *Inventory) readVolumes(ctx context.Context, c *cluster.Client) error {
 
 // readNodes is content without the right to read nodes: a zone is for information, and volumes know theirs.
 func (i *Inventory) readNodes(ctx context.Context, c *cluster.Client) error {
-	i.Nodes = map[string]Node{}
+	i.Nodes = map[string]capture.Node{}
 	for _, pod := range i.Pods {
 		node := pod.Spec.NodeName
 		if _, known := i.Nodes[node]; known || node == "" {
@@ -151,11 +153,11 @@ func (i *Inventory) readNodes(ctx context.Context, c *cluster.Client) error {
 		case apierrors.IsForbidden(err):
 			return nil
 		case apierrors.IsNotFound(err):
-			i.Nodes[node] = Node{}
+			i.Nodes[node] = capture.Node{}
 		case err != nil:
 			return fmt.Errorf("read node %s: %w", node, err)
 		default:
-			i.Nodes[node] = Node{
+			i.Nodes[node] = capture.Node{
 				Zone: object.Labels[corev1.LabelTopologyZone], Host: object.Labels[corev1.LabelHostname], Taints: object.Spec.Taints,
 			}
 		}

@@ -44,13 +44,13 @@ func Manifests(inventory *Inventory, plan *Plan) (map[string][]byte, error) {
 		}
 	}
 	for _, volume := range plan.Volumes {
-		if volume.object == nil {
+		if volume.source.Claim == nil {
 			continue
 		}
-		if err := add(ClaimManifest(volume.Claim), "v1", "PersistentVolumeClaim", volume.object); err != nil {
+		if err := add(ClaimManifest(volume.Claim), "v1", "PersistentVolumeClaim", volume.source.Claim); err != nil {
 			return nil, err
 		}
-		if err := add(VolumeManifest(volume.Claim), "v1", "PersistentVolume", inventory.Volumes[volume.object.Spec.VolumeName]); err != nil {
+		if err := add(VolumeManifest(volume.Claim), "v1", "PersistentVolume", volume.source.Volume); err != nil {
 			return nil, err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -40,6 +41,9 @@ func (s *stage) widen(t *testing.T) {
 		claimErr != nil {
 		t.Fatal(err, claimErr)
 	}
+	if s.ends == nil {
+		return
+	}
 	s.ends["www-web-2"] = corev1.ContainerStateTerminated{Message: `{"repositorySnapshot":"of www-web-2","files":1,"bytes":5,"bytesStored":4}`}
 }
 
@@ -48,12 +52,12 @@ func (s *stage) most() (most int, order []string) {
 	moving := map[string]bool{}
 	for _, what := range s.did {
 		claim, stage, _ := strings.Cut(what, " ")
-		switch Stage(stage) {
-		case StagePrepare:
+		switch report.Stage(stage) {
+		case report.StagePrepare:
 			if !slices.Contains(order, claim) {
 				moving[claim], order = true, append(order, claim)
 			}
-		case StageDone, StageFailed:
+		case report.StageDone, report.StageFailed:
 			delete(moving, claim)
 		}
 		most = max(most, len(moving))
@@ -100,7 +104,7 @@ func TestRunParallelKeepsWhatCouldBeSaved(t *testing.T) {
 		s := newStage(t)
 		s.widen(t)
 		s.parallel = 2
-		s.ends["www-web-0"] = corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", Message: `{"error":"disk on fire"}`}
+		s.fails["www-web-0"] = errors.New("disk on fire")
 		record, err := s.run(t.Context(), t)
 		if err != nil {
 			t.Fatal(err)
@@ -115,7 +119,7 @@ func TestRunParallelKeepsWhatCouldBeSaved(t *testing.T) {
 // TestRunParallelInterrupted leaves nothing of the movers that run at once (run looks), and begins no other.
 func TestRunParallelInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		s.widen(t)
 		s.parallel = 2
 		ctx, cancel := context.WithCancel(t.Context())

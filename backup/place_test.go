@@ -7,6 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stsbackup/stsbackup/backup/capture"
+	"github.com/stsbackup/stsbackup/internal/method"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -36,11 +38,11 @@ func TestMoverTolerates(t *testing.T) {
 		),
 		taint("node.cloudprovider.kubernetes.io/shutdown", corev1.TaintEffectNoSchedule),
 	}
-	live := PlanOptions{Method: MethodLive}
-	auto := PlanOptions{Method: MethodAuto}
+	live := capture.Options{Method: method.Live}
+	auto := capture.Options{Method: method.Auto}
 	for name, tt := range map[string]struct {
 		change  func(*Inventory)
-		options PlanOptions
+		options capture.Options
 		want    []string
 	}{
 		"live, beside its pod": {options: live, want: []string{cordoned, "maintenance"}},
@@ -76,16 +78,16 @@ func TestMoverTolerates(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inventory := testInventory()
-			inventory.Nodes["n1"] = Node{Host: "host-1", Taints: taints}
+			inventory.Nodes["n1"] = capture.Node{Host: "host-1", Taints: taints}
 			if tt.change != nil {
 				tt.change(inventory)
 			}
-			plan, err := NewPlan(inventory, tt.options)
-			if err != nil {
+			plan := NewPlan(inventory, tt.options)
+			if err := plan.Err(); err != nil {
 				t.Fatal(err)
 			}
 			var added []string
-			for _, toleration := range plan.Volumes[0].placement.Tolerations {
+			for _, toleration := range plan.Volumes[0].choice.Placement.Tolerations {
 				if toleration.Key == "db" {
 					continue // the pod's own
 				}
@@ -99,7 +101,7 @@ func TestMoverTolerates(t *testing.T) {
 			}
 			own := inventory.Pods["web-0"] != nil && plan.Volumes[0].Capture == catalog.CaptureLive
 			if has := slices.ContainsFunc(
-				plan.Volumes[0].placement.Tolerations,
+				plan.Volumes[0].choice.Placement.Tolerations,
 				func(to corev1.Toleration) bool { return to.Key == "db" },
 			); has != own {
 				t.Errorf("it has the tolerations of the pod: %t", has)

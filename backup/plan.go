@@ -1,33 +1,17 @@
 package backup
 
 import (
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
-
-// Method says how volumes are to be captured.
-type Method string
-
-// The methods.
-const (
-	MethodAuto     Method = "auto"     // snapshot where the volume's driver can, else live
-	MethodSnapshot Method = "snapshot" // one VolumeSnapshot per volume, or nothing
-	MethodLive     Method = "live"     // the claim itself is read while its pod runs
-)
-
-// PlanOptions are the user's wishes.
-type PlanOptions struct {
-	Method Method
-	// SnapshotClass is the VolumeSnapshotClass to use; empty for the driver's default.
-	SnapshotClass string
-}
 
 // Plan says what a backup will do.
 type Plan struct {
@@ -39,6 +23,17 @@ type Plan struct {
 	Volumes []Volume `json:"volumes"`
 	// LeftOut is what belongs to the StatefulSet and will not be in the backup.
 	LeftOut []catalog.LeftOut `json:"leftOut,omitempty"`
+	// Refusals are what stands in the way. With any, nothing is done.
+	Refusals []*cluster.Refusal `json:"refusals,omitempty"`
+}
+
+// Err is the plan's refusals as one error, nil if there are none.
+func (p *Plan) Err() error {
+	var all []error
+	for _, refusal := range p.Refusals {
+		all = append(all, refusal)
+	}
+	return errors.Join(all...)
 }
 
 // Volume is one ordinal's claim in a Plan.
@@ -63,55 +58,59 @@ type Volume struct {
 	// Size is the volume's capacity in bytes.
 	Size int64 `json:"size,omitempty"`
 
-	object    *corev1.PersistentVolumeClaim
-	placement cluster.Placement
+	// source is the claim and its volume, choice how it is captured; nothing if Missing.
+	source capture.Volume
+	choice capture.Choice
 }
 
-// NewPlan decides what a backup of the StatefulSet does. It depends on nothing but its arguments. A *cluster.Refusal
-// says that it cannot be done like that.
-func NewPlan(inventory *Inventory, options PlanOptions) (*Plan, error) {
+// NewPlan decides what a backup of the StatefulSet does. It depends on nothing but its arguments.
+func NewPlan(inventory *Inventory, options capture.Options) *Plan {
 	sts := inventory.StatefulSet
 	plan := &Plan{Namespace: sts.Namespace, StatefulSet: sts.Name, Cluster: inventory.Cluster}
-	if len(sts.Spec.VolumeClaimTemplates) == 0 {
-		return nil, refuseNoTemplates(inventory)
+	switch {
+	case len(sts.Spec.VolumeClaimTemplates) == 0:
+		plan.Refusals = append(plan.Refusals, refuseNoTemplates(inventory))
+		return plan
+	case cluster.Replicas(sts) == 0:
+		plan.Refusals = append(plan.Refusals, refuseNoReplicas(inventory))
+		return plan
 	}
-	if cluster.Replicas(sts) == 0 {
-		return nil, refuseNoReplicas(inventory)
-	}
-	if err := checkSnapshotClass(inventory, options); err != nil {
-		return nil, err
-	}
-	present := 0
+	var present []capture.Volume
 	for _, ordinal := range cluster.Ordinals(sts) {
 		for _, template := range sts.Spec.VolumeClaimTemplates {
-			volume, err := planVolume(inventory, options, ordinal, template.Name)
-			if err != nil {
-				return nil, err
-			}
+			volume := planVolume(inventory, ordinal, template.Name)
 			if volume.Missing == "" {
-				present++
+				present = append(present, volume.source)
 			}
 			plan.Volumes = append(plan.Volumes, volume)
 		}
 	}
-	if present == 0 {
+	choices, refusals := capture.Check(inventory.facts(), present, options)
+	plan.Refusals = refusals
+	if len(present) == 0 {
 		first := plan.Volumes[0]
-		return nil, &cluster.Refusal{
+		plan.Refusals = append(plan.Refusals, &cluster.Refusal{
 			Object: object(inventory),
 			Reason: fmt.Sprintf("none of its claims has a volume (%s: %s)", first.Claim, first.Missing),
 			Next:   "let its pods start once, so that there is something to back up",
+		})
+	}
+	for i := range plan.Volumes {
+		if v := &plan.Volumes[i]; v.Missing == "" {
+			v.choice, choices = choices[0], choices[1:]
+			v.Capture, v.Why, v.SnapshotClass = v.choice.Capture, v.choice.Why, v.choice.SnapshotClass
 		}
 	}
 	plan.LeftOut = append(leftOutVolumes(sts), leftOutClaims(inventory)...)
-	return plan, nil
+	return plan
 }
 
 func object(inventory *Inventory) string {
 	return "StatefulSet " + inventory.StatefulSet.Namespace + "/" + inventory.StatefulSet.Name
 }
 
-// planVolume decides about one ordinal's claim.
-func planVolume(inventory *Inventory, options PlanOptions, ordinal int32, template string) (Volume, error) {
+// planVolume says what there is of one ordinal's claim.
+func planVolume(inventory *Inventory, ordinal int32, template string) Volume {
 	sts := inventory.StatefulSet
 	volume := Volume{Ordinal: ordinal, Template: template, Claim: cluster.ClaimName(template, sts.Name, ordinal)}
 	claim := inventory.Claims[volume.Claim]
@@ -119,16 +118,16 @@ func planVolume(inventory *Inventory, options PlanOptions, ordinal int32, templa
 	switch {
 	case claim == nil:
 		volume.Missing = "the claim does not exist"
-		return volume, nil
+		return volume
 	case claim.Spec.VolumeName == "":
 		volume.Missing = "the claim is not bound: it has no volume yet"
-		return volume, nil
+		return volume
 	case inventory.Volumes[claim.Spec.VolumeName] == nil:
 		volume.Missing = "the claim's volume " + claim.Spec.VolumeName + " does not exist any more"
-		return volume, nil
+		return volume
 	}
 	pv := inventory.Volumes[claim.Spec.VolumeName]
-	volume.object = claim
+	volume.source = capture.Volume{Ordinal: ordinal, Template: template, Claim: claim, Volume: pv, Pod: pod}
 	volume.Driver, _ = cluster.VolumeDriver(pv)
 	volume.Size = pv.Spec.Capacity.Storage().Value()
 	volume.Zone = pv.Labels[corev1.LabelTopologyZone]
@@ -138,133 +137,10 @@ func planVolume(inventory *Inventory, options PlanOptions, ordinal int32, templa
 			volume.Zone = zone
 		}
 	}
-	if cluster.IsBlock(claim) {
-		return volume, &cluster.Refusal{
-			Object: "claim " + claim.Namespace + "/" + claim.Name,
-			Reason: "it is a raw block device (volumeMode Block), which this version cannot back up yet",
-			Next:   "back it up with the application's own tool until it can",
-		}
-	}
-	if err := chooseCapture(&volume, inventory, pv, options); err != nil {
-		return volume, err
-	}
-	if volume.Capture == catalog.CaptureLive {
-		return volume, placeLive(&volume, inventory, pv, options)
-	}
-	placeSnapshot(&volume, inventory, pv)
-	return volume, nil
+	return volume
 }
 
-// chooseCapture decides how a volume is captured.
-func chooseCapture(volume *Volume, inventory *Inventory, pv *corev1.PersistentVolume, options PlanOptions) error {
-	if options.Method == MethodLive {
-		volume.Capture, volume.Why = catalog.CaptureLive, "asked for with --method live"
-		return nil
-	}
-	driver, csi := cluster.VolumeDriver(pv)
-	if !csi {
-		if options.Method == MethodSnapshot {
-			return &cluster.Refusal{
-				Object: "claim " + volume.object.Namespace + "/" + volume.Claim,
-				Reason: fmt.Sprintf("its volume is of %s, which has no VolumeSnapshots", driver),
-				Next:   "use --method live, or --method auto to decide for each volume",
-			}
-		}
-		volume.Capture, volume.Why = catalog.CaptureLive, driver+" has no VolumeSnapshots"
-		return nil
-	}
-	if unfit := noClaim(inventory, volume.object, driver); unfit != "" {
-		if options.Method == MethodSnapshot {
-			return &cluster.Refusal{
-				Object: "claim " + volume.object.Namespace + "/" + volume.Claim, Reason: unfit,
-				Next: fmt.Sprintf("create that StorageClass, with driver %s as its provisioner, or use --method live", driver),
-			}
-		}
-		volume.Capture, volume.Why = catalog.CaptureLive, unfit
-		return nil
-	}
-	if inventory.ClassesHidden {
-		return chooseHidden(volume, options)
-	}
-	return chooseClass(volume, inventory, driver, options)
-}
-
-// noClaim says why a VolumeSnapshot of a claim's volume could be cut and not read; "" if it can, or if nobody knows.
-func noClaim(inventory *Inventory, claim *corev1.PersistentVolumeClaim, driver string) string {
-	if inventory.StorageClassesHidden {
-		return ""
-	}
-	return cluster.NoClaimFromSnapshot(inventory.StorageClasses, claim.Spec.StorageClassName, driver)
-}
-
-// chooseClass finds the VolumeSnapshotClass for a volume of a driver, or captures it live where there is none.
-func chooseClass(volume *Volume, inventory *Inventory, driver string, options PlanOptions) error {
-	class, err := cluster.ChooseVolumeSnapshotClass(inventory.Classes, driver, options.SnapshotClass)
-	if err != nil && options.Method == MethodAuto && options.SnapshotClass != "" {
-		// A class of the user's choice is for the volumes that it fits.
-		class, err = cluster.ChooseVolumeSnapshotClass(inventory.Classes, driver, "")
-	}
-	switch {
-	case err == nil:
-		volume.Capture, volume.SnapshotClass = catalog.CaptureSnapshot, class.Name
-		volume.Why = fmt.Sprintf("CSI driver %s has VolumeSnapshotClass %s", driver, class.Name)
-		return nil
-	case options.Method == MethodSnapshot:
-		return &cluster.Refusal{
-			Object: "claim " + volume.object.Namespace + "/" + volume.Claim,
-			Reason: err.Error(),
-			Next:   fmt.Sprintf("create a VolumeSnapshotClass for driver %s, or use --method live", driver),
-		}
-	default:
-		volume.Capture, volume.Why = catalog.CaptureLive, err.Error()
-		return nil
-	}
-}
-
-// chooseHidden is chooseCapture without the right to read VolumeSnapshotClasses: the user's word is taken for one.
-func chooseHidden(volume *Volume, options PlanOptions) error {
-	const why = "the right to list VolumeSnapshotClasses is missing"
-	switch {
-	case options.SnapshotClass != "":
-		volume.Capture, volume.SnapshotClass = catalog.CaptureSnapshot, options.SnapshotClass
-		volume.Why = "asked for with --snapshot-class; " + why
-	case options.Method == MethodSnapshot:
-		return &cluster.Refusal{
-			Object: "claim " + volume.object.Namespace + "/" + volume.Claim,
-			Reason: why + ", so no class can be chosen for its VolumeSnapshot",
-			Next:   "name the class with --snapshot-class, or see docs/rbac.md for that right",
-		}
-	default:
-		volume.Capture, volume.Why = catalog.CaptureLive, why
-	}
-	return nil
-}
-
-// checkSnapshotClass refuses a class of the user's choice that does not exist.
-func checkSnapshotClass(inventory *Inventory, options PlanOptions) error {
-	if options.SnapshotClass == "" || options.Method == MethodLive || inventory.ClassesHidden {
-		return nil
-	}
-	names := make([]string, 0, len(inventory.Classes))
-	for _, class := range inventory.Classes {
-		if class.Name == options.SnapshotClass {
-			return nil
-		}
-		names = append(names, class.Name)
-	}
-	next := "leave --snapshot-class out, or create the class"
-	if len(names) > 0 {
-		slices.Sort(names)
-		next = "use one of " + strings.Join(names, ", ")
-	}
-	return &cluster.Refusal{
-		Object: object(inventory),
-		Reason: "the cluster has no VolumeSnapshotClass called " + options.SnapshotClass,
-		Next:   next,
-	}
-}
-
-func refuseNoTemplates(inventory *Inventory) error {
+func refuseNoTemplates(inventory *Inventory) *cluster.Refusal {
 	where := "in their containers"
 	if others := leftOutVolumes(inventory.StatefulSet); len(others) > 0 {
 		names := make([]string, 0, len(others))
@@ -282,7 +158,7 @@ func refuseNoTemplates(inventory *Inventory) error {
 	}
 }
 
-func refuseNoReplicas(inventory *Inventory) error {
+func refuseNoReplicas(inventory *Inventory) *cluster.Refusal {
 	sts := inventory.StatefulSet
 	next := fmt.Sprintf("scale it up first: kubectl -n %s scale statefulset %s --replicas=N", sts.Namespace, sts.Name)
 	if orphans := leftOutClaims(inventory); len(orphans) > 0 {

@@ -14,7 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/method"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -36,7 +38,7 @@ func testInventory() *Inventory {
 		Claims:  map[string]*corev1.PersistentVolumeClaim{},
 		Volumes: map[string]*corev1.PersistentVolume{},
 		Classes: []snapshotv1.VolumeSnapshotClass{{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Driver: testDriver}},
-		Nodes:   map[string]Node{"n1": {Zone: "a"}},
+		Nodes:   map[string]capture.Node{"n1": {Zone: "a"}},
 		StorageClasses: []storagev1.StorageClass{
 			{ObjectMeta: metav1.ObjectMeta{Name: "disk"}, Provisioner: testDriver},
 			{ObjectMeta: metav1.ObjectMeta{Name: "manual"}, Provisioner: cluster.NoProvisioner},
@@ -77,8 +79,8 @@ func static(inventory *Inventory, claim string) {
 }
 
 func TestNewPlanSnapshot(t *testing.T) {
-	plan, err := NewPlan(testInventory(), PlanOptions{Method: MethodAuto})
-	if err != nil {
+	plan := NewPlan(testInventory(), capture.Options{Method: method.Auto})
+	if err := plan.Err(); err != nil {
 		t.Fatal(err)
 	}
 	volume := func(ordinal int32, claim string) Volume {
@@ -102,76 +104,76 @@ func TestNewPlanCapture(t *testing.T) {
 	other := snapshotv1.VolumeSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "other"}, Driver: "other.csi.test"}
 	for name, tt := range map[string]struct {
 		change  func(*Inventory)
-		options PlanOptions
+		options capture.Options
 		capture catalog.Capture
 		class   string
 		why     string // part of it
 		node    string // where the mover must run
 	}{
 		"live on request": {
-			options: PlanOptions{Method: MethodLive},
+			options: capture.Options{Method: method.Live},
 			capture: catalog.CaptureLive, why: "--method live", node: "n1",
 		},
 		"static volume": {
-			change: func(i *Inventory) { static(i, "www-web-0") }, options: PlanOptions{Method: MethodAuto},
+			change: func(i *Inventory) { static(i, "www-web-0") }, options: capture.Options{Method: method.Auto},
 			capture: catalog.CaptureLive, why: "kubernetes.io/host-path has no VolumeSnapshots", node: "n1",
 		},
 		"driver without a class": {
-			change: func(i *Inventory) { i.Classes = nil }, options: PlanOptions{Method: MethodAuto},
+			change: func(i *Inventory) { i.Classes = nil }, options: capture.Options{Method: method.Auto},
 			capture: catalog.CaptureLive, why: "no VolumeSnapshotClass for CSI driver disk.csi.test", node: "n1",
 		},
 		"classes that may not be read": {
-			change: func(i *Inventory) { i.Classes, i.ClassesHidden = nil, true }, options: PlanOptions{Method: MethodAuto},
+			change: func(i *Inventory) { i.Classes, i.ClassesHidden = nil, true }, options: capture.Options{Method: method.Auto},
 			capture: catalog.CaptureLive, why: "the right to list VolumeSnapshotClasses is missing", node: "n1",
 		},
 		"a class by its name, where they may not be read": {
 			change:  func(i *Inventory) { i.Classes, i.ClassesHidden = nil, true },
-			options: PlanOptions{Method: MethodSnapshot, SnapshotClass: "fast"},
+			options: capture.Options{Method: method.Snapshot, SnapshotClass: "fast"},
 			capture: catalog.CaptureSnapshot, class: "fast", why: "--snapshot-class",
 		},
 		"no StorageClass to make a claim of": {
-			change: func(i *Inventory) { i.Claims["www-web-0"].Spec.StorageClassName = new("") }, options: PlanOptions{Method: MethodAuto},
+			change: func(i *Inventory) { i.Claims["www-web-0"].Spec.StorageClassName = new("") }, options: capture.Options{Method: method.Auto},
 			capture: catalog.CaptureLive, why: "it has no StorageClass, so that no claim can be made from a VolumeSnapshot", node: "n1",
 		},
 		"a StorageClass that is gone": {
-			change: func(i *Inventory) { i.StorageClasses = i.StorageClasses[1:] }, options: PlanOptions{Method: MethodAuto, SnapshotClass: "fast"},
+			change: func(i *Inventory) { i.StorageClasses = i.StorageClasses[1:] }, options: capture.Options{Method: method.Auto, SnapshotClass: "fast"},
 			capture: catalog.CaptureLive, why: "its StorageClass disk does not exist any more", node: "n1",
 		},
 		"a StorageClass for volumes that are made by hand": {
-			change: func(i *Inventory) { i.Claims["www-web-0"].Spec.StorageClassName = new("manual") }, options: PlanOptions{Method: MethodAuto},
+			change: func(i *Inventory) { i.Claims["www-web-0"].Spec.StorageClassName = new("manual") }, options: capture.Options{Method: method.Auto},
 			capture: catalog.CaptureLive, why: "its StorageClass manual is not of CSI driver disk.csi.test but of kubernetes.io/no-provisioner", node: "n1",
 		},
 		"StorageClasses that may not be read": {
-			change: func(i *Inventory) { i.StorageClasses, i.StorageClassesHidden = nil, true }, options: PlanOptions{Method: MethodAuto},
+			change: func(i *Inventory) { i.StorageClasses, i.StorageClassesHidden = nil, true }, options: capture.Options{Method: method.Auto},
 			capture: catalog.CaptureSnapshot, class: "fast", why: "fast",
 		},
 		"class of another driver": {
 			change:  func(i *Inventory) { i.Classes = append(i.Classes, other) },
-			options: PlanOptions{Method: MethodAuto, SnapshotClass: "other"},
+			options: capture.Options{Method: method.Auto, SnapshotClass: "other"},
 			capture: catalog.CaptureSnapshot, class: "fast", why: "VolumeSnapshotClass fast",
 		},
 		"live without a pod": {
-			change: func(i *Inventory) { delete(i.Pods, "web-0") }, options: PlanOptions{Method: MethodLive},
+			change: func(i *Inventory) { delete(i.Pods, "web-0") }, options: capture.Options{Method: method.Live},
 			capture: catalog.CaptureLive, why: "--method live",
 		},
 		"live, shared between nodes": {
 			change: func(i *Inventory) {
 				i.Claims["www-web-0"].Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}
 			},
-			options: PlanOptions{Method: MethodLive}, capture: catalog.CaptureLive, why: "--method live",
+			options: capture.Options{Method: method.Live}, capture: catalog.CaptureLive, why: "--method live",
 		},
 		"ReadWriteOncePod by snapshot": {
 			change: func(i *Inventory) {
 				i.Claims["www-web-0"].Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}
 			},
-			options: PlanOptions{Method: MethodAuto}, capture: catalog.CaptureSnapshot, class: "fast", why: "fast",
+			options: capture.Options{Method: method.Auto}, capture: catalog.CaptureSnapshot, class: "fast", why: "fast",
 		},
 		"ReadWriteOncePod without a pod": {
 			change: func(i *Inventory) {
 				delete(i.Pods, "web-0")
 				i.Claims["www-web-0"].Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}
 			},
-			options: PlanOptions{Method: MethodLive}, capture: catalog.CaptureLive, why: "--method live",
+			options: capture.Options{Method: method.Live}, capture: catalog.CaptureLive, why: "--method live",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -179,14 +181,14 @@ func TestNewPlanCapture(t *testing.T) {
 			if tt.change != nil {
 				tt.change(inventory)
 			}
-			plan, err := NewPlan(inventory, tt.options)
-			if err != nil {
+			plan := NewPlan(inventory, tt.options)
+			if err := plan.Err(); err != nil {
 				t.Fatal(err)
 			}
 			got := plan.Volumes[0]
-			if got.Capture != tt.capture || got.SnapshotClass != tt.class || !strings.Contains(got.Why, tt.why) || got.placement.Node != tt.node {
+			if got.Capture != tt.capture || got.SnapshotClass != tt.class || !strings.Contains(got.Why, tt.why) || got.choice.Placement.Node != tt.node {
 				t.Errorf("got %s with class %q on node %q because %q, want %s with %q on %q because %q",
-					got.Capture, got.SnapshotClass, got.placement.Node, got.Why, tt.capture, tt.class, tt.node, tt.why)
+					got.Capture, got.SnapshotClass, got.choice.Placement.Node, got.Why, tt.capture, tt.class, tt.node, tt.why)
 			}
 		})
 	}
@@ -196,7 +198,7 @@ func TestNewPlanRefuses(t *testing.T) {
 	block := corev1.PersistentVolumeBlock
 	for name, tt := range map[string]struct {
 		change  func(*Inventory)
-		options PlanOptions
+		options capture.Options
 		object  string
 		says    []string
 	}{
@@ -225,27 +227,27 @@ func TestNewPlanRefuses(t *testing.T) {
 			change: func(i *Inventory) {
 				i.Claims["www-web-0"].Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}
 			},
-			options: PlanOptions{Method: MethodLive},
+			options: capture.Options{Method: method.Live},
 			object:  "claim demo/www-web-0", says: []string{"ReadWriteOncePod", "pod web-0", "--method snapshot"},
 		},
 		"snapshot of a static volume": {
 			change:  func(i *Inventory) { static(i, "www-web-1") },
-			options: PlanOptions{Method: MethodSnapshot},
+			options: capture.Options{Method: method.Snapshot},
 			object:  "claim demo/www-web-1", says: []string{"kubernetes.io/host-path", "--method live"},
 		},
 		"snapshot without a class": {
 			change:  func(i *Inventory) { i.Classes = nil },
-			options: PlanOptions{Method: MethodSnapshot},
+			options: capture.Options{Method: method.Snapshot},
 			object:  "claim demo/www-web-0", says: []string{testDriver, "create a VolumeSnapshotClass", "--method live"},
 		},
 		"classes that may not be read": {
 			change:  func(i *Inventory) { i.Classes, i.ClassesHidden = nil, true },
-			options: PlanOptions{Method: MethodSnapshot},
+			options: capture.Options{Method: method.Snapshot},
 			object:  "claim demo/www-web-0", says: []string{"right to list VolumeSnapshotClasses", "--snapshot-class"},
 		},
 		"snapshot, and no StorageClass to read it by": {
 			change:  func(i *Inventory) { i.Claims["www-web-1"].Spec.StorageClassName = new("manual") },
-			options: PlanOptions{Method: MethodSnapshot},
+			options: capture.Options{Method: method.Snapshot},
 			object:  "claim demo/www-web-1", says: []string{"its StorageClass manual is not of CSI driver", "with driver disk.csi.test as its " +
 				"provisioner", "--method live"},
 		},
@@ -257,7 +259,7 @@ func TestNewPlanRefuses(t *testing.T) {
 			object: "claim demo/www-web-0", says: []string{"ReadWriteOncePod", "mend what keeps it from being captured", "StorageClass disk does not exist"},
 		},
 		"a class that does not exist": {
-			options: PlanOptions{Method: MethodAuto, SnapshotClass: "slow"},
+			options: capture.Options{Method: method.Auto, SnapshotClass: "slow"},
 			object:  "StatefulSet demo/web", says: []string{"no VolumeSnapshotClass called slow", "fast"},
 		},
 	} {
@@ -267,9 +269,9 @@ func TestNewPlanRefuses(t *testing.T) {
 				tt.change(inventory)
 			}
 			if tt.options.Method == "" {
-				tt.options.Method = MethodAuto
+				tt.options.Method = method.Auto
 			}
-			_, err := NewPlan(inventory, tt.options)
+			err := NewPlan(inventory, tt.options).Err()
 			var refusal *cluster.Refusal
 			if !errors.As(err, &refusal) {
 				t.Fatalf("error %v, want a refusal", err)
@@ -283,6 +285,25 @@ func TestNewPlanRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNewPlanFindsAllRefusals: one does not hide the next, nor does a claim that is not there.
+func TestNewPlanFindsAllRefusals(t *testing.T) {
+	inventory := testInventory()
+	delete(inventory.Claims, "www-web-0")
+	static(inventory, "www-web-1")
+	inventory.Claims["www-web-1"].Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}
+	plan := NewPlan(inventory, capture.Options{Method: method.Auto, SnapshotClass: "slow"})
+	err := plan.Err()
+	var refusal *cluster.Refusal
+	if len(plan.Refusals) != 2 || !errors.As(err, &refusal) {
+		t.Fatalf("refusals %q, error %v", plan.Refusals, err)
+	}
+	for _, part := range []string{"no VolumeSnapshotClass called slow", "claim demo/www-web-1: its access mode is ReadWriteOncePod"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
 	}
 }
 
@@ -306,8 +327,8 @@ func TestNewPlanLeavesNothingOutSilently(t *testing.T) {
 		{Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{}}},
 		{Name: "certs", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{}}},
 	}
-	plan, err := NewPlan(inventory, PlanOptions{Method: MethodAuto})
-	if err != nil {
+	plan := NewPlan(inventory, capture.Options{Method: method.Auto})
+	if err := plan.Err(); err != nil {
 		t.Fatal(err)
 	}
 	var missing []string
@@ -344,15 +365,15 @@ func TestSnapshotMoverStaysNearTheVolume(t *testing.T) {
 		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone"}}}},
 	}
 	inventory.Volumes["pv-www-web-0"].Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: zone}
-	plan, err := NewPlan(inventory, PlanOptions{Method: MethodAuto})
-	if err != nil {
+	plan := NewPlan(inventory, capture.Options{Method: method.Auto})
+	if err := plan.Err(); err != nil {
 		t.Fatal(err)
 	}
-	placement := plan.Volumes[0].placement
+	placement := plan.Volumes[0].choice.Placement
 	if placement.Affinity == nil || placement.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution != zone {
 		t.Errorf("placement %+v, want the volume's own node affinity", placement)
 	}
-	if plan.Volumes[1].placement.Affinity != nil {
-		t.Errorf("placement %+v of a volume that can be anywhere", plan.Volumes[1].placement)
+	if plan.Volumes[1].choice.Placement.Affinity != nil {
+		t.Errorf("placement %+v of a volume that can be anywhere", plan.Volumes[1].choice.Placement)
 	}
 }

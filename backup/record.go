@@ -71,7 +71,7 @@ func recordVolume(volume Volume) catalog.Volume {
 		Error: cmp.Or(volume.Missing, volume.Denied), Size: volume.Size, Driver: volume.Driver, Node: volume.Node, Zone: volume.Zone,
 		Mode: "Filesystem",
 	}
-	claim := volume.object
+	claim := volume.source.Claim
 	if claim == nil {
 		return saved
 	}

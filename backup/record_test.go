@@ -12,7 +12,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/method"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository/compress"
@@ -45,11 +48,11 @@ func TestNote(t *testing.T) {
 
 // TestMoverArgs: movers do as the request says.
 func TestMoverArgs(t *testing.T) {
-	r := &run{
-		request: Request{Compression: compress.Max}, inventory: &Inventory{Cluster: "uid"},
-		op: cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"},
+	target := Target{
+		Request: &Request{Compression: compress.Max}, Cluster: "uid",
+		Operation: cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"},
 	}
-	args := strings.Join(moverArgs(r.request, r.op, r.inventory.Cluster, &Volume{Claim: "www-web-0"}), " ")
+	args := strings.Join(target.args(&Volume{Claim: "www-web-0"}), " ")
 	for _, want := range []string{"volume backup /volume", "--as demo/web", "--claim www-web-0", "--compression max", "--operation mover:uid:20261121T081200Z-3fa9"} {
 		if !strings.Contains(args, want) {
 			t.Errorf("a mover is not told %s: %s", want, args)
@@ -80,14 +83,14 @@ func TestSkew(t *testing.T) {
 func testRun(t *testing.T, failures ...string) *run {
 	t.Helper()
 	inventory := testInventory()
-	plan, err := NewPlan(inventory, PlanOptions{Method: MethodAuto})
-	if err != nil {
+	plan := NewPlan(inventory, capture.Options{Method: method.Auto})
+	if err := plan.Err(); err != nil {
 		t.Fatal(err)
 	}
 	engine := &Engine{
 		Now:      func() time.Time { return time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC) },
 		Random:   strings.NewReader("????"),
-		Reporter: Silent{},
+		Reporter: report.Silent{},
 	}
 	r, err := engine.begin(Request{Tool: "v1"})
 	if err != nil {
@@ -151,8 +154,8 @@ func TestManifests(t *testing.T) {
 	claim.OwnerReferences = []metav1.OwnerReference{{UID: "sts-uid"}}
 	claim.Finalizers = []string{"kubernetes.io/pvc-protection"}
 	inventory.Volumes["pv-www-web-0"].Spec.ClaimRef = &corev1.ObjectReference{Name: "www-web-0", UID: "gone", ResourceVersion: "3"}
-	plan, err := NewPlan(inventory, PlanOptions{Method: MethodAuto})
-	if err != nil {
+	plan := NewPlan(inventory, capture.Options{Method: method.Auto})
+	if err := plan.Err(); err != nil {
 		t.Fatal(err)
 	}
 	manifests, err := Manifests(inventory, plan)
@@ -196,7 +199,7 @@ func TestPreflight(t *testing.T) {
 		"wrong password":     {repositories: fakeRepositories{err: errors.New("wrong password")}, says: "wrong password"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			engine := &Engine{Repositories: tt.repositories, Reporter: Silent{}}
+			engine := &Engine{Repositories: tt.repositories, Reporter: report.Silent{}}
 			err := engine.preflight(context.Background(), plan, Request{AdoptCluster: tt.adopt})
 			var refusal *cluster.Refusal
 			if errors.As(err, &refusal) != tt.refused || (err != nil) != (tt.says != "") {

@@ -42,7 +42,7 @@ func (r *run) sweep(ctx context.Context) error {
 		}
 	}
 	for _, left := range r.swept.Left {
-		r.Reporter.Note("warning: left by a dead operation: " + left.Error())
+		r.Reporter.Warn("of what a dead operation had made, " + left.Error())
 	}
 	return nil
 }
@@ -68,7 +68,7 @@ func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
 	here := r.inventory.Cluster
 	alone, cancel, err := cluster.Assured(ctx)
 	if err != nil {
-		r.Reporter.Note("warning: locks of dead operations: " + err.Error())
+		r.Reporter.Warn("locks of dead operations: " + err.Error())
 		return
 	}
 	defer cancel()
@@ -81,7 +81,7 @@ func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
 		r.Reporter.Note("removed the lock that a dead operation had left: " + holder.String())
 	}
 	if err != nil {
-		r.Reporter.Note("warning: locks of dead operations: " + err.Error())
+		r.Reporter.Warn("locks of dead operations: " + err.Error())
 	}
 }
 
@@ -98,15 +98,15 @@ func (r *run) end(ctx context.Context, lease *cluster.Lease) {
 	defer cancel()
 	own, err := r.Cluster.Cleanup(clean, r.op, r.removing())
 	if err != nil {
-		r.Reporter.Note("warning: clean up: " + err.Error() + "; the next backup of this StatefulSet tries again")
+		r.Reporter.Warn("clean up: " + err.Error() + "; the next backup of this StatefulSet tries again")
 	} else if r.repo != nil && lease.Lost() == nil {
 		// A mover that was killed could not do so itself.
 		r.unlock(clean, func(h repository.Holder) bool { return h.Operation == r.mark() && !own.MayRun(h.Host) })
 	}
 	for _, left := range own.Left {
-		r.Reporter.Note("warning: clean up: " + left.Error() + "; the next backup of this StatefulSet tries again")
+		r.Reporter.Warn("clean up: " + left.Error() + "; the next backup of this StatefulSet tries again")
 	}
 	if err := lease.Release(clean); err != nil {
-		r.Reporter.Note("warning: " + err.Error() + "; it expires by itself")
+		r.Reporter.Warn(err.Error() + "; it expires by itself")
 	}
 }

@@ -14,7 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/method"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
@@ -49,7 +51,7 @@ func (s *stage) backUp(ctx context.Context) (committed int, err error) {
 	_, err = s.engine.Run(ctx, Request{
 		Namespace:            "demo",
 		StatefulSet:          "web",
-		Plan:                 PlanOptions{Method: MethodAuto},
+		Capture:              capture.Options{Method: method.Auto},
 		Holder:               "test",
 		SnapshotTimeout:      time.Minute,
 		SnapshotReadyTimeout: time.Hour,
@@ -75,7 +77,7 @@ func TestRunBesideAStrandedMover(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage(t)
+				s := newMoverStage(t)
 				stranded := strandedPod(deadOperation(), tt.mount, tt.readOnly)
 				if tt.ended {
 					stranded.Status.Phase = corev1.PodSucceeded
@@ -127,7 +129,7 @@ func TestRunBesideAStrandedMover(t *testing.T) {
 // TestRunWhoseMoverDoesNotEnd has a mover of its own stranded: the data is saved, what is left is named, and its lock stays.
 func TestRunWhoseMoverDoesNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newMoverStage(t)
 		s.kube.PrependReactor("delete", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
 			pods := corev1.SchemeGroupVersion.WithResource("pods")
 			object, err := s.kube.Tracker().Get(pods, "demo", action.(clienttesting.DeleteAction).GetName())

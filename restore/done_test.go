@@ -12,13 +12,14 @@ import (
 	k8stesting "k8s.io/client-go/testing"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
 // untidy is a Filler whose movers cannot remove their locks.
 type untidy struct{ *world }
 
-func (u untidy) Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error) {
+func (u untidy) Fill(ctx context.Context, target Target, v Volume, progress func(report.Progress)) (archive.Result, error) {
 	result, err := u.world.Fill(ctx, target, v, progress)
 	result.Warnings = []string{"the lock stays"}
 	return result, err

@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
@@ -24,7 +25,7 @@ type Filler interface {
 	// and the pods that it has asked for.
 	Admit(ctx context.Context, target Target, volumes []Volume) (denials []cluster.Denial, pods []corev1.Pod, err error)
 	// Fill fails if the volume is not empty, apart from what an earlier Fill has left there that did not end.
-	Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error)
+	Fill(ctx context.Context, target Target, v Volume, progress func(report.Progress)) (archive.Result, error)
 	// Probe fails if movers cannot do their work: Fill would for every volume. It touches no volume.
 	Probe(ctx context.Context, target Target, volumes []Volume) error
 	// TakeBack removes from the volume what a Fill has written, be it whole or not. It fails if there is anything else.
@@ -68,7 +69,7 @@ func (x *run) create(ctx context.Context) error {
 			j.SourceClaim, j.RepositorySnapshot, j.Spare = v.SourceClaim, v.RepositorySnapshot, v.Spare
 		}
 		if v.brings == nil {
-			x.Reporter.Volume(Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StageWait})
+			x.Reporter.Volume(report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StageWait})
 			continue
 		}
 		if err := x.Cluster.AwaitBound(ctx, x.op.Namespace, v.Claim, v.Brings, x.limits.Claim); err != nil {
@@ -182,9 +183,9 @@ func (x *run) fill(ctx context.Context) error {
 func (x *run) fillVolume(ctx context.Context, v *Volume) (Restored, error) {
 	j := x.journal.find(v.Claim)
 	restored := Restored{Ordinal: v.Ordinal, Claim: v.Claim, RepositorySnapshot: v.RepositorySnapshot, Files: v.Files, Bytes: v.Bytes}
-	progress := Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: StagePrepare}
+	progress := report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StagePrepare}
 	if j.State == StateChecked && j.RepositorySnapshot == v.RepositorySnapshot {
-		progress.Stage, progress.Data = StageDone, archive.Progress{Files: v.Files, Bytes: v.Bytes, TotalFiles: v.Files, TotalBytes: v.Bytes}
+		progress.Stage, progress.Data = report.StageDone, archive.Progress{Files: v.Files, Bytes: v.Bytes, TotalFiles: v.Files, TotalBytes: v.Bytes}
 		x.Reporter.Volume(progress)
 		x.Reporter.Note(fmt.Sprintf("claim %s is complete already", v.Claim))
 		return restored, nil
@@ -197,7 +198,7 @@ func (x *run) fillVolume(ctx context.Context, v *Volume) (Restored, error) {
 	if err := x.prepareSpare(ctx, v, j); err != nil {
 		return restored, err
 	}
-	result, err := x.Filler.Fill(ctx, x.target(x.sts), *v, func(p Progress) {
+	result, err := x.Filler.Fill(ctx, x.target(x.sts), *v, func(p report.Progress) {
 		p.Ordinal, p.Claim = v.Ordinal, v.Claim
 		progress = p
 		x.Reporter.Volume(p)
@@ -210,14 +211,14 @@ func (x *run) fillVolume(ctx context.Context, v *Volume) (Restored, error) {
 	}
 	if err != nil {
 		err = x.interfered(ctx, v, err)
-		progress.Stage, progress.Error = StageFailed, err.Error()
+		progress.Stage, progress.Error = report.StageFailed, err.Error()
 		x.Reporter.Volume(progress)
 		return restored, fmt.Errorf("restore claim %s/%s: %w", x.op.Namespace, v.Claim, err)
 	}
 	for _, warning := range result.Warnings {
-		x.Reporter.Note("warning: claim " + v.Claim + " is restored, but " + warning)
+		x.Reporter.Warn("claim " + v.Claim + " is restored, but " + warning)
 	}
-	progress.Stage = StageDone
+	progress.Stage = report.StageDone
 	progress.Data = archive.Progress{Files: result.Files, Bytes: result.Bytes, TotalFiles: result.Files, TotalBytes: result.Bytes}
 	x.Reporter.Volume(progress)
 	restored.RepositorySnapshot, restored.Files, restored.Bytes = result.RepositorySnapshot, result.Files, result.Bytes
@@ -309,10 +310,12 @@ func check(v Volume, result archive.Result) error {
 	case result.RepositorySnapshot != v.RepositorySnapshot:
 		return fmt.Errorf("the mover restored repository snapshot %q instead of %q; is the image another version of stsbackup?; is the "+
 			"image another version of stsbackup?; is the "+
+			"image another version of stsbackup?; is the "+
 			"image another version of "+
 			"stsbackup?", result.RepositorySnapshot, v.RepositorySnapshot)
 	case result.Files != v.Files || result.Bytes != v.Bytes:
 		return fmt.Errorf("the mover wrote %d files of %d bytes, and the recovery point holds %d files of %d bytes; check it with "+
+			"\"stsbackup verify\", then restore again, or restore another recovery point; check it with "+
 			"\"stsbackup verify\", then restore again, or restore another recovery point; check it with "+
 			"\"stsbackup verify\", then restore again, or restore another recovery point; check it with "+
 			"\"stsbackup verify\", then restore again, or restore another recovery point",

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
@@ -19,7 +20,7 @@ type actedOn struct {
 	fails error // nil: what the world says
 }
 
-func (a actedOn) Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error) {
+func (a actedOn) Fill(ctx context.Context, target Target, v Volume, progress func(report.Progress)) (archive.Result, error) {
 	a.act()
 	if a.fails != nil {
 		return archive.Result{}, a.fails

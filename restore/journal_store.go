@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 )
 
 // journalLimit bounds a journal when it is begun, in bytes. A ConfigMap holds 1 MiB, and a journal grows by some 150 bytes
@@ -218,6 +219,7 @@ func contended(verb string, op cluster.Operation) error {
 func (x *run) enter(ctx context.Context, phase Phase) error {
 	x.writing.Lock()
 	defer x.writing.Unlock()
+	x.Reporter.Phase(report.Phase(phase))
 	x.journal.Phase = phase
 	return x.journal.write(ctx, x.Cluster, x.op)
 }

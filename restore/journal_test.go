@@ -14,6 +14,7 @@ import (
 	k8stesting "k8s.io/client-go/testing"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
@@ -109,7 +110,7 @@ func TestGuardComesFirst(t *testing.T) {
 // short is a Filler that writes one file too few into ordinal 1.
 type short struct{ Filler }
 
-func (s short) Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error) {
+func (s short) Fill(ctx context.Context, target Target, v Volume, progress func(report.Progress)) (archive.Result, error) {
 	result, err := s.Filler.Fill(ctx, target, v, progress)
 	if v.Ordinal == 1 {
 		result.Files--

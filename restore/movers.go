@@ -11,6 +11,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
@@ -75,9 +76,9 @@ func (m *Movers) Admit(ctx context.Context, target Target, volumes []Volume) ([]
 }
 
 // Fill runs one mover that restores.
-func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error) {
+func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress func(report.Progress)) (archive.Result, error) {
 	var lock sync.Mutex // the mover's log and its state come from different goroutines
-	state := Progress{Stage: StagePrepare}
+	state := report.Progress{Stage: report.StagePrepare}
 	tell := func(change func()) {
 		lock.Lock()
 		defer lock.Unlock()
@@ -88,7 +89,7 @@ func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress fun
 	task.Waiting = func(reason string) { tell(func() { state.Waiting = reason }) }
 	message, err := m.Cluster.RunMover(ctx, m.Config, task, func(line []byte) {
 		if data, ok := mover.Progress(line); ok {
-			tell(func() { state.Stage, state.Waiting, state.Data = StageFill, "", data })
+			tell(func() { state.Stage, state.Waiting, state.Data = report.StageFill, "", data })
 		}
 	})
 	result, untidy, failed := mover.Outcome(message, err)

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
@@ -22,7 +23,7 @@ func (NoMovers) Admit(context.Context, Target, []Volume) ([]cluster.Denial, []co
 }
 
 // Fill fails: an undo fills nothing.
-func (NoMovers) Fill(context.Context, Target, Volume, func(Progress)) (archive.Result, error) {
+func (NoMovers) Fill(context.Context, Target, Volume, func(report.Progress)) (archive.Result, error) {
 	return archive.Result{}, errNoRepo
 }
 

@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -18,7 +19,7 @@ import (
 type Restorer struct {
 	Cluster  *cluster.Client
 	Filler   Filler
-	Reporter Reporter
+	Reporter report.Reporter
 	// Now is the clock, Random the source of the operation's id.
 	Now    func() time.Time
 	Random io.Reader
@@ -45,7 +46,7 @@ func (p *Plan) Err() error {
 
 // Run carries out a plan that was made of record (of nothing, if it is an undo) and that a person has agreed to. If it
 // fails, the StatefulSet is as it was before, or the error says what is not and what to do. A plan with refusals is refused.
-func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (report Report, err error) {
+func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (Report, error) {
 	if err := plan.Err(); err != nil {
 		return Report{}, err
 	}
@@ -55,7 +56,7 @@ func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (r
 	}
 	op := cluster.Operation{ID: id, Kind: string(plan.Kind), Namespace: plan.Namespace, StatefulSet: plan.StatefulSet}
 	engine := *r
-	engine.Reporter = &serial{reporter: r.Reporter}
+	engine.Reporter = report.NewSerial(r.Reporter)
 	client := *r.Cluster
 	client.Waiting = engine.Reporter.Note
 	engine.Cluster = &client
@@ -149,11 +150,11 @@ func (x *run) finish(ctx context.Context) {
 			err = errors.Join(err, left)
 		}
 		if err != nil {
-			x.Reporter.Note("warning: clean up: " + err.Error() + "; the next operation on this StatefulSet tries again")
+			x.Reporter.Warn("clean up: " + err.Error() + "; the next operation on this StatefulSet tries again")
 		}
 	}
 	if err := x.lease.Release(ctx); err != nil {
-		x.Reporter.Note("warning: " + err.Error() + "; it expires by itself")
+		x.Reporter.Warn(err.Error() + "; it expires by itself")
 	}
 }
 
@@ -224,6 +225,7 @@ func (x *run) probe(ctx context.Context) error {
 
 // beginJournal writes the journal before the first change.
 func (x *run) beginJournal(ctx context.Context) error {
+	x.Reporter.Phase(report.Phase(x.journal.Phase))
 	if x.plan.Way != WayResume {
 		err := x.journal.create(ctx, x.Cluster, x.op)
 		x.written = err == nil

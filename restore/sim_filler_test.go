@@ -10,12 +10,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
 // Fill is the Filler of the world: it mounts the claim and writes the repository snapshot's name on its volume.
-func (w *world) Fill(ctx context.Context, target Target, v Volume, progress func(Progress)) (archive.Result, error) {
-	progress(Progress{Stage: StageFill, Data: archive.Progress{Bytes: 1}})
+func (w *world) Fill(ctx context.Context, target Target, v Volume, progress func(report.Progress)) (archive.Result, error) {
+	progress(report.Progress{Stage: report.StageFill, Data: archive.Progress{Bytes: 1}})
 	if target.Cluster != "here" {
 		w.t.Errorf("%s is filled in cluster %q", v.Claim, target.Cluster)
 	}

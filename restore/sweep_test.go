@@ -12,14 +12,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 )
 
 // notes is a Reporter that keeps what it is told.
 type notes struct {
-	Silent
+	report.Silent
 	mu    sync.Mutex
 	lines []string
 }
+
+func (n *notes) Warn(text string) { n.Note("warning: " + text) }
 
 func (n *notes) Note(text string) {
 	n.mu.Lock()

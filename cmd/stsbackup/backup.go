@@ -11,12 +11,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
-	"github.com/stsbackup/stsbackup/storage"
+	"github.com/stsbackup/stsbackup/internal/method"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/location"
-	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // backupCommand holds the flags of stsbackup backup.
@@ -38,16 +39,14 @@ type backupCommand struct {
 }
 
 func newBackupCommand(a *app) *cobra.Command {
-	c := &backupCommand{method: methodFlag(backup.MethodAuto)}
+	c := &backupCommand{method: methodFlag(method.Auto)}
 	cmd := &cobra.Command{
 		Use:   "backup [NAMESPACE/]STATEFULSET...",
 		Short: "Make a recovery point of each StatefulSet that is named or chosen",
 		Long: `backup saves the claims of all ordinals of a StatefulSet, and its manifests, as one recovery point.
 
 --method decides how each volume is captured:
-  auto      snapshot where the volume's CSI driver has a VolumeSnapshotClass, else live
-  snapshot  by a VolumeSnapshot of each volume; refused where a volume can have none
-  live      by reading the claim itself, read-only, while its pod runs
+` + method.Help() + `
 
 backup names everything that belongs to the StatefulSet and is not in the recovery point.
 
@@ -177,8 +176,10 @@ func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.
 	}
 	reporter := c.reporter(a, at.target)
 	defer reporter.Close()
-	return makeRecoveryPoint(ctx, a, at, reporter, backup.Request{
-		Plan:            backup.PlanOptions{Method: backup.Method(c.method), SnapshotClass: c.snapshotClass},
+	maker := makerOf(a, at.client, at.store, reporter)
+	maker.Planned = reporter.Planned
+	return maker.Make(ctx, signed(a, at.target.name(), backup.Request{
+		Capture:         capture.Options{Method: method.Method(c.method), SnapshotClass: c.snapshotClass},
 		AdoptCluster:    c.adoptCluster,
 		DryRun:          c.dryRun,
 		Mover:           mover,
@@ -186,7 +187,19 @@ func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.
 		RetryLock:       c.lock.limit,
 		Compression:     c.compression.level,
 		SnapshotTimeout: c.snapshotTimeout, SnapshotReadyTimeout: c.readyTimeout,
-	})
+	}))
+}
+
+// makerOf makes recovery points of a cluster's StatefulSets below the root.
+func makerOf(a *app, client *cluster.Client, root *location.Root, reporter report.Reporter) *backup.Maker {
+	return &backup.Maker{Cluster: client, Root: root, Now: a.now, Random: a.random, Reporter: reporter}
+}
+
+// signed is the request with what it is for, and who asks.
+func signed(a *app, of catalog.Name, request backup.Request) backup.Request {
+	request.Namespace, request.StatefulSet = of.Namespace, of.StatefulSet
+	request.Holder, request.Tool = holder(a), a.version
+	return request
 }
 
 // reporter shows the backup of a StatefulSet. After a dry run the plan is the result.
@@ -198,105 +211,18 @@ func (c *backupCommand) reporter(a *app, t target) *ui.Backup {
 	return ui.NewBackup(a.screen(c.output), t.namespace, t.statefulSet, plan)
 }
 
-// makeRecoveryPoint makes one of the scene's target, as the request says; what the scene and this process say of it is
-// filled in. The record is nil after a dry run, and comes beside an error if it is incomplete.
-func makeRecoveryPoint(ctx context.Context, a *app, at scene, reporter backup.Reporter, request backup.Request) (*catalog.Record, error) {
-	request.Namespace, request.StatefulSet = at.target.namespace, at.target.statefulSet
-	request.Holder, request.Tool = holder(a), a.version
-	engine := &backup.Engine{
-		Cluster:      at.client,
-		Repositories: storeOf{store: at.store, target: at.target, retryLock: request.RetryLock, note: reporter.Note},
-		Now:          a.now,
-		Random:       a.random,
-		Reporter:     reporter,
-	}
-	record, err := engine.Run(ctx, request)
-	if err != nil || record == nil {
-		return nil, err
-	}
-	if record.State != catalog.StateIncomplete {
-		return record, nil
-	}
-	look, cancel := context.WithTimeout(ctx, askClusterWithin)
-	defer cancel()
-	return record, incomplete(*record, at.client.Gone(look, at.target.namespace, at.target.statefulSet))
-}
-
-// incomplete is the error of a recovery point that does not hold all that it set out to. gone says why there will be no
-// other, if the StatefulSet is no longer there.
-func incomplete(record catalog.Record, gone error) error {
-	failed, problems, denied := 0, 0, false
-	for _, volume := range record.Volumes {
-		if volume.Error != "" {
-			failed++
-		}
-		denied = denied || strings.Contains(volume.Error, " is forbidden: User ") // as every API server says it
-		problems += volume.ProblemCount
-	}
-	what := fmt.Sprintf("recovery point %s of %s/%s is incomplete (%d of %d volumes and %d entries could not be saved)",
-		record.ID, record.Namespace, record.StatefulSet, failed, len(record.Volumes), problems)
-	if gone != nil {
-		return &incompleteError{err: fmt.Errorf("%s: %w; to restore what it holds, give its id", what, gone)}
-	}
-	return &incompleteError{
-		denied: denied,
-		err: errors.New(what + "; to restore what it holds, give its id; to save the rest, mend what is listed above and run the " +
-			"command again"),
-	}
-}
-
-// storeOf opens the repository of one StatefulSet for the engine.
-type storeOf struct {
-	store     *location.Root
-	target    target
-	retryLock time.Duration
-	note      func(string)
-}
-
-// Open opens it if there is one.
-func (s storeOf) Open(ctx context.Context) (backup.Repository, error) {
-	return s.open(ctx, catalog.Open)
-}
-
-// OpenOrCreate makes it if there is none.
-func (s storeOf) OpenOrCreate(ctx context.Context) (backup.Repository, error) {
-	return s.open(ctx, catalog.OpenOrCreate)
-}
-
-func (s storeOf) open(ctx context.Context,
-	open func(context.Context, storage.Bucket, string, string, repository.Secret) (*catalog.Catalog, error),
-) (backup.Repository, error) {
-	opened, err := open(ctx, s.store.Bucket(), s.target.namespace, s.target.statefulSet, s.store.Password(s.target.name()))
-	if err == nil {
-		err = opened.Repository().Writable()
-	}
-	if err != nil {
-		return nil, err
-	}
-	opened.Repository().SetLockWait(repository.LockWait{Limit: s.retryLock, Blocked: func(_ context.Context, locked error) bool {
-		if s.retryLock > 0 {
-			s.note(opened.WaitingText(s.retryLock, locked))
-		}
-		return false
-	}})
-	opened.Repository().SetLockLeft(func(left error) { s.note("warning: " + left.Error()) })
-	return opened, nil
-}
-
 // methodFlag is --method.
-type methodFlag backup.Method
+type methodFlag method.Method
 
 // String, Set and Type make a methodFlag a pflag.Value.
 func (m *methodFlag) String() string { return string(*m) }
 
 func (m *methodFlag) Set(s string) error {
-	switch v := backup.Method(s); v {
-	case backup.MethodAuto, backup.MethodSnapshot, backup.MethodLive:
-		*m = methodFlag(v)
-		return nil
-	default:
-		return fmt.Errorf("%q is none of auto, snapshot and live", s)
+	parsed, err := method.Parse(s)
+	if err == nil {
+		*m = methodFlag(parsed)
 	}
+	return err
 }
 
-func (m *methodFlag) Type() string { return "auto|snapshot|live" }
+func (m *methodFlag) Type() string { return strings.Join(method.Names(), "|") }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/internal/upkeep"
@@ -35,11 +36,7 @@ func usageErrorf(format string, args ...any) error {
 }
 
 // incompleteError says that the command did part of its work, and that this part can be used.
-type incompleteError struct {
-	err error
-	// denied says that a missing right is why, of some of it at least.
-	denied bool
-}
+type incompleteError struct{ err error }
 
 func (e *incompleteError) Error() string { return e.err.Error() }
 func (e *incompleteError) Unwrap() error { return e.err }
@@ -50,6 +47,7 @@ func exitCode(ctx context.Context, err error) int {
 		usage      *usageError
 		invalid    *location.InvalidError
 		incomplete *incompleteError
+		point      *backup.IncompleteError
 		refusal    *cluster.Refusal
 		refused    *upkeep.Refusal
 		several    *severalError
@@ -63,7 +61,7 @@ func exitCode(ctx context.Context, err error) int {
 		return several.exitCode(ctx)
 	case errors.As(err, &usage), errors.As(err, &invalid):
 		return exitUsage
-	case errors.As(err, &incomplete):
+	case errors.As(err, &incomplete), errors.As(err, &point):
 		return exitIncomplete
 	case errors.As(err, &refusal) && !errors.Is(refusal, cluster.ErrNotFound), errors.As(err, &refused),
 		errors.Is(err, repository.ErrLocked),

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
@@ -91,6 +93,15 @@ func (s *shell) lockStays() *storagetest.Faulty {
 	}})
 }
 
+// noteReporter tells notes and warnings.
+type noteReporter struct {
+	report.Silent
+	note func(string)
+}
+
+func (r noteReporter) Note(text string) { r.note(text) }
+func (r noteReporter) Warn(text string) { r.note("warning: " + text) }
+
 // TestUpkeepIsDoneThoughItsLockStays: whoever removes data, or writes a record, tells of the lock where he tells of all else.
 func TestUpkeepIsDoneThoughItsLockStays(t *testing.T) {
 	s := newKeeper(t)
@@ -108,7 +119,8 @@ func TestUpkeepIsDoneThoughItsLockStays(t *testing.T) {
 			return err
 		},
 		"backup": func(at *location.Root) error {
-			points, err := storeOf{store: at, target: web, note: note}.Open(t.Context())
+			maker := backup.Maker{Root: at, Reporter: noteReporter{note: note}}
+			points, err := maker.Repositories(backup.Request{Namespace: web.namespace, StatefulSet: web.statefulSet}).Open(t.Context())
 			if err != nil {
 				return err
 			}

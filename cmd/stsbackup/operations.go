@@ -8,6 +8,7 @@ import (
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/scheduler/operations"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -67,9 +68,8 @@ func (e *schedulerEngine) BackUp(
 	ctx context.Context,
 	root *location.Root,
 	of catalog.Name,
-	reporter backup.Reporter,
+	reporter report.Reporter,
 	request backup.Request,
 ) (*catalog.Record, error) {
-	at := scene{target: target{namespace: of.Namespace, statefulSet: of.StatefulSet}, store: root, client: e.client}
-	return makeRecoveryPoint(ctx, e.app, at, reporter, request)
+	return makerOf(e.app, e.client, root, reporter).Make(ctx, signed(e.app, of, request))
 }

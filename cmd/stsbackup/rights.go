@@ -9,6 +9,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/rights"
 )
@@ -43,8 +44,8 @@ func (r rightsAsker) explain(ctx context.Context, a *app, err error) error {
 
 // denied reports whether an error comes of a right that is missing.
 func denied(err error) bool {
-	var incomplete *incompleteError
-	return apierrors.IsForbidden(err) || errors.As(err, &incomplete) && incomplete.denied
+	var incomplete *backup.IncompleteError
+	return apierrors.IsForbidden(err) || errors.As(err, &incomplete) && incomplete.Denied
 }
 
 // missing says which rights are missing, in lines for a person; none if none is.

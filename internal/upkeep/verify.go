@@ -12,9 +12,9 @@ import (
 // The verdicts of a verify that are not good.
 var (
 	// ErrDamaged says that recovery points, or what they rely on, are damaged.
-	ErrDamaged = errors.New("damage was found")
+	ErrDamaged = errors.New("found damage")
 	// ErrLockDamaged says that every recovery point is whole. A damaged lock goes away by itself.
-	ErrLockDamaged = errors.New("a lock is damaged, and nothing else")
+	ErrLockDamaged = errors.New("a lock is damaged, nothing else")
 )
 
 // VerifyRequest asks for a verify.
@@ -56,10 +56,10 @@ func verdict(what string, found catalog.Verification) error {
 	case found.OK():
 		return nil
 	case found.OnlyLocks():
-		return fmt.Errorf("verify %s: %w: all recovery points can be restored", what, ErrLockDamaged)
+		return fmt.Errorf("verify %s: %w: you can restore all recovery points", what, ErrLockDamaged)
 	default:
-		return fmt.Errorf("verify %s: %w; recovery points that are not named as damaged can be restored. "+
-			"Run stsbackup repair, then make a new recovery point: as long as the damage is there, new ones rely on it", what, ErrDamaged)
+		return fmt.Errorf("verify %s: %w; you can restore every recovery point that is not listed as damaged. "+
+			"Run stsbackup repair, then make a new recovery point: until then, new ones rely on the damaged data", what, ErrDamaged)
 	}
 }
 

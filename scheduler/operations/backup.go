@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/backup/capture"
+	"github.com/stsbackup/stsbackup/internal/method"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -38,7 +41,7 @@ func (o *Operations) backUp(
 	ctx context.Context,
 	of scheduler.Name,
 	options policy.Backup,
-	reporter backup.Reporter,
+	reporter report.Reporter,
 ) (*catalog.Record, error) {
 	root, err := o.Root()
 	if err != nil {
@@ -49,7 +52,7 @@ func (o *Operations) backUp(
 		return nil, err
 	}
 	return o.Engine.BackUp(ctx, root, catalog.Name(of), reporter, backup.Request{
-		Plan:                 backup.PlanOptions{Method: backup.Method(options.Method)},
+		Capture:              capture.Options{Method: method.Method(options.Method)},
 		Parallel:             options.Parallel,
 		RetryLock:            backup.DefaultRetryLock,
 		Mover:                mover,
@@ -61,7 +64,7 @@ func (o *Operations) backUp(
 
 // phaseReporter measures the phases of a backup, and logs what a person would be told.
 type phaseReporter struct {
-	backup.Silent
+	report.Silent
 	now    func() time.Time
 	log    *slog.Logger
 	phases map[string]time.Duration
@@ -70,7 +73,7 @@ type phaseReporter struct {
 }
 
 // Phase ends the phase before.
-func (r *phaseReporter) Phase(phase backup.Phase) {
+func (r *phaseReporter) Phase(phase report.Phase) {
 	r.end()
 	r.phase, r.since = string(phase), r.now()
 }
@@ -82,6 +85,9 @@ func (r *phaseReporter) end() {
 	}
 	r.phase = ""
 }
+
+// Warn logs the message as a warning.
+func (r *phaseReporter) Warn(message string) { r.log.Warn(message) }
 
 // Note logs the message.
 func (r *phaseReporter) Note(message string) { note(r.log, message) }

@@ -11,7 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stsbackup/stsbackup/backup"
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/method"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -23,7 +26,7 @@ type engine struct {
 	of      catalog.Name
 	options policy.Backup
 	request backup.Request
-	run     func(backup.Reporter) (*catalog.Record, error)
+	run     func(report.Reporter) (*catalog.Record, error)
 }
 
 func (e *engine) Mover(_ context.Context, _ *location.Root, _ catalog.Name, options policy.Backup) (cluster.MoverConfig, error) {
@@ -35,7 +38,7 @@ func (e *engine) BackUp(
 	_ context.Context,
 	_ *location.Root,
 	of catalog.Name,
-	reporter backup.Reporter,
+	reporter report.Reporter,
 	request backup.Request,
 ) (*catalog.Record, error) {
 	e.of, e.request = of, request
@@ -47,13 +50,13 @@ func TestBackup(t *testing.T) {
 	t.Parallel()
 	clock := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
 	var log strings.Builder
-	e := &engine{run: func(r backup.Reporter) (*catalog.Record, error) {
+	e := &engine{run: func(r report.Reporter) (*catalog.Record, error) {
 		r.Phase("plan")
 		clock = clock.Add(time.Second)
 		r.Phase("move")
 		clock = clock.Add(time.Minute)
 		r.Note("all is well")
-		r.Note("warning: or is it")
+		r.Warn("or is it")
 		return &catalog.Record{ID: "made", State: catalog.StateIncomplete, Volumes: []catalog.Volume{{Bytes: 5}}}, cluster.ErrNotFound
 	}}
 	o := New(Config{
@@ -70,7 +73,7 @@ func TestBackup(t *testing.T) {
 		t.Errorf("phases (-want +got):\n%s", diff)
 	}
 	want := backup.Request{
-		Plan: backup.PlanOptions{Method: backup.MethodLive}, Parallel: 3, RetryLock: 5 * time.Minute,
+		Capture: capture.Options{Method: method.Live}, Parallel: 3, RetryLock: 5 * time.Minute,
 		SnapshotTimeout: 2 * time.Minute, SnapshotReadyTimeout: 4 * time.Hour, StepsAside: true, Mover: cluster.MoverConfig{Image: "mover"},
 	}
 	if diff := cmp.Diff(want, e.request); diff != "" || e.of != catalog.Name(web) || e.options.Env["TZ"] != "UTC" {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
@@ -50,7 +51,7 @@ type Engine interface {
 		ctx context.Context,
 		root *location.Root,
 		of catalog.Name,
-		reporter backup.Reporter,
+		reporter report.Reporter,
 		request backup.Request,
 	) (*catalog.Record, error)
 }

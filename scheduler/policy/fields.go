@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/stsbackup/stsbackup/internal/calendar"
+	"github.com/stsbackup/stsbackup/internal/method"
 	"github.com/stsbackup/stsbackup/internal/mover"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/internal/nearest"
@@ -58,7 +59,7 @@ type times struct {
 
 // policy reads one policy.
 func (r *reader) policy(n node) Policy {
-	p := Policy{Zone: time.UTC, Backup: Backup{Method: "auto", Parallel: 1}}
+	p := Policy{Zone: time.UTC, Backup: Backup{Method: string(method.Auto), Parallel: 1}}
 	var t times
 	later := func(to **node) func(node) { return func(n node) { *to = &n } }
 	r.mapping(
@@ -239,7 +240,7 @@ func (r *reader) labels(n node) labels.Selector {
 func (r *reader) backup(n node, b *Backup) {
 	r.mapping(
 		n,
-		field{"method", false, func(n node) { b.Method = r.oneOf(n, "auto", "snapshot", "live") }},
+		field{"method", false, func(n node) { b.Method = r.oneOf(n, method.Names()...) }},
 		field{"parallel", false, func(n node) { b.Parallel = r.number(n, 1) }},
 		field{"snapshotReadyTimeout", false, func(n node) { b.SnapshotReadyTimeout = r.duration(n) }},
 		field{"moverResources", false, func(n node) {

@@ -1,0 +1,206 @@
+package capture
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/method"
+	"github.com/stsbackup/stsbackup/internal/report"
+	"github.com/stsbackup/stsbackup/storage/catalog"
+)
+
+// Options are the user's wishes.
+type Options struct {
+	Method method.Method
+	// SnapshotClass is the VolumeSnapshotClass to use; empty for the driver's default.
+	SnapshotClass string
+}
+
+// Facts are what the ways know of the cluster.
+type Facts struct {
+	StatefulSet *appsv1.StatefulSet
+	// Classes are all VolumeSnapshotClasses of the cluster; ClassesHidden says that they may not be read.
+	Classes       []snapshotv1.VolumeSnapshotClass
+	ClassesHidden bool
+	// StorageClasses are those of the cluster; StorageClassesHidden says that they may not be read.
+	StorageClasses       []storagev1.StorageClass
+	StorageClassesHidden bool
+	// Nodes are those that the pods run on, by name, where nodes may be read.
+	Nodes map[string]Node
+}
+
+// Node is what is known of a node.
+type Node struct {
+	// Zone and Host are what it is labelled with; they may be empty.
+	Zone, Host string
+	Taints     []corev1.Taint
+}
+
+// Volume is one ordinal's claim that has a volume.
+type Volume struct {
+	Ordinal  int32
+	Template string
+	Claim    *corev1.PersistentVolumeClaim
+	Volume   *corev1.PersistentVolume
+	// Pod is the ordinal's; nil if it does not exist.
+	Pod *corev1.Pod
+}
+
+// Choice is how one volume is captured.
+type Choice struct {
+	Capture catalog.Capture
+	// Why is the reason.
+	Why string
+	// SnapshotClass is the VolumeSnapshotClass, where there is one.
+	SnapshotClass string
+	// Placement is where a mover can read what was captured.
+	Placement cluster.Placement
+}
+
+// Verdict is what a way says of a volume: how it would capture it, or why it cannot.
+type Verdict struct {
+	// Choice is nil if it cannot.
+	Choice *Choice
+	// Reason says why it cannot, and Next what to do about that for one who has asked for this way.
+	Reason, Next string
+}
+
+// Way is one way to capture volumes. Its methods are given all volumes that are captured by it at once, or one of these when its turn has
+// come.
+type Way interface {
+	// Capture is what the record calls it.
+	Capture() catalog.Capture
+	// Check gives a verdict on each of the volumes. It depends on nothing but its arguments.
+	Check(facts *Facts, volumes []Volume, options Options) []Verdict
+	// Makes gives the name of the claim that a mover of the volume will mount, and what there is to be created for it: dry run only.
+	Makes(op cluster.Operation, volume *Volume, choice *Choice) (claim string, made []cluster.Candidate)
+	// Cut fixes the state of the volumes, in their order, and says of each how far it is. A volume of which it fails has its Err set, and
+	// the others go on. The error says that the operation has ended.
+	Cut(ctx context.Context, c *Capturer, volumes []*Captured, tell Tell) error
+	// Source gives the claim that a mover mounts to read the volume.
+	Source(ctx context.Context, c *Capturer, v *Captured) (claim string, err error)
+	// Release gives back what the capture of the volume holds. What cannot be given back is told.
+	Release(ctx context.Context, c *Capturer, v *Captured)
+}
+
+// Tell is told of a volume's stage: captured (report.StageCapture), ready for its turn (report.StageWait), or failed.
+type Tell func(v *Captured, stage report.Stage)
+
+// Ways are all ways, the best first.
+func Ways() []Way { return []Way{snapshot{}, live{}} }
+
+// wayOf is the way that a volume is captured by.
+func wayOf(capture catalog.Capture) (Way, error) {
+	for _, way := range Ways() {
+		if way.Capture() == capture {
+			return way, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no way to capture volumes that is called %q", capture)
+}
+
+// Check decides how each of the volumes is captured. It depends on nothing but its arguments. The choices are in the order of the volumes;
+// each refusal is of one volume, or of what was asked for. With any, the choices mean nothing.
+func Check(facts *Facts, volumes []Volume, options Options) ([]Choice, []*cluster.Refusal) {
+	var refusals []*cluster.Refusal
+	if refusal := checkClass(facts, options); refusal != nil {
+		refusals = append(refusals, refusal)
+		options.SnapshotClass = "" // that is said once, and not of each volume
+	}
+	var ways []Way
+	var verdicts [][]Verdict
+	for _, way := range Ways() {
+		if options.Method == method.Auto || options.Method == method.Method(way.Capture()) {
+			ways = append(ways, way)
+			verdicts = append(verdicts, way.Check(facts, volumes, options))
+		}
+	}
+	choices := make([]Choice, len(volumes))
+	for i := range volumes {
+		if cluster.IsBlock(volumes[i].Claim) {
+			refusals = append(refusals, &cluster.Refusal{
+				Object: volumes[i].object(),
+				Reason: "it is a raw block device (volumeMode Block), which this version cannot back up yet",
+				Next:   "back it up with the application's own tool until it can",
+			})
+			continue
+		}
+		of := make([]Verdict, len(ways))
+		for n := range ways {
+			of[n] = verdicts[n][i]
+		}
+		choice, refusal := choose(&volumes[i], of)
+		if refusal != nil {
+			refusals = append(refusals, refusal)
+			continue
+		}
+		choices[i] = *choice
+	}
+	return choices, refusals
+}
+
+// choose takes the first way that can capture a volume. That a better one cannot is why.
+func choose(volume *Volume, verdicts []Verdict) (*Choice, *cluster.Refusal) {
+	because := ""
+	for _, verdict := range verdicts {
+		if verdict.Choice != nil {
+			choice := *verdict.Choice
+			choice.Why = cmp.Or(because, choice.Why)
+			return &choice, nil
+		}
+		if because != "" {
+			return nil, &cluster.Refusal{
+				Object: volume.object(), Reason: verdict.Reason, Next: "mend what keeps it from being captured by a VolumeSnapshot: " + because,
+			}
+		}
+		because = verdict.Reason
+	}
+	last := verdicts[len(verdicts)-1]
+	return nil, &cluster.Refusal{Object: volume.object(), Reason: last.Reason, Next: last.Next}
+}
+
+// object is the claim in messages.
+func (v *Volume) object() string { return "claim " + v.Claim.Namespace + "/" + v.Claim.Name }
+
+// checkClass refuses a class of the user's choice that does not exist.
+func checkClass(facts *Facts, options Options) *cluster.Refusal {
+	if options.SnapshotClass == "" || options.Method == method.Live || facts.ClassesHidden {
+		return nil
+	}
+	names := make([]string, 0, len(facts.Classes))
+	for _, class := range facts.Classes {
+		if class.Name == options.SnapshotClass {
+			return nil
+		}
+		names = append(names, class.Name)
+	}
+	next := "leave --snapshot-class out, or create the class"
+	if len(names) > 0 {
+		slices.Sort(names)
+		next = "use one of " + strings.Join(names, ", ")
+	}
+	return &cluster.Refusal{
+		Object: "StatefulSet " + facts.StatefulSet.Namespace + "/" + facts.StatefulSet.Name,
+		Reason: "the cluster has no VolumeSnapshotClass called " + options.SnapshotClass,
+		Next:   next,
+	}
+}
+
+// Makes gives the name of the claim that a mover of the volume will mount, and what there is to be created for it: dry run only.
+func Makes(op cluster.Operation, volume *Volume, choice *Choice) (claim string, made []cluster.Candidate, err error) {
+	way, err := wayOf(choice.Capture)
+	if err != nil {
+		return "", nil, err
+	}
+	claim, made = way.Makes(op, volume, choice)
+	return claim, made, nil
+}

@@ -1,0 +1,154 @@
+package backup
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/report"
+)
+
+// Movers is the Saver that runs movers in the cluster. It is for one backup.
+type Movers struct {
+	Cluster *cluster.Client
+
+	// running counts the movers that run. While there are any, it is worth waiting for a quota to have room again.
+	running atomic.Int32
+}
+
+// client tells what it waits for.
+func (m *Movers) client(target *Target) *cluster.Client {
+	client := *m.Cluster
+	client.Waiting = target.Note
+	return &client
+}
+
+// Makes are the mover's Job, pod and Secret, and the account that all have.
+func (m *Movers) Makes(target Target, v *Volume, source string) []cluster.Candidate {
+	switch {
+	case v != nil:
+		return cluster.DryRunMover(target.Request.Mover, target.task(v, source))
+	case target.Request.Mover.ServiceAccount == "":
+		return []cluster.Candidate{cluster.DryRunAccount(target.Operation)}
+	default:
+		return nil
+	}
+}
+
+// Save runs one mover that saves.
+func (m *Movers) Save(ctx context.Context, target Target, v *Volume, source string, tell func(report.Progress)) (Saved, error) {
+	progress := &moverProgress{tell: tell, state: report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StagePrepare}}
+	task := target.task(v, source)
+	task.Busy = func() bool { return m.running.Load() > 0 }
+	var ran atomic.Bool
+	task.Waiting = func(reason string) {
+		if reason == "" && !ran.Swap(true) {
+			m.running.Add(1)
+		}
+		progress.waiting(reason)
+	}
+	output, err := m.client(&target).RunMover(ctx, target.Request.Mover, task, progress.line)
+	if ran.Load() {
+		m.running.Add(-1)
+	}
+	result, untidy, failed := mover.Outcome(output, err)
+	return Saved{Result: result, Untidy: untidy}, failed
+}
+
+// Probe runs one mover without a volume, which looks for what all movers need.
+func (m *Movers) Probe(ctx context.Context, target Target, v *Volume) error {
+	op, config := target.Operation, target.Request.Mover
+	return mover.ProbeOutcome(m.client(&target).ProbeMover(ctx, config, cluster.Mover{
+		Operation: op,
+		Name:      op.Name("probe"),
+		Args: []string{
+			"volume", "probe", op.Namespace + "/" + op.StatefulSet, "--write",
+			"--repo", config.Repo,
+			"--operation", target.mark(),
+			"--repository-password-file", cluster.MoverFiles + "/password",
+			"--result-file", cluster.MoverResult,
+		},
+		Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
+		Placement:    v.choice.Placement,
+	}))
+}
+
+// task is the mover that saves a volume, which mounts the claim called source.
+func (t *Target) task(v *Volume, source string) cluster.Mover {
+	op := t.Operation
+	return cluster.Mover{
+		Operation: op,
+		Name:      op.VolumeName(v.Ordinal, v.Template),
+		Ordinal:   v.Ordinal,
+		Claim:     v.Claim,
+		Mount:     source,
+		ReadOnly:  true,
+		Args:      t.args(v),
+		// To read what others may not. DAC_READ_SEARCH would say it more narrowly, but the Pod Security level
+		// "baseline" forbids it, and the volume is mounted read-only.
+		Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
+		Placement:    v.choice.Placement,
+	}
+}
+
+func (t *Target) args(v *Volume) []string {
+	op, request := t.Operation, t.Request
+	return []string{
+		"volume", "backup", cluster.MoverVolume,
+		"--repo", request.Mover.Repo,
+		"--as", op.Namespace + "/" + op.StatefulSet,
+		"--claim", v.Claim,
+		"--ordinal", strconv.Itoa(int(v.Ordinal)),
+		"--recovery-point", op.ID,
+		"--operation", t.mark(),
+		"--repository-password-file", cluster.MoverFiles + "/password",
+		"--result-file", cluster.MoverResult,
+		// A cut is what is on the disk: it can hold a file's new data beside its old times, which reach the disk later
+		// (fdatasync, lazytime). Times prove nothing there, so every file is read; what is the same is stored once.
+		"--force-read",
+		"--compression", request.Compression.String(),
+		"--retry-lock", request.RetryLock.String(),
+		"-o", "json",
+	}
+}
+
+// moverProgress turns a mover's log lines into Progress. Lines and waits come from different goroutines.
+type moverProgress struct {
+	tell  func(report.Progress)
+	mu    sync.Mutex
+	state report.Progress
+}
+
+func (p *moverProgress) waiting(reason string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.Waiting = reason
+	if reason == "" {
+		p.state.Stage = report.StageMove
+	}
+	p.tell(p.state)
+}
+
+// line takes one line of the log. What is no progress is for people who read the log.
+func (p *moverProgress) line(text []byte) {
+	if reason := mover.Waiting(text); reason != "" {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.state.Stage, p.state.Waiting = report.StagePrepare, reason
+		p.tell(p.state)
+		return
+	}
+	data, ok := mover.Progress(text)
+	if !ok {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.Stage, p.state.Waiting, p.state.Data = report.StageMove, "", data
+	p.tell(p.state)
+}

@@ -1,0 +1,42 @@
+package backup
+
+import (
+	"context"
+
+	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/report"
+	"github.com/stsbackup/stsbackup/storage/archive"
+)
+
+// Saver copies one volume's data into the repository. Its methods return when nothing uses the claim that it reads any more, also when
+// ctx has ended or they fail.
+type Saver interface {
+	// Makes are the objects that saving a volume through the claim called source would create. Without a volume they are those that all
+	// share.
+	Makes(target Target, v *Volume, source string) []cluster.Candidate
+	// Save reads the claim called source. What it says of the volume begins to move is when reading begins.
+	Save(ctx context.Context, target Target, v *Volume, source string, progress func(report.Progress)) (Saved, error)
+	// Probe fails if nothing could be saved: Save would for every volume. It touches no volume, and runs where v's mover would.
+	Probe(ctx context.Context, target Target, v *Volume) error
+}
+
+// Target is what a Saver may want to know of the backup.
+type Target struct {
+	Operation cluster.Operation
+	// Cluster is the cluster's UID.
+	Cluster string
+	// Request is what the backup was asked to do.
+	Request *Request
+	// Note is told what is waited for that is of no single volume.
+	Note func(message string)
+}
+
+// mark is what savers say in their locks.
+func (t *Target) mark() string { return t.Operation.MoverMark(t.Cluster) }
+
+// Saved is what a Saver has saved.
+type Saved struct {
+	archive.Result
+	// Untidy says what was left behind, although the data is safe; nil if nothing was.
+	Untidy error
+}

@@ -42,7 +42,7 @@ func (r *run) sweep(ctx context.Context) error {
 		}
 	}
 	for _, left := range r.swept.Left {
-		r.Reporter.Warn("of what a dead operation had made, " + left.Error())
+		r.Reporter.Warn("left by a dead operation: " + left.Error())
 	}
 	return nil
 }

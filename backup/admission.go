@@ -145,7 +145,7 @@ func (r *run) foresee(ctx context.Context, plan *Plan) error {
 		return notCreated(&all.passing[0], likeFirst(all.passing))
 	}
 	for _, what := range all.unseen {
-		r.Reporter.Warn("whether the API server would create " + what)
+		r.Reporter.Warn("could not ask the API server whether it would create " + what)
 	}
 	return nil
 }

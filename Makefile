@@ -44,7 +44,7 @@ test-fuzz: ## every fuzz target for half a minute
 	FUZZTIME=30s test/fuzz
 
 .PHONY: fuzz
-fuzz: ## every fuzz target for FUZZTIME (10m), or those of TARGETS, such as ./storage/repository:FuzzTree
+fuzz: ## every fuzz target for FUZZTIME (10m), or those of TARGETS, such as ./storage/repository/treeblob:FuzzTree
 	test/fuzz $(TARGETS)
 
 .PHONY: test-e2e

@@ -77,7 +77,7 @@ func (t *term) noteListing(o outcome, result string) {
 		return
 	}
 	t.noteBucket(o)
-	if !o.listed && !l.ofBucket() && t.listed > l.before && !l.told && t.passwordFailing.IsZero() {
+	if !o.listed && !l.ofBucket() && t.listed > l.before && !l.told && t.password.since.IsZero() {
 		l.told = true
 		t.Log.Error("recovery points of this StatefulSet cannot be listed, those of others "+
 			"can", "statefulset", o.name.String(), "error", o.err.Error())
@@ -97,14 +97,14 @@ func (t *term) noteBucket(o outcome) {
 	t.notePassword(o, listings)
 	down := bucketDown(listings, t.listed)
 	switch {
-	case down.IsZero() && !t.bucketFailing.IsZero():
-		t.Log.Info("the bucket answers again", "failedSince", stamp(t.bucketFailing))
-		t.bucketFailing, t.bucketError = time.Time{}, ""
-	case !down.IsZero() && t.bucketFailing.IsZero():
+	case down.IsZero() && !t.bucket.since.IsZero():
+		t.Log.Info("the bucket answers again", "failedSince", stamp(t.bucket.since))
+		t.bucket = trouble{}
+	case !down.IsZero() && t.bucket.since.IsZero():
 		t.Log.Error("the bucket does not answer", "statefulset", o.name.String(), "error", o.err.Error())
-		t.bucketFailing = down
+		t.bucket.since = down
 	}
-	if !t.bucketFailing.IsZero() && o.err != nil && !errors.Is(o.err, ErrPassword) {
-		t.bucketError = o.err.Error()
+	if !t.bucket.since.IsZero() && o.err != nil && !errors.Is(o.err, ErrPassword) {
+		t.bucket.why = o.err.Error()
 	}
 }

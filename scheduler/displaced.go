@@ -52,9 +52,7 @@ func (t *term) decideDisplaced(now time.Time) (next time.Time) {
 		return next
 	}
 	d.running, d.looked = true, now
-	t.active++
-	work := task{job: jobDisplaced, operations: t.operations, now: t.now}
-	go func() { t.outcomes <- work.do(t.ctx) }()
+	t.start(task{job: jobDisplaced, operations: t.operations, now: t.now})
 	return time.Time{}
 }
 
@@ -92,8 +90,7 @@ func (t *term) discardDue(e *entry, now time.Time) bool {
 	if p == nil || p.DiscardAfter == (calendar.Span{}) || e.set.Nothing != "" || e.discard.running || t.displaced.running {
 		return false
 	}
-	// A wait that is longer than any that we set comes from a clock that has been set back since.
-	if e.discard.wait.After(now) && !e.discard.wait.After(now.Add(discardRetry)) {
+	if waiting(e.discard.wait, now, discardRetry) {
 		return false
 	}
 	oldest := t.displaced.of[e.name()].Oldest
@@ -109,11 +106,7 @@ func (t *term) settleDiscard(o outcome) {
 	d.wait = o.ended.Add(displacedEvery)
 	t.displaced.looked = time.Time{} // there is less now, or something has happened to it
 	result := o.classify(t.ctx.Err() != nil)
-	log := t.Log.With("statefulset", o.name.String(), "policy", o.policy.Name, "result", result, "seconds", seconds(o.ended.Sub(o.began)),
-		"volumes", o.discarded.Volumes, "bytes", o.discarded.Bytes)
-	if o.err != nil {
-		log = log.With("error", o.err.Error())
-	}
+	log := o.log(t.Log, result, "volumes", o.discarded.Volumes, "bytes", o.discarded.Bytes)
 	if len(o.discarded.Volumes) > 0 {
 		t.Events.Note(
 			e.set,

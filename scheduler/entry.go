@@ -190,7 +190,7 @@ func (e *entry) status(now time.Time) StatefulSetStatus {
 		BytesRead: e.counts.read, BytesStored: e.counts.stored, Phases: e.last.Phases, Took: e.took,
 	}
 	for _, p := range e.shown {
-		if p.Started.After(s.LastAttempt) && !p.Started.After(now.Add(clockDifference)) {
+		if p.Started.After(s.LastAttempt) && p.believable(now) {
 			s.LastAttempt = p.Started
 		}
 	}
@@ -199,14 +199,8 @@ func (e *entry) status(now time.Time) StatefulSetStatus {
 	}
 	if p := e.policy(); p != nil {
 		s.Objective = e.objective(now)
-		s.Prune = UpkeepStatus{Scheduled: e.prune.schedule != "never", LastSuccess: e.prune.succeeded, Failed: e.prune.failed}
+		s.Prune, s.Verify = e.prune.status(), e.verify.status()
 		s.Discard = DiscardStatus{Scheduled: p.DiscardAfter != (calendar.Span{}), Volumes: e.discard.volumes, Failed: e.discard.failed}
-		s.Verify = UpkeepStatus{
-			Scheduled:   e.verify.schedule != "never",
-			LastSuccess: e.verify.succeeded,
-			Failed:      e.verify.failed,
-			Damaged:     e.verify.damaged,
-		}
 	}
 	return s
 }

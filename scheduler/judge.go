@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -57,17 +58,32 @@ func judge(r rule, w window, s standing, now time.Time) verdict {
 	if !until.IsZero() && !now.Before(until) {
 		return v
 	}
-	v.run, v.until, v.from = w.due, until, w.due
 	v.exhausted = incompleteSince(s.points, w.due, now) >= incompleteMost
-	// A wait that is longer than any that we set comes from a clock that has been set back since.
-	if s.wait.After(v.from) && !s.wait.After(now.Add(backoffMost)) {
-		v.from = s.wait
+	return v.owes(w, until, s.wait, now)
+}
+
+// owes is the verdict that the run of a window is owed until a time, and is not tried again before wait has passed.
+func (v verdict) owes(w window, until, wait, now time.Time) verdict {
+	v.run, v.until, v.from = w.due, until, w.due
+	if wait.After(v.from) && plausible(wait, now, backoffMost) {
+		v.from = wait
 	}
 	v.next = earliest(until, w.next)
 	if v.from.After(now) {
 		v.next = earliest(v.from, v.next)
 	}
 	return v
+}
+
+// waiting reports whether a wait is not over yet.
+func waiting(until, now time.Time, most time.Duration) bool {
+	return until.After(now) && plausible(until, now, most)
+}
+
+// plausible reports whether a wait is not longer than most, the longest that we set. One that is comes from a clock that has been
+// set back since.
+func plausible(until, now time.Time, most time.Duration) bool {
+	return !until.After(now.Add(most))
 }
 
 // endOf is when the run of a window may no longer begin; zero for never.
@@ -78,14 +94,14 @@ func endOf(r rule, w window) time.Time {
 	return earliest(w.due.Add(r.deadline), w.next)
 }
 
+// believable reports whether a recovery point was begun before now, as far as clocks may differ.
+func (p Point) believable(now time.Time) bool { return !p.Started.After(now.Add(clockDifference)) }
+
 // done reports whether the run of this time has its recovery point.
 func done(points []Point, run, now time.Time) bool {
-	for _, p := range points {
-		if p.Complete && !p.Started.Before(run) && !p.Started.After(now.Add(clockDifference)) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(points, func(p Point) bool {
+		return p.Complete && !p.Started.Before(run) && p.believable(now)
+	})
 }
 
 // incompleteSince counts the incomplete recovery points with a record of the run of this time: attempts, whoever made
@@ -93,7 +109,7 @@ func done(points []Point, run, now time.Time) bool {
 func incompleteSince(points []Point, run, now time.Time) int {
 	count := 0
 	for _, p := range points {
-		if !p.Complete && !p.Finished.IsZero() && !p.Started.Before(run) && !p.Started.After(now.Add(clockDifference)) {
+		if !p.Complete && !p.Finished.IsZero() && !p.Started.Before(run) && p.believable(now) {
 			count++
 		}
 	}
@@ -104,7 +120,7 @@ func incompleteSince(points []Point, run, now time.Time) int {
 func lastComplete(points []Point, now time.Time) time.Time {
 	var last time.Time
 	for _, p := range points {
-		if p.Complete && p.Started.After(last) && !p.Started.After(now.Add(clockDifference)) {
+		if p.Complete && p.Started.After(last) && p.believable(now) {
 			last = p.Started
 		}
 	}

@@ -24,14 +24,14 @@ func passwordFailing(listings []listing) time.Time {
 func (t *term) notePassword(o outcome, listings []listing) {
 	failing := passwordFailing(listings)
 	switch {
-	case failing.IsZero() && !t.passwordFailing.IsZero():
-		t.Log.Info("the root password opens repositories again", "failedSince", stamp(t.passwordFailing))
-		t.passwordError = ""
-	case !failing.IsZero() && t.passwordFailing.IsZero():
+	case failing.IsZero() && !t.password.since.IsZero():
+		t.Log.Info("the root password opens repositories again", "failedSince", stamp(t.password.since))
+		t.password.why = ""
+	case !failing.IsZero() && t.password.since.IsZero():
 		t.Log.Error("the root password opens no repository", "statefulset", o.name.String(), "error", o.err.Error())
 	}
-	t.passwordFailing = failing
+	t.password.since = failing
 	if !failing.IsZero() && errors.Is(o.err, ErrPassword) {
-		t.passwordError = o.err.Error()
+		t.password.why = o.err.Error()
 	}
 }

@@ -1,8 +1,10 @@
 package scheduler
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -62,7 +64,7 @@ func (t *term) settleBackup(o outcome) {
 	if result != resultBusy {
 		e.busy = 0
 	}
-	log := t.Log.With(o.attributes(result, e.failures+1)...)
+	log := o.log(t.Log, result, o.attributes(e.failures+1)...)
 	switch result {
 	case resultDone, resultAlready:
 		t.succeeded(e, o, result)
@@ -149,11 +151,7 @@ func (t *term) lapsed(e *entry, run, now time.Time) {
 				"from", stamp(after), "before", stamp(e.window.due))
 		}
 	default:
-		reason := e.reason
-		if reason == "" {
-			reason = "others had to be backed up first"
-		}
-		t.giveUp(e, reason)
+		t.giveUp(e, cmp.Or(e.reason, "others had to be backed up first"))
 	}
 }
 
@@ -178,12 +176,19 @@ func (t *term) giveUp(e *entry, reason string) {
 	e.gaveUp, e.owed, e.troubled = e.owed, time.Time{}, true
 }
 
-// attributes are what the log says of every backup.
-func (o *outcome) attributes(result string, try int) []any {
-	attributes := []any{
-		"statefulset", o.name.String(), "policy", o.policy.Name, "run", stamp(o.run), "result", result, "try", try,
-		"seconds", seconds(o.ended.Sub(o.began)),
+// log is for the line that says what has become of a task.
+func (o *outcome) log(log *slog.Logger, result string, more ...any) *slog.Logger {
+	log = log.With("statefulset", o.name.String(), "policy", o.policy.Name, "result", result, "seconds", seconds(o.ended.Sub(o.began))).
+		With(more...)
+	if o.err != nil {
+		log = log.With("error", o.err.Error())
 	}
+	return log
+}
+
+// attributes are what the log says of every backup besides.
+func (o *outcome) attributes(try int) []any {
+	attributes := []any{"run", stamp(o.run), "try", try}
 	if o.result.ID != "" {
 		attributes = append(attributes, "recoveryPoint", o.result.ID, "bytesRead", o.result.BytesRead, "bytesStored", o.result.BytesStored)
 		phases := map[string]float64{}
@@ -197,9 +202,6 @@ func (o *outcome) attributes(result string, try int) []any {
 	}
 	if o.forgetErr != nil {
 		attributes = append(attributes, "forgetError", o.forgetErr.Error())
-	}
-	if o.err != nil {
-		attributes = append(attributes, "error", o.err.Error())
 	}
 	return attributes
 }

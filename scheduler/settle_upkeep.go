@@ -11,11 +11,7 @@ func (t *term) settleUpkeep(o outcome) {
 	u := e.upkeep(o.job)
 	u.running = false
 	result := o.classify(t.ctx.Err() != nil)
-	log := t.Log.With("statefulset", o.name.String(), "policy", o.policy.Name, "run", stamp(o.run), "result", result,
-		"seconds", seconds(o.ended.Sub(o.began)))
-	if o.err != nil {
-		log = log.With("error", o.err.Error())
-	}
+	log := o.log(t.Log, result, "run", stamp(o.run))
 	switch result {
 	case resultDone:
 		u.succeeded, u.failed, u.damaged, u.reason = o.ended, false, false, ""

@@ -42,7 +42,6 @@ type outcome struct {
 // begin starts a task, which ends with the term.
 func (t *term) begin(e *entry, kind job, run time.Time) {
 	work := task{entry: e, job: kind, name: e.name(), run: run, policy: e.assignment.Policy, operations: e.operations, now: t.now}
-	t.active++
 	switch kind {
 	case jobLook:
 		e.busyWith = kind
@@ -62,6 +61,12 @@ func (t *term) begin(e *entry, kind job, run time.Time) {
 		}
 		t.upkeeps[work.name.Namespace]++
 	}
+	t.start(work)
+}
+
+// start has a task done in a goroutine of its own, which ends with the term.
+func (t *term) start(work task) {
+	t.active++
 	go func() { t.outcomes <- work.do(t.ctx) }()
 }
 

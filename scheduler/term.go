@@ -24,15 +24,17 @@ type term struct {
 	looked bool
 	// listed is how many listings of recovery points have succeeded.
 	listed int
-	// bucketFailing is since when the bucket as a whole cannot be used, and bucketError why.
-	bucketFailing time.Time
-	bucketError   string
-	// passwordFailing is since when the root password opens no repository, and passwordError how that shows.
-	passwordFailing time.Time
-	passwordError   string
+	// bucket says that the bucket as a whole cannot be used, password that the root password opens no repository.
+	bucket, password trouble
 	// operations are those of the policies that are in force.
 	operations Operations
 	displaced  displaced
+}
+
+// trouble is something that hits all StatefulSets: since when, zero for not at all, and how it shows.
+type trouble struct {
+	since time.Time
+	why   string
 }
 
 func newTerm(ctx context.Context, s *Scheduler) *term {
@@ -182,7 +184,7 @@ func (t *term) decideLook(e *entry, now time.Time) (next time.Time) {
 	switch {
 	case e.busyWith != idle || t.looks >= looksAtOnce:
 		return v.next // asked again when a task ends
-	case e.wait.After(now) && !e.wait.After(now.Add(backoffMost)):
+	case waiting(e.wait, now, backoffMost):
 		return earliest(v.next, e.wait)
 	}
 	t.begin(e, jobLook, time.Time{})
@@ -215,10 +217,10 @@ func (t *term) publish(now time.Time) {
 	status := Status{
 		Leading:         true,
 		Ticked:          t.Now(),
-		BucketFailing:   t.bucketFailing,
-		BucketError:     t.bucketError,
-		PasswordFailing: t.passwordFailing,
-		PasswordError:   t.passwordError,
+		BucketFailing:   t.bucket.since,
+		BucketError:     t.bucket.why,
+		PasswordFailing: t.password.since,
+		PasswordError:   t.password.why,
 	}
 	for _, e := range t.sorted() {
 		status.StatefulSets = append(status.StatefulSets, e.status(now))

@@ -36,19 +36,12 @@ func judgeUpkeep(u *upkeep, deadline time.Duration, now time.Time) verdict {
 	if u.window.due.IsZero() || !u.window.due.After(u.after) {
 		return v
 	}
-	v.run, v.until, v.from = u.window.due, u.window.next, u.window.due
+	until := u.window.next
 	if !u.first.IsZero() {
-		v.until = earliest(u.first.Add(deadline), v.until)
-		v.exhausted = !now.Before(v.until)
+		until = earliest(u.first.Add(deadline), until)
+		v.exhausted = !now.Before(until)
 	}
-	if u.wait.After(v.from) && !u.wait.After(now.Add(backoffMost)) {
-		v.from = u.wait
-	}
-	v.next = earliest(v.until, u.window.next)
-	if v.from.After(now) {
-		v.next = earliest(v.from, v.next)
-	}
-	return v
+	return v.owes(u.window, until, u.wait, now)
 }
 
 // settle says that the run of this time is dealt with.
@@ -57,4 +50,9 @@ func (u *upkeep) settle(run time.Time) {
 		u.after = run
 	}
 	u.first, u.failures, u.busy, u.wait = time.Time{}, 0, 0, time.Time{}
+}
+
+// status is the upkeep for others to read.
+func (u *upkeep) status() UpkeepStatus {
+	return UpkeepStatus{Scheduled: u.schedule != "never", LastSuccess: u.succeeded, Failed: u.failed, Damaged: u.damaged}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -83,13 +82,6 @@ func (f *spanFlag) Set(s string) error {
 
 func (f *spanFlag) Type() string { return "duration" }
 
-// keepResult is what forget --keep-... -o json prints of one StatefulSet.
-type keepResult struct {
-	upkeep.KeepResult
-	// Error is empty if all was done.
-	Error string `json:"error,omitempty"`
-}
-
 // runKeep forgets what no rule keeps.
 func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) error {
 	rules, zone, err := c.keep.read()
@@ -109,7 +101,7 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 	if err != nil {
 		return err
 	}
-	results := []keepResult{}
+	var results []ui.Kept
 	var failures []error
 	for _, t := range targets {
 		if ctx.Err() != nil {
@@ -117,57 +109,12 @@ func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) erro
 			break
 		}
 		done, err := u.Keep(ctx, upkeep.KeepRequest{StatefulSet: t.name(), Rules: rules, Zone: zone, DryRun: c.dryRun})
-		result := keepResult{KeepResult: done}
+		result := ui.Kept{KeepResult: done}
 		if err != nil {
 			result.Error = message(ctx, err)
 		}
 		results, failures = append(results, result), append(failures, err)
 	}
-	if c.output == outputJSON {
-		err = ui.WriteJSON(a.out, results)
-	} else {
-		err = printKept(a, results)
-	}
+	err = ui.WriteKept(a.out, a.err, c.output, results, a.now())
 	return joined(append(failures, err)...)
-}
-
-func printKept(a *app, results []keepResult) error {
-	rows := [][]string{{"STATEFULSET", "RECOVERY POINT", "STATE", "AGE", "VERDICT", "REASONS"}}
-	for _, result := range results {
-		for _, point := range result.Points {
-			verdict, age := "remove", "-"
-			if point.Keep {
-				verdict = "keep"
-			}
-			if !point.Time.IsZero() {
-				age = ui.Duration(a.now().Sub(point.Time))
-			}
-			rows = append(rows, []string{
-				result.Namespace + "/" + result.StatefulSet, ui.Printable(point.ID), string(point.State), age, verdict, strings.Join(point.Reasons, ", "),
-			})
-		}
-	}
-	if len(rows) > 1 {
-		if err := ui.WriteTable(a.out, rows); err != nil {
-			return err
-		}
-	}
-	for _, result := range results {
-		name := result.Namespace + "/" + result.StatefulSet
-		switch {
-		case result.DryRun && len(result.Points) > 0:
-			fmt.Fprintf(a.err, "Nothing was removed for %s: this was a dry run.\n", name)
-		case len(result.Forgotten) > 0:
-			fmt.Fprintf(
-				a.err,
-				"Removed %d recovery points of %s; \"stsbackup prune %s\" frees what only they needed.\n",
-				len(result.Forgotten),
-				name,
-				name,
-			)
-		case result.Error == "":
-			fmt.Fprintf(a.err, "There was nothing to remove for %s.\n", name)
-		}
-	}
-	return nil
 }

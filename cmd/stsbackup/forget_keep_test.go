@@ -13,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/local"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -138,7 +139,7 @@ func TestForgetKeep(t *testing.T) {
 		t.Error("a dry run changed the repository")
 	}
 
-	var results []keepResult
+	var results []ui.Kept
 	decode(t, s.run(0, "forget", "demo/web", "--keep-daily", "2", "-o", "json"), &results)
 	if len(results) != 1 || len(results[0].Points) != 5 || len(results[0].Forgotten) != 3 || results[0].DryRun || results[0].Error != "" {
 		t.Errorf("%+v", results)
@@ -192,7 +193,7 @@ func TestForgetSeveral(t *testing.T) {
 	s := newKeeper(t)
 	s.run(exitNotFound, "forget", "demo/db", "demo/web", "--keep-last", "1", "--dry-run")
 	s.says("demo/db has no backup here", "Nothing was removed for demo/web")
-	var results []keepResult
+	var results []ui.Kept
 	decode(t, s.run(exitNotFound, "forget", "demo/db", "web", "-n", "demo", "--keep-last", "3", "-o", "json"), &results)
 	if len(results) != 2 || results[0].Error == "" || len(results[1].Forgotten) != 2 || len(s.left()) != 3 {
 		t.Errorf("%+v", results)
@@ -235,7 +236,7 @@ func TestForgetSelected(t *testing.T) {
 		}
 		out := s.run(test.code, append([]string{"forget", "--keep-last", "1", "-o", "json", "--kubeconfig", cluster}, test.selector...)...)
 		s.says(test.says)
-		if left := len(s.left()); left != 5-4*test.found || test.code == exitDone && len(documents[[]keepResult](t, out)[0]) != test.found {
+		if left := len(s.left()); left != 5-4*test.found || test.code == exitDone && len(documents[[]ui.Kept](t, out)[0]) != test.found {
 			t.Errorf("%v: %d recovery points left; %s", test.selector, left, out)
 		}
 	}

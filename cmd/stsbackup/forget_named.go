@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -57,7 +56,7 @@ func (c *forgetCommand) runNamed(ctx context.Context, a *app, args []string) err
 	}
 	u.Confirm = func(ctx context.Context, question upkeep.Question) error { return c.agree(ctx, a, question) }
 	forgotten, err := u.Forget(ctx, upkeep.ForgetRequest{StatefulSet: t.name(), IDs: ids, Force: c.force, DryRun: c.dryRun})
-	return errors.Join(c.printForgotten(a, t, forgotten), err)
+	return errors.Join(ui.WriteForgotten(a.out, c.output, t.name(), forgotten, c.dryRun), err)
 }
 
 // agree asks a person. Scripts go on without being asked, unless no complete recovery point would be left.
@@ -74,39 +73,6 @@ func (c *forgetCommand) agree(ctx context.Context, a *app, question upkeep.Quest
 	case !canAsk:
 		return nil
 	}
-	for _, point := range question.Forgotten {
-		fmt.Fprintf(a.err, "To forget: recovery point %s of %s (%d volumes)\n", ui.Printable(point.ID), question.StatefulSet, point.Volumes)
-	}
-	switch {
-	case !question.Known:
-		fmt.Fprintf(a.err, "stsbackup cannot read the recovery points of %s, so it does not know what would be "+
-			"left.\n", question.StatefulSet)
-	case question.Last:
-		fmt.Fprintf(a.err, "No complete recovery point of %s would be left to restore from.\n", question.StatefulSet)
-	default:
-		fmt.Fprintf(a.err, "%d complete recovery points of %s would be left.\n", question.Left, question.StatefulSet)
-	}
+	ui.WriteForgetQuestion(a.err, question)
 	return askYes(ctx, a)
-}
-
-// printForgotten shows what has been forgotten, or with a dry run what would be.
-func (c *forgetCommand) printForgotten(a *app, t target, forgotten []catalog.Forgotten) error {
-	if c.output == outputJSON {
-		if forgotten == nil {
-			return nil
-		}
-		return ui.WriteJSON(a.out, forgotten)
-	}
-	verb := "forgot"
-	if c.dryRun {
-		verb = "would forget"
-	}
-	for _, point := range forgotten {
-		what := "recovery point"
-		if !point.Recorded {
-			what = "what was left of recovery point"
-		}
-		fmt.Fprintf(a.out, "%s %s %s of %s/%s (%d volumes)\n", verb, what, ui.Printable(point.ID), t.namespace, t.statefulSet, point.Volumes)
-	}
-	return nil
 }

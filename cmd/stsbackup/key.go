@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -69,12 +68,7 @@ func (c *keyPrint) run(a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	password := catalog.Password(repository.Secret(root), t.namespace, t.statefulSet).Reveal()
-	if c.output == outputJSON {
-		return ui.WriteJSON(a.out, map[string]string{"statefulSet": t.String(), "password": password})
-	}
-	_, err = fmt.Fprintln(a.out, password)
-	return err
+	return ui.WritePassword(a.out, c.output, t.name(), catalog.Password(repository.Secret(root), t.namespace, t.statefulSet))
 }
 
 func newKeyListCommand(a *app) *cobra.Command {
@@ -93,29 +87,11 @@ func newKeyListCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if c.output == outputJSON {
-				return ui.WriteJSON(a.out, keys)
-			}
-			return ui.WriteTable(a.out, keyRows(keys))
+			return ui.WriteKeys(a.out, c.output, keys)
 		},
 	}
 	c.add(cmd)
 	return cmd
-}
-
-func keyRows(keys []repository.KeyInfo) [][]string {
-	rows := [][]string{{"KEY", "CREATED", "HOST", "USER", "STATE"}}
-	for _, key := range keys {
-		state := "-"
-		switch {
-		case key.Damage != "":
-			state = "damaged: " + ui.Printable(key.Damage)
-		case key.InUse:
-			state = "in use"
-		}
-		rows = append(rows, []string{key.ID.Short(), ui.Time(key.Created), ui.Printable(key.Hostname), ui.Printable(key.Username), state})
-	}
-	return rows
 }
 
 // keyAdd holds the flags of stsbackup key add.
@@ -160,16 +136,7 @@ func (c *keyAdd) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	return c.print(a, "added", id)
-}
-
-// print says what has been done to a key.
-func (f *repositoryFlags) print(a *app, done string, id repository.ID) error {
-	if f.output == outputJSON {
-		return ui.WriteJSON(a.out, map[string]string{done: id.String()})
-	}
-	_, err := fmt.Fprintf(a.out, "%s key %s\n", done, id.Short())
-	return err
+	return ui.WriteKey(a.out, c.output, "added", id)
 }
 
 func newKeyRemoveCommand(a *app) *cobra.Command {
@@ -194,7 +161,7 @@ the password and the bucket, take away the bucket.`,
 			if err != nil {
 				return err
 			}
-			return c.print(a, "removed", id)
+			return ui.WriteKey(a.out, c.output, "removed", id)
 		},
 	}
 	c.add(cmd)

@@ -5,10 +5,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
-	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/scheduler/operations"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -36,40 +34,18 @@ func operationsConfig(a *app, kube kubeFlags, repo repoFlags, mover moverFlags) 
 		return operations.Config{}, err
 	}
 	return operations.Config{
-		Root:    func() (*location.Root, error) { return openStore(a, &repo) },
-		Engine:  &schedulerEngine{app: a, mover: mover, client: client},
-		Cluster: client, Namespace: kube.namespace, Holder: holder(a), BusyAfter: busyAfter,
+		Root: func() (*location.Root, error) { return openStore(a, &repo) },
+		Mover: func(ctx context.Context, root *location.Root, of catalog.Name, options policy.Backup) (cluster.MoverConfig, error) {
+			return mover.under(options).config(ctx, a, root, target{namespace: of.Namespace, statefulSet: of.StatefulSet})
+		},
+		Cluster: client, Namespace: kube.namespace, Holder: holder(a), Tool: a.version, BusyAfter: busyAfter,
 		Now: a.now, Random: a.random, Log: slog.New(slog.NewJSONHandler(a.err, nil)),
 	}, nil
 }
 
-// schedulerEngine makes recovery points as the command does, by the same functions.
-type schedulerEngine struct {
-	app    *app
-	mover  moverFlags
-	client *cluster.Client
-}
-
-// Mover implements operations.Engine: what a policy asks for goes before the flags.
-func (e *schedulerEngine) Mover(
-	ctx context.Context,
-	root *location.Root,
-	of catalog.Name,
-	options policy.Backup,
-) (cluster.MoverConfig, error) {
-	flags := e.mover
-	flags.requests, flags.limits = flags.requests.With(options.Requests), flags.limits.With(options.Limits)
-	flags.env = flags.env.with(options.Env)
-	return flags.config(ctx, e.app, root, target{namespace: of.Namespace, statefulSet: of.StatefulSet})
-}
-
-// BackUp implements operations.Engine.
-func (e *schedulerEngine) BackUp(
-	ctx context.Context,
-	root *location.Root,
-	of catalog.Name,
-	reporter report.Reporter,
-	request backup.Request,
-) (*catalog.Record, error) {
-	return makerOf(e.app, e.client, root, reporter).Make(ctx, signed(e.app, of, request))
+// under is what the flags say where a policy, which goes before them, says nothing else.
+func (f moverFlags) under(options policy.Backup) *moverFlags {
+	f.requests, f.limits = f.requests.With(options.Requests), f.limits.With(options.Limits)
+	f.env = f.env.with(options.Env)
+	return &f
 }

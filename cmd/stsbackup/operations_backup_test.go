@@ -60,7 +60,7 @@ func TestOperationsMover(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := config.Engine.Mover(t.Context(), root, catalog.Name{Namespace: "demo", StatefulSet: "web"}, tt.options)
+			got, err := config.Mover(t.Context(), root, catalog.Name{Namespace: "demo", StatefulSet: "web"}, tt.options)
 			if err != nil {
 				t.Fatal(err)
 			}

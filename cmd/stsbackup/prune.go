@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -69,39 +68,7 @@ func (c *pruneCommand) run(ctx context.Context, a *app, args []string) error {
 	}
 	return each(ctx, a, c.output, targets, do, func(w io.Writer, t target, result *upkeep.PruneResult) error {
 		heading(w, targets, t)
-		printPruned(w, a.err, t, result)
+		ui.WritePruned(w, a.err, result)
 		return nil
 	})
-}
-
-func printPruned(w, notes io.Writer, t target, r *upkeep.PruneResult) {
-	would := ""
-	if r.DryRun {
-		would = "would be "
-	}
-	fmt.Fprintf(
-		w,
-		"%d packs (%s) %sremoved: %d that nothing needs, %d that no index names, %d rewritten without unneeded data, %d small ones "+
-			"merged\n",
-		r.PacksRemoved+r.PacksUnindexed+r.PacksRepacked+r.PacksMerged,
-		ui.Bytes(r.BytesRemoved),
-		would,
-		r.PacksRemoved,
-		r.PacksUnindexed,
-		r.PacksRepacked,
-		r.PacksMerged,
-	)
-	fmt.Fprintf(
-		w,
-		"%s %srewritten; freed in all: %s\n",
-		ui.Bytes(r.BytesRewritten),
-		would,
-		ui.Bytes(max(r.BytesRemoved-r.BytesRewritten, 0)),
-	)
-	fmt.Fprintf(w, "%[2]d repository snapshots need %[1]s; %[3]s of unneeded data stays in %[4]d packs\n",
-		ui.Bytes(r.BytesNeeded), r.Snapshots, ui.Bytes(r.BytesUnused), r.PacksKept)
-	for _, id := range r.Leftovers {
-		fmt.Fprintf(notes, "Kept: the volumes of %s, which has no record. Unless its backup is running, free them with: stsbackup forget %s@%s\n",
-			id, t, ui.Printable(id))
-	}
 }

@@ -55,37 +55,13 @@ func (c *repairCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	report, err := u.Repair(ctx, upkeep.RepairRequest{StatefulSet: t.name(), DryRun: c.dryRun, ForgetDamaged: c.forgetDamaged})
+	request := upkeep.RepairRequest{StatefulSet: t.name(), DryRun: c.dryRun, ForgetDamaged: c.forgetDamaged}
+	report, err := u.Repair(ctx, request)
 	if u.Progress != nil && !errors.Is(err, repository.ErrLocked) {
 		fmt.Fprintln(a.err)
 	}
 	if err != nil {
 		return err
 	}
-	if c.output == outputJSON {
-		return ui.WriteJSON(a.out, report)
-	}
-	c.print(a, t, report)
-	return nil
-}
-
-func (c *repairCommand) print(a *app, t target, r repository.RepairReport) {
-	would := ""
-	if r.DryRun {
-		would = "would be "
-	}
-	fmt.Fprintf(a.out, "%d index objects are damaged; %d packs that no index named %sindexed "+
-		"again\n", r.IndexesDamaged, r.PacksFound, would)
-	fmt.Fprintf(a.out, "%d packs are damaged, %d are missing: %d pieces of them %ssaved into new packs, %d are lost\n",
-		r.PacksDamaged, r.PacksMissing, r.BlobsSaved, would, r.BlobsLost)
-	for _, id := range r.SnapshotsDamaged {
-		state := "kept; --forget-damaged removes it"
-		if c.forgetDamaged {
-			state = would + "removed"
-		}
-		fmt.Fprintf(a.out, "repository snapshot %s is damaged: %s\n", id, state)
-	}
-	if r.BlobsLost > 0 {
-		fmt.Fprintf(a.err, "Next: stsbackup backup %s, then stsbackup verify %s, and forget what is still damaged.\n", t, t)
-	}
+	return ui.WriteRepaired(a.out, a.err, c.output, request, report)
 }

@@ -116,7 +116,7 @@ func TestRotationOfTheKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		config, err := o.Engine.Mover(t.Context(), root, catalog.Name(web), policy.Backup{})
+		config, err := o.Mover(t.Context(), root, catalog.Name(web), policy.Backup{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -48,17 +47,5 @@ func (c *unlockCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	if c.output == outputJSON {
-		return ui.WriteJSON(a.out, result)
-	}
-	for _, holder := range result.Removed {
-		fmt.Fprintf(a.out, "removed: %s\n", ui.Printable(holder.String()))
-	}
-	for _, holder := range result.Left {
-		fmt.Fprintf(a.out, "kept, because its holder may be alive: %s\n", ui.Printable(holder.String()))
-	}
-	if len(result.Removed)+len(result.Left) == 0 {
-		fmt.Fprintln(a.out, "There are no locks.")
-	}
-	return nil
+	return ui.WriteUnlocked(a.out, c.output, result)
 }

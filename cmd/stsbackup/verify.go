@@ -4,10 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"regexp"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,8 +11,6 @@ import (
 	"github.com/stsbackup/stsbackup/internal/memory"
 	"github.com/stsbackup/stsbackup/internal/share"
 	"github.com/stsbackup/stsbackup/internal/upkeep"
-	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // verifyCommand holds the flags of stsbackup verify.
@@ -80,65 +74,8 @@ func (c *verifyCommand) run(ctx context.Context, a *app, args []string) error {
 	}
 	return each(ctx, a, c.output, targets, do, func(w io.Writer, t target, result *upkeep.VerifyResult) error {
 		heading(w, targets, t)
-		return printVerification(w, result.Verification)
+		return ui.WriteVerification(w, result.Verification)
 	})
-}
-
-func printVerification(out io.Writer, v catalog.Verification) error {
-	rows := [][]string{{"RECOVERY POINT", "STATE", "VOLUMES", "VERDICT"}}
-	for _, point := range v.Points {
-		verdict := "ok"
-		if len(point.Problems) > 0 {
-			verdict = "DAMAGED"
-		}
-		rows = append(rows, []string{point.ID, string(point.State), strconv.Itoa(point.Volumes), verdict})
-	}
-	if err := ui.WriteTable(out, rows); err != nil {
-		return err
-	}
-	for _, point := range v.Points {
-		for _, problem := range point.Problems {
-			fmt.Fprintf(out, "damaged: %s: %s\n", point.ID, ui.Plain(saidOnce(problem)))
-		}
-	}
-	r := v.Repository
-	for _, failure := range v.Failures {
-		// That a repository snapshot cannot be read is said of the object.
-		told := slices.ContainsFunc(r.Problems, func(p repository.Problem) bool { return strings.Contains(failure, p.Object) })
-		if !told || strings.HasPrefix(failure, "recovery point ") {
-			fmt.Fprintf(out, "damaged: %s\n", ui.Plain(saidOnce(failure)))
-		}
-	}
-	for _, problem := range r.Problems {
-		fmt.Fprintf(out, "damaged: %s: %s\n", problem.Object, ui.Plain(saidOnce(problem.Reason)))
-	}
-	if r.MoreProblems > 0 {
-		fmt.Fprintf(out, "damaged: %d more objects\n", r.MoreProblems)
-	}
-	fmt.Fprintf(out, "%d repository snapshots, %d directories and %d pieces of files looked up in %d packs; %d packs (%s) read whole\n",
-		r.Snapshots, r.Trees, r.Blobs, r.Packs, r.PacksRead, ui.Bytes(r.BytesRead))
-	if r.Spare > 0 {
-		fmt.Fprintf(
-			out,
-			"%d packs are missing, but other packs hold every piece of them: nothing is lost; prune removes them from the index\n",
-			r.Spare,
-		)
-	}
-	if r.Unindexed > 0 {
-		fmt.Fprintf(out, "%d packs are in no index: a running backup has written them, or an interrupted one left them\n", r.Unindexed)
-	}
-	return nil
-}
-
-// saidOnce leaves out where the bucket names an object again that has been named.
-func saidOnce(text string) string {
-	again := regexp.MustCompile(`\w+ \S*([0-9a-f]{64}) in \S+: `)
-	for _, at := range again.FindAllStringSubmatchIndex(text, -1) {
-		if strings.Contains(text[:at[0]], text[at[2]:at[3]]) {
-			return text[:at[0]] + text[at[1]:]
-		}
-	}
-	return text
 }
 
 // shareFlag is a share in percent, kept as 0 to 1.

@@ -19,7 +19,7 @@ import (
 // Backup implements scheduler.Operations.
 func (o *Operations) Backup(ctx context.Context, of scheduler.Name, options policy.Backup) (scheduler.Result, error) {
 	reporter := &phaseReporter{now: o.Now, log: o.logOf(of), phases: map[string]time.Duration{}}
-	record, err := o.backUp(ctx, of, options, reporter)
+	record, err := o.makeRecoveryPoint(ctx, of, options, reporter)
 	reporter.end()
 	return resultOf(record, reporter.phases), translate(err)
 }
@@ -37,7 +37,8 @@ func resultOf(record *catalog.Record, phases map[string]time.Duration) scheduler
 	return result
 }
 
-func (o *Operations) backUp(
+// makeRecoveryPoint makes one as the policy says.
+func (o *Operations) makeRecoveryPoint(
 	ctx context.Context,
 	of scheduler.Name,
 	options policy.Backup,
@@ -47,11 +48,16 @@ func (o *Operations) backUp(
 	if err != nil {
 		return nil, err
 	}
-	mover, err := o.Engine.Mover(ctx, root, catalog.Name(of), options)
+	mover, err := o.Mover(ctx, root, catalog.Name(of), options)
 	if err != nil {
 		return nil, err
 	}
-	return o.Engine.BackUp(ctx, root, catalog.Name(of), reporter, backup.Request{
+	maker := &backup.Maker{Cluster: o.Cluster, Root: root, Now: o.Now, Random: o.Random, Reporter: reporter}
+	return o.backUp(ctx, maker, backup.Request{
+		Namespace:            of.Namespace,
+		StatefulSet:          of.StatefulSet,
+		Holder:               o.Holder,
+		Tool:                 o.Tool,
 		Capture:              capture.Options{Method: method.Method(options.Method)},
 		Parallel:             options.Parallel,
 		RetryLock:            backup.DefaultRetryLock,

@@ -14,55 +14,43 @@ import (
 	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/method"
-	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/location"
+	"github.com/stsbackup/stsbackup/storage/repository"
+	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
-
-// engine backs up by saying what it was asked for.
-type engine struct {
-	of      catalog.Name
-	options policy.Backup
-	request backup.Request
-	run     func(report.Reporter) (*catalog.Record, error)
-}
-
-func (e *engine) Mover(_ context.Context, _ *location.Root, _ catalog.Name, options policy.Backup) (cluster.MoverConfig, error) {
-	e.options = options
-	return cluster.MoverConfig{Image: "mover"}, nil
-}
-
-func (e *engine) BackUp(
-	_ context.Context,
-	_ *location.Root,
-	of catalog.Name,
-	reporter report.Reporter,
-	request backup.Request,
-) (*catalog.Record, error) {
-	e.of, e.request = of, request
-	return e.run(reporter)
-}
 
 // TestBackup: what a policy says of backups reaches the engine, and what the engine tells reaches metrics and log.
 func TestBackup(t *testing.T) {
 	t.Parallel()
 	clock := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
+	root := location.NewRoot("s3://bucket", storagetest.NewMemory(), repository.Secret("root"))
 	var log strings.Builder
-	e := &engine{run: func(r report.Reporter) (*catalog.Record, error) {
-		r.Phase("plan")
-		clock = clock.Add(time.Second)
-		r.Phase("move")
-		clock = clock.Add(time.Minute)
-		r.Note("all is well")
-		r.Warn("or is it")
-		return &catalog.Record{ID: "made", State: catalog.StateIncomplete, Volumes: []catalog.Volume{{Bytes: 5}}}, cluster.ErrNotFound
-	}}
+	var asked policy.Backup
+	var got backup.Request
 	o := New(Config{
-		Root: func() (*location.Root, error) { return nil, nil }, Engine: e, Now: func() time.Time { return clock },
-		Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Root: func() (*location.Root, error) { return root, nil }, Now: func() time.Time { return clock },
+		Mover: func(_ context.Context, at *location.Root, of catalog.Name, options policy.Backup) (cluster.MoverConfig, error) {
+			asked = options
+			return cluster.MoverConfig{Image: "mover", Repo: at.URL() + " of " + of.String()}, nil
+		},
+		Holder: "me", Tool: "v1", Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
+	o.backUp = func(_ context.Context, maker *backup.Maker, request backup.Request) (*catalog.Record, error) {
+		got = request
+		maker.Reporter.Phase("plan")
+		clock = clock.Add(time.Second)
+		maker.Reporter.Phase("move")
+		clock = clock.Add(time.Minute)
+		maker.Reporter.Note("all is well")
+		maker.Reporter.Warn("or is it")
+		if maker.Root != root {
+			t.Error("it is made in another root")
+		}
+		return &catalog.Record{ID: "made", State: catalog.StateIncomplete, Volumes: []catalog.Volume{{Bytes: 5}}}, cluster.ErrNotFound
+	}
 	web := scheduler.Name{Namespace: "demo", StatefulSet: "web"}
 	options := policy.Backup{Method: "live", Parallel: 3, Env: map[string]string{"TZ": "UTC"}}
 	result, err := o.Backup(t.Context(), web, options)
@@ -73,15 +61,17 @@ func TestBackup(t *testing.T) {
 		t.Errorf("phases (-want +got):\n%s", diff)
 	}
 	want := backup.Request{
+		Namespace: "demo", StatefulSet: "web", Holder: "me", Tool: "v1",
 		Capture: capture.Options{Method: method.Live}, Parallel: 3, RetryLock: 5 * time.Minute,
-		SnapshotTimeout: 2 * time.Minute, SnapshotReadyTimeout: 4 * time.Hour, StepsAside: true, Mover: cluster.MoverConfig{Image: "mover"},
+		SnapshotTimeout: 2 * time.Minute, SnapshotReadyTimeout: 4 * time.Hour, StepsAside: true,
+		Mover: cluster.MoverConfig{Image: "mover", Repo: "s3://bucket of demo/web"},
 	}
-	if diff := cmp.Diff(want, e.request); diff != "" || e.of != catalog.Name(web) || e.options.Env["TZ"] != "UTC" {
-		t.Errorf("of %s with %+v (-want +got):\n%s", e.of, e.options, diff)
+	if diff := cmp.Diff(want, got); diff != "" || asked.Env["TZ"] != "UTC" {
+		t.Errorf("movers with %+v (-want +got):\n%s", asked, diff)
 	}
 	options.SnapshotReadyTimeout, want.SnapshotReadyTimeout = time.Minute, time.Minute
-	if _, err := o.Backup(t.Context(), web, options); !errors.Is(err, scheduler.ErrGone) || cmp.Diff(want, e.request) != "" {
-		t.Errorf("%v (-want +got):\n%s", err, cmp.Diff(want, e.request))
+	if _, err := o.Backup(t.Context(), web, options); !errors.Is(err, scheduler.ErrGone) || cmp.Diff(want, got) != "" {
+		t.Errorf("%v (-want +got):\n%s", err, cmp.Diff(want, got))
 	}
 	for _, line := range []string{`level=INFO msg="all is well" namespace=demo statefulSet=web`, `level=WARN msg="or is it" namespace=demo`} {
 		if !strings.Contains(log.String(), line) {

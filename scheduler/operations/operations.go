@@ -10,7 +10,6 @@ import (
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
-	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
@@ -27,13 +26,16 @@ const openingAtOnce = 2
 // Config is what the operations work with. All fields must be set but Namespace and BusyAfter.
 type Config struct {
 	// Root opens the repository root, with the password and the credentials of now.
-	Root    func() (*location.Root, error)
-	Engine  Engine
+	Root func() (*location.Root, error)
+	// Mover says how movers of a StatefulSet's backup run: what its policy says goes before all else.
+	Mover   func(ctx context.Context, root *location.Root, of catalog.Name, options policy.Backup) (cluster.MoverConfig, error)
 	Cluster *cluster.Client
 	// Namespace is the only one that is looked after; empty for all.
 	Namespace string
 	// Holder says who is at work, to others who find a Lease taken.
 	Holder string
+	// Tool is the version of stsbackup, for the records.
+	Tool string
 	// BusyAfter is how long to wait for those who work on a repository and are not known to the cluster. The scheduler comes
 	// back later anyway.
 	BusyAfter time.Duration
@@ -42,29 +44,22 @@ type Config struct {
 	Log       *slog.Logger
 }
 
-// Engine makes recovery points.
-type Engine interface {
-	// Mover says how movers of a StatefulSet's backup run: what its policy says goes before all else.
-	Mover(ctx context.Context, root *location.Root, of catalog.Name, options policy.Backup) (cluster.MoverConfig, error)
-	// BackUp makes a recovery point. There is a record beside an error if it is incomplete.
-	BackUp(
-		ctx context.Context,
-		root *location.Root,
-		of catalog.Name,
-		reporter report.Reporter,
-		request backup.Request,
-	) (*catalog.Record, error)
-}
-
 // Operations implements scheduler.Operations.
 type Operations struct {
 	Config
 	opening chan struct{}
+	// backUp makes a recovery point. There is a record beside an error if it is incomplete.
+	backUp func(ctx context.Context, maker *backup.Maker, request backup.Request) (*catalog.Record, error)
 }
 
 // New prepares to work. It speaks to nobody yet.
 func New(config Config) *Operations {
-	return &Operations{Config: config, opening: make(chan struct{}, openingAtOnce)}
+	return &Operations{
+		Config: config, opening: make(chan struct{}, openingAtOnce),
+		backUp: func(ctx context.Context, maker *backup.Maker, request backup.Request) (*catalog.Record, error) {
+			return maker.Make(ctx, request)
+		},
+	}
 }
 
 // points opens the catalog of a StatefulSet, with the password and the credentials of now.

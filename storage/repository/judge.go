@@ -72,7 +72,8 @@ func (s *contentSum) add(id ID) error {
 		return err
 	}
 	if at.PlainLength == 0 && s.empty == nil {
-		s.empty = &id
+		empty := id // id itself would take memory for each piece
+		s.empty = &empty
 	}
 	s.size += uint64(at.PlainLength)
 	return nil

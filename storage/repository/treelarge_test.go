@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -185,6 +187,71 @@ func TestLargeTreesTakeNoMemory(t *testing.T) {
 			return err
 		}
 		refused(t, what, id.String(), 64<<20+3*treeblob.MaxNodeText, read)
+	}
+}
+
+// TestFileOfVeryManyPieces walks through a file of one piece that comes very many times: what that takes of memory is little
+// beside the list of them.
+func TestFileOfVeryManyPieces(t *testing.T) {
+	const count = 3_000_000 // their ids alone take 92 MiB
+	repo, bucket := newRepo(t)
+	piece := saved(t, repo, DataBlob, []byte("x"))[0]
+	w, err := repo.NewWriter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := w.NewTree(0)
+	file := treeblob.Node{Name: "large", Type: treeblob.File, Size: count, Content: slices.Repeat([]ID{piece}, count)}
+	if err := tree.Add(file); err != nil {
+		t.Fatal(err)
+	}
+	id, err := w.SaveTree(t.Context(), tree)
+	if err := errors.Join(err, w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := repo.SaveSnapshot(t.Context(), Snapshot{Tree: &id}); err != nil {
+		t.Fatal(err)
+	}
+	again := reopen(t, bucket)
+	for what, use := range map[string]func() error{
+		"check": func() error {
+			report, err := again.Check(t.Context(), CheckOptions{})
+			if err == nil && (len(report.Problems) > 0 || report.Blobs != 1) {
+				err = fmt.Errorf("%+v", report)
+			}
+			return err
+		},
+		"prune": func() error { _, err := again.Prune(t.Context(), PruneOptions{}); return err },
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := use(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 48<<20 {
+			t.Errorf("%s: took %d MiB of memory, all that is given back counted", what, took>>20)
+		}
+	}
+	// What is wrong with it is found all the same: a piece that is nowhere, and a size that is not the sum.
+	for _, change := range []func(*treeblob.Node){
+		func(n *treeblob.Node) { n.Content[len(n.Content)-1] = Hash([]byte("nowhere")) },
+		func(n *treeblob.Node) { n.Size-- },
+	} {
+		wrong := file
+		wrong.Content = slices.Clone(file.Content[:100_000])
+		wrong.Size = uint64(len(wrong.Content))
+		change(&wrong)
+		repo, _ := newRepo(t)
+		saved(t, repo, DataBlob, []byte("x"))
+		id := saved(t, repo, TreeBlob, treeOf(t, []treeblob.Node{wrong}))[0]
+		if _, _, err := repo.SaveSnapshot(t.Context(), Snapshot{Tree: &id}); err != nil {
+			t.Fatal(err)
+		}
+		report, err := repo.Check(t.Context(), CheckOptions{})
+		if err != nil || len(report.Problems) != 1 || !strings.Contains(report.Problems[0].Reason, `"large"`) {
+			t.Errorf("%+v, %v", report, err)
+		}
 	}
 }
 

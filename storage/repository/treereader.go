@@ -95,17 +95,41 @@ func (r *Repository) LoadTree(ctx context.Context, id ID) ([]treeblob.Node, erro
 // Next returns the next entry, in the order of names; io.EOF after the last. Names are checked as LoadTree does.
 func (t *TreeReader) Next() (treeblob.Node, error) {
 	node, err := t.next()
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = t.fail(err)
+	return node, t.failNext(err)
+}
+
+// NextInParts is Next, but hands the pieces of the entry to piece, one after the other, and leaves its Content empty: a file may
+// have very many. They come before the entry, which may turn out to be damaged.
+func (t *TreeReader) NextInParts(piece func(ID)) (treeblob.Node, error) {
+	if t.large != nil {
+		node, err := t.nextLarge(piece)
+		return node, t.failNext(err)
 	}
-	return node, err
+	node, err := t.small.Next()
+	for _, id := range node.Content {
+		piece(id)
+	}
+	node.Content = nil
+	return node, t.failNext(err)
+}
+
+// failNext says which tree could not be read on.
+func (t *TreeReader) failNext(err error) error {
+	if err != nil && !errors.Is(err, io.EOF) {
+		return t.fail(err)
+	}
+	return err
 }
 
 func (t *TreeReader) next() (treeblob.Node, error) {
 	if t.large == nil {
 		return t.small.Next()
 	}
-	node, err := t.large.entries.Next()
+	return t.nextLarge(nil)
+}
+
+func (t *TreeReader) nextLarge(piece func(ID)) (treeblob.Node, error) {
+	node, err := t.large.entries.NextInParts(piece)
 	if err != nil {
 		t.large.forget()
 	}

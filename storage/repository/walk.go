@@ -127,18 +127,21 @@ func (w *walk) read(ctx context.Context, tree *visit) (damage, err error) {
 		return err, nil
 	}
 	more := 0 // entries that cannot be restored, beside that one
+	pieces := &walkedPieces{walk: w}
+	add := pieces.add
 	for {
-		node, err := reader.Next()
+		pieces.begin()
+		node, err := reader.NextInParts(add)
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if lost := pieces.report(node.Name); lost != nil {
+			return nil, lost
 		}
 		if err != nil {
 			return err, nil
 		}
-		refusal, err := w.entry(&node)
-		if err != nil {
-			return nil, err
-		}
+		refusal := w.judgeEntry(&node, pieces)
 		switch {
 		case refusal != nil && damage == nil:
 			damage = fmt.Errorf("%.80q: %w", node.Name, refusal)
@@ -155,28 +158,59 @@ func (w *walk) read(ctx context.Context, tree *visit) (damage, err error) {
 	return damage, nil
 }
 
-// entry looks at one entry. The refusal is why it cannot be restored; an error ends the walk.
-func (w *walk) entry(node *treeblob.Node) (refusal, err error) {
-	sum, missing := contentSum{index: w.repo.index}, false
-	for _, id := range node.Content {
-		fresh := w.seen.add(DataBlob, id)
-		if !fresh && !w.judge {
-			continue
-		}
-		err := sum.add(id)
-		missing = missing || err != nil
-		if err != nil && fresh {
-			if err := w.problem(DataBlob, id, fmt.Errorf("a piece of the file %.80q: %w", node.Name, err)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	refusal = judgeType(node)
+// judgeEntry says why an entry cannot be restored, as far as that matters to the walk.
+func (w *walk) judgeEntry(node *treeblob.Node, pieces *walkedPieces) error {
+	refusal := judgeType(node)
 	if !w.judge && !errors.Is(refusal, errNoTree) { // what is needed can be told all the same
-		return nil, nil
+		return nil
 	}
-	if refusal == nil && node.Type == treeblob.File && !missing {
-		refusal = sum.judge(node)
+	if refusal == nil && node.Type == treeblob.File && !pieces.missing {
+		refusal = pieces.sum.judge(node)
 	}
-	return refusal, nil
+	return refusal
+}
+
+// walkedPieces is what a walk must know of the pieces of an entry, which it meets before it knows the entry, and does not keep.
+type walkedPieces struct {
+	walk    *walk
+	sum     contentSum
+	missing bool
+	lost    []lostPiece // those that are missing and were not met before
+}
+
+type lostPiece struct {
+	id  ID
+	err error
+}
+
+// begin forgets the pieces of the last entry.
+func (p *walkedPieces) begin() {
+	p.sum, p.missing, p.lost = contentSum{index: p.walk.repo.index}, false, p.lost[:0]
+}
+
+// add takes in the next piece.
+func (p *walkedPieces) add(id ID) {
+	fresh := p.walk.seen.add(DataBlob, id)
+	if !fresh && !p.walk.judge {
+		return
+	}
+	err := p.sum.add(id)
+	p.missing = p.missing || err != nil
+	if err != nil && fresh {
+		p.lost = append(p.lost, lostPiece{id, err})
+	}
+}
+
+// report tells of the pieces that are missing. An error ends the walk.
+func (p *walkedPieces) report(file string) error {
+	for _, piece := range p.lost {
+		err := fmt.Errorf("a piece of the file %.80q: %w", file, piece.err)
+		if file == "" { // only the pieces of it could be read
+			err = fmt.Errorf("a piece of a damaged entry: %w", piece.err)
+		}
+		if err := p.walk.problem(DataBlob, piece.id, err); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -22,6 +22,7 @@ const (
 	maxKey = 4 << 10
 )
 
+// ErrNodeText says that an entry is larger than MaxNodeText allows.
 var ErrNodeText = fmt.Errorf("an entry is larger than the %d MiB that one can be", MaxNodeText>>20)
 
 // scanner cuts the bytes of a large tree into its entries. What lies between them takes no memory, of whatever length.
@@ -33,6 +34,9 @@ type scanner struct {
 	read int64
 	node []byte      // of the entry that is read, without the ids of its pieces
 	ids  []format.ID // these; nil if there is no list of them
+	// piece, unless nil, is handed these in place of ids, which then is empty.
+	piece  func(format.ID)
+	pieces int // of the entry, so far
 }
 
 func newScanner(from io.Reader) *scanner {
@@ -170,7 +174,7 @@ func (s *scanner) end() error {
 
 // entry reads the entry that comes next.
 func (s *scanner) entry(n *Node) error {
-	s.node, s.ids = s.node[:0], nil
+	s.node, s.ids, s.pieces = s.node[:0], nil, 0
 	c, err := s.peek()
 	if err != nil {
 		return err
@@ -266,7 +270,7 @@ func (s *scanner) content() error {
 	var text [2 * len(format.ID{})]byte
 	for {
 		c, err := s.peek()
-		if err != nil || c == ']' && len(s.ids) == 0 {
+		if err != nil || c == ']' && s.pieces == 0 {
 			return err
 		}
 		if err := s.expect('"'); err != nil {
@@ -285,10 +289,14 @@ func (s *scanner) content() error {
 		if err := id.UnmarshalText(text[:]); err != nil {
 			return err
 		}
-		if len(s.ids) == MaxContent {
+		if s.pieces == MaxContent {
 			return fmt.Errorf("an entry has more than %d pieces: %w", MaxContent, ErrNoTree)
 		}
-		s.ids = append(s.ids, id)
+		if s.pieces++; s.piece != nil {
+			s.piece(id)
+		} else {
+			s.ids = append(s.ids, id)
+		}
 		if err := s.expect('"'); err != nil {
 			return err
 		}

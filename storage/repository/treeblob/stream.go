@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/stsbackup/stsbackup/storage/repository/format"
 )
 
 // ErrForgotten says that there is nothing to read on from: the tree was forgotten, or has been damaged.
@@ -38,11 +40,15 @@ func (s *Stream) Open(from io.Reader) error {
 func (s *Stream) Forget() { s.scan = nil }
 
 // Next does what that of Reader does. After an error, or the last entry, the tree is forgotten.
-func (s *Stream) Next() (Node, error) {
+func (s *Stream) Next() (Node, error) { return s.NextInParts(nil) }
+
+// NextInParts is Next, but hands the pieces of the entry to piece, one after the other, and leaves its Content empty: a file may have
+// very many. They come before the entry, which may turn out to be damaged.
+func (s *Stream) NextInParts(piece func(format.ID)) (Node, error) {
 	if s.ended {
 		return Node{}, io.EOF
 	}
-	node, err := s.next()
+	node, err := s.next(piece)
 	if err != nil {
 		s.ended = errors.Is(err, io.EOF)
 		s.Forget()
@@ -55,10 +61,11 @@ func (s *Stream) Next() (Node, error) {
 }
 
 // next reads the next entry; io.EOF after the last.
-func (s *Stream) next() (node Node, err error) {
+func (s *Stream) next(piece func(format.ID)) (node Node, err error) {
 	if s.scan == nil {
 		return Node{}, ErrForgotten
 	}
+	s.scan.piece = piece
 	begun := s.order.begun
 	c, err := s.scan.peek()
 	comma := err == nil && begun && c == ','

@@ -141,11 +141,7 @@ func (f *chooseFlags) repositories(ctx context.Context, a *app, kube *kubeFlags,
 	if err != nil {
 		return nil, err
 	}
-	targets := make([]target, 0, len(chosen.StatefulSets))
-	for _, name := range chosen.StatefulSets {
-		targets = append(targets, target{namespace: name.Namespace, statefulSet: name.StatefulSet})
-	}
-	return targets, nil
+	return targetsOf(chosen.StatefulSets), nil
 }
 
 // selected are the StatefulSets of the cluster that have the labels.

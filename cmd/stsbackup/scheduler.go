@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -91,12 +89,7 @@ func (c *schedulerCommand) show(ctx context.Context, a *app, client *cluster.Cli
 	if err != nil {
 		return err
 	}
-	if c.output == outputJSON {
-		err = ui.WriteJSON(a.out, result)
-	} else {
-		err = printPolicies(a, result)
-	}
-	if err != nil {
+	if err := ui.WriteChecked(a.out, a.err, c.output, result); err != nil {
 		return err
 	}
 	if problems := result.Problems(); problems > 0 {
@@ -110,55 +103,4 @@ func (c *schedulerCommand) show(ctx context.Context, a *app, client *cluster.Cli
 		)
 	}
 	return nil
-}
-
-func printPolicies(a *app, result service.Checked) error {
-	rows := [][]string{{"STATEFULSET", "POLICY", "NEXT RUNS", "NOTES"}}
-	for _, set := range result.StatefulSets {
-		var runs []string
-		for _, at := range set.NextRuns {
-			runs = append(runs, at.Format(time.RFC3339))
-		}
-		rows = append(
-			rows,
-			[]string{set.Namespace + "/" + set.StatefulSet, ui.OrDash(set.Policy), ui.OrDash(strings.Join(runs, " ")), ui.OrDash(policyNotes(set))},
-		)
-	}
-	if len(rows) > 1 {
-		if err := ui.WriteTable(a.out, rows); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintln(a.err, "There are no StatefulSets.")
-	}
-	for _, use := range result.Policies {
-		if use.StatefulSets == 0 {
-			fmt.Fprintf(a.err, "Policy %s applies to none of these StatefulSets.\n", use.Name)
-		}
-	}
-	return nil
-}
-
-// policyNotes says why a StatefulSet has this policy, where that is not plain.
-func policyNotes(s service.AssignedStatefulSet) string {
-	var notes []string
-	switch {
-	case s.Problem != "":
-		return "PROBLEM: " + ui.Plain(s.Problem)
-	case s.Policy == "" && s.Annotated:
-		return "by its annotation"
-	case s.Policy == "":
-		return "no policy selects it"
-	case s.Annotated:
-		notes = append(notes, "by its annotation")
-	case len(s.AlsoSelectedBy) > 0:
-		notes = append(notes, "also selected by "+strings.Join(s.AlsoSelectedBy, ", ")+": the first in the file decides")
-	}
-	if s.Nothing != "" {
-		notes = append(notes, "nothing to back up: "+s.Nothing)
-	}
-	if s.Suspended {
-		notes = append(notes, "suspended")
-	}
-	return strings.Join(notes, "; ")
 }

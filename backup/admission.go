@@ -47,7 +47,7 @@ func (r *run) ask(ctx context.Context, plan *Plan) (answers, error) {
 		}
 	}
 	target := Target{Operation: r.op, Cluster: plan.Cluster, Request: &r.request, Note: r.Reporter.Note}
-	add(-1, r.Saver.Makes(target, nil, "")...)
+	add(-1, r.Saver.Makes(target, nil, capture.Source{})...)
 	for i := range plan.Volumes {
 		v := &plan.Volumes[i]
 		if v.Missing != "" {
@@ -70,11 +70,11 @@ func (r *run) ask(ctx context.Context, plan *Plan) (answers, error) {
 		_, known := all.final[index]
 		switch {
 		case denial.Kind == cluster.DeniedDryRun:
-			all.unseen = append(all.unseen, denial.What+" could not be seen: "+denial.Message)
+			all.unseen = append(all.unseen, denial.What+": "+denial.Message)
 		case denial.Kind == cluster.DeniedByRights && isPod:
 			all.unseen = append(
 				all.unseen,
-				denial.What+" could not be seen: "+denial.Message+" (only as a dry run would that be done; see docs/rbac.md)",
+				denial.What+": "+denial.Message+" (stsbackup would ask only by a dry run; see docs/rbac.md)",
 			)
 		case denial.Kind == cluster.DeniedByRights || known:
 		case denial.Passing():
@@ -146,7 +146,7 @@ func (r *run) foresee(ctx context.Context, plan *Plan) error {
 		return notCreated(&all.passing[0], likeFirst(all.passing))
 	}
 	for _, what := range all.unseen {
-		r.Reporter.Warn("whether the API server would create " + what)
+		r.Reporter.Warn("could not ask the API server whether it would create " + what)
 	}
 	return nil
 }

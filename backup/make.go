@@ -30,9 +30,12 @@ type Maker struct {
 // Make makes one recovery point, as Engine.Run does. The record is nil after a dry run; if it is incomplete, it comes beside an
 // *IncompleteError.
 func (m *Maker) Make(ctx context.Context, request Request) (*catalog.Record, error) {
+	own := *m
+	own.Reporter = report.NewSerial(m.Reporter) // the repository tells of locks while the engine tells of volumes
+	m = &own
 	engine := &Engine{
-		Cluster: m.Cluster, Repositories: m.Repositories(request), Saver: &Movers{Cluster: m.Cluster}, Now: m.Now, Random: m.Random,
-		Reporter: m.Reporter, Planned: m.Planned,
+		Cluster: m.Cluster, Repositories: m.Repositories(request), Saver: &Movers{Cluster: m.Cluster},
+		Now: m.Now, Random: m.Random, Reporter: m.Reporter, Planned: m.Planned,
 	}
 	record, err := engine.Run(ctx, request)
 	if err != nil || record == nil {
@@ -75,7 +78,7 @@ func (e *IncompleteError) Error() string {
 	if e.Gone != nil {
 		return fmt.Sprintf("%s: %v; what it holds can be restored by its id", e.what, e.Gone)
 	}
-	return e.what + "; what it holds can be restored by its id; mend what is named above and run the command again"
+	return e.what + "; to restore what it holds, give its id; to save the rest, mend what is listed above and run the command again"
 }
 
 // Unwrap returns Gone.

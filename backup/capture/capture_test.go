@@ -137,8 +137,8 @@ func TestCheckChoosesForEach(t *testing.T) {
 		made  int
 	}{{op.VolumeName(0, "www"), 2}, {"www-web-1", 0}} {
 		v := []Volume{volume(0), static(volume(1))}[i]
-		if claim, made, err := Makes(op, &v, &choices[i]); err != nil || claim != want.claim || len(made) != want.made {
-			t.Errorf("volume %d is read from claim %s, which takes %d objects, %v", i, claim, len(made), err)
+		if source, made, err := Makes(op, &v, &choices[i]); err != nil || source.Claim != want.claim || len(made) != want.made {
+			t.Errorf("volume %d is read from claim %s, which takes %d objects, %v", i, source.Claim, len(made), err)
 		}
 	}
 }

@@ -18,13 +18,13 @@ import (
 )
 
 // allWithDisplaced is what --all takes of the set-aside volumes.
-const allWithDisplaced = "every StatefulSet of the namespace that has volumes set aside, be it in the cluster or not"
+const allWithDisplaced = "every StatefulSet of the namespace that has volumes set aside, also if the cluster no longer has it"
 
 // discardCommand holds the flags of stsbackup discard.
 type discardCommand struct {
 	kube      kubeFlags
 	choose    chooseFlags
-	output    outputFlag
+	output    ui.Format
 	ordinals  ordinalsFlag
 	operation string
 	olderThan spanFlag
@@ -36,20 +36,20 @@ func newDiscardCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "discard [NAMESPACE/]STATEFULSET...",
 		Short: "Free the volumes that restores have set aside",
-		Long: `discard gives up volumes that restores have set aside. It shows each first, with its size, its age, its class and the
-operation that set it aside, and asks. What it frees cannot be had back by an undo any more.
+		Long: `discard frees volumes that restores have set aside. First it shows each volume's size, age, class, and the operation that set
+it aside, and asks. An undo cannot bring back what discard has freed.
 
-A volume that a provisioner has made is deleted by its driver, with the data on it; that is waited for, for two minutes. One
-that a person has made becomes Available to any claim, with the data still on it.
+If a provisioner made the volume, its driver deletes the volume and the data on it; discard waits up to two minutes for that. If
+a person made it, the volume becomes Available to any claim, with the data still on it.
 
---ordinals, --operation and --older-than choose among them; --older-than goes by what one operation has set aside as a whole.
-The StatefulSet need not exist any more, nor its namespace.
+--ordinals, --operation and --older-than choose among the volumes. --older-than counts what one operation has set aside as a
+whole. The StatefulSet and its namespace need not exist any more.
 
-Nothing is freed that is in use: what a claim holds again, what Kubernetes does not call Released, what a node is still
-attached to or a pod still uses, and nothing at all while a restore of the StatefulSet has not ended. Each volume is looked at
-once more right before it is changed.
+discard frees nothing that is in use: a volume that a claim holds again, that Kubernetes does not call Released, that a node
+is attached to or a pod uses; and nothing at all while a restore of the StatefulSet has not ended. It checks each volume once
+more right before it changes it.
 
-The exit code is 5 if that stands in the way, and 1 if some could not be freed, which are then named.`,
+The exit code is 5 if one of these stands in the way, and 1 if some volumes could not be freed; discard names them.`,
 		Example: `  stsbackup discard demo/web --dry-run
   stsbackup discard demo/web --ordinals 0,2
   stsbackup discard --all --all-namespaces --older-than 30d --yes`,
@@ -68,7 +68,7 @@ The exit code is 5 if that stands in the way, and 1 if some could not be freed, 
 	cmd.Flags().Var(&c.ordinals, "ordinals", "free those of these `ordinals` only, such as 0,2")
 	cmd.Flags().StringVar(&c.operation, "operation", "", "free only what this operation has set aside: its `id`, or the beginning of just one")
 	cmd.Flags().Var(&c.olderThan, "older-than", "free only what was set aside longer ago than this, such as 36h, 30d or 1y6mo")
-	c.goAhead.add(cmd, "show what would be freed, and change nothing", "do not ask before volumes are freed")
+	c.addGoAhead(cmd, "show what would be freed, and change nothing", "do not ask before volumes are freed")
 	return cmd
 }
 
@@ -100,7 +100,8 @@ func (c *discardCommand) run(ctx context.Context, a *app, args []string) error {
 	}
 	plans := map[target]*discarding{}
 	for _, t := range targets {
-		plan, err := c.plan(ctx, a, client, t, len(args) > 0)
+		owner := displaced.Owner{Namespace: t.namespace, StatefulSet: t.statefulSet}
+		plan, err := displaced.Propose(ctx, client, owner, c.request(a), len(args) > 0)
 		plans[t] = &discarding{target: t, plan: plan, err: errors.Join(err, plan.Err())}
 	}
 	if c.dryRun {
@@ -172,22 +173,13 @@ func (c *discardCommand) targets(ctx context.Context, a *app, client *cluster.Cl
 	return has, nil
 }
 
-// plan decides what to free of a StatefulSet. One that is named must exist, or have volumes that were set aside.
-func (c *discardCommand) plan(ctx context.Context, a *app, client *cluster.Client, t target, named bool) (displaced.Plan, error) {
-	situation, err := displaced.Look(ctx, client, t.namespace, t.statefulSet)
-	if err != nil {
-		return displaced.Plan{}, err
-	}
-	if named {
-		if err := displaced.CheckNamed(ctx, client, t.namespace, t.statefulSet, situation.Volumes); err != nil {
-			return displaced.Plan{}, err
-		}
-	}
+// request says what to free of each StatefulSet.
+func (c *discardCommand) request(a *app) displaced.Request {
 	request := displaced.Request{Ordinals: c.ordinals, Operation: c.operation}
 	if c.olderThan != (spanFlag{}) {
 		request.Before = calendar.Span(c.olderThan).Before(a.now().UTC())
 	}
-	return displaced.NewPlan(situation, request), nil
+	return request
 }
 
 // agree shows what would be freed and asks whether to do it. Where nothing is to be freed, or all is refused, there is nothing to ask.
@@ -195,7 +187,7 @@ func (c *discardCommand) agree(ctx context.Context, a *app, targets []target, pl
 	ask := false
 	for _, t := range targets {
 		d := plans[t]
-		if c.output == outputText && d.plan.StatefulSet != "" {
+		if c.output == ui.Text && d.plan.StatefulSet != "" {
 			if err := ui.WriteDiscardPlan(a.err, c.output, &d.plan, a.now()); err != nil {
 				return err
 			}

@@ -14,26 +14,26 @@ type changeFlags struct {
 	wait          time.Duration
 }
 
-// add adds the flags; pods says which pods --ready-timeout is about.
-func (f *changeFlags) add(cmd *cobra.Command, pods string) {
+// addChange adds the flags; pods says which pods --ready-timeout is about.
+func (f *changeFlags) addChange(cmd *cobra.Command, pods string) {
 	cmd.Flags().BoolVar(
 		&f.ignoreManager,
 		"ignore-manager",
 		false,
-		"go on although Argo CD, Flux, KEDA, an autoscaler or an operator may change the StatefulSet meanwhile",
+		"go ahead even if Argo CD, Flux, KEDA, an autoscaler or an operator may change the StatefulSet meanwhile",
 	)
 	cmd.Flags().DurationVar(&f.readyTimeout, "ready-timeout", 10*time.Minute, "how long "+pods+" may take to become Ready")
 	cmd.Flags().DurationVar(
 		&f.wait,
 		"wait",
 		0,
-		"wait for this long (1h without a value) until another operation on the StatefulSet has ended; a scheduler's backup steps aside",
+		"wait this long (1h without a value) for another operation on the StatefulSet to end; a scheduler's backup steps aside",
 	)
 	cmd.Flags().Lookup("wait").NoOptDefVal = "1h"
 }
 
-// check reports times that make no sense.
-func (f *changeFlags) check() error {
+// checkChange reports times that make no sense.
+func (f *changeFlags) checkChange() error {
 	var err error
 	if f.wait < 0 {
 		err = usageErrorf("--wait is %s; give a time such as 1h, or 0 to be refused at once", f.wait)

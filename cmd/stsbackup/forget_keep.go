@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
-	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
@@ -36,8 +35,9 @@ func (f *keepFlags) add(cmd *cobra.Command) {
 	} {
 		flags.IntVar(rule.count, "keep-"+rule.name, 0, "keep the newest of each of the last `n` "+rule.period+" that have one")
 	}
-	flags.Var((*spanFlag)(&f.rules.Within), "keep-within", "keep those less than this older than the newest, such as 36h, 30d or 1y6mo")
-	flags.StringVar(&f.zone, "keep-time-zone", "UTC", "`zone` of the IANA database, such as Europe/Berlin, in which days begin")
+	flags.Var((*spanFlag)(&f.rules.Within), "keep-within", "keep those that are less than this much older than the newest, such as 36h, "+
+		"30d or 1y6mo")
+	flags.StringVar(&f.zone, "keep-time-zone", "UTC", "time `zone` in which days, weeks, months and years begin, such as Europe/Berlin")
 }
 
 // anyChanged reports whether the command line has one of the flags, whatever its value.
@@ -61,25 +61,6 @@ func (f *keepFlags) read() (retention.Rules, *time.Location, error) {
 	}
 	return f.rules, zone, nil
 }
-
-// spanFlag is --keep-within.
-type spanFlag calendar.Span
-
-// String, Set and Type make a spanFlag a pflag.Value.
-func (f *spanFlag) String() string {
-	if *f == (spanFlag{}) {
-		return ""
-	}
-	return calendar.Span(*f).String()
-}
-
-func (f *spanFlag) Set(s string) error {
-	span, err := calendar.ParseSpan(s)
-	*f = spanFlag(span)
-	return err
-}
-
-func (f *spanFlag) Type() string { return "duration" }
 
 // runKeep forgets what no rule keeps.
 func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) error {

@@ -16,9 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover/env"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
-	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -48,7 +48,7 @@ func TestOperationsMover(t *testing.T) {
 		},
 		"policy first": {
 			flags: moverFlags{
-				requests: amounts("1", "1Gi"), limits: amounts("0", "2Gi"), env: moverEnv{variables: map[string]string{"A": "flag", "TZ": "flag"}},
+				requests: amounts("1", "1Gi"), limits: amounts("0", "2Gi"), env: env.Variables{}.With(map[string]string{"A": "flag", "TZ": "flag"}),
 			},
 			options: policy.Backup{Env: map[string]string{"TZ": "policy"}, Requests: amounts("2", "3Gi"), Limits: amounts("0", "4Gi")},
 			cpu:     "2", memory: "3Gi", limitMemory: "4Gi", env: "A=flag TZ=policy",
@@ -84,29 +84,10 @@ func TestOperationsMover(t *testing.T) {
 				t.Errorf("environment %q, want %q", env, tt.env)
 			}
 			files, err := got.Files(t.Context())
-			if names := slices.Sorted(maps.Keys(files.Content)); err != nil || !slices.Equal(names, []string{moverCredentials, moverPassword}) {
+			if names := slices.Sorted(maps.Keys(files.Content)); err != nil || !slices.Equal(names, []string{"credentials", "password"}) {
 				t.Errorf("movers are given the files %q, %v", names, err)
 			}
 		})
-	}
-}
-
-// TestOperationsForgetInZone: on the days of Greenwich two others would be left.
-func TestOperationsForgetInZone(t *testing.T) {
-	s := newKeeper(t)
-	o, _ := s.operations(s.cluster())
-	// At 7:00 of the 21st it is still the 20th there.
-	removed, err := o.Forget(
-		t.Context(),
-		scheduler.Name{Namespace: "demo", StatefulSet: "web"},
-		retention.Rules{Daily: 2},
-		time.FixedZone("west", -8*60*60),
-	)
-	if err != nil || removed != 3 {
-		t.Errorf("%d removed, %v", removed, err)
-	}
-	if diff := cmp.Diff([]string{s.ids[2], s.ids[3]}, s.left()); diff != "" {
-		t.Errorf("left (-want +got):\n%s", diff)
 	}
 }
 

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,9 +8,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
-	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/archive"
-	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // outcome is what the engine makes of a probe that has left this result file.
@@ -41,15 +37,15 @@ func TestVolumeProbe(t *testing.T) {
 		"found, and can be written": {args: []string{"demo/web", "--write"}},
 		"a repository snapshot that is not there": {
 			args: []string{"demo/web", "--repository-snapshot", saved.RepositorySnapshot, "--repository-snapshot", none}, code: exitNotFound,
-			says: none + " in file://" + root + "/demo/web: no such repository snapshot; so it is under the URL that movers use",
+			says: none + " in file://" + root + "/demo/web: no such repository snapshot; this happened with the URL that movers use",
 		},
-		"no repository": {args: []string{"demo/other"}, code: exitNotFound, says: "if --mover-repo is given, it must lead to the same place " +
+		"no repository": {args: []string{"demo/other"}, code: exitNotFound, says: "--mover-repo, if given, must lead to the same place " +
 			"as --repo"},
 		"wrong password": {args: []string{"demo/web"}, password: "wrong", code: exitFailed, says: "wrong password"},
 		"nothing listens there": {
 			args: []string{"demo/web", "--repo", "s3://bucket/root?endpoint=http://127.0.0.1:1&region=r"}, code: exitFailed,
 			says: "nothing listens at http://127.0.0.1:1 after 3 attempts; check endpoint= in the repository's URL, and that the service runs; " +
-				"in a pod, 127.0.0.1 is the pod itself: give the URL by which pods reach the bucket with --mover-repo",
+				"in a pod, 127.0.0.1 is the pod itself: with --mover-repo, give the URL by which pods reach the bucket",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,27 +80,4 @@ func TestVolumeProbe(t *testing.T) {
 	s.run(exitUsage, "volume", "probe", "demo/web", "--repository-snapshot", "latest")
 	s.run(0, "volume", "probe", "demo/new", "--write")
 	s.run(0, "volume", "probe", "demo/new")
-}
-
-func TestExplainProbe(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		location string
-		err      error
-		says     string
-	}{
-		{"s3://bucket/r?endpoint=http://localhost:9000", storage.ErrUnreachable, "localhost is the pod itself"},
-		{"s3://bucket/r?endpoint=http://[::1]:9000", storage.ErrUnreachable, "::1 is the pod itself"},
-		{"s3://bucket/r?endpoint=https://s3.example.com", storage.ErrUnreachable, "if pods reach the bucket under another address, give the " +
-			"URL that they need with --mover-repo"},
-		{"s3://bucket/r", storage.ErrUnreachable, "--mover-repo"},
-		{"s3://bucket/r", storage.ErrNoBucket, "the same place as --repo"},
-		{"s3://bucket/r", repository.ErrNoRepository, "the same place as --repo"},
-		{"s3://bucket/r", storage.ErrCredentials, ""},
-	} {
-		got := explainInPod(tt.location, fmt.Errorf("get config: %w", tt.err))
-		if !errors.Is(got, tt.err) || !strings.Contains(got.Error(), tt.says) || tt.says == "" && got.Error() != "get config: "+tt.err.Error() {
-			t.Errorf("%s: %v, which does not say %q", tt.location, got, tt.says)
-		}
-	}
 }

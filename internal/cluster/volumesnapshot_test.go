@@ -156,7 +156,7 @@ func TestAwaitVolumeSnapshot(t *testing.T) {
 		},
 		"never ready": {
 			phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, ready: 5 * time.Minute,
-			says: "not ready after 5m0s; see what", after: 5 * time.Minute,
+			says: "not ready after 5m0s; read the logs", after: 5 * time.Minute,
 		},
 		"never ready, cut long ago": {
 			phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, ready: 5 * time.Minute, cutBefore: 4 * time.Minute,

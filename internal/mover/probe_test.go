@@ -25,9 +25,10 @@ func TestProbeOutcome(t *testing.T) {
 		says   []string // none: nil
 	}{
 		"found": {output: found},
-		"in its own words": {
+		"in its own " +
+			"words": {
 			output: failed, err: &cluster.MoverError{Pod: "demo/p", Reason: "Error", ExitCode: 1},
-			says: []string{"no mover can do its work", "mover pod demo/p: endpoint unreachable; give --mover-repo"},
+			says: []string{"movers cannot work", "mover pod demo/p: endpoint unreachable; give --mover-repo"},
 		},
 		"with what else is known": {
 			output: failed, err: &cluster.MoverError{Pod: "demo/p", Reason: "Error", ExitCode: 1, Note: "no new keys"},

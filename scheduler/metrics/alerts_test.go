@@ -78,7 +78,7 @@ func TestAlerts(t *testing.T) {
 		password = "the root password is wrong"
 		bucket   = "the bucket does not answer"
 		damaged  = "data is damaged"
-		invalid  = "the policies are not those that were meant"
+		invalid  = "the policies in force are not the ones that you wrote"
 		leader   = "nobody leads"
 	)
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)

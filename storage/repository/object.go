@@ -89,12 +89,27 @@ func listIDs(ctx context.Context, bucket storage.Bucket, k kind) ([]ID, error) {
 			others++
 		}
 		if len(ids) > limit || others > 16*limit {
-			return fmt.Errorf("%s holds more than %d objects in %s, which no repository needs: remove those that do not belong there "+
-				"by the bucket's own means", bucket, len(ids)+others-1, k.prefix())
+			return fmt.Errorf("%s holds more than %d objects in %s, more than any repository needs: remove those that do not belong "+
+				"there with the bucket's own tools", bucket, len(ids)+others-1, k.prefix())
 		}
 		return nil
 	})
 	return ids, err
+}
+
+// eachListedPack lists all packs. What does not look like one is left alone.
+func (r *Repository) eachListedPack(ctx context.Context, fn func(ID, storage.Info) error) error {
+	err := r.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
+		id, ok := kindData.parseName(info.Name)
+		if !ok {
+			return nil
+		}
+		return fn(id, info)
+	})
+	if err != nil {
+		return fmt.Errorf("list packs: %w", err)
+	}
+	return nil
 }
 
 // inTwoListings has read what one listing of a kind names, and then what only another one does. Nothing protects a listing: a

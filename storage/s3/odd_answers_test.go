@@ -88,12 +88,10 @@ func TestDenialsInTheServersWords(t *testing.T) {
 			"increase your cap."}, storage.ErrNoSpace, []string{"storage cap exceeded", "raise"}, "policy"},
 		{
 			odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Account suspended:\nunpaid"}, storage.ErrPermission,
-			[]string{"Account suspended: unpaid", "see to the account"}, "policy",
+			[]string{"Account suspended: unpaid", "check the account"}, "policy",
 		},
-		{
-			odds3.Refusal{Status: 403, Code: "AllAccessDisabled", Message: "All access to this object has been disabled"},
-			storage.ErrPermission, []string{"has been disabled", "see to the account"}, "policy",
-		},
+		{odds3.Refusal{Status: 403, Code: "AllAccessDisabled", Message: "All access to this object has been " +
+			"disabled"}, storage.ErrPermission, []string{"has been disabled", "check the account"}, "policy"},
 		{
 			odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Server side encryption is required"}, storage.ErrPermission,
 			[]string{"encryption is required", "encrypt by default"}, "allow it in",

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"time"
-
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
-
-// askClusterWithin bounds how long a cluster is asked that is not needed otherwise, and may be gone.
-const askClusterWithin = 10 * time.Second
 
 // openStore opens the repository root that the flags and the environment name. It does not speak to the bucket yet.
 func openStore(a *app, flags *repoFlags) (*location.Root, error) {

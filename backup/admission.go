@@ -46,7 +46,7 @@ func (r *run) ask(ctx context.Context, plan *Plan) (answers, error) {
 		}
 	}
 	target := Target{Operation: r.op, Cluster: plan.Cluster, Request: &r.request, Note: r.Reporter.Note}
-	add(-1, r.Saver.Makes(target, nil, "")...)
+	add(-1, r.Saver.Makes(target, nil, capture.Source{})...)
 	for i := range plan.Volumes {
 		v := &plan.Volumes[i]
 		if v.Missing != "" {

@@ -31,7 +31,8 @@ type Maker struct {
 // *IncompleteError.
 func (m *Maker) Make(ctx context.Context, request Request) (*catalog.Record, error) {
 	engine := &Engine{
-		Cluster: m.Cluster, Repositories: m.Repositories(request), Saver: &Movers{Cluster: m.Cluster}, Now: m.Now, Random: m.Random, Reporter: m.Reporter, Planned: m.Planned,
+		Cluster: m.Cluster, Repositories: m.Repositories(request), Saver: &Movers{Cluster: m.Cluster},
+		Now: m.Now, Random: m.Random, Reporter: m.Reporter, Planned: m.Planned,
 	}
 	record, err := engine.Run(ctx, request)
 	if err != nil || record == nil {

@@ -2,14 +2,15 @@ package backup
 
 import (
 	"context"
-	"strconv"
 	"sync"
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/internal/report"
 )
 
@@ -29,7 +30,7 @@ func (m *Movers) client(target *Target) *cluster.Client {
 }
 
 // Makes are the mover's Job, pod and Secret, and the account that all have.
-func (m *Movers) Makes(target Target, v *Volume, source string) []cluster.Candidate {
+func (m *Movers) Makes(target Target, v *Volume, source capture.Source) []cluster.Candidate {
 	switch {
 	case v != nil:
 		return cluster.DryRunMover(target.Request.Mover, target.task(v, source))
@@ -41,7 +42,7 @@ func (m *Movers) Makes(target Target, v *Volume, source string) []cluster.Candid
 }
 
 // Save runs one mover that saves.
-func (m *Movers) Save(ctx context.Context, target Target, v *Volume, source string, tell func(report.Progress)) (Saved, error) {
+func (m *Movers) Save(ctx context.Context, target Target, v *Volume, source capture.Source, tell func(report.Progress)) (Saved, error) {
 	progress := &moverProgress{tell: tell, state: report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StagePrepare}}
 	task := target.task(v, source)
 	task.Busy = func() bool { return m.running.Load() > 0 }
@@ -66,29 +67,27 @@ func (m *Movers) Probe(ctx context.Context, target Target, v *Volume) error {
 	return mover.ProbeOutcome(m.client(&target).ProbeMover(ctx, config, cluster.Mover{
 		Operation: op,
 		Name:      op.Name("probe"),
-		Args: []string{
-			"volume", "probe", op.Namespace + "/" + op.StatefulSet, "--write",
-			"--repo", config.Repo,
-			"--operation", target.mark(),
-			"--repository-password-file", cluster.MoverFiles + "/password",
-			"--result-file", cluster.MoverResult,
-		},
+		Args: contract.ProbeArgs{
+			Common: contract.InPod(config.Repo, target.mark()),
+			Source: op.Namespace + "/" + op.StatefulSet,
+			Write:  true,
+		}.Args(),
 		Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
 		Placement:    v.choice.Placement,
 	}))
 }
 
-// task is the mover that saves a volume, which mounts the claim called source.
-func (t *Target) task(v *Volume, source string) cluster.Mover {
+// task is the mover that saves a volume, which mounts the source's claim.
+func (t *Target) task(v *Volume, source capture.Source) cluster.Mover {
 	op := t.Operation
 	return cluster.Mover{
 		Operation: op,
 		Name:      op.VolumeName(v.Ordinal, v.Template),
 		Ordinal:   v.Ordinal,
 		Claim:     v.Claim,
-		Mount:     source,
+		Mount:     source.Claim,
 		ReadOnly:  true,
-		Args:      t.args(v),
+		Args:      t.args(v).Args(),
 		// To read what others may not. DAC_READ_SEARCH would say it more narrowly, but the Pod Security level
 		// "baseline" forbids it, and the volume is mounted read-only.
 		Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
@@ -96,24 +95,20 @@ func (t *Target) task(v *Volume, source string) cluster.Mover {
 	}
 }
 
-func (t *Target) args(v *Volume) []string {
+func (t *Target) args(v *Volume) contract.BackupArgs {
 	op, request := t.Operation, t.Request
-	return []string{
-		"volume", "backup", cluster.MoverVolume,
-		"--repo", request.Mover.Repo,
-		"--as", op.Namespace + "/" + op.StatefulSet,
-		"--claim", v.Claim,
-		"--ordinal", strconv.Itoa(int(v.Ordinal)),
-		"--recovery-point", op.ID,
-		"--operation", t.mark(),
-		"--repository-password-file", cluster.MoverFiles + "/password",
-		"--result-file", cluster.MoverResult,
+	return contract.BackupArgs{
+		Common:        contract.InPod(request.Mover.Repo, t.mark()),
+		Dir:           contract.Volume,
+		As:            op.Namespace + "/" + op.StatefulSet,
+		Claim:         v.Claim,
+		Ordinal:       int(v.Ordinal),
+		RecoveryPoint: op.ID,
 		// A cut is what is on the disk: it can hold a file's new data beside its old times, which reach the disk later
 		// (fdatasync, lazytime). Times prove nothing there, so every file is read; what is the same is stored once.
-		"--force-read",
-		"--compression", request.Compression.String(),
-		"--retry-lock", request.RetryLock.String(),
-		"-o", "json",
+		ForceRead:   true,
+		Compression: request.Compression.String(),
+		RetryLock:   request.RetryLock,
 	}
 }
 

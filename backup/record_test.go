@@ -52,7 +52,7 @@ func TestMoverArgs(t *testing.T) {
 		Request: &Request{Compression: compress.Max}, Cluster: "uid",
 		Operation: cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"},
 	}
-	args := strings.Join(target.args(&Volume{Claim: "www-web-0"}), " ")
+	args := strings.Join(target.args(&Volume{Claim: "www-web-0"}).Args(), " ")
 	for _, want := range []string{"volume backup /volume", "--as demo/web", "--claim www-web-0", "--compression max", "--operation mover:uid:20261121T081200Z-3fa9"} {
 		if !strings.Contains(args, want) {
 			t.Errorf("a mover is not told %s: %s", want, args)

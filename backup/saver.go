@@ -3,19 +3,19 @@ package backup
 import (
 	"context"
 
+	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// Saver copies one volume's data into the repository. Its methods return when nothing uses the claim that it reads any more, also when
+// Saver copies one volume's data into the repository. Its methods return when nothing uses the source any more, also when
 // ctx has ended or they fail.
 type Saver interface {
-	// Makes are the objects that saving a volume through the claim called source would create. Without a volume they are those that all
-	// share.
-	Makes(target Target, v *Volume, source string) []cluster.Candidate
-	// Save reads the claim called source. What it says of the volume begins to move is when reading begins.
-	Save(ctx context.Context, target Target, v *Volume, source string, progress func(report.Progress)) (Saved, error)
+	// Makes are the objects that saving a volume from the source would create. Without a volume they are those that all share.
+	Makes(target Target, v *Volume, source capture.Source) []cluster.Candidate
+	// Save reads the source. When it says that the volume's data moves, for the first time, reading has begun.
+	Save(ctx context.Context, target Target, v *Volume, source capture.Source, progress func(report.Progress)) (Saved, error)
 	// Probe fails if nothing could be saved: Save would for every volume. It touches no volume, and runs where v's mover would.
 	Probe(ctx context.Context, target Target, v *Volume) error
 }

@@ -165,6 +165,7 @@ func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) 
 	})
 	<-time.After(time.Minute) // until the pods have played to their end
 	var left []string
+	ours := metav1.ListOptions{LabelSelector: cluster.LabelManagedBy}
 	for _, list := range []func() (runtime.Object, error){
 		func() (runtime.Object, error) {
 			return s.kube.BatchV1().Jobs("demo").List(context.Background(), metav1.ListOptions{})
@@ -179,10 +180,10 @@ func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) 
 			return s.kube.CoordinationV1().Leases("demo").List(context.Background(), metav1.ListOptions{})
 		},
 		func() (runtime.Object, error) {
-			return s.kube.CoreV1().PersistentVolumeClaims("demo").List(context.Background(), metav1.ListOptions{LabelSelector: cluster.LabelManagedBy})
+			return s.kube.CoreV1().PersistentVolumeClaims("demo").List(context.Background(), ours)
 		},
 		func() (runtime.Object, error) {
-			return s.kube.CoreV1().Pods("demo").List(context.Background(), metav1.ListOptions{LabelSelector: cluster.LabelManagedBy})
+			return s.kube.CoreV1().Pods("demo").List(context.Background(), ours)
 		},
 		func() (runtime.Object, error) {
 			return s.snapshots.SnapshotV1().VolumeSnapshots("demo").List(context.Background(), metav1.ListOptions{})
@@ -208,10 +209,10 @@ func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) 
 type stageSaver struct{ *stage }
 
 // Makes makes nothing.
-func (stageSaver) Makes(Target, *Volume, string) []cluster.Candidate { return nil }
+func (stageSaver) Makes(Target, *Volume, capture.Source) []cluster.Candidate { return nil }
 
 // Save reads for as long as the stage says. The source must be there while it does.
-func (s stageSaver) Save(ctx context.Context, target Target, v *Volume, source string, tell func(report.Progress)) (Saved, error) {
+func (s stageSaver) Save(ctx context.Context, target Target, v *Volume, source capture.Source, tell func(report.Progress)) (Saved, error) {
 	progress := report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StagePrepare}
 	for _, step := range []struct {
 		stage report.Stage
@@ -219,7 +220,7 @@ func (s stageSaver) Save(ctx context.Context, target Target, v *Volume, source s
 	}{{report.StagePrepare, s.starts}, {report.StageMove, cmp.Or(s.moves, 10*time.Second)}} {
 		progress.Stage = step.stage
 		tell(progress)
-		if _, err := s.kube.CoreV1().PersistentVolumeClaims(target.Operation.Namespace).Get(ctx, source, metav1.GetOptions{}); err != nil {
+		if _, err := s.kube.CoreV1().PersistentVolumeClaims(target.Operation.Namespace).Get(ctx, source.Claim, metav1.GetOptions{}); err != nil {
 			return Saved{}, err
 		}
 		select {

@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"strconv"
-	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
@@ -19,8 +19,6 @@ import (
 type Movers struct {
 	Cluster *cluster.Client
 	Config  cluster.MoverConfig
-	// PasswordFile is where the mover finds the repository's password: one of Config.Files.
-	PasswordFile string
 }
 
 // fillCapabilities are what it takes to bring back all that a backup's mover can save, whoever may write to the volume:
@@ -35,6 +33,11 @@ func takeBackCapabilities() []corev1.Capability {
 	return []corev1.Capability{"DAC_OVERRIDE", "FOWNER"}
 }
 
+// common are the arguments that the movers of a restore share. Others know by the operation when one of them has died.
+func (m *Movers) common(target Target) contract.Common {
+	return contract.InPod(m.Config.Repo, target.Operation.MoverMark(target.Cluster))
+}
+
 // task is the mover that fills a volume.
 func (m *Movers) task(target Target, v Volume) cluster.Mover {
 	return cluster.Mover{
@@ -43,14 +46,10 @@ func (m *Movers) task(target Target, v Volume) cluster.Mover {
 		Ordinal:   v.Ordinal,
 		Claim:     v.Claim,
 		Mount:     v.Claim,
-		Args: []string{
-			"volume", "restore", target.Source,
-			"--repo", m.Config.Repo, "--claim", v.SourceClaim, "--repository-snapshot", v.RepositorySnapshot,
-			"--repository-password-file", m.PasswordFile, "--result-file", cluster.MoverResult,
-			"--operation", target.Operation.MoverMark(target.Cluster), // for others to know when it has died
-			"--into-empty", "--into-claim", target.Operation.Namespace + "/" + v.Claim, "--resumes", strings.Join(target.resumes(), ","),
-			cluster.MoverVolume,
-		},
+		Args: contract.RestoreArgs{
+			Common: m.common(target), Source: target.Source, Dir: contract.Volume, Claim: v.SourceClaim, RepositorySnapshot: v.RepositorySnapshot,
+			IntoEmpty: true, IntoClaim: target.Operation.Namespace + "/" + v.Claim, Resumes: target.resumes(),
+		}.Args(),
 		Capabilities: fillCapabilities(),
 		Placement:    placement(target, v),
 	}
@@ -99,13 +98,10 @@ func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress fun
 
 // Probe runs one mover without a volume, where that of the first volume would run, which looks for what all will need.
 func (m *Movers) Probe(ctx context.Context, target Target, volumes []Volume) error {
-	args := []string{
-		"volume", "probe", target.Source,
-		"--repo", m.Config.Repo, "--repository-password-file", m.PasswordFile, "--result-file", cluster.MoverResult,
-	}
+	args := contract.ProbeArgs{Common: contract.InPod(m.Config.Repo, ""), Source: target.Source}
 	place := cluster.PlacementLike(&target.StatefulSet.Spec.Template.Spec)
 	for i, v := range volumes {
-		args = append(args, "--repository-snapshot", v.RepositorySnapshot)
+		args.RepositorySnapshots = append(args.RepositorySnapshots, v.RepositorySnapshot)
 		if i == 0 {
 			place = placement(target, v)
 		}
@@ -113,7 +109,7 @@ func (m *Movers) Probe(ctx context.Context, target Target, volumes []Volume) err
 	return mover.ProbeOutcome(m.Cluster.ProbeMover(ctx, m.Config, cluster.Mover{
 		Operation:    target.Operation,
 		Name:         target.Operation.Name("probe"),
-		Args:         args,
+		Args:         args.Args(),
 		Capabilities: fillCapabilities(), // for admission to judge
 		Placement:    place,
 	}))
@@ -127,14 +123,10 @@ func (m *Movers) TakeBack(ctx context.Context, target Target, v JournalVolume) e
 		Ordinal:   v.Ordinal,
 		Claim:     v.Claim,
 		Mount:     v.Claim,
-		Args: []string{
-			"volume", "restore", target.Source,
-			"--repo", m.Config.Repo, "--claim", v.SourceClaim, "--repository-snapshot", v.RepositorySnapshot,
-			"--repository-password-file", m.PasswordFile, "--result-file", cluster.MoverResult,
-			"--operation", target.Operation.MoverMark(target.Cluster),
-			"--take-back", "--into-claim", target.Operation.Namespace + "/" + v.Claim, "--resumes", strings.Join(target.resumes(), ","),
-			cluster.MoverVolume,
-		},
+		Args: contract.RestoreArgs{
+			Common: m.common(target), Source: target.Source, Dir: contract.Volume, Claim: v.SourceClaim, RepositorySnapshot: v.RepositorySnapshot,
+			TakeBack: true, IntoClaim: target.Operation.Namespace + "/" + v.Claim, Resumes: target.resumes(),
+		}.Args(),
 		Capabilities: takeBackCapabilities(),
 		Placement:    placement(target, Volume{}),
 	}, nil)

@@ -81,15 +81,21 @@ type Way interface {
 	Capture() catalog.Capture
 	// Check gives a verdict on each of the volumes. It depends on nothing but its arguments.
 	Check(facts *Facts, volumes []Volume, options Options) []Verdict
-	// Makes gives the name of the claim that a mover of the volume will mount, and what there is to be created for it: dry run only.
-	Makes(op cluster.Operation, volume *Volume, choice *Choice) (claim string, made []cluster.Candidate)
+	// Makes gives the source that a mover of the volume will have, and what there is to be created for it: dry run only.
+	Makes(op cluster.Operation, volume *Volume, choice *Choice) (source Source, made []cluster.Candidate)
 	// Cut fixes the state of the volumes, in their order, and says of each how far it is. A volume of which it fails has its Err set, and
 	// the others go on. The error says that the operation has ended.
 	Cut(ctx context.Context, c *Capturer, volumes []*Captured, tell Tell) error
-	// Source gives the claim that a mover mounts to read the volume.
-	Source(ctx context.Context, c *Capturer, v *Captured) (claim string, err error)
+	// Source gives what a mover reads the volume from.
+	Source(ctx context.Context, c *Capturer, v *Captured) (Source, error)
 	// Release gives back what the capture of the volume holds. What cannot be given back is told.
 	Release(ctx context.Context, c *Capturer, v *Captured)
+}
+
+// Source is what a mover reads a volume from.
+type Source struct {
+	// Claim is the name of the claim that it mounts, in the StatefulSet's namespace.
+	Claim string
 }
 
 // Tell is told of a volume's stage: captured (report.StageCapture), ready for its turn (report.StageWait), or failed.
@@ -195,12 +201,12 @@ func checkClass(facts *Facts, options Options) *cluster.Refusal {
 	}
 }
 
-// Makes gives the name of the claim that a mover of the volume will mount, and what there is to be created for it: dry run only.
-func Makes(op cluster.Operation, volume *Volume, choice *Choice) (claim string, made []cluster.Candidate, err error) {
+// Makes gives the source that a mover of the volume will have, and what there is to be created for it: dry run only.
+func Makes(op cluster.Operation, volume *Volume, choice *Choice) (source Source, made []cluster.Candidate, err error) {
 	way, err := wayOf(choice.Capture)
 	if err != nil {
-		return "", nil, err
+		return Source{}, nil, err
 	}
-	claim, made = way.Makes(op, volume, choice)
-	return claim, made, nil
+	source, made = way.Makes(op, volume, choice)
+	return source, made, nil
 }

@@ -89,14 +89,22 @@ func TestCheckFindsAllRefusals(t *testing.T) {
 		volumes []Volume
 		want    []string
 	}{
-		"nothing":               {options: Options{Method: method.Auto}, volumes: []Volume{volume(0), volume(1)}},
-		"a class, and a volume": {Options{Method: method.Snapshot, SnapshotClass: "slow"}, []Volume{volume(0), block}, []string{"called slow", "www-web-1: it is a raw block"}},
-		"two volumes":           {Options{Method: method.Snapshot}, []Volume{static(volume(0)), static(volume(1))}, []string{"www-web-0: its volume is of", "www-web-1: its volume is of"}},
+		"nothing": {options: Options{Method: method.Auto}, volumes: []Volume{volume(0), volume(1)}},
+		"a class, and a volume": {
+			Options{Method: method.Snapshot, SnapshotClass: "slow"}, []Volume{volume(0), block},
+			[]string{"called slow", "www-web-1: it is a raw block"},
+		},
+		"two volumes": {
+			Options{Method: method.Snapshot}, []Volume{static(volume(0)), static(volume(1))},
+			[]string{"www-web-0: its volume is of", "www-web-1: its volume is of"},
+		},
 		"each for its own": {
 			Options{Method: method.Auto}, []Volume{exclusive(static(volume(0))), block},
 			[]string{"www-web-0: its access mode", "www-web-1: it is a raw block"},
 		},
-		"the class is said once": {Options{Method: method.Auto, SnapshotClass: "slow"}, []Volume{volume(0), volume(1)}, []string{"use one of fast"}},
+		"the class is said once": {
+			Options{Method: method.Auto, SnapshotClass: "slow"}, []Volume{volume(0), volume(1)}, []string{"use one of fast"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			choices, refusals := Check(facts(), tt.volumes, tt.options)
@@ -129,8 +137,8 @@ func TestCheckChoosesForEach(t *testing.T) {
 		made  int
 	}{{op.VolumeName(0, "www"), 2}, {"www-web-1", 0}} {
 		v := []Volume{volume(0), static(volume(1))}[i]
-		if claim, made, err := Makes(op, &v, &choices[i]); err != nil || claim != want.claim || len(made) != want.made {
-			t.Errorf("volume %d is read from claim %s, which takes %d objects, %v", i, claim, len(made), err)
+		if source, made, err := Makes(op, &v, &choices[i]); err != nil || source.Claim != want.claim || len(made) != want.made {
+			t.Errorf("volume %d is read from claim %s, which takes %d objects, %v", i, source.Claim, len(made), err)
 		}
 	}
 }

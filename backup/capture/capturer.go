@@ -54,7 +54,7 @@ func (c *Capturer) Cut(ctx context.Context, volumes []*Captured, tell Tell) erro
 	for _, way := range Ways() {
 		var of []*Captured
 		for _, v := range volumes {
-			if v.Choice.Capture == way.Capture() {
+			if v.Capture == way.Capture() {
 				of = append(of, v)
 			}
 		}
@@ -68,18 +68,18 @@ func (c *Capturer) Cut(ctx context.Context, volumes []*Captured, tell Tell) erro
 	return nil
 }
 
-// Source gives the claim that a mover mounts to read the volume, as soon as there is one. Release is called whatever becomes of it.
-func (c *Capturer) Source(ctx context.Context, v *Captured) (claim string, err error) {
-	way, err := wayOf(v.Choice.Capture)
+// Source gives what a mover reads the volume from, as soon as that is ready. Release is called whatever becomes of it.
+func (c *Capturer) Source(ctx context.Context, v *Captured) (Source, error) {
+	way, err := wayOf(v.Capture)
 	if err != nil {
-		return "", err
+		return Source{}, err
 	}
 	return way.Source(ctx, c, v)
 }
 
 // Release gives back what the capture of a volume holds, also after ctx has ended. What cannot be given back is told.
 func (c *Capturer) Release(ctx context.Context, v *Captured) {
-	way, err := wayOf(v.Choice.Capture)
+	way, err := wayOf(v.Capture)
 	if err != nil {
 		return // it has captured nothing
 	}

@@ -45,8 +45,8 @@ func (v *Volume) running() *corev1.Pod {
 }
 
 // Makes makes nothing.
-func (live) Makes(_ cluster.Operation, volume *Volume, _ *Choice) (string, []cluster.Candidate) {
-	return volume.Claim.Name, nil
+func (live) Makes(_ cluster.Operation, volume *Volume, _ *Choice) (Source, []cluster.Candidate) {
+	return Source{Claim: volume.Claim.Name}, nil
 }
 
 // Cut cuts nothing.
@@ -58,8 +58,8 @@ func (live) Cut(_ context.Context, _ *Capturer, volumes []*Captured, tell Tell) 
 }
 
 // Source is the claim itself.
-func (live) Source(_ context.Context, _ *Capturer, v *Captured) (string, error) {
-	return v.Claim.Name, nil
+func (live) Source(_ context.Context, _ *Capturer, v *Captured) (Source, error) {
+	return Source{Claim: v.Claim.Name}, nil
 }
 
 // Release has nothing to give back.

@@ -80,8 +80,8 @@ func onlyNode(pv *corev1.PersistentVolume, facts *Facts) string {
 	return ""
 }
 
-// tolerateNode is what a volume's mover tolerates, beside what the pods do, if only this node will do: also what keeps new pods from it, as long as that
-// lets those run that are there. The StatefulSet's own pod may have come before its node was cordoned or tainted.
+// tolerateNode is what a volume's mover tolerates, beside what the pods do, if only this node will do: also what keeps new pods from
+// it, as long as that lets those run that are there. The StatefulSet's own pod may have come before its node was cordoned or tainted.
 func tolerateNode(own []corev1.Toleration, facts *Facts, node string) []corev1.Toleration {
 	tolerations := slices.Clone(own)
 	if node == "" {

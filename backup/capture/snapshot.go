@@ -80,8 +80,9 @@ func checkHidden(options Options) Verdict {
 }
 
 // Makes makes a VolumeSnapshot and a temporary claim.
-func (snapshot) Makes(op cluster.Operation, v *Volume, choice *Choice) (string, []cluster.Candidate) {
-	return op.VolumeName(v.Ordinal, v.Template), cluster.DryRunCut(op, v.Ordinal, v.Template, v.Claim, choice.SnapshotClass)
+func (snapshot) Makes(op cluster.Operation, v *Volume, choice *Choice) (Source, []cluster.Candidate) {
+	source := Source{Claim: op.VolumeName(v.Ordinal, v.Template)} // the temporary claim
+	return source, cluster.DryRunCut(op, v.Ordinal, v.Template, v.Claim, choice.SnapshotClass)
 }
 
 // Cut takes the cuts one right after the other.
@@ -124,19 +125,19 @@ func (c *Capturer) limits(v *Captured) cluster.CutLimits {
 }
 
 // Source is a temporary claim, filled from the VolumeSnapshot.
-func (snapshot) Source(ctx context.Context, c *Capturer, v *Captured) (string, error) {
+func (snapshot) Source(ctx context.Context, c *Capturer, v *Captured) (Source, error) {
 	cut, err := c.Cluster.AwaitVolumeSnapshot(ctx, c.Operation.Namespace, v.volumeSnapshot.Name, cluster.CutReady, c.limits(v))
 	if err != nil {
-		return "", err
+		return Source{}, err
 	}
 	temporary := cluster.TemporaryClaim(c.Operation, v.Ordinal, v.Template, v.Claim, v.volumeSnapshot.Name, cut.Size)
 	claim, err := c.Cluster.CreateClaim(ctx, c.Operation, temporary, func() bool { return c.claims.Load() > 0 })
 	if err != nil {
-		return "", err
+		return Source{}, err
 	}
 	v.temporary = claim
 	c.claims.Add(1)
-	return claim.Name, nil
+	return Source{Claim: claim.Name}, nil
 }
 
 // Release removes the temporary claim, and then the VolumeSnapshot.

@@ -144,26 +144,17 @@ func (c *backupCommand) targets(ctx context.Context, a *app, client *cluster.Cli
 	if err != nil {
 		return nil, err
 	}
-	var targets []target
-	for _, set := range sets {
-		t := target{namespace: set.Namespace, statefulSet: set.Name}
-		why := optedOut(set)
-		if why == "" {
-			why = backup.Nothing(set)
-		}
-		if why != "" {
-			fmt.Fprintf(a.err, "%s is passed over: %s.\n", t, why)
-			continue
-		}
-		targets = append(targets, t)
+	chosen, passed := backup.Choose(sets, optedOut)
+	for _, set := range passed {
+		fmt.Fprintf(a.err, "%s is skipped: %s.\n", set.Name, set.Why)
 	}
-	if len(targets) == 0 {
+	if len(chosen) == 0 {
 		return nil, fmt.Errorf(
-			"StatefulSets that have something to back up: %w; why each of the chosen ones was passed over is said above",
+			"%w: nothing to back up: none of the chosen StatefulSets has a volume (listed above)",
 			cluster.ErrNotFound,
 		)
 	}
-	return targets, nil
+	return targetsOf(chosen), nil
 }
 
 // backUp makes one recovery point, and shows how it goes. There is a record beside an error if it is incomplete.

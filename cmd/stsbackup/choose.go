@@ -134,16 +134,12 @@ func (f *chooseFlags) repositories(ctx context.Context, a *app, kube *kubeFlags,
 	}
 	chosen, err := u.Choose(ctx, choice)
 	for _, candidate := range chosen.PassedOver {
-		fmt.Fprintf(a.err, "%s is passed over: %s.\n", candidate.Name, candidate.PassOver)
+		fmt.Fprintf(a.err, "%s is skipped: %s.\n", candidate.Name, candidate.PassOver)
 	}
 	if err != nil {
 		return nil, err
 	}
-	targets := make([]target, 0, len(chosen.StatefulSets))
-	for _, name := range chosen.StatefulSets {
-		targets = append(targets, target{namespace: name.Namespace, statefulSet: name.StatefulSet})
-	}
-	return targets, nil
+	return targetsOf(chosen.StatefulSets), nil
 }
 
 // selected are the StatefulSets of the cluster that have the labels.

@@ -27,7 +27,7 @@ func TestOptedOut(t *testing.T) {
 	cluster := s.cluster(web)
 	s.env["STSBACKUP_MOVER_REPO"] = "s3://bucket/root?endpoint=http://127.0.0.1:1&region=r"
 	s.env["AWS_ACCESS_KEY_ID"], s.env["AWS_SECRET_ACCESS_KEY"] = "key", "secret"
-	const said = "demo/web is passed over: its annotation stsbackup.io/policy=none says so"
+	const said = "demo/web is skipped: its annotation stsbackup.io/policy=none says so"
 	for _, args := range [][]string{
 		{"backup", "--all", "-n", "demo"},
 		{"backup", "-l", "tier=web", "-A"},

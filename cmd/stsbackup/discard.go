@@ -100,7 +100,8 @@ func (c *discardCommand) run(ctx context.Context, a *app, args []string) error {
 	}
 	plans := map[target]*discarding{}
 	for _, t := range targets {
-		plan, err := c.plan(ctx, a, client, t, len(args) > 0)
+		owner := displaced.Owner{Namespace: t.namespace, StatefulSet: t.statefulSet}
+		plan, err := displaced.Propose(ctx, client, owner, c.request(a), len(args) > 0)
 		plans[t] = &discarding{target: t, plan: plan, err: errors.Join(err, plan.Err())}
 	}
 	if c.dryRun {
@@ -172,22 +173,13 @@ func (c *discardCommand) targets(ctx context.Context, a *app, client *cluster.Cl
 	return has, nil
 }
 
-// plan decides what to free of a StatefulSet. One that is named must exist, or have volumes that were set aside.
-func (c *discardCommand) plan(ctx context.Context, a *app, client *cluster.Client, t target, named bool) (displaced.Plan, error) {
-	situation, err := displaced.Look(ctx, client, t.namespace, t.statefulSet)
-	if err != nil {
-		return displaced.Plan{}, err
-	}
-	if named {
-		if err := displaced.CheckNamed(ctx, client, t.namespace, t.statefulSet, situation.Volumes); err != nil {
-			return displaced.Plan{}, err
-		}
-	}
+// request says what to free of each StatefulSet.
+func (c *discardCommand) request(a *app) displaced.Request {
 	request := displaced.Request{Ordinals: c.ordinals, Operation: c.operation}
 	if c.olderThan != (spanFlag{}) {
 		request.Before = calendar.Span(c.olderThan).Before(a.now().UTC())
 	}
-	return displaced.NewPlan(situation, request), nil
+	return request
 }
 
 // agree shows what would be freed and asks whether to do it. Where nothing is to be freed, or all is refused, there is nothing to ask.

@@ -7,8 +7,10 @@ import (
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
-	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
+	"github.com/stsbackup/stsbackup/internal/mover/setup"
 	"github.com/stsbackup/stsbackup/internal/upkeep"
+	"github.com/stsbackup/stsbackup/internal/volume"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -19,7 +21,7 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
-	exitIncomplete  = mover.ExitProblems
+	exitIncomplete  = contract.ExitProblems
 	exitNotFound    = 4
 	exitRefused     = 5
 	exitInterrupted = 130
@@ -46,6 +48,8 @@ func exitCode(ctx context.Context, err error) int {
 	var (
 		usage      *usageError
 		invalid    *location.InvalidError
+		movers     *setup.InvalidError
+		volumes    *volume.InvalidError
 		incomplete *incompleteError
 		point      *backup.IncompleteError
 		refusal    *cluster.Refusal
@@ -59,7 +63,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, &several):
 		return several.exitCode(ctx)
-	case errors.As(err, &usage), errors.As(err, &invalid):
+	case errors.As(err, &usage), errors.As(err, &invalid), errors.As(err, &movers), errors.As(err, &volumes):
 		return exitUsage
 	case errors.As(err, &incomplete), errors.As(err, &point):
 		return exitIncomplete

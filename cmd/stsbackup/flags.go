@@ -11,6 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/storage/repository/compress"
 )
 
@@ -57,7 +58,7 @@ func (f *repoFlags) add(cmd *cobra.Command) {
 func (f *repoFlags) addURL(cmd *cobra.Command) {
 	cmd.Flags().StringVar(
 		&f.url,
-		"repo",
+		contract.FlagRepo,
 		"",
 		"`URL` below which the repositories are: s3://bucket/prefix?endpoint=…&region=… or file:///dir ($STSBACKUP_REPO)",
 	)
@@ -137,7 +138,7 @@ type lockFlag struct{ limit time.Duration }
 
 func (f *lockFlag) add(cmd *cobra.Command) {
 	f.limit = backup.DefaultRetryLock
-	cmd.Flags().Var(f, "retry-lock", "wait so long if somebody holds a lock on the repository that is in the way; 0 is not at all")
+	cmd.Flags().Var(f, contract.FlagRetryLock, "wait so long if somebody holds a lock on the repository that is in the way; 0 is not at all")
 }
 
 // String, Set and Type make a lockFlag a pflag.Value.
@@ -174,7 +175,7 @@ func addOutput(cmd *cobra.Command, output *ui.Format) {
 type compressionFlag struct{ level compress.Level }
 
 func (f *compressionFlag) add(cmd *cobra.Command) {
-	cmd.Flags().Var(f, "compression", "how hard to compress the content of files: off, fast, default or max")
+	cmd.Flags().Var(f, contract.FlagCompression, "how hard to compress the content of files: off, fast, default or max")
 }
 
 // String, Set and Type make a compressionFlag a pflag.Value.

@@ -225,7 +225,7 @@ func TestForgetSelected(t *testing.T) {
 		says        string
 		selector    []string
 	}{
-		{exitNotFound, 0, "demo/cache is passed over: it has never been backed up here", []string{"-l", "tier=cache", "-n", "demo"}},
+		{exitNotFound, 0, "demo/cache is skipped: it has never been backed up here", []string{"-l", "tier=cache", "-n", "demo"}},
 		{exitNotFound, 0, "none of the 3 in the cluster has them", []string{"-l", "tier=web", "-A"}},
 		{exitDone, 1, "", []string{"-l", "tier=web", "-n", "demo"}},
 	} {

@@ -8,32 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/stsbackup/stsbackup/storage/location"
-	"github.com/stsbackup/stsbackup/storage/repository"
 )
-
-// TestMoversGetTheLimits: by their environment, for they have none of ours.
-func TestMoversGetTheLimits(t *testing.T) {
-	env := map[string]string{location.EnvConnections: "5", location.EnvLimitDownload: "70"}
-	a := &app{getenv: func(name string) string { return env[name] }, version: "v1"}
-	root, err := location.Open(
-		location.Config{URL: "s3://bucket/root", Limits: location.Limits{Download: "80"}, Getenv: a.getenv},
-		repository.Secret("root password"),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	flags := moverFlags{repo: "file:///mnt"}
-	config, err := flags.config(t.Context(), a, root, target{namespace: "demo", statefulSet: "web"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(map[string]string{location.EnvConnections: "5", location.EnvLimitDownload: "80"}, config.Env); diff != "" {
-		t.Errorf("environment (-want +got):\n%s", diff)
-	}
-}
 
 // TestVolumeLimits holds commands to their limits; only that they are not faster can be told on a busy machine.
 func TestVolumeLimits(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/stsbackup/stsbackup/internal/mover/env"
 )
 
 // version is set by the linker: -X main.version=….
@@ -26,7 +28,7 @@ func run() int {
 		stop()
 	})
 
-	if err := takeProxies(os.Getenv, os.Setenv); err != nil {
+	if err := env.TakeProxies(os.Getenv, os.Setenv); err != nil {
 		fmt.Fprintf(os.Stderr, "stsbackup: %s\n", err)
 		return 1
 	}

@@ -46,6 +46,6 @@ func operationsConfig(a *app, kube kubeFlags, repo repoFlags, mover moverFlags) 
 // under is what the flags say where a policy, which goes before them, says nothing else.
 func (f moverFlags) under(options policy.Backup) *moverFlags {
 	f.requests, f.limits = f.requests.With(options.Requests), f.limits.With(options.Limits)
-	f.env = f.env.with(options.Env)
+	f.env = f.env.With(options.Env)
 	return &f
 }

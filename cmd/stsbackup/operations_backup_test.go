@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover/env"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -47,7 +48,7 @@ func TestOperationsMover(t *testing.T) {
 		},
 		"policy first": {
 			flags: moverFlags{
-				requests: amounts("1", "1Gi"), limits: amounts("0", "2Gi"), env: moverEnv{variables: map[string]string{"A": "flag", "TZ": "flag"}},
+				requests: amounts("1", "1Gi"), limits: amounts("0", "2Gi"), env: env.Variables{}.With(map[string]string{"A": "flag", "TZ": "flag"}),
 			},
 			options: policy.Backup{Env: map[string]string{"TZ": "policy"}, Requests: amounts("2", "3Gi"), Limits: amounts("0", "4Gi")},
 			cpu:     "2", memory: "3Gi", limitMemory: "4Gi", env: "A=flag TZ=policy",
@@ -83,7 +84,7 @@ func TestOperationsMover(t *testing.T) {
 				t.Errorf("environment %q, want %q", env, tt.env)
 			}
 			files, err := got.Files(t.Context())
-			if names := slices.Sorted(maps.Keys(files.Content)); err != nil || !slices.Equal(names, []string{moverCredentials, moverPassword}) {
+			if names := slices.Sorted(maps.Keys(files.Content)); err != nil || !slices.Equal(names, []string{"credentials", "password"}) {
 				t.Errorf("movers are given the files %q, %v", names, err)
 			}
 		})

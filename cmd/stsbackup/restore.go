@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/restore"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
@@ -145,7 +144,7 @@ func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	filler := &restore.Movers{Cluster: at.client, Config: mover, PasswordFile: cluster.MoverFiles + "/" + moverPassword}
+	filler := &restore.Movers{Cluster: at.client, Config: mover}
 	do := &restoring{
 		app: a, output: c.output, goAhead: c.goAhead, changeFlags: c.changeFlags,
 		undoIfNotReady: c.ifNotReady == notReadyUndo,

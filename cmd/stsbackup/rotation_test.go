@@ -121,8 +121,8 @@ func TestRotationOfTheKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		files, err := config.Files(t.Context())
-		if err != nil || !strings.Contains(string(files.Content[moverCredentials]), "very-secret-"+key) {
-			t.Errorf("a mover gets %s, %v", files.Content[moverCredentials], err)
+		if err != nil || !strings.Contains(string(files.Content["credentials"]), "very-secret-"+key) {
+			t.Errorf("a mover gets %s, %v", files.Content["credentials"], err)
 		}
 	}
 	if text := log.String(); strings.Contains(text, "very-secret") {

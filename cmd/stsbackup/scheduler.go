@@ -88,7 +88,7 @@ func (c *schedulerCommand) show(ctx context.Context, a *app, client *cluster.Cli
 	if err != nil {
 		return err
 	}
-	if err := ui.WritePolicies(a.out, a.err, c.output, result); err != nil {
+	if err := ui.WriteChecked(a.out, a.err, c.output, result); err != nil {
 		return err
 	}
 	if problems := result.Problems(); problems > 0 {

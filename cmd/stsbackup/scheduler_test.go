@@ -107,7 +107,7 @@ prod/slow    paused  -                                                          
 	if diff := cmp.Diff(want, c.out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := c.err.String(); got != "Policy idle is for none of these StatefulSets.\n" {
+	if got := c.err.String(); got != "Policy idle applies to none of these StatefulSets.\n" {
 		t.Errorf("said %q", got)
 	}
 

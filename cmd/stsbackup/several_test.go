@@ -263,10 +263,10 @@ func TestBackupSeveral(t *testing.T) {
 		says string
 		args []string
 	}{
-		{"demo/db is passed over: it is scaled to 0 replicas", []string{"--selector", "tier=db", "-n", "demo"}},
-		{"other/db is passed over", []string{"-l", "tier in (db)", "-A"}},
-		{"demo/cache is passed over: it has no volumeClaimTemplates", []string{"--all", "-n", "demo"}},
-		{"StatefulSets that have something to back up: not found", []string{"--all", "-A"}},
+		{"demo/db is skipped: it is scaled to 0 replicas", []string{"--selector", "tier=db", "-n", "demo"}},
+		{"other/db is skipped", []string{"-l", "tier in (db)", "-A"}},
+		{"demo/cache is skipped: it has no volumeClaimTemplates", []string{"--all", "-n", "demo"}},
+		{"not found: nothing to back up: none of the chosen StatefulSets has a volume (listed above)", []string{"--all", "-A"}},
 		{"StatefulSets with labels tier=queue: not found; none of the 2 in namespace demo", []string{"-l", "tier=queue", "-n", "demo"}},
 		{"StatefulSets in namespace empty: not found", []string{"--all", "-n", "empty"}},
 	} {

@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -79,21 +76,8 @@ func (c *showCommand) printManifests(ctx context.Context, a *app, points *catalo
 	if err != nil {
 		return err
 	}
-	if c.output == outputJSON {
-		texts := map[string]string{}
-		for name, text := range manifests {
-			texts[name] = string(text)
-		}
-		return ui.WriteJSON(a.out, texts)
-	}
-	if len(manifests) == 0 {
+	if len(manifests) == 0 && c.output == ui.Text {
 		fmt.Fprintf(a.err, "Recovery point %s of %s holds no manifests.\n", id, points.Host())
 	}
-	for _, name := range slices.Sorted(maps.Keys(manifests)) {
-		_, err := fmt.Fprintf(a.out, "---\n# %s\n%s\n", name, strings.TrimRight(ui.PlainLines(string(manifests[name])), "\n"))
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return ui.WriteManifests(a.out, c.output, manifests)
 }

@@ -28,6 +28,15 @@ func (t target) name() catalog.Name {
 	return catalog.Name{Namespace: t.namespace, StatefulSet: t.statefulSet}
 }
 
+// targetsOf are targets without recovery points.
+func targetsOf(names []catalog.Name) []target {
+	targets := make([]target, len(names))
+	for i, name := range names {
+		targets[i] = target{namespace: name.Namespace, statefulSet: name.StatefulSet}
+	}
+	return targets
+}
+
 func (t target) String() string {
 	s := t.namespace + "/" + t.statefulSet
 	if t.recoveryPoint != "" {

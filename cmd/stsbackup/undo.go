@@ -146,5 +146,5 @@ func (c *undoCommand) filler(ctx context.Context, a *app, client *cluster.Client
 	if err != nil {
 		return nil, fmt.Errorf("prepare movers, which empty volumes again that a restore has filled: %w", err)
 	}
-	return &restore.Movers{Cluster: client, Config: mover, PasswordFile: cluster.MoverFiles + "/" + moverPassword}, nil
+	return &restore.Movers{Cluster: client, Config: mover}, nil
 }

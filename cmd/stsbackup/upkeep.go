@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/internal/upkeep/movers"
@@ -38,7 +36,8 @@ func (f *repositoryFlags) upkeep(a *app, lock lockFlag) (*upkeep.Upkeep, error) 
 
 // upkeepOf is upkeep of a root that is open.
 func (f *repositoryFlags) upkeepOf(a *app, root *location.Root, lock lockFlag) *upkeep.Upkeep {
-	u := &upkeep.Upkeep{
+	screen := a.screen(f.output)
+	return &upkeep.Upkeep{
 		Repositories: root,
 		Movers: movers.Cluster{Connect: func() (*cluster.Client, error) {
 			client, _, err := cluster.Connect(f.kube.kubeconfig, f.kube.context)
@@ -46,12 +45,9 @@ func (f *repositoryFlags) upkeepOf(a *app, root *location.Root, lock lockFlag) *
 		}},
 		RetryLock: lock.limit,
 		Now:       a.now,
-		Note:      func(text string) { fmt.Fprintln(a.err, ui.Plain(text)) },
+		Note:      screen.Note,
+		Progress:  screen.Packs(),
 	}
-	if f.output == outputText && a.terminal {
-		u.Progress = func(packs, total int) { fmt.Fprintf(a.err, "\r%d of %d packs read", packs, total) }
-	}
-	return u
 }
 
 // one is upkeep of the repository of the StatefulSet that arg names, as a whole.

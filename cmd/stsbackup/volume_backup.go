@@ -4,33 +4,29 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/memory"
+	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
+	"github.com/stsbackup/stsbackup/internal/volume"
 	"github.com/stsbackup/stsbackup/storage/archive"
-	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // volumeBackup holds the flags of stsbackup volume backup.
 type volumeBackup struct {
-	volume        volumeFlags
-	report        volumeReport
-	as            string
-	recoveryPoint string
-	// operation is what the lock on the repository says.
-	operation   operationFlag
-	ordinal     int
-	forceRead   bool
+	volume      volumeFlags
+	report      volumeReport
+	args        contract.BackupArgs // as far as flags of this command fill them
 	compression compressionFlag
 	lock        lockFlag
 }
 
-func newVolumeBackupCommand(a *app) *cobra.Command {
-	c := &volumeBackup{}
+func newVolumeBackupCommand(a *app) *cobra.Command { return (&volumeBackup{}).command(a) }
+
+func (c *volumeBackup) command(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup DIR|DEVICE",
 		Short: "Save a directory or a block device as the volume of a claim",
@@ -46,51 +42,38 @@ fails or is interrupted, there is no repository snapshot.`,
 		Example: `  stsbackup volume backup /var/lib/web --repo file:///mnt/backup --as demo/web --claim www-web-0`,
 		Args:    exactArgs(1, "one directory or block device"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.report.end(c.report.explained(a, &c.volume.repo, c.run(cmd.Context(), a, args[0])))
+			err := c.run(cmd.Context(), a, c.given(args[0]))
+			return c.report.end(c.report.explained(a, &c.volume.repo, err))
 		},
 	}
-	c.volume.add(cmd)
-	c.report.add(cmd)
-	cmd.Flags().StringVar(&c.as, "as", "", "`NAMESPACE/STATEFULSET` that the volume belongs to")
-	cmd.Flags().StringVar(
-		&c.recoveryPoint,
-		"recovery-point",
-		"",
-		"`id` of the recovery point that this is a part of; without it, the backup stands by itself",
-	)
-	c.operation.add(cmd)
-	cmd.Flags().IntVar(&c.ordinal, "ordinal", -1, "`number` of the claim's ordinal")
+	c.args.Bind(cmd.Flags())
+	c.volume.repo.add(cmd)
+	addOutput(cmd, &c.report.output)
 	c.compression.add(cmd)
 	c.lock.add(cmd)
-	cmd.Flags().BoolVar(&c.forceRead, "force-read", false, "read all files, also those that seem unchanged since the last backup")
 	return cmd
 }
 
-func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
-	t, tags, err := c.identity()
+// given are the arguments of the command line.
+func (c *volumeBackup) given(dir string) contract.BackupArgs {
+	given := c.args
+	given.Dir, given.Repo, given.Compression, given.RetryLock = dir, c.volume.repo.url, c.compression.String(), c.lock.limit
+	return given
+}
+
+func (c *volumeBackup) run(ctx context.Context, a *app, args contract.BackupArgs) error {
+	c.report.file = mover.ResultFile(args.ResultFile)
+	request, err := c.request(a, args)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer c.report.begin(ctx, a, &c.volume)()
+	defer c.report.begin(ctx, a)()
+	request.Observer = c.report.observer(a)
+	request.Waiting = func(reason string) { c.report.waiting(a, reason) }
 	memory.OfBackup().Keep(ctx, a.getenv)
-	points, err := c.volume.open(ctx, a, t, true)
-	if err != nil {
-		return err
-	}
-	points.Repository().SetOperation(string(c.operation))
-	points.Repository().SetCompression(c.compression.level)
-	points.Repository().SetLockWait(repository.LockWait{Limit: c.lock.limit, Blocked: func(_ context.Context, locked error) bool {
-		if c.lock.limit > 0 {
-			c.report.waiting(a, points.WaitingText(c.lock.limit, locked))
-		}
-		return false
-	}})
-	result, err := archive.Backup(ctx, points.Repository(), archive.Source{
-		Dir: dir, Name: c.volume.claim, Host: points.Host(), Tags: tags, Program: "stsbackup " + a.version,
-		ForceRead: c.forceRead,
-	}, c.report.progress(a))
+	result, err := volume.Backup(ctx, request)
 	if err != nil {
 		return err
 	}
@@ -98,35 +81,32 @@ func (c *volumeBackup) run(ctx context.Context, a *app, dir string) error {
 		return err
 	}
 	if result.ProblemCount > 0 {
+		first := result.Problems[0]
 		return &incompleteError{err: fmt.Errorf("claim %s is saved as repository snapshot %.8s, but %d of its entries could not be read whole; "+
-			"the first is %s: %s", c.volume.claim, result.RepositorySnapshot, result.ProblemCount, result.Problems[0].Path, result.Problems[0].Reason)}
+			"the first is %s: %s", args.Claim, result.RepositorySnapshot, result.ProblemCount, first.Path, first.Reason)}
 	}
 	return nil
 }
 
-// identity says whose volume this is, and the tags that go with it.
-func (c *volumeBackup) identity() (target, []string, error) {
-	if c.as == "" {
-		return target{}, nil, usageErrorf("no StatefulSet: give --as NAMESPACE/STATEFULSET, which says whose repository this is")
+// request is what the command line asks for.
+func (c *volumeBackup) request(a *app, args contract.BackupArgs) (volume.BackupRequest, error) {
+	request := volume.BackupRequest{
+		Dir: args.Dir, Claim: args.Claim, Ordinal: args.Ordinal, RecoveryPoint: args.RecoveryPoint,
+		ForceRead: args.ForceRead, Compression: c.compression.level, RetryLock: args.RetryLock, Program: "stsbackup " + a.version,
 	}
-	t, err := volumeTarget(c.as)
+	if args.As == "" {
+		return request, usageErrorf("no StatefulSet: give --as NAMESPACE/STATEFULSET, which says whose repository this is")
+	}
+	t, err := volumeTarget(args.As)
 	if err != nil {
-		return target{}, nil, err
+		return request, err
 	}
 	if t.recoveryPoint != "" {
-		return target{}, nil, usageErrorf("--as %s names a recovery point; use --recovery-point", c.as)
+		return request, usageErrorf("--as %s names a recovery point; use --recovery-point", args.As)
 	}
-	tags := []string{catalog.TagStsbackup, catalog.TagClaim + "=" + c.volume.claim}
-	if c.recoveryPoint != "" {
-		if err := catalog.CheckID(c.recoveryPoint); err != nil {
-			return target{}, nil, usageErrorf("--recovery-point: %w", err)
-		}
-		tags = append(tags, catalog.TagRecoveryPoint+"="+c.recoveryPoint)
-	}
-	if c.ordinal >= 0 {
-		tags = append(tags, catalog.TagOrdinal+"="+strconv.Itoa(c.ordinal))
-	}
-	return t, tags, nil
+	request.Repository, err = c.volume.repository(a, t, args.PasswordFile)
+	request.Operation = args.Operation
+	return request, err
 }
 
 func (c *volumeBackup) print(out io.Writer, r archive.Result) error {

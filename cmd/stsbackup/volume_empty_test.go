@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
+	"github.com/stsbackup/stsbackup/internal/volume"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
@@ -165,9 +167,16 @@ func TestRestoreIsTakenBack(t *testing.T) {
 	if err != nil || len(snapshots) != 1 {
 		t.Fatal(len(snapshots), err)
 	}
-	c := &volumeRestore{snapshot: snapshotFlag(snapshots[0].ID.String()), volume: volumeFlags{claim: "www-web-0"}, intoClaim: "demo/www-web-0"}
+	c := &volumeRestore{}
+	args := contract.RestoreArgs{Source: "demo/web", Dir: dir, TakeBack: true, Claim: "www-web-0", RepositorySnapshot: snapshots[0].ID.String(), IntoClaim: "demo/www-web-0"}
 	a := &app{getenv: func(name string) string { return s.env[name] }, now: s.now}
-	back := func() error { return c.emptyAgain(t.Context(), a, target{namespace: "demo", statefulSet: "web"}, dir) }
+	back := func() error {
+		request, err := c.request(a, args)
+		if err != nil {
+			return err
+		}
+		return volume.TakeBack(t.Context(), request)
+	}
 	for range 2 {
 		s.run(exitDone, "volume", "restore", "demo/web", dir, "--claim", "www-web-0", "--into-empty")
 		if err := back(); err != nil {
@@ -187,7 +196,7 @@ func TestRestoreIsTakenBack(t *testing.T) {
 	if got := names(t, dir); got != "file lost+found other precious" {
 		t.Errorf("the directory holds %s", got)
 	}
-	c.snapshot = ""
+	args.RepositorySnapshot = ""
 	if err := back(); exitCode(t.Context(), err) != exitUsage {
 		t.Errorf("without a repository snapshot: %v", err)
 	}

@@ -2,32 +2,26 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net"
-	"net/url"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/internal/mover"
-	"github.com/stsbackup/stsbackup/storage"
-	"github.com/stsbackup/stsbackup/storage/repository"
-	"github.com/stsbackup/stsbackup/storage/s3"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
+	"github.com/stsbackup/stsbackup/internal/volume"
 )
 
 // volumeProbe holds the flags of stsbackup volume probe.
 type volumeProbe struct {
-	volume    volumeFlags
-	report    volumeReport
-	operation operationFlag
-	snapshots []string
-	write     bool
+	volume volumeFlags
+	report volumeReport
+	args   contract.ProbeArgs // as far as flags of this command fill them
 }
 
 // newVolumeProbeCommand makes the command that a mover runs to find out whether movers can do their work. It is no tool for
 // people: what it says is what can be done from where it runs.
-func newVolumeProbeCommand(a *app) *cobra.Command {
-	c := &volumeProbe{}
+func newVolumeProbeCommand(a *app) *cobra.Command { return (&volumeProbe{}).command(a) }
+
+func (c *volumeProbe) command(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:    "probe NAMESPACE/STATEFULSET[@RECOVERY-POINT]",
 		Short:  "Look whether a repository can be used from here",
@@ -36,110 +30,51 @@ func newVolumeProbeCommand(a *app) *cobra.Command {
 With --write it also writes something, and removes it again; the repository is made if there is none.`,
 		Args: exactArgs(1, "a StatefulSet"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.report.end(c.run(cmd.Context(), a, args[0]))
+			return c.report.end(c.run(cmd.Context(), a, c.given(args[0])))
 		},
 	}
-	c.volume.add(cmd)
-	c.report.add(cmd)
-	c.operation.add(cmd)
-	cmd.Flags().StringSliceVar(&c.snapshots, "repository-snapshot", nil, "`ids` of repository snapshots that must be there")
-	cmd.Flags().BoolVar(&c.write, "write", false, "look also whether the repository can be written")
+	c.args.Bind(cmd.Flags())
+	c.volume.repo.add(cmd)
+	addOutput(cmd, &c.report.output)
 	return cmd
 }
 
-func (c *volumeProbe) run(ctx context.Context, a *app, name string) error {
-	t, err := volumeTarget(name)
-	if err != nil {
-		return err
-	}
-	ids := make([]repository.ID, len(c.snapshots))
-	for i, text := range c.snapshots {
-		if ids[i], err = repository.ParseID(text); err != nil {
-			return usageErrorf("--repository-snapshot: %w", err)
-		}
-	}
-	location, err := c.volume.repo.location(a)
-	if err != nil {
-		return err
-	}
-	defer c.report.begin(ctx, a, &c.volume)()
-	if err := c.probe(ctx, a, t, ids); err != nil {
-		return explainInPod(location, err)
-	}
-	encoded, err := mover.EncodeProbe()
-	if err != nil || c.report.resultFile == "" {
-		return err
-	}
-	return c.report.write(encoded)
+// given are the arguments of the command line.
+func (c *volumeProbe) given(source string) contract.ProbeArgs {
+	given := c.args
+	given.Source, given.Repo = source, c.volume.repo.url
+	return given
 }
 
-func (c *volumeProbe) probe(ctx context.Context, a *app, t target, ids []repository.ID) error {
-	points, err := c.volume.openRepository(ctx, a, t, c.write)
+func (c *volumeProbe) run(ctx context.Context, a *app, args contract.ProbeArgs) error {
+	c.report.file = mover.ResultFile(args.ResultFile)
+	request, err := c.request(a, args)
 	if err != nil {
 		return err
 	}
-	repo := points.Repository()
-	repo.SetOperation(string(c.operation))
-	if err := repo.Probe(ctx, ids); err != nil {
-		return err
+	defer c.report.begin(ctx, a)()
+	request.Observer = c.report.observer(a)
+	if err := volume.Probe(ctx, request); err != nil {
+		return volume.ExplainInPod(request.Root.URL, err)
 	}
-	for _, id := range ids {
-		snapshot, err := repo.LoadSnapshot(ctx, id)
-		if err == nil {
-			err = points.CheckOwner(snapshot, "")
-		}
+	return c.report.probed()
+}
+
+// request is what the command line asks for.
+func (c *volumeProbe) request(a *app, args contract.ProbeArgs) (volume.ProbeRequest, error) {
+	request := volume.ProbeRequest{Write: args.Write}
+	t, err := volumeTarget(args.Source)
+	if err != nil {
+		return request, err
+	}
+	for _, text := range args.RepositorySnapshots {
+		id, err := parseSnapshot(text)
 		if err != nil {
-			return err
+			return request, err
 		}
+		request.Snapshots = append(request.Snapshots, id)
 	}
-	if !c.write {
-		return nil
-	}
-	lock, err := repo.BeginLock(ctx)
-	if errors.Is(err, repository.ErrLocked) {
-		return nil // who has locked it will be waited for
-	}
-	if err != nil {
-		return err
-	}
-	return lock.Release(ctx)
-}
-
-// explained is explainInPod for a command that may be run by a mover, and need not be.
-func (r *volumeReport) explained(a *app, repo *repoFlags, err error) error {
-	location, locationErr := repo.location(a)
-	if err == nil || r.resultFile == "" || locationErr != nil || !errors.Is(err, storage.ErrUnreachable) {
-		return err
-	}
-	return explainInPod(location, err)
-}
-
-// explainInPod adds to what was found from inside a pod what to do about it, where that is another thing than for a person at
-// a terminal. location is the repository's URL as it was given to movers.
-func explainInPod(location string, err error) error {
-	var host string
-	if config, parseErr := s3.ParseURL(location); parseErr == nil {
-		if endpoint, parseErr := url.Parse(config.Endpoint); parseErr == nil {
-			host = endpoint.Hostname()
-		}
-	}
-	ip := net.ParseIP(host)
-	loopback := host == "localhost" || ip != nil && ip.IsLoopback()
-	switch {
-	case errors.Is(err, storage.ErrUnreachable) && loopback:
-		return fmt.Errorf("%w; in a pod, %s is the pod itself: give the URL by which pods reach the bucket with --mover-repo", err, host)
-	case errors.Is(err, storage.ErrUnreachable):
-		return fmt.Errorf(
-			"%w; so it is from inside a pod: if pods reach the bucket under another address, give the URL that they need with --mover-repo; "+
-				"else see whether a NetworkPolicy or a firewall stands between",
-			err,
-		)
-	case errors.Is(err, repository.ErrNoRepository),
-		errors.Is(err, storage.ErrNoBucket),
-		errors.Is(err, repository.ErrNoSnapshot),
-		errors.Is(err, repository.ErrWrongPassword):
-		return fmt.Errorf("%w; so it is under the URL that movers use: if --mover-repo is given, it must lead to the same place as --repo", err)
-	default:
-		return err
-	}
+	request.Repository, err = c.volume.repository(a, t, args.PasswordFile)
+	request.Operation = args.Operation
+	return request, err
 }

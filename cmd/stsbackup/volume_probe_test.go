@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,9 +8,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover"
-	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/archive"
-	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // outcome is what the engine makes of a probe that has left this result file.
@@ -84,27 +80,4 @@ func TestVolumeProbe(t *testing.T) {
 	s.run(exitUsage, "volume", "probe", "demo/web", "--repository-snapshot", "latest")
 	s.run(0, "volume", "probe", "demo/new", "--write")
 	s.run(0, "volume", "probe", "demo/new")
-}
-
-func TestExplainProbe(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		location string
-		err      error
-		says     string
-	}{
-		{"s3://bucket/r?endpoint=http://localhost:9000", storage.ErrUnreachable, "localhost is the pod itself"},
-		{"s3://bucket/r?endpoint=http://[::1]:9000", storage.ErrUnreachable, "::1 is the pod itself"},
-		{"s3://bucket/r?endpoint=https://s3.example.com", storage.ErrUnreachable, "if pods reach the bucket under another address, give the " +
-			"URL that they need with --mover-repo"},
-		{"s3://bucket/r", storage.ErrUnreachable, "--mover-repo"},
-		{"s3://bucket/r", storage.ErrNoBucket, "the same place as --repo"},
-		{"s3://bucket/r", repository.ErrNoRepository, "the same place as --repo"},
-		{"s3://bucket/r", storage.ErrCredentials, ""},
-	} {
-		got := explainInPod(tt.location, fmt.Errorf("get config: %w", tt.err))
-		if !errors.Is(got, tt.err) || !strings.Contains(got.Error(), tt.says) || tt.says == "" && got.Error() != "get config: "+tt.err.Error() {
-			t.Errorf("%s: %v, which does not say %q", tt.location, got, tt.says)
-		}
-	}
 }

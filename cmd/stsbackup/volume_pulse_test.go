@@ -1,65 +1,16 @@
 package main
 
 import (
-	"bytes"
-	"slices"
-	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"github.com/stsbackup/stsbackup/internal/mover"
-	"github.com/stsbackup/stsbackup/storage"
-	"github.com/stsbackup/stsbackup/storage/archive"
-	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
-
-// A mover says that it gets on also while nothing of its volume is done, and says nothing when it does not.
-func TestMoverSaysThatItGetsOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		a := &app{out: &out, now: time.Now}
-		r, flags := &volumeReport{resultFile: "/dev/termination-log"}, &volumeFlags{}
-		end := r.begin(t.Context(), a, flags)
-		bucket := flags.watch(storagetest.NewMemory())
-		progress := r.progress(a)
-		pass := func(seconds int, do func()) (marks []string) {
-			out.Reset()
-			for range seconds {
-				do()
-				time.Sleep(time.Second) //nolint:forbidigo // the clock of the bubble
-				synctest.Wait()
-			}
-			for line := range strings.Lines(out.String()) {
-				marks = append(marks, mover.Sign([]byte(line)).Mark)
-			}
-			return marks
-		}
-		read := func() { _ = bucket.List(t.Context(), "index/", func(storage.Info) error { return nil }) }
-		time.Sleep(time.Millisecond) //nolint:forbidigo // the clock of the bubble, to be out of step
-		if got, want := pass(20, read), []string{"5", "10", "15", "20"}; !slices.Equal(got, want) {
-			t.Errorf("while it reads the index: %q, want %q", got, want)
-		}
-		if got := pass(60, func() {}); len(got) > 0 {
-			t.Errorf("while nothing is done: %q", got)
-		}
-		files := int64(0)
-		if got := pass(20, func() { files++; progress.Report(archive.Progress{Files: files}) }); len(got) != 20 || got[19] != "40" {
-			t.Errorf("while files are done: %q, want one a second", got)
-		}
-		end()
-		if got := pass(20, read); len(got) > 0 {
-			t.Errorf("when it has ended: %q", got)
-		}
-	})
-}
 
 // Others than movers say nothing of the kind, and nothing is counted.
 func TestOnlyMoversCount(t *testing.T) {
 	t.Parallel()
-	r, flags := &volumeReport{}, &volumeFlags{}
-	r.begin(t.Context(), &app{now: time.Now}, flags)()
-	if flags.watch != nil {
+	r, a := &volumeReport{}, &app{now: time.Now}
+	r.begin(t.Context(), a)()
+	if r.observer(a).Watch != nil {
 		t.Error("the bucket of a command that a person runs is watched")
 	}
 }

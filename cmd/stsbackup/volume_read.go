@@ -14,6 +14,8 @@ import (
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/memory"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
+	"github.com/stsbackup/stsbackup/internal/volume"
 	"github.com/stsbackup/stsbackup/storage/archive"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/repository"
@@ -22,8 +24,11 @@ import (
 
 // volumeRead holds the flags of the commands that read single entries: volume ls and volume cat.
 type volumeRead struct {
-	volume   volumeFlags
-	snapshot snapshotFlag
+	volume       volumeFlags
+	passwordFile string // of the one repository
+	claim        string
+	// snapshot is the id of the one to read; empty is that of the recovery point.
+	snapshot string
 	output   outputFlag
 	// manifests reads those of a recovery point, in place of a volume.
 	manifests bool
@@ -31,8 +36,10 @@ type volumeRead struct {
 
 // add adds the flags that both commands have.
 func (c *volumeRead) add(cmd *cobra.Command) {
-	c.volume.add(cmd)
-	c.snapshot.add(cmd)
+	c.volume.repo.add(cmd)
+	contract.BindPassword(cmd.Flags(), &c.passwordFile)
+	contract.BindClaim(cmd.Flags(), &c.claim)
+	contract.BindSnapshot(cmd.Flags(), &c.snapshot)
 	cmd.Flags().BoolVar(&c.manifests, "manifests", false, "read the saved manifests of the recovery point, in place of a claim's volume")
 }
 
@@ -104,7 +111,7 @@ func (c *volumeRead) what() string {
 	if c.manifests {
 		return "manifests"
 	}
-	return "claim " + c.volume.claim
+	return "claim " + c.claim
 }
 
 // find opens the repository, and finds the repository snapshot to read and which of its top-level directories.
@@ -113,21 +120,32 @@ func (c *volumeRead) find(
 	a *app,
 	t target,
 ) (points *catalog.Catalog, snapshot repository.Snapshot, top string, err error) {
-	if !c.manifests {
-		if points, err = c.volume.open(ctx, a, t, false); err != nil {
-			return nil, snapshot, "", err
-		}
-		snapshot, err = c.snapshot.find(ctx, points, t, c.volume.claim, a.now())
-		return points, snapshot, c.volume.claim, err
-	}
-	if c.volume.claim != "" || c.snapshot != "" {
+	if c.manifests && (c.claim != "" || c.snapshot != "") {
 		return nil, snapshot, "", usageErrorf("--manifests reads what belongs to no claim; leave --claim and --repository-snapshot out")
 	}
-	if points, err = c.volume.openRepository(ctx, a, t, false); err != nil {
+	if !c.manifests {
+		if err = volume.CheckClaim(c.claim); err != nil {
+			return nil, snapshot, "", err
+		}
+	}
+	id, err := parseSnapshot(c.snapshot)
+	if err != nil {
 		return nil, snapshot, "", err
 	}
-	snapshot, err = points.FindRecord(ctx, t.at(a.now()).recoveryPoint)
-	return points, snapshot, catalog.ManifestsFolder, err
+	where, err := c.volume.repository(a, t, c.passwordFile)
+	if err != nil {
+		return nil, snapshot, "", err
+	}
+	if points, err = where.Open(ctx); err != nil {
+		return nil, snapshot, "", err
+	}
+	recoveryPoint := t.at(a.now()).recoveryPoint
+	if c.manifests {
+		snapshot, err = points.FindRecord(ctx, recoveryPoint)
+		return points, snapshot, catalog.ManifestsFolder, err
+	}
+	snapshot, err = volume.Find(ctx, points, recoveryPoint, c.claim, id)
+	return points, snapshot, c.claim, err
 }
 
 func (c *volumeRead) ls(ctx context.Context, a *app, name, where string) error {

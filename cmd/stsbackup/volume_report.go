@@ -1,18 +1,17 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"sync"
 	"time"
-
-	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/volume"
+	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
@@ -22,33 +21,36 @@ const clearLine = "\r\x1b[K"
 // volumeReport is how a volume command says how it goes and how it went. A mover has a result file, from which
 // Kubernetes takes the pod's termination message: then progress goes to standard output, where the pod's log is read.
 type volumeReport struct {
-	output     outputFlag
-	resultFile string
-	written    bool
-	failed     archive.Result // of a command that ends with an error
-	pulse      mover.Pulse    // of a mover
-	lines      moverLines     // of a mover's log
+	output  outputFlag
+	file    mover.ResultFile // empty for people
+	voice   *mover.Voice     // nil for people
+	written bool
+	failed  archive.Result // of a command that ends with an error
 }
 
-func (r *volumeReport) add(cmd *cobra.Command) {
-	addOutput(cmd, &r.output)
-	cmd.Flags().StringVar(
-		&r.resultFile,
-		"result-file",
-		"",
-		"write the result as JSON to this `file`, and progress as JSON lines to standard output: for movers",
-	)
+// begin has a mover say how far it is, from time to time, also while nothing of the volume is done. Other commands do not. It goes
+// on until end is called.
+func (r *volumeReport) begin(ctx context.Context, a *app) (end func()) {
+	if r.file == "" {
+		return func() {}
+	}
+	r.voice = mover.NewVoice(a.out, a.now)
+	return r.voice.Begin(ctx)
+}
+
+// observer sees how the work goes. What is done with the bucket is counted for movers alone.
+func (r *volumeReport) observer(a *app) volume.Observer {
+	if r.voice == nil {
+		return volume.Observer{Progress: r.progress(a)}
+	}
+	return volume.Observer{Progress: r.voice, Watch: r.voice.Watch, Step: r.voice.Step}
 }
 
 // result prints what was done, or puts it into the result file.
 func (r *volumeReport) result(a *app, result archive.Result, text func(io.Writer, archive.Result) error) error {
-	if r.resultFile != "" {
-		encoded, err := mover.EncodeResult(result)
-		if err != nil {
-			return err
-		}
+	if r.file != "" {
 		r.written = true
-		return r.write(encoded)
+		return r.file.Result(result)
 	}
 	if r.output == outputJSON {
 		return json.NewEncoder(a.out).Encode(result)
@@ -75,7 +77,7 @@ func (r *volumeReport) result(a *app, result archive.Result, text func(io.Writer
 func (r *volumeReport) failure(a *app, result archive.Result) error {
 	r.failed = result
 	switch {
-	case r.resultFile != "", result.ProblemCount == 0:
+	case r.file != "", result.ProblemCount == 0:
 		printWarnings(a, result)
 		return nil
 	case r.output == outputJSON:
@@ -101,57 +103,58 @@ func printProblems(a *app, result archive.Result) {
 	}
 }
 
-// end passes on the error that a command ended with, and leaves it in the result file if there is no result.
-func (r *volumeReport) end(err error) error {
-	if err == nil || r.resultFile == "" || r.written {
-		return err
+// probed says that a probe has found all that it looked for.
+func (r *volumeReport) probed() error {
+	if r.file == "" {
+		return nil
 	}
-	encoded, encodeErr := mover.EncodeError(err, r.failed)
-	if encodeErr != nil {
-		return errors.Join(err, encodeErr)
-	}
-	return errors.Join(err, r.write(encoded))
+	return r.file.Probed()
 }
 
-func (r *volumeReport) write(encoded []byte) error {
-	if err := os.WriteFile(r.resultFile, encoded, 0o600); err != nil {
-		return fmt.Errorf("write the result: %w", err)
+// end passes on the error that a command ended with, and leaves it in the result file if there is no result.
+func (r *volumeReport) end(err error) error {
+	if err == nil || r.file == "" || r.written {
+		return err
 	}
-	return nil
+	return errors.Join(err, r.file.Failure(err, r.failed))
+}
+
+// explained adds to the error of a command what to do about it in a pod, if it is a mover's.
+func (r *volumeReport) explained(a *app, repo *repoFlags, err error) error {
+	location, locationErr := repo.location(a)
+	if err == nil || r.file == "" || locationErr != nil || !errors.Is(err, storage.ErrUnreachable) {
+		return err
+	}
+	return volume.ExplainInPod(location, err)
 }
 
 // waiting says what the command waits for before it can begin.
 func (r *volumeReport) waiting(a *app, reason string) {
-	if r.resultFile == "" && r.output != outputJSON {
-		fmt.Fprintln(a.err, ui.Printable(reason))
-		return
-	}
-	line, err := mover.EncodeWaiting(reason)
 	switch {
-	case err != nil:
-	case r.resultFile != "":
-		r.pulse.Blocked()
-		r.lines.say(a, line)
+	case r.voice != nil:
+		r.voice.Waiting(reason)
+	case r.output == outputJSON:
+		if line, err := mover.EncodeWaiting(reason); err == nil {
+			fmt.Fprintf(a.err, "%s\n", line)
+		}
 	default:
-		fmt.Fprintf(a.err, "%s\n", line)
+		fmt.Fprintln(a.err, ui.Printable(reason))
 	}
 }
 
-// progress gives the reporter that fits the flags.
+// progress gives a person the reporter that fits the flags.
 func (r *volumeReport) progress(a *app) archive.Reporter {
 	switch {
-	case r.resultFile != "":
-		return &volumeProgress{now: a.now, every: time.Second, show: r.moverProgress(a), count: r.pulse.Step}
 	case r.output == outputJSON:
-		return &volumeProgress{now: a.now, every: time.Second, show: jsonLine(a.err)}
+		return archive.NewEvery(time.Second, a.now, jsonLine(a.err))
 	case a.terminal:
-		return &volumeProgress{now: a.now, every: 200 * time.Millisecond, show: func(p archive.Progress) {
+		return archive.NewEvery(200*time.Millisecond, a.now, func(p archive.Progress) {
 			fmt.Fprintf(a.err, clearLine+"%s", progressText(p))
-		}}
+		})
 	default:
-		return &volumeProgress{now: a.now, every: 10 * time.Second, show: func(p archive.Progress) {
+		return archive.NewEvery(10*time.Second, a.now, func(p archive.Progress) {
 			fmt.Fprintln(a.err, progressText(p))
-		}}
+		})
 	}
 }
 
@@ -167,30 +170,4 @@ func progressText(p archive.Progress) string {
 		return fmt.Sprintf("%s of %s, %d of %d files", ui.Bytes(p.Bytes), ui.Bytes(p.TotalBytes), p.Files, p.TotalFiles)
 	}
 	return fmt.Sprintf("%s, %d files", ui.Bytes(p.Bytes), p.Files)
-}
-
-// volumeProgress shows progress from time to time.
-type volumeProgress struct {
-	now   func() time.Time
-	every time.Duration
-	show  func(archive.Progress)
-	count func() // each report, unless it is nil
-
-	mu   sync.Mutex
-	next time.Time
-}
-
-// Report implements archive.Reporter.
-func (v *volumeProgress) Report(p archive.Progress) {
-	if v.count != nil {
-		v.count()
-	}
-	now := v.now()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if now.Before(v.next) {
-		return
-	}
-	v.next = now.Add(v.every)
-	v.show(p)
 }

@@ -10,33 +10,26 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
-	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/memory"
+	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
+	"github.com/stsbackup/stsbackup/internal/volume"
 	"github.com/stsbackup/stsbackup/storage/archive"
-	"github.com/stsbackup/stsbackup/storage/catalog"
-	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // volumeRestore holds the flags of stsbackup volume restore.
 type volumeRestore struct {
-	volume   volumeFlags
-	report   volumeReport
-	snapshot snapshotFlag
-	// operation is what the lock on the repository says.
-	operation operationFlag
-	replace   bool
-	blank     bool
-	// intoEmpty is what movers are told: never mix restored files with others. intoClaim is whose volume the directory is, and
-	// resumes are the operations whose unfinished work is this one's to remove.
-	intoEmpty bool
-	intoClaim string
-	resumes   []string
-	// takeBack is for movers too: empty a directory that a restore with intoEmpty has filled, for nothing.
-	takeBack bool
+	volume volumeFlags
+	report volumeReport
+	args   contract.RestoreArgs // as far as flags of this command fill them
+	// replace and blank are for people: no mover is told so.
+	replace bool
+	blank   bool
 }
 
-func newVolumeRestoreCommand(a *app) *cobra.Command {
-	c := &volumeRestore{}
+func newVolumeRestoreCommand(a *app) *cobra.Command { return (&volumeRestore{}).command(a) }
+
+func (c *volumeRestore) command(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore NAMESPACE/STATEFULSET[@RECOVERY-POINT] DIR|DEVICE|FILE",
 		Short: "Bring the volume of a claim back into a directory, or onto a block device",
@@ -64,139 +57,75 @@ dropped where they could not be set, and device nodes cannot be made.`,
   stsbackup volume restore demo/web@20261121T081200Z-3fa91c07 --claim www-web-0 /tmp/www`,
 		Args: exactArgs(2, "a StatefulSet and a directory, a block device or a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.report.end(c.report.explained(a, &c.volume.repo, c.run(cmd.Context(), a, args[0], args[1])))
+			err := c.run(cmd.Context(), a, c.given(args[0], args[1]))
+			return c.report.end(c.report.explained(a, &c.volume.repo, err))
 		},
 	}
-	c.volume.add(cmd)
-	c.report.add(cmd)
-	c.snapshot.add(cmd)
-	c.operation.add(cmd)
+	c.args.Bind(cmd.Flags())
+	c.volume.repo.add(cmd)
+	addOutput(cmd, &c.report.output)
 	cmd.Flags().BoolVar(&c.replace, "replace", false, "replace what is in the way of the files that are restored")
-	cmd.Flags().BoolVar(
-		&c.intoEmpty,
-		"into-empty",
-		false,
-		"fail unless the directory is empty, or holds only what a restore with this flag has left that did not end",
-	)
-	cmd.Flags().BoolVar(
-		&c.takeBack,
-		"take-back",
-		false,
-		"remove everything from the directory, if it is what a restore with --into-empty has put there",
-	)
-	cmd.Flags().StringVar(&c.intoClaim, "into-claim", "", "`namespace/name` of the claim whose volume the directory is")
-	cmd.Flags().StringSliceVar(&c.resumes, "resumes", nil, "`operations` whose unfinished work in the directory may be removed")
-	for _, forMovers := range []string{"take-back", "into-claim", "resumes"} {
-		_ = cmd.Flags().MarkHidden(forMovers) // no tools for people; it fails for flags that do not exist
-	}
 	cmd.Flags().BoolVar(&c.blank, "blank", false, "the block device is known to hold nothing but zeros")
 	return cmd
 }
 
-func (c *volumeRestore) run(ctx context.Context, a *app, name, dir string) error {
-	t, err := volumeTarget(name)
+// given are the arguments of the command line.
+func (c *volumeRestore) given(source, dir string) contract.RestoreArgs {
+	given := c.args
+	given.Source, given.Dir, given.Repo = source, dir, c.volume.repo.url
+	return given
+}
+
+func (c *volumeRestore) run(ctx context.Context, a *app, args contract.RestoreArgs) error {
+	c.report.file = mover.ResultFile(args.ResultFile)
+	request, err := c.request(a, args)
 	if err != nil {
 		return err
 	}
-	if c.takeBack && filepath.Clean(dir) != cluster.MoverVolume {
-		return usageErrorf("--take-back empties nothing but a mover's volume, %s", cluster.MoverVolume)
+	if args.TakeBack && filepath.Clean(args.Dir) != contract.Volume {
+		return usageErrorf("--%s empties nothing but a mover's volume, %s", contract.FlagTakeBack, contract.Volume)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer c.report.begin(ctx, a, &c.volume)()
+	defer c.report.begin(ctx, a)()
+	request.Observer = c.report.observer(a)
 	memory.OfRestore().Keep(ctx, a.getenv)
-	if c.takeBack {
-		return c.emptyAgain(ctx, a, t, dir)
+	if args.TakeBack {
+		return volume.TakeBack(ctx, request)
 	}
-	points, err := c.volume.open(ctx, a, t, false)
-	if err != nil {
-		return err
-	}
-	points.Repository().SetOperation(string(c.operation))
-	// This keeps prune away as far as that can be had: it could make the restore fail, though never be wrong.
-	lock, err := points.Repository().LockReading(ctx)
-	if err != nil {
-		return err
-	}
-	snapshot, result, err := c.fill(ctx, a, t, points, dir)
-	if left := lock.Release(ctx); left != nil { // which is no failure of the restore
-		result.Warn(left)
+	restored, err := volume.Restore(ctx, request)
+	if errors.Is(err, archive.ErrInTheWay) {
+		err = fmt.Errorf("%w (--replace)", err)
 	}
 	if err != nil {
-		return errors.Join(err, c.report.failure(a, result))
+		return errors.Join(err, c.report.failure(a, restored.Result))
 	}
-	return c.report.result(a, result, func(out io.Writer, r archive.Result) error {
+	return c.report.result(a, restored.Result, func(out io.Writer, r archive.Result) error {
 		_, err := fmt.Fprintf(out, "repository snapshot %s of %s restored into %s\n%d files, %d directories, %d others: %s in %s\n",
-			r.RepositorySnapshot, ui.Time(snapshot.Time), dir,
+			r.RepositorySnapshot, ui.Time(restored.Snapshot.Time), args.Dir,
 			r.Files, r.Directories, r.Others, ui.Bytes(r.Bytes), ui.Duration(r.Duration))
 		return err
 	})
 }
 
-// fill is the restore itself.
-func (c *volumeRestore) fill(
-	ctx context.Context,
-	a *app,
-	t target,
-	points *catalog.Catalog,
-	dir string,
-) (repository.Snapshot, archive.Result, error) {
-	snapshot, err := c.snapshot.find(ctx, points, t, c.volume.claim, a.now())
-	if err == nil && c.operation != "" { // a person may have anything restored
-		err = points.CheckOwner(snapshot, c.volume.claim)
+// request is what the command line asks for.
+func (c *volumeRestore) request(a *app, args contract.RestoreArgs) (volume.RestoreRequest, error) {
+	request := volume.RestoreRequest{
+		Claim: args.Claim, Dir: args.Dir, Replace: c.replace, Blank: c.blank,
+		IntoEmpty: args.IntoEmpty, IntoClaim: args.IntoClaim, Resumes: args.Resumes, Started: a.now(),
 	}
+	t, err := volumeTarget(args.Source)
 	if err != nil {
-		return snapshot, archive.Result{}, err
+		return request, err
 	}
-	done := func() error { return nil }
-	if c.intoEmpty {
-		if done, err = archive.TakeEmpty(ctx, c.taking(a, t, dir, points.Repository(), snapshot.ID)); err != nil {
-			return snapshot, archive.Result{}, err
-		}
+	request.RecoveryPoint = t.at(a.now()).recoveryPoint
+	if request.Snapshot, err = parseSnapshot(args.RepositorySnapshot); err != nil {
+		return request, err
 	}
-	result, err := archive.Restore(ctx, points.Repository(), archive.Target{
-		Snapshot: snapshot, Name: c.volume.claim, Dir: dir, Replace: c.replace, Blank: c.blank,
-	}, c.report.progress(a))
-	if errors.Is(err, archive.ErrInTheWay) {
-		err = fmt.Errorf("%w (--replace)", err)
+	if args.TakeBack && args.RepositorySnapshot == "" {
+		return request, usageErrorf("--%s needs to know what was restored: give --%s", contract.FlagTakeBack, contract.FlagSnapshot)
 	}
-	if err == nil {
-		err = done()
-	}
-	return snapshot, result, err
-}
-
-// taking says who wants to have a directory for itself.
-func (c *volumeRestore) taking(a *app, t target, dir string, repo *repository.Repository, snapshot repository.ID) archive.Taking {
-	return archive.Taking{
-		Dir: dir, Name: c.volume.claim, Resumes: c.resumes, Step: c.report.pulse.Step,
-		Mark: archive.Mark{
-			Operation: string(c.operation), Claim: c.intoClaim, Source: t.namespace + "/" + t.statefulSet + "/" + c.volume.claim,
-			Repository: repo.ID(), RepositorySnapshot: snapshot.String(), Started: a.now(),
-		},
-		Open: func(context.Context) (*repository.Repository, error) { return repo, nil },
-	}
-}
-
-// emptyAgain removes what a restore has put into a directory. The repository is opened only if that is needed to know it: a
-// restore that failed because the bucket is away can be taken back all the same.
-func (c *volumeRestore) emptyAgain(ctx context.Context, a *app, t target, dir string) error {
-	if err := c.volume.check(); err != nil {
-		return err
-	}
-	filled, err := repository.ParseID(string(c.snapshot))
-	if err != nil {
-		return usageErrorf("--take-back needs to know what was restored: --repository-snapshot: %w", err)
-	}
-	return archive.TakeBack(ctx, archive.Taking{
-		Dir: dir, Name: c.volume.claim, Resumes: c.resumes, Step: c.report.pulse.Step,
-		Mark: archive.Mark{Operation: string(c.operation), Claim: c.intoClaim},
-		Open: func(ctx context.Context) (*repository.Repository, error) {
-			points, err := c.volume.open(ctx, a, t, false)
-			if err != nil {
-				return nil, err
-			}
-			return points.Repository(), nil
-		},
-	}, filled)
+	request.Repository, err = c.volume.repository(a, t, args.PasswordFile)
+	request.Operation = args.Operation
+	return request, err
 }

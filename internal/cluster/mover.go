@@ -9,16 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// What a mover finds in its container.
-const (
-	// MoverVolume is where the claim is mounted.
-	MoverVolume = "/volume"
-	// MoverFiles is the folder of MoverConfig.Files.
-	MoverFiles = "/etc/stsbackup"
-	// MoverResult is the file whose content becomes the result of RunMover.
-	MoverResult = "/dev/termination-log"
-)
-
 // MoverConfig is what all movers of an operation share.
 type MoverConfig struct {
 	// Image holds stsbackup as its entry point.
@@ -27,7 +17,7 @@ type MoverConfig struct {
 	ServiceAccount string
 	// Repo is the repository's URL as movers reach it; the engines put it into Mover.Args.
 	Repo string
-	// Files gives what goes into a Secret that is owned by the mover's Job and mounted at MoverFiles, readable by the mover
+	// Files gives what goes into a Secret that is owned by the mover's Job and mounted at contract.Files, readable by the mover
 	// alone. It is asked when a mover starts, and again while it runs if what it gave expires. Nil gives nothing.
 	Files func(context.Context) (KeyFiles, error)
 	// Env is added to the container's environment; nothing secret belongs here.
@@ -46,7 +36,7 @@ type MoverConfig struct {
 	Sign func(line []byte) Sign
 }
 
-// Mover is one run of stsbackup volume in a pod, with one claim mounted at MoverVolume.
+// Mover is one run of stsbackup volume in a pod, with one claim mounted at contract.Volume.
 type Mover struct {
 	Operation Operation
 	// Name is the Job's name; see Operation.VolumeName.

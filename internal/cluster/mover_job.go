@@ -8,6 +8,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 )
 
 const (
@@ -79,7 +81,7 @@ func moverPod(cfg MoverConfig, m Mover) corev1.PodSpec {
 			Env:                      moverEnv(cfg.Env),
 			Resources:                cfg.Resources,
 			VolumeMounts:             mounts,
-			TerminationMessagePath:   MoverResult,
+			TerminationMessagePath:   contract.Result,
 			TerminationMessagePolicy: corev1.TerminationMessageReadFile,
 			SecurityContext: &corev1.SecurityContext{
 				AllowPrivilegeEscalation: new(false),
@@ -99,7 +101,7 @@ func moverVolumes(m Mover) (volumes []corev1.Volume, mounts []corev1.VolumeMount
 		volumes = append(volumes, corev1.Volume{Name: "volume", VolumeSource: corev1.VolumeSource{
 			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: m.Mount},
 		}})
-		mounts = append(mounts, corev1.VolumeMount{Name: "volume", MountPath: MoverVolume, ReadOnly: m.ReadOnly})
+		mounts = append(mounts, corev1.VolumeMount{Name: "volume", MountPath: contract.Volume, ReadOnly: m.ReadOnly})
 	}
 	volumes = append(volumes,
 		corev1.Volume{Name: "files", VolumeSource: corev1.VolumeSource{
@@ -109,8 +111,8 @@ func moverVolumes(m Mover) (volumes []corev1.Volume, mounts []corev1.VolumeMount
 		corev1.Volume{Name: "temporary", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 	)
 	mounts = append(mounts,
-		corev1.VolumeMount{Name: "files", MountPath: MoverFiles, ReadOnly: true},
-		corev1.VolumeMount{Name: "temporary", MountPath: "/tmp"}, // for the part of a large index that is not kept in memory
+		corev1.VolumeMount{Name: "files", MountPath: contract.Files, ReadOnly: true},
+		corev1.VolumeMount{Name: "temporary", MountPath: contract.Temporary}, // for the part of a large index that is not kept in memory
 	)
 	return volumes, mounts
 }

@@ -33,7 +33,7 @@ const (
 	explainEvery = 3 * time.Second
 )
 
-// RunMover runs one mover to its end and returns its result, the content of MoverResult; lines of its log go to line
+// RunMover runs one mover to its end and returns its result, the content of contract.Result; lines of its log go to line
 // as they come (one goroutine at a time, and none after RunMover has returned). A *MoverError says that it failed or
 // could not start; the result may be there all the same. Job, pod and Secret are gone when RunMover returns, also when
 // ctx has ended, so that the claim is free. What it was given is renewed while it runs, if that expires.

@@ -245,7 +245,7 @@ func checkMoverPod(t *testing.T, template corev1.PodTemplateSpec) {
 		) || !slices.Equal(security.Capabilities.Add, []corev1.Capability{"DAC_OVERRIDE"}) {
 		t.Errorf("security context %+v", security)
 	}
-	if !container.VolumeMounts[0].ReadOnly || container.VolumeMounts[0].MountPath != MoverVolume {
+	if !container.VolumeMounts[0].ReadOnly || container.VolumeMounts[0].MountPath != "/volume" {
 		t.Errorf("the claim's mount %+v is not read-only", container.VolumeMounts[0])
 	}
 	if spec.Volumes[0].PersistentVolumeClaim.ClaimName != "temporary" || *spec.Volumes[1].Secret.DefaultMode != 0o400 {

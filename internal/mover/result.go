@@ -8,18 +8,12 @@ import (
 	"strings"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// ExitProblems is the exit code of a mover that has done its work but for some entries, which its result names.
-const ExitProblems = 3
-
-const (
-	// maxResult is what Kubernetes keeps of a termination message, in bytes.
-	maxResult = 4096
-	// maxError leaves room for what JSON makes of quotes and control characters.
-	maxError = 1500
-)
+// maxError leaves room for what JSON makes of quotes and control characters.
+const maxError = 1500
 
 // message is what a mover leaves behind: a result or an error.
 type message struct {
@@ -36,7 +30,7 @@ func EncodeResult(result archive.Result) ([]byte, error) {
 			return nil, fmt.Errorf("encode the result: %w", err)
 		}
 		switch {
-		case len(encoded) <= maxResult:
+		case len(encoded) <= contract.MaxResult:
 			return encoded, nil
 		case len(result.Changes) > 0:
 			result.Changes = result.Changes[:len(result.Changes)-1]
@@ -62,7 +56,7 @@ func EncodeError(failure error, result archive.Result) ([]byte, error) {
 	}
 	for {
 		encoded, err := json.Marshal(left)
-		if err != nil || len(encoded) <= maxResult || len(left.Problems) == 0 {
+		if err != nil || len(encoded) <= contract.MaxResult || len(left.Problems) == 0 {
 			return encoded, err
 		}
 		left.Problems = left.Problems[:len(left.Problems)-1]
@@ -79,7 +73,7 @@ func Outcome(output []byte, err error) (result archive.Result, untidy, failed er
 	var ended *cluster.MoverError
 	switch {
 	case errors.As(err, &ended):
-		if whole && ended.ExitCode == ExitProblems {
+		if whole && ended.ExitCode == contract.ExitProblems {
 			return left.Result, nil, nil
 		}
 		if decodeErr == nil && left.Error != "" {

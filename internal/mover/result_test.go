@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
@@ -66,7 +67,7 @@ func TestWhatAMoverLeavesFits(t *testing.T) {
 		result.Changes = append(result.Changes, archive.Change{Path: strings.Repeat("c", 400), Kind: archive.Grew})
 	}
 	encoded, err := EncodeResult(result)
-	if err != nil || len(encoded) > maxResult {
+	if err != nil || len(encoded) > contract.MaxResult {
 		t.Fatalf("%d bytes, %v", len(encoded), err)
 	}
 	got, _, err := Outcome(encoded, nil)
@@ -81,14 +82,14 @@ func TestWhatAMoverLeavesFits(t *testing.T) {
 		)
 	}
 	result.Warnings = []string{strings.Repeat("w", 800), strings.Repeat("w", 5000)}
-	if encoded, err = EncodeResult(result); err != nil || len(encoded) > maxResult {
+	if encoded, err = EncodeResult(result); err != nil || len(encoded) > contract.MaxResult {
 		t.Fatalf("%d bytes, %v", len(encoded), err)
 	}
 	if got, _, err = Outcome(encoded, nil); err != nil || len(got.Warnings) != 1 || got.ProblemCount != 40 {
 		t.Errorf("%d warnings, %d problems, %v", len(got.Warnings), got.ProblemCount, err)
 	}
 	encoded, err = EncodeError(errors.New(strings.Repeat("\"", 10_000)), result)
-	if err != nil || len(encoded) > maxResult || !json.Valid(encoded) {
+	if err != nil || len(encoded) > contract.MaxResult || !json.Valid(encoded) {
 		t.Errorf("an error of 10000 quotes: %d bytes, %v", len(encoded), err)
 	}
 	if _, _, err := Outcome(

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/internal/method"
-	"github.com/stsbackup/stsbackup/internal/mover"
+	"github.com/stsbackup/stsbackup/internal/mover/env"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
 	"github.com/stsbackup/stsbackup/internal/nearest"
 	"github.com/stsbackup/stsbackup/internal/share"
@@ -272,7 +272,7 @@ func (r *reader) environment(n node) map[string]string {
 		if !ok {
 			return
 		}
-		if err := mover.CheckEnv(name, value); err != nil {
+		if err := env.Check(name, value); err != nil {
 			r.fail(child, "%s", err.Error())
 			return
 		}

@@ -49,9 +49,8 @@ func (r *Repository) LoadIndexToWrite(ctx context.Context) error {
 // archivedPacks lists the packs that are archived, if there are any in the sample, and if one of those cannot be read in fact.
 func (r *Repository) archivedPacks(ctx context.Context) (map[ID]bool, error) {
 	archived, looked := map[ID]bool{}, 0
-	err := r.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
-		id, ok := kindData.parseName(info.Name)
-		if ok && info.Archived {
+	err := r.eachListedPack(ctx, func(id ID, info storage.Info) error {
+		if info.Archived {
 			archived[id] = true
 		}
 		if looked++; looked == archivedSample && len(archived) == 0 {
@@ -60,7 +59,7 @@ func (r *Repository) archivedPacks(ctx context.Context) (map[ID]bool, error) {
 		return nil
 	})
 	if err != nil && !errors.Is(err, errFound) {
-		return nil, fmt.Errorf("list packs: %w", err)
+		return nil, err
 	}
 	return r.inArchive(ctx, archived)
 }

@@ -51,11 +51,7 @@ func (c *checker) checkSizes(ctx context.Context) error {
 	for range 2 {
 		c.report.Unindexed = 0
 		archived := map[ID]bool{}
-		err := c.repo.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
-			id, ok := kindData.parseName(info.Name)
-			if !ok {
-				return nil
-			}
+		err := c.repo.eachListedPack(ctx, func(id ID, info storage.Info) error {
 			pack, known := c.packs[id]
 			switch {
 			case !known:
@@ -69,7 +65,7 @@ func (c *checker) checkSizes(ctx context.Context) error {
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("list packs: %w", err)
+			return err
 		}
 		if archived, err = c.repo.inArchive(ctx, archived); err != nil {
 			return err

@@ -149,16 +149,13 @@ func (r *Repository) lookForCopies(ctx context.Context, c *copies, bad func(ID) 
 // listedPacks are the packs that there are, and that are not archived.
 func (r *Repository) listedPacks(ctx context.Context) (map[ID]bool, error) {
 	there := map[ID]bool{}
-	err := r.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
-		if id, ok := kindData.parseName(info.Name); ok && !info.Archived {
+	err := r.eachListedPack(ctx, func(id ID, info storage.Info) error {
+		if !info.Archived {
 			there[id] = true
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list packs: %w", err)
-	}
-	return there, nil
+	return there, err
 }
 
 const (

@@ -97,6 +97,21 @@ func listIDs(ctx context.Context, bucket storage.Bucket, k kind) ([]ID, error) {
 	return ids, err
 }
 
+// eachListedPack lists all packs. What does not look like one is left alone.
+func (r *Repository) eachListedPack(ctx context.Context, fn func(ID, storage.Info) error) error {
+	err := r.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
+		id, ok := kindData.parseName(info.Name)
+		if !ok {
+			return nil
+		}
+		return fn(id, info)
+	})
+	if err != nil {
+		return fmt.Errorf("list packs: %w", err)
+	}
+	return nil
+}
+
 // inTwoListings has read what one listing of a kind names, and then what only another one does. Nothing protects a listing: a
 // name that arrives wrong, or not at all, would make an object vanish without a word. Which of the objects are not there, read
 // puts into gone. Those that are named again after that are handed to missing; any other was removed since it was listed, or

@@ -211,11 +211,7 @@ func scattered(objects, size int) bool {
 // listPacks notes the sizes of the packs, and returns those that the index does not know.
 func (p *pruner) listPacks(ctx context.Context, packs map[ID]*prunePack) (map[ID]int64, error) {
 	unindexed := map[ID]int64{}
-	err := p.repo.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
-		id, ok := kindData.parseName(info.Name)
-		if !ok {
-			return nil
-		}
+	err := p.repo.eachListedPack(ctx, func(id ID, info storage.Info) error {
 		if pack, known := packs[id]; known {
 			pack.size = info.Size
 		} else {
@@ -223,8 +219,5 @@ func (p *pruner) listPacks(ctx context.Context, packs map[ID]*prunePack) (map[ID
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list packs: %w", err)
-	}
-	return unindexed, nil
+	return unindexed, err
 }

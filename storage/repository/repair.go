@@ -196,11 +196,7 @@ func (x *repairer) index(ctx context.Context) (unsure map[ID]bool, err error) {
 // list notes the sizes of the packs, and takes in those that only their own tables of contents describe. Where that
 // cannot be read either, the pack is what interrupted work has left: prune's business.
 func (x *repairer) list(ctx context.Context, unsure map[ID]bool) error {
-	err := x.repo.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
-		id, ok := kindData.parseName(info.Name)
-		if !ok {
-			return nil
-		}
+	err := x.repo.eachListedPack(ctx, func(id ID, info storage.Info) error {
 		if pack, known := x.packs[id]; known {
 			pack.size = info.Size
 			if !unsure[id] && packfile.Size(pack.Blobs) == info.Size {
@@ -221,7 +217,7 @@ func (x *repairer) list(ctx context.Context, unsure map[ID]bool) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("list packs: %w", err)
+		return err
 	}
 	return x.confirmMissing(ctx)
 }

@@ -18,6 +18,14 @@ import (
 // Scheme is that of the URLs that ParseURL reads.
 const Scheme = "s3"
 
+// The variables that name files. Whoever runs this program elsewhere sets them to where the files are there.
+const (
+	// EnvCredentialsFile is the variable of the file with keys.
+	EnvCredentialsFile = "AWS_SHARED_CREDENTIALS_FILE"
+	// EnvCAFile is the variable of Config.CAFile.
+	EnvCAFile = "AWS_CA_BUNDLE"
+)
+
 // Addressing says where a bucket's name stands in the addresses of its objects.
 type Addressing string
 
@@ -233,7 +241,7 @@ func (c Config) WithEnvironment(getenv func(string) string) (Config, error) {
 		c.Region = region
 	}
 	if c.CAFile == "" {
-		c.CAFile = getenv("AWS_CA_BUNDLE")
+		c.CAFile = getenv(EnvCAFile)
 	}
 	return c, nil
 }

@@ -86,7 +86,7 @@ func fileSource(profile string, getenv func(string) string) source {
 	if named == "" {
 		named = getenv("AWS_PROFILE")
 	}
-	files := []string{getenv("AWS_SHARED_CREDENTIALS_FILE"), getenv("AWS_CONFIG_FILE")}
+	files := []string{getenv(EnvCredentialsFile), getenv("AWS_CONFIG_FILE")}
 	if home, err := os.UserHomeDir(); err == nil {
 		for i, name := range []string{"credentials", "config"} {
 			if files[i] == "" {

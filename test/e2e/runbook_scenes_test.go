@@ -162,7 +162,7 @@ func waitsForBackup(b *runbook) {
 	b.write("bad")
 	b.exec("web-0", "dd if=/dev/urandom of=/data/large bs=1M count=6; sync") // which takes a minute at the rate below
 	b.follow("suspend", nil)
-	b.run(4, []string{b.Namespace + "/web is passed over: its annotation stsbackup.io/policy=none"}, "backup", "--all", "-n", b.Namespace)
+	b.run(4, []string{b.Namespace + "/web is skipped: its annotation stsbackup.io/policy=none"}, "backup", "--all", "-n", b.Namespace)
 	p := b.start("backup", b.Namespace+"/web", "--limit-upload", "100")
 	p.until("data-web-0: preparing the mover")
 	b.run(5, []string{"another operation is running", "--wait"}, "restore", good, "--yes")

@@ -44,3 +44,17 @@ func Owners(volumes []Volume) []Owner {
 	}
 	return owners
 }
+
+// Propose decides what to free of a StatefulSet. One that somebody has named must exist, or have volumes set aside.
+func Propose(ctx context.Context, client *cluster.Client, of Owner, request Request, named bool) (Plan, error) {
+	situation, err := Look(ctx, client, of.Namespace, of.StatefulSet)
+	if err != nil {
+		return Plan{}, err
+	}
+	if named {
+		if err := CheckNamed(ctx, client, of.Namespace, of.StatefulSet, situation.Volumes); err != nil {
+			return Plan{}, err
+		}
+	}
+	return NewPlan(situation, request), nil
+}

@@ -7,13 +7,16 @@ import (
 
 func TestOf(t *testing.T) {
 	t.Parallel()
-	all := []Volume{{Name: "a", Ordinal: 0, By: "20261121T08-a"}, {Name: "b", Ordinal: 1, By: "20261121T08-a"}, {Name: "c", Ordinal: 1, By: "20261122T08-b"}}
+	all := []Volume{
+		{Name: "a", Ordinal: 0, By: "20261121T08-a"}, {Name: "b", Ordinal: 1, By: "20261121T08-a"}, {Name: "c", Ordinal: 1, By: "20261122T08-b"},
+	}
 	for _, tt := range []struct {
 		ordinals  []int32
 		operation string
 		want      string
 	}{
-		{nil, "", "abc"}, {[]int32{1}, "", "bc"}, {[]int32{1, 0}, "20261121", "ab"}, {nil, "20261122T08-b", "c"}, {[]int32{7}, "", ""}, {nil, "x", ""},
+		{nil, "", "abc"}, {[]int32{1}, "", "bc"}, {[]int32{1, 0}, "20261121", "ab"},
+		{nil, "20261122T08-b", "c"}, {[]int32{7}, "", ""}, {nil, "x", ""},
 	} {
 		got := ""
 		for _, v := range Of(all, tt.ordinals, tt.operation) {

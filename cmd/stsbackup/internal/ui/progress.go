@@ -24,6 +24,14 @@ type Screen struct {
 // Note writes a line for a person that is no result: a warning, what is waited for.
 func (s Screen) Note(message string) { fmt.Fprintln(s.Out, Plain(message)) }
 
+// Packs counts the packs that are read, on one line; it is nil where no person watches.
+func (s Screen) Packs() func(packs, total int) {
+	if s.Format != Text || !s.Terminal {
+		return nil
+	}
+	return func(packs, total int) { fmt.Fprintf(s.Out, "\r%d of %d packs read", packs, total) }
+}
+
 // volumeLine is how far one volume of an operation is, ready to be shown.
 type volumeLine struct {
 	claim, stage string

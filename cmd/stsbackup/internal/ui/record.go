@@ -3,7 +3,10 @@ package ui
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -121,4 +124,22 @@ func printNotIn(w io.Writer, lines []string, leftOut []catalog.LeftOut) {
 		lines = append(lines, fmt.Sprintf("%s: %s", left.What, left.Why))
 	}
 	section(w, "NOT in this backup:", lines)
+}
+
+// WriteManifests writes manifests as YAML documents with their names, or by their names as JSON.
+func WriteManifests(w io.Writer, output Format, manifests map[string][]byte) error {
+	if output == JSON {
+		texts := map[string]string{}
+		for name, text := range manifests {
+			texts[name] = string(text)
+		}
+		return WriteJSON(w, texts)
+	}
+	for _, name := range slices.Sorted(maps.Keys(manifests)) {
+		_, err := fmt.Fprintf(w, "---\n# %s\n%s\n", name, strings.TrimRight(PlainLines(string(manifests[name])), "\n"))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

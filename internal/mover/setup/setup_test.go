@@ -1,7 +1,8 @@
-package main
+package setup
 
 import (
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -16,11 +17,16 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
+	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-func TestMoverConfig(t *testing.T) {
+// web is the StatefulSet of these tests.
+func web() catalog.Name { return catalog.Name{Namespace: "demo", StatefulSet: "web"} }
+
+// TestConfig: movers get what they need to reach the bucket, and no secret in the open.
+func TestConfig(t *testing.T) {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
@@ -34,12 +40,11 @@ func TestMoverConfig(t *testing.T) {
 		"AWS_REGION":            "eu-west-1",
 		"AWS_ENDPOINT_URL_S3":   "https://s3.example.com",
 	}
-	a := &app{getenv: func(name string) string { return env[name] }, version: "v1"}
+	process := Process{Getenv: func(name string) string { return env[name] }, Version: "v1"}
 	root := location.NewRoot("s3://bucket/root", nil, repository.Secret("root password"))
-	web := target{namespace: "demo", statefulSet: "web"}
 
-	flags := &moverFlags{requests: resources.Amounts{"cpu": resource.MustParse("2")}}
-	config, err := flags.config(t.Context(), a, root, web)
+	options := &Options{Requests: resources.Amounts{"cpu": resource.MustParse("2")}}
+	config, err := options.Config(t.Context(), process, root, web())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +78,7 @@ func TestMoverConfig(t *testing.T) {
 	}
 
 	env["STSBACKUP_IMAGE"], env["STSBACKUP_MOVER_REPO"], env["AWS_CA_BUNDLE"] = "registry/stsbackup:v2", "s3://inside/root?endpoint=https://s3.svc", ca
-	config, err = (&moverFlags{}).config(t.Context(), a, root, web)
+	config, err = (&Options{}).Config(t.Context(), process, root, web())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,9 +110,9 @@ func TestMoverGetsFreshKeys(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	a := &app{getenv: os.Getenv, version: "v1"}
+	process := Process{Getenv: os.Getenv, Version: "v1"}
 	root := location.NewRoot("s3://bucket/root?endpoint=https://s3.example.com&region=r", nil, repository.Secret("root password"))
-	config, err := (&moverFlags{}).config(t.Context(), a, root, target{namespace: "demo", statefulSet: "web"})
+	config, err := (&Options{}).Config(t.Context(), process, root, web())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,6 +122,44 @@ func TestMoverGetsFreshKeys(t *testing.T) {
 		if err != nil || asked != mover+2 || !strings.Contains(string(files.Content["credentials"]), key) ||
 			!files.Expires.Equal(expires.Add(time.Duration(asked)*time.Hour)) {
 			t.Errorf("mover %d gets %q, which expire at %s, %v; want %s", mover, files.Content["credentials"], files.Expires, err, key)
+		}
+	}
+}
+
+// TestMoversGetTheLimits: by their environment, for they have none of ours.
+func TestMoversGetTheLimits(t *testing.T) {
+	env := map[string]string{location.EnvConnections: "5", location.EnvLimitDownload: "70"}
+	process := Process{Getenv: func(name string) string { return env[name] }, Version: "v1"}
+	root, err := location.Open(
+		location.Config{URL: "s3://bucket/root", Limits: location.Limits{Download: "80"}, Getenv: process.Getenv},
+		repository.Secret("root password"),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := &Options{Repo: "file:///mnt"}
+	config, err := options.Config(t.Context(), process, root, web())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{location.EnvConnections: "5", location.EnvLimitDownload: "80"}, config.Env); diff != "" {
+		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+}
+
+// TestRefusedOptions: what cannot be is told as a fault of the person's, before anything is done.
+func TestRefusedOptions(t *testing.T) {
+	t.Parallel()
+	much, little := resources.Amounts{"memory": resource.MustParse("2Gi")}, resources.Amounts{"memory": resource.MustParse("1Gi")}
+	for name, options := range map[string]Options{
+		"give --mover-repo":     {},
+		"more than their limit": {Repo: "file:///mnt", Requests: much, Limits: little},
+	} {
+		process := Process{Getenv: func(string) string { return "" }, Version: "v1"}
+		_, err := options.Config(t.Context(), process, location.NewRoot("file:///mnt", nil, ""), web())
+		var invalid *InvalidError
+		if !errors.As(err, &invalid) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%v, want one that says %q", err, name)
 		}
 	}
 }

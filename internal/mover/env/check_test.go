@@ -1,4 +1,4 @@
-package mover
+package env
 
 import (
 	"testing"
@@ -14,7 +14,7 @@ func TestProxyFile(t *testing.T) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	for name, want := range map[string]bool{"HTTP_PROXY": true, "https_proxy": true, "Http_Proxy": false, "FTP_PROXY": false, "": false} {
-		if IsProxyVariable(name) != want {
+		if IsProxy(name) != want {
 			t.Errorf("%q is a variable of a proxy: %t", name, !want)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package setup
 
 import (
 	"cmp"
@@ -15,23 +15,23 @@ const (
 	podName      = "STSBACKUP_POD_NAME"
 )
 
-// moverImage is the image that movers run: the one that was asked for; in a pod that knows who it is, that pod's own, so
+// image is the image that movers run: the one that was asked for; in a pod that knows who it is, that pod's own, so
 // that there is one place to set it; else the one of this version.
-func (f *moverFlags) moverImage(ctx context.Context, a *app) (string, error) {
-	image := strings.TrimSpace(cmp.Or(f.image, a.getenv("STSBACKUP_IMAGE")))
-	namespace, pod := a.getenv(podNamespace), a.getenv(podName)
+func (o *Options) image(ctx context.Context, from Process) (string, error) {
+	image := strings.TrimSpace(cmp.Or(o.Image, from.Getenv(EnvImage)))
+	namespace, pod := from.Getenv(podNamespace), from.Getenv(podName)
 	if image != "" {
 		return image, nil
 	}
 	if namespace == "" || pod == "" {
-		return "stsbackup:" + a.version, nil
+		return "stsbackup:" + from.Version, nil
 	}
 	client, _, err := cluster.Connect("", "")
 	if err != nil {
 		return "", err
 	}
 	if image, err = client.OwnImage(ctx, namespace, pod, podName); err != nil {
-		return "", fmt.Errorf("find the image for movers: %w; give it with --image or STSBACKUP_IMAGE", err)
+		return "", fmt.Errorf("find the image for movers: %w; give it with --image or %s", err, EnvImage)
 	}
 	return image, nil
 }

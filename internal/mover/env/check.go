@@ -1,4 +1,4 @@
-package mover
+package env
 
 import (
 	"errors"
@@ -9,21 +9,17 @@ import (
 	"strings"
 )
 
-// ProxyFileVariable names the file from which a process takes the settings of proxies that hold a password: no environment
-// holds one.
-const ProxyFileVariable = "STSBACKUP_PROXY_FILE"
+// Proxies are the variables by which programs find their proxies. Each is also known in lower case.
+func Proxies() []string { return []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} }
 
-// ProxyVariables are the variables by which programs find their proxies. Each is also known in lower case.
-func ProxyVariables() []string { return []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} }
-
-// IsProxyVariable reports whether a variable is one of ProxyVariables, in either case.
-func IsProxyVariable(name string) bool {
-	return slices.Contains(ProxyVariables(), strings.ToUpper(name)) && (name == strings.ToUpper(name) || name == strings.ToLower(name))
+// IsProxy reports whether a variable is one of Proxies, in either case.
+func IsProxy(name string) bool {
+	return slices.Contains(Proxies(), strings.ToUpper(name)) && (name == strings.ToUpper(name) || name == strings.ToLower(name))
 }
 
-// CheckEnv says what is wrong with a variable that a person wants movers to have. The environment of a pod can be read by all who may
+// Check says what is wrong with a variable that a person wants movers to have. The environment of a pod can be read by all who may
 // read pods, so that nothing secret belongs there. The error does not hold the value.
-func CheckEnv(name, value string) error {
+func Check(name, value string) error {
 	secret := regexp.MustCompile(`(?i)secret|passw|token|credential|private|(api|access).?key|_key$`)
 	switch {
 	case !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`).MatchString(name):
@@ -37,9 +33,9 @@ func CheckEnv(name, value string) error {
 		return fmt.Errorf("%s looks like a secret, and all who may read pods can read the environment of movers", name)
 	case strings.ContainsAny(value, "\x00\n\r") || len(value) > 4096:
 		return fmt.Errorf("%s has a value that is no line of at most 4096 bytes", name)
-	case !IsProxyVariable(name) && HasPassword(value):
+	case !IsProxy(name) && HasPassword(value):
 		return fmt.Errorf("%s holds a password, and all who may read pods can read the environment of movers", name)
-	case IsProxyVariable(name):
+	case IsProxy(name):
 		return checkProxy(name, value)
 	default:
 		return nil
@@ -86,7 +82,7 @@ func ProxyHost(value string) string {
 // ProxyFile is what ParseProxyFile reads.
 func ProxyFile(settings map[string]string) []byte {
 	var text strings.Builder
-	for _, name := range ProxyVariables() {
+	for _, name := range Proxies() {
 		if value := settings[name]; value != "" {
 			fmt.Fprintf(&text, "%s=%s\n", name, value)
 		}
@@ -103,7 +99,7 @@ func ParseProxyFile(text []byte) (map[string]string, error) {
 			continue
 		}
 		name, value, found := strings.Cut(line, "=")
-		if !found || !IsProxyVariable(name) {
+		if !found || !IsProxy(name) {
 			return nil, errors.New(
 				"it must have lines such as HTTPS_PROXY=http://user:password@proxy.example.com:3128, with HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
 			)

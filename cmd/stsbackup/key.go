@@ -29,7 +29,7 @@ to every repository, try it, and then remove the old one's keys with it.`,
 type keyPrint struct {
 	kube         kubeFlags
 	passwordFile string
-	output       outputFlag
+	output       ui.Format
 }
 
 func newKeyPrintCommand(a *app) *cobra.Command {

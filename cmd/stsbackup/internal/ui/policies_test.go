@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/service"
 )
 
-func TestWriteChecked(t *testing.T) {
+func TestWritePolicies(t *testing.T) {
 	at := time.Date(2026, 11, 22, 2, 30, 0, 0, time.UTC)
 	checked := service.Checked{
 		Policies: []service.PolicyUse{{Name: "gold", StatefulSets: 3}, {Name: "idle"}},
@@ -23,7 +23,7 @@ func TestWriteChecked(t *testing.T) {
 		},
 	}
 	var out, notes strings.Builder
-	if err := WriteChecked(&out, &notes, Text, checked); err != nil {
+	if err := WritePolicies(&out, &notes, Text, checked); err != nil {
 		t.Fatal(err)
 	}
 	want := `STATEFULSET  POLICY  NEXT RUNS                                  NOTES
@@ -41,11 +41,11 @@ prod/typo    -       -                                          PROBLEM: there i
 	}
 	out.Reset()
 	notes.Reset()
-	if err := WriteChecked(&out, &notes, JSON, checked); err != nil || notes.Len() > 0 || !strings.Contains(out.String(), `"statefulSet": "pg"`) {
+	if err := WritePolicies(&out, &notes, JSON, checked); err != nil || notes.Len() > 0 || !strings.Contains(out.String(), `"statefulSet": "pg"`) {
 		t.Errorf("%v, %s, %s", err, &out, &notes)
 	}
 	out.Reset()
-	if err := WriteChecked(&out, &notes, Text, service.Checked{}); err != nil || out.Len() > 0 || notes.String() != "There are no StatefulSets.\n" {
+	if err := WritePolicies(&out, &notes, Text, service.Checked{}); err != nil || out.Len() > 0 || notes.String() != "There are no StatefulSets.\n" {
 		t.Errorf("%v, %s, %s", err, &out, &notes)
 	}
 }

@@ -3,26 +3,7 @@ package main
 import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/location"
-	"github.com/stsbackup/stsbackup/storage/repository"
 )
-
-// openStore opens the repository root that the flags and the environment name. It does not speak to the bucket yet.
-func openStore(a *app, flags *repoFlags) (*location.Root, error) {
-	url, err := flags.location(a)
-	if err != nil {
-		return nil, err
-	}
-	password, err := flags.password(a)
-	if err != nil {
-		return nil, err
-	}
-	return location.Open(flags.at(a, url), repository.Secret(password))
-}
-
-// at is where a repository root is, with the limits of the flags.
-func (f *repoFlags) at(a *app, url string) location.Config {
-	return location.Config{URL: url, Limits: location.Limits(f.limits), Getenv: a.getenv, Now: a.now}
-}
 
 // scene is what an operation on a StatefulSet of a cluster has to do with.
 type scene struct {

@@ -18,8 +18,8 @@ type goAhead struct {
 	yes    bool
 }
 
-// add adds --dry-run and --yes with these texts.
-func (f *goAhead) add(cmd *cobra.Command, dryRun, yes string) {
+// addGoAhead adds --dry-run and --yes with these texts.
+func (f *goAhead) addGoAhead(cmd *cobra.Command, dryRun, yes string) {
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, dryRun)
 	cmd.Flags().BoolVar(&f.yes, "yes", false, yes)
 }

@@ -26,7 +26,7 @@ type backupCommand struct {
 	repo            repoFlags
 	choose          chooseFlags
 	mover           moverFlags
-	output          outputFlag
+	output          ui.Format
 	lock            lockFlag
 	method          methodFlag
 	compression     compressionFlag
@@ -132,7 +132,7 @@ func (c *backupCommand) run(ctx context.Context, a *app, args []string) error {
 		return c.backUp(ctx, a, at)
 	}
 	return each(ctx, a, c.output, targets, do, func(w io.Writer, _ target, record *catalog.Record) error {
-		return ui.WriteRecord(w, outputText, *record)
+		return ui.WriteRecord(w, ui.Text, *record)
 	})
 }
 

@@ -24,7 +24,7 @@ const allWithDisplaced = "every StatefulSet of the namespace that has volumes se
 type discardCommand struct {
 	kube      kubeFlags
 	choose    chooseFlags
-	output    outputFlag
+	output    ui.Format
 	ordinals  ordinalsFlag
 	operation string
 	olderThan spanFlag
@@ -68,7 +68,7 @@ The exit code is 5 if one of these stands in the way, and 1 if some volumes coul
 	cmd.Flags().Var(&c.ordinals, "ordinals", "free those of these `ordinals` only, such as 0,2")
 	cmd.Flags().StringVar(&c.operation, "operation", "", "free only what this operation has set aside: its `id`, or the beginning of just one")
 	cmd.Flags().Var(&c.olderThan, "older-than", "free only what was set aside longer ago than this, such as 36h, 30d or 1y6mo")
-	c.goAhead.add(cmd, "show what would be freed, and change nothing", "do not ask before volumes are freed")
+	c.addGoAhead(cmd, "show what would be freed, and change nothing", "do not ask before volumes are freed")
 	return cmd
 }
 
@@ -187,7 +187,7 @@ func (c *discardCommand) agree(ctx context.Context, a *app, targets []target, pl
 	ask := false
 	for _, t := range targets {
 		d := plans[t]
-		if c.output == outputText && d.plan.StatefulSet != "" {
+		if c.output == ui.Text && d.plan.StatefulSet != "" {
 			if err := ui.WriteDiscardPlan(a.err, c.output, &d.plan, a.now()); err != nil {
 				return err
 			}

@@ -14,8 +14,8 @@ type changeFlags struct {
 	wait          time.Duration
 }
 
-// add adds the flags; pods says which pods --ready-timeout is about.
-func (f *changeFlags) add(cmd *cobra.Command, pods string) {
+// addChange adds the flags; pods says which pods --ready-timeout is about.
+func (f *changeFlags) addChange(cmd *cobra.Command, pods string) {
 	cmd.Flags().BoolVar(
 		&f.ignoreManager,
 		"ignore-manager",
@@ -32,8 +32,8 @@ func (f *changeFlags) add(cmd *cobra.Command, pods string) {
 	cmd.Flags().Lookup("wait").NoOptDefVal = "1h"
 }
 
-// check reports times that make no sense.
-func (f *changeFlags) check() error {
+// checkChange reports times that make no sense.
+func (f *changeFlags) checkChange() error {
 	var err error
 	if f.wait < 0 {
 		err = usageErrorf("--wait is %s; give a time such as 1h, or 0 to be refused at once", f.wait)

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
-	"github.com/stsbackup/stsbackup/internal/calendar"
 	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
@@ -62,25 +61,6 @@ func (f *keepFlags) read() (retention.Rules, *time.Location, error) {
 	}
 	return f.rules, zone, nil
 }
-
-// spanFlag is --keep-within.
-type spanFlag calendar.Span
-
-// String, Set and Type make a spanFlag a pflag.Value.
-func (f *spanFlag) String() string {
-	if *f == (spanFlag{}) {
-		return ""
-	}
-	return calendar.Span(*f).String()
-}
-
-func (f *spanFlag) Set(s string) error {
-	span, err := calendar.ParseSpan(s)
-	*f = spanFlag(span)
-	return err
-}
-
-func (f *spanFlag) Type() string { return "duration" }
 
 // runKeep forgets what no rule keeps.
 func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) error {

@@ -61,7 +61,7 @@ func (c *forgetCommand) runNamed(ctx context.Context, a *app, args []string) err
 
 // agree asks a person. Scripts go on without being asked, unless no complete recovery point would be left.
 func (c *forgetCommand) agree(ctx context.Context, a *app, question upkeep.Question) error {
-	canAsk := a.terminal && c.output == outputText
+	canAsk := a.terminal && c.output == ui.Text
 	switch {
 	case c.yes:
 		return nil

@@ -29,7 +29,7 @@ to every repository, try it, and then use it to remove the old one's keys.`,
 type keyPrint struct {
 	kube         kubeFlags
 	passwordFile string
-	output       outputFlag
+	output       ui.Format
 }
 
 func newKeyPrintCommand(a *app) *cobra.Command {

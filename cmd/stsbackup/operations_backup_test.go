@@ -19,7 +19,6 @@ import (
 	"github.com/stsbackup/stsbackup/internal/mover/env"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
-	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -89,25 +88,6 @@ func TestOperationsMover(t *testing.T) {
 				t.Errorf("movers are given the files %q, %v", names, err)
 			}
 		})
-	}
-}
-
-// TestOperationsForgetInZone: on the days of Greenwich two others would be left.
-func TestOperationsForgetInZone(t *testing.T) {
-	s := newKeeper(t)
-	o, _ := s.operations(s.cluster())
-	// At 7:00 of the 21st it is still the 20th there.
-	removed, err := o.Forget(
-		t.Context(),
-		scheduler.Name{Namespace: "demo", StatefulSet: "web"},
-		retention.Rules{Daily: 2},
-		time.FixedZone("west", -8*60*60),
-	)
-	if err != nil || removed != 3 {
-		t.Errorf("%d removed, %v", removed, err)
-	}
-	if diff := cmp.Diff([]string{s.ids[2], s.ids[3]}, s.left()); diff != "" {
-		t.Errorf("left (-want +got):\n%s", diff)
 	}
 }
 

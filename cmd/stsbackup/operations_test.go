@@ -6,18 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/operations"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
-	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -43,101 +39,6 @@ func (s *shell) operationsConfig(kubeconfig string, mover moverFlags) (config op
 	}
 	config.BusyAfter = 0
 	return config, log
-}
-
-func TestOperationsOnABucket(t *testing.T) {
-	s := newKeeper(t)
-	web, none := scheduler.Name{Namespace: "demo", StatefulSet: "web"}, scheduler.Name{Namespace: "demo", StatefulSet: "none"}
-	o, _ := s.operations(s.cluster())
-	points, err := o.Points(t.Context(), web)
-	if err != nil || len(points) != len(s.ids) {
-		t.Fatalf("%+v, %v", points, err)
-	}
-	if last := points[3]; last.ID != s.ids[3] || !last.Complete || !last.Started.Equal(s.now().Add(-4*time.Hour)) ||
-		!last.Finished.After(last.Started) {
-		t.Errorf("%+v", last)
-	}
-	removed, err := o.Forget(t.Context(), web, retention.Rules{Last: 2}, time.UTC)
-	if err != nil || removed != 3 || len(s.left()) != 2 {
-		t.Errorf("%d removed, %v; left %v", removed, err, s.left())
-	}
-	before := len(files(t, filepath.Join(s.root(), "demo/web/data")))
-	if err := o.Prune(t.Context(), web); err != nil || len(files(t, filepath.Join(s.root(), "demo/web/data"))) >= before {
-		t.Errorf("prune: %v", err)
-	}
-	if err := o.Verify(t.Context(), web, 1); err != nil {
-		t.Error(err)
-	}
-	// What was never backed up has nothing, and that is no failure.
-	points, err = o.Points(t.Context(), none)
-	removed, forgetErr := o.Forget(t.Context(), none, retention.Rules{Last: 2}, time.UTC)
-	if err := errors.Join(err, forgetErr, o.Prune(t.Context(), none), o.Verify(t.Context(), none, 0)); err != nil || len(points)+removed != 0 {
-		t.Errorf("of none: %v, %d, %v", points, removed, err)
-	}
-	// A damaged lock is no damage to what has been saved.
-	locks := filepath.Join(s.root(), "demo/web/locks")
-	lock := filepath.Join(locks, strings.Repeat("0f", 32))
-	if err := errors.Join(os.MkdirAll(locks, 0o700), os.WriteFile(lock, []byte("damaged"), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	if err := o.Verify(t.Context(), web, 0); err != nil {
-		t.Errorf("verify beside a damaged lock: %v", err)
-	}
-	if err := os.Remove(lock); err != nil {
-		t.Fatal(err)
-	}
-	// Damage is a failure of verify.
-	for name := range files(t, filepath.Join(s.root(), "demo/web/data")) {
-		if err := os.WriteFile(filepath.Join(s.root(), "demo/web/data", name), []byte("damaged"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := o.Verify(t.Context(), web, 1); !errors.Is(err, scheduler.ErrDamaged) || !strings.Contains(err.Error(), "Run stsbackup repair") {
-		t.Errorf("verify of what is damaged: %v", err)
-	}
-}
-
-// TestOperationsOnALockedBucket says that somebody else is at work.
-func TestOperationsOnALockedBucket(t *testing.T) {
-	s := newKeeper(t)
-	web := scheduler.Name{Namespace: "demo", StatefulSet: "web"}
-	o, _ := s.operations(s.cluster())
-	release := s.lockOf("ops-1", "")
-	_, err := o.Forget(t.Context(), web, retention.Rules{Last: 2}, time.UTC)
-	for what, err := range map[string]error{"forget": err, "prune": o.Prune(t.Context(), web)} {
-		if !errors.Is(err, scheduler.ErrBusy) || !strings.Contains(err.Error(), "ops-1") {
-			t.Errorf("%s: %v, want ErrBusy and by whom", what, err)
-		}
-	}
-	release()
-	if err := o.Prune(t.Context(), web); err != nil {
-		t.Error(err)
-	}
-	// The lock of one who had the Lease is nobody's once the Lease is ours.
-	s.lockOf("scheduler-0", cluster.Operation{ID: "20261121T120000Z-dead"}.LeaseMark("c"))
-	if err := o.Prune(t.Context(), web); err != nil {
-		t.Errorf("beside the lock of a dead prune: %v", err)
-	}
-	s.lockOf("scheduler-0", cluster.Operation{ID: "20261121T120000Z-dead"}.LeaseMark("another"))
-	if err := o.Prune(t.Context(), web); !errors.Is(err, scheduler.ErrBusy) {
-		t.Errorf("beside the lock of another cluster's prune: %v", err)
-	}
-}
-
-// TestOperationsOfAnotherCluster remove nothing.
-func TestOperationsOfAnotherCluster(t *testing.T) {
-	s := newKeeper(t)
-	web := scheduler.Name{Namespace: "demo", StatefulSet: "web"}
-	o, _ := s.operations(apiServer(t, "another", nil))
-	_, err := o.Forget(t.Context(), web, retention.Rules{Last: 1}, time.UTC)
-	for what, err := range map[string]error{"forget": err, "prune": o.Prune(t.Context(), web)} {
-		if !errors.Is(err, scheduler.ErrRefused) || !strings.Contains(err.Error(), "came from cluster c, this is cluster another") {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-	if len(s.left()) != len(s.ids)+1 {
-		t.Error("something was removed")
-	}
 }
 
 // TestOperationsBackup sorts what can keep a backup from beginning.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/restore"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
@@ -16,7 +17,7 @@ type restoreCommand struct {
 	kube   kubeFlags
 	repo   repoFlags
 	mover  moverFlags
-	output outputFlag
+	output ui.Format
 	goAhead
 	changeFlags
 	resume      bool
@@ -61,7 +62,7 @@ which of the two you want; with --yes it exits with code 5. Whichever you choose
 	c.repo.add(cmd)
 	c.mover.add(cmd)
 	addOutput(cmd, &c.output)
-	c.goAhead.add(cmd, "show the plan and change nothing", "do not ask before the restore begins")
+	c.addGoAhead(cmd, "show the plan and change nothing", "do not ask before the restore begins")
 	cmd.Flags().BoolVar(
 		&c.resume,
 		"resume",
@@ -80,7 +81,7 @@ which of the two you want; with --yes it exits with code 5. Whichever you choose
 		"what to do if the restored pods are not Ready in time: leave them, or undo the restore (the new volumes are kept)",
 	)
 	cmd.Flags().IntVar(&c.parallel, "parallel", 2, "how many ordinals to fill at once")
-	c.changeFlags.add(cmd, "the restored pods")
+	c.addChange(cmd, "the restored pods")
 	return cmd
 }
 
@@ -120,7 +121,7 @@ func (c *restoreCommand) check(a *app) error {
 	if c.parallel < 1 {
 		return usageErrorf("--parallel is %d; give 1 or more", c.parallel)
 	}
-	return errors.Join(c.changeFlags.check(), c.mover.check())
+	return errors.Join(c.checkChange(), c.mover.check())
 }
 
 func (c *restoreCommand) run(ctx context.Context, a *app, arg string) error {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/restore"
 )
 
@@ -13,7 +14,7 @@ import (
 func TestNoAnswer(t *testing.T) {
 	for _, in := range []string{"", "y\n", "Yes\n", "\n"} {
 		a := &app{in: strings.NewReader(in), err: new(bytes.Buffer)}
-		err := agree(t.Context(), a, outputText, false, &restore.Plan{Kind: restore.KindUndo})
+		err := agree(t.Context(), a, ui.Text, false, &restore.Plan{Kind: restore.KindUndo})
 		if err == nil || !strings.HasPrefix(err.Error(), "nothing was changed, because") {
 			t.Errorf("the answer %q: %v", in, err)
 		}

@@ -18,7 +18,7 @@ import (
 // schedulerCommand holds the flags of stsbackup scheduler.
 type schedulerCommand struct {
 	kube   kubeFlags
-	output outputFlag
+	output ui.Format
 	check  string
 	serve  schedulerServe
 }
@@ -89,7 +89,7 @@ func (c *schedulerCommand) show(ctx context.Context, a *app, client *cluster.Cli
 	if err != nil {
 		return err
 	}
-	if err := ui.WriteChecked(a.out, a.err, c.output, result); err != nil {
+	if err := ui.WritePolicies(a.out, a.err, c.output, result); err != nil {
 		return err
 	}
 	if problems := result.Problems(); problems > 0 {

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/service"
@@ -69,7 +70,7 @@ func newChecker() *checker {
 		return set
 	}
 	return &checker{
-		command: schedulerCommand{output: outputText, check: "policies.yaml"},
+		command: schedulerCommand{output: ui.Text, check: "policies.yaml"},
 		kube: fake.NewClientset(
 			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "prod", Labels: map[string]string{"tier": "gold"}}},
 			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "dev"}},
@@ -111,7 +112,7 @@ prod/slow    paused  -                                                          
 		t.Errorf("said %q", got)
 	}
 
-	c.command.kube.namespace, c.command.output = "dev", outputJSON
+	c.command.kube.namespace, c.command.output = "dev", ui.JSON
 	if err := c.run(t, testPolicies); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +132,7 @@ prod/slow    paused  -                                                          
 	); err != nil {
 		t.Fatal(err)
 	}
-	c.command.output = outputText
+	c.command.output = ui.Text
 	if err := c.run(
 		t,
 		testPolicies,
@@ -139,7 +140,7 @@ prod/slow    paused  -                                                          
 		!strings.HasSuffix(strings.Split(c.out.String(), "\n")[1], "nothing to back up: it has no volumeClaimTemplates") {
 		t.Errorf("%v, %s", err, &c.out)
 	}
-	c.command.kube.namespace, c.command.output = "empty", outputText
+	c.command.kube.namespace, c.command.output = "empty", ui.Text
 	if err := c.run(t, testPolicies); err != nil || c.out.Len() > 0 || !strings.Contains(c.err.String(), "There are no StatefulSets.") {
 		t.Errorf("%v, %s%s", err, &c.out, &c.err)
 	}

@@ -53,7 +53,7 @@ func joined(errs ...error) error {
 // each does the same to StatefulSets, one after the other, and prints the results as they come: as JSON, one document
 // for each StatefulSet. One that fails does not stop the others. do may return a result beside an error, and show prints
 // it for a person.
-func each[T any](ctx context.Context, a *app, output outputFlag, targets []target,
+func each[T any](ctx context.Context, a *app, output ui.Format, targets []target,
 	do func(context.Context, target) (*T, error), show func(io.Writer, target, *T) error,
 ) error {
 	several := len(targets) > 1
@@ -67,11 +67,11 @@ func each[T any](ctx context.Context, a *app, output outputFlag, targets []targe
 		}
 		result, err := do(ctx, t)
 		switch {
-		case result != nil && output == outputJSON:
+		case result != nil && output == ui.JSON:
 			err = errors.Join(ui.WriteJSON(a.out, result), err)
 		case result != nil:
 			err = errors.Join(show(a.out, t, result), err)
-		case err != nil && several && output == outputJSON:
+		case err != nil && several && output == ui.JSON:
 			code := exitCode(ctx, err)
 			err = errors.Join(ui.WriteJSON(a.out, failure{t.namespace, t.statefulSet, message(ctx, err), code}), err)
 		}
@@ -81,7 +81,7 @@ func each[T any](ctx context.Context, a *app, output outputFlag, targets []targe
 		if !several {
 			return err
 		}
-		if output == outputText {
+		if output == ui.Text {
 			fmt.Fprintf(a.err, "%s: %s\n", t, message(ctx, err))
 		}
 		failed, errs = append(failed, t.String()), append(errs, err)

@@ -20,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
@@ -63,7 +64,7 @@ func TestEachIsInterrupted(t *testing.T) {
 		cancel()
 		return nil, nil
 	}
-	err := each(ctx, &app{out: io.Discard, err: io.Discard}, outputText, targets, do, func(io.Writer, target, *string) error { return nil })
+	err := each(ctx, &app{out: io.Discard, err: io.Discard}, ui.Text, targets, do, func(io.Writer, target, *string) error { return nil })
 	if !slices.Equal(begun, []string{"a"}) || exitCode(ctx, err) != exitInterrupted ||
 		!strings.Contains(fmt.Sprint(err), "not begun: demo/b, demo/c") {
 		t.Errorf("begun %q, %v", begun, err)

@@ -14,7 +14,7 @@ import (
 type showCommand struct {
 	kube   kubeFlags
 	repo   repoFlags
-	output outputFlag
+	output ui.Format
 	// manifests prints those in place of the record.
 	manifests bool
 }

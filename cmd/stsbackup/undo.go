@@ -19,7 +19,7 @@ type undoCommand struct {
 	kube      kubeFlags
 	repo      repoFlags
 	mover     moverFlags
-	output    outputFlag
+	output    ui.Format
 	ordinals  ordinalsFlag
 	list      bool
 	operation string
@@ -74,8 +74,8 @@ people made: undo empties those again.`,
 		"",
 		"bring back what this restore, or undo, has set aside: its `id`, or the beginning of it (default: the last one)",
 	)
-	c.goAhead.add(cmd, "show the plan and change nothing", "do not ask before the undo begins")
-	c.changeFlags.add(cmd, "the pods")
+	c.addGoAhead(cmd, "show the plan and change nothing", "do not ask before the undo begins")
+	c.addChange(cmd, "the pods")
 	return cmd
 }
 
@@ -96,7 +96,7 @@ func (c *undoCommand) printList(ctx context.Context, a *app, t target) error {
 	all := len(volumes)
 	volumes = displaced.Of(volumes, c.ordinals, c.operation)
 	switch {
-	case len(volumes) > 0 || c.output != outputText:
+	case len(volumes) > 0 || c.output != ui.Text:
 	case all > 0:
 		fmt.Fprintf(
 			a.err,
@@ -115,7 +115,7 @@ func (c *undoCommand) carryOut(ctx context.Context, a *app, t target, options re
 	if c.unanswered(a, c.output) {
 		return usageErrorf("an undo asks before it begins, and nobody can answer here: give --yes to go ahead, or --dry-run to see the plan")
 	}
-	if err := errors.Join(c.changeFlags.check(), c.mover.check()); err != nil {
+	if err := errors.Join(c.checkChange(), c.mover.check()); err != nil {
 		return err
 	}
 	client, namespace, err := cluster.Connect(c.kube.kubeconfig, c.kube.context)

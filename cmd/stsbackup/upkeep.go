@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/internal/upkeep/movers"
@@ -16,7 +17,7 @@ import (
 type repositoryFlags struct {
 	kube   kubeFlags
 	repo   repoFlags
-	output outputFlag
+	output ui.Format
 }
 
 func (f *repositoryFlags) add(cmd *cobra.Command) {

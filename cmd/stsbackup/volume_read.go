@@ -29,7 +29,7 @@ type volumeRead struct {
 	claim        string
 	// snapshot is the id of the one to read; empty is that of the recovery point.
 	snapshot string
-	output   outputFlag
+	output   ui.Format
 	// manifests reads those of a recovery point, in place of a volume.
 	manifests bool
 }
@@ -160,7 +160,7 @@ func (c *volumeRead) ls(ctx context.Context, a *app, name, where string) error {
 		}
 		return archive.EachEntry(ctx, repo, node, do)
 	}
-	if c.output == outputJSON {
+	if c.output == ui.JSON {
 		return printEntriesJSON(a.out, each)
 	}
 	return printEntries(a.out, each)

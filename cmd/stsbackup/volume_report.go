@@ -21,7 +21,7 @@ const clearLine = "\r\x1b[K"
 // volumeReport is how a volume command says how it goes and how it went. A mover has a result file, from which
 // Kubernetes takes the pod's termination message: then progress goes to standard output, where the pod's log is read.
 type volumeReport struct {
-	output  outputFlag
+	output  ui.Format
 	file    mover.ResultFile // empty for people
 	voice   *mover.Voice     // nil for people
 	written bool
@@ -52,7 +52,7 @@ func (r *volumeReport) result(a *app, result archive.Result, text func(io.Writer
 		r.written = true
 		return r.file.Result(result)
 	}
-	if r.output == outputJSON {
+	if r.output == ui.JSON {
 		return json.NewEncoder(a.out).Encode(result)
 	}
 	if a.terminal {
@@ -80,7 +80,7 @@ func (r *volumeReport) failure(a *app, result archive.Result) error {
 	case r.file != "", result.ProblemCount == 0:
 		printWarnings(a, result)
 		return nil
-	case r.output == outputJSON:
+	case r.output == ui.JSON:
 		return json.NewEncoder(a.out).Encode(result)
 	}
 	printProblems(a, result)
@@ -133,7 +133,7 @@ func (r *volumeReport) waiting(a *app, reason string) {
 	switch {
 	case r.voice != nil:
 		r.voice.Waiting(reason)
-	case r.output == outputJSON:
+	case r.output == ui.JSON:
 		if line, err := mover.EncodeWaiting(reason); err == nil {
 			fmt.Fprintf(a.err, "%s\n", line)
 		}
@@ -145,7 +145,7 @@ func (r *volumeReport) waiting(a *app, reason string) {
 // progress gives a person the reporter that fits the flags.
 func (r *volumeReport) progress(a *app) archive.Reporter {
 	switch {
-	case r.output == outputJSON:
+	case r.output == ui.JSON:
 		return archive.NewEvery(time.Second, a.now, jsonLine(a.err))
 	case a.terminal:
 		return archive.NewEvery(200*time.Millisecond, a.now, func(p archive.Progress) {

@@ -58,7 +58,8 @@ func TestChoose(t *testing.T) {
 		},
 		"none is left": {
 			has: both, choice: Choice{Selector: "tier=db", Selected: selected(Candidate{Name: cache})}, err: repository.ErrNoRepository,
-			says: "with labels tier=db has a repository below s3://bucket", passed: map[string]string{"demo/cache": "it has never been backed up here"},
+			says:   "with labels tier=db has a repository below s3://bucket",
+			passed: map[string]string{"demo/cache": "it has never been backed up here"},
 		},
 		"no cluster": {
 			has: both, choice: Choice{Selected: func(context.Context) ([]Candidate, error) { return nil, away }}, err: away,

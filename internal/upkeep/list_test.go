@@ -12,7 +12,9 @@ func TestRecords(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	records, err := Records([]Listing{
-		{Records: []catalog.Record{{ID: "a"}, {ID: "b"}}}, {Err: broken, Records: []catalog.Record{{ID: "c"}}}, {Records: []catalog.Record{{ID: "d"}}},
+		{Records: []catalog.Record{{ID: "a"}, {ID: "b"}}},
+		{Err: broken, Records: []catalog.Record{{ID: "c"}}},
+		{Records: []catalog.Record{{ID: "d"}}},
 	})
 	if !errors.Is(err, broken) || len(records) != 4 || records[2].ID != "c" || records[3].ID != "d" {
 		t.Errorf("the recovery points are %v, %v", records, err)

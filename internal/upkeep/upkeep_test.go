@@ -40,12 +40,16 @@ func TestLocksInTheWay(t *testing.T) {
 		locked bool
 		says   string
 	}{
-		"of a dead mover":   {movers: gone{hosts: "pod-1"}, says: "Removed the lock of a dead mover"},
-		"of a living one":   {movers: gone{hosts: "pod-2"}, locked: true},
-		"nobody knows":      {locked: true},
-		"it is not known":   {movers: gone{unknown: errors.New("forbidden")}, locked: true, says: "still exists: forbidden"},
-		"it is waited for":  {wait: time.Millisecond, locked: true, says: "Waiting up to 1ms for the repository of demo/web"},
-		"known only partly": {movers: gone{hosts: "pod-1", unknown: errors.New("forbidden")}, says: "still exists: forbidden"},
+		"of a dead mover": {movers: gone{hosts: "pod-1"}, says: "Removed the lock of a dead mover"},
+		"of a living one": {movers: gone{hosts: "pod-2"}, locked: true},
+		"nobody knows":    {locked: true},
+		"it is not known": {movers: gone{unknown: errors.New("forbidden")}, locked: true, says: "Could not check whether the mover that " +
+			"holds the lock still exists: " +
+			"forbidden"},
+		"it is waited for": {wait: time.Millisecond, locked: true, says: "Waiting up to 1ms for the repository of demo/web"},
+		"known only partly": {movers: gone{hosts: "pod-1", unknown: errors.New("forbidden")}, says: "Could not check whether the mover " +
+			"that holds the lock still exists: " +
+			"forbidden"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -106,7 +106,7 @@ func TestUnlock(t *testing.T) {
 	unlock(0, 2, false)
 	w.Movers = gone{unknown: errors.New("no cluster")}
 	unlock(0, 2, false)
-	if !w.wasTold("still exists: no cluster") {
+	if !w.wasTold("Could not check whether the mover that holds the lock still exists: no cluster") {
 		t.Errorf("told %q", w.told)
 	}
 	w.Movers = gone{hosts: "pod-1"}

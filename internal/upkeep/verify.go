@@ -58,8 +58,8 @@ func verdict(what string, found catalog.Verification) error {
 	case found.OnlyLocks():
 		return fmt.Errorf("verify %s: %w: you can restore all recovery points", what, ErrLockDamaged)
 	default:
-		return fmt.Errorf("verify %s: %w; you can restore every recovery point that is not listed as damaged. Run stsbackup "+
-			"repair, then make a new recovery point: until then, new ones rely on the damaged data", what, ErrDamaged)
+		return fmt.Errorf("verify %s: %w; you can restore every recovery point that is not listed as damaged. "+
+			"Run stsbackup repair, then make a new recovery point: until then, new ones rely on the damaged data", what, ErrDamaged)
 	}
 }
 

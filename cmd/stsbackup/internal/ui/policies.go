@@ -9,8 +9,8 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/service"
 )
 
-// WriteChecked writes which policy each StatefulSet has, and when it is backed up next; notes takes what should make one wonder.
-func WriteChecked(w, notes io.Writer, output Format, result service.Checked) error {
+// WritePolicies writes what a policy file means for the StatefulSets of a cluster, and as notes what is not about any of them.
+func WritePolicies(w, notes io.Writer, output Format, result service.Checked) error {
 	if output == JSON {
 		return WriteJSON(w, result)
 	}
@@ -20,10 +20,8 @@ func WriteChecked(w, notes io.Writer, output Format, result service.Checked) err
 		for _, at := range set.NextRuns {
 			runs = append(runs, at.Format(time.RFC3339))
 		}
-		rows = append(
-			rows,
-			[]string{set.Namespace + "/" + set.StatefulSet, OrDash(set.Policy), OrDash(strings.Join(runs, " ")), OrDash(policyNotes(set))},
-		)
+		name := set.Namespace + "/" + set.StatefulSet
+		rows = append(rows, []string{name, OrDash(set.Policy), OrDash(strings.Join(runs, " ")), OrDash(policyNotes(set))})
 	}
 	if len(rows) > 1 {
 		if err := WriteTable(w, rows); err != nil {

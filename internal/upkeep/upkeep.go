@@ -57,7 +57,7 @@ type Guard struct {
 // now is the time.
 func (u *Upkeep) now() time.Time {
 	if u.Now == nil {
-		return time.Now()
+		return time.Now() //nolint:forbidigo // the default of the injected clock
 	}
 	return u.Now()
 }

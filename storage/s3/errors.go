@@ -96,6 +96,18 @@ func classify(err error, f facts) failure {
 	}
 }
 
+// classify says what it means that a service cannot list its objects.
+func (e listingError) classify(f facts) failure {
+	return failure{
+		sentinel:  storage.ErrUnreachable,
+		reason:    "the service at " + f.endpoint + " cannot be relied on: " + e.Error(),
+		answer:    true,
+		contended: true,
+		advice: "see whether it, or what stands between, implements ListObjectsV2 with start-after and continuation-token; without it no " +
+			"backup there can be relied on",
+	}
+}
+
 // classifyConnection says what it means that there was no answer, or half of one.
 func classifyConnection(err error, f facts) failure {
 	if reason, advice := certificateProblem(err, f.endpoint); reason != "" {
@@ -109,14 +121,7 @@ func classifyConnection(err error, f facts) failure {
 	)
 	var listing listingError
 	if errors.As(err, &listing) {
-		return failure{
-			sentinel:  storage.ErrUnreachable,
-			reason:    "the service at " + f.endpoint + " cannot be relied on: " + listing.Error(),
-			answer:    true,
-			contended: true,
-			advice: "see whether it, or what stands between, implements ListObjectsV2 with start-after and continuation-token; without it no " +
-				"backup there can be relied on",
-		}
+		return listing.classify(f)
 	}
 	silent := failure{
 		sentinel:  storage.ErrUnreachable,

@@ -288,7 +288,7 @@ func TestDamage(t *testing.T) {
 				t.Errorf("verified %d times, want %d: %+v", w.count("verify"), verifies, v)
 			}
 		}
-		const found = "Warning demo/web DamageFound Data in the bucket is damaged or missing: damage was found: pack 1234"
+		const found = "Warning demo/web DamageFound Data in the bucket is damaged or missing: found damage: pack 1234"
 		elapse(5*time.Hour + time.Minute)
 		w.hasEvents(t, found)
 		if line := `"level":"ERROR","msg":"verify","statefulset":"demo/web"`; strings.Count(w.log.String(), line) != 1 ||

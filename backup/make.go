@@ -76,7 +76,7 @@ func Incomplete(record *catalog.Record, gone error) *IncompleteError {
 // Error says what is missing, and what to do.
 func (e *IncompleteError) Error() string {
 	if e.Gone != nil {
-		return fmt.Sprintf("%s: %v; what it holds can be restored by its id", e.what, e.Gone)
+		return fmt.Sprintf("%s: %v; to restore what it holds, give its id", e.what, e.Gone)
 	}
 	return e.what + "; to restore what it holds, give its id; to save the rest, mend what is listed above and run the command again"
 }

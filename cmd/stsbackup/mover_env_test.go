@@ -19,7 +19,7 @@ func TestMoverEnvironmentRefused(t *testing.T) {
 		"STSBACKUP_LIMIT_UPLOAD=very-secret":    "stsbackup itself sets",
 		"URL=https://me:very-secret@host":       "URL holds a password",
 		"HTTPS_PROXY=http://me:very-secret@:%a": "not a proxy's address",
-		"LINES=very-secret\nand more":           "no line",
+		"LINES=very-secret\nand more":           "not one line",
 	} {
 		var stderr bytes.Buffer
 		a := &app{out: &stderr, err: &stderr, getenv: func(string) string { return "" }}

@@ -30,6 +30,9 @@ type Maker struct {
 // Make makes one recovery point, as Engine.Run does. The record is nil after a dry run; if it is incomplete, it comes beside an
 // *IncompleteError.
 func (m *Maker) Make(ctx context.Context, request Request) (*catalog.Record, error) {
+	own := *m
+	own.Reporter = report.NewSerial(m.Reporter) // the repository tells of locks while the engine tells of volumes
+	m = &own
 	engine := &Engine{
 		Cluster: m.Cluster, Repositories: m.Repositories(request), Saver: &Movers{Cluster: m.Cluster},
 		Now: m.Now, Random: m.Random, Reporter: m.Reporter, Planned: m.Planned,

@@ -69,11 +69,11 @@ func (r *run) ask(ctx context.Context, plan *Plan) (answers, error) {
 		_, known := all.final[index]
 		switch {
 		case denial.Kind == cluster.DeniedDryRun:
-			all.unseen = append(all.unseen, denial.What+" could not be seen: "+denial.Message)
+			all.unseen = append(all.unseen, denial.What+": "+denial.Message)
 		case denial.Kind == cluster.DeniedByRights && isPod:
 			all.unseen = append(
 				all.unseen,
-				denial.What+" could not be seen: "+denial.Message+" (only as a dry run would that be done; see docs/rbac.md)",
+				denial.What+": "+denial.Message+" (stsbackup would ask only by a dry run; see docs/rbac.md)",
 			)
 		case denial.Kind == cluster.DeniedByRights || known:
 		case denial.Passing():
@@ -145,7 +145,7 @@ func (r *run) foresee(ctx context.Context, plan *Plan) error {
 		return notCreated(&all.passing[0], likeFirst(all.passing))
 	}
 	for _, what := range all.unseen {
-		r.Reporter.Warn("whether the API server would create " + what)
+		r.Reporter.Warn("could not ask the API server whether it would create " + what)
 	}
 	return nil
 }

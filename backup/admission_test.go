@@ -179,7 +179,8 @@ func TestRunWithoutTheRightToAsk(t *testing.T) {
 			t.Fatalf("record %+v, %v", record, err)
 		}
 		if !slices.ContainsFunc(s.did, func(what string) bool {
-			return strings.Contains(what, "warning: whether the API server would create the mover's pod") && strings.Contains(what, "docs/rbac.md")
+			return strings.Contains(what, "warning: could not ask the API server whether it would create the mover's "+
+				"pod") && strings.Contains(what, "docs/rbac.md")
 		}) {
 			t.Errorf("nobody was told: %q", s.did)
 		}

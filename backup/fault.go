@@ -83,7 +83,7 @@ func (f *faults) whole(object string) error {
 	if f.common == nil || f.saved {
 		return nil
 	}
-	return fmt.Errorf("back up %s: %w; it would be the same for every volume, so that no other was tried", object, f.common)
+	return fmt.Errorf("back up %s: %w; every other volume would fail in the same way, so none was tried", object, f.common)
 }
 
 // failed takes in that a volume could not be saved.
@@ -98,5 +98,5 @@ func (r *run) failed(ctx context.Context, v *volumeRun, err error) {
 
 // notTried marks a volume that was not begun.
 func (v *volumeRun) notTried(common error) {
-	v.saved.Error = "not tried, because it would fail as another volume has: " + common.Error()
+	v.saved.Error = "not tried, because it would fail like another volume: " + common.Error()
 }

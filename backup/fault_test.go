@@ -24,7 +24,7 @@ func TestFaultOfAll(t *testing.T) {
 			t.Fatalf("record %v, committed %d, error %v", record, len(s.repo.committed), err)
 		}
 		if text := err.Error(); strings.Count(text, "the bucket is away") != 1 || !strings.Contains(text, "back up StatefulSet demo/web: ") ||
-			!strings.Contains(text, "no other was tried") {
+			!strings.Contains(text, "so none was tried") {
 			t.Error(text)
 		}
 		for _, did := range s.did {
@@ -55,7 +55,7 @@ func TestFaults(t *testing.T) {
 	image := &cluster.MoverError{Reason: "ImagePullBackOff", ExitCode: -1}
 	itsOwn := &cluster.MoverError{Reason: "Unschedulable", ExitCode: -1}
 	ended := &cluster.MoverError{Reason: "Error", ExitCode: 1}
-	trouble := errors.New("no mover can do its work")
+	trouble := errors.New("movers cannot work")
 	for name, tt := range map[string]struct {
 		left   int
 		saved  bool

@@ -29,7 +29,7 @@ func leftOutVolumes(sts *appsv1.StatefulSet) []catalog.LeftOut {
 
 // volumeKind says what a pod's volume is and why it is not backed up; an empty kind is not worth a word.
 func volumeKind(source corev1.VolumeSource) (kind, why string) {
-	const notAClaim = "it is no claim of the StatefulSet's"
+	const notAClaim = "it is not a claim of the StatefulSet"
 	switch {
 	case source.ConfigMap != nil, source.Secret != nil, source.Projected != nil, source.DownwardAPI != nil, source.Image != nil:
 		return "", ""

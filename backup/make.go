@@ -78,7 +78,7 @@ func (e *IncompleteError) Error() string {
 	if e.Gone != nil {
 		return fmt.Sprintf("%s: %v; what it holds can be restored by its id", e.what, e.Gone)
 	}
-	return e.what + "; what it holds can be restored by its id; mend what is named above and run the command again"
+	return e.what + "; to restore what it holds, give its id; to save the rest, mend what is listed above and run the command again"
 }
 
 // Unwrap returns Gone.

@@ -42,7 +42,7 @@ func (r *run) sweep(ctx context.Context) error {
 		}
 	}
 	for _, left := range r.swept.Left {
-		r.Reporter.Warn("of what a dead operation had made, " + left.Error())
+		r.Reporter.Warn("left by a dead operation: " + left.Error())
 	}
 	return nil
 }
@@ -107,6 +107,6 @@ func (r *run) end(ctx context.Context, lease *cluster.Lease) {
 		r.Reporter.Warn("clean up: " + left.Error() + "; the next backup of this StatefulSet tries again")
 	}
 	if err := lease.Release(clean); err != nil {
-		r.Reporter.Warn(err.Error() + "; it ends by itself")
+		r.Reporter.Warn(err.Error() + "; it expires by itself")
 	}
 }

@@ -105,7 +105,7 @@ func TestRunBesideAStrandedMover(t *testing.T) {
 					return
 				}
 				if err != nil || committed != 1 ||
-					!strings.Contains(events, "note warning: of what a dead operation had made, mover pod demo/"+stranded.Name) {
+					!strings.Contains(events, "note warning: left by a dead operation: mover pod demo/"+stranded.Name) {
 					t.Errorf("error %v, committed %d:\n%s", err, committed, events)
 				}
 				if !strings.Contains(events, "note waiting until this is gone: mover pod demo/"+stranded.Name) {

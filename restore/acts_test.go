@@ -145,7 +145,7 @@ func thens() map[string]PlanOptions {
 	}
 }
 
-// isWrite reports whether a call changes the cluster. The Lease is left out: it ends by itself.
+// isWrite reports whether a call changes the cluster. The Lease is left out: it expires by itself.
 func isWrite(action k8stesting.Action) bool {
 	return slices.Contains([]string{"create", "update", "patch", "delete"}, action.GetVerb()) && action.GetResource().Resource != "leases"
 }

@@ -56,7 +56,7 @@ func (r *Restorer) admit(ctx context.Context, p *Plan, op cluster.Operation) err
 		p.checkMoversAtOnce(min(r.parallel(), len(p.Ordinals())), &pods[0], admission.gone)
 	}
 	for _, denial := range admission.unseen {
-		p.warnf("whether the API server would create %s could not be seen: %s", denial.What, denial.Message)
+		p.warnf("could not ask the API server whether it would create %s: %s", denial.What, denial.Message)
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func (a *admission) add(denial cluster.Denial) {
 		a.unseen = append(a.unseen, denial)
 	case denial.Kind == cluster.DeniedByRights && isPod:
 		// Nothing creates pods but by dry run, so what is missing is missed only here.
-		denial.Message += " (only as a dry run would that be done; see docs/rbac.md)"
+		denial.Message += " (stsbackup would ask only by a dry run; see docs/rbac.md)"
 		a.unseen = append(a.unseen, denial)
 	default:
 		a.group(denial, nil)

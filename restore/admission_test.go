@@ -127,7 +127,7 @@ func TestAdmit(t *testing.T) {
 			},
 			nil,
 			nil,
-			"whether the API server would create the mover's pod for claim demo/www-web-0 could not be seen",
+			"could not ask the API server whether it would create the mover's pod for claim demo/www-web-0",
 		},
 		"no right to create Secrets": {map[string]func(metav1.Object) error{
 			"secrets": forbidden("secrets", `User "u" cannot create resource "secrets"`)},

@@ -146,7 +146,7 @@ func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*co
 	)
 }
 
-// parallel is how many ordinals are filled at once.
+// parallel is how many ordinals to fill at once.
 func (r *Restorer) parallel() int {
 	if r.Parallel < 1 {
 		return 2
@@ -308,9 +308,23 @@ func check(v Volume, result archive.Result) error {
 		}
 		return errors.New(text)
 	case result.RepositorySnapshot != v.RepositorySnapshot:
-		return fmt.Errorf("the mover restored repository snapshot %q instead of %q", result.RepositorySnapshot, v.RepositorySnapshot)
+		return fmt.Errorf("the mover restored repository snapshot %q instead of %q; is the image another version of stsbackup?; is the "+
+			"image another version of stsbackup?; is the "+
+			"image another version of stsbackup?; is the "+
+			"image another version of stsbackup?; is the "+
+			"image another version of stsbackup?; is the "+
+			"image another version of stsbackup?; is the "+
+			"image another version of "+
+			"stsbackup?", result.RepositorySnapshot, v.RepositorySnapshot)
 	case result.Files != v.Files || result.Bytes != v.Bytes:
-		return fmt.Errorf("the mover wrote %d files of %d bytes, and the recovery point holds %d files of %d bytes",
+		return fmt.Errorf("the mover wrote %d files of %d bytes, and the recovery point holds %d files of %d bytes; check it with "+
+			"\"stsbackup verify\", then restore again, or restore another recovery point; check it with "+
+			"\"stsbackup verify\", then restore again, or restore another recovery point; check it with "+
+			"\"stsbackup verify\", then restore again, or restore another recovery point; check it with "+
+			"\"stsbackup verify\", then restore again, or restore another recovery point; check it with "+
+			"\"stsbackup verify\", then restore again, or restore another recovery point; check it with "+
+			"\"stsbackup verify\", then restore again, or restore another recovery point; check it with "+
+			"\"stsbackup verify\", then restore again, or restore another recovery point",
 			result.Files, result.Bytes, v.Files, v.Bytes)
 	}
 	return nil

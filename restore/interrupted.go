@@ -26,7 +26,7 @@ func (j *Journal) unproved(v *JournalVolume, sts *appsv1.StatefulSet, pods []cor
 	case sts == nil || sts.UID != j.UID:
 		return "the StatefulSet was made anew since"
 	case j.Held == 0:
-		return "it is not known since when the StatefulSet is held"
+		return "nobody knows since when the StatefulSet is held"
 	case sts.Generation != j.Held:
 		return "somebody has changed the StatefulSet since it was held (has scaled it, or applied its manifest)"
 	case cluster.Replicas(sts) != 0:
@@ -244,7 +244,7 @@ func newSettlePlan(s *Situation, options PlanOptions) Plan {
 			fmt.Sprintf("let pods of %s start again, and end the interrupted restore: its journal is removed", p.target()),
 		}
 		if len(p.Running) == 0 {
-			p.refuse("none of its pods runs, so that there is nothing to keep: what its claims hold now is not whole", p.ways(false))
+			p.refuse("none of its pods runs, so there is nothing to keep: its claims do not hold complete data", p.ways(false))
 		}
 	default:
 		p.refuse(j.words(), p.ways(len(p.Running) > 0))
@@ -262,7 +262,7 @@ func (p *Plan) ways(keep bool) string {
 		)
 	}
 	text += fmt.Sprintf(
-		"to go on with it: \"stsbackup restore %[1]s --resume\"; to bring back what was there before it: \"stsbackup undo %[1]s\"",
+		"to continue it: \"stsbackup restore %[1]s --resume\"; to bring back what was there before it: \"stsbackup undo %[1]s\"",
 		p.target(),
 	)
 	if keep {

@@ -49,8 +49,8 @@ func readJournal(ctx context.Context, c *cluster.Client, namespace, statefulSet 
 	}
 	if err := j.check(namespace, statefulSet); err != nil {
 		return nil, fmt.Errorf(
-			"the journal of an interrupted restore, ConfigMap %s/%s, is not one that a restore has written: %w: %w; look who has changed it, and "+
-				"delete it if the StatefulSet's claims are as they should be",
+			"the journal of an interrupted restore, ConfigMap %s/%s, is not one that a restore has written: %w: %w; find out who has "+
+				"changed it, and delete it if the StatefulSet's claims are as they should be",
 			namespace,
 			name,
 			errNoJournal,
@@ -154,12 +154,7 @@ func (j *Journal) write(ctx context.Context, c *cluster.Client, op cluster.Opera
 			return j.create(ctx, c, op)
 		}
 	}
-	return fmt.Errorf(
-		"write the journal %s/%s: somebody changes it all the time: %w",
-		op.Namespace,
-		cluster.JournalName(op.StatefulSet),
-		cluster.ErrChanged,
-	)
+	return contended("write", op)
 }
 
 // refresh takes over which version of the journal is there now, if there is one. The error wraps ErrChanged if another operation has
@@ -208,7 +203,15 @@ func (j *Journal) remove(ctx context.Context, c *cluster.Client, op cluster.Oper
 			return fmt.Errorf("remove the journal %s/%s: %w", op.Namespace, name, err)
 		}
 	}
-	return fmt.Errorf("remove the journal %s/%s: somebody changes it all the time: %w", op.Namespace, name, cluster.ErrChanged)
+	return contended("remove", op)
+}
+
+// contended is the error of a change of the journal that others were always quicker than.
+func contended(verb string, op cluster.Operation) error {
+	name := cluster.JournalName(op.StatefulSet)
+	return fmt.Errorf("%[1]s the journal %[2]s/%[3]s: %[4]w: something keeps changing it; "+
+		"\"kubectl -n %[2]s get configmap %[3]s -o yaml --show-managed-fields\" shows who: stop that, then run the command again",
+		verb, op.Namespace, name, cluster.ErrChanged)
 }
 
 // enter writes the journal with a new phase. The journal in memory keeps the phase also if that fails: it may have been

@@ -18,7 +18,7 @@ func (p *Plan) checkManagers(s *Situation) {
 	sts := s.StatefulSet
 	if owner := metav1.GetControllerOf(sts); owner != nil {
 		p.managed(
-			fmt.Sprintf("it is controlled by %s %s, whose operator would scale it up again in the middle", owner.Kind, owner.Name),
+			fmt.Sprintf("%s %s controls it, and its operator would scale it up again during the restore", owner.Kind, owner.Name),
 			fmt.Sprintf(
 				"stop that operator, take its ownerReference off (kubectl -n %s patch statefulset %s --type=json -p "+
 					"'[{\"op\":\"remove\",\"path\":\"/metadata/ownerReferences\"}]'), restore, and start it again",
@@ -35,7 +35,7 @@ func (p *Plan) checkManagers(s *Situation) {
 	}
 	if tool := otherManager(sts); tool != "" {
 		p.warnf(
-			"%s: if that sets the StatefulSet back before the restore is done, its pods may start, and the restore stops and puts everything "+
+			"%s: if that reverts the StatefulSet before the restore is done, pods may start, and the restore stops and puts everything "+
 				"back; suspend it first",
 			tool,
 		)
@@ -46,13 +46,13 @@ func (p *Plan) checkManagers(s *Situation) {
 func (p *Plan) managed(reason, next string) {
 	if p.options.IgnoreManager {
 		p.warnf(
-			"%s; that is ignored, as you wish: if it happens before the restore is done, pods may start, and the restore stops and puts "+
+			"%s; ignored, as you asked: if it happens before the restore is done, pods may start, and the restore stops and puts "+
 				"everything back",
 			reason,
 		)
 		return
 	}
-	p.refuse(reason, next+"; --ignore-manager goes on all the same")
+	p.refuse(reason, next+"; to restore all the same, give --ignore-manager")
 }
 
 // checkAutoscaler refuses for a HorizontalPodAutoscaler that targets the StatefulSet. One that KEDA made is the
@@ -65,7 +65,7 @@ func (p *Plan) checkAutoscaler(s *Situation, hpa *autoscalingv2.HorizontalPodAut
 	switch {
 	case scaler == "":
 		p.managed(
-			fmt.Sprintf("HorizontalPodAutoscaler %s scales it and would do so in the middle", hpa.Name),
+			fmt.Sprintf("HorizontalPodAutoscaler %s scales it, and would do so during the restore", hpa.Name),
 			fmt.Sprintf(
 				"save and delete it (kubectl -n %[1]s get hpa %[2]s -o yaml > %[2]s.yaml && kubectl -n %[1]s delete hpa %[2]s), restore, and create "+
 					"it again",
@@ -88,24 +88,26 @@ func (p *Plan) checkManager(m cluster.Manager) {
 	case m.State == cluster.ManagerSuspended:
 		p.warnf("%s is suspended; after the restore, resume it: %s", name, commands.resume)
 	case m.State == cluster.ManagerUnknown && m.Doubtful:
-		p.warnf("whether %s manages it could not be seen: %s", name, m.Why)
+		p.warnf("could not check whether %s manages it: %s", name, m.Why)
 	case m.State == cluster.ManagerUnknown:
 		p.managed(
-			fmt.Sprintf("%s manages it, and could not be read: %s; if it is at work, it would set the StatefulSet back in the middle", name, m.Why),
+			fmt.Sprintf("%s manages it, and could not be read: %s; if it is active, it would revert the StatefulSet during the "+
+				"restore", name, m.Why),
 			fmt.Sprintf("suspend it where it is: %s; restore; then resume it: %s", commands.suspend, commands.resume),
 		)
 	default:
 		next := fmt.Sprintf("suspend it: %s; restore; then resume it: %s", commands.suspend, commands.resume)
 		if m.MadeBy != "" {
 			next = fmt.Sprintf(
-				"suspend it in ApplicationSet %s, which made it and would undo what is changed about it alone; or if it would not: %s; restore; then "+
+				"suspend it in ApplicationSet %s, which made it and would undo a change of the Application alone; or, if it would not: "+
+					"%s; restore; then "+
 					"resume it: %s",
 				m.MadeBy,
 				commands.suspend,
 				commands.resume,
 			)
 		}
-		p.managed(name+" manages it, and would set it back in the middle", next)
+		p.managed(name+" manages it, and would revert it during the restore", next)
 	}
 }
 

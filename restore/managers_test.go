@@ -49,7 +49,7 @@ func TestManagersAreRefused(t *testing.T) {
 					},
 				)
 			},
-			"Argo CD's Application argocd/shop manages it, and would set it back",
+			"Argo CD's Application argocd/shop manages it, and would revert it",
 			[]string{
 				"argocd app set shop --sync-policy none, or",
 				`kubectl -n argocd patch applications.argoproj.io shop --type=merge -p '{"spec":{"syncPolicy":{"automated":null}}}'; restore; then`,
@@ -118,7 +118,7 @@ func TestManagersAreRefused(t *testing.T) {
 				plan.Refusals[0].Object != "StatefulSet demo/web" {
 				t.Fatalf("%v\nis not one refusal that says %q", plan.Err(), tt.reason)
 			}
-			for _, text := range append(tt.next, "; --ignore-manager goes on") {
+			for _, text := range append(tt.next, "; to restore all the same, give --ignore-manager") {
 				if !strings.Contains(plan.Refusals[0].Next, text) {
 					t.Errorf("%q is not in\n%s", text, plan.Refusals[0].Next)
 				}
@@ -177,7 +177,7 @@ func TestOtherManagers(t *testing.T) {
 			s.manager(
 				cluster.Manager{Kind: cluster.ManagerScaledObject, Namespace: ns, State: cluster.ManagerUnknown, Doubtful: true, Why: "no right"},
 			)
-		}, "whether a ScaledObject of KEDA manages it could not be seen: no right"},
+		}, "could not check whether a ScaledObject of KEDA manages it: no right"},
 	}
 	for name, tt := range tests {
 		s := situation()

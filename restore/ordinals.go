@@ -14,7 +14,7 @@ func ParseOrdinals(text string) ([]int32, error) {
 	for part := range strings.SplitSeq(text, ",") {
 		ordinal, err := strconv.ParseInt(strings.TrimSpace(part), 10, 32)
 		if err != nil || ordinal < 0 {
-			return nil, fmt.Errorf("%.40q is no ordinal; write such as 0 or 0,2", part)
+			return nil, fmt.Errorf("%.40q is not an ordinal; write for example 0 or 0,2", part)
 		}
 		if !slices.Contains(ordinals, int32(ordinal)) {
 			ordinals = append(ordinals, int32(ordinal))

@@ -20,7 +20,7 @@ func TestParseOrdinals(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "-1", "0,", "a", "1-3", "2147483648", "0x1"} {
-		if got, err := ParseOrdinals(text); err == nil || !strings.Contains(err.Error(), "is no ordinal; write such as 0 or 0,2") {
+		if got, err := ParseOrdinals(text); err == nil || !strings.Contains(err.Error(), "is not an ordinal; write for example 0 or 0,2") {
 			t.Errorf("ParseOrdinals(%q) = %v, %v; want an error", text, got, err)
 		}
 	}

@@ -53,9 +53,9 @@ func (r *Request) resume(journal *Journal) error {
 	if r.RecoveryPoint != "" && !strings.HasPrefix(journal.RecoveryPoint, r.RecoveryPoint) {
 		return &cluster.Refusal{
 			Object: "StatefulSet " + r.Namespace + "/" + r.StatefulSet,
-			Reason: fmt.Sprintf("the restore that was interrupted is of %s, and not of %s", journal.RecoveryPoint, r.RecoveryPoint),
+			Reason: fmt.Sprintf("the interrupted restore brings back %s, not %s", journal.RecoveryPoint, r.RecoveryPoint),
 			Next: fmt.Sprintf(
-				"go on with that one (leave the recovery point out), or put it back first: \"stsbackup undo %s/%s\"",
+				"continue that one (leave out the recovery point), or put it back first: \"stsbackup undo %s/%s\"",
 				r.Namespace,
 				r.StatefulSet,
 			),

@@ -58,7 +58,7 @@ func (x *run) undo(ctx context.Context, failure error) error {
 	if x.journal == nil {
 		return failure
 	}
-	again := fmt.Sprintf("\"stsbackup restore %[1]s --resume\" goes on with it, \"stsbackup undo %[1]s\" puts it back", x.plan.target())
+	again := fmt.Sprintf("\"stsbackup restore %[1]s --resume\" continues it, \"stsbackup undo %[1]s\" puts it back", x.plan.target())
 	if x.lease.Lost() != nil {
 		return fmt.Errorf("%w; nothing was put back, because another operation may be at work by now: %s", failure, again)
 	}
@@ -151,7 +151,7 @@ func (x *run) settle(ctx context.Context) (string, error) {
 // keptWords says what was set aside rather than removed, and how to have it back: an undo that names no operation passes over it.
 func (x *run) keptWords(kept []string) string {
 	return fmt.Sprintf(
-		"set aside and kept, because pods may have written to them: %s; to have them back: \"stsbackup undo %s/%s --operation %s\"",
+		"set aside and kept, because pods may have written to them: %s; to bring them back: \"stsbackup undo %s/%s --operation %s\"",
 		strings.Join(kept, ", "),
 		x.op.Namespace,
 		x.op.StatefulSet,
@@ -264,7 +264,7 @@ func (x *run) holdToPutBack(ctx context.Context, wanted bool) error {
 		return nil
 	case !wanted:
 		return fmt.Errorf(
-			"somebody has made %s anew in the middle of the restore, and what its pods do is not ours to end: %w",
+			"somebody has made %s anew in the middle of the restore, so the restore does not end its pods: %w",
 			x.op.Object(),
 			errOthersRun,
 		)

@@ -25,7 +25,7 @@ type Restorer struct {
 	Random io.Reader
 	// Holder says to others who holds the Lease.
 	Holder string
-	// Parallel is how many ordinals are filled at once; less than 1 means 2.
+	// Parallel is how many ordinals to fill at once; less than 1 means 2.
 	Parallel int
 	// Wait is how long to wait for another operation on the StatefulSet; zero is to be refused.
 	Wait   time.Duration
@@ -154,7 +154,7 @@ func (x *run) finish(ctx context.Context) {
 		}
 	}
 	if err := x.lease.Release(ctx); err != nil {
-		x.Reporter.Warn(err.Error() + "; it ends by itself")
+		x.Reporter.Warn(err.Error() + "; it expires by itself")
 	}
 }
 
@@ -210,15 +210,15 @@ func (x *run) probe(ctx context.Context) error {
 		return nil
 	}
 	if x.plan.tight {
-		x.Reporter.Note("a quota has room for movers only when the pods are gone, so whether movers can work is not tried before")
+		x.Reporter.Note("a quota has room for movers only when the pods are gone, so no mover is tried before that")
 		return nil
 	}
-	x.Reporter.Note("starting one mover to see whether movers can run here and read the recovery point")
+	x.Reporter.Note("starting one mover to check that movers can run here and read the recovery point")
 	if err := x.Filler.Probe(ctx, x.target(x.sts), filled); err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("nothing was changed: %w", err)
 		}
-		return fmt.Errorf("nothing was changed, because movers cannot do their work: %w", err)
+		return fmt.Errorf("nothing was changed: %w", err)
 	}
 	return nil
 }

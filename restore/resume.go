@@ -136,7 +136,7 @@ func (x *run) keepPresent(ctx context.Context) (Report, error) {
 	}
 	if len(running(sts, pods)) == 0 {
 		return Report{}, &cluster.Refusal{
-			Object: x.op.Object(), Reason: "none of its pods runs any more, so that there is nothing to keep",
+			Object: x.op.Object(), Reason: "none of its pods runs any more, so there is nothing to keep",
 			Next: "run the command again, and read the new plan",
 		}
 	}

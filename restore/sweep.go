@@ -30,7 +30,7 @@ func (x *run) sweep(ctx context.Context) error {
 		return refuseFor(x.op, inTheWay)
 	}
 	for _, left := range swept.Left {
-		x.Reporter.Warn("of what a dead operation had made, " + left.Error())
+		x.Reporter.Warn("left by a dead operation: " + left.Error())
 	}
 	return nil
 }

@@ -88,7 +88,7 @@ func TestRestoreBesideAStrandedMover(t *testing.T) {
 					t.Errorf("nothing was said of what is waited for:\n%s", lines)
 				}
 				if !tt.refused {
-					if err != nil || !strings.Contains(lines, "warning: of what a dead operation had made, mover pod demo/"+tt.pod.Name) {
+					if err != nil || !strings.Contains(lines, "warning: left by a dead operation: mover pod demo/"+tt.pod.Name) {
 						t.Errorf("error %v; told:\n%s", err, lines)
 					}
 					w.restored(before)

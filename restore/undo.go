@@ -68,7 +68,7 @@ func (p *Plan) setAside(s *Situation) []asideVolume {
 		}
 		if volume.DeletionTimestamp != nil || volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete {
 			p.warnf(
-				"volume %s, which was set aside from claim %s, is being deleted, as somebody wants it; it cannot be brought back",
+				"somebody is deleting volume %s, which was set aside from claim %s; it cannot be brought back",
 				volume.Name,
 				claim,
 			)
@@ -175,12 +175,13 @@ func (p *Plan) operation(all []asideVolume, held bool) string {
 		return begin[0]
 	case len(begin) > 1:
 		p.refuse(
-			fmt.Sprintf("%q is the beginning of several operations: %s", prefix, strings.Join(begin, ", ")),
-			"give more of the one that is meant; "+see,
+			fmt.Sprintf("several operations begin with %q: %s", prefix, strings.Join(begin, ", ")),
+			"give more characters of the one that you mean; "+see,
 		)
 		return ""
 	default:
-		p.refuse(fmt.Sprintf("no operation %q has set aside what could be brought back; there are %s", prefix, strings.Join(ids, ", ")), see)
+		p.refuse(fmt.Sprintf("no operation %q has set aside a volume that can be brought back; there are "+
+			"%s", prefix, strings.Join(ids, ", ")), see)
 	}
 	p.Refusals[len(p.Refusals)-1].Err = cluster.ErrNotFound
 	return ""

@@ -69,7 +69,7 @@ func TestUndoChoosesOperation(t *testing.T) {
 		"the latest":                  {want: "20261121T09-b"},
 		"one by its beginning":        {options: PlanOptions{Operation: "20261121T08"}, want: "20261121T08-a"},
 		"what was not finished":       {options: PlanOptions{Operation: "20261121T10-c"}, want: "20261121T10-c"},
-		"which of several":            {options: PlanOptions{Operation: "2026"}, says: []string{`"2026" is the beginning of several operations`, "20261121T08-a", "20261121T09-b"}},
+		"which of several":            {options: PlanOptions{Operation: "2026"}, says: []string{`several operations begin with "2026"`, "20261121T08-a", "20261121T09-b"}},
 		"none of that name":           {options: PlanOptions{Operation: "z"}, says: []string{`no operation "z"`, "20261121T08-a", "undo demo/web --list"}, missing: true},
 		"an ordinal that was not set": {options: PlanOptions{Ordinals: []int32{7}}, want: "20261121T09-b", says: []string{"operation 20261121T09-b has set no volume of ordinal 7 aside"}},
 	} {

@@ -79,9 +79,10 @@ func (t *term) noteListing(o outcome, result string) {
 	t.noteBucket(o)
 	if !o.listed && !l.ofBucket() && t.listed > l.before && !l.told && t.password.since.IsZero() {
 		l.told = true
-		t.Log.Error("recovery points cannot be listed, those of others can", "statefulset", o.name.String(), "error", o.err.Error())
-		t.Events.Warn(o.entry.set, ReasonRepository, fmt.Sprintf("It is not backed up, because its recovery points cannot be listed, "+
-			"while those of others can: %s. stsbackup list %s shows whether that is mended", o.err, o.name))
+		t.Log.Error("recovery points of this StatefulSet cannot be listed, those of others "+
+			"can", "statefulset", o.name.String(), "error", o.err.Error())
+		t.Events.Warn(o.entry.set, ReasonRepository, fmt.Sprintf("It is not backed up: its recovery points cannot be listed (those of "+
+			"others can): %s. \"stsbackup list %s\" shows whether that is mended", o.err, o.name))
 	}
 }
 

@@ -59,14 +59,15 @@ func TestOneRepositoryFails(t *testing.T) {
 			t.Errorf("failing since %s and %s", failing[0].RepositoryFailing, failing[1].RepositoryFailing)
 		}
 		log := w.log.String()
-		if strings.Contains(log, `"msg":"the bucket`) || strings.Count(log, "recovery points cannot be listed, those of others can") != 1 ||
+		if strings.Contains(log, `"msg":"the bucket`) || strings.Count(log, "recovery points of this StatefulSet cannot be listed, "+
+			"those of others can") != 1 ||
 			w.count("backup demo/db") < 60 {
 			t.Errorf("%d backups of the other\n%s", w.count("backup demo/db"), log)
 		}
 		told := 0
 		for _, event := range w.events {
 			if strings.HasPrefix(event, "Warning demo/web RepositoryFailed It is not backed up") &&
-				strings.Contains(event, "wrong password. stsbackup list demo/web") {
+				strings.Contains(event, "wrong password. \"stsbackup list demo/web") {
 				told++
 			}
 		}

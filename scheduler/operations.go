@@ -86,7 +86,7 @@ var (
 	ErrRefused = errors.New("refused")
 	// ErrDamaged: Verify has found recovery points, or something that they need, missing or damaged. It is not done again
 	// before the next verification is due: reading the same once more would tell the same.
-	ErrDamaged = errors.New("damage was found")
+	ErrDamaged = errors.New("found damage")
 	// ErrBucket: the bucket does not answer, or lets nobody in. It would be the same for every StatefulSet.
 	ErrBucket = errors.New("the bucket cannot be used")
 	// ErrPassword: the root password does not open the repository, though the bucket answers.

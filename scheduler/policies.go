@@ -158,7 +158,7 @@ func (p *Policies) take(ctx context.Context, data []byte) error {
 		}
 	}
 	if operations == nil {
-		return errors.New("there is nothing that could carry the policies out")
+		return errors.New("nothing is connected that could carry out the policies")
 	}
 	p.mutex.Lock()
 	defer p.mutex.Unlock()

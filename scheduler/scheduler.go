@@ -81,7 +81,7 @@ func (s *Scheduler) Lead(ctx context.Context, stop <-chan struct{}) {
 		changed = t.sleep(ctx, nap, stop)
 	}
 	if ctx.Err() != nil {
-		s.Log.Warn("no longer leading; what is running ends", "running", t.active)
+		s.Log.Warn("no longer leading; running operations end", "running", t.active)
 		return
 	}
 	t.drain(ctx)
@@ -110,7 +110,7 @@ func (t *term) drain(ctx context.Context) {
 	if t.active == 0 {
 		return
 	}
-	t.Log.Info("stopping; what is running may end", "running", t.active, "grace", t.Grace.String())
+	t.Log.Info("stopping; running operations may end", "running", t.active, "grace", t.Grace.String())
 	grace := time.NewTimer(t.Grace)
 	defer grace.Stop()
 	tick := time.NewTicker(longestNap) // to be seen alive
@@ -123,7 +123,7 @@ func (t *term) drain(ctx context.Context) {
 			t.settle(outcome)
 			t.publish(t.now())
 		case <-grace.C:
-			t.Log.Warn("what is running takes too long and is cancelled; it is tried again by whoever leads next", "running", t.active)
+			t.Log.Warn("running operations take too long and are cancelled; whoever leads next tries them again", "running", t.active)
 			return
 		case <-ctx.Done():
 			return

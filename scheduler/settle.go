@@ -126,7 +126,7 @@ func (t *term) succeeded(e *entry, o outcome, result string) {
 		t.Events.Warn(
 			e.set,
 			ReasonForgetFailed,
-			"What is no longer kept could not be removed, which is tried again after the next backup: "+o.forgetErr.Error(),
+			"Could not remove recovery points that no rule keeps; the next backup tries again: "+o.forgetErr.Error(),
 		)
 	}
 }

@@ -312,7 +312,7 @@ func TestForgetFails(t *testing.T) {
 		}
 		w.hasEvents(
 			t,
-			"Warning demo/web ForgetFailed What is no longer kept could not be removed, which is tried again after the next backup: access denied",
+			"Warning demo/web ForgetFailed Could not remove recovery points that no rule keeps; the next backup tries again: access denied",
 		)
 	})
 }

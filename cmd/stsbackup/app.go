@@ -78,8 +78,8 @@ func newRootCommand(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "stsbackup",
 		Short: "Back up StatefulSets to S3-compatible storage and bring them back",
-		Long: `stsbackup backs up whole StatefulSets: the claims of all ordinals as one recovery point in S3-compatible
-storage, and brings them back under the claim names that reborn pods bind to.
+		Long: `stsbackup backs up whole StatefulSets: it saves the claims of all ordinals as one recovery point in S3-compatible storage, and
+restores them under the claim names that the pods ask for.
 
 Exit codes:
   0    done

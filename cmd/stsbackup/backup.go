@@ -43,18 +43,19 @@ func newBackupCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup [NAMESPACE/]STATEFULSET...",
 		Short: "Make a recovery point of each StatefulSet that is named or chosen",
-		Long: `backup saves the claims of all ordinals of a StatefulSet, with its manifests, as one recovery point.
+		Long: `backup saves the claims of all ordinals of a StatefulSet, and its manifests, as one recovery point.
 
-How each volume is captured is decided by --method:
+--method decides how each volume is captured:
 ` + method.Help() + `
 
-What belongs to the StatefulSet and is not in the recovery point is always named.
+backup names everything that belongs to the StatefulSet and is not in the recovery point.
 
-Several StatefulSets are backed up one after the other: those that are named, those whose labels --selector selects, or
---all; of one namespace, or with -A of all. If one fails, the others are still backed up, and the exit code is the most
-serious: 1 before 4, 5 and 3. With --selector and --all, StatefulSets that have nothing to back up, because they have no
-volumeClaimTemplates or are scaled to 0, are named and passed over, and so are those with the annotation
-stsbackup.io/policy=none. It is an error, with exit code 4, if there is none left. With -o json there is one document for each StatefulSet, as soon as it is done: its recovery point, or its error.`,
+It backs up several StatefulSets in turn: those that you name, those that --selector selects, or --all; in one namespace, or
+with -A in all. If one fails, it still backs up the others, and exits with the most serious code: 1 before 4, 5 and 3. With
+-o json it prints one document for each StatefulSet as soon as that is done: the recovery point, or the error.
+
+With --selector and --all it skips, and names, StatefulSets that have no volumeClaimTemplates, are scaled to 0, or have the
+annotation stsbackup.io/policy=none. If none is left, the exit code is 4.`,
 		Example: `  stsbackup backup demo/web
   stsbackup backup web -n demo --method live --dry-run
   stsbackup backup --selector tier=db --all-namespaces --parallel 2`,
@@ -77,14 +78,15 @@ stsbackup.io/policy=none. It is an error, with exit code 4, if there is none lef
 	c.compression.add(cmd)
 	cmd.Flags().StringVar(&c.snapshotClass, "snapshot-class", "", "`name` of the VolumeSnapshotClass to use (default: the driver's default)")
 	cmd.Flags().DurationVar(&c.snapshotTimeout, "snapshot-timeout", backup.DefaultSnapshotTimeout,
-		"give a volume up when its driver has taken no cut, or has reported errors, for this long")
+		"give up on a volume when its driver takes no VolumeSnapshot, or only reports errors, for this long")
 	cmd.Flags().DurationVar(&c.readyTimeout, "snapshot-ready-timeout", backup.DefaultReadyTimeout,
-		"give a volume up when its VolumeSnapshot is not ready this long after the cut; some storage copies it elsewhere first")
+		"give up on a volume when its VolumeSnapshot isn't ready this long after the cut; some storage copies it elsewhere first")
 	cmd.Flags().IntVar(
 		&c.parallel,
 		"parallel",
 		1,
-		"move up to this `number` of a StatefulSet's volumes at once; 1 stores least, as each ordinal is compared with those before it",
+		"copy up to this `number` of a StatefulSet's volumes at once; 1 stores the least, because each ordinal reuses what the ones "+
+			"before it stored",
 	)
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "check and show what would be done, and change nothing")
 	cmd.Flags().BoolVar(&c.adoptCluster, "adopt-cluster", false, "accept a repository whose newest recovery point came from another cluster")

@@ -24,13 +24,13 @@ type chooseFlags struct {
 }
 
 // allWithRepository is what --all takes where a bucket is enough.
-const allWithRepository = "every StatefulSet of the namespace that has a repository below --repo, be it in the cluster or not"
+const allWithRepository = "every StatefulSet of the namespace that has a repository below --repo, also if the cluster no longer has it"
 
 // add adds the flags; all says which those of --all are.
 func (f *chooseFlags) add(cmd *cobra.Command, all string) {
 	cmd.Flags().VarP(&f.selector, "selector", "l", "take the StatefulSets of the cluster that have these `labels`, such as tier=db,env!=test")
 	cmd.Flags().BoolVar(&f.all, "all", false, "take "+all)
-	cmd.Flags().BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "with --selector or --all: those of all namespaces, not of one")
+	cmd.Flags().BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "with --selector or --all: in all namespaces, not in one")
 }
 
 // any reports whether one of the flags was given.
@@ -40,15 +40,15 @@ func (f *chooseFlags) any() bool { return f.all || f.allNamespaces || f.selector
 func (f *chooseFlags) check(kube *kubeFlags, args []string) error {
 	switch {
 	case f.all && f.selector.given():
-		return usageErrorf("--all and --selector say different things; give one of them")
+		return usageErrorf("--all and --selector exclude each other; give one of them")
 	case f.all && len(args) > 0:
-		return usageErrorf("%q is named beside --all; give one of them", args[0])
+		return usageErrorf("%q and --all exclude each other; give one of them", args[0])
 	case f.selector.given() && len(args) > 0:
-		return usageErrorf("%q is named beside --selector; give one of them", args[0])
+		return usageErrorf("%q and --selector exclude each other; give one of them", args[0])
 	case f.allNamespaces && !f.all && !f.selector.given():
-		return usageErrorf("--all-namespaces goes with --all or --selector")
+		return usageErrorf("--all-namespaces needs --all or --selector")
 	case f.allNamespaces && kube.namespace != "":
-		return usageErrorf("--all-namespaces and --namespace say different things; give one of them")
+		return usageErrorf("--all-namespaces and --namespace exclude each other; give one of them")
 	}
 	return nil
 }
@@ -103,14 +103,16 @@ func (f *chooseFlags) ofCluster(ctx context.Context, kube *kubeFlags, client *cl
 	}
 	where := placeOf(namespace)
 	if len(sets) == 0 {
-		return nil, fmt.Errorf("StatefulSets in %s: %w; name another namespace with -n, or take all with -A", where, cluster.ErrNotFound)
+		return nil, fmt.Errorf("%[2]w: there are no StatefulSets in %[1]s; name another namespace with -n, or take all with "+
+			"-A", where, cluster.ErrNotFound)
 	}
 	if !f.selector.given() {
 		return sets, nil
 	}
 	chosen := slices.DeleteFunc(sets, func(set *appsv1.StatefulSet) bool { return !f.selector.Matches(labels.Set(set.Labels)) })
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("StatefulSets with labels %s: %w; none of the %d in %s has them: see kubectl get statefulsets --show-labels",
+		return nil, fmt.Errorf("%[2]w: none of the %[3]d StatefulSets in %[4]s has the labels %[1]s; \"kubectl get statefulsets "+
+			"--show-labels\" shows their labels",
 			f.selector.String(), cluster.ErrNotFound, len(sets), where)
 	}
 	return chosen, nil
@@ -190,10 +192,10 @@ func (f *selectorFlag) String() string {
 func (f *selectorFlag) Set(s string) error {
 	selector, err := labels.Parse(s)
 	if err != nil {
-		return fmt.Errorf("%.80q is no selector of labels: %w", s, err)
+		return fmt.Errorf("%.80q is not a label selector: %w", s, err)
 	}
 	if selector.Empty() {
-		return errors.New("it is empty; --all takes all StatefulSets")
+		return errors.New("it is empty; --all chooses all StatefulSets")
 	}
 	f.Selector = selector
 	return nil

@@ -18,7 +18,7 @@ import (
 )
 
 // allWithDisplaced is what --all takes of the set-aside volumes.
-const allWithDisplaced = "every StatefulSet of the namespace that has volumes set aside, be it in the cluster or not"
+const allWithDisplaced = "every StatefulSet of the namespace that has volumes set aside, also if the cluster no longer has it"
 
 // discardCommand holds the flags of stsbackup discard.
 type discardCommand struct {
@@ -36,20 +36,20 @@ func newDiscardCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "discard [NAMESPACE/]STATEFULSET...",
 		Short: "Free the volumes that restores have set aside",
-		Long: `discard gives up volumes that restores have set aside. It shows each first, with its size, its age, its class and the
-operation that set it aside, and asks. What it frees cannot be had back by an undo any more.
+		Long: `discard frees volumes that restores have set aside. First it shows each volume's size, age, class, and the operation that set
+it aside, and asks. An undo cannot bring back what discard has freed.
 
-A volume that a provisioner has made is deleted by its driver, with the data on it; that is waited for, for two minutes. One
-that a person has made becomes Available to any claim, with the data still on it.
+If a provisioner made the volume, its driver deletes the volume and the data on it; discard waits up to two minutes for that. If
+a person made it, the volume becomes Available to any claim, with the data still on it.
 
---ordinals, --operation and --older-than choose among them; --older-than goes by what one operation has set aside as a whole.
-The StatefulSet need not exist any more, nor its namespace.
+--ordinals, --operation and --older-than choose among the volumes. --older-than counts what one operation has set aside as a
+whole. The StatefulSet and its namespace need not exist any more.
 
-Nothing is freed that is in use: what a claim holds again, what Kubernetes does not call Released, what a node is still
-attached to or a pod still uses, and nothing at all while a restore of the StatefulSet has not ended. Each volume is looked at
-once more right before it is changed.
+discard frees nothing that is in use: a volume that a claim holds again, that Kubernetes does not call Released, that a node
+is attached to or a pod uses; and nothing at all while a restore of the StatefulSet has not ended. It checks each volume once
+more right before it changes it.
 
-The exit code is 5 if that stands in the way, and 1 if some could not be freed, which are then named.`,
+The exit code is 5 if one of these stands in the way, and 1 if some volumes could not be freed; discard names them.`,
 		Example: `  stsbackup discard demo/web --dry-run
   stsbackup discard demo/web --ordinals 0,2
   stsbackup discard --all --all-namespaces --older-than 30d --yes`,

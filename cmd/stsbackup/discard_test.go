@@ -184,7 +184,7 @@ pv-web-0-2 (claim www-web-0) stays as it is: it has been set aside since 2026-11
 		"30d",
 	); !strings.HasPrefix(
 		out,
-		"There is nothing to free of demo/web.\n",
+		"There is nothing to free for demo/web.\n",
 	) {
 		t.Errorf("older than 30 days:\n%s", out)
 	}
@@ -219,13 +219,14 @@ func TestDiscardUsage(t *testing.T) {
 		{exitUsage, "give --yes to go ahead, or --dry-run", []string{"demo/web", "-o", "json"}},
 		{exitUsage, "name StatefulSets, or choose them", []string{"--yes"}},
 		{exitUsage, "leave @latest out", []string{"demo/web@latest", "--yes"}},
-		{exitUsage, `"one" is no ordinal`, []string{"demo/web", "--ordinals", "0,one", "--yes"}},
-		{exitUsage, "no length of time", []string{"demo/web", "--older-than", "7", "--yes"}},
-		{exitNotFound, "nothing is set aside of demo/none: StatefulSet demo/none: not found", []string{"demo/none", "--yes"}},
-		{exitRefused, "nothing is set aside of ordinal 7", []string{"demo/web", "--ordinals", "0,7", "--yes"}},
-		{exitRefused, "is the beginning of several operations: 20261120T080000Z-0002, 20261101T080000Z-0001", []string{"demo/web", "--operation", "2026", "--yes"}},
+		{exitUsage, `"one" is not an ordinal`, []string{"demo/web", "--ordinals", "0,one", "--yes"}},
+		{exitUsage, "is not a duration", []string{"demo/web", "--older-than", "7", "--yes"}},
+		{exitNotFound, "no volume of demo/none is set aside: StatefulSet demo/none: not found", []string{"demo/none", "--yes"}},
+		{exitRefused, "no volume of ordinal 7 is set aside", []string{"demo/web", "--ordinals", "0,7", "--yes"}},
+		{exitRefused, "several operations begin with \"2026\": 20261120T080000Z-0002, " +
+			"20261101T080000Z-0001", []string{"demo/web", "--operation", "2026", "--yes"}},
 		{exitRefused, "no operation \"1\"", []string{"demo/web", "--operation", "1", "--yes"}},
-		{exitDone, "There is nothing to free of demo/quiet.", []string{"demo/quiet", "--yes"}},
+		{exitDone, "There is nothing to free for demo/quiet.", []string{"demo/quiet", "--yes"}},
 		{exitDone, "No volumes are set aside in namespace ", []string{"--all", "-n", "empty", "--yes"}},
 		{exitDone, "No volumes are set aside in namespace ", []string{"--selector", "tier=cache", "-n", "demo", "--yes"}},
 	} {

@@ -26,7 +26,7 @@ func (f *kubeFlags) add(cmd *cobra.Command) {
 		"`file` that says how to reach the cluster (default: $KUBECONFIG, ~/.kube/config, or the pod's own account)",
 	)
 	cmd.Flags().StringVar(&f.context, "context", "", "`name` of the kubeconfig's context to use")
-	cmd.Flags().StringVarP(&f.namespace, "namespace", "n", "", "`namespace` of a StatefulSet that is named without one")
+	cmd.Flags().StringVarP(&f.namespace, "namespace", "n", "", "`namespace` of a StatefulSet that you name without one")
 }
 
 // target reads [NS/]STS[@RP]; the namespace comes from the argument, from --namespace, or from the kubeconfig.
@@ -42,7 +42,7 @@ func (f *kubeFlags) target(arg string) (target, error) {
 // checkTimeout reports a time that nothing can be done within. The engines take zero for a default of their own.
 func checkTimeout(flag string, limit time.Duration) error {
 	if limit <= 0 {
-		return usageErrorf("--%s is %s; give a time that is longer than 0, such as 5m", flag, limit)
+		return usageErrorf("--%s is %s; give a duration longer than 0, such as 5m", flag, limit)
 	}
 	return nil
 }
@@ -52,7 +52,7 @@ type lockFlag struct{ limit time.Duration }
 
 func (f *lockFlag) add(cmd *cobra.Command) {
 	f.limit = backup.DefaultRetryLock
-	cmd.Flags().Var(f, contract.FlagRetryLock, "wait so long if somebody holds a lock on the repository that is in the way; 0 is not at all")
+	cmd.Flags().Var(f, contract.FlagRetryLock, "how long to wait for a conflicting lock on the repository; 0 = don't wait")
 }
 
 // String, Set and Type make a lockFlag a pflag.Value.
@@ -62,7 +62,7 @@ func (f *lockFlag) String() string { return f.limit.String() }
 func (f *lockFlag) Set(s string) error {
 	limit, err := time.ParseDuration(s)
 	if err != nil || limit < 0 {
-		return fmt.Errorf("%q is no time to wait; give 0 or such as 5m", s)
+		return fmt.Errorf("%q is not a duration; give 0, or for example 5m", s)
 	}
 	f.limit = limit
 	return nil

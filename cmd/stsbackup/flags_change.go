@@ -20,14 +20,14 @@ func (f *changeFlags) addChange(cmd *cobra.Command, pods string) {
 		&f.ignoreManager,
 		"ignore-manager",
 		false,
-		"go on although Argo CD, Flux, KEDA, an autoscaler or an operator may change the StatefulSet meanwhile",
+		"go ahead even if Argo CD, Flux, KEDA, an autoscaler or an operator may change the StatefulSet meanwhile",
 	)
 	cmd.Flags().DurationVar(&f.readyTimeout, "ready-timeout", 10*time.Minute, "how long "+pods+" may take to become Ready")
 	cmd.Flags().DurationVar(
 		&f.wait,
 		"wait",
 		0,
-		"wait for this long (1h without a value) until another operation on the StatefulSet has ended; a scheduler's backup steps aside",
+		"wait this long (1h without a value) for another operation on the StatefulSet to end; a scheduler's backup steps aside",
 	)
 	cmd.Flags().Lookup("wait").NoOptDefVal = "1h"
 }

@@ -35,8 +35,9 @@ func (f *keepFlags) add(cmd *cobra.Command) {
 	} {
 		flags.IntVar(rule.count, "keep-"+rule.name, 0, "keep the newest of each of the last `n` "+rule.period+" that have one")
 	}
-	flags.Var((*spanFlag)(&f.rules.Within), "keep-within", "keep those less than this older than the newest, such as 36h, 30d or 1y6mo")
-	flags.StringVar(&f.zone, "keep-time-zone", "UTC", "`zone` of the IANA database, such as Europe/Berlin, in which days begin")
+	flags.Var((*spanFlag)(&f.rules.Within), "keep-within", "keep those that are less than this much older than the newest, such as 36h, "+
+		"30d or 1y6mo")
+	flags.StringVar(&f.zone, "keep-time-zone", "UTC", "time `zone` in which days, weeks, months and years begin, such as Europe/Berlin")
 }
 
 // anyChanged reports whether the command line has one of the flags, whatever its value.

@@ -172,13 +172,13 @@ func TestForgetKeepUsage(t *testing.T) {
 		{"months or minutes", []string{"demo/web", "--keep-within", "5m"}},
 		{"no time zone \"Europe/Bonn\"", []string{"demo/web", "--keep-last", "1", "--keep-time-zone", "Europe/Bonn"}},
 		{"say which to forget or what to keep, not both", []string{"demo/web@" + s.ids[0], "--keep-last", "1"}},
-		{"is named beside --all", []string{"demo/web", "--all", "--keep-last", "1"}},
-		{"goes with --all or --selector", []string{"demo/web", "-A", "--keep-last", "1"}},
-		{"is named beside --selector", []string{"demo/web@" + s.ids[0], "--selector", "tier=db"}},
+		{"and --all exclude each other", []string{"demo/web", "--all", "--keep-last", "1"}},
+		{"needs --all or --selector", []string{"demo/web", "-A", "--keep-last", "1"}},
+		{"and --selector exclude each other", []string{"demo/web@" + s.ids[0], "--selector", "tier=db"}},
 		{"give one of them", []string{"--all", "-A", "-n", "demo", "--keep-last", "1"}},
 		{"or what to keep, such as --keep-last 7", []string{"demo/web"}},
 		{"name a recovery point to forget", []string{"--keep-last", "1"}},
-		{"goes with --all or --selector", []string{"-A", "--keep-last", "1"}},
+		{"needs --all or --selector", []string{"-A", "--keep-last", "1"}},
 		{"name a recovery point to forget", nil},
 	} {
 		s.run(exitUsage, append([]string{"forget"}, test.args...)...)
@@ -226,7 +226,7 @@ func TestForgetSelected(t *testing.T) {
 		selector    []string
 	}{
 		{exitNotFound, 0, "demo/cache is skipped: it has never been backed up here", []string{"-l", "tier=cache", "-n", "demo"}},
-		{exitNotFound, 0, "none of the 3 in the cluster has them", []string{"-l", "tier=web", "-A"}},
+		{exitNotFound, 0, "none of the 3 StatefulSets in the cluster has the labels", []string{"-l", "tier=web", "-A"}},
 		{exitDone, 1, "", []string{"-l", "tier=web", "-n", "demo"}},
 	} {
 		if test.found > 0 {

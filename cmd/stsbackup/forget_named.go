@@ -27,12 +27,13 @@ func parseNamed(args []string, now time.Time) (ids []string, err error) {
 			)
 		case isTime:
 			return nil, usageErrorf(
-				"%q names a recovery point by a time; times are not taken here, write %s@ID (\"stsbackup list\" shows the ids)",
+				"%q names a recovery point by a time; forget takes only ids: write %s@ID (\"stsbackup list\" shows the ids)",
 				arg,
 				name,
 			)
 		case name != first:
-			return nil, usageErrorf("%q and %q are of different StatefulSets; forget one StatefulSet's recovery points at a time", args[0], arg)
+			return nil, usageErrorf("%q and %q belong to different StatefulSets; forget one StatefulSet's recovery points at a "+
+				"time", args[0], arg)
 		}
 		ids = append(ids, id)
 	}

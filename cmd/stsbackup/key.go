@@ -15,9 +15,9 @@ func newKeyCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Show and change the passwords that open a repository",
-		Long: `key works on the passwords of one StatefulSet's repository. Each password has a key in the repository, which is the master
-key sealed under it: passwords change without anything being encrypted anew. To change the root password, add the new one
-to every repository, try it, and then remove the old one's keys with it.`,
+		Long: `key shows and changes the passwords of one StatefulSet's repository. Each password has a key in the repository: the master key,
+sealed under that password. So passwords change, and no data is encrypted anew. To change the root password, add the new one
+to every repository, try it, and then use it to remove the old one's keys.`,
 		Args: rangeArgs(0, 0, "one of the commands print, list, add and remove"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -37,8 +37,8 @@ func newKeyPrintCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "print [NAMESPACE/]STATEFULSET",
 		Short: "Print the password of one repository",
-		Long: `print shows the password of a StatefulSet's repository, which is derived from the root password: with it, restic opens this
-repository and no other. It asks nobody, neither a cluster nor the bucket.`,
+		Long: `print shows the password of a StatefulSet's repository, which is derived from the root password. With it, restic opens this
+repository and no other. print needs neither the cluster nor the bucket.`,
 		Example: `  RESTIC_PASSWORD=$(stsbackup key print demo/web) restic -r /mnt/backup/demo/web snapshots`,
 		Args:    exactArgs(1, "one StatefulSet"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -144,12 +144,12 @@ func newKeyRemoveCommand(a *app) *cobra.Command {
 	var lock lockFlag
 	cmd := &cobra.Command{
 		Use:   "remove [NAMESPACE/]STATEFULSET KEY",
-		Short: "Have a password open a repository no more",
-		Long: `remove removes a key, which "stsbackup key list" shows: its whole id or the beginning of just one. The key that the command
-itself uses cannot be removed, so there always is one left.
+		Short: "Remove a key, so that its password no longer opens the repository",
+		Long: `remove removes a key. Give its id from "stsbackup key list", or the beginning of the id. It does not remove the key that the
+command itself uses, so one key is always left.
 
-Whoever has had the password may have kept a copy of the key, or of the master key in it: to shut someone out who had both
-password and bucket, take away the bucket.`,
+Somebody who has had the password may have kept a copy of the key, or of the master key in it. To shut out a person who had both
+the password and the bucket, take away the bucket.`,
 		Example: `  stsbackup key remove demo/web 3fa9c1d2 --password-file new.password`,
 		Args:    exactArgs(2, "a StatefulSet and a key"),
 		RunE: func(cmd *cobra.Command, args []string) error {

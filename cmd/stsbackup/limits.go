@@ -23,7 +23,7 @@ func (f *limitFlags) add(cmd *cobra.Command) {
 		&f.Connections,
 		"connections",
 		"",
-		"have at most this `number` of requests to the bucket under way at once ($"+location.EnvConnections+"; default: "+strconv.Itoa(
+		"send at most this `number` of requests to the bucket at once ($"+location.EnvConnections+"; default: "+strconv.Itoa(
 			limit.DefaultConnections,
 		)+")",
 	)

@@ -21,8 +21,8 @@ func newListCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [[NAMESPACE/]STATEFULSET]",
 		Short: "List recovery points",
-		Long: `list shows the recovery points of one StatefulSet, or of all that have a repository below --repo (with --namespace, of
-those in that namespace). It needs the bucket and the password, and no cluster.`,
+		Long: `list shows the recovery points of one StatefulSet, or of every StatefulSet that has a repository below --repo (with
+--namespace: in that namespace). It needs the bucket and the password, and no cluster.`,
 		Example: `  stsbackup list
   stsbackup list demo/web -o json`,
 		Args: rangeArgs(0, 1, "at most one StatefulSet"),

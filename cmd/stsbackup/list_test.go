@@ -90,7 +90,8 @@ func TestShow(t *testing.T) {
 		"incomplete", "took 14s", "3s from the first cut", "www-web-3", "not saved",
 		"NOT in this backup", "claim www-web-3: disk on fire", "volume cache of the pods (emptyDir): it dies with its pod",
 		"claim www-web-4: secret: permission denied", "claim www-web-4: 2 more entries",
-		"Changed by others", "claim www-web-4: log: grew from 3 to 4 bytes", `evil\x1b[2J: vanished`, "claim www-web-4: 7 more files",
+		"Changed while the backup read them", "claim www-web-4: log: grew from 3 to 4 " +
+			"bytes", `evil\x1b[2J: vanished`, "claim www-web-4: 7 more files",
 	} {
 		if !strings.Contains(out, text) {
 			t.Errorf("does not show %q:\n%s", text, out)

@@ -175,7 +175,7 @@ func TestForgetIsDoneThoughItsLeaseStays(t *testing.T) {
 		t.Errorf("%d removed, %v", removed, err)
 	}
 	if text := log.String(); !strings.Contains(text, `"level":"WARN"`) || !strings.Contains(text, "delete Lease demo/") ||
-		!strings.Contains(text, "it ends by itself") {
+		!strings.Contains(text, "it expires by itself") {
 		t.Errorf("logged: %s", text)
 	}
 }

@@ -35,30 +35,32 @@ func (f *moverFlags) add(cmd *cobra.Command) {
 		&f.repo,
 		"mover-repo",
 		"",
-		"`URL` of the repository as pods reach it, if it is another than --repo ($"+setup.EnvRepo+")",
+		"`URL` of the repository as pods reach it, if it differs from --repo ($"+setup.EnvRepo+")",
 	)
 	cmd.Flags().StringVar(
 		&f.image,
 		"image",
 		"",
-		"`image` that movers run ($"+setup.EnvImage+"; default: in a pod of deploy/overlays its own, else stsbackup of this version)",
+		"`image` that movers run ($"+setup.EnvImage+"; default: in a pod of deploy/overlays the pod's own image, else stsbackup of this "+
+			"version)",
 	)
 	cmd.Flags().StringVar(
 		&f.serviceAccount,
 		"mover-service-account",
 		"",
-		"`name` of the ServiceAccount that movers run with (default: one is made, without any rights)",
+		"`name` of the ServiceAccount that movers run with (default: a new one that has no rights)",
 	)
-	cmd.Flags().DurationVar(&f.startTimeout, "mover-start-timeout", 5*time.Minute, "give a mover up that has not started after this time")
-	cmd.Flags().DurationVar(&f.stallTimeout, "mover-stall-timeout", 15*time.Minute, "give a mover up that has made no progress for this time")
+	cmd.Flags().DurationVar(&f.startTimeout, "mover-start-timeout", 5*time.Minute, "give up on a mover that hasn't started after this time")
+	cmd.Flags().DurationVar(&f.stallTimeout, "mover-stall-timeout", 15*time.Minute, "give up on a mover that has made no progress for "+
+		"this time")
 	requests, limits := resources.DefaultRequests(), resources.DefaultLimits()
 	cmd.Flags().Var(&f.requests, "mover-requests", "what movers request; 0 is none (default: "+requests.String()+")")
 	cmd.Flags().Var(&f.limits, "mover-limits", "what movers may use at most; 0 is no limit (default: "+limits.String()+")")
 	cmd.Flags().Var(
 		&f.env,
 		"mover-env",
-		"give movers this environment variable, which must not be secret; can be repeated. Proxies of this command ($HTTP_PROXY, $HTTPS_PROXY, "+
-			"$NO_PROXY) are handed on by themselves",
+		"give movers this environment variable, which must not be secret; repeatable. Movers get this command's proxies ($HTTP_PROXY, "+
+			"$HTTPS_PROXY, $NO_PROXY) without it",
 	)
 }
 

@@ -10,15 +10,15 @@ import (
 // TestMoverEnvironmentRefused: what is secret is refused, and not shown.
 func TestMoverEnvironmentRefused(t *testing.T) {
 	for given, says := range map[string]string{
-		"very-secret":                           "write such as TZ=UTC",
-		"=very-secret":                          "no name of an environment variable",
-		"1A=very-secret":                        "no name of an environment variable",
+		"very-secret":                           "write for example TZ=UTC",
+		"=very-secret":                          "not the name of an environment variable",
+		"1A=very-secret":                        "not the name of an environment variable",
 		"DB_PASSWORD=very-secret":               "DB_PASSWORD looks like a secret",
 		"GITHUB_TOKEN=very-secret":              "looks like a secret",
-		"AWS_SECRET_ACCESS_KEY=very-secret":     "for stsbackup to set",
-		"STSBACKUP_LIMIT_UPLOAD=very-secret":    "for stsbackup to set",
+		"AWS_SECRET_ACCESS_KEY=very-secret":     "stsbackup itself sets",
+		"STSBACKUP_LIMIT_UPLOAD=very-secret":    "stsbackup itself sets",
 		"URL=https://me:very-secret@host":       "URL holds a password",
-		"HTTPS_PROXY=http://me:very-secret@:%a": "no address of a proxy",
+		"HTTPS_PROXY=http://me:very-secret@:%a": "not a proxy's address",
 		"LINES=very-secret\nand more":           "no line",
 	} {
 		var stderr bytes.Buffer

@@ -83,13 +83,14 @@ func TestIncompleteOfWhatIsGone(t *testing.T) {
 	}
 	const is = "recovery point 20261121T204201Z-93ef of demo/web is incomplete (1 of 2 volumes and 0 entries could not be saved)"
 	gone := backup.Incomplete(&record, fmt.Errorf("namespace demo: %w", cluster.ErrNotFound))
-	if want := is + ": namespace demo: not found; what it holds can be restored by its id"; gone.Error() != want {
+	if want := is + ": namespace demo: not found; to restore what it holds, give its id"; gone.Error() != want {
 		t.Errorf("%v, want %q", gone, want)
 	}
 	if code := exitCode(t.Context(), gone); code != exitIncomplete || !errors.Is(gone, cluster.ErrNotFound) {
 		t.Errorf("exit code %d, %v", code, gone)
 	}
-	if err := backup.Incomplete(&record, nil); !strings.HasPrefix(err.Error(), is+"; what it holds") || errors.Is(err, cluster.ErrNotFound) {
+	if err := backup.Incomplete(&record, nil); !strings.HasPrefix(err.Error(), is+"; to restore what it "+
+		"holds") || errors.Is(err, cluster.ErrNotFound) {
 		t.Errorf("%v", err)
 	}
 }

@@ -24,15 +24,16 @@ func newPruneCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prune [NAMESPACE/]STATEFULSET...",
 		Short: "Remove data that no recovery point needs any more",
-		Long: `prune removes from a repository what no repository snapshot needs: after recovery points have been forgotten, and what
-interrupted backups have left. Packs that hold both needed and unneeded data are written anew until at most 5% of the data
-is unneeded, and small ones, of which every small backup leaves some, are merged.
+		Long: `prune removes data that no repository snapshot needs: of forgotten recovery points, and of interrupted backups. It rewrites
+packs that hold both needed and unneeded data until at most 5% of the data is unneeded, and merges small packs, of which every
+small backup leaves some.
 
-Backups may run meanwhile. prune does not begin while one does, nor while another command works on the repository: it waits
-as --retry-lock says, and gives up with exit code 5. Then it copies what is needed beside whoever comes, and is alone only for
-as long as it takes to look at what is new and to write a new index; a backup that meets that moment waits.
-A lock of a mover that the cluster knows to be gone is removed. It may be interrupted at any time; nothing is lost, and the next
-prune goes on. It removes nothing from a damaged repository.`,
+prune does not begin while a backup or another command works on the repository: it waits as --retry-lock says, then gives up
+with exit code 5. Once it has begun, backups may run beside it. It locks them out only at the end, while it looks at what is
+new and writes a new index; a backup that begins at that moment waits.
+
+prune removes the lock of a mover that no longer exists in the cluster. You may interrupt it at any time: nothing is lost, and
+the next prune continues. It removes nothing from a damaged repository.`,
 		Example: `  stsbackup prune demo/web --dry-run
   stsbackup prune demo/web
   stsbackup prune --all --all-namespaces`,

@@ -71,7 +71,7 @@ func TestPruneIsRefusedWhileSomeoneWorks(t *testing.T) {
 	s.run(exitRefused, "prune", "demo/web", "--retry-lock", "0")
 	s.says("locked", "wait")
 	s.run(exitRefused, "prune", "demo/web", "--retry-lock", "1ms")
-	s.says("Waiting up to 1ms for the repository of demo/web", "1ms were waited")
+	s.says("Waiting up to 1ms for the repository of demo/web", "waited 1ms")
 	s.run(exitRefused, "forget", "demo/web@"+id, "--retry-lock", "0")
 	s.run(exitUsage, "prune", "demo/web", "--retry-lock", "-1s")
 	s.run(0, "prune", "demo/web", "--dry-run")

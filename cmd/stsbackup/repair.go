@@ -24,18 +24,18 @@ func newRepairCommand(a *app) *cobra.Command {
 	c := &repairCommand{}
 	cmd := &cobra.Command{
 		Use:   "repair [NAMESPACE/]STATEFULSET",
-		Short: "Take what is damaged out of a repository, so that the next backup brings it back",
-		Long: `repair reads a repository whole and makes its index say what is there. Packs that no index names, because an index object is
-lost or damaged, are named again; that loses nothing. What is damaged or missing is named no longer: as long as it was, every
-new backup relied on it. The next backup stores again what it still finds on the volumes, and older recovery points that need
-the same content become whole by that, too.
+		Short: "Remove damaged data from a repository's index, so that the next backup stores it again",
+		Long: `repair reads a whole repository and corrects its index. It puts packs back into the index that no index names, because an index
+object is lost or damaged; that loses nothing. It removes damaged and missing data from the index, so that new backups no
+longer rely on it. The next backup stores again what it still finds on the volumes, and so makes older recovery points whole
+that need the same content.
 
-It works alone, as prune does, and may be interrupted at any time. Recovery points stay as they are, damaged or not: see what
-"stsbackup verify" says after the next backup, and forget those that are still damaged. Repository snapshots whose own objects
-are damaged belong to no recovery point that could be named; --forget-damaged removes them.
+repair works alone, as prune does. You may interrupt it at any time. It leaves recovery points as they are, damaged or not: run
+"stsbackup verify" after the next backup, and forget those that are still damaged. It removes repository snapshots whose own
+objects are damaged only with --forget-damaged; no recovery point can name them.
 
-A repository whose object "config" or whose keys are lost cannot be opened, and so not be repaired: bring those back from a
-version or a copy of the bucket.`,
+repair cannot open a repository whose object "config" or whose keys are lost: bring those back from a version or a copy of the
+bucket.`,
 		Example: `  stsbackup repair demo/web --dry-run
   stsbackup repair demo/web --forget-damaged`,
 		Args: exactArgs(1, "one StatefulSet"),

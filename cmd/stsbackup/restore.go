@@ -35,19 +35,19 @@ func newRestoreCommand(a *app) *cobra.Command {
 
 ` + pointsText + `
 
-The plan is shown first. Then the StatefulSet is scaled to 0, its volumes are set aside, claims are made under the
-same names and filled, and when every ordinal is complete it is scaled up again. It makes no difference whether its
-claims are there, or some or all are gone, or their volumes are gone. A StatefulSet that has 0 replicas gets those of
-the recovery point. Pods that anybody has made meanwhile wait until every ordinal is complete.
+It shows the plan first. Then it scales the StatefulSet to 0, sets its volumes aside, makes claims under the same names, fills
+them, and scales up when every ordinal is complete. It does not matter whether the claims exist, or some or all are gone, or
+their volumes are gone. A StatefulSet that has 0 replicas gets those of the recovery point. Pods that anybody starts meanwhile
+wait until every ordinal is complete.
 
-What stands in the way is refused before anything is changed: Argo CD, Flux, KEDA, an autoscaler or an operator that
-would set the StatefulSet back in the middle, and what the API server would not create, by its answers to dry runs.
+It refuses what stands in the way before it changes anything: Argo CD, Flux, KEDA, an autoscaler or an operator that would
+revert the StatefulSet during the restore, and objects that the API server would not create, by its answers to dry runs.
 
-No data is deleted. If anything fails, or is interrupted, before the StatefulSet is scaled up, everything is put back
-as it was. After success the old volumes are kept: "stsbackup undo" brings them back, and "stsbackup discard" frees them.
+It deletes no data. If anything fails, or you interrupt it, before it scales the StatefulSet up, it puts everything back as it
+was. After success it keeps the old volumes: "stsbackup undo" brings them back, and "stsbackup discard" frees them.
 
-A restore that was killed is gone on with by --resume, or put back by "stsbackup undo". A terminal asks which of the two;
-with --yes, the exit code is 5. What pods have written since stays on volumes that are kept, whichever you choose.`,
+After a restore that was killed, --resume continues it and "stsbackup undo" puts everything back. On a terminal, restore asks
+which of the two you want; with --yes it exits with code 5. Whichever you choose, it keeps the volumes that pods have written to.`,
 		Example: `  stsbackup restore demo/web --dry-run
   stsbackup restore demo/web@20261121T081200Z-3fa91c07
   stsbackup restore demo/web@2026-11-21T09:00:00Z --yes
@@ -67,20 +67,20 @@ with --yes, the exit code is 5. What pods have written since stays on volumes th
 		&c.resume,
 		"resume",
 		false,
-		"go on with a restore that was interrupted: volumes that are complete, and that nobody has written to since, are kept",
+		"continue an interrupted restore; it keeps the volumes that are complete and that nobody has written to since",
 	)
 	cmd.Flags().BoolVar(
 		&c.keepPresent,
 		"keep-present",
 		false,
-		"end a restore that was interrupted, and keep what the pods run on now; nothing is restored",
+		"end an interrupted restore and keep what the pods run on now; restores nothing",
 	)
 	cmd.Flags().Var(
 		&c.ifNotReady,
 		"if-not-ready",
 		"what to do if the restored pods are not Ready in time: leave them, or undo the restore (the new volumes are kept)",
 	)
-	cmd.Flags().IntVar(&c.parallel, "parallel", 2, "how many ordinals are filled at once")
+	cmd.Flags().IntVar(&c.parallel, "parallel", 2, "how many ordinals to fill at once")
 	c.addChange(cmd, "the restored pods")
 	return cmd
 }
@@ -116,7 +116,7 @@ func (c *restoreCommand) check(a *app) error {
 		return usageErrorf("a restore asks before it begins, and nobody can answer here: give --yes to go ahead, or --dry-run to see the plan")
 	}
 	if c.resume && c.keepPresent {
-		return usageErrorf("--resume and --keep-present say different things; give one of them")
+		return usageErrorf("--resume and --keep-present exclude each other; give one of them")
 	}
 	if c.parallel < 1 {
 		return usageErrorf("--parallel is %d; give 1 or more", c.parallel)

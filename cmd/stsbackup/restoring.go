@@ -98,7 +98,7 @@ func (r *restoring) askInterrupted(ctx context.Context, request restore.Request,
 
 // undo takes back a restore after which the pods were not Ready in time; notReady says so.
 func (r *restoring) undo(ctx context.Context, report *restore.Report, notReady error) error {
-	fmt.Fprintf(r.app.err, "The pods are not Ready in time, so the restore is undone: %s\n", message(ctx, notReady))
+	fmt.Fprintf(r.app.err, "The pods are not Ready in time, so stsbackup undoes the restore: %s\n", message(ctx, notReady))
 	plan, record, err := r.propose(ctx, restore.Request{
 		Namespace: report.Namespace, StatefulSet: report.StatefulSet,
 		PlanOptions: restore.PlanOptions{Kind: restore.KindUndo, Operation: report.Operation},
@@ -113,7 +113,7 @@ func (r *restoring) undo(ctx context.Context, report *restore.Report, notReady e
 	return errors.Join(
 		ui.WriteRestored(r.app.out, r.output, &undone),
 		fmt.Errorf(
-			"%w; so the old volumes were brought back, and the restored ones are set aside for a look (stsbackup undo %s/%s --list)",
+			"%w; so stsbackup brought the old volumes back, and set the restored ones aside for a look (stsbackup undo %s/%s --list)",
 			notReady,
 			report.Namespace,
 			report.StatefulSet,
@@ -126,7 +126,7 @@ func takeBack(err error, report *restore.Report) error {
 	if !errors.Is(err, restore.ErrNotReady) || len(report.Displaced) == 0 {
 		return err
 	}
-	return fmt.Errorf("%w; to have back what was there before: \"stsbackup undo %s/%s\"", err, report.Namespace, report.StatefulSet)
+	return fmt.Errorf("%w; to bring back what was there before: \"stsbackup undo %s/%s\"", err, report.Namespace, report.StatefulSet)
 }
 
 // run carries a plan out and shows how it goes.

@@ -28,18 +28,19 @@ func newSchedulerCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scheduler {--policies|--check} FILE",
 		Short: "Back up the StatefulSets of a cluster as a policy file says; or check the file",
-		Long: `scheduler --policies runs until it is told to stop. It backs up StatefulSets when the policies say so, removes recovery
-points that they no longer keep, and prunes and verifies repositories. Of several schedulers that run at once one acts, and
-another takes over if it is gone. The policy file is read again when it changes; a version that is wrong is not taken over.
-What happens is a line of JSON on standard error each, and a failure an Event on the StatefulSet. --listen serves /metrics
-for Prometheus, and /healthz and /readyz. After SIGTERM what is running may end within --shutdown-grace; a second signal
-ends the process at once.
+		Long: `scheduler --policies runs until you stop it. It backs up StatefulSets when the policies say so, removes recovery points that
+the policies no longer keep, and prunes and verifies repositories. Of several schedulers one acts, and another takes over if
+that one is gone. It reads the policy file again when the file changes, and keeps the old policies if the new file is wrong.
 
-scheduler --check reads a policy file, tells all that is wrong with it, and shows for each StatefulSet of the cluster which
-policy it has and when its next three runs are. It changes nothing.
+It logs one line of JSON for each event on standard error, and reports failures as Events on the StatefulSet. --listen serves
+/metrics for Prometheus, and /healthz and /readyz. After SIGTERM, running operations may end within --shutdown-grace; a second
+signal ends the process at once.
 
-A StatefulSet has the policy that its annotation stsbackup.io/policy names, with the value none no policy, and without the
-annotation the first policy in the file that selects it; others that select it too are named.
+scheduler --check reads a policy file, lists everything that is wrong with it, and shows for each StatefulSet of the cluster
+its policy and its next three runs. It changes nothing.
+
+The annotation stsbackup.io/policy of a StatefulSet names its policy; with the value none, it has no policy. Without the
+annotation it has the first policy in the file that selects it; --check names the others that do.
 
 The exit code is 2 if the file is wrong, and 1 if an annotation names a policy that does not exist.`,
 		Example: `  stsbackup scheduler --policies /etc/stsbackup/policies.yaml
@@ -51,7 +52,7 @@ The exit code is 2 if the file is wrong, and 1 if an annotation names a policy t
 		},
 	}
 	c.kube.add(cmd)
-	cmd.Flags().Lookup("namespace").Usage = "look at the StatefulSets of this `namespace` only (default: of all)"
+	cmd.Flags().Lookup("namespace").Usage = "work only on the StatefulSets of this `namespace` (default: all namespaces)"
 	addOutput(cmd, &c.output)
 	cmd.Flags().Lookup("output").Usage = "how to print what --check shows: text or json"
 	cmd.Flags().StringVar(&c.check, "check", "", "policy `file` to check")
@@ -62,7 +63,7 @@ The exit code is 2 if the file is wrong, and 1 if an annotation names a policy t
 func (c *schedulerCommand) run(ctx context.Context, a *app) error {
 	switch {
 	case c.check != "" && c.serve.policies != "":
-		return usageErrorf("--check and --policies do different things; give one of them")
+		return usageErrorf("--check and --policies exclude each other; give one of them")
 	case c.serve.policies != "":
 		memory.Save(a.getenv)
 		return c.serve.run(ctx, a, c.kube)
@@ -93,7 +94,8 @@ func (c *schedulerCommand) show(ctx context.Context, a *app, client *cluster.Cli
 	}
 	if problems := result.Problems(); problems > 0 {
 		return fmt.Errorf(
-			"%d of %d StatefulSets would not be backed up, because their annotation %s names no policy of %s; correct it, or name a policy so",
+			"%d of %d StatefulSets would not be backed up, because their annotation %s names no policy of %s; correct it, or add a "+
+				"policy of that name",
 			problems,
 			len(result.StatefulSets),
 			policy.Annotation,

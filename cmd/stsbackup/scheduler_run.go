@@ -37,19 +37,20 @@ func (c *schedulerServe) add(cmd *cobra.Command) {
 	flags.StringVar(&c.policies, "policies", "", "policy `file` to carry out")
 	c.repo.addAccess(cmd)
 	c.mover.add(cmd)
-	flags.Lookup("mover-repo").Usage = "`URL` of the repositories as pods reach them, if it is another than that of the policy file ($STSBACKUP_MOVER_REPO)"
+	flags.Lookup("mover-repo").Usage = "`URL` of the repositories as pods reach them, if it differs from that of the policy file " +
+		"($STSBACKUP_MOVER_REPO)"
 	flags.StringVar(&c.listen, "listen", ":8080", "`address` to serve /metrics, /healthz and /readyz on")
 	flags.StringVar(
 		&c.leaseNamespace,
 		"lease-namespace",
 		"",
-		"`namespace` of the Lease by which one of several schedulers is chosen (default: that of the pod or kubeconfig)",
+		"`namespace` of the Lease that decides which of several schedulers acts (default: that of the pod or kubeconfig)",
 	)
 	flags.IntVar(&c.limits.Overall, "parallel", 4, "back up at most this `number` of StatefulSets at once")
 	flags.IntVar(&c.limits.PerNamespace, "parallel-per-namespace", 2, "back up at most this `number` of StatefulSets of a namespace at once")
 	flags.IntVar(&c.limits.Upkeep, "parallel-upkeep", 1, "prune or verify at most this `number` of repositories at once, beside the backups")
 	flags.DurationVar(&c.grace, "shutdown-grace", 10*time.Minute,
-		"after SIGTERM, cancel what has not ended by itself after this time; less than the pod's terminationGracePeriodSeconds")
+		"after SIGTERM, let running operations go on for this long, then cancel them; less than the pod's terminationGracePeriodSeconds")
 }
 
 func (c *schedulerServe) check() error {

@@ -61,7 +61,7 @@ func each[T any](ctx context.Context, a *app, output ui.Format, targets []target
 	var errs []error
 	for i, t := range targets {
 		if i > 0 && ctx.Err() != nil {
-			errs = append(errs, fmt.Errorf("%s and the %d after it were not begun: %w", t, len(targets)-i-1, context.Cause(ctx)))
+			errs = append(errs, fmt.Errorf("did not begin %s and the %d after it: %w", t, len(targets)-i-1, context.Cause(ctx)))
 			failed = append(failed, "not begun: "+namesOf(targets[i:]))
 			break
 		}
@@ -91,7 +91,7 @@ func each[T any](ctx context.Context, a *app, output ui.Format, targets []target
 	}
 	return &severalError{
 		text: fmt.Sprintf(
-			"%d of %d StatefulSets failed, or only in part succeeded; why is said above: %s",
+			"%d of %d StatefulSets failed or are incomplete (reasons above): %s",
 			len(errs),
 			len(targets),
 			strings.Join(failed, ", "),

@@ -268,8 +268,8 @@ func TestBackupSeveral(t *testing.T) {
 		{"other/db is skipped", []string{"-l", "tier in (db)", "-A"}},
 		{"demo/cache is skipped: it has no volumeClaimTemplates", []string{"--all", "-n", "demo"}},
 		{"not found: nothing to back up: none of the chosen StatefulSets has a volume (listed above)", []string{"--all", "-A"}},
-		{"StatefulSets with labels tier=queue: not found; none of the 2 in namespace demo", []string{"-l", "tier=queue", "-n", "demo"}},
-		{"StatefulSets in namespace empty: not found", []string{"--all", "-n", "empty"}},
+		{"none of the 2 StatefulSets in namespace demo has the labels tier=queue", []string{"-l", "tier=queue", "-n", "demo"}},
+		{"not found: there are no StatefulSets in namespace empty", []string{"--all", "-n", "empty"}},
 	} {
 		backup(exitNotFound, tt.args...)
 		s.says(tt.says)
@@ -280,13 +280,13 @@ func TestBackupSeveral(t *testing.T) {
 	}{
 		{"name StatefulSets, or choose them", nil},
 		{"name StatefulSets, or choose them", []string{"-n", "demo"}},
-		{"is named beside --all", []string{"demo/web", "--all"}},
-		{"is named beside --selector", []string{"demo/web", "-l", "tier=db"}},
+		{"and --all exclude each other", []string{"demo/web", "--all"}},
+		{"and --selector exclude each other", []string{"demo/web", "-l", "tier=db"}},
 		{"give one of them", []string{"--all", "-l", "tier=db"}},
 		{"give one of them", []string{"--all", "-A", "-n", "demo"}},
-		{"goes with --all or --selector", []string{"demo/web", "-A"}},
-		{"it is empty; --all takes all", []string{"--selector", ""}},
-		{"is no selector of labels", []string{"--selector", "a=b=c"}},
+		{"needs --all or --selector", []string{"demo/web", "-A"}},
+		{"it is empty; --all chooses all", []string{"--selector", ""}},
+		{"is not a label selector", []string{"--selector", "a=b=c"}},
 		{"--parallel is 0", []string{"demo/web", "--parallel", "0"}},
 		{"without @latest", []string{"demo/web", "demo/db@latest"}},
 		{"more than their limit", []string{"demo/cache", "--mover-requests", "memory=2Gi", "--mover-limits", "memory=1Gi"}},

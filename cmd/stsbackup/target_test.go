@@ -18,7 +18,7 @@ func TestPointsByTime(t *testing.T) {
 			t.Errorf("verify @%s: %s; want %s", ref, out, want)
 		}
 		k.run(exitUsage, "forget", "demo/web@"+ref)
-		k.says("times are not taken")
+		k.says("forget takes only ids")
 	}
 	k.run(exitFailed, "volume", "ls", "demo/web@yesterday", "--claim", "www-web-0")
 	k.says("has no top-level entry") // it was found, and there is nothing in it

@@ -32,15 +32,15 @@ func newUndoCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "undo [NAMESPACE/]STATEFULSET",
 		Short: "Bring back the volumes that a restore has set aside",
-		Long: `undo takes a restore back: the volumes that it has set aside are bound to their claims again, and those that are there now
-are set aside in turn, so that an undo can be undone too. It works at any time after the restore, also days later, and for
-a StatefulSet that was deleted and made again since. What is brought back is what the last restore, or undo, has set aside.
+		Long: `undo takes a restore back. It binds the volumes that the restore has set aside to their claims again, and sets aside those that
+the claims have now, so that you can undo an undo too. It works at any time after the restore, even days later, and for a
+StatefulSet that was deleted and made again since. It brings back what the last restore, or undo, has set aside.
 
-A restore that was interrupted is put back: every claim gets the volume that it had. What the restore had made is removed
-if it is proved that nobody else has written to it; else it is set aside, and kept.
+After an interrupted restore, undo puts everything back: every claim gets the volume that it had. It removes what the restore
+had made if it can prove that nobody else has written to it; otherwise it sets it aside and keeps it.
 
-No data is deleted. Neither bucket nor password are needed, unless an interrupted restore has filled volumes that people
-made, which are emptied again.`,
+undo deletes no data. It needs neither the bucket nor the password, unless an interrupted restore has filled volumes that
+people made: undo empties those again.`,
 		Example: `  stsbackup undo demo/web --dry-run
   stsbackup undo demo/web
   stsbackup undo demo/web --ordinals 2 --yes
@@ -52,7 +52,7 @@ made, which are emptied again.`,
 				return err
 			}
 			if t.recoveryPoint != "" {
-				return usageErrorf("an undo brings volumes back, and no recovery point: leave @%s out, or restore it", t.recoveryPoint)
+				return usageErrorf("undo brings volumes back, not recovery points: leave out @%s, or restore it", t.recoveryPoint)
 			}
 			if c.list {
 				return c.printList(cmd.Context(), a, t)
@@ -100,7 +100,7 @@ func (c *undoCommand) printList(ctx context.Context, a *app, t target) error {
 	case all > 0:
 		fmt.Fprintf(
 			a.err,
-			"None of what is set aside of %s (%s) is of the ordinals and the operation that were asked for.\n",
+			"None of the volumes that are set aside for %s (%s) belongs to the ordinals and the operation that you gave.\n",
 			t,
 			ui.Volumes(all),
 		)
@@ -144,7 +144,7 @@ func (c *undoCommand) filler(ctx context.Context, a *app, client *cluster.Client
 	}
 	mover, err := c.mover.config(ctx, a, store, t)
 	if err != nil {
-		return nil, fmt.Errorf("prepare movers, which empty volumes again that a restore has filled: %w", err)
+		return nil, fmt.Errorf("prepare the movers that empty the volumes which a restore has filled: %w", err)
 	}
 	return &restore.Movers{Cluster: client, Config: mover}, nil
 }

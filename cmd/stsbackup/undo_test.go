@@ -19,10 +19,12 @@ func TestUndoList(t *testing.T) {
 		{exitDone, "", []string{"demo/web"}},
 		{exitDone, "", []string{"gone/old"}},
 		{exitDone, "No volume of demo/quiet is set aside.", []string{"demo/quiet"}},
-		{exitNotFound, "nothing is set aside of demo/wed: StatefulSet demo/wed: not found", []string{"demo/wed"}},
-		{exitNotFound, "nothing is set aside of gone/odl: StatefulSet gone/odl", []string{"gone/odl"}},
-		{exitDone, "None of what is set aside of demo/web (3 volumes) is of the ordinals and the operation", []string{"demo/web", "--ordinals", "7"}},
-		{exitDone, "None of what is set aside of demo/web (3 volumes) is of the ordinals and the operation", []string{"demo/web", "--operation", "x"}},
+		{exitNotFound, "no volume of demo/wed is set aside: StatefulSet demo/wed: not found", []string{"demo/wed"}},
+		{exitNotFound, "no volume of gone/odl is set aside: StatefulSet gone/odl", []string{"gone/odl"}},
+		{exitDone, "None of the volumes that are set aside for demo/web (3 volumes) belongs to the ordinals and the " +
+			"operation", []string{"demo/web", "--ordinals", "7"}},
+		{exitDone, "None of the volumes that are set aside for demo/web (3 volumes) belongs to the ordinals and the " +
+			"operation", []string{"demo/web", "--operation", "x"}},
 	} {
 		s.run(tt.code, append([]string{"undo", "--list", "--kubeconfig", c.kubeconfig}, tt.args...)...)
 		s.says(tt.says)

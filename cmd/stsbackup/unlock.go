@@ -20,12 +20,13 @@ func newUnlockCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unlock [NAMESPACE/]STATEFULSET",
 		Short: "Remove locks that dead processes have left",
-		Long: `unlock removes the locks on a repository whose holders must be dead: those that have not been renewed for 30 minutes, those
-of processes of this host that are gone, those of movers whose pods the cluster knows to be gone, and those that cannot be
-read. Every command does the same when such a lock is in its way, but for one that cannot be read only 30 minutes after it
-was written; unlock is for the impatient.
+		Long: `unlock removes locks on a repository whose holders must be dead: locks that nobody has renewed for 30 minutes, locks of processes
+of this host that are gone, locks of movers whose pods no longer exist in the cluster, and locks that cannot be read.
 
-With --remove-all it removes all of them. Whoever holds one and is alive finds it gone within minutes, and stops.`,
+You rarely need it. Every command does the same when such a lock is in its way; it waits only with a lock that it cannot read,
+until 30 minutes after somebody wrote that.
+
+With --remove-all it removes all locks. A living holder notices within minutes that its lock is gone, and stops.`,
 		Example: `  stsbackup unlock demo/web`,
 		Args:    exactArgs(1, "one StatefulSet"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -33,7 +34,7 @@ With --remove-all it removes all of them. Whoever holds one and is alive finds i
 		},
 	}
 	c.add(cmd)
-	cmd.Flags().BoolVar(&c.removeAll, "remove-all", false, "remove the locks of those that seem to be alive as well")
+	cmd.Flags().BoolVar(&c.removeAll, "remove-all", false, "also remove the locks of processes that seem to be alive")
 	return cmd
 }
 

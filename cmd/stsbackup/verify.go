@@ -25,17 +25,17 @@ func newVerifyCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [NAMESPACE/]STATEFULSET[@RECOVERY-POINT]...",
 		Short: "Check that recovery points are whole and undamaged",
-		Long: `verify checks the whole repository of a StatefulSet, or with @RECOVERY-POINT what that one needs: every volume that a record
-names is there, every directory can be read, and every piece of every file is in the index and in a pack of the right size.
-What a restore would refuse is damage: an entry of a type that is not known, a file whose pieces do not add up to its size, a
-directory deeper than 4096 others.
+		Long: `verify checks the whole repository of a StatefulSet, or with @RECOVERY-POINT only what that one needs. It checks that every volume
+that a record names exists, that every directory can be read, and that every piece of every file is in the index and in a pack
+of the right size. What a restore would refuse counts as damage: an entry of unknown type, a file whose pieces do not add up to
+its size, a directory deeper than 4096 others.
 
-With --read-data it also reads the packs whole, decrypts every piece and compares its hash, which finds any damage at all.
-A share, such as --read-data=5%, reads as many of the packs, drawn by chance.
+With --read-data it also reads whole packs, decrypts every piece and compares its hash. That finds any damage. With a share,
+such as --read-data=5%, it reads that many of the packs, chosen at random.
 
-It changes nothing, takes no lock and needs no cluster. The exit code is 1 if anything is damaged; what is damaged, and
-which recovery points that hits, is in the result. Of several StatefulSets, each is checked whatever is found of the others;
-with -o json there is one document for each.
+verify changes nothing, takes no lock and needs no cluster. The exit code is 1 if anything is damaged; the result names the
+damage and the recovery points that it hits. It checks each of several StatefulSets, whatever it finds in the others; with
+-o json it prints one document for each.
 
 ` + pointsText,
 		Example: `  stsbackup verify demo/web
@@ -51,7 +51,7 @@ with -o json there is one document for each.
 	}
 	c.add(cmd)
 	c.choose.add(cmd, allWithRepository)
-	flag := cmd.Flags().VarPF(&c.readData, "read-data", "", "read the packs as well: all, or a share of them such as 5%")
+	flag := cmd.Flags().VarPF(&c.readData, "read-data", "", "also read the packs: all of them, or a share such as 5%")
 	flag.NoOptDefVal = "100%"
 	return cmd
 }
@@ -92,7 +92,7 @@ func (f *shareFlag) String() string {
 func (f *shareFlag) Set(s string) error {
 	part, ok := share.Parse(s)
 	if !ok {
-		return fmt.Errorf("%q is no share such as 5%% or 100%%", s)
+		return fmt.Errorf("%q is not a share; write for example 5%% or 100%%", s)
 	}
 	*f = shareFlag(part)
 	return nil

@@ -154,7 +154,7 @@ func TestVerifyUsage(t *testing.T) {
 	s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", site(t))
 	for _, share := range []string{"5", "0%", "101%", "-1%", "NaN%", "x%"} {
 		s.run(exitUsage, "verify", "demo/web", "--read-data="+share)
-		s.says("is no share")
+		s.says("is not a share")
 	}
 	s.run(exitUsage, "verify")
 	s.run(exitNotFound, "verify", "demo/web@2020")

@@ -13,11 +13,11 @@ func newVolumeCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "volume",
 		Short: "Back up, restore and read single volumes, without a cluster",
-		Long: `volume works on one volume and needs no Kubernetes: it is what movers run in their pods, and works on any host that
-reaches the bucket.
+		Long: `volume works on one volume and needs no Kubernetes. Movers run it in their pods; you can run it on any host that reaches the
+bucket.
 
-A volume's data is a repository snapshot in the repository of its StatefulSet. It has one top-level directory, which is
-named after the claim.`,
+A volume's data is a repository snapshot in the repository of its StatefulSet. The repository snapshot has one top-level
+directory, named after the claim.`,
 		Args: rangeArgs(0, 0, "one of the commands backup, restore, ls and cat"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -30,15 +30,15 @@ func (c *volumeBackup) command(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup DIR|DEVICE",
 		Short: "Save a directory or a block device as the volume of a claim",
-		Long: `backup saves a directory and everything in it as a repository snapshot, or a block device as one file in a
-repository snapshot. The repository is made if there is none.
+		Long: `backup saves a directory and everything in it as a repository snapshot, or a block device as one file in a repository snapshot.
+It makes the repository if there is none.
 
-Files that have not changed since the last backup of the claim (by their size, times and inode) are not read again.
-Files that are changed while they are read are saved as they are found, and named.
+It does not read files again that have not changed since the last backup of the claim (by size, times and inode). It saves a
+file that changes during the backup as it finds it, and names it.
 
-Entries that cannot be read are named in the result, everything else is saved, and the exit code is 3. So it is for
-.stsbackup-restoring, which a restore with --into-empty leaves that has not ended: the volume may lack files. If the command
-fails or is interrupted, there is no repository snapshot.`,
+It names entries that it cannot read, saves everything else, and exits with code 3. It does the same if it finds the file
+.stsbackup-restoring, which an unfinished restore with --into-empty leaves: the volume may lack files. A command that fails or is
+interrupted leaves no repository snapshot.`,
 		Example: `  stsbackup volume backup /var/lib/web --repo file:///mnt/backup --as demo/web --claim www-web-0`,
 		Args:    exactArgs(1, "one directory or block device"),
 		RunE: func(cmd *cobra.Command, args []string) error {

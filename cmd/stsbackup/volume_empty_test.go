@@ -124,7 +124,7 @@ func TestInterruptedRestoreBeginsAnew(t *testing.T) {
 	}
 	dir := s.interrupted()
 	again(exitFailed, dir, "--operation", "mover:cluster:1:demo/web", "--into-claim", "demo/www-web-0")
-	s.says("into a directory", "nothing was removed", "find '"+dir+"'", "have another one used")
+	s.says("into a directory", "nothing was removed", "find '"+dir+"'", "let another one be used")
 	again(exitDone, dir)
 	if got := names(t, dir); got != "file other" {
 		t.Errorf("the directory holds %s", got)

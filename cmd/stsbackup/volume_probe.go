@@ -24,10 +24,10 @@ func newVolumeProbeCommand(a *app) *cobra.Command { return (&volumeProbe{}).comm
 func (c *volumeProbe) command(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:    "probe NAMESPACE/STATEFULSET[@RECOVERY-POINT]",
-		Short:  "Look whether a repository can be used from here",
+		Short:  "Check whether a repository can be used from here",
 		Hidden: true,
-		Long: `probe opens a repository, lists its index and reads a part of it, and looks for the repository snapshots that are named.
-With --write it also writes something, and removes it again; the repository is made if there is none.`,
+		Long: `probe opens a repository, lists its index, reads a part of it, and looks for the repository snapshots that you name. With --write
+it also writes something and removes it again, and makes the repository if there is none.`,
 		Args: exactArgs(1, "a StatefulSet"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.report.end(c.run(cmd.Context(), a, c.given(args[0])))

@@ -37,15 +37,15 @@ func TestVolumeProbe(t *testing.T) {
 		"found, and can be written": {args: []string{"demo/web", "--write"}},
 		"a repository snapshot that is not there": {
 			args: []string{"demo/web", "--repository-snapshot", saved.RepositorySnapshot, "--repository-snapshot", none}, code: exitNotFound,
-			says: none + " in file://" + root + "/demo/web: no such repository snapshot; so it is under the URL that movers use",
+			says: none + " in file://" + root + "/demo/web: no such repository snapshot; this happened with the URL that movers use",
 		},
-		"no repository": {args: []string{"demo/other"}, code: exitNotFound, says: "if --mover-repo is given, it must lead to the same place " +
+		"no repository": {args: []string{"demo/other"}, code: exitNotFound, says: "--mover-repo, if given, must lead to the same place " +
 			"as --repo"},
 		"wrong password": {args: []string{"demo/web"}, password: "wrong", code: exitFailed, says: "wrong password"},
 		"nothing listens there": {
 			args: []string{"demo/web", "--repo", "s3://bucket/root?endpoint=http://127.0.0.1:1&region=r"}, code: exitFailed,
 			says: "nothing listens at http://127.0.0.1:1 after 3 attempts; check endpoint= in the repository's URL, and that the service runs; " +
-				"in a pod, 127.0.0.1 is the pod itself: give the URL by which pods reach the bucket with --mover-repo",
+				"in a pod, 127.0.0.1 is the pod itself: with --mover-repo, give the URL by which pods reach the bucket",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -64,7 +64,7 @@ func (r *volumeReport) result(a *app, result archive.Result, text func(io.Writer
 	printProblems(a, result)
 	printWarnings(a, result)
 	if result.ChangeCount > 0 {
-		fmt.Fprintf(a.err, "Changed by others while they were read, and saved as they were found: %s\n", ui.Files(int64(result.ChangeCount)))
+		fmt.Fprintf(a.err, "Changed while the backup read them, and saved as they were found: %s\n", ui.Files(int64(result.ChangeCount)))
 	}
 	for _, change := range result.Changes {
 		fmt.Fprintf(a.err, "  %s\n", ui.Printable(change.Text()))

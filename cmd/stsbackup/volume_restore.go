@@ -33,26 +33,27 @@ func (c *volumeRestore) command(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore NAMESPACE/STATEFULSET[@RECOVERY-POINT] DIR|DEVICE|FILE",
 		Short: "Bring the volume of a claim back into a directory, or onto a block device",
-		Long: `restore puts the contents of a claim's volume into a directory, which is made if it does not exist, and gives it the
-owner, mode and times of the volume's root. Every piece is compared with its hash before it is written.
+		Long: `restore writes the contents of a claim's volume into a directory, and gives the directory the owner, mode and times of the
+volume's root. It makes the directory if there is none. It compares every piece with its hash before it writes it.
 
-Without a recovery point it takes the newest backup of the claim, be it part of a complete recovery point or one that "volume
-backup" has made by itself. What is in the directory already stays there; where something is in the way of what is
-restored, the restore fails unless --replace is given.
+Without a recovery point it takes the newest backup of the claim: of a complete recovery point, or one that "volume backup" has
+made. It leaves alone what is in the directory already; if something is in the way of a restored file, it fails, unless you give
+--replace.
 
-The content of a block device is written onto a block device that is at least as large and not in use, with --replace, or
-with --blank if it holds nothing but zeros, which then are not written; or into a new file.
+It writes the content of a block device onto a block device that is at least as large and not in use, with --replace; or with
+--blank if the device holds nothing but zeros, which it then does not write; or into a new file.
 
-With --into-empty nothing is mixed: the directory must be empty, or hold only what a restore of the same claim, from the same
-repository, has left that did not end, which is removed. Until the restore ends, the file .stsbackup-restoring in it says
-whose it is. If it says anything else, nothing is removed, and the restore fails.
+With --into-empty it mixes nothing: the directory must be empty, or hold only what an unfinished restore of the same claim from
+the same repository has left, which it removes. Until the restore ends, the file .stsbackup-restoring in the directory says whose
+it is. If that file says anything else, restore removes nothing and fails.
 
-Files that cannot be written, or of which the repository lacks pieces or says what cannot be, are named, everything else is
-restored, and the restore fails: the exit code is 1. With -o json the result that names them is printed all the same. A
-restore ends at once at other damage in the repository, or when the target is full. Access times are not kept: files and directories get the time of their last change in place of them.
+It names files that it cannot write, and files whose pieces are missing or impossible in the repository. It restores everything
+else, and fails with exit code 1; with -o json it still prints the result, which names them. It stops at once at other damage in
+the repository, or when the target is full. It does not keep access times: files and directories get the time of their last
+change instead.
 
-Without root's rights, owners and groups are restored as far as the system allows, set-user-id and set-group-id bits are
-dropped where they could not be set, and device nodes cannot be made.`,
+Without root's rights it restores owners and groups as far as the system allows, drops set-user-id and set-group-id bits that it
+cannot set, and cannot make device nodes.`,
 		Example: `  stsbackup volume restore demo/web --repo file:///mnt/backup --claim www-web-0 /tmp/www
   stsbackup volume restore demo/web@20261121T081200Z-3fa91c07 --claim www-web-0 /tmp/www`,
 		Args: exactArgs(2, "a StatefulSet and a directory, a block device or a file"),
@@ -64,8 +65,8 @@ dropped where they could not be set, and device nodes cannot be made.`,
 	c.args.Bind(cmd.Flags())
 	c.volume.repo.add(cmd)
 	addOutput(cmd, &c.report.output)
-	cmd.Flags().BoolVar(&c.replace, "replace", false, "replace what is in the way of the files that are restored")
-	cmd.Flags().BoolVar(&c.blank, "blank", false, "the block device is known to hold nothing but zeros")
+	cmd.Flags().BoolVar(&c.replace, "replace", false, "replace what is in the way of the restored files")
+	cmd.Flags().BoolVar(&c.blank, "blank", false, "you know that the block device holds nothing but zeros")
 	return cmd
 }
 

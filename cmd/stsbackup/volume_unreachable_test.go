@@ -12,7 +12,7 @@ func TestMoversThatCannotReachTheBucket(t *testing.T) {
 	s := volumeShell(t)
 	s.env["STSBACKUP_REPO"] = "s3://bucket/root?endpoint=http://127.0.0.1:1&region=r"
 	s.env["AWS_ACCESS_KEY_ID"], s.env["AWS_SECRET_ACCESS_KEY"] = "key", "secret"
-	const advice = "in a pod, 127.0.0.1 is the pod itself: give the URL by which pods reach the bucket with --mover-repo"
+	const advice = "in a pod, 127.0.0.1 is the pod itself: with --mover-repo, give the URL by which pods reach the bucket"
 	for name, args := range map[string][]string{
 		"backup":  {"volume", "backup", site(t), "--as", "demo/web", "--claim", "www-web-0"},
 		"restore": {"volume", "restore", "demo/web", "--claim", "www-web-0", "--repository-snapshot", strings.Repeat("ab", 32), t.TempDir()},

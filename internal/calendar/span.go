@@ -22,7 +22,7 @@ const maxSpanPart = 100_000
 // months to some and minutes to others.
 func ParseSpan(text string) (Span, error) {
 	fail := func(reason string) (Span, error) {
-		return Span{}, fmt.Errorf("%q is no length of time: %s; write such as 36h, 30d, 8w or 1y6mo", text, reason)
+		return Span{}, fmt.Errorf("%q is not a duration: %s; write for example 36h, 30d, 8w or 1y6mo", text, reason)
 	}
 	var span Span
 	rest := strings.TrimSpace(text)

@@ -142,7 +142,7 @@ func (d *Denial) Next() string {
 	said := func(text string) bool { return strings.Contains(d.Message, text) }
 	switch {
 	case d.Kind == DeniedByRights:
-		return "get that right (docs/rbac.md has all that are needed, and what for)"
+		return "have an administrator grant that right (docs/rbac.md lists all rights and their reasons)"
 	case d.Kind == DeniedByQuota:
 		return "raise that quota, or free what is no longer needed in this namespace"
 	case said("violates PodSecurity"):
@@ -164,7 +164,7 @@ func (d *Denial) Next() string {
 	case said("failed calling webhook"):
 		return "bring back what serves that webhook"
 	case said("admission webhook "), said("ValidatingAdmissionPolicy"):
-		return "have that policy make an exception for what is labelled " + LabelManagedBy + "=" + ManagedBy
+		return "have that policy exempt objects with the label " + LabelManagedBy + "=" + ManagedBy
 	default:
 		return "change what stands in the way"
 	}

@@ -100,7 +100,7 @@ func TestDenialOf(t *testing.T) {
 			"app.kubernetes.io/managed-by=stsbackup",
 		},
 		"a webhook, with a code of its own": {pod, answeredWith(418, "Teapot", `admission webhook "w" denied the request: no`),
-			DeniedByAdmission, `admission webhook "w" denied the request: no`, "make an exception"},
+			DeniedByAdmission, `admission webhook "w" denied the request: no`, "exempt objects with the label"},
 		"a webhook that is down": {
 			pod,
 			answeredWith(500, metav1.StatusReasonInternalError, `Internal error occurred: failed calling webhook "w": connection refused`),

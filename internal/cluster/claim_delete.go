@@ -70,7 +70,8 @@ func (c *Client) deleteTemporary(
 		}
 		if denied != nil {
 			stays = fmt.Errorf(
-				"temporary claim %s/%s is deleted, and its volume may stay: %w; delete that volume, and let the class have the reclaim policy Delete",
+				"temporary claim %s/%s is deleted, and its volume may stay: %w; delete that volume, and give the class the reclaim "+
+					"policy Delete",
 				namespace,
 				name,
 				denied,
@@ -78,7 +79,8 @@ func (c *Client) deleteTemporary(
 		}
 		return &claim.Spec.VolumeName, stays, nil
 	}
-	return nil, nil, fmt.Errorf("delete temporary claim %s/%s: it keeps changing: %w", namespace, name, ErrChanged)
+	return nil, nil, fmt.Errorf("delete temporary claim %[1]s/%[2]s: %[3]w: something keeps changing it; "+
+		"\"kubectl -n %[1]s get pvc %[2]s -o yaml --show-managed-fields\" shows who: stop that", namespace, name, ErrChanged)
 }
 
 // awaitClaims waits for at most limit until the deleted temporary claims that are mine are gone.

@@ -243,7 +243,8 @@ func (c *Client) FreeVolume(ctx context.Context, d Displaced) error {
 			return err
 		}
 	}
-	return fmt.Errorf("free volume %s, which somebody changes all the time: %w: %w", d.Volume, ErrChanged, err)
+	return fmt.Errorf("free volume %[1]s: %[2]w: %[3]w: something keeps changing it; "+
+		"\"kubectl get pv %[1]s -o yaml --show-managed-fields\" shows who: stop that, then run the command again", d.Volume, ErrChanged, err)
 }
 
 // freeVolume looks at it, and frees it exactly as it was seen.

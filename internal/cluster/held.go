@@ -38,7 +38,7 @@ func (c *Client) Held(ctx context.Context, namespace, statefulSet string) (note 
 		journal.Data[JournalPointKey],
 		journal.Data[JournalPhaseKey],
 	)
-	ways := fmt.Sprintf("\"stsbackup restore %[1]s --resume\" goes on with it, and \"stsbackup undo %[1]s\" puts it back", name)
+	ways := fmt.Sprintf("\"stsbackup restore %[1]s --resume\" continues it, and \"stsbackup undo %[1]s\" puts it back", name)
 	sts, err := c.StatefulSet(ctx, namespace, statefulSet)
 	if err != nil {
 		return "", err

@@ -142,7 +142,8 @@ func (l *Lease) remove(ctx context.Context) error {
 			return err
 		}
 		if err == nil {
-			err = errors.New("it is changed all the time")
+			err = fmt.Errorf("something keeps changing it; \"kubectl -n %s get lease %s -o yaml --show-managed-fields\" shows who: stop that",
+				l.object.Namespace, l.object.Name)
 		} else if pause(ctx, leaseRetry) != nil {
 			return err
 		}

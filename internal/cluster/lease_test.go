@@ -240,7 +240,7 @@ func TestLeaseIsGivenBackWhateverItsVersion(t *testing.T) {
 	}{
 		"renewed":          {func(*coordinationv1.Lease) {}, 1, false, ""},
 		"renewed twice":    {func(*coordinationv1.Lease) {}, 2, false, ""},
-		"without end":      {func(*coordinationv1.Lease) {}, 1000, true, "changed all the time"},
+		"without end":      {func(*coordinationv1.Lease) {}, 1000, true, "something keeps changing it"},
 		"taken":            {func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = new(string) }, 1, true, ""},
 		"another's by now": {func(l *coordinationv1.Lease) { l.UID = "another" }, 1, true, ""},
 	} {

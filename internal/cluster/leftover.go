@@ -87,7 +87,7 @@ func whyPodStays(pod *corev1.Pod, trouble string, now time.Time) (reason, next s
 	force := fmt.Sprintf("\"kubectl -n %s delete pod %s --force\"", pod.Namespace, pod.Name)
 	switch {
 	case !mayRun(pod) && len(pod.Finalizers) > 0:
-		return "it has ended, and is held by its finalizers " + strings.Join(pod.Finalizers, ", "), "look who has set them"
+		return "it has ended, and is held by its finalizers " + strings.Join(pod.Finalizers, ", "), "find out who has set them"
 	case node == "":
 		return whyHeld(pod), ""
 	case trouble != "":
@@ -98,7 +98,7 @@ func whyPodStays(pod *corev1.Pod, trouble string, now time.Time) (reason, next s
 		return fmt.Sprintf("it is ending on node %s, and has until %s to do so", node, pod.DeletionTimestamp.UTC().Format(time.RFC3339)), ""
 	default:
 		return fmt.Sprintf("it should have ended on node %s at %s", node, pod.DeletionTimestamp.UTC().Format(time.RFC3339)),
-			fmt.Sprintf("look whether node %s is up (kubectl describe node %s); once it is known to be off, run %s", node, node, force)
+			fmt.Sprintf("check that node %s is up (kubectl describe node %s); once it is known to be off, run %s", node, node, force)
 	}
 }
 

@@ -160,7 +160,8 @@ func (c *Client) readManagers(ctx context.Context, named managerName, sts *appsv
 		if named.guess {
 			return nil, nil
 		}
-		unknown.Why = fmt.Sprintf("%.100q, as the StatefulSet's mark has it, is no name", strings.TrimPrefix(named.namespace+"/"+named.name, "/"))
+		unknown.Why = fmt.Sprintf("the StatefulSet's mark names %.100q, which is not a "+
+			"name", strings.TrimPrefix(named.namespace+"/"+named.name, "/"))
 		unknown.Namespace, unknown.Name = "NAMESPACE", "NAME"
 		return []Manager{unknown}, nil
 	}

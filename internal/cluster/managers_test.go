@@ -133,7 +133,7 @@ func TestManagers(t *testing.T) {
 		"an Application that is not there, in a namespace": {map[string]string{tracking: "teams_gone:apps/StatefulSet:demo/web"}, []string{syncs},
 			[]Manager{application("teams", "gone", ManagerUnknown, "")}, "namespace teams has none of that name"},
 		"a mark that is no name": {map[string]string{tracking: "$(reboot):apps/StatefulSet:demo/web"}, nil,
-			[]Manager{application("NAMESPACE", "NAME", ManagerUnknown, "")}, `"$(reboot)", as the StatefulSet's mark has it, is no name`},
+			[]Manager{application("NAMESPACE", "NAME", ManagerUnknown, "")}, `the StatefulSet's mark names "$(reboot)", which is not a name`},
 		"a chart that Argo CD installed": {
 			map[string]string{"app.kubernetes.io/instance": "chart"},
 			[]string{its},

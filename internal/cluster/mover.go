@@ -140,7 +140,7 @@ func nextStep(reason, message string) string {
 		return "give an image that the nodes can pull with --image (or STSBACKUP_IMAGE), and a ServiceAccount that has the registry's " +
 			"pull secret with --mover-service-account"
 	case reasonNotStarted, reasonUnbound, "ProvisioningFailed":
-		return "look at the events of the pod and of its claim, and raise --mover-start-timeout if its volume only takes that long to be made"
+		return "look at the events of the pod and of its claim, and raise --mover-start-timeout if its volume just takes longer to be made"
 	case "OOMKilled":
 		return "give movers more memory with --mover-limits memory=… (or the policy's backup.moverResources)"
 	case "Evicted", reasonDeleted, reasonGone:
@@ -151,10 +151,10 @@ func nextStep(reason, message string) string {
 		return "let the namespace admit the mover pod (quota, LimitRange, Pod Security, admission webhooks), or change what it asks for with " +
 			"--mover-requests and --mover-limits"
 	case reasonStalled:
-		return "see whether the bucket can be reached from that node, and whether the volume's storage answers there; raise " +
-			"--mover-stall-timeout if it only is that slow"
+		return "check that the bucket can be reached from that node, and that the volume's storage answers there; raise " +
+			"--mover-stall-timeout if it is just that slow"
 	case reasonNodeLost:
-		return "see what has become of the node, and run the command again"
+		return "find out what happened to the node, and run the command again"
 	default:
 		return ""
 	}

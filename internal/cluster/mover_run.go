@@ -128,7 +128,7 @@ func (c *Client) ownAccount(ctx context.Context, op Operation, name string, exis
 	named := fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
 	list, err := c.Kube.CoreV1().ServiceAccounts(op.Namespace).List(ctx, metav1.ListOptions{FieldSelector: named})
 	if err != nil {
-		return fmt.Errorf("look whose it is: %w", err)
+		return fmt.Errorf("find out whose it is: %w", err)
 	}
 	at := slices.IndexFunc(list.Items, func(account corev1.ServiceAccount) bool { return account.Name == name })
 	if at < 0 {

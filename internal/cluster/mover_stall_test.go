@@ -62,8 +62,8 @@ func TestMoverThatStandsStill(t *testing.T) {
 		"gets on": {says: func(ran time.Duration) string { return fmt.Sprintf("%d put data/x", ran/(3*time.Minute)) }},
 		"says the same": {
 			says: func(time.Duration) string { return "3 put data/x in s3://bucket" }, want: reasonStalled,
-			text: "has made no progress for 4m0s; the last that it said of itself: put data/x in s3://bucket; see whether the bucket can be " +
-				"reached from that node", after: limit,
+			text: "has made no progress for 4m0s; the last that it said of itself: put data/x in s3://bucket; check that the bucket can " +
+				"be reached from that node", after: limit,
 		},
 		"gets on and stops": {
 			says: func(ran time.Duration) string {

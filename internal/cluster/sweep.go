@@ -181,7 +181,8 @@ func (s *sweep) stayingJobs(ctx context.Context, deleted []batchv1.Job) (left []
 	for i := range list.Items {
 		job := &list.Items[i]
 		if slices.ContainsFunc(deleted, func(d batchv1.Job) bool { return d.Name == job.Name && d.UID == job.UID }) {
-			left = append(left, &Leftover{Object: "Job " + job.Namespace + "/" + job.Name, Reason: whyHeld(job), Next: "look who has set them"})
+			left = append(left, &Leftover{Object: "Job " + job.Namespace + "/" + job.Name, Reason: whyHeld(job), Next: "find out who " +
+				"has set them"})
 		}
 	}
 	return left, nil

@@ -234,8 +234,8 @@ func (w *cutWait) over(cut Cut, now time.Time) error {
 			"and the driver's csi-snapshotter?", w.name, w.limits.Patience)
 	case cut.Phase == CutTaken && !w.limits.Since.IsZero() && now.Sub(w.limits.Since) >= w.limits.Ready:
 		return fmt.Errorf(
-			"VolumeSnapshot %s: it was taken at %s and is not ready after %s; see what the storage and the driver's csi-snapshotter say of it, "+
-				"raise --snapshot-ready-timeout if the storage only takes that long to copy it, or use --method live",
+			"VolumeSnapshot %s: it was taken at %s and is not ready after %s; read the logs of the storage and of the driver's "+
+				"csi-snapshotter, raise --snapshot-ready-timeout if the storage just takes longer to copy it, or use --method live",
 			w.name,
 			cut.Time.UTC().Format(time.RFC3339),
 			now.Sub(w.limits.Since).Round(time.Second),

@@ -59,7 +59,7 @@ func (c *Client) deleteVolumeSnapshot(ctx context.Context, namespace, name strin
 		why: func(_ context.Context, vs *snapshotv1.VolumeSnapshot) *Leftover {
 			return &Leftover{
 				Object: "VolumeSnapshot " + vs.Namespace + "/" + vs.Name, Reason: whyHeld(vs),
-				Next: "look whether the snapshot controller is running, and the driver's csi-snapshotter",
+				Next: "check that the snapshot controller and the driver's csi-snapshotter run",
 			}
 		},
 	}
@@ -125,7 +125,8 @@ func (c *Client) releaseAndDelete(
 		}
 		return true, stays, nil
 	}
-	return false, nil, fmt.Errorf("delete VolumeSnapshot %s/%s: it keeps changing: %w", namespace, name, ErrChanged)
+	return false, nil, fmt.Errorf("delete VolumeSnapshot %[1]s/%[2]s: %[3]w: something keeps changing it; "+
+		"\"kubectl -n %[1]s get volumesnapshot %[2]s -o yaml --show-managed-fields\" shows who: stop that", namespace, name, ErrChanged)
 }
 
 // deletesContent reports whether the class of a VolumeSnapshot has its data deleted with it, as far as classes may be read.

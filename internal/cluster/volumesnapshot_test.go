@@ -142,7 +142,7 @@ func TestAwaitVolumeSnapshot(t *testing.T) {
 		"an error that stays":        {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{failing}, says: "no space in the array", after: 100 * time.Second},
 		"nobody there":               {phase: CutTaken, says: "snapshot controller", after: 60 * time.Second},
 		"an error on its way up":     {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut, failing}, ready: time.Hour, says: "no space in the array", after: 140 * time.Second},
-		"never ready":                {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, ready: 5 * time.Minute, says: "not ready after 5m0s; see what", after: 5 * time.Minute},
+		"never ready":                {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, ready: 5 * time.Minute, says: "not ready after 5m0s; read the logs", after: 5 * time.Minute},
 		"never ready, cut long ago":  {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, ready: 5 * time.Minute, cutBefore: 4 * time.Minute, says: "--snapshot-ready-timeout", after: time.Minute},
 		"deleted by somebody":        {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{nil}, says: "deleted by somebody else", after: 40 * time.Second},
 		"an error before it is late": {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{failing, failing, ready}, says: "no space", after: 100 * time.Second},

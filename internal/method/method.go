@@ -32,8 +32,8 @@ type Described struct {
 func All() []Described {
 	return []Described{
 		{Auto, "snapshot where the volume's CSI driver has a VolumeSnapshotClass, else live"},
-		{Snapshot, "a VolumeSnapshot of each volume; refused where there can be none"},
-		{Live, "the claim itself is read, read-only, while its pod runs"},
+		{Snapshot, "by a VolumeSnapshot of each volume; refused if a volume can have none"},
+		{Live, "by reading the claim itself, read-only, while its pod runs"},
 	}
 }
 

@@ -30,14 +30,14 @@ func ProbeOutcome(output []byte, err error) error {
 	var ended *cluster.MoverError
 	switch {
 	case errors.As(err, &ended) && decodeErr == nil && left.Error != "":
-		return fmt.Errorf("no mover can do its work: mover pod %s: %s", ended.Pod, inItsWords(left.message, ended.Note))
+		return fmt.Errorf("movers cannot work: mover pod %s: %s", ended.Pod, inItsWords(left.message, ended.Note))
 	case err != nil && errors.As(err, &ended) && ended.Reason == "Error":
-		return fmt.Errorf("no mover can do its work: %w; is the image another version of stsbackup?", err)
+		return fmt.Errorf("movers cannot work: %w; is the image another version of stsbackup?", err)
 	case err != nil:
-		return fmt.Errorf("no mover can do its work: %w", err)
+		return fmt.Errorf("movers cannot work: %w", err)
 	case decodeErr != nil || left.Probe != probeFound:
 		return errors.New(
-			"the mover that looks whether movers can do their work ended well, but said nothing of it; is the image another version of stsbackup?",
+			"the mover that checks whether movers can work ended well, but gave no result; is the image another version of stsbackup?",
 		)
 	}
 	return nil

@@ -24,8 +24,9 @@ func TestProbeOutcome(t *testing.T) {
 		err    error
 		says   []string // none: nil
 	}{
-		"found":                   {output: found},
-		"in its own words":        {output: failed, err: &cluster.MoverError{Pod: "demo/p", Reason: "Error", ExitCode: 1}, says: []string{"no mover can do its work", "mover pod demo/p: endpoint unreachable; give --mover-repo"}},
+		"found": {output: found},
+		"in its own " +
+			"words": {output: failed, err: &cluster.MoverError{Pod: "demo/p", Reason: "Error", ExitCode: 1}, says: []string{"movers cannot work", "mover pod demo/p: endpoint unreachable; give --mover-repo"}},
 		"with what else is known": {output: failed, err: &cluster.MoverError{Pod: "demo/p", Reason: "Error", ExitCode: 1, Note: "no new keys"}, says: []string{"--mover-repo; no new keys"}},
 		"an image of before":      {err: &cluster.MoverError{Pod: "demo/p", Reason: "Error", ExitCode: 2, Log: []string{"unknown command"}}, says: []string{"unknown command", "another version of stsbackup?"}},
 		"no image":                {err: &cluster.MoverError{Pod: "demo/p", Reason: "ErrImagePull", ExitCode: -1}, says: []string{"ErrImagePull", "--image"}},

@@ -88,7 +88,7 @@ func (l Lack) Lines() []string {
 			deploy.ClusterRolePath,
 			shellWord(l.Account),
 		),
-		"docs/rbac.md says what each is for, what goes without it, and how to give them in one namespace",
+		"docs/rbac.md says what each is for, what works without it, and how to grant them in one namespace",
 	)
 }
 

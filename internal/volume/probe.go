@@ -18,7 +18,7 @@ type ProbeRequest struct {
 	Observer
 	// Snapshots are repository snapshots that must be there.
 	Snapshots []repository.ID
-	// Write has it look also whether the repository can be written, and make the repository if there is none.
+	// Write has it also check whether the repository can be written, and make the repository if there is none.
 	Write bool
 }
 
@@ -68,18 +68,19 @@ func ExplainInPod(location string, err error) error {
 	loopback := host == "localhost" || ip != nil && ip.IsLoopback()
 	switch {
 	case errors.Is(err, storage.ErrUnreachable) && loopback:
-		return fmt.Errorf("%w; in a pod, %s is the pod itself: give the URL by which pods reach the bucket with --mover-repo", err, host)
+		return fmt.Errorf("%w; in a pod, %s is the pod itself: with --mover-repo, give the URL by which pods reach the bucket", err, host)
 	case errors.Is(err, storage.ErrUnreachable):
 		return fmt.Errorf(
-			"%w; so it is from inside a pod: if pods reach the bucket under another address, give the URL that they need with --mover-repo; "+
-				"else see whether a NetworkPolicy or a firewall stands between",
+			"%w; this happened inside a pod: if pods reach the bucket at another address, give that URL with --mover-repo; if not, look "+
+				"for a NetworkPolicy or a firewall in between",
 			err,
 		)
 	case errors.Is(err, repository.ErrNoRepository),
 		errors.Is(err, storage.ErrNoBucket),
 		errors.Is(err, repository.ErrNoSnapshot),
 		errors.Is(err, repository.ErrWrongPassword):
-		return fmt.Errorf("%w; so it is under the URL that movers use: if --mover-repo is given, it must lead to the same place as --repo", err)
+		return fmt.Errorf("%w; this happened with the URL that movers use: --mover-repo, if given, must lead to the same place as "+
+			"--repo", err)
 	default:
 		return err
 	}

@@ -19,8 +19,8 @@ func TestExplainProbe(t *testing.T) {
 	}{
 		{"s3://bucket/r?endpoint=http://localhost:9000", storage.ErrUnreachable, "localhost is the pod itself"},
 		{"s3://bucket/r?endpoint=http://[::1]:9000", storage.ErrUnreachable, "::1 is the pod itself"},
-		{"s3://bucket/r?endpoint=https://s3.example.com", storage.ErrUnreachable, "if pods reach the bucket under another address, give the " +
-			"URL that they need with --mover-repo"},
+		{"s3://bucket/r?endpoint=https://s3.example.com", storage.ErrUnreachable, "if pods reach the bucket at another address, give " +
+			"that URL with --mover-repo"},
 		{"s3://bucket/r", storage.ErrUnreachable, "--mover-repo"},
 		{"s3://bucket/r", storage.ErrNoBucket, "the same place as --repo"},
 		{"s3://bucket/r", repository.ErrNoRepository, "the same place as --repo"},

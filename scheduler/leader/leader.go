@@ -101,8 +101,8 @@ func (e *Election) term(ctx context.Context, lead func(ctx context.Context)) err
 func (e *Election) lost(holding context.Context, lock *noting) {
 	if err := lock.failure.Load(); holding.Err() == nil && lock.held.Load() && err != nil {
 		e.Log.Warn(
-			"the leadership is lost: its Lease could not be renewed for "+deadline.String()+"; what is cancelled now is tried again by whoever "+
-				"leads next",
+			"the leadership is lost: its Lease could not be renewed for "+deadline.String()+"; whoever leads next tries again what is "+
+				"cancelled now",
 			"error",
 			(*err).Error(),
 		)

@@ -73,7 +73,7 @@ func (a alert) fires(t *testing.T, text string) bool {
 // find in such an outage.
 func TestAlerts(t *testing.T) {
 	const late, lost, password, bucket, damaged, invalid, leader = "a StatefulSet has no recent recovery point", "a repository cannot be opened",
-		"the root password is wrong", "the bucket does not answer", "data is damaged", "the policies are not those that were meant", "nobody leads"
+		"the root password is wrong", "the bucket does not answer", "data is damaged", "the policies in force are not the ones that you wrote", "nobody leads"
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	known := scheduler.StatefulSetStatus{

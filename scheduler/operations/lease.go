@@ -75,7 +75,7 @@ func (o *Operations) withLease(
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
 		defer cancel()
 		if left := lease.Release(clean); left != nil { // no failure of what was done
-			o.logOf(scheduler.Name{Namespace: op.Namespace, StatefulSet: op.StatefulSet}).Warn(left.Error() + "; it ends by itself")
+			o.logOf(scheduler.Name{Namespace: op.Namespace, StatefulSet: op.StatefulSet}).Warn(left.Error() + "; it expires by itself")
 		}
 	}()
 	// The repository does not know of the Lease: nothing is done to it while another may have that.

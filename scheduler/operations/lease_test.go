@@ -78,7 +78,7 @@ func TestLeaseLeft(t *testing.T) {
 			done.Store(true)
 			return nil
 		})
-		if text := log.String(); err != nil || !strings.Contains(text, "level=WARN") || !strings.Contains(text, "it ends by itself") ||
+		if text := log.String(); err != nil || !strings.Contains(text, "level=WARN") || !strings.Contains(text, "it expires by itself") ||
 			!strings.Contains(text, "statefulSet=web") {
 			t.Errorf("%v; said %s", err, text)
 		}

@@ -192,7 +192,7 @@ func (r *reader) patterns(n node, further string) []string {
 			return
 		}
 		if strings.Trim(pattern, "abcdefghijklmnopqrstuvwxyz0123456789-.*?"+further) != "" || pattern == "" || strings.Count(pattern, "/") > 1 {
-			r.fail(n, "%.80q is no name, nor a pattern of names with * and ?", pattern)
+			r.fail(n, "%.80q is not a name, nor a pattern with * and ?", pattern)
 			return
 		}
 		patterns = append(patterns, pattern)
@@ -206,7 +206,7 @@ func (r *reader) labels(n node) labels.Selector {
 		text, _ := r.text(n)
 		selector, err := labels.Parse(text)
 		if err != nil {
-			r.fail(n, "%.80q is no selector of labels: %s", text, err.Error())
+			r.fail(n, "%.80q is not a label selector: %s", text, err.Error())
 			return nil
 		}
 		if selector.Empty() {
@@ -304,7 +304,7 @@ func (r *reader) quantities(n node) resources.Amounts {
 			}
 			quantity, ok := resources.Parse(text)
 			if !ok || quantity.IsZero() {
-				r.fail(n, "%.60q is no quantity; write such as 500m, 2, 128Mi or 1Gi", text)
+				r.fail(n, "%.60q is not a quantity; write for example 500m, 2, 128Mi or 1Gi", text)
 				return
 			}
 			quantities[name] = quantity
@@ -361,7 +361,7 @@ func (r *reader) discardAfter(n node) calendar.Span {
 	span := r.span(n)
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	if len(r.problems) == problems && now.Sub(span.Before(now)) < leastDiscardAfter {
-		r.fail(n, "%s is less than a day, in which nobody may have seen whether the restore was right", span)
+		r.fail(n, "%s is less than a day, too short to see whether the restore was right", span)
 	}
 	return span
 }
@@ -374,7 +374,7 @@ func (r *reader) share(n node) float64 {
 	}
 	part, ok := share.Parse(text)
 	if !ok {
-		r.fail(n, "%.60q is no share; write such as 5%% or 100%%", text)
+		r.fail(n, "%.60q is not a share; write for example 5%% or 100%%", text)
 	}
 	return part
 }

@@ -101,7 +101,7 @@ func explain(data []byte, err error) Problem {
 			line++
 		}
 	}
-	return Problem{Line: line, Text: "what begins here is no YAML: " + text}
+	return Problem{Line: line, Text: "this is not YAML: " + text}
 }
 
 // oneLess reports whether the library gives a line less for this error than where it is: those of its parser it counts

@@ -155,13 +155,13 @@ func TestParseIsNoPolicyFile(t *testing.T) {
 		{"a tab", head + "\n- name: a\n\tschedule: x\n", []string{"p.yaml:6: begins with a tab; YAML takes only spaces there"}},
 		{"a tab after spaces", head + "\n- name: a\n  select:\n  \tnames: [a]\n", []string{"p.yaml:7: begins with a tab; YAML takes only " +
 			"spaces there"}},
-		{"a list without its end", head + "\n- name: [a\n", []string{"p.yaml:5: what begins here is no YAML: did not find expected ',' or ']'"}},
-		{"text without its end", head + "\n- name: \"a\n", []string{"p.yaml:5: what begins here is no YAML: found unexpected end of stream"}},
-		{"a field too far left", head + "\n- name: a\n schedule: x\n", []string{"p.yaml:6: what begins here is no YAML: did not find expected " +
+		{"a list without its end", head + "\n- name: [a\n", []string{"p.yaml:5: this is not YAML: did not find expected ',' or ']'"}},
+		{"text without its end", head + "\n- name: \"a\n", []string{"p.yaml:5: this is not YAML: found unexpected end of stream"}},
+		{"a field too far left", head + "\n- name: a\n schedule: x\n", []string{"p.yaml:6: this is not YAML: did not find expected " +
 			"key"}},
-		{"a field too far right", head + "\n- name: a\n    schedule: x\n", []string{"p.yaml:6: what begins here is no YAML: mapping values are " +
+		{"a field too far right", head + "\n- name: a\n    schedule: x\n", []string{"p.yaml:6: this is not YAML: mapping values are " +
 			"not allowed in this context"}},
-		{"an alias of nothing", head + "\n- name: *a\n", []string{"p.yaml:1: what begins here is no YAML: unknown anchor 'a' referenced"}},
+		{"an alias of nothing", head + "\n- name: *a\n", []string{"p.yaml:1: this is not YAML: unknown anchor 'a' referenced"}},
 		{"two documents", head + " [{name: a, select: {names: [a]}, schedule: '@daily'}]\n---\n" + head, []string{"p.yaml:5: a second document " +
 			"begins here; put all policies into one"}},
 		{"too large", "#" + strings.Repeat(" ", 1<<20), []string{"p.yaml:1: is larger than the 1 MiB that a policy file may have"}},
@@ -219,11 +219,11 @@ func TestParseWrongPolicies(t *testing.T) {
 		}},
 		{"bad selectors", policy(name, "select:", "  namespaces: prod", "  names: [Web, 'a/b', '[x', '']", "  exclude: [a/b/c, 5]", "  namespaceLabels: {}", "  statefulSetLabels: {x: true}", daily), []string{
 			`p.yaml:7: policies[0].select.namespaces: must be a list, but is text`,
-			`p.yaml:8: policies[0].select.names[0]: "Web" is no name, nor a pattern of names with * and ?`,
-			`p.yaml:8: policies[0].select.names[1]: "a/b" is no name, nor a pattern of names with * and ?`,
-			`p.yaml:8: policies[0].select.names[2]: "[x" is no name, nor a pattern of names with * and ?`,
-			`p.yaml:8: policies[0].select.names[3]: "" is no name, nor a pattern of names with * and ?`,
-			`p.yaml:9: policies[0].select.exclude[0]: "a/b/c" is no name, nor a pattern of names with * and ?`,
+			`p.yaml:8: policies[0].select.names[0]: "Web" is not a name, nor a pattern with * and ?`,
+			`p.yaml:8: policies[0].select.names[1]: "a/b" is not a name, nor a pattern with * and ?`,
+			`p.yaml:8: policies[0].select.names[2]: "[x" is not a name, nor a pattern with * and ?`,
+			`p.yaml:8: policies[0].select.names[3]: "" is not a name, nor a pattern with * and ?`,
+			`p.yaml:9: policies[0].select.exclude[0]: "a/b/c" is not a name, nor a pattern with * and ?`,
 			`p.yaml:9: policies[0].select.exclude[1]: must be text, but is a number; write it in quotes: "5"`,
 			`p.yaml:10: policies[0].select.namespaceLabels: selects nothing; write labels with their values, or a selector such as tier=db,env in (a,b)`,
 			`p.yaml:11: policies[0].select.statefulSetLabels.x: must be text, but is true or false; write it in quotes: "true"`,
@@ -235,9 +235,9 @@ func TestParseWrongPolicies(t *testing.T) {
 			`p.yaml:8: policies[0].timeZone: there is no time zone "Europe/Bonn"; write one of the IANA database, such as Europe/Berlin or UTC`,
 		}},
 		{"times", policy(name, names, daily, "jitter: 1d", "startingDeadline: -5m", "backup: {snapshotReadyTimeout: 0s}"), []string{
-			`p.yaml:8: policies[0].jitter: "1d" is no length of time; write hours, minutes and seconds, such as 90s, 15m or 1h30m`,
-			`p.yaml:9: policies[0].startingDeadline: "-5m" is no length of time; write hours, minutes and seconds, such as 90s, 15m or 1h30m`,
-			`p.yaml:10: policies[0].backup.snapshotReadyTimeout: "0s" is no length of time; write hours, minutes and seconds, such as 90s, 15m or 1h30m`,
+			`p.yaml:8: policies[0].jitter: "1d" is not a duration; write hours, minutes and seconds, such as 90s, 15m or 1h30m`,
+			`p.yaml:9: policies[0].startingDeadline: "-5m" is not a duration; write hours, minutes and seconds, such as 90s, 15m or 1h30m`,
+			`p.yaml:10: policies[0].backup.snapshotReadyTimeout: "0s" is not a duration; write hours, minutes and seconds, such as 90s, 15m or 1h30m`,
 		}},
 		{"jitter beyond the next run", policy(name, names, `schedule: "0 8,9 * * *"`, "jitter: 1h"), []string{
 			`p.yaml:8: policies[0].jitter: 1h0m0s is not less than the 1h0m0s between two runs of 0 8,9 * * * UTC`,
@@ -250,13 +250,13 @@ func TestParseWrongPolicies(t *testing.T) {
 			`p.yaml:9: policies[0].keep.last: must be a whole number of at least 0, but is "-1"`,
 			`p.yaml:10: policies[0].keep.daily: must be a whole number of at least 0, but is "7d"`,
 			`p.yaml:11: policies[0].keep.weekly: must be a whole number of at least 0, but is "1.5"`,
-			`p.yaml:12: policies[0].keep.within: "5m" is no length of time: m could be months or minutes, which are mo and min; write such as 36h, 30d, 8w or 1y6mo`,
+			`p.yaml:12: policies[0].keep.within: "5m" is not a duration: m could be months or minutes, which are mo and min; write for example 36h, 30d, 8w or 1y6mo`,
 			`p.yaml:13: policies[0].keep.yearly: must be a single value, but is a list`,
 		}},
 		{"discards", policy(name, names, daily, "discard:", "  after: 23h") + "- {name: b, " + names + ", " + daily + ", discard: {}}\n- {name: c, " + names + ", " + daily + ", discard: {after: 7}}\n- {name: d, " + names + ", " + daily + ", discard: never}\n", []string{
-			`p.yaml:9: policies[0].discard.after: 23h is less than a day, in which nobody may have seen whether the restore was right`,
+			`p.yaml:9: policies[0].discard.after: 23h is less than a day, too short to see whether the restore was right`,
 			`p.yaml:10: policies[1].discard: after is missing`,
-			`p.yaml:11: policies[2].discard.after: "7" is no length of time: a unit is missing; write such as 36h, 30d, 8w or 1y6mo`,
+			`p.yaml:11: policies[2].discard.after: "7" is not a duration: a unit is missing; write for example 36h, 30d, 8w or 1y6mo`,
 			`p.yaml:12: policies[3].discard: must have fields (after), but is text`,
 		}},
 		{"the rest", policy(
@@ -267,13 +267,13 @@ func TestParseWrongPolicies(t *testing.T) {
 			`p.yaml:10: policies[0].backup.method: "snapshots" is unknown; did you mean "snapshot"?`,
 			`p.yaml:11: policies[0].backup.parallel: must be a whole number of at least 1, but is "0"`,
 			`p.yaml:12: policies[0].backup.moverResources: requests more memory (2Gi) than the limit (1Gi) allows`,
-			`p.yaml:13: policies[0].backup.moverResources.requests.cpu: "lots" is no quantity; write such as 500m, 2, 128Mi or 1Gi`,
+			`p.yaml:13: policies[0].backup.moverResources.requests.cpu: "lots" is not a quantity; write for example 500m, 2, 128Mi or 1Gi`,
 			`p.yaml:14: policies[0].backup.moverResources.limits: unknown field "storage"; there are cpu, memory, ephemeral-storage`,
-			`p.yaml:15: policies[0].backup.moverEnv.DB_PASSWORD: DB_PASSWORD looks like a secret, and all who may read pods can read the environment of movers`,
+			`p.yaml:15: policies[0].backup.moverEnv.DB_PASSWORD: DB_PASSWORD looks like a secret, and everybody who may read pods can read a mover's environment`,
 			`p.yaml:15: policies[0].backup.moverEnv.TZ: must be text, but is a number; write it in quotes: "1"`,
 			`p.yaml:16: policies[0].prune: schedule is missing`,
 			`p.yaml:17: policies[0].verify.schedule: "@never": is unknown; write five fields, or one of @hourly, @daily, @weekly, @monthly, @yearly`,
-			`p.yaml:17: policies[0].verify.readData: "5" is no share; write such as 5% or 100%`,
+			`p.yaml:17: policies[0].verify.readData: "5" is not a share; write for example 5% or 100%`,
 		}},
 	} {
 		test.check(t)

@@ -202,7 +202,7 @@ func (r *reader) duration(n node) time.Duration {
 	}
 	d, err := time.ParseDuration(value)
 	if err != nil || d <= 0 {
-		r.fail(n, "%.60q is no length of time; write hours, minutes and seconds, such as 90s, 15m or 1h30m", value)
+		r.fail(n, "%.60q is not a duration; write hours, minutes and seconds, such as 90s, 15m or 1h30m", value)
 		return 0
 	}
 	return d

@@ -64,9 +64,9 @@ func Decide(points []Point, rules Rules, now time.Time, zone *time.Location) []D
 func (c *counter) decide(point Point, now time.Time, zone *time.Location) Decision {
 	switch {
 	case point.State == Unreadable:
-		return keep(point, "it cannot be read, so it is not judged")
+		return keep(point, "it cannot be read, so no rule judges it")
 	case point.Time.After(now):
-		return keep(point, "its time has not come yet, so it is not judged")
+		return keep(point, "its date is in the future, so no rule judges it")
 	case point.State != Complete:
 		return unfinished(point, now)
 	}

@@ -212,7 +212,7 @@ func TestDecideOnWhatDoesNotCount(t *testing.T) {
 			name: "one that cannot be read is kept and takes no place", rules: Rules{Last: 1},
 			points: []string{"2026-11-19T02:00:00Z", "2026-11-20T02:00:00Z", "2026-11-21T02:00:00Z unreadable"},
 			want: []string{
-				"+ 2026-11-21T02:00:00Z: it cannot be read, so it is not judged",
+				"+ 2026-11-21T02:00:00Z: it cannot be read, so no rule judges it",
 				"+ 2026-11-20T02:00:00Z: newest complete, last 1 of 1",
 				"- 2026-11-19T02:00:00Z: no rule keeps it",
 			},
@@ -221,8 +221,8 @@ func TestDecideOnWhatDoesNotCount(t *testing.T) {
 			name: "one from the future takes nobody's place", rules: Rules{Last: 1, Within: calendar.Span{Days: 1}}, now: "2026-11-21T12:00:00Z",
 			points: []string{"2026-11-19T02:00:00Z", "2026-11-21T02:00:00Z", "2030-01-01T00:00:00Z", "2030-01-02T00:00:00Z incomplete"},
 			want: []string{
-				"+ 2030-01-02T00:00:00Z: its time has not come yet, so it is not judged",
-				"+ 2030-01-01T00:00:00Z: its time has not come yet, so it is not judged",
+				"+ 2030-01-02T00:00:00Z: its date is in the future, so no rule judges it",
+				"+ 2030-01-01T00:00:00Z: its date is in the future, so no rule judges it",
 				"+ 2026-11-21T02:00:00Z: newest complete, last 1 of 1, within 1d",
 				"- 2026-11-19T02:00:00Z: no rule keeps it",
 			},
@@ -231,9 +231,9 @@ func TestDecideOnWhatDoesNotCount(t *testing.T) {
 			name: "a clock that was set back removes nothing", rules: Rules{Last: 1}, now: "2020-01-01T00:00:00Z",
 			points: []string{"2026-11-19T02:00:00Z", "2026-11-21T02:00:00Z", "2026-11-21T03:00:00Z unrecorded"},
 			want: []string{
-				"+ 2026-11-21T03:00:00Z: its time has not come yet, so it is not judged",
-				"+ 2026-11-21T02:00:00Z: its time has not come yet, so it is not judged",
-				"+ 2026-11-19T02:00:00Z: its time has not come yet, so it is not judged",
+				"+ 2026-11-21T03:00:00Z: its date is in the future, so no rule judges it",
+				"+ 2026-11-21T02:00:00Z: its date is in the future, so no rule judges it",
+				"+ 2026-11-19T02:00:00Z: its date is in the future, so no rule judges it",
 			},
 		},
 	} {

@@ -89,7 +89,7 @@ func newIdentity(random io.Reader) (string, error) {
 	}
 	suffix := make([]byte, 4)
 	if _, err := io.ReadFull(random, suffix); err != nil {
-		return "", fmt.Errorf("choose a name among schedulers: %w", err)
+		return "", fmt.Errorf("choose a name for this scheduler: %w", err)
 	}
 	return host + "_" + hex.EncodeToString(suffix), nil
 }

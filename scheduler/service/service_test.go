@@ -164,7 +164,7 @@ func TestService(t *testing.T) {
 		messages,
 		", ",
 	); got != "scheduler started, leading, selected by several policies; the first in the file decides, policies rejected; the ones before "+
-		"stay in force, stopping; what is running may end, backup done, scheduler stopped" {
+		"stay in force, stopping; running operations may end, backup done, scheduler stopped" {
 		t.Errorf("said: %s", got)
 	}
 }

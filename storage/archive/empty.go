@@ -136,8 +136,8 @@ func (t *Taking) refuse(names []string, why string) error {
 		}
 	}
 	return fmt.Errorf(
-		"%s; it holds %s: %w; if nothing on it is needed, empty it where it is mounted (here as %s) with: %s; otherwise keep it, and have "+
-			"another one used",
+		"%s; it holds %s: %w; if you need nothing on it, empty it where it is mounted (here as %s) with: %s; otherwise keep it, and let "+
+			"another one be used",
 		why,
 		holds,
 		ErrNotOurs,
@@ -199,7 +199,7 @@ func (t *Taking) isRestored(ctx context.Context, fd int, names []string, id repo
 	}
 	switch {
 	case errors.Is(err, repository.ErrNoSnapshot), errors.Is(err, ErrNoEntry):
-		return t.refuse(names, fmt.Sprintf("what the volume holds can be compared with nothing any more: %s", err))
+		return t.refuse(names, fmt.Sprintf("there is nothing left to compare the volume's content with: %s", err))
 	case err != nil:
 		return fmt.Errorf("compare %s with repository snapshot %s: %w", t.Dir, id.Short(), err)
 	case foreign != "":

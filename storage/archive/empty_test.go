@@ -76,7 +76,7 @@ func (b bed) refused(t *testing.T, taking archive.Taking, says ...string) {
 			t.Errorf("%s: %v", what, err)
 			continue
 		}
-		for _, word := range append(says, "find '"+taking.Dir+"' -mindepth 1 -maxdepth 1 ", "have another one used") {
+		for _, word := range append(says, "find '"+taking.Dir+"' -mindepth 1 -maxdepth 1 ", "let another one be used") {
 			if !strings.Contains(err.Error(), word) {
 				t.Errorf("%s says %q, and not %q", what, err, word)
 			}
@@ -292,7 +292,7 @@ func TestUnfinishedRestoreIsGoneOnWith(t *testing.T) {
 			bed.marked(t, lastRestore, func(m *archive.Mark) { m.RepositorySnapshot = strings.Repeat("cd", 32) }),
 			0o600,
 		)
-		bed.refused(t, bed.taking(t, b.root, thisRestore), "can be compared with nothing any more")
+		bed.refused(t, bed.taking(t, b.root, thisRestore), "there is nothing left to compare")
 	})
 }
 

@@ -43,7 +43,7 @@ func (p *previous) warn() error {
 		return nil
 	}
 	return fmt.Errorf(
-		"the last backup, repository snapshot %s, cannot be read whole, so that files were read again that it may have: %w",
+		"the last backup, repository snapshot %s, cannot be read in full, so files that it may hold were read again: %w",
 		p.id.Short(),
 		p.failed,
 	)

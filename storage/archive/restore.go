@@ -199,7 +199,7 @@ func (r *restoring) fault(where string, err error) error {
 // explain says what to do about an error, where that is not plain.
 func (r *restoring) explain(err error) error {
 	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
-		return fmt.Errorf("%w: allow more open files (ulimit -n), of which directories that lie deep within each other need one each", err)
+		return fmt.Errorf("%w: allow more open files (ulimit -n): each level of nested directories needs one", err)
 	}
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return err

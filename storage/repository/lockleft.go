@@ -99,7 +99,7 @@ func (r *Repository) dropLeft(ctx context.Context) error {
 		}
 		next := "remove it before with: stsbackup unlock"
 		if errors.Is(err, storage.ErrPermission) {
-			next = "these credentials may not remove it, and need not: whoever may removes it with the next prune after that"
+			next = "these credentials may not remove it, and need not: after that time, the next prune with credentials that may does"
 		}
 		failures = append(
 			failures,

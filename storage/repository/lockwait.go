@@ -38,7 +38,7 @@ func (r *Repository) patiently(ctx context.Context, try func() error) error {
 		left := w.Limit - r.options.Now().Sub(begun)
 		if left <= 0 {
 			if w.Limit > 0 {
-				err = fmt.Errorf("%w (%s were waited)", err, w.Limit)
+				err = fmt.Errorf("%w (waited %s)", err, w.Limit)
 			}
 			return err
 		}

@@ -89,8 +89,8 @@ func listIDs(ctx context.Context, bucket storage.Bucket, k kind) ([]ID, error) {
 			others++
 		}
 		if len(ids) > limit || others > 16*limit {
-			return fmt.Errorf("%s holds more than %d objects in %s, which no repository needs: remove those that do not belong there "+
-				"by the bucket's own means", bucket, len(ids)+others-1, k.prefix())
+			return fmt.Errorf("%s holds more than %d objects in %s, more than any repository needs: remove those that do not belong "+
+				"there with the bucket's own tools", bucket, len(ids)+others-1, k.prefix())
 		}
 		return nil
 	})

@@ -270,7 +270,7 @@ func (p *pruner) incomplete() error {
 	if p.noRoom == nil {
 		return nil
 	}
-	return fmt.Errorf("packs of which nobody needs anything were removed, and those left that hold needed data too: %w; run the command again",
+	return fmt.Errorf("removed the packs that nothing needs, and left those that also hold needed data: %w; run the command again",
 		p.noRoom)
 }
 
@@ -279,8 +279,8 @@ func needsRoom(err error) error {
 	if !errors.Is(err, storage.ErrNoSpace) {
 		return err
 	}
-	return fmt.Errorf("%w; to remove data takes a little room first, for a lock, and for prune's new index: raise the quota for as long "+
-		"as it takes, or remove what is in no repository", err)
+	return fmt.Errorf("%w; removing data first needs a little room, for a lock and for prune's new index: raise the quota meanwhile, or "+
+		"remove objects that belong to no repository", err)
 }
 
 // count fills the report from the plan. What has been retired is told as it was planned at first.

@@ -123,7 +123,7 @@ func (r *Repository) unreadable(holder Holder, damage error) error {
 		return fmt.Errorf("%w; whoever takes a lock next removes it", damage)
 	}
 	return fmt.Errorf(
-		"%w; nobody can write until %s, when it no longer counts; if nothing is at work on the repository, remove it with: stsbackup unlock",
+		"%w; nobody can write until %s, when it expires; if nothing works on the repository, remove it with: stsbackup unlock",
 		damage,
 		holder.Time.Add(r.options.timing.stale).Format(time.RFC3339),
 	)

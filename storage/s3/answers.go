@@ -159,7 +159,7 @@ func classifyResponse(r minio.ErrorResponse, f facts) failure {
 				"repository",
 		}
 	case suspended:
-		return failure{sentinel: storage.ErrPermission, reason: answered, advice: "see to the account at " + f.endpoint}
+		return failure{sentinel: storage.ErrPermission, reason: answered, advice: "check the account at " + f.endpoint}
 	case proxyRefuses:
 		return refusedBy(cmp.Or(f.proxy, "a proxy"), answered, r.StatusCode, f)
 	case forbidden:
@@ -252,7 +252,7 @@ func classifyDenial(r minio.ErrorResponse, f facts) failure {
 			advice:   "free some space there, or raise the account's or the bucket's limit",
 		}
 	case says("suspend", "disabled", "overdue", "billing", "payment", "terminated", "delinquent", "expired account", "account is"):
-		return failure{sentinel: storage.ErrPermission, reason: answer(r), advice: "see to the account at " + f.endpoint}
+		return failure{sentinel: storage.ErrPermission, reason: answer(r), advice: "check the account at " + f.endpoint}
 	case says("encrypt"):
 		return failure{
 			sentinel: storage.ErrPermission,
@@ -269,7 +269,7 @@ func classifyDenial(r minio.ErrorResponse, f facts) failure {
 	}
 	reason, advice := denied, "allow it in the user's or the bucket's policy"
 	if f.blind && f.action == actionGet {
-		reason += fmt.Sprintf("; or it is not there, which the server tells only those who may %s on bucket %s", actionList, f.bucket)
+		reason += fmt.Sprintf("; or it does not exist, which the server tells only those who may %s on bucket %s", actionList, f.bucket)
 		advice += ", " + actionList + " first"
 	}
 	if !generic(words) {

@@ -83,8 +83,9 @@ func TestDenialsInTheServersWords(t *testing.T) {
 		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Access Denied."}, storage.ErrPermission, []string{"may not s3:PutObject on bucket/object", "allow it in"}, "answers"},
 		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Cannot upload files, storage cap exceeded. See the Caps & Alerts page to " +
 			"increase your cap."}, storage.ErrNoSpace, []string{"storage cap exceeded", "raise"}, "policy"},
-		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Account suspended:\nunpaid"}, storage.ErrPermission, []string{"Account suspended: unpaid", "see to the account"}, "policy"},
-		{odds3.Refusal{Status: 403, Code: "AllAccessDisabled", Message: "All access to this object has been disabled"}, storage.ErrPermission, []string{"has been disabled", "see to the account"}, "policy"},
+		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Account suspended:\nunpaid"}, storage.ErrPermission, []string{"Account suspended: unpaid", "check the account"}, "policy"},
+		{odds3.Refusal{Status: 403, Code: "AllAccessDisabled", Message: "All access to this object has been " +
+			"disabled"}, storage.ErrPermission, []string{"has been disabled", "check the account"}, "policy"},
 		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Server side encryption is required"}, storage.ErrPermission, []string{"encryption is required", "encrypt by default"}, "allow it in"},
 		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "User: " + long + " is not authorized to perform: s3:PutObject"}, storage.ErrPermission, []string{"may not s3:PutObject", "User: arn:aws", "allow it in"}, ""},
 		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "The moon is in the wrong quarter"}, storage.ErrPermission, []string{"The moon is in the wrong quarter", "ask whoever runs"}, "allow it in"},

@@ -89,7 +89,8 @@ func TestRestoreAdmission(t *testing.T) {
 		out, err := s.Kubectl(s.ctx, "run", "probe", "--image=none", "--labels=stsbackup.io/mover=x", "--dry-run=server")
 		return err != nil && strings.Contains(err.Error(), "ValidatingAdmissionPolicy"), fmt.Sprint(out, err)
 	})
-	refused([]string{"the mover's pod for claim", "ValidatingAdmissionPolicy '" + s.Namespace + "-no-movers'", "make an exception"})
+	refused([]string{"the mover's pod for claim", "ValidatingAdmissionPolicy '" + s.Namespace + "-no-movers'", "exempt objects with the " +
+		"label"})
 	s.kubectl("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", s.Namespace+"-no-movers")
 
 	t.Log("a policy that lets nobody but controllers create pods, other than as a dry run")

@@ -46,7 +46,7 @@ func TestDiscard(t *testing.T) {
 	)
 	s.run(2, []string{"give --yes to go ahead"}, "discard", web)
 	s.run(0, []string{"There is nothing to free", "it has been set aside since"}, "discard", web, "--older-than", "1d", "--yes")
-	s.run(5, []string{"nothing is set aside of ordinal 7"}, "discard", web, "--ordinals", "7", "--yes")
+	s.run(5, []string{"no volume of ordinal 7 is set aside"}, "discard", web, "--ordinals", "7", "--yes")
 	s.kubectl(
 		"create",
 		"configmap",

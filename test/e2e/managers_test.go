@@ -164,7 +164,7 @@ func TestRestoreManagers(t *testing.T) {
 		s.run(0, []string{"from 1 to 0 replicas", m.off}, "restore", web, "--dry-run")
 		s.shell(commands[1])
 		s.run(5, []string{m.says}, "restore", web, "--dry-run")
-		s.run(0, []string{"that is ignored, as you wish"}, "restore", web, "--dry-run", "--ignore-manager")
+		s.run(0, []string{"ignored, as you asked"}, "restore", web, "--dry-run", "--ignore-manager")
 		s.kubectl(m.unmark...)
 	}
 	plan := s.run(0, nil, "restore", web, "--dry-run")
@@ -176,6 +176,6 @@ func TestRestoreManagers(t *testing.T) {
 	s.kubectl(argo.mark...)
 	s.kubectl("delete", "applications.argoproj.io", "shop")
 	s.run(5, []string{"could not be read", "perhaps it is managed from another cluster"}, "restore", web, "--yes")
-	s.run(0, []string{"that is ignored, as you wish", "The old volumes are kept"}, "restore", web, "--yes", "--ignore-manager")
+	s.run(0, []string{"ignored, as you asked", "The old volumes are kept"}, "restore", web, "--yes", "--ignore-manager")
 	s.nothingLeft()
 }

@@ -52,7 +52,8 @@ func TestMoverThatStandsStill(t *testing.T) {
 	bucket.stop()
 	stopped := time.Now()
 	result := <-results
-	for _, text := range []string{"Stalled", "made no progress for 2", "the last that it said of itself: put " + s.Namespace + "/web/data/", "see whether the bucket can be reached from that node"} {
+	for _, text := range []string{"Stalled", "made no progress for 2", "the last that it said of itself: put " +
+		"" + s.Namespace + "/web/data/", "check that the bucket can be reached from that node"} {
 		if result.Code != 1 || !strings.Contains(result.Stderr, text) {
 			t.Errorf("it does not say %q:\n%s", text, result)
 		}

@@ -126,7 +126,7 @@ func TestBackupBesideAPodThatStays(t *testing.T) {
 	})
 	s.run(0, []string{
 		"waiting until this is gone: mover pod " + s.Namespace + "/" + pod, "held by its finalizers example.com/held",
-		"warning: of what a dead operation had made, mover pod " + s.Namespace + "/" + pod + " is left", "complete",
+		"warning: left by a dead operation: mover pod " + s.Namespace + "/" + pod + " is left", "complete",
 	}, "backup", name)
 	finalizers("null")
 	released = true

@@ -105,7 +105,7 @@ func TestRestoreIfNotReady(t *testing.T) {
 
 	s.run(
 		1,
-		[]string{"not Ready", "the old volumes were brought back"},
+		[]string{"not Ready", "stsbackup brought the old volumes back"},
 		"restore",
 		web,
 		"--yes",

@@ -344,7 +344,7 @@ func notReadyAgain(b *runbook) {
 	b.follow(
 		"not-ready-undo",
 		[]string{"5m", "20s"},
-		outcome{code: 1, says: []string{"web-0", "the old volumes were brought back"}},
+		outcome{code: 1, says: []string{"web-0", "stsbackup brought the old volumes back"}},
 		outcome{says: []string{"undone"}},
 	)
 	b.holds("present")

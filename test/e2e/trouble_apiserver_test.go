@@ -69,7 +69,8 @@ func (in installation) toldOfTheRestart(away gap) {
 	lines := in.log(away.down)
 	for _, want := range []line{
 		// Refused, reset, or at its end: that depends on whether a request was under way. Which one failed is said in any case.
-		{Msg: "the leadership is lost: its Lease could not be renewed for 10s; what is cancelled now is tried again by whoever leads next", Error: "leases/scheduler.stsbackup.io\": "},
+		{Msg: "the leadership is lost: its Lease could not be renewed for 10s; whoever leads next tries again what is cancelled " +
+			"now", Error: "leases/scheduler.stsbackup.io\": "},
 		{Msg: "backup", StatefulSet: in.Namespace + "/alpha", Result: "cancelled", Error: "context canceled"},
 		{Msg: "leading"},
 		{Msg: "backup", StatefulSet: in.Namespace + "/alpha", Result: "done"},

@@ -16,7 +16,7 @@ func CheckNamed(ctx context.Context, client *cluster.Client, namespace, stateful
 		return nil
 	}
 	if _, err := client.StatefulSet(ctx, namespace, statefulSet); err != nil {
-		return fmt.Errorf("nothing is set aside of %s/%s: %w", namespace, statefulSet, err)
+		return fmt.Errorf("no volume of %s/%s is set aside: %w", namespace, statefulSet, err)
 	}
 	return nil
 }

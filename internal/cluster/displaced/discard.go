@@ -198,7 +198,7 @@ func (d *Discarder) awaitDeleted(ctx context.Context, given []Freeing, report *R
 		why, remains := left[v.Name]
 		switch {
 		case err != nil:
-			report.fail(v, "it is set to be deleted, and whether its driver has done so is not known")
+			report.fail(v, "it is set to be deleted, but nobody knows yet whether its driver has done so")
 		case remains:
 			report.fail(v, fmt.Sprintf("it is set to be deleted, which %s has not done within %s: %s", v.Driver, goneWithin, why))
 		default:

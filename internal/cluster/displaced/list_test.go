@@ -108,9 +108,9 @@ func TestMarksAreChecked(t *testing.T) {
 		"another claim's manifest": {annotate(cluster.AnnotationDisplacedClaim, `{"metadata":{"namespace":"kube-system","name":"www-web-0"},"spec":{"volumeName":"pv-0"}}`), `holds the manifest of claim "kube-system/www-web-0"`, false},
 		"another volume's":         {annotate(cluster.AnnotationDisplacedClaim, `{"metadata":{"namespace":"demo","name":"www-web-0"},"spec":{"volumeName":"pv-9"}}`), `the manifest of a claim on volume "pv-9"`, false},
 		"no manifest":              {annotate(cluster.AnnotationDisplacedClaim, `{`), "read the claim of volume pv-0", false},
-		"no policy":                {annotate(cluster.AnnotationDisplacedPolicy, "Destroy"), `"Destroy" is no reclaim policy`, true},
-		"no time":                  {annotate(cluster.AnnotationDisplacedAt, "yesterday"), `"yesterday" is no time`, true},
-		"no reason":                {annotate(cluster.AnnotationDisplacedWhy, "just so"), `"just so" is no reason`, true},
+		"no policy":                {annotate(cluster.AnnotationDisplacedPolicy, "Destroy"), `"Destroy" is not a reclaim policy`, true},
+		"no time":                  {annotate(cluster.AnnotationDisplacedAt, "yesterday"), `"yesterday" is not a time`, true},
+		"no reason":                {annotate(cluster.AnnotationDisplacedWhy, "just so"), `"just so" is not a reason`, true},
 		"no StatefulSet":           {func(pv *corev1.PersistentVolume) { pv.Labels[cluster.LabelStatefulSet] = "db" }, `none of a StatefulSet "db"`, true},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -129,11 +129,11 @@ func (p *Plan) resolve(aside []Volume, prefix string) string {
 	case len(found) > 1:
 		p.refuse(
 			p.object(),
-			fmt.Sprintf("%q is the beginning of several operations: %s", prefix, strings.Join(found, ", ")),
-			"give more of the one that is meant",
+			fmt.Sprintf("several operations begin with %q: %s", prefix, strings.Join(found, ", ")),
+			"give more characters of the one that you mean",
 		)
 	default:
-		p.refuse(p.object(), fmt.Sprintf("no operation %q has set aside what is there", prefix),
+		p.refuse(p.object(), fmt.Sprintf("no operation %q has set aside any of these volumes", prefix),
 			"name one of "+cmp.Or(strings.Join(all, ", "), "none"))
 	}
 	return ""
@@ -143,7 +143,7 @@ func (p *Plan) resolve(aside []Volume, prefix string) string {
 func (p *Plan) checkOrdinals(aside []Volume, ordinals []int32) {
 	for _, ordinal := range ordinals {
 		if !slices.ContainsFunc(aside, func(v Volume) bool { return v.Ordinal == ordinal }) {
-			p.refuse(p.object(), fmt.Sprintf("nothing is set aside of ordinal %d", ordinal), "leave it out of --ordinals")
+			p.refuse(p.object(), fmt.Sprintf("no volume of ordinal %d is set aside", ordinal), "leave it out of --ordinals")
 		}
 	}
 }
@@ -161,7 +161,7 @@ func (p *Plan) checkUse(s *Situation) {
 		v := &p.Volumes[i].Volume
 		if v.Phase != "Released" {
 			p.refuse("volume "+v.Name, fmt.Sprintf("Kubernetes says that it is %s, not Released", cmp.Or(string(v.Phase), "nothing yet")),
-				fmt.Sprintf("try again in a moment, and see \"kubectl describe pv %s\"", v.Name))
+				fmt.Sprintf("try again in a moment, and run \"kubectl describe pv %s\"", v.Name))
 		}
 		if user := s.user(v); user != "" {
 			p.refuse("volume "+v.Name, fmt.Sprintf("it is still used by %s", user), "wait until it is not, or end what uses it")

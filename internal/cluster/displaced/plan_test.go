@@ -56,8 +56,8 @@ func TestPlan(t *testing.T) {
 		"all":        {situation: Situation{Volumes: []Volume{planned(t, 0), planned(t, 1)}}, takes: "pv-0 pv-1"},
 		"an ordinal": {Situation{Volumes: []Volume{planned(t, 0), planned(t, 1)}}, Request{Ordinals: []int32{1}}, "pv-1", []string{"pv-0: another ordinal"}, nil},
 		"an ordinal that has nothing": {
-			Situation{Volumes: []Volume{planned(t, 0)}}, Request{Ordinals: []int32{0, 7}}, "pv-0", nil, []string{"nothing is set aside of ordinal " +
-				"7; leave it out"},
+			Situation{Volumes: []Volume{planned(t, 0)}}, Request{Ordinals: []int32{0, 7}}, "pv-0", nil, []string{"no volume of ordinal " +
+				"7 is set aside; leave it out"},
 		},
 		"an operation": {
 			Situation{Volumes: []Volume{planned(t, 0, by("b1", asideAt())), planned(t, 0, by("a1", asideAt())), planned(t, 1, by("a1", asideAt()))}},
@@ -69,11 +69,11 @@ func TestPlan(t *testing.T) {
 		},
 		"an operation that is not clear": {
 			Situation{Volumes: []Volume{planned(t, 0, by("a1", asideAt())), planned(t, 0, by("a2", asideAt()))}},
-			Request{Operation: "a"}, "", []string{"pv-0-a1", "pv-0-a2"}, []string{`"a" is the beginning of several operations: a1, a2`},
+			Request{Operation: "a"}, "", []string{"pv-0-a1", "pv-0-a2"}, []string{`several operations begin with "a": a1, a2`},
 		},
 		"an operation that is not known": {
 			Situation{Volumes: []Volume{planned(t, 0, by("a1", asideAt()))}},
-			Request{Operation: "c"}, "", []string{"pv-0-a1"}, []string{`no operation "c" has set aside what is there; name one of a1`},
+			Request{Operation: "c"}, "", []string{"pv-0-a1"}, []string{`no operation "c" has set aside any of these volumes; name one of a1`},
 		},
 		"an age is that of all that the operation has set aside": {
 			Situation{Volumes: []Volume{

@@ -144,7 +144,7 @@ func (v *Volume) readTime(pv *corev1.PersistentVolume) error {
 	text := pv.Annotations[cluster.AnnotationDisplacedAt]
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return fmt.Errorf("%.40q is no time at which it can have been set aside", text)
+		return fmt.Errorf("%.40q is not a time at which it can have been set aside", text)
 	}
 	v.At = at.UTC()
 	return nil
@@ -159,7 +159,7 @@ func (v *Volume) readWhy(pv *corev1.PersistentVolume) error {
 		v.Why = why
 	default:
 		v.Why = WhyUnknown
-		return fmt.Errorf("%.40q is no reason to set a volume aside", text)
+		return fmt.Errorf("%.40q is not a reason to set a volume aside", text)
 	}
 	return nil
 }
@@ -171,7 +171,7 @@ func (v *Volume) readPolicy(pv *corev1.PersistentVolume) error {
 		v.Policy = policy
 		return nil
 	default:
-		return fmt.Errorf("%.40q is no reclaim policy that it can have had", policy)
+		return fmt.Errorf("%.40q is not a reclaim policy that it can have had", policy)
 	}
 }
 

@@ -101,7 +101,7 @@ type ProbeArgs struct {
 	Source string
 	// RepositorySnapshots must be there.
 	RepositorySnapshots []string
-	// Write has it look also whether the repository can be written.
+	// Write has it also check whether the repository can be written.
 	Write bool
 }
 

@@ -32,9 +32,9 @@ func (a *BackupArgs) Bind(flags Flags) {
 	BindClaim(flags, &a.Claim)
 	flags.StringVar(&a.As, FlagAs, "", "`NAMESPACE/STATEFULSET` that the volume belongs to")
 	flags.StringVar(&a.RecoveryPoint, FlagRecoveryPoint, "",
-		"`id` of the recovery point that this is a part of; without it, the backup stands by itself")
+		"`id` of the recovery point that this volume belongs to; without it, the backup belongs to none")
 	flags.IntVar(&a.Ordinal, FlagOrdinal, NoOrdinal, "`number` of the claim's ordinal")
-	flags.BoolVar(&a.ForceRead, FlagForceRead, false, "read all files, also those that seem unchanged since the last backup")
+	flags.BoolVar(&a.ForceRead, FlagForceRead, false, "read all files, even those that seem unchanged since the last backup")
 }
 
 // Bind defines the flags of a mover that fills a volume, but for those that other commands have too.
@@ -43,7 +43,7 @@ func (a *RestoreArgs) Bind(flags Flags) {
 	BindClaim(flags, &a.Claim)
 	BindSnapshot(flags, &a.RepositorySnapshot)
 	flags.BoolVar(&a.IntoEmpty, FlagIntoEmpty, false,
-		"fail unless the directory is empty, or holds only what a restore with this flag has left that did not end")
+		"fail unless the directory is empty, or holds only what an unfinished restore with this flag has left")
 	flags.BoolVar(&a.TakeBack, FlagTakeBack, false,
 		"remove everything from the directory, if it is what a restore with --into-empty has put there")
 	flags.StringVar(&a.IntoClaim, FlagIntoClaim, "", "`namespace/name` of the claim whose volume the directory is")
@@ -55,7 +55,7 @@ func (a *RestoreArgs) Bind(flags Flags) {
 func (a *ProbeArgs) Bind(flags Flags) {
 	a.Common.Bind(flags)
 	flags.StringSliceVar(&a.RepositorySnapshots, FlagSnapshot, nil, "`ids` of repository snapshots that must be there")
-	flags.BoolVar(&a.Write, FlagWrite, false, "look also whether the repository can be written")
+	flags.BoolVar(&a.Write, FlagWrite, false, "also check whether the repository can be written")
 }
 
 // BindClaim defines the flag of the claim.

@@ -23,18 +23,18 @@ func Check(name, value string) error {
 	secret := regexp.MustCompile(`(?i)secret|passw|token|credential|private|(api|access).?key|_key$`)
 	switch {
 	case !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`).MatchString(name):
-		return fmt.Errorf("%.60q is no name of an environment variable; write such as TZ=UTC", name)
+		return fmt.Errorf("%.60q is not the name of an environment variable; write for example TZ=UTC", name)
 	case strings.HasPrefix(name, "AWS_"), strings.HasPrefix(name, "STSBACKUP_"):
 		return fmt.Errorf(
-			"%s is for stsbackup to set: movers are given the repository, its credentials and limits by the command's own settings",
+			"stsbackup itself sets %s: movers get the repository, its credentials and limits from the command's own settings",
 			name,
 		)
 	case secret.MatchString(name):
-		return fmt.Errorf("%s looks like a secret, and all who may read pods can read the environment of movers", name)
+		return fmt.Errorf("%s looks like a secret, and everybody who may read pods can read a mover's environment", name)
 	case strings.ContainsAny(value, "\x00\n\r") || len(value) > 4096:
-		return fmt.Errorf("%s has a value that is no line of at most 4096 bytes", name)
+		return fmt.Errorf("the value of %s is not one line of at most 4096 bytes", name)
 	case !IsProxy(name) && HasPassword(value):
-		return fmt.Errorf("%s holds a password, and all who may read pods can read the environment of movers", name)
+		return fmt.Errorf("%s holds a password, and everybody who may read pods can read a mover's environment", name)
 	case IsProxy(name):
 		return checkProxy(name, value)
 	default:
@@ -48,7 +48,7 @@ func checkProxy(name, value string) error {
 		return nil
 	}
 	if parsed, err := parseProxy(value); err != nil || parsed.Host == "" {
-		return fmt.Errorf("%s is no address of a proxy; write such as http://proxy.example.com:3128", name)
+		return fmt.Errorf("%s is not a proxy's address; write for example http://proxy.example.com:3128", name)
 	}
 	return nil
 }

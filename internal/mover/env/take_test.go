@@ -16,7 +16,7 @@ func TestTakeProxies(t *testing.T) {
 		"HTTPS_PROXY=http://me:very-secret@proxy:3128\n# mine\n\nno_proxy=.svc\n": "",
 		"PATH=very-secret\n":               "it must have lines such as",
 		"very-secret\n":                    "it must have lines such as",
-		"HTTP_PROXY=http://very-secret:%a": "no address of a proxy",
+		"HTTP_PROXY=http://very-secret:%a": "not a proxy's address",
 	} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)

@@ -28,7 +28,7 @@ func (v *Variables) Set(text string) error {
 	name, value, found := strings.Cut(text, "=")
 	err := Check(name, value)
 	if !found {
-		err = errors.New("a variable has no =; write such as TZ=UTC")
+		err = errors.New("a variable has no =; write for example TZ=UTC")
 	}
 	if err != nil {
 		v.faults = append(v.faults, err)

@@ -43,11 +43,11 @@ func (a *Amounts) Set(text string) error {
 	for part := range strings.SplitSeq(text, ",") {
 		name, value, _ := strings.Cut(part, "=")
 		if !slices.Contains(Names(), name) {
-			return fmt.Errorf("%.60q names none of %s; write such as cpu=500m,memory=1Gi", part, strings.Join(Names(), ", "))
+			return fmt.Errorf("%.60q names none of %s; write for example cpu=500m,memory=1Gi", part, strings.Join(Names(), ", "))
 		}
 		amount, ok := Parse(value)
 		if !ok {
-			return fmt.Errorf("%.60q is no amount of %s; write such as cpu=500m,memory=1Gi", value, name)
+			return fmt.Errorf("%.60q is not an amount of %s; write for example cpu=500m,memory=1Gi", value, name)
 		}
 		amounts[name] = amount
 	}

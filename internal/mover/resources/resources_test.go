@@ -31,9 +31,9 @@ func TestRequirements(t *testing.T) {
 		"another resource":           {"ephemeral-storage=1Gi", "ephemeral-storage=2Gi", "cpu=100m,ephemeral-storage=1Gi,memory=128Mi", "ephemeral-storage=2Gi,memory=1Gi", ""},
 		"a request above its limit":  {"memory=2Gi", "memory=1Gi", "", "", "more than their limit of 1Gi"},
 		"an unknown resource":        {"gpu=1", "", "", "", "names none of cpu, memory, ephemeral-storage"},
-		"no amount":                  {"cpu", "", "", "", "is no amount of cpu"},
-		"a word":                     {"", "memory=much", "", "", "is no amount of memory"},
-		"less than nothing":          {"cpu=-1", "", "", "", "is no amount of cpu"},
+		"no amount":                  {"cpu", "", "", "", "is not an amount of cpu"},
+		"a word":                     {"", "memory=much", "", "", "is not an amount of memory"},
+		"less than nothing":          {"cpu=-1", "", "", "", "is not an amount of cpu"},
 		"an empty part after others": {"cpu=1,", "", "", "", "names none of"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -61,7 +61,7 @@ func (o *Options) URL(getenv func(string) string, rootURL string) (string, error
 	}
 	if !location.IsS3(rootURL) {
 		return "", &InvalidError{fmt.Errorf(
-			"repository %s cannot be reached by movers, which run in pods: use an s3:// URL, or give --mover-repo",
+			"movers run in pods and cannot reach the repository %s: use an s3:// URL, or give --mover-repo",
 			rootURL,
 		)}
 	}

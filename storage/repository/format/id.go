@@ -34,11 +34,11 @@ func (id ID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, id[:])
 // UnmarshalText reads what MarshalText writes, and nothing else.
 func (id *ID) UnmarshalText(text []byte) error {
 	if len(text) != hex.EncodedLen(len(id)) {
-		return fmt.Errorf("%.80q is no id: %d characters instead of %d", text, len(text), hex.EncodedLen(len(id)))
+		return fmt.Errorf("%.80q is not an id: %d characters instead of %d", text, len(text), hex.EncodedLen(len(id)))
 	}
 	for _, c := range text {
 		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return fmt.Errorf("%q is no id: not lower-case hex", text)
+			return fmt.Errorf("%q is not an id: not lower-case hex", text)
 		}
 	}
 	_, err := hex.Decode(id[:], text)

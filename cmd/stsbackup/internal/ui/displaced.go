@@ -33,7 +33,7 @@ func WriteDisplaced(w io.Writer, output Format, volumes []displaced.Volume) erro
 	}
 	for _, v := range volumes {
 		if v.Problem != "" {
-			fmt.Fprintf(w, "\nNote: the marks of %s are not as they were written: %s\n", v.Name, Plain(v.Problem))
+			fmt.Fprintf(w, "\nNote: somebody has changed the marks on %s: %s\n", v.Name, Plain(v.Problem))
 		}
 	}
 	return nil
@@ -73,7 +73,7 @@ func WriteDiscardPlan(w io.Writer, output Format, plan *displaced.Plan, now time
 	case len(plan.Volumes) == 0 && len(plan.Refusals) > 0:
 		return nil // the refusals say all
 	case len(plan.Volumes) == 0:
-		fmt.Fprintf(w, "There is nothing to free of %s.\n", name)
+		fmt.Fprintf(w, "There is nothing to free for %s.\n", name)
 	default:
 		were := "were"
 		if len(plan.Volumes) == 1 {
@@ -115,7 +115,7 @@ func WriteDiscarded(w io.Writer, report *displaced.Report) {
 	name := report.Namespace + "/" + report.StatefulSet
 	if len(report.Freed) == 0 {
 		if len(report.Failed) == 0 {
-			fmt.Fprintf(w, "Nothing was freed of %s.\n", name)
+			fmt.Fprintf(w, "Nothing was freed for %s.\n", name)
 		}
 		return
 	}

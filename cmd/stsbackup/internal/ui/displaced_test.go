@@ -36,7 +36,7 @@ func TestPrintDisplaced(t *testing.T) {
 0        demo/www-web-0  pv-0    1 GiB  fast   2026-11-21T08:00:00Z  20261121T075900Z-3fa9  replaced  pv-new
 -        demo/www-web-0  pv-1    1 GiB  -      -                     -                      replaced  bound again, not set aside
 
-Note: the marks of pv-1 are not as they were written: no\ttime
+Note: somebody has changed the marks on pv-1: no\ttime
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -81,7 +81,7 @@ func printChanged(w io.Writer, record catalog.Record) {
 	for _, volume := range record.Volumes {
 		lines = append(lines, named(volume.Claim, volume.Changes, volume.ChangeCount, "files")...)
 	}
-	section(w, "Changed by others while they were read, and saved as they were found:", lines)
+	section(w, "Changed while the backup read them, and saved as they were found:", lines)
 }
 
 // named gives a line to each text about a claim, and one to those that are counted and not named.

@@ -130,11 +130,11 @@ func WriteRestored(w io.Writer, output Format, report *restore.Report) error {
 	what, text := report.Namespace+"/"+report.StatefulSet, ""
 	switch {
 	case report.Kept:
-		text = fmt.Sprintf("The interrupted restore of %s was ended, and what its pods run on was kept", what)
+		text = fmt.Sprintf("Ended the interrupted restore of %s; its pods keep what they run on", what)
 	case report.PutBack:
-		text = fmt.Sprintf("The interrupted restore of %s was put back in %s", what, Duration(report.Duration))
+		text = fmt.Sprintf("Put back the interrupted restore of %s in %s", what, Duration(report.Duration))
 	case report.Kind == restore.KindUndo:
-		text = fmt.Sprintf("The volumes of %s that %s had set aside were brought back in %s; it was down for %s",
+		text = fmt.Sprintf("Brought back the volumes of %s that %s had set aside, in %s; it was down for %s",
 			what, report.RecoveryPoint, Duration(report.Duration), Duration(report.Downtime))
 	default:
 		text = fmt.Sprintf("Restored %s to recovery point %s in %s; it was down for %s",
@@ -149,7 +149,8 @@ func WriteRestored(w io.Writer, output Format, report *restore.Report) error {
 	}
 	fmt.Fprintf(
 		w,
-		"\nThe old volumes are kept: \"stsbackup undo %[1]s\" brings them back, and \"stsbackup discard %[1]s\" frees them. To give up one:\n",
+		"\nThe old volumes are kept: \"stsbackup undo %[1]s\" brings them back, and \"stsbackup discard %[1]s\" frees them. To free one "+
+			"by hand:\n",
 		what,
 	)
 	for _, d := range report.Displaced {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 const (
@@ -186,11 +187,6 @@ func (r *run) admitted(ctx context.Context) error {
 			told = cause
 			r.Reporter.Note(fmt.Sprintf("waiting (for up to %s): the API server would not create %s yet: %s", limit, first.What, first.Message))
 		}
-		timer := time.NewTimer(askAgainEvery)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-		case <-timer.C:
-		}
+		_ = wait.For(ctx, askAgainEvery) // the end of ctx is seen above
 	}
 }

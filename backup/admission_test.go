@@ -51,17 +51,23 @@ func TestRunNotAdmitted(t *testing.T) {
 	}{
 		"Pod Security": {
 			deny: denyPods(`violates PodSecurity "restricted:latest"`, ""),
-			says: []string{"the mover's pod for claim demo/www-web-0", "nor 1 more like it", "violates PodSecurity", "enforce=baseline", "back up again"},
+			says: []string{
+				"the mover's pod for claim demo/www-web-0", "nor 1 more like it", "violates PodSecurity", "enforce=baseline",
+				"back up again",
+			},
 		},
 		"an account that is not there": {
-			deny: denyPods(`error looking up service account demo/nobody: serviceaccount "nobody" not found`, ""), says: []string{"--mover-service-account"},
+			deny: denyPods(`error looking up service account demo/nobody: serviceaccount "nobody" not found`, ""),
+			says: []string{"--mover-service-account"},
 		},
 		"a quota that no mover fits into": {
-			deny: denyPods("exceeded quota: q, requested: limits.cpu=2, used: limits.cpu=0, limited: limits.cpu=1", ""), says: []string{"limits.cpu=2", "raise that quota"},
+			deny: denyPods("exceeded quota: q, requested: limits.cpu=2, used: limits.cpu=0, limited: limits.cpu=1", ""),
+			says: []string{"limits.cpu=2", "raise that quota"},
 		},
 		"a quota that is used up": {deny: denyPods(full, ""), says: []string{full}, waits: 5 * time.Minute},
 		"a webhook that is away": {
-			deny: denyPods(`Internal error occurred: failed calling webhook "w": connection refused`, ""), says: []string{"bring back"}, waits: 5 * time.Minute,
+			deny: denyPods(`Internal error occurred: failed calling webhook "w": connection refused`, ""), says: []string{"bring back"},
+			waits: 5 * time.Minute,
 		},
 		"VolumeSnapshots": {
 			deny: func(object runtime.Object) error {

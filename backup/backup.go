@@ -202,7 +202,7 @@ func (e *Engine) preflight(ctx context.Context, plan *Plan, request Request) err
 	err = catalog.CheckCluster(records, plan.Cluster)
 	if errors.Is(err, catalog.ErrOtherCluster) && !request.AdoptCluster {
 		return &cluster.Refusal{
-			Object: "StatefulSet " + plan.Namespace + "/" + plan.StatefulSet,
+			Object: cluster.Key{Namespace: plan.Namespace, Name: plan.StatefulSet}.Object(),
 			Reason: err.Error(),
 			Next:   "use another --repo for this cluster, or take the repository over with --adopt-cluster if the other one is gone",
 		}

@@ -115,7 +115,8 @@ func TestRunSaysWhatAMoverWaitsFor(t *testing.T) {
 	}
 	progress.line([]byte(`{"waiting":"repository is locked"}`))
 	progress.line([]byte(`{"files":1,"bytes":2}`))
-	if len(told) != 2 || told[0].Stage != report.StagePrepare || told[0].Waiting != "repository is locked" || told[1].Stage != report.StageMove ||
+	if len(told) != 2 || told[0].Stage != report.StagePrepare || told[0].Waiting != "repository is locked" ||
+		told[1].Stage != report.StageMove ||
 		told[1].Waiting != "" {
 		t.Errorf("%+v", told)
 	}

@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
@@ -75,46 +74,36 @@ func ReadInventory(ctx context.Context, c *cluster.Client, namespace, name strin
 	return inventory, nil
 }
 
-func (i *Inventory) readService(ctx context.Context, c *cluster.Client) error {
-	name := i.StatefulSet.Spec.ServiceName
-	if name == "" {
-		return nil
+func (i *Inventory) readService(ctx context.Context, c *cluster.Client) (err error) {
+	if name := i.StatefulSet.Spec.ServiceName; name != "" {
+		i.Service, err = c.Service(ctx, i.StatefulSet.Namespace, name)
 	}
-	service, err := c.Kube.CoreV1().Services(i.StatefulSet.Namespace).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read Service %s/%s: %w", i.StatefulSet.Namespace, name, err)
-	}
-	i.Service = service
-	return nil
+	return err
 }
 
 func (i *Inventory) readPods(ctx context.Context, c *cluster.Client) error {
 	i.Pods = map[string]*corev1.Pod{}
 	for _, ordinal := range cluster.Ordinals(i.StatefulSet) {
 		name := cluster.PodName(i.StatefulSet.Name, ordinal)
-		pod, err := c.Kube.CoreV1().Pods(i.StatefulSet.Namespace).Get(ctx, name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			continue
-		}
+		pod, err := c.Pod(ctx, i.StatefulSet.Namespace, name)
 		if err != nil {
-			return fmt.Errorf("read pod %s/%s: %w", i.StatefulSet.Namespace, name, err)
+			return err
 		}
-		i.Pods[name] = pod
+		if pod != nil {
+			i.Pods[name] = pod
+		}
 	}
 	return nil
 }
 
 func (i *Inventory) readClaims(ctx context.Context, c *cluster.Client) error {
-	list, err := c.Kube.CoreV1().PersistentVolumeClaims(i.StatefulSet.Namespace).List(ctx, metav1.ListOptions{})
+	claims, err := c.Claims(ctx, i.StatefulSet.Namespace)
 	if err != nil {
-		return fmt.Errorf("list claims in %s: %w", i.StatefulSet.Namespace, err)
+		return err
 	}
 	i.Claims = map[string]*corev1.PersistentVolumeClaim{}
-	for n := range list.Items {
-		i.Claims[list.Items[n].Name] = &list.Items[n]
+	for n := range claims {
+		i.Claims[claims[n].Name] = &claims[n]
 	}
 	return nil
 }
@@ -127,14 +116,13 @@ func (i *Inventory) readVolumes(ctx context.Context, c *cluster.Client) error {
 			if claim == nil || claim.Spec.VolumeName == "" {
 				continue
 			}
-			volume, err := c.Kube.CoreV1().PersistentVolumes().Get(ctx, claim.Spec.VolumeName, metav1.GetOptions{})
-			if apierrors.IsNotFound(err) {
-				continue
-			}
+			volume, err := c.Volume(ctx, claim.Spec.VolumeName)
 			if err != nil {
-				return fmt.Errorf("read volume %s of claim %s/%s: %w", claim.Spec.VolumeName, claim.Namespace, claim.Name, err)
+				return fmt.Errorf("claim %s/%s: %w", claim.Namespace, claim.Name, err)
 			}
-			i.Volumes[volume.Name] = volume
+			if volume != nil {
+				i.Volumes[volume.Name] = volume
+			}
 		}
 	}
 	return nil
@@ -148,14 +136,14 @@ func (i *Inventory) readNodes(ctx context.Context, c *cluster.Client) error {
 		if _, known := i.Nodes[node]; known || node == "" {
 			continue
 		}
-		object, err := c.Kube.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
+		object, err := c.Node(ctx, node)
 		switch {
 		case apierrors.IsForbidden(err):
 			return nil
-		case apierrors.IsNotFound(err):
-			i.Nodes[node] = capture.Node{}
 		case err != nil:
-			return fmt.Errorf("read node %s: %w", node, err)
+			return err
+		case object == nil:
+			i.Nodes[node] = capture.Node{}
 		default:
 			i.Nodes[node] = capture.Node{
 				Zone: object.Labels[corev1.LabelTopologyZone], Host: object.Labels[corev1.LabelHostname], Taints: object.Spec.Taints,

@@ -31,13 +31,7 @@ func (s *stage) widen(t *testing.T) {
 	}
 	claim.Name = "www-web-2"
 	_, err = s.kube.AppsV1().StatefulSets("demo").Update(ctx, sts, metav1.UpdateOptions{})
-	if _, claimErr := s.kube.CoreV1().PersistentVolumeClaims(
-		"demo",
-	).Create(
-		ctx,
-		claim,
-		metav1.CreateOptions{},
-	); err != nil ||
+	if _, claimErr := s.kube.CoreV1().PersistentVolumeClaims("demo").Create(ctx, claim, metav1.CreateOptions{}); err != nil ||
 		claimErr != nil {
 		t.Fatal(err, claimErr)
 	}

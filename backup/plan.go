@@ -106,7 +106,7 @@ func NewPlan(inventory *Inventory, options capture.Options) *Plan {
 }
 
 func object(inventory *Inventory) string {
-	return "StatefulSet " + inventory.StatefulSet.Namespace + "/" + inventory.StatefulSet.Name
+	return cluster.KeyOf(inventory.StatefulSet).Object()
 }
 
 // planVolume says what there is of one ordinal's claim.

@@ -136,12 +136,15 @@ func TestNewPlanCapture(t *testing.T) {
 			capture: catalog.CaptureLive, why: "it has no StorageClass, so that no claim can be made from a VolumeSnapshot", node: "n1",
 		},
 		"a StorageClass that is gone": {
-			change: func(i *Inventory) { i.StorageClasses = i.StorageClasses[1:] }, options: capture.Options{Method: method.Auto, SnapshotClass: "fast"},
+			change:  func(i *Inventory) { i.StorageClasses = i.StorageClasses[1:] },
+			options: capture.Options{Method: method.Auto, SnapshotClass: "fast"},
 			capture: catalog.CaptureLive, why: "its StorageClass disk does not exist any more", node: "n1",
 		},
 		"a StorageClass for volumes that are made by hand": {
-			change: func(i *Inventory) { i.Claims["www-web-0"].Spec.StorageClassName = new("manual") }, options: capture.Options{Method: method.Auto},
-			capture: catalog.CaptureLive, why: "its StorageClass manual is not of CSI driver disk.csi.test but of kubernetes.io/no-provisioner", node: "n1",
+			change:  func(i *Inventory) { i.Claims["www-web-0"].Spec.StorageClassName = new("manual") },
+			options: capture.Options{Method: method.Auto},
+			capture: catalog.CaptureLive, why: "its StorageClass manual is not of CSI driver disk.csi.test but of kubernetes.io/no-provisioner",
+			node: "n1",
 		},
 		"StorageClasses that may not be read": {
 			change: func(i *Inventory) { i.StorageClasses, i.StorageClassesHidden = nil, true }, options: capture.Options{Method: method.Auto},
@@ -186,7 +189,8 @@ func TestNewPlanCapture(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := plan.Volumes[0]
-			if got.Capture != tt.capture || got.SnapshotClass != tt.class || !strings.Contains(got.Why, tt.why) || got.choice.Placement.Node != tt.node {
+			if got.Capture != tt.capture || got.SnapshotClass != tt.class || !strings.Contains(got.Why, tt.why) ||
+				got.choice.Placement.Node != tt.node {
 				t.Errorf("got %s with class %q on node %q because %q, want %s with %q on %q because %q",
 					got.Capture, got.SnapshotClass, got.choice.Placement.Node, got.Why, tt.capture, tt.class, tt.node, tt.why)
 			}
@@ -205,7 +209,9 @@ func TestNewPlanRefuses(t *testing.T) {
 		"no claim templates": {
 			change: func(i *Inventory) {
 				i.StatefulSet.Spec.VolumeClaimTemplates = nil
-				i.StatefulSet.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+				i.StatefulSet.Spec.Template.Spec.Volumes = []corev1.Volume{
+					{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+				}
 			},
 			object: "StatefulSet demo/web",
 			says:   []string{"no volumeClaimTemplates", "containers", "dies with the pod", "volume data of the pods (emptyDir)", "dump the data"},
@@ -256,7 +262,9 @@ func TestNewPlanRefuses(t *testing.T) {
 				i.Claims["www-web-0"].Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}
 				i.StorageClasses = nil
 			},
-			object: "claim demo/www-web-0", says: []string{"ReadWriteOncePod", "mend what keeps it from being captured", "StorageClass disk does not exist"},
+			object: "claim demo/www-web-0", says: []string{
+				"ReadWriteOncePod", "mend what keeps it from being captured", "StorageClass disk does not exist",
+			},
 		},
 		"a class that does not exist": {
 			options: capture.Options{Method: method.Auto, SnapshotClass: "slow"},

@@ -53,7 +53,10 @@ func TestMoverArgs(t *testing.T) {
 		Operation: cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"},
 	}
 	args := strings.Join(target.args(&Volume{Claim: "www-web-0"}).Args(), " ")
-	for _, want := range []string{"volume backup /volume", "--as demo/web", "--claim www-web-0", "--compression max", "--operation mover:uid:20261121T081200Z-3fa9"} {
+	for _, want := range []string{
+		"volume backup /volume", "--as demo/web", "--claim www-web-0", "--compression max",
+		"--operation mover:uid:20261121T081200Z-3fa9",
+	} {
 		if !strings.Contains(args, want) {
 			t.Errorf("a mover is not told %s: %s", want, args)
 		}
@@ -171,7 +174,10 @@ func TestManifests(t *testing.T) {
 		if err := yaml.Unmarshal(manifests[name], &object); err != nil || object["kind"] != kind || object["apiVersion"] == "" {
 			t.Errorf("%s is no %s (%v):\n%s", name, kind, err, manifests[name])
 		}
-		for _, unwanted := range []string{"\nstatus:", "resourceVersion:", "uid:", "managedFields:", "ownerReferences:", "finalizers:", "generation:", "last-applied", "creationTimestamp: \""} {
+		for _, unwanted := range []string{
+			"\nstatus:", "resourceVersion:", "uid:", "managedFields:", "ownerReferences:", "finalizers:", "generation:", "last-applied",
+			"creationTimestamp: \"",
+		} {
 			if strings.Contains(string(manifests[name]), unwanted) {
 				t.Errorf("%s still has %s\n%s", name, unwanted, manifests[name])
 			}

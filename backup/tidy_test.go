@@ -97,7 +97,10 @@ func TestRunBesideAStrandedMover(t *testing.T) {
 						t.Errorf("error %v, committed %d, want a refusal that counts as a failure, before anything:\n%s", err, committed, events)
 						return
 					}
-					for _, word := range []string{"StatefulSet demo/web", stranded.Name, "node n9", "claim www-web-0", "kubectl -n demo delete pod " + stranded.Name + " --force"} {
+					for _, word := range []string{
+						"StatefulSet demo/web", stranded.Name, "node n9", "claim www-web-0",
+						"kubectl -n demo delete pod " + stranded.Name + " --force",
+					} {
 						if !strings.Contains(err.Error(), word) {
 							t.Errorf("error %q does not say %q", err, word)
 						}

@@ -18,7 +18,10 @@ case "$*" in
 *" wait "*) [ "$ENDS" = Complete ] || exit 1 ;;
 *".type}: {.message}"*) echo "$ENDS: as it is" ;;
 *"get job"*) echo x >> "$COUNT"; [ "$(wc -l < "$COUNT")" -lt 3 ] || echo "$ENDS" ;;
-*logs*) echo "what the backup said"; [ "$ENDS" = Complete ] || { echo "container is waiting to start: PodInitializing" >&2; case "$*" in *--ignore-errors*) ;; *) exit 1 ;; esac; } ;;
+*logs*) echo "what the backup said"; [ "$ENDS" = Complete ] || {
+  echo "container is waiting to start: PodInitializing" >&2
+  case "$*" in *--ignore-errors*) ;; *) exit 1 ;; esac
+} ;;
 esac
 `
 

@@ -141,7 +141,8 @@ func TestProblemsAreFound(t *testing.T) {
 	}}
 	found := strings.Join(problems(bare), "\n")
 	for _, part := range []string{
-		"root", "seccomp", "namespaces of the node", "to end", "image", "more privileges", "root file system", "capabilities", "how much cpu", "how much memory", "environment", "/data", "as it likes", "temporary files",
+		"root", "seccomp", "namespaces of the node", "to end", "image", "more privileges", "root file system", "capabilities", "how much cpu",
+		"how much memory", "environment", "/data", "as it likes", "temporary files",
 	} {
 		if !strings.Contains(found, part) {
 			t.Errorf("a bare pod is not told that it %s:\n%s", part, found)

@@ -20,9 +20,12 @@ const stub = `#!/bin/sh
 echo "$(basename "$0") $*" >> "$CALLS"
 case "$(basename "$0") $*" in
 "make build") mkdir -p bin && cp "$0" bin/stsbackup ;;
-stsbackup*) [ -n "$(cat "$STSBACKUP_PASSWORD_FILE")" ] && [ -s "$AWS_SHARED_CREDENTIALS_FILE" ] && [ -n "$STSBACKUP_REPO" ] && [ -n "$STSBACKUP_IMAGE" ] || exit 1
+stsbackup*)
+  [ -n "$(cat "$STSBACKUP_PASSWORD_FILE")" ] && [ -s "$AWS_SHARED_CREDENTIALS_FILE" ] || exit 1
+  [ -n "$STSBACKUP_REPO" ] && [ -n "$STSBACKUP_IMAGE" ] || exit 1
   cat "$STSBACKUP_PASSWORD_FILE" >> "$PASSWORDS" ;;
-"kubectl apply -k "*) [ -s "$3/kustomization.yaml" ] && cp "$3/kustomization.yaml" "$CALLS.$(echo "$3" | tr / _).$(wc -l < "$CALLS")" || exit 1 ;;
+"kubectl apply -k "*)
+  [ -s "$3/kustomization.yaml" ] && cp "$3/kustomization.yaml" "$CALLS.$(echo "$3" | tr / _).$(wc -l < "$CALLS")" || exit 1 ;;
 kubectl*"create secret"*) [ -s password ] && [ -s credentials ] || exit 1
   cat password >> "$PASSWORDS" ;;
 "kubectl apply --server-side -f -") cat > /dev/null ;;

@@ -30,7 +30,7 @@ func (r *Restorer) admit(ctx context.Context, p *Plan, op cluster.Operation) err
 	if err != nil {
 		return err
 	}
-	admission := admission{plan: p, gone: p.situation.podsOfSet()}
+	admission := admission{plan: p, gone: p.situation.own}
 	for _, denial := range denials {
 		// Of quotas, checkQuotas knows better: it takes the claims that go into account.
 		if denial.Kind != cluster.DeniedByQuota {
@@ -94,17 +94,6 @@ func (p *Plan) checkMoversAtOnce(n int, pod *corev1.Pod, gone []corev1.Pod) {
 	p.refuseAbout("ResourceQuota "+p.Namespace+"/"+excess[0].Quota,
 		fmt.Sprintf("it has no room for %d movers at once%s: %s", n, whenGone(gone), inWords(excess)),
 		"restore one ordinal at a time (--parallel 1), raise it, or have movers ask for less with --mover-requests and --mover-limits")
-}
-
-// podsOfSet are the pods that are gone when movers run.
-func (s *Situation) podsOfSet() []corev1.Pod {
-	var pods []corev1.Pod
-	for i := range s.Pods {
-		if metav1.IsControlledBy(&s.Pods[i], s.StatefulSet) {
-			pods = append(pods, s.Pods[i])
-		}
-	}
-	return pods
 }
 
 // admission collects denials: objects of one kind that are denied for the same reason are one refusal.

@@ -275,7 +275,7 @@ func TestAdmitByKind(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s, options := situation(), PlanOptions{}
-			j := newJournal(new(NewPlan(*s, options)), s, "op-1", time.Now())
+			j := newJournal(new(NewPlan(*s, options)), "op-1", time.Now())
 			switch name {
 			case "undo":
 				options.Kind = KindUndo

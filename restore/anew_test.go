@@ -155,7 +155,7 @@ func TestPutBackOnWhatWasMadeAnew(t *testing.T) {
 // journal is that of an interrupted restore, nil if there is none.
 func (w *world) journal() *Journal {
 	w.t.Helper()
-	journal, err := readJournal(w.t.Context(), w.client(), ns, "web")
+	journal, err := readJournal(w.t.Context(), w.client(), cluster.Key{Namespace: ns, Name: "web"})
 	w.must(err)
 	return journal
 }

@@ -7,21 +7,18 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
 // checkOwners refuses where the StatefulSet is going, or is somebody else's to change, or has pods that are not its own.
-func (p *Plan) checkOwners(s *Situation) {
-	sts := s.StatefulSet
-	if sts.DeletionTimestamp != nil {
+func (p *Plan) checkOwners() {
+	if p.situation.StatefulSet.DeletionTimestamp != nil {
 		p.refuse("it is being deleted", "wait until it is gone and create it again, then restore")
 	}
-	p.checkManagers(s)
-	for i := range s.Pods {
-		pod := &s.Pods[i]
-		if p.isOrdinalsPod(pod.Name) && !metav1.IsControlledBy(pod, sts) {
+	p.checkManagers()
+	for _, pod := range p.situation.foreign {
+		if p.isOrdinalsPod(pod.Name) {
 			p.refuseAbout("pod "+p.Namespace+"/"+pod.Name, "it has the name of one of the StatefulSet's pods, and is not the StatefulSet's",
 				fmt.Sprintf("delete it (kubectl -n %s delete pod %s), then %s", p.Namespace, pod.Name, p.again()))
 		}
@@ -33,19 +30,18 @@ func (p *Plan) isOrdinalsPod(name string) bool {
 }
 
 // checkClaims refuses where a present claim or its volume could not be set aside, or could not be put back.
-func (p *Plan) checkClaims(s *Situation) {
+func (p *Plan) checkClaims() {
 	for i := range p.Volumes {
 		v := &p.Volumes[i]
-		claim := s.claim(v.Claim)
+		claim, volume := v.now.claim, v.now.volume
 		if claim == nil {
 			continue
 		}
 		object := "claim " + p.Namespace + "/" + claim.Name
-		volume := s.volume(claim.Spec.VolumeName)
 		switch {
-		case p.Way == WayResume && p.letGo(v, claim, volume):
-		case p.Way == WayResume && claim.DeletionTimestamp != nil && s.debris(claim): // nothing on it is anybody's: it is made again
-		case claim.DeletionTimestamp != nil && cluster.BoundTo(volume, claim) && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain:
+		case p.Way == WayResume && v.letGo():
+		case p.Way == WayResume && claim.DeletionTimestamp != nil && v.now.debris: // nothing on it is anybody's: it is made again
+		case v.now.vanishes():
 			p.refuseGoing(claim, volume)
 		case claim.DeletionTimestamp != nil:
 			p.refuseAbout(
@@ -58,7 +54,7 @@ func (p *Plan) checkClaims(s *Situation) {
 					p.again(),
 				),
 			)
-		case cluster.BoundTo(volume, claim) && volume.DeletionTimestamp != nil:
+		case v.now.bound && volume.DeletionTimestamp != nil:
 			p.refuseAbout(
 				object,
 				fmt.Sprintf(
@@ -78,23 +74,20 @@ func (p *Plan) checkClaims(s *Situation) {
 		case cluster.Binding(volume, claim):
 			p.refuseAbout(object, fmt.Sprintf("it is being bound to volume %s at this moment", volume.Name), "when it is Bound, "+p.again())
 		}
-		p.checkUsers(s, claim.Name)
+		p.checkUsers(v)
 	}
-	p.checkOthersGoing(s)
+	p.checkOthersGoing()
 }
 
 // checkOthersGoing refuses where somebody has deleted another claim of the StatefulSet, which only its pod keeps: to scale
 // down would end that pod, and with it the volume.
-func (p *Plan) checkOthersGoing(s *Situation) {
-	for i := range s.Claims {
-		claim := &s.Claims[i]
-		if _, _, ours := ordinalOf(s.StatefulSet, claim.Name); !ours || claim.DeletionTimestamp == nil ||
-			slices.ContainsFunc(p.Volumes, func(v Volume) bool { return v.Claim == claim.Name }) {
-			continue
-		}
-		volume := s.volume(claim.Spec.VolumeName)
-		if cluster.BoundTo(volume, claim) && volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
-			p.refuseGoing(claim, volume)
+func (p *Plan) checkOthersGoing() {
+	for i := range p.situation.Claims {
+		claim := &p.situation.Claims[i]
+		at := p.situation.place(claim.Name)
+		if _, _, ours := ordinalOf(p.situation.StatefulSet, claim.Name); ours && at.vanishes() &&
+			!slices.ContainsFunc(p.Volumes, func(v Volume) bool { return v.Claim == claim.Name }) {
+			p.refuseGoing(claim, at.volume)
 		}
 	}
 }
@@ -142,32 +135,27 @@ func (p *Plan) again() string {
 }
 
 // letGo reports whether it was an interrupted restore that has deleted the claim, whose volume is kept.
-func (p *Plan) letGo(v *Volume, claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) bool {
+func (v *Volume) letGo() bool {
+	claim, volume := v.now.claim, v.now.volume
 	return claim.DeletionTimestamp != nil && v.displaced != nil && v.displaced.UID == claim.UID &&
 		(volume == nil || volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRetain)
 }
 
 // checkUsers refuses where a pod that scaling down does not end would keep the claim from going.
-func (p *Plan) checkUsers(s *Situation, claim string) {
-	for i := range s.Pods {
-		pod := &s.Pods[i]
-		if metav1.IsControlledBy(pod, s.StatefulSet) || pod.Labels[cluster.LabelManagedBy] == cluster.ManagedBy || p.isOrdinalsPod(pod.Name) {
-			continue
-		}
-		for _, volume := range pod.Spec.Volumes {
-			if source := volume.PersistentVolumeClaim; source != nil && source.ClaimName == claim {
-				p.refuseAbout(
-					"pod "+p.Namespace+"/"+pod.Name,
-					fmt.Sprintf("it uses claim %s and does not end when the StatefulSet is scaled to 0", claim),
-					fmt.Sprintf("end it, or what runs it (kubectl -n %s delete pod %s), then %s", p.Namespace, pod.Name, p.again()),
-				)
-			}
+func (p *Plan) checkUsers(v *Volume) {
+	for _, pod := range v.now.users {
+		if !p.isOrdinalsPod(pod.Name) {
+			p.refuseAbout(
+				"pod "+p.Namespace+"/"+pod.Name,
+				fmt.Sprintf("it uses claim %s and does not end when the StatefulSet is scaled to 0", v.Claim),
+				fmt.Sprintf("end it, or what runs it (kubectl -n %s delete pod %s), then %s", p.Namespace, pod.Name, p.again()),
+			)
 		}
 	}
 }
 
 // checkQuotas refuses where a ResourceQuota would not admit the new claims in place of the present ones.
-func (p *Plan) checkQuotas(s *Situation) {
+func (p *Plan) checkQuotas() {
 	more := map[corev1.ResourceName]*resource.Quantity{}
 	add := func(class string, size resource.Quantity, sign int64) {
 		if sign < 0 {
@@ -189,7 +177,7 @@ func (p *Plan) checkQuotas(s *Situation) {
 	for i := range p.Volumes {
 		v := &p.Volumes[i]
 		add(v.Class, v.manifest.Spec.Resources.Requests[corev1.ResourceStorage].DeepCopy(), 1)
-		if present := s.claim(v.Claim); present != nil {
+		if present := v.now.claim; present != nil {
 			class := ""
 			if present.Spec.StorageClassName != nil {
 				class = *present.Spec.StorageClassName
@@ -197,7 +185,7 @@ func (p *Plan) checkQuotas(s *Situation) {
 			add(class, present.Spec.Resources.Requests[corev1.ResourceStorage].DeepCopy(), -1)
 		}
 	}
-	for _, quota := range s.Quotas {
+	for _, quota := range p.situation.Quotas {
 		for name, hard := range quota.Status.Hard {
 			if need := more[name]; need != nil && need.Sign() > 0 {
 				total := quota.Status.Used[name]
@@ -213,7 +201,7 @@ func (p *Plan) checkQuotas(s *Situation) {
 }
 
 // warn collects what does not stand in the way and should be known.
-func (p *Plan) warn(s *Situation) {
+func (p *Plan) warn() {
 	if !p.SameCluster {
 		p.warnf("the data comes from another cluster (%s)", p.SourceCluster)
 	}
@@ -224,26 +212,25 @@ func (p *Plan) warn(s *Situation) {
 			p.ReplicasAfter,
 		)
 	}
-	p.warnLeftBehind(s)
-	for _, left := range s.Record.LeftOut {
+	p.warnLeftBehind()
+	for _, left := range p.situation.Record.LeftOut {
 		p.warnf("not in the recovery point: %s (%s)", left.What, left.Why)
 	}
 	for i := range p.Volumes {
 		v := &p.Volumes[i]
-		recorded := find(s.Record.Volumes, v.Ordinal, v.Template)
-		if recorded.ProblemCount > 0 {
+		if v.recorded.ProblemCount > 0 {
 			p.warnf(
 				"%s is not whole: %d entries could not be read when it was backed up: %s",
 				v.Claim,
-				recorded.ProblemCount,
-				strings.Join(recorded.Problems, "; "),
+				v.recorded.ProblemCount,
+				strings.Join(v.recorded.Problems, "; "),
 			)
 		}
-		if present := s.claim(v.Claim); present != nil && present.Spec.StorageClassName != nil && *present.Spec.StorageClassName != v.Class {
+		if present := v.now.claim; present != nil && present.Spec.StorageClassName != nil && *present.Spec.StorageClassName != v.Class {
 			p.warnf("%s changes its StorageClass from %q to %q", v.Claim, *present.Spec.StorageClassName, v.Class)
 		}
 	}
-	if security := s.StatefulSet.Spec.Template.Spec.SecurityContext; security != nil && security.FSGroup != nil &&
+	if security := p.situation.StatefulSet.Spec.Template.Spec.SecurityContext; security != nil && security.FSGroup != nil &&
 		(security.FSGroupChangePolicy == nil || *security.FSGroupChangePolicy != corev1.FSGroupChangeOnRootMismatch) {
 		p.warnf(
 			"the pods have an fsGroup without fsGroupChangePolicy OnRootMismatch: the kubelet changes group and modes of all files whenever it " +
@@ -257,9 +244,9 @@ func (p *Plan) warnf(format string, args ...any) {
 }
 
 // warnLeftBehind names what the recovery point holds and the restore leaves where it is.
-func (p *Plan) warnLeftBehind(s *Situation) {
+func (p *Plan) warnLeftBehind() {
 	var beyond, unknown []string
-	for _, recorded := range s.Record.Volumes {
+	for _, recorded := range p.situation.Record.Volumes {
 		switch {
 		case planned(p.Volumes, recorded.Ordinal, recorded.Template) || recorded.RepositorySnapshot == "":
 		case slices.Contains(p.Ordinals(), recorded.Ordinal):
@@ -289,20 +276,18 @@ func planned(volumes []Volume, ordinal int32, template string) bool {
 }
 
 // steps says in words what Run will do.
-func (p *Plan) steps(s *Situation) []string {
-	var bound, unbound, lost []string
+func (p *Plan) steps() []string {
+	var unbound, lost []string
 	for _, v := range p.Volumes {
 		switch v.Present.State {
-		case PresentBound:
-			bound = append(bound, v.Present.Volume)
 		case PresentUnbound:
 			unbound = append(unbound, v.Claim)
 		case PresentLost:
 			lost = append(lost, v.Claim)
 		}
 	}
-	steps := p.guardSteps(s)
-	if len(bound) > 0 {
+	steps := p.guardSteps()
+	if len(p.bound()) > 0 {
 		steps = append(steps, "set the present volumes aside: their claims are deleted, the volumes and the data on them are kept")
 	}
 	if others := append(unbound, lost...); len(others) > 0 {
@@ -318,23 +303,28 @@ func (p *Plan) steps(s *Situation) []string {
 		fmt.Sprintf("when all of them are complete: scale to %d replicas and wait until the pods are Ready", p.ReplicasAfter))
 }
 
-// guardSteps are what every restore and undo begins with.
-func (p *Plan) guardSteps(s *Situation) []string {
-	var steps, bound []string
+// bound names the volumes that the plan's claims hold now.
+func (p *Plan) bound() (volumes []string) {
 	for _, v := range p.Volumes {
 		if v.Present.State == PresentBound {
-			bound = append(bound, v.Present.Volume)
+			volumes = append(volumes, v.Present.Volume)
 		}
 	}
+	return volumes
+}
+
+// guardSteps are what every restore and undo begins with.
+func (p *Plan) guardSteps() []string {
+	var steps []string
 	if p.Interrupted != "" && p.Way == WayResume {
 		steps = append(steps, "go on with "+p.Interrupted)
 	} else if p.Interrupted != "" {
 		steps = append(steps, fmt.Sprintf("complete %s, when all its data was in place", p.Interrupted))
 	}
-	if len(bound) > 0 {
+	if bound := p.bound(); len(bound) > 0 {
 		steps = append(steps, "set the reclaim policy of the present volumes to Retain: "+strings.Join(bound, ", "))
 	}
-	if policy := retention(s.StatefulSet); policy.WhenScaled == "Delete" || policy.WhenDeleted == "Delete" {
+	if policy := retention(p.situation.StatefulSet); policy.WhenScaled == "Delete" || policy.WhenDeleted == "Delete" {
 		steps = append(
 			steps,
 			fmt.Sprintf(
@@ -345,7 +335,7 @@ func (p *Plan) guardSteps(s *Situation) []string {
 		)
 	}
 	down := fmt.Sprintf("make sure that %s, which has 0 replicas, has no pods left", p.target())
-	if p.ReplicasBefore > 0 && cluster.Replicas(s.StatefulSet) > 0 {
+	if p.ReplicasBefore > 0 && cluster.Replicas(p.situation.StatefulSet) > 0 {
 		down = fmt.Sprintf("scale %s from %d to 0 replicas and wait until its pods are gone", p.target(), p.ReplicasBefore)
 	}
 	return append(steps, down+"; pods that somebody makes meanwhile wait for the end")

@@ -37,7 +37,8 @@ func TestRestoreIsDoneThoughMuchStays(t *testing.T) {
 	ending := errors.New("not now")
 	w.fault = func(_ int, action k8stesting.Action, carriedOut bool) error {
 		if !carriedOut &&
-			(action.GetVerb() == "delete" && action.GetResource().Resource == "leases" || action.GetVerb() == "list" && action.GetResource().Resource == "jobs" && w.allFilled()) {
+			(action.GetVerb() == "delete" && action.GetResource().Resource == "leases" ||
+				action.GetVerb() == "list" && action.GetResource().Resource == "jobs" && w.allFilled()) {
 			return ending
 		}
 		return nil

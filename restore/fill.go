@@ -72,7 +72,7 @@ func (x *run) create(ctx context.Context) error {
 			x.Reporter.Volume(report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StageWait})
 			continue
 		}
-		if err := x.Cluster.AwaitBound(ctx, x.op.Namespace, v.Claim, v.Brings, x.limits.Claim); err != nil {
+		if err := x.Cluster.AwaitBound(ctx, x.op.Claim(v.Claim), v.Brings, x.limits.Claim); err != nil {
 			return err
 		}
 		j.State, j.MadeVolume = StateChecked, v.brings.VolumeUID
@@ -93,7 +93,7 @@ func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*co
 	}
 	claim.Annotations[annotationOperation] = x.journal.Operation
 	for range createAttempts {
-		live, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
+		live, err := x.Cluster.Claim(ctx, x.op.Claim(v.Claim))
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +115,7 @@ func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*co
 		if v.brings != nil {
 			err = x.Cluster.RebindVolume(ctx, *v.brings)
 		} else {
-			err = x.Cluster.Unreserve(ctx, x.op.Namespace, v.Claim)
+			err = x.Cluster.Unreserve(ctx, x.op.Claim(v.Claim))
 		}
 		if err != nil {
 			return nil, err
@@ -128,11 +128,7 @@ func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*co
 			continue
 		}
 		// It may be there although no answer came.
-		if live, readErr := x.Cluster.Claim(
-			ctx,
-			x.op.Namespace,
-			v.Claim,
-		); readErr == nil && live != nil && x.journal.created(j, live) &&
+		if live, readErr := x.Cluster.Claim(ctx, x.op.Claim(v.Claim)); readErr == nil && live != nil && x.journal.created(j, live) &&
 			live.DeletionTimestamp == nil {
 			return live, nil
 		}
@@ -185,7 +181,9 @@ func (x *run) fillVolume(ctx context.Context, v *Volume) (Restored, error) {
 	restored := Restored{Ordinal: v.Ordinal, Claim: v.Claim, RepositorySnapshot: v.RepositorySnapshot, Files: v.Files, Bytes: v.Bytes}
 	progress := report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StagePrepare}
 	if j.State == StateChecked && j.RepositorySnapshot == v.RepositorySnapshot {
-		progress.Stage, progress.Data = report.StageDone, archive.Progress{Files: v.Files, Bytes: v.Bytes, TotalFiles: v.Files, TotalBytes: v.Bytes}
+		progress.Stage, progress.Data = report.StageDone, archive.Progress{
+			Files: v.Files, Bytes: v.Bytes, TotalFiles: v.Files, TotalBytes: v.Bytes,
+		}
 		x.Reporter.Volume(progress)
 		x.Reporter.Note(fmt.Sprintf("claim %s is complete already", v.Claim))
 		return restored, nil
@@ -268,7 +266,7 @@ func (x *run) prepareSpare(ctx context.Context, v *Volume, j *JournalVolume) err
 
 // checked enters into the journal that a volume is complete.
 func (x *run) checked(ctx context.Context, v *Volume, j *JournalVolume) error {
-	claim, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
+	claim, err := x.Cluster.Claim(ctx, x.op.Claim(v.Claim))
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (x *run) holdJournal(ctx context.Context) error {
 	if err := x.keepGoing(ctx); err != nil {
 		return err
 	}
-	held, err := x.Cluster.Hold(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID)
+	held, err := x.Cluster.Hold(ctx, x.op.Key(), x.journal.UID)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (x *run) holdJournal(ctx context.Context) error {
 	defer x.writing.Unlock()
 	for i := range x.journal.Volumes {
 		v := &x.journal.Volumes[i]
-		live, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
+		live, err := x.Cluster.Claim(ctx, x.op.Claim(v.Claim))
 		if err != nil {
 			return err
 		}
@@ -129,7 +129,7 @@ func (x *run) keepGoing(ctx context.Context) error {
 
 // scaleToZero has the controller make no more claims: somebody has scaled the StatefulSet up while it was held.
 func (x *run) scaleToZero(ctx context.Context) error {
-	sts, err := x.Cluster.ScaleToZero(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID)
+	sts, err := x.Cluster.ScaleToZero(ctx, x.op.Key(), x.journal.UID)
 	if err != nil {
 		return err
 	}
@@ -214,7 +214,7 @@ func (x *run) refresh(ctx context.Context, v *JournalVolume) error {
 	if v.State != StatePresent {
 		return nil
 	}
-	claim, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
+	claim, err := x.Cluster.Claim(ctx, x.op.Claim(v.Claim))
 	if err != nil {
 		return err
 	}
@@ -242,7 +242,7 @@ func (x *run) refresh(ctx context.Context, v *JournalVolume) error {
 // clear makes the name of a claim free, whatever lies under it: the displaced claim goes, and its volume stays; one that this
 // operation has made stays, if nobody can have written to it; all others are set aside.
 func (x *run) clear(ctx context.Context, v *JournalVolume) error {
-	live, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
+	live, err := x.Cluster.Claim(ctx, x.op.Claim(v.Claim))
 	if err != nil || live == nil {
 		return err
 	}
@@ -260,7 +260,7 @@ func (x *run) clear(ctx context.Context, v *JournalVolume) error {
 		if err := x.Cluster.LetClaimGo(ctx, *v.Displaced); err != nil {
 			return err
 		}
-		return x.Cluster.AwaitClaimGone(ctx, x.op.Namespace, v.Claim, v.Displaced.UID, x.limits.Claim)
+		return x.Cluster.AwaitClaimGone(ctx, x.op.Claim(v.Claim), v.Displaced.UID, x.limits.Claim)
 	}
 	if !x.journal.created(v, live) || live.DeletionTimestamp != nil {
 		return x.setAsideOther(ctx, v, live)
@@ -339,7 +339,7 @@ func (x *run) setAsideAgain(ctx context.Context, v *JournalVolume, known *cluste
 	if err := x.Cluster.LetClaimGo(ctx, now); err != nil {
 		return err
 	}
-	if err := x.Cluster.AwaitClaimGone(ctx, x.op.Namespace, v.Claim, now.UID, x.limits.Claim); err != nil {
+	if err := x.Cluster.AwaitClaimGone(ctx, x.op.Claim(v.Claim), now.UID, x.limits.Claim); err != nil {
 		return err
 	}
 	v.State, v.Made, v.MadeVolume = StateAside, "", ""

@@ -38,9 +38,14 @@ func TestScaledUpWhileItIsFilled(t *testing.T) {
 		says  []string
 		not   string
 	}{
-		"pods that run":                     {says: []string{"somebody has scaled it to 2 replicas in the middle of the restore", "set back the pod template"}, not: "not empty"},
-		"pods that have run":                {gated: true, fails: full, says: []string{"somebody has scaled it to 2 replicas"}, not: "not empty"},
-		"pods that wait, and a broken disk": {gated: true, fails: errors.New("the disk is on fire"), says: []string{"the disk is on fire"}, not: "somebody"},
+		"pods that run": {
+			says: []string{"somebody has scaled it to 2 replicas in the middle of the restore", "set back the pod template"},
+			not:  "not empty",
+		},
+		"pods that have run": {gated: true, fails: full, says: []string{"somebody has scaled it to 2 replicas"}, not: "not empty"},
+		"pods that wait, and a broken disk": {
+			gated: true, fails: errors.New("the disk is on fire"), says: []string{"the disk is on fire"}, not: "somebody",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := starts()["all claims there"].world(t)

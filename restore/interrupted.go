@@ -47,18 +47,14 @@ func (j *Journal) unproved(v *JournalVolume, sts *appsv1.StatefulSet, pods []cor
 
 // reopen takes the last phase back if no pod can have run since it was entered, and a claim that was complete then is not there
 // any more: whoever deleted it, pods must not start on an empty one. What cannot be proved unused counts as handed over.
-func (j *Journal) reopen(s *Situation) {
+func (j *Journal) reopen(s *index) {
 	sts := s.StatefulSet
-	if j.Phase != PhaseResume || sts.UID != j.UID || !cluster.Gated(&sts.Spec.Template.Spec) || len(running(sts, s.Pods)) > 0 {
+	if j.Phase != PhaseResume || sts.UID != j.UID || !cluster.Gated(&sts.Spec.Template.Spec) || len(s.running) > 0 {
 		return
 	}
 	whole := func(v *JournalVolume) bool {
-		live := s.claim(v.Claim)
-		if live == nil || live.DeletionTimestamp != nil || live.UID != v.Made {
-			return false
-		}
-		volume := s.volume(live.Spec.VolumeName)
-		return cluster.BoundTo(volume, live) && volume.UID == v.MadeVolume
+		at := s.place(v.Claim)
+		return at.bound && at.claim.DeletionTimestamp == nil && at.claim.UID == v.Made && at.volume.UID == v.MadeVolume
 	}
 	all := true
 	for i := range j.Volumes {
@@ -73,7 +69,7 @@ func (j *Journal) reopen(s *Situation) {
 		case v.State != StateHandedOver:
 		case whole(v) && sts.Generation == j.Held:
 			v.State = StateChecked
-		case s.claim(v.Claim) != nil:
+		case s.place(v.Claim).claim != nil:
 			v.State = StateHandedOver
 		default:
 			v.State = StateAside
@@ -110,13 +106,13 @@ func running(sts *appsv1.StatefulSet, pods []corev1.Pod) []string {
 }
 
 // interrupted takes over what is known of an interrupted restore that the plan goes on with, or that was all but done.
-func (p *Plan) interrupted(s *Situation) {
-	j := s.Journal
+func (p *Plan) interrupted() {
+	s, j := p.situation, p.situation.Journal
 	if j == nil {
 		return
 	}
 	p.Interrupted, p.Way = j.words(), p.options.Interrupted
-	p.Running = running(s.StatefulSet, s.Pods)
+	p.Running = s.running
 	switch {
 	case s.StatefulSet.UID != j.UID:
 	case j.Phase != PhaseResume:
@@ -131,7 +127,7 @@ func (p *Plan) interrupted(s *Situation) {
 
 // newNothingPlan is the plan for somebody who wants an interrupted restore settled where none was interrupted: nothing, which must
 // not be taken for a restore of all that the recovery point has.
-func newNothingPlan(s *Situation, options PlanOptions) Plan {
+func newNothingPlan(s *index, options PlanOptions) Plan {
 	p := newPlan(s, options)
 	next := nothingNext(p.target())
 	if s.heldForNobody() {
@@ -151,10 +147,10 @@ func nothingNext(target string) string {
 }
 
 // newCompletePlan is the plan for one that was all but done: its pods may run on what it has restored.
-func newCompletePlan(s *Situation, options PlanOptions) Plan {
+func newCompletePlan(s *index, options PlanOptions) Plan {
 	p := newPlan(s, options)
 	p.Kind, p.RecoveryPoint, p.Way = s.Journal.Kind, s.Journal.RecoveryPoint, WayResume
-	p.Volumes = p.settled(s)
+	p.Volumes = p.settled()
 	p.Steps = []string{
 		fmt.Sprintf(
 			"complete %s, all of whose data is in place: scale to %d replicas and wait until the pods are Ready",
@@ -166,7 +162,7 @@ func newCompletePlan(s *Situation, options PlanOptions) Plan {
 }
 
 // newResumedUndoPlan is the plan to go on with an undo.
-func newResumedUndoPlan(s *Situation, options PlanOptions) Plan {
+func newResumedUndoPlan(s *index, options PlanOptions) Plan {
 	options.Kind = KindUndo
 	p := newPlan(s, options)
 	p.RecoveryPoint = s.Journal.RecoveryPoint
@@ -174,41 +170,39 @@ func newResumedUndoPlan(s *Situation, options PlanOptions) Plan {
 	for i := range s.Journal.Volumes {
 		j := &s.Journal.Volumes[i]
 		v := Volume{Ordinal: j.Ordinal, Template: j.Template, Claim: j.Claim, SourceClaim: j.Claim, displaced: j.Displaced, brings: j.Brings}
-		v.Present = presentNow(s, j, s.claim(j.Claim))
+		v.now = s.place(j.Claim)
+		v.Present = v.now.presentNow()
 		if j.Brings == nil {
 			continue
 		}
 		v.Brings, v.manifest = j.Brings.Volume, *j.Brings.Claim.DeepCopy()
-		if volume := s.volume(v.Brings); volume == nil || volume.UID != j.Brings.VolumeUID {
+		if volume := s.volumes[v.Brings]; volume == nil || volume.UID != j.Brings.VolumeUID {
 			p.refuseAbout("volume "+v.Brings, "somebody has deleted it since it was set aside from claim "+j.Claim,
 				fmt.Sprintf("put the undo back: stsbackup undo %s", p.target()))
 		}
 		p.Volumes = append(p.Volumes, v)
 	}
-	p.checkOwners(s)
-	p.checkClaims(s)
-	p.Steps = p.undoSteps(s)
+	p.checkOwners()
+	p.checkClaims()
+	p.Steps = p.undoSteps()
 	return p
 }
 
 // resumed takes over what an interrupted restore knows of a claim.
-func (v *Volume) resumed(s *Situation, live *corev1.PersistentVolumeClaim) {
-	if s.Journal == nil || s.Journal.Phase == PhaseResume {
-		return
-	}
-	j := s.Journal.find(v.Claim)
-	if j == nil {
+func (v *Volume) resumed(interrupted *Journal) {
+	j, live := v.now.entry, v.now.claim
+	if j == nil || interrupted.Phase == PhaseResume {
 		return
 	}
 	v.displaced = j.Displaced
 	if live == nil && j.Displaced != nil && j.Displaced.Volume != "" {
 		v.Present.Fate = fmt.Sprintf("volume %s is set aside", j.Displaced.Volume)
 	}
-	if live == nil || !s.Journal.created(j, live) {
+	if !v.now.made {
 		return
 	}
-	v.Present = presentNow(s, j, live)
-	why := s.Journal.unproved(j, s.StatefulSet, s.Pods, live)
+	v.Present = v.now.presentNow()
+	why := v.now.unproved
 	switch {
 	case why != "" && live.Spec.VolumeName != "":
 		v.Present.Fate = fmt.Sprintf("volume %s is set aside and kept: %s", live.Spec.VolumeName, why)
@@ -224,20 +218,20 @@ func (v *Volume) resumed(s *Situation, live *corev1.PersistentVolumeClaim) {
 
 // newSettlePlan is the plan for a StatefulSet with an interrupted restore that is not gone on with: it is put back, or what is
 // there now is kept, or a person is asked.
-func newSettlePlan(s *Situation, options PlanOptions) Plan {
+func newSettlePlan(s *index, options PlanOptions) Plan {
 	j := s.Journal
 	p := newPlan(s, options)
 	p.Kind, p.RecoveryPoint = j.Kind, j.RecoveryPoint
 	if options.Kind == KindUndo && options.Interrupted == WayNone {
 		p.Way, p.options.Interrupted = WayPutBack, WayPutBack
 	}
-	p.Volumes = p.settled(s)
+	p.Volumes = p.settled()
 	switch p.Way {
 	case WayPutBack:
 		p.ReplicasAfter = p.ReplicasBefore
-		p.checkOwners(s)
-		p.checkOthersGoing(s)
-		p.Steps = p.putBackSteps(s)
+		p.checkOwners()
+		p.checkOthersGoing()
+		p.Steps = p.putBackSteps()
 	case WayKeep:
 		p.Steps = []string{
 			"leave all claims and volumes as they are, and what was set aside set aside",
@@ -272,40 +266,30 @@ func (p *Plan) ways(keep bool) string {
 }
 
 // settled are the volumes of the journal, and what becomes of them.
-func (p *Plan) settled(s *Situation) []Volume {
+func (p *Plan) settled() []Volume {
 	var volumes []Volume
-	for i := range s.Journal.Volumes {
-		v := &s.Journal.Volumes[i]
+	for i := range p.situation.Journal.Volumes {
+		v := &p.situation.Journal.Volumes[i]
 		volume := Volume{
 			Ordinal:            v.Ordinal,
 			Template:           v.Template,
 			Claim:              v.Claim,
 			RepositorySnapshot: v.RepositorySnapshot,
 			displaced:          v.Displaced,
+			now:                p.situation.place(v.Claim),
 		}
-		live := s.claim(v.Claim)
-		volume.Present = presentNow(s, v, live)
+		volume.Present = volume.now.presentNow()
 		if p.Way == WayPutBack {
-			volume.Present.Fate = p.backFate(s, v, live)
+			volume.Present.Fate = volume.now.backFate()
 		}
 		volumes = append(volumes, volume)
 	}
 	return volumes
 }
 
-// presentNow is what is there under a claim of the journal.
-func presentNow(s *Situation, v *JournalVolume, live *corev1.PersistentVolumeClaim) Present {
-	present, _ := presentOf(s, live)
-	if live != nil && s.Journal.created(v, live) {
-		present.State, present.Volume = PresentMade, live.Spec.VolumeName
-		present.Fate = "made by the interrupted restore"
-		present.going = live.DeletionTimestamp != nil
-	}
-	return present
-}
-
 // backFate says what putting back does about one claim.
-func (p *Plan) backFate(s *Situation, v *JournalVolume, live *corev1.PersistentVolumeClaim) string {
+func (w *place) backFate() string {
+	v, live := w.entry, w.claim
 	var parts []string
 	switch {
 	case live == nil:
@@ -313,14 +297,12 @@ func (p *Plan) backFate(s *Situation, v *JournalVolume, live *corev1.PersistentV
 		return "stays"
 	case live.Spec.VolumeName == "":
 		parts = append(parts, "the claim, which has no volume, is removed")
-	case !s.Journal.created(v, live):
+	case !w.made:
 		parts = append(parts, fmt.Sprintf("volume %s, which somebody has made since, is set aside and kept", live.Spec.VolumeName))
+	case w.unproved != "":
+		parts = append(parts, fmt.Sprintf("volume %s is set aside and kept: %s", live.Spec.VolumeName, w.unproved))
 	default:
-		if why := s.Journal.unproved(v, s.StatefulSet, s.Pods, live); why != "" {
-			parts = append(parts, fmt.Sprintf("volume %s is set aside and kept: %s", live.Spec.VolumeName, why))
-		} else {
-			parts = append(parts, fmt.Sprintf("volume %s, which nobody has written to but the restore, is removed", live.Spec.VolumeName))
-		}
+		parts = append(parts, fmt.Sprintf("volume %s, which nobody has written to but the restore, is removed", live.Spec.VolumeName))
 	}
 	if v.Displaced != nil && v.Displaced.Volume != "" {
 		parts = append(parts, fmt.Sprintf("volume %s comes back", v.Displaced.Volume))
@@ -329,7 +311,7 @@ func (p *Plan) backFate(s *Situation, v *JournalVolume, live *corev1.PersistentV
 }
 
 // putBackSteps says in words what putting back will do.
-func (p *Plan) putBackSteps(*Situation) []string {
+func (p *Plan) putBackSteps() []string {
 	steps := []string{fmt.Sprintf("hold %s: scale it to 0 replicas, and have pods that are made wait", p.target())}
 	if len(p.Running) > 0 {
 		steps[0] += fmt.Sprintf("; this ends %s", strings.Join(p.Running, ", "))
@@ -355,10 +337,11 @@ func (p *Plan) Completes() bool {
 // Interrupted reads the journal of a restore, or an undo, of the StatefulSet that has not ended. Without one, the error wraps
 // cluster.ErrNotFound.
 func Interrupted(ctx context.Context, c *cluster.Client, namespace, statefulSet string) (*Journal, error) {
-	journal, err := readJournal(ctx, c, namespace, statefulSet)
+	key := cluster.Key{Namespace: namespace, Name: statefulSet}
+	journal, err := readJournal(ctx, c, key)
 	if err == nil && journal == nil {
-		err = &cluster.Refusal{Object: fmt.Sprintf("StatefulSet %s/%s", namespace, statefulSet), Err: cluster.ErrNotFound,
-			Reason: "no restore of it was interrupted", Next: nothingNext(namespace + "/" + statefulSet)}
+		err = &cluster.Refusal{Object: key.Object(), Err: cluster.ErrNotFound,
+			Reason: "no restore of it was interrupted", Next: nothingNext(key.String())}
 	}
 	return journal, err
 }

@@ -15,7 +15,7 @@ import (
 func TestPlanWhileTheMoverGoesOn(t *testing.T) {
 	whole := situation()
 	wanted := NewPlan(*whole, PlanOptions{})
-	j := newJournal(&wanted, whole, "op-1", wanted.Started)
+	j := newJournal(&wanted, "op-1", wanted.Started)
 	s := situation()
 	*s.StatefulSet.Spec.Replicas = 0
 	s.StatefulSet.Spec.Template.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: cluster.RestoringGate}}

@@ -100,13 +100,13 @@ type JournalVolume struct {
 }
 
 // newJournal is the journal of a plan that is about to be carried out.
-func newJournal(p *Plan, s *Situation, operation string, started time.Time) *Journal {
+func newJournal(p *Plan, operation string, started time.Time) *Journal {
 	j := &Journal{
 		Version: journalVersion, Operation: operation, Started: started.UTC(), Kind: p.Kind, RecoveryPoint: p.RecoveryPoint, Phase: PhaseGuard,
-		Source: p.source(), UID: p.UID, Replicas: p.ReplicasBefore, ReplicasAfter: p.ReplicasAfter, Retention: retention(s.StatefulSet),
+		Source: p.source(), UID: p.UID, Replicas: p.ReplicasBefore, ReplicasAfter: p.ReplicasAfter, Retention: retention(p.situation.StatefulSet),
 	}
 	for _, v := range p.Volumes {
-		spare := s.volume(v.Spare)
+		spare := p.situation.volumes[v.Spare]
 		j.Volumes = append(j.Volumes, JournalVolume{
 			Ordinal: v.Ordinal, Template: v.Template, Claim: v.Claim, State: StatePresent,
 			SourceClaim: v.SourceClaim, RepositorySnapshot: v.RepositorySnapshot,
@@ -155,7 +155,7 @@ func (j *Journal) find(claim string) *JournalVolume {
 
 // check reports what no restore in this namespace can have written. Whoever may write ConfigMaps here must not have
 // claims or volumes of other namespaces changed by somebody who may do more.
-func (j *Journal) check(namespace, statefulSet string) error {
+func (j *Journal) check(key cluster.Key) error {
 	if !slices.Contains([]Phase{PhaseGuard, PhaseDown, PhaseAside, PhaseFill, PhaseResume}, j.Phase) {
 		return fmt.Errorf("there is no phase %q", j.Phase)
 	}
@@ -164,7 +164,7 @@ func (j *Journal) check(namespace, statefulSet string) error {
 	}
 	for i := range j.Volumes {
 		v := &j.Volumes[i]
-		if v.Claim != cluster.ClaimName(v.Template, statefulSet, v.Ordinal) {
+		if v.Claim != cluster.ClaimName(v.Template, key.Name, v.Ordinal) {
 			return fmt.Errorf("claim %q is none of the StatefulSet's", v.Claim)
 		}
 		if slices.ContainsFunc(j.Volumes[:i], func(other JournalVolume) bool { return other.Claim == v.Claim }) {
@@ -173,7 +173,7 @@ func (j *Journal) check(namespace, statefulSet string) error {
 		for _, d := range []*cluster.Displaced{v.Displaced, v.Brings} {
 			switch {
 			case d == nil:
-			case d.Claim == nil || d.Claim.Namespace != namespace || d.Claim.Name != v.Claim:
+			case d.Claim == nil || d.Claim.Namespace != key.Namespace || d.Claim.Name != v.Claim:
 				return fmt.Errorf("the claim that is to be put back for %q is another one", v.Claim)
 			case d.Volume != "" && d.VolumeUID == "":
 				return fmt.Errorf("volume %q has no UID", d.Volume)

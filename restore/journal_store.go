@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
@@ -26,32 +25,29 @@ const journalAttempts = 5
 var errNoJournal = errors.New("it is no journal")
 
 // readJournal reads the StatefulSet's journal; nil if there is none.
-func readJournal(ctx context.Context, c *cluster.Client, namespace, statefulSet string) (*Journal, error) {
-	name := cluster.JournalName(statefulSet)
-	stored, err := c.Kube.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the journal %s/%s: %w", namespace, name, err)
+func readJournal(ctx context.Context, c *cluster.Client, key cluster.Key) (*Journal, error) {
+	name := cluster.JournalName(key.Name)
+	stored, err := c.Journal(ctx, key)
+	if err != nil || stored == nil {
+		return nil, err
 	}
 	j := &Journal{}
 	if err := json.Unmarshal([]byte(stored.Data[cluster.JournalKey]), j); err != nil {
-		return nil, fmt.Errorf("read the journal of an interrupted restore, ConfigMap %s/%s: %w: %w", namespace, name, errNoJournal, err)
+		return nil, fmt.Errorf("read the journal of an interrupted restore, ConfigMap %s/%s: %w: %w", key.Namespace, name, errNoJournal, err)
 	}
 	if j.Version > journalVersion {
 		return nil, fmt.Errorf(
 			"the journal of an interrupted restore, ConfigMap %s/%s, is of a later version (%d) of stsbackup: use that one",
-			namespace,
+			key.Namespace,
 			name,
 			j.Version,
 		)
 	}
-	if err := j.check(namespace, statefulSet); err != nil {
+	if err := j.check(key); err != nil {
 		return nil, fmt.Errorf(
 			"the journal of an interrupted restore, ConfigMap %s/%s, is not one that a restore has written: %w: %w; find out who has "+
 				"changed it, and delete it if the StatefulSet's claims are as they should be",
-			namespace,
+			key.Namespace,
 			name,
 			errNoJournal,
 			err,
@@ -120,9 +116,9 @@ func (j *Journal) create(ctx context.Context, c *cluster.Client, op cluster.Oper
 			Next: "take the large ones off the claims (kubectl get pvc -o yaml shows them), then restore again; nothing was changed",
 		}
 	}
-	stored, err := c.Kube.CoreV1().ConfigMaps(op.Namespace).Create(ctx, object, metav1.CreateOptions{})
+	stored, err := c.CreateJournal(ctx, object)
 	if err != nil {
-		return fmt.Errorf("write the journal %s/%s: %w", op.Namespace, object.Name, err)
+		return err
 	}
 	j.uid, j.version = stored.UID, stored.ResourceVersion
 	return nil
@@ -138,13 +134,13 @@ func (j *Journal) write(ctx context.Context, c *cluster.Client, op cluster.Opera
 			return err
 		}
 		object.UID, object.ResourceVersion = j.uid, j.version
-		stored, err := c.Kube.CoreV1().ConfigMaps(op.Namespace).Update(ctx, object, metav1.UpdateOptions{})
+		stored, err := c.UpdateJournal(ctx, object)
 		switch {
 		case err == nil:
 			j.uid, j.version = stored.UID, stored.ResourceVersion
 			return nil
-		case !apierrors.IsNotFound(err) && !apierrors.IsConflict(err):
-			return fmt.Errorf("write the journal %s/%s: %w", op.Namespace, object.Name, err)
+		case !errors.Is(err, cluster.ErrChanged):
+			return err
 		}
 		there, err := j.refresh(ctx, c, op)
 		if err != nil {
@@ -161,12 +157,9 @@ func (j *Journal) write(ctx context.Context, c *cluster.Client, op cluster.Opera
 // gone on with it, or has begun one of its own.
 func (j *Journal) refresh(ctx context.Context, c *cluster.Client, op cluster.Operation) (there bool, err error) {
 	name := cluster.JournalName(op.StatefulSet)
-	stored, err := c.Kube.CoreV1().ConfigMaps(op.Namespace).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("read the journal %s/%s: %w", op.Namespace, name, err)
+	stored, err := c.Journal(ctx, op.Key())
+	if err != nil || stored == nil {
+		return false, err
 	}
 	now := Journal{}
 	// What cannot be read is no operation's work.
@@ -187,20 +180,14 @@ func (j *Journal) refresh(ctx context.Context, c *cluster.Client, op cluster.Ope
 
 // remove ends the operation.
 func (j *Journal) remove(ctx context.Context, c *cluster.Client, op cluster.Operation) error {
-	name := cluster.JournalName(op.StatefulSet)
 	for range journalAttempts {
 		there, err := j.refresh(ctx, c, op)
 		if err != nil || !there {
 			return err
 		}
-		err = c.Kube.CoreV1().ConfigMaps(op.Namespace).Delete(ctx, name, metav1.DeleteOptions{
-			Preconditions: &metav1.Preconditions{UID: &j.uid, ResourceVersion: &j.version},
-		})
-		if err == nil || apierrors.IsNotFound(err) {
-			return nil
-		}
-		if !apierrors.IsConflict(err) {
-			return fmt.Errorf("remove the journal %s/%s: %w", op.Namespace, name, err)
+		err = c.RemoveJournal(ctx, op.Key(), j.uid, j.version)
+		if !errors.Is(err, cluster.ErrChanged) {
+			return err
 		}
 	}
 	return contended("remove", op)

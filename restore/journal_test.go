@@ -45,7 +45,9 @@ func TestKilledTwice(t *testing.T) {
 	}
 	for first := clean.calls; first > 20; first -= 6 {
 		for second := 8; second < 60; second += 2 {
-			for how, fault := range map[string]func(int, k8stesting.Action, bool) error{"killed": from(second), "refused three times": thrice(second)} {
+			for how, fault := range map[string]func(int, k8stesting.Action, bool) error{
+				"killed": from(second), "refused three times": thrice(second),
+			} {
 				w := start.world(t)
 				before, data := w.state(), maps.Clone(w.data)
 				w.calls, w.fault = 0, from(first)
@@ -153,7 +155,7 @@ func TestHeld(t *testing.T) {
 	if note, err := c.Held(t.Context(), ns, "web"); err != nil || !strings.Contains(note, "stsbackup restore demo/web --keep-present") {
 		t.Fatalf("got %q, %v", note, err)
 	}
-	if _, err := c.Hold(t.Context(), ns, "web", w.set().UID); err != nil {
+	if _, err := c.Hold(t.Context(), cluster.KeyOf(w.set()), w.set().UID); err != nil {
 		t.Fatal(err)
 	}
 	var refusal *cluster.Refusal
@@ -166,7 +168,7 @@ func TestHeld(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	// Scaled up, they wait.
-	if _, err := c.SetScale(t.Context(), ns, "web", w.set().UID, cluster.Scale{Replicas: new(int32(3))}); err != nil {
+	if _, err := c.SetScale(t.Context(), cluster.KeyOf(w.set()), w.set().UID, cluster.Scale{Replicas: new(int32(3))}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Held(t.Context(), ns, "web"); !errors.As(err, &refusal) {
@@ -252,7 +254,7 @@ func TestJournalOfVersion1(t *testing.T) {
 			t.Fatal(err)
 		}
 		plan := NewPlan(situation, PlanOptions{})
-		j := newJournal(&plan, &situation, "20261121T081200Z-0001", record.Started)
+		j := newJournal(&plan, "20261121T081200Z-0001", record.Started)
 		j.Version, j.Kind, j.Source = 1, "", ""
 		for i := range j.Volumes {
 			j.Volumes[i].State = ""

@@ -14,8 +14,8 @@ import (
 
 // checkManagers refuses where somebody else would set the StatefulSet back while it is at 0 replicas, unless that is
 // verifiably off or a person takes the word for it.
-func (p *Plan) checkManagers(s *Situation) {
-	sts := s.StatefulSet
+func (p *Plan) checkManagers() {
+	s, sts := p.situation, p.situation.StatefulSet
 	if owner := metav1.GetControllerOf(sts); owner != nil {
 		p.managed(
 			fmt.Sprintf("%s %s controls it, and its operator would scale it up again during the restore", owner.Kind, owner.Name),
@@ -28,7 +28,7 @@ func (p *Plan) checkManagers(s *Situation) {
 		)
 	}
 	for i := range s.Autoscalers {
-		p.checkAutoscaler(s, &s.Autoscalers[i])
+		p.checkAutoscaler(&s.Autoscalers[i])
 	}
 	for _, m := range s.Managers {
 		p.checkManager(m)
@@ -57,7 +57,7 @@ func (p *Plan) managed(reason, next string) {
 
 // checkAutoscaler refuses for a HorizontalPodAutoscaler that targets the StatefulSet. One that KEDA made is the
 // ScaledObject's affair: KEDA would make it again.
-func (p *Plan) checkAutoscaler(s *Situation, hpa *autoscalingv2.HorizontalPodAutoscaler) {
+func (p *Plan) checkAutoscaler(hpa *autoscalingv2.HorizontalPodAutoscaler) {
 	if ref := hpa.Spec.ScaleTargetRef; ref.Kind != "StatefulSet" || ref.Name != p.StatefulSet {
 		return
 	}
@@ -73,7 +73,9 @@ func (p *Plan) checkAutoscaler(s *Situation, hpa *autoscalingv2.HorizontalPodAut
 				hpa.Name,
 			),
 		)
-	case !slices.ContainsFunc(s.Managers, func(m cluster.Manager) bool { return m.Kind == cluster.ManagerScaledObject && m.Name == scaler }):
+	case !slices.ContainsFunc(p.situation.Managers, func(m cluster.Manager) bool {
+		return m.Kind == cluster.ManagerScaledObject && m.Name == scaler
+	}):
 		p.checkManager(cluster.Manager{Kind: cluster.ManagerScaledObject, Namespace: p.Namespace, Name: scaler, State: cluster.ManagerUnknown,
 			Why: "only its HorizontalPodAutoscaler " + hpa.Name + " could be read"})
 	}
@@ -114,7 +116,8 @@ func (p *Plan) checkManager(m cluster.Manager) {
 // managerText names a manager: "Argo CD's Application argocd/web".
 func managerText(m cluster.Manager) string {
 	tool := map[cluster.ManagerKind]string{
-		cluster.ManagerApplication: "Argo CD", cluster.ManagerKustomization: "Flux", cluster.ManagerHelmRelease: "Flux", cluster.ManagerScaledObject: "KEDA",
+		cluster.ManagerApplication: "Argo CD", cluster.ManagerKustomization: "Flux", cluster.ManagerHelmRelease: "Flux",
+		cluster.ManagerScaledObject: "KEDA",
 	}[m.Kind]
 	switch {
 	case m.Name == "":

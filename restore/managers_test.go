@@ -54,7 +54,8 @@ func TestManagersAreRefused(t *testing.T) {
 				"argocd app set shop --sync-policy none, or",
 				`kubectl -n argocd patch applications.argoproj.io shop --type=merge -p '{"spec":{"syncPolicy":{"automated":null}}}'; restore; then`,
 				"argocd app set shop --sync-policy automated --auto-prune --self-heal, or",
-				`kubectl -n argocd patch applications.argoproj.io shop --type=merge -p '{"spec":{"syncPolicy":{"automated":{"prune":true,"selfHeal":true}}}}'`,
+				`kubectl -n argocd patch applications.argoproj.io shop --type=merge -p '{"spec":{"syncPolicy":{"automated":{"prune":true,` +
+					`"selfHeal":true}}}}'`,
 			},
 		},
 		"Argo CD, in a namespace of its own, without healing": {func(s *Situation) {

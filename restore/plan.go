@@ -87,7 +87,7 @@ type Plan struct {
 
 	options PlanOptions
 	// situation is what it was made from.
-	situation *Situation
+	situation *index
 	// tight says that a quota has room for movers only when the StatefulSet's pods are gone.
 	tight bool
 }
@@ -125,6 +125,9 @@ type Volume struct {
 	displaced *cluster.Displaced
 	// brings is what an undo binds again.
 	brings *cluster.Displaced
+	// recorded is what the recovery point knows of it, nil in an undo; now is what there is in the cluster.
+	recorded *catalog.Volume
+	now      *place
 }
 
 // PresentState says what there is now under a claim's name.
@@ -152,36 +155,37 @@ type Present struct {
 
 // NewPlan decides. What it cannot do or should not do without a person's word is in the plan's refusals, never an
 // error: a plan with refusals shows as much as can be known.
-func NewPlan(s Situation, options PlanOptions) Plan {
+func NewPlan(situation Situation, options PlanOptions) Plan {
+	s := newIndex(situation)
 	if j := s.Journal; j != nil {
 		switch {
 		case j.Phase == PhaseResume && options.Interrupted != WayNone:
-			return newCompletePlan(&s, options)
+			return newCompletePlan(s, options)
 		case j.Phase != PhaseResume && options.Interrupted != WayResume:
-			return newSettlePlan(&s, options)
+			return newSettlePlan(s, options)
 		case j.Phase != PhaseResume && j.Kind == KindUndo:
-			return newResumedUndoPlan(&s, options)
+			return newResumedUndoPlan(s, options)
 		}
 	}
 	if s.Journal == nil && options.Interrupted != WayNone {
-		return newNothingPlan(&s, options)
+		return newNothingPlan(s, options)
 	}
 	if options.Kind == KindUndo {
-		return newUndoPlan(&s, options)
+		return newUndoPlan(s, options)
 	}
-	p := newPlan(&s, options)
-	p.Volumes = p.choose(&s)
-	assignSpares(&p, &s)
-	p.checkOwners(&s)
-	p.checkClaims(&s)
-	p.checkQuotas(&s)
-	p.warn(&s)
-	p.Steps = p.steps(&s)
+	p := newPlan(s, options)
+	p.Volumes = p.choose()
+	p.assignSpares()
+	p.checkOwners()
+	p.checkClaims()
+	p.checkQuotas()
+	p.warn()
+	p.Steps = p.steps()
 	return p
 }
 
 // newPlan is what all plans begin with.
-func newPlan(s *Situation, options PlanOptions) Plan {
+func newPlan(s *index, options PlanOptions) Plan {
 	sts, record := s.StatefulSet, s.Record
 	p := Plan{
 		Kind: KindRestore, Namespace: sts.Namespace, StatefulSet: sts.Name, UID: sts.UID,
@@ -193,7 +197,7 @@ func newPlan(s *Situation, options PlanOptions) Plan {
 	if options.Kind == KindUndo {
 		p.Kind = KindUndo
 	}
-	p.interrupted(s)
+	p.interrupted()
 	if p.ReplicasAfter == 0 {
 		p.ReplicasAfter = record.Replicas
 	}
@@ -202,16 +206,16 @@ func newPlan(s *Situation, options PlanOptions) Plan {
 
 // refuse adds a refusal about the StatefulSet itself.
 func (p *Plan) refuse(reason, next string) {
-	p.refuseAbout(p.object(), reason, next)
+	p.refuseAbout(p.key().Object(), reason, next)
 }
 
 func (p *Plan) refuseAbout(object, reason, next string) {
 	p.Refusals = append(p.Refusals, &cluster.Refusal{Object: object, Reason: reason, Next: next})
 }
 
-func (p *Plan) object() string { return "StatefulSet " + p.Namespace + "/" + p.StatefulSet }
+func (p *Plan) key() cluster.Key { return cluster.Key{Namespace: p.Namespace, Name: p.StatefulSet} }
 
-func (p *Plan) target() string { return p.Namespace + "/" + p.StatefulSet }
+func (p *Plan) target() string { return p.key().String() }
 
 // Ordinals are the ordinals that are restored, ascending.
 func (p *Plan) Ordinals() []int32 {
@@ -225,8 +229,8 @@ func (p *Plan) Ordinals() []int32 {
 
 // choose pairs the ordinals that the StatefulSet will have with what the recovery point holds. All or nothing: an
 // ordinal without data would come up empty among others that are full, and replicate its emptiness.
-func (p *Plan) choose(s *Situation) []Volume {
-	sts := s.StatefulSet
+func (p *Plan) choose() []Volume {
+	sts := p.situation.StatefulSet
 	if len(sts.Spec.VolumeClaimTemplates) == 0 {
 		p.refuse("it has no volumeClaimTemplates, so there are no claims to restore",
 			"restore single volumes with \"stsbackup volume restore\"")
@@ -239,19 +243,19 @@ func (p *Plan) choose(s *Situation) []Volume {
 		for t := range sts.Spec.VolumeClaimTemplates {
 			template := &sts.Spec.VolumeClaimTemplates[t]
 			claim := cluster.ClaimName(template.Name, sts.Name, ordinal)
-			recorded := find(s.Record.Volumes, ordinal, template.Name)
+			recorded := p.situation.saved[slot{ordinal, template.Name}]
 			switch {
 			case recorded == nil:
 				lacking = append(lacking, claim)
 			case recorded.RepositorySnapshot == "":
 				failed = append(failed, fmt.Sprintf("%s (%s)", claim, recorded.Error))
 			default:
-				volumes = append(volumes, p.volume(s, template, *recorded, claim))
+				volumes = append(volumes, p.volume(template, recorded, claim))
 			}
 		}
 	}
 	if len(lacking) > 0 {
-		p.refuse(fmt.Sprintf("recovery point %s holds nothing for %s", p.RecoveryPoint, strings.Join(lacking, ", ")), p.lackingNext(s))
+		p.refuse(fmt.Sprintf("recovery point %s holds nothing for %s", p.RecoveryPoint, strings.Join(lacking, ", ")), p.lackingNext())
 	}
 	if len(failed) > 0 {
 		p.refuse(fmt.Sprintf("recovery point %s is incomplete; what could not be saved: %s", p.RecoveryPoint, strings.Join(failed, ", ")),
@@ -260,7 +264,8 @@ func (p *Plan) choose(s *Situation) []Volume {
 	return volumes
 }
 
-func (p *Plan) lackingNext(s *Situation) string {
+func (p *Plan) lackingNext() string {
+	s := p.situation
 	if s.Record.OrdinalsStart == cluster.OrdinalsStart(s.StatefulSet) && s.Record.Replicas < p.ReplicasAfter {
 		warning := ""
 		if retention(s.StatefulSet).WhenScaled == "Delete" {
@@ -279,15 +284,6 @@ func (p *Plan) lackingNext(s *Situation) string {
 	}
 	return fmt.Sprintf("choose another recovery point from \"stsbackup list %s\"; \"stsbackup show %s@%s\" says what this one holds",
 		p.target(), p.target(), p.RecoveryPoint)
-}
-
-func find(volumes []catalog.Volume, ordinal int32, template string) *catalog.Volume {
-	for i := range volumes {
-		if volumes[i].Ordinal == ordinal && volumes[i].Template == template {
-			return &volumes[i]
-		}
-	}
-	return nil
 }
 
 // Same reports whether two plans do the same to the same objects, so that the consent to one covers the agreed.

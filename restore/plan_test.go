@@ -165,7 +165,10 @@ func TestPlanRefuses(t *testing.T) {
 				v.Status.Phase = corev1.VolumeReleased
 				v.Spec.ClaimRef = &corev1.ObjectReference{Namespace: ns, Name: "old", UID: "gone"}
 			})
-		}, "claims www-web-1, www-web-2", []string{"not enough Available", "create 2 more PersistentVolumes of class manual, of at least 64Mi", "released (last used by claim demo/old): kubectl patch pv released"}},
+		}, "claims www-web-1, www-web-2", []string{
+			"not enough Available", "create 2 more PersistentVolumes of class manual, of at least 64Mi",
+			"released (last used by claim demo/old): kubectl patch pv released",
+		}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -260,7 +263,7 @@ func TestPlanWarns(t *testing.T) {
 func TestPlanAfterAKill(t *testing.T) {
 	whole := situation()
 	wanted := NewPlan(*whole, PlanOptions{})
-	j := newJournal(&wanted, whole, "op-1", wanted.Started)
+	j := newJournal(&wanted, "op-1", wanted.Started)
 
 	s := situation()
 	*s.StatefulSet.Spec.Replicas = 0
@@ -307,9 +310,8 @@ func TestPlanAfterAKill(t *testing.T) {
 	// While its pods run, a person has three ways.
 	running := situation().Pods
 	s.Pods = running
-	if err := new(
-		NewPlan(*s, PlanOptions{}),
-	).Err(); err == nil || !strings.Contains(err.Error(), "--keep-present") ||
+	undecided := NewPlan(*s, PlanOptions{})
+	if err := undecided.Err(); err == nil || !strings.Contains(err.Error(), "--keep-present") ||
 		!strings.Contains(err.Error(), "web-0, web-1, web-2 run since") {
 		t.Errorf("while pods run: %v", err)
 	}

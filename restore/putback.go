@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 // action is what putting back has to do about one claim.
@@ -75,7 +76,7 @@ func (x *run) undo(ctx context.Context, failure error) error {
 			return fmt.Errorf("%w; %s", failure, done)
 		}
 		x.Reporter.Note("putting back failed: " + err.Error())
-		if errors.Is(err, errOthersRun) || wait(ctx, x.limits.Retry) != nil {
+		if errors.Is(err, errOthersRun) || wait.For(ctx, x.limits.Retry) != nil {
 			break
 		}
 	}
@@ -89,7 +90,7 @@ var errOthersRun = errors.New("a person has to decide")
 // settle ends the restore that the journal in the cluster tells of, one way or the other, and says which.
 func (x *run) settle(ctx context.Context) (string, error) {
 	// The journal as it is stored decides: a failed write of the last phase may have been carried out all the same.
-	journal, err := readJournal(ctx, x.Cluster, x.op.Namespace, x.op.StatefulSet)
+	journal, err := readJournal(ctx, x.Cluster, x.op.Key())
 	if errors.Is(err, errNoJournal) && x.written {
 		journal, err = nil, nil
 	}
@@ -232,7 +233,7 @@ func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err erro
 	if err == nil && cluster.Replicas(sts) == 0 && j.holds(sts) {
 		scale.Replicas = &j.Replicas
 	}
-	_, err = x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, j.UID, scale, x.limits.Down)
+	_, err = x.Cluster.Release(ctx, x.op.Key(), j.UID, scale, x.limits.Down)
 	if err != nil && (wanted || !errors.Is(err, cluster.ErrChanged)) {
 		return kept, err
 	}
@@ -293,7 +294,7 @@ func (x *run) nobodyRuns(ctx context.Context) error {
 }
 
 func (x *run) examine(ctx context.Context, v *JournalVolume) (action, *corev1.PersistentVolumeClaim, error) {
-	live, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
+	live, err := x.Cluster.Claim(ctx, x.op.Claim(v.Claim))
 	if err != nil {
 		return "", nil, err
 	}
@@ -343,7 +344,7 @@ func (x *run) putClaimBack(ctx context.Context, v *JournalVolume) (kept string, 
 // bindAgain makes the displaced claim again, if it is not there, and waits until its volume is bound to it.
 func (x *run) bindAgain(ctx context.Context, d *cluster.Displaced, create bool) error {
 	if create {
-		if err := x.Cluster.AwaitClaimGone(ctx, x.op.Namespace, d.Claim.Name, d.UID, x.limits.Claim); err != nil {
+		if err := x.Cluster.AwaitClaimGone(ctx, x.op.Claim(d.Claim.Name), d.UID, x.limits.Claim); err != nil {
 			return err
 		}
 	}
@@ -360,5 +361,5 @@ func (x *run) bindAgain(ctx context.Context, d *cluster.Displaced, create bool) 
 	if d.Volume == "" {
 		return nil
 	}
-	return x.Cluster.AwaitBound(ctx, x.op.Namespace, d.Claim.Name, d.Volume, x.limits.Claim)
+	return x.Cluster.AwaitBound(ctx, x.op.Claim(d.Claim.Name), d.Volume, x.limits.Claim)
 }

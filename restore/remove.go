@@ -21,7 +21,7 @@ func (x *run) releaseSpare(ctx context.Context, v *JournalVolume) error {
 		return err
 	}
 	if why == "" {
-		return x.Cluster.ReleaseSpare(ctx, v.Spare, x.op.Namespace, v.Claim, v.SpareReserved)
+		return x.Cluster.ReleaseSpare(ctx, v.Spare, x.op.Claim(v.Claim), v.SpareReserved)
 	}
 	kept, err := x.Cluster.KeepSpare(ctx, x.op, v.Spare, v.Claim, cluster.ClaimLabels(x.sts, v.Template), x.Now())
 	if kept && err == nil {
@@ -141,7 +141,7 @@ func (x *run) takeAgain(ctx context.Context, v *JournalVolume, live *corev1.Pers
 	if err := x.Cluster.LetClaimGo(ctx, cluster.NewDisplaced(live, volume)); err != nil {
 		return err
 	}
-	return x.Cluster.AwaitClaimGone(ctx, x.op.Namespace, v.Claim, live.UID, x.limits.Claim)
+	return x.Cluster.AwaitClaimGone(ctx, x.op.Claim(v.Claim), live.UID, x.limits.Claim)
 }
 
 // takeBack empties a volume that people made and that the restore has filled, so that the next one can use it. If that

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/report"
+	"github.com/stsbackup/stsbackup/internal/wait"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
@@ -189,11 +190,11 @@ func (x *run) begin(ctx context.Context) error {
 	if x.journal != nil {
 		x.Reporter.Note(x.journal.words())
 		if x.plan.Way == WayResume {
-			x.journal.add(newJournal(&x.plan, &situation, x.op.ID, x.Now()))
+			x.journal.add(newJournal(&x.plan, x.op.ID, x.Now()))
 		}
 		return nil
 	}
-	x.journal = newJournal(&x.plan, &situation, x.op.ID, x.Now())
+	x.journal = newJournal(&x.plan, x.op.ID, x.Now())
 	return nil
 }
 
@@ -246,7 +247,7 @@ func (x *run) guard(ctx context.Context) error {
 	if x.journal.Retention.WhenScaled == keep && x.journal.Retention.WhenDeleted == keep {
 		return nil
 	}
-	_, err := x.Cluster.SetScale(ctx, x.op.Namespace, x.op.StatefulSet, x.sts.UID, cluster.Scale{
+	_, err := x.Cluster.SetScale(ctx, x.op.Key(), x.sts.UID, cluster.Scale{
 		Retention: &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenScaled: keep, WhenDeleted: keep},
 	})
 	return err
@@ -325,7 +326,7 @@ func (x *run) handOver(ctx context.Context) error {
 
 // whole demands that a claim is the one that was made, bound and complete, and names its volume.
 func (x *run) whole(ctx context.Context, v *JournalVolume) (string, error) {
-	claim, err := x.Cluster.Claim(ctx, x.op.Namespace, v.Claim)
+	claim, err := x.Cluster.Claim(ctx, x.op.Claim(v.Claim))
 	if err != nil {
 		return "", err
 	}
@@ -345,59 +346,13 @@ func (x *run) whole(ctx context.Context, v *JournalVolume) (string, error) {
 	return volume.Name, nil
 }
 
-// resume starts the StatefulSet on its restored volumes.
-func (x *run) resume(ctx context.Context) (Report, error) {
-	// From here on only forward, whatever is interrupted.
-	clean, cancel := x.lease.Grace(ctx, tidyWithin)
-	defer cancel()
-	sts, err := x.complete(clean)
-	if err != nil {
-		return Report{}, fmt.Errorf(
-			"all data is in place, but the StatefulSet could not be scaled up: %w; run \"stsbackup restore %s/%s --resume\" to try that again",
-			err,
-			x.op.Namespace,
-			x.op.StatefulSet,
-		)
-	}
-	x.Reporter.Note(fmt.Sprintf("all volumes are complete; waiting for %d pods to become Ready", cluster.Replicas(sts)))
-	readyErr := x.Cluster.AwaitReady(ctx, sts, x.limits.Ready)
-	// Whatever the pods do now, the restore is done: its journal must not undo what they have written since.
-	clean, cancel = x.lease.Grace(ctx, tidyWithin)
-	defer cancel()
-	x.fillReport(clean)
-	if err := x.endJournal(clean); err != nil {
-		return x.report, errors.Join(readyErr, err)
-	}
-	if readyErr != nil {
-		return x.report, fmt.Errorf(
-			"all data is in place and the StatefulSet is scaled to %d, but %w: %w",
-			cluster.Replicas(sts),
-			ErrNotReady,
-			readyErr,
-		)
-	}
-	return x.report, nil
-}
-
 // endJournal removes the journal, and does not give up at once.
 func (x *run) endJournal(ctx context.Context) error {
 	var err error
 	for range 3 {
-		if err = x.journal.remove(ctx, x.Cluster, x.op); err == nil || wait(ctx, x.limits.Retry) != nil {
+		if err = x.journal.remove(ctx, x.Cluster, x.op); err == nil || wait.For(ctx, x.limits.Retry) != nil {
 			break
 		}
 	}
 	return err
-}
-
-// wait pauses between two attempts.
-func wait(ctx context.Context, pause time.Duration) error {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }

@@ -138,9 +138,10 @@ func (w *world) state() state {
 // restorer is the engine in this world. Its waits are short: nothing in it takes time.
 func (w *world) restorer() *Restorer {
 	return &Restorer{
-		Cluster: w.client(), Filler: w, Reporter: report.Silent{}, Random: rand.Reader, Holder: "test", Parallel: 1, // so that calls come in one order
-		Now:    func() time.Time { return time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC) },
-		Limits: Limits{Ready: 5 * time.Second, Down: 5 * time.Second, Claim: 5 * time.Second, PutBack: 20 * time.Second, Retry: 1},
+		Cluster: w.client(), Filler: w, Reporter: report.Silent{}, Random: rand.Reader, Holder: "test",
+		Parallel: 1, // so that calls come in one order
+		Now:      func() time.Time { return time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC) },
+		Limits:   Limits{Ready: 5 * time.Second, Down: 5 * time.Second, Claim: 5 * time.Second, PutBack: 20 * time.Second, Retry: 1},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 // completeInterrupted completes a restore that was interrupted when all of its data was in place, to make way for the next.
@@ -39,7 +40,7 @@ func (x *run) completeInterrupted(ctx context.Context) error {
 func (x *run) complete(ctx context.Context) (sts *appsv1.StatefulSet, err error) {
 	j := x.journal
 	for range 3 {
-		if sts, err = x.start(ctx, j.ReplicasAfter); err == nil || errors.Is(err, cluster.ErrChanged) || wait(ctx, x.limits.Retry) != nil {
+		if sts, err = x.start(ctx, j.ReplicasAfter); err == nil || errors.Is(err, cluster.ErrChanged) || wait.For(ctx, x.limits.Retry) != nil {
 			break
 		}
 	}
@@ -65,7 +66,7 @@ func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, e
 	}
 	scale := cluster.Scale{}
 	if sts.UID != x.journal.UID { // made anew since, with its own policy and replicas
-		return x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, sts.UID, scale, x.limits.Down)
+		return x.Cluster.Release(ctx, x.op.Key(), sts.UID, scale, x.limits.Down)
 	}
 	scale.Retention = x.policyBack(sts)
 	if err := x.stillWhole(ctx, sts); err != nil {
@@ -74,7 +75,7 @@ func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, e
 	if cluster.Replicas(sts) == 0 && x.journal.holds(sts) {
 		scale.Replicas = &replicas
 	}
-	return x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, x.journal.UID, scale, x.limits.Down)
+	return x.Cluster.Release(ctx, x.op.Key(), x.journal.UID, scale, x.limits.Down)
 }
 
 // policyBack is the retention policy to give back with the gate. Once that is off, the policy was given back with it, or somebody
@@ -159,7 +160,7 @@ func (x *run) keepPresent(ctx context.Context) (Report, error) {
 	if err := x.enter(ctx, PhaseResume); err != nil {
 		return Report{}, err
 	}
-	sts, err = x.Cluster.Release(ctx, x.op.Namespace, x.op.StatefulSet, j.UID, cluster.Scale{Retention: x.policyBack(sts)}, x.limits.Down)
+	sts, err = x.Cluster.Release(ctx, x.op.Key(), j.UID, cluster.Scale{Retention: x.policyBack(sts)}, x.limits.Down)
 	if err != nil {
 		return Report{}, fmt.Errorf("let pods start again: %w", err)
 	}
@@ -169,5 +170,39 @@ func (x *run) keepPresent(ctx context.Context) (Report, error) {
 		return x.report, err
 	}
 	x.Reporter.Note(fmt.Sprintf("%s was ended; %s keeps what runs now, with %d replicas", j.verb(), x.op.Object(), cluster.Replicas(sts)))
+	return x.report, nil
+}
+
+// resume starts the StatefulSet on its restored volumes.
+func (x *run) resume(ctx context.Context) (Report, error) {
+	// From here on only forward, whatever is interrupted.
+	clean, cancel := x.lease.Grace(ctx, tidyWithin)
+	defer cancel()
+	sts, err := x.complete(clean)
+	if err != nil {
+		return Report{}, fmt.Errorf(
+			"all data is in place, but the StatefulSet could not be scaled up: %w; run \"stsbackup restore %s/%s --resume\" to try that again",
+			err,
+			x.op.Namespace,
+			x.op.StatefulSet,
+		)
+	}
+	x.Reporter.Note(fmt.Sprintf("all volumes are complete; waiting for %d pods to become Ready", cluster.Replicas(sts)))
+	readyErr := x.Cluster.AwaitReady(ctx, sts, x.limits.Ready)
+	// Whatever the pods do now, the restore is done: its journal must not undo what they have written since.
+	clean, cancel = x.lease.Grace(ctx, tidyWithin)
+	defer cancel()
+	x.fillReport(clean)
+	if err := x.endJournal(clean); err != nil {
+		return x.report, errors.Join(readyErr, err)
+	}
+	if readyErr != nil {
+		return x.report, fmt.Errorf(
+			"all data is in place and the StatefulSet is scaled to %d, but %w: %w",
+			cluster.Replicas(sts),
+			ErrNotReady,
+			readyErr,
+		)
+	}
 	return x.report, nil
 }

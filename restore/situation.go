@@ -9,7 +9,6 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -48,7 +47,7 @@ func Look(ctx context.Context, c *cluster.Client, record catalog.Record, namespa
 	if s.Cluster, err = c.UID(ctx); err != nil {
 		return Situation{}, err
 	}
-	if s.Journal, err = readJournal(ctx, c, namespace, statefulSet); err != nil {
+	if s.Journal, err = readJournal(ctx, c, cluster.KeyOf(s.StatefulSet)); err != nil {
 		return Situation{}, err
 	}
 	if s.Managers, err = c.Managers(ctx, s.StatefulSet); err != nil {
@@ -59,7 +58,7 @@ func Look(ctx context.Context, c *cluster.Client, record catalog.Record, namespa
 	}
 	if s.Journal != nil {
 		s.dropMovers()
-		s.Journal.reopen(&s)
+		s.Journal.reopen(newIndex(s))
 	}
 	return s, nil
 }
@@ -78,70 +77,23 @@ func (j *Journal) movedBy(pod *corev1.Pod) bool {
 		})
 }
 
-// debris reports whether the claim is one that the journal's operation made, and that nobody else can have written to.
-func (s *Situation) debris(claim *corev1.PersistentVolumeClaim) bool {
-	if s.Journal == nil {
-		return false
-	}
-	v, volume := s.Journal.find(claim.Name), s.volume(claim.Spec.VolumeName)
-	return v != nil && s.Journal.created(v, claim) && s.Journal.unproved(v, s.StatefulSet, s.Pods, claim) == "" &&
-		(volume == nil || s.Journal.found(volume, claim) == "")
-}
-
 // list reads what there may be several of.
-func (s *Situation) list(ctx context.Context, c *cluster.Client, namespace string) error {
-	all := metav1.ListOptions{}
-	claims, err := c.Kube.CoreV1().PersistentVolumeClaims(namespace).List(ctx, all)
-	if err != nil {
-		return fmt.Errorf("list claims: %w", err)
-	}
-	pods, err := c.Kube.CoreV1().Pods(namespace).List(ctx, all)
-	if err != nil {
-		return fmt.Errorf("list pods: %w", err)
-	}
-	autoscalers, err := c.Kube.AutoscalingV2().HorizontalPodAutoscalers(namespace).List(ctx, all)
-	if err != nil {
-		return fmt.Errorf("list HorizontalPodAutoscalers: %w", err)
-	}
-	quotas, err := c.Kube.CoreV1().ResourceQuotas(namespace).List(ctx, all)
-	if err != nil {
-		return fmt.Errorf("list ResourceQuotas: %w", err)
-	}
-	volumes, err := c.Kube.CoreV1().PersistentVolumes().List(ctx, all)
-	if err != nil {
-		return fmt.Errorf("list PersistentVolumes: %w", err)
-	}
-	if s.Classes, err = c.StorageClasses(ctx); err != nil {
+func (s *Situation) list(ctx context.Context, c *cluster.Client, namespace string) (err error) {
+	if s.Claims, err = c.Claims(ctx, namespace); err != nil {
 		return err
 	}
-	s.Claims, s.Pods, s.Autoscalers, s.Quotas = claims.Items, pods.Items, autoscalers.Items, quotas.Items
-	s.Volumes = volumes.Items
-	return nil
-}
-
-func (s *Situation) claim(name string) *corev1.PersistentVolumeClaim {
-	for i := range s.Claims {
-		if s.Claims[i].Name == name {
-			return &s.Claims[i]
-		}
+	if s.Pods, err = c.Pods(ctx, namespace); err != nil {
+		return err
 	}
-	return nil
-}
-
-func (s *Situation) volume(name string) *corev1.PersistentVolume {
-	for i := range s.Volumes {
-		if s.Volumes[i].Name == name {
-			return &s.Volumes[i]
-		}
+	if s.Autoscalers, err = c.Autoscalers(ctx, namespace); err != nil {
+		return err
 	}
-	return nil
-}
-
-func (s *Situation) class(name string) *storagev1.StorageClass {
-	for i := range s.Classes {
-		if s.Classes[i].Name == name {
-			return &s.Classes[i]
-		}
+	if s.Quotas, err = c.Quotas(ctx, namespace); err != nil {
+		return err
 	}
-	return nil
+	if s.Volumes, err = c.Volumes(ctx); err != nil {
+		return err
+	}
+	s.Classes, err = c.StorageClasses(ctx)
+	return err
 }

@@ -17,12 +17,12 @@ import (
 
 // assignSpares gives every volume whose class has no provisioner a PersistentVolume of its own. The plan chooses, and
 // not the binder, so that the pairing of ordinals and volumes is known, shown and repeatable.
-func assignSpares(p *Plan, s *Situation) {
+func (p *Plan) assignSpares() {
 	taken := map[string]bool{}
 	lacking := map[string][]string{} // by class
 	for i := range p.Volumes {
 		v := &p.Volumes[i]
-		if !static(s, v) {
+		if !p.situation.static(v) {
 			continue
 		}
 		if v.Spare != "" { // an interrupted restore has taken it
@@ -30,7 +30,7 @@ func assignSpares(p *Plan, s *Situation) {
 			v.manifest.Spec.VolumeName = v.Spare
 			continue
 		}
-		spare := chooseSpare(s, v, taken)
+		spare := p.situation.chooseSpare(v, taken)
 		if spare == nil {
 			lacking[v.Class] = append(lacking[v.Class], v.Claim)
 			continue
@@ -40,20 +40,20 @@ func assignSpares(p *Plan, s *Situation) {
 		v.manifest.Spec.VolumeName = spare.Name
 	}
 	for _, class := range slices.Sorted(maps.Keys(lacking)) {
-		p.refuseSpares(s, class, lacking[class])
+		p.refuseSpares(class, lacking[class])
 	}
 }
 
 // static reports whether the volume is one that people make.
-func static(s *Situation, v *Volume) bool {
-	found := s.class(v.Class)
+func (x *index) static(v *Volume) bool {
+	found := x.classes[v.Class]
 	return v.classless || found != nil && found.Provisioner == cluster.NoProvisioner
 }
 
 // chooseSpare takes the volume that is reserved for the claim if there is one, else one that lies where the present one
 // lies, else where the ordinal ran; of those the smallest.
-func chooseSpare(s *Situation, v *Volume, taken map[string]bool) *corev1.PersistentVolume {
-	present := s.volume(v.Present.Volume)
+func (x *index) chooseSpare(v *Volume, taken map[string]bool) *corev1.PersistentVolume {
+	present := x.volumes[v.Present.Volume]
 	rank := func(spare *corev1.PersistentVolume) int {
 		switch {
 		case spare.Spec.ClaimRef != nil:
@@ -67,8 +67,8 @@ func chooseSpare(s *Situation, v *Volume, taken map[string]bool) *corev1.Persist
 		}
 	}
 	var best *corev1.PersistentVolume
-	for i := range s.Volumes {
-		spare := &s.Volumes[i]
+	for i := range x.Volumes {
+		spare := &x.Volumes[i]
 		if taken[spare.Name] || !fits(spare, v) {
 			continue
 		}
@@ -92,7 +92,7 @@ func fits(spare *corev1.PersistentVolume, v *Volume) bool {
 // matches is fits without the question who owns the volume, and without its size.
 func matches(spare *corev1.PersistentVolume, v *Volume) bool {
 	claim := &v.manifest
-	if spare.Spec.StorageClassName != v.Class || isBlock(spare.Spec.VolumeMode) {
+	if spare.Spec.StorageClassName != v.Class || cluster.IsBlock(spare.Spec.VolumeMode) {
 		return false
 	}
 	for _, mode := range claim.Spec.AccessModes {
@@ -128,7 +128,7 @@ func onlyOn(volume *corev1.PersistentVolume, node string) bool {
 }
 
 // refuseSpares says how many volumes are missing, and which could be freed.
-func (p *Plan) refuseSpares(s *Situation, class string, claims []string) {
+func (p *Plan) refuseSpares(class string, claims []string) {
 	var sample *Volume
 	for i := range p.Volumes {
 		if p.Volumes[i].Claim == claims[0] {
@@ -142,8 +142,8 @@ func (p *Plan) refuseSpares(s *Situation, class string, claims []string) {
 	next := fmt.Sprintf("create %d more PersistentVolumes %s, of at least %s, or free one that is no longer needed", len(claims), of,
 		sample.manifest.Spec.Resources.Requests.Storage())
 	var freeable []string
-	for i := range s.Volumes {
-		volume := &s.Volumes[i]
+	for i := range p.situation.Volumes {
+		volume := &p.situation.Volumes[i]
 		if volume.Status.Phase == corev1.VolumeReleased && matches(volume, sample) {
 			freeable = append(freeable, fmt.Sprintf("%s (last used by %s): %s", volume.Name, lastUser(volume), cluster.FreeCommand(volume)))
 		}

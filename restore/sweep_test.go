@@ -99,7 +99,9 @@ func TestRestoreBesideAStrandedMover(t *testing.T) {
 					t.Errorf("error %v, want a refusal", err)
 					return
 				}
-				for _, word := range []string{"StatefulSet demo/web", tt.pod.Name, "node n9", "claim www-web-1", "kubectl -n demo delete pod " + tt.pod.Name + " --force"} {
+				for _, word := range []string{
+					"StatefulSet demo/web", tt.pod.Name, "node n9", "claim www-web-1", "kubectl -n demo delete pod " + tt.pod.Name + " --force",
+				} {
 					if !strings.Contains(err.Error(), word) {
 						t.Errorf("error %q does not say %q", err, word)
 					}

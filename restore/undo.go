@@ -25,11 +25,11 @@ type asideVolume struct {
 
 // newUndoPlan decides which of the volumes that were set aside come back. All of one operation belong together: they are
 // of one moment.
-func newUndoPlan(s *Situation, options PlanOptions) Plan {
+func newUndoPlan(s *index, options PlanOptions) Plan {
 	options.Kind = KindUndo
 	p := newPlan(s, options)
 	p.SourceNamespace, p.SourceStatefulSet, p.SourceCluster, p.SameCluster = p.Namespace, p.StatefulSet, s.Cluster, true
-	all := p.setAside(s)
+	all := p.setAside()
 	chosen := p.chooseAside(all, s.heldForNobody())
 	for _, aside := range chosen {
 		p.Volumes = append(p.Volumes, aside.plan(s))
@@ -39,25 +39,25 @@ func newUndoPlan(s *Situation, options PlanOptions) Plan {
 			p.ReplicasAfter = max(p.ReplicasAfter, v.Ordinal-cluster.OrdinalsStart(s.StatefulSet)+1)
 		}
 	}
-	p.checkOwners(s)
-	p.checkClaims(s)
-	p.warnUndo(s)
-	p.Steps = p.undoSteps(s)
+	p.checkOwners()
+	p.checkClaims()
+	p.warnUndo()
+	p.Steps = p.undoSteps()
 	return p
 }
 
 // setAside finds the volumes that were set aside from the StatefulSet's claims and can be bound to them again.
-func (p *Plan) setAside(s *Situation) []asideVolume {
+func (p *Plan) setAside() []asideVolume {
 	var found []asideVolume
-	for i := range s.Volumes {
-		volume := &s.Volumes[i]
+	for i := range p.situation.Volumes {
+		volume := &p.situation.Volumes[i]
 		namespace, claim, _ := strings.Cut(volume.Annotations[cluster.AnnotationDisplacedFrom], "/")
 		reserved := volume.Spec.ClaimRef != nil && volume.Spec.ClaimRef.UID == "" // by an undo that was put back
 		if volume.Labels[cluster.LabelDisplacedFrom] == "" || namespace != p.Namespace ||
 			volume.Status.Phase != corev1.VolumeReleased && !reserved {
 			continue
 		}
-		template, ordinal, ours := ordinalOf(s.StatefulSet, claim)
+		template, ordinal, ours := ordinalOf(p.situation.StatefulSet, claim)
 		if !ours {
 			continue
 		}
@@ -85,11 +85,6 @@ func (p *Plan) setAside(s *Situation) []asideVolume {
 			cmp.Compare(a.incomplete(), b.incomplete()), b.at.Compare(a.at))
 	})
 	return found
-}
-
-// heldForNobody reports whether a restore still holds the StatefulSet whose journal somebody has deleted.
-func (s *Situation) heldForNobody() bool {
-	return s.Journal == nil && cluster.Gated(&s.StatefulSet.Spec.Template.Spec)
 }
 
 // incomplete is 1 for what a restore had made itself: of two of a claim, it is not the one that was there before.
@@ -188,23 +183,25 @@ func (p *Plan) operation(all []asideVolume, held bool) string {
 }
 
 // plan is what is done with one of them.
-func (a *asideVolume) plan(s *Situation) Volume {
+func (a *asideVolume) plan(s *index) Volume {
 	v := Volume{Ordinal: a.ordinal, Template: a.template, Claim: a.displaced.Claim.Name, SourceClaim: a.displaced.Claim.Name, Cut: a.at,
 		Class: a.volume.Spec.StorageClassName, Size: a.volume.Spec.Capacity.Storage().Value(), Brings: a.volume.Name}
-	v.Present, v.displaced = presentOf(s, s.claim(v.Claim))
+	v.now = s.place(v.Claim)
+	v.Present, v.displaced = v.now.present()
 	v.brings, v.manifest = &a.displaced, *a.displaced.Claim.DeepCopy()
 	return v
 }
 
 // warnUndo says what an undo does not bring back.
-func (p *Plan) warnUndo(s *Situation) {
+func (p *Plan) warnUndo() {
+	sts := p.situation.StatefulSet
 	if len(p.Volumes) == 0 {
 		return
 	}
 	var others []string
 	for i := range p.ReplicasAfter {
-		for t := range s.StatefulSet.Spec.VolumeClaimTemplates {
-			claim := cluster.ClaimName(s.StatefulSet.Spec.VolumeClaimTemplates[t].Name, p.StatefulSet, cluster.OrdinalsStart(s.StatefulSet)+i)
+		for t := range sts.Spec.VolumeClaimTemplates {
+			claim := cluster.ClaimName(sts.Spec.VolumeClaimTemplates[t].Name, p.StatefulSet, cluster.OrdinalsStart(sts)+i)
 			if !slices.ContainsFunc(p.Volumes, func(v Volume) bool { return v.Claim == claim }) {
 				others = append(others, claim)
 			}
@@ -214,26 +211,23 @@ func (p *Plan) warnUndo(s *Situation) {
 		p.warnf("these claims keep the volumes that they have now, whose data is of another time: %s", strings.Join(others, ", "))
 	}
 	for _, v := range p.Volumes {
-		if v.Ordinal-cluster.OrdinalsStart(s.StatefulSet) >= p.ReplicasAfter {
+		if v.Ordinal-cluster.OrdinalsStart(sts) >= p.ReplicasAfter {
 			p.warnf("%s comes back, and no pod uses it while the StatefulSet has %d replicas", v.Claim, p.ReplicasAfter)
 		}
 	}
 }
 
 // undoSteps says in words what Run will do.
-func (p *Plan) undoSteps(s *Situation) []string {
+func (p *Plan) undoSteps() []string {
 	if len(p.Volumes) == 0 {
 		return nil
 	}
-	var aside, back []string
+	var back []string
 	for _, v := range p.Volumes {
-		if v.Present.State == PresentBound {
-			aside = append(aside, v.Present.Volume)
-		}
 		back = append(back, v.Brings+" to "+v.Claim)
 	}
-	steps := p.guardSteps(s)
-	if len(aside) > 0 {
+	steps := p.guardSteps()
+	if aside := p.bound(); len(aside) > 0 {
 		steps = append(steps, "set the present volumes aside, where another undo finds them: "+strings.Join(aside, ", "))
 	}
 	return append(steps,

@@ -66,12 +66,21 @@ func TestUndoChoosesOperation(t *testing.T) {
 		says    []string
 		missing bool
 	}{
-		"the latest":                  {want: "20261121T09-b"},
-		"one by its beginning":        {options: PlanOptions{Operation: "20261121T08"}, want: "20261121T08-a"},
-		"what was not finished":       {options: PlanOptions{Operation: "20261121T10-c"}, want: "20261121T10-c"},
-		"which of several":            {options: PlanOptions{Operation: "2026"}, says: []string{`several operations begin with "2026"`, "20261121T08-a", "20261121T09-b"}},
-		"none of that name":           {options: PlanOptions{Operation: "z"}, says: []string{`no operation "z"`, "20261121T08-a", "undo demo/web --list"}, missing: true},
-		"an ordinal that was not set": {options: PlanOptions{Ordinals: []int32{7}}, want: "20261121T09-b", says: []string{"operation 20261121T09-b has set no volume of ordinal 7 aside"}},
+		"the latest":            {want: "20261121T09-b"},
+		"one by its beginning":  {options: PlanOptions{Operation: "20261121T08"}, want: "20261121T08-a"},
+		"what was not finished": {options: PlanOptions{Operation: "20261121T10-c"}, want: "20261121T10-c"},
+		"which of several": {
+			options: PlanOptions{Operation: "2026"},
+			says:    []string{`several operations begin with "2026"`, "20261121T08-a", "20261121T09-b"},
+		},
+		"none of that name": {
+			options: PlanOptions{Operation: "z"}, says: []string{`no operation "z"`, "20261121T08-a", "undo demo/web --list"},
+			missing: true,
+		},
+		"an ordinal that was not set": {
+			options: PlanOptions{Ordinals: []int32{7}}, want: "20261121T09-b",
+			says: []string{"operation 20261121T09-b has set no volume of ordinal 7 aside"},
+		},
 	} {
 		tt.options.Kind = KindUndo
 		plan := NewPlan(*s, tt.options)
@@ -105,7 +114,7 @@ func TestDeletedClaimOfInterrupted(t *testing.T) {
 				{ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: ns}, Spec: corev1.PodSpec{Volumes: []corev1.Volume{mount("www-web-0")}}},
 			}
 		}
-		j := newJournal(&wanted, whole, "op-1", wanted.Started)
+		j := newJournal(&wanted, "op-1", wanted.Started)
 		j.Phase, j.Held, j.Volumes[0].Made = PhaseFill, 7, "made"
 		made := &s.Claims[0]
 		made.UID, made.DeletionTimestamp, made.Spec.VolumeName = "made", deleting(), "pvc-made"
@@ -138,7 +147,7 @@ func TestPlanCompletes(t *testing.T) {
 	whole := situation()
 	wanted := NewPlan(*whole, PlanOptions{})
 	s := situation()
-	s.Journal = newJournal(&wanted, whole, "op-1", wanted.Started)
+	s.Journal = newJournal(&wanted, "op-1", wanted.Started)
 	for phase, want := range map[Phase]bool{PhaseFill: false, PhaseResume: true} {
 		s.Journal.Phase = phase
 		for _, way := range []Way{WayResume, WayKeep} {

@@ -19,46 +19,27 @@ const (
 )
 
 // volume plans one claim: what it will be like, and what becomes of the one that is there.
-func (p *Plan) volume(s *Situation, template *corev1.PersistentVolumeClaim, recorded catalog.Volume, claim string) Volume {
+func (p *Plan) volume(template *corev1.PersistentVolumeClaim, recorded *catalog.Volume, claim string) Volume {
 	v := Volume{
 		Ordinal: recorded.Ordinal, Template: template.Name, Claim: claim, SourceClaim: recorded.Claim,
 		RepositorySnapshot: recorded.RepositorySnapshot, Cut: recorded.Cut, Files: recorded.Files, Bytes: recorded.Bytes,
-		Node: recorded.Node, Zone: recorded.Zone,
+		Node: recorded.Node, Zone: recorded.Zone, recorded: recorded, now: p.situation.place(claim),
 	}
-	if isBlock(template.Spec.VolumeMode) || recorded.Mode == string(corev1.PersistentVolumeBlock) {
+	if cluster.IsBlock(template.Spec.VolumeMode) || recorded.Mode == string(corev1.PersistentVolumeBlock) {
 		p.refuseAbout("claim "+p.Namespace+"/"+claim, "it is a block volume, which cannot be restored yet",
 			fmt.Sprintf("restore it by hand from repository snapshot %s with restic", recorded.RepositorySnapshot))
 	}
-	present := s.claim(claim)
-	v.Present, v.displaced = presentOf(s, present)
-	v.Size = size(template, recorded, present)
-	v.Class, v.classless = p.class(s, template, recorded, claim)
-	v.resumed(s, present)
-	v.manifest = p.manifest(s, template, &v)
+	v.Present, v.displaced = v.now.present()
+	v.Size = size(template, recorded, v.now.claim)
+	v.Class, v.classless = p.class(template, recorded, claim)
+	v.resumed(p.situation.Journal)
+	v.manifest = p.manifest(template, &v)
 	return v
-}
-
-// presentOf tells the claim's state, and what it takes to put it back.
-func presentOf(s *Situation, claim *corev1.PersistentVolumeClaim) (Present, *cluster.Displaced) {
-	if claim == nil {
-		return Present{State: PresentMissing, Fate: "there is no claim"}, nil
-	}
-	if claim.Spec.VolumeName == "" {
-		displaced := cluster.NewDisplaced(claim, nil)
-		return Present{State: PresentUnbound, Fate: "the claim has no volume and is replaced"}, &displaced
-	}
-	volume := s.volume(claim.Spec.VolumeName)
-	if !cluster.BoundTo(volume, claim) {
-		displaced := cluster.NewDisplaced(claim, nil)
-		return Present{State: PresentLost, Fate: fmt.Sprintf("its volume %s is lost; the claim is replaced", claim.Spec.VolumeName)}, &displaced
-	}
-	displaced := cluster.NewDisplaced(claim, volume)
-	return Present{State: PresentBound, Volume: volume.Name, Fate: fmt.Sprintf("volume %s is set aside and kept", volume.Name)}, &displaced
 }
 
 // size is the largest of what the template asks for, what there was, and what there is: a volume that was grown keeps
 // its size.
-func size(template *corev1.PersistentVolumeClaim, recorded catalog.Volume, present *corev1.PersistentVolumeClaim) int64 {
+func size(template *corev1.PersistentVolumeClaim, recorded *catalog.Volume, present *corev1.PersistentVolumeClaim) int64 {
 	bytes := max(template.Spec.Resources.Requests.Storage().Value(), recorded.Size)
 	if present != nil {
 		bytes = max(bytes, present.Spec.Resources.Requests.Storage().Value())
@@ -68,12 +49,7 @@ func size(template *corev1.PersistentVolumeClaim, recorded catalog.Volume, prese
 
 // class is the new claim's StorageClass: the template's, else the one that it had when it was backed up, else the
 // cluster's default. Volumes can also be meant to have no class at all: classless.
-func (p *Plan) class(
-	s *Situation,
-	template *corev1.PersistentVolumeClaim,
-	recorded catalog.Volume,
-	claim string,
-) (name string, classless bool) {
+func (p *Plan) class(template *corev1.PersistentVolumeClaim, recorded *catalog.Volume, claim string) (name string, classless bool) {
 	name = recorded.StorageClass
 	origin := "the recovery point"
 	if given := template.Spec.StorageClassName; given != nil {
@@ -83,7 +59,7 @@ func (p *Plan) class(
 		name, origin = *given, "claim template "+template.Name
 	}
 	if name == "" {
-		if name = cluster.DefaultClass(s.Classes); name == "" {
+		if name = cluster.DefaultClass(p.situation.Classes); name == "" {
 			p.refuseAbout(
 				"claim "+p.Namespace+"/"+claim,
 				"neither the claim template nor the recovery point names a StorageClass, and the cluster has no default",
@@ -92,7 +68,7 @@ func (p *Plan) class(
 		}
 		return name, false
 	}
-	if s.class(name) == nil {
+	if p.situation.classes[name] == nil {
 		p.refuseAbout("StorageClass "+name, fmt.Sprintf("it is named by %s for claim %s, and does not exist here", origin, claim),
 			fmt.Sprintf("create a StorageClass %s, then restore again; \"kubectl get storageclass\" lists those that exist", name))
 	}
@@ -101,7 +77,7 @@ func (p *Plan) class(
 
 // manifest is the claim as the StatefulSet controller would make it, in the chosen size and class, and empty: a
 // template's dataSource would fill it with something else.
-func (p *Plan) manifest(s *Situation, template *corev1.PersistentVolumeClaim, v *Volume) corev1.PersistentVolumeClaim {
+func (p *Plan) manifest(template *corev1.PersistentVolumeClaim, v *Volume) corev1.PersistentVolumeClaim {
 	annotations := map[string]string{}
 	maps.Copy(annotations, template.Annotations)
 	annotations[annotationPoint] = p.RecoveryPoint
@@ -109,7 +85,7 @@ func (p *Plan) manifest(s *Situation, template *corev1.PersistentVolumeClaim, v 
 	claim := corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: v.Claim, Namespace: p.Namespace,
-			Labels:      cluster.ClaimLabels(s.StatefulSet, template.Name),
+			Labels:      cluster.ClaimLabels(p.situation.StatefulSet, template.Name),
 			Annotations: annotations,
 		},
 		Spec: corev1.PersistentVolumeClaimSpec{
@@ -130,8 +106,4 @@ func (p *Plan) manifest(s *Situation, template *corev1.PersistentVolumeClaim, v 
 	}
 	claim.Spec.Resources.Requests[corev1.ResourceStorage] = request
 	return claim
-}
-
-func isBlock(mode *corev1.PersistentVolumeMode) bool {
-	return mode != nil && *mode == corev1.PersistentVolumeBlock
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const withDiscard = `- {name: all, select: {namespaces: ["*"]}, schedule: "30 2 * * *", timeZone: Europe/Berlin, discard: {after: 30d}}` + "\n"
+const withDiscard = `- {name: all, select: {namespaces: ["*"]}, schedule: "30 2 * * *", timeZone: Europe/Berlin, discard: {after: 30d}}` +
+	"\n"
 
 // discards is a world in which this is set aside of demo/web, by how long ago.
 func discards(t *testing.T, policies string, ages ...time.Duration) *world {

@@ -41,12 +41,17 @@ func TestJudge(t *testing.T) {
 		"created since":               {standing: standing{created: due.Add(time.Second)}, want: none},
 		"given up":                    {standing: standing{gaveUp: due}, want: none},
 		"the one before was given up": {standing: standing{gaveUp: due.Add(-24 * time.Hour)}, want: owed},
-		"within the deadline":         {deadline: 2 * time.Hour, want: verdict{run: due, until: due.Add(2 * time.Hour), from: due, next: due.Add(2 * time.Hour)}},
-		"at the deadline":             {deadline: time.Hour, want: none},
-		"a deadline after the next":   {deadline: 48 * time.Hour, now: following.Add(-1), want: owed},
-		"failed just now":             {standing: standing{wait: now.Add(time.Minute)}, want: verdict{run: due, until: following, from: now.Add(time.Minute), next: now.Add(time.Minute)}},
-		"failed a while ago":          {standing: standing{wait: now}, want: verdict{run: due, until: following, from: now, next: following}},
-		"failed, and clock set back":  {standing: standing{wait: now.Add(24 * time.Hour)}, want: owed},
+		"within the deadline": {
+			deadline: 2 * time.Hour, want: verdict{run: due, until: due.Add(2 * time.Hour), from: due, next: due.Add(2 * time.Hour)},
+		},
+		"at the deadline":           {deadline: time.Hour, want: none},
+		"a deadline after the next": {deadline: 48 * time.Hour, now: following.Add(-1), want: owed},
+		"failed just now": {
+			standing: standing{wait: now.Add(time.Minute)},
+			want:     verdict{run: due, until: following, from: now.Add(time.Minute), next: now.Add(time.Minute)},
+		},
+		"failed a while ago":         {standing: standing{wait: now}, want: verdict{run: due, until: following, from: now, next: following}},
+		"failed, and clock set back": {standing: standing{wait: now.Add(24 * time.Hour)}, want: owed},
 		"failed, no time to retry": {
 			deadline: 70 * time.Minute, standing: standing{wait: now.Add(20 * time.Minute)},
 			want: verdict{run: due, until: due.Add(70 * time.Minute), from: now.Add(20 * time.Minute), next: due.Add(70 * time.Minute)},
@@ -71,11 +76,15 @@ func TestObjective(t *testing.T) {
 		standing standing
 		want     time.Time
 	}{
-		"in time":         {standing{points: []Point{{Started: date(11, 21, 2, 0), Complete: true}}}, date(11, 22, 2, 0)},
-		"three days late": {standing{points: []Point{{Started: date(11, 17, 2, 0), Complete: true}, {Started: date(11, 21, 2, 0)}}}, date(11, 18, 2, 0)},
-		"new":             {standing{created: date(11, 21, 11, 0)}, date(11, 22, 2, 0)},
-		"never":           {standing{created: date(11, 1, 11, 0)}, date(11, 2, 2, 0)},
-		"created again":   {standing{created: date(11, 21, 11, 0), points: []Point{{Started: date(11, 20, 2, 0), Complete: true}}}, date(11, 22, 2, 0)},
+		"in time": {standing{points: []Point{{Started: date(11, 21, 2, 0), Complete: true}}}, date(11, 22, 2, 0)},
+		"three days late": {
+			standing{points: []Point{{Started: date(11, 17, 2, 0), Complete: true}, {Started: date(11, 21, 2, 0)}}}, date(11, 18, 2, 0),
+		},
+		"new":   {standing{created: date(11, 21, 11, 0)}, date(11, 22, 2, 0)},
+		"never": {standing{created: date(11, 1, 11, 0)}, date(11, 2, 2, 0)},
+		"created again": {
+			standing{created: date(11, 21, 11, 0), points: []Point{{Started: date(11, 20, 2, 0), Complete: true}}}, date(11, 22, 2, 0),
+		},
 	} {
 		if got := objective(daily, test.standing, now); !got.Equal(test.want) {
 			t.Errorf("%s: %s, want %s", name, got, test.want)

@@ -39,12 +39,9 @@ func TestLead(t *testing.T) {
 		}
 		start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 		for _, set := range status.StatefulSets {
+			minutes := set.LastSuccess.Sub(start).Truncate(time.Minute)
 			if set.Policy != "often" || set.Succeeded != 5 || set.Failed != 0 || set.BytesRead != 5000 || set.BytesStored != 50 || set.Running ||
-				set.LastSuccess.Sub(
-					start,
-				).Truncate(
-					time.Minute,
-				) != 4*time.Minute || !set.Objective.Equal(start.Add(5*time.Minute)) || set.Phases["move"] != 5*time.Second {
+				minutes != 4*time.Minute || !set.Objective.Equal(start.Add(5*time.Minute)) || set.Phases["move"] != 5*time.Second {
 				t.Errorf("%+v", set)
 			}
 		}

@@ -167,7 +167,8 @@ func TestPoliciesChange(t *testing.T) {
 		elapse(time.Minute)
 		w.hasEvents(
 			t,
-			`Warning demo/other UnknownPolicy It is not backed up: the annotation stsbackup.io/policy names the policy "nightl", which does not exist; did you mean "nightly"?`,
+			`Warning demo/other UnknownPolicy It is not backed up: the annotation stsbackup.io/policy names the policy "nightl", which does not `+
+				`exist; did you mean "nightly"?`,
 		)
 		// Another repository has other recovery points.
 		listed := w.count("points demo/web")
@@ -210,7 +211,8 @@ func TestSelectedTwice(t *testing.T) {
 	})
 }
 
-const withUpkeep = `- {name: all, select: {namespaces: ["*"]}, schedule: "30 2 * * *", prune: {schedule: "0 5 * * *"}, verify: {schedule: "0 5 * * *", readData: 5%}}` + "\n"
+const withUpkeep = `- {name: all, select: {namespaces: ["*"]}, schedule: "30 2 * * *", prune: {schedule: "0 5 * * *"}, verify: ` +
+	`{schedule: "0 5 * * *", readData: 5%}}` + "\n"
 
 // TestUpkeep: prunes and verifications are done once by each leader, one after the other, and repeated only by a new
 // leader that cannot know.

@@ -43,7 +43,9 @@ func TestWindowAt(t *testing.T) {
 				at = next([]time.Time{date(3, 7, 12, 0), date(3, 28, 12, 0), date(10, 3, 6, 0), date(10, 24, 12, 0)}[i/200])
 			}
 			following := next(at)
-			for _, now := range []time.Time{at, at.Add(time.Millisecond), at.Add(time.Second), at.Add(following.Sub(at) / 3), following.Add(-time.Second)} {
+			for _, now := range []time.Time{
+				at, at.Add(time.Millisecond), at.Add(time.Second), at.Add(following.Sub(at) / 3), following.Add(-time.Second),
+			} {
 				w := windowAt(next, now)
 				moved = moved.move(next, now)
 				if moved != w {

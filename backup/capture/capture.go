@@ -132,7 +132,7 @@ func Check(facts *Facts, volumes []Volume, options Options) ([]Choice, []*cluste
 	}
 	choices := make([]Choice, len(volumes))
 	for i := range volumes {
-		if cluster.IsBlock(volumes[i].Claim) {
+		if cluster.IsBlock(volumes[i].Claim.Spec.VolumeMode) {
 			refusals = append(refusals, &cluster.Refusal{
 				Object: volumes[i].object(),
 				Reason: "it is a raw block device (volumeMode Block), which this version cannot back up yet",

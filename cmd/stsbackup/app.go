@@ -34,7 +34,7 @@ func newApp() *app {
 		err:      os.Stderr,
 		terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
 		getenv:   os.Getenv,
-		now:      time.Now,
+		now:      time.Now, //nolint:forbidigo // this is the clock that is injected everywhere
 		random:   rand.Reader,
 		version:  version,
 	}

@@ -47,7 +47,8 @@ func TestBackupPrintsAllRefusals(t *testing.T) {
 		lines := strings.Split(strings.TrimSpace(s.err.String()), "\n")
 		for _, want := range []string{
 			"StatefulSet demo/web: the cluster has no VolumeSnapshotClass called slow; leave --snapshot-class out",
-			"claim demo/data-web-0: it is a raw block device (volumeMode Block)", "claim demo/data-web-1: it is a raw block device (volumeMode Block)",
+			"claim demo/data-web-0: it is a raw block device (volumeMode Block)",
+			"claim demo/data-web-1: it is a raw block device (volumeMode Block)",
 		} {
 			found := 0
 			for _, line := range lines {

@@ -99,13 +99,16 @@ func TestWhiteSpaceAroundPasswords(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	for text, want := range map[string]string{
 		"secret": "", "secret\n": "", "secret\r\n": "", "\nsecret\n\n": "",
-		"secret ": "white space", " secret": "white space", "secret\t\n": "white space", "secret \r\n": "white space", "secret\u00a0": "white space",
-		"\n": "is empty", " ": "is empty", "secret\nsecond": "more than one line",
+		"secret ": "white space", " secret": "white space", "secret\t\n": "white space", "secret \r\n": "white space",
+		"secret\u00a0": "white space",
+		"\n":           "is empty", " ": "is empty", "secret\nsecond": "more than one line",
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for name, value := range map[string]string{"STSBACKUP_PASSWORD": text, "STSBACKUP_PASSWORD_FILE": file, "STSBACKUP_PASSWORD_FILE ": file + "\n"} {
+		for name, value := range map[string]string{
+			"STSBACKUP_PASSWORD": text, "STSBACKUP_PASSWORD_FILE": file, "STSBACKUP_PASSWORD_FILE ": file + "\n",
+		} {
 			a := &app{getenv: func(key string) string {
 				if key == strings.TrimSpace(name) {
 					return value
@@ -117,7 +120,8 @@ func TestWhiteSpaceAroundPasswords(t *testing.T) {
 			switch {
 			case want == "" && (err != nil || got != "secret"):
 				t.Errorf("%s is %q: %q, %v", name, text, got, err)
-			case want != "" && (!named || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") || exitCode(t.Context(), err) != exitUsage):
+			case want != "" && (!named || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") ||
+				exitCode(t.Context(), err) != exitUsage):
 				t.Errorf("%s is %q: %q, %v; want an error that says %q, and where", name, text, got, err, want)
 			}
 		}

@@ -55,7 +55,10 @@ func TestForgetAsks(t *testing.T) {
 		says   string
 		args   func(k *keeper) []string
 	}{
-		{"yes\n", exitDone, 4, "3 complete recovery points of demo/web would be left", func(k *keeper) []string { return []string{"demo/web@" + k.ids[1]} }},
+		{
+			"yes\n", exitDone, 4, "3 complete recovery points of demo/web would be left",
+			func(k *keeper) []string { return []string{"demo/web@" + k.ids[1]} },
+		},
 		{"y\n", exitFailed, 5, "the answer was not yes", func(k *keeper) []string { return []string{"demo/web@" + k.ids[1]} }},
 		{"", exitFailed, 5, "there was no answer", func(k *keeper) []string { return []string{"demo/web@" + k.ids[1]} }},
 		{"", exitDone, 4, "", func(k *keeper) []string { return []string{"demo/web@" + k.ids[1], "--yes"} }},

@@ -43,7 +43,10 @@ func TestFormat1(t *testing.T) {
 			t.Errorf("%v changed the repository", args)
 		}
 	}
-	for _, args := range [][]string{{"list", "demo/web"}, {"verify", "demo/web", "--read-data"}, {"unlock", "demo/web"}, {"key", "list", "demo/web"}, {"repair", "demo/web"}} {
+	for _, args := range [][]string{
+		{"list", "demo/web"}, {"verify", "demo/web", "--read-data"}, {"unlock", "demo/web"}, {"key", "list", "demo/web"},
+		{"repair", "demo/web"},
+	} {
 		s.run(0, args...)
 	}
 	restic("migrate", "upgrade_repo_v2")

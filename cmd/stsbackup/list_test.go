@@ -54,7 +54,9 @@ func TestList(t *testing.T) {
 	s := recovered(t)
 	for _, args := range [][]string{{"list"}, {"list", "-n", "demo"}, {"list", "demo/web"}, {"list", "web", "-n", "demo"}} {
 		out := s.run(exitDone, args...)
-		for _, text := range []string{"demo/web", "20261121T081200Z-0001", "complete", "0-1", "20261121T091200Z-0002", "incomplete", "3-4", "1/2"} {
+		for _, text := range []string{
+			"demo/web", "20261121T081200Z-0001", "complete", "0-1", "20261121T091200Z-0002", "incomplete", "3-4", "1/2",
+		} {
 			if !strings.Contains(out, text) {
 				t.Errorf("%q does not show %q:\n%s", args, text, out)
 			}

@@ -1,15 +1,13 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/mover/resources"
+	"github.com/stsbackup/stsbackup/internal/mover/setup"
 	"github.com/stsbackup/stsbackup/scheduler/operations"
-	"github.com/stsbackup/stsbackup/scheduler/policy"
-	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/location"
 )
 
@@ -34,18 +32,9 @@ func operationsConfig(a *app, kube kubeFlags, repo repoFlags, mover moverFlags) 
 		return operations.Config{}, err
 	}
 	return operations.Config{
-		Root: func() (*location.Root, error) { return openStore(a, &repo) },
-		Mover: func(ctx context.Context, root *location.Root, of catalog.Name, options policy.Backup) (cluster.MoverConfig, error) {
-			return mover.under(options).config(ctx, a, root, target{namespace: of.Namespace, statefulSet: of.StatefulSet})
-		},
-		Cluster: client, Namespace: kube.namespace, Holder: holder(a), Tool: a.version, BusyAfter: busyAfter,
+		Root:   func() (*location.Root, error) { return openStore(a, &repo) },
+		Movers: mover.options(), Process: setup.Process{Getenv: a.getenv, Version: a.version},
+		Cluster: client, Namespace: kube.namespace, Holder: holder(a), BusyAfter: busyAfter,
 		Now: a.now, Random: a.random, Log: slog.New(slog.NewJSONHandler(a.err, nil)),
 	}, nil
-}
-
-// under is what the flags say where a policy, which goes before them, says nothing else.
-func (f moverFlags) under(options policy.Backup) *moverFlags {
-	f.requests, f.limits = f.requests.With(options.Requests), f.limits.With(options.Limits)
-	f.env = f.env.With(options.Env)
-	return &f
 }

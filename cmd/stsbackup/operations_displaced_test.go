@@ -57,12 +57,19 @@ func TestOperationsDiscard(t *testing.T) {
 		err    error
 		says   string
 	}{
-		"Ready":              {},
-		"of none":            {of: scheduler.Name{Namespace: "demo", StatefulSet: "none"}, err: scheduler.ErrGone},
-		"a pod is not":       {set: func(s *appsv1.StatefulSet) { s.Status.ReadyReplicas = 1 }, err: scheduler.ErrNotReady, says: "1 of 2 pods are Ready"},
-		"0 replicas":         {set: func(s *appsv1.StatefulSet) { s.Spec.Replicas = new(int32(0)) }, err: scheduler.ErrNotReady, says: "0 replicas"},
-		"a change is new":    {set: func(s *appsv1.StatefulSet) { s.Generation = 2 }, err: scheduler.ErrNotReady, says: "last change"},
-		"a restore goes on":  {change: func(c *displacedCluster) { c.journals["other/"+cluster.JournalName("queue")] = true }, err: scheduler.ErrRefused, says: "has not ended"},
+		"Ready":   {},
+		"of none": {of: scheduler.Name{Namespace: "demo", StatefulSet: "none"}, err: scheduler.ErrGone},
+		"a pod is not": {
+			set: func(s *appsv1.StatefulSet) { s.Status.ReadyReplicas = 1 }, err: scheduler.ErrNotReady, says: "1 of 2 pods are Ready",
+		},
+		"0 replicas": {
+			set: func(s *appsv1.StatefulSet) { s.Spec.Replicas = new(int32(0)) }, err: scheduler.ErrNotReady, says: "0 replicas",
+		},
+		"a change is new": {set: func(s *appsv1.StatefulSet) { s.Generation = 2 }, err: scheduler.ErrNotReady, says: "last change"},
+		"a restore goes on": {
+			change: func(c *displacedCluster) { c.journals["other/"+cluster.JournalName("queue")] = true }, err: scheduler.ErrRefused,
+			says: "has not ended",
+		},
 		"nothing old enough": {change: func(c *displacedCluster) { delete(c.volumes, "pv-queue-0-3") }},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -149,7 +149,9 @@ func TestPruneAndVerifySeveral(t *testing.T) {
 		s.run(exitNotFound, append(command, "--all", "-A")...)
 		s.says("nothing has been backed up below "+s.env["STSBACKUP_REPO"], "check --repo")
 	}
-	for _, args := range [][]string{{"prune"}, {"verify"}, {"prune", "-A"}, {"verify", "demo/web", "--all"}, {"prune", "demo/web@latest", "other/db"}} {
+	for _, args := range [][]string{
+		{"prune"}, {"verify"}, {"prune", "-A"}, {"verify", "demo/web", "--all"}, {"prune", "demo/web@latest", "other/db"},
+	} {
 		s.run(exitUsage, args...)
 	}
 }

@@ -101,7 +101,8 @@ func TestSchedulerCheck(t *testing.T) {
 	want := `STATEFULSET  POLICY  NEXT RUNS                                                                      NOTES
 dev/scratch  -       -                                                                              no policy selects it
 dev/web      rest    2026-11-21T13:00:00Z 2026-11-21T14:00:00Z 2026-11-21T15:00:00Z                 -
-prod/pg      gold    2026-11-22T02:30:00+01:00 2026-11-23T02:30:00+01:00 2026-11-24T02:30:00+01:00  also selected by rest: the first in the file decides
+prod/pg      gold    2026-11-22T02:30:00+01:00 2026-11-23T02:30:00+01:00 2026-11-24T02:30:00+01:00  ` +
+		`also selected by rest: the first in the file decides
 prod/queue   -       -                                                                              by its annotation
 prod/slow    paused  -                                                                              by its annotation; suspended
 `
@@ -123,13 +124,8 @@ prod/slow    paused  -                                                          
 		t.Errorf("%+v", result)
 	}
 
-	if _, err := c.kube.AppsV1().StatefulSets(
-		"dev",
-	).Create(
-		t.Context(),
-		&appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "dev", Name: "cache"}},
-		metav1.CreateOptions{},
-	); err != nil {
+	cache := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "dev", Name: "cache"}}
+	if _, err := c.kube.AppsV1().StatefulSets("dev").Create(t.Context(), cache, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	c.command.output = ui.Text
@@ -155,10 +151,8 @@ func TestSchedulerCheckUnknownPolicy(t *testing.T) {
 		!strings.Contains(err.Error(), "1 of 5 StatefulSets would not be backed up") {
 		t.Errorf("%v", err)
 	}
-	if want := `PROBLEM: the annotation stsbackup.io/policy names the policy "paused", which does not exist; did you mean "pauses"?`; !strings.Contains(
-		c.out.String(),
-		want,
-	) {
+	const want = `PROBLEM: the annotation stsbackup.io/policy names the policy "paused", which does not exist; did you mean "pauses"?`
+	if !strings.Contains(c.out.String(), want) {
 		t.Errorf("the output does not say %s:\n%s", want, &c.out)
 	}
 }

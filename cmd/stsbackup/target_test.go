@@ -9,7 +9,8 @@ import (
 func TestPointsByTime(t *testing.T) {
 	k := newKeeper(t) // at noon on the 21st; recovery points at 08:00 on the 19th, 20th, and at 07:00 and 08:00 on the 21st
 	for ref, want := range map[string]string{
-		"yesterday": k.ids[1], "2026-11-20": k.ids[1], "2026-11-19": k.ids[0], "today": k.ids[3], "2026-11-21T07:30": k.ids[2], "1d": k.ids[1], "4h30min": k.ids[2],
+		"yesterday": k.ids[1], "2026-11-20": k.ids[1], "2026-11-19": k.ids[0], "today": k.ids[3], "2026-11-21T07:30": k.ids[2], "1d": k.ids[1],
+		"4h30min": k.ids[2],
 	} {
 		if out := k.run(exitDone, "show", "demo/web@"+ref); !strings.Contains(out, want) {
 			t.Errorf("show @%s: %s; want %s", ref, out, want)

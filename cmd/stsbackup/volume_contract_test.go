@@ -60,7 +60,8 @@ func checkRoundTrip(t *testing.T, args spelled) {
 // oddTexts are values that a command line or a list could break.
 func oddTexts() []string {
 	return []string{
-		"plain", "two words", " space ", "-dash", "--write", "a=b", "a,b", `"quoted"`, `"`, "'", "$(X)", "a\nb", "ümlaut", "0", "false", "\\", ",",
+		"plain", "two words", " space ", "-dash", "--write", "a=b", "a,b", `"quoted"`, `"`, "'", "$(X)", "a\nb", "ümlaut", "0", "false", "\\",
+		",",
 		"s3://bucket/prefix?endpoint=https%3A%2F%2Fs3.example.com&region=r",
 	}
 }
@@ -123,10 +124,13 @@ func TestMoverReadsWhatTheEngineSpells(t *testing.T) {
 		contract.RestoreArgs{Source: "demo/web", Dir: contract.Volume},
 		contract.RestoreArgs{
 			Common: contract.InPod("s3://bucket/root", "mover:uid:id"), Source: "demo/web@id", Dir: contract.Volume, Claim: "www-web-0",
-			RepositorySnapshot: strings.Repeat("ab", 32), IntoEmpty: true, TakeBack: true, IntoClaim: "demo/www-web-0", Resumes: []string{"mover:uid:a", "mover:uid:b"},
+			RepositorySnapshot: strings.Repeat("ab", 32), IntoEmpty: true, TakeBack: true, IntoClaim: "demo/www-web-0",
+			Resumes: []string{"mover:uid:a", "mover:uid:b"},
 		},
 		contract.ProbeArgs{Source: "demo/web"},
-		contract.ProbeArgs{Common: contract.InPod("s3://bucket/root", ""), Source: "demo/web@id", RepositorySnapshots: []string{"a", "b"}, Write: true},
+		contract.ProbeArgs{
+			Common: contract.InPod("s3://bucket/root", ""), Source: "demo/web@id", RepositorySnapshots: []string{"a", "b"}, Write: true,
+		},
 	} {
 		checkRoundTrip(t, base)
 		tried := reflect.New(reflect.TypeOf(base)).Elem()

@@ -168,7 +168,10 @@ func TestRestoreIsTakenBack(t *testing.T) {
 		t.Fatal(len(snapshots), err)
 	}
 	c := &volumeRestore{}
-	args := contract.RestoreArgs{Source: "demo/web", Dir: dir, TakeBack: true, Claim: "www-web-0", RepositorySnapshot: snapshots[0].ID.String(), IntoClaim: "demo/www-web-0"}
+	args := contract.RestoreArgs{
+		Source: "demo/web", Dir: dir, TakeBack: true, Claim: "www-web-0", RepositorySnapshot: snapshots[0].ID.String(),
+		IntoClaim: "demo/www-web-0",
+	}
 	a := &app{getenv: func(name string) string { return s.env[name] }, now: s.now}
 	back := func() error {
 		request, err := c.request(a, args)

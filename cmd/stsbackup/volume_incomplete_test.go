@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/stsbackup/stsbackup/storage/archive"
@@ -76,4 +79,85 @@ func TestVolumeRestoreIncomplete(t *testing.T) {
 	if !strings.Contains(left.Error, "not everything could be restored") || left.RepositorySnapshot != "" {
 		t.Errorf("%+v", left)
 	}
+}
+
+func TestVolumeInterrupted(t *testing.T) {
+	s := volumeShell(t)
+	source := site(t)
+	s.run(0, "volume", "backup", source, "--as", "demo/web", "--claim", "www-web-0")
+	root := strings.TrimPrefix(s.env["STSBACKUP_REPO"], "file://")
+	before := files(t, filepath.Join(root, "demo/web/snapshots"))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	s.ctx, s.onOutput = ctx, cancel // the first progress line is the signal
+	s.run(exitInterrupted, "volume", "backup", source, "--as", "demo/web", "--claim", "www-web-0", "-o", "json")
+	if diff := cmp.Diff(before, files(t, filepath.Join(root, "demo/web/snapshots"))); diff != "" {
+		t.Errorf("an interrupted backup left a repository snapshot:\n%s", diff)
+	}
+	if left, err := filepath.Glob(filepath.Join(root, "demo/web/locks/*")); err != nil || len(left) > 0 {
+		t.Errorf("an interrupted backup left locks: %v, %v", left, err)
+	}
+	s.ctx, s.onOutput = t.Context(), nil
+	s.run(0, "volume", "restore", "demo/web", t.TempDir(), "--claim", "www-web-0")
+}
+
+// TestVolumeIncomplete saves, not as root, what only root may read in part.
+func TestVolumeIncomplete(t *testing.T) {
+	s := volumeShell(t)
+	root := t.TempDir()
+	source := site(t)
+	s.env["STSBACKUP_REPO"] = "file://" + root
+	open(t, root, source)
+	if err := os.WriteFile(filepath.Join(source, "secret"), []byte("x"), 0o000); err != nil {
+		t.Fatal(err)
+	}
+	locked := t.TempDir()
+	if err := os.Mkdir(filepath.Join(locked, "data"), 0o555); err != nil {
+		t.Fatal(err)
+	}
+	open(t, root, locked)
+	asNobody(t)
+	s.run(exitIncomplete, "volume", "backup", source, "--as", "demo/web", "--claim", "www-web-0")
+	s.says("secret", "permission denied")
+	target := t.TempDir()
+	s.run(0, "volume", "restore", "demo/web", target, "--claim", "www-web-0")
+	got := files(t, target)
+	if _, there := got["/secret"]; there || len(got) != 3 {
+		t.Errorf("restored %v", got)
+	}
+	// A restore that cannot write all has failed, and names what it could not write.
+	s.run(exitFailed, "volume", "restore", "demo/web", locked, "--claim", "www-web-0")
+	s.says("data/log: permission denied", "data/empty: permission denied", "not everything could be restored")
+	if got := files(t, locked); got["/index.html"] == "" {
+		t.Errorf("nothing else was restored: %v", got)
+	}
+}
+
+// open lets everyone into temporary directories.
+func open(t *testing.T, dirs ...string) {
+	t.Helper()
+	for _, dir := range dirs {
+		if err := os.Chmod(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Dir(dir), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// asNobody gives up root's rights until the end of the test; without them there is nothing to give up.
+func asNobody(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	if err := syscall.Seteuid(65534); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Seteuid(0); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

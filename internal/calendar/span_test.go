@@ -29,8 +29,9 @@ func TestParseSpan(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"": "empty", "  ": "empty", "7": "a unit is missing", "d": "a number is missing", "-1d": "a number is missing", "1d-2h": "a number is missing",
-		"5m": "mo and min", "3 d": `a unit is missing`, "1.5d": "a unit is missing", "4q": `no unit "q"`, "1D": "a unit is missing",
+		"": "empty", "  ": "empty", "7": "a unit is missing", "d": "a number is missing", "-1d": "a number is missing",
+		"1d-2h": "a number is missing",
+		"5m":    "mo and min", "3 d": `a unit is missing`, "1.5d": "a unit is missing", "4q": `no unit "q"`, "1D": "a unit is missing",
 		"999999999d": "longer than any calendar", "99999999999999999999d": "longer than any calendar",
 	} {
 		if _, err := ParseSpan(text); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "1y6mo") {

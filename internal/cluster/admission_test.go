@@ -138,7 +138,8 @@ func TestDenialOf(t *testing.T) {
 	}
 	for _, trouble := range []error{
 		errors.New("connection refused"), apierrors.NewTooManyRequests("later", 1), apierrors.NewServiceUnavailable("away"),
-		apierrors.NewInternalError(errors.New("etcd is away")), answeredWith(http.StatusNotFound, metav1.StatusReasonNotFound, `namespaces "demo" not found`),
+		apierrors.NewInternalError(errors.New("etcd is away")), answeredWith(http.StatusNotFound, metav1.StatusReasonNotFound,
+			`namespaces "demo" not found`),
 	} {
 		if denial, err := denialOf(
 			Candidate{"claim demo/it", claim},

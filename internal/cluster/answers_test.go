@@ -71,12 +71,12 @@ func TestAwaitBoundToAClaimThatGoes(t *testing.T) {
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "www-web-0", UID: types.UID("claim")}}
 	claim.Spec.VolumeName, claim.Status.Phase = "pv", corev1.ClaimBound
 	c, _, _ := fakeCluster(claim.DeepCopy())
-	if err := c.AwaitBound(t.Context(), "demo", "www-web-0", "pv", time.Minute); err != nil {
+	if err := c.AwaitBound(t.Context(), ClaimKey{"demo", "www-web-0"}, "pv", time.Minute); err != nil {
 		t.Error(err)
 	}
 	claim.DeletionTimestamp, claim.Finalizers = new(metav1.Now()), []string{"kubernetes.io/pvc-protection"}
 	c, _, _ = fakeCluster(claim)
-	if err := c.AwaitBound(t.Context(), "demo", "www-web-0", "pv", time.Minute); !errors.Is(err, ErrChanged) {
+	if err := c.AwaitBound(t.Context(), ClaimKey{"demo", "www-web-0"}, "pv", time.Minute); !errors.Is(err, ErrChanged) {
 		t.Errorf("a claim that is going: %v", err)
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 const (
@@ -98,7 +100,7 @@ func await[T metav1.Object](ctx context.Context, r rhythm, v view[T], check func
 		if !passes(ctx, err) || r.now().Sub(answered) >= patience {
 			return fmt.Errorf("read %s: %w", v.what, err)
 		}
-		if err := pause(ctx, awaitRetry); err != nil {
+		if err := wait.For(ctx, awaitRetry); err != nil {
 			return fmt.Errorf("wait for %s: %w", v.what, err)
 		}
 	}
@@ -165,7 +167,7 @@ func (v view[T]) follow(ctx context.Context, relist time.Duration, objects map[s
 		case event, open := <-watcher.ResultChan():
 			if !open || event.Type == watch.Error {
 				// Closed by the server, or too old: list again, but never in a tight loop.
-				return false, pause(ctx, awaitRetry/10)
+				return false, wait.For(ctx, awaitRetry/10)
 			}
 			object, ok := event.Object.(T)
 			if !ok || v.match != nil && !v.match(object) {
@@ -190,18 +192,6 @@ func sorted[T metav1.Object](objects map[string]T) []T {
 	}
 	slices.SortFunc(all, func(a, b T) int { return strings.Compare(a.GetName(), b.GetName()) })
 	return all
-}
-
-// pause waits, or fails with the context's cause.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }
 
 // awaitAnswered is ctx for one request, which ends when no answer comes in time.

@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 // podsThat is a view of pods whose requests do what they are told.
@@ -41,7 +43,7 @@ func answersNever(ctx context.Context) error {
 // after is for requests that fail like this, each after a while.
 func after(d time.Duration, err error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		if ended := pause(ctx, d); ended != nil {
+		if ended := wait.For(ctx, d); ended != nil {
 			return ctx.Err()
 		}
 		return err

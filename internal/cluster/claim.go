@@ -66,7 +66,7 @@ func (c *Client) CreateClaim(
 		return err
 	})
 	if apierrors.IsAlreadyExists(err) {
-		if other, readErr := c.Claim(ctx, claim.Namespace, claim.Name); readErr == nil && other != nil {
+		if other, readErr := c.Claim(ctx, ClaimKeyOf(claim)); readErr == nil && other != nil {
 			return nil, op.taken("temporary claim", other, err)
 		}
 	}
@@ -81,7 +81,7 @@ func IsReadWriteOncePod(claim *corev1.PersistentVolumeClaim) bool {
 	return sets.New(claim.Spec.AccessModes...).Has(corev1.ReadWriteOncePod)
 }
 
-// IsBlock reports whether the claim is a raw device, without a filesystem.
-func IsBlock(claim *corev1.PersistentVolumeClaim) bool {
-	return claim.Spec.VolumeMode != nil && *claim.Spec.VolumeMode == corev1.PersistentVolumeBlock
+// IsBlock reports whether the mode of a claim or a volume is that of a raw device, without a filesystem.
+func IsBlock(mode *corev1.PersistentVolumeMode) bool {
+	return mode != nil && *mode == corev1.PersistentVolumeBlock
 }

@@ -48,7 +48,7 @@ func (c *Client) deleteTemporary(
 	mine func(*corev1.PersistentVolumeClaim) bool,
 ) (volume *string, stays, err error) {
 	for range judgeAgain {
-		claim, err := c.Claim(ctx, namespace, name)
+		claim, err := c.Claim(ctx, ClaimKey{namespace, name})
 		if err != nil {
 			return nil, nil, err
 		}

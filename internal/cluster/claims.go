@@ -21,13 +21,13 @@ var ErrChanged = errors.New("changed in the meantime")
 const claimRemovals = 10
 
 // Claim reads one claim; nil if there is none.
-func (c *Client) Claim(ctx context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error) {
-	claim, err := c.Kube.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, name, metav1.GetOptions{})
+func (c *Client) Claim(ctx context.Context, key ClaimKey) (*corev1.PersistentVolumeClaim, error) {
+	claim, err := c.Kube.CoreV1().PersistentVolumeClaims(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read claim %s/%s: %w", namespace, name, err)
+		return nil, fmt.Errorf("read claim %s/%s: %w", key.Namespace, key.Name, err)
 	}
 	return claim, nil
 }
@@ -74,29 +74,29 @@ func (c *Client) DeleteClaim(ctx context.Context, claim *corev1.PersistentVolume
 }
 
 // AwaitClaimGone waits until the claim of that uid is gone. After limit it says which pods keep it.
-func (c *Client) AwaitClaimGone(ctx context.Context, namespace, name string, uid types.UID, limit time.Duration) error {
+func (c *Client) AwaitClaimGone(ctx context.Context, key ClaimKey, uid types.UID, limit time.Duration) error {
 	why := func(ctx context.Context) string {
-		users := c.usersOf(ctx, namespace, name)
+		users := c.usersOf(ctx, key.Namespace, key.Name)
 		if len(users) == 0 {
 			return fmt.Sprintf(
 				"claim %s/%s is deleted and does not go; \"kubectl -n %s describe pvc %s\" shows its finalizers",
-				namespace,
-				name,
-				namespace,
-				name,
+				key.Namespace,
+				key.Name,
+				key.Namespace,
+				key.Name,
 			)
 		}
 		return fmt.Sprintf(
 			"claim %s/%s is deleted and cannot go, because it is used by %s; its volume and the data on it are kept; the claim goes when the pods "+
 				"end",
-			namespace,
-			name,
+			key.Namespace,
+			key.Name,
 			strings.Join(users, ", "),
 		)
 	}
 	sayer := c.sayer(limit)
 	return within(ctx, limit, func(ctx context.Context) error {
-		return await(ctx, c.relist(), c.claimsView(namespace).named(name), func(claims []*corev1.PersistentVolumeClaim) (bool, error) {
+		return await(ctx, c.relist(), c.claimsView(key.Namespace).named(key.Name), func(claims []*corev1.PersistentVolumeClaim) (bool, error) {
 			if !slices.ContainsFunc(claims, func(claim *corev1.PersistentVolumeClaim) bool { return claim.UID == uid }) {
 				return true, nil
 			}
@@ -138,26 +138,26 @@ func (c *Client) CreateFinalClaim(ctx context.Context, claim *corev1.PersistentV
 }
 
 // AwaitBound waits until the claim is bound to the named volume.
-func (c *Client) AwaitBound(ctx context.Context, namespace, name, volume string, limit time.Duration) error {
+func (c *Client) AwaitBound(ctx context.Context, key ClaimKey, volume string, limit time.Duration) error {
 	last := "it does not exist"
 	why := func(context.Context) string {
 		return fmt.Sprintf(
 			"claim %s/%s does not bind to volume %s: %s; \"kubectl -n %s describe pvc %s\" says why",
-			namespace,
-			name,
+			key.Namespace,
+			key.Name,
 			volume,
 			last,
-			namespace,
-			name,
+			key.Namespace,
+			key.Name,
 		)
 	}
 	sayer := c.sayer(limit)
 	return within(ctx, limit, func(ctx context.Context) error {
-		return await(ctx, c.relist(), c.claimsView(namespace).named(name), func(claims []*corev1.PersistentVolumeClaim) (bool, error) {
+		return await(ctx, c.relist(), c.claimsView(key.Namespace).named(key.Name), func(claims []*corev1.PersistentVolumeClaim) (bool, error) {
 			if len(claims) > 0 {
 				last = fmt.Sprintf("it is %s", claims[0].Status.Phase)
 				if claims[0].DeletionTimestamp != nil {
-					return false, fmt.Errorf("claim %s/%s was deleted while it was bound to volume %s: %w", namespace, name, volume, ErrChanged)
+					return false, fmt.Errorf("claim %s/%s was deleted while it was bound to volume %s: %w", key.Namespace, key.Name, volume, ErrChanged)
 				}
 				if claims[0].Status.Phase == corev1.ClaimBound && claims[0].Spec.VolumeName == volume {
 					return true, nil
@@ -184,7 +184,7 @@ func (c *Client) SetAside(ctx context.Context, op Operation, claim *corev1.Persi
 	if err := c.LetClaimGo(ctx, d); err != nil {
 		return d, err
 	}
-	return d, c.AwaitClaimGone(ctx, claim.Namespace, claim.Name, claim.UID, limit)
+	return d, c.AwaitClaimGone(ctx, ClaimKeyOf(claim), claim.UID, limit)
 }
 
 // LetClaimGo deletes the displaced claim, if it still is as it was found and its volume is kept. The error wraps ErrChanged
@@ -192,7 +192,7 @@ func (c *Client) SetAside(ctx context.Context, op Operation, claim *corev1.Persi
 func (c *Client) LetClaimGo(ctx context.Context, d Displaced) error {
 	var err error
 	for range claimRemovals {
-		claim, readErr := c.Claim(ctx, d.Claim.Namespace, d.Claim.Name)
+		claim, readErr := c.Claim(ctx, ClaimKeyOf(d.Claim))
 		if readErr != nil {
 			return readErr
 		}
@@ -256,7 +256,7 @@ func (c *Client) freeVolume(ctx context.Context, d Displaced) error {
 	if ref := volume.Spec.ClaimRef; ref == nil || ref.UID != d.UID {
 		return fmt.Errorf("free volume %s: %w", d.Volume, ErrChanged)
 	}
-	user, err := c.Claim(ctx, d.Claim.Namespace, d.Claim.Name)
+	user, err := c.Claim(ctx, ClaimKeyOf(d.Claim))
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/remotecommand"
 )
 
 // Client is a connection to one cluster.
@@ -24,6 +25,8 @@ type Client struct {
 	Snapshots snapshotclient.Interface
 	// Dynamic reads what other tools keep in the cluster, of kinds that it may not have. Nil: none of that can be read.
 	Dynamic dynamic.Interface
+	// Executor connects to a container of a pod, for Exec. Nil: no command can be run in any.
+	Executor func(ExecRequest) (remotecommand.Executor, error)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Waiting, if set, is told what a wait for the pods or a claim of a StatefulSet waits for, once that has taken 10 seconds,
@@ -37,7 +40,7 @@ type Client struct {
 
 func (c *Client) now() time.Time {
 	if c.Now == nil {
-		return time.Now()
+		return time.Now() //nolint:forbidigo // the default of the injected clock
 	}
 	return c.Now()
 }
@@ -63,6 +66,7 @@ func Connect(kubeconfig, context string) (client *Client, defaultNamespace strin
 	config.QPS, config.Burst = 50, 100
 	config.UserAgent = "stsbackup"
 	config.WarningHandler = rest.NoWarnings{}
+	plain := rest.CopyConfig(config)
 	config.Wrap(newFence)
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -76,7 +80,9 @@ func Connect(kubeconfig, context string) (client *Client, defaultNamespace strin
 	if err != nil {
 		return nil, "", fmt.Errorf("connect to the cluster: %w", err)
 	}
-	return &Client{Kube: kube, Snapshots: snapshots, Dynamic: others, host: config.Host}, defaultNamespace, nil
+	return &Client{
+		Kube: kube, Snapshots: snapshots, Dynamic: others, Executor: executorOf(plain, kube), host: config.Host,
+	}, defaultNamespace, nil
 }
 
 // DefaultNamespace is the namespace that Connect would give, "default" if no cluster is configured.

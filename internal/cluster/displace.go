@@ -250,7 +250,7 @@ func (c *Client) unmarkDisplaced(ctx context.Context, d Displaced) error {
 	if present == nil || present.UID != d.VolumeUID || present.DeletionTimestamp != nil || !refersTo(present.Spec.ClaimRef, d.Claim) {
 		return nil
 	}
-	claim, err := c.Claim(ctx, d.Claim.Namespace, d.Claim.Name)
+	claim, err := c.Claim(ctx, ClaimKeyOf(d.Claim))
 	if err != nil {
 		return err
 	}

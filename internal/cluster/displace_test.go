@@ -16,10 +16,19 @@ func TestUnmarkDisplacedLeavesOthersVolumesAlone(t *testing.T) {
 		uid  types.UID
 		want corev1.PersistentVolumeReclaimPolicy
 	}{
-		"the claim's own":  {ref: &corev1.ObjectReference{Namespace: "demo", Name: "www-web-0", UID: "claim"}, uid: "volume", want: corev1.PersistentVolumeReclaimDelete},
-		"another claim's":  {ref: &corev1.ObjectReference{Namespace: "victim", Name: "www-web-0"}, uid: "volume", want: corev1.PersistentVolumeReclaimRetain},
-		"nobody's":         {uid: "volume", want: corev1.PersistentVolumeReclaimRetain},
-		"of the same name": {ref: &corev1.ObjectReference{Namespace: "demo", Name: "www-web-0", UID: "claim"}, uid: "another", want: corev1.PersistentVolumeReclaimRetain},
+		"the claim's own": {
+			ref: &corev1.ObjectReference{Namespace: "demo", Name: "www-web-0", UID: "claim"}, uid: "volume",
+			want: corev1.PersistentVolumeReclaimDelete,
+		},
+		"another claim's": {
+			ref: &corev1.ObjectReference{Namespace: "victim", Name: "www-web-0"}, uid: "volume",
+			want: corev1.PersistentVolumeReclaimRetain,
+		},
+		"nobody's": {uid: "volume", want: corev1.PersistentVolumeReclaimRetain},
+		"of the same name": {
+			ref: &corev1.ObjectReference{Namespace: "demo", Name: "www-web-0", UID: "claim"}, uid: "another",
+			want: corev1.PersistentVolumeReclaimRetain,
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			volume := &corev1.PersistentVolume{

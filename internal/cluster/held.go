@@ -8,37 +8,25 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Keys of a restore's journal that are readable without decoding it.
-const (
-	// JournalKey holds the journal itself.
-	JournalKey = "journal.json"
-	// JournalPhaseKey says in one word how far the restore came, JournalPointKey which recovery point it restores.
-	JournalPhaseKey = "phase"
-	JournalPointKey = "recoveryPoint"
-)
-
-// JournalName is the name of the ConfigMap in which a restore of the StatefulSet keeps its journal.
-func JournalName(statefulSet string) string { return namePrefix + "restore-" + statefulSet }
-
 // Held refuses, with a *Refusal, if a restore of the StatefulSet has begun and not ended, and its pods do not run: what is in
 // its claims is then neither what was there before nor what is being restored, and its replicas are nobody's wish. Whether
 // the restore is still running, or was killed, only the StatefulSet's Lease can tell. If somebody has had the pods started
 // since, what they write is data like any other: then there is only a note about it.
 func (c *Client) Held(ctx context.Context, namespace, statefulSet string) (note string, err error) {
-	journal, err := c.Kube.CoreV1().ConfigMaps(namespace).Get(ctx, JournalName(statefulSet), metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
+	key := Key{namespace, statefulSet}
+	journal, err := c.Journal(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	if journal == nil {
 		return "", c.heldWithoutJournal(ctx, namespace, statefulSet)
 	}
-	if err != nil {
-		return "", fmt.Errorf("look for the journal of a restore of %s/%s: %w", namespace, statefulSet, err)
-	}
-	name := namespace + "/" + statefulSet
 	reason := fmt.Sprintf(
 		"a restore of recovery point %s has begun and has not ended (phase %q)",
 		journal.Data[JournalPointKey],
 		journal.Data[JournalPhaseKey],
 	)
-	ways := fmt.Sprintf("\"stsbackup restore %[1]s --resume\" continues it, and \"stsbackup undo %[1]s\" puts it back", name)
+	ways := fmt.Sprintf("\"stsbackup restore %[1]s --resume\" continues it, and \"stsbackup undo %[1]s\" puts it back", key)
 	sts, err := c.StatefulSet(ctx, namespace, statefulSet)
 	if err != nil {
 		return "", err
@@ -49,11 +37,11 @@ func (c *Client) Held(ctx context.Context, namespace, statefulSet string) (note 
 				"what runs now",
 			reason,
 			ways,
-			name,
+			key,
 		), nil
 	}
 	return "", &Refusal{
-		Object: "StatefulSet " + name,
+		Object: key.Object(),
 		Reason: reason,
 		Next:   "let it end; if it was interrupted, " + ways,
 		Err:    ErrBusy,
@@ -70,9 +58,9 @@ func (c *Client) heldWithoutJournal(ctx context.Context, namespace, statefulSet 
 	if err != nil {
 		return fmt.Errorf("read StatefulSet %s/%s: %w", namespace, statefulSet, err)
 	}
-	name := namespace + "/" + statefulSet
+	key := Key{namespace, statefulSet}
 	return &Refusal{
-		Object: "StatefulSet " + name,
+		Object: key.Object(),
 		Reason: fmt.Sprintf(
 			"a restore holds its pods back (scheduling gate %s), and the restore's journal, ConfigMap %s, is gone: what its claims hold may not "+
 				"be whole",
@@ -82,7 +70,7 @@ func (c *Client) heldWithoutJournal(ctx context.Context, namespace, statefulSet 
 		Next: fmt.Sprintf(
 			"\"stsbackup restore %[1]s\" brings a recovery point back, and \"stsbackup undo %[1]s\" what was set aside (\"stsbackup undo --list "+
 				"%[1]s\"); %[2]s",
-			name,
+			key,
 			LetGoHint(namespace, statefulSet),
 		),
 		Err: ErrBusy,

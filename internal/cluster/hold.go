@@ -79,15 +79,15 @@ func (c *Client) Pods(ctx context.Context, namespace string) ([]corev1.Pod, erro
 
 // Hold scales the StatefulSet of that uid to 0, has its pods made with RestoringGate from now on, and keeps its claims
 // whatever happens to it, in one step. The error wraps ErrChanged if the StatefulSet is gone or another of that name.
-func (c *Client) Hold(ctx context.Context, namespace, name string, uid types.UID) (*appsv1.StatefulSet, error) {
-	sts, err := c.SetScale(ctx, namespace, name, uid, Scale{Replicas: new(int32(0)), Held: new(true), Retention: keepClaims()})
+func (c *Client) Hold(ctx context.Context, key Key, uid types.UID) (*appsv1.StatefulSet, error) {
+	sts, err := c.SetScale(ctx, key, uid, Scale{Replicas: new(int32(0)), Held: new(true), Retention: keepClaims()})
 	if err != nil {
 		return nil, err
 	}
 	if !Gated(&sts.Spec.Template.Spec) {
-		return nil, fmt.Errorf("hold the pods of StatefulSet %s/%s: the API server does not keep the scheduling gate %s in the pod template "+
+		return nil, fmt.Errorf("hold the pods of %s: the API server does not keep the scheduling gate %s in the pod template "+
 			"(it takes Kubernetes 1.27; or does an admission webhook take it off?): without it, pods could start on volumes that are not complete",
-			namespace, name, RestoringGate)
+			key.Object(), RestoringGate)
 	}
 	return sts, nil
 }
@@ -99,8 +99,8 @@ func keepClaims() *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy {
 }
 
 // ScaleToZero scales the StatefulSet of that uid to 0 and keeps its claims, in one step.
-func (c *Client) ScaleToZero(ctx context.Context, namespace, name string, uid types.UID) (*appsv1.StatefulSet, error) {
-	return c.SetScale(ctx, namespace, name, uid, Scale{Replicas: new(int32(0)), Retention: keepClaims()})
+func (c *Client) ScaleToZero(ctx context.Context, key Key, uid types.UID) (*appsv1.StatefulSet, error) {
+	return c.SetScale(ctx, key, uid, Scale{Replicas: new(int32(0)), Retention: keepClaims()})
 }
 
 // AwaitHeld waits until no pod of the StatefulSet can run: the controller has seen it as Hold left it, makes all pods of
@@ -111,7 +111,7 @@ func (c *Client) AwaitHeld(ctx context.Context, sts *appsv1.StatefulSet, limit t
 		return nil, err
 	}
 	sets := c.Kube.AppsV1().StatefulSets(sts.Namespace)
-	view := viewOf[*appsv1.StatefulSet]("StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
+	view := viewOf[*appsv1.StatefulSet](KeyOf(sts).Object(), metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
 	why := func(context.Context) string {
 		return fmt.Sprintf(
 			"StatefulSet %s/%s has no pods, and its controller still holds on to revision %s beside %s: is kube-controller-manager running?",

@@ -11,6 +11,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 const (
@@ -172,7 +174,7 @@ func (c *Client) waitDead(
 		case !patient || !passes(ctx, err):
 			return other, fmt.Errorf("read Lease %s/%s: %w", op.Namespace, other.Name, err)
 		}
-		if err := pause(ctx, leaseRetry); err != nil {
+		if err := wait.For(ctx, leaseRetry); err != nil {
 			return other, fmt.Errorf("read Lease %s/%s: %w", op.Namespace, other.Name, err)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 // belief is what the holder of a Lease may believe about it. It begins with every renewal that succeeds, and ends by itself.
@@ -163,7 +165,7 @@ func (l *Lease) announce(ctx context.Context) {
 	for ctx.Err() == nil {
 		lasts, changed := l.belief.state()
 		if lasts > 0 {
-			if pause(ctx, lasts) != nil {
+			if wait.For(ctx, lasts) != nil {
 				return
 			}
 			continue

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 // leaseKey is under what contexts carry their Lease.
@@ -52,7 +54,7 @@ func WithLimit(ctx context.Context, limit time.Duration) (context.Context, conte
 			if !lease.Believed() {
 				remaining = max(remaining, leaseRetry) // it does not pass
 			}
-			if pause(ctx, remaining) != nil {
+			if wait.For(ctx, remaining) != nil {
 				return
 			}
 		}
@@ -81,7 +83,7 @@ func Assured(ctx context.Context) (context.Context, context.CancelFunc, error) {
 				cancel(fmt.Errorf("%w: it could not be renewed for %s", ErrLeaseLost, leaseBelief))
 				return
 			}
-			if pause(assured, lasts) != nil {
+			if wait.For(assured, lasts) != nil {
 				return
 			}
 		}

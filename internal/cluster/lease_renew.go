@@ -9,6 +9,8 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 const (
@@ -58,7 +60,7 @@ func answered[T any](ctx context.Context, ask func(context.Context) (T, error)) 
 func (l *Lease) renew(ctx context.Context) error {
 	next := leaseRenewal - l.belief.age()
 	for {
-		if pause(ctx, next) != nil {
+		if wait.For(ctx, next) != nil {
 			return nil
 		}
 		sent := l.client.now()
@@ -144,7 +146,7 @@ func (l *Lease) remove(ctx context.Context) error {
 		if err == nil {
 			err = fmt.Errorf("something keeps changing it; \"kubectl -n %s get lease %s -o yaml --show-managed-fields\" shows who: stop that",
 				l.object.Namespace, l.object.Name)
-		} else if pause(ctx, leaseRetry) != nil {
+		} else if wait.For(ctx, leaseRetry) != nil {
 			return err
 		}
 		last = err

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 // TestNeverTwoBelieve has three compete for one Lease for hours, each on a way to the API server on which requests and
@@ -97,12 +99,12 @@ func (r *race) compete(ctx context.Context, t *testing.T, name string) {
 			if !errors.Is(err, ErrBusy) && !passes(context.Background(), err) && ctx.Err() == nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			_ = pause(ctx, r.upTo(time.Second))
+			_ = wait.For(ctx, r.upTo(time.Second))
 			continue
 		}
 		turn++ // the next one is another operation, with a holder of its own
 		r.keep(name, lease)
-		_ = pause(lease.Context(), r.upTo(time.Minute))
+		_ = wait.For(lease.Context(), r.upTo(time.Minute))
 		_ = lease.Release(context.WithoutCancel(ctx)) // it may take too long; then the Lease ends by itself
 		r.keep(name, nil)
 	}

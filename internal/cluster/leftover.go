@@ -104,12 +104,12 @@ func whyPodStays(pod *corev1.Pod, trouble string, now time.Time) (reason, next s
 
 // nodeTrouble says what is wrong with a node; empty if nothing is, or if it may not be looked at.
 func (c *Client) nodeTrouble(ctx context.Context, name string) string {
-	node, err := c.Kube.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return "its node " + name + " is not in the cluster any more"
-	}
-	if err != nil {
+	node, err := c.Node(ctx, name)
+	switch {
+	case err != nil:
 		return ""
+	case node == nil:
+		return "its node " + name + " is not in the cluster any more"
 	}
 	at := slices.IndexFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool { return c.Type == corev1.NodeReady })
 	if at < 0 || node.Status.Conditions[at].Status == corev1.ConditionTrue {

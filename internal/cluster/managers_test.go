@@ -69,12 +69,18 @@ func marked(marks map[string]string) *appsv1.StatefulSet {
 
 const (
 	tracking = "argocd.argoproj.io/tracking-id"
-	syncs    = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: shop}, spec: {syncPolicy: {automated: {enabled: true, prune: true, selfHeal: true, "x'; rm -rf ~": true}}}}`
-	held     = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: shop}, spec: {syncPolicy: {automated: {enabled: false}}}}`
-	byHand   = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: teams, name: shop}, spec: {syncPolicy: {syncOptions: [x]}}}`
-	made     = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: shop, ownerReferences: [{apiVersion: argoproj.io/v1alpha1, kind: ApplicationSet, name: shops, uid: x}]}, spec: {syncPolicy: {automated: {}}}}`
-	its      = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: chart}, spec: {syncPolicy: {automated: {}}}, status: {resources: [{group: apps, version: v1, kind: StatefulSet, namespace: demo, name: web}]}}`
-	notIts   = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: chart}, spec: {syncPolicy: {automated: {}}}, status: {resources: [{group: apps, version: v1, kind: StatefulSet, namespace: demo, name: other}]}}`
+	syncs    = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: shop}, spec: {syncPolicy: ` +
+		`{automated: {enabled: true, prune: true, selfHeal: true, "x'; rm -rf ~": true}}}}`
+	held = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: shop}, spec: {syncPolicy: ` +
+		`{automated: {enabled: false}}}}`
+	byHand = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: teams, name: shop}, spec: {syncPolicy: ` +
+		`{syncOptions: [x]}}}`
+	made = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: shop, ownerReferences: ` +
+		`[{apiVersion: argoproj.io/v1alpha1, kind: ApplicationSet, name: shops, uid: x}]}, spec: {syncPolicy: {automated: {}}}}`
+	its = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: chart}, spec: {syncPolicy: ` +
+		`{automated: {}}}, status: {resources: [{group: apps, version: v1, kind: StatefulSet, namespace: demo, name: web}]}}`
+	notIts = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: chart}, spec: {syncPolicy: ` +
+		`{automated: {}}}, status: {resources: [{group: apps, version: v1, kind: StatefulSet, namespace: demo, name: other}]}}`
 )
 
 // TestManagers: what marks and other tools' objects say of who is at work.
@@ -150,7 +156,8 @@ func TestManagers(t *testing.T) {
 		"a Kustomization that is suspended": {
 			flux("kustomize"),
 			[]string{
-				`{apiVersion: kustomize.toolkit.fluxcd.io/v1, kind: Kustomization, metadata: {namespace: flux-system, name: apps}, spec: {suspend: true}}`,
+				`{apiVersion: kustomize.toolkit.fluxcd.io/v1, kind: Kustomization, metadata: {namespace: flux-system, name: apps}, spec: {suspend: ` +
+					`true}}`,
 			},
 			[]Manager{{Kind: ManagerKustomization, Namespace: "flux-system", Name: "apps", State: ManagerSuspended}},
 			"",
@@ -166,13 +173,19 @@ func TestManagers(t *testing.T) {
 		"ScaledObjects": {
 			nil,
 			[]string{
-				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: a}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
-				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: b, annotations: {autoscaling.keda.sh/paused: "true"}}, spec: {scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: web}}}`,
-				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: c, annotations: {autoscaling.keda.sh/paused-replicas: "0"}}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
-				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: d, annotations: {autoscaling.keda.sh/paused-replicas: "2"}}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
+				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: a}, spec: {scaleTargetRef: {kind: StatefulSet,` +
+					` name: web}}}`,
+				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: b, annotations: {autoscaling.keda.sh/paused: ` +
+					`"true"}}, spec: {scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: web}}}`,
+				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: c, annotations: ` +
+					`{autoscaling.keda.sh/paused-replicas: "0"}}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
+				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: d, annotations: ` +
+					`{autoscaling.keda.sh/paused-replicas: "2"}}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
 				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: e}, spec: {scaleTargetRef: {name: web}}}`,
-				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: f}, spec: {scaleTargetRef: {kind: StatefulSet, name: other}}}`,
-				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: other, name: g}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
+				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: demo, name: f}, spec: {scaleTargetRef: {kind: StatefulSet,` +
+					` name: other}}}`,
+				`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {namespace: other, name: g}, spec: {scaleTargetRef: {kind: ` +
+					`StatefulSet, name: web}}}`,
 			},
 			[]Manager{
 				{

@@ -39,13 +39,28 @@ func TestMoverWaitsForItsClaim(t *testing.T) {
 		forbidden bool
 		waits     bool
 	}{
-		"bound at once":                        {class: "fast", objects: []runtime.Object{storageClass("fast", storagev1.VolumeBindingImmediate)}, waits: true},
-		"bound at once, by default":            {class: "fast", objects: []runtime.Object{&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}}}, waits: true},
-		"volumes by hand":                      {class: "", waits: true},
-		"volumes by hand, of a class":          {class: "manual", objects: []runtime.Object{storageClass("other", storagev1.VolumeBindingWaitForFirstConsumer)}, waits: true},
-		"bound when it is used":                {class: "late", objects: []runtime.Object{storageClass("late", storagev1.VolumeBindingWaitForFirstConsumer)}},
-		"the class may not be read":            {class: "fast", objects: []runtime.Object{storageClass("fast", storagev1.VolumeBindingImmediate)}, forbidden: true},
-		"the class is not the first of a list": {class: "late", objects: []runtime.Object{storageClass("a", storagev1.VolumeBindingImmediate), storageClass("late", storagev1.VolumeBindingWaitForFirstConsumer)}},
+		"bound at once": {
+			class: "fast", objects: []runtime.Object{storageClass("fast", storagev1.VolumeBindingImmediate)}, waits: true,
+		},
+		"bound at once, by default": {
+			class: "fast", objects: []runtime.Object{&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}}}, waits: true,
+		},
+		"volumes by hand": {class: "", waits: true},
+		"volumes by hand, of a class": {
+			class: "manual", objects: []runtime.Object{storageClass("other", storagev1.VolumeBindingWaitForFirstConsumer)}, waits: true,
+		},
+		"bound when it is used": {
+			class: "late", objects: []runtime.Object{storageClass("late", storagev1.VolumeBindingWaitForFirstConsumer)},
+		},
+		"the class may not be read": {
+			class: "fast", objects: []runtime.Object{storageClass("fast", storagev1.VolumeBindingImmediate)}, forbidden: true,
+		},
+		"the class is not the first of a list": {
+			class: "late",
+			objects: []runtime.Object{
+				storageClass("a", storagev1.VolumeBindingImmediate), storageClass("late", storagev1.VolumeBindingWaitForFirstConsumer),
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

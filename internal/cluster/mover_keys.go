@@ -13,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 const (
@@ -103,7 +105,7 @@ func (k *moverKeys) begin(ctx context.Context, files KeyFiles) error {
 // keep renews the files until ctx ends, if they expire.
 func (k *moverKeys) keep(ctx context.Context) {
 	for !k.files.Expires.IsZero() {
-		if pause(ctx, renewIn(k.files.Expires.Sub(k.client.now()))) != nil {
+		if wait.For(ctx, renewIn(k.files.Expires.Sub(k.client.now()))) != nil {
 			return
 		}
 		if err := k.renew(ctx); ctx.Err() == nil {
@@ -153,7 +155,7 @@ func (k *moverKeys) renew(ctx context.Context) error {
 		if err == nil {
 			err = k.create(ctx, fresh)
 		}
-		if err == nil || pause(ctx, awaitRetry) != nil {
+		if err == nil || wait.For(ctx, awaitRetry) != nil {
 			return err
 		}
 	}

@@ -84,9 +84,15 @@ func TestKeysAreRenewed(t *testing.T) {
 		ends   error
 		note   string
 	}{
-		"for ever":                        {want: []string{"0s keys 1, immutable true"}},
-		"for an hour":                     {life: time.Hour, want: []string{"0s keys 1, immutable false", "30m0s keys 2, immutable false"}},
-		"for 15 minutes":                  {life: 15 * time.Minute, want: []string{"0s keys 1, immutable false", "7m30s keys 2, immutable false", "15m0s keys 3, immutable false", "22m30s keys 4, immutable false", "30m0s keys 5, immutable false"}},
+		"for ever":    {want: []string{"0s keys 1, immutable true"}},
+		"for an hour": {life: time.Hour, want: []string{"0s keys 1, immutable false", "30m0s keys 2, immutable false"}},
+		"for 15 minutes": {
+			life: 15 * time.Minute,
+			want: []string{
+				"0s keys 1, immutable false", "7m30s keys 2, immutable false", "15m0s keys 3, immutable false",
+				"22m30s keys 4, immutable false", "30m0s keys 5, immutable false",
+			},
+		},
 		"for 15 minutes, and no new ones": {life: 15 * time.Minute, same: true, want: []string{"0s keys 1, immutable false"}},
 		"for 15 minutes, and nobody gives any twice": {
 			life: 15 * time.Minute, refuse: func(asked int) error {
@@ -95,7 +101,10 @@ func TestKeysAreRenewed(t *testing.T) {
 				}
 				return nil
 			},
-			want: []string{"0s keys 1, immutable false", "9m30s keys 4, immutable false", "17m0s keys 5, immutable false", "24m30s keys 6, immutable false"},
+			want: []string{
+				"0s keys 1, immutable false", "9m30s keys 4, immutable false", "17m0s keys 5, immutable false",
+				"24m30s keys 6, immutable false",
+			},
 		},
 		"for 25 minutes, and nobody gives any more": {
 			life: 25 * time.Minute, refuse: func(asked int) error {
@@ -104,7 +113,8 @@ func TestKeysAreRenewed(t *testing.T) {
 				}
 				return nil
 			},
-			want: []string{"0s keys 1, immutable false"}, ends: &MoverError{}, note: "renew the keys of mover demo/" + testMover().Name + ": STS does not answer",
+			want: []string{"0s keys 1, immutable false"}, ends: &MoverError{}, note: "renew the keys of mover demo/" + testMover().Name +
+				": STS does not answer",
 		},
 		"for 40 minutes, and the API server is away for a while": {
 			life: 40 * time.Minute, fails: func(verb string, ran time.Duration) error {
@@ -113,7 +123,10 @@ func TestKeysAreRenewed(t *testing.T) {
 				}
 				return nil
 			},
-			want: []string{"0s keys 1, immutable false", "20m0s create fails", "20m1s create fails", "20m2s create fails", "20m3s keys 2, immutable false"},
+			want: []string{
+				"0s keys 1, immutable false", "20m0s create fails", "20m1s create fails", "20m2s create fails",
+				"20m3s keys 2, immutable false",
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -227,7 +240,10 @@ func TestRenewalEndsWithItsMover(t *testing.T) {
 func TestKeyFilesDoNotShow(t *testing.T) {
 	t.Parallel()
 	files := KeyFiles{Content: map[string][]byte{"credentials": []byte("s3cr3t")}}
-	for _, text := range []string{fmt.Sprint(files), fmt.Sprintf("%v %+v %#v %s %q %x", files, files, files, files, files, files), fmt.Sprintf("%+v", []KeyFiles{files})} {
+	for _, text := range []string{
+		fmt.Sprint(files), fmt.Sprintf("%v %+v %#v %s %q %x", files, files, files, files, files, files),
+		fmt.Sprintf("%+v", []KeyFiles{files}),
+	} {
 		if strings.Contains(text, "s3cr3t") || strings.Contains(text, fmt.Sprintf("%x", "s3cr3t")) {
 			t.Errorf("a secret shows in %q", text)
 		}

@@ -25,16 +25,37 @@ func TestMoverThatIsRefused(t *testing.T) {
 		admits  bool   // after 8 seconds
 		within  time.Duration
 	}{
-		"Pod Security":                       {message: `pods "m-x" is forbidden: violates PodSecurity "restricted:latest": unrestricted capabilities`, within: 20 * time.Second},
-		"LimitRange":                         {message: `pods "m-x" is forbidden: maximum memory usage per Container is 64Mi, but limit is 1Gi`, within: 20 * time.Second},
-		"webhook":                            {message: `admission webhook "policy.example.com" denied the request: no images from there`, within: 20 * time.Second},
-		"quota that wants what is not there": {message: `pods "m-x" is forbidden: failed quota: q: must specify limits.cpu`, within: 20 * time.Second},
-		"no such account":                    {message: `pods "m-x" is forbidden: error looking up service account demo/nobody: serviceaccount "nobody" not found`, next: "leave --mover-service-account out", within: 20 * time.Second},
-		"quota that is smaller":              {message: `pods "m-x" is forbidden: exceeded quota: q, requested: limits.cpu=2, used: limits.cpu=0, limited: limits.cpu=1`, within: 20 * time.Second},
-		"quota that is used up":              {message: `pods "m-x" is forbidden: exceeded quota: q, requested: limits.cpu=1, used: limits.cpu=9, limited: limits.cpu=9`, within: start + 10*time.Second},
-		"webhook that does not answer":       {message: `Internal error occurred: failed calling webhook "policy.example.com": connect: connection refused`, within: start + 10*time.Second},
-		"API server that has just started":   {message: `pods "m-x" is forbidden: not yet ready to handle request`, within: start + 10*time.Second},
-		"refused and then admitted":          {message: `pods "m-x" is forbidden: no`, admits: true},
+		"Pod Security": {
+			message: `pods "m-x" is forbidden: violates PodSecurity "restricted:latest": unrestricted capabilities`,
+			within:  20 * time.Second,
+		},
+		"LimitRange": {
+			message: `pods "m-x" is forbidden: maximum memory usage per Container is 64Mi, but limit is 1Gi`, within: 20 * time.Second,
+		},
+		"webhook": {
+			message: `admission webhook "policy.example.com" denied the request: no images from there`, within: 20 * time.Second,
+		},
+		"quota that wants what is not there": {
+			message: `pods "m-x" is forbidden: failed quota: q: must specify limits.cpu`, within: 20 * time.Second,
+		},
+		"no such account": {
+			message: `pods "m-x" is forbidden: error looking up service account demo/nobody: serviceaccount "nobody" not found`,
+			next:    "leave --mover-service-account out", within: 20 * time.Second,
+		},
+		"quota that is smaller": {
+			message: `pods "m-x" is forbidden: exceeded quota: q, requested: limits.cpu=2, used: limits.cpu=0, limited: limits.cpu=1`,
+			within:  20 * time.Second,
+		},
+		"quota that is used up": {
+			message: `pods "m-x" is forbidden: exceeded quota: q, requested: limits.cpu=1, used: limits.cpu=9, limited: limits.cpu=9`,
+			within:  start + 10*time.Second,
+		},
+		"webhook that does not answer": {
+			message: `Internal error occurred: failed calling webhook "policy.example.com": connect: connection refused`,
+			within:  start + 10*time.Second,
+		},
+		"API server that has just started": {message: `pods "m-x" is forbidden: not yet ready to handle request`, within: start + 10*time.Second},
+		"refused and then admitted":        {message: `pods "m-x" is forbidden: no`, admits: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -97,10 +118,8 @@ func TestProbeMover(t *testing.T) {
 		if left := leftOver(t, c); len(left) > 0 {
 			t.Errorf("left in the cluster: %q", left)
 		}
-		real := moverJob(
-			MoverConfig{Image: "stsbackup:test", ServiceAccount: job.Spec.Template.Spec.ServiceAccountName},
-			testMover(),
-		).Spec.Template.Spec
+		config := MoverConfig{Image: "stsbackup:test", ServiceAccount: job.Spec.Template.Spec.ServiceAccountName}
+		real := moverJob(config, testMover()).Spec.Template.Spec
 		got := job.Spec.Template.Spec
 		if len(got.Volumes) != 2 || len(got.Containers[0].VolumeMounts) != 2 || got.Volumes[0].Secret == nil ||
 			got.Volumes[0].Secret.SecretName != probe.Name {

@@ -85,12 +85,6 @@ func joined(left []*Leftover) error {
 
 // PodEnded reports whether nothing runs in a pod of this name: there is none, or it has come to its end.
 func (c *Client) PodEnded(ctx context.Context, namespace, name string) (bool, error) {
-	pod, err := c.Kube.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return true, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look for pod %s/%s: %w", namespace, name, err)
-	}
-	return ended(pod), nil
+	pod, err := c.Pod(ctx, namespace, name)
+	return err == nil && (pod == nil || ended(pod)), err
 }

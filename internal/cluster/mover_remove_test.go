@@ -24,10 +24,12 @@ func TestRunMoverWhosePodIsKept(t *testing.T) {
 		finalizers       []string
 		failed, leftover bool
 	}{
-		"it has succeeded":                            {status: succeeded, finalizers: []string{"batch.kubernetes.io/job-tracking"}},
-		"it has failed":                               {status: failed, finalizers: []string{"batch.kubernetes.io/job-tracking"}, failed: true},
-		"its node does not let go of it":              {status: succeeded, leftover: true},
-		"its container has ended, and nobody says so": {status: terminated(0, "Completed", "result"), finalizers: []string{"batch.kubernetes.io/job-tracking"}, leftover: true},
+		"it has succeeded":               {status: succeeded, finalizers: []string{"batch.kubernetes.io/job-tracking"}},
+		"it has failed":                  {status: failed, finalizers: []string{"batch.kubernetes.io/job-tracking"}, failed: true},
+		"its node does not let go of it": {status: succeeded, leftover: true},
+		"its container has ended, and nobody says so": {
+			status: terminated(0, "Completed", "result"), finalizers: []string{"batch.kubernetes.io/job-tracking"}, leftover: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -111,7 +111,10 @@ func TestRunMover(t *testing.T) {
 		want     *MoverError // without Pod, Message and Log
 		message  string      // part of the error's text
 	}{
-		"succeeds": {statuses: []corev1.PodStatus{waitingFor("ContainerCreating", ""), running, terminated(0, "Completed", "result")}, result: "result"},
+		"succeeds": {
+			statuses: []corev1.PodStatus{waitingFor("ContainerCreating", ""), running, terminated(0, "Completed", "result")},
+			result:   "result",
+		},
 		"fails": {
 			statuses: []corev1.PodStatus{running, terminated(1, "Error", `{"error":"x"}`)},
 			result:   `{"error":"x"}`, want: &MoverError{Reason: "Error", ExitCode: 1}, message: "fake logs",

@@ -47,7 +47,13 @@ type Operation struct {
 func (o Operation) String() string { return o.Kind + " " + o.ID }
 
 // Object is the StatefulSet in messages: "StatefulSet demo/web".
-func (o Operation) Object() string { return "StatefulSet " + o.Namespace + "/" + o.StatefulSet }
+func (o Operation) Object() string { return o.Key().Object() }
+
+// Key is the StatefulSet that the operation works on.
+func (o Operation) Key() Key { return Key{o.Namespace, o.StatefulSet} }
+
+// Claim is a claim beside it.
+func (o Operation) Claim(name string) ClaimKey { return ClaimKey{o.Namespace, name} }
 
 // Name is the name of an object that the operation makes, told apart from its others by parts, and from those of an
 // operation on another StatefulSet of the namespace that has drawn the same id. It is a DNS label of at most 63 bytes: what

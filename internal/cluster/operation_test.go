@@ -23,7 +23,9 @@ func TestNames(t *testing.T) {
 		t.Errorf("VolumeName = %q, want %q", got, want)
 	}
 	seen := map[string]bool{}
-	for _, parts := range [][]string{{"0", "www"}, {"1", "www"}, {"0", long}, {"1", long}, {"0", long + "y"}, {"0", "a.b"}, {"0", "a-b"}, {"mover"}} {
+	for _, parts := range [][]string{
+		{"0", "www"}, {"1", "www"}, {"0", long}, {"1", long}, {"0", long + "y"}, {"0", "a.b"}, {"0", "a-b"}, {"mover"},
+	} {
 		name := op.Name(parts...)
 		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
 			t.Errorf("Name(%q) = %q: %v", parts, name, problems)
@@ -60,13 +62,16 @@ func TestNamesOfTwoStatefulSetsDiffer(t *testing.T) {
 func TestMoverMark(t *testing.T) {
 	op := testOperation()
 	mark, want := op.MoverMark("uid"), MarkedMover{Cluster: "uid", Namespace: op.Namespace, StatefulSet: op.StatefulSet}
-	for _, job := range []string{op.VolumeName(0, "www"), op.VolumeName(12, strings.Repeat("x", 63)), op.Name("0", "www", "back"), op.earlierName("0", "www")} {
+	for _, job := range []string{
+		op.VolumeName(0, "www"), op.VolumeName(12, strings.Repeat("x", 63)), op.Name("0", "www", "back"), op.earlierName("0", "www"),
+	} {
 		if got, ok := ParseMoverMark(mark, job+"-x7k2p"); got != want || !ok {
 			t.Errorf("the pod of Job %s is that of %+v", job, got)
 		}
 	}
 	pod := op.VolumeName(0, "www") + "-x7k2p"
-	for _, pod := range []string{"", "web-0", "stsbackup-web", "stsbackup-20261121t081200z-3fa91c08-0-www-x7k2p", "stsbackup-20261121t081200z-3fa91c07",
+	for _, pod := range []string{"", "web-0", "stsbackup-web", "stsbackup-20261121t081200z-3fa91c08-0-www-x7k2p",
+		"stsbackup-20261121t081200z-3fa91c07",
 		"stsbackup-20261121t081200z-3fa9-0-www-x7k2p"} {
 		if got, ok := ParseMoverMark(mark, pod); ok {
 			t.Errorf("%q is that of %+v", pod, got)

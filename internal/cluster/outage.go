@@ -13,6 +13,8 @@ import (
 	"time"
 
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 const (
@@ -106,7 +108,7 @@ func (c *call) do() (*http.Response, error) {
 			return response, err
 		}
 		c.tell(away)
-		if pause(ctx, outageRetry) != nil {
+		if wait.For(ctx, outageRetry) != nil {
 			return nil, c.ended(ctx, away)
 		}
 	}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 // answers is a way to an API server that answers as it is told: each request with the next of these, the last again and again.
@@ -135,14 +137,16 @@ func TestFenceTriesAgain(t *testing.T) {
 		want    string // empty: the error
 		times   int
 	}{
-		"refused":                         {"GET", []func(*http.Request) (*http.Response, error){refused, refused, ok}, "200 done", 3},
-		"reset":                           {"GET", []func(*http.Request) (*http.Response, error){reset, ok}, "200 done", 2},
-		"no answer":                       {"GET", []func(*http.Request) (*http.Response, error){hangs, ok}, "200 done", 2},
-		"an answer that breaks off":       {"GET", []func(*http.Request) (*http.Response, error){broken, ok}, "200 done", 2},
-		"going down":                      {"GET", []func(*http.Request) (*http.Response, error){down, ok}, "200 done", 2},
-		"a load balancer":                 {"GET", []func(*http.Request) (*http.Response, error){balancer, ok}, "200 done", 2},
-		"its database":                    {"GET", []func(*http.Request) (*http.Response, error){etcd, ok}, "200 done", 2},
-		"no roles yet":                    {"GET", []func(*http.Request) (*http.Response, error){refused, says(403, ""), says(401, ""), ok}, "200 done", 4},
+		"refused":                   {"GET", []func(*http.Request) (*http.Response, error){refused, refused, ok}, "200 done", 3},
+		"reset":                     {"GET", []func(*http.Request) (*http.Response, error){reset, ok}, "200 done", 2},
+		"no answer":                 {"GET", []func(*http.Request) (*http.Response, error){hangs, ok}, "200 done", 2},
+		"an answer that breaks off": {"GET", []func(*http.Request) (*http.Response, error){broken, ok}, "200 done", 2},
+		"going down":                {"GET", []func(*http.Request) (*http.Response, error){down, ok}, "200 done", 2},
+		"a load balancer":           {"GET", []func(*http.Request) (*http.Response, error){balancer, ok}, "200 done", 2},
+		"its database":              {"GET", []func(*http.Request) (*http.Response, error){etcd, ok}, "200 done", 2},
+		"no roles yet": {
+			"GET", []func(*http.Request) (*http.Response, error){refused, says(403, ""), says(401, ""), ok}, "200 done", 4,
+		},
 		"a right that is missing":         {"GET", []func(*http.Request) (*http.Response, error){says(403, "no")}, "403 no", 1},
 		"not found":                       {"GET", []func(*http.Request) (*http.Response, error){says(404, "no")}, "404 no", 1},
 		"a webhook":                       {"PATCH", []func(*http.Request) (*http.Response, error){webhook}, "500 failed calling webhook", 1},
@@ -373,7 +377,7 @@ func TestFenceKnowsNodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		way := &answers{list: []func(*http.Request) (*http.Response, error){says(502, "no node"), func(r *http.Request) (*http.Response, error) {
-			if err := pause(r.Context(), 10*time.Minute); err != nil { // the node answers when there is something to say
+			if err := wait.For(r.Context(), 10*time.Minute); err != nil { // the node answers when there is something to say
 				return nil, err
 			}
 			return says(200, "a line")(r)

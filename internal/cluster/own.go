@@ -6,15 +6,17 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // OwnImage is the image of the container of a pod whose environment sets the given variable: that of a process that finds
 // its own pod by such variables. Injected containers do not have them.
 func (c *Client) OwnImage(ctx context.Context, namespace, pod, variable string) (string, error) {
-	object, err := c.Kube.CoreV1().Pods(namespace).Get(ctx, pod, metav1.GetOptions{})
+	object, err := c.Pod(ctx, namespace, pod)
 	if err != nil {
-		return "", fmt.Errorf("read pod %s/%s: %w", namespace, pod, err)
+		return "", err
+	}
+	if object == nil {
+		return "", fmt.Errorf("there is no pod %s/%s: %w", namespace, pod, ErrNotFound)
 	}
 	for _, container := range slices.Concat(object.Spec.InitContainers, object.Spec.Containers) {
 		if slices.ContainsFunc(container.Env, func(env corev1.EnvVar) bool { return env.Name == variable }) {

@@ -14,7 +14,9 @@ func TestOwnImage(t *testing.T) {
 		spec corev1.PodSpec
 		want string // "" is an error
 	}{
-		"beside an injected container": {spec: corev1.PodSpec{Containers: []corev1.Container{injected, {Image: "stsbackup:1", Env: named}}}, want: "stsbackup:1"},
+		"beside an injected container": {
+			spec: corev1.PodSpec{Containers: []corev1.Container{injected, {Image: "stsbackup:1", Env: named}}}, want: "stsbackup:1",
+		},
 		"in an init container": {spec: corev1.PodSpec{
 			InitContainers: []corev1.Container{{Image: "stsbackup:2", Env: named}}, Containers: []corev1.Container{injected},
 		}, want: "stsbackup:2"},

@@ -126,7 +126,8 @@ func TestQuotaAfter(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, e := range QuotaAfter(Denial{Candidate: Candidate{Object: &mover}, Kind: DeniedByQuota, Message: tt.message}, tt.quotas, tt.gone) {
+			denial := Denial{Candidate: Candidate{Object: &mover}, Kind: DeniedByQuota, Message: tt.message}
+			for _, e := range QuotaAfter(denial, tt.quotas, tt.gone) {
 				got = append(got, e.Quota+": "+e.String())
 			}
 			if text := strings.Join(got, "; "); text != tt.want {
@@ -147,7 +148,8 @@ func TestPodUsage(t *testing.T) {
 	}
 	pod.Spec.Overhead = amounts("cpu", "100m")
 	usage := podUsage(&pod)
-	for name, want := range amounts("cpu", "4600m", "requests.cpu", "4600m", "limits.cpu", "4100m", "memory", "2Gi", "limits.memory", "2Gi", "pods", "1", "count/pods", "1") {
+	for name, want := range amounts("cpu", "4600m", "requests.cpu", "4600m", "limits.cpu", "4100m", "memory", "2Gi", "limits.memory", "2Gi",
+		"pods", "1", "count/pods", "1") {
 		if got := usage[name]; got.Cmp(want) != 0 {
 			t.Errorf("%s: %s, want %s", name, got.String(), want.String())
 		}

@@ -22,13 +22,13 @@ const releaseAttempts = 10
 // that of the template when there are no pods: so it is scaled up only after that.
 func (c *Client) Release(
 	ctx context.Context,
-	namespace, name string,
+	key Key,
 	uid types.UID,
 	scale Scale,
 	limit time.Duration,
 ) (*appsv1.StatefulSet, error) {
 	scale.Held = new(false)
-	sts, err := c.StatefulSet(ctx, namespace, name)
+	sts, err := c.StatefulSet(ctx, key.Namespace, key.Name)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (c *Client) Release(
 			return nil, err
 		}
 	}
-	return c.SetScale(ctx, namespace, name, uid, scale)
+	return c.SetScale(ctx, key, uid, scale)
 }
 
 // makesGated reports whether the controller would go on making gated pods after the gate was taken off the template.
@@ -58,13 +58,12 @@ func makesGated(sts *appsv1.StatefulSet) bool {
 // releaseEmpty takes the gate off while there are no replicas, and waits until the controller knows of no gated revision.
 func (c *Client) releaseEmpty(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) error {
 	sets := c.Kube.AppsV1().StatefulSets(sts.Namespace)
-	view := viewOf[*appsv1.StatefulSet]("StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
+	view := viewOf[*appsv1.StatefulSet](KeyOf(sts).Object(), metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
 	var last *appsv1.StatefulSet
 	for range releaseAttempts {
 		if _, err := c.SetScale(
 			ctx,
-			sts.Namespace,
-			sts.Name,
+			KeyOf(sts),
 			sts.UID,
 			Scale{Replicas: new(int32(0)), Held: new(false), Retention: keepClaims()},
 		); err != nil {

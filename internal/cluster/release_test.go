@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 // heldSet is a StatefulSet that Hold has had for a while, and that somebody has scaled up since.
@@ -31,7 +33,13 @@ func TestReleaseWithPartition(t *testing.T) {
 		partition *int32
 		want      []string
 	}{
-		"with":    {new(int32(1)), []string{"2 replicas, gated true, revisions held held", "0 replicas, gated false, revisions held free", "2 replicas, gated false, revisions free free"}},
+		"with": {
+			new(int32(1)),
+			[]string{
+				"2 replicas, gated true, revisions held held", "0 replicas, gated false, revisions held free",
+				"2 replicas, gated false, revisions free free",
+			},
+		},
 		"without": {nil, []string{"2 replicas, gated true, revisions held held", "2 replicas, gated false, revisions held free"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,7 +62,7 @@ func TestReleaseWithPartition(t *testing.T) {
 					steps = append(steps, stepOf(changed))
 					if Replicas(changed) == 0 { // which its controller notices in its own time
 						go func() {
-							_ = pause(t.Context(), 3*time.Second)
+							_ = wait.For(t.Context(), 3*time.Second)
 							later := changed.DeepCopy()
 							later.Status.CurrentRevision = "free"
 							_ = kube.Tracker().Update(action.GetResource(), later, "demo")
@@ -62,7 +70,7 @@ func TestReleaseWithPartition(t *testing.T) {
 					}
 					return true, changed, kube.Tracker().Update(action.GetResource(), changed, "demo")
 				})
-				if _, err := c.Release(t.Context(), "demo", "web", "web-uid", Scale{}, time.Minute); err != nil {
+				if _, err := c.Release(t.Context(), Key{"demo", "web"}, "web-uid", Scale{}, time.Minute); err != nil {
 					t.Fatal(err)
 				}
 				if diff := cmp.Diff(tt.want, steps); diff != "" {
@@ -89,7 +97,9 @@ func stepOf(sts *appsv1.StatefulSet) string {
 
 // The volume's controller changes it at the moment at which its claim goes. That is no reason to keep what nobody wants.
 func TestFreeVolumeThatItsControllerChanges(t *testing.T) {
-	for conflicts, wanted := range map[int]corev1.PersistentVolumeReclaimPolicy{1: corev1.PersistentVolumeReclaimDelete, 1000: corev1.PersistentVolumeReclaimRetain} {
+	for conflicts, wanted := range map[int]corev1.PersistentVolumeReclaimPolicy{
+		1: corev1.PersistentVolumeReclaimDelete, 1000: corev1.PersistentVolumeReclaimRetain,
+	} {
 		volume := &corev1.PersistentVolume{
 			ObjectMeta: metav1.ObjectMeta{Name: "pv", UID: "pv-uid", Annotations: map[string]string{"pv.kubernetes.io/provisioned-by": "driver"}},
 		}

@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 const (
@@ -34,7 +36,7 @@ func (c *Client) whenRoom(ctx context.Context, busy func() bool, create func() e
 			return err
 		}
 		sayer.say(err.Error)
-		if pause(ctx, roomEvery) != nil {
+		if wait.For(ctx, roomEvery) != nil {
 			return err
 		}
 	}

@@ -15,13 +15,14 @@ import (
 // TestQuotaFull tells a quota that has no room now from one into which something will never fit.
 func TestQuotaFull(t *testing.T) {
 	for message, want := range map[string]struct{ full, never bool }{
-		"exceeded quota: q, requested: pods=1, used: pods=4, limited: pods=4":                                                       {full: true},
-		"exceeded quota: q, requested: limits.cpu=2, used: limits.cpu=0, limited: limits.cpu=1":                                     {never: true},
-		"exceeded quota: q, requested: limits.memory=1Gi,pods=1, used: limits.memory=0,pods=0, limited: limits.memory=512Mi,pods=9": {never: true},
-		"exceeded quota: q, requested: limits.memory=1Gi, used: limits.memory=1Gi, limited: limits.memory=1536Mi":                   {full: true},
-		"exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0":                                                       {never: true},
-		"exceeded quota: q, as a later API server says it in words of its own":                                                      {full: true},
-		"failed quota: q: must specify limits.cpu for: mover":                                                                       {},
+		"exceeded quota: q, requested: pods=1, used: pods=4, limited: pods=4":                   {full: true},
+		"exceeded quota: q, requested: limits.cpu=2, used: limits.cpu=0, limited: limits.cpu=1": {never: true},
+		"exceeded quota: q, requested: limits.memory=1Gi,pods=1, used: limits.memory=0,pods=0, " +
+			"limited: limits.memory=512Mi,pods=9": {never: true},
+		"exceeded quota: q, requested: limits.memory=1Gi, used: limits.memory=1Gi, limited: limits.memory=1536Mi": {full: true},
+		"exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0":                                     {never: true},
+		"exceeded quota: q, as a later API server says it in words of its own":                                    {full: true},
+		"failed quota: q: must specify limits.cpu for: mover":                                                     {},
 		"violates PodSecurity": {},
 	} {
 		if full, never := quotaFull(message), neverFits(message); full != want.full || never != want.never {

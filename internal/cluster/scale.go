@@ -27,22 +27,22 @@ type Scale struct {
 
 // SetScale changes the StatefulSet of that uid in one step, and gives it back as it is then. The error wraps
 // ErrChanged if the StatefulSet is gone or another of the same name.
-func (c *Client) SetScale(ctx context.Context, namespace, name string, uid types.UID, scale Scale) (sts *appsv1.StatefulSet, err error) {
+func (c *Client) SetScale(ctx context.Context, key Key, uid types.UID, scale Scale) (sts *appsv1.StatefulSet, err error) {
 	// Its controller and others write to it at the same time, and a list in it can only be changed as a whole.
 	conflict := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		sts, err = c.setScale(ctx, namespace, name, uid, scale)
+		sts, err = c.setScale(ctx, key, uid, scale)
 		if apierrors.IsConflict(err) {
 			return err
 		}
 		return nil
 	})
 	if conflict != nil {
-		return nil, fmt.Errorf("change StatefulSet %s/%s: %w", namespace, name, conflict)
+		return nil, fmt.Errorf("change %s: %w", key.Object(), conflict)
 	}
 	return sts, err
 }
 
-func (c *Client) setScale(ctx context.Context, namespace, name string, uid types.UID, scale Scale) (*appsv1.StatefulSet, error) {
+func (c *Client) setScale(ctx context.Context, key Key, uid types.UID, scale Scale) (*appsv1.StatefulSet, error) {
 	spec, metadata := map[string]any{}, map[string]any{"uid": uid}
 	if scale.Replicas != nil {
 		spec["replicas"] = *scale.Replicas
@@ -53,12 +53,12 @@ func (c *Client) setScale(ctx context.Context, namespace, name string, uid types
 		}
 	}
 	if scale.Held != nil {
-		present, err := c.Kube.AppsV1().StatefulSets(namespace).Get(ctx, name, metav1.GetOptions{})
+		present, err := c.Kube.AppsV1().StatefulSets(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err), err == nil && present.UID != uid:
-			return nil, fmt.Errorf("change StatefulSet %s/%s: it was deleted or made anew: %w", namespace, name, ErrChanged)
+			return nil, fmt.Errorf("change %s: it was deleted or made anew: %w", key.Object(), ErrChanged)
 		case err != nil:
-			return nil, fmt.Errorf("read StatefulSet %s/%s: %w", namespace, name, err)
+			return nil, fmt.Errorf("read %s: %w", key.Object(), err)
 		}
 		metadata["resourceVersion"] = present.ResourceVersion
 		spec["template"] = map[string]any{"spec": map[string]any{"schedulingGates": gates(&present.Spec.Template.Spec, *scale.Held)}}
@@ -67,14 +67,14 @@ func (c *Client) setScale(ctx context.Context, namespace, name string, uid types
 	if err != nil {
 		return nil, err
 	}
-	sts, err := c.Kube.AppsV1().StatefulSets(namespace).Patch(ctx, name, types.MergePatchType, data, metav1.PatchOptions{})
+	sts, err := c.Kube.AppsV1().StatefulSets(key.Namespace).Patch(ctx, key.Name, types.MergePatchType, data, metav1.PatchOptions{})
 	switch {
 	case apierrors.IsConflict(err) && scale.Held != nil: // another, or the same as another version: the next try tells
 		return nil, err
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
-		return nil, fmt.Errorf("change StatefulSet %s/%s: it was deleted or made anew: %w", namespace, name, ErrChanged)
+		return nil, fmt.Errorf("change %s: it was deleted or made anew: %w", key.Object(), ErrChanged)
 	case err != nil:
-		return nil, fmt.Errorf("change StatefulSet %s/%s: %w", namespace, name, err)
+		return nil, fmt.Errorf("change %s: %w", key.Object(), err)
 	}
 	return sts, nil
 }
@@ -177,7 +177,7 @@ func (c *Client) AwaitReady(ctx context.Context, sts *appsv1.StatefulSet, limit 
 // makes for the generation before may still appear.
 func (c *Client) awaitObserved(ctx context.Context, sts *appsv1.StatefulSet, sayer *sayer) error {
 	sets := c.Kube.AppsV1().StatefulSets(sts.Namespace)
-	view := viewOf[*appsv1.StatefulSet]("StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
+	view := viewOf[*appsv1.StatefulSet](KeyOf(sts).Object(), metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
 	return await(ctx, c.relist(), view, func(found []*appsv1.StatefulSet) (bool, error) {
 		if len(found) == 0 || found[0].UID != sts.UID {
 			return false, fmt.Errorf("StatefulSet %s/%s has been deleted: %w", sts.Namespace, sts.Name, ErrChanged)
@@ -192,7 +192,7 @@ func (c *Client) awaitObserved(ctx context.Context, sts *appsv1.StatefulSet, say
 
 func (c *Client) podsOf(sts *appsv1.StatefulSet) view[*corev1.Pod] {
 	pods := c.Kube.CoreV1().Pods(sts.Namespace)
-	view := viewOf[*corev1.Pod]("pods of StatefulSet "+sts.Namespace+"/"+sts.Name, metav1.ListOptions{}, pods.List, pods.Watch)
+	view := viewOf[*corev1.Pod]("pods of "+KeyOf(sts).Object(), metav1.ListOptions{}, pods.List, pods.Watch)
 	view.match = func(pod *corev1.Pod) bool { return metav1.IsControlledBy(pod, sts) }
 	return view
 }

@@ -73,9 +73,15 @@ func TestNotReadySaysWhy(t *testing.T) {
 		pods []*corev1.Pod
 		want []string
 	}{
-		"none":           {nil, []string{"web-0" + hint, "web-1 is not there yet", "web-2 is not there yet"}},
-		"one at a time":  {[]*corev1.Pod{pod(0, creating)}, []string{"web-0 container main is ContainerCreating", "web-1 is not there yet", "web-2 is not there yet"}},
-		"with a message": {[]*corev1.Pod{pod(0, &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "no such image"})}, []string{"web-0 container main is ErrImagePull no such image", "web-1 is not there yet", "web-2 is not there yet"}},
+		"none": {nil, []string{"web-0" + hint, "web-1 is not there yet", "web-2 is not there yet"}},
+		"one at a time": {
+			[]*corev1.Pod{pod(0, creating)},
+			[]string{"web-0 container main is ContainerCreating", "web-1 is not there yet", "web-2 is not there yet"},
+		},
+		"with a message": {
+			[]*corev1.Pod{pod(0, &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "no such image"})},
+			[]string{"web-0 container main is ErrImagePull no such image", "web-1 is not there yet", "web-2 is not there yet"},
+		},
 		"all but started": {[]*corev1.Pod{pod(0, creating), pod(1, creating), pod(2, creating)}, []string{"web-0 container main is " +
 			"ContainerCreating", "web-1 container main is ContainerCreating", "web-2 container main is ContainerCreating"}},
 	} {

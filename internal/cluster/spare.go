@@ -14,11 +14,11 @@ import (
 
 // ReleaseSpare makes a volume that people made Available again after the claim that used it is gone; if reserved is
 // true, it stays reserved for a claim of that name. A volume that is another claim's, or that is set aside, is left alone.
-func (c *Client) ReleaseSpare(ctx context.Context, name, namespace, claim string, reserved bool) error {
-	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return c.releaseSpare(ctx, name, namespace, claim, reserved) })
+func (c *Client) ReleaseSpare(ctx context.Context, volume string, claim ClaimKey, reserved bool) error {
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return c.releaseSpare(ctx, volume, claim, reserved) })
 }
 
-func (c *Client) releaseSpare(ctx context.Context, name, namespace, claim string, reserved bool) error {
+func (c *Client) releaseSpare(ctx context.Context, name string, claim ClaimKey, reserved bool) error {
 	volume, err := c.Kube.CoreV1().PersistentVolumes().Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
@@ -30,10 +30,10 @@ func (c *Client) releaseSpare(ctx context.Context, name, namespace, claim string
 	if volume.Labels[LabelDisplacedFrom] != "" { // what is set aside is nobody's to take
 		return nil
 	}
-	if ref == nil || ref.Namespace != namespace || ref.Name != claim || reserved && ref.UID == "" {
+	if ref == nil || ref.Namespace != claim.Namespace || ref.Name != claim.Name || reserved && ref.UID == "" {
 		return nil
 	}
-	user, err := c.Claim(ctx, namespace, claim)
+	user, err := c.Claim(ctx, claim)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (c *Client) KeepSpare(
 	if ref == nil || ref.UID == "" || ref.Namespace != op.Namespace || ref.Name != claim {
 		return false, nil
 	}
-	user, err := c.Claim(ctx, op.Namespace, claim)
+	user, err := c.Claim(ctx, op.Claim(claim))
 	if err != nil || user != nil && user.UID == ref.UID {
 		return false, err
 	}
@@ -99,7 +99,7 @@ func (c *Client) GiveBackSpare(ctx context.Context, d Displaced, reserved bool) 
 		if ref := volume.Spec.ClaimRef; ref == nil || ref.UID != d.UID {
 			return nil
 		}
-		user, err := c.Claim(ctx, d.Claim.Namespace, d.Claim.Name)
+		user, err := c.Claim(ctx, ClaimKeyOf(d.Claim))
 		if err != nil || user != nil && user.UID == d.UID {
 			return err
 		}
@@ -118,18 +118,18 @@ func (c *Client) GiveBackSpare(ctx context.Context, d Displaced, reserved bool) 
 
 // Unreserve has the volumes that were set aside from a claim, and then reserved for a claim of that name again, be nobody's: a new
 // claim of the name, which is to have a new volume, would get one of them.
-func (c *Client) Unreserve(ctx context.Context, namespace, claim string) error {
+func (c *Client) Unreserve(ctx context.Context, claim ClaimKey) error {
 	marked, err := c.Kube.CoreV1().PersistentVolumes().List(
 		ctx,
-		metav1.ListOptions{LabelSelector: LabelDisplacedFrom + "=" + LabelValue(claim)},
+		metav1.ListOptions{LabelSelector: LabelDisplacedFrom + "=" + LabelValue(claim.Name)},
 	)
 	if err != nil {
-		return fmt.Errorf("list the volumes that were set aside from claim %s/%s: %w", namespace, claim, err)
+		return fmt.Errorf("list the volumes that were set aside from claim %s: %w", claim, err)
 	}
 	for i := range marked.Items {
 		volume := &marked.Items[i]
 		ref := volume.Spec.ClaimRef
-		if ref == nil || ref.Namespace != namespace || ref.Name != claim || ref.UID != "" {
+		if ref == nil || ref.Namespace != claim.Namespace || ref.Name != claim.Name || ref.UID != "" {
 			continue
 		}
 		_, err := c.patchVolume(ctx, volume.Name, map[string]any{
@@ -138,7 +138,7 @@ func (c *Client) Unreserve(ctx context.Context, namespace, claim string) error {
 			"spec": map[string]any{"claimRef": map[string]any{"uid": "none-" + volume.UID}},
 		})
 		if err != nil {
-			return fmt.Errorf("have volume %s be bound to no new claim %s/%s: %w", volume.Name, namespace, claim, err)
+			return fmt.Errorf("have volume %s be bound to no new claim %s: %w", volume.Name, claim, err)
 		}
 	}
 	return nil

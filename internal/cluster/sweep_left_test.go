@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -376,37 +375,6 @@ func TestSweepTriesAgain(t *testing.T) {
 				if failures > 3 && (len(swept.Left) != 1 || !strings.Contains(swept.Left[0].Reason, "webhook down")) {
 					t.Errorf("left %+v, want the pod with the failure", swept.Left)
 				}
-			})
-		})
-	}
-}
-
-// The snapshot controller and its sidecar are waited for with a word, too.
-func TestDeleteVolumeSnapshotSaysWhatItWaitsFor(t *testing.T) {
-	for name, tt := range map[string]struct {
-		status  *snapshotv1.VolumeSnapshotStatus
-		content *snapshotv1.VolumeSnapshotContent
-		says    string
-	}{
-		"for the controller": {says: "snapshot controller"},
-		"for the cut": {
-			status:  &snapshotv1.VolumeSnapshotStatus{BoundVolumeSnapshotContentName: new("c")},
-			content: &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: "c"}}, says: "taken the cut",
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				vs := &snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "cut", UID: "cut-uid"}, Status: tt.status}
-				objects := []runtime.Object{vs}
-				if tt.content != nil {
-					objects = append(objects, tt.content)
-				}
-				c := sweepCluster(t, objects...)
-				var said told
-				if err := c.DeleteVolumeSnapshot(t.Context(), vs, said.removing(0)); err != nil {
-					t.Fatal(err)
-				}
-				said.soon(t, "VolumeSnapshot demo/cut", tt.says)
 			})
 		})
 	}

@@ -57,12 +57,18 @@ func TestSweepLeavesWhatIsNotOurs(t *testing.T) {
 			r.job.Spec.Template.Spec.Containers[0].Name = "main"
 			return r.job
 		},
-		"a Job without annotations":          func(r *remnants) runtime.Object { r.job.Annotations = nil; return r.job },
-		"a Job of another claim":             func(r *remnants) runtime.Object { r.job.Annotations[AnnotationClaim] = "data-web-0"; return r.job },
-		"a Job whose claim has no template":  func(r *remnants) runtime.Object { r.job.Annotations[AnnotationClaim] = "-web-0"; return r.job },
-		"a Job of another ordinal":           func(r *remnants) runtime.Object { r.job.Labels[LabelOrdinal] = "1"; return r.job },
-		"a Job of an ordinal that is none":   func(r *remnants) runtime.Object { r.job.Labels[LabelOrdinal] = "00"; return r.job },
-		"a Job of a StatefulSet so labelled": func(r *remnants) runtime.Object { r.job.Annotations[AnnotationStatefulSet] = "web2"; return r.job },
+		"a Job without annotations": func(r *remnants) runtime.Object { r.job.Annotations = nil; return r.job },
+		"a Job of another claim": func(r *remnants) runtime.Object {
+			r.job.Annotations[AnnotationClaim] = "data-web-0"
+			return r.job
+		},
+		"a Job whose claim has no template": func(r *remnants) runtime.Object { r.job.Annotations[AnnotationClaim] = "-web-0"; return r.job },
+		"a Job of another ordinal":          func(r *remnants) runtime.Object { r.job.Labels[LabelOrdinal] = "1"; return r.job },
+		"a Job of an ordinal that is none":  func(r *remnants) runtime.Object { r.job.Labels[LabelOrdinal] = "00"; return r.job },
+		"a Job of a StatefulSet so labelled": func(r *remnants) runtime.Object {
+			r.job.Annotations[AnnotationStatefulSet] = "web2"
+			return r.job
+		},
 		"a Job of another operation": func(r *remnants) runtime.Object {
 			r.job.Labels[LabelOperation] = "20261121T081200Z-3fa91c08"
 			return r.job
@@ -339,10 +345,12 @@ func TestTakenNames(t *testing.T) {
 		labels map[string]string
 		says   string
 	}{
-		"by nobody we know":        {nil, "none of stsbackup's"},
-		"by another operation":     {other.Labels(), "operation " + other.ID + " on StatefulSet web"},
-		"by this operation":        {op.Labels(), "this operation has made it before"},
-		"by another's with its id": {map[string]string{LabelManagedBy: ManagedBy, LabelOperation: op.ID, LabelStatefulSet: "web2"}, "on StatefulSet web2"},
+		"by nobody we know":    {nil, "none of stsbackup's"},
+		"by another operation": {other.Labels(), "operation " + other.ID + " on StatefulSet web"},
+		"by this operation":    {op.Labels(), "this operation has made it before"},
+		"by another's with its id": {
+			map[string]string{LabelManagedBy: ManagedBy, LabelOperation: op.ID, LabelStatefulSet: "web2"}, "on StatefulSet web2",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			annotations := map[string]string{AnnotationStatefulSet: tt.labels[LabelStatefulSet]}

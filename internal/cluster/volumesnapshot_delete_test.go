@@ -9,6 +9,7 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v6/apis/volumesnapshot/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // A VolumeSnapshot that is deleted before it is tied to its content would leave that behind.
@@ -111,6 +112,37 @@ func TestDeleteVolumeSnapshotAwaitsTheCut(t *testing.T) {
 				if took := time.Since(begun); took < tt.after || took > tt.after+2*time.Second {
 					t.Errorf("took %s, want %s and a little", took, tt.after)
 				}
+			})
+		})
+	}
+}
+
+// The snapshot controller and its sidecar are waited for with a word, too.
+func TestDeleteVolumeSnapshotSaysWhatItWaitsFor(t *testing.T) {
+	for name, tt := range map[string]struct {
+		status  *snapshotv1.VolumeSnapshotStatus
+		content *snapshotv1.VolumeSnapshotContent
+		says    string
+	}{
+		"for the controller": {says: "snapshot controller"},
+		"for the cut": {
+			status:  &snapshotv1.VolumeSnapshotStatus{BoundVolumeSnapshotContentName: new("c")},
+			content: &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: "c"}}, says: "taken the cut",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				vs := &snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "cut", UID: "cut-uid"}, Status: tt.status}
+				objects := []runtime.Object{vs}
+				if tt.content != nil {
+					objects = append(objects, tt.content)
+				}
+				c := sweepCluster(t, objects...)
+				var said told
+				if err := c.DeleteVolumeSnapshot(t.Context(), vs, said.removing(0)); err != nil {
+					t.Fatal(err)
+				}
+				said.soon(t, "VolumeSnapshot demo/cut", tt.says)
 			})
 		})
 	}

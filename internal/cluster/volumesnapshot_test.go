@@ -24,10 +24,13 @@ func TestClassifyVolumeSnapshot(t *testing.T) {
 		status *snapshotv1.VolumeSnapshotStatus
 		want   Cut
 	}{
-		"nothing yet":      {nil, Cut{Phase: CutPending}},
-		"an empty status":  {&snapshotv1.VolumeSnapshotStatus{ReadyToUse: new(false)}, Cut{Phase: CutPending}},
-		"failing":          {&snapshotv1.VolumeSnapshotStatus{Error: failure}, Cut{Phase: CutFailing, Message: "no space in the array"}},
-		"failing, no word": {&snapshotv1.VolumeSnapshotStatus{Error: &snapshotv1.VolumeSnapshotError{}}, Cut{Phase: CutFailing, Message: "the driver gave no message"}},
+		"nothing yet":     {nil, Cut{Phase: CutPending}},
+		"an empty status": {&snapshotv1.VolumeSnapshotStatus{ReadyToUse: new(false)}, Cut{Phase: CutPending}},
+		"failing":         {&snapshotv1.VolumeSnapshotStatus{Error: failure}, Cut{Phase: CutFailing, Message: "no space in the array"}},
+		"failing, no word": {
+			&snapshotv1.VolumeSnapshotStatus{Error: &snapshotv1.VolumeSnapshotError{}},
+			Cut{Phase: CutFailing, Message: "the driver gave no message"},
+		},
 		"cut, not ready": {
 			&snapshotv1.VolumeSnapshotStatus{CreationTime: &cutAt, ReadyToUse: new(false)},
 			Cut{Phase: CutTaken, Time: cutAt.Time},
@@ -136,16 +139,36 @@ func TestAwaitVolumeSnapshot(t *testing.T) {
 		says      string
 		after     time.Duration
 	}{
-		"cut":                        {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, after: 40 * time.Second},
-		"ready":                      {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut, cut, cut, ready}, ready: 5 * time.Minute, after: 160 * time.Second},
-		"an error that passes":       {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{failing, cut}, after: 80 * time.Second},
-		"an error that stays":        {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{failing}, says: "no space in the array", after: 100 * time.Second},
-		"nobody there":               {phase: CutTaken, says: "snapshot controller", after: 60 * time.Second},
-		"an error on its way up":     {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut, failing}, ready: time.Hour, says: "no space in the array", after: 140 * time.Second},
-		"never ready":                {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, ready: 5 * time.Minute, says: "not ready after 5m0s; read the logs", after: 5 * time.Minute},
-		"never ready, cut long ago":  {phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, ready: 5 * time.Minute, cutBefore: 4 * time.Minute, says: "--snapshot-ready-timeout", after: time.Minute},
-		"deleted by somebody":        {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{nil}, says: "deleted by somebody else", after: 40 * time.Second},
-		"an error before it is late": {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{failing, failing, ready}, says: "no space", after: 100 * time.Second},
+		"cut": {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, after: 40 * time.Second},
+		"ready": {
+			phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut, cut, cut, ready}, ready: 5 * time.Minute,
+			after: 160 * time.Second,
+		},
+		"an error that passes": {phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{failing, cut}, after: 80 * time.Second},
+		"an error that stays": {
+			phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{failing}, says: "no space in the array",
+			after: 100 * time.Second,
+		},
+		"nobody there": {phase: CutTaken, says: "snapshot controller", after: 60 * time.Second},
+		"an error on its way up": {
+			phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut, failing}, ready: time.Hour, says: "no space in the array",
+			after: 140 * time.Second,
+		},
+		"never ready": {
+			phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, ready: 5 * time.Minute,
+			says: "not ready after 5m0s; read the logs", after: 5 * time.Minute,
+		},
+		"never ready, cut long ago": {
+			phase: CutReady, statuses: []*snapshotv1.VolumeSnapshotStatus{cut}, ready: 5 * time.Minute, cutBefore: 4 * time.Minute,
+			says: "--snapshot-ready-timeout", after: time.Minute,
+		},
+		"deleted by somebody": {
+			phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{nil}, says: "deleted by somebody else", after: 40 * time.Second,
+		},
+		"an error before it is late": {
+			phase: CutTaken, statuses: []*snapshotv1.VolumeSnapshotStatus{failing, failing, ready}, says: "no space",
+			after: 100 * time.Second,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -26,14 +26,27 @@ func TestProbeOutcome(t *testing.T) {
 	}{
 		"found": {output: found},
 		"in its own " +
-			"words": {output: failed, err: &cluster.MoverError{Pod: "demo/p", Reason: "Error", ExitCode: 1}, says: []string{"movers cannot work", "mover pod demo/p: endpoint unreachable; give --mover-repo"}},
-		"with what else is known": {output: failed, err: &cluster.MoverError{Pod: "demo/p", Reason: "Error", ExitCode: 1, Note: "no new keys"}, says: []string{"--mover-repo; no new keys"}},
-		"an image of before":      {err: &cluster.MoverError{Pod: "demo/p", Reason: "Error", ExitCode: 2, Log: []string{"unknown command"}}, says: []string{"unknown command", "another version of stsbackup?"}},
-		"no image":                {err: &cluster.MoverError{Pod: "demo/p", Reason: "ErrImagePull", ExitCode: -1}, says: []string{"ErrImagePull", "--image"}},
-		"out of memory":           {err: &cluster.MoverError{Pod: "demo/p", Reason: "OOMKilled", ExitCode: 137}, says: []string{"OOMKilled", "--mover-limits"}},
-		"not removed":             {output: found, err: errors.New("remove mover pods in demo: wait for pods"), says: []string{"remove mover pods"}},
-		"says nothing":            {says: []string{"another version of stsbackup?"}},
-		"says something else":     {output: []byte(`{"repositorySnapshot":"abc"}`), says: []string{"another version of stsbackup?"}},
+			"words": {
+			output: failed, err: &cluster.MoverError{Pod: "demo/p", Reason: "Error", ExitCode: 1},
+			says: []string{"movers cannot work", "mover pod demo/p: endpoint unreachable; give --mover-repo"},
+		},
+		"with what else is known": {
+			output: failed, err: &cluster.MoverError{Pod: "demo/p", Reason: "Error", ExitCode: 1, Note: "no new keys"},
+			says: []string{"--mover-repo; no new keys"},
+		},
+		"an image of before": {
+			err:  &cluster.MoverError{Pod: "demo/p", Reason: "Error", ExitCode: 2, Log: []string{"unknown command"}},
+			says: []string{"unknown command", "another version of stsbackup?"},
+		},
+		"no image": {
+			err: &cluster.MoverError{Pod: "demo/p", Reason: "ErrImagePull", ExitCode: -1}, says: []string{"ErrImagePull", "--image"},
+		},
+		"out of memory": {
+			err: &cluster.MoverError{Pod: "demo/p", Reason: "OOMKilled", ExitCode: 137}, says: []string{"OOMKilled", "--mover-limits"},
+		},
+		"not removed":         {output: found, err: errors.New("remove mover pods in demo: wait for pods"), says: []string{"remove mover pods"}},
+		"says nothing":        {says: []string{"another version of stsbackup?"}},
+		"says something else": {output: []byte(`{"repositorySnapshot":"abc"}`), says: []string{"another version of stsbackup?"}},
 	} {
 		err := ProbeOutcome(tt.output, tt.err)
 		if (err != nil) != (len(tt.says) > 0) {

@@ -57,11 +57,13 @@ func TestPulseCountsWhatIsDone(t *testing.T) {
 		do   func()
 		some bool
 	}{
-		"all operations":               {all(good, "root/demo/web/index/a"), true},
-		"what is not there":            {func() { _, _ = good.Stat(ctx, "root/demo/web/absent") }, true},
-		"an entry of the volume":       {p.Step, true},
-		"a bucket that is away":        {all(away, "root/demo/web/index/b"), false},
-		"the renewal of a lock":        {func() { _ = good.Put(ctx, "root/demo/web/locks/d", nil); _ = good.Delete(ctx, "root/demo/web/locks/c") }, false},
+		"all operations":         {all(good, "root/demo/web/index/a"), true},
+		"what is not there":      {func() { _, _ = good.Stat(ctx, "root/demo/web/absent") }, true},
+		"an entry of the volume": {p.Step, true},
+		"a bucket that is away":  {all(away, "root/demo/web/index/b"), false},
+		"the renewal of a lock": {
+			func() { _ = good.Put(ctx, "root/demo/web/locks/d", nil); _ = good.Delete(ctx, "root/demo/web/locks/c") }, false,
+		},
 		"a look at the locks":          {func() { _ = good.List(ctx, "root/demo/web/locks/", func(storage.Info) error { return nil }) }, false},
 		"a StatefulSet that is a lock": {func() { _ = good.Put(ctx, "root/demo/locks/data/ab/abc", nil) }, true},
 		"nothing":                      {func() {}, false},

@@ -23,14 +23,18 @@ func TestOutcome(t *testing.T) {
 		untidy bool
 		says   string // part of failed
 	}{
-		"saved":   {output: whole, want: archive.Result{RepositorySnapshot: "abc", Files: 3, Bytes: 10, BytesStored: 7}},
-		"partial": {output: partial, err: &cluster.MoverError{ExitCode: 3}, want: archive.Result{RepositorySnapshot: "abc", ProblemCount: 1, Problems: []archive.Problem{{Path: "x", Reason: "unreadable"}}}},
+		"saved": {output: whole, want: archive.Result{RepositorySnapshot: "abc", Files: 3, Bytes: 10, BytesStored: 7}},
+		"partial": {
+			output: partial, err: &cluster.MoverError{ExitCode: 3},
+			want: archive.Result{RepositorySnapshot: "abc", ProblemCount: 1, Problems: []archive.Problem{{Path: "x", Reason: "unreadable"}}},
+		},
 		"saved, not cleaned up": {
 			output: whole, err: errors.New("delete mover Job"), want: archive.Result{RepositorySnapshot: "abc", Files: 3, Bytes: 10, BytesStored: 7},
 			untidy: true,
 		},
 		"failed, in its own words": {
-			output: `{"error":"endpoint unreachable"}`, err: &cluster.MoverError{Pod: "demo/m", Reason: "Error", ExitCode: 1}, says: "mover pod demo/m: endpoint unreachable",
+			output: `{"error":"endpoint unreachable"}`, err: &cluster.MoverError{Pod: "demo/m", Reason: "Error", ExitCode: 1},
+			says: "mover pod demo/m: endpoint unreachable",
 		},
 		"failed, and names what for": {
 			output: `{"error":"not everything","problems":[{"path":"x","reason":"denied"},{"path":"y","reason":"too large"}],"problemCount":7}`,

@@ -51,7 +51,8 @@ func TestMissing(t *testing.T) {
 	}
 	text := "\n" + strings.Join(lack.Lines(), "\n") + "\n"
 	for _, want := range []string{
-		"deploy/base/clusterrole.yaml", "\n  in namespace demo: create, delete secrets\n", "\n  in namespace other: get, list statefulsets.apps\n",
+		"deploy/base/clusterrole.yaml", "\n  in namespace demo: create, delete secrets\n",
+		"\n  in namespace other: get, list statefulsets.apps\n",
 		"\n  in the whole cluster: get namespaces kube-system\n", `--clusterrole=stsbackup '--user=o'\''neil'`, "docs/rbac.md",
 	} {
 		if !strings.Contains(text, want) {

@@ -64,7 +64,8 @@ func TestThereAndBack(t *testing.T) {
 	observer := Observer{Watch: func(bucket storage.Bucket) storage.Bucket { watched++; return bucket }}
 	source := write(t, t.TempDir(), "a", "b")
 	saved, err := Backup(t.Context(), BackupRequest{
-		Repository: at, Observer: observer, Dir: source, Claim: "www-web-0", Ordinal: 0, RecoveryPoint: "20261121T081200Z-3fa91c07", Program: "test",
+		Repository: at, Observer: observer, Dir: source, Claim: "www-web-0", Ordinal: 0, RecoveryPoint: "20261121T081200Z-3fa91c07",
+		Program: "test",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +78,10 @@ func TestThereAndBack(t *testing.T) {
 		t.Errorf("a probe: %v", err)
 	}
 	target := t.TempDir()
-	request := RestoreRequest{Repository: at, Snapshot: id, Claim: "www-web-0", Dir: target, IntoEmpty: true, IntoClaim: "demo/www-web-0", Started: time.Now()}
+	request := RestoreRequest{
+		Repository: at, Snapshot: id, Claim: "www-web-0", Dir: target, IntoEmpty: true, IntoClaim: "demo/www-web-0",
+		Started: time.Now(),
+	}
 	restored, err := Restore(t.Context(), request)
 	if err != nil || restored.Result.Files != 2 || restored.Snapshot.ID != id {
 		t.Fatalf("%+v, %v", restored, err)

@@ -41,7 +41,10 @@ func TestNext(t *testing.T) {
 		{"lists, ranges, steps and names", "*/30 8-9 * nov mon,Tue", "", "2026-11-22T00:00:00Z", []string{
 			"2026-11-23T08:00:00Z", "2026-11-23T08:30:00Z", "2026-11-23T09:00:00Z", "2026-11-23T09:30:00Z", "2026-11-24T08:00:00Z",
 		}},
-		{"either day suffices", "0 0 1 * mon", "", "2026-11-28T00:00:00Z", []string{"2026-11-30T00:00:00Z", "2026-12-01T00:00:00Z", "2026-12-07T00:00:00Z"}},
+		{
+			"either day suffices", "0 0 1 * mon", "", "2026-11-28T00:00:00Z",
+			[]string{"2026-11-30T00:00:00Z", "2026-12-01T00:00:00Z", "2026-12-07T00:00:00Z"},
+		},
 		{"leap day", "0 0 29 2 *", "", "2026-11-21T00:00:00Z", []string{"2028-02-29T00:00:00Z"}},
 		{"the 31st skips short months", "0 0 31 * *", "", "2026-08-31T00:00:00Z", []string{"2026-10-31T00:00:00Z", "2026-12-31T00:00:00Z"}},
 	} {
@@ -61,26 +64,62 @@ func TestNextAcrossChangesOfTheClocks(t *testing.T) {
 		name, fields, zone, start string
 		want                      []string
 	}{
-		{"spring: a skipped time is due at the change", "30 2 * * *", berlin, "2026-03-28T12:00:00+01:00", []string{"2026-03-29T03:00:00+02:00", "2026-03-30T02:30:00+02:00"}},
-		{"spring: the skipped hour's start", "0 2 * * *", berlin, "2026-03-28T12:00:00+01:00", []string{"2026-03-29T03:00:00+02:00", "2026-03-30T02:00:00+02:00"}},
+		{
+			"spring: a skipped time is due at the change", "30 2 * * *", berlin, "2026-03-28T12:00:00+01:00",
+			[]string{"2026-03-29T03:00:00+02:00", "2026-03-30T02:30:00+02:00"},
+		},
+		{
+			"spring: the skipped hour's start", "0 2 * * *", berlin, "2026-03-28T12:00:00+01:00",
+			[]string{"2026-03-29T03:00:00+02:00", "2026-03-30T02:00:00+02:00"},
+		},
 		{"spring: just before the change", "30 2 * * *", berlin, "2026-03-29T01:59:59+01:00", []string{"2026-03-29T03:00:00+02:00"}},
-		{"spring: once at the change", "0 2,3 * * *", berlin, "2026-03-29T00:00:00+01:00", []string{"2026-03-29T03:00:00+02:00", "2026-03-30T02:00:00+02:00"}},
-		{"spring: not skipped", "30 3 * * *", berlin, "2026-03-28T12:00:00+01:00", []string{"2026-03-29T03:30:00+02:00", "2026-03-30T03:30:00+02:00"}},
-		{"spring: every hour that there is", "0 * * * *", berlin, "2026-03-29T00:30:00+01:00", []string{"2026-03-29T01:00:00+01:00", "2026-03-29T03:00:00+02:00", "2026-03-29T04:00:00+02:00"}},
+		{
+			"spring: once at the change", "0 2,3 * * *", berlin, "2026-03-29T00:00:00+01:00",
+			[]string{"2026-03-29T03:00:00+02:00", "2026-03-30T02:00:00+02:00"},
+		},
+		{
+			"spring: not skipped", "30 3 * * *", berlin, "2026-03-28T12:00:00+01:00",
+			[]string{"2026-03-29T03:30:00+02:00", "2026-03-30T03:30:00+02:00"},
+		},
+		{
+			"spring: every hour that there is", "0 * * * *", berlin, "2026-03-29T00:30:00+01:00",
+			[]string{"2026-03-29T01:00:00+01:00", "2026-03-29T03:00:00+02:00", "2026-03-29T04:00:00+02:00"},
+		},
 		{"spring: @hourly", "@hourly", berlin, "2026-03-29T01:00:00+01:00", []string{"2026-03-29T03:00:00+02:00"}},
-		{"autumn: the first of two", "30 2 * * *", berlin, "2026-10-24T12:00:00+02:00", []string{"2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00"}},
+		{
+			"autumn: the first of two", "30 2 * * *", berlin, "2026-10-24T12:00:00+02:00",
+			[]string{"2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00"},
+		},
 		{"autumn: between the two", "30 2 * * *", berlin, "2026-10-25T02:10:00+01:00", []string{"2026-10-26T02:30:00+01:00"}},
 		{"autumn: after the first", "30 2 * * *", berlin, "2026-10-25T02:30:00+02:00", []string{"2026-10-26T02:30:00+01:00"}},
 		{"autumn: comes once", "30 3 * * *", berlin, "2026-10-24T12:00:00+02:00", []string{"2026-10-25T03:30:00+01:00"}},
 		{"autumn: every hour, both of them", "0 * * * *", berlin, "2026-10-25T01:30:00+02:00", []string{
 			"2026-10-25T02:00:00+02:00", "2026-10-25T02:00:00+01:00", "2026-10-25T03:00:00+01:00",
 		}},
-		{"autumn: every quarter of an hour", "*/15 * * * *", berlin, "2026-10-25T02:45:00+02:00", []string{"2026-10-25T02:00:00+01:00", "2026-10-25T02:15:00+01:00"}},
-		{"weekly, over the change", "30 2 * * sun", berlin, "2026-03-23T00:00:00+01:00", []string{"2026-03-29T03:00:00+02:00", "2026-04-05T02:30:00+02:00"}},
-		{"a day without a midnight", "0 0 * * *", "America/Havana", "2026-03-07T12:00:00-05:00", []string{"2026-03-08T01:00:00-04:00", "2026-03-09T00:00:00-04:00"}},
-		{"@daily, a day without a midnight", "@daily", "America/Havana", "2026-03-07T12:00:00-05:00", []string{"2026-03-08T01:00:00-04:00", "2026-03-09T00:00:00-04:00"}},
-		{"half an hour skipped", "15 2 * * *", "Australia/Lord_Howe", "2026-10-03T12:00:00+10:30", []string{"2026-10-04T02:30:00+11:00", "2026-10-05T02:15:00+11:00"}},
-		{"half an hour twice", "45 1 * * *", "Australia/Lord_Howe", "2026-04-04T12:00:00+11:00", []string{"2026-04-05T01:45:00+11:00", "2026-04-06T01:45:00+10:30"}},
+		{
+			"autumn: every quarter of an hour", "*/15 * * * *", berlin, "2026-10-25T02:45:00+02:00",
+			[]string{"2026-10-25T02:00:00+01:00", "2026-10-25T02:15:00+01:00"},
+		},
+		{
+			"weekly, over the change", "30 2 * * sun", berlin, "2026-03-23T00:00:00+01:00",
+			[]string{"2026-03-29T03:00:00+02:00", "2026-04-05T02:30:00+02:00"},
+		},
+		{
+			"a day without a midnight", "0 0 * * *", "America/Havana", "2026-03-07T12:00:00-05:00",
+			[]string{"2026-03-08T01:00:00-04:00", "2026-03-09T00:00:00-04:00"},
+		},
+		{
+			"@daily, a day without a midnight", "@daily", "America/Havana", "2026-03-07T12:00:00-05:00",
+			[]string{"2026-03-08T01:00:00-04:00", "2026-03-09T00:00:00-04:00"},
+		},
+		{
+			"half an hour skipped", "15 2 * * *", "Australia/Lord_Howe", "2026-10-03T12:00:00+10:30",
+			[]string{"2026-10-04T02:30:00+11:00", "2026-10-05T02:15:00+11:00"},
+		},
+		{
+			"half an hour twice", "45 1 * * *", "Australia/Lord_Howe", "2026-04-04T12:00:00+11:00",
+			[]string{"2026-04-05T01:45:00+11:00", "2026-04-06T01:45:00+10:30"},
+		},
 	} {
 		if diff := cmp.Diff(test.want, next(t, test.fields, test.zone, test.start, len(test.want))); diff != "" {
 			t.Errorf("%s: %q in %s (-want +got):\n%s", test.name, test.fields, test.zone, diff)
@@ -91,7 +130,9 @@ func TestNextAcrossChangesOfTheClocks(t *testing.T) {
 // A year of a daily schedule is as many backups as days, whatever the clocks do.
 func TestNoDayIsLostOrDoubled(t *testing.T) {
 	t.Parallel()
-	for _, zone := range []string{"UTC", "Europe/Berlin", "America/New_York", "America/Havana", "Africa/Cairo", "Australia/Lord_Howe", "Pacific/Chatham"} {
+	for _, zone := range []string{
+		"UTC", "Europe/Berlin", "America/New_York", "America/Havana", "Africa/Cairo", "Australia/Lord_Howe", "Pacific/Chatham",
+	} {
 		for _, hour := range []string{"0", "1", "2", "3", "23"} {
 			schedule, err := ParseSchedule("30 "+hour+" * * *", zone)
 			if err != nil {

@@ -173,7 +173,8 @@ func TestShortOutage(t *testing.T) {
 		r.expect("a short outage", "first")
 		told := func(what string, want int) {
 			t.Helper()
-			const text = `msg="the leadership is lost: its Lease could not be renewed for 10s; whoever leads next tries again what is cancelled now" error="the API server restarts"`
+			const text = `msg="the leadership is lost: its Lease could not be renewed for 10s; whoever leads next tries again what is cancelled ` +
+				`now" error="the API server restarts"`
 			if got := strings.Count(r.log.String(), text); got != want || strings.Count(r.log.String(), "is lost") != want {
 				t.Errorf("%s: told %d times, want %d:\n%s", what, got, want, &r.log)
 			}

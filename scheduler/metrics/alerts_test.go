@@ -72,8 +72,15 @@ func (a alert) fires(t *testing.T, text string) bool {
 // TestAlerts: each outage fires the alerts that are for it, and no others. The states are those that the scheduler's own tests
 // find in such an outage.
 func TestAlerts(t *testing.T) {
-	const late, lost, password, bucket, damaged, invalid, leader = "a StatefulSet has no recent recovery point", "a repository cannot be opened",
-		"the root password is wrong", "the bucket does not answer", "data is damaged", "the policies in force are not the ones that you wrote", "nobody leads"
+	const (
+		late     = "a StatefulSet has no recent recovery point"
+		lost     = "a repository cannot be opened"
+		password = "the root password is wrong"
+		bucket   = "the bucket does not answer"
+		damaged  = "data is damaged"
+		invalid  = "the policies in force are not the ones that you wrote"
+		leader   = "nobody leads"
+	)
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	known := scheduler.StatefulSetStatus{
@@ -107,13 +114,19 @@ func TestAlerts(t *testing.T) {
 		at    func(*scheduler.Status)
 		fires []string
 	}{
-		"all is well":                        {set: known},
-		"the bucket is away":                 {overdue, func(s *scheduler.Status) { s.BucketFailing = ago(2 * time.Hour) }, []string{late, lost, bucket}},
-		"the bucket was away from the start": {blind, func(s *scheduler.Status) { s.BucketFailing = ago(2 * time.Hour) }, []string{late, lost, bucket}},
-		"the root password is wrong":         {overdue, func(s *scheduler.Status) { s.PasswordFailing = ago(2 * time.Hour) }, []string{late, lost, password}},
-		"one repository's password is":       {alone, nil, []string{lost}},
-		"damage":                             {harmed, nil, []string{damaged}},
-		"nobody leads":                       {known, func(s *scheduler.Status) { *s = scheduler.Status{} }, []string{leader}},
+		"all is well": {set: known},
+		"the bucket is away": {
+			overdue, func(s *scheduler.Status) { s.BucketFailing = ago(2 * time.Hour) }, []string{late, lost, bucket},
+		},
+		"the bucket was away from the start": {
+			blind, func(s *scheduler.Status) { s.BucketFailing = ago(2 * time.Hour) }, []string{late, lost, bucket},
+		},
+		"the root password is wrong": {
+			overdue, func(s *scheduler.Status) { s.PasswordFailing = ago(2 * time.Hour) }, []string{late, lost, password},
+		},
+		"one repository's password is": {alone, nil, []string{lost}},
+		"damage":                       {harmed, nil, []string{damaged}},
+		"nobody leads":                 {known, func(s *scheduler.Status) { *s = scheduler.Status{} }, []string{leader}},
 	} {
 		s := newShown()
 		s.now, s.status = now, status(tt.set)

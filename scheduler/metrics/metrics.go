@@ -35,13 +35,17 @@ type metrics struct {
 	displacedVolumes, displacedBytes, discarded, discardFailed                                         *prometheus.Desc
 }
 
+// one describes a metric that there is once.
+func one(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("stsbackup_"+name, help, labels, nil)
+}
+
+// each describes a metric that there is of each StatefulSet.
+func each(name, help string, labels ...string) *prometheus.Desc {
+	return one(name, help, append([]string{"namespace", "statefulset"}, labels...)...)
+}
+
 func newMetrics() metrics {
-	one := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("stsbackup_"+name, help, labels, nil)
-	}
-	each := func(name, help string, labels ...string) *prometheus.Desc {
-		return one(name, help, append([]string{"namespace", "statefulset"}, labels...)...)
-	}
 	return metrics{
 		leader:         one("scheduler_leader", "1 if this scheduler is the one that acts; all metrics of StatefulSets come from it."),
 		policies:       one("policies", "How many policies are in force."),

@@ -98,10 +98,12 @@ func TestMetrics(t *testing.T) {
 		"stsbackup_scheduler_leader 1", "stsbackup_policies 2", "stsbackup_policies_valid 1", "stsbackup_bucket_failing_seconds 0",
 		`stsbackup_backup_policy_info{namespace="demo",policy="nightly",statefulset="web",suspended="no"} 1`,
 		`stsbackup_backup_policy_unknown{namespace="demo",statefulset="odd"} 1`,
-		"stsbackup_backup_last_success_timestamp_seconds" + web + " 1.795154", "stsbackup_backup_last_attempt_timestamp_seconds" + web + " 1.79526",
+		"stsbackup_backup_last_success_timestamp_seconds" + web + " 1.795154", "stsbackup_backup_last_attempt_timestamp_seconds" + web +
+			" 1.79526",
 		"stsbackup_backup_overdue_seconds" + web + " 5400", "stsbackup_backup_running" + web + " 1", "stsbackup_backup_failed_tries" + web + " 3",
 		`stsbackup_backup_overdue_seconds{namespace="demo",statefulset="new"} 0`, "stsbackup_repository_failing_seconds" + web + " 120",
-		"stsbackup_backup_due_timestamp_seconds" + web + " 1.795257e+09", `stsbackup_backup_due_timestamp_seconds{namespace="demo",statefulset="new"} 1.795266e+09`,
+		"stsbackup_backup_due_timestamp_seconds" + web + " 1.795257e+09", `stsbackup_backup_due_timestamp_seconds{namespace="demo",` +
+			`statefulset="new"} 1.795266e+09`,
 		`stsbackup_prune_last_success_timestamp_seconds{namespace="demo",statefulset="new"} 1.7952552e+09`,
 		`stsbackup_backup_last_success_timestamp_seconds{namespace="demo",statefulset="new"} 0`,
 		`stsbackup_backups_total{namespace="demo",result="complete",statefulset="web"} 5`,
@@ -109,17 +111,22 @@ func TestMetrics(t *testing.T) {
 		"stsbackup_backup_read_bytes_total" + web + " 1.073741824e+09", "stsbackup_backup_stored_bytes_total" + web + " 1.048576e+06",
 		`stsbackup_backup_duration_seconds{namespace="demo",phase="move",statefulset="web"} 80`,
 		`stsbackup_backup_duration_seconds{namespace="demo",phase="total",statefulset="web"} 90`, "stsbackup_forget_failures_total" + web + " 2",
-		"stsbackup_verify_failed" + web + " 0", "stsbackup_verify_damaged" + web + " 1", "stsbackup_prune_scheduled" + web + " 0", "stsbackup_displaced_volumes" + web + " 3", "stsbackup_displaced_bytes" + web + " 3.221225472e+09",
-		`stsbackup_displaced_volumes{namespace="demo",statefulset="gone"} 1`, `stsbackup_displaced_bytes{namespace="demo",statefulset="gone"} 512`,
-		"stsbackup_discarded_volumes_total" + web + " 6", "stsbackup_discard_failed" + web + " 1", "process_resident_memory_bytes ", "go_goroutines ",
+		"stsbackup_verify_failed" + web + " 0", "stsbackup_verify_damaged" + web + " 1", "stsbackup_prune_scheduled" + web + " 0",
+		"stsbackup_displaced_volumes" + web + " 3", "stsbackup_displaced_bytes" + web + " 3.221225472e+09",
+		`stsbackup_displaced_volumes{namespace="demo",statefulset="gone"} 1`, `stsbackup_displaced_bytes{namespace="demo",statefulset="gone"} ` +
+			`512`,
+		"stsbackup_discarded_volumes_total" + web + " 6", "stsbackup_discard_failed" + web + " 1", "process_resident_memory_bytes ",
+		"go_goroutines ",
 	} {
 		if !strings.Contains(text, "\n"+line) {
 			t.Errorf("no line begins with %s", line)
 		}
 	}
 	for _, line := range []string{
-		`_timestamp_seconds{namespace="demo",statefulset="unknown"}`, `statefulset="none"`, `overdue_seconds{namespace="demo",statefulset="unknown"}`,
-		`stsbackup_discard_failed{namespace="demo",statefulset="new"}`, "stsbackup_prune_failed" + web, `failed_tries{namespace="demo",statefulset="odd"}`,
+		`_timestamp_seconds{namespace="demo",statefulset="unknown"}`, `statefulset="none"`, `overdue_seconds{namespace="demo",` +
+			`statefulset="unknown"}`,
+		`stsbackup_discard_failed{namespace="demo",statefulset="new"}`, "stsbackup_prune_failed" + web, `failed_tries{namespace="demo",` +
+			`statefulset="odd"}`,
 	} {
 		if strings.Contains(text, line) {
 			t.Errorf("there is %s", line)
@@ -181,7 +188,8 @@ func TestProbes(t *testing.T) {
 		"nobody reads the file": {func(s *shown) { s.policies.Read = s.now.Add(-4 * time.Minute) }, false, true, "leading"},
 		"no policies yet":       {func(s *shown) { s.policies.Loaded = time.Time{} }, true, false, "FAIL policies loaded"},
 		"cluster unknown": {
-			func(s *shown) { s.synced, s.problem = false, errors.New("statefulsets.apps is forbidden") }, true, false, "note statefulsets.apps is forbidden",
+			func(s *shown) { s.synced, s.problem = false, errors.New("statefulsets.apps is forbidden") }, true, false, "note statefulsets.apps " +
+				"is forbidden",
 		},
 		"a watch broke off once": {func(s *shown) { s.problem = errors.New("eof") }, true, true, "ok   StatefulSets known\nnote leading"},
 		"bucket down": {

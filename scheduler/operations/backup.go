@@ -9,11 +9,13 @@ import (
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/backup/capture"
+	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/method"
 	"github.com/stsbackup/stsbackup/internal/report"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/storage/catalog"
+	"github.com/stsbackup/stsbackup/storage/location"
 )
 
 // Backup implements scheduler.Operations.
@@ -57,7 +59,7 @@ func (o *Operations) makeRecoveryPoint(
 		Namespace:            of.Namespace,
 		StatefulSet:          of.StatefulSet,
 		Holder:               o.Holder,
-		Tool:                 o.Tool,
+		Tool:                 o.Process.Version,
 		Capture:              capture.Options{Method: method.Method(options.Method)},
 		Parallel:             options.Parallel,
 		RetryLock:            backup.DefaultRetryLock,
@@ -66,6 +68,14 @@ func (o *Operations) makeRecoveryPoint(
 		SnapshotReadyTimeout: cmp.Or(options.SnapshotReadyTimeout, backup.DefaultReadyTimeout),
 		StepsAside:           true, // for a person who restores
 	})
+}
+
+// Mover says how movers of a StatefulSet's backup run: what its policy says goes before all else.
+func (c Config) Mover(ctx context.Context, root *location.Root, of catalog.Name, options policy.Backup) (cluster.MoverConfig, error) {
+	movers := c.Movers
+	movers.Requests, movers.Limits = movers.Requests.With(options.Requests), movers.Limits.With(options.Limits)
+	movers.Env = movers.Env.With(options.Env)
+	return movers.Config(ctx, c.Process, root, of)
 }
 
 // phaseReporter measures the phases of a backup, and logs what a person would be told.

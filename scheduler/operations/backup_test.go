@@ -9,11 +9,16 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/backup/capture"
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/method"
+	"github.com/stsbackup/stsbackup/internal/mover/resources"
+	"github.com/stsbackup/stsbackup/internal/mover/setup"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -22,21 +27,25 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
+// amounts are of resources, as the flags take them.
+func amounts(text string) resources.Amounts {
+	var a resources.Amounts
+	_ = a.Set(text) // what is wrong is missed where it is compared
+	return a
+}
+
 // TestBackup: what a policy says of backups reaches the engine, and what the engine tells reaches metrics and log.
 func TestBackup(t *testing.T) {
 	t.Parallel()
 	clock := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
 	root := location.NewRoot("s3://bucket", storagetest.NewMemory(), repository.Secret("root"))
 	var log strings.Builder
-	var asked policy.Backup
 	var got backup.Request
 	o := New(Config{
 		Root: func() (*location.Root, error) { return root, nil }, Now: func() time.Time { return clock },
-		Mover: func(_ context.Context, at *location.Root, of catalog.Name, options policy.Backup) (cluster.MoverConfig, error) {
-			asked = options
-			return cluster.MoverConfig{Image: "mover", Repo: at.URL() + " of " + of.String()}, nil
-		},
-		Holder: "me", Tool: "v1", Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Movers:  setup.Options{Image: "mover", Repo: "file:///of-movers", Requests: amounts("cpu=1,memory=1Gi"), Limits: amounts("memory=2Gi")},
+		Process: setup.Process{Getenv: func(string) string { return "" }, Version: "v1"},
+		Holder:  "me", Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	o.backUp = func(_ context.Context, maker *backup.Maker, request backup.Request) (*catalog.Record, error) {
 		got = request
@@ -52,7 +61,9 @@ func TestBackup(t *testing.T) {
 		return &catalog.Record{ID: "made", State: catalog.StateIncomplete, Volumes: []catalog.Volume{{Bytes: 5}}}, cluster.ErrNotFound
 	}
 	web := scheduler.Name{Namespace: "demo", StatefulSet: "web"}
-	options := policy.Backup{Method: "live", Parallel: 3, Env: map[string]string{"TZ": "UTC"}}
+	options := policy.Backup{
+		Method: "live", Parallel: 3, Env: map[string]string{"TZ": "UTC"}, Requests: amounts("cpu=2"), Limits: amounts("memory=4Gi"),
+	}
 	result, err := o.Backup(t.Context(), web, options)
 	if !errors.Is(err, scheduler.ErrGone) || result.ID != "made" || result.Complete || result.BytesRead != 5 {
 		t.Errorf("%+v, %v", result, err)
@@ -64,14 +75,21 @@ func TestBackup(t *testing.T) {
 		Namespace: "demo", StatefulSet: "web", Holder: "me", Tool: "v1",
 		Capture: capture.Options{Method: method.Live}, Parallel: 3, RetryLock: 5 * time.Minute,
 		SnapshotTimeout: 2 * time.Minute, SnapshotReadyTimeout: 4 * time.Hour, StepsAside: true,
-		Mover: cluster.MoverConfig{Image: "mover", Repo: "s3://bucket of demo/web"},
+		Mover: cluster.MoverConfig{
+			Image: "mover", Repo: "file:///of-movers", Env: map[string]string{"TZ": "UTC"},
+			Resources: corev1.ResourceRequirements{
+				Requests: corev1.ResourceList{"cpu": resource.MustParse("2"), "memory": resource.MustParse("1Gi")},
+				Limits:   corev1.ResourceList{"memory": resource.MustParse("4Gi")},
+			},
+		},
 	}
-	if diff := cmp.Diff(want, got); diff != "" || asked.Env["TZ"] != "UTC" {
-		t.Errorf("movers with %+v (-want +got):\n%s", asked, diff)
+	ours := cmpopts.IgnoreFields(cluster.MoverConfig{}, "Files", "Sign")
+	if diff := cmp.Diff(want, got, ours); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 	options.SnapshotReadyTimeout, want.SnapshotReadyTimeout = time.Minute, time.Minute
-	if _, err := o.Backup(t.Context(), web, options); !errors.Is(err, scheduler.ErrGone) || cmp.Diff(want, got) != "" {
-		t.Errorf("%v (-want +got):\n%s", err, cmp.Diff(want, got))
+	if _, err := o.Backup(t.Context(), web, options); !errors.Is(err, scheduler.ErrGone) || cmp.Diff(want, got, ours) != "" {
+		t.Errorf("%v (-want +got):\n%s", err, cmp.Diff(want, got, ours))
 	}
 	for _, line := range []string{`level=INFO msg="all is well" namespace=demo statefulSet=web`, `level=WARN msg="or is it" namespace=demo`} {
 		if !strings.Contains(log.String(), line) {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/stsbackup/stsbackup/backup"
 	"github.com/stsbackup/stsbackup/internal/cluster"
+	"github.com/stsbackup/stsbackup/internal/mover/setup"
 	"github.com/stsbackup/stsbackup/internal/upkeep"
 	"github.com/stsbackup/stsbackup/scheduler"
-	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
@@ -27,15 +27,14 @@ const openingAtOnce = 2
 type Config struct {
 	// Root opens the repository root, with the password and the credentials of now.
 	Root func() (*location.Root, error)
-	// Mover says how movers of a StatefulSet's backup run: what its policy says goes before all else.
-	Mover   func(ctx context.Context, root *location.Root, of catalog.Name, options policy.Backup) (cluster.MoverConfig, error)
+	// Movers says how movers run where a policy says nothing else, and Process is who starts them.
+	Movers  setup.Options
+	Process setup.Process
 	Cluster *cluster.Client
 	// Namespace is the only one that is looked after; empty for all.
 	Namespace string
 	// Holder says who is at work, to others who find a Lease taken.
 	Holder string
-	// Tool is the version of stsbackup, for the records.
-	Tool string
 	// BusyAfter is how long to wait for those who work on a repository and are not known to the cluster. The scheduler comes
 	// back later anyway.
 	BusyAfter time.Duration

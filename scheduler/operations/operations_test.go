@@ -49,7 +49,8 @@ func TestOnABucket(t *testing.T) {
 	// A damaged lock is no damage to what has been saved.
 	lock := "demo/web/locks/" + strings.Repeat("0f", 32)
 	w.put(lock)
-	if err := w.Verify(t.Context(), web(), 0); err != nil || !strings.Contains(w.log.String(), `level=WARN msg="a damaged lock" namespace=demo`) {
+	if err := w.Verify(t.Context(), web(), 0); err != nil ||
+		!strings.Contains(w.log.String(), `level=WARN msg="a damaged lock" namespace=demo`) {
 		t.Errorf("verify beside a damaged lock: %v; said %s", err, &w.log)
 	}
 	if err := w.bucket.Delete(t.Context(), lock); err != nil {
@@ -59,7 +60,8 @@ func TestOnABucket(t *testing.T) {
 	for _, name := range w.packs() {
 		w.put(name)
 	}
-	if err := w.Verify(t.Context(), web(), 1); !errors.Is(err, scheduler.ErrDamaged) || !strings.Contains(err.Error(), "Run stsbackup repair") {
+	err = w.Verify(t.Context(), web(), 1)
+	if !errors.Is(err, scheduler.ErrDamaged) || !strings.Contains(err.Error(), "Run stsbackup repair") {
 		t.Errorf("verify of what is damaged: %v", err)
 	}
 }

@@ -1,7 +1,6 @@
 package operations
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler"
-	"github.com/stsbackup/stsbackup/scheduler/policy"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/catalog"
 	"github.com/stsbackup/stsbackup/storage/location"
@@ -46,12 +44,9 @@ func newWorld(t *testing.T, uid types.UID) *world {
 	w := &world{t: t, bucket: storagetest.NewMemory()}
 	root := location.NewRoot("s3://root", w.bucket, "root")
 	w.Operations = New(Config{
-		Root: func() (*location.Root, error) { return root, nil },
-		Mover: func(context.Context, *location.Root, catalog.Name, policy.Backup) (cluster.MoverConfig, error) {
-			return cluster.MoverConfig{}, nil
-		},
+		Root:    func() (*location.Root, error) { return root, nil },
 		Cluster: &cluster.Client{Kube: fake.NewClientset(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: uid}})},
-		Holder:  "me", Tool: "test", Random: rand.Reader, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
+		Holder:  "me", Random: rand.Reader, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 		Now: func() time.Time { return noon },
 	})
 	points, err := root.OpenOrCreate(t.Context(), catalog.Name(web()))

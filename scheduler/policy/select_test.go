@@ -87,9 +87,18 @@ func TestAssign(t *testing.T) {
 		{StatefulSet{Namespace: "dev", Name: "scratch", Annotations: annotated("rest")}, "rest [] annotated"},
 		{StatefulSet{Namespace: "prod", Name: "a", Labels: gold, Annotations: annotated("rest")}, "rest [] annotated"},
 		{StatefulSet{Namespace: "prod", Name: "a", Labels: gold, Annotations: annotated("none")}, "none [] annotated"},
-		{StatefulSet{Namespace: "prod", Name: "a", Annotations: annotated("Silver")}, `none [] annotated: the annotation stsbackup.io/policy names the policy "Silver", which does not exist; did you mean "silver"?`},
-		{StatefulSet{Namespace: "prod", Name: "a", Annotations: annotated("no")}, `none [] annotated: the annotation stsbackup.io/policy names the policy "no", which does not exist; did you mean "none"?`},
-		{StatefulSet{Namespace: "prod", Name: "a", Annotations: annotated("")}, `none [] annotated: the annotation stsbackup.io/policy names the policy "", which does not exist`},
+		{
+			StatefulSet{Namespace: "prod", Name: "a", Annotations: annotated("Silver")},
+			`none [] annotated: the annotation stsbackup.io/policy names the policy "Silver", which does not exist; did you mean "silver"?`,
+		},
+		{
+			StatefulSet{Namespace: "prod", Name: "a", Annotations: annotated("no")},
+			`none [] annotated: the annotation stsbackup.io/policy names the policy "no", which does not exist; did you mean "none"?`,
+		},
+		{
+			StatefulSet{Namespace: "prod", Name: "a", Annotations: annotated("")},
+			`none [] annotated: the annotation stsbackup.io/policy names the policy "", which does not exist`,
+		},
 	} {
 		got := file.Assign(test.set)
 		name := None

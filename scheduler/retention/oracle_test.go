@@ -95,13 +95,8 @@ func snapshotsAt(t *testing.T, dir string, random *rand.Rand) []time.Time {
 	begun := time.Date(2023, 12, 30, 1, 0, 0, 0, time.UTC)
 	for i := range 150 {
 		// Sometimes many a day, sometimes none for weeks.
-		begun = begun.Add(
-			time.Duration(random.ExpFloat64() * float64(time.Hour) * []float64{0.5, 10, 300}[i/5%3]),
-		).Add(
-			time.Second,
-		).Truncate(
-			time.Second,
-		)
+		pause := time.Duration(random.ExpFloat64() * float64(time.Hour) * []float64{0.5, 10, 300}[i/5%3])
+		begun = begun.Add(pause).Add(time.Second).Truncate(time.Second)
 		times = append(times, begun)
 		_, _, err := repo.SaveSnapshot(ctx, repository.Snapshot{Time: begun, Tree: &tree, Paths: []string{"/www-web-0"}, Hostname: "demo/web"})
 		if err != nil {

@@ -142,7 +142,10 @@ func TestDecide(t *testing.T) {
 		},
 		{
 			name: "monthly and yearly keep the last of each", rules: Rules{Monthly: 2, Yearly: 3},
-			points: []string{"2024-12-31T02:00:00Z", "2025-06-01T02:00:00Z", "2025-12-30T02:00:00Z", "2026-10-31T02:00:00Z", "2026-11-01T02:00:00Z", "2026-11-30T02:00:00Z"},
+			points: []string{
+				"2024-12-31T02:00:00Z", "2025-06-01T02:00:00Z", "2025-12-30T02:00:00Z", "2026-10-31T02:00:00Z", "2026-11-01T02:00:00Z",
+				"2026-11-30T02:00:00Z",
+			},
 			want: []string{
 				"+ 2026-11-30T02:00:00Z: newest complete, monthly 2026-11, yearly 2026",
 				"- 2026-11-01T02:00:00Z: no rule keeps it",
@@ -266,7 +269,8 @@ func TestDecideInZones(t *testing.T) {
 			},
 		},
 		{
-			name: "the turn of the year comes later in New York", rules: Rules{Yearly: 2, Monthly: 1, Weekly: 1}, zone: "America/New_York", now: "2027-02-01T00:00:00Z",
+			name: "the turn of the year comes later in New York", rules: Rules{Yearly: 2, Monthly: 1, Weekly: 1}, zone: "America/New_York",
+			now:    "2027-02-01T00:00:00Z",
 			points: []string{"2025-06-01T00:00:00Z", "2026-12-31T23:00:00Z", "2027-01-01T04:59:59Z"},
 			want: []string{
 				"+ 2027-01-01T04:59:59Z: newest complete, weekly 2026-W53, monthly 2026-12, yearly 2026",

@@ -11,7 +11,9 @@ import (
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	for _, rules := range []Rules{{Last: 1}, {Hourly: 1}, {Daily: 1}, {Weekly: 1}, {Monthly: 1}, {Yearly: 1}, {Within: calendar.Span{Elapsed: time.Minute}}} {
+	for _, rules := range []Rules{
+		{Last: 1}, {Hourly: 1}, {Daily: 1}, {Weekly: 1}, {Monthly: 1}, {Yearly: 1}, {Within: calendar.Span{Elapsed: time.Minute}},
+	} {
 		if err := rules.Check(); err != nil {
 			t.Errorf("%+v: %v", rules, err)
 		}

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
@@ -94,16 +95,8 @@ func differ(before, after any) bool {
 func resized(before, after any) bool {
 	a, okA := before.(*appsv1.StatefulSet)
 	b, okB := after.(*appsv1.StatefulSet)
-	return okA && okB && (replicas(a) != replicas(b) ||
+	return okA && okB && (cluster.Replicas(a) != cluster.Replicas(b) ||
 		len(a.Spec.VolumeClaimTemplates) != len(b.Spec.VolumeClaimTemplates))
-}
-
-// replicas are as many as the API server takes it for if the number is left out.
-func replicas(set *appsv1.StatefulSet) int32 {
-	if set.Spec.Replicas == nil {
-		return 1
-	}
-	return *set.Spec.Replicas
 }
 
 func (w *Watch) wake() {

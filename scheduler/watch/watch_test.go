@@ -25,6 +25,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/scheduler"
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
@@ -47,7 +48,7 @@ func statefulSet(name string) *appsv1.StatefulSet {
 
 // sized tells what is known of the spec.
 func sized(set *appsv1.StatefulSet) string {
-	return fmt.Sprintf("%d of %d", replicas(set), len(set.Spec.VolumeClaimTemplates))
+	return fmt.Sprintf("%d of %d", cluster.Replicas(set), len(set.Spec.VolumeClaimTemplates))
 }
 
 // started is a watch that runs.
@@ -97,7 +98,8 @@ func TestWatch(t *testing.T) {
 	)
 	w := started(t, kube, "")
 	sets := w.StatefulSets()
-	if len(sets) != 1 || sets[0].Nothing != "3 of 2" || !sets[0].Created.Equal(created()) || sets[0].Name != "web" || sets[0].UID != "uid" || sets[0].Annotations[policy.Annotation] != "gold" ||
+	if len(sets) != 1 || sets[0].Nothing != "3 of 2" || !sets[0].Created.Equal(created()) || sets[0].Name != "web" || sets[0].UID != "uid" ||
+		sets[0].Annotations[policy.Annotation] != "gold" ||
 		len(sets[0].Annotations) != 1 ||
 		sets[0].NamespaceLabels != nil {
 		t.Fatalf("%+v", sets)

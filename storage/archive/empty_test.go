@@ -103,10 +103,16 @@ func TestMarksOfOthers(t *testing.T) {
 		mark []byte
 		says string
 	}{
-		"another claim":              {bed.marked(t, lastRestore, func(m *archive.Mark) { m.Claim = "demo/www-web-1" }), `this one is for claim "demo/` + claim},
-		"another namespace":          {bed.marked(t, lastRestore, func(m *archive.Mark) { m.Claim = "other/" + claim }), `into claim "other/` + claim},
-		"a directory":                {bed.marked(t, lastRestore, func(m *archive.Mark) { m.Claim = "" }), "into a directory"},
-		"another repository":         {bed.marked(t, lastRestore, func(m *archive.Mark) { m.Repository = strings.Repeat("ab", 32) }), "of repository abababab"},
+		"another claim": {
+			bed.marked(t, lastRestore, func(m *archive.Mark) { m.Claim = "demo/www-web-1" }), `this one is for claim "demo/` + claim,
+		},
+		"another namespace": {
+			bed.marked(t, lastRestore, func(m *archive.Mark) { m.Claim = "other/" + claim }), `into claim "other/` + claim,
+		},
+		"a directory": {bed.marked(t, lastRestore, func(m *archive.Mark) { m.Claim = "" }), "into a directory"},
+		"another repository": {
+			bed.marked(t, lastRestore, func(m *archive.Mark) { m.Repository = strings.Repeat("ab", 32) }), "of repository abababab",
+		},
 		"another operation":          {bed.marked(t, "mover:cluster:20261121T081200Z-0009:demo/web", nil), "-0009:demo/web"},
 		"a person":                   {bed.marked(t, "", nil), "a restore that began at 2026-11-21T08:12:00Z"},
 		"an earlier version":         {nil, "it is empty, as earlier versions of stsbackup wrote it"},
@@ -148,15 +154,19 @@ func TestMarksThatAreNoFiles(t *testing.T) {
 		plant func(b builder, victim string)
 		says  string
 	}{
-		"a symlink to a mark of ours": {func(b builder, victim string) { b.must(os.Symlink(victim, b.path(archive.RestoringMark))) }, "it is a symlink to "},
+		"a symlink to a mark of ours": {
+			func(b builder, victim string) { b.must(os.Symlink(victim, b.path(archive.RestoringMark))) }, "it is a symlink to ",
+		},
 		"a symlink to one beside it": {func(b builder, _ string) {
 			b.file("m", ours, 0o600)
 			b.must(os.Symlink("m", b.path(archive.RestoringMark)))
 		}, `symlink to "m"`},
-		"a symlink to what is not there": {func(b builder, victim string) { b.must(os.Symlink(victim+"-new", b.path(archive.RestoringMark))) }, "it is a symlink to "},
-		"a fifo that nobody writes to":   {func(b builder, _ string) { b.must(unix.Mkfifo(b.path(archive.RestoringMark), 0o600)) }, "it is a fifo"},
-		"a directory":                    {func(b builder, _ string) { b.dir(archive.RestoringMark, 0o755) }, "it is a dir"},
-		"a socket":                       {func(b builder, _ string) { socket(b.t, b.path(archive.RestoringMark)) }, "it is a socket"},
+		"a symlink to what is not there": {
+			func(b builder, victim string) { b.must(os.Symlink(victim+"-new", b.path(archive.RestoringMark))) }, "it is a symlink to ",
+		},
+		"a fifo that nobody writes to": {func(b builder, _ string) { b.must(unix.Mkfifo(b.path(archive.RestoringMark), 0o600)) }, "it is a fifo"},
+		"a directory":                  {func(b builder, _ string) { b.dir(archive.RestoringMark, 0o755) }, "it is a dir"},
+		"a socket":                     {func(b builder, _ string) { socket(b.t, b.path(archive.RestoringMark)) }, "it is a socket"},
 		"a device that never ends": {func(b builder, _ string) {
 			b.must(unix.Mknod(b.path(archive.RestoringMark), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 5))))
 		}, "it is a chardev"},
@@ -265,8 +275,12 @@ func TestUnfinishedRestoreIsGoneOnWith(t *testing.T) {
 		"a file written to":      {func(b builder) { b.file("small", []byte("HELLO\n"), 0o640) }, `"small"`},
 		"an unfinished one, too": {func(b builder) { b.file("data/text", bytes.Repeat([]byte("x"), 9<<20), 0o600) }, `"data/text"`},
 		"a file grown":           {func(b builder) { b.must(os.Truncate(b.path("empty"), 1)) }, `"empty"`},
-		"a symlink for a file":   {func(b builder) { b.must(os.Remove(b.path("small"))); b.must(os.Symlink("secret", b.path("small"))) }, `"small"`},
-		"another symlink":        {func(b builder) { b.must(os.Remove(b.path("symlink"))); b.must(os.Symlink("secret", b.path("symlink"))) }, `"symlink"`},
+		"a symlink for a file": {
+			func(b builder) { b.must(os.Remove(b.path("small"))); b.must(os.Symlink("secret", b.path("small"))) }, `"small"`,
+		},
+		"another symlink": {
+			func(b builder) { b.must(os.Remove(b.path("symlink"))); b.must(os.Symlink("secret", b.path("symlink"))) }, `"symlink"`,
+		},
 		"another device": {func(b builder) {
 			b.must(os.Remove(b.path("chardev")))
 			b.must(unix.Mknod(b.path("chardev"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 5))))
@@ -332,51 +346,6 @@ func TestTakeBack(t *testing.T) {
 		}
 		compare(t, before, describe(t, b.root))
 	})
-}
-
-// TestMountsInAVolume: nothing is removed from, nor beside, what is mounted in a volume, be it the same file system.
-func TestMountsInAVolume(t *testing.T) {
-	t.Parallel()
-	bed, _ := memoryBed(t)
-	source := t.TempDir()
-	b := builder{t: t, root: source}
-	b.file("a", []byte("x"), 0o600)
-	bed.backup(t, source)
-	file := bed.latest(t) // has a file where the volume has a directory
-	b.must(os.Remove(b.path("a")))
-	b.dir("a/b", 0o755)
-	b.file("a/b/file", []byte("1"), 0o600)
-	b.file("other", []byte("2"), 0o600)
-	stamp(t, source)
-	bed.backup(t, source)
-	for name, mount := range map[string]func(where string) error{
-		"another file system":  func(where string) error { return unix.Mount("stsbackup-test", where, "tmpfs", 0, "mode=0755") },
-		"the same file system": func(where string) error { return unix.Mount(t.TempDir(), where, "", unix.MS_BIND, "") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := bed.interrupted(t)
-			b.must(mount(b.path("a/b")))
-			t.Cleanup(func() { b.must(unix.Unmount(b.path("a/b"), unix.MNT_DETACH)) })
-			b.file("a/b/precious", []byte("of others"), 0o600)
-			before := describe(t, b.root)
-			_, err := archive.TakeEmpty(t.Context(), bed.taking(t, b.root, lastRestore))
-			for what, err := range map[string]error{
-				"TakeEmpty": err, "TakeBack": archive.TakeBack(t.Context(), bed.taking(t, b.root, lastRestore), bed.latest(t).ID),
-			} {
-				if err == nil || !strings.Contains(err.Error(), "a/b: something else is mounted there") {
-					t.Errorf("%s: %v", what, err)
-				}
-			}
-			_, err = archive.Restore(t.Context(), bed.repo, archive.Target{Snapshot: file, Name: claim, Dir: b.root, Replace: true}, nil)
-			if err == nil || !strings.Contains(err.Error(), "something else is mounted there") {
-				t.Errorf("Restore with Replace: %v", err)
-			}
-			after := describe(t, b.root)
-			delete(before, ".") // which Replace makes what it was when it was saved
-			delete(after, ".")
-			compare(t, before, after)
-		})
-	}
 }
 
 func compareNames(t *testing.T, dir string, want ...string) {

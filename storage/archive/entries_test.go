@@ -61,8 +61,11 @@ func TestParseEntries(t *testing.T) {
 		want []entry
 		err  error
 	}{
-		"nothing":          {nil, nil, nil},
-		"without dots":     {slices.Concat(dirent(unix.DT_DIR, ".", 24), dirent(unix.DT_DIR, "..", 24), dirent(unix.DT_REG, "...", 24)), []entry{{"...", true}}, nil},
+		"nothing": {nil, nil, nil},
+		"without dots": {
+			slices.Concat(dirent(unix.DT_DIR, ".", 24), dirent(unix.DT_DIR, "..", 24), dirent(unix.DT_REG, "...", 24)),
+			[]entry{{"...", true}}, nil,
+		},
 		"of unknown kind":  {dirent(unix.DT_UNKNOWN, "a", 24), []entry{{"a", false}}, nil},
 		"cut off":          {dirent(unix.DT_REG, "a", 24)[:10], nil, errDirent},
 		"longer than that": {dirent(unix.DT_REG, "a", 24)[:22], nil, errDirent},

@@ -93,9 +93,15 @@ func TestLinksUnderAnotherLabel(t *testing.T) {
 		node.ExtendedAttributes = []treeblob.ExtendedAttribute{{Name: attribute, Value: []byte(value)}}
 		return node
 	}
-	const label, one, other = "security.selinux", "system_u:object_r:container_file_t:s0:c1,c2\x00", "system_u:object_r:container_file_t:s0:c3,c4\x00"
-	// File capabilities are no label.
-	const rights, none, some = "security.capability", "\x01\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	const (
+		label = "security.selinux"
+		one   = "system_u:object_r:container_file_t:s0:c1,c2\x00"
+		other = "system_u:object_r:container_file_t:s0:c3,c4\x00"
+		// File capabilities are no label.
+		rights = "security.capability"
+		none   = "\x01\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+		some   = "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	)
 	_, err := f.restore(
 		archive.Target{Dir: target},
 		under("a", label, one),

@@ -188,8 +188,10 @@ func TestFailuresNameThePath(t *testing.T) {
 	for text, fails := range map[string]func(kind repository.BlobType, plain []byte) bool{
 		`save a piece of "sub/dir/file": no`: func(kind repository.BlobType, _ []byte) bool { return kind == repository.DataBlob },
 		`save directory "sub/dir": no`:       func(_ repository.BlobType, plain []byte) bool { return bytes.Contains(plain, []byte(`"file"`)) },
-		`save directory "sub": no`:           func(_ repository.BlobType, plain []byte) bool { return bytes.Contains(plain, []byte(`"name":"dir"`)) },
-		`save directory ".": no`:             func(_ repository.BlobType, plain []byte) bool { return bytes.Contains(plain, []byte(`"name":"sub"`)) },
+		`save directory "sub": no`: func(_ repository.BlobType, plain []byte) bool {
+			return bytes.Contains(plain, []byte(`"name":"dir"`))
+		},
+		`save directory ".": no`: func(_ repository.BlobType, plain []byte) bool { return bytes.Contains(plain, []byte(`"name":"sub"`)) },
 	} {
 		w, saved, dir := saving(t, map[string]string{"v/sub/dir/file": "content"})
 		saved.fail = func(kind repository.BlobType, plain []byte) error {

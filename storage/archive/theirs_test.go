@@ -95,13 +95,7 @@ func TestOfTheFileSystemSavedByOthers(t *testing.T) {
 	fewer := t.TempDir()
 	restic(t, fewer, "", "init")
 	restic(t, fewer, parent, "backup", claim)
-	if without := openBed(
-		t,
-		fewer,
-	).restore(
-		t,
-		other,
-	); restored.Files != without.Files+1 ||
+	if without := openBed(t, fewer).restore(t, other); restored.Files != without.Files+1 ||
 		restored.Bytes != without.Bytes+int64(len("as it was")) {
 		t.Errorf("counted %d files of %d bytes, without it %d of %d", restored.Files, restored.Bytes, without.Files, without.Bytes)
 	}

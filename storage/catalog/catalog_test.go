@@ -330,7 +330,8 @@ func TestNewID(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"", "x", id + "0", id + "00", earlier + "0", earlier + "00", "20261121T081200Z", "20261121T081200Z-", "20261121T081200Z-3FA9", "20261121T081200Z-3FA91C07",
+		"", "x", id + "0", id + "00", earlier + "0", earlier + "00", "20261121T081200Z", "20261121T081200Z-", "20261121T081200Z-3FA9",
+		"20261121T081200Z-3FA91C07",
 		"20261321T081200Z-3fa9", "20261321T081200Z-3fa91c07",
 	} {
 		if CheckID(bad) == nil {

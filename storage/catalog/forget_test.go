@@ -20,7 +20,9 @@ func TestForget(t *testing.T) {
 	if left, err := w.Leftovers(t.Context()); err != nil || !slices.Equal(left, []string{"20261121T100000Z-dead"}) {
 		t.Errorf("leftovers: %v, %v", left, err)
 	}
-	for ref, want := range map[string]error{"": ErrNoRecoveryPoint, "latest": ErrNoRecoveryPoint, "2020": ErrNoRecoveryPoint, "20261121": ErrAmbiguous} {
+	for ref, want := range map[string]error{
+		"": ErrNoRecoveryPoint, "latest": ErrNoRecoveryPoint, "2020": ErrNoRecoveryPoint, "20261121": ErrAmbiguous,
+	} {
 		if _, err := w.Forget(t.Context(), first.ID, ref); !errors.Is(err, want) {
 			t.Errorf("forget %q: %v, want %v", ref, err, want)
 		}

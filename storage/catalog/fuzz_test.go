@@ -19,9 +19,11 @@ func FuzzRecord(f *testing.F) {
 			StatefulSetUID: "uid", Started: at, Finished: at.Add(time.Minute), Replicas: 3, OrdinalsStart: 1, Skew: time.Second, Tool: "1",
 			Volumes: []Volume{{
 				Ordinal: 1, Template: "www", Claim: "www-web-1", Capture: CaptureSnapshot, Cut: at, RepositorySnapshot: repository.Hash(nil).String(),
-				Files: 1, Bytes: 2, Stored: 3, Problems: []string{"x: y"}, ProblemCount: 1, Changes: []string{"z: grew"}, ChangeCount: 2, Size: 1 << 30, StorageClass: "fast",
-				AccessModes: []string{"ReadWriteOnce"}, Mode: "Filesystem", Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"},
-				Driver: "csi.example.com", Node: "n1", Zone: "z",
+				Files: 1, Bytes: 2, Stored: 3, Problems: []string{"x: y"}, ProblemCount: 1, Changes: []string{"z: grew"}, ChangeCount: 2,
+				Size: 1 << 30, StorageClass: "fast",
+				AccessModes: []string{"ReadWriteOnce"}, Mode: "Filesystem", Labels: map[string]string{"a": "b"},
+				Annotations: map[string]string{"c": "d"},
+				Driver:      "csi.example.com", Node: "n1", Zone: "z",
 			}},
 		},
 		{

@@ -134,14 +134,8 @@ func TestPruneKeepsRecordsThatAreNotListed(t *testing.T) {
 		if _, err := c.Prune(t.Context(), repository.PruneOptions{}); err != nil {
 			t.Error(err)
 		}
-		if v, err := reopened(
-			t,
-			w.bucket,
-		).Verify(
-			t.Context(),
-			"",
-			repository.CheckOptions{ReadData: 1},
-		); err != nil || !v.OK() ||
+		v, err := reopened(t, w.bucket).Verify(t.Context(), "", repository.CheckOptions{ReadData: 1})
+		if err != nil || !v.OK() ||
 			len(v.Points) != 3 {
 			t.Errorf("once the record is listed again: %+v, %v", v, err)
 		}

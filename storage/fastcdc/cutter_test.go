@@ -54,7 +54,9 @@ func naive(c *Cutter, data []byte) int {
 func TestNextIsFastCDC(t *testing.T) {
 	small := Sizes{Min: 64, Normal: 128, Max: 1000}
 	data := random(1, 1<<20)
-	for _, s := range []Sizes{small, {Min: 70, Normal: 256, Max: 256}, {Min: 128, Normal: 128, Max: 2000}, {Min: 4 << 10, Normal: 8 << 10, Max: 64 << 10}} {
+	for _, s := range []Sizes{
+		small, {Min: 70, Normal: 256, Max: 256}, {Min: 128, Normal: 128, Max: 2000}, {Min: 4 << 10, Normal: 8 << 10, Max: 64 << 10},
+	} {
 		c := cutter(t, 1, s)
 		found := 0
 		for at := 0; at < len(data); {
@@ -152,7 +154,10 @@ func TestCutsStay(t *testing.T) {
 }
 
 func TestSizesThatMakeNoSense(t *testing.T) {
-	for _, s := range []Sizes{{}, {Min: 63, Normal: 64, Max: 64}, {Min: 64, Normal: 100, Max: 200}, {Min: 256, Normal: 128, Max: 512}, {Min: 64, Normal: 256, Max: 128}} {
+	for _, s := range []Sizes{
+		{}, {Min: 63, Normal: 64, Max: 64}, {Min: 64, Normal: 100, Max: 200}, {Min: 256, Normal: 128, Max: 512},
+		{Min: 64, Normal: 256, Max: 128},
+	} {
 		if c, err := New(make([]byte, 32), s); err == nil {
 			t.Errorf("%+v: %+v", s, c.sizes)
 		}

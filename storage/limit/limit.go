@@ -41,7 +41,7 @@ type Bucket struct {
 // New limits the use of bucket. All that is done through the Bucket shares the limits, whoever does it.
 func New(bucket storage.Bucket, limits Limits) *Bucket {
 	if limits.Now == nil {
-		limits.Now = time.Now
+		limits.Now = time.Now //nolint:forbidigo // the default of the injected clock
 	}
 	if limits.Connections == 0 {
 		limits.Connections = DefaultConnections

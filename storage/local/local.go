@@ -66,7 +66,7 @@ func Open(config Config) (*Bucket, error) {
 	bucket.root = root
 	now := config.Now
 	if now == nil {
-		now = time.Now
+		now = time.Now //nolint:forbidigo // the default of the injected clock
 	}
 	bucket.removeStale(now())
 	return bucket, nil

@@ -27,7 +27,9 @@ func TestPermission(t *testing.T) {
 	if err := os.Mkdir(secret, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for path, mode := range map[string]os.FileMode{filepath.Join(dir, "readable"): 0o444, secret: 0, filepath.Join(dir, tempFolder): 0o555, dir: 0o555} {
+	for path, mode := range map[string]os.FileMode{
+		filepath.Join(dir, "readable"): 0o444, secret: 0, filepath.Join(dir, tempFolder): 0o555, dir: 0o555,
+	} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}

@@ -15,12 +15,15 @@ import (
 const (
 	resticKey = `{"created":"2026-11-21T13:53:21.427359583Z","username":"root","hostname":"vm","kdf":"scrypt","N":32768,"r":8,"p":1,` +
 		`"salt":"FjcGFq7nA0tFV+ftGOEipo7S2hTFJvR+PMZGPCmyZtLNnhbPTAaOYnSs/MOVaX1JLQQaSHVnNH7dpbRsfIIW5g==",` +
-		`"data":"yHnhkxHB4uTA555TgmNwKL+wVT9fSqB5Q/vCdyJ3M+6bNg05n5P6Wvb5S7yrlF7wazzQDRRoXQVvkxxxRjImWOXZcGzheDmcM92/RQbJOLmFYF1pdcOdPzpKOHqaP3BZ` +
-		`SGeJ9B8/xeOFziFWo73X3rArcGlPUTwuuZOQDNJH3qNw5wLT8V8zEpuR130ZU7aq3AfAwV+mHqpmwTwG8h2AfA=="}`
-	resticConfig   = `{"version":2,"id":"b65b251f56e382e733f0a1c1e5724b029f622d6152afe248c1b288a4209b49d9","chunker_polynomial":"23ab7761c004df"}`
-	resticSnapshot = `{"time":"2026-11-21T13:53:22.096738854+01:00","tree":"b34c72c49df06cd13ea392b17ec3a99fdf420abf5bca05bf0c8934b1a86cd50d",` +
+		`"data":"yHnhkxHB4uTA555TgmNwKL+wVT9fSqB5Q/vCdyJ3M+6bNg05n5P6Wvb5S7yrlF7wazzQDRRoXQVvkxxxRjImWOXZcGzheDmcM92/RQbJOLmFYF1pdcOdPz` +
+		`pKOHqaP3BZSGeJ9B8/xeOFziFWo73X3rArcGlPUTwuuZOQDNJH3qNw5wLT8V8zEpuR130ZU7aq3AfAwV+mHqpmwTwG8h2AfA=="}`
+	resticConfig = `{"version":2,"id":"b65b251f56e382e733f0a1c1e5724b029f622d6152afe248c1b288a4209b49d9",` +
+		`"chunker_polynomial":"23ab7761c004df"}`
+	resticSnapshot = `{"time":"2026-11-21T13:53:22.096738854+01:00",` +
+		`"tree":"b34c72c49df06cd13ea392b17ec3a99fdf420abf5bca05bf0c8934b1a86cd50d",` +
 		`"paths":["/srv/d"],"hostname":"vm","username":"root","uid":1000,"gid":1000,"excludes":["*.o"],"tags":["a","b=c"]}`
-	resticLock = `{"time":"2026-11-21T13:53:22.006734048Z","exclusive":true,"hostname":"vm","username":"root","pid":4711,"uid":1000,"gid":1000}`
+	resticLock = `{"time":"2026-11-21T13:53:22.006734048Z","exclusive":true,"hostname":"vm","username":"root","pid":4711,"uid":1000,` +
+		`"gid":1000}`
 )
 
 // constant is no randomness at all: what a target does with an input must be the same every time, or the fuzzer follows

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
+	"github.com/stsbackup/stsbackup/internal/wait"
 	"github.com/stsbackup/stsbackup/storage"
 	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
@@ -152,7 +152,7 @@ func awaitTurn(ctx context.Context, bucket storage.Bucket, key ID, timing lockTi
 		if len(others) == 0 || round >= timing.initRounds && lowest || round >= 2*timing.initRounds {
 			return others, nil
 		}
-		if err := wait(ctx, timing.initWait); err != nil {
+		if err := wait.For(ctx, timing.initWait); err != nil {
 			return nil, err
 		}
 	}
@@ -172,18 +172,6 @@ func otherKeys(ctx context.Context, bucket storage.Bucket, key ID) (others []ID,
 		lowest = lowest && key.String() < id.String()
 	}
 	return others, lowest, nil
-}
-
-// wait pauses for d or until ctx ends, whose cause it then returns.
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // Exists reports whether there is a repository in bucket.

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stsbackup/stsbackup/internal/wait"
 	"github.com/stsbackup/stsbackup/storage"
 )
 
@@ -154,7 +155,7 @@ func (r *Repository) lock(ctx context.Context, kind lockKind) (*Lock, error) {
 	}
 	// Look again: someone who looked before our lock was there may have written one since. Of two who do this at once,
 	// each sees the other's, and at least one gives way.
-	err = wait(ctx, r.options.timing.settle)
+	err = wait.For(ctx, r.options.timing.settle)
 	if err == nil {
 		_, err = r.checkLocks(ctx, kind.exclusive, lock.id)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/stsbackup/stsbackup/internal/wait"
 	"github.com/stsbackup/stsbackup/storage"
 )
 
@@ -21,7 +22,7 @@ func (l *Lock) hold(ctx context.Context) *Lock {
 // it a renewal that hangs or the writing of something that relies on the lock. It looks at the clock often, since no timer
 // goes on while the machine sleeps.
 func (l *Lock) watch() {
-	for wait(l.ctx, l.repo.options.timing.retry) == nil {
+	for wait.For(l.ctx, l.repo.options.timing.retry) == nil {
 		if _, renewed := l.current(); l.outlived(renewed) {
 			_ = l.lose(cmp.Or(l.lastFailure(), errors.New("it was not renewed in time"))) // told by the context
 			return
@@ -32,10 +33,10 @@ func (l *Lock) watch() {
 // keep renews the lock until its context ends.
 func (l *Lock) keep() {
 	timing := l.repo.options.timing
-	if wait(l.ctx, timing.settle) != nil || l.lookAgain() != nil {
+	if wait.For(l.ctx, timing.settle) != nil || l.lookAgain() != nil {
 		return
 	}
-	for wait(l.ctx, timing.retry) == nil {
+	for wait.For(l.ctx, timing.retry) == nil {
 		if _, renewed := l.current(); l.repo.since(renewed) < timing.refresh {
 			continue
 		}

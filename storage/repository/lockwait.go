@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
 // LockWait says what to do when somebody holds a lock that is in the way. The zero value is to give up.
@@ -44,7 +46,7 @@ func (r *Repository) patiently(ctx context.Context, try func() error) error {
 		}
 		// Of two who wait for each other's locks to go, chance lets one come first.
 		jittered := pause/2 + rand.N(pause)
-		if waitErr := wait(ctx, min(left, jittered)); waitErr != nil {
+		if waitErr := wait.For(ctx, min(left, jittered)); waitErr != nil {
 			return fmt.Errorf("%w: %w", err, waitErr)
 		}
 		pause = min(2*pause, timing.pollMax)

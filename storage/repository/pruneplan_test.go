@@ -87,7 +87,9 @@ func TestPlanPrune(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := make([]string, len(packs))
-			for what, list := range map[string][]*prunePack{"keep": plan.keep, "repack": plan.repack, "merge": plan.merge, "remove": plan.remove, "drop": plan.drop} {
+			for what, list := range map[string][]*prunePack{
+				"keep": plan.keep, "repack": plan.repack, "merge": plan.merge, "remove": plan.remove, "drop": plan.drop,
+			} {
 				for _, pack := range list {
 					if got[pack.ID[0]-1] != "" {
 						t.Errorf("pack %d: %s and %s", pack.ID[0], got[pack.ID[0]-1], what)

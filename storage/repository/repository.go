@@ -64,7 +64,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now = time.Now //nolint:forbidigo // the default of the injected clock
 	}
 	if o.Random == nil {
 		o.Random = rand.Reader

@@ -155,7 +155,9 @@ func TestInitAfterCrash(t *testing.T) {
 
 // TestInitSparesRemains finds a repository that has lost its config: without its key the data would be lost as well.
 func TestInitSparesRemains(t *testing.T) {
-	for _, name := range []string{"data/00/" + strings.Repeat("0", 64), "index/" + strings.Repeat("0", 64), "snapshots/" + strings.Repeat("0", 64)} {
+	for _, name := range []string{
+		"data/00/" + strings.Repeat("0", 64), "index/" + strings.Repeat("0", 64), "snapshots/" + strings.Repeat("0", 64),
+	} {
 		_, bucket := newRepo(t)
 		put(t, bucket, name, []byte("something"))
 		if err := bucket.Delete(t.Context(), configName); err != nil {

@@ -128,7 +128,8 @@ func TestLargeTree(t *testing.T) {
 func TestLargeTreesThatAreNone(t *testing.T) {
 	repo, _ := newRepo(t)
 	space := strings.Repeat(" ", treeblob.Large)
-	const a, b = `{"name":"a","type":"file","content":[ ]}`, `{"type":"file" , "name":"b","content":["` + zeroID + `" , "` + zeroID + `"],"later":{"x":[1,"]"]}}`
+	const a, b = `{"name":"a","type":"file","content":[ ]}`, `{"type":"file" , "name":"b","content":["` + zeroID + `" , "` + zeroID +
+		`"],"later":{"x":[1,"]"]}}`
 	for text, want := range map[string]int{
 		`{"nodes":[]}` + space:       0,
 		space + ` { "nodes" : [ ] }`: 0,

@@ -260,7 +260,8 @@ func classifyDenial(r minio.ErrorResponse, f facts) failure {
 			advice: "let the bucket encrypt by default, and its policy take objects that do not ask for it: what stsbackup stores is encrypted " +
 				"before it is sent",
 		}
-	case !generic(words) && !says("denied", "authorized", "authorised", "permission", "policy", "privilege", "not allowed", "forbidden", "access to"):
+	case !generic(words) && !says("denied", "authorized", "authorised", "permission", "policy", "privilege", "not allowed", "forbidden",
+		"access to"):
 		return failure{
 			sentinel: storage.ErrPermission, reason: answer(r),
 			advice:    fmt.Sprintf("if that does not say what to do, ask whoever runs %s why %s", f.endpoint, denied),

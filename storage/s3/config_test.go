@@ -10,16 +10,18 @@ import (
 func TestParseURL(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]Config{
-		"s3://bucket":                                         {Bucket: "bucket"},
-		"s3://bucket/":                                        {Bucket: "bucket"},
-		"s3://bucket/a/b/":                                    {Bucket: "bucket", Prefix: "a/b"},
-		"s3://my.bucket-1/team%20a/%23x":                      {Bucket: "my.bucket-1", Prefix: "team a/#x"},
-		"s3://bucket?endpoint=http://127.0.0.1:7070":          {Bucket: "bucket", Endpoint: "http://127.0.0.1:7070"},
-		"s3://bucket?endpoint=https://s3.example.com/":        {Bucket: "bucket", Endpoint: "https://s3.example.com"},
-		"s3://bucket?endpoint=https%3A%2F%2F[::1]:9000":       {Bucket: "bucket", Endpoint: "https://[::1]:9000"},
-		"s3://bucket?path-style=true":                         {Bucket: "bucket", Addressing: PathStyle},
-		"s3://bucket?path-style=false":                        {Bucket: "bucket", Addressing: VirtualHostStyle},
-		"s3://bucket/p?region=eu-west-1&profile=x&ca=/etc/ca": {Bucket: "bucket", Prefix: "p", Region: "eu-west-1", Profile: "x", CAFile: "/etc/ca"},
+		"s3://bucket":                                   {Bucket: "bucket"},
+		"s3://bucket/":                                  {Bucket: "bucket"},
+		"s3://bucket/a/b/":                              {Bucket: "bucket", Prefix: "a/b"},
+		"s3://my.bucket-1/team%20a/%23x":                {Bucket: "my.bucket-1", Prefix: "team a/#x"},
+		"s3://bucket?endpoint=http://127.0.0.1:7070":    {Bucket: "bucket", Endpoint: "http://127.0.0.1:7070"},
+		"s3://bucket?endpoint=https://s3.example.com/":  {Bucket: "bucket", Endpoint: "https://s3.example.com"},
+		"s3://bucket?endpoint=https%3A%2F%2F[::1]:9000": {Bucket: "bucket", Endpoint: "https://[::1]:9000"},
+		"s3://bucket?path-style=true":                   {Bucket: "bucket", Addressing: PathStyle},
+		"s3://bucket?path-style=false":                  {Bucket: "bucket", Addressing: VirtualHostStyle},
+		"s3://bucket/p?region=eu-west-1&profile=x&ca=/etc/ca": {
+			Bucket: "bucket", Prefix: "p", Region: "eu-west-1", Profile: "x", CAFile: "/etc/ca",
+		},
 	} {
 		got, err := ParseURL(text)
 		if err != nil {

@@ -63,7 +63,8 @@ func newAuthority(t *testing.T) string {
 			w.WriteHeader(http.StatusForbidden)
 			fmt.Fprint(
 				w,
-				`<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Code>AccessDenied</Code><Message>Not authorized to perform sts:AssumeRoleWithWebIdentity</Message></Error></ErrorResponse>`,
+				`<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Code>AccessDenied</Code><Message>Not authorized to `+
+					`perform sts:AssumeRoleWithWebIdentity</Message></Error></ErrorResponse>`,
 			)
 		case r.URL.Path == "/container" && r.Header.Get("Authorization") == tokenOfPod:
 			role(w, "AKIDCONTAINER")
@@ -110,23 +111,31 @@ func TestCredentialChain(t *testing.T) {
 		want      string // the access key, or
 		says      string // a part of the error
 	}{
-		"environment":             {variables: []map[string]string{keys, web, file, container, instance}, want: "AKIDENV"},
-		"web identity":            {variables: []map[string]string{web, file, container, instance}, want: "AKIDIDENTITY"},
-		"shared file":             {variables: []map[string]string{file, container, instance}, want: "AKIDDEFAULT"},
-		"container":               {variables: []map[string]string{container, instance}, want: "AKIDCONTAINER"},
-		"instance":                {variables: []map[string]string{instance}, want: "AKIDINSTANCE"},
-		"profile of the URL":      {profile: "other", variables: []map[string]string{keys, web, file}, want: "AKIDOTHER"},
-		"AWS_PROFILE":             {variables: []map[string]string{file, {"AWS_PROFILE": "other"}}, want: "AKIDOTHER"},
-		"no profile of that name": {profile: "absent", variables: []map[string]string{keys, file}, says: "profile absent in " + shared + " and " + none + ": there is no such profile"},
-		"half a profile":          {profile: "half", variables: []map[string]string{file}, says: "partial static credentials"},
-		"a file that is damaged":  {profile: "default", variables: []map[string]string{{"AWS_SHARED_CREDENTIALS_FILE": damaged}}, says: "cannot be read"},
+		"environment":        {variables: []map[string]string{keys, web, file, container, instance}, want: "AKIDENV"},
+		"web identity":       {variables: []map[string]string{web, file, container, instance}, want: "AKIDIDENTITY"},
+		"shared file":        {variables: []map[string]string{file, container, instance}, want: "AKIDDEFAULT"},
+		"container":          {variables: []map[string]string{container, instance}, want: "AKIDCONTAINER"},
+		"instance":           {variables: []map[string]string{instance}, want: "AKIDINSTANCE"},
+		"profile of the URL": {profile: "other", variables: []map[string]string{keys, web, file}, want: "AKIDOTHER"},
+		"AWS_PROFILE":        {variables: []map[string]string{file, {"AWS_PROFILE": "other"}}, want: "AKIDOTHER"},
+		"no profile of that name": {
+			profile: "absent", variables: []map[string]string{keys, file},
+			says: "profile absent in " + shared + " and " + none + ": there is no such profile",
+		},
+		"half a profile": {profile: "half", variables: []map[string]string{file}, says: "partial static credentials"},
+		"a file that is damaged": {
+			profile: "default", variables: []map[string]string{{"AWS_SHARED_CREDENTIALS_FILE": damaged}}, says: "cannot be read",
+		},
 		"role that is refused": {
 			variables: []map[string]string{web, file, {"AWS_WEB_IDENTITY_TOKEN_FILE": otherIdentity}},
 			says:      "web identity in AWS_WEB_IDENTITY_TOKEN_FILE: AccessDenied: Not authorized",
 		},
-		"token file that is missing": {variables: []map[string]string{web, file, {"AWS_WEB_IDENTITY_TOKEN_FILE": none}}, says: none + ": no such file"},
+		"token file that is missing": {
+			variables: []map[string]string{web, file, {"AWS_WEB_IDENTITY_TOKEN_FILE": none}}, says: none + ": no such file",
+		},
 		"STS that does not answer": {
-			variables: []map[string]string{web, file, {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:" + freePort(t)}}, says: "web identity in AWS_WEB_IDENTITY_TOKEN_FILE: no answer",
+			variables: []map[string]string{web, file, {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:" + freePort(t)}}, says: "web identity in " +
+				"AWS_WEB_IDENTITY_TOKEN_FILE: no answer",
 		},
 		"nothing": {says: "found none; set AWS_ACCESS_KEY_ID"},
 	} {

@@ -172,7 +172,8 @@ func garbled(err error) bool {
 		moment *time.ParseError
 		escape url.EscapeError
 	)
-	return errors.Is(err, errNoListing) || errors.Is(err, io.EOF) || errors.As(err, &syntax) || errors.As(err, &shape) || errors.As(err, &number) ||
+	return errors.Is(err, errNoListing) || errors.Is(err, io.EOF) || errors.As(err, &syntax) || errors.As(err, &shape) ||
+		errors.As(err, &number) ||
 		errors.As(err, &moment) ||
 		errors.As(err, &escape)
 }

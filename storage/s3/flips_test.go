@@ -113,7 +113,9 @@ func TestFlippedListings(t *testing.T) {
 	named := regexp.MustCompile("(keys|index|data)/[0-9a-f]{64}|blob [0-9a-f]{64}")
 	for _, flip := range []func(byte) byte{toDigit, toText} {
 		j.change()
-		for name, run := range map[string]func(context.Context) error{"open": j.open, "backup": j.backup, "restore": j.restore, "prune": j.prune} {
+		for name, run := range map[string]func(context.Context) error{
+			"open": j.open, "backup": j.backup, "restore": j.restore, "prune": j.prune,
+		} {
 			s.proxy.meet(flipName(flip), func(kind string, again bool) bool { return kind == "GET list" && !again })
 			err := run(t.Context())
 			for tries := 1; err != nil && tries < 5; tries++ {
@@ -138,7 +140,8 @@ func TestFlippedListings(t *testing.T) {
 // soon, and says what may be wrong.
 func TestGarbledListings(t *testing.T) {
 	t.Parallel()
-	const whole = "<ListBucketResult><Contents><Key>folder/object</Key><LastModified>2026-11-21T08:12:00.000Z</LastModified><Size>4</Size></Contents></ListBucketResult>"
+	const whole = "<ListBucketResult><Contents><Key>folder/object</Key><LastModified>2026-11-21T08:12:00.000Z</LastModified>" +
+		"<Size>4</Size></Contents></ListBucketResult>"
 	for what, body := range map[string]string{
 		"nothing": "", "half": whole[:len(whole)/2], "a changed tag": strings.Replace(whole, "</Key>", "=/Key>", 1),
 		"a changed name": strings.Replace(whole, "object<", "objec<<", 1), "a changed size": strings.Replace(whole, "4", "t", 1),

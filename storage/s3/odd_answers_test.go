@@ -80,23 +80,53 @@ func TestDenialsInTheServersWords(t *testing.T) {
 		says    []string
 		never   string
 	}{
-		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Access Denied."}, storage.ErrPermission, []string{"may not s3:PutObject on bucket/object", "allow it in"}, "answers"},
+		{
+			odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Access Denied."}, storage.ErrPermission,
+			[]string{"may not s3:PutObject on bucket/object", "allow it in"}, "answers",
+		},
 		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Cannot upload files, storage cap exceeded. See the Caps & Alerts page to " +
 			"increase your cap."}, storage.ErrNoSpace, []string{"storage cap exceeded", "raise"}, "policy"},
-		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Account suspended:\nunpaid"}, storage.ErrPermission, []string{"Account suspended: unpaid", "check the account"}, "policy"},
+		{
+			odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Account suspended:\nunpaid"}, storage.ErrPermission,
+			[]string{"Account suspended: unpaid", "check the account"}, "policy",
+		},
 		{odds3.Refusal{Status: 403, Code: "AllAccessDisabled", Message: "All access to this object has been " +
 			"disabled"}, storage.ErrPermission, []string{"has been disabled", "check the account"}, "policy"},
-		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Server side encryption is required"}, storage.ErrPermission, []string{"encryption is required", "encrypt by default"}, "allow it in"},
-		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "User: " + long + " is not authorized to perform: s3:PutObject"}, storage.ErrPermission, []string{"may not s3:PutObject", "User: arn:aws", "allow it in"}, ""},
-		{odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "The moon is in the wrong quarter"}, storage.ErrPermission, []string{"The moon is in the wrong quarter", "ask whoever runs"}, "allow it in"},
-		{odds3.Refusal{Status: 403, Message: `{"message": "bandwidth limit of your plan"}`}, storage.ErrPermission, []string{"bandwidth limit of your plan"}, "allow it in"},
+		{
+			odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "Server side encryption is required"}, storage.ErrPermission,
+			[]string{"encryption is required", "encrypt by default"}, "allow it in",
+		},
+		{
+			odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "User: " + long + " is not authorized to perform: s3:PutObject"},
+			storage.ErrPermission, []string{"may not s3:PutObject", "User: arn:aws", "allow it in"}, "",
+		},
+		{
+			odds3.Refusal{Status: 403, Code: "AccessDenied", Message: "The moon is in the wrong quarter"}, storage.ErrPermission,
+			[]string{"The moon is in the wrong quarter", "ask whoever runs"}, "allow it in",
+		},
+		{
+			odds3.Refusal{Status: 403, Message: `{"message": "bandwidth limit of your plan"}`}, storage.ErrPermission,
+			[]string{"bandwidth limit of your plan"}, "allow it in",
+		},
 		{odds3.Refusal{Status: 403, Message: "<html><head><title>x</title></head><body>Blocked by <b>web filter</b>: category " +
 			"backup</body></html>"}, storage.ErrPermission, []string{"Blocked by web filter"}, "<b>"},
-		{odds3.Refusal{Status: 403, Code: "RequestTimeTooSkewed", Message: "The difference is too large"}, storage.ErrCredentials, []string{"set the clock"}, "policy"},
-		{odds3.Refusal{Status: 503, Code: "SlowDown", Message: "Please reduce your request rate."}, storage.ErrUnreachable, []string{"Please reduce your request rate"}, "policy"},
-		{odds3.Refusal{Status: 200, Code: "InternalError", Message: "We encountered an internal error"}, storage.ErrUnreachable, []string{"internal error"}, ""},
+		{
+			odds3.Refusal{Status: 403, Code: "RequestTimeTooSkewed", Message: "The difference is too large"}, storage.ErrCredentials,
+			[]string{"set the clock"}, "policy",
+		},
+		{
+			odds3.Refusal{Status: 503, Code: "SlowDown", Message: "Please reduce your request rate."}, storage.ErrUnreachable,
+			[]string{"Please reduce your request rate"}, "policy",
+		},
+		{
+			odds3.Refusal{Status: 200, Code: "InternalError", Message: "We encountered an internal error"}, storage.ErrUnreachable,
+			[]string{"internal error"}, "",
+		},
 		{odds3.Refusal{Status: 200, Code: "AccessDenied", Message: "Access Denied"}, storage.ErrPermission, []string{"may not s3:PutObject"}, ""},
-		{odds3.Refusal{Status: 200, Message: "<html><body>Please log in to the network</body></html>"}, storage.ErrUnreachable, []string{"Please log in to the network"}, "policy"},
+		{
+			odds3.Refusal{Status: 200, Message: "<html><body>Please log in to the network</body></html>"}, storage.ErrUnreachable,
+			[]string{"Please log in to the network"}, "policy",
+		},
 	} {
 		s, bucket := newOdd(t)
 		s.Set(odds3.Odds{Refuse: func(*http.Request) *odds3.Refusal { return &test.refusal }})
@@ -185,11 +215,29 @@ func TestRedirects(t *testing.T) {
 		requests int
 	}{
 		{odds3.Refusal{Status: 301, Header: location}, []string{"points to https://s3.test/bucket/object", "endpoint="}, 1},
-		{odds3.Refusal{Status: 302, Header: location, Message: "<html>moved</html>"}, []string{"302", "points to https://s3.test/bucket/object"}, 1},
+		{
+			odds3.Refusal{Status: 302, Header: location, Message: "<html>moved</html>"},
+			[]string{"302", "points to https://s3.test/bucket/object"}, 1,
+		},
 		{odds3.Refusal{Status: 308, Header: location}, []string{"308", "points to https://s3.test/bucket/object"}, 1},
-		{odds3.Refusal{Status: 301, Code: "PermanentRedirect", Message: "use another endpoint", Header: http.Header{"X-Amz-Bucket-Region": {"eu-west-3"}}}, []string{"use another endpoint", "write region=eu-west-3"}, 1},
-		{odds3.Refusal{Status: 307, Code: "TemporaryRedirect", Message: "Please re-send this request"}, []string{"Please re-send this request", "region="}, attempts},
-		{odds3.Refusal{Status: 400, Code: "AuthorizationHeaderMalformed", Message: "the region is wrong", Header: http.Header{"X-Amz-Bucket-Region": {"eu-west-3"}}}, []string{"write region=eu-west-3"}, 1},
+		{
+			odds3.Refusal{
+				Status: 301, Code: "PermanentRedirect", Message: "use another endpoint",
+				Header: http.Header{"X-Amz-Bucket-Region": {"eu-west-3"}},
+			},
+			[]string{"use another endpoint", "write region=eu-west-3"}, 1,
+		},
+		{
+			odds3.Refusal{Status: 307, Code: "TemporaryRedirect", Message: "Please re-send this request"},
+			[]string{"Please re-send this request", "region="}, attempts,
+		},
+		{
+			odds3.Refusal{
+				Status: 400, Code: "AuthorizationHeaderMalformed", Message: "the region is wrong",
+				Header: http.Header{"X-Amz-Bucket-Region": {"eu-west-3"}},
+			},
+			[]string{"write region=eu-west-3"}, 1,
+		},
 	} {
 		s, bucket := newOdd(t)
 		s.Set(odds3.Odds{Refuse: func(*http.Request) *odds3.Refusal { return &test.refusal }})

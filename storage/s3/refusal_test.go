@@ -180,7 +180,8 @@ func TestSecureMinIORefusals(t *testing.T) {
 
 // testSession uses temporary credentials, with a session token, that may read and list but not write.
 func testSession(t *testing.T, s *server, config Config) {
-	const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::*"]}]}`
+	const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:ListBucket"],` +
+		`"Resource":["arn:aws:s3:::*"]}]}`
 	root := s.open(t, config, asRoot)
 	if err := root.Put(t.Context(), "object", []byte("data")); err != nil {
 		t.Fatal(err)

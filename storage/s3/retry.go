@@ -33,18 +33,6 @@ func pause(n int, random float64) time.Duration {
 	return longest/2 + time.Duration(random*float64(longest/2))
 }
 
-// wait is the pause itself, or the context's end.
-func wait(ctx context.Context, length time.Duration) error {
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // try calls attempt until it succeeds, fails for good, or the context ends. Its error is ready to be shown.
 func (b *Bucket) try(ctx context.Context, c call, attempt func(context.Context) error) error {
 	for n := 1; ; n++ {

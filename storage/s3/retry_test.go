@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stsbackup/stsbackup/internal/wait"
 	"github.com/stsbackup/stsbackup/storage"
 )
 
@@ -261,7 +262,7 @@ func TestContextEndsRetries(t *testing.T) {
 	b := newBroken(t, func(_ int, w http.ResponseWriter, _ *http.Request) { refuse(w, 503, "SlowDown") })
 	b.wait = func(ctx context.Context, _ time.Duration) error {
 		cancel(cause)
-		return wait(ctx, time.Hour)
+		return wait.For(ctx, time.Hour)
 	}
 	if err := b.Put(ctx, "object", []byte("data")); !errors.Is(err, cause) {
 		t.Errorf("Put: %v, want the context's cause", err)

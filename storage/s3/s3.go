@@ -14,6 +14,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 
+	"github.com/stsbackup/stsbackup/internal/wait"
 	"github.com/stsbackup/stsbackup/storage"
 )
 
@@ -64,12 +65,13 @@ func open(config Config, getenv func(string) string, transport http.RoundTripper
 	}
 	chain := &chain{sources: sources(config.Profile, getenv)}
 	keys := credentials.New(chain)
+	lookups := map[Addressing]minio.BucketLookupType{PathStyle: minio.BucketLookupPath, VirtualHostStyle: minio.BucketLookupDNS}
 	client, err := minio.NewCore(endpoint.Host, &minio.Options{
 		Creds:        keys,
 		Secure:       endpoint.Scheme == "https",
 		Transport:    listings{candid{cautious{transport}}},
 		Region:       config.Region,
-		BucketLookup: map[Addressing]minio.BucketLookupType{PathStyle: minio.BucketLookupPath, VirtualHostStyle: minio.BucketLookupDNS}[config.Addressing],
+		BucketLookup: lookups[config.Addressing],
 		MaxRetries:   1, // see retry.go
 	})
 	if err != nil {
@@ -77,7 +79,7 @@ func open(config Config, getenv func(string) string, transport http.RoundTripper
 	}
 	bucket := &Bucket{
 		config: config, client: client, credentials: keys, chain: chain, proxy: proxyFor(endpoint, getenv),
-		wait: wait, random: rand.Float64, stall: stallTimeout, small: smallTimeout,
+		wait: wait.For, random: rand.Float64, stall: stallTimeout, small: smallTimeout,
 	}
 	if s3utils.IsGoogleEndpoint(*endpoint) { // which minds them
 		bucket.proof.Store(int32(noProof))

@@ -97,7 +97,8 @@ func (s *story) setUp() {
 func (s *story) write() map[string]string {
 	for ordinal := range replicas {
 		s.exec(fmt.Sprintf("web-%d", ordinal), fmt.Sprintf(
-			`cd /usr/share/nginx/html && echo "<h1>I am web-%d, and this is my own page</h1>" > index.html && mkdir -p img && head -c 1000000 /dev/urandom > img/photo-%d.jpg && ln -sf photo-%d.jpg img/latest.jpg`,
+			`cd /usr/share/nginx/html && echo "<h1>I am web-%d, and this is my own page</h1>" > index.html && mkdir -p img && head -c 1000000 `+
+				`/dev/urandom > img/photo-%d.jpg && ln -sf photo-%d.jpg img/latest.jpg`,
 			ordinal,
 			ordinal,
 			ordinal,
@@ -117,7 +118,8 @@ func (s *story) read() map[string]string {
 		page := s.kubectl("get", "--raw", fmt.Sprintf("/api/v1/namespaces/%s/pods/%s:80/proxy/", s.Namespace, web))
 		files := s.exec(
 			web,
-			`cd /usr/share/nginx/html && find . -path ./lost+found -prune -o \( -type f -o -type l \) -print | sort | xargs sha256sum | sha256sum | cut -c1-16`,
+			`cd /usr/share/nginx/html && find . -path ./lost+found -prune -o \( -type f -o -type l \) -print | sort | xargs sha256sum | `+
+				`sha256sum | cut -c1-16`,
 		)
 		contents[web] = page + "\nfiles " + files
 		keys := s.exec(redis, `redis-cli dbsize`)

@@ -145,7 +145,8 @@ func TestBackupInterrupted(t *testing.T) {
 	s.apply(workload{name: "web", replicas: 2}.manifest(), "web")
 	name := s.Namespace + "/web"
 	for _, moment := range []string{
-		"data-web-0: taking a VolumeSnapshot", "data-web-0: preparing the mover", "data-web-0: copying", "data-web-0: saved", "data-web-1: copying",
+		"data-web-0: taking a VolumeSnapshot", "data-web-0: preparing the mover", "data-web-0: copying", "data-web-0: saved",
+		"data-web-1: copying",
 	} {
 		stopped := s.start("backup", name, "--limit-upload", "128") // so that it has not ended by then
 		stopped.until(moment)

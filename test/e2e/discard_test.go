@@ -136,7 +136,11 @@ metadata: {name: look}
 spec:
   restartPolicy: Never
   containers:
-  - {name: shell, image: "busybox:1.35", imagePullPolicy: IfNotPresent, command: [cat, /data/own], volumeMounts: [{name: data, mountPath: /data}]}
+  - name: shell
+    image: busybox:1.35
+    imagePullPolicy: IfNotPresent
+    command: [cat, /data/own]
+    volumeMounts: [{name: data, mountPath: /data}]
   volumes: [{name: data, persistentVolumeClaim: {claimName: look}}]
 `, second))
 	s.kubectl("wait", "pod/look", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=180s")

@@ -65,11 +65,11 @@ type installation struct {
 func (s *scenario) install(way, repo string, replacements ...string) installation {
 	s.t.Helper()
 	name, tag, _ := strings.Cut(s.Image, ":")
-	in := installation{scenario: s, dir: s.clone(), repo: repo, replace: strings.NewReplacer(append(replacements,
+	replacements = append(replacements,
 		"REGISTRY/stsbackup", name, "newTag: v0", "newTag: "+tag,
 		"s3://BUCKET/PREFIX?endpoint=https://S3-ENDPOINT&region=REGION", repo,
-		"ACCESS-KEY", s.AccessKey, "SECRET-KEY", s.SecretKey, "NAMESPACE", s.Namespace,
-	)...)}
+		"ACCESS-KEY", s.AccessKey, "SECRET-KEY", s.SecretKey, "NAMESPACE", s.Namespace)
+	in := installation{scenario: s, dir: s.clone(), repo: repo, replace: strings.NewReplacer(replacements...)}
 	for _, b := range installBlocks(s.t) {
 		if b.file != "" && !strings.Contains(b.file, "web-identity") && (len(b.ways) == 0 || b.ways[0] == way) {
 			s.writeFile(in.dir, b.file, in.replace.Replace(b.text))

@@ -35,7 +35,8 @@ func (s *scenario) newIssuer() issuer {
 	}
 	url := "http://issuer." + s.Namespace + ".svc.cluster.local"
 	configuration := fmt.Sprintf(`{"issuer":%q,"jwks_uri":"%s/keys","authorization_endpoint":"%s/none","token_endpoint":"%s/none",`+
-		`"response_types_supported":["id_token"],"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["RS256"]}`, url, url, url, url)
+		`"response_types_supported":["id_token"],"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["RS256"]}`,
+		url, url, url, url)
 	keys := fmt.Sprintf(`{"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":"one","n":%q,"e":%q}]}`,
 		unpadded(key.N.Bytes()), unpadded(big.NewInt(int64(key.E)).Bytes()))
 	s.apply(fmt.Sprintf(`

@@ -97,7 +97,8 @@ func managersOf(namespace string) map[string]manager {
 	}
 	kustomized, unkustomized := flux("kustomize")
 	released, unreleased := flux("helm")
-	const application = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: %s}, spec: {syncPolicy: {automated: {selfHeal: true}}}}`
+	const application = `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: %s}, spec: {syncPolicy: {automated: ` +
+		`{selfHeal: true}}}}`
 	const tracking = "argocd.argoproj.io/tracking-id"
 	return map[string]manager{
 		"Argo CD": {
@@ -121,7 +122,8 @@ func managersOf(namespace string) map[string]manager {
 			says: "Flux's HelmRelease " + namespace + "/shop manages it", off: "HelmRelease " + namespace + "/shop is suspended",
 		},
 		"a ScaledObject": {
-			object: `{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {name: load}, spec: {scaleTargetRef: {kind: StatefulSet, name: web}}}`,
+			object: `{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {name: load}, spec: {scaleTargetRef: {kind: StatefulSet, name: ` +
+				`web}}}`,
 			unmark: []string{"delete", "scaledobjects.keda.sh", "load"},
 			says:   "KEDA's ScaledObject " + namespace + "/load manages it",
 			off:    "ScaledObject " + namespace + "/load is suspended",

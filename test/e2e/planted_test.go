@@ -29,7 +29,8 @@ metadata:
   annotations: {stsbackup.io/statefulset-name: web, stsbackup.io/claim-name: data-web-0}
 %[5]s
 ---`
-	const pod = `{schedulingGates: [{name: example.com/never}], restartPolicy: Never, containers: [{name: mover, image: "busybox:1.35", command: [sleep, "1"]}]}`
+	const pod = `{schedulingGates: [{name: example.com/never}], restartPolicy: Never, containers: [{name: mover, image: "busybox:1.35", ` +
+		`command: [sleep, "1"]}]}`
 	const claim = `spec: {storageClassName: reflink, accessModes: [ReadWriteOnce], resources: {requests: {storage: 64Mi}}}`
 	var all strings.Builder
 	for _, p := range []struct{ version, kind, name, rest string }{

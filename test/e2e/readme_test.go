@@ -30,7 +30,9 @@ func TestReadme(t *testing.T) {
 	// As a file: in arguments, everybody on the machine could read the keys.
 	s.writeFile(clone, "typed", "cd '"+clone+"'\n"+s.readmeScript())
 	path := filepath.Dir(s.Env.Kubectl) + ":" + os.Getenv("PATH")
-	result, err := harness.Run(s.ctx, "", []string{"KUBECONFIG=" + s.Kubeconfig, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "PATH=" + path},
+	result, err := harness.Run(s.ctx, "", []string{
+		"KUBECONFIG=" + s.Kubeconfig, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "PATH=" + path,
+	},
 		"sh", "-e", filepath.Join(clone, "typed"))
 	if err != nil || result.Code != 0 {
 		t.Fatalf("README.md does not work: %v\n%s", err, result)
@@ -69,8 +71,9 @@ func (s *scenario) readmeScript() string {
 	movers := s.repoOf("readme")
 	script = strings.Replace(script, url, strings.Replace(movers, s.PodEndpoint, s.Endpoint, 1), 1)
 	name, tag, _ := strings.Cut(s.Image, ":")
-	return strings.NewReplacer(
+	own := strings.NewReplacer(
 		url, movers, "REGISTRY/stsbackup:v0", s.Image, "REGISTRY/stsbackup", name, "newTag: v0", "newTag: "+tag,
 		"ACCESS-KEY", s.AccessKey, "SECRET-KEY", s.SecretKey, "demo/web", s.Namespace+"/web", "-n demo ", "-n "+s.Namespace+" ",
-	).Replace(script)
+	)
+	return own.Replace(script)
 }

@@ -217,7 +217,9 @@ func neverGranted(r right) string {
 // TestNeverGranted shows that the rule above can fail.
 func TestNeverGranted(t *testing.T) {
 	for _, r := range []right{
-		"get secrets", "list secrets", "watch secrets", "patch secrets", "create pods/exec", "get pods/exec", "create pods/attach", right("create " + createdPods), "update pods",
+		"get secrets", "list secrets", "watch secrets", "patch secrets", "create pods/exec", "get pods/exec", "create pods/attach", right(
+			"create " + createdPods,
+		), "update pods",
 		"create serviceaccounts/token", "get nodes/proxy", "create clusterrolebindings.rbac.authorization.k8s.io", "impersonate users",
 		"delete persistentvolumes", "get *",
 	} {

@@ -106,11 +106,15 @@ func rightsUsed(log io.Reader) (map[right]bool, error) {
 
 // TestRightsUsed shows that what judges the rights can fail.
 func TestRightsUsed(t *testing.T) {
-	const log = `{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"get","objectRef":{"resource":"pods","namespace":"demo","name":"web-0","subresource":"log"},"responseStatus":{"code":200}}
-{"user":{"username":"admin"},"impersonatedUser":{"username":"system:serviceaccount:e2e-rules-1:whole"},"verb":"watch","objectRef":{"resource":"statefulsets","apiGroup":"apps"},"responseStatus":{"code":200}}
-{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"get","objectRef":{"resource":"namespaces","name":"demo"},"responseStatus":{"code":403}}
+	const log = `{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"get",` +
+		`"objectRef":{"resource":"pods","namespace":"demo","name":"web-0","subresource":"log"},"responseStatus":{"code":200}}
+{"user":{"username":"admin"},"impersonatedUser":{"username":"system:serviceaccount:e2e-rules-1:whole"},` +
+		`"verb":"watch","objectRef":{"resource":"statefulsets","apiGroup":"apps"},"responseStatus":{"code":200}}
+{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"get",` +
+		`"objectRef":{"resource":"namespaces","name":"demo"},"responseStatus":{"code":403}}
 {"user":{"username":"admin"},"verb":"delete","objectRef":{"resource":"secrets"},"responseStatus":{"code":200}}
-{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"create","requestURI":"/api/v1/namespaces/demo/pods?dryRun=All","objectRef":{"resource":"pods","namespace":"demo"},"responseStatus":{"code":201}}
+{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"create","requestURI":"/api/v1/namespaces/demo/pods?dryRun=All",` +
+		`"objectRef":{"resource":"pods","namespace":"demo"},"responseStatus":{"code":201}}
 {"user":{"username":"system:ser`
 	used, err := rightsUsed(strings.NewReader(log))
 	if err != nil {
@@ -131,7 +135,9 @@ func TestRightsUsed(t *testing.T) {
 	}
 	made, err := rightsUsed(
 		strings.NewReader(
-			`{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"create","requestURI":"/api/v1/namespaces/demo/pods?fieldManager=x","objectRef":{"resource":"pods","namespace":"demo","name":"mine"},"responseStatus":{"code":201}}
+			`{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"create",` +
+				`"requestURI":"/api/v1/namespaces/demo/pods?fieldManager=x",` +
+				`"objectRef":{"resource":"pods","namespace":"demo","name":"mine"},"responseStatus":{"code":201}}
 `,
 		),
 	)

@@ -107,7 +107,11 @@ kind: Pod
 metadata: {name: planted}
 spec:
   terminationGracePeriodSeconds: 0
-  containers: [{name: main, image: "busybox:1.35", command: [sh, -c, "echo $SECRET; sleep 60"], env: [{name: SECRET, valueFrom: {secretKeyRef: {name: planted, key: key}}}]}]
+  containers:
+  - name: main
+    image: busybox:1.35
+    command: [sh, -c, "echo $SECRET; sleep 60"]
+    env: [{name: SECRET, valueFrom: {secretKeyRef: {name: planted, key: key}}}]
 ---
 apiVersion: v1
 kind: Secret

@@ -85,7 +85,8 @@ func (c keyChange) commandLine(do func(environ []string)) {
 // finish waits until the schedulers have the new ones, has the old ones open nothing any more, and shows that.
 func (c keyChange) finish(statefulSets ...string) {
 	c.in.t.Helper()
-	for pod := range strings.FieldsSeq(c.in.inOwn("get", "pods", "--selector=app.kubernetes.io/component=scheduler", "--output", "jsonpath={.items[*].metadata.uid}")) {
+	for pod := range strings.FieldsSeq(c.in.inOwn("get", "pods", "--selector=app.kubernetes.io/component=scheduler", "--output",
+		"jsonpath={.items[*].metadata.uid}")) {
 		mounted := fmt.Sprintf("/proc/%d/root/etc/stsbackup/secret", c.in.process(pod, "/stsbackup"))
 		c.in.until("the kubelet has given pod "+pod+" the new Secret", func() (bool, string) {
 			same := true

@@ -37,14 +37,8 @@ func TestWebIdentityWithoutKeys(t *testing.T) {
 // identity has a block of the documentation put behind a kustomization, with MinIO as the one who gives keys.
 func (b ownBucket) identity(block string) (replacements []string) {
 	b.t.Helper()
-	text := strings.NewReplacer(
-		"arn:aws:iam::ACCOUNT:role/ROLE",
-		minioRole(),
-		"https://STS-ENDPOINT",
-		b.endpoint,
-	).Replace(
-		installBlock(b.t, block),
-	)
+	own := strings.NewReplacer("arn:aws:iam::ACCOUNT:role/ROLE", minioRole(), "https://STS-ENDPOINT", b.endpoint)
+	text := own.Replace(installBlock(b.t, block))
 	return []string{" --from-file=credentials", "", lastInKustomization, lastInKustomization + text}
 }
 
@@ -55,13 +49,10 @@ func (s *scenario) cronJobsWithoutKeys(bucket ownBucket, endpoint string) {
 	defer byLabel.Unlock()
 	s.enabled("web")
 	s.t.Cleanup(func() { s.removeClusterRights("stsbackup-namespaced-" + s.Namespace) })
-	in := s.install("namespaced", bucket.repo(), append(
-		bucket.identity("web-identity-for-cronjobs"),
-		"namespace: NAMESPACE\n",
-		"namespace: "+s.Namespace+"\nnameSuffix: -"+s.Namespace+"\n",
-		"cronjob/stsbackup ",
-		"cronjob/stsbackup-"+s.Namespace+" ",
-	)...)
+	replacements := append(bucket.identity("web-identity-for-cronjobs"),
+		"namespace: NAMESPACE\n", "namespace: "+s.Namespace+"\nnameSuffix: -"+s.Namespace+"\n",
+		"cronjob/stsbackup ", "cronjob/stsbackup-"+s.Namespace+" ")
+	in := s.install("namespaced", bucket.repo(), replacements...)
 	s.jobSucceeded(s.Namespace, "first-backup")
 	environ := in.environ(endpoint, bucket.endpoint)
 	s.runWith(environ, 0, []string{"complete", "2/2"}, "list", s.Namespace+"/web")

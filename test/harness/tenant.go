@@ -121,7 +121,8 @@ func (t *Tenant) StockRestic(ctx context.Context, statefulSet string, args ...st
 }
 
 // managed lists all that stsbackup can leave in a cluster.
-const managed = "pods,jobs,secrets,configmaps,serviceaccounts,persistentvolumeclaims,volumesnapshots.snapshot.storage.k8s.io,leases.coordination.k8s.io"
+const managed = "pods,jobs,secrets,configmaps,serviceaccounts,persistentvolumeclaims," +
+	"volumesnapshots.snapshot.storage.k8s.io,leases.coordination.k8s.io"
 
 // Leftovers names what stsbackup has left in the namespace.
 func (t *Tenant) Leftovers(ctx context.Context) ([]string, error) {

@@ -61,16 +61,18 @@ func TestSomebodyActsBetweenPlanAndPatch(t *testing.T) {
 		says    string
 		refused bool
 	}{
-		"binds it after the plan":       {bind, false, "claim demo/www-web-0 holds it again", false},
-		"binds it before the patch":     {bind, true, "claim demo/www-web-0 holds it again", false},
-		"restores after the plan":       {restore, false, "a restore of recovery point 20261121T081200Z-3fa9 has begun", true},
-		"changes it and restores":       {func(w *world) { w.put(w.volume("pv-0")); restore(w) }, true, "a restore of recovery point", true},
-		"attaches it after the plan":    {attach, false, "used by node node-1", false},
-		"deletes it":                    {func(w *world) { w.drop("pv-0") }, false, "it is gone", false},
-		"deletes it before the patch":   {func(w *world) { w.drop("pv-0") }, true, "it is gone", false},
-		"makes another of its name":     {func(w *world) { w.drop("pv-0"); w.add(aside(0, anew)) }, false, "it is gone", false},
-		"sets it aside again meanwhile": {func(w *world) { w.put(aside(0, by("second"))) }, false, "it was set aside once more, by second", false},
-		"changes it all the time":       {nil, true, cluster.ErrChanged.Error(), false},
+		"binds it after the plan":     {bind, false, "claim demo/www-web-0 holds it again", false},
+		"binds it before the patch":   {bind, true, "claim demo/www-web-0 holds it again", false},
+		"restores after the plan":     {restore, false, "a restore of recovery point 20261121T081200Z-3fa9 has begun", true},
+		"changes it and restores":     {func(w *world) { w.put(w.volume("pv-0")); restore(w) }, true, "a restore of recovery point", true},
+		"attaches it after the plan":  {attach, false, "used by node node-1", false},
+		"deletes it":                  {func(w *world) { w.drop("pv-0") }, false, "it is gone", false},
+		"deletes it before the patch": {func(w *world) { w.drop("pv-0") }, true, "it is gone", false},
+		"makes another of its name":   {func(w *world) { w.drop("pv-0"); w.add(aside(0, anew)) }, false, "it is gone", false},
+		"sets it aside again meanwhile": {
+			func(w *world) { w.put(aside(0, by("second"))) }, false, "it was set aside once more, by second", false,
+		},
+		"changes it all the time": {nil, true, cluster.ErrChanged.Error(), false},
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -78,13 +78,13 @@ func order(a, b *Volume) int {
 
 // claimsOf reads the claims of a namespace, by name. One that is gone has none.
 func claimsOf(ctx context.Context, client *cluster.Client, namespace string) (map[string]*corev1.PersistentVolumeClaim, error) {
-	list, err := client.Kube.CoreV1().PersistentVolumeClaims(namespace).List(ctx, metav1.ListOptions{})
+	list, err := client.Claims(ctx, namespace)
 	if err != nil {
-		return nil, fmt.Errorf("list the claims of namespace %s: %w", namespace, err)
+		return nil, err
 	}
 	claims := map[string]*corev1.PersistentVolumeClaim{}
-	for i := range list.Items {
-		claims[list.Items[i].Name] = &list.Items[i]
+	for i := range list {
+		claims[list[i].Name] = &list[i]
 	}
 	return claims, nil
 }

@@ -62,13 +62,18 @@ func TestState(t *testing.T) {
 		claim *corev1.PersistentVolumeClaim
 		want  State // "" is not ours any more
 	}{
-		"no claim":             {aside(0), nil, StateAside},
-		"another volume's":     {aside(0), claimOf("www-web-0", "pv-new", "again"), StateAside},
-		"bound again":          {aside(0, bound), claimOf("www-web-0", "pv-0", "again"), StateBound},
-		"not yet let go":       {aside(0), claimOf("www-web-0", "pv-0", "old-claim-0"), StateBound},
-		"reserved":             {aside(0, func(pv *corev1.PersistentVolume) { pv.Spec.ClaimRef.UID = "" }), nil, StateReserved},
-		"being bound":          {aside(0, func(pv *corev1.PersistentVolume) { pv.Spec.ClaimRef.UID = "" }), claimOf("www-web-0", "pv-0", "again"), StateReserved},
-		"given up":             {aside(0, func(pv *corev1.PersistentVolume) { pv.Spec.PersistentVolumeReclaimPolicy = "Delete" }), nil, StateGoing},
+		"no claim":         {aside(0), nil, StateAside},
+		"another volume's": {aside(0), claimOf("www-web-0", "pv-new", "again"), StateAside},
+		"bound again":      {aside(0, bound), claimOf("www-web-0", "pv-0", "again"), StateBound},
+		"not yet let go":   {aside(0), claimOf("www-web-0", "pv-0", "old-claim-0"), StateBound},
+		"reserved":         {aside(0, func(pv *corev1.PersistentVolume) { pv.Spec.ClaimRef.UID = "" }), nil, StateReserved},
+		"being bound": {
+			aside(0, func(pv *corev1.PersistentVolume) { pv.Spec.ClaimRef.UID = "" }), claimOf("www-web-0", "pv-0", "again"),
+			StateReserved,
+		},
+		"given up": {
+			aside(0, func(pv *corev1.PersistentVolume) { pv.Spec.PersistentVolumeReclaimPolicy = "Delete" }), nil, StateGoing,
+		},
 		"made Available":       {aside(0, func(pv *corev1.PersistentVolume) { pv.Spec.ClaimRef = nil }), nil, StateFree},
 		"taken by another":     {aside(0, func(pv *corev1.PersistentVolume) { pv.Spec.ClaimRef.Name = "data-db-0" }), nil, ""},
 		"of another namespace": {aside(0, func(pv *corev1.PersistentVolume) { pv.Spec.ClaimRef.Namespace = "other" }), nil, ""},
@@ -105,13 +110,19 @@ func TestMarksAreChecked(t *testing.T) {
 		problem string
 		again   bool // it could be bound again all the same
 	}{
-		"another claim's manifest": {annotate(cluster.AnnotationDisplacedClaim, `{"metadata":{"namespace":"kube-system","name":"www-web-0"},"spec":{"volumeName":"pv-0"}}`), `holds the manifest of claim "kube-system/www-web-0"`, false},
-		"another volume's":         {annotate(cluster.AnnotationDisplacedClaim, `{"metadata":{"namespace":"demo","name":"www-web-0"},"spec":{"volumeName":"pv-9"}}`), `the manifest of a claim on volume "pv-9"`, false},
-		"no manifest":              {annotate(cluster.AnnotationDisplacedClaim, `{`), "read the claim of volume pv-0", false},
-		"no policy":                {annotate(cluster.AnnotationDisplacedPolicy, "Destroy"), `"Destroy" is not a reclaim policy`, true},
-		"no time":                  {annotate(cluster.AnnotationDisplacedAt, "yesterday"), `"yesterday" is not a time`, true},
-		"no reason":                {annotate(cluster.AnnotationDisplacedWhy, "just so"), `"just so" is not a reason`, true},
-		"no StatefulSet":           {func(pv *corev1.PersistentVolume) { pv.Labels[cluster.LabelStatefulSet] = "db" }, `none of a StatefulSet "db"`, true},
+		"another claim's manifest": {
+			annotate(cluster.AnnotationDisplacedClaim, `{"metadata":{"namespace":"kube-system","name":"www-web-0"},"spec":{"volumeName":"pv-0"}}`),
+			`holds the manifest of claim "kube-system/www-web-0"`, false,
+		},
+		"another volume's": {
+			annotate(cluster.AnnotationDisplacedClaim, `{"metadata":{"namespace":"demo","name":"www-web-0"},"spec":{"volumeName":"pv-9"}}`),
+			`the manifest of a claim on volume "pv-9"`, false,
+		},
+		"no manifest":    {annotate(cluster.AnnotationDisplacedClaim, `{`), "read the claim of volume pv-0", false},
+		"no policy":      {annotate(cluster.AnnotationDisplacedPolicy, "Destroy"), `"Destroy" is not a reclaim policy`, true},
+		"no time":        {annotate(cluster.AnnotationDisplacedAt, "yesterday"), `"yesterday" is not a time`, true},
+		"no reason":      {annotate(cluster.AnnotationDisplacedWhy, "just so"), `"just so" is not a reason`, true},
+		"no StatefulSet": {func(pv *corev1.PersistentVolume) { pv.Labels[cluster.LabelStatefulSet] = "db" }, `none of a StatefulSet "db"`, true},
 	} {
 		t.Run(what, func(t *testing.T) {
 			found, err := List(t.Context(), newWorld(t, aside(0, tt.change)).client(), "", "")

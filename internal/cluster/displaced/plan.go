@@ -181,7 +181,9 @@ func (v *Volume) fate() string {
 	}
 }
 
-func (p *Plan) object() string { return "StatefulSet " + p.Namespace + "/" + p.StatefulSet }
+func (p *Plan) object() string {
+	return cluster.Key{Namespace: p.Namespace, Name: p.StatefulSet}.Object()
+}
 
 func (p *Plan) refuse(object, reason, next string) {
 	p.Refusals = append(p.Refusals, &cluster.Refusal{Object: object, Reason: reason, Next: next})

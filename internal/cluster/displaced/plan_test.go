@@ -52,9 +52,12 @@ func TestPlan(t *testing.T) {
 		left      []string
 		refuses   []string
 	}{
-		"nothing":    {},
-		"all":        {situation: Situation{Volumes: []Volume{planned(t, 0), planned(t, 1)}}, takes: "pv-0 pv-1"},
-		"an ordinal": {Situation{Volumes: []Volume{planned(t, 0), planned(t, 1)}}, Request{Ordinals: []int32{1}}, "pv-1", []string{"pv-0: another ordinal"}, nil},
+		"nothing": {},
+		"all":     {situation: Situation{Volumes: []Volume{planned(t, 0), planned(t, 1)}}, takes: "pv-0 pv-1"},
+		"an ordinal": {
+			Situation{Volumes: []Volume{planned(t, 0), planned(t, 1)}}, Request{Ordinals: []int32{1}}, "pv-1",
+			[]string{"pv-0: another ordinal"}, nil,
+		},
 		"an ordinal that has nothing": {
 			Situation{Volumes: []Volume{planned(t, 0)}}, Request{Ordinals: []int32{0, 7}}, "pv-0", nil, []string{"no volume of ordinal " +
 				"7 is set aside; leave it out"},
@@ -77,20 +80,33 @@ func TestPlan(t *testing.T) {
 		},
 		"an age is that of all that the operation has set aside": {
 			Situation{Volumes: []Volume{
-				planned(t, 0, by("new", asideAt().Add(day))), planned(t, 1, by("new", asideAt())), planned(t, 0, by("old", asideAt().Add(day-time.Second))),
+				planned(t, 0, by("new", asideAt().Add(day))), planned(t, 1, by("new", asideAt())), planned(t, 0,
+					by("old", asideAt().Add(day-time.Second))),
 				planned(t, 1, by("old", time.Time{})),
 				planned(t, 0, by("older", asideAt())),
 			}},
 			Request{Before: asideAt().Add(day)}, "pv-0-older",
-			[]string{"pv-0-new: it has been set aside since 2026-11-22T08:15:00Z", "pv-1-new: it has been", "pv-0-old: when it was", "pv-1-old: when it was"}, nil,
+			[]string{
+				"pv-0-new: it has been set aside since 2026-11-22T08:15:00Z", "pv-1-new: it has been", "pv-0-old: when it was",
+				"pv-1-old: when it was",
+			}, nil,
 		},
 		"a clock that was wrong makes nothing older than Kubernetes knows": {
 			Situation{Volumes: []Volume{planned(t, 0, func(v *Volume) { v.released = asideAt().Add(day) }), planned(t, 1)}},
-			Request{Before: asideAt().Add(time.Hour)}, "", []string{"pv-0: it has been set aside since 2026-11-22T08:15:00Z", "pv-1: it has been"}, nil,
+			Request{Before: asideAt().Add(time.Hour)}, "", []string{
+				"pv-0: it has been set aside since 2026-11-22T08:15:00Z", "pv-1: it has been",
+			}, nil,
 		},
 		"what is in use is not set aside any more": {
-			Situation{Volumes: []Volume{planned(t, 0, is(StateBound)), planned(t, 1, is(StateReserved)), planned(t, 2, is(StateGoing)), planned(t, 3, is(StateFree))}},
-			Request{}, "", []string{"pv-0: claim demo/www-web-0 holds it again", "pv-1: it is reserved", "pv-2: it is being deleted", "pv-3: any claim may"}, nil,
+			Situation{
+				Volumes: []Volume{
+					planned(t, 0, is(StateBound)), planned(t, 1, is(StateReserved)), planned(t, 2, is(StateGoing)),
+					planned(t, 3, is(StateFree)),
+				},
+			},
+			Request{}, "", []string{
+				"pv-0: claim demo/www-web-0 holds it again", "pv-1: it is reserved", "pv-2: it is being deleted", "pv-3: any claim may",
+			}, nil,
 		},
 		"a restore is under way": {
 			Situation{Volumes: []Volume{planned(t, 0)}, Restore: "a restore has begun"}, Request{}, "pv-0", nil,
@@ -99,20 +115,33 @@ func TestPlan(t *testing.T) {
 		"a restore is under way, and nothing is chosen": {
 			Situation{Volumes: []Volume{planned(t, 0)}, Restore: "a restore has begun"}, Request{Before: asideAt()}, "", []string{"pv-0"}, nil,
 		},
-		"not Released": {Situation{Volumes: []Volume{planned(t, 0, phase(corev1.VolumeBound))}}, Request{}, "pv-0", nil, []string{"volume pv-0: Kubernetes says that it is Bound, not Released"}},
+		"not Released": {
+			Situation{Volumes: []Volume{planned(t, 0, phase(corev1.VolumeBound))}}, Request{}, "pv-0", nil,
+			[]string{"volume pv-0: Kubernetes says that it is Bound, not Released"},
+		},
 		"attached": {
 			Situation{Volumes: []Volume{planned(t, 0), planned(t, 1)}, Attached: map[string]string{"pv-1": "node-7"}}, Request{}, "pv-0 pv-1", nil,
 			[]string{"volume pv-1: it is still used by node node-7, which it is attached to"},
 		},
-		"another one's attachment": {Situation{Volumes: []Volume{planned(t, 0)}, Attached: map[string]string{"pv-1": "node-7"}}, Request{}, "pv-0", nil, nil},
+		"another one's attachment": {
+			Situation{Volumes: []Volume{planned(t, 0)}, Attached: map[string]string{"pv-1": "node-7"}}, Request{}, "pv-0", nil, nil,
+		},
 		"a pod of a claim that was torn from it": {
-			Situation{Volumes: []Volume{planned(t, 0)}, Pods: []corev1.Pod{user("www-web-0", time.Time{})}}, Request{}, "pv-0", nil, []string{"volume pv-0: it is still used by pod demo/user"},
+			Situation{Volumes: []Volume{planned(t, 0)}, Pods: []corev1.Pod{user("www-web-0", time.Time{})}}, Request{}, "pv-0", nil, []string{
+				"volume pv-0: it is still used by pod demo/user",
+			},
 		},
 		"a pod that is older than the present claim": {
-			Situation{Volumes: []Volume{planned(t, 0, claimed)}, Pods: []corev1.Pod{user("www-web-0", asideAt().Add(-time.Second))}}, Request{}, "pv-0", nil, []string{"volume pv-0: it is still used"},
+			Situation{Volumes: []Volume{planned(t, 0, claimed)}, Pods: []corev1.Pod{user("www-web-0", asideAt().Add(-time.Second))}}, Request{},
+			"pv-0", nil, []string{"volume pv-0: it is still used"},
 		},
-		"the present claim's pod": {Situation{Volumes: []Volume{planned(t, 0, claimed)}, Pods: []corev1.Pod{user("www-web-0", asideAt())}}, Request{}, "pv-0", nil, nil},
-		"another claim's pod":     {Situation{Volumes: []Volume{planned(t, 0)}, Pods: []corev1.Pod{user("www-web-1", time.Time{})}}, Request{}, "pv-0", nil, nil},
+		"the present claim's pod": {
+			Situation{Volumes: []Volume{planned(t, 0, claimed)}, Pods: []corev1.Pod{user("www-web-0", asideAt())}}, Request{}, "pv-0",
+			nil, nil,
+		},
+		"another claim's pod": {
+			Situation{Volumes: []Volume{planned(t, 0)}, Pods: []corev1.Pod{user("www-web-1", time.Time{})}}, Request{}, "pv-0", nil, nil,
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			tt.situation.Namespace, tt.situation.StatefulSet = "demo", "web"

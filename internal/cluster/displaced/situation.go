@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
@@ -33,11 +32,9 @@ func Look(ctx context.Context, client *cluster.Client, namespace, statefulSet st
 	if s.Restore, err = restoreUnderWay(ctx, client, namespace, statefulSet); err != nil {
 		return s, err
 	}
-	pods, err := client.Kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return s, fmt.Errorf("list the pods of namespace %s: %w", namespace, err)
+	if s.Pods, err = client.Pods(ctx, namespace); err != nil {
+		return s, err
 	}
-	s.Pods = pods.Items
 	attachments, err := client.Kube.StorageV1().VolumeAttachments().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return s, fmt.Errorf("list VolumeAttachments, which tell whether a node still has a volume: %w", err)
@@ -52,12 +49,9 @@ func Look(ctx context.Context, client *cluster.Client, namespace, statefulSet st
 
 // restoreUnderWay looks for the journal of a restore. While there is one, what it set aside is what it may have to put back.
 func restoreUnderWay(ctx context.Context, client *cluster.Client, namespace, statefulSet string) (string, error) {
-	journal, err := client.Kube.CoreV1().ConfigMaps(namespace).Get(ctx, cluster.JournalName(statefulSet), metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("look for the journal of a restore of %s/%s: %w", namespace, statefulSet, err)
+	journal, err := client.Journal(ctx, cluster.Key{Namespace: namespace, Name: statefulSet})
+	if err != nil || journal == nil {
+		return "", err
 	}
 	return fmt.Sprintf("a restore of recovery point %s has begun and has not ended (phase %q)",
 		journal.Data[cluster.JournalPointKey], journal.Data[cluster.JournalPhaseKey]), nil

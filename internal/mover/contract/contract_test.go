@@ -58,7 +58,9 @@ func roundTrip(t *testing.T, args interface{ Args() []string }) {
 
 // FuzzArgs: whatever is spelled is read as the same values.
 func FuzzArgs(f *testing.F) {
-	for _, text := range []string{"plain", "two words", "-dash", "--write", "a=b", "a,b", `"quoted"`, `"`, "$(X)", "a\nb", ",", "\\", "ümlaut", ""} {
+	for _, text := range []string{
+		"plain", "two words", "-dash", "--write", "a=b", "a,b", `"quoted"`, `"`, "$(X)", "a\nb", ",", "\\", "ümlaut", "",
+	} {
 		f.Add(text, "b", "c", "d", "e", true, false, 3)
 		f.Add("a", text, text, text, text, false, true, 0)
 	}
@@ -71,7 +73,8 @@ func FuzzArgs(f *testing.F) {
 			RetryLock: time.Duration(max(n, 0)),
 		})
 		roundTrip(t, RestoreArgs{
-			Common: common, Source: "/" + e, Dir: "/" + a, Claim: b, RepositorySnapshot: c, IntoEmpty: yes, TakeBack: no, IntoClaim: d, Resumes: texts,
+			Common: common, Source: "/" + e, Dir: "/" + a, Claim: b, RepositorySnapshot: c, IntoEmpty: yes, TakeBack: no, IntoClaim: d,
+			Resumes: texts,
 		})
 		roundTrip(t, ProbeArgs{Common: common, Source: "/" + d, RepositorySnapshots: texts, Write: no})
 	})

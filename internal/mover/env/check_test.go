@@ -24,7 +24,8 @@ func TestProxyFile(t *testing.T) {
 func TestHasPassword(t *testing.T) {
 	for value, want := range map[string]bool{
 		"http://proxy:3128": false, "proxy.example.com": false, "UTC": false, "a,b=c": false, ".svc,10.0.0.0/8": false,
-		"http://me:secret@proxy:3128": true, "me:secret@proxy:3128": true, "http://me@proxy": true, "http://me:sec%zzret@proxy": true, "socks5://a:b@c:1": true,
+		"http://me:secret@proxy:3128": true, "me:secret@proxy:3128": true, "http://me@proxy": true, "http://me:sec%zzret@proxy": true,
+		"socks5://a:b@c:1": true,
 	} {
 		if HasPassword(value) != want {
 			t.Errorf("%q holds a password: %t", value, !want)

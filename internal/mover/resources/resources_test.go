@@ -22,13 +22,16 @@ func TestRequirements(t *testing.T) {
 		wantRequests, wantLimits string
 		wantErr                  string
 	}{
-		"defaults":                   {wantRequests: "cpu=100m,memory=128Mi", wantLimits: "memory=1Gi"},
-		"one of each":                {"cpu=1", "cpu=2", "cpu=1,memory=128Mi", "cpu=2,memory=1Gi", ""},
-		"a lower limit":              {"", "memory=64Mi", "cpu=100m,memory=64Mi", "memory=64Mi", ""},
-		"a higher request":           {"memory=4Gi", "", "cpu=100m,memory=4Gi", "memory=4Gi", ""},
-		"none":                       {"cpu=0,memory=0", "memory=0", "", "", ""},
-		"a request without limit":    {"memory=4Gi", "memory=0", "cpu=100m,memory=4Gi", "", ""},
-		"another resource":           {"ephemeral-storage=1Gi", "ephemeral-storage=2Gi", "cpu=100m,ephemeral-storage=1Gi,memory=128Mi", "ephemeral-storage=2Gi,memory=1Gi", ""},
+		"defaults":                {wantRequests: "cpu=100m,memory=128Mi", wantLimits: "memory=1Gi"},
+		"one of each":             {"cpu=1", "cpu=2", "cpu=1,memory=128Mi", "cpu=2,memory=1Gi", ""},
+		"a lower limit":           {"", "memory=64Mi", "cpu=100m,memory=64Mi", "memory=64Mi", ""},
+		"a higher request":        {"memory=4Gi", "", "cpu=100m,memory=4Gi", "memory=4Gi", ""},
+		"none":                    {"cpu=0,memory=0", "memory=0", "", "", ""},
+		"a request without limit": {"memory=4Gi", "memory=0", "cpu=100m,memory=4Gi", "", ""},
+		"another resource": {
+			"ephemeral-storage=1Gi", "ephemeral-storage=2Gi", "cpu=100m,ephemeral-storage=1Gi,memory=128Mi",
+			"ephemeral-storage=2Gi,memory=1Gi", "",
+		},
 		"a request above its limit":  {"memory=2Gi", "memory=1Gi", "", "", "more than their limit of 1Gi"},
 		"an unknown resource":        {"gpu=1", "", "", "", "names none of cpu, memory, ephemeral-storage"},
 		"no amount":                  {"cpu", "", "", "", "is not an amount of cpu"},

@@ -20,23 +20,33 @@ func TestEnvironment(t *testing.T) {
 		want      map[string]string
 		proxies   string // the file
 	}{
-		"no proxy":               {want: map[string]string{}},
-		"no proxy but NO_PROXY":  {env: map[string]string{"NO_PROXY": "10.0.0.0/8"}, want: map[string]string{}},
-		"proxies of the command": {env: map[string]string{"HTTPS_PROXY": "http://proxy.example.com:3128", "no_proxy": ".svc,10.0.0.0/8"}, want: map[string]string{"HTTPS_PROXY": "http://proxy.example.com:3128", "NO_PROXY": ".svc,10.0.0.0/8"}},
-		"in lower case":          {env: map[string]string{"http_proxy": "proxy.example.com:3128"}, want: map[string]string{"HTTP_PROXY": "proxy.example.com:3128"}},
+		"no proxy":              {want: map[string]string{}},
+		"no proxy but NO_PROXY": {env: map[string]string{"NO_PROXY": "10.0.0.0/8"}, want: map[string]string{}},
+		"proxies of the command": {
+			env:  map[string]string{"HTTPS_PROXY": "http://proxy.example.com:3128", "no_proxy": ".svc,10.0.0.0/8"},
+			want: map[string]string{"HTTPS_PROXY": "http://proxy.example.com:3128", "NO_PROXY": ".svc,10.0.0.0/8"},
+		},
+		"in lower case": {
+			env:  map[string]string{"http_proxy": "proxy.example.com:3128"},
+			want: map[string]string{"HTTP_PROXY": "proxy.example.com:3128"},
+		},
 		"one that only this machine can reach": {
-			env: map[string]string{"HTTP_PROXY": "http://127.0.0.1:3128", "HTTPS_PROXY": "localhost:3128", "NO_PROXY": "x"}, want: map[string]string{},
+			env:  map[string]string{"HTTP_PROXY": "http://127.0.0.1:3128", "HTTPS_PROXY": "localhost:3128", "NO_PROXY": "x"},
+			want: map[string]string{},
 		},
 		"movers that reach the bucket elsewhere": {
-			env: map[string]string{"HTTP_PROXY": "http://proxy.example.com:3128"}, moverRepo: "s3://bucket/root?endpoint=http://s3.s3.svc&region=r", want: map[string]string{},
+			env:       map[string]string{"HTTP_PROXY": "http://proxy.example.com:3128"},
+			moverRepo: "s3://bucket/root?endpoint=http://s3.s3.svc&region=r", want: map[string]string{},
 		},
 		"movers that reach it there too": {
-			env: map[string]string{"HTTP_PROXY": "http://proxy.example.com:3128"}, moverRepo: "s3://bucket/root?endpoint=http://s3.example.com/&region=r",
-			want: map[string]string{"HTTP_PROXY": "http://proxy.example.com:3128"},
+			env:       map[string]string{"HTTP_PROXY": "http://proxy.example.com:3128"},
+			moverRepo: "s3://bucket/root?endpoint=http://s3.example.com/&region=r",
+			want:      map[string]string{"HTTP_PROXY": "http://proxy.example.com:3128"},
 		},
 		"with a password": {
-			env:  map[string]string{"HTTPS_PROXY": "http://me:very-secret@proxy.example.com:3128", "NO_PROXY": ".svc"},
-			want: map[string]string{file: "/etc/stsbackup/proxies", "NO_PROXY": ".svc"}, proxies: "HTTPS_PROXY=http://me:very-secret@proxy.example.com:3128\n",
+			env:     map[string]string{"HTTPS_PROXY": "http://me:very-secret@proxy.example.com:3128", "NO_PROXY": ".svc"},
+			want:    map[string]string{file: "/etc/stsbackup/proxies", "NO_PROXY": ".svc"},
+			proxies: "HTTPS_PROXY=http://me:very-secret@proxy.example.com:3128\n",
 		},
 		"given": {
 			env:   map[string]string{"HTTPS_PROXY": "http://proxy.example.com:3128", "HTTP_PROXY": "http://proxy.example.com:3128"},

@@ -77,7 +77,8 @@ func TestConfig(t *testing.T) {
 		t.Errorf("credentials %q, URL %s", files.Content["credentials"], config.Repo)
 	}
 
-	env["STSBACKUP_IMAGE"], env["STSBACKUP_MOVER_REPO"], env["AWS_CA_BUNDLE"] = "registry/stsbackup:v2", "s3://inside/root?endpoint=https://s3.svc", ca
+	env["STSBACKUP_IMAGE"], env["AWS_CA_BUNDLE"] = "registry/stsbackup:v2", ca
+	env["STSBACKUP_MOVER_REPO"] = "s3://inside/root?endpoint=https://s3.svc"
 	config, err = (&Options{}).Config(t.Context(), process, root, web())
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +106,8 @@ func TestMoverGetsFreshKeys(t *testing.T) {
 	}))
 	t.Cleanup(agent.Close)
 	for name, value := range map[string]string{ // which the library reads itself
-		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": "/absent", "AWS_SHARED_CREDENTIALS_FILE": "/absent",
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": "/absent",
+		"AWS_SHARED_CREDENTIALS_FILE": "/absent",
 		"AWS_WEB_IDENTITY_TOKEN_FILE": "", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": agent.URL,
 	} {
 		t.Setenv(name, value)

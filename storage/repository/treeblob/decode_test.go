@@ -70,9 +70,12 @@ func TestNodesThatAreWrittenOtherwise(t *testing.T) {
 	}
 	for _, change := range [][2]string{
 		{`"uid":7`, `"uid":4294967296`}, {`"uid":7`, `"uid":07`}, {`"uid":7`, `"uid":-7`}, {`"uid":7`, `"uid":7.0`}, {`"uid":7`, `"uid":`},
-		{`"uid":7`, `"uid": 7`}, {`"size":9`, `"size":18446744073709551616`}, {`"size":9`, `"size":99999999999999999999`}, {`"size":9`, `"size":0,"later":1`},
-		{`"name"`, `"Name"`}, {`"a"`, `"\u0061"`}, {`"a"`, "\"\xc3\""}, {`"a"`, "\"a\n\""}, {`1970-`, `1970`}, {`Z"`, `"`}, {`01T00`, `01T24`}, {`01T00`, `1T00`},
-		{`[`, `[ `}, {`]`, `,]`}, {`","`, `""`}, {`","`, `",,"`}, {`[`, `["",`}, {`"content":[`, `"content":{`}, {`{"name"`, ` {"name"`}, {`}`, ` }`}, {`}`, `]`},
+		{`"uid":7`, `"uid": 7`}, {`"size":9`, `"size":18446744073709551616`}, {`"size":9`, `"size":99999999999999999999`},
+		{`"size":9`, `"size":0,"later":1`},
+		{`"name"`, `"Name"`}, {`"a"`, `"\u0061"`}, {`"a"`, "\"\xc3\""}, {`"a"`, "\"a\n\""}, {`1970-`, `1970`}, {`Z"`, `"`}, {`01T00`, `01T24`},
+		{`01T00`, `1T00`},
+		{`[`, `[ `}, {`]`, `,]`}, {`","`, `""`}, {`","`, `",,"`}, {`[`, `["",`}, {`"content":[`, `"content":{`}, {`{"name"`, ` {"name"`},
+		{`}`, ` }`}, {`}`, `]`},
 	} {
 		changed := strings.Replace(string(data), change[0], change[1], 1)
 		if changed == string(data) {
@@ -91,7 +94,8 @@ func TestNodesThatAreWrittenOtherwise(t *testing.T) {
 func TestMixedTree(t *testing.T) {
 	var data []byte
 	for i := range 64 {
-		text := `{"name":"%02d","type":"file","mode":420,"mtime":"2026-11-21T08:12:00Z","atime":"2026-11-21T08:12:00Z","ctime":"2026-11-21T08:12:00Z","uid":0,"gid":0,"size":%d,"content":[]}`
+		text := `{"name":"%02d","type":"file","mode":420,"mtime":"2026-11-21T08:12:00Z","atime":"2026-11-21T08:12:00Z",` +
+			`"ctime":"2026-11-21T08:12:00Z","uid":0,"gid":0,"size":%d,"content":[]}`
 		if i&(i>>2)&1 == 1 || i > 40 && i < 50 {
 			text = ` { "type":"file" , "name":"%02d","later":{"nodes":[1,"]"]},"size":%d}`
 		}

@@ -21,7 +21,9 @@ func nodesOfAllKinds() map[string]Node {
 		"a directory": func(n *Node) { n.Type, n.Mode, n.Content, n.Subtree = Dir, fs.ModeDir|0o755, nil, &id },
 		"empty":       func(n *Node) { n.Size, n.Content = 0, []format.ID{} }, "in pieces": func(n *Node) { n.Content = []format.ID{id, {}, id} },
 		"no times":      func(n *Node) { n.ModTime, n.AccessTime, n.ChangeTime = time.Time{}, time.Time{}, time.Time{} },
-		"whole seconds": func(n *Node) { n.ModTime = at.Truncate(time.Second) }, "before 1970": func(n *Node) { n.ChangeTime = time.Unix(-1, 1).UTC() },
+		"whole seconds": func(n *Node) { n.ModTime = at.Truncate(time.Second) }, "before 1970": func(n *Node) {
+			n.ChangeTime = time.Unix(-1, 1).UTC()
+		},
 		"another zone":  func(n *Node) { n.AccessTime = at.In(time.FixedZone("", 3600)) },
 		"another UTC":   func(n *Node) { n.AccessTime = at.In(time.FixedZone("UTC", 0)) },
 		"the last year": func(n *Node) { n.ModTime = time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC) },

@@ -45,9 +45,12 @@ func TestTreeBytes(t *testing.T) {
 	stamp := `"2026-11-21T08:12:00.123456789Z"`
 	times := `"mtime":` + stamp + `,"atime":` + stamp + `,"ctime":` + stamp
 	want := `{"nodes":[` +
-		`{"name":"a \\\"\u003cb\u003e\\\" \\n\\xff é","type":"file","mode":8389028,` + times + `,"uid":1,"gid":2,"user":"u","group":"g","inode":3,"device_id":4,"size":5,"links":2,"extended_attributes":[{"name":"user.x","value":"AAE="}],"content":["` + content.String() + `"]},` +
+		`{"name":"a \\\"\u003cb\u003e\\\" \\n\\xff é","type":"file","mode":8389028,` + times +
+		`,"uid":1,"gid":2,"user":"u","group":"g","inode":3,"device_id":4,"size":5,"links":2,"extended_attributes":[{"name":"user.x",` +
+		`"value":"AAE="}],"content":["` + content.String() + `"]},` +
 		`{"name":"b","type":"dir","mode":2147484141,` + times + `,"uid":0,"gid":0,"content":null,"subtree":"` + subtree.String() + `"},` +
-		`{"name":"c","type":"symlink","mode":134218239,"mtime":"9999-01-02T03:04:05.000000006Z","atime":"0000-01-02T03:04:05.000000006Z","ctime":` + stamp + `,"uid":0,"gid":0,"linktarget":"x\ufffd","linktarget_raw":"eP8=","content":null},` +
+		`{"name":"c","type":"symlink","mode":134218239,"mtime":"9999-01-02T03:04:05.000000006Z","atime":"0000-01-02T03:04:05.000000006Z",` +
+		`"ctime":` + stamp + `,"uid":0,"gid":0,"linktarget":"x\ufffd","linktarget_raw":"eP8=","content":null},` +
 		`{"name":"d","type":"chardev","mode":69206016,` + times + `,"uid":0,"gid":0,"device":259,"content":null},` +
 		`{"name":"e","type":"file",` + times + `,"uid":0,"gid":0,"content":[]}` +
 		"]}\n"

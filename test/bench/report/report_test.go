@@ -95,16 +95,47 @@ func TestBars(t *testing.T) {
 		row  report.Row
 		want []string
 	}{
-		"incompressible":         {row(report.Incompressible, report.Backup, small, 1, 3, 2), []string{"pass times as fast as restic", "pass times as fast as kopia", "pass MiB of peak memory"}},
-		"slow, large":            {row(report.Incompressible, report.Backup, large, 10, 29, 19), []string{"miss times as fast as restic", "miss times as fast as kopia", "miss MiB of peak memory"}},
-		"pages":                  {thrifty, []string{"pass times as fast as restic", "pass times as fast as kopia", "pass times the bytes that the thriftier peer stores", "pass MiB of peak memory"}},
-		"pages, wasteful":        {wasteful, []string{"miss times as fast as restic", "miss times as fast as kopia", "miss times the bytes that the thriftier peer stores", "pass MiB of peak memory"}},
-		"changed":                {row(report.Changed, report.Backup, small, 5, 10, 1), []string{"pass times as fast as restic", "pass MiB of peak memory"}},
-		"unchanged":              {row(report.Unchanged, report.Backup, small, 5, 9, 1), []string{"miss times as fast as restic", "pass MiB of peak memory"}},
-		"small files":            {row(report.SmallFiles, report.Backup, small, 10, 15, 40), []string{"pass times as fast as the faster peer", "pass MiB of peak memory"}},
-		"one peer is not enough": {row(report.SmallFiles, report.Backup, small, 10, 40, 14), []string{"miss times as fast as the faster peer", "pass MiB of peak memory"}},
-		"replicas":               {row(report.Replicas, report.Backup, small, 10, 1, 1), []string{"pass MiB of peak memory"}},
-		"restore":                {row(report.Replicas, report.Restore, small, 10, 14, 20), []string{"miss times as fast as the faster peer", "pass MiB of peak memory"}},
+		"incompressible": {
+			row(report.Incompressible, report.Backup, small, 1, 3, 2),
+			[]string{"pass times as fast as restic", "pass times as fast as kopia", "pass MiB of peak memory"},
+		},
+		"slow, large": {
+			row(report.Incompressible, report.Backup, large, 10, 29, 19),
+			[]string{"miss times as fast as restic", "miss times as fast as kopia", "miss MiB of peak memory"},
+		},
+		"pages": {
+			thrifty,
+			[]string{
+				"pass times as fast as restic", "pass times as fast as kopia", "pass times the bytes that the thriftier peer stores",
+				"pass MiB of peak memory",
+			},
+		},
+		"pages, wasteful": {
+			wasteful,
+			[]string{
+				"miss times as fast as restic", "miss times as fast as kopia", "miss times the bytes that the thriftier peer stores",
+				"pass MiB of peak memory",
+			},
+		},
+		"changed": {
+			row(report.Changed, report.Backup, small, 5, 10, 1), []string{"pass times as fast as restic", "pass MiB of peak memory"},
+		},
+		"unchanged": {
+			row(report.Unchanged, report.Backup, small, 5, 9, 1), []string{"miss times as fast as restic", "pass MiB of peak memory"},
+		},
+		"small files": {
+			row(report.SmallFiles, report.Backup, small, 10, 15, 40),
+			[]string{"pass times as fast as the faster peer", "pass MiB of peak memory"},
+		},
+		"one peer is not enough": {
+			row(report.SmallFiles, report.Backup, small, 10, 40, 14),
+			[]string{"miss times as fast as the faster peer", "pass MiB of peak memory"},
+		},
+		"replicas": {row(report.Replicas, report.Backup, small, 10, 1, 1), []string{"pass MiB of peak memory"}},
+		"restore": {
+			row(report.Replicas, report.Restore, small, 10, 14, 20),
+			[]string{"miss times as fast as the faster peer", "pass MiB of peak memory"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, verdicts(test.row)); diff != "" {
@@ -131,10 +162,12 @@ func TestComparison(t *testing.T) {
 	text := report.Comparison(about, []report.Row{row, single})
 	for _, want := range []string{
 		"Measured on 2026-05-04, on 2 cores.", "- one: v2\n", "A note.", "### directory",
-		"| data | operation | rounds | wall s: ours / one / two | × one | × two | wall s, least to most | CPU s | × one | × two | peak MiB | × " +
+		"| data | operation | rounds | wall s: ours / one / two | × one | × two | wall s, least to most | CPU s | × one | × two | peak " +
+			"MiB | × " +
 			"one | × two | stored MiB | × one | × two |\n" +
 			"|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
-		"| 1 % of pages changed | backup | 3 | 1.00 / 1.90 / 1.90 | 1.9 | 1.9 | 0.90–1.10 / 1.00–3.00 / 1.00–2.00 | 1.50 / 4.00 / 4.00 | 2.7 | " +
+		"| 1 % of pages changed | backup | 3 | 1.00 / 1.90 / 1.90 | 1.9 | 1.9 | 0.90–1.10 / 1.00–3.00 / 1.00–2.00 | 1.50 / 4.00 / 4.00 |" +
+			" 2.7 | " +
 			"2.7 | 90 / 200 / 200 | 2.2 | 2.2 | 3.0 / 2.5 / 2.5 | 0.8 | 0.8 |\n",
 		"| small files | backup | 1 | 1.00 / 1.90 / 1.90 | 1.9 | 1.9 |  | 1.50 / 4.00",
 		"3 of 4 are met. 1 are missed.",

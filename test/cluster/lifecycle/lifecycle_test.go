@@ -144,7 +144,9 @@ func fromTheHost(t *testing.T, r rig) {
 	portForward(t, r)
 	text, err := os.ReadFile(r.Env())
 	check(t, err)
-	for _, name := range []string{"KUBECONFIG", "STSBACKUP_TEST_S3_ENDPOINT", "STSBACKUP_TEST_S3_POD_ENDPOINT", "AWS_ACCESS_KEY_ID", "STSBACKUP_IMAGE"} {
+	for _, name := range []string{
+		"KUBECONFIG", "STSBACKUP_TEST_S3_ENDPOINT", "STSBACKUP_TEST_S3_POD_ENDPOINT", "AWS_ACCESS_KEY_ID", "STSBACKUP_IMAGE",
+	} {
 		if !strings.Contains(string(text), "export "+name+"=") {
 			t.Errorf("the env file has no %s:\n%s", name, text)
 		}

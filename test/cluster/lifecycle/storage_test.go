@@ -171,7 +171,8 @@ func (r rig) claim(t *testing.T, name, class, size, mode, source string) {
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: %s}
-spec: {accessModes: [ReadWriteOnce], storageClassName: %s, volumeMode: %s, resources: {requests: {storage: %s}}%s}`, name, class, mode, size, from))
+spec: {accessModes: [ReadWriteOnce], storageClassName: %s, volumeMode: %s, resources: {requests: {storage: %s}}%s}`,
+		name, class, mode, size, from))
 }
 
 // job runs a command with a claim at /d and returns what it prints.

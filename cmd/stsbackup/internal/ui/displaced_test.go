@@ -27,7 +27,8 @@ func TestPrintDisplaced(t *testing.T) {
 		Now:         "pv-new",
 	}
 	odd := volume
-	odd.Name, odd.StatefulSet, odd.Ordinal, odd.State, odd.At, odd.By, odd.Class, odd.Problem = "pv-1", "", -1, displaced.StateBound, time.Time{}, "", "", "no\ttime"
+	odd.Name, odd.StatefulSet, odd.Ordinal, odd.State = "pv-1", "", -1, displaced.StateBound
+	odd.At, odd.By, odd.Class, odd.Problem = time.Time{}, "", "", "no\ttime"
 	var out bytes.Buffer
 	if err := WriteDisplaced(&out, Text, []displaced.Volume{volume, odd}); err != nil {
 		t.Fatal(err)

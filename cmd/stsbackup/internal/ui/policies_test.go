@@ -27,7 +27,8 @@ func TestWritePolicies(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `STATEFULSET  POLICY  NEXT RUNS                                  NOTES
-dev/cache    gold    -                                          by its annotation; nothing to back up: it has no volumeClaimTemplates; suspended
+dev/cache    gold    -                                          by its annotation; ` +
+		`nothing to back up: it has no volumeClaimTemplates; suspended
 dev/web      -       -                                          no policy selects it
 prod/off     -       -                                          by its annotation
 prod/pg      gold    2026-11-22T02:30:00Z 2026-11-22T03:30:00Z  also selected by rest: the first in the file decides
@@ -41,11 +42,13 @@ prod/typo    -       -                                          PROBLEM: there i
 	}
 	out.Reset()
 	notes.Reset()
-	if err := WritePolicies(&out, &notes, JSON, checked); err != nil || notes.Len() > 0 || !strings.Contains(out.String(), `"statefulSet": "pg"`) {
+	if err := WritePolicies(&out, &notes, JSON, checked); err != nil || notes.Len() > 0 ||
+		!strings.Contains(out.String(), `"statefulSet": "pg"`) {
 		t.Errorf("%v, %s, %s", err, &out, &notes)
 	}
 	out.Reset()
-	if err := WritePolicies(&out, &notes, Text, service.Checked{}); err != nil || out.Len() > 0 || notes.String() != "There are no StatefulSets.\n" {
+	if err := WritePolicies(&out, &notes, Text, service.Checked{}); err != nil || out.Len() > 0 ||
+		notes.String() != "There are no StatefulSets.\n" {
 		t.Errorf("%v, %s, %s", err, &out, &notes)
 	}
 }

@@ -49,7 +49,8 @@ func TestInterruptedPlanText(t *testing.T) {
 	if err := WriteRestorePlan(&text, Text, &plan); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := text.String(), "demo/web: the restore was interrupted\n\nORDINAL  CLAIM      NOW\n0        www-web-0  pv-0 (kept)\n\n"; got != want {
+	const want = "demo/web: the restore was interrupted\n\nORDINAL  CLAIM      NOW\n0        www-web-0  pv-0 (kept)\n\n"
+	if got := text.String(); got != want {
 		t.Errorf("it says\n%s\nwant\n%s", got, want)
 	}
 	plan.Way, plan.Steps, plan.Refusals = restore.WayKeep, []string{"leave all as it is"}, nil

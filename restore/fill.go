@@ -312,10 +312,12 @@ func check(v Volume, result archive.Result) error {
 			"image another version of stsbackup?; is the "+
 			"image another version of stsbackup?; is the "+
 			"image another version of stsbackup?; is the "+
+			"image another version of stsbackup?; is the "+
 			"image another version of "+
 			"stsbackup?", result.RepositorySnapshot, v.RepositorySnapshot)
 	case result.Files != v.Files || result.Bytes != v.Bytes:
 		return fmt.Errorf("the mover wrote %d files of %d bytes, and the recovery point holds %d files of %d bytes; check it with "+
+			"\"stsbackup verify\", then restore again, or restore another recovery point; check it with "+
 			"\"stsbackup verify\", then restore again, or restore another recovery point; check it with "+
 			"\"stsbackup verify\", then restore again, or restore another recovery point; check it with "+
 			"\"stsbackup verify\", then restore again, or restore another recovery point; check it with "+

@@ -34,7 +34,7 @@ func TestManagersAreRefused(t *testing.T) {
 	}{
 		"an operator": {func(s *Situation) {
 			s.StatefulSet.OwnerReferences = []metav1.OwnerReference{{Kind: "Redis", Name: "cache", Controller: &yes}}
-		}, "controlled by Redis cache", []string{"stop that operator", `'[{"op":"remove","path":"/metadata/ownerReferences"}]'`}},
+		}, "Redis cache controls it", []string{"stop that operator", `'[{"op":"remove","path":"/metadata/ownerReferences"}]'`}},
 		"an autoscaler": {func(s *Situation) { s.autoscaler("load", "") },
 			"HorizontalPodAutoscaler load", []string{"delete hpa load"}},
 		"Argo CD": {

@@ -3,13 +3,11 @@ package main
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
-	"github.com/stsbackup/stsbackup/storage/limit"
 	"github.com/stsbackup/stsbackup/storage/location"
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
@@ -94,26 +92,6 @@ func cleanPassword(text, from string) (string, error) {
 		return "", usageErrorf("%s begins or ends with white space, which no password may; remove it", from)
 	}
 	return password, nil
-}
-
-// limitFlags say how much of the bucket's line and service may be used.
-type limitFlags location.Limits
-
-func (f *limitFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(
-		&f.Upload, "limit-upload", "", "upload at most this many `KiB/s` ($"+location.EnvLimitUpload+"; default: no limit)",
-	)
-	cmd.Flags().StringVar(
-		&f.Download, "limit-download", "", "download at most this many `KiB/s` ($"+location.EnvLimitDownload+"; default: no limit)",
-	)
-	cmd.Flags().StringVar(
-		&f.Connections,
-		"connections",
-		"",
-		"send at most this `number` of requests to the bucket at once ($"+location.EnvConnections+"; default: "+strconv.Itoa(
-			limit.DefaultConnections,
-		)+")",
-	)
 }
 
 // openStore opens the repository root that the flags and the environment name. It does not speak to the bucket yet.

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stsbackup/stsbackup/storage/limit"
+	"github.com/stsbackup/stsbackup/storage/location"
+)
+
+// limitFlags say how much of the bucket's line and service may be used.
+type limitFlags location.Limits
+
+func (f *limitFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(
+		&f.Upload, "limit-upload", "", "upload at most this many `KiB/s` ($"+location.EnvLimitUpload+"; default: no limit)",
+	)
+	cmd.Flags().StringVar(
+		&f.Download, "limit-download", "", "download at most this many `KiB/s` ($"+location.EnvLimitDownload+"; default: no limit)",
+	)
+	cmd.Flags().StringVar(
+		&f.Connections,
+		"connections",
+		"",
+		"send at most this `number` of requests to the bucket at once ($"+location.EnvConnections+"; default: "+strconv.Itoa(
+			limit.DefaultConnections,
+		)+")",
+	)
+}

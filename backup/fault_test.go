@@ -1,13 +1,16 @@
 package backup
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stsbackup/stsbackup/internal/cluster"
 	"github.com/stsbackup/stsbackup/internal/report"
@@ -87,4 +90,35 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s: the operation ends with %v", name, whole)
 		}
 	}
+}
+
+// probedLate is a Saver whose probe takes a while. left says what the cluster still had of the volume at its end.
+type probedLate struct {
+	stageSaver
+	left []string
+}
+
+func (s *probedLate) Probe(ctx context.Context, target Target, v *Volume) error {
+	<-time.After(time.Minute)
+	name := target.Operation.VolumeName(v.Ordinal, v.Template)
+	if _, err := s.snapshots.SnapshotV1().VolumeSnapshots("demo").Get(ctx, name, metav1.GetOptions{}); err == nil {
+		s.left = append(s.left, "VolumeSnapshot "+name)
+	}
+	if _, err := s.kube.CoreV1().PersistentVolumeClaims("demo").Get(ctx, name, metav1.GetOptions{}); err == nil {
+		s.left = append(s.left, "claim "+name)
+	}
+	return nil
+}
+
+// TestFaultHoldsNothing: what a volume that has failed had for its mover is removed while it is tried out whether any mover can work.
+func TestFaultHoldsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.fails["www-web-0"] = &cluster.MoverError{ExitCode: 1, Reason: "Error", Message: "disk on fire"}
+		saver := &probedLate{stageSaver: stageSaver{s}, left: []string{}}
+		s.engine.Saver = saver
+		if _, err := s.run(t.Context(), t); err != nil || len(saver.left) > 0 {
+			t.Errorf("left are %q, %v", saver.left, err)
+		}
+	})
 }

@@ -49,12 +49,14 @@ func (r *run) moveVolume(ctx context.Context, tidying *sync.WaitGroup, v *volume
 	if ctx.Err() != nil {
 		return stopped()
 	}
-	defer tidying.Go(func() { r.capturer.Release(ctx, v.captured) })
+	release := func() { r.capturer.Release(ctx, v.captured) }
 	if common := r.faults.begin(); common != nil {
 		v.notTried(common)
+		tidying.Go(release)
 		return nil
 	}
 	saved, err := r.save(ctx, v)
+	tidying.Go(release) // before it is tried out what a failure means, which may take minutes
 	if ctx.Err() != nil {
 		return stopped()
 	}

@@ -20,6 +20,7 @@ import (
 
 // Options are the user's wishes.
 type Options struct {
+	// Method is method.Auto if it is empty.
 	Method method.Method
 	// SnapshotClass is the VolumeSnapshotClass to use; empty for the driver's default.
 	SnapshotClass string
@@ -117,6 +118,7 @@ func wayOf(capture catalog.Capture) (Way, error) {
 // Check decides how each of the volumes is captured. It depends on nothing but its arguments. The choices are in the order of the volumes;
 // each refusal is of one volume, or of what was asked for. With any, the choices mean nothing.
 func Check(facts *Facts, volumes []Volume, options Options) ([]Choice, []*cluster.Refusal) {
+	options.Method = cmp.Or(options.Method, method.Auto)
 	var refusals []*cluster.Refusal
 	if refusal := checkClass(facts, options); refusal != nil {
 		refusals = append(refusals, refusal)

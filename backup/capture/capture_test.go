@@ -142,3 +142,11 @@ func TestCheckChoosesForEach(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckWithoutAMethod: who says nothing of the method gets the one that decides for each volume.
+func TestCheckWithoutAMethod(t *testing.T) {
+	choices, refusals := Check(facts(), []Volume{volume(0), static(volume(1))}, Options{SnapshotClass: "fast"})
+	if len(refusals) > 0 || choices[0].Capture != catalog.CaptureSnapshot || choices[1].Capture != catalog.CaptureLive {
+		t.Errorf("%+v, refused %v", choices, refusals)
+	}
+}

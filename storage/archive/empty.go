@@ -146,14 +146,15 @@ func (t *Taking) refuse(names []string, why string) error {
 	)
 }
 
-// emptyCommand empties a directory as TakeEmpty would: what belongs to the file system stays, and what is mounted within.
+// emptyCommand empties a directory as TakeEmpty would: what belongs to the file system stays, and other file systems that are mounted
+// within. Of one that is mounted right in it, --one-file-system alone would have rm remove the content: that compares with the argument.
 func emptyCommand(dir string) string {
 	keep := "! -iname " + lostAndFound
 	for _, name := range fileSystemDirs() {
 		keep += " ! -name " + name
 	}
 	quoted := "'" + strings.ReplaceAll(dir, "'", `'\''`) + "'"
-	return fmt.Sprintf("find %s -mindepth 1 -maxdepth 1 %s -exec rm -rf --one-file-system {} +", quoted, keep)
+	return fmt.Sprintf("find %s -mindepth 1 -maxdepth 1 %s -exec rm -rf --one-file-system --preserve-root=all {} +", quoted, keep)
 }
 
 // TakeBack removes from the directory what a restore has put there for nothing. It proves first that this is all there is:

@@ -18,7 +18,8 @@ import (
 type Movers struct {
 	Cluster *cluster.Client
 
-	// running counts the movers that run. While there are any, it is worth waiting for a quota to have room again.
+	// running counts the movers that run. While there are any, it is worth waiting for a quota to have room again: these end, and
+	// wait for nobody. A volume that has its temporary claim waits for nothing else here, so no two volumes wait for each other.
 	running atomic.Int32
 }
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
@@ -76,6 +78,9 @@ func parseSnapshot(text string) (repository.ID, error) {
 	id, err := repository.ParseID(text)
 	if err != nil {
 		return id, usageErrorf("--%s: %w", contract.FlagSnapshot, err)
+	}
+	if id == (repository.ID{}) { // which none has, and which would ask for the newest
+		return id, fmt.Errorf("--%s %s: %w", contract.FlagSnapshot, id, repository.ErrNoSnapshot)
 	}
 	return id, nil
 }

@@ -231,6 +231,7 @@ func TestVolumeNotFound(t *testing.T) {
 	s.run(exitNotFound, "volume", "restore", "demo/web@latest", target, "--claim", "www-web-0")
 	s.says("no complete recovery point")
 	s.run(exitNotFound, "volume", "restore", "demo/web", target, "--claim", "www-web-0", "--repository-snapshot", strings.Repeat("ab", 32))
+	s.run(exitNotFound, "volume", "restore", "demo/web", target, "--claim", "www-web-0", "--repository-snapshot", strings.Repeat("0", 64))
 	s.env["STSBACKUP_PASSWORD"] = "wrong"
 	s.run(exitFailed, "volume", "restore", "demo/web", target, "--claim", "www-web-0")
 	s.says("wrong password", "demo/web")

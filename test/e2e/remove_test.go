@@ -38,7 +38,7 @@ func TestRemoveCronJob(t *testing.T) {
 		"--output=jsonpath={.items[*].status.initContainerStatuses[*].state.terminated.exitCode}",
 	)
 	log := in.inOwn("logs", "job/first-backup", "--container=backup")
-	if exit != "4" || !strings.Contains(log, "StatefulSets with labels stsbackup.io/backup=enabled: not found; none of the ") {
+	if exit != "4" || !strings.Contains(log, "StatefulSets in the cluster has the labels stsbackup.io/backup=enabled") {
 		t.Errorf("exit code %s, and the log says:\n%s", exit, log)
 	}
 	in.inOwn("delete", "job", "first-backup")

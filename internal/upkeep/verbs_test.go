@@ -42,7 +42,7 @@ func TestVerify(t *testing.T) {
 		t.Errorf("%+v, %v; told of %d packs", result, err, read)
 	}
 	result, err = w.Verify(t.Context(), VerifyRequest{StatefulSet: web(), RecoveryPoint: w.ids[0]})
-	if err != nil || len(result.Points) != 1 || result.Points[0].ID != w.ids[0] {
+	if err != nil || len(result.Points) != 1 || string(result.Points[0].ID) != w.ids[0] {
 		t.Errorf("one: %+v, %v", result, err)
 	}
 	if result, err = w.Verify(t.Context(), VerifyRequest{StatefulSet: web(), RecoveryPoint: "2020"}); result != nil ||

@@ -69,7 +69,10 @@ func TestRetentionPoints(t *testing.T) {
 		{catalog.StateUnreadable, retention.Unreadable},
 		{"of a later version", retention.Unreadable},
 	} {
-		points = append(points, catalog.Point{ID: catalog.RecoveryPointID("point-" + string(tt.of)), State: tt.of, Started: begun, Touched: begun.Add(time.Hour)})
+		points = append(
+			points,
+			catalog.Point{ID: catalog.RecoveryPointID("point-" + string(tt.of)), State: tt.of, Started: begun, Touched: begun.Add(time.Hour)},
+		)
 		want = append(want, retention.Point{ID: "point-" + string(tt.of), State: tt.want, Time: begun, Touched: begun.Add(time.Hour)})
 	}
 	if diff := cmp.Diff(want, retentionPoints(points)); diff != "" {

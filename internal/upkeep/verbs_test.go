@@ -24,7 +24,8 @@ func TestPrune(t *testing.T) {
 		t.Errorf("dry run: %+v, %v", planned, err)
 	}
 	done, err := w.Prune(t.Context(), PruneRequest{StatefulSet: web()})
-	if err != nil || done.DryRun || done.BytesRemoved != planned.BytesRemoved || !cmp.Equal(done.Leftovers, []string{w.dead}) {
+	if err != nil || done.DryRun || done.BytesRemoved != planned.BytesRemoved ||
+		!cmp.Equal(done.Leftovers, []catalog.RecoveryPointID{catalog.RecoveryPointID(w.dead)}) {
 		t.Errorf("%+v, %v", done, err)
 	}
 	if done.Namespace != "demo" || done.StatefulSet != "web" || len(w.left()) != 3 {

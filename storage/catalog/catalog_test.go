@@ -224,7 +224,8 @@ func TestFindVolume(t *testing.T) {
 	if got, err = w.FindVolume(t.Context(), "", "www-web-0"); err != nil || got.ID.String() != single {
 		t.Errorf("newest of the claim: %s, %v; want the one-off %s, and not that of an incomplete recovery point", got.ID, err, single)
 	}
-	if got, err = w.FindVolume(t.Context(), string(half.ID), "www-web-0"); err != nil || got.ID.String() != half.Volumes[0].RepositorySnapshot {
+	got, err = w.FindVolume(t.Context(), string(half.ID), "www-web-0")
+	if err != nil || got.ID.String() != half.Volumes[0].RepositorySnapshot {
 		t.Errorf("of the incomplete recovery point: %s, %v", got.ID, err)
 	}
 	for _, ref := range []string{"", "latest"} {
@@ -238,7 +239,8 @@ func TestFindVolume(t *testing.T) {
 func TestFindVolumeOnlyIncomplete(t *testing.T) {
 	w := newWorld(t)
 	half := w.commit(t, w.record(t, "0001", started, StateIncomplete))
-	if _, err := w.FindVolume(t.Context(), "", "www-web-0"); !errors.Is(err, ErrNoRecoveryPoint) || !strings.Contains(err.Error(), string(half.ID)) {
+	_, err := w.FindVolume(t.Context(), "", "www-web-0")
+	if !errors.Is(err, ErrNoRecoveryPoint) || !strings.Contains(err.Error(), string(half.ID)) {
 		t.Errorf("%v; want ErrNoRecoveryPoint and the id", err)
 	}
 }
@@ -331,8 +333,8 @@ func TestNewID(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"", "x", string(id + "0"), string(id + "00"), earlier + "0", earlier + "00", "20261121T081200Z", "20261121T081200Z-", "20261121T081200Z-3FA9",
-		"20261121T081200Z-3FA91C07",
+		"", "x", string(id + "0"), string(id + "00"), earlier + "0", earlier + "00", "20261121T081200Z", "20261121T081200Z-",
+		"20261121T081200Z-3FA9", "20261121T081200Z-3FA91C07",
 		"20261321T081200Z-3fa9", "20261321T081200Z-3fa91c07",
 	} {
 		if CheckID(RecoveryPointID(bad)) == nil {

@@ -120,7 +120,8 @@ func TestManifestsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.forgeRecord(t, string(record.ID), data, five)
-	if _, err := w.Manifests(t.Context(), record.ID); err == nil || !strings.Contains(err.Error(), "manifests of recovery point "+string(record.ID)) {
+	_, err = w.Manifests(t.Context(), record.ID)
+	if err == nil || !strings.Contains(err.Error(), "manifests of recovery point "+string(record.ID)) {
 		t.Errorf("manifests: %v, want an error that names the recovery point", err)
 	}
 	if records, err := w.List(t.Context()); err != nil || len(records) != 1 {

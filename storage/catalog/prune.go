@@ -142,7 +142,12 @@ func (c *Catalog) has(ctx context.Context, text string) (bool, error) {
 }
 
 // keep finds the records of recovery points of which only volumes are listed, among what no repository snapshot needs.
-func (k *comparison) keep(ctx context.Context, view *Catalog, found repository.Found, leftovers map[RecoveryPointID]bool) ([]repository.ID, error) {
+func (k *comparison) keep(
+	ctx context.Context,
+	view *Catalog,
+	found repository.Found,
+	leftovers map[RecoveryPointID]bool,
+) ([]repository.ID, error) {
 	if len(leftovers) == 0 {
 		return nil, nil // as a rule; nothing is read
 	}

@@ -49,7 +49,8 @@ func (c *Catalog) list(ctx context.Context) ([]stored, error) {
 	var records []stored
 	for _, snapshot := range snapshots {
 		id := pointOf(snapshot)
-		if _, tagged := snapshot.Tag(TagRecoveryPoint); !tagged || !snapshot.HasTag(TagRecord) || !snapshot.HasTag(TagStsbackup) || snapshot.Hostname != c.host {
+		_, tagged := snapshot.Tag(TagRecoveryPoint)
+		if !tagged || !snapshot.HasTag(TagRecord) || !snapshot.HasTag(TagStsbackup) || snapshot.Hostname != c.host {
 			continue
 		}
 		record, err := c.readRecord(ctx, snapshot, id)

@@ -36,7 +36,12 @@ func WriteKept(w, notes io.Writer, output Format, results []Kept, now time.Time)
 				age = Duration(now.Sub(point.Time))
 			}
 			rows = append(rows, []string{
-				result.Namespace + "/" + result.StatefulSet, Printable(string(point.ID)), string(point.State), age, verdict, strings.Join(point.Reasons, ", "),
+				result.Namespace + "/" + result.StatefulSet,
+				Printable(string(point.ID)),
+				string(point.State),
+				age,
+				verdict,
+				strings.Join(point.Reasons, ", "),
 			})
 		}
 	}

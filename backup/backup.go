@@ -249,7 +249,7 @@ func (e *Engine) begin(request Request) (*run, error) {
 	engine.Reporter = report.NewSerial(e.Reporter)
 	return &run{
 		Engine: engine, request: request, started: started,
-		op: cluster.Operation{ID: id, Kind: "backup", Namespace: request.Namespace, StatefulSet: request.StatefulSet},
+		op: cluster.Operation{ID: string(id), Kind: "backup", Namespace: request.Namespace, StatefulSet: request.StatefulSet},
 	}, nil
 }
 

@@ -17,7 +17,7 @@ func (r *run) record() (*catalog.Record, error) {
 	sts := r.inventory.StatefulSet
 	record := &catalog.Record{
 		Version:        catalog.RecordVersion,
-		ID:             r.op.ID,
+		ID:             catalog.RecoveryPointID(r.op.ID),
 		State:          catalog.StateComplete,
 		Cluster:        r.inventory.Cluster,
 		Namespace:      sts.Namespace,

@@ -22,7 +22,11 @@ func (r *Restorer) Admit(ctx context.Context, plan *Plan) error {
 	if err != nil {
 		return err
 	}
-	return r.admit(ctx, plan, cluster.Operation{ID: id, Kind: string(plan.Kind), Namespace: plan.Namespace, StatefulSet: plan.StatefulSet})
+	return r.admit(
+		ctx,
+		plan,
+		cluster.Operation{ID: string(id), Kind: string(plan.Kind), Namespace: plan.Namespace, StatefulSet: plan.StatefulSet},
+	)
 }
 
 func (r *Restorer) admit(ctx context.Context, p *Plan, op cluster.Operation) error {

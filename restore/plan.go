@@ -189,7 +189,7 @@ func newPlan(s *index, options PlanOptions) Plan {
 	sts, record := s.StatefulSet, s.Record
 	p := Plan{
 		Kind: KindRestore, Namespace: sts.Namespace, StatefulSet: sts.Name, UID: sts.UID,
-		RecoveryPoint: record.ID, Started: record.Started, State: record.State,
+		RecoveryPoint: string(record.ID), Started: record.Started, State: record.State,
 		SourceNamespace: record.Namespace, SourceStatefulSet: record.StatefulSet,
 		SourceCluster: record.Cluster, SameCluster: record.Cluster == s.Cluster,
 		ReplicasBefore: cluster.Replicas(sts), ReplicasAfter: cluster.Replicas(sts), options: options, situation: s,

@@ -91,7 +91,7 @@ func TestPlanClaimIsAsTheControllersOwn(t *testing.T) {
 	want := corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: "www-web-1", Namespace: ns, Labels: map[string]string{"tier": "db", "app": "web"},
-			Annotations: map[string]string{"note": "x", annotationPoint: s.Record.ID},
+			Annotations: map[string]string{"note": "x", annotationPoint: string(s.Record.ID)},
 		},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, StorageClassName: &class, VolumeMode: &mode,

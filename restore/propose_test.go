@@ -42,7 +42,7 @@ func TestProposeAsksForWhatItNeeds(t *testing.T) {
 		return Propose(t.Context(), w.client(), find, Request{Namespace: ns, StatefulSet: name, RecoveryPoint: ref, PlanOptions: options})
 	}
 	plan, record, err := propose("web", "2026", PlanOptions{Kind: KindRestore}, find)
-	if err != nil || len(asked) != 1 || asked[0] != "2026" || record.ID != newRecord().ID || plan.RecoveryPoint != record.ID {
+	if err != nil || len(asked) != 1 || asked[0] != "2026" || record.ID != newRecord().ID || plan.RecoveryPoint != string(record.ID) {
 		t.Errorf("a restore asked for %q, of %q it plans %q: %v", asked, record.ID, plan.RecoveryPoint, err)
 	}
 	for what, options := range map[string]PlanOptions{"undo": {Kind: KindUndo}, "keep": {Interrupted: WayKeep}} {

@@ -55,7 +55,7 @@ func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (R
 	if err != nil {
 		return Report{}, err
 	}
-	op := cluster.Operation{ID: id, Kind: string(plan.Kind), Namespace: plan.Namespace, StatefulSet: plan.StatefulSet}
+	op := cluster.Operation{ID: string(id), Kind: string(plan.Kind), Namespace: plan.Namespace, StatefulSet: plan.StatefulSet}
 	engine := *r
 	engine.Reporter = report.NewSerial(r.Reporter)
 	client := *r.Cluster

@@ -206,7 +206,7 @@ func discard(ctx context.Context, a *app, client *cluster.Client, plan displaced
 	if err != nil {
 		return displaced.Report{}, err
 	}
-	op := cluster.Operation{ID: id, Kind: "discard", Namespace: plan.Namespace, StatefulSet: plan.StatefulSet}
+	op := cluster.Operation{ID: string(id), Kind: "discard", Namespace: plan.Namespace, StatefulSet: plan.StatefulSet}
 	d := &displaced.Discarder{Cluster: client, Holder: holder(a), Note: note}
 	return d.Run(ctx, op, plan)
 }

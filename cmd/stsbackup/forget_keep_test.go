@@ -61,7 +61,7 @@ func (k *keeper) add(begun time.Time, suffix string) string {
 	k.t.Helper()
 	id := begun.UTC().Format("20060102T150405Z") + "-" + suffix
 	err := k.points.Commit(k.ctx, catalog.Record{
-		ID:          id,
+		ID:          catalog.RecoveryPointID(id),
 		State:       catalog.StateComplete,
 		Cluster:     "c",
 		Namespace:   "demo",
@@ -110,7 +110,7 @@ func (k *keeper) left() []string {
 	}
 	var ids []string
 	for _, point := range points {
-		ids = append(ids, point.ID)
+		ids = append(ids, string(point.ID))
 	}
 	return ids
 }

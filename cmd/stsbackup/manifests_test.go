@@ -14,7 +14,7 @@ func TestManifests(t *testing.T) {
 	begun := k.now().Add(-time.Hour)
 	id := "20261121T110000Z-3fa91c07"
 	err := k.points.Commit(k.ctx, catalog.Record{
-		ID:          id,
+		ID:          catalog.RecoveryPointID(id),
 		State:       catalog.StateComplete,
 		Cluster:     "c",
 		Namespace:   "demo",

@@ -53,7 +53,7 @@ func TestForgetAndPrune(t *testing.T) {
 	}
 	var result catalog.Verification
 	decode(t, s.run(0, "verify", "demo/web", "--read-data", "-o", "json"), &result)
-	if len(result.Points) != 1 || result.Points[0].ID != second || result.Repository.Unindexed != 0 {
+	if len(result.Points) != 1 || string(result.Points[0].ID) != second || result.Repository.Unindexed != 0 {
 		t.Errorf("%+v", result)
 	}
 	target := t.TempDir()

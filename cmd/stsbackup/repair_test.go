@@ -53,7 +53,7 @@ func TestRepairCommand(t *testing.T) {
 	s.run(0, "repair", "demo/web")
 	var result catalog.Verification
 	decode(t, s.run(0, "verify", "demo/web", "--read-data", "-o", "json"), &result)
-	if len(result.Points) != 1 || result.Points[0].ID != second {
+	if len(result.Points) != 1 || string(result.Points[0].ID) != second {
 		t.Errorf("%+v", result)
 	}
 	target := t.TempDir()

@@ -65,14 +65,14 @@ func (c *showCommand) run(ctx context.Context, a *app, arg string) error {
 		return err
 	}
 	if c.manifests {
-		return c.printManifests(ctx, a, points, record.ID)
+		return c.printManifests(ctx, a, points, string(record.ID))
 	}
 	return ui.WriteRecord(a.out, c.output, record)
 }
 
 // printManifests prints the manifests of a recovery point, as YAML documents with their names.
 func (c *showCommand) printManifests(ctx context.Context, a *app, points *catalog.Catalog, id string) error {
-	manifests, err := points.Manifests(ctx, id)
+	manifests, err := points.Manifests(ctx, catalog.RecoveryPointID(id))
 	if err != nil {
 		return err
 	}

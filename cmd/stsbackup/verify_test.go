@@ -45,7 +45,7 @@ func (s *shell) point(at time.Time, suffix, dir string) string {
 	)
 	points := s.catalog()
 	err := points.Commit(s.ctx, catalog.Record{
-		ID:          id,
+		ID:          catalog.RecoveryPointID(id),
 		State:       catalog.StateComplete,
 		Cluster:     "c",
 		Namespace:   "demo",

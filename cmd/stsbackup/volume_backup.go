@@ -13,6 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
 	"github.com/stsbackup/stsbackup/internal/volume"
 	"github.com/stsbackup/stsbackup/storage/archive"
+	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
 // volumeBackup holds the flags of stsbackup volume backup.
@@ -91,7 +92,7 @@ func (c *volumeBackup) run(ctx context.Context, a *app, args contract.BackupArgs
 // request is what the command line asks for.
 func (c *volumeBackup) request(a *app, args contract.BackupArgs) (volume.BackupRequest, error) {
 	request := volume.BackupRequest{
-		Dir: args.Dir, Claim: args.Claim, Ordinal: args.Ordinal, RecoveryPoint: args.RecoveryPoint,
+		Dir: args.Dir, Claim: args.Claim, Ordinal: args.Ordinal, RecoveryPoint: catalog.RecoveryPointID(args.RecoveryPoint),
 		ForceRead: args.ForceRead, Compression: c.compression.level, RetryLock: args.RetryLock, Program: "stsbackup " + a.version,
 	}
 	if args.As == "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
@@ -59,6 +58,7 @@ func (u *Upkeep) Forget(ctx context.Context, request ForgetRequest) ([]catalog.F
 type removal struct {
 	ForgetRequest // with whole ids, if they are known
 	forgotten     []catalog.Forgotten
+	whole         []catalog.RecoveryPointID // the same, if they are known
 	// known says that all could be looked at; then meaning says what it means.
 	known   bool
 	meaning catalog.Removal
@@ -80,9 +80,9 @@ func (u *Upkeep) look(ctx context.Context, points *catalog.Catalog, request Forg
 	}
 	named.known, named.IDs = true, nil
 	for _, point := range named.forgotten {
-		named.IDs = append(named.IDs, point.ID)
+		named.IDs, named.whole = append(named.IDs, string(point.ID)), append(named.whole, point.ID)
 	}
-	named.meaning = catalog.RemovalOf(found, named.IDs, u.now())
+	named.meaning = catalog.RemovalOf(found, named.whole, u.now())
 	return named, nil
 }
 
@@ -96,7 +96,7 @@ func (r *removal) refusal() error {
 		next = "without it there is nothing left to restore from; make a new recovery point first, or give --force"
 	}
 	return &Refusal{
-		Object: fmt.Sprintf("recovery point %s of %s", strings.Join(r.meaning.Newest, ", "), r.StatefulSet),
+		Object: fmt.Sprintf("recovery point %s of %s", catalog.JoinIDs(r.meaning.Newest), r.StatefulSet),
 		Reason: "it is the newest complete one, which a restore would take",
 		Next:   next,
 	}
@@ -131,13 +131,13 @@ func (u *Upkeep) forgetNamed(ctx context.Context, points *catalog.Catalog, named
 		return u.forget(ctx, points, func(ctx context.Context) ([]catalog.Forgotten, error) { return points.Forget(ctx, named.IDs...) })
 	}
 	var refused error
-	choose := func(found []catalog.Point) []string {
+	choose := func(found []catalog.Point) []catalog.RecoveryPointID {
 		now := *named
-		now.meaning = catalog.RemovalOf(found, named.IDs, u.now())
+		now.meaning = catalog.RemovalOf(found, named.whole, u.now())
 		if refused = now.refusal(); refused != nil {
 			return nil
 		}
-		return named.IDs
+		return named.whole
 	}
 	forgotten, err := u.forget(ctx, points, func(ctx context.Context) ([]catalog.Forgotten, error) { return points.ForgetChosen(ctx, choose) })
 	return forgotten, errors.Join(err, refused)

@@ -32,11 +32,11 @@ type KeepResult struct {
 
 // KeepDecision is what has been decided about one recovery point.
 type KeepDecision struct {
-	ID      string          `json:"id"`
-	State   retention.State `json:"state"`
-	Time    time.Time       `json:"time"`
-	Keep    bool            `json:"keep"`
-	Reasons []string        `json:"reasons"`
+	ID      catalog.RecoveryPointID `json:"id"`
+	State   retention.State         `json:"state"`
+	Time    time.Time               `json:"time"`
+	Keep    bool                    `json:"keep"`
+	Reasons []string                `json:"reasons"`
 }
 
 // Keep decides on the recovery points of one StatefulSet by rules, and forgets those that no rule keeps. The result says what
@@ -51,8 +51,8 @@ func (u *Upkeep) Keep(ctx context.Context, request KeepRequest) (KeepResult, err
 	if err != nil {
 		return result, err
 	}
-	choose := func(found []catalog.Point) []string {
-		var removed []string
+	choose := func(found []catalog.Point) []catalog.RecoveryPointID {
+		var removed []catalog.RecoveryPointID
 		result.Points, removed = decisions(retention.Decide(retentionPoints(found), request.Rules, u.now(), request.Zone))
 		return removed
 	}
@@ -86,18 +86,18 @@ func retentionPoints(points []catalog.Point) []retention.Point {
 		if !known {
 			state = retention.Unreadable
 		}
-		all = append(all, retention.Point{ID: point.ID, State: state, Time: point.Started, Touched: point.Touched})
+		all = append(all, retention.Point{ID: string(point.ID), State: state, Time: point.Started, Touched: point.Touched})
 	}
 	return all
 }
 
 // decisions splits what retention has decided into what is shown and what is to be removed.
-func decisions(decided []retention.Decision) (shown []KeepDecision, removed []string) {
+func decisions(decided []retention.Decision) (shown []KeepDecision, removed []catalog.RecoveryPointID) {
 	shown = []KeepDecision{}
 	for _, d := range decided {
-		shown = append(shown, KeepDecision{ID: d.ID, State: d.State, Time: d.Time, Keep: d.Keep, Reasons: d.Reasons})
+		shown = append(shown, KeepDecision{ID: catalog.RecoveryPointID(d.ID), State: d.State, Time: d.Time, Keep: d.Keep, Reasons: d.Reasons})
 		if !d.Keep {
-			removed = append(removed, d.ID)
+			removed = append(removed, catalog.RecoveryPointID(d.ID))
 		}
 	}
 	return shown, removed

@@ -21,7 +21,7 @@ func TestKeep(t *testing.T) {
 	}
 	keep := map[string]bool{}
 	for _, point := range planned.Points {
-		keep[point.ID] = point.Keep
+		keep[string(point.ID)] = point.Keep
 	}
 	want := map[string]bool{w.ids[3]: true, w.ids[2]: false, w.ids[1]: true, w.ids[0]: false, w.dead: false}
 	if diff := cmp.Diff(want, keep); diff != "" || len(w.left()) != 5 || len(planned.Forgotten) != 0 {
@@ -69,7 +69,10 @@ func TestRetentionPoints(t *testing.T) {
 		{catalog.StateUnreadable, retention.Unreadable},
 		{"of a later version", retention.Unreadable},
 	} {
-		points = append(points, catalog.Point{ID: "point-" + string(tt.of), State: tt.of, Started: begun, Touched: begun.Add(time.Hour)})
+		points = append(
+			points,
+			catalog.Point{ID: catalog.RecoveryPointID("point-" + string(tt.of)), State: tt.of, Started: begun, Touched: begun.Add(time.Hour)},
+		)
 		want = append(want, retention.Point{ID: "point-" + string(tt.of), State: tt.want, Time: begun, Touched: begun.Add(time.Hour)})
 	}
 	if diff := cmp.Diff(want, retentionPoints(points)); diff != "" {

@@ -24,7 +24,7 @@ type PruneResult struct {
 	StatefulSet string `json:"statefulSet"`
 	repository.PruneReport
 	// Leftovers are recovery points without a record, whose data is kept until they are forgotten.
-	Leftovers []string `json:"leftovers"`
+	Leftovers []catalog.RecoveryPointID `json:"leftovers"`
 }
 
 // Prune frees what no recovery point of a StatefulSet needs.
@@ -51,6 +51,6 @@ func (u *Upkeep) Prune(ctx context.Context, request PruneRequest) (*PruneResult,
 		return nil, err
 	}
 	leftovers, err := points.Leftovers(ctx)
-	result.Leftovers = append([]string{}, leftovers...)
+	result.Leftovers = append([]catalog.RecoveryPointID{}, leftovers...)
 	return result, err
 }

@@ -24,7 +24,8 @@ func TestPrune(t *testing.T) {
 		t.Errorf("dry run: %+v, %v", planned, err)
 	}
 	done, err := w.Prune(t.Context(), PruneRequest{StatefulSet: web()})
-	if err != nil || done.DryRun || done.BytesRemoved != planned.BytesRemoved || !cmp.Equal(done.Leftovers, []string{w.dead}) {
+	if err != nil || done.DryRun || done.BytesRemoved != planned.BytesRemoved ||
+		!cmp.Equal(done.Leftovers, []catalog.RecoveryPointID{catalog.RecoveryPointID(w.dead)}) {
 		t.Errorf("%+v, %v", done, err)
 	}
 	if done.Namespace != "demo" || done.StatefulSet != "web" || len(w.left()) != 3 {
@@ -42,7 +43,7 @@ func TestVerify(t *testing.T) {
 		t.Errorf("%+v, %v; told of %d packs", result, err, read)
 	}
 	result, err = w.Verify(t.Context(), VerifyRequest{StatefulSet: web(), RecoveryPoint: w.ids[0]})
-	if err != nil || len(result.Points) != 1 || result.Points[0].ID != w.ids[0] {
+	if err != nil || len(result.Points) != 1 || string(result.Points[0].ID) != w.ids[0] {
 		t.Errorf("one: %+v, %v", result, err)
 	}
 	if result, err = w.Verify(t.Context(), VerifyRequest{StatefulSet: web(), RecoveryPoint: "2020"}); result != nil ||

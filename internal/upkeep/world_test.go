@@ -61,7 +61,7 @@ func (w *world) add(begun time.Time, suffix string) string {
 	w.t.Helper()
 	id := begun.UTC().Format("20060102T150405Z") + "-" + suffix
 	err := w.points.Commit(w.t.Context(), catalog.Record{
-		ID: id, State: catalog.StateComplete, Cluster: "c", Namespace: "demo", StatefulSet: "web",
+		ID: catalog.RecoveryPointID(id), State: catalog.StateComplete, Cluster: "c", Namespace: "demo", StatefulSet: "web",
 		Started: begun, Finished: begun.Add(time.Minute), Replicas: 1,
 		Volumes: []catalog.Volume{{Claim: "www-web-0", Capture: catalog.CaptureLive, Cut: begun, RepositorySnapshot: w.volume(id, begun)}},
 	}, nil)
@@ -104,7 +104,7 @@ func (w *world) left() []string {
 	}
 	var ids []string
 	for _, point := range points {
-		ids = append(ids, point.ID)
+		ids = append(ids, string(point.ID))
 	}
 	return ids
 }

@@ -22,7 +22,7 @@ type BackupRequest struct {
 	// Ordinal is that of the claim; a negative one is none.
 	Ordinal int
 	// RecoveryPoint is the id of the one that this is a part of; empty if it stands by itself.
-	RecoveryPoint string
+	RecoveryPoint catalog.RecoveryPointID
 	// ForceRead has files read that seem unchanged since the last backup.
 	ForceRead   bool
 	Compression compress.Level
@@ -39,7 +39,7 @@ func (r *BackupRequest) tags() ([]string, error) {
 		if err := catalog.CheckID(r.RecoveryPoint); err != nil {
 			return nil, invalidf("--recovery-point: %w", err)
 		}
-		tags = append(tags, catalog.TagRecoveryPoint+"="+r.RecoveryPoint)
+		tags = append(tags, catalog.TagRecoveryPoint+"="+string(r.RecoveryPoint))
 	}
 	if r.Ordinal >= 0 {
 		tags = append(tags, catalog.TagOrdinal+"="+strconv.Itoa(r.Ordinal))

@@ -105,7 +105,7 @@ func TestResultOf(t *testing.T) {
 		ID: "20261121T080000Z-3fa9", State: catalog.StateComplete, Started: begun, Finished: begun.Add(time.Hour),
 		Volumes: []catalog.Volume{{Bytes: 100, Stored: 10}, {Bytes: 2000, Stored: 200}, {Bytes: 30000, Stored: 3000}},
 	}
-	point := scheduler.Point{ID: record.ID, Started: begun, Finished: begun.Add(time.Hour), Complete: true}
+	point := scheduler.Point{ID: string(record.ID), Started: begun, Finished: begun.Add(time.Hour), Complete: true}
 	for _, tt := range []struct {
 		record *catalog.Record
 		want   scheduler.Result

@@ -84,7 +84,7 @@ func (o *Operations) logOf(of scheduler.Name) *slog.Logger {
 // operation is a new one on a StatefulSet, under an id of its own.
 func (o *Operations) operation(of scheduler.Name, kind string) (cluster.Operation, error) {
 	id, err := catalog.NewID(o.Now(), o.Random)
-	return cluster.Operation{ID: id, Kind: kind, Namespace: of.Namespace, StatefulSet: of.StatefulSet}, err
+	return cluster.Operation{ID: string(id), Kind: kind, Namespace: of.Namespace, StatefulSet: of.StatefulSet}, err
 }
 
 // Points implements scheduler.Operations. What cannot be read is told in the log: it counts as not made.
@@ -112,7 +112,9 @@ func (o *Operations) Points(ctx context.Context, of scheduler.Name) ([]scheduler
 
 // pointOf is a record as the scheduler sees it.
 func pointOf(record catalog.Record) scheduler.Point {
-	return scheduler.Point{ID: record.ID, Started: record.Started, Finished: record.Finished, Complete: record.State == catalog.StateComplete}
+	return scheduler.Point{
+		ID: string(record.ID), Started: record.Started, Finished: record.Finished, Complete: record.State == catalog.StateComplete,
+	}
 }
 
 // Forget implements scheduler.Operations.

@@ -83,7 +83,7 @@ func (w *world) add(begun time.Time, suffix string) string {
 		w.t.Fatal(err)
 	}
 	err = w.points.Commit(w.t.Context(), catalog.Record{
-		ID: id, State: catalog.StateComplete, Cluster: "c", Namespace: "demo", StatefulSet: "web",
+		ID: catalog.RecoveryPointID(id), State: catalog.StateComplete, Cluster: "c", Namespace: "demo", StatefulSet: "web",
 		Started: begun, Finished: begun.Add(time.Minute), Replicas: 1,
 		Volumes: []catalog.Volume{{Claim: "www-web-0", Capture: catalog.CaptureLive, Cut: begun, RepositorySnapshot: volume.String()}},
 	}, nil)
@@ -102,7 +102,7 @@ func (w *world) left() []string {
 	}
 	var ids []string
 	for _, point := range points {
-		ids = append(ids, point.ID)
+		ids = append(ids, string(point.ID))
 	}
 	return ids
 }

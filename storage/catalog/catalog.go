@@ -55,18 +55,22 @@ const (
 	earlierRandom = 2
 )
 
+// RecoveryPointID names a recovery point, within its StatefulSet's repository: the time at which its backup began, in UTC, and a random
+// part, as in 20261121T081200Z-3fa91c07. It is no repository snapshot's id, of which a recovery point has one for each volume.
+type RecoveryPointID string
+
 // NewID makes the id of a recovery point: 20261121T081200Z-3fa91c07. Ids sort by time.
-func NewID(now time.Time, random io.Reader) (string, error) {
+func NewID(now time.Time, random io.Reader) (RecoveryPointID, error) {
 	var suffix [idRandom]byte
 	if _, err := io.ReadFull(random, suffix[:]); err != nil {
 		return "", fmt.Errorf("draw a recovery point id: %w", err)
 	}
-	return now.UTC().Format(idTime) + "-" + hex.EncodeToString(suffix[:]), nil
+	return RecoveryPointID(now.UTC().Format(idTime) + "-" + hex.EncodeToString(suffix[:])), nil
 }
 
 // CheckID reports an id that neither NewID nor that of an earlier version can have made.
-func CheckID(id string) error {
-	stamp, suffix, _ := strings.Cut(id, "-")
+func CheckID(id RecoveryPointID) error {
+	stamp, suffix, _ := strings.Cut(string(id), "-")
 	_, err := time.Parse(idTime, stamp)
 	raw, hexErr := hex.DecodeString(suffix)
 	if err != nil || hexErr != nil || len(raw) != idRandom && len(raw) != earlierRandom || strings.ToLower(suffix) != suffix {

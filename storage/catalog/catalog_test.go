@@ -66,7 +66,7 @@ func (w world) record(t *testing.T, suffix string, at time.Time, state State) Re
 	t.Helper()
 	id := at.UTC().Format(idTime) + "-" + suffix
 	r := Record{
-		ID: id, State: state, Cluster: "cluster-a", Namespace: "demo", StatefulSet: "web",
+		ID: RecoveryPointID(id), State: state, Cluster: "cluster-a", Namespace: "demo", StatefulSet: "web",
 		Started: at, Finished: at.Add(time.Minute), Replicas: 1, Tool: "test",
 		Volumes: []Volume{{
 			Template: "www", Claim: "www-web-0", Capture: CaptureSnapshot, Cut: at.Add(10 * time.Second), Mode: "Filesystem",
@@ -131,7 +131,7 @@ func TestCommitRefusesMissingData(t *testing.T) {
 	if err := w.Commit(t.Context(), r, nil); !errors.Is(err, repository.ErrNoSnapshot) {
 		t.Errorf("commit of a record without its data: %v, want ErrNoSnapshot", err)
 	}
-	r.Volumes[0].RepositorySnapshot = w.saveVolume(t, "www-web-1", r.ID, started)
+	r.Volumes[0].RepositorySnapshot = w.saveVolume(t, "www-web-1", string(r.ID), started)
 	if err := w.Commit(t.Context(), r, nil); err == nil || !strings.Contains(err.Error(), "www-web-1") {
 		t.Errorf("commit of a record with the data of another claim: %v, want an error that names it", err)
 	}
@@ -158,14 +158,14 @@ func TestFind(t *testing.T) {
 	broken := w.commit(t, w.record(t, "0003", started.Add(2*time.Hour), StateIncomplete))
 	tests := []struct {
 		ref  string
-		want string
+		want RecoveryPointID
 		err  error
 	}{
 		{ref: "", want: second.ID},
 		{ref: "latest", want: second.ID},
-		{ref: first.ID, want: first.ID},
+		{ref: string(first.ID), want: first.ID},
 		{ref: "20261121T0812", want: first.ID},
-		{ref: broken.ID, want: broken.ID},
+		{ref: string(broken.ID), want: broken.ID},
 		{ref: "20261121T10", want: broken.ID},
 		{ref: "20261121", err: ErrAmbiguous},
 		{ref: "2025", err: ErrNoRecoveryPoint},
@@ -178,7 +178,7 @@ func TestFind(t *testing.T) {
 		if got.ID != tt.want || !errors.Is(err, tt.err) {
 			t.Errorf("Find(%q) = %q, %v; want %q, %v", tt.ref, got.ID, err, tt.want, tt.err)
 		}
-		if tt.err != nil && !strings.Contains(err.Error(), second.ID) {
+		if tt.err != nil && !strings.Contains(err.Error(), string(second.ID)) {
 			t.Errorf("Find(%q): %q does not list the recovery points there are", tt.ref, err)
 		}
 	}
@@ -189,15 +189,16 @@ func TestIDsOfEarlierVersions(t *testing.T) {
 	w := newWorld(t)
 	short := w.commit(t, w.record(t, "3fa9", started, StateComplete))
 	long := w.commit(t, w.record(t, "3fa91c07", started, StateComplete))
-	for ref, want := range map[string]string{
-		short.ID: short.ID, long.ID: long.ID, "20261121T081200Z-3fa91": long.ID, "20261121T081200Z-3fa": "", "latest": long.ID,
+	for ref, want := range map[string]RecoveryPointID{
+		string(short.ID): short.ID, string(long.ID): long.ID, "20261121T081200Z-3fa91": long.ID, "20261121T081200Z-3fa": "",
+		"latest": long.ID,
 	} {
 		got, err := w.Find(t.Context(), ref)
 		if got.ID != want || (want == "") != errors.Is(err, ErrAmbiguous) {
 			t.Errorf("Find(%q) = %q, %v; want %q", ref, got.ID, err, want)
 		}
 	}
-	forgotten, err := w.Forget(t.Context(), short.ID)
+	forgotten, err := w.Forget(t.Context(), string(short.ID))
 	if err != nil || len(forgotten) != 1 || forgotten[0].ID != short.ID {
 		t.Errorf("forgot %+v, %v; want %s alone", forgotten, err, short.ID)
 	}
@@ -223,7 +224,8 @@ func TestFindVolume(t *testing.T) {
 	if got, err = w.FindVolume(t.Context(), "", "www-web-0"); err != nil || got.ID.String() != single {
 		t.Errorf("newest of the claim: %s, %v; want the one-off %s, and not that of an incomplete recovery point", got.ID, err, single)
 	}
-	if got, err = w.FindVolume(t.Context(), half.ID, "www-web-0"); err != nil || got.ID.String() != half.Volumes[0].RepositorySnapshot {
+	got, err = w.FindVolume(t.Context(), string(half.ID), "www-web-0")
+	if err != nil || got.ID.String() != half.Volumes[0].RepositorySnapshot {
 		t.Errorf("of the incomplete recovery point: %s, %v", got.ID, err)
 	}
 	for _, ref := range []string{"", "latest"} {
@@ -237,7 +239,8 @@ func TestFindVolume(t *testing.T) {
 func TestFindVolumeOnlyIncomplete(t *testing.T) {
 	w := newWorld(t)
 	half := w.commit(t, w.record(t, "0001", started, StateIncomplete))
-	if _, err := w.FindVolume(t.Context(), "", "www-web-0"); !errors.Is(err, ErrNoRecoveryPoint) || !strings.Contains(err.Error(), half.ID) {
+	_, err := w.FindVolume(t.Context(), "", "www-web-0")
+	if !errors.Is(err, ErrNoRecoveryPoint) || !strings.Contains(err.Error(), string(half.ID)) {
 		t.Errorf("%v; want ErrNoRecoveryPoint and the id", err)
 	}
 }
@@ -274,7 +277,7 @@ func TestListNamesUnreadableRecord(t *testing.T) {
 	if _, err := w.Find(t.Context(), "latest"); err == nil {
 		t.Error("find latest succeeded although the newest record cannot be read")
 	}
-	if got, err := w.Find(t.Context(), good.ID); err != nil || got.ID != good.ID {
+	if got, err := w.Find(t.Context(), string(good.ID)); err != nil || got.ID != good.ID {
 		t.Errorf("find the good one by its id: %v", err)
 	}
 }
@@ -321,20 +324,20 @@ func TestNewID(t *testing.T) {
 		t.Errorf("NewID = %q, %v", id, err)
 	}
 	const earlier = "20261121T081200Z-3fa9"
-	for _, good := range []string{id, earlier} {
-		if err := CheckID(good); err != nil {
+	for _, good := range []string{string(id), earlier} {
+		if err := CheckID(RecoveryPointID(good)); err != nil {
 			t.Error(err)
 		}
-		if at := timeOf(good); !at.Equal(time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC)) {
+		if at := timeOf(RecoveryPointID(good)); !at.Equal(time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC)) {
 			t.Errorf("the time of %s is %s", good, at)
 		}
 	}
 	for _, bad := range []string{
-		"", "x", id + "0", id + "00", earlier + "0", earlier + "00", "20261121T081200Z", "20261121T081200Z-", "20261121T081200Z-3FA9",
-		"20261121T081200Z-3FA91C07",
+		"", "x", string(id + "0"), string(id + "00"), earlier + "0", earlier + "00", "20261121T081200Z", "20261121T081200Z-",
+		"20261121T081200Z-3FA9", "20261121T081200Z-3FA91C07",
 		"20261321T081200Z-3fa9", "20261321T081200Z-3fa91c07",
 	} {
-		if CheckID(bad) == nil {
+		if CheckID(RecoveryPointID(bad)) == nil {
 			t.Errorf("CheckID(%q) accepted it", bad)
 		}
 	}

@@ -54,7 +54,7 @@ func (c *Catalog) Commit(ctx context.Context, record Record, manifests map[strin
 	_, _, err = c.repo.SaveSnapshot(ctx, repository.Snapshot{
 		Time: record.Finished, Tree: &tree, Paths: []string{"/" + ManifestsFolder, "/" + recordName},
 		Hostname: c.host, Username: "stsbackup", ProgramVersion: "stsbackup " + record.Tool,
-		Tags: []string{TagStsbackup, TagRecoveryPoint + "=" + record.ID, TagRecord},
+		Tags: []string{TagStsbackup, TagRecoveryPoint + "=" + string(record.ID), TagRecord},
 	})
 	if err != nil {
 		return fail(err)
@@ -71,7 +71,7 @@ func (c *Catalog) checkData(ctx context.Context, record Record) error {
 	known := map[string]repository.Snapshot{}
 	for _, snapshot := range snapshots {
 		known[snapshot.ID.String()] = snapshot
-		if id, _ := snapshot.Tag(TagRecoveryPoint); id == record.ID && snapshot.HasTag(TagRecord) {
+		if pointOf(snapshot) == record.ID && snapshot.HasTag(TagRecord) {
 			return ErrExists
 		}
 	}

@@ -47,10 +47,10 @@ func choose(records []Record, ref string) (record Record, byName bool, err error
 	}
 	var matches []Record
 	for _, r := range records {
-		if r.ID == ref {
+		if string(r.ID) == ref {
 			return r, true, nil
 		}
-		if strings.HasPrefix(r.ID, ref) {
+		if strings.HasPrefix(string(r.ID), ref) {
 			matches = append(matches, r)
 		}
 	}
@@ -106,7 +106,7 @@ func among(records []Record) string {
 			ids = append(ids, fmt.Sprintf("and %d more", len(records)-shown))
 			break
 		}
-		id := r.ID
+		id := string(r.ID)
 		if r.State != StateComplete {
 			id += " (" + string(r.State) + ")"
 		}
@@ -136,7 +136,7 @@ func (c *Catalog) FindVolume(ctx context.Context, ref, claim string) (repository
 		return repository.Snapshot{}, fmt.Errorf("%s: %w", c.host, err)
 	}
 	recorded := map[string]bool{}
-	incomplete := "" // the newest incomplete recovery point that has the claim
+	var incomplete RecoveryPointID // the newest incomplete recovery point that has the claim
 	for _, record := range records {
 		for _, volume := range record.Volumes {
 			switch {

@@ -14,7 +14,7 @@ import (
 // Forgotten is what Forget has removed.
 type Forgotten struct {
 	// ID is that of the recovery point.
-	ID string `json:"id"`
+	ID RecoveryPointID `json:"id"`
 	// Recorded is false for what an interrupted backup, or an interrupted Forget, had left: it had no record.
 	Recorded bool `json:"recorded"`
 	// Volumes is how many repository snapshots of volumes were removed.
@@ -35,7 +35,7 @@ type pieces struct {
 // so one that is half forgotten is none: nobody can choose it for a restore and find volumes missing. Doing it again
 // removes the rest, which is found by its tags.
 func (c *Catalog) Forget(ctx context.Context, ids ...string) ([]Forgotten, error) {
-	return c.forget(ctx, func(_ context.Context, points map[string]pieces, _ error) ([]string, error) {
+	return c.forget(ctx, func(_ context.Context, points map[RecoveryPointID]pieces, _ error) ([]RecoveryPointID, error) {
 		return resolve(slices.Sorted(maps.Keys(points)), ids)
 	})
 }
@@ -43,8 +43,8 @@ func (c *Catalog) Forget(ctx context.Context, ids ...string) ([]Forgotten, error
 // ForgetChosen is Forget for those whose ids choose returns. It is given what Points returns, and nobody can make a
 // recovery point or remove one until those have been removed. Recovery points that cannot be read do not keep the
 // others from being forgotten.
-func (c *Catalog) ForgetChosen(ctx context.Context, choose func([]Point) []string) ([]Forgotten, error) {
-	return c.forget(ctx, func(ctx context.Context, found map[string]pieces, listErr error) ([]string, error) {
+func (c *Catalog) ForgetChosen(ctx context.Context, choose func([]Point) []RecoveryPointID) ([]Forgotten, error) {
+	return c.forget(ctx, func(ctx context.Context, found map[RecoveryPointID]pieces, listErr error) ([]RecoveryPointID, error) {
 		points, err := c.points(ctx, found, listErr)
 		if points == nil || ctx.Err() != nil {
 			return nil, errors.Join(err, context.Cause(ctx))
@@ -55,7 +55,7 @@ func (c *Catalog) ForgetChosen(ctx context.Context, choose func([]Point) []strin
 
 // forget removes what choose returns whole ids of. choose is called with the lock held, with what pieces returns.
 func (c *Catalog) forget(ctx context.Context,
-	choose func(context.Context, map[string]pieces, error) ([]string, error),
+	choose func(context.Context, map[RecoveryPointID]pieces, error) ([]RecoveryPointID, error),
 ) (forgotten []Forgotten, err error) {
 	fail := func(err error) ([]Forgotten, error) { return forgotten, fmt.Errorf("forget in %s: %w", c.host, err) }
 	// Exclusive, because Commit looks whether all volumes are there and then writes the record.
@@ -93,7 +93,7 @@ func idsOf(snapshots []repository.Snapshot) []repository.ID {
 // pieces finds the repository snapshots of all recovery points by their tags: a record that is damaged must not keep
 // its recovery point from being forgotten. Repository snapshots that cannot be read are of no known recovery point; the
 // error names them, and comes beside the others.
-func (c *Catalog) pieces(ctx context.Context) (map[string]pieces, error) {
+func (c *Catalog) pieces(ctx context.Context) (map[RecoveryPointID]pieces, error) {
 	snapshots, err := c.repo.Snapshots(ctx)
 	if err != nil && (snapshots == nil || ctx.Err() != nil) {
 		return nil, err
@@ -102,11 +102,11 @@ func (c *Catalog) pieces(ctx context.Context) (map[string]pieces, error) {
 }
 
 // sorted gives the repository snapshots of each recovery point.
-func (c *Catalog) sorted(snapshots []repository.Snapshot) map[string]pieces {
-	points := map[string]pieces{}
+func (c *Catalog) sorted(snapshots []repository.Snapshot) map[RecoveryPointID]pieces {
+	points := map[RecoveryPointID]pieces{}
 	for _, snapshot := range snapshots {
-		id, tagged := snapshot.Tag(TagRecoveryPoint)
-		if !tagged || !snapshot.HasTag(TagStsbackup) || snapshot.Hostname != c.host {
+		id := pointOf(snapshot)
+		if _, tagged := snapshot.Tag(TagRecoveryPoint); !tagged || !snapshot.HasTag(TagStsbackup) || snapshot.Hostname != c.host {
 			continue
 		}
 		point := points[id]
@@ -120,17 +120,31 @@ func (c *Catalog) sorted(snapshots []repository.Snapshot) map[string]pieces {
 	return points
 }
 
+// pointOf is the recovery point that a repository snapshot says it is of; "" if it is of none.
+func pointOf(snapshot repository.Snapshot) RecoveryPointID {
+	id, _ := snapshot.Tag(TagRecoveryPoint)
+	return RecoveryPointID(id)
+}
+
+// JoinIDs lists ids for people.
+func JoinIDs(ids []RecoveryPointID) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = string(id)
+	}
+	return strings.Join(texts, ", ")
+}
+
 // resolve completes the beginnings of ids.
-func resolve(known, wanted []string) ([]string, error) {
-	var whole []string
+func resolve[S ~string](known []RecoveryPointID, wanted []S) (whole []RecoveryPointID, err error) {
 	for _, want := range wanted {
-		var matches []string
+		var matches []RecoveryPointID
 		for _, id := range known {
-			if id == want {
-				matches = []string{id}
+			if string(id) == string(want) {
+				matches = []RecoveryPointID{id}
 				break
 			}
-			if want != "" && strings.HasPrefix(id, want) {
+			if want != "" && strings.HasPrefix(string(id), string(want)) {
 				matches = append(matches, id)
 			}
 		}
@@ -142,7 +156,7 @@ func resolve(known, wanted []string) ([]string, error) {
 				whole = append(whole, matches[0])
 			}
 		default:
-			return nil, fmt.Errorf("%.80q could be any of %s: %w", want, strings.Join(matches, ", "), ErrAmbiguous)
+			return nil, fmt.Errorf("%.80q could be any of %s: %w", want, JoinIDs(matches), ErrAmbiguous)
 		}
 	}
 	return whole, nil
@@ -150,11 +164,11 @@ func resolve(known, wanted []string) ([]string, error) {
 
 // Leftovers are the ids of recovery points that have volumes but no record: those whose backup is running, or was
 // interrupted, or that are half forgotten. Their data is kept until they are forgotten.
-func (c *Catalog) Leftovers(ctx context.Context) ([]string, error) {
+func (c *Catalog) Leftovers(ctx context.Context) ([]RecoveryPointID, error) {
 	points, err := c.pieces(ctx)
 	if points == nil {
 		return nil, fmt.Errorf("%s: %w", c.host, err)
 	}
-	maps.DeleteFunc(points, func(_ string, p pieces) bool { return len(p.records) > 0 })
+	maps.DeleteFunc(points, func(_ RecoveryPointID, p pieces) bool { return len(p.records) > 0 })
 	return slices.Sorted(maps.Keys(points)), nil
 }

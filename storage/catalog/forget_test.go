@@ -17,20 +17,20 @@ func TestForget(t *testing.T) {
 	second := w.commit(t, w.record(t, "0002", started.Add(time.Hour), StateIncomplete))
 	w.saveVolume(t, "www-web-0", "20261121T100000Z-dead", started) // its backup was interrupted
 	single := w.saveVolume(t, "www-web-0", "", started)
-	if left, err := w.Leftovers(t.Context()); err != nil || !slices.Equal(left, []string{"20261121T100000Z-dead"}) {
+	if left, err := w.Leftovers(t.Context()); err != nil || !slices.Equal(left, []RecoveryPointID{"20261121T100000Z-dead"}) {
 		t.Errorf("leftovers: %v, %v", left, err)
 	}
 	for ref, want := range map[string]error{
 		"": ErrNoRecoveryPoint, "latest": ErrNoRecoveryPoint, "2020": ErrNoRecoveryPoint, "20261121": ErrAmbiguous,
 	} {
-		if _, err := w.Forget(t.Context(), first.ID, ref); !errors.Is(err, want) {
+		if _, err := w.Forget(t.Context(), string(first.ID), ref); !errors.Is(err, want) {
 			t.Errorf("forget %q: %v, want %v", ref, err, want)
 		}
 	}
 	if n := count(t, w.bucket, "demo/web/snapshots/"); n != 6 {
 		t.Fatalf("%d repository snapshots after refusals", n)
 	}
-	got, err := w.Forget(t.Context(), first.ID, "20261121T10")
+	got, err := w.Forget(t.Context(), string(first.ID), "20261121T10")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestForgetSeveralVolumes(t *testing.T) {
 		for i, claim := range []string{"www-web-1", "www-web-2"} {
 			r.Volumes = append(r.Volumes, Volume{
 				Ordinal: int32(i + 1), Template: "www", Claim: claim, Capture: CaptureSnapshot, Cut: at, Mode: "Filesystem",
-				RepositorySnapshot: w.saveVolume(t, claim, r.ID, at),
+				RepositorySnapshot: w.saveVolume(t, claim, string(r.ID), at),
 			})
 		}
 		return w.commit(t, r)
@@ -74,7 +74,7 @@ func TestForgetSeveralVolumes(t *testing.T) {
 	if n := count(t, w.bucket, "demo/web/snapshots/"); len(want) != 8 || n != 15 {
 		t.Fatalf("%d repository snapshots of two recovery points, %d in all", len(want), n)
 	}
-	forgotten, err := w.Forget(t.Context(), gone.ID, interrupted)
+	forgotten, err := w.Forget(t.Context(), string(gone.ID), interrupted)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestForgetDamagedRecord(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, err := w.Forget(t.Context(), r.ID); err != nil || len(got) != 1 || !got[0].Recorded {
+	if got, err := w.Forget(t.Context(), string(r.ID)); err != nil || len(got) != 1 || !got[0].Recorded {
 		t.Errorf("%v, %v", got, err)
 	}
 	if n := count(t, w.bucket, "demo/web/snapshots/"); n != 0 {

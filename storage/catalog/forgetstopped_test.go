@@ -42,7 +42,7 @@ func (w world) saveFiles(t *testing.T, id string, content files) Record {
 		t.Fatal(err)
 	}
 	return w.commit(t, Record{
-		ID:          id,
+		ID:          RecoveryPointID(id),
 		State:       StateComplete,
 		Cluster:     "cluster-a",
 		Namespace:   "demo",
@@ -106,7 +106,7 @@ func (s states) judge(t *testing.T, want map[string]files) {
 		}
 		for _, r := range records {
 			volume := r.Volumes[0]
-			snapshot, err := c.FindVolume(t.Context(), r.ID, volume.Claim)
+			snapshot, err := c.FindVolume(t.Context(), string(r.ID), volume.Claim)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -121,7 +121,7 @@ func (s states) judge(t *testing.T, want map[string]files) {
 			}
 			mustRestic(t, dir, "restore", volume.RepositorySnapshot, "--target", theirs)
 			for by, restored := range map[string]string{"stsbackup": ours, "restic": filepath.Join(theirs, volume.Claim)} {
-				if diff := cmp.Diff(want[r.ID], readFiles(t, restored)); diff != "" {
+				if diff := cmp.Diff(want[string(r.ID)], readFiles(t, restored)); diff != "" {
 					t.Errorf("%s, restored by %s (-want +got):\n%.1000s", r.ID, by, diff)
 				}
 			}
@@ -204,7 +204,7 @@ func (s states) stopForget(t *testing.T, w world, gone, kept Record) {
 	}
 	counting := fresh(storagetest.Fault{})
 	bucket.Bucket = counting
-	if _, err := c.Forget(t.Context(), gone.ID); err != nil {
+	if _, err := c.Forget(t.Context(), string(gone.ID)); err != nil {
 		t.Fatal(err)
 	}
 	operations := len(counting.Operations())
@@ -215,7 +215,7 @@ func (s states) stopForget(t *testing.T, w world, gone, kept Record) {
 			bucket.Bucket = faulty
 			var left error
 			c.Repository().SetLockLeft(func(told error) { left = told })
-			_, err := c.Forget(t.Context(), gone.ID)
+			_, err := c.Forget(t.Context(), string(gone.ID))
 			if !faulty.Fired() || err == nil && (left == nil || !strings.Contains(faulty.Operations()[at-1].Name, "/locks/")) {
 				t.Errorf("%s %d: %v", how, at, err)
 			}
@@ -225,7 +225,7 @@ func (s states) stopForget(t *testing.T, w world, gone, kept Record) {
 			if _, err := c.Repository().Unlock(t.Context(), func(repository.Holder) bool { return true }); err != nil {
 				t.Fatal(err)
 			}
-			_, err = c.Forget(t.Context(), gone.ID)
+			_, err = c.Forget(t.Context(), string(gone.ID))
 			if err != nil && !errors.Is(err, ErrNoRecoveryPoint) { // it was forgotten whole the first time
 				t.Errorf("%s %d: again: %v", how, at, err)
 			}
@@ -253,9 +253,9 @@ func forgottenInPart(t *testing.T, c *Catalog, gone, kept Record) {
 	}
 	var ids []string
 	for _, point := range v.Points {
-		ids = append(ids, point.ID)
+		ids = append(ids, string(point.ID))
 	}
-	if got := strings.Join(ids, " "); got != kept.ID && got != gone.ID+" "+kept.ID {
+	if got := strings.Join(ids, " "); got != string(kept.ID) && got != string(gone.ID+" "+kept.ID) {
 		t.Errorf("recovery points: %s", got)
 	}
 }

@@ -101,7 +101,7 @@ func TestRecordsThatTakeVeryMuchMemory(t *testing.T) {
 			t.Errorf("forget: %v", err)
 		}
 	}
-	if record, err := w.Find(t.Context(), good.ID); err != nil || record.ID != good.ID {
+	if record, err := w.Find(t.Context(), string(good.ID)); err != nil || record.ID != good.ID {
 		t.Errorf("find: %v, %v", record.ID, err)
 	}
 }
@@ -119,8 +119,9 @@ func TestManifestsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.forgeRecord(t, record.ID, data, five)
-	if _, err := w.Manifests(t.Context(), record.ID); err == nil || !strings.Contains(err.Error(), "manifests of recovery point "+record.ID) {
+	w.forgeRecord(t, string(record.ID), data, five)
+	_, err = w.Manifests(t.Context(), record.ID)
+	if err == nil || !strings.Contains(err.Error(), "manifests of recovery point "+string(record.ID)) {
 		t.Errorf("manifests: %v, want an error that names the recovery point", err)
 	}
 	if records, err := w.List(t.Context()); err != nil || len(records) != 1 {
@@ -138,7 +139,7 @@ func TestLargeRecordLosesOnlyNames(t *testing.T) {
 	if err := w.Commit(t.Context(), record, nil); err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.Find(t.Context(), record.ID)
+	got, err := w.Find(t.Context(), string(record.ID))
 	if err != nil || got.Volumes[0].ProblemCount != len(long) || len(got.Volumes[1].Annotations) != 1 {
 		t.Errorf("read again: %d problems, %v", got.Volumes[0].ProblemCount, err)
 	}

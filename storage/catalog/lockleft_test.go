@@ -19,7 +19,7 @@ func TestRecordedIsRecorded(t *testing.T) {
 	}{
 		{func(c *Catalog) error { return c.Commit(t.Context(), record, nil) }, 1},
 		{func(c *Catalog) error {
-			_, err := c.Forget(t.Context(), record.ID)
+			_, err := c.Forget(t.Context(), string(record.ID))
 			return err
 		}, 0},
 	} {
@@ -44,7 +44,7 @@ func TestRecordedIsRecorded(t *testing.T) {
 		// What removes data is not kept from it by what this process has left, and removes that too.
 		if _, err := c.ForgetChosen(
 			t.Context(),
-			func([]Point) []string { return nil },
+			func([]Point) []RecoveryPointID { return nil },
 		); err != nil ||
 			count(t, w.bucket, "demo/web/locks/") != 0 {
 			t.Fatalf("the next one: %v; locks: %v", err, names(t, w.bucket, "demo/web/locks/"))

@@ -20,7 +20,7 @@ const (
 
 // Point is what there is of a recovery point, whether it has a record or not.
 type Point struct {
-	ID    string
+	ID    RecoveryPointID
 	State State
 	// Started is when it was begun: by its record, and without one by its id; zero if neither says it.
 	Started time.Time
@@ -45,7 +45,7 @@ func (c *Catalog) Points(ctx context.Context) ([]Point, error) {
 }
 
 // points reads the records of what pieces has found; listErr is the error that pieces returned beside it.
-func (c *Catalog) points(ctx context.Context, found map[string]pieces, listErr error) ([]Point, error) {
+func (c *Catalog) points(ctx context.Context, found map[RecoveryPointID]pieces, listErr error) ([]Point, error) {
 	if err := c.repo.LoadIndex(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.host, err)
 	}
@@ -79,8 +79,8 @@ func (c *Catalog) points(ctx context.Context, found map[string]pieces, listErr e
 }
 
 // Resolve is what Forget would return for these ids, given what Points returned.
-func Resolve(points []Point, ids ...string) ([]Forgotten, error) {
-	known := make([]string, len(points))
+func Resolve[S ~string](points []Point, ids ...S) ([]Forgotten, error) {
+	known := make([]RecoveryPointID, len(points))
 	for i, point := range points {
 		known[i] = point.ID
 	}
@@ -97,11 +97,11 @@ func Resolve(points []Point, ids ...string) ([]Forgotten, error) {
 }
 
 // timeOf is the time in an id; zero if CheckID says that it is none.
-func timeOf(id string) time.Time {
+func timeOf(id RecoveryPointID) time.Time {
 	if CheckID(id) != nil {
 		return time.Time{}
 	}
-	at, err := time.Parse(idTime, id[:len(idTime)])
+	at, err := time.Parse(idTime, string(id[:len(idTime)]))
 	if err != nil {
 		return time.Time{}
 	}

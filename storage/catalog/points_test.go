@@ -70,7 +70,7 @@ func TestPointsWithAnUnreadableRepositorySnapshot(t *testing.T) {
 	if err == nil || len(points) != 2 || points[0].ID != r.ID || points[0].State != StateUnreadable || points[1].State != StateComplete {
 		t.Errorf("%+v, %v", points, err)
 	}
-	got, err := w.ForgetChosen(t.Context(), func(points []Point) []string { return []string{points[1].ID} })
+	got, err := w.ForgetChosen(t.Context(), func(points []Point) []RecoveryPointID { return []RecoveryPointID{points[1].ID} })
 	if err != nil || len(got) != 1 || got[0].ID != kept.ID {
 		t.Errorf("forget the readable one: %+v, %v", got, err)
 	}
@@ -81,28 +81,28 @@ func TestForgetChosen(t *testing.T) {
 	w := newWorld(t)
 	first := w.commit(t, w.record(t, "0001", started, StateComplete))
 	late := w.record(t, "0002", started.Add(time.Hour), StateComplete)
-	got, err := w.ForgetChosen(t.Context(), func(points []Point) []string {
+	got, err := w.ForgetChosen(t.Context(), func(points []Point) []RecoveryPointID {
 		if len(points) != 2 || points[0].State != StateComplete || points[1].State != StateUnrecorded {
 			t.Errorf("given %+v", points)
 		}
 		if err := w.Commit(t.Context(), late, nil); !errors.Is(err, repository.ErrLocked) {
 			t.Errorf("commit meanwhile: %v", err)
 		}
-		return []string{points[0].ID}
+		return []RecoveryPointID{points[0].ID}
 	})
 	if diff := cmp.Diff([]Forgotten{{ID: first.ID, Recorded: true, Volumes: 1}}, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	if _, err := w.ForgetChosen(
 		t.Context(),
-		func([]Point) []string { return []string{"20300101T000000Z-0000"} },
+		func([]Point) []RecoveryPointID { return []RecoveryPointID{"20300101T000000Z-0000"} },
 	); !errors.Is(
 		err,
 		ErrNoRecoveryPoint,
 	) {
 		t.Errorf("one that is not there: %v", err)
 	}
-	if got, err := w.ForgetChosen(t.Context(), func([]Point) []string { return nil }); err != nil || len(got) != 0 {
+	if got, err := w.ForgetChosen(t.Context(), func([]Point) []RecoveryPointID { return nil }); err != nil || len(got) != 0 {
 		t.Errorf("nothing chosen: %v, %v", got, err)
 	}
 	if left := names(t, w.bucket, "demo/web/locks/"); len(left) != 0 {
@@ -118,7 +118,7 @@ func TestForgetChosenWithoutIndex(t *testing.T) {
 		w.damage(t, name)
 	}
 	chosen := false
-	_, err := w.ForgetChosen(t.Context(), func(points []Point) []string {
+	_, err := w.ForgetChosen(t.Context(), func(points []Point) []RecoveryPointID {
 		chosen = slices.ContainsFunc(points, func(p Point) bool { return p.State != StateUnreadable })
 		return nil
 	})

@@ -21,7 +21,7 @@ var errNotListed = errors.New("it is there, and no listing of the bucket names i
 // not listed, what the record's own repository snapshot needs is kept: it may be half forgotten, or never have been finished, but
 // it may also be that only a listing leaves it out.
 func (c *Catalog) Prune(ctx context.Context, options repository.PruneOptions) (repository.PruneReport, error) {
-	k := &comparison{host: c.host, records: map[repository.ID]*Record{}, roots: map[repository.ID]string{}}
+	k := &comparison{host: c.host, records: map[repository.ID]*Record{}, roots: map[repository.ID]RecoveryPointID{}}
 	options.Compare = k.compare
 	return c.repo.Prune(ctx, options)
 }
@@ -34,7 +34,7 @@ type comparison struct {
 	mu      sync.Mutex
 	records map[repository.ID]*Record // by their repository snapshots; nil where it cannot be read
 	// roots are trees that no repository snapshot needs, with the id of the recovery point whose record is in it, or "".
-	roots map[repository.ID]string
+	roots map[repository.ID]RecoveryPointID
 }
 
 func (k *comparison) compare(ctx context.Context, found repository.Found) ([]repository.ID, error) {
@@ -47,7 +47,7 @@ func (k *comparison) compare(ctx context.Context, found repository.Found) ([]rep
 	for _, snapshot := range found.Snapshots {
 		listed[snapshot.ID.String()] = true
 	}
-	leftovers := map[string]bool{}
+	leftovers := map[RecoveryPointID]bool{}
 	for id, point := range points {
 		if len(point.records) == 0 {
 			leftovers[id] = true
@@ -62,7 +62,7 @@ func (k *comparison) compare(ctx context.Context, found repository.Found) ([]rep
 }
 
 // read reads the records that are new.
-func (k *comparison) read(ctx context.Context, view *Catalog, points map[string]pieces) error {
+func (k *comparison) read(ctx context.Context, view *Catalog, points map[RecoveryPointID]pieces) error {
 	var fresh []repository.Snapshot
 	for _, point := range points {
 		for _, snapshot := range point.records {
@@ -75,7 +75,7 @@ func (k *comparison) read(ctx context.Context, view *Catalog, points map[string]
 	group.SetLimit(8)
 	for _, snapshot := range fresh {
 		group.Go(func() error {
-			id, _ := snapshot.Tag(TagRecoveryPoint)
+			id := pointOf(snapshot)
 			record, err := view.readRecord(ctx, snapshot, id)
 			if repository.Undecided(ctx, err) {
 				return fmt.Errorf("read the record of recovery point %s: %w", id, err)
@@ -142,7 +142,12 @@ func (c *Catalog) has(ctx context.Context, text string) (bool, error) {
 }
 
 // keep finds the records of recovery points of which only volumes are listed, among what no repository snapshot needs.
-func (k *comparison) keep(ctx context.Context, view *Catalog, found repository.Found, leftovers map[string]bool) ([]repository.ID, error) {
+func (k *comparison) keep(
+	ctx context.Context,
+	view *Catalog,
+	found repository.Found,
+	leftovers map[RecoveryPointID]bool,
+) ([]repository.ID, error) {
 	if len(leftovers) == 0 {
 		return nil, nil // as a rule; nothing is read
 	}
@@ -164,7 +169,7 @@ func (k *comparison) keep(ctx context.Context, view *Catalog, found repository.F
 }
 
 // recordIn gives the id of the recovery point whose record and manifests a tree holds, whole; "" if there are none.
-func (c *Catalog) recordIn(ctx context.Context, root repository.ID) (id string, err error) {
+func (c *Catalog) recordIn(ctx context.Context, root repository.ID) (id RecoveryPointID, err error) {
 	tree, err := c.repo.ReadTree(ctx, root)
 	if err == nil {
 		var first treeblob.Node

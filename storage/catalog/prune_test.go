@@ -37,7 +37,7 @@ func crowded(t *testing.T) (w world, kept Record) {
 	kept = w.saveFiles(t, "20261121T091200Z-0002", files{"two": strings.Repeat("of the second", 1000)})
 	gone := w.saveFiles(t, "20261121T101200Z-0003", files{"three": strings.Repeat("of the third", 1000)})
 	w.saveFiles(t, "20261121T111200Z-0004", files{"four": strings.Repeat("of the fourth", 1000)})
-	if _, err := w.Forget(t.Context(), gone.ID); err != nil {
+	if _, err := w.Forget(t.Context(), string(gone.ID)); err != nil {
 		t.Fatal(err)
 	}
 	return w, kept
@@ -63,7 +63,7 @@ func TestPruneComparesListingsWithRecords(t *testing.T) {
 			t.Context(),
 			repository.PruneOptions{DryRun: dry},
 		); !errors.Is(err, errNotListed) ||
-			!strings.Contains(err.Error(), kept.ID) {
+			!strings.Contains(err.Error(), string(kept.ID)) {
 			t.Errorf("prune: %v, want errNotListed and %s", err, kept.ID)
 		}
 	}
@@ -100,11 +100,11 @@ func TestPruneMissesWhatRecordsName(t *testing.T) {
 	before := names(t, w.bucket, "demo/web/data")
 	c := reopened(t, w.bucket)
 	_, err := c.Prune(t.Context(), repository.PruneOptions{})
-	if err == nil || !strings.Contains(err.Error(), "stsbackup forget demo/web@"+kept.ID) ||
+	if err == nil || !strings.Contains(err.Error(), "stsbackup forget demo/web@"+string(kept.ID)) ||
 		!maps.Equal(before, names(t, w.bucket, "demo/web/data")) {
 		t.Errorf("prune: %v, want an error that says what to forget", err)
 	}
-	if _, err := c.Forget(t.Context(), kept.ID); err != nil {
+	if _, err := c.Forget(t.Context(), string(kept.ID)); err != nil {
 		t.Fatal(err)
 	}
 	if report, err := c.Prune(t.Context(), repository.PruneOptions{}); err != nil || report.PacksRemoved+report.PacksRepacked == 0 {
@@ -122,12 +122,12 @@ func TestPruneKeepsRecordsThatAreNotListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range snapshots {
-		if id, _ := s.Tag(TagRecoveryPoint); id == kept.ID && s.HasTag(TagRecord) {
+		if pointOf(s) == kept.ID && s.HasTag(TagRecord) {
 			record = s.ID.String()
 		}
 	}
 	c := reopened(t, &hiding{w.bucket, record})
-	if left, err := c.Leftovers(t.Context()); err != nil || !slices.Equal(left, []string{kept.ID}) {
+	if left, err := c.Leftovers(t.Context()); err != nil || !slices.Equal(left, []RecoveryPointID{kept.ID}) {
 		t.Fatalf("leftovers: %v, %v", left, err)
 	}
 	for range 2 {
@@ -142,7 +142,7 @@ func TestPruneKeepsRecordsThatAreNotListed(t *testing.T) {
 	}
 	// Forgotten, it is waste as any other.
 	again := reopened(t, w.bucket)
-	if _, err := again.Forget(t.Context(), kept.ID); err != nil {
+	if _, err := again.Forget(t.Context(), string(kept.ID)); err != nil {
 		t.Fatal(err)
 	}
 	if report, err := again.Prune(t.Context(), repository.PruneOptions{}); err != nil || report.PacksRemoved+report.PacksRepacked == 0 {

@@ -2,12 +2,12 @@ package catalog
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/stsbackup/stsbackup/storage/repository"
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
@@ -48,7 +48,8 @@ func (c *Catalog) list(ctx context.Context) ([]stored, error) {
 	failures := []error{listErr}
 	var records []stored
 	for _, snapshot := range snapshots {
-		id, tagged := snapshot.Tag(TagRecoveryPoint)
+		id := pointOf(snapshot)
+		_, tagged := snapshot.Tag(TagRecoveryPoint)
 		if !tagged || !snapshot.HasTag(TagRecord) || !snapshot.HasTag(TagStsbackup) || snapshot.Hostname != c.host {
 			continue
 		}
@@ -59,11 +60,11 @@ func (c *Catalog) list(ctx context.Context) ([]stored, error) {
 		}
 		records = append(records, stored{Record: record, snapshot: snapshot})
 	}
-	slices.SortStableFunc(records, func(a, b stored) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortStableFunc(records, func(a, b stored) int { return cmp.Compare(a.ID, b.ID) })
 	return records, errors.Join(failures...)
 }
 
-func (c *Catalog) readRecord(ctx context.Context, snapshot repository.Snapshot, id string) (Record, error) {
+func (c *Catalog) readRecord(ctx context.Context, snapshot repository.Snapshot, id RecoveryPointID) (Record, error) {
 	record, err := c.recordBelow(ctx, *snapshot.Tree)
 	if err != nil {
 		return Record{}, fmt.Errorf("repository snapshot %s: %w", snapshot.ID.Short(), err)
@@ -195,7 +196,7 @@ func (c *Catalog) FindRecord(ctx context.Context, ref string) (repository.Snapsh
 }
 
 // Manifests reads the manifests of a recovery point: name to content. ErrNoRecoveryPoint if there is none of this id.
-func (c *Catalog) Manifests(ctx context.Context, id string) (map[string][]byte, error) {
+func (c *Catalog) Manifests(ctx context.Context, id RecoveryPointID) (map[string][]byte, error) {
 	records, listErr := c.list(ctx)
 	i := slices.IndexFunc(records, func(r stored) bool { return r.ID == id })
 	if i < 0 {

@@ -31,8 +31,8 @@ const (
 type Record struct {
 	Version int `json:"version"`
 	// ID sorts by time: 20261121T081200Z-3fa91c07.
-	ID    string `json:"id"`
-	State State  `json:"state"`
+	ID    RecoveryPointID `json:"id"`
+	State State           `json:"state"`
 	// Cluster is the UID of the kube-system namespace of the cluster the data came from.
 	Cluster     string `json:"cluster"`
 	Namespace   string `json:"namespace"`

@@ -11,13 +11,13 @@ type Removal struct {
 	Complete, Left int
 	// Newest are the ids of those among them that are a newest complete recovery point: the one that a restore takes by itself,
 	// and, where that is of a time that has not come, the newest of the others.
-	Newest []string
+	Newest []RecoveryPointID
 }
 
 // RemovalOf judges the removal of the recovery points with these ids from those that Points returned.
-func RemovalOf(points []Point, ids []string, now time.Time) Removal {
+func RemovalOf(points []Point, ids []RecoveryPointID, now time.Time) Removal {
 	var removal Removal
-	var newest []string
+	var newest []RecoveryPointID
 	come := false
 	for _, point := range slices.Backward(points) {
 		if point.State != StateComplete {
@@ -34,7 +34,7 @@ func RemovalOf(points []Point, ids []string, now time.Time) Removal {
 		}
 	}
 	if len(newest) > 2 { // what is between the two counts no more than any other
-		newest = []string{newest[0], newest[len(newest)-1]}
+		newest = []RecoveryPointID{newest[0], newest[len(newest)-1]}
 	}
 	for _, id := range newest {
 		if slices.Contains(ids, id) {

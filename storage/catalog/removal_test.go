@@ -1,7 +1,6 @@
 package catalog_test
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -11,7 +10,7 @@ import (
 func TestRemovalOf(t *testing.T) {
 	noon := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	point := func(id string, state catalog.State, hours int) catalog.Point {
-		return catalog.Point{ID: id, State: state, Started: noon.Add(time.Duration(hours) * time.Hour)}
+		return catalog.Point{ID: catalog.RecoveryPointID(id), State: state, Started: noon.Add(time.Duration(hours) * time.Hour)}
 	}
 	for _, tt := range []struct {
 		name           string
@@ -46,8 +45,12 @@ func TestRemovalOf(t *testing.T) {
 				points = append(points, point(id, catalog.StateComplete, i+20))
 			}
 		}
-		got := catalog.RemovalOf(points, strings.Split(tt.ids, ""), noon)
-		if got.Complete != tt.complete || got.Left != tt.left || strings.Join(got.Newest, "") != tt.newest {
+		var ids []catalog.RecoveryPointID
+		for _, id := range tt.ids {
+			ids = append(ids, catalog.RecoveryPointID(id))
+		}
+		got := catalog.RemovalOf(points, ids, noon)
+		if got.Complete != tt.complete || got.Left != tt.left || catalog.JoinIDs(got.Newest) != tt.newest {
 			t.Errorf("%s: %+v", tt.name, got)
 		}
 	}

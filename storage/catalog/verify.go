@@ -22,8 +22,8 @@ type Verification struct {
 
 // PointVerification says what one recovery point is worth.
 type PointVerification struct {
-	ID    string `json:"id"`
-	State State  `json:"state"`
+	ID    RecoveryPointID `json:"id"`
+	State State           `json:"state"`
 	// Volumes is how many volumes its record says it holds.
 	Volumes int `json:"volumes"`
 	// Problems says what of it is missing or damaged.
@@ -49,7 +49,7 @@ func (v Verification) pointsOK() bool {
 func (c *Catalog) Verify(ctx context.Context, ref string, options repository.CheckOptions) (Verification, error) {
 	fail := func(err error) (Verification, error) { return Verification{}, fmt.Errorf("verify %s: %w", c.host, err) }
 	ctx = storage.WithDoubt(ctx, true) // what a listing leaves out would be called damage, and people remove what is damaged
-	var only string
+	var only RecoveryPointID
 	if ref != "" {
 		record, err := c.Find(ctx, ref)
 		if err != nil {

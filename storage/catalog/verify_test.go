@@ -35,13 +35,13 @@ func TestVerify(t *testing.T) {
 	}
 	if v, err = w.Verify(
 		t.Context(),
-		first.ID,
+		string(first.ID),
 		repository.CheckOptions{},
 	); err != nil || !v.OK() || len(v.Points) != 1 ||
 		v.Repository.Snapshots != 2 {
 		t.Errorf("the first one alone: %+v, %v", v, err)
 	}
-	if v, err = w.Verify(t.Context(), second.ID, repository.CheckOptions{}); err != nil || v.OK() {
+	if v, err = w.Verify(t.Context(), string(second.ID), repository.CheckOptions{}); err != nil || v.OK() {
 		t.Errorf("the second one alone: %+v, %v", v, err)
 	}
 }
@@ -80,7 +80,7 @@ func TestVerifyCallsNoOutageDamage(t *testing.T) {
 		v, err := c.Verify(t.Context(), ref, repository.CheckOptions{ReadData: 1})
 		return faulty, v, err
 	}
-	for _, ref := range []string{"", id} {
+	for _, ref := range []string{"", string(id)} {
 		counting, v, err := verify(ref, 0)
 		operations := len(counting.Operations())
 		if err != nil || !v.OK() || operations < 10 {
@@ -147,15 +147,15 @@ func TestDataOfAnotherHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.forgeRecord(t, record.ID, data, nil)
-		if _, err := w.FindVolume(t.Context(), record.ID, "www-web-0"); err == nil || !strings.Contains(err.Error(), "is of claim") {
+		w.forgeRecord(t, string(record.ID), data, nil)
+		if _, err := w.FindVolume(t.Context(), string(record.ID), "www-web-0"); err == nil || !strings.Contains(err.Error(), "is of claim") {
 			t.Errorf("%s: %v, want an error that says whose the data is", name, err)
 		}
-		v, err := w.Verify(t.Context(), record.ID, repository.CheckOptions{})
+		v, err := w.Verify(t.Context(), string(record.ID), repository.CheckOptions{})
 		if err != nil || len(v.Points) != 1 || len(v.Points[0].Problems) != 1 || !strings.Contains(v.Points[0].Problems[0], "is of claim") {
 			t.Errorf("%s: verify: %+v, %v", name, v.Points, err)
 		}
-		if _, err := w.Forget(t.Context(), record.ID); err != nil {
+		if _, err := w.Forget(t.Context(), string(record.ID)); err != nil {
 			t.Fatal(err)
 		}
 	}

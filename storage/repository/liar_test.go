@@ -63,7 +63,7 @@ func newLiar(t *testing.T) *liar {
 	}
 	at := time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC)
 	err = l.points.Commit(t.Context(), catalog.Record{
-		ID: l.id, State: catalog.StateComplete, Namespace: "demo", StatefulSet: "web", Started: at, Finished: at,
+		ID: catalog.RecoveryPointID(l.id), State: catalog.StateComplete, Namespace: "demo", StatefulSet: "web", Started: at, Finished: at,
 		Volumes: []catalog.Volume{{Claim: "www-web-0", Capture: catalog.CaptureLive, RepositorySnapshot: result.RepositorySnapshot}},
 	}, map[string][]byte{"StatefulSet.yaml": []byte("kind: StatefulSet\n")})
 	if err != nil {
@@ -230,7 +230,7 @@ func (l *liar) readers(t *testing.T) map[string]struct {
 		}},
 		"list":      {record, func() error { _, err := l.points.List(t.Context()); return err }},
 		"find":      {record, func() error { _, err := l.points.Find(t.Context(), "latest"); return err }},
-		"manifests": {manifests, func() error { _, err := l.points.Manifests(t.Context(), l.id); return err }},
+		"manifests": {manifests, func() error { _, err := l.points.Manifests(t.Context(), catalog.RecoveryPointID(l.id)); return err }},
 		"verify": {everything, func() error {
 			v, err := l.points.Verify(t.Context(), "", repository.CheckOptions{ReadData: 1})
 			for _, problem := range v.Repository.Problems {

@@ -124,12 +124,12 @@ func TestBackupBySnapshot(t *testing.T) {
 	if second.Volumes[0].Stored > first.Volumes[0].Stored/10 {
 		t.Errorf("unchanged data was stored again: %d bytes, after %d", second.Volumes[0].Stored, first.Volumes[0].Stored)
 	}
-	s.run(0, []string{first.ID, second.ID, "complete", "3/3"}, "list", s.Namespace+"/web")
-	s.run(0, []string{"Recovery point " + second.ID, "data-web-2", "NOT in this backup"}, "show", s.Namespace+"/web")
-	if shown := s.record(s.run(0, nil, "show", s.Namespace+"/web@"+first.ID, "-o", "json")); shown.ID != first.ID {
+	s.run(0, []string{string(first.ID), string(second.ID), "complete", "3/3"}, "list", s.Namespace+"/web")
+	s.run(0, []string{string("Recovery point " + second.ID), "data-web-2", "NOT in this backup"}, "show", s.Namespace+"/web")
+	if shown := s.record(s.run(0, nil, "show", s.Namespace+"/web@"+string(first.ID), "-o", "json")); shown.ID != first.ID {
 		t.Errorf("show @%s printed %s", first.ID, shown.ID)
 	}
-	s.run(4, []string{"no such recovery point", second.ID}, "show", s.Namespace+"/web@2020")
+	s.run(4, []string{"no such recovery point", string(second.ID)}, "show", s.Namespace+"/web@2020")
 
 	check, err := s.StockRestic(s.ctx, "web", "check", "--read-data")
 	if err != nil || check.Code != 0 {
@@ -218,7 +218,7 @@ func TestBackupIncomplete(t *testing.T) {
 		}
 	}
 	s.run(0, []string{"incomplete", "2/3"}, "list", s.Namespace+"/db")
-	s.run(4, []string{record.ID}, "show", s.Namespace+"/db")
-	s.run(0, []string{"NOT in this backup", "claim data-db-2"}, "show", s.Namespace+"/db@"+record.ID)
+	s.run(4, []string{string(record.ID)}, "show", s.Namespace+"/db")
+	s.run(0, []string{"NOT in this backup", "claim data-db-2"}, "show", s.Namespace+"/db@"+string(record.ID))
 	s.nothingBehind()
 }

@@ -22,14 +22,14 @@ func TestForgetAndPrune(t *testing.T) {
 	s.deadMoversLock("web")
 	s.run(
 		0,
-		[]string{"Removed the lock of a dead mover", old.ID, "no rule keeps it", "newest complete"},
+		[]string{"Removed the lock of a dead mover", string(old.ID), "no rule keeps it", "newest complete"},
 		"forget",
 		name,
 		"--keep-last",
 		"1",
 	)
 	s.run(0, nil, "prune", name)
-	s.run(4, []string{old.ID}, "show", name+"@"+old.ID)
+	s.run(4, []string{string(old.ID)}, "show", name+"@"+string(old.ID))
 	s.run(0, nil, "verify", name, "--read-data")
 	for _, volume := range kept.Volumes {
 		if text := s.dump("web", volume.RepositorySnapshot, volume.Claim+"/private/key"); text != "secret" {

@@ -36,7 +36,12 @@ func WriteKept(w, notes io.Writer, output Format, results []Kept, now time.Time)
 				age = Duration(now.Sub(point.Time))
 			}
 			rows = append(rows, []string{
-				result.Namespace + "/" + result.StatefulSet, Printable(point.ID), string(point.State), age, verdict, strings.Join(point.Reasons, ", "),
+				result.Namespace + "/" + result.StatefulSet,
+				Printable(string(point.ID)),
+				string(point.State),
+				age,
+				verdict,
+				strings.Join(point.Reasons, ", "),
 			})
 		}
 	}
@@ -87,7 +92,7 @@ func WriteForgotten(w io.Writer, output Format, of catalog.Name, forgotten []cat
 		if !point.Recorded {
 			what = "what was left of recovery point"
 		}
-		fmt.Fprintf(w, "%s %s %s of %s (%d volumes)\n", verb, what, Printable(point.ID), of, point.Volumes)
+		fmt.Fprintf(w, "%s %s %s of %s (%d volumes)\n", verb, what, Printable(string(point.ID)), of, point.Volumes)
 	}
 	return nil
 }
@@ -95,7 +100,7 @@ func WriteForgotten(w io.Writer, output Format, of catalog.Name, forgotten []cat
 // WriteForgetQuestion writes what a person is to agree to.
 func WriteForgetQuestion(w io.Writer, question upkeep.Question) {
 	for _, point := range question.Forgotten {
-		fmt.Fprintf(w, "To forget: recovery point %s of %s (%d volumes)\n", Printable(point.ID), question.StatefulSet, point.Volumes)
+		fmt.Fprintf(w, "To forget: recovery point %s of %s (%d volumes)\n", Printable(string(point.ID)), question.StatefulSet, point.Volumes)
 	}
 	switch {
 	case !question.Known:

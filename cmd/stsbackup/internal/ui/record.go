@@ -31,7 +31,7 @@ func WriteRecords(w io.Writer, output Format, records []catalog.Record, now time
 			}
 		}
 		rows = append(rows, []string{
-			record.Namespace + "/" + record.StatefulSet, record.ID, string(record.State),
+			record.Namespace + "/" + record.StatefulSet, string(record.ID), string(record.State),
 			Duration(now.Sub(record.Started)),
 			ordinals(record),
 			fmt.Sprintf("%d/%d", saved, len(record.Volumes)), Bytes(bytes), Bytes(stored),

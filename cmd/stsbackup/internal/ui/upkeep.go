@@ -37,7 +37,7 @@ func WritePruned(w, notes io.Writer, r *upkeep.PruneResult) {
 		fmt.Fprintf(
 			notes,
 			"Kept: the volumes of %s, which has no record. Unless its backup is running, free them with: stsbackup forget %s/%s@%s\n",
-			id, r.Namespace, r.StatefulSet, Printable(id),
+			id, r.Namespace, r.StatefulSet, Printable(string(id)),
 		)
 	}
 }

@@ -98,10 +98,15 @@ stsbackup cannot read the recovery points of demo/web, so it does not know what 
 
 func TestWritePruned(t *testing.T) {
 	t.Parallel()
-	r := upkeep.PruneResult{Namespace: "demo", StatefulSet: "web", Leftovers: []string{older}, PruneReport: repository.PruneReport{
-		DryRun: true, PacksRemoved: 1, PacksUnindexed: 2, PacksRepacked: 3, PacksMerged: 4, PacksKept: 5, BytesRemoved: 3 << 20,
-		BytesRewritten: 1 << 20, BytesNeeded: 4 << 20, BytesUnused: 5 << 20, Snapshots: 6,
-	}}
+	r := upkeep.PruneResult{
+		Namespace:   "demo",
+		StatefulSet: "web",
+		Leftovers:   []catalog.RecoveryPointID{older},
+		PruneReport: repository.PruneReport{
+			DryRun: true, PacksRemoved: 1, PacksUnindexed: 2, PacksRepacked: 3, PacksMerged: 4, PacksKept: 5, BytesRemoved: 3 << 20,
+			BytesRewritten: 1 << 20, BytesNeeded: 4 << 20, BytesUnused: 5 << 20, Snapshots: 6,
+		},
+	}
 	var out, notes bytes.Buffer
 	WritePruned(&out, &notes, &r)
 	says(t, "what would be done", &out, `10 packs (3 MiB) would be removed: 1 that nothing needs, 2 that no index names, `+

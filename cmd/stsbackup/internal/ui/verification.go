@@ -20,7 +20,7 @@ func WriteVerification(w io.Writer, v catalog.Verification) error {
 		if len(point.Problems) > 0 {
 			verdict = "DAMAGED"
 		}
-		rows = append(rows, []string{point.ID, string(point.State), strconv.Itoa(point.Volumes), verdict})
+		rows = append(rows, []string{string(point.ID), string(point.State), strconv.Itoa(point.Volumes), verdict})
 	}
 	if err := WriteTable(w, rows); err != nil {
 		return err

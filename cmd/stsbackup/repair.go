@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 	"github.com/stsbackup/stsbackup/internal/upkeep"
-	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
 // repairCommand holds the flags of stsbackup repair.
@@ -56,8 +54,15 @@ func (c *repairCommand) run(ctx context.Context, a *app, arg string) error {
 		return err
 	}
 	request := upkeep.RepairRequest{StatefulSet: t.name(), DryRun: c.dryRun, ForgetDamaged: c.forgetDamaged}
+	counted := false // on a line that has to be ended
+	if count := u.Progress; count != nil {
+		u.Progress = func(packs, total int) {
+			counted = true
+			count(packs, total)
+		}
+	}
 	report, err := u.Repair(ctx, request)
-	if u.Progress != nil && !errors.Is(err, repository.ErrLocked) {
+	if counted {
 		fmt.Fprintln(a.err)
 	}
 	if err != nil {

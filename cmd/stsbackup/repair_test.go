@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"crypto/rand"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,4 +73,21 @@ func TestRepairCommand(t *testing.T) {
 	}
 	s.run(0, "prune", "demo/web")
 	s.run(0, "verify", "demo/web", "--read-data")
+}
+
+// TestRepairOnATerminal: the line that counts packs is ended, and where there is none nothing is.
+func TestRepairOnATerminal(t *testing.T) {
+	s := volumeShell(t)
+	s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", site(t))
+	for name, want := range map[string]string{"web": "packs read\n", "none": "stsbackup: "} {
+		var out, text bytes.Buffer
+		a := &app{
+			in: strings.NewReader(""), out: &out, err: &text, terminal: true,
+			getenv: func(name string) string { return s.env[name] }, now: s.now, random: rand.Reader, version: "test",
+		}
+		execute(t.Context(), a, []string{"repair", "demo/" + name})
+		if !strings.Contains(text.String(), want) || strings.HasPrefix(text.String(), "\n") {
+			t.Errorf("repair of %s says %q, want %q", name, &text, want)
+		}
+	}
 }

@@ -30,7 +30,7 @@ func (c *Client) Journal(ctx context.Context, key Key) (*corev1.ConfigMap, error
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the journal %s/%s: %w", key.Namespace, name, err)
+		return nil, fmt.Errorf("read the journal of a restore, ConfigMap %s/%s: %w", key.Namespace, name, err)
 	}
 	return journal, nil
 }

@@ -15,8 +15,8 @@ func (c *Client) OwnImage(ctx context.Context, namespace, pod, variable string) 
 	if err != nil {
 		return "", err
 	}
-	if object == nil {
-		return "", fmt.Errorf("there is no pod %s/%s: %w", namespace, pod, ErrNotFound)
+	if object == nil { // no ErrNotFound, by which a scheduler would take it that the StatefulSet to back up is gone
+		return "", fmt.Errorf("there is no pod %s/%s", namespace, pod)
 	}
 	for _, container := range slices.Concat(object.Spec.InitContainers, object.Spec.Containers) {
 		if slices.ContainsFunc(container.Env, func(env corev1.EnvVar) bool { return env.Name == variable }) {

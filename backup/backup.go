@@ -59,7 +59,7 @@ type Request struct {
 	Tool string
 	// Mover is what the movers need to run and to open the repository.
 	Mover cluster.MoverConfig
-	// Parallel is how many volumes are moved at once; less than 2 is one after the other, in which case each ordinal
+	// Parallel is how many volumes are moved at once; less than 2 means in turn, in which case each ordinal
 	// deduplicates against those before it.
 	Parallel int
 	// RetryLock is how long a mover waits if somebody removes data from the repository.

@@ -219,7 +219,7 @@ func (x *run) refresh(ctx context.Context, v *JournalVolume) error {
 		return err
 	}
 	if x.plan.Way == WayResume && (claim == nil || v.Displaced == nil || claim.UID != v.Displaced.UID) || claim == nil && v.Displaced == nil {
-		return nil // clear sees to what is there
+		return nil // clear takes care of what is there
 	}
 	if claim == nil || claim.DeletionTimestamp != nil || v.Displaced != nil && claim.UID != v.Displaced.UID {
 		return fmt.Errorf("claim %s/%s is no longer the one that the plan was made for: %w", x.op.Namespace, v.Claim, cluster.ErrChanged)

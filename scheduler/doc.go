@@ -8,7 +8,7 @@
 //
 //  1. refresh takes over the StatefulSets that there are and the policies, if any of them has changed.
 //  2. decide finds for each StatefulSet the window of its schedule that it is now (window.go), and judges what is owed
-//     (judge.go): pure functions of schedule, recovery points and time. A run that is owed no more without having been made
+//     (judge.go): pure functions of schedule, recovery points and time. A run that is no longer owed, and was never made,
 //     is reported, once. Of those that can begin, choose takes the stalest, within the limits.
 //  3. Tasks do the work in goroutines of their own (task.go) and report by outcomes, which the loop settles (settle.go): it
 //     alone changes what is known. A task lists the recovery points once more before it backs up.

@@ -138,7 +138,7 @@ func (t *term) putOff(e *entry, o outcome, most time.Duration) {
 	e.wait = o.ended.Add(backoff(o.name, e.failures, most))
 }
 
-// lapsed reports the run that was owed last, if it is owed no more and has no recovery point. run is the one owed now.
+// lapsed reports the run that was owed last, if it is no longer owed and has no recovery point. run is the one owed now.
 func (t *term) lapsed(e *entry, run, now time.Time) {
 	if e.owed.IsZero() || e.owed.Equal(run) {
 		return

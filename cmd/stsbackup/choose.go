@@ -30,7 +30,7 @@ const allWithRepository = "every StatefulSet of the namespace that has a reposit
 func (f *chooseFlags) add(cmd *cobra.Command, all string) {
 	cmd.Flags().VarP(&f.selector, "selector", "l", "take the StatefulSets of the cluster that have these `labels`, such as tier=db,env!=test")
 	cmd.Flags().BoolVar(&f.all, "all", false, "take "+all)
-	cmd.Flags().BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "with --selector or --all: in all namespaces, not in one")
+	cmd.Flags().BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "with --selector or --all: in all namespaces")
 }
 
 // any reports whether one of the flags was given.

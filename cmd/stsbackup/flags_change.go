@@ -27,7 +27,7 @@ func (f *changeFlags) addChange(cmd *cobra.Command, pods string) {
 		&f.wait,
 		"wait",
 		0,
-		"wait this long (1h without a value) for another operation on the StatefulSet to end; a scheduler's backup steps aside",
+		"wait this long (1h without a value) for another operation on the StatefulSet to end; a scheduler stops its backup and makes it later",
 	)
 	cmd.Flags().Lookup("wait").NoOptDefVal = "1h"
 }

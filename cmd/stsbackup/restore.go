@@ -36,17 +36,17 @@ func newRestoreCommand(a *app) *cobra.Command {
 ` + pointsText + `
 
 It shows the plan first. Then it scales the StatefulSet to 0, sets its volumes aside, makes claims under the same names, fills
-them, and scales up when every ordinal is complete. It does not matter whether the claims exist, or some or all are gone, or
-their volumes are gone. A StatefulSet that has 0 replicas gets those of the recovery point. Pods that anybody starts meanwhile
-wait until every ordinal is complete.
+them, and scales up when every ordinal is complete. It also works if some or all
+claims or volumes are gone. If the StatefulSet has 0 replicas, it gets the replicas of the recovery point. Pods that anybody
+starts meanwhile wait until every ordinal is complete.
 
-It refuses what stands in the way before it changes anything: Argo CD, Flux, KEDA, an autoscaler or an operator that would
-revert the StatefulSet during the restore, and objects that the API server would not create, by its answers to dry runs.
+It refuses to begin if Argo CD, Flux, KEDA, an autoscaler or an operator would revert the StatefulSet during the restore, or if
+the API server would not create an object that the restore needs; it asks the API server with dry runs.
 
 It deletes no data. If anything fails, or you interrupt it, before it scales the StatefulSet up, it puts everything back as it
 was. After success it keeps the old volumes: "stsbackup undo" brings them back, and "stsbackup discard" frees them.
 
-After a restore that was killed, --resume continues it and "stsbackup undo" puts everything back. On a terminal, restore asks
+If a restore was killed, --resume continues it and "stsbackup undo" puts everything back. On a terminal, restore asks
 which of the two you want; with --yes it exits with code 5. Whichever you choose, it keeps the volumes that pods have written to.`,
 		Example: `  stsbackup restore demo/web --dry-run
   stsbackup restore demo/web@20261121T081200Z-3fa91c07

@@ -50,7 +50,7 @@ func joined(errs ...error) error {
 	return &severalError{text: all.Error(), errs: errs}
 }
 
-// each does the same to StatefulSets, one after the other, and prints the results as they come: as JSON, one document
+// each does the same to StatefulSets, in turn, and prints the results as they come: as JSON, one document
 // for each StatefulSet. One that fails does not stop the others. do may return a result beside an error, and show prints
 // it for a person.
 func each[T any](ctx context.Context, a *app, output ui.Format, targets []target,

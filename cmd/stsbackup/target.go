@@ -10,10 +10,12 @@ import (
 )
 
 // pointsText is how commands explain what may be written after the @.
-const pointsText = `Name a recovery point by its id, or by the beginning of its id. Or give a time. A time means the last complete
-recovery point whose data is at least that old: 2026-11-21T09:30:00Z; or a date or part of a time, such as 2026-11-21 or
-2026-11-21T09:30, up to its end, in UTC unless it says otherwise; today or yesterday, up to the day's end; or how long ago, such
-as 3h, 90min or 2d. "latest", or nothing, means the latest complete one. Name an incomplete recovery point by its id.`
+const pointsText = `Name a recovery point by its id, or by the beginning of its id; an incomplete one only in this way. "latest", or
+nothing, means the latest complete one. A time means the last complete recovery point whose data is from then or earlier:
+  2026-11-21T09:30:00Z          that moment
+  2026-11-21, 2026-11-21T09:30  the end of that day or minute, in UTC unless it says otherwise
+  today, yesterday              the end of that day
+  3h, 90min, 2d                 this long ago`
 
 // target is what a command line names as [NS/]STS[@RP].
 type target struct {

@@ -72,7 +72,7 @@ people made: undo empties those again.`,
 		&c.operation,
 		"operation",
 		"",
-		"bring back what this restore, or undo, has set aside: its `id`, or the beginning of it (default: the last one)",
+		"bring back what this restore, or undo, has set aside: its `id`, or the beginning of its id (default: the last one)",
 	)
 	c.addGoAhead(cmd, "show the plan and change nothing", "do not ask before the undo begins")
 	c.addChange(cmd, "the pods")

@@ -23,8 +23,8 @@ func newUnlockCommand(a *app) *cobra.Command {
 		Long: `unlock removes locks on a repository whose holders must be dead: locks that nobody has renewed for 30 minutes, locks of processes
 of this host that are gone, locks of movers whose pods no longer exist in the cluster, and locks that cannot be read.
 
-You rarely need it. Every command does the same when such a lock is in its way; it waits only with a lock that it cannot read,
-until 30 minutes after somebody wrote that.
+You rarely need it. Every command removes such a lock when the lock blocks it. Only a lock that it cannot read makes it wait,
+until 30 minutes after somebody wrote the lock.
 
 With --remove-all it removes all locks. A living holder notices within minutes that its lock is gone, and stops.`,
 		Example: `  stsbackup unlock demo/web`,

@@ -28,13 +28,13 @@ func newVerifyCommand(a *app) *cobra.Command {
 		Long: `verify checks the whole repository of a StatefulSet, or with @RECOVERY-POINT only what that one needs. It checks that every volume
 that a record names exists, that every directory can be read, and that every piece of every file is in the index and in a pack
 of the right size. What a restore would refuse counts as damage: an entry of unknown type, a file whose pieces do not add up to
-its size, a directory deeper than 4096 others.
+its size, a directory that is nested in more than 4096 others.
 
 With --read-data it also reads whole packs, decrypts every piece and compares its hash. That finds any damage. With a share,
-such as --read-data=5%, it reads that many of the packs, chosen at random.
+such as --read-data=5%, it reads that share of the packs, chosen at random.
 
 verify changes nothing, takes no lock and needs no cluster. The exit code is 1 if anything is damaged; the result names the
-damage and the recovery points that it hits. It checks each of several StatefulSets, whatever it finds in the others; with
+damage and the recovery points that it affects. Of several StatefulSets it checks each, also if one of them is damaged; with
 -o json it prints one document for each.
 
 ` + pointsText,

@@ -34,8 +34,8 @@ func (c *volumeBackup) command(a *app) *cobra.Command {
 		Long: `backup saves a directory and everything in it as a repository snapshot, or a block device as one file in a repository snapshot.
 It makes the repository if there is none.
 
-It does not read files again that have not changed since the last backup of the claim (by size, times and inode). It saves a
-file that changes during the backup as it finds it, and names it.
+It does not read files again that have not changed since the last backup of the claim (by size, times and inode). If a
+file changes during the backup, backup saves what it reads, and names the file.
 
 It names entries that it cannot read, saves everything else, and exits with code 3. It does the same if it finds the file
 .stsbackup-restoring, which an unfinished restore with --into-empty leaves: the volume may lack files. A command that fails or is

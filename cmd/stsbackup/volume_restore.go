@@ -37,15 +37,14 @@ func (c *volumeRestore) command(a *app) *cobra.Command {
 volume's root. It makes the directory if there is none. It compares every piece with its hash before it writes it.
 
 Without a recovery point it takes the newest backup of the claim: of a complete recovery point, or one that "volume backup" has
-made. It leaves alone what is in the directory already; if something is in the way of a restored file, it fails, unless you give
---replace.
+made. It does not touch other files in the directory. If a restored file would replace something, it fails, unless you give --replace.
 
-It writes the content of a block device onto a block device that is at least as large and not in use, with --replace; or with
---blank if the device holds nothing but zeros, which it then does not write; or into a new file.
+It writes the content of a block device into a new file, or onto a block device that is at least as large and not in use. For a
+device, give --replace; or give --blank if the device holds nothing but zeros: restore then writes no zeros.
 
-With --into-empty it mixes nothing: the directory must be empty, or hold only what an unfinished restore of the same claim from
-the same repository has left, which it removes. Until the restore ends, the file .stsbackup-restoring in the directory says whose
-it is. If that file says anything else, restore removes nothing and fails.
+With --into-empty the directory must be empty, or hold only what an unfinished restore of the same claim from the same repository
+has left; restore removes that. Until it ends, the file .stsbackup-restoring in the directory says which restore fills it. If
+that file says anything else, restore removes nothing and fails.
 
 It names files that it cannot write, and files whose pieces are missing or impossible in the repository. It restores everything
 else, and fails with exit code 1; with -o json it still prints the result, which names them. It stops at once at other damage in

@@ -136,7 +136,7 @@ func (c *Client) awaitVolume(ctx context.Context, name string, limit time.Durati
 	return nil
 }
 
-// releaseVolume sees to it that the volume that was made for a temporary claim goes with the claim. The error wraps
+// releaseVolume ensures that the volume that was made for a temporary claim goes with the claim. The error wraps
 // ErrChanged if the volume has changed since it was looked at.
 func (c *Client) releaseVolume(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
 	if claim.Spec.VolumeName == "" {

@@ -17,7 +17,7 @@ import (
 // ErrChanged is wrapped by errors that say that an object is no longer what it was when the decision about it was made.
 var ErrChanged = errors.New("changed in the meantime")
 
-// claimRemovals bounds how often a claim is tried to be deleted that is changed all the time.
+// claimRemovals bounds how often we try to delete a claim that somebody changes between our reads.
 const claimRemovals = 10
 
 // Claim reads one claim; nil if there is none.

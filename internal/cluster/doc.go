@@ -18,9 +18,9 @@
 //     object that has it, and the shape of ours, is deleted, exactly as it was looked at (UID and resourceVersion).
 //     RunMover makes nothing that a sweep would not know.
 //   - Both have a limit, say within 10 s what they wait for, and return what does not go as Leftovers: a pod on a node
-//     that is cut off stays for as long as that is so. Whether that is in the way is for the engines to say.
-//   - What is to vanish is made to vanish: a VolumeSnapshot is tied to its content first, and a content or a temporary
-//     claim's volume that would be retained is switched to Delete.
+//     that is cut off stays for as long as that is so. The engines decide whether it blocks them.
+//   - Both also delete the data behind what they delete: they first tie a VolumeSnapshot to its content, and switch a content
+//     or a temporary claim's volume that would be retained to Delete.
 //
 // RunMover runs one mover: its claim awaited, if that is bound without a pod; a Job made suspended, its Secret owned by
 // that Job, the Job resumed, its log followed, its termination message returned, and Job, pod and Secret removed again.
@@ -30,9 +30,9 @@
 // While it runs:
 //
 //   - The log is followed through whatever breaks its streams, each line once: the kubelet's times say where to go on.
-//   - It must get on. Lines of the log say how far it is (MoverConfig.Sign); one whose mark stays the same for too long is
-//     given up, but only after its log was asked for by itself: neither a stream that is dead nor an API server that is away is a
-//     mover that stands still.
+//   - It must make progress. Lines of the log say how far it is (MoverConfig.Sign). RunMover gives up on a mover whose mark stays
+//     the same for too long, but only after it has asked for the log once more: neither a dead stream nor an API server that is
+//     away means that the mover stands still.
 //   - What it was given is renewed if it expires, in a Secret that is made anew under the same name: to create and delete
 //     Secrets are rights that movers take anyway, while the right to change them would let their holder change, and with
 //     patch read, everybody's.

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// volumeSlow is after how long it is said which volumes are waited for.
+// volumeSlow is after how long we say which volumes we wait for.
 const volumeSlow = 10 * time.Second
 
 // DeleteVolume has the driver of a provisioned volume that no claim holds delete it, with its data. The error wraps ErrChanged

@@ -32,8 +32,8 @@ const (
 	leaseBriefMax = 2 * time.Minute
 )
 
-// ErrLeaseLost is the cause of the end of a Lease's context when somebody else has the Lease or has deleted it, or when it
-// could not be renewed for so long that it is given up.
+// ErrLeaseLost is the cause of the end of a Lease's context when somebody else has the Lease or has deleted it, or when
+// nobody could renew it for too long.
 var ErrLeaseLost = errors.New("the Lease was lost")
 
 // LeaseOptions say who takes a Lease.

@@ -17,7 +17,7 @@ const (
 	// outageLimit is how long the API server may be away before an operation is given up: more than an upgrade or a
 	// failover of it takes.
 	outageLimit = 15 * time.Minute
-	// leaseRemovals bounds how often a Lease is tried to be deleted that is changed all the time, or does not answer.
+	// leaseRemovals bounds how often we try to delete a Lease that somebody changes between our reads, or that gives no answer.
 	leaseRemovals = 5
 )
 

@@ -36,7 +36,7 @@ func waits(refused error, other *coordinationv1.Lease, opts LeaseOptions, waited
 	return errors.Is(refused, ErrBusy) && (other.Annotations[AnnotationBrief] != "" && waited < leaseBriefMax || waited < opts.Wait)
 }
 
-// want says to who has the Lease that somebody waits, if that is of use. It is no harm if the Lease changes meanwhile: then it
+// want tells the holder of the Lease that somebody waits, if that helps. It is no harm if the Lease changes meanwhile: then it
 // is said the next time.
 func (c *Client) want(ctx context.Context, op Operation, opts LeaseOptions) error {
 	lease, err := c.getLease(ctx, op.Namespace, LeaseName(op.StatefulSet))

@@ -54,7 +54,7 @@ type Manager struct {
 	MadeBy string
 }
 
-// argoNamespace is where an Application is of which only the name is known.
+// argoNamespace is where an Application is if we know only its name.
 const argoNamespace = "argocd"
 
 // managerResource is how the objects of a kind are read: the newest version first.

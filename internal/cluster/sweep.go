@@ -33,8 +33,8 @@ func (s Swept) MayRun(pod string) bool {
 // Sweep removes what other operations on the same StatefulSet have left in the cluster. Call it with the StatefulSet's Lease
 // held: then all other operations are dead. It removes only what such an operation has made, by its labels, its annotations,
 // its shape, and its name, which is what the operation calls such an object: whatever else has our labels stays. What does
-// not go in time is in Swept.Left, and may be in the way of what comes next. The error is about what could not be found out
-// or be deleted.
+// not go in time is in Swept.Left, and may block what comes next. The error is about what could not be read
+// or deleted.
 func (c *Client) Sweep(ctx context.Context, current Operation, removing Removing) (Swept, error) {
 	return c.remove(ctx, current, selection.NotEquals, removing)
 }

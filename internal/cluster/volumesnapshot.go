@@ -175,9 +175,9 @@ type CutLimits struct {
 	Since time.Time
 }
 
-// AwaitVolumeSnapshot waits until the VolumeSnapshot has come to phase (CutTaken or CutReady). A driver that has been
-// reporting errors for longer than limits.Patience is believed, and its message is the error; so is one that has not taken a
-// cut for so long. Data that is on its way after the cut may take longer: limits.Ready. What is waited for is said.
+// AwaitVolumeSnapshot waits until the VolumeSnapshot has come to phase (CutTaken or CutReady). It gives up on a
+// driver that has been reporting errors for longer than limits.Patience, with the driver's message as the error, and on one that
+// has not taken a cut for that long. Data that is on its way after the cut may take longer: limits.Ready. It says what it waits for.
 func (c *Client) AwaitVolumeSnapshot(ctx context.Context, namespace, name string, phase CutPhase, limits CutLimits) (Cut, error) {
 	wait := &cutWait{name: namespace + "/" + name, limits: limits, begun: c.now(), well: c.now(), away: timeAway(ctx)}
 	limit := limits.Patience

@@ -205,7 +205,7 @@ func contentName(vs *snapshotv1.VolumeSnapshot) string {
 	return "snapcontent-" + string(vs.UID)
 }
 
-// releaseContent sees to it that the data goes with the VolumeSnapshot. A class with deletionPolicy Retain would leave
+// releaseContent ensures that the data goes with the VolumeSnapshot. A class with deletionPolicy Retain would leave
 // it, and pay for it, for ever.
 func (c *Client) releaseContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot) error {
 	contents := c.Snapshots.SnapshotV1().VolumeSnapshotContents()

@@ -1,10 +1,10 @@
-// Package memory keeps a process within a bound of memory, by saying when garbage is collected.
+// Package memory keeps a process within a limit of memory, by deciding when the runtime collects garbage.
 //
-// Collecting garbage costs the more the less memory it is given: what is live is gone through each time. With Go's default,
-// the heap grows to twice of what is live before that is done, which a mover's memory is too small for. With a small
-// percentage instead, a backup of which little is live spends a third of its time on it. So what a mover takes is limited as
-// a whole, and garbage is collected as seldom as that allows. Where what is live leaves no room below the limit, it would be
-// collected all the time; from there on a percentage does less harm. Keep compares the two as long as the work lasts.
+// The less memory the collector has, the more it costs, because it goes through the live heap each time. With Go's default,
+// the heap grows to twice its live part, for which a mover's memory is too small. With a small percentage instead, a backup
+// with a small live heap spends a third of its time in the collector. So there is a limit for the whole memory of a mover, and
+// the collector runs as seldom as that allows. If the live heap leaves no room below the limit, the collector would run all the
+// time; then a percentage does less harm. Keep compares the two as long as the work lasts.
 //
 // Commands that go through whole repositories need as much as the index says, of any size. For them Save sets a percentage
 // alone.

@@ -1,4 +1,4 @@
-// Package mover is what a mover and the engine that runs it say to each other: both ends of it, so that they cannot
+// Package mover is what a mover and the engine that runs it say to each other. It has both ends, so that they cannot
 // drift apart.
 //
 // A mover writes lines to its log, each a JSON object, and leaves one JSON object as the pod's termination message, of which

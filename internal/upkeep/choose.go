@@ -15,7 +15,7 @@ type Choice struct {
 	Namespace string
 	// Selected, if set, finds those of the cluster that are meant; of these only.
 	Selected func(ctx context.Context) ([]Candidate, error)
-	// Selector is what Selected goes by, for a message.
+	// Selector is how Selected was chosen, for a message.
 	Selector string
 }
 

@@ -48,7 +48,7 @@ type RemoveKeyRequest struct {
 	Key string
 }
 
-// RemoveKey has a password open a repository no more. It returns the key that is gone.
+// RemoveKey removes a key, so that its password no longer opens the repository. It returns the removed key.
 func (u *Upkeep) RemoveKey(ctx context.Context, request RemoveKeyRequest) (repository.ID, error) {
 	points, err := u.open(ctx, request.StatefulSet)
 	if err != nil {

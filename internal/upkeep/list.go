@@ -14,7 +14,7 @@ type ListRequest struct {
 	Namespace    string
 }
 
-// Listing is what there is of one StatefulSet.
+// Listing has the recovery points of one StatefulSet.
 type Listing struct {
 	StatefulSet catalog.Name
 	// Records are those of its recovery points, newest last.

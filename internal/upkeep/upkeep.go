@@ -17,7 +17,7 @@ type Upkeep struct {
 	Movers Movers
 	// Guard, if set, keeps others of the cluster away while nobody may work beside us.
 	Guard *Guard
-	// RetryLock is how long to wait for others who hold a lock that is in the way.
+	// RetryLock is how long to wait for a conflicting lock on the repository.
 	RetryLock time.Duration
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
@@ -69,7 +69,7 @@ func (u *Upkeep) note(text string) {
 	}
 }
 
-// open opens a repository to work on it. Who holds a lock that is in the way is waited for.
+// open opens a repository to work on it. That work waits for holders of conflicting locks.
 func (u *Upkeep) open(ctx context.Context, of catalog.Name) (*catalog.Catalog, error) {
 	points, err := u.Repositories.Open(ctx, of)
 	if err != nil {
@@ -88,8 +88,8 @@ func (u *Upkeep) alone(ctx context.Context, points *catalog.Catalog, do func(con
 	return u.Guard.Do(ctx, points, do)
 }
 
-// waitForLocks has those waited for who hold a lock that is in the way. If it is one that a mover has left which has ended, it
-// is removed. A person is told of that, and of locks that stay although the work is done.
+// waitForLocks makes operations wait for holders of conflicting locks. If a mover that has ended has left such a lock, the lock is
+// removed. A person is told of that, and of locks that stay although the work is done.
 func (u *Upkeep) waitForLocks(points *catalog.Catalog) {
 	u.tellOfLocks(points)
 	points.Repository().SetLockWait(repository.LockWait{Limit: u.RetryLock, Blocked: func(ctx context.Context, locked error) bool {

@@ -18,8 +18,8 @@ import (
 const LeaseName = "scheduler.stsbackup.io"
 
 const (
-	duration = 15 * time.Second // a leader that has been still for so long is gone
-	deadline = 10 * time.Second // a leader that cannot renew for so long stops
+	duration = 15 * time.Second // a leader that has not renewed for this long is gone
+	deadline = 10 * time.Second // a leader that cannot renew for this long stops
 	period   = 2 * time.Second
 )
 

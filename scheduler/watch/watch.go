@@ -181,7 +181,7 @@ func (w *Watch) NeedNamespaces(ctx context.Context, kube kubernetes.Interface) e
 	return nil
 }
 
-// StatefulSets are those that there are now. One that is being deleted is there no more: its pods and claims go, and a
+// StatefulSets are those that there are now. One that is being deleted no longer counts: its pods and claims go, and a
 // namespace can be stuck in that state for days.
 func (w *Watch) StatefulSets() []scheduler.StatefulSet {
 	w.mutex.Lock()

@@ -138,7 +138,7 @@ func (p *planner) subdir(dir *targetDir, node treeblob.Node) error {
 	return p.contents(made)
 }
 
-// file plans the content of a file, which is of that size.
+// file plans the content of a file of that size.
 func (p *planner) file(dir *targetDir, node treeblob.Node, size int64) error {
 	p.files.Add(1)
 	p.bytes.Add(size)

@@ -18,7 +18,7 @@ const (
 	StateUnreadable State = "unreadable"
 )
 
-// Point is what there is of a recovery point, whether it has a record or not.
+// Point is whatever exists of a recovery point, whether it has a record or not.
 type Point struct {
 	ID    RecoveryPointID
 	State State

@@ -48,9 +48,9 @@
 // others have added: copying and removing go on beside them. Check reads all of this without a lock, and names what is
 // damaged; Repair takes what is damaged out of the index, in prune's order, so that the next backup stores it again.
 //
-// Whoever finds the lock of somebody else in the way waits, for as long as SetLockWait allows. Anyone may
-// be taken for dead, after a long sleep or by a clock that is wrong, so the own lock is asked for just before anything is
-// written that others rely on (index objects, repository snapshots), and again and again while something is removed.
+// A process that finds a conflicting lock waits, for as long as SetLockWait allows. After a long sleep, or because of a wrong
+// clock, others may take a living process for dead. So each process looks whether its own lock is still there just before it
+// writes anything that others rely on (index objects, repository snapshots), and again and again while it removes something.
 //
 // Retries are the Bucket's business: what it reports as failed has failed.
 package repository

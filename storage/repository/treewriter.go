@@ -20,7 +20,7 @@ func (w *Writer) NewTree(limit int) *treeblob.Encoder {
 	return treeblob.NewSpilling(limit, level)
 }
 
-// SaveTree is SaveBlob for a tree, which is of no use after that.
+// SaveTree is SaveBlob for a tree. Nobody may use the tree after that.
 func (w *Writer) SaveTree(ctx context.Context, tree *treeblob.Encoder) (ID, error) {
 	if !tree.Spilled() {
 		return w.SaveBlob(ctx, TreeBlob, tree.Bytes())

@@ -113,7 +113,7 @@ func packLimit(t BlobType) int {
 }
 
 // SaveBlob stores plain unless the repository has it, and returns its id. Plain is not kept after the call. After an
-// error the Writer is of no more use, and Flush fails too.
+// error the Writer is useless, and Flush fails too.
 func (w *Writer) SaveBlob(ctx context.Context, t BlobType, plain []byte) (ID, error) {
 	if w.left.overdue(w.repo.Now()) {
 		w.uploads.Go(func() error { return w.saveLeft(w.ctx) })

@@ -3,10 +3,10 @@
 // A processor with instructions for SHA-256 spends most of its time on one message with waiting: each round needs the
 // result of the one before it. Two messages that have nothing to do with each other fill each other's pauses, so that
 // both together take about two thirds of the time that one after the other takes. A backup hashes every byte twice, as
-// part of a blob for its name and as part of a pack for the pack's, and that is the largest share of its work. So it is of
-// a restore's, which has the next blob for a second message.
+// part of a blob for its name and as part of a pack for the pack's, and that is the largest share of its work. The same
+// is true of a restore, which has the next blob for a second message.
 //
-//  1. A Digest is what has been hashed of one message so far: the eight words of state, and bytes that are no whole
+//  1. A Digest is the state of one message so far: the eight words of state, and bytes that are no whole
 //     block of 64 yet.
 //  2. Both completes the blocks that both have begun, hashes as many blocks as both have left side by side, and what
 //     is left of the longer one by itself.

@@ -101,7 +101,7 @@ func (f *Faulty) Fired() bool {
 	return f.fired
 }
 
-// begin counts an operation and says how it is to fail; "" is not at all.
+// begin counts an operation and says how it is to fail; "" means that it succeeds.
 func (f *Faulty) begin(op Operation) How {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -163,7 +163,7 @@ func (m *Memory) Folders(ctx context.Context, prefix string) ([]string, error) {
 	return storage.Folders(ctx, unlisted{m}, prefix)
 }
 
-// unlisted hides Memory.Folders, so that storage.Folders goes by the names of the objects.
+// unlisted hides Memory.Folders, so that storage.Folders uses the names of the objects.
 type unlisted struct{ storage.Bucket }
 
 // String implements storage.Bucket.

@@ -148,7 +148,7 @@ type Tally struct {
 	Ages []time.Time
 }
 
-// Count tallies what is set aside in a namespace, or in all where it is empty, with one request. It goes by what Kubernetes says
+// Count tallies what is set aside in a namespace, or in all where it is empty, with one request. It relies on what Kubernetes says
 // of the volumes, not by claims: a volume counts once it is Released.
 func Count(ctx context.Context, client *cluster.Client, namespace string) ([]Tally, error) {
 	found, err := marked(ctx, client, namespace, "")

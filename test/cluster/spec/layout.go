@@ -13,14 +13,15 @@ type Layout struct {
 	Dir string
 }
 
-// longestSocket is the part of a socket's path below the state folder that is the longest; together with the folder it must fit into
-// the 107 bytes that a unix socket address holds.
+// longestSocket is the longest part of a socket's path below the state folder; together with the folder it must fit
+// into the 107 bytes of a unix socket address.
 const (
 	longestSocket = "/run/node-a/kubelet/plugins_registry/reflink.csi.test-reg.sock"
 	socketMax     = 107
 )
 
-// NewLayout returns the layout of a state folder. It fails if sockets below the folder would have names longer than the kernel allows.
+// NewLayout returns the layout of a state folder. It fails if sockets below the folder would have longer names than the
+// kernel allows.
 func NewLayout(dir string) (Layout, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {

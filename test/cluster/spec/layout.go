@@ -36,8 +36,8 @@ func NewLayout(dir string) (Layout, error) {
 	}
 	return Layout{Dir: dir}, nil
 }
+
 // Name identifies the cluster on this machine: its cgroup root has this name, and its loop devices carry it.
-// Name identifies the cluster on this machine: it names its cgroup root and is written into its loop devices.
 func (l Layout) Name() string {
 	sum := sha256.Sum256([]byte(l.Dir))
 	return "stsbackup-" + hex.EncodeToString(sum[:4])
@@ -46,14 +46,14 @@ func (l Layout) Name() string {
 func (l Layout) path(elem ...string) string {
 	return filepath.Join(append([]string{l.Dir}, elem...)...)
 }
+
 // Bin is the folder of the built programs. It outlives the cluster, as do Stamps, Images and CRDs.
-// Bin is the folder of the built programs. It outlives the cluster, as Stamps, Images and CRDs do.
 func (l Layout) Bin() string { return l.path("bin") }
 
 // Program is the path of one built program.
 func (l Layout) Program(name string) string { return l.path("bin", name) }
+
 // Stamps is the folder that remembers from what the built files were built.
-// Stamps is the folder that remembers what the built files were built from.
 func (l Layout) Stamps() string { return l.path("stamps") }
 
 // Images is the folder of the image archives.
@@ -64,8 +64,8 @@ func (l Layout) CRDs() string { return l.path("crds") }
 
 // Logs is the folder of the components' logs, kept when the cluster ends.
 func (l Layout) Logs() string { return l.path("logs") }
+
 // PreviousLogs is where the logs of the previous run stay.
-// PreviousLogs is where the logs of the run before are kept.
 func (l Layout) PreviousLogs() string { return l.path("logs.previous") }
 
 // PodLogs is the folder of the pods' logs.
@@ -78,17 +78,17 @@ func (l Layout) Run() string { return l.path("run") }
 func (l Layout) RunPath(elem ...string) string {
 	return l.path(append([]string{"run"}, elem...)...)
 }
+
 // Status is the file in which the holder writes who it is and how it is.
-// Status is the file in which the holder says who and how it is.
 func (l Layout) Status() string { return l.path("run", "status.json") }
+
 // Control is the socket on which the holder of a Ready cluster takes requests.
-// Control is the socket on which the holder of a cluster that is Ready takes requests.
 func (l Layout) Control() string { return l.path("run", "control.sock") }
 
 // HostPath is a folder for static hostPath volumes: the same path on the host and inside.
 func (l Layout) HostPath() string { return l.path("run", "hostpath") }
+
 // Volumes is where the filesystem with reflinks is mounted, only inside the namespaces.
-// Volumes is where the file system with reflinks is mounted, inside the namespaces only.
 func (l Layout) Volumes() string { return l.path("run", "volumes") }
 
 // Bucket is the folder in which the S3 server keeps a bucket.
@@ -99,8 +99,8 @@ func (l Layout) Kubeconfig() string { return l.path("kubeconfig") }
 
 // Env is the file of variables that tests source.
 func (l Layout) Env() string { return l.path("env") }
+
 // Lock is the file that a change to the cluster locks, so that only one change happens at a time.
-// Lock is the file that one change of the cluster at a time holds locked.
 func (l Layout) Lock() string { return l.path("lock") }
 
 // Ports remembers the loopback ports of the last run, which the next one takes again if they are free.

@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/mover/env"
 )
 
-// The linker sets version: -X main.version=….
+// version is what the linker sets: -X main.version=….
 var version = "dev"
 
 func main() {

@@ -40,7 +40,7 @@ func Read(path string) ([]byte, error) {
 	return data, nil
 }
 
-// Parse reads a policy file. Errors, which are of type *Error, call the file name.
+// Parse reads a policy file. Its errors, of type *Error, refer to the file as name.
 func Parse(name string, data []byte, checkRepository func(url string) error) (*File, error) {
 	r := &reader{}
 	root, ok := r.document(data)

@@ -151,7 +151,7 @@ func (s *Store) Cut(volumes []Volume, snapshots []Snapshot) ([]Snapshot, error) 
 // CutGroup takes snapshots of volumes at one moment and records them as a group.
 func (s *Store) CutGroup(group Group, volumes []Volume, snapshots []Snapshot) (Group, error) {
 	for _, snapshot := range snapshots {
-		// A try that never became a group has left this: it is of another moment than the rest.
+		// A try that never became a group has left this: it was cut at another moment than the rest.
 		if err := s.snapshots.remove(snapshot.ID); err != nil {
 			return group, err
 		}

@@ -1,9 +1,9 @@
-// Package deploy is the folder of the manifests; its tests hold them to what docs/install.md and docs/rbac.md say.
+// Package deploy is the folder of the manifests; its tests check that they match docs/install.md and docs/rbac.md.
 //
-//   - base: the namespace, the ServiceAccount, and the ClusterRole with all that stsbackup may do
+//   - base: the namespace, the ServiceAccount, and the ClusterRole with everything that stsbackup may do
 //   - overlays/scheduler: base, and the scheduler
 //   - overlays/cronjob: base, and the CronJobs of folder cronjob
 //   - overlays/namespaced: the same CronJobs with rights in one namespace only
 //
-// What a real API server makes of them is for the end-to-end tests.
+// The end-to-end tests check what a real API server makes of them.
 package deploy

@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// jobStub is a kubectl that knows one Job, which ends as $ENDS says when it has been asked for three times. As the real one does, it
-// waits for Complete in vain if the Job fails, and gives up at the log of a container that never started.
+// jobStub is a kubectl that knows one Job. When it has been asked about the Job three times, the Job ends as $ENDS
+// says. Like the real kubectl, it waits in vain for Complete if the Job fails, and fails to read the log of a container
+// that never started.
 const jobStub = `#!/bin/sh
 case "$*" in
 *" wait "*) [ "$ENDS" = Complete ] || exit 1 ;;
@@ -25,7 +26,8 @@ case "$*" in
 esac
 `
 
-// TestJobIsWaitedFor: the commands by which docs/install.md has a Job waited for end when it is over, however it ends, and show why.
+// TestJobIsWaitedFor: the commands with which docs/install.md waits for a Job end when the Job is over, however it
+// ends, and show why.
 func TestJobIsWaitedFor(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "docs", "install.md"))
 	if err != nil {

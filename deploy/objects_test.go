@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// kustomization is what the tests look at of one.
+// kustomization is what the tests read from one.
 type kustomization struct {
 	Resources          []string `json:"resources"`
 	ConfigMapGenerator []struct {
@@ -23,7 +23,8 @@ type kustomization struct {
 	} `json:"configMapGenerator"`
 }
 
-// TestEveryFileIsApplied: one that its kustomization does not name, or a folder that its overlay leaves out, protects nothing.
+// TestEveryFileIsApplied: a file that its kustomization does not name, or a folder that its overlay leaves out,
+// protects nothing.
 func TestEveryFileIsApplied(t *testing.T) {
 	folders := map[string][]string{
 		"base": nil, "cronjob": nil,
@@ -67,7 +68,8 @@ func TestEveryFileIsApplied(t *testing.T) {
 	}
 }
 
-// TestDrainedOneAtATime: with none, nodes could not be drained; with more, nobody would lead meanwhile.
+// TestDrainedOneAtATime: if no pod could be unavailable, nobody could drain nodes; if more than one could, nobody would
+// lead meanwhile.
 func TestDrainedOneAtATime(t *testing.T) {
 	budget := read[policyv1.PodDisruptionBudget](t, "overlays", "scheduler", "poddisruptionbudget.yaml").Spec
 	one := intstr.FromInt32(1)
@@ -76,7 +78,7 @@ func TestDrainedOneAtATime(t *testing.T) {
 	}
 }
 
-// TestNetworkPolicies: metrics in, names and TCP out, and nothing else.
+// TestNetworkPolicies: metrics in, DNS and TCP out, and nothing else.
 func TestNetworkPolicies(t *testing.T) {
 	port := func(protocol corev1.Protocol, port intstr.IntOrString, end *int32) []networkingv1.NetworkPolicyPort {
 		return []networkingv1.NetworkPolicyPort{{Protocol: &protocol, Port: &port, EndPort: end}}
@@ -94,14 +96,14 @@ func TestNetworkPolicies(t *testing.T) {
 		"cronjob": {PolicyTypes: both, Egress: out},
 	} {
 		got := read[networkingv1.NetworkPolicy](t, folder, "networkpolicy.yaml").Spec
-		want.PodSelector = got.PodSelector // TestSelectorsSelect holds it to the pods
+		want.PodSelector = got.PodSelector // TestSelectorsSelect checks that it selects the pods
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", folder, diff)
 		}
 	}
 }
 
-// TestNamespaceIsRestricted: the API server refuses there what TestPodsAreRestricted would.
+// TestNamespaceIsRestricted: in this namespace the API server refuses what TestPodsAreRestricted would refuse.
 func TestNamespaceIsRestricted(t *testing.T) {
 	labels := read[corev1.Namespace](t, "base", "namespace.yaml").Labels
 	if level := labels["pod-security.kubernetes.io/enforce"]; level != "restricted" {
@@ -109,7 +111,8 @@ func TestNamespaceIsRestricted(t *testing.T) {
 	}
 }
 
-// TestCronJobsWaitForEachOther: two backups of a StatefulSet at once refuse each other, and the Job fails for it.
+// TestCronJobsWaitForEachOther: of two backups of a StatefulSet at the same time, one refuses to run, and its Job
+// fails.
 func TestCronJobsWaitForEachOther(t *testing.T) {
 	for _, file := range []string{"backup.yaml", "prune.yaml"} {
 		if policy := read[batchv1.CronJob](t, "cronjob", file).Spec.ConcurrencyPolicy; policy != batchv1.ForbidConcurrent {

@@ -21,7 +21,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 )
 
-// read decodes a manifest, in which every field must be known.
+// read decodes a manifest and rejects unknown fields.
 func read[T any](t *testing.T, path ...string) T {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(path...))
@@ -35,7 +35,7 @@ func read[T any](t *testing.T, path ...string) T {
 	return object
 }
 
-// templates are the pod templates of all manifests, by their files.
+// templates returns the pod templates of all manifests, by file.
 func templates(t *testing.T) map[string]corev1.PodTemplateSpec {
 	t.Helper()
 	found := map[string]corev1.PodTemplateSpec{
@@ -47,7 +47,7 @@ func templates(t *testing.T) map[string]corev1.PodTemplateSpec {
 	return found
 }
 
-// TestAllPodsAreKnown finds what has pods and is not looked at by the tests here.
+// TestAllPodsAreKnown finds manifests with pods that the tests here do not look at.
 func TestAllPodsAreKnown(t *testing.T) {
 	known := templates(t)
 	err := filepath.WalkDir(".", func(path string, _ os.DirEntry, err error) error {
@@ -68,7 +68,7 @@ func TestAllPodsAreKnown(t *testing.T) {
 	}
 }
 
-// problems says what is wrong with a pod, if its security is to be the strictest and its needs known.
+// problems says what is wrong with a pod, which must have the strictest security and state its requests and limits.
 func problems(spec corev1.PodSpec) []string {
 	var found []string
 	check := func(ok bool, problem string) {
@@ -118,7 +118,7 @@ func problems(spec corev1.PodSpec) []string {
 			check(mount.ReadOnly || ours, c.Name+": can write to "+mount.MountPath)
 			room = room || ours
 		}
-		// Without it a large index stays in memory, and is more than the limit.
+		// Without this volume a large index stays in memory, and exceeds the limit.
 		check(room, c.Name+": has no room for temporary files")
 	}
 	return found
@@ -132,7 +132,7 @@ func TestPodsAreRestricted(t *testing.T) {
 	}
 }
 
-// TestProblemsAreFound shows that the check above can fail.
+// TestProblemsAreFound shows that problems can fail a pod.
 func TestProblemsAreFound(t *testing.T) {
 	bare := corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "x", Env: []corev1.EnvVar{
 		{ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{}}},
@@ -150,7 +150,8 @@ func TestProblemsAreFound(t *testing.T) {
 	}
 }
 
-// TestSchedulerEndsWithinItsGrace: a pod that is killed before its scheduler gives up leaves a backup half done.
+// TestSchedulerEndsWithinItsGrace: if the kubelet kills the pod before its scheduler gives up, a backup stays half
+// done.
 func TestSchedulerEndsWithinItsGrace(t *testing.T) {
 	spec := templates(t)["overlays/scheduler/deployment.yaml"].Spec
 	args := strings.Join(spec.Containers[0].Args, " ")
@@ -162,7 +163,7 @@ func TestSchedulerEndsWithinItsGrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A minute to cancel what runs then, and to remove its movers.
+	// The scheduler needs a minute to cancel what still runs, and to remove its movers.
 	if whole := time.Duration(*spec.TerminationGracePeriodSeconds) * time.Second; whole < grace+time.Minute {
 		t.Errorf("the pod is killed after %s, but the scheduler takes %s and a minute", whole, grace)
 	}
@@ -209,7 +210,7 @@ func TestSelectorsSelect(t *testing.T) {
 	}
 }
 
-// TestCronJobForgetsOnlyWhatItBacksUp: what others keep below the same root is not for it to judge.
+// TestCronJobForgetsOnlyWhatItBacksUp: it must not judge what others keep below the same root.
 func TestCronJobForgetsOnlyWhatItBacksUp(t *testing.T) {
 	spec := templates(t)["cronjob/backup.yaml"].Spec
 	chosen := func(container corev1.Container) []string {
@@ -221,7 +222,7 @@ func TestCronJobForgetsOnlyWhatItBacksUp(t *testing.T) {
 	}
 }
 
-// TestCronJobsEnd: with Forbid, a run that never ended would be the last.
+// TestCronJobsEnd: with Forbid, a run that never ends would be the last one.
 func TestCronJobsEnd(t *testing.T) {
 	for _, file := range []string{"backup.yaml", "prune.yaml"} {
 		job := read[batchv1.CronJob](t, "cronjob", file).Spec

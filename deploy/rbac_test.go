@@ -52,7 +52,7 @@ func rules(t *testing.T, path ...string) []commented {
 	return found
 }
 
-// comment is the text of a comment, without headings.
+// comment returns the text of a comment, without headings.
 func comment(text string) string {
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -64,7 +64,7 @@ func comment(text string) string {
 	return strings.Join(lines, " ")
 }
 
-// TestEveryRuleSaysWhy: a right that nobody can explain is one that nobody dares to take away.
+// TestEveryRuleSaysWhy: nobody dares to remove a right that nobody can explain.
 func TestEveryRuleSaysWhy(t *testing.T) {
 	for _, path := range [][]string{
 		{"base", "clusterrole.yaml"}, {"overlays", "namespaced", "clusterrole.yaml"}, {"overlays", "namespaced", "role.yaml"},
@@ -127,7 +127,7 @@ func objects(rule rbacv1.PolicyRule) []string {
 	return names
 }
 
-// verbsOf is what may be done, by object.
+// verbsOf returns the allowed verbs, by object.
 func verbsOf(rules []commented) map[string]map[string]bool {
 	verbs := map[string]map[string]bool{}
 	for _, rule := range rules {
@@ -143,7 +143,7 @@ func verbsOf(rules []commented) map[string]map[string]bool {
 	return verbs
 }
 
-// granted says what of a rule the overlay for one namespace has.
+// granted says which part of a rule the overlay for one namespace has.
 func granted(rule rbacv1.PolicyRule, inside, everywhere map[string]map[string]bool) string {
 	var here, there []string
 	for _, object := range objects(rule) {

@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// stub stands for a program that a reader of README.md has: it writes down how it was called, and from where, and fails where
-// the real one would for want of a file.
+// stub replaces a program that a reader of README.md has. It writes down how it was called, and in which directory, and
+// fails if a file is missing that the real program needs.
 const stub = `#!/bin/sh
 echo "$(basename "$0") $*" >> "$CALLS"
 case "$(basename "$0") $*" in
@@ -32,8 +32,8 @@ kubectl*"create secret"*) [ -s password ] && [ -s credentials ] || exit 1
 esac
 `
 
-// TestReadmeRuns types every block of README.md in its order, in one shell, in a clone: each works as it stands, from where the one
-// before has left the reader, and all of them are of one password.
+// TestReadmeRuns types every block of README.md in its order, in one shell, in a clone. Each block works as it stands,
+// in the directory where the previous one has left the reader, and all blocks use the same password.
 func TestReadmeRuns(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "README.md"))
 	if err != nil {
@@ -71,7 +71,7 @@ func TestReadmeRuns(t *testing.T) {
 		t.Errorf("%d passwords are used, and should be one: %q (%v)", len(slices.Compact(lines)), lines, err)
 	}
 	applied(t, clone, calls)
-	// Nothing here runs a block of another kind. There is one: what CI runs.
+	// This test runs no block of another kind. There is one: what CI runs.
 	others := 0
 	for i, fence := range regexp.MustCompile("(?m)^```.*$").FindAllString(string(text), -1) {
 		if i%2 == 0 && fence != "```sh" {
@@ -83,7 +83,7 @@ func TestReadmeRuns(t *testing.T) {
 	}
 }
 
-// applied looks whether what was applied from the reader's folder names things that are there.
+// applied checks that what the reader applied from the folder names only things that exist.
 func applied(t *testing.T, clone, calls string) {
 	t.Helper()
 	copies, err := filepath.Glob(calls + "..*")
@@ -102,7 +102,7 @@ func applied(t *testing.T, clone, calls string) {
 		}
 		for _, resource := range kustomization.Resources {
 			if !strings.HasPrefix(resource, "../") {
-				continue // of deploy/base itself
+				continue // is in deploy/base itself
 			}
 			overlays++
 			if _, err := os.Stat(filepath.Join(clone, "mine", resource)); err != nil {

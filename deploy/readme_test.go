@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestReadmeInstallsAsTheDocumentation holds the README to the commands of docs/install.md, which the end-to-end tests run.
+// TestReadmeInstallsAsTheDocumentation checks that the README has the commands of docs/install.md, which the end-to-end
+// tests run.
 func TestReadmeInstallsAsTheDocumentation(t *testing.T) {
 	read := func(path ...string) string {
 		t.Helper()

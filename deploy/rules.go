@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// ClusterRolePath is where the manifest with all rights is, for a person.
+// ClusterRolePath tells a person where the manifest with all rights is.
 const ClusterRolePath = "deploy/base/clusterrole.yaml"
 
 //go:embed base/clusterrole.yaml
@@ -20,11 +20,11 @@ var clusterRole string
 const (
 	sectionSchedule = "schedule"
 	sectionDiscard  = "discard"
-	sectionRestore  = "restore: " // what the names of several begin with
+	sectionRestore  = "restore: " // several headings begin with this
 )
 
-// Rules are the rights that the manifest gives for a verb of the command line: for "backup" those that making a recovery point
-// takes, for others all but the scheduler's own.
+// Rules returns the rights in the manifest that a command needs. "backup" needs those for making a recovery point;
+// other commands need all except the scheduler's own.
 func Rules(verb string) ([]rbacv1.PolicyRule, error) {
 	var role rbacv1.ClusterRole
 	if err := yaml.Unmarshal([]byte(clusterRole), &role); err != nil {
@@ -41,7 +41,7 @@ func Rules(verb string) ([]rbacv1.PolicyRule, error) {
 			rules = append(rules, rule)
 		}
 	}
-	if verb == "backup" { // it looks whether a restore is under way, and whether a temporary claim waits for its mover
+	if verb == "backup" { // backup checks whether a restore is in progress, and whether a temporary claim waits for its mover
 		rules = append(rules,
 			rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get"}},
 			rbacv1.PolicyRule{APIGroups: []string{"storage.k8s.io"}, Resources: []string{"storageclasses"}, Verbs: []string{"list"}},
@@ -50,7 +50,7 @@ func Rules(verb string) ([]rbacv1.PolicyRule, error) {
 	return rules, nil
 }
 
-// sectionsOf gives, for each rule of the manifest, the heading that it is below.
+// sectionsOf returns, for each rule of the manifest, the heading above it.
 func sectionsOf(text string) (sections []string) {
 	current := ""
 	for line := range strings.Lines(text) {

@@ -7,7 +7,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
-// TestRules: what a person is told to lack is what the manifest grants, by the verb that needs it.
+// TestRules: the rights that a person is told to be missing are those that the manifest grants, for the command that
+// needs them.
 func TestRules(t *testing.T) {
 	granted := func(rules []rbacv1.PolicyRule, resource, verb string) bool {
 		return slices.ContainsFunc(rules, func(r rbacv1.PolicyRule) bool {

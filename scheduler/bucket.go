@@ -7,30 +7,31 @@ import (
 	"time"
 )
 
-// listing is how the recovery points of one StatefulSet could be listed.
+// listing says whether the recovery points of one StatefulSet can be listed.
 type listing struct {
-	// failing is since when that fails; zero if it does not, or was not tried. err is what failed last.
+	// failing is since when listing fails; zero if it does not fail, or was not tried. err is the last error.
 	failing time.Time
 	err     error
-	// before is how many listings, of any StatefulSet, had succeeded in this term when it first failed. Times would not
-	// do: the clock may be set.
+	// before is how many listings, of any StatefulSet, had succeeded in this term when this one first failed. Times
+	// would not do, because somebody may set the clock.
 	before int
-	// told says that it has been reported as the trouble of this StatefulSet.
+	// told: the scheduler has reported the failure as the trouble of this StatefulSet.
 	told bool
 }
 
-// bucketFails reports whether it fails, and the bucket may be why. A password that is wrong shows that the bucket answers.
+// bucketFails reports whether listing fails, and the bucket may be the reason. A wrong password shows that the bucket
+// answers.
 func (l listing) bucketFails() bool { return !l.failing.IsZero() && !errors.Is(l.err, ErrPassword) }
 
-// ofBucket reports whether the error would be the same for all StatefulSets.
+// ofBucket reports whether every StatefulSet would get the same error.
 func (l listing) ofBucket() bool {
 	return errors.Is(l.err, ErrBucket) || errors.Is(l.err, context.DeadlineExceeded)
 }
 
-// bucketDown is since when the bucket as a whole cannot be used; zero if it can. It cannot if an error says so that
-// is younger than every success, or if no StatefulSet's recovery points can be listed. What fails while others succeed,
-// such as a repository that has another password, is the trouble of that StatefulSet. listed is how many listings
-// have succeeded in all.
+// bucketDown is since when the bucket as a whole is unusable; zero if it is usable. It is unusable if an error that
+// says so is younger than every success, or if no StatefulSet's recovery points can be listed. What fails while other
+// listings succeed, such as a repository that has another password, is the trouble of that StatefulSet. listed is how
+// many listings have succeeded in total.
 func bucketDown(listings []listing, listed int) time.Time {
 	var first, recent, said time.Time
 	all := true
@@ -57,8 +58,7 @@ func bucketDown(listings []listing, listed int) time.Time {
 	}
 }
 
-// noteListing takes in whether recovery points could be listed, and tells of a bucket, or a single repository, that
-// cannot be used.
+// noteListing records whether recovery points could be listed, and reports an unusable bucket or single repository.
 func (t *term) noteListing(o outcome, result string) {
 	l := &o.entry.listing
 	switch {
@@ -86,7 +86,7 @@ func (t *term) noteListing(o outcome, result string) {
 	}
 }
 
-// noteBucket keeps up since when the bucket cannot be used.
+// noteBucket updates since when the bucket is unusable.
 func (t *term) noteBucket(o outcome) {
 	var listings []listing
 	for _, e := range t.entries {

@@ -38,8 +38,8 @@ func TestBucketDown(t *testing.T) {
 	}
 }
 
-// TestOneRepositoryFails: one StatefulSet with another password beside one that is well is its own trouble, told once;
-// the bucket is not down.
+// TestOneRepositoryFails: of two StatefulSets, one has another password. That is its own trouble, reported once; the
+// bucket is not down.
 func TestOneRepositoryFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, eachMinute, "demo/db", "demo/web")
@@ -74,7 +74,7 @@ func TestOneRepositoryFails(t *testing.T) {
 		if told != 1 {
 			t.Errorf("told %d times:\n%s", told, strings.Join(w.events, "\n"))
 		}
-		// The bucket goes and comes back; then the password is mended.
+		// The bucket goes and comes back; then somebody corrects the password.
 		w.set(func() { w.down = fmt.Errorf("%w: connection refused", ErrBucket) })
 		elapse(5 * time.Minute)
 		if s.Status().BucketFailing.IsZero() {
@@ -94,8 +94,8 @@ func TestOneRepositoryFails(t *testing.T) {
 	})
 }
 
-// TestNoRepositoryAnswers: what is the same for all is the bucket's trouble, and no StatefulSet's, also if the error does
-// not tell; and so is a bucket that goes while one StatefulSet is in trouble.
+// TestNoRepositoryAnswers: a failure that all share is the bucket's trouble, and no StatefulSet's, even if the error
+// does not say so. The same holds for a bucket that fails while one StatefulSet is in trouble.
 func TestNoRepositoryAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, eachMinute, "demo/db", "demo/web", "demo/xy")

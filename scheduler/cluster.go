@@ -6,27 +6,27 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
 
-// StatefulSet is what the scheduler wants to know of one.
+// StatefulSet is what the scheduler knows about one.
 type StatefulSet struct {
 	policy.StatefulSet
-	// UID tells it from others that had its name.
+	// UID distinguishes it from others that had its name.
 	UID     string
 	Created time.Time
-	// Nothing says why it has nothing that could be backed up; empty if it has something.
+	// Nothing says why the StatefulSet has nothing to back up; empty if it has something.
 	Nothing string
 }
 
-// Cluster is where the StatefulSets are. It is kept up by watching.
+// Cluster knows the StatefulSets of a cluster; a watch keeps it up to date.
 type Cluster interface {
-	// StatefulSets are those that there are, in any order.
+	// StatefulSets returns all that exist, in any order.
 	StatefulSets() []StatefulSet
-	// Changed has a value after what StatefulSets returns has changed.
+	// Changed has a value after the result of StatefulSets has changed.
 	Changed() <-chan struct{}
 }
 
-// Events tells people what they should know of a StatefulSet, where they look for it: kubectl describe.
+// Events tells people what they should know about a StatefulSet, where they look for it: kubectl describe.
 type Events interface {
-	// Warn and Note never block. The text may be cut.
+	// Warn and Note never block. They may cut the text.
 	Warn(about StatefulSet, reason, text string)
 	Note(about StatefulSet, reason, text string)
 }

@@ -14,34 +14,34 @@ import (
 )
 
 const (
-	// displacedEvery is how often it is looked at what restores have set aside.
+	// displacedEvery is how often the scheduler looks at what restores have set aside.
 	displacedEvery = 10 * time.Minute
-	// discardRetry is how long a discard waits that has failed or was refused: what is in the way is mostly there for longer.
+	// discardRetry is how long a discard waits after it has failed or was refused: the reason usually lasts for longer.
 	discardRetry = time.Hour
 )
 
-// displaced is what is known about the volumes that restores have set aside.
+// displaced is what the leader knows about the volumes that restores have set aside.
 type displaced struct {
-	// looked is when that was last looked at; zero if it is to be looked at now.
+	// looked is when the leader last looked; zero if it should look now.
 	looked  time.Time
 	running bool
-	// known says that it was ever found out, and failing that the last look failed.
+	// known: the leader has looked successfully at least once. failing: the last look failed.
 	known, failing bool
 	of             map[Name]Displaced
 }
 
-// discarding is what is known about the discards of a StatefulSet.
+// discarding is what the leader knows about the discards of a StatefulSet.
 type discarding struct {
 	running bool
-	// wait is until when it is not tried again.
+	// wait is until when the leader does not try again.
 	wait   time.Time
 	failed bool
 	reason string
-	// volumes is how many were freed since this scheduler leads.
+	// volumes is how many volumes were freed since this scheduler became the leader.
 	volumes int
 }
 
-// decideDisplaced begins to look at what is set aside, if it is time, and says when that will be.
+// decideDisplaced starts to look at what is set aside, if it is time, and returns when that will be.
 func (t *term) decideDisplaced(now time.Time) (next time.Time) {
 	d := &t.displaced
 	if d.running || t.operations == nil {
@@ -63,7 +63,7 @@ func (o *outcome) lookAside(ctx context.Context) {
 	o.displaced, o.err = o.operations.Displaced(ctx)
 }
 
-// settleDisplaced takes in what is set aside.
+// settleDisplaced takes over which volumes are set aside.
 func (t *term) settleDisplaced(o outcome) {
 	d := &t.displaced
 	d.running = false
@@ -79,12 +79,12 @@ func (t *term) settleDisplaced(o outcome) {
 	}
 }
 
-// discardBefore is when what a policy discards at a time was set aside at the latest.
+// discardBefore: what was set aside before this time, a policy discards now.
 func discardBefore(p *policy.Policy, now time.Time) time.Time {
 	return p.DiscardAfter.Before(now.In(p.Zone))
 }
 
-// discardDue reports whether the policy wants something freed that was set aside of the StatefulSet.
+// discardDue reports whether the policy wants to free some of the StatefulSet's volumes that were set aside.
 func (t *term) discardDue(e *entry, now time.Time) bool {
 	p := e.policy()
 	if p == nil || p.DiscardAfter == (calendar.Span{}) || e.set.Nothing != "" || e.discard.running || t.displaced.running {
@@ -97,7 +97,7 @@ func (t *term) discardDue(e *entry, now time.Time) bool {
 	return !oldest.IsZero() && oldest.Before(discardBefore(p, now))
 }
 
-// settleDiscard takes in a discard, and says in one line of the log what has become of it.
+// settleDiscard takes over the outcome of a discard, and logs it in one line.
 func (t *term) settleDiscard(o outcome) {
 	e := o.entry
 	d := &e.discard
@@ -132,7 +132,7 @@ func (t *term) settleDiscard(o outcome) {
 	}
 }
 
-// displacedStatus is what is set aside for others to read.
+// displacedStatus is what is set aside, for others to read.
 func (t *term) displacedStatus() []DisplacedStatus {
 	if !t.displaced.known {
 		return nil

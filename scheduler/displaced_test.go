@@ -15,7 +15,7 @@ import (
 const withDiscard = `- {name: all, select: {namespaces: ["*"]}, schedule: "30 2 * * *", timeZone: Europe/Berlin, discard: {after: 30d}}` +
 	"\n"
 
-// discards is a world in which this is set aside of demo/web, by how long ago.
+// discards is a world in which demo/web has volumes that were set aside these times ago.
 func discards(t *testing.T, policies string, ages ...time.Duration) *world {
 	t.Helper()
 	w := newWorld(t, policies, "demo/web", "demo/db")
@@ -28,7 +28,7 @@ func discards(t *testing.T, policies string, ages ...time.Duration) *world {
 
 const day = 24 * time.Hour
 
-// TestDiscard: what was set aside is freed when it has lain there for as long as the policy says, and is told.
+// TestDiscard: the scheduler frees what has been set aside for as long as the policy says, and reports it.
 func TestDiscard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := discards(t, withDiscard, 29*day, 10*day)
@@ -67,7 +67,7 @@ func TestDiscard(t *testing.T) {
 	})
 }
 
-// TestDisplacedIsLookedAtSeldom: whatever happens, and however many StatefulSets there are.
+// TestDisplacedIsLookedAtSeldom: the scheduler looks seldom, whatever happens, and however many StatefulSets there are.
 func TestDisplacedIsLookedAtSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, eachMinute, many(50)...)
@@ -81,7 +81,8 @@ func TestDisplacedIsLookedAtSeldom(t *testing.T) {
 	})
 }
 
-// TestDiscardIsNot: without a policy that says so, while it is suspended, and while it has nothing to run.
+// TestDiscardIsNot: the scheduler discards nothing if no policy says so, if the policy is suspended, and if it has
+// nothing to run.
 func TestDiscardIsNot(t *testing.T) {
 	for what, change := range map[string]func(*testing.T, *world){
 		"no discard": func(t *testing.T, w *world) {
@@ -114,8 +115,8 @@ func TestDiscardIsNot(t *testing.T) {
 	}
 }
 
-// TestDiscardFails: it is tried again, seldom, and told once for each reason. That pods are not Ready, or somebody is at work, is
-// no failure.
+// TestDiscardFails: the scheduler seldom tries again, and reports each reason once. If pods are not Ready, or somebody
+// else is at work, that is no failure.
 func TestDiscardFails(t *testing.T) {
 	for what, tt := range map[string]struct {
 		err         error
@@ -155,8 +156,8 @@ func TestDiscardFails(t *testing.T) {
 	}
 }
 
-// TestDiscardTakesTurns: it is not beside a backup, a prune or a verification of the same StatefulSet that has begun before, and is
-// bounded as those are.
+// TestDiscardTakesTurns: a discard does not run beside a backup, a prune or a verification of the same StatefulSet that
+// has begun before, and the same limits apply to it.
 func TestDiscardTakesTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := discards(t, strings.Replace(withUpkeep, "prune", "discard: {after: 30d}, prune", 1), 400*day)
@@ -174,7 +175,7 @@ func TestDiscardTakesTurns(t *testing.T) {
 	})
 }
 
-// TestDiscardIsAlone: what begins beside it waits until it has ended.
+// TestDiscardIsAlone: what becomes due while a discard runs waits until the discard has ended.
 func TestDiscardIsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, strings.Replace(withUpkeep, "prune", "discard: {after: 30d}, prune", 1), "demo/web")

@@ -8,34 +8,35 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
 
-// entry is what the leader knows of one StatefulSet.
+// entry is what the leader knows about one StatefulSet.
 type entry struct {
 	set        StatefulSet
 	assignment policy.Assignment
 	operations Operations
-	// since is when the leader began to look after it.
+	// since is when the leader began to look after the StatefulSet.
 	since  time.Time
 	window window
 	standing
-	// known says that points have been listed; looked, that this was tried.
+	// known: points have been listed. looked: the leader has tried to list them.
 	known, looked bool
-	// shown are the recovery points that were known last, for those who look: they stay while it is not known what there is now.
+	// shown are the recovery points that were last known, for metrics and probes. They stay while the leader does not
+	// know which there are now.
 	shown    []Point
 	wasKnown bool
 	listing  listing
-	// busyWith is what is being done: a backup or a listing. Prunes and verifications have flags of their own, because a
-	// backup is not put off for them.
+	// busyWith is the current task: a backup or a listing. Prunes and verifications have flags of their own, because
+	// they do not delay a backup.
 	busyWith job
-	// owed is the time of the run that was last found to be owed, and until when it could begin.
+	// owed is the time of the run that was last found to be owed, and until is how long it could begin.
 	owed, until time.Time
-	// failures counts failed tries in a row, over several runs if need be; reason is what was in the way last.
+	// failures counts failed tries in a row, over several runs if need be; reason is the last obstacle.
 	failures int
 	reason   string
-	// busy is how often in a row somebody else was in the way.
+	// busy counts how often in a row somebody else was in the way.
 	busy int
-	// attempt is when a backup was last begun.
+	// attempt is when the last backup was begun.
 	attempt time.Time
-	// troubled says that a run was given up and none has been complete since.
+	// troubled: a run was given up, and no run has been complete since.
 	troubled      bool
 	counts        counts
 	last          Result
@@ -44,7 +45,7 @@ type entry struct {
 	discard       discarding
 }
 
-// counts are those of a StatefulSet's backups, since this scheduler has become the leader.
+// counts describe a StatefulSet's backups since this scheduler became the leader.
 type counts struct {
 	succeeded, failed, givenUp, forgetFailed int
 	read, stored                             int64
@@ -59,14 +60,14 @@ const (
 	jobBackup job = "backup"
 	jobPrune  job = "prune"
 	jobVerify job = "verify"
-	// jobDisplaced is of no StatefulSet.
+	// jobDisplaced belongs to no StatefulSet.
 	jobDisplaced job = "displaced"
 	jobDiscard   job = "discard"
 )
 
 func (e *entry) name() Name { return Name{e.set.Namespace, e.set.Name} }
 
-// policy is nil if the StatefulSet has none, or one that is suspended.
+// policy is nil if the StatefulSet has no policy, or a suspended one.
 func (e *entry) policy() *policy.Policy {
 	if p := e.assignment.Policy; p != nil && !p.Suspend {
 		return p
@@ -74,7 +75,7 @@ func (e *entry) policy() *policy.Policy {
 	return nil
 }
 
-// choice names the policies that select it, the one that decides first.
+// choice names the policies that select the StatefulSet; the first one decides.
 func (e *entry) choice() string {
 	if e.assignment.Policy == nil {
 		return ""
@@ -82,7 +83,7 @@ func (e *entry) choice() string {
 	return strings.Join(append([]string{e.assignment.Policy.Name}, e.assignment.Also...), " ")
 }
 
-// upkeep is what is known about the prunes or the verifications.
+// upkeep is what the leader knows about the prunes or the verifications.
 func (e *entry) upkeep(kind job) *upkeep {
 	if kind == jobPrune {
 		return &e.prune
@@ -90,7 +91,7 @@ func (e *entry) upkeep(kind job) *upkeep {
 	return &e.verify
 }
 
-// rule is what the policy asks for the StatefulSet's backups.
+// rule is what the policy wants for the StatefulSet's backups.
 func (e *entry) rule() rule {
 	p := e.assignment.Policy
 	return rule{
@@ -107,8 +108,8 @@ func (e *entry) upkeepDeadline() time.Duration {
 	return upkeepDeadline
 }
 
-// adopt takes over what the cluster and the policy file say now. What is known of the recovery points stays, unless they
-// are elsewhere now.
+// adopt takes over what the cluster and the policy file say now. It keeps what is known about the recovery points,
+// unless they are in another repository now.
 func (e *entry) adopt(set StatefulSet, loaded Loaded, now time.Time) {
 	first := e.since.IsZero()
 	if first {
@@ -118,21 +119,21 @@ func (e *entry) adopt(set StatefulSet, loaded Loaded, now time.Time) {
 	before := e.assignment.Policy
 	e.assignment = loaded.File.Assign(set.StatefulSet)
 	if e.assignment.Policy != before {
-		e.owed = time.Time{} // under the policy before; the next decision tells what is owed now
+		e.owed = time.Time{} // under the previous policy; the next decision finds what is owed now
 	}
 	if e.operations != loaded.Operations {
 		e.operations = loaded.Operations
 		e.points, e.known, e.looked = nil, false, false
 		e.failures, e.wait, e.listing = 0, time.Time{}, listing{}
 	}
-	e.window = window{} // of another policy, perhaps
+	e.window = window{} // perhaps of another policy
 	p := e.policy()
 	if p == nil {
 		e.prune, e.verify, e.discard = e.prune.shownOnly(), e.verify.shownOnly(), discarding{running: e.discard.running}
 		return
 	}
 	offset := p.Offset(set.Namespace, set.Name)
-	// A new leader repeats what is not long ago, because it cannot tell whether that was done.
+	// A new leader repeats what was due a short time ago, because it cannot know whether that was done.
 	after := now
 	if first {
 		after = now.Add(-e.upkeepDeadline())
@@ -158,10 +159,10 @@ func (e *entry) adopt(set StatefulSet, loaded Loaded, now time.Time) {
 	}
 }
 
-// objective is when the next complete recovery point is to be begun, as far as is known; zero if nothing is owed, or it was not
-// looked yet. Where recovery points cannot be listed, what was known last counts. A leader that has never known any
-// counts from its own beginning: what is due since then has no recovery point that it could know of, so that whoever watches for
-// what is overdue hears of it.
+// objective is when the next complete recovery point should be begun, as far as is known; zero if nothing is owed, or
+// if nobody has looked yet. If recovery points cannot be listed, the last known ones count. A leader that has never
+// known any counts from its own beginning: it knows of no recovery point for what is due since then, so anyone who
+// watches for overdue backups hears of it.
 func (e *entry) objective(now time.Time) time.Time {
 	switch {
 	case e.set.Nothing != "":

@@ -17,34 +17,35 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 )
 
-// world is a bucket, a cluster and a policy file, which outlive every scheduler. Time is that of the synctest bubble.
+// world is a bucket, a cluster and a policy file, which outlive every scheduler. Its time is that of the synctest
+// bubble.
 type world struct {
 	mutex  sync.Mutex
 	points map[Name][]Point
-	// takes is how long a backup takes, and fail what it fails with; both may be changed while the scheduler runs.
+	// takes is how long a backup takes, and fail its error; tests may change both while the scheduler runs.
 	takes time.Duration
 	fail  func(of Name) error
-	// down is what the bucket answers.
+	// down is the error that the bucket answers.
 	down error
-	// broken is what single repositories answer.
+	// broken holds the errors that single repositories answer.
 	broken map[Name]error
-	// upkeepFails is what prune and verify fail with, verifyFails verify alone.
+	// upkeepFails is the error of prune and verify, verifyFails of verify alone.
 	upkeepFails, verifyFails error
 	forgetFails              error
-	// aside is what is set aside: for each volume, when; and discardFails what a discard fails with.
+	// aside says for each volume that is set aside since when; discardFails is the error of a discard.
 	aside        map[Name][]time.Time
 	discardFails error
 	asideFails   error
 
-	// pointsTake is how much longer it takes to list the recovery points of a StatefulSet.
+	// pointsTake is the additional time that listing a StatefulSet's recovery points takes.
 	pointsTake map[Name]time.Duration
 
 	calls map[string]int // by verb and StatefulSet
-	// first is when something was first asked for, and asked what it was asked for last.
+	// first is when something was first requested, and asked what the last request asked for.
 	first map[string]time.Time
 	asked map[string]any
-	// running are the backups that run, most the most that ran at once: overall and by namespace; and so the listings
-	// ("points ") and the prunes and verifications ("upkeep ").
+	// running counts the backups that run, and most the most that ran at once: overall and by namespace. They also
+	// count listings ("points ") and the prunes and verifications ("upkeep ").
 	running map[string]int
 	most    map[string]int
 	order   []string
@@ -82,7 +83,7 @@ func newWorld(t *testing.T, policies string, sets ...string) *world {
 	return w
 }
 
-// load changes the policies: this list of policies.
+// load replaces the policies by this list of policies.
 func (w *world) load(t *testing.T, policies string) {
 	t.Helper()
 	file, err := policy.Parse(
@@ -106,7 +107,7 @@ func signal(c chan struct{}) {
 	}
 }
 
-// add adds a StatefulSet, created long ago, with a policy by annotation if one is given.
+// add adds a StatefulSet that was created long ago, with a policy annotation if one is given.
 func (w *world) add(name, annotation string) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
@@ -126,7 +127,7 @@ func (w *world) remove(name Name) {
 	signal(w.changed)
 }
 
-// scheduler is one more scheduler of this world.
+// scheduler makes one more scheduler in this world.
 func (w *world) scheduler() *Scheduler {
 	return &Scheduler{
 		Cluster: clusterOf{w}, Policies: w, Limits: Limits{Overall: 4, PerNamespace: 4, Upkeep: 1}, Grace: time.Minute,
@@ -134,7 +135,8 @@ func (w *world) scheduler() *Scheduler {
 	}
 }
 
-// lead lets a new scheduler lead for some time, and then loses the leadership. It returns its last status before that.
+// lead lets a new scheduler lead for some time, and then takes its leadership away. It returns its last status before
+// that.
 func (w *world) lead(t *testing.T, forTime time.Duration) Status {
 	t.Helper()
 	s := w.scheduler()
@@ -152,7 +154,7 @@ func (w *world) lead(t *testing.T, forTime time.Duration) Status {
 	return status
 }
 
-// count is how often something was asked for.
+// count is how often something was requested.
 func (w *world) count(what string) int {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
@@ -169,7 +171,7 @@ func (w *world) note(verb string, of Name) {
 	w.calls[verb]++
 }
 
-// runs counts what runs at once, until it is told that it has ended.
+// runs counts what runs at once, until the caller calls end.
 func (w *world) runs(keys ...string) (end func()) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
@@ -186,14 +188,14 @@ func (w *world) runs(keys ...string) (end func()) {
 	}
 }
 
-// answer is what the bucket says.
+// answer is what the bucket answers.
 func (w *world) answer(ctx context.Context) error {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	return errors.Join(w.down, ctx.Err())
 }
 
-// Points is an Operation.
+// Points implements Operations.
 func (w *world) Points(ctx context.Context, of Name) ([]Point, error) {
 	w.note("points", of)
 	defer w.runs("points ")()
@@ -208,7 +210,7 @@ func (w *world) Points(ctx context.Context, of Name) ([]Point, error) {
 	return slices.Clone(w.points[of]), w.broken[of]
 }
 
-// Backup is an Operation.
+// Backup implements Operations.
 func (w *world) Backup(ctx context.Context, of Name, options policy.Backup) (Result, error) {
 	w.note("backup", of)
 	w.mutex.Lock()
@@ -236,7 +238,7 @@ func (w *world) made(of Name, begun time.Time, complete bool) Result {
 	return Result{Point: p, Phases: map[string]time.Duration{"move": w.takes}, BytesRead: 1000, BytesStored: 10}
 }
 
-// Forget is an Operation. It keeps the last ones.
+// Forget implements Operations. It keeps the newest recovery points.
 func (w *world) Forget(_ context.Context, of Name, rules retention.Rules, zone *time.Location) (int, error) {
 	w.note("forget", of)
 	w.mutex.Lock()
@@ -250,10 +252,10 @@ func (w *world) Forget(_ context.Context, of Name, rules retention.Rules, zone *
 	return removed, nil
 }
 
-// Prune is an Operation.
+// Prune implements Operations.
 func (w *world) Prune(ctx context.Context, of Name) error { return w.upkeep(ctx, "prune", of) }
 
-// Verify is an Operation.
+// Verify implements Operations.
 func (w *world) Verify(ctx context.Context, of Name, readData float64) error {
 	w.set(func() { w.asked["verify"] = readData })
 	return w.upkeep(ctx, "verify", of)
@@ -271,7 +273,7 @@ func (w *world) upkeep(ctx context.Context, verb string, of Name) error {
 	return errors.Join(err, w.upkeepFails)
 }
 
-// Displaced is an Operation.
+// Displaced implements Operations.
 func (w *world) Displaced(ctx context.Context) (map[Name]Displaced, error) {
 	w.note("displaced", Name{})
 	w.mutex.Lock()
@@ -285,7 +287,7 @@ func (w *world) Displaced(ctx context.Context) (map[Name]Displaced, error) {
 	return of, errors.Join(w.asideFails, ctx.Err())
 }
 
-// Discard is an Operation.
+// Discard implements Operations.
 func (w *world) Discard(ctx context.Context, of Name, before time.Time) (Discarded, error) {
 	w.note("discard", of)
 	defer w.runs("upkeep ")()
@@ -319,7 +321,7 @@ func pass(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// clusterOf makes a world a Cluster.
+// clusterOf turns a world into a Cluster.
 type clusterOf struct{ *world }
 
 func (c clusterOf) StatefulSets() []StatefulSet {
@@ -330,20 +332,20 @@ func (c clusterOf) StatefulSets() []StatefulSet {
 
 func (c clusterOf) Changed() <-chan struct{} { return c.changed }
 
-// Current and Changed make it a Source.
+// Current and Changed implement Source.
 func (w *world) Current() Loaded {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	return w.loaded
 }
 
-// Changed is that of the policies.
+// Changed tells of changes to the policies.
 func (w *world) Changed() <-chan struct{} { return w.policiesChange }
 
-// Warn and Note make it Events.
+// Warn and Note implement Events.
 func (w *world) Warn(about StatefulSet, reason, text string) { w.event("Warning", about, reason, text) }
 
-// Note is an Event that is no warning.
+// Note records an Event that is no warning.
 func (w *world) Note(about StatefulSet, reason, text string) { w.event("Normal", about, reason, text) }
 
 func (w *world) event(kind string, about StatefulSet, reason, text string) {
@@ -352,7 +354,7 @@ func (w *world) event(kind string, about StatefulSet, reason, text string) {
 	w.events = append(w.events, fmt.Sprintf("%s %s/%s %s %s", kind, about.Namespace, about.Name, reason, text))
 }
 
-// Write takes the log.
+// Write collects the log.
 func (w *world) Write(p []byte) (int, error) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
@@ -366,7 +368,7 @@ func (w *world) set(change func()) {
 	change()
 }
 
-// hasEvents compares the Events so far with what they must begin with, and forgets them.
+// hasEvents checks that the Events so far begin with the wanted ones, and forgets them.
 func (w *world) hasEvents(t *testing.T, want ...string) {
 	t.Helper()
 	w.mutex.Lock()

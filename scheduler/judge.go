@@ -7,47 +7,47 @@ import (
 )
 
 const (
-	// clockDifference is how far ahead of ours the clock may be of who made a recovery point. One that is of a later time
-	// yet was made by a clock that was wrong; it must not stand for the runs until then.
+	// clockDifference is how far another machine's clock, by which it dates its recovery points, may be ahead of ours.
+	// A recovery point from later than that was made by a wrong clock, and must not count for the runs until then.
 	clockDifference = 5 * time.Minute
-	// incompleteMost is how many incomplete recovery points are made for a run. What they lack is mostly the same each
-	// time, while what they hold is saved.
+	// incompleteMost is how many incomplete recovery points the scheduler makes for a run. They usually lack the same
+	// each time, while what they hold is saved.
 	incompleteMost = 3
 )
 
-// rule is what a policy asks for a StatefulSet.
+// rule is what a policy wants for a StatefulSet.
 type rule struct {
 	next next
-	// deadline is how long after its time a run may begin; zero means until the next is due.
+	// deadline is how long after its time a run may begin; zero means until the next run is due.
 	deadline time.Duration
 }
 
 // standing is what is known about the backups of a StatefulSet.
 type standing struct {
-	// created is when the StatefulSet was: what was due before is not its run.
+	// created is when the StatefulSet was created: runs that were due before do not concern it.
 	created time.Time
 	points  []Point
-	// gaveUp is the time of the run that was given up last.
+	// gaveUp is the time of the last run that was given up.
 	gaveUp time.Time
-	// wait is until when it is not tried again, after a failure.
+	// wait is until when the scheduler does not try again, after a failure.
 	wait time.Time
 }
 
-// verdict is what is to be done about the runs of a StatefulSet now.
+// verdict is what to do about the runs of a StatefulSet now.
 type verdict struct {
 	// run is the time of the run that is owed; zero if none is.
 	run time.Time
-	// until is when the run that is owed may no longer begin.
+	// until is when the owed run may no longer begin.
 	until time.Time
-	// from is when it may begin: now or before, unless the last failure is too recent.
+	// from is when the run may begin: now or before, unless the last failure is too recent.
 	from time.Time
-	// exhausted says that the run has had its incomplete recovery points, and is to be given up.
+	// exhausted: the run has had its incomplete recovery points, and the scheduler should give it up.
 	exhausted bool
-	// next is when the verdict will be another one without anything having happened; zero for never.
+	// next is when the verdict will change even if nothing happens; zero for never.
 	next time.Time
 }
 
-// judge decides on the runs of a StatefulSet. It looks at the last time that was due only, so a scheduler that was away
+// judge decides on the runs of a StatefulSet. It looks only at the last time that was due, so a scheduler that was away
 // makes up for one run and never for more.
 func judge(r rule, w window, s standing, now time.Time) verdict {
 	v := verdict{next: w.next}
@@ -62,7 +62,7 @@ func judge(r rule, w window, s standing, now time.Time) verdict {
 	return v.owes(w, until, s.wait, now)
 }
 
-// owes is the verdict that the run of a window is owed until a time, and is not tried again before wait has passed.
+// owes is the verdict that the run of a window is owed until a time, and is not retried before wait has passed.
 func (v verdict) owes(w window, until, wait, now time.Time) verdict {
 	v.run, v.until, v.from = w.due, until, w.due
 	if wait.After(v.from) && plausible(wait, now, backoffMost) {
@@ -80,7 +80,7 @@ func waiting(until, now time.Time, most time.Duration) bool {
 	return until.After(now) && plausible(until, now, most)
 }
 
-// plausible reports whether a wait is not longer than most, the longest that we set. One that is comes from a clock that has been
+// plausible reports whether a wait is no longer than most, the longest that we set. If it is longer, the clock has been
 // set back since.
 func plausible(until, now time.Time, most time.Duration) bool {
 	return !until.After(now.Add(most))
@@ -94,7 +94,7 @@ func endOf(r rule, w window) time.Time {
 	return earliest(w.due.Add(r.deadline), w.next)
 }
 
-// believable reports whether a recovery point was begun before now, as far as clocks may differ.
+// believable reports whether a recovery point was begun before now, within the difference that clocks may have.
 func (p Point) believable(now time.Time) bool { return !p.Started.After(now.Add(clockDifference)) }
 
 // done reports whether the run of this time has its recovery point.
@@ -104,8 +104,8 @@ func done(points []Point, run, now time.Time) bool {
 	})
 }
 
-// incompleteSince counts the incomplete recovery points with a record of the run of this time: attempts, whoever made
-// them. What has no record yet may be a backup that is running.
+// incompleteSince counts the incomplete recovery points that have a record and belong to the run of this time: these
+// are attempts, whoever made them. One that has no record yet may be a backup that is still running.
 func incompleteSince(points []Point, run, now time.Time) int {
 	count := 0
 	for _, p := range points {
@@ -127,8 +127,8 @@ func lastComplete(points []Point, now time.Time) time.Time {
 	return last
 }
 
-// objective is when the next complete recovery point is to be begun, so that the schedule is kept: the first time after
-// the last one, or for a StatefulSet that has none, after it was created. It is in the past if that is overdue.
+// objective is when the next complete recovery point should be begun to keep the schedule: the first due time after the
+// last one or, if the StatefulSet has none, after its creation. If that is in the past, the backup is overdue.
 func objective(r rule, s standing, now time.Time) time.Time {
 	last := lastComplete(s.points, now)
 	if last.Before(s.created) {
@@ -137,7 +137,7 @@ func objective(r rule, s standing, now time.Time) time.Time {
 	return r.next(last)
 }
 
-// earliest is the earlier of two times, of which zero is never.
+// earliest is the earlier of two times, where zero means never.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestJudge is about a schedule that was due at 2:00, and will be at 2:00 the next day.
+// TestJudge uses a schedule that was due at 2:00, and will be due at 2:00 the next day.
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	due, following := date(11, 21, 2, 0), date(11, 22, 2, 0)

@@ -17,11 +17,12 @@ const eachMinute = `- {name: often, select: {namespaces: ["*"]}, schedule: "* * 
 
 const daily = `- {name: nightly, select: {namespaces: ["*"]}, schedule: "30 2 * * *", startingDeadline: 4h, keep: {last: 2}}` + "\n"
 
-// TestLead: each run is made once, what is not kept is forgotten, and one line of the log says all of each.
+// TestLead: the scheduler makes each run once, forgets what the rules do not keep, and logs one complete line for each
+// run.
 func TestLead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, eachMinute, "demo/web", "demo/db")
-		status := w.lead(t, 4*time.Minute+30*time.Second) // the run of the beginning, and four more
+		status := w.lead(t, 4*time.Minute+30*time.Second) // the run at the beginning, and four more
 		for _, set := range []string{"demo/web", "demo/db"} {
 			if backups, forgets, lists := w.count(
 				"backup "+set,
@@ -72,7 +73,8 @@ func TestLead(t *testing.T) {
 	})
 }
 
-// TestBucketDownForAnHour: what is due meanwhile is made when the bucket is back, once, and not all at the same time.
+// TestBucketDownForAnHour: when the bucket is back, the scheduler makes what was due meanwhile, once, and not all at
+// the same time.
 func TestBucketDownForAnHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sets []string
@@ -97,7 +99,7 @@ func TestBucketDownForAnHour(t *testing.T) {
 		if status.StatefulSets[0].Failures < 5 || status.StatefulSets[0].GivenUp != 0 || !status.StatefulSets[0].Objective.Before(time.Now()) {
 			t.Errorf("%+v", status.StatefulSets[0])
 		}
-		// 45 minutes, of which a try takes at least every other one when it has failed often.
+		// 45 minutes; after many failures the scheduler tries about every other minute.
 		if asked := w.count("points") - before; asked > 40*45 {
 			t.Errorf("a bucket that is down was asked %d times for 40 StatefulSets", asked)
 		}
@@ -118,8 +120,8 @@ func TestBucketDownForAnHour(t *testing.T) {
 	})
 }
 
-// TestLeaderBeginsWithoutBucket: what is not known is asked for again, not too often. Runs that come and go meanwhile are
-// reported; those of before are not, because nobody knows whether they are done.
+// TestLeaderBeginsWithoutBucket: the leader asks again for what it does not know, but not too often. It reports runs
+// that come and go meanwhile, but not earlier ones, because nobody knows whether they are done.
 func TestLeaderBeginsWithoutBucket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, daily, "demo/web", "demo/db")
@@ -157,7 +159,7 @@ func elapse(d time.Duration) {
 	synctest.Wait()
 }
 
-// TestGivenUp: a run that fails until its deadline is reported once; so is it that all is well again.
+// TestGivenUp: the scheduler reports once that a run has failed until its deadline, and once that all is well again.
 func TestGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, daily, "demo/web")
@@ -194,8 +196,8 @@ func TestGivenUp(t *testing.T) {
 	})
 }
 
-// TestErrorsThatMeanSomething: a StatefulSet that is in use is tried again without that being a failure; one that is
-// refused is not tried again before its next run; one that is gone is nobody's trouble.
+// TestErrorsThatMeanSomething: if a StatefulSet is in use, the scheduler tries again, and counts no failure. If it
+// refuses, the scheduler does not try again before the next run. If it no longer exists, nobody is in trouble.
 func TestErrorsThatMeanSomething(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, daily, "busy/web", "refused/web", "gone/web")
@@ -208,7 +210,7 @@ func TestErrorsThatMeanSomething(t *testing.T) {
 			case of.Namespace == "refused":
 				return fmt.Errorf("%w: it has no claims", ErrRefused)
 			case of.Namespace == "gone":
-				w.remove(of) // the namespace is deleted between plan and run
+				w.remove(of) // somebody deletes the namespace between plan and run
 				return fmt.Errorf("namespace gone: %w", ErrGone)
 			case time.Since(begun) < 2*time.Hour+35*time.Minute:
 				return fmt.Errorf("%w: a restore is running", ErrBusy)
@@ -234,7 +236,7 @@ func TestErrorsThatMeanSomething(t *testing.T) {
 	})
 }
 
-// TestStalestFirst: within the limits, who has waited longest comes first.
+// TestStalestFirst: within the limits, the StatefulSet that has waited longest comes first.
 func TestStalestFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, daily)
@@ -249,7 +251,7 @@ func TestStalestFirst(t *testing.T) {
 		s.Limits = Limits{Overall: 3, PerNamespace: 1, Upkeep: 1}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		// Those that are overdue already are made at once; the youngest is not.
+		// Those that are overdue already begin at once; the youngest does not.
 		w.takes = time.Minute
 		go s.Lead(ctx, nil)
 		elapse(4 * time.Hour)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// many are the names of StatefulSets.
+// many returns names of StatefulSets.
 func many(count int) []string {
 	var sets []string
 	for i := range count {
@@ -19,7 +19,7 @@ func many(count int) []string {
 	return sets
 }
 
-// TestLimits: no more is listed, pruned and verified at once than may be.
+// TestLimits: no more listings, prunes and verifications run at once than the limits allow.
 func TestLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, withUpkeep, many(20)...)
@@ -36,7 +36,8 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// TestNothingBeginsBeforeAllAreListed, unless that takes more than a minute; and a listing that never ends is given up.
+// TestNothingBeginsBeforeAllAreListed, unless listing takes more than a minute; and the scheduler gives up a listing
+// that never ends.
 func TestNothingBeginsBeforeAllAreListed(t *testing.T) {
 	for name, test := range map[string]struct {
 		takes, begins time.Duration
@@ -73,7 +74,7 @@ func TestNothingBeginsBeforeAllAreListed(t *testing.T) {
 	}
 }
 
-// TestUpkeepWaitsForABackup of the same StatefulSet that runs.
+// TestUpkeepWaitsForABackup: prunes and verifications wait for a running backup of the same StatefulSet.
 func TestUpkeepWaitsForABackup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, strings.Replace(withUpkeep, "30 2", "55 4", 1), "demo/web")
@@ -94,7 +95,7 @@ func TestUpkeepWaitsForABackup(t *testing.T) {
 	})
 }
 
-// TestUpkeepGoesByThePolicy: jitter and startingDeadline are those of the backups.
+// TestUpkeepGoesByThePolicy: prunes and verifications use the jitter and startingDeadline of the backups.
 func TestUpkeepGoesByThePolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, strings.Replace(withUpkeep, "prune", "jitter: 50m, startingDeadline: 3h, prune", 1), "demo/web")

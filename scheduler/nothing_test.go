@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestNothingToBackUp: a StatefulSet without volumes, or without replicas, owes nothing and is nobody's trouble; it is
-// verified all the same, and backed up as soon as it has something.
+// TestNothingToBackUp: a StatefulSet without volumes, or without replicas, owes nothing and is no trouble. The
+// scheduler verifies it all the same, and backs it up as soon as it has something.
 func TestNothingToBackUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, withUpkeep, "demo/idle", "demo/web")

@@ -5,13 +5,14 @@ import (
 	"time"
 )
 
-// passwordFailing is since when the root password opens no repository, though the bucket answers; zero if it opens one, or if
-// nothing is known of that. A single repository with another password, while others can be opened, is its own trouble.
+// passwordFailing is since when the root password opens no repository, although the bucket answers; zero if it opens
+// one, or if nothing is known about that. A single repository with another password, while others can be opened, is its
+// own trouble.
 func passwordFailing(listings []listing) time.Time {
 	var since time.Time
 	for _, l := range listings {
 		switch {
-		case l.failing.IsZero(): // it could be opened, or it has not been tried
+		case l.failing.IsZero(): // it was opened, or nobody has tried
 			return time.Time{}
 		case !l.failing.IsZero() && errors.Is(l.err, ErrPassword):
 			since = earliest(since, l.failing)
@@ -20,7 +21,7 @@ func passwordFailing(listings []listing) time.Time {
 	return since
 }
 
-// notePassword keeps up since when the root password opens nothing.
+// notePassword updates since when the root password opens nothing.
 func (t *term) notePassword(o outcome, listings []listing) {
 	failing := passwordFailing(listings)
 	switch {

@@ -11,18 +11,19 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
 
-// policiesEvery is how often the policy file is read. What is mounted from a ConfigMap changes by the exchange of a
-// symbolic link, which tells nobody who watches the file; reading it misses nothing, on any file system.
+// policiesEvery is how often the policy file is read. A file that is mounted from a ConfigMap changes because the
+// kubelet replaces a symbolic link, and a watch on the file does not see that; reading misses nothing, on any
+// filesystem.
 const policiesEvery = 5 * time.Second
 
-// Policies follows a policy file: it takes over each new version that is good. All fields must be set.
+// Policies follows a policy file: it takes over each new version that is valid. All fields must be set.
 type Policies struct {
 	Path string
 	// Check says what is wrong with the URL of a repository root.
 	Check func(url string) error
-	// Accept prepares for what a good file asks for, or says why that cannot be done; then the file is not taken over.
+	// Accept prepares for what a valid file asks for, or says why it cannot; then Policies does not take the file over.
 	Accept func(ctx context.Context, file *policy.File) (Operations, error)
-	// Rejected is told once of each version that is not taken over.
+	// Rejected is called once for each version that is not taken over.
 	Rejected func(err error)
 	Log      *slog.Logger
 	Now      func() time.Time
@@ -32,7 +33,7 @@ type Policies struct {
 	mutex  sync.Mutex
 	loaded Loaded
 	state  PoliciesState
-	// seen is what was read last; refused is what was wrong last, and told whether that was said.
+	// seen is the hash of what was read last; refused is the last error, and told whether it was reported.
 	seen    [sha256.Size]byte
 	refused string
 	told    bool
@@ -40,17 +41,17 @@ type Policies struct {
 
 // PoliciesState is the state of the policy file, for metrics and probes.
 type PoliciesState struct {
-	// Loaded is when the policies that are in force were taken over; zero if there are none yet.
+	// Loaded is when the present policies were taken over; zero if there are none yet.
 	Loaded time.Time
-	// Policies is how many those are.
+	// Policies is how many policies there are.
 	Policies int
-	// Error says why the file as it is now was not taken over; empty if it was.
+	// Error says why the present version of the file was not taken over; empty if it was.
 	Error string
-	// Read is when the file was last looked at.
+	// Read is when the file was last read.
 	Read time.Time
 }
 
-// Load takes over the file as it is now. Without it there are no policies.
+// Load takes over the present version of the file. Without that there are no policies.
 func (p *Policies) Load(ctx context.Context) error {
 	data, err := p.read()
 	if err != nil {
@@ -59,7 +60,7 @@ func (p *Policies) Load(ctx context.Context) error {
 	return p.take(ctx, data)
 }
 
-// Current returns the policies that are in force.
+// Current returns the present policies.
 func (p *Policies) Current() Loaded {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
@@ -76,7 +77,7 @@ func (p *Policies) State() PoliciesState {
 	return p.state
 }
 
-// Follow looks at the file again and again until ctx ends.
+// Follow reads the file again and again until ctx ends.
 func (p *Policies) Follow(ctx context.Context) {
 	ticker := time.NewTicker(policiesEvery)
 	defer ticker.Stop()
@@ -90,7 +91,7 @@ func (p *Policies) Follow(ctx context.Context) {
 	}
 }
 
-// look reads the file, and takes it over if it has changed and is good.
+// look reads the file, and takes it over if it has changed and is valid.
 func (p *Policies) look(ctx context.Context) {
 	data, err := p.read()
 	if err == nil {
@@ -107,15 +108,15 @@ func (p *Policies) look(ctx context.Context) {
 		p.Log.Info("policies loaded", "file", p.Path, "policies", len(p.Current().File.Policies))
 		select {
 		case p.Changes <- struct{}{}:
-		default: // nobody has asked since the last change
+		default: // nobody has read the channel since the last change
 		}
 		return
 	}
 	p.reject(err)
 }
 
-// reject keeps the policies as they are. It says so when it has read the same twice: while the mount of a ConfigMap is
-// changed, the file may be gone for a moment.
+// reject keeps the present policies. It reports the error once it has read the same content twice: while the kubelet
+// updates the mount of a ConfigMap, the file may be gone for a moment.
 func (p *Policies) reject(err error) {
 	same := p.refused == err.Error()
 	p.refused = err.Error()
@@ -140,7 +141,7 @@ func (p *Policies) read() ([]byte, error) {
 	return policy.Read(p.Path)
 }
 
-// take takes a file over if it is good.
+// take takes a file over if it is valid.
 func (p *Policies) take(ctx context.Context, data []byte) error {
 	file, err := policy.Parse(p.Path, data, p.Check)
 	if err != nil {
@@ -152,7 +153,7 @@ func (p *Policies) take(ctx context.Context, data []byte) error {
 		if err != nil {
 			return err
 		}
-		// The same repository has the same operations: what is known of its recovery points stays known.
+		// The same repository keeps its operations, so what is known about its recovery points stays known.
 		if current == nil || current.Repository != file.Repository {
 			operations = accepted
 		}

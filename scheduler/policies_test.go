@@ -15,12 +15,12 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
 
-// followed is a policy file that is followed, in the time of a bubble.
+// followed is a policy file that Policies follows, in the time of a bubble.
 type followed struct {
 	*Policies
 	t   *testing.T
 	log strings.Builder
-	// mutex is for what follows: the follower and the test are different goroutines.
+	// mutex protects the next fields: the follower and the test are different goroutines.
 	mutex    sync.Mutex
 	rejected []string
 	opened   []string
@@ -59,7 +59,7 @@ func (f *followed) write(text string) {
 	}
 }
 
-// names are the policies that are in force.
+// names are the names of the present policies.
 func (f *followed) names() string {
 	var names []string
 	for _, p := range f.Current().File.Policies {
@@ -68,7 +68,7 @@ func (f *followed) names() string {
 	return strings.Join(names, " ")
 }
 
-// changed reports whether a change was told since it was asked last.
+// changed reports whether a change was announced since the last call.
 func (f *followed) changed() bool {
 	select {
 	case <-f.Changed():
@@ -78,7 +78,7 @@ func (f *followed) changed() bool {
 	}
 }
 
-// TestPoliciesFollow: each good version is taken over, a bad one is told once and changes nothing.
+// TestPoliciesFollow: each valid version is taken over; an invalid one is reported once and changes nothing.
 func TestPoliciesFollow(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "policies.yaml")
 	synctest.Test(t, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestPoliciesFollow(t *testing.T) {
 	})
 }
 
-// TestPoliciesMounted exchanges the file as a mount of a ConfigMap does: by a symbolic link to another folder.
+// TestPoliciesMounted replaces the file as a mount of a ConfigMap does: by a symbolic link to another folder.
 func TestPoliciesMounted(t *testing.T) {
 	dir := t.TempDir()
 	version := func(name, text string) {

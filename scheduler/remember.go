@@ -1,18 +1,18 @@
 package scheduler
 
-// rememberedMost bounds of how many StatefulSets is remembered what no bucket tells. More than that no cluster has.
+// rememberedMost bounds for how many StatefulSets the scheduler remembers what no bucket says. No cluster has more.
 const rememberedMost = 20_000
 
-// remembered is what a scheduler knows of a StatefulSet's upkeep beyond its time as the leader, and beyond the StatefulSet: it
-// is about the repository, which stays. It is shown, and nothing is decided by it.
+// remembered is what a scheduler remembers about a StatefulSet's upkeep after its time as the leader, and after the
+// StatefulSet is gone: it is about the repository, which stays. It is only shown; no decision depends on it.
 type remembered struct{ prune, verify upkeep }
 
-// shownOnly is what of an upkeep is shown to people whatever becomes of its schedule.
+// shownOnly is the part of an upkeep that people see, whatever happens to its schedule.
 func (u upkeep) shownOnly() upkeep {
 	return upkeep{succeeded: u.succeeded, damaged: u.damaged}
 }
 
-// remember keeps what is known of an entry's upkeep.
+// remember stores what is known about an entry's upkeep.
 func (s *Scheduler) remember(e *entry) {
 	if s.upkeeps == nil {
 		s.upkeeps = map[Name]remembered{}
@@ -22,7 +22,7 @@ func (s *Scheduler) remember(e *entry) {
 	}
 }
 
-// recall gives a new entry what is remembered of its StatefulSet.
+// recall makes a new entry with what is remembered about its StatefulSet.
 func (s *Scheduler) recall(name Name) *entry {
 	last := s.upkeeps[name]
 	return &entry{prune: last.prune, verify: last.verify}

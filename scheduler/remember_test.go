@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestWrongPassword: a root password that opens nothing is said as what it is. It is no trouble of the bucket, whatever was
-// before, nor of any StatefulSet.
+// TestWrongPassword: the status says that the root password opens nothing. That is no trouble of the bucket, whatever
+// was wrong before, nor of any StatefulSet.
 func TestWrongPassword(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, eachMinute, "demo/db", "demo/web")
@@ -50,8 +50,8 @@ func TestWrongPassword(t *testing.T) {
 	})
 }
 
-// TestSeriesStay: what was known stays to be seen in just the outages that it is looked at for, and what a leader has never
-// known is overdue from its own beginning on.
+// TestSeriesStay: the metrics keep showing what was known in exactly those outages in which people look at them. What a
+// leader has never known is overdue from the leader's own beginning on.
 func TestSeriesStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, eachMinute, "demo/web")
@@ -74,7 +74,7 @@ func TestSeriesStay(t *testing.T) {
 		cancel()
 		synctest.Wait()
 
-		// Another leader, which has never known anything.
+		// Another leader, which has never known any recovery points.
 		ctx, cancel = context.WithCancel(t.Context())
 		defer cancel()
 		other := w.scheduler()
@@ -86,8 +86,8 @@ func TestSeriesStay(t *testing.T) {
 	})
 }
 
-// TestUpkeepIsRemembered: when a prune or verification was done last stays known to the scheduler that has done it: if the
-// policy is suspended for a while, if the StatefulSet is made anew, and if it was not the leader in between.
+// TestUpkeepIsRemembered: the scheduler that has done a prune or verification remembers when: also if the policy is
+// suspended for a while, if somebody makes the StatefulSet anew, and if another scheduler was the leader in between.
 func TestUpkeepIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, withUpkeep, "demo/web")
@@ -109,7 +109,7 @@ func TestUpkeepIsRemembered(t *testing.T) {
 			return set.Prune.LastSuccess, set.Verify.LastSuccess
 		}
 		var prune, verify time.Time
-		// It is the same, or was done anew: never less.
+		// The time is the same, or the upkeep was done again; the time never goes back.
 		same := func(when string) {
 			t.Helper()
 			if p, v := last(); p.Before(prune) || v.Before(verify) {

@@ -9,26 +9,27 @@ import (
 )
 
 const (
-	// longestNap is how long the loop sleeps at most: a clock that is set is noticed as late as that.
+	// longestNap is how long the loop sleeps at most: it notices within this time that somebody has set the clock.
 	longestNap = time.Minute
 	// shortestNap keeps the loop from spinning, whatever it is told.
 	shortestNap = 100 * time.Millisecond
 	// looksAtOnce bounds how many StatefulSets' recovery points are listed at once.
 	looksAtOnce = 8
-	// looksFirst is how long backups wait, after the leader has changed, for all recovery points to be listed: which is the
-	// stalest StatefulSet is not known before.
+	// looksFirst is how long backups of a new leader wait until all recovery points are listed: before that nobody
+	// knows which StatefulSet is the stalest.
 	looksFirst = time.Minute
-	// lookTimeout bounds a listing of recovery points. A bucket that says nothing must not hold on to those who ask.
+	// lookTimeout bounds a listing of recovery points. A bucket that does not answer must not block the tasks that ask
+	// it.
 	lookTimeout = 5 * time.Minute
 )
 
-// Loaded is a policy file, and what does the work in the repository that it names.
+// Loaded is a policy file, and the Operations for the repository that it names.
 type Loaded struct {
 	File       *policy.File
 	Operations Operations
 }
 
-// Source is where the policies come from.
+// Source supplies the policies.
 type Source interface {
 	Current() Loaded
 	// Changed has a value after what Current returns has changed.
@@ -40,23 +41,23 @@ type Scheduler struct {
 	Cluster  Cluster
 	Policies Source
 	Limits   Limits
-	// Grace is how long operations that are running may go on when the scheduler is to stop.
+	// Grace is how long running operations may go on when the scheduler has to stop.
 	Grace time.Duration
-	// Now is the clock. It may be set at any time, in both directions.
+	// Now is the clock. Somebody may set it at any time, in both directions.
 	Now    func() time.Time
 	Log    *slog.Logger
 	Events Events
 
 	board board
-	// upkeeps are remembered from one time as the leader to the next; only one goroutine leads at a time.
+	// upkeeps are remembered from one term as the leader to the next; only one goroutine leads at a time.
 	upkeeps map[Name]remembered
 }
 
 // Status is the present state, for metrics and probes.
 func (s *Scheduler) Status() Status { return s.board.get() }
 
-// Lead does the work of the leader. It returns after stop, when what was running has ended, for which it has Grace; or
-// after ctx has ended, at once: ctx is the right to lead, and all operations end with it.
+// Lead does the work of the leader. After stop it returns when all running operations have ended, for which they have
+// Grace. After ctx has ended it returns at once: ctx is the right to lead, and all operations end with it.
 func (s *Scheduler) Lead(ctx context.Context, stop <-chan struct{}) {
 	t := newTerm(ctx, s)
 	defer func() {
@@ -105,7 +106,7 @@ func (t *term) sleep(ctx context.Context, nap time.Duration, stop <-chan struct{
 	return false
 }
 
-// drain lets what is running end by itself for the time of grace, and cancels it then: whoever leads next tries again.
+// drain lets running tasks end by themselves for the time of Grace, and then cancels them: the next leader tries again.
 func (t *term) drain(ctx context.Context) {
 	if t.active == 0 {
 		return
@@ -113,7 +114,7 @@ func (t *term) drain(ctx context.Context) {
 	t.Log.Info("stopping; running operations may end", "running", t.active, "grace", t.Grace.String())
 	grace := time.NewTimer(t.Grace)
 	defer grace.Stop()
-	tick := time.NewTicker(longestNap) // to be seen alive
+	tick := time.NewTicker(longestNap) // to show that the loop is alive
 	defer tick.Stop()
 	for t.active > 0 {
 		select {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// settle takes in what has become of a task.
+// settle takes over the outcome of a task.
 func (t *term) settle(o outcome) {
 	t.active--
 	switch o.job {
@@ -29,12 +29,12 @@ func (t *term) settle(o outcome) {
 	}
 }
 
-// settleLook takes in recovery points that were listed before anything was decided.
+// settleLook takes over recovery points that were listed before any decision.
 func (t *term) settleLook(o outcome) {
 	e := o.entry
 	e.busyWith, e.looked = idle, true
 	if e.operations != o.operations {
-		return // they are of the repository that was
+		return // they belong to the previous repository
 	}
 	result := o.classify(t.ctx.Err() != nil)
 	t.noteListing(o, result)
@@ -50,7 +50,7 @@ func (t *term) settleLook(o outcome) {
 	}
 }
 
-// settleBackup takes in a backup, and says in one line of the log what has become of it.
+// settleBackup takes over the outcome of a backup, and logs it in one line.
 func (t *term) settleBackup(o outcome) {
 	e := o.entry
 	e.busyWith = idle
@@ -106,7 +106,7 @@ func (t *term) learn(e *entry, o outcome) {
 	}
 }
 
-// succeeded takes in that a run has its recovery point.
+// succeeded records that a run has its recovery point.
 func (t *term) succeeded(e *entry, o outcome, result string) {
 	if e.troubled {
 		t.Events.Note(
@@ -138,13 +138,14 @@ func (t *term) putOff(e *entry, o outcome, most time.Duration) {
 	e.wait = o.ended.Add(backoff(o.name, e.failures, most))
 }
 
-// lapsed reports the run that was owed last, if it is no longer owed and has no recovery point. run is the one owed now.
+// lapsed reports the last run that was owed, if it is no longer owed and has no recovery point. run is the one that is
+// owed now.
 func (t *term) lapsed(e *entry, run, now time.Time) {
 	if e.owed.IsZero() || e.owed.Equal(run) {
 		return
 	}
 	switch {
-	case e.owed.After(now): // the clock has been set back: it comes again
+	case e.owed.After(now): // the clock has been set back: the run comes again
 	case e.known && done(e.points, e.owed, now):
 		if after := e.rule().next(e.owed); after.Before(e.window.due) {
 			t.Log.Warn("runs left out: a backup took longer than the time between them", "statefulset", e.name().String(),
@@ -155,7 +156,7 @@ func (t *term) lapsed(e *entry, run, now time.Time) {
 	}
 }
 
-// giveUp reports once that the run that is owed has not been made.
+// giveUp reports once that the owed run has not been made.
 func (t *term) giveUp(e *entry, reason string) {
 	text := lapse(e.owed, e.until, reason)
 	t.Log.Error(
@@ -176,7 +177,7 @@ func (t *term) giveUp(e *entry, reason string) {
 	e.gaveUp, e.owed, e.troubled = e.owed, time.Time{}, true
 }
 
-// log is for the line that says what has become of a task.
+// log prepares the line that reports a task's outcome.
 func (o *outcome) log(log *slog.Logger, result string, more ...any) *slog.Logger {
 	log = log.With("statefulset", o.name.String(), "policy", o.policy.Name, "result", result, "seconds", seconds(o.ended.Sub(o.began))).
 		With(more...)
@@ -186,7 +187,7 @@ func (o *outcome) log(log *slog.Logger, result string, more ...any) *slog.Logger
 	return log
 }
 
-// attributes are what the log says of every backup besides.
+// attributes are what the log also says about every backup.
 func (o *outcome) attributes(try int) []any {
 	attributes := []any{"run", stamp(o.run), "try", try}
 	if o.result.ID != "" {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// settleUpkeep takes in a prune or a verification.
+// settleUpkeep takes over the outcome of a prune or a verification.
 func (t *term) settleUpkeep(o outcome) {
 	e := o.entry
 	u := e.upkeep(o.job)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// simulation lets the decisions run a schedule over simulated time. Only the points outlast a restart.
+// simulation runs the decisions about a schedule over simulated time. Only the points survive a restart.
 type simulation struct {
 	rule     rule
 	standing standing
@@ -20,7 +20,8 @@ type simulation struct {
 	fails    func(try int) bool
 	tries    int
 	failures int
-	// runs is how many complete recovery points each time got; order is their order, gaveUp what was given up.
+	// runs is how many complete recovery points each time got; order is their order, gaveUp the runs that were given
+	// up.
 	runs   map[time.Time]int
 	order  []time.Time
 	gaveUp []time.Time
@@ -34,7 +35,7 @@ func newSimulation(next next, deadline time.Duration, start time.Time) *simulati
 	}
 }
 
-// restart forgets all but what is in the bucket.
+// restart forgets everything except the content of the bucket.
 func (s *simulation) restart() {
 	s.standing = standing{created: s.standing.created, points: s.standing.points}
 	s.window, s.owed, s.failures = window{}, time.Time{}, 0
@@ -75,7 +76,7 @@ func (s *simulation) step() time.Time {
 		return began.Add(s.takes)
 	}
 	s.failures, s.standing.wait = 0, time.Time{}
-	// Decisions about points of long ago are the same; without them the simulation is fast.
+	// Old points do not change the decisions; without them the simulation is fast.
 	points := append(s.standing.points, Point{Started: began, Finished: began.Add(s.takes), Complete: true})
 	s.standing.points = points[max(0, len(points)-s.memory):]
 	s.runs[v.run.UTC()]++
@@ -83,7 +84,7 @@ func (s *simulation) step() time.Time {
 	return began.Add(s.takes)
 }
 
-// check compares the runs with those that the schedule asks for: each once, except those in without.
+// check compares the runs with those that the schedule asks for: each once, except those for which without is true.
 func (s *simulation) check(t *testing.T, what string, from, to time.Time, without func(time.Time) bool) {
 	t.Helper()
 	count := 0
@@ -104,7 +105,7 @@ func (s *simulation) check(t *testing.T, what string, from, to time.Time, withou
 	}
 }
 
-// TestTwoYears: whatever the clocks on the wall do, each run is made once, also if the scheduler is started anew again and
+// TestTwoYears: whatever the clocks on the wall do, the scheduler makes each run once, even if it restarts again and
 // again, each time at another minute of the hour.
 func TestTwoYears(t *testing.T) {
 	t.Parallel()
@@ -134,7 +135,8 @@ func TestTwoYears(t *testing.T) {
 	}
 }
 
-// TestRestartAtEveryMinute restarts at each minute of an hour with a run in it, and for as long as another takes over.
+// TestRestartAtEveryMinute restarts at each minute of an hour with a run in it; each restart lasts as long as another
+// scheduler needs to take over.
 func TestRestartAtEveryMinute(t *testing.T) {
 	t.Parallel()
 	start := date(3, 28, 12, 0)
@@ -151,7 +153,7 @@ func TestRestartAtEveryMinute(t *testing.T) {
 	}
 }
 
-// TestAwayForADay: one run is made up for, if its deadline allows that, and never more.
+// TestAwayForADay: the scheduler makes up for one run, if its deadline allows that, and never for more.
 func TestAwayForADay(t *testing.T) {
 	t.Parallel()
 	start, end := date(11, 1, 0, 1), date(11, 9, 0, 0)
@@ -159,7 +161,7 @@ func TestAwayForADay(t *testing.T) {
 	for name, test := range map[string]struct {
 		fields   string
 		deadline time.Duration
-		// made are those runs that were due meanwhile and are made up for.
+		// made is the run that was due meanwhile and is made up for; zero if none is.
 		made time.Time
 	}{
 		"hourly":                        {"0 * * * *", 0, date(11, 5, 0, 0)},
@@ -187,8 +189,8 @@ func TestAwayForADay(t *testing.T) {
 	}
 }
 
-// TestClockThatJumps: the runs of a time that the clock has shown are made once, whether it shows that time twice or
-// skips it, except that of the runs in a time that was skipped the last one is made up for.
+// TestClockThatJumps: the scheduler makes once each run of a time that the clock has shown, whether the clock shows
+// that time twice or skips it. If it skips a time, the scheduler makes up for the last of the runs in it.
 func TestClockThatJumps(t *testing.T) {
 	t.Parallel()
 	start, end := date(11, 8, 12, 1), date(11, 13, 0, 0)
@@ -212,7 +214,7 @@ func TestClockThatJumps(t *testing.T) {
 	}
 }
 
-// TestClockThatWasInTheFuture: recovery points of a time that has not come do not stand for the runs until then.
+// TestClockThatWasInTheFuture: recovery points from the future do not count for the runs until then.
 func TestClockThatWasInTheFuture(t *testing.T) {
 	t.Parallel()
 	start := date(11, 1, 0, 1)
@@ -230,7 +232,7 @@ func TestClockThatWasInTheFuture(t *testing.T) {
 	s.check(t, "back from a year ahead", start, date(11, 20, 0, 0), nil)
 }
 
-// TestFailures: a run that fails is tried again, less and less often, until its deadline, and given up once.
+// TestFailures: the scheduler retries a failed run, less and less often, until its deadline, and gives it up once.
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	start, run := date(11, 1, 12, 0), date(11, 2, 2, 30)
@@ -252,7 +254,8 @@ func TestFailures(t *testing.T) {
 	s.check(t, "five failures", start, date(11, 4, 0, 0), nil)
 }
 
-// TestIncomplete: what is missing is tried for some times, and not for ever; also if the leader changes each time.
+// TestIncomplete: the scheduler tries a few times to save what is missing, not for ever; even if the leader changes
+// each time.
 func TestIncomplete(t *testing.T) {
 	t.Parallel()
 	for _, restart := range []bool{false, true} {
@@ -273,7 +276,7 @@ func TestIncomplete(t *testing.T) {
 	}
 }
 
-// TestBackupsThatTakeLong: one that takes longer than the time between runs is followed by the last that was due.
+// TestBackupsThatTakeLong: if a backup takes longer than the time between runs, the last run that was due follows it.
 func TestBackupsThatTakeLong(t *testing.T) {
 	t.Parallel()
 	s := newSimulation(schedule(t, "0 * * * *", ""), 0, date(11, 1, 0, 30))

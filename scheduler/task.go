@@ -9,32 +9,32 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
 
-// task is one piece of work. It holds all that it needs: what the entry knows may change while it runs.
+// task is one piece of work. It holds everything that it needs: what the entry knows may change while it runs.
 type task struct {
 	entry      *entry
 	job        job
 	name       Name
-	run        time.Time // that it is for
+	run        time.Time // the run that it is for
 	policy     *policy.Policy
 	operations Operations
 	now        func() time.Time
 }
 
-// outcome is what has become of a task.
+// outcome is the result of a task.
 type outcome struct {
 	task
 	began, ended time.Time
-	// points are the recovery points that there were before the backup; nil if they could not be listed, or nobody asked.
+	// points are the recovery points from before the backup; nil if they could not be listed, or nobody asked.
 	points []Point
 	listed bool
-	// already says that the run has its recovery point without us.
+	// already: the run has its recovery point without us.
 	already bool
 	result  Result
 	err     error
-	// displaced is what is set aside, and discarded what of that was freed.
+	// displaced is what is set aside, and discarded which part of that was freed.
 	displaced map[Name]Displaced
 	discarded Discarded
-	// forgot is how many recovery points were removed after the backup, and forgetErr why not.
+	// forgot is how many recovery points were removed after the backup, and forgetErr the error of removing them.
 	forgot    int
 	forgetErr error
 }
@@ -64,7 +64,7 @@ func (t *term) begin(e *entry, kind job, run time.Time) {
 	t.start(work)
 }
 
-// start has a task done in a goroutine of its own, which ends with the term.
+// start runs a task in a goroutine of its own, which ends with the term.
 func (t *term) start(work task) {
 	t.active++
 	go func() { t.outcomes <- work.do(t.ctx) }()
@@ -105,8 +105,8 @@ func (o *outcome) look(ctx context.Context) {
 	o.points, o.listed = points, true
 }
 
-// backup makes the recovery point of a run, unless there is one by now: somebody at a terminal may have made it, or the
-// leader before.
+// backup makes the recovery point of a run, unless there is one by now: somebody at a terminal, or the previous leader,
+// may have made it.
 func (o *outcome) backup(ctx context.Context) {
 	if o.look(ctx); o.err != nil {
 		return
@@ -123,7 +123,7 @@ func (o *outcome) backup(ctx context.Context) {
 	}
 }
 
-// verdicts on an outcome, as the log names them.
+// The outcomes, as the log names them.
 const (
 	resultDone       = "done"
 	resultAlready    = "already done"

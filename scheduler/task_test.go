@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
 
-// TestArguments: operations are asked for what the policy says.
+// TestArguments: the scheduler asks the operations for what the policy says.
 func TestArguments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(

@@ -9,7 +9,7 @@ import (
 )
 
 // term is the time of a leader, from its election to its end. It belongs to the goroutine of the loop; tasks have
-// goroutines of their own and report by outcomes.
+// goroutines of their own and report outcomes.
 type term struct {
 	*Scheduler
 	ctx      context.Context
@@ -17,21 +17,21 @@ type term struct {
 	began    time.Time
 	entries  map[Name]*entry
 	outcomes chan outcome
-	// active is how many tasks run. backups and upkeeps are by namespace.
+	// active is how many tasks run. backups and upkeeps are counts by namespace.
 	active, looks    int
 	backups, upkeeps map[string]int
-	// looked says that all StatefulSets have been looked at that there were in the beginning, or that this took too long.
+	// looked: the leader has looked at all StatefulSets that existed at the beginning, or looking took too long.
 	looked bool
 	// listed is how many listings of recovery points have succeeded.
 	listed int
-	// bucket says that the bucket as a whole cannot be used, password that the root password opens no repository.
+	// bucket: the bucket as a whole is unusable. password: the root password opens no repository.
 	bucket, password trouble
-	// operations are those of the policies that are in force.
+	// operations are those of the present policies.
 	operations Operations
 	displaced  displaced
 }
 
-// trouble is something that hits all StatefulSets: since when, zero for not at all, and how it shows.
+// trouble is something that hits all StatefulSets: since when, zero if not at all, and the error.
 type trouble struct {
 	since time.Time
 	why   string
@@ -47,10 +47,10 @@ func newTerm(ctx context.Context, s *Scheduler) *term {
 	return t
 }
 
-// now is the time on the wall, even if the clock has been set: what Go measures besides is taken off.
+// now is the time on the wall, even if somebody has set the clock: Round removes Go's monotonic reading.
 func (t *term) now() time.Time { return t.Now().Round(0) }
 
-// refresh takes over which StatefulSets there are and which policies.
+// refresh takes over the present StatefulSets and policies.
 func (t *term) refresh(now time.Time) {
 	loaded := t.Policies.Current()
 	t.operations = loaded.Operations
@@ -61,7 +61,7 @@ func (t *term) refresh(now time.Time) {
 		e := t.entries[name]
 		if e == nil || e.set.UID != set.UID {
 			if e != nil {
-				t.remember(e) // another of the same name, with the same repository
+				t.remember(e) // another StatefulSet of the same name, with the same repository
 			}
 			e = t.recall(name)
 			t.entries[name] = e
@@ -77,14 +77,14 @@ func (t *term) refresh(now time.Time) {
 			t.Events.Warn(set, ReasonUnknownPolicy, "It is not backed up: "+problem)
 		}
 	}
-	// A task that is still running has its entry, and ends when it finds its StatefulSet gone.
+	// A task that is still running keeps its entry, and ends when it finds that its StatefulSet is gone.
 	for name, e := range gone {
 		t.remember(e)
 		delete(t.entries, name)
 	}
 }
 
-// decide begins what is to begin now, reports what can no longer, and says how long nothing will be to do.
+// decide begins what should begin now, reports what no longer can, and returns how long there will be nothing to do.
 func (t *term) decide(now time.Time) (nap time.Duration) {
 	t.lookedAtAll(now)
 	wake := earliest(now.Add(longestNap), t.decideDisplaced(now))
@@ -100,7 +100,7 @@ func (t *term) decide(now time.Time) (nap time.Duration) {
 		if ready {
 			backups = append(backups, candidate{name: e.name(), last: lastComplete(e.points, now), run: e.owed})
 		}
-		// It would only be in the way of a backup that runs or is about to. One at a time is enough.
+		// A discard would only be in the way of a backup that runs or is about to run. One at a time is enough.
 		free := !ready && e.busyWith == idle && !e.prune.running && !e.verify.running && !e.discard.running
 		for _, kind := range []job{jobVerify, jobPrune} {
 			u := e.upkeep(kind)
@@ -112,7 +112,7 @@ func (t *term) decide(now time.Time) (nap time.Duration) {
 			}
 		}
 		if free && kinds[e.name()] == idle && t.discardDue(e, now) {
-			upkeeps = append(upkeeps, candidate{name: e.name(), last: now, run: now}) // after all others: nothing hurries
+			upkeeps = append(upkeeps, candidate{name: e.name(), last: now, run: now}) // after all others: it is not urgent
 			kinds[e.name()] = jobDiscard
 		}
 	}
@@ -142,8 +142,8 @@ func (t *term) lookedAtAll(now time.Time) {
 	}
 }
 
-// decideBackup says whether a backup of the StatefulSet could begin now, and when to ask again. Recovery points that are
-// not known are listed first.
+// decideBackup says whether a backup of the StatefulSet could begin now, and when to ask again. If its recovery points
+// are unknown, it lists them first.
 func (t *term) decideBackup(e *entry, now time.Time) (ready bool, next time.Time) {
 	if e.set.Nothing != "" {
 		e.owed = time.Time{}
@@ -169,8 +169,8 @@ func (t *term) decideBackup(e *entry, now time.Time) (ready bool, next time.Time
 	return !v.from.After(now), v.next
 }
 
-// decideLook begins to list recovery points, if it is time and others leave room. What is owed meanwhile is only told for
-// runs that were due since the leader looks after the StatefulSet: whether earlier ones are done is not known.
+// decideLook begins to list recovery points, if it is time and others leave room. Meanwhile it reports as owed only
+// runs that became due since the leader looks after the StatefulSet: nobody knows whether earlier ones are done.
 func (t *term) decideLook(e *entry, now time.Time) (next time.Time) {
 	w := e.window
 	v := verdict{next: w.next}
@@ -207,7 +207,7 @@ func (t *term) decideUpkeep(e *entry, kind job, now time.Time) (ready bool, next
 	return !v.run.IsZero() && !v.from.After(now), v.next
 }
 
-// sorted are the entries in the order of their names.
+// sorted returns the entries, sorted by name.
 func (t *term) sorted() []*entry {
 	return slices.SortedFunc(maps.Values(t.entries), func(a, b *entry) int { return cmp.Compare(a.name().String(), b.name().String()) })
 }
@@ -229,7 +229,7 @@ func (t *term) publish(now time.Time) {
 	t.board.put(status)
 }
 
-// wait takes in what is still running after the end, so that nothing outlives the term.
+// wait takes over the outcomes of what is still running after the end, so that nothing outlives the term.
 func (t *term) wait() {
 	for t.active > 0 {
 		t.settle(<-t.outcomes)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestLeaderIsLost: the operations of a leader that has lost its leadership end at once; the next makes the run that was
-// not finished, and none that was.
+// TestLeaderIsLost: when a leader has lost its leadership, its operations end at once. The next leader makes the run
+// that was not finished, and none that was.
 func TestLeaderIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, eachMinute, "demo/web")
@@ -38,7 +38,7 @@ func TestLeaderIsLost(t *testing.T) {
 	})
 }
 
-// TestStop: what runs may end within the time of grace, nothing new begins, and what takes longer is cancelled.
+// TestStop: running operations may end within the grace time, nothing new begins, and what takes longer is cancelled.
 func TestStop(t *testing.T) {
 	for name, test := range map[string]struct {
 		takes  time.Duration
@@ -82,7 +82,7 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// TestStopWhenIdle returns at once.
+// TestStopWhenIdle: an idle leader returns at once.
 func TestStopWhenIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, daily, "demo/web")
@@ -96,7 +96,8 @@ func TestStopWhenIdle(t *testing.T) {
 	})
 }
 
-// TestPersonBacksUp: a backup that a person has made since its time counts, also if the scheduler has not been told.
+// TestPersonBacksUp: a backup that a person has made since the run's time counts, even if nobody has told the
+// scheduler.
 func TestPersonBacksUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, strings.ReplaceAll(daily, "keep", "jitter: 10m, keep"), "demo/web", "demo/db")
@@ -138,7 +139,7 @@ func TestClockIsSet(t *testing.T) {
 	})
 }
 
-// TestPoliciesChange: a change acts at once, and what is known stays known.
+// TestPoliciesChange: a change takes effect at once, and what is known stays known.
 func TestPoliciesChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, daily, "demo/web")
@@ -181,7 +182,8 @@ func TestPoliciesChange(t *testing.T) {
 	})
 }
 
-// TestSelectedTwice: that several policies select a StatefulSet is said once, and again when that changes.
+// TestSelectedTwice: the scheduler reports once that several policies select a StatefulSet, and again when that
+// changes.
 func TestSelectedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, daily+strings.Replace(daily, "nightly", "again", 1), "demo/web", "demo/db")
@@ -214,8 +216,8 @@ func TestSelectedTwice(t *testing.T) {
 const withUpkeep = `- {name: all, select: {namespaces: ["*"]}, schedule: "30 2 * * *", prune: {schedule: "0 5 * * *"}, verify: ` +
 	`{schedule: "0 5 * * *", readData: 5%}}` + "\n"
 
-// TestUpkeep: prunes and verifications are done once by each leader, one after the other, and repeated only by a new
-// leader that cannot know.
+// TestUpkeep: each leader does prunes and verifications once, never two at the same time. Only a new leader, which
+// cannot know about them, repeats them.
 func TestUpkeep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, withUpkeep, "demo/web", "demo/db")
@@ -242,7 +244,7 @@ func TestUpkeep(t *testing.T) {
 	})
 }
 
-// TestUpkeepFails: it is retried for an hour, and then reported; the next run is another one.
+// TestUpkeepFails: the scheduler retries it for an hour, and then reports it; the next run starts afresh.
 func TestUpkeepFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, withUpkeep, "demo/web")
@@ -270,8 +272,8 @@ func TestUpkeepFails(t *testing.T) {
 	})
 }
 
-// TestDamage: what verify finds is told at once, and the data is not read again before the next verification is due. That
-// one tells it again, and a verification that could not be done changes nothing of it.
+// TestDamage: the scheduler reports at once what verify finds, and does not read the data again before the next
+// verification is due. That one reports it again. A verification that could not be done changes nothing about it.
 func TestDamage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, strings.Replace(withUpkeep, "prune", "startingDeadline: 6h, prune", 1), "demo/web")
@@ -303,7 +305,7 @@ func TestDamage(t *testing.T) {
 	})
 }
 
-// TestForgetFails: the backup is one all the same.
+// TestForgetFails: the backup counts all the same.
 func TestForgetFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, daily, "demo/web")
@@ -319,7 +321,8 @@ func TestForgetFails(t *testing.T) {
 	})
 }
 
-// TestIncompleteBackup: a recovery point that lacks something is made again for some times, and reported with its reason.
+// TestIncompleteBackup: the scheduler makes an incomplete recovery point again a few times, and reports it with its
+// reason.
 func TestIncompleteBackup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, daily, "demo/web")

@@ -6,13 +6,13 @@ import "time"
 // startingDeadline.
 const upkeepDeadline = time.Hour
 
-// upkeep is what is known about the prunes, or the verifications, of a StatefulSet. They leave nothing in the bucket that
-// would tell when they were, so it is known only to the leader who has done them.
+// upkeep is what is known about the prunes, or the verifications, of a StatefulSet. They leave nothing in the bucket
+// that would say when they ran, so only the leader that has done them knows.
 type upkeep struct {
-	schedule string // that the rest is about
+	schedule string // the schedule that the rest is about
 	next     next
 	window   window
-	// after is the time up to which runs are none of ours, or have been dealt with.
+	// after is the time up to which runs do not concern this leader, or have been dealt with.
 	after time.Time
 	// first is when the present run was first tried; zero before that.
 	first time.Time
@@ -23,14 +23,14 @@ type upkeep struct {
 	reason   string // what was in the way last
 	wait     time.Time
 	running  bool
-	// succeeded is when one was last done, as far as this leader knows.
+	// succeeded is when the last one was done, as far as this leader knows.
 	succeeded time.Time
 	failed    bool // the last run was given up
 	damaged   bool // the last verification that could be done has found damage
 }
 
-// judgeUpkeep decides on the prunes or verifications of a StatefulSet: the last one that was due is owed until the next,
-// however long it had to wait for its turn, and once it was tried and has failed, for as long as deadline.
+// judgeUpkeep decides on the prunes or verifications of a StatefulSet. The last run that was due is owed until the next
+// one, however long it has to wait for its turn. Once it was tried and has failed, it is owed for as long as deadline.
 func judgeUpkeep(u *upkeep, deadline time.Duration, now time.Time) verdict {
 	v := verdict{next: u.window.next}
 	if u.window.due.IsZero() || !u.window.due.After(u.after) {
@@ -44,7 +44,7 @@ func judgeUpkeep(u *upkeep, deadline time.Duration, now time.Time) verdict {
 	return v.owes(u.window, until, u.wait, now)
 }
 
-// settle says that the run of this time is dealt with.
+// settle records that the run of this time has been dealt with.
 func (u *upkeep) settle(run time.Time) {
 	if run.After(u.after) {
 		u.after = run

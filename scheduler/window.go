@@ -2,10 +2,10 @@ package scheduler
 
 import "time"
 
-// next is a schedule: the first time after the given one at which something is due; zero if there is none.
+// next is a schedule: it returns the first time after the given one at which something is due; zero if there is none.
 type next func(after time.Time) time.Time
 
-// window is the present of a schedule: the last time that was due, and the one after it.
+// window is the present of a schedule: the last time that was due, and the next one.
 type window struct {
 	// due is zero if nothing was due yet, or not for longestGap.
 	due time.Time
@@ -13,7 +13,7 @@ type window struct {
 	next time.Time
 }
 
-// move is the window that now is in. Mostly that is the same as before, or the one after it.
+// move is the window that contains now. Usually that is the same window, or the next one.
 func (w window) move(next next, now time.Time) window {
 	if w.holds(now) {
 		return w
@@ -26,12 +26,12 @@ func (w window) move(next next, now time.Time) window {
 	return windowAt(next, now)
 }
 
-// longestGap is how far the last time that was due is looked for: a schedule for 29 February is due every eight years
-// at worst, but none looks further ahead than five.
+// longestGap is how far back to look for the last time that was due: a schedule for 29 February is due every eight
+// years at worst, but no schedule looks ahead further than five.
 const longestGap = 5 * 366 * 24 * time.Hour
 
-// windowAt finds the window that now is in. A schedule only tells what comes next, so what came last is searched for:
-// first how far back to look, then by halves.
+// windowAt finds the window that contains now. A schedule only says what comes next, so windowAt searches for what came
+// last: first how far back to look, then by bisection.
 func windowAt(next next, now time.Time) window {
 	w := window{next: next(now)}
 	for back := time.Hour; ; back *= 8 {
@@ -48,9 +48,9 @@ func windowAt(next next, now time.Time) window {
 	}
 }
 
-// lastBetween is the last time due at now or before, where first is one.
+// lastBetween is the last due time that is not after now; first is one of the due times.
 func lastBetween(next next, first, now time.Time) time.Time {
-	last, end := first, now // what comes after end is not due at now
+	last, end := first, now // nothing that comes after end is due by now
 	for end.Sub(last) > time.Second {
 		middle := last.Add(end.Sub(last) / 2).Truncate(time.Second)
 		if !middle.After(last) {
@@ -68,7 +68,7 @@ func lastBetween(next next, first, now time.Time) time.Time {
 	return last
 }
 
-// holds reports whether the window is still that of now.
+// holds reports whether the window still contains now.
 func (w window) holds(now time.Time) bool {
 	return !w.due.IsZero() && !now.Before(w.due) && !w.next.IsZero() && now.Before(w.next)
 }

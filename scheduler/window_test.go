@@ -21,7 +21,7 @@ func date(month time.Month, day, hour, minute int) time.Time {
 	return time.Date(2026, month, day, hour, minute, 0, 0, time.UTC)
 }
 
-// TestWindowAt compares the search with walking through all the times of a schedule, around them and between them.
+// TestWindowAt compares the search with walking through all times of a schedule, around them and between them.
 func TestWindowAt(t *testing.T) {
 	t.Parallel()
 	var at time.Time

@@ -17,7 +17,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// apiServer answers for a cluster and the pods that there are, in namespace demo if they name none; it gives the path of a
+// apiServer serves a cluster with these pods, in namespace demo if a key names no namespace. It returns the path of a
 // kubeconfig.
 func apiServer(t *testing.T, uid string, pods map[string]string) string {
 	t.Helper()
@@ -47,7 +47,7 @@ func apiServer(t *testing.T, uid string, pods map[string]string) string {
 	return kubeconfig(t, mux)
 }
 
-// kubeconfig serves an API and gives the path of a kubeconfig for it.
+// kubeconfig serves an API and returns the path of a kubeconfig for it.
 func kubeconfig(t *testing.T, api http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(api)
@@ -61,7 +61,7 @@ func kubeconfig(t *testing.T, api http.Handler) string {
 	return path
 }
 
-// lockOf leaves a lock of someone else.
+// lockOf leaves a lock that belongs to someone else.
 func (s *shell) lockOf(host, operation string) (release func()) {
 	s.t.Helper()
 	bucket, err := local.Open(local.Config{Dir: filepath.Join(s.root(), "demo/web")})
@@ -86,11 +86,11 @@ func (s *shell) lockOf(host, operation string) (release func()) {
 	return release
 }
 
-// TestLocksOfDeadMovers prunes beside the lock of a mover: what its cluster knows of its pod decides.
+// TestLocksOfDeadMovers prunes while a mover's lock is there: what the cluster says about the mover's pod decides.
 func TestLocksOfDeadMovers(t *testing.T) {
 	const pod = "stsbackup-20261121t081200z-3fa9-0-www-x7k2p"
 	operation := cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"}.MoverMark("c")
-	// It restores what is in this repository to another namespace.
+	// It restores from this repository to another namespace.
 	clone := cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo2", StatefulSet: "web"}.MoverMark("c")
 	tests := map[string]struct {
 		host, operation string
@@ -144,7 +144,7 @@ func TestLocksOfDeadMovers(t *testing.T) {
 	})
 }
 
-// TestLocksOfDeadMoversWithoutRecords has no record that would tell whose the repository is: the first backup died, or
+// TestLocksOfDeadMoversWithoutRecords has no record that would say whose the repository is: the first backup died, or
 // the data is damaged.
 func TestLocksOfDeadMoversWithoutRecords(t *testing.T) {
 	const pod = "stsbackup-20261121t081200z-3fa9-0-www-x7k2p"
@@ -168,7 +168,7 @@ func TestLocksOfDeadMoversWithoutRecords(t *testing.T) {
 	}
 }
 
-// TestLockOfAMover looks at the lock while the mover that has made it tells how far it is.
+// TestLockOfAMover looks at a mover's lock while the mover reports its progress.
 func TestLockOfAMover(t *testing.T) {
 	operation := cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: "demo", StatefulSet: "web"}.MoverMark("c")
 	s := volumeShell(t)

@@ -15,12 +15,12 @@ import (
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 )
 
-// app is what a command may know of the world outside its flags. Tests give it a world of their own.
+// app is what a command may know about the world outside its flags. Tests give it a world of their own.
 type app struct {
 	in       io.Reader
 	out      io.Writer // results
 	err      io.Writer // everything else
-	terminal bool      // a person sits at in and err: bars may be drawn and questions asked
+	terminal bool      // a person sits at in and err: commands may draw bars and ask questions
 	getenv   func(string) string
 	now      func() time.Time
 	random   io.Reader
@@ -34,18 +34,18 @@ func newApp() *app {
 		err:      os.Stderr,
 		terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
 		getenv:   os.Getenv,
-		now:      time.Now, //nolint:forbidigo // this is the clock that is injected everywhere
+		now:      time.Now, //nolint:forbidigo // this is the clock that everything else gets injected
 		random:   rand.Reader,
 		version:  version,
 	}
 }
 
-// screen is where progress is shown.
+// screen says where and how commands show progress.
 func (a *app) screen(format ui.Format) ui.Screen {
 	return ui.Screen{Out: a.err, Format: format, Terminal: a.terminal, Now: a.now}
 }
 
-// execute runs one command line and gives its exit code.
+// execute runs one command line and returns its exit code.
 func execute(ctx context.Context, a *app, args []string) int {
 	root := newRootCommand(a)
 	root.SetArgs(args)
@@ -60,10 +60,10 @@ func execute(ctx context.Context, a *app, args []string) int {
 	return code
 }
 
-// message is the text of err for a person. After an interruption it still says all: what was being done, and what could
-// not be cleaned up.
+// message is the text of err for a person. It is complete even after an interruption: what the command was doing, and
+// what it could not clean up.
 func message(ctx context.Context, err error) string {
-	lines := strings.Split(strings.TrimSpace(err.Error()), "\n") // one for each of several errors
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n") // one line for each of several errors
 	for i := range lines {
 		lines[i] = ui.Plain(lines[i])
 	}
@@ -137,8 +137,8 @@ func rangeArgs(least, most int, names string) cobra.PositionalArgs {
 	}
 }
 
-// interrupted reports whether err came after a signal had ended the command's context. What fails then, fails because of
-// it: programs that call us want to know that they were the ones who stopped us.
+// interrupted reports whether err came after a signal had ended the command's context. The signal is then the cause of
+// the failure: programs that stopped us want to know that it was they who did.
 func interrupted(ctx context.Context, err error) bool {
 	return err != nil && ctx.Err() != nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 )
 
-// goAhead are the flags of a command that shows what it is going to do and asks before it does it.
+// goAhead holds the flags of a command that shows what it is going to do and asks before it does it.
 type goAhead struct {
 	dryRun bool
 	yes    bool
@@ -24,7 +24,7 @@ func (f *goAhead) addGoAhead(cmd *cobra.Command, dryRun, yes string) {
 	cmd.Flags().BoolVar(&f.yes, "yes", false, yes)
 }
 
-// unanswered reports whether the command is going to ask, and nobody can answer.
+// unanswered reports whether the command is going to ask although nobody can answer.
 func (f *goAhead) unanswered(a *app, output ui.Format) bool {
 	return !f.yes && !f.dryRun && (!a.terminal || output == ui.JSON)
 }
@@ -50,7 +50,7 @@ func readLine(ctx context.Context, a *app) (string, error) {
 	}
 	replies := make(chan reply, 1)
 	go func() {
-		// It ends with the process: a read from a terminal cannot be interrupted.
+		// This goroutine ends only with the process: nothing can interrupt a read from a terminal.
 		text, err := bufio.NewReader(a.in).ReadString('\n')
 		replies <- reply{text, err}
 	}()

@@ -136,8 +136,8 @@ func (c *backupCommand) run(ctx context.Context, a *app, args []string) error {
 	})
 }
 
-// targets are the StatefulSets to back up. Of those that are chosen and not named, the ones that have nothing to back up,
-// or that their owners have excepted, are no failure.
+// targets returns the StatefulSets to back up. If the flags, and not names, choose them, then a StatefulSet that has
+// nothing to back up, or whose owner has excepted it, is no failure.
 func (c *backupCommand) targets(ctx context.Context, a *app, client *cluster.Client, named []target) ([]target, error) {
 	if !c.choose.any() {
 		return named, nil
@@ -159,7 +159,8 @@ func (c *backupCommand) targets(ctx context.Context, a *app, client *cluster.Cli
 	return targetsOf(chosen), nil
 }
 
-// backUp makes one recovery point, and shows how it goes. There is a record beside an error if it is incomplete.
+// backUp makes one recovery point and shows progress. If the recovery point is incomplete, it returns both a record and
+// an error.
 func (c *backupCommand) backUp(ctx context.Context, a *app, at scene) (*catalog.Record, error) {
 	mover, err := c.mover.config(ctx, a, at.store, at.target)
 	if err != nil {
@@ -186,7 +187,7 @@ func makerOf(a *app, client *cluster.Client, root *location.Root, reporter repor
 	return &backup.Maker{Cluster: client, Root: root, Now: a.now, Random: a.random, Reporter: reporter}
 }
 
-// signed is the request with what it is for, and who asks.
+// signed adds to the request its purpose and who asks.
 func signed(a *app, of catalog.Name, request backup.Request) backup.Request {
 	request.Namespace, request.StatefulSet = of.Namespace, of.StatefulSet
 	request.Holder, request.Tool = holder(a), a.version

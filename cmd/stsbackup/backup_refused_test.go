@@ -11,8 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestBackupPrintsAllRefusals: of several things that stand in the way, each is a line with what to do about it, and the exit code is that
-// of one.
+// TestBackupPrintsAllRefusals: if several things prevent a backup, each gets a line with what to do about it, and the
+// exit code is that of one of them.
 func TestBackupPrintsAllRefusals(t *testing.T) {
 	s := volumeShell(t)
 	mux := clusterOf(appsv1.StatefulSet{

@@ -16,17 +16,18 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// chooseFlags choose several StatefulSets without naming them: of the cluster, or of those that have a repository.
+// chooseFlags choose several StatefulSets without naming them: among those of the cluster, or among those that have a
+// repository.
 type chooseFlags struct {
 	selector      selectorFlag
 	all           bool
 	allNamespaces bool
 }
 
-// allWithRepository is what --all takes where a bucket is enough.
+// allWithRepository says what --all chooses for commands that need only a bucket.
 const allWithRepository = "every StatefulSet of the namespace that has a repository below --repo, also if the cluster no longer has it"
 
-// add adds the flags; all says which those of --all are.
+// add adds the flags; all says which StatefulSets --all chooses.
 func (f *chooseFlags) add(cmd *cobra.Command, all string) {
 	cmd.Flags().VarP(&f.selector, "selector", "l", "take the StatefulSets of the cluster that have these `labels`, such as tier=db,env!=test")
 	cmd.Flags().BoolVar(&f.all, "all", false, "take "+all)
@@ -36,7 +37,7 @@ func (f *chooseFlags) add(cmd *cobra.Command, all string) {
 // any reports whether one of the flags was given.
 func (f *chooseFlags) any() bool { return f.all || f.allNamespaces || f.selector.given() }
 
-// check reports a choice that makes no sense beside these names.
+// check rejects a choice that contradicts these names.
 func (f *chooseFlags) check(kube *kubeFlags, args []string) error {
 	switch {
 	case f.all && f.selector.given():
@@ -53,7 +54,7 @@ func (f *chooseFlags) check(kube *kubeFlags, args []string) error {
 	return nil
 }
 
-// oneOrChosen is check where something must be named or chosen.
+// oneOrChosen is check for commands that require a name or a choice.
 func (f *chooseFlags) oneOrChosen(cmd *cobra.Command, kube *kubeFlags, args []string) error {
 	if len(args) == 0 && !f.any() {
 		return usageErrorf("name StatefulSets, or choose them with --selector or --all; see \"%s --help\"", cmd.CommandPath())
@@ -61,7 +62,7 @@ func (f *chooseFlags) oneOrChosen(cmd *cobra.Command, kube *kubeFlags, args []st
 	return f.check(kube, args)
 }
 
-// namespace is the one that the flags choose from; "" is all.
+// namespace is the one that the flags choose from; "" means all namespaces.
 func (f *chooseFlags) namespace(kube *kubeFlags) (string, error) {
 	if f.allNamespaces || kube.namespace != "" {
 		return kube.namespace, nil
@@ -69,7 +70,7 @@ func (f *chooseFlags) namespace(kube *kubeFlags) (string, error) {
 	return cluster.DefaultNamespace(kube.kubeconfig, kube.context)
 }
 
-// placeOf is where StatefulSets are looked for, for a message: in a namespace, or with "" in all.
+// placeOf says, for a message, where StatefulSets are looked for: in a namespace, or in all if it is "".
 func placeOf(namespace string) string {
 	if namespace == "" {
 		return "the cluster"
@@ -77,7 +78,7 @@ func placeOf(namespace string) string {
 	return "namespace " + namespace
 }
 
-// named reads what the arguments name, each once.
+// named parses the StatefulSets that the arguments name, and drops repetitions.
 func (f *kubeFlags) named(args []string) ([]target, error) {
 	var targets []target
 	var failures []error
@@ -91,7 +92,8 @@ func (f *kubeFlags) named(args []string) ([]target, error) {
 	return targets, errors.Join(failures...)
 }
 
-// ofCluster finds the StatefulSets of the cluster that the flags choose. None is an error: whoever chooses means some.
+// ofCluster finds the StatefulSets of the cluster that the flags choose. Finding none is an error: whoever chooses
+// expects some.
 func (f *chooseFlags) ofCluster(ctx context.Context, kube *kubeFlags, client *cluster.Client) ([]*appsv1.StatefulSet, error) {
 	namespace, err := f.namespace(kube)
 	if err != nil {
@@ -118,8 +120,8 @@ func (f *chooseFlags) ofCluster(ctx context.Context, kube *kubeFlags, client *cl
 	return chosen, nil
 }
 
-// repositories are the StatefulSets that are named or chosen, as far as they have a repository; those that are named
-// need not. passOver, if set, says why a StatefulSet that the labels choose is not meant.
+// repositories returns the StatefulSets that are named or chosen. Chosen ones are only those with a repository; named
+// ones need not have one. passOver, if set, says why to leave out a StatefulSet that the labels choose.
 func (f *chooseFlags) repositories(ctx context.Context, a *app, kube *kubeFlags, u *upkeep.Upkeep, args []string,
 	passOver func(*appsv1.StatefulSet) string,
 ) ([]target, error) {
@@ -144,7 +146,7 @@ func (f *chooseFlags) repositories(ctx context.Context, a *app, kube *kubeFlags,
 	return targetsOf(chosen.StatefulSets), nil
 }
 
-// selected are the StatefulSets of the cluster that have the labels.
+// selected returns the StatefulSets of the cluster that have the labels.
 func (f *chooseFlags) selected(
 	ctx context.Context, kube *kubeFlags, passOver func(*appsv1.StatefulSet) string,
 ) ([]upkeep.Candidate, error) {
@@ -166,7 +168,7 @@ func (f *chooseFlags) selected(
 	return candidates, nil
 }
 
-// optedOut says that a StatefulSet's owner wants it left alone by whoever chooses by labels or takes all.
+// optedOut says that a StatefulSet's owner wants commands that choose by labels, or take all, to leave it alone.
 func optedOut(set *appsv1.StatefulSet) string {
 	if set.Annotations[policy.Annotation] == policy.None {
 		return fmt.Sprintf("its annotation %s=%s says so", policy.Annotation, policy.None)
@@ -187,8 +189,8 @@ func (f *selectorFlag) String() string {
 	return f.Selector.String()
 }
 
-// Set reads a selector as kubectl takes it. An empty one would choose everything, and is more likely a variable that is
-// not set.
+// Set reads a selector as kubectl does. It refuses an empty one, which would choose everything: more likely somebody's
+// variable is not set.
 func (f *selectorFlag) Set(s string) error {
 	selector, err := labels.Parse(s)
 	if err != nil {
@@ -201,5 +203,5 @@ func (f *selectorFlag) Set(s string) error {
 	return nil
 }
 
-// Type names what the flag takes.
+// Type says what the flag takes.
 func (f *selectorFlag) Type() string { return "labels" }

@@ -10,8 +10,8 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
 
-// TestOptedOut: whoever annotates a StatefulSet with policy=none has it left alone by those who choose by labels or take
-// all, and is told so; one that is named is meant.
+// TestOptedOut: commands that choose by labels, or take all, leave alone a StatefulSet with the annotation policy=none,
+// and say so; they do not leave it alone if it is named.
 func TestOptedOut(t *testing.T) {
 	s := newKeeper(t)
 	one := int32(1)
@@ -39,7 +39,7 @@ func TestOptedOut(t *testing.T) {
 	if left := len(s.left()); left != len(s.ids)+1 {
 		t.Errorf("%d recovery points are left", left)
 	}
-	// It is refused for another reason: none of its claims is there.
+	// The backup is refused for another reason: none of its claims exists.
 	s.run(exitRefused, "backup", "demo/web", "--kubeconfig", cluster)
 	s.says("none of its claims has a volume")
 	s.run(exitDone, "forget", "demo/web", "--keep-last", "1", "--kubeconfig", cluster)

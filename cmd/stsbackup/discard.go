@@ -17,7 +17,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// allWithDisplaced is what --all takes of the set-aside volumes.
+// allWithDisplaced says what --all chooses for commands about volumes that were set aside.
 const allWithDisplaced = "every StatefulSet of the namespace that has volumes set aside, also if the cluster no longer has it"
 
 // discardCommand holds the flags of stsbackup discard.
@@ -72,7 +72,7 @@ The exit code is 5 if one of these stands in the way, and 1 if some volumes coul
 	return cmd
 }
 
-// discarding is a StatefulSet and what is to be freed of it; err is why that cannot be known.
+// discarding is a StatefulSet and what discard would free for it; err says why that is unknown.
 type discarding struct {
 	target
 	plan displaced.Plan
@@ -125,7 +125,7 @@ func (c *discardCommand) run(ctx context.Context, a *app, args []string) error {
 	})
 }
 
-// shown is the plan, as far as it is known.
+// shown returns the plan, as far as it is known.
 func (d *discarding) shown() (*displaced.Plan, error) {
 	if d.plan.StatefulSet == "" {
 		return nil, d.err
@@ -133,7 +133,7 @@ func (d *discarding) shown() (*displaced.Plan, error) {
 	return &d.plan, d.err
 }
 
-// targets are the StatefulSets that are named or chosen.
+// targets returns the StatefulSets that are named or chosen.
 func (c *discardCommand) targets(ctx context.Context, a *app, client *cluster.Client, args []string) ([]target, error) {
 	if !c.choose.any() {
 		return c.kube.named(args)
@@ -173,7 +173,7 @@ func (c *discardCommand) targets(ctx context.Context, a *app, client *cluster.Cl
 	return has, nil
 }
 
-// request says what to free of each StatefulSet.
+// request says what to free for each StatefulSet.
 func (c *discardCommand) request(a *app) displaced.Request {
 	request := displaced.Request{Ordinals: c.ordinals, Operation: c.operation}
 	if c.olderThan != (spanFlag{}) {
@@ -182,7 +182,8 @@ func (c *discardCommand) request(a *app) displaced.Request {
 	return request
 }
 
-// agree shows what would be freed and asks whether to do it. Where nothing is to be freed, or all is refused, there is nothing to ask.
+// agree shows what discard would free and asks whether to do it. If there is nothing to free, or everything is refused,
+// it asks nothing.
 func (c *discardCommand) agree(ctx context.Context, a *app, targets []target, plans map[target]*discarding) error {
 	ask := false
 	for _, t := range targets {

@@ -26,7 +26,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster/displaced"
 )
 
-// displacedCluster is an API server with volumes that were set aside, whose drivers delete at once.
+// displacedCluster is an API server with volumes that were set aside; its CSI drivers delete at once.
 type displacedCluster struct {
 	mu         sync.Mutex
 	volumes    map[string]corev1.PersistentVolume
@@ -35,8 +35,8 @@ type displacedCluster struct {
 	listed     int
 }
 
-// newDisplacedCluster has StatefulSet demo/web, of which two operations have set volumes aside, and volumes of StatefulSets that are
-// gone: other/queue and gone/old.
+// newDisplacedCluster has the StatefulSet demo/web, for which two operations have set volumes aside, and volumes of
+// StatefulSets that no longer exist: other/queue and gone/old.
 func newDisplacedCluster(t *testing.T, more ...appsv1.StatefulSet) *displacedCluster {
 	t.Helper()
 	c := &displacedCluster{volumes: map[string]corev1.PersistentVolume{}, journals: map[string]bool{}}
@@ -145,7 +145,7 @@ func (c *displacedCluster) serve(mux *http.ServeMux) {
 	})
 }
 
-// left are the names of the volumes that there are.
+// left returns the names of the volumes that still exist.
 func (c *displacedCluster) left() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -248,7 +248,7 @@ func TestDiscard(t *testing.T) {
 	if want := strings.Replace(everyVolume, "pv-web-0-1 ", "", 1); c.left() != want {
 		t.Errorf("left: %s", c.left())
 	}
-	// What is gone with its namespace, which has no Lease.
+	// The namespace of these volumes is gone too, so there is no Lease.
 	discard(exitDone, "gone/old", "--yes")
 	s.says("Namespace gone is gone")
 	reports := documents[displaced.Report](t, discard(exitDone, "--all", "-A", "--yes", "-o", "json", "--older-than", "2d"))
@@ -264,7 +264,7 @@ func TestDiscard(t *testing.T) {
 	}
 }
 
-// TestDiscardAsks: only yes is consent.
+// TestDiscardAsks: only "yes" is consent.
 func TestDiscardAsks(t *testing.T) {
 	for answer, want := range map[string]struct {
 		code int

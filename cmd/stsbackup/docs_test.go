@@ -21,7 +21,7 @@ const (
 	commandsEnd   = "<!-- /commands -->\n"
 )
 
-// TestDocs holds README.md and docs/cli.md equal to the commands and flags that there are.
+// TestDocs checks that README.md and docs/cli.md match the commands and flags of the program.
 func TestDocs(t *testing.T) {
 	root := filepath.Join("..", "..")
 	a := &app{getenv: func(string) string { return "" }, version: "dev"}
@@ -41,7 +41,7 @@ func TestDocs(t *testing.T) {
 	compare(t, filepath.Join(root, "docs", "cli.md"), reference(t, a, commands))
 }
 
-// compare holds a file to what it should be, or with -update makes it so.
+// compare checks that a file has the wanted content; with -update it writes that content.
 func compare(t *testing.T, path, want string) {
 	t.Helper()
 	if *update {
@@ -63,7 +63,7 @@ func compare(t *testing.T, path, want string) {
 	}
 }
 
-// runnable lists the commands that do something, in the order of their names.
+// runnable lists the commands that do something, sorted by name.
 func runnable(cmd *cobra.Command) []*cobra.Command {
 	var all []*cobra.Command
 	for _, child := range cmd.Commands() {
@@ -89,7 +89,7 @@ func usage(cmd *cobra.Command) string {
 	return strings.TrimSuffix(cmd.UseLine(), " [flags]")
 }
 
-// reference is the help of every command, as the commands themselves print it.
+// reference is the help of every command, as the command itself prints it.
 func reference(t *testing.T, a *app, commands []*cobra.Command) string {
 	t.Helper()
 	var b strings.Builder

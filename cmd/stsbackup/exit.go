@@ -16,7 +16,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// The exit codes: a contract with scripts and runbooks.
+// The exit codes are a contract with scripts and runbooks.
 const (
 	exitDone        = 0
 	exitFailed      = 1
@@ -27,7 +27,7 @@ const (
 	exitInterrupted = 130
 )
 
-// usageError says that the command line, or the environment that stands in for flags, is wrong.
+// usageError says that the command line is wrong, or an environment variable that replaces a flag.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
@@ -37,13 +37,13 @@ func usageErrorf(format string, args ...any) error {
 	return &usageError{err: fmt.Errorf(format, args...)}
 }
 
-// incompleteError says that the command did part of its work, and that this part can be used.
+// incompleteError says that the command did part of its work, and that this part is usable.
 type incompleteError struct{ err error }
 
 func (e *incompleteError) Error() string { return e.err.Error() }
 func (e *incompleteError) Unwrap() error { return e.err }
 
-// exitCode translates the error of a command.
+// exitCode translates a command's error.
 func exitCode(ctx context.Context, err error) int {
 	var (
 		usage      *usageError
@@ -78,7 +78,7 @@ func exitCode(ctx context.Context, err error) int {
 	}
 }
 
-// missing reports whether err says that what the command line names does not exist.
+// missing reports whether err says that something named on the command line does not exist.
 func missing(err error) bool {
 	for _, sentinel := range []error{
 		cluster.ErrNotFound, catalog.ErrNoRecoveryPoint, catalog.ErrAmbiguous,

@@ -8,7 +8,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// A refusal is exit code 5, unless it says that what was asked for is not there: then it is 4, as everywhere.
+// A refusal has exit code 5. If it says that something the command asks for does not exist, the code is 4, as
+// everywhere.
 func TestExitCodeOfRefusals(t *testing.T) {
 	refusal := &cluster.Refusal{Object: "StatefulSet demo/web", Reason: "it is managed", Next: "suspend that"}
 	nothing := &cluster.Refusal{Object: "StatefulSet demo/web", Reason: "nothing is set aside", Next: "see --list", Err: cluster.ErrNotFound}

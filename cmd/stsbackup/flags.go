@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
 )
 
-// kubeFlags say which cluster and which namespace. They are named as kubectl's are.
+// kubeFlags say which cluster and which namespace. They have the names that kubectl uses.
 type kubeFlags struct {
 	kubeconfig string
 	context    string
@@ -39,7 +39,8 @@ func (f *kubeFlags) target(arg string) (target, error) {
 	return t, err
 }
 
-// checkTimeout reports a time that nothing can be done within. The engines take zero for a default of their own.
+// checkTimeout rejects a timeout in which nothing can be done. Zero is one of these: the engines would take it for
+// their own default.
 func checkTimeout(flag string, limit time.Duration) error {
 	if limit <= 0 {
 		return usageErrorf("--%s is %s; give a duration longer than 0, such as 5m", flag, limit)
@@ -47,7 +48,7 @@ func checkTimeout(flag string, limit time.Duration) error {
 	return nil
 }
 
-// lockFlag is --retry-lock: how long to wait for somebody else who works on the repository.
+// lockFlag is --retry-lock: how long to wait for a conflicting lock on the repository.
 type lockFlag struct{ limit time.Duration }
 
 func (f *lockFlag) add(cmd *cobra.Command) {
@@ -58,7 +59,7 @@ func (f *lockFlag) add(cmd *cobra.Command) {
 // String, Set and Type make a lockFlag a pflag.Value.
 func (f *lockFlag) String() string { return f.limit.String() }
 
-// Set reads a time that can be waited.
+// Set reads how long to wait.
 func (f *lockFlag) Set(s string) error {
 	limit, err := time.ParseDuration(s)
 	if err != nil || limit < 0 {
@@ -68,5 +69,5 @@ func (f *lockFlag) Set(s string) error {
 	return nil
 }
 
-// Type names what the flag takes.
+// Type says what the flag takes.
 func (f *lockFlag) Type() string { return "duration" }

@@ -14,7 +14,7 @@ type changeFlags struct {
 	wait          time.Duration
 }
 
-// addChange adds the flags; pods says which pods --ready-timeout is about.
+// addChange adds the flags; pods says which pods --ready-timeout waits for.
 func (f *changeFlags) addChange(cmd *cobra.Command, pods string) {
 	cmd.Flags().BoolVar(
 		&f.ignoreManager,
@@ -32,7 +32,7 @@ func (f *changeFlags) addChange(cmd *cobra.Command, pods string) {
 	cmd.Flags().Lookup("wait").NoOptDefVal = "1h"
 }
 
-// checkChange reports times that make no sense.
+// checkChange rejects timeouts that make no sense.
 func (f *changeFlags) checkChange() error {
 	var err error
 	if f.wait < 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// repoFlags say where the repositories are, what opens them, and how much of the bucket may be used.
+// repoFlags say where the repositories are, which password opens them, and how much load to put on the bucket.
 type repoFlags struct {
 	url          string
 	passwordFile string
@@ -33,7 +33,7 @@ func (f *repoFlags) addURL(cmd *cobra.Command) {
 	)
 }
 
-// addAccess adds the flags for those who know the URL from elsewhere.
+// addAccess adds the flags for commands that get the URL from somewhere else.
 func (f *repoFlags) addAccess(cmd *cobra.Command) {
 	cmd.Flags().StringVar(
 		&f.passwordFile,
@@ -44,7 +44,7 @@ func (f *repoFlags) addAccess(cmd *cobra.Command) {
 	f.limits.add(cmd)
 }
 
-// location is the repository root's URL, from the flag or the environment.
+// location returns the URL of the repository root, from the flag or the environment.
 func (f *repoFlags) location(a *app) (string, error) {
 	if url := strings.TrimSpace(f.url); url != "" {
 		return url, nil
@@ -55,7 +55,7 @@ func (f *repoFlags) location(a *app) (string, error) {
 	return "", usageErrorf("no repository: give --repo or set STSBACKUP_REPO, for example s3://bucket/prefix?endpoint=https://s3.example.com")
 }
 
-// password is the root password, from the file or the environment.
+// password returns the root password, from the file or the environment.
 func (f *repoFlags) password(a *app) (string, error) {
 	file := f.passwordFile
 	if file == "" {
@@ -70,7 +70,7 @@ func (f *repoFlags) password(a *app) (string, error) {
 	return "", usageErrorf("no password: give --password-file, or set STSBACKUP_PASSWORD_FILE or STSBACKUP_PASSWORD")
 }
 
-// readPassword takes the one line of a file.
+// readPassword reads a file that has one line.
 func readPassword(file string) (string, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -79,8 +79,9 @@ func readPassword(file string) (string, error) {
 	return cleanPassword(string(data), "password file "+file)
 }
 
-// cleanPassword takes line ends off a password, alike wherever it is from: editors and echo add them. White space around what is
-// left cannot be seen, and is copied once and forgotten the next time; that then is a wrong password, on the day of the restore.
+// cleanPassword removes the line ends that editors and echo add, whatever the password comes from. It refuses other
+// white space around the password: nobody can see it, so people copy it once and forget it the next time. The password
+// is then wrong, on the day of the restore.
 func cleanPassword(text, from string) (string, error) {
 	password := strings.Trim(text, "\r\n")
 	switch {
@@ -94,7 +95,7 @@ func cleanPassword(text, from string) (string, error) {
 	return password, nil
 }
 
-// openStore opens the repository root that the flags and the environment name. It does not speak to the bucket yet.
+// openStore opens the repository root that the flags and the environment name. It does not contact the bucket yet.
 func openStore(a *app, flags *repoFlags) (*location.Root, error) {
 	url, err := flags.location(a)
 	if err != nil {
@@ -107,7 +108,7 @@ func openStore(a *app, flags *repoFlags) (*location.Root, error) {
 	return location.Open(flags.at(a, url), repository.Secret(password))
 }
 
-// at is where a repository root is, with the limits of the flags.
+// at says where a repository root is, with the limits from the flags.
 func (f *repoFlags) at(a *app, url string) location.Config {
 	return location.Config{URL: url, Limits: location.Limits(f.limits), Getenv: a.getenv, Now: a.now}
 }

@@ -93,8 +93,8 @@ func TestPasswordComesFromTheFirstPlaceThatHasOne(t *testing.T) {
 	}
 }
 
-// TestWhiteSpaceAroundPasswords: a password is the same from a file and from the environment, and what cannot be seen of it is
-// refused, by the name of where it stands.
+// TestWhiteSpaceAroundPasswords: a file and the environment give the same password. Invisible parts of a password are
+// refused, and the error names the file or the variable.
 func TestWhiteSpaceAroundPasswords(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	for text, want := range map[string]string{

@@ -35,7 +35,7 @@ func (f *compressionFlag) Set(s string) (err error) {
 
 func (f *compressionFlag) Type() string { return "off|fast|default|max" }
 
-// ordinalsFlag is --ordinals: numbers of ordinals with commas between them.
+// ordinalsFlag is --ordinals: ordinals separated by commas.
 type ordinalsFlag []int32
 
 // String, Set and Type make an ordinalsFlag a pflag.Value.
@@ -43,7 +43,7 @@ func (f *ordinalsFlag) String() string {
 	return restore.OrdinalsText(*f)
 }
 
-// Set reads ordinals, and adds those that are not there yet.
+// Set reads ordinals, and adds those that are not in the list yet.
 func (f *ordinalsFlag) Set(s string) error {
 	ordinals, err := restore.ParseOrdinals(s)
 	for _, ordinal := range ordinals {
@@ -54,10 +54,10 @@ func (f *ordinalsFlag) Set(s string) error {
 	return err
 }
 
-// Type names what the flag takes.
+// Type says what the flag takes.
 func (f *ordinalsFlag) Type() string { return "ordinals" }
 
-// spanFlag is a length of time on the calendar: --keep-within and --older-than.
+// spanFlag is a calendar span: --keep-within and --older-than.
 type spanFlag calendar.Span
 
 // String, Set and Type make a spanFlag a pflag.Value.

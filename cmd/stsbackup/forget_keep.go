@@ -50,7 +50,7 @@ func (f *keepFlags) anyChanged(cmd *cobra.Command) bool {
 	return false
 }
 
-// read checks the flags.
+// read parses and checks the flags.
 func (f *keepFlags) read() (retention.Rules, *time.Location, error) {
 	if err := f.rules.Check(); err != nil {
 		return retention.Rules{}, nil, usageErrorf("--keep-...: %w", err)
@@ -62,7 +62,7 @@ func (f *keepFlags) read() (retention.Rules, *time.Location, error) {
 	return f.rules, zone, nil
 }
 
-// runKeep forgets what no rule keeps.
+// runKeep forgets the recovery points that no rule keeps.
 func (c *forgetCommand) runKeep(ctx context.Context, a *app, args []string) error {
 	rules, zone, err := c.keep.read()
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// keeper is a shell on 21 November 2026 at noon, with recovery points of demo/web on that day and the two before it,
-// and what an interrupted backup has left.
+// keeper is a shell on 21 November 2026 at noon. It has recovery points of demo/web on that day and the two days
+// before, and what an interrupted backup has left.
 type keeper struct {
 	*shell
 	points *catalog.Catalog
@@ -77,7 +77,7 @@ func (k *keeper) add(begun time.Time, suffix string) string {
 	return id
 }
 
-// volume saves an empty volume of a recovery point.
+// volume saves an empty volume as part of a recovery point.
 func (k *keeper) volume(id string, begun time.Time) string {
 	k.t.Helper()
 	writer, err := k.points.Repository().NewWriter(k.ctx)
@@ -101,7 +101,7 @@ func (k *keeper) volume(id string, begun time.Time) string {
 	return saved.String()
 }
 
-// left are the ids of the recovery points that there are.
+// left returns the ids of the recovery points that still exist.
 func (k *keeper) left() []string {
 	k.t.Helper()
 	points, err := k.points.Points(k.ctx)
@@ -216,7 +216,7 @@ func TestForgetSeveral(t *testing.T) {
 	}
 }
 
-// TestForgetSelected forgets of the StatefulSets that have the labels, and a repository, and of no others.
+// TestForgetSelected forgets only recovery points of StatefulSets that have the labels and a repository.
 func TestForgetSelected(t *testing.T) {
 	s := newKeeper(t)
 	cluster := s.cluster()
@@ -242,7 +242,7 @@ func TestForgetSelected(t *testing.T) {
 	}
 }
 
-// TestForgetNamedDryRun must not remove what it is only asked about.
+// TestForgetNamedDryRun: a dry run removes nothing.
 func TestForgetNamedDryRun(t *testing.T) {
 	s := newKeeper(t)
 	if out := s.run(
@@ -264,7 +264,7 @@ func TestForgetNamedDryRun(t *testing.T) {
 	}
 }
 
-// TestForgetKeepDamaged keeps what cannot be read, says so, and removes the others.
+// TestForgetKeepDamaged: forget keeps what it cannot read, says so, and removes the others.
 func TestForgetKeepDamaged(t *testing.T) {
 	s := newKeeper(t)
 	before := files(t, filepath.Join(s.root(), "demo/web/snapshots"))

@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// parseNamed reads which recovery points the arguments name: the ids, or the beginnings of ids.
+// parseNamed reads which recovery points the arguments name, by ids or prefixes of ids.
 func parseNamed(args []string, now time.Time) (ids []string, err error) {
 	for _, arg := range args {
 		name, id, ok := strings.Cut(arg, "@")
@@ -59,7 +59,7 @@ func (c *forgetCommand) runNamed(ctx context.Context, a *app, args []string) err
 	return errors.Join(ui.WriteForgotten(a.out, c.output, t.name(), forgotten, c.dryRun), err)
 }
 
-// agree asks a person. Scripts go on without being asked, unless no complete recovery point would be left.
+// agree asks a person. In scripts it asks nobody and goes on, unless no complete recovery point would be left.
 func (c *forgetCommand) agree(ctx context.Context, a *app, question upkeep.Question) error {
 	canAsk := a.terminal && c.output == ui.Text
 	switch {

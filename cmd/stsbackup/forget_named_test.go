@@ -11,7 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestForgetNewest: what a restore would take goes only by force, however it is named, and whatever else is named.
+// TestForgetNewest: forget removes the recovery point that a restore would take only with --force, however the command
+// line names it, and whatever else it names.
 func TestForgetNewest(t *testing.T) {
 	s := newKeeper(t)
 	newest := s.ids[len(s.ids)-1]
@@ -32,13 +33,13 @@ func TestForgetNewest(t *testing.T) {
 	}
 	s.run(exitDone, "forget", "demo/web@"+newest, "--force")
 	s.run(exitDone, "forget", "demo/web@"+s.ids[0])
-	// The last one: --force alone is not enough where nobody can be asked.
+	// The last one: --force alone is not enough if there is nobody to ask.
 	s.run(exitUsage, "forget", "demo/web@"+s.ids[1], "demo/web@"+s.ids[2], "--force")
 	s.says("this may leave no complete recovery point of demo/web", "--yes")
 	s.run(exitRefused, "forget", "demo/web@"+s.ids[1], "demo/web@"+s.ids[2], "--yes")
 	s.says("nothing left to restore from")
 	s.run(exitDone, "forget", "demo/web@"+s.ids[1], "demo/web@"+s.ids[2], "--force", "--yes")
-	// What is not complete needs neither.
+	// An incomplete one needs neither.
 	s.run(exitDone, "forget", "demo/web@"+s.dead)
 	if left := s.left(); len(left) != 0 {
 		t.Errorf("left: %q", left)
@@ -46,7 +47,7 @@ func TestForgetNewest(t *testing.T) {
 	s.run(exitUsage, "forget", "demo/web", "--keep-last", "1", "--force")
 }
 
-// TestForgetAsks: a terminal asks before a complete recovery point goes, and only yes is consent.
+// TestForgetAsks: on a terminal, forget asks before it removes a complete recovery point, and only "yes" is consent.
 func TestForgetAsks(t *testing.T) {
 	for _, tt := range []struct {
 		answer string
@@ -80,7 +81,8 @@ func TestForgetAsks(t *testing.T) {
 	}
 }
 
-// TestForgetNewestMeanwhile: a recovery point that becomes the newest complete one between the question and the answer stays.
+// TestForgetNewestMeanwhile: forget keeps a recovery point that becomes the newest complete one between the question
+// and the answer.
 func TestForgetNewestMeanwhile(t *testing.T) {
 	k := newKeeper(t)
 	var out bytes.Buffer
@@ -101,7 +103,8 @@ func TestForgetNewestMeanwhile(t *testing.T) {
 	}
 }
 
-// TestForgetWithoutIndex: where the index is damaged nobody knows which recovery point is the newest; --force goes on.
+// TestForgetWithoutIndex: if the index is damaged, nobody knows which recovery point is the newest; with --force,
+// forget goes on.
 func TestForgetWithoutIndex(t *testing.T) {
 	k := newKeeper(t)
 	for name := range files(t, filepath.Join(k.root(), "demo/web/index")) {

@@ -11,8 +11,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// TestFormat1 has a repository of version 1 of the format: what reads works, and what would have to write data is refused before
-// anything is done, with the command that helps.
+// TestFormat1 uses a repository in version 1 of the format: commands that only read work. Commands that would have to
+// write data are refused before they do anything, with the command that helps.
 func TestFormat1(t *testing.T) {
 	s := volumeShell(t)
 	password := catalog.Password(repository.Secret(s.env["STSBACKUP_PASSWORD"]), "demo", "web")

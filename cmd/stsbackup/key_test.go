@@ -14,7 +14,7 @@ import (
 
 func TestKeyPrint(t *testing.T) {
 	s := volumeShell(t)
-	s.env["STSBACKUP_REPO"] = "" // it needs none
+	s.env["STSBACKUP_REPO"] = "" // this command needs no URL
 	want := catalog.Password("secret", "demo", "web").Reveal()
 	if got := s.run(0, "key", "print", "demo/web"); got != want+"\n" {
 		t.Errorf("%q, want %q", got, want)
@@ -37,7 +37,7 @@ func TestKeyPrint(t *testing.T) {
 	s.run(exitUsage, "key", "print", "demo/web")
 }
 
-// TestRootPasswordChange goes through what the help of key says.
+// TestRootPasswordChange runs the steps that the help of key lists.
 func TestRootPasswordChange(t *testing.T) {
 	s := volumeShell(t)
 	s.run(0, "volume", "backup", site(t), "--as", "demo/web", "--claim", "www-web-0")

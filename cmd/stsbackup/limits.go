@@ -9,7 +9,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/location"
 )
 
-// limitFlags say how much of the bucket's line and service may be used.
+// limitFlags limit the bandwidth and the requests that a command uses on the bucket.
 type limitFlags location.Limits
 
 func (f *limitFlags) add(cmd *cobra.Command) {

@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/location"
 )
 
-// TestVolumeLimits holds commands to their limits; only that they are not faster can be told on a busy machine.
+// TestVolumeLimits: commands keep to their limits. On a busy machine a test can only check that they are not faster.
 func TestVolumeLimits(t *testing.T) {
 	s := volumeShell(t)
 	source, target := t.TempDir(), filepath.Join(t.TempDir(), "target")
@@ -20,7 +20,7 @@ func TestVolumeLimits(t *testing.T) {
 	if err = errors.Join(err, os.WriteFile(filepath.Join(source, "noise"), noise, 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	const least = 500 * time.Millisecond // what 100 KiB/s lets through in that time is less than there is
+	const least = 500 * time.Millisecond // less than the data that there is, at 100 KiB/s
 	begun := time.Now()
 	s.run(0, "volume", "backup", source, "--as", "demo/web", "--claim", "www-web-0", "--limit-upload", "100", "--connections", "2")
 	if took := time.Since(begun); took < least {

@@ -52,13 +52,13 @@ func (c *listCommand) run(ctx context.Context, a *app, args []string) error {
 	switch {
 	case c.output == ui.JSON || len(records) > 0:
 		err = ui.WriteRecords(a.out, c.output, records, a.now())
-	case failed == nil: // else there may be some that cannot be read
+	case failed == nil: // otherwise there may be some that cannot be read
 		fmt.Fprintf(a.err, "There are no recovery points %sbelow %s.\n", c.where(args), u.Repositories)
 	}
 	return errors.Join(failed, err)
 }
 
-// where is which of the recovery points below the root are listed, for a message.
+// where says, for a message, which of the recovery points below the root are listed.
 func (c *listCommand) where(args []string) string {
 	switch {
 	case len(args) > 0:
@@ -70,7 +70,7 @@ func (c *listCommand) where(args []string) string {
 	}
 }
 
-// request says whose recovery points are listed.
+// request says whose recovery points to list.
 func (c *listCommand) request(args []string) (upkeep.ListRequest, error) {
 	if len(args) == 0 {
 		return upkeep.ListRequest{Namespace: c.kube.namespace}, nil

@@ -10,11 +10,11 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// recovered commits two recovery points of demo/web: a complete one with nothing in it, and an incomplete one.
+// recovered commits two recovery points of demo/web: a complete, empty one, and an incomplete one.
 func recovered(t *testing.T) *shell {
 	t.Helper()
 	s := volumeShell(t)
-	s.run(exitDone, "volume", "backup", site(t), "--as", "demo/web", "--claim", "www-web-0") // makes the repository
+	s.run(exitDone, "volume", "backup", site(t), "--as", "demo/web", "--claim", "www-web-0") // this makes the repository
 	var saved archive.Result
 	decode(t, s.run(exitDone, "volume", "backup", site(t), "--as", "demo/web", "--claim", "www-web-4",
 		"--ordinal", "4", "--recovery-point", "20261121T091200Z-0002", "-o", "json"), &saved)
@@ -122,7 +122,7 @@ func TestBackupUsage(t *testing.T) {
 		{[]string{"backup"}, "name StatefulSets, or choose them"},
 		{[]string{"backup", "demo/web@latest"}, "without @latest"},
 		{[]string{"backup", "demo/web", "--method", "magic"}, "none of auto, snapshot and live"},
-		{[]string{"backup", "demo/web"}, "--mover-repo"}, // its repository is a directory of this machine
+		{[]string{"backup", "demo/web"}, "--mover-repo"}, // this repository is a directory of this machine
 		{[]string{"backup", "demo/web", "--everything"}, "unknown flag"},
 		{[]string{"backup", "demo/web", "--snapshot-timeout", "0"}, "--snapshot-timeout is 0s"},
 		{[]string{"backup", "demo/web", "--snapshot-ready-timeout", "0s"}, "--snapshot-ready-timeout is 0s"},

@@ -23,8 +23,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// keepLocks has no lock removed from the repository of demo/web that is there at any output of a command: something is
-// mounted on it.
+// keepLocks keeps every lock that the repository of demo/web has whenever a command writes output: it mounts something
+// on the lock, so the command cannot remove it.
 func (s *shell) keepLocks() (release func()) {
 	s.t.Helper()
 	kept := map[string]bool{}
@@ -52,8 +52,8 @@ func (s *shell) keepLocks() (release func()) {
 	return release
 }
 
-// TestVolumeIsDoneThoughItsLockStays: the exit code is 0, people and engines are told, and the next command is not kept from
-// anything.
+// TestVolumeIsDoneThoughItsLockStays: the exit code is 0, the output tells people and engines about the lock, and the
+// lock does not block the next command.
 func TestVolumeIsDoneThoughItsLockStays(t *testing.T) {
 	const stays = "stays, and keeps everyone else from removing data from the repository until 20"
 	s := savedVolume(t)
@@ -81,7 +81,7 @@ func TestVolumeIsDoneThoughItsLockStays(t *testing.T) {
 	}
 }
 
-// lockStays is the bucket of a shell in which the first lock that is to be removed stays.
+// lockStays returns the bucket of a shell, in which removing the first lock fails.
 func (s *shell) lockStays() *storagetest.Faulty {
 	s.t.Helper()
 	bucket, err := local.Open(local.Config{Dir: s.root()})
@@ -93,7 +93,7 @@ func (s *shell) lockStays() *storagetest.Faulty {
 	}})
 }
 
-// noteReporter tells notes and warnings.
+// noteReporter collects notes and warnings.
 type noteReporter struct {
 	report.Silent
 	note func(string)
@@ -102,7 +102,8 @@ type noteReporter struct {
 func (r noteReporter) Note(text string) { r.note(text) }
 func (r noteReporter) Warn(text string) { r.note("warning: " + text) }
 
-// TestUpkeepIsDoneThoughItsLockStays: whoever removes data, or writes a record, tells of the lock where he tells of all else.
+// TestUpkeepIsDoneThoughItsLockStays: commands that remove data, or write a record, report the lock where they report
+// everything else.
 func TestUpkeepIsDoneThoughItsLockStays(t *testing.T) {
 	s := newKeeper(t)
 	web := target{namespace: "demo", statefulSet: "web"}
@@ -144,12 +145,13 @@ func TestUpkeepIsDoneThoughItsLockStays(t *testing.T) {
 			!strings.Contains(told[0], "stsbackup unlock") {
 			t.Errorf("%s: told %q", what, told)
 		}
-		// Of a process that lives, as this one does, the lock stays until somebody removes it, or it is 30 minutes old.
+		// The lock of a live process, such as this one, stays until somebody removes it, or until it is 30 minutes old.
 		s.run(exitDone, "unlock", "demo/web", "--remove-all")
 	}
 }
 
-// TestForgetIsDoneThoughItsLeaseStays: what the scheduler has removed is removed, and it logs that the Lease is still there.
+// TestForgetIsDoneThoughItsLeaseStays: what the scheduler has removed stays removed, and it logs that the Lease is
+// still there.
 func TestForgetIsDoneThoughItsLeaseStays(t *testing.T) {
 	s := newKeeper(t)
 	mux := clusterOf()
@@ -180,7 +182,7 @@ func TestForgetIsDoneThoughItsLeaseStays(t *testing.T) {
 	}
 }
 
-// TestKeyIsAddedThoughItsLockStays is the same for a command that does not wait for others.
+// TestKeyIsAddedThoughItsLockStays is the same test for a command that does not wait for locks.
 func TestKeyIsAddedThoughItsLockStays(t *testing.T) {
 	s := newKeeper(t)
 	bucket := s.lockStays()

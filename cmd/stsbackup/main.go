@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/mover/env"
 )
 
-// version is set by the linker: -X main.version=….
+// version is what the linker sets: -X main.version=….
 var version = "dev"
 
 func main() {
@@ -20,8 +20,9 @@ func main() {
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), stoppers()...)
 	defer stop()
-	// From the first signal on the signals have their default effect again: the first one asks for a clean stop,
-	// a second one ends the process at once. A lost terminal is no second one: the shell may pass its SIGHUP on once more.
+	// From the first signal on the signals have their default effect again: the first one asks for a clean stop, a
+	// second one ends the process at once. A lost terminal does not count as a second one: the shell may pass on its
+	// SIGHUP again.
 	context.AfterFunc(ctx, func() {
 		signal.Ignore(syscall.SIGHUP)
 		unheard()
@@ -35,8 +36,9 @@ func run() int {
 	return execute(ctx, newApp(), os.Args[1:])
 }
 
-// stoppers are the signals that ask for a clean stop: Ctrl-C, the end of a pod, and the loss of the terminal, as when a
-// connection breaks off. Whoever has started the process with nohup wants that not to stop it.
+// stoppers are the signals that ask for a clean stop: Ctrl-C, the end of a pod, and the loss of the terminal, for
+// example when a connection breaks. Somebody who starts the process with nohup does not want a lost terminal to stop
+// it.
 func stoppers() []os.Signal {
 	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -45,8 +47,9 @@ func stoppers() []os.Signal {
 	return signals
 }
 
-// unheard has the process go on if nobody reads its output any more. By default such a write ends it at once: in the middle of a
-// restore if its output goes through a pipe to less, or of putting one back because Ctrl-C has ended tee as well.
+// unheard lets the process go on when nobody reads its output any more. By default such a write ends the process at
+// once: in the middle of a restore if somebody quits the less that the output goes to; or while it puts a restore back,
+// because Ctrl-C has ended tee as well.
 func unheard() {
 	signal.Ignore(syscall.SIGPIPE)
 }

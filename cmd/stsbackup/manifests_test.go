@@ -8,7 +8,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// TestManifests: what a recovery point knows of the objects can be read with the bucket alone.
+// TestManifests: with the bucket alone, one can read the manifests in a recovery point.
 func TestManifests(t *testing.T) {
 	k := newKeeper(t)
 	begun := k.now().Add(-time.Hour)

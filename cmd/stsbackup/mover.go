@@ -18,7 +18,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/location"
 )
 
-// moverFlags say how movers run. Backup and restore have them.
+// moverFlags say how movers run. Backup and restore have these flags.
 type moverFlags struct {
 	repo           string
 	image          string
@@ -64,7 +64,7 @@ func (f *moverFlags) add(cmd *cobra.Command) {
 	)
 }
 
-// check reports times that nothing can be done within, and variables that movers must not have.
+// check rejects timeouts in which nothing can be done, and environment variables that movers must not have.
 func (f *moverFlags) check() error {
 	faults := []error{checkTimeout("mover-start-timeout", f.startTimeout), checkTimeout("mover-stall-timeout", f.stallTimeout)}
 	for _, fault := range f.env.Faults() {
@@ -73,7 +73,7 @@ func (f *moverFlags) check() error {
 	return errors.Join(faults...)
 }
 
-// options are what the flags say.
+// options returns what the flags say.
 func (f *moverFlags) options() setup.Options {
 	return setup.Options{
 		Repo: f.repo, Image: f.image, ServiceAccount: f.serviceAccount, StartTimeout: f.startTimeout, StallTimeout: f.stallTimeout,
@@ -81,19 +81,19 @@ func (f *moverFlags) options() setup.Options {
 	}
 }
 
-// location is the repository root's URL as movers reach it; url is the one that this process uses.
+// location is the URL of the repository root as movers reach it; url is the one that this process uses.
 func (f *moverFlags) location(a *app, url string) (string, error) {
 	options := f.options()
 	return options.URL(a.getenv, url)
 }
 
-// config is what all movers of one StatefulSet's operation share.
+// config is what all movers of an operation on one StatefulSet share.
 func (f *moverFlags) config(ctx context.Context, a *app, store *location.Root, t target) (cluster.MoverConfig, error) {
 	options := f.options()
 	return options.Config(ctx, setup.Process{Getenv: a.getenv, Version: a.version}, store, t.name())
 }
 
-// holder says who is at work, to others who find the Lease taken.
+// holder says who is at work; others who find the Lease taken read it.
 func holder(a *app) string {
 	name := cmp.Or(a.getenv("USER"), "someone")
 	if current, err := user.Current(); err == nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestMoverEnvironmentRefused: what is secret is refused, and not shown.
+// TestMoverEnvironmentRefused: secret values are refused, and not shown.
 func TestMoverEnvironmentRefused(t *testing.T) {
 	for given, says := range map[string]string{
 		"very-secret":                           "write for example TZ=UTC",

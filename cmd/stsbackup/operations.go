@@ -11,11 +11,11 @@ import (
 	"github.com/stsbackup/stsbackup/storage/location"
 )
 
-// busyAfter is how long the scheduler waits for those who work on a repository and are not known to the cluster.
+// busyAfter is how long the scheduler waits for people and programs that work on a repository outside of the cluster.
 const busyAfter = 30 * time.Second
 
-// operationsConfig is for repositories below the root that repo names, of StatefulSets of the cluster that kube names. It
-// speaks to neither yet, but what is wrong with the flags, the password and the place of the bucket is told.
+// operationsConfig is the configuration for the repositories below the root that repo names, of the StatefulSets in the
+// cluster that kube names. It contacts neither yet, but reports errors in the flags, the password and the bucket's URL.
 func operationsConfig(a *app, kube kubeFlags, repo repoFlags, mover moverFlags) (operations.Config, error) {
 	store, err := openStore(a, &repo)
 	if err != nil {

@@ -22,12 +22,12 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// amounts are of processor time and memory.
+// amounts are quantities of CPU and memory.
 func amounts(cpu, memory string) map[string]resource.Quantity {
 	return map[string]resource.Quantity{"cpu": resource.MustParse(cpu), "memory": resource.MustParse(memory)}
 }
 
-// TestOperationsMover: all that a policy says of movers reaches them, before what the flags say.
+// TestOperationsMover: everything that a policy says about movers reaches them, and wins over the flags.
 func TestOperationsMover(t *testing.T) {
 	s := volumeShell(t)
 	s.env["STSBACKUP_REPO"] = "file://" + t.TempDir()
@@ -91,7 +91,8 @@ func TestOperationsMover(t *testing.T) {
 	}
 }
 
-// TestOperationsVerifyReads as much as it is told to: there is damage that is seen only where data is read.
+// TestOperationsVerifyReads: verify reads as much as the policy says, because some damage shows only when the data is
+// read.
 func TestOperationsVerifyReads(t *testing.T) {
 	s := volumeShell(t)
 	dir := site(t)
@@ -105,7 +106,7 @@ func TestOperationsVerifyReads(t *testing.T) {
 	s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", dir)
 	for name, text := range files(t, filepath.Join(s.root(), "demo/web/data")) {
 		if len(text) < len(noise) {
-			continue // directories and the record, which are always read
+			continue // directories and the record, which verify always reads
 		}
 		pack := []byte(text)
 		pack[len(noise)/2] ^= 1

@@ -15,7 +15,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/operations"
 )
 
-// operations are those of a scheduler of this cluster.
+// operations returns the operations of a scheduler of this cluster.
 func (c *displacedCluster) operations(t *testing.T) *operations.Operations {
 	t.Helper()
 	s := volumeShell(t)
@@ -24,7 +24,7 @@ func (c *displacedCluster) operations(t *testing.T) *operations.Operations {
 	return o
 }
 
-// TestOperationsDisplaced: one request tells of all StatefulSets.
+// TestOperationsDisplaced: one request returns the volumes of all StatefulSets.
 func TestOperationsDisplaced(t *testing.T) {
 	c := newDisplacedCluster(t)
 	o := c.operations(t)
@@ -44,7 +44,7 @@ func TestOperationsDisplaced(t *testing.T) {
 	}
 }
 
-// TestOperationsDiscard frees what is old enough of a StatefulSet that is Ready.
+// TestOperationsDiscard frees what is old enough, of a StatefulSet that is Ready.
 func TestOperationsDiscard(t *testing.T) {
 	ready := appsv1.StatefulSet{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "other", Name: "queue"}, Spec: appsv1.StatefulSetSpec{Replicas: new(int32(2))},

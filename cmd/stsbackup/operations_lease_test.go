@@ -20,7 +20,8 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 )
 
-// addHeldLease has somebody hold the Lease of demo/web who is alive: each time that all Leases are read it has been renewed.
+// addHeldLease serves the Lease of demo/web with a live holder: each time somebody lists all Leases, it has been
+// renewed.
 func addHeldLease(mux *http.ServeMux, holder string) {
 	const collection = "/apis/coordination.k8s.io/v1/namespaces/demo/leases"
 	begun := time.Date(2026, 11, 21, 11, 59, 0, 0, time.UTC)
@@ -54,7 +55,7 @@ func addHeldLease(mux *http.ServeMux, holder string) {
 	})
 }
 
-// addVolume gives demo/web the one volume that it has.
+// addVolume serves the only volume of demo/web.
 func addVolume(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/namespaces/demo/persistentvolumeclaims", func(w http.ResponseWriter, _ *http.Request) {
 		claim := corev1.PersistentVolumeClaim{
@@ -84,8 +85,8 @@ func addVolume(mux *http.ServeMux) {
 	})
 }
 
-// TestOperationsOnAHeldLease: a person at a terminal, or another scheduler, is at work on the StatefulSet. That is no
-// failure, and nothing is done.
+// TestOperationsOnAHeldLease: a person at a terminal, or another scheduler, works on the StatefulSet. That is no
+// failure, and the operations do nothing.
 func TestOperationsOnAHeldLease(t *testing.T) {
 	s := newKeeper(t)
 	s.env["AWS_ACCESS_KEY_ID"], s.env["AWS_SECRET_ACCESS_KEY"] = "key", "secret"

@@ -17,14 +17,14 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// operations are those of a scheduler with the environment of the shell; log is what it logs.
+// operations returns the operations of a scheduler with the environment of the shell; log is what it logs.
 func (s *shell) operations(kubeconfig string) (o *operations.Operations, log *bytes.Buffer) {
 	s.t.Helper()
 	config, log := s.operationsConfig(kubeconfig, moverFlags{})
 	return operations.New(config), log
 }
 
-// operationsConfig is what a scheduler works with that waits for nobody.
+// operationsConfig returns the configuration of a scheduler that waits for nobody.
 func (s *shell) operationsConfig(kubeconfig string, mover moverFlags) (config operations.Config, log *bytes.Buffer) {
 	s.t.Helper()
 	log = &bytes.Buffer{}
@@ -41,7 +41,7 @@ func (s *shell) operationsConfig(kubeconfig string, mover moverFlags) (config op
 	return config, log
 }
 
-// TestOperationsBackup sorts what can keep a backup from beginning.
+// TestOperationsBackup classifies what can prevent a backup from starting.
 func TestOperationsBackup(t *testing.T) {
 	s := volumeShell(t)
 	s.env["STSBACKUP_REPO"] = "file://" + t.TempDir()
@@ -73,7 +73,8 @@ func TestOperationsBackup(t *testing.T) {
 	}
 }
 
-// TestIncompleteOfWhatIsGone: what was saved before it went can be used, and the scheduler need not try again.
+// TestIncompleteOfWhatIsGone: what the backup saved before its StatefulSet vanished is usable, and the scheduler need
+// not try again.
 func TestIncompleteOfWhatIsGone(t *testing.T) {
 	record := catalog.Record{
 		ID:          "20261121T204201Z-93ef",

@@ -81,7 +81,7 @@ func TestPruneIsRefusedWhileSomeoneWorks(t *testing.T) {
 	s.run(0, "prune", "demo/web")
 }
 
-// TestVolumeBackupWaits for somebody who removes data, and says so where its engine reads it.
+// TestVolumeBackupWaits for somebody who removes data, and says so where the engine that runs it reads.
 func TestVolumeBackupWaits(t *testing.T) {
 	s := volumeShell(t)
 	s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", site(t))
@@ -112,7 +112,7 @@ func TestVolumeBackupWaits(t *testing.T) {
 	}
 }
 
-// TestPruneAndVerifySeveral sees to each, whatever becomes of the others.
+// TestPruneAndVerifySeveral: the commands handle each StatefulSet, whatever happens to the others.
 func TestPruneAndVerifySeveral(t *testing.T) {
 	s := newKeeper(t)
 	s.run(0, "volume", "backup", site(t), "--as", "other/db", "--claim", "data-db-0")
@@ -139,7 +139,7 @@ func TestPruneAndVerifySeveral(t *testing.T) {
 	if len(pruned) != 2 || pruned[1].Namespace != "other" || pruned[0].Snapshots == 0 {
 		t.Errorf("%+v", pruned)
 	}
-	// A command that runs every night must not stay green while it looks in the wrong place.
+	// A command that runs every night must not succeed while it looks in the wrong place.
 	for _, command := range [][]string{{"prune"}, {"verify"}, {"verify", "-o", "json"}, {"forget", "--keep-last", "3"}} {
 		s.run(exitNotFound, append(command, "--all", "-n", "empty")...)
 		s.says("none of the 2 repositories below "+s.env["STSBACKUP_REPO"]+" belongs to namespace empty", "with -n, or take all with -A")

@@ -54,7 +54,7 @@ func (c *repairCommand) run(ctx context.Context, a *app, arg string) error {
 		return err
 	}
 	request := upkeep.RepairRequest{StatefulSet: t.name(), DryRun: c.dryRun, ForgetDamaged: c.forgetDamaged}
-	counted := false // on a line that has to be ended
+	counted := false // the count is on a line that is not ended yet
 	if count := u.Progress; count != nil {
 		u.Progress = func(packs, total int) {
 			counted = true

@@ -44,7 +44,7 @@ func TestRepairCommand(t *testing.T) {
 	s.run(0, "repair", "demo/web")
 	s.says("stsbackup backup demo/web")
 	second := s.point(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), "0002", dir)
-	s.run(exitFailed, "verify", "demo/web", "--read-data") // the first one's record is not what a backup brings back
+	s.run(exitFailed, "verify", "demo/web", "--read-data") // a backup does not bring back the record of the first one
 	s.run(0, "verify", "demo/web@"+second, "--read-data")
 	s.run(0, "forget", "demo/web@"+first)
 	s.run(0, "prune", "demo/web")
@@ -75,7 +75,7 @@ func TestRepairCommand(t *testing.T) {
 	s.run(0, "verify", "demo/web", "--read-data")
 }
 
-// TestRepairOnATerminal: the line that counts packs is ended, and where there is none nothing is.
+// TestRepairOnATerminal: repair ends the line that counts packs, and prints no line end if there is no such line.
 func TestRepairOnATerminal(t *testing.T) {
 	s := volumeShell(t)
 	s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", site(t))

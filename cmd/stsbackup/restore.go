@@ -96,7 +96,7 @@ const (
 // String, Set and Type make a notReadyFlag a pflag.Value.
 func (f *notReadyFlag) String() string { return string(*f) }
 
-// Set reads one of the two.
+// Set reads one of the two values.
 func (f *notReadyFlag) Set(s string) error {
 	switch v := notReadyFlag(s); v {
 	case notReadyLeave, notReadyUndo:
@@ -107,10 +107,10 @@ func (f *notReadyFlag) Set(s string) error {
 	}
 }
 
-// Type names what the flag takes.
+// Type says what the flag takes.
 func (f *notReadyFlag) Type() string { return "leave|undo" }
 
-// check reports flags that make no sense.
+// check rejects flags that make no sense.
 func (c *restoreCommand) check(a *app) error {
 	if c.unanswered(a, c.output) {
 		return usageErrorf("a restore asks before it begins, and nobody can answer here: give --yes to go ahead, or --dry-run to see the plan")

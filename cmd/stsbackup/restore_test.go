@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/restore"
 )
 
-// Whoever gives no answer wants to know that nothing was changed.
+// Somebody who gives no answer wants to know that nothing was changed.
 func TestNoAnswer(t *testing.T) {
 	for _, in := range []string{"", "y\n", "Yes\n", "\n"} {
 		a := &app{in: strings.NewReader(in), err: new(bytes.Buffer)}

@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// restoring is how restore and undo plan, show, ask, and do what the plan says.
+// restoring is how restore and undo plan, show, ask, and carry out the plan.
 type restoring struct {
 	app    *app
 	output ui.Format
@@ -20,11 +20,11 @@ type restoring struct {
 	changeFlags
 	undoIfNotReady bool
 	restorer       *restore.Restorer
-	// find finds recovery points; nil where nothing is restored from one.
+	// find finds recovery points; nil if the operation restores from none.
 	find restore.Find
 }
 
-// newRestorer is the engine with these flags.
+// newRestorer returns the engine, configured by these flags.
 func newRestorer(a *app, client *cluster.Client, filler restore.Filler, flags changeFlags) *restore.Restorer {
 	return &restore.Restorer{
 		Cluster: client, Filler: filler, Now: a.now, Random: a.random, Holder: holder(a), Parallel: 1, Wait: flags.wait,
@@ -38,7 +38,7 @@ func (r *restoring) propose(ctx context.Context, request restore.Request) (resto
 	return restore.Propose(ctx, r.restorer.Cluster, r.find, request)
 }
 
-// carryOut does what is asked for, once it is shown and agreed to.
+// carryOut carries out a request after it has shown it and a person has agreed.
 func (r *restoring) carryOut(ctx context.Context, request restore.Request) error {
 	plan, record, err := r.propose(ctx, request)
 	if err != nil {
@@ -65,7 +65,7 @@ func (r *restoring) carryOut(ctx context.Context, request restore.Request) error
 	return r.undo(ctx, &report, err)
 }
 
-// askInterrupted asks a person what to do about a restore that was interrupted, and plans that.
+// askInterrupted asks a person what to do about an interrupted restore, and plans that.
 func (r *restoring) askInterrupted(ctx context.Context, request restore.Request, plan *restore.Plan) (restore.Plan, catalog.Record, error) {
 	choices, a := []string{"resume", "undo"}, r.app
 	fmt.Fprintf(
@@ -96,7 +96,7 @@ func (r *restoring) askInterrupted(ctx context.Context, request restore.Request,
 	return r.propose(ctx, request)
 }
 
-// undo takes back a restore after which the pods were not Ready in time; notReady says so.
+// undo takes back a restore whose pods did not become Ready in time; notReady is that error.
 func (r *restoring) undo(ctx context.Context, report *restore.Report, notReady error) error {
 	fmt.Fprintf(r.app.err, "The pods are not Ready in time, so stsbackup undoes the restore: %s\n", message(ctx, notReady))
 	plan, record, err := r.propose(ctx, restore.Request{
@@ -121,7 +121,7 @@ func (r *restoring) undo(ctx context.Context, report *restore.Report, notReady e
 	)
 }
 
-// takeBack says how to take back what is done, if the pods do not become Ready with it.
+// takeBack adds to the error how to take back the restore if the pods do not become Ready.
 func takeBack(err error, report *restore.Report) error {
 	if !errors.Is(err, restore.ErrNotReady) || len(report.Displaced) == 0 {
 		return err
@@ -129,7 +129,7 @@ func takeBack(err error, report *restore.Report) error {
 	return fmt.Errorf("%w; to bring back what was there before: \"stsbackup undo %s/%s\"", err, report.Namespace, report.StatefulSet)
 }
 
-// run carries a plan out and shows how it goes.
+// run carries out a plan and shows progress.
 func (r *restoring) run(ctx context.Context, plan restore.Plan, record catalog.Record) (restore.Report, error) {
 	unheard()
 	reporter := ui.NewRestore(r.app.screen(r.output), &plan)
@@ -138,7 +138,7 @@ func (r *restoring) run(ctx context.Context, plan restore.Plan, record catalog.R
 	return r.restorer.Run(ctx, plan, record)
 }
 
-// agree shows the plan and asks whether to carry it out. A plan that is refused needs no consent.
+// agree shows the plan and asks whether to carry it out. A refused plan needs no consent.
 func agree(ctx context.Context, a *app, output ui.Format, yes bool, plan *restore.Plan) error {
 	if output == ui.Text {
 		if err := ui.WriteRestorePlan(a.err, output, plan); err != nil {

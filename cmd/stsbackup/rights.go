@@ -14,25 +14,25 @@ import (
 	"github.com/stsbackup/stsbackup/internal/rights"
 )
 
-// rightsAsker knows what a command needs to say which rights its user lacks.
+// rightsAsker holds what a command needs to list the rights that its user lacks.
 type rightsAsker struct {
 	kube *kubeFlags
-	// verb is that of the command line, and args are what it names.
+	// verb is the command, and args are its arguments.
 	verb string
 	args []string
-	// everywhere says that it is about all namespaces, dryRun that nothing was changed, so that missing rights may not have shown.
+	// everywhere: the command covers all namespaces. dryRun: it changed nothing, so missing rights may not have shown.
 	everywhere, dryRun bool
 }
 
-// explain has an error that comes of a missing right name all that are missing, with the command that grants them: otherwise
-// they come out one at a time. After a dry run that went well they are a warning.
+// explain adds to an error about a missing right the list of all missing rights, with the command that grants them:
+// otherwise people learn of them one at a time. After a successful dry run it prints them as a warning.
 func (r rightsAsker) explain(ctx context.Context, a *app, err error) error {
 	if ctx.Err() != nil || !denied(err) && (err != nil || !r.dryRun) {
 		return err
 	}
 	lines, askErr := r.missing(ctx)
 	switch {
-	case len(lines) == 0 || askErr != nil: // what was forbidden was another thing; or this cannot be asked, and the error has to do
+	case len(lines) == 0 || askErr != nil: // something else was forbidden, or we cannot ask: then the error alone has to do
 		return err
 	case err == nil:
 		fmt.Fprintf(a.err, "warning: %s\n", strings.Join(lines, "\n"))
@@ -42,13 +42,13 @@ func (r rightsAsker) explain(ctx context.Context, a *app, err error) error {
 	}
 }
 
-// denied reports whether an error comes of a right that is missing.
+// denied reports whether a missing right is the cause of an error.
 func denied(err error) bool {
 	var incomplete *backup.IncompleteError
 	return apierrors.IsForbidden(err) || errors.As(err, &incomplete) && incomplete.Denied
 }
 
-// missing says which rights are missing, in lines for a person; none if none is.
+// missing lists the missing rights, in lines for a person; it is empty if none is missing.
 func (r rightsAsker) missing(ctx context.Context) ([]string, error) {
 	client, namespace, err := cluster.Connect(r.kube.kubeconfig, r.kube.context)
 	if err != nil {
@@ -58,7 +58,7 @@ func (r rightsAsker) missing(ctx context.Context) ([]string, error) {
 	return lack.Lines(), err
 }
 
-// namespaces are those that the command is about, none for all; fallback is that of names without one.
+// namespaces returns the namespaces that the command is about, none for all; names without a namespace are in fallback.
 func (r rightsAsker) namespaces(fallback string) []string {
 	if r.everywhere {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
-// poor is a cluster in which somebody may do some things and not others.
+// poor is a cluster in which the user has only some rights.
 func poor(t *testing.T, user string, may func(authorizationv1.ResourceAttributes) bool) string {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -57,14 +57,14 @@ func poor(t *testing.T, user string, may func(authorizationv1.ResourceAttributes
 	return kubeconfig(t, mux)
 }
 
-// TestMissingRights: all rights that are missing are named at once, with who gives them, how, and to whom.
+// TestMissingRights: the error names all missing rights at once, who can grant them, how, and to whom.
 func TestMissingRights(t *testing.T) {
 	s := volumeShell(t)
 	s.env["STSBACKUP_REPO"] = "file://" + t.TempDir()
 	s.env["STSBACKUP_IMAGE"] = "stsbackup:test"
 	s.env["STSBACKUP_MOVER_REPO"] = "s3://bucket/root?endpoint=http://127.0.0.1:1&region=r"
 	s.env["AWS_ACCESS_KEY_ID"], s.env["AWS_SECRET_ACCESS_KEY"] = "key", "secret"
-	inDemo := func(r authorizationv1.ResourceAttributes) bool { // as somebody with the role view of one namespace
+	inDemo := func(r authorizationv1.ResourceAttributes) bool { // a user with the role view in one namespace
 		return r.Namespace == "demo" && (r.Verb == "get" || r.Verb == "list" || r.Verb == "watch")
 	}
 	s.run(exitFailed, "backup", "demo/web", "--kubeconfig", poor(t, "alice@example.com", inDemo))
@@ -88,7 +88,7 @@ func TestMissingRights(t *testing.T) {
 	s.says("in the whole cluster: get, list statefulsets.apps", "'--serviceaccount=ops:night shift'")
 	s.run(exitFailed, "undo", "demo/web", "--yes", "--kubeconfig", poor(t, "bob", inDemo))
 	s.says("in namespace demo: create, update, delete configmaps", "in namespace demo: patch statefulsets.apps")
-	// Where no right is missing, something else has forbidden it.
+	// If no right is missing, something else has forbidden it.
 	s.run(exitFailed, "backup", "demo/web", "--kubeconfig", poor(t, "alice", func(authorizationv1.ResourceAttributes) bool { return true }))
 	if text := s.err.String(); !strings.Contains(text, "is forbidden") || strings.Contains(text, "missing") {
 		t.Error(text)

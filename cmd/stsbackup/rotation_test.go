@@ -27,7 +27,7 @@ func writeFile(t *testing.T, path, text string) {
 	}
 }
 
-// TestRotationOfThePassword changes the root password while the same operations go on.
+// TestRotationOfThePassword changes the root password while the same operations keep running.
 func TestRotationOfThePassword(t *testing.T) {
 	s := newKeeper(t)
 	current, next := filepath.Join(t.TempDir(), "password"), filepath.Join(t.TempDir(), "next")
@@ -67,8 +67,8 @@ func TestRotationOfThePassword(t *testing.T) {
 	}
 }
 
-// TestRotationOfTheKeys changes the keys to S3 while the same operations go on: in their own requests, and in what movers
-// are handed.
+// TestRotationOfTheKeys changes the S3 keys while the same operations keep running: they must use the new keys in their
+// own requests, and hand them to movers.
 func TestRotationOfTheKeys(t *testing.T) {
 	var mu sync.Mutex
 	var used []string
@@ -85,7 +85,7 @@ func TestRotationOfTheKeys(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	file := filepath.Join(t.TempDir(), "credentials")
-	put := func(key string) { // as a kubelet does it: a new file in the place of the old one
+	put := func(key string) { // as a kubelet does it: a new file replaces the old one
 		t.Helper()
 		writeFile(t, file+".new", fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = very-secret-%s\n", key, key))
 		if err := os.Rename(file+".new", file); err != nil {

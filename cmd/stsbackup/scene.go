@@ -5,14 +5,14 @@ import (
 	"github.com/stsbackup/stsbackup/storage/location"
 )
 
-// scene is what an operation on a StatefulSet of a cluster has to do with.
+// scene is what an operation on one StatefulSet of a cluster works with.
 type scene struct {
 	target target
 	store  *location.Root
 	client *cluster.Client
 }
 
-// openScene opens the repository's root and the cluster, and gives the target the kubeconfig's namespace if it has none.
+// openScene opens the repository root and the cluster. If the target has no namespace, it gets the kubeconfig's.
 func openScene(a *app, kube *kubeFlags, repo *repoFlags, t target) (scene, error) {
 	store, err := openStore(a, repo)
 	if err != nil {

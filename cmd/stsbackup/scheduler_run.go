@@ -67,12 +67,12 @@ func (c *schedulerServe) check() error {
 	return c.mover.check()
 }
 
-// run serves until ctx has ended and what was running has ended too.
+// run serves until ctx has ended and everything that was running has ended too.
 func (c *schedulerServe) run(ctx context.Context, a *app, kube kubeFlags) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	// What is wrong with the file is said even if there is no cluster.
+	// Report errors in the file even without a cluster.
 	if _, err := policy.Load(c.policies, location.Check); err != nil {
 		return usageErrorf("%w", err)
 	}
@@ -85,7 +85,7 @@ func (c *schedulerServe) run(ctx context.Context, a *app, kube kubeFlags) error 
 		return fmt.Errorf("serve metrics and probes: %w; --listen gives another address", err)
 	}
 	log := slog.New(slog.NewJSONHandler(a.err, nil))
-	klog.SetSlogLogger(log) // the libraries of Kubernetes have one logger for all
+	klog.SetSlogLogger(log) // the libraries of Kubernetes share one logger
 	return policyError(service.Run(ctx, service.Config{
 		Policies:       c.policies,
 		Kube:           client.Kube,
@@ -103,7 +103,7 @@ func (c *schedulerServe) run(ctx context.Context, a *app, kube kubeFlags) error 
 	}))
 }
 
-// operations prepares for the work in the repositories below a root.
+// operations prepares for work in the repositories below a root.
 func (c *schedulerServe) operations(a *app, kube kubeFlags, repository string) (scheduler.Operations, error) {
 	repo := c.repo
 	repo.url = repository
@@ -114,7 +114,7 @@ func (c *schedulerServe) operations(a *app, kube kubeFlags, repository string) (
 	return operations.New(config), nil
 }
 
-// policyError makes a file that is wrong a wrong use of the command.
+// policyError turns an error in the file into a usage error.
 func policyError(err error) error {
 	var wrong *policy.Error
 	if errors.As(err, &wrong) {

@@ -79,7 +79,7 @@ func newChecker() *checker {
 	}
 }
 
-// run checks policies on 21 November 2026.
+// run checks policies as of 21 November 2026.
 func (c *checker) run(t *testing.T, policies string) error {
 	t.Helper()
 	file, err := policy.Parse("policies.yaml", []byte(policies), location.Check)
@@ -142,7 +142,7 @@ prod/slow    paused  -                                                          
 	}
 }
 
-// TestSchedulerCheckUnknownPolicy: an annotation with a slip of the pen must not go unnoticed.
+// TestSchedulerCheckUnknownPolicy: a typo in an annotation must not go unnoticed.
 func TestSchedulerCheckUnknownPolicy(t *testing.T) {
 	t.Parallel()
 	c := newChecker()
@@ -157,7 +157,8 @@ func TestSchedulerCheckUnknownPolicy(t *testing.T) {
 	}
 }
 
-// TestSchedulerCheckRights: namespaces are read only if a policy asks for their labels, and who may not is told what to do.
+// TestSchedulerCheckRights: the check reads namespaces only if a policy asks for their labels; a user without the right
+// to do so is told what to do.
 func TestSchedulerCheckRights(t *testing.T) {
 	t.Parallel()
 	c := newChecker()
@@ -210,7 +211,7 @@ func TestSchedulerUsage(t *testing.T) {
 	s.says("find the cluster", "--kubeconfig")
 }
 
-// TestPolicyExample holds the example in the documentation to what is true.
+// TestPolicyExample checks the example in the documentation.
 func TestPolicyExample(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "policies.md"))

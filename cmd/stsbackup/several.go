@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/cmd/stsbackup/internal/ui"
 )
 
-// failure is what is printed as JSON of one of several StatefulSets of which there is no result.
+// failure is the JSON output for one of several StatefulSets, if it has no result.
 type failure struct {
 	Namespace   string `json:"namespace"`
 	StatefulSet string `json:"statefulSet"`
@@ -28,7 +28,7 @@ type severalError struct {
 func (e *severalError) Error() string   { return e.text }
 func (e *severalError) Unwrap() []error { return e.errs }
 
-// exitCode is the most serious of the exit codes of all that failed: the less is known to be safe, the more serious.
+// exitCode is the most serious exit code among all failures: the less we know to be safe, the more serious.
 func (e *severalError) exitCode(ctx context.Context) int {
 	worst := exitDone
 	order := []int{exitDone, exitIncomplete, exitRefused, exitNotFound, exitFailed, exitUsage, exitInterrupted}
@@ -50,9 +50,9 @@ func joined(errs ...error) error {
 	return &severalError{text: all.Error(), errs: errs}
 }
 
-// each does the same to StatefulSets, in turn, and prints the results as they come: as JSON, one document
-// for each StatefulSet. One that fails does not stop the others. do may return a result beside an error, and show prints
-// it for a person.
+// each does the same to StatefulSets, in turn, and prints each result as soon as it has it: as JSON, one document for
+// each StatefulSet. If one fails, it goes on with the others. do may return a result beside an error, and show prints
+// the result for a person.
 func each[T any](ctx context.Context, a *app, output ui.Format, targets []target,
 	do func(context.Context, target) (*T, error), show func(io.Writer, target, *T) error,
 ) error {
@@ -100,7 +100,7 @@ func each[T any](ctx context.Context, a *app, output ui.Format, targets []target
 	}
 }
 
-// heading says of which of several StatefulSets the lines are that follow.
+// heading says which of several StatefulSets the next lines are about.
 func heading(w io.Writer, targets []target, t target) {
 	if len(targets) > 1 {
 		fmt.Fprintf(w, "%s:\n", t)

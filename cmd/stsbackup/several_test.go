@@ -53,7 +53,7 @@ func TestExitCodeOfSeveral(t *testing.T) {
 	}
 }
 
-// TestEachIsInterrupted begins nothing more, and says what was not begun.
+// TestEachIsInterrupted: each starts nothing more, and says what it did not start.
 func TestEachIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -71,14 +71,14 @@ func TestEachIsInterrupted(t *testing.T) {
 	}
 }
 
-// cluster has StatefulSets demo/db and demo/cache, which have nothing to back up, and other/db; and more.
+// cluster has the StatefulSets demo/db and demo/cache, which have nothing to back up, other/db, and those in more.
 func (s *shell) cluster(more ...appsv1.StatefulSet) string {
 	mux := clusterOf(more...)
 	addLeases(mux)
 	return kubeconfig(s.t, mux)
 }
 
-// clusterOf is the API of such a cluster, but for Leases.
+// clusterOf is the API of such a cluster, without Leases.
 func clusterOf(more ...appsv1.StatefulSet) *http.ServeMux {
 	set := func(namespace, name string, replicas int32, labels map[string]string) appsv1.StatefulSet {
 		set := appsv1.StatefulSet{
@@ -142,7 +142,7 @@ func clusterOf(more ...appsv1.StatefulSet) *http.ServeMux {
 	return mux
 }
 
-// addLeases keeps Leases.
+// addLeases stores Leases.
 func addLeases(mux *http.ServeMux) {
 	const collection = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 	var mu sync.Mutex
@@ -212,7 +212,7 @@ func notFound() metav1.Status {
 func reply(w http.ResponseWriter, status int, object any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(object) // the client notices
+	_ = json.NewEncoder(w).Encode(object) // the client notices an error
 }
 
 // documents reads a stream of JSON documents.
@@ -242,7 +242,7 @@ func TestBackupSeveral(t *testing.T) {
 		t.Helper()
 		return s.run(want, append([]string{"backup", "--kubeconfig", s.cluster()}, args...)...)
 	}
-	// One that does not exist and two that are refused: each is tried.
+	// One that does not exist and two that are refused: backup tries each.
 	backup(exitNotFound, "demo/cache", "demo/none", "demo/db", "demo/cache")
 	s.says(
 		"demo/cache: StatefulSet demo/cache: it has no volumeClaimTemplates",
@@ -259,7 +259,7 @@ func TestBackupSeveral(t *testing.T) {
 	if out := backup(exitRefused, "demo/cache", "-o", "json"); out != "" {
 		t.Errorf("one StatefulSet alone: %s", out)
 	}
-	// What is chosen and has nothing to back up is passed over.
+	// backup skips a StatefulSet that the flags choose if it has nothing to back up.
 	for _, tt := range []struct {
 		says string
 		args []string

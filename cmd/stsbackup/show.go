@@ -15,7 +15,7 @@ type showCommand struct {
 	kube   kubeFlags
 	repo   repoFlags
 	output ui.Format
-	// manifests prints those in place of the record.
+	// manifests says to print the manifests instead of the record.
 	manifests bool
 }
 

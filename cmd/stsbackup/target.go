@@ -9,7 +9,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// pointsText is how commands explain what may be written after the @.
+// pointsText explains what one may write after the @.
 const pointsText = `Name a recovery point by its id, or by the beginning of its id; an incomplete one only in this way. "latest", or
 nothing, means the latest complete one. A time means the last complete recovery point whose data is from then or earlier:
   2026-11-21T09:30:00Z          that moment
@@ -21,16 +21,16 @@ nothing, means the latest complete one. A time means the last complete recovery 
 type target struct {
 	namespace   string
 	statefulSet string
-	// recoveryPoint is an id, a prefix, "latest" or a time; "" where none was given.
+	// recoveryPoint is an id, a prefix, "latest" or a time; "" if the command line has none.
 	recoveryPoint string
 }
 
-// name is the StatefulSet's.
+// name is the name of the StatefulSet.
 func (t target) name() catalog.Name {
 	return catalog.Name{Namespace: t.namespace, StatefulSet: t.statefulSet}
 }
 
-// targetsOf are targets without recovery points.
+// targetsOf returns targets without recovery points.
 func targetsOf(names []catalog.Name) []target {
 	targets := make([]target, len(names))
 	for i, name := range names {
@@ -47,8 +47,8 @@ func (t target) String() string {
 	return s
 }
 
-// parseTarget reads [NS/]STS[@RP]. Without a namespace in the argument, namespace stands in; where that is empty too,
-// the result's namespace is empty and the caller asks the kubeconfig.
+// parseTarget reads [NS/]STS[@RP]. If the argument has no namespace, namespace replaces it. If that is empty too, the
+// result's namespace is empty and the caller asks the kubeconfig.
 func parseTarget(arg, namespace string) (target, error) {
 	name, point, hasPoint := strings.Cut(arg, "@")
 	t := target{namespace: namespace, statefulSet: name, recoveryPoint: point}
@@ -70,7 +70,7 @@ func parseTarget(arg, namespace string) (target, error) {
 	return t, t.check()
 }
 
-// check reports names that Kubernetes would not accept. They are also the place of the repository in the bucket.
+// check rejects names that Kubernetes would not accept. The names also say where in the bucket the repository is.
 func (t target) check() error {
 	if faults := validation.IsDNS1123Label(t.namespace); t.namespace != "" && len(faults) > 0 {
 		return usageErrorf("%q cannot be the name of a namespace: %s", t.namespace, faults[0])
@@ -81,7 +81,7 @@ func (t target) check() error {
 	return nil
 }
 
-// at is the target with a recovery point that a time names written as the catalog reads times.
+// at is the target with a recovery point's time written as the catalog reads it.
 func (t target) at(now time.Time) target {
 	t.recoveryPoint = catalog.Ref(t.recoveryPoint, now)
 	return t

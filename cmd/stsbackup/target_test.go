@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestPointsByTime: every command that takes a recovery point takes the words for times; what removes one does not.
+// TestPointsByTime: every command that takes a recovery point accepts words for times, except the command that removes
+// one.
 func TestPointsByTime(t *testing.T) {
 	k := newKeeper(t) // at noon on the 21st; recovery points at 08:00 on the 19th, 20th, and at 07:00 and 08:00 on the 21st
 	for ref, want := range map[string]string{
@@ -22,7 +23,7 @@ func TestPointsByTime(t *testing.T) {
 		k.says("forget takes only ids")
 	}
 	k.run(exitFailed, "volume", "ls", "demo/web@yesterday", "--claim", "www-web-0")
-	k.says("has no top-level entry") // it was found, and there is nothing in it
+	k.says("has no top-level entry") // it was found, and is empty
 	k.run(exitNotFound, "show", "demo/web@2026-11-18")
 	k.says("no complete one is as old as 2026-11-18T23:59:59Z; there are " + k.ids[3])
 	k.run(exitNotFound, "show", "demo/web@yesteryear")

@@ -79,7 +79,7 @@ people made: undo empties those again.`,
 	return cmd
 }
 
-// printList shows what an undo could bring back, and what else is set aside.
+// printList shows what undo could bring back, and which other volumes are set aside.
 func (c *undoCommand) printList(ctx context.Context, a *app, t target) error {
 	client, namespace, err := cluster.Connect(c.kube.kubeconfig, c.kube.context)
 	if err != nil {
@@ -110,7 +110,7 @@ func (c *undoCommand) printList(ctx context.Context, a *app, t target) error {
 	return ui.WriteDisplaced(a.out, c.output, volumes)
 }
 
-// carryOut plans, shows, asks, and does it.
+// carryOut plans, shows, asks, and carries out the undo.
 func (c *undoCommand) carryOut(ctx context.Context, a *app, t target, options restore.PlanOptions) error {
 	if c.unanswered(a, c.output) {
 		return usageErrorf("an undo asks before it begins, and nobody can answer here: give --yes to go ahead, or --dry-run to see the plan")

@@ -7,7 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Whoever has mistyped a name, an ordinal or an operation must not believe that nothing is set aside.
+// Somebody who has mistyped a name, an ordinal or an operation must not believe that nothing is set aside.
 func TestUndoList(t *testing.T) {
 	c := newDisplacedCluster(t, appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "quiet"}})
 	s, _ := discardShell(t, c)

@@ -13,7 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/location"
 )
 
-// repositoryFlags are what the commands have that look after repositories, and need no cluster for it.
+// repositoryFlags are the flags of the commands that look after repositories and need no cluster for that.
 type repositoryFlags struct {
 	kube   kubeFlags
 	repo   repoFlags
@@ -35,7 +35,7 @@ func (f *repositoryFlags) upkeep(a *app, lock lockFlag) (*upkeep.Upkeep, error) 
 	return f.upkeepOf(a, root, lock), nil
 }
 
-// upkeepOf is upkeep of a root that is open.
+// upkeepOf is upkeep for a root that is already open.
 func (f *repositoryFlags) upkeepOf(a *app, root *location.Root, lock lockFlag) *upkeep.Upkeep {
 	screen := a.screen(f.output)
 	return &upkeep.Upkeep{
@@ -51,7 +51,7 @@ func (f *repositoryFlags) upkeepOf(a *app, root *location.Root, lock lockFlag) *
 	}
 }
 
-// one is upkeep of the repository of the StatefulSet that arg names, as a whole.
+// one is upkeep for the whole repository of the StatefulSet that arg names.
 func (f *repositoryFlags) one(a *app, arg string, lock lockFlag) (*upkeep.Upkeep, target, error) {
 	if err := wholeRepository(arg); err != nil {
 		return nil, target{}, err
@@ -64,7 +64,7 @@ func (f *repositoryFlags) one(a *app, arg string, lock lockFlag) (*upkeep.Upkeep
 	return u, t, err
 }
 
-// several is upkeep of the repositories of the StatefulSets that are named or chosen.
+// several is upkeep for the repositories of the StatefulSets that are named or chosen.
 func (f *repositoryFlags) several(ctx context.Context, a *app, choose *chooseFlags, args []string, lock lockFlag) (
 	*upkeep.Upkeep, []target, error,
 ) {
@@ -76,7 +76,7 @@ func (f *repositoryFlags) several(ctx context.Context, a *app, choose *chooseFla
 	return u, targets, err
 }
 
-// wholeRepository reports an argument that names a recovery point.
+// wholeRepository rejects an argument that names a recovery point.
 func wholeRepository(arg string) error {
 	if name, point, ok := strings.Cut(arg, "@"); ok {
 		return usageErrorf("this works on the whole repository of %s; leave @%s out", name, point)

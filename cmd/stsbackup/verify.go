@@ -78,7 +78,7 @@ func (c *verifyCommand) run(ctx context.Context, a *app, args []string) error {
 	})
 }
 
-// shareFlag is a share in percent, kept as 0 to 1.
+// shareFlag is a percentage, stored as 0 to 1.
 type shareFlag float64
 
 // String, Set and Type make a shareFlag a pflag.Value.

@@ -14,10 +14,10 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// root is the directory that the shell's repositories are in.
+// root is the directory that holds the shell's repositories.
 func (s *shell) root() string { return strings.TrimPrefix(s.env["STSBACKUP_REPO"], "file://") }
 
-// catalog opens what the shell's commands work on.
+// catalog opens the catalog that the shell's commands work on.
 func (s *shell) catalog() *catalog.Catalog {
 	s.t.Helper()
 	bucket, err := local.Open(local.Config{Dir: s.root()})
@@ -109,7 +109,7 @@ func TestVerifyCommand(t *testing.T) {
 	}
 }
 
-// TestVerifySaysThingsOnce damages every object in turn.
+// TestVerifySaysThingsOnce damages each object in turn.
 func TestVerifySaysThingsOnce(t *testing.T) {
 	s := volumeShell(t)
 	s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", site(t))

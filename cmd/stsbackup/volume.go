@@ -33,10 +33,10 @@ directory, named after the claim.`,
 	return cmd
 }
 
-// volumeFlags are what all volume commands have, but for those that package contract binds.
+// volumeFlags are the flags of all volume commands, apart from those that package contract binds.
 type volumeFlags struct{ repo repoFlags }
 
-// repository is the one of a StatefulSet. Its password is in a file of its own, or comes from the root password.
+// repository is the repository of one StatefulSet. Its password is in a file, or is derived from the root password.
 func (f *volumeFlags) repository(a *app, t target, passwordFile string) (volume.Repository, error) {
 	url, err := f.repo.location(a)
 	if err != nil {
@@ -61,7 +61,7 @@ func (f *volumeFlags) password(a *app, t target, file string) (repository.Secret
 	return catalog.Password(repository.Secret(root), t.namespace, t.statefulSet), nil
 }
 
-// volumeTarget reads NS/STS[@RP]. There is no cluster to ask for a namespace.
+// volumeTarget reads NS/STS[@RP]. There is no cluster that could supply a namespace.
 func volumeTarget(arg string) (target, error) {
 	t, err := parseTarget(arg, "")
 	if err == nil && t.namespace == "" {
@@ -70,7 +70,7 @@ func volumeTarget(arg string) (target, error) {
 	return t, err
 }
 
-// parseSnapshot reads --repository-snapshot; nothing gives the zero ID.
+// parseSnapshot reads --repository-snapshot; an empty text is the zero ID.
 func parseSnapshot(text string) (repository.ID, error) {
 	if text == "" {
 		return repository.ID{}, nil
@@ -79,7 +79,7 @@ func parseSnapshot(text string) (repository.ID, error) {
 	if err != nil {
 		return id, usageErrorf("--%s: %w", contract.FlagSnapshot, err)
 	}
-	if id == (repository.ID{}) { // which none has, and which would ask for the newest
+	if id == (repository.ID{}) { // no snapshot has this id, and it would mean the newest
 		return id, fmt.Errorf("--%s %s: %w", contract.FlagSnapshot, id, repository.ErrNoSnapshot)
 	}
 	return id, nil

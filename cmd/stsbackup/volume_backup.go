@@ -20,7 +20,7 @@ import (
 type volumeBackup struct {
 	volume      volumeFlags
 	report      volumeReport
-	args        contract.BackupArgs // as far as flags of this command fill them
+	args        contract.BackupArgs // as far as flags of this command set them
 	compression compressionFlag
 	lock        lockFlag
 }
@@ -55,7 +55,7 @@ interrupted leaves no repository snapshot.`,
 	return cmd
 }
 
-// given are the arguments of the command line.
+// given are the arguments from the command line.
 func (c *volumeBackup) given(dir string) contract.BackupArgs {
 	given := c.args
 	given.Dir, given.Repo, given.Compression, given.RetryLock = dir, c.volume.repo.url, c.compression.String(), c.lock.limit

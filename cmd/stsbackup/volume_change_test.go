@@ -8,8 +8,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// TestVolumeChanges removes a file once the backup has begun to read others: the backup is complete, and names it, to
-// people and to whoever runs a mover.
+// TestVolumeChanges removes a file after the backup has begun to read others. The backup is complete, and names the
+// file to people and to whoever runs a mover.
 func TestVolumeChanges(t *testing.T) {
 	s := volumeShell(t)
 	file := filepath.Join(t.TempDir(), "termination-log")

@@ -14,7 +14,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
 )
 
-// readByMover gives what the command of a mover reads from a command line.
+// readByMover returns what a mover's command reads from a command line.
 func readByMover(args []string) (any, error) {
 	a := &app{getenv: func(string) string { return "" }}
 	backup, restore, probe := &volumeBackup{}, &volumeRestore{}, &volumeProbe{}
@@ -48,7 +48,7 @@ func readByMover(args []string) (any, error) {
 // spelled is a type of arguments.
 type spelled interface{ Args() []string }
 
-// checkRoundTrip has the mover's command read what the engine spells.
+// checkRoundTrip lets the mover's command read what the engine spells.
 func checkRoundTrip(t *testing.T, args spelled) {
 	t.Helper()
 	got, err := readByMover(args.Args())
@@ -57,7 +57,7 @@ func checkRoundTrip(t *testing.T, args spelled) {
 	}
 }
 
-// oddTexts are values that a command line or a list could break.
+// oddTexts are values that could break a command line or a list.
 func oddTexts() []string {
 	return []string{
 		"plain", "two words", " space ", "-dash", "--write", "a=b", "a,b", `"quoted"`, `"`, "'", "$(X)", "a\nb", "ümlaut", "0", "false", "\\",
@@ -66,7 +66,7 @@ func oddTexts() []string {
 	}
 }
 
-// eachField calls a function for each field, also of embedded structs, with setters of its values.
+// eachField calls a function for each field, also those of embedded structs, with setters for its values.
 func eachField(v reflect.Value, do func(name string, field reflect.Value)) {
 	for i := range v.NumField() {
 		if v.Type().Field(i).Anonymous {
@@ -77,7 +77,7 @@ func eachField(v reflect.Value, do func(name string, field reflect.Value)) {
 	}
 }
 
-// valuesOf are values to try for a field.
+// valuesOf returns values to try for a field.
 func valuesOf(t *testing.T, name string, field reflect.Value) (values []any) {
 	t.Helper()
 	switch field.Interface().(type) {
@@ -111,7 +111,7 @@ func valuesOf(t *testing.T, name string, field reflect.Value) (values []any) {
 	return nil
 }
 
-// TestMoverReadsWhatTheEngineSpells holds both ends of a mover's command line together: for every argument there is.
+// TestMoverReadsWhatTheEngineSpells keeps both ends of a mover's command line equal, for every argument.
 func TestMoverReadsWhatTheEngineSpells(t *testing.T) {
 	t.Parallel()
 	lock := 5 * time.Minute

@@ -13,7 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// oldSite makes a volume whose files have not been touched for years: each one looks like a copy of the others.
+// oldSite makes a volume whose files nobody has touched for years: each file looks like a copy of the others.
 func oldSite(t *testing.T) string {
 	t.Helper()
 	dir, at := site(t), time.Unix(1_500_000_000, 0)
@@ -25,7 +25,7 @@ func oldSite(t *testing.T) string {
 	return dir
 }
 
-// TestVolumeForceRead backs up copies of a volume: what has not changed is read only if that is asked for.
+// TestVolumeForceRead backs up copies of a volume: backup reads unchanged files only with --force-read.
 func TestVolumeForceRead(t *testing.T) {
 	s := volumeShell(t)
 	for _, tt := range []struct {
@@ -66,8 +66,8 @@ func loopDevice(t *testing.T, size, offset int64, data []byte) string {
 	return path
 }
 
-// TestVolumeDevice saves a block device and restores it onto another, which holds something where the first has zeros:
-// whoever calls it blank keeps that, and whoever replaces it does not.
+// TestVolumeDevice saves a block device and restores it onto another, which holds data where the first has zeros:
+// --blank keeps this data, --replace does not.
 func TestVolumeDevice(t *testing.T) {
 	const size, high = 4 << 20, 3 << 20
 	s := volumeShell(t)

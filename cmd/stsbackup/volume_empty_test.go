@@ -95,8 +95,8 @@ func TestRestoreIntoEmpty(t *testing.T) {
 	}
 }
 
-// interrupted leaves a directory as a restore leaves it that is killed before it says that it has ended. more are flags of
-// movers.
+// interrupted returns a directory as a restore leaves it that somebody kills before it says that it has ended. more are
+// flags of movers.
 func (s *shell) interrupted(more ...string) (dir string) {
 	s.t.Helper()
 	dir = s.t.TempDir()
@@ -115,7 +115,8 @@ func (s *shell) interrupted(more ...string) (dir string) {
 	return dir
 }
 
-// TestInterruptedRestoreBeginsAnew: who restores the same claim from the same repository again removes what was left.
+// TestInterruptedRestoreBeginsAnew: if the same claim is restored from the same repository again, the restore first
+// removes what the interrupted one left.
 func TestInterruptedRestoreBeginsAnew(t *testing.T) {
 	s := savedVolume(t)
 	again := func(code int, dir string, more ...string) {
@@ -155,8 +156,8 @@ func TestInterruptedRestoreBeginsAnew(t *testing.T) {
 	}
 }
 
-// TestRestoreIsTakenBack: what was restored is removed, what the filesystem needs is not. The flags are those of a mover, but
-// for its directory.
+// TestRestoreIsTakenBack: the mover removes what was restored, and keeps what the filesystem needs. The flags are those
+// of a mover, except for its directory.
 func TestRestoreIsTakenBack(t *testing.T) {
 	s := savedVolume(t)
 	dir := t.TempDir()
@@ -205,7 +206,7 @@ func TestRestoreIsTakenBack(t *testing.T) {
 	}
 }
 
-// TestTakeBackIsForMovers: the flag empties no directory of a person's.
+// TestTakeBackIsForMovers: the flag empties no directory of a person.
 func TestTakeBackIsForMovers(t *testing.T) {
 	s := savedVolume(t)
 	dir := t.TempDir()
@@ -218,7 +219,8 @@ func TestTakeBackIsForMovers(t *testing.T) {
 	}
 }
 
-// TestMarkedVolumeIsBackedUp: the backup of a volume that was not filled to its end is incomplete, and can be restored.
+// TestMarkedVolumeIsBackedUp: the backup of a volume that a restore did not fill to the end is incomplete, and can be
+// restored.
 func TestMarkedVolumeIsBackedUp(t *testing.T) {
 	s := volumeShell(t)
 	source := t.TempDir()
@@ -229,7 +231,7 @@ func TestMarkedVolumeIsBackedUp(t *testing.T) {
 	}
 	s.run(exitIncomplete, "volume", "backup", source, "--as", "demo/web", "--claim", "www-web-0")
 	s.says(archive.RestoringMark, "has not ended", "restore it again")
-	// So is one that a restore has really left.
+	// The same holds for a volume that a restore has really left.
 	s.run(exitIncomplete, "volume", "backup", s.interrupted(), "--as", "demo/web", "--claim", "www-web-0")
 	s.says(archive.RestoringMark, "has not ended", "restore it again")
 	dir := t.TempDir()
@@ -239,7 +241,7 @@ func TestMarkedVolumeIsBackedUp(t *testing.T) {
 	}
 }
 
-// TestVolumeRestoreIntoNoDirectory has --into-empty make its directory, as a restore without it does.
+// TestVolumeRestoreIntoNoDirectory: --into-empty makes its directory, as a restore without it does.
 func TestVolumeRestoreIntoNoDirectory(t *testing.T) {
 	s := volumeShell(t)
 	source := site(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// withoutAttributes is an empty directory in a file system that knows no extended attributes.
+// withoutAttributes returns an empty directory on a filesystem without extended attributes.
 func withoutAttributes(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -29,8 +29,8 @@ func withoutAttributes(t *testing.T) string {
 	return dir
 }
 
-// TestVolumeRestoreIncomplete restores files of which some cannot be given their attributes: the restore fails, and its
-// result names them, to people, to programs and to whoever runs a mover.
+// TestVolumeRestoreIncomplete restores files, some of which cannot get their attributes. The restore fails, and its
+// result names them to people, to programs and to whoever runs a mover.
 func TestVolumeRestoreIncomplete(t *testing.T) {
 	s := volumeShell(t)
 	source := site(t)
@@ -101,7 +101,7 @@ func TestVolumeInterrupted(t *testing.T) {
 	s.run(0, "volume", "restore", "demo/web", t.TempDir(), "--claim", "www-web-0")
 }
 
-// TestVolumeIncomplete saves, not as root, what only root may read in part.
+// TestVolumeIncomplete saves, without being root, a volume of which only root may read some parts.
 func TestVolumeIncomplete(t *testing.T) {
 	s := volumeShell(t)
 	root := t.TempDir()
@@ -125,7 +125,7 @@ func TestVolumeIncomplete(t *testing.T) {
 	if _, there := got["/secret"]; there || len(got) != 3 {
 		t.Errorf("restored %v", got)
 	}
-	// A restore that cannot write all has failed, and names what it could not write.
+	// A restore that cannot write everything has failed, and names what it could not write.
 	s.run(exitFailed, "volume", "restore", "demo/web", locked, "--claim", "www-web-0")
 	s.says("data/log: permission denied", "data/empty: permission denied", "not everything could be restored")
 	if got := files(t, locked); got["/index.html"] == "" {
@@ -133,7 +133,7 @@ func TestVolumeIncomplete(t *testing.T) {
 	}
 }
 
-// open lets everyone into temporary directories.
+// open lets every user into temporary directories.
 func open(t *testing.T, dirs ...string) {
 	t.Helper()
 	for _, dir := range dirs {
@@ -146,7 +146,7 @@ func open(t *testing.T, dirs ...string) {
 	}
 }
 
-// asNobody gives up root's rights until the end of the test; without them there is nothing to give up.
+// asNobody gives up root's rights until the end of the test; it does nothing if the test does not run as root.
 func asNobody(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {

@@ -14,11 +14,11 @@ import (
 type volumeProbe struct {
 	volume volumeFlags
 	report volumeReport
-	args   contract.ProbeArgs // as far as flags of this command fill them
+	args   contract.ProbeArgs // as far as flags of this command set them
 }
 
-// newVolumeProbeCommand makes the command that a mover runs to find out whether movers can do their work. It is no tool for
-// people: what it says is what can be done from where it runs.
+// newVolumeProbeCommand makes the command that a mover runs to find out whether movers can do their work. It is no tool
+// for people: it only says what is possible from the place where it runs.
 func newVolumeProbeCommand(a *app) *cobra.Command { return (&volumeProbe{}).command(a) }
 
 func (c *volumeProbe) command(a *app) *cobra.Command {
@@ -39,7 +39,7 @@ it also writes something and removes it again, and makes the repository if there
 	return cmd
 }
 
-// given are the arguments of the command line.
+// given are the arguments from the command line.
 func (c *volumeProbe) given(source string) contract.ProbeArgs {
 	given := c.args
 	given.Source, given.Repo = source, c.volume.repo.url

@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// outcome is what the engine makes of a probe that has left this result file.
+// outcome is what the engine concludes from a probe that has left this result file.
 func outcome(t *testing.T, file string, failed bool) error {
 	t.Helper()
 	if !failed {

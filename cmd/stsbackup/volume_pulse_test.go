@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Others than movers say nothing of the kind, and nothing is counted.
+// Processes other than movers report no pulse, and count nothing.
 func TestOnlyMoversCount(t *testing.T) {
 	t.Parallel()
 	r, a := &volumeReport{}, &app{now: time.Now}

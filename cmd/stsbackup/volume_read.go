@@ -25,12 +25,12 @@ import (
 // volumeRead holds the flags of the commands that read single entries: volume ls and volume cat.
 type volumeRead struct {
 	volume       volumeFlags
-	passwordFile string // of the one repository
+	passwordFile string // password of this repository alone
 	claim        string
-	// snapshot is the id of the one to read; empty is that of the recovery point.
+	// snapshot is the id of the repository snapshot to read; if it is empty, the recovery point names it.
 	snapshot string
 	output   ui.Format
-	// manifests reads those of a recovery point, in place of a volume.
+	// manifests says to read the manifests of a recovery point instead of a volume.
 	manifests bool
 }
 
@@ -106,7 +106,7 @@ func (c *volumeRead) lookup(ctx context.Context, a *app, name, where string) (*r
 	return repo, node, nil
 }
 
-// what is read, for a message.
+// what says, for a message, what is read.
 func (c *volumeRead) what() string {
 	if c.manifests {
 		return "manifests"
@@ -153,7 +153,7 @@ func (c *volumeRead) ls(ctx context.Context, a *app, name, where string) error {
 	if err != nil {
 		return err
 	}
-	// Each entry goes by, once or twice: a directory may have more of them than there is memory for.
+	// Stream the entries, once or twice: a directory may have more of them than fit into memory.
 	each := func(do func(*treeblob.Node) error) error {
 		if node.Type != treeblob.Dir {
 			return do(&node)
@@ -166,17 +166,17 @@ func (c *volumeRead) ls(ctx context.Context, a *app, name, where string) error {
 	return printEntries(a.out, each)
 }
 
-// eachNode calls a function for each of some entries, whenever it is called.
+// eachNode calls a function for each of some entries, every time it is called.
 type eachNode func(func(*treeblob.Node) error) error
 
-// entryCells are the columns of an entry, but for its name.
+// entryCells are the columns of an entry, except for its name.
 func entryCells(n *treeblob.Node) []string {
 	return []string{
 		n.Mode.String(), strconv.Itoa(int(n.UID)), strconv.Itoa(int(n.GID)), strconv.FormatUint(n.Size, 10), ui.Time(n.ModTime),
 	}
 }
 
-// printEntries prints what table would, without having it all in memory.
+// printEntries prints what WriteTable would, without holding everything in memory.
 func printEntries(to io.Writer, each eachNode) error {
 	var widths [5]int
 	err := each(func(n *treeblob.Node) error {
@@ -199,7 +199,7 @@ func printEntries(to io.Writer, each eachNode) error {
 	return errors.Join(err, out.Flush())
 }
 
-// entryName is the last column: printable whatever the name holds, for it is shown on a terminal.
+// entryName is the last column: printable whatever the name holds, because terminals show it.
 func entryName(n *treeblob.Node) string {
 	name := ui.Printable(n.Name)
 	switch n.Type {
@@ -224,7 +224,7 @@ type volumeEntry struct {
 	Target  string    `json:"target,omitempty"`
 }
 
-// printEntriesJSON prints a list as package json would, without having it all in memory.
+// printEntriesJSON prints a list as package json would, without holding everything in memory.
 func printEntriesJSON(to io.Writer, each eachNode) error {
 	out := bufio.NewWriter(to) // keeps the first error
 	begin := "[\n  "

@@ -15,21 +15,21 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// clearLine is how a terminal empties the line that the cursor is in.
+// clearLine makes a terminal empty the line that the cursor is in.
 const clearLine = "\r\x1b[K"
 
-// volumeReport is how a volume command says how it goes and how it went. A mover has a result file, from which
-// Kubernetes takes the pod's termination message: then progress goes to standard output, where the pod's log is read.
+// volumeReport says how a volume command progresses and how it ended. A mover has a result file, from which Kubernetes
+// takes the pod's termination message; its progress goes to standard output, and so into the pod's log.
 type volumeReport struct {
 	output  ui.Format
 	file    mover.ResultFile // empty for people
 	voice   *mover.Voice     // nil for people
 	written bool
-	failed  archive.Result // of a command that ends with an error
+	failed  archive.Result // for a command that ends with an error
 }
 
-// begin has a mover say how far it is, from time to time, also while nothing of the volume is done. Other commands do not. It goes
-// on until end is called.
+// begin makes a mover report its progress from time to time, even before it does anything with the volume. Other
+// commands do not report. It goes on until the caller calls end.
 func (r *volumeReport) begin(ctx context.Context, a *app) (end func()) {
 	if r.file == "" {
 		return func() {}
@@ -38,7 +38,7 @@ func (r *volumeReport) begin(ctx context.Context, a *app) (end func()) {
 	return r.voice.Begin(ctx)
 }
 
-// observer sees how the work goes. What is done with the bucket is counted for movers alone.
+// observer follows the work. Only for movers does it count the requests to the bucket.
 func (r *volumeReport) observer(a *app) volume.Observer {
 	if r.voice == nil {
 		return volume.Observer{Progress: r.progress(a)}
@@ -46,7 +46,7 @@ func (r *volumeReport) observer(a *app) volume.Observer {
 	return volume.Observer{Progress: r.voice, Watch: r.voice.Watch, Step: r.voice.Step}
 }
 
-// result prints what was done, or puts it into the result file.
+// result prints what the command has done, or writes it into the result file.
 func (r *volumeReport) result(a *app, result archive.Result, text func(io.Writer, archive.Result) error) error {
 	if r.file != "" {
 		r.written = true
@@ -72,7 +72,7 @@ func (r *volumeReport) result(a *app, result archive.Result, text func(io.Writer
 	return nil
 }
 
-// failure says how far a command has come that ends with an error, if there are entries that it could not deal with. A mover
+// failure says how far a command came that ends with an error, if there are entries that it could not handle. A mover
 // leaves them with its error.
 func (r *volumeReport) failure(a *app, result archive.Result) error {
 	r.failed = result
@@ -103,7 +103,7 @@ func printProblems(a *app, result archive.Result) {
 	}
 }
 
-// probed says that a probe has found all that it looked for.
+// probed says that a probe has found everything that it looked for.
 func (r *volumeReport) probed() error {
 	if r.file == "" {
 		return nil
@@ -111,7 +111,7 @@ func (r *volumeReport) probed() error {
 	return r.file.Probed()
 }
 
-// end passes on the error that a command ended with, and leaves it in the result file if there is no result.
+// end passes on the command's error. If there is no result, it also writes the error into the result file.
 func (r *volumeReport) end(err error) error {
 	if err == nil || r.file == "" || r.written {
 		return err
@@ -119,7 +119,7 @@ func (r *volumeReport) end(err error) error {
 	return errors.Join(err, r.file.Failure(err, r.failed))
 }
 
-// explained adds to the error of a command what to do about it in a pod, if it is a mover's.
+// explained adds to a mover's error what to do about it in a pod.
 func (r *volumeReport) explained(a *app, repo *repoFlags, err error) error {
 	location, locationErr := repo.location(a)
 	if err == nil || r.file == "" || locationErr != nil || !errors.Is(err, storage.ErrUnreachable) {
@@ -142,7 +142,7 @@ func (r *volumeReport) waiting(a *app, reason string) {
 	}
 }
 
-// progress gives a person the reporter that fits the flags.
+// progress returns the reporter for a person that fits the flags.
 func (r *volumeReport) progress(a *app) archive.Reporter {
 	switch {
 	case r.output == ui.JSON:
@@ -161,7 +161,7 @@ func (r *volumeReport) progress(a *app) archive.Reporter {
 func jsonLine(out io.Writer) func(archive.Progress) {
 	encoder := json.NewEncoder(out)
 	return func(p archive.Progress) {
-		_ = encoder.Encode(p) // whoever does not read progress any more does not need it
+		_ = encoder.Encode(p) // whoever no longer reads progress does not need it
 	}
 }
 

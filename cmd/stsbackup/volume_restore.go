@@ -21,8 +21,8 @@ import (
 type volumeRestore struct {
 	volume volumeFlags
 	report volumeReport
-	args   contract.RestoreArgs // as far as flags of this command fill them
-	// replace and blank are for people: no mover is told so.
+	args   contract.RestoreArgs // as far as flags of this command set them
+	// replace and blank are for people: movers never get them.
 	replace bool
 	blank   bool
 }
@@ -69,7 +69,7 @@ cannot set, and cannot make device nodes.`,
 	return cmd
 }
 
-// given are the arguments of the command line.
+// given are the arguments from the command line.
 func (c *volumeRestore) given(source, dir string) contract.RestoreArgs {
 	given := c.args
 	given.Source, given.Dir, given.Repo = source, dir, c.volume.repo.url

@@ -24,12 +24,12 @@ type shell struct {
 	ctx context.Context
 	env map[string]string
 	now func() time.Time
-	// out and err are those of the last command.
+	// out and err hold the output of the last command.
 	out, err bytes.Buffer
 	onOutput func()
 }
 
-// volumeShell has a repository root that does not exist yet, and a password.
+// volumeShell has a password, and a repository root that does not exist yet.
 func volumeShell(t *testing.T) *shell {
 	t.Helper()
 	return &shell{t: t, ctx: t.Context(), now: time.Now, env: map[string]string{
@@ -37,7 +37,7 @@ func volumeShell(t *testing.T) *shell {
 	}}
 }
 
-// watched tells when something is written.
+// watched calls a function when something is written.
 type watched struct {
 	mu  sync.Mutex
 	buf *bytes.Buffer
@@ -53,7 +53,7 @@ func (w *watched) Write(p []byte) (int, error) {
 	return w.buf.Write(p)
 }
 
-// run runs a command and expects an exit code.
+// run runs a command and checks its exit code.
 func (s *shell) run(want int, args ...string) string {
 	s.t.Helper()
 	s.out.Reset()
@@ -68,7 +68,7 @@ func (s *shell) run(want int, args ...string) string {
 	return s.out.String()
 }
 
-// says expects a text in the messages of the last command.
+// says expects texts in the messages of the last command.
 func (s *shell) says(texts ...string) {
 	s.t.Helper()
 	for _, text := range texts {
@@ -96,7 +96,7 @@ func site(t *testing.T) string {
 	return dir
 }
 
-// files reads a tree: path to content.
+// files reads a tree and returns content by path.
 func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -263,7 +263,7 @@ func TestVolumeResultFile(t *testing.T) {
 	s := volumeShell(t)
 	file := filepath.Join(t.TempDir(), "termination-log")
 	password := filepath.Join(t.TempDir(), "password")
-	// A mover has the password of the one repository, and no root password.
+	// A mover has the password of its repository, and no root password.
 	s.run(0, "volume", "backup", site(t), "--as", "demo/web", "--claim", "www-web-0")
 	if err := os.WriteFile(password, []byte("of one repository\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -320,7 +320,7 @@ func TestVolumeResultFile(t *testing.T) {
 	if progress == "" {
 		t.Error("no progress on standard output")
 	}
-	// It is part of a recovery point that has no record: not a backup that anyone may restore by surprise.
+	// It is part of a recovery point that has no record: not a backup, so nobody may restore it by accident.
 	s.run(exitNotFound, "volume", "restore", "demo/db", t.TempDir(), "--claim", "data-db-1", "--repository-password-file", password)
 	s.run(0, "volume", "restore", "demo/db", t.TempDir(), "--claim", "data-db-1", "--repository-password-file", password,
 		"--repository-snapshot", result.RepositorySnapshot)

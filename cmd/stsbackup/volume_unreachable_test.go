@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestMoversThatCannotReachTheBucket say which flag gives pods another URL, in what the engine will show; a person at a terminal, who
-// has no such flag, is not told of it.
+// TestMoversThatCannotReachTheBucket: movers say which flag gives pods another URL, in what the engine will show. A
+// person at a terminal, who has no such flag, does not read about it.
 func TestMoversThatCannotReachTheBucket(t *testing.T) {
 	s := volumeShell(t)
 	s.env["STSBACKUP_REPO"] = "s3://bucket/root?endpoint=http://127.0.0.1:1&region=r"

@@ -6,21 +6,21 @@ import (
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // the image that schedulers run in has no time zones of its own
+	_ "time/tzdata" // the scheduler's image has no time zones of its own
 
 	"github.com/robfig/cron/v3"
 
 	"github.com/stsbackup/stsbackup/internal/nearest"
 )
 
-// Schedule says when something is due. Its zero value is never.
+// Schedule says when something is due. The zero value is never due.
 type Schedule struct {
 	fields string
 	zone   *time.Location
 	// wall evaluates the fields without a time zone: as if the clock on the wall showed UTC.
 	wall cron.Schedule
-	// elapsed evaluates them in the time zone, step by step through the time that passes; nil unless the schedule is
-	// one for every hour.
+	// elapsed evaluates the fields in the time zone, step by step through elapsed time; nil unless the schedule is for
+	// every hour.
 	elapsed cron.Schedule
 }
 
@@ -34,12 +34,12 @@ func fields() []field {
 	return []field{{"minute", cron.Minute}, {"hour", cron.Hour}, {"day of month", cron.Dom}, {"month", cron.Month}, {"day of week", cron.Dow}}
 }
 
-// hourField is the place of the hour among fields.
+// hourField is the index of the hour among the fields.
 const hourField = 1
 
 // ParseSchedule reads the fields "minute hour day-of-month month day-of-week", or one of @hourly, @daily, @weekly,
 // @monthly and @yearly, in a time zone of the IANA database, such as Europe/Berlin; "" is UTC. If both days are
-// restricted, one of them suffices, as in every cron. Errors name the field that is wrong.
+// restricted, one of them suffices, as in every cron. Errors name the wrong field.
 func ParseSchedule(text, zone string) (Schedule, error) {
 	location, err := Zone(zone)
 	if err != nil {
@@ -84,7 +84,7 @@ func Zone(name string) (*time.Location, error) {
 	return location, nil
 }
 
-// check looks for what cron's parser does not tell apart, and names the field.
+// check finds errors that cron's parser does not tell apart, and names the field.
 func check(text string) error {
 	parts := strings.Fields(text)
 	switch {
@@ -109,7 +109,7 @@ func check(text string) error {
 	return nil
 }
 
-// checkDescriptor reports a name for a schedule that there is not.
+// checkDescriptor rejects an unknown schedule name.
 func checkDescriptor(text string) error {
 	known := []string{"@hourly", "@daily", "@weekly", "@monthly", "@yearly", "@midnight", "@annually"}
 	if slices.Contains(known, text) {
@@ -130,8 +130,8 @@ func everyHour(text string) bool {
 	return hour == "*" || hour == "?" || hour == "*/1"
 }
 
-// Next returns the first time after the given one at which the schedule is due, in the schedule's time zone; the zero
-// time if there is none.
+// Next returns the first time after the given one at which the schedule is due, in the schedule's time zone, or the
+// zero time if there is none.
 func (s Schedule) Next(after time.Time) time.Time {
 	if s.wall == nil {
 		return time.Time{}
@@ -148,20 +148,21 @@ func (s Schedule) Next(after time.Time) time.Time {
 		if shown.IsZero() {
 			return time.Time{}
 		}
-		// When the clocks have been set back, what they show now may have been due the first time.
+		// If the clocks have been set back, the time that they show now may have been due the first time they showed
+		// it.
 		if due := moment(shown, s.zone); due.After(after) {
 			return due
 		}
 	}
 }
 
-// moment returns when the clocks of a zone show what shown shows in UTC: the first time if they do so twice, and the
-// moment at which they skip it if they never do.
+// moment returns when the clocks of a zone show what shown shows in UTC. If they show it twice, it returns the first
+// time; if they skip it, it returns the moment at which they do.
 func moment(shown time.Time, zone *time.Location) time.Time {
-	const day = 24 * time.Hour // longer than any zone's distance from UTC, and shorter than the time between two changes
+	const day = 24 * time.Hour // longer than any zone's offset from UTC, and shorter than the time between two changes
 	_, before := shown.Add(-day).In(zone).Zone()
 	_, after := shown.Add(day).In(zone).Zone()
-	// The larger offset from UTC makes the earlier moment.
+	// The larger offset from UTC gives the earlier moment.
 	for _, offset := range []int{max(before, after), min(before, after)} {
 		due := shown.Add(-time.Duration(offset) * time.Second).In(zone)
 		if _, actual := due.Zone(); actual == offset {

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// next returns the first count times after start, in the zone's own time.
+// next returns the first count times after start, in the zone's local time.
 func next(t *testing.T, fields, zone, start string, count int) []string {
 	t.Helper()
 	schedule, err := ParseSchedule(fields, zone)
@@ -127,7 +127,7 @@ func TestNextAcrossChangesOfTheClocks(t *testing.T) {
 	}
 }
 
-// A year of a daily schedule is as many backups as days, whatever the clocks do.
+// A daily schedule has as many backups in a year as the year has days, whatever the clocks do.
 func TestNoDayIsLostOrDoubled(t *testing.T) {
 	t.Parallel()
 	for _, zone := range []string{
@@ -200,7 +200,7 @@ func TestParseScheduleErrors(t *testing.T) {
 	}
 }
 
-// TestZoneNames: each name that may be suggested is one.
+// TestZoneNames: every name that may be suggested is a time zone.
 func TestZoneNames(t *testing.T) {
 	t.Parallel()
 	for line := range strings.Lines(zoneNames) {

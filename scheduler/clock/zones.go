@@ -7,8 +7,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/nearest"
 )
 
-// likeZone finds the time zone that was meant by a name that there is not; "" if none is near enough. A city without its
-// region is found too.
+// likeZone finds the time zone that an unknown name probably means; "" if none is similar enough. It also finds a city
+// without its region.
 func likeZone(name string) string {
 	zones := map[string][]string{}
 	var regions, everywhere []string
@@ -36,8 +36,8 @@ func likeZone(name string) string {
 	return ""
 }
 
-// zoneNames are the names of time zones, each line after the name of their region. The database that Go reads cannot be
-// listed; these are only for telling which one was meant.
+// zoneNames are the names of time zones; each line begins with the name of their region. Nobody can list the database
+// that Go reads. These names only serve to guess which one was meant.
 const zoneNames = `Africa Abidjan Accra Addis_Ababa Algiers Asmara Asmera Bamako Bangui Banjul Bissau Blantyre Brazzaville Bujumbura Cairo
 Africa Casablanca Ceuta Conakry Dakar Dar_es_Salaam Djibouti Douala El_Aaiun Freetown Gaborone Harare Johannesburg Juba
 Africa Kampala Khartoum Kigali Kinshasa Lagos Libreville Lome Luanda Lubumbashi Lusaka Malabo Maputo Maseru Mbabane

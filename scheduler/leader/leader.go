@@ -14,11 +14,12 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// LeaseName is the name of the Lease. That of a StatefulSet's Lease begins differently, whatever the StatefulSet is called.
+// LeaseName is the name of the Lease. The name of a StatefulSet's Lease begins differently, whatever the StatefulSet is
+// called.
 const LeaseName = "scheduler.stsbackup.io"
 
 const (
-	duration = 15 * time.Second // a leader that has not renewed for this long is gone
+	duration = 15 * time.Second // a leader that has not renewed for this long counts as gone
 	deadline = 10 * time.Second // a leader that cannot renew for this long stops
 	period   = 2 * time.Second
 )
@@ -28,14 +29,14 @@ type Election struct {
 	Kube kubernetes.Interface
 	// Namespace is where the Lease is.
 	Namespace string
-	// Identity tells this scheduler from all others.
+	// Identity distinguishes this scheduler from all others.
 	Identity string
 	Log      *slog.Logger
 }
 
-// Run competes until ctx ends, and calls lead whenever this scheduler has become the leader. The context that lead gets
-// ends when the leadership is lost; that of Run does not end it: lead is expected to finish then by itself, and keeps the
-// Lease until it has. When it returns while it still leads, Run returns too.
+// Run competes until ctx ends, and calls lead whenever this scheduler has become the leader. The context of lead ends
+// when the leadership is lost. It does not end with the context of Run: then lead should finish by itself, and it keeps
+// the Lease until it has. If lead returns while it still leads, Run returns too.
 func (e *Election) Run(ctx context.Context, lead func(ctx context.Context)) error {
 	for ctx.Err() == nil {
 		if err := e.term(ctx, lead); err != nil {
@@ -97,7 +98,7 @@ func (e *Election) term(ctx context.Context, lead func(ctx context.Context)) err
 	return nil
 }
 
-// lost is told of the end of a term, and says why that came too early.
+// lost is called at the end of a term, and says why the term ended too early.
 func (e *Election) lost(holding context.Context, lock *noting) {
 	if err := lock.failure.Load(); holding.Err() == nil && lock.held.Load() && err != nil {
 		e.Log.Warn(
@@ -109,20 +110,20 @@ func (e *Election) lost(holding context.Context, lock *noting) {
 	}
 }
 
-// meet is told who leads.
+// meet is called with the identity of the leader.
 func (e *Election) meet(identity string) {
 	if identity != e.Identity && identity != "" {
 		e.Log.Info("another one leads", "leader", identity)
 	}
 }
 
-// noting is a lock that notes whether it was ever held. The elector returns without saying whether it has called what it
-// calls in a goroutine; it has if it held the lock. Nor does it say why it could not renew the Lease.
+// noting is a lock that notes whether it was ever held. The elector returns without saying whether it has started its
+// callback in a goroutine; it has if it held the lock. Nor does it say why it could not renew the Lease.
 type noting struct {
 	resourcelock.Interface
 	identity string
 	held     atomic.Bool
-	// failure is the first since something succeeded: those that follow may only say that time is over.
+	// failure is the first error since the last success: later ones may only say that time is over.
 	failure atomic.Pointer[error]
 }
 
@@ -133,12 +134,12 @@ func (n *noting) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, [
 	return record, raw, err
 }
 
-// Create makes the lock, held by whom the record names.
+// Create makes the lock, for the holder that the record names.
 func (n *noting) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	return n.note(record, n.Interface.Create(ctx, record))
 }
 
-// Update changes who holds the lock.
+// Update changes the holder of the lock.
 func (n *noting) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	return n.note(record, n.Interface.Update(ctx, record))
 }

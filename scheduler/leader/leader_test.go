@@ -21,12 +21,12 @@ import (
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 )
 
-// candidate is one scheduler, with its own way to the API server.
+// candidate is one scheduler, with its own connection to the API server.
 type candidate struct {
 	kubernetes.Interface
 	coordinationclient.CoordinationV1Interface
 	coordinationclient.LeaseInterface
-	// cut says that its way is cut off.
+	// cut: the connection is cut off.
 	cut atomic.Bool
 }
 
@@ -37,7 +37,7 @@ func (c *candidate) Leases(namespace string) coordinationclient.LeaseInterface {
 	return &leases{c.LeaseInterface, c}
 }
 
-// leases fail for a candidate that is cut off.
+// leases fail for a candidate whose connection is cut off.
 type leases struct {
 	coordinationclient.LeaseInterface
 	of *candidate
@@ -58,7 +58,7 @@ func (l *leases) Get(ctx context.Context, name string, options metav1.GetOptions
 	return l.LeaseInterface.Get(ctx, name, options)
 }
 
-// Update changes a Lease. The simulation of an API server that the tests have does not compare versions.
+// Update changes a Lease. The fake API server of the tests does not compare versions.
 func (l *leases) Update(ctx context.Context, lease *coordinationv1.Lease, options metav1.UpdateOptions) (*coordinationv1.Lease, error) {
 	if err := l.fail(); err != nil {
 		return nil, err
@@ -66,16 +66,16 @@ func (l *leases) Update(ctx context.Context, lease *coordinationv1.Lease, option
 	return l.LeaseInterface.Update(ctx, lease, options)
 }
 
-// race is several candidates, and who of them leads.
+// race is several candidates, and which of them lead.
 type race struct {
 	t     *testing.T
 	kube  kubernetes.Interface
 	mutex sync.Mutex
-	// leading are those who lead; terms is who has begun to, in order.
+	// leading are those that lead; terms is who has begun to lead, in order.
 	leading map[string]bool
 	terms   []string
 	tooMany bool
-	// log is what candidates say. Between two waits nobody says anything.
+	// log is what candidates log. Between two waits nobody logs anything.
 	log bytes.Buffer
 }
 
@@ -83,7 +83,7 @@ func newRace(t *testing.T, objects ...runtime.Object) *race {
 	return &race{t: t, kube: fake.NewClientset(objects...), leading: map[string]bool{}}
 }
 
-// run lets a candidate compete until ctx ends; when told to stop while it leads, it needs some time to end its work.
+// run lets a candidate compete until ctx ends. If that happens while it leads, it needs some time to end its work.
 func (r *race) run(ctx context.Context, name string, work time.Duration) (*candidate, <-chan error) {
 	c, done := &candidate{Interface: r.kube}, make(chan error, 1)
 	election := &Election{Kube: c, Namespace: "stsbackup", Identity: name, Log: slog.New(slog.NewTextHandler(&r.log, nil))}
@@ -116,7 +116,7 @@ func (r *race) note(name string, leads bool) {
 	r.tooMany = r.tooMany || len(r.leading) > 1
 }
 
-// expect compares who leads.
+// expect checks who leads.
 func (r *race) expect(what string, names ...string) {
 	r.t.Helper()
 	synctest.Wait()
@@ -135,7 +135,7 @@ func elapse(d time.Duration) {
 	time.Sleep(d) //nolint:forbidigo // the clock of the bubble
 }
 
-// TestOneLeads: the other one takes over when the first cannot renew, but not before that one has stopped.
+// TestOneLeads: if the first cannot renew, the other one takes over, but not before the first has stopped.
 func TestOneLeads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRace(t)
@@ -158,8 +158,8 @@ func TestOneLeads(t *testing.T) {
 	})
 }
 
-// TestShortOutage: while nobody can reach the API server for less than the deadline, nothing changes; after a longer one
-// somebody leads again.
+// TestShortOutage: if nobody can reach the API server for less than the deadline, nothing changes; after a longer
+// outage somebody leads again.
 func TestShortOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRace(t)
@@ -198,7 +198,7 @@ func TestShortOutage(t *testing.T) {
 	})
 }
 
-// TestStopWhileLeading: who is told to stop keeps the Lease until its work has ended, and gives it back then.
+// TestStopWhileLeading: a leader that is told to stop keeps the Lease until its work has ended, and then gives it back.
 func TestStopWhileLeading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRace(t)
@@ -223,7 +223,7 @@ func TestStopWhileLeading(t *testing.T) {
 	})
 }
 
-// TestStopWhileWaiting: who does not lead stops at once.
+// TestStopWhileWaiting: a candidate that does not lead stops at once.
 func TestStopWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := metav1.NewMicroTime(time.Now())

@@ -15,13 +15,13 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler"
 )
 
-// alert is one expression of docs/scheduler.md that compares a metric with a number.
+// alert is one expression in docs/scheduler.md that compares a metric with a number.
 type alert struct {
 	what, metric, compares string
 	limit                  float64
 }
 
-// alerts are those of docs/scheduler.md.
+// alerts reads those of docs/scheduler.md.
 func alerts(t *testing.T) (found []alert) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "scheduler.md"))
@@ -50,7 +50,7 @@ func alerts(t *testing.T) (found []alert) {
 	return found
 }
 
-// fires reports whether any series of a scrape fulfils the alert. As in Prometheus, a metric that is not there fires nothing.
+// fires reports whether any series of a scrape fulfils the alert. As in Prometheus, a missing metric fires nothing.
 func (a alert) fires(t *testing.T, text string) bool {
 	t.Helper()
 	for line := range strings.Lines(text) {
@@ -69,8 +69,8 @@ func (a alert) fires(t *testing.T, text string) bool {
 	return false
 }
 
-// TestAlerts: each outage fires the alerts that are for it, and no others. The states are those that the scheduler's own tests
-// find in such an outage.
+// TestAlerts: each outage fires the alerts that are meant for it, and no others. The scheduler's own tests find the
+// same states in such outages.
 func TestAlerts(t *testing.T) {
 	const (
 		late     = "a StatefulSet has no recent recovery point"
@@ -100,7 +100,7 @@ func TestAlerts(t *testing.T) {
 	}
 	overdue := known
 	overdue.Objective, overdue.RepositoryFailing = ago(2*time.Hour), ago(2*time.Hour)
-	blind := overdue // of a leader that has never seen a recovery point
+	blind := overdue // a leader that has never seen a recovery point
 	blind.Known, blind.LastSuccess = false, time.Time{}
 	alone := known
 	alone.RepositoryFailing = ago(time.Hour)

@@ -8,25 +8,25 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler"
 )
 
-// Source is what is shown.
+// Source is what the metrics and probes show.
 type Source struct {
-	// Status and Policies give the present state.
+	// Status and Policies return the present state.
 	Status   func() scheduler.Status
 	Policies func() scheduler.PoliciesState
-	// Synced reports whether the StatefulSets of the cluster are known, and Problem what is in the way; nil if nothing is
-	// known of.
+	// Synced reports whether the StatefulSets of the cluster are known, and Problem what prevents that; nil if no
+	// problem is known.
 	Synced  func() bool
 	Problem func() error
 	Now     func() time.Time
 }
 
-// collector makes metrics of a status.
+// collector turns a status into metrics.
 type collector struct {
 	source Source
 	metrics
 }
 
-// metrics are all that there are.
+// metrics are all metrics.
 type metrics struct {
 	leader, policies, policiesLoaded, policiesValid, bucketFailing, passwordFailing, repositoryFailing *prometheus.Desc
 	policy, problem, lastSuccess, lastAttempt, due, overdue, running, failures                         *prometheus.Desc
@@ -35,12 +35,12 @@ type metrics struct {
 	displacedVolumes, displacedBytes, discarded, discardFailed                                         *prometheus.Desc
 }
 
-// one describes a metric that there is once.
+// one describes a metric of the scheduler as a whole.
 func one(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("stsbackup_"+name, help, labels, nil)
 }
 
-// each describes a metric that there is of each StatefulSet.
+// each describes a metric that each StatefulSet has.
 func each(name, help string, labels ...string) *prometheus.Desc {
 	return one(name, help, append([]string{"namespace", "statefulset"}, labels...)...)
 }
@@ -119,7 +119,7 @@ func (c *collector) Describe(descriptions chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect gives the metrics of this moment.
+// Collect sends the present metrics.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	status, policies, now := c.source.Status(), c.source.Policies(), c.source.Now()
 	gauge := func(d *prometheus.Desc, value float64) {
@@ -142,7 +142,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// collectSet gives the metrics of one StatefulSet.
+// collectSet sends the metrics of one StatefulSet.
 func (c *collector) collectSet(out chan<- prometheus.Metric, set scheduler.StatefulSetStatus, now time.Time) {
 	send := func(kind prometheus.ValueType) func(*prometheus.Desc, float64, ...string) {
 		return func(d *prometheus.Desc, value float64, labels ...string) {
@@ -221,7 +221,7 @@ func unix(t time.Time) float64 {
 	return float64(t.UnixMilli()) / 1000
 }
 
-// since is how long ago a time was, in seconds; 0 if there is none, or it has not come.
+// since is how many seconds ago a time was; 0 if there is no time, or it is in the future.
 func since(t, now time.Time) float64 {
 	if t.IsZero() {
 		return 0

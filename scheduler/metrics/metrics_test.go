@@ -21,7 +21,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler"
 )
 
-// shown is a scheduler of which everything can be said.
+// shown is a scheduler with a value for every metric.
 type shown struct {
 	status   scheduler.Status
 	policies scheduler.PoliciesState
@@ -151,7 +151,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestDocumentation: the table of metrics names those that there are.
+// TestDocumentation: the table of metrics in the documentation names the existing metrics.
 func TestDocumentation(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "scheduler.md"))
@@ -218,7 +218,7 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// TestServe answers until its context ends, and not longer.
+// TestServe: Serve answers until its context ends, and not longer.
 func TestServe(t *testing.T) {
 	t.Parallel()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

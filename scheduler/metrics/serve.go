@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// standstill is how long a loop may be still. The slowest one goes round each minute.
+// standstill is how long a loop may stand still. The slowest one goes round each minute.
 const standstill = 3 * time.Minute
 
 // Handler serves /metrics, /healthz and /readyz.
@@ -30,7 +30,7 @@ func Handler(source Source) http.Handler {
 	return mux
 }
 
-// report is what a probe says, a line for each thing.
+// report is what a probe answers, with a line for each thing.
 type report struct {
 	lines  []string
 	failed bool
@@ -44,7 +44,7 @@ func (r *report) say(ok bool, format string, args ...any) {
 	r.lines = append(r.lines, mark+fmt.Sprintf(format, args...))
 }
 
-// note says what is no reason to fail.
+// note adds a line that is no reason to fail.
 func (r *report) note(format string, args ...any) {
 	r.lines = append(r.lines, "note "+fmt.Sprintf(format, args...))
 }
@@ -114,7 +114,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		if server.Shutdown(grace) != nil {
-			_ = server.Close() // whoever is still connected has waited long enough
+			_ = server.Close() // clients that are still connected have waited long enough
 		}
 	})
 	err := server.Serve(listener)

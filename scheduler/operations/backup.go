@@ -39,7 +39,7 @@ func resultOf(record *catalog.Record, phases map[string]time.Duration) scheduler
 	return result
 }
 
-// makeRecoveryPoint makes one as the policy says.
+// makeRecoveryPoint makes a recovery point as the policy says.
 func (o *Operations) makeRecoveryPoint(
 	ctx context.Context,
 	of scheduler.Name,
@@ -70,7 +70,7 @@ func (o *Operations) makeRecoveryPoint(
 	})
 }
 
-// Mover says how movers of a StatefulSet's backup run: what its policy says goes before all else.
+// Mover says how movers of a StatefulSet's backup run: what its policy says wins over everything else.
 func (c Config) Mover(ctx context.Context, root *location.Root, of catalog.Name, options policy.Backup) (cluster.MoverConfig, error) {
 	movers := c.Movers
 	movers.Requests, movers.Limits = movers.Requests.With(options.Requests), movers.Limits.With(options.Limits)
@@ -78,7 +78,7 @@ func (c Config) Mover(ctx context.Context, root *location.Root, of catalog.Name,
 	return movers.Config(ctx, c.Process, root, of)
 }
 
-// phaseReporter measures the phases of a backup, and logs what a person would be told.
+// phaseReporter measures the phases of a backup, and logs what the command line would tell a person.
 type phaseReporter struct {
 	report.Silent
 	now    func() time.Time
@@ -88,7 +88,7 @@ type phaseReporter struct {
 	since  time.Time
 }
 
-// Phase ends the phase before.
+// Phase ends the previous phase.
 func (r *phaseReporter) Phase(phase report.Phase) {
 	r.end()
 	r.phase, r.since = string(phase), r.now()
@@ -108,7 +108,7 @@ func (r *phaseReporter) Warn(message string) { r.log.Warn(message) }
 // Note logs the message.
 func (r *phaseReporter) Note(message string) { note(r.log, message) }
 
-// note logs what a person would be told.
+// note logs what the command line would tell a person.
 func note(log *slog.Logger, message string) {
 	if text, isWarning := strings.CutPrefix(message, "warning: "); isWarning {
 		log.Warn(text)

@@ -27,14 +27,14 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// amounts are of resources, as the flags take them.
+// amounts are amounts of resources, as the flags take them.
 func amounts(text string) resources.Amounts {
 	var a resources.Amounts
-	_ = a.Set(text) // what is wrong is missed where it is compared
+	_ = a.Set(text) // the comparison later catches an error
 	return a
 }
 
-// TestBackup: what a policy says of backups reaches the engine, and what the engine tells reaches metrics and log.
+// TestBackup: what a policy says about backups reaches the engine, and what the engine reports reaches metrics and log.
 func TestBackup(t *testing.T) {
 	t.Parallel()
 	clock := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
@@ -98,7 +98,7 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-// TestResultOf adds up what the volumes say.
+// TestResultOf adds up the numbers of the volumes.
 func TestResultOf(t *testing.T) {
 	begun, phases := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), map[string]time.Duration{"move": time.Minute}
 	record := &catalog.Record{

@@ -21,7 +21,7 @@ func (o *Operations) Displaced(ctx context.Context) (map[scheduler.Name]schedule
 	of := map[scheduler.Name]scheduler.Displaced{}
 	for _, t := range tallies {
 		if t.StatefulSet == "" {
-			continue // marks that somebody has changed; undo --list tells
+			continue // somebody has changed the marks; undo --list says so
 		}
 		d := scheduler.Displaced{Volumes: t.Volumes, Bytes: t.Bytes}
 		if len(t.Ages) > 0 {
@@ -32,8 +32,8 @@ func (o *Operations) Displaced(ctx context.Context) (map[scheduler.Name]schedule
 	return of, nil
 }
 
-// Discard implements scheduler.Operations: what the command discard does with --older-than, but only while the StatefulSet is
-// Ready. If it is not, what was set aside may be what is wanted back.
+// Discard implements scheduler.Operations: it does what the command discard does with --older-than, but only while the
+// StatefulSet is Ready. If it is not Ready, somebody may want back what was set aside.
 func (o *Operations) Discard(ctx context.Context, of scheduler.Name, before time.Time) (scheduler.Discarded, error) {
 	sts, err := o.Cluster.StatefulSet(ctx, of.Namespace, of.StatefulSet)
 	if err != nil {
@@ -59,7 +59,7 @@ func (o *Operations) Discard(ctx context.Context, of scheduler.Name, before time
 	return result, translate(err)
 }
 
-// notReady says why a StatefulSet does not show that its data is right; empty if all of its pods are Ready.
+// notReady says why a StatefulSet does not prove that its data is right; empty if all of its pods are Ready.
 func notReady(sts *appsv1.StatefulSet) string {
 	replicas := cluster.Replicas(sts)
 	switch {

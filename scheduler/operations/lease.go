@@ -14,12 +14,12 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// releaseWithin bounds how long it may take to give a Lease back, which ends by itself otherwise.
+// releaseWithin bounds how long giving a Lease back may take; otherwise the Lease expires by itself.
 const releaseWithin = 10 * time.Second
 
-// upkeep is that of the scheduler. What removes data has the Lease of the StatefulSet while nobody may work beside it: then no
-// backup of this cluster can meet it, and if this process is killed, the next to have the Lease knows what to make of the lock
-// that it has left.
+// upkeep is upkeep for the scheduler. An operation that removes data holds the Lease of the StatefulSet while nobody
+// may work beside it: then no backup of this cluster can meet it. If somebody kills this process, the next holder of
+// the Lease knows what to make of the lock that the process has left.
 func (o *Operations) upkeep(ctx context.Context, of scheduler.Name, kind string) (*upkeep.Upkeep, error) {
 	root, err := o.Root()
 	if err != nil {
@@ -48,7 +48,7 @@ func (o *Operations) upkeep(ctx context.Context, of scheduler.Name, kind string)
 	}, nil
 }
 
-// withLease does what is brief while we have the Lease of the StatefulSet.
+// withLease does something brief while we hold the Lease of the StatefulSet.
 func (o *Operations) withLease(
 	ctx context.Context,
 	op cluster.Operation,
@@ -74,11 +74,12 @@ func (o *Operations) withLease(
 	defer func() {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
 		defer cancel()
-		if left := lease.Release(clean); left != nil { // no failure of what was done
+		if left := lease.Release(clean); left != nil { // the work itself has not failed
 			o.logOf(scheduler.Name{Namespace: op.Namespace, StatefulSet: op.StatefulSet}).Warn(left.Error() + "; it expires by itself")
 		}
 	}()
-	// The repository does not know of the Lease: nothing is done to it while another may have that.
+	// The repository does not know about the Lease: do nothing to the repository while somebody else may hold the
+	// Lease.
 	alone, cancel, err := cluster.Assured(lease.Context())
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// emptyRepository is that of demo/web, without recovery points.
+// emptyRepository is the repository of demo/web, without recovery points.
 func emptyRepository(t *testing.T) *catalog.Catalog {
 	t.Helper()
 	points, err := catalog.OpenOrCreate(t.Context(), storagetest.NewMemory(), "demo", "web", repository.Secret("secret"))
@@ -36,8 +36,8 @@ func toPrune() cluster.Operation {
 	return cluster.Operation{ID: "20261121T120000Z-0001", Kind: "prune", Namespace: "demo", StatefulSet: "web"}
 }
 
-// TestOperationsEndWithTheirLease: whoever removes data from a repository stops before another may have the Lease, and with it
-// the right to remove the lock that keeps others away.
+// TestOperationsEndWithTheirLease: an operation that removes data from a repository stops before somebody else may hold
+// the Lease, and with it the right to remove the lock that keeps others away.
 func TestOperationsEndWithTheirLease(t *testing.T) {
 	points := emptyRepository(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestOperationsEndWithTheirLease(t *testing.T) {
 	})
 }
 
-// TestLeaseLeft: that a Lease could not be given back is no failure of what was done, but somebody will be kept waiting.
+// TestLeaseLeft: if a Lease could not be given back, the work has not failed, but somebody else will have to wait.
 func TestLeaseLeft(t *testing.T) {
 	points := emptyRepository(t)
 	synctest.Test(t, func(t *testing.T) {

@@ -23,20 +23,20 @@ import (
 // openingAtOnce bounds how many repositories are opened at once: deriving a key from a password takes 32 MiB.
 const openingAtOnce = 2
 
-// Config is what the operations work with. All fields must be set but Namespace and BusyAfter.
+// Config is what the operations work with. All fields except Namespace and BusyAfter must be set.
 type Config struct {
-	// Root opens the repository root, with the password and the credentials of now.
+	// Root opens the repository root, with the present password and credentials.
 	Root func() (*location.Root, error)
-	// Movers says how movers run where a policy says nothing else, and Process is who starts them.
+	// Movers says how movers run unless a policy says otherwise, and Process names the process that starts them.
 	Movers  setup.Options
 	Process setup.Process
 	Cluster *cluster.Client
-	// Namespace is the only one that is looked after; empty for all.
+	// Namespace is the only namespace that the operations look after; empty for all.
 	Namespace string
-	// Holder says who is at work, to others who find a Lease taken.
+	// Holder says who is at work; others who find a Lease taken read it.
 	Holder string
-	// BusyAfter is how long to wait for those who work on a repository and are not known to the cluster. The scheduler comes
-	// back later anyway.
+	// BusyAfter is how long to wait for people and programs that work on a repository outside of the cluster. The
+	// scheduler tries again later anyway.
 	BusyAfter time.Duration
 	Now       func() time.Time
 	Random    io.Reader
@@ -47,11 +47,11 @@ type Config struct {
 type Operations struct {
 	Config
 	opening chan struct{}
-	// backUp makes a recovery point. There is a record beside an error if it is incomplete.
+	// backUp makes a recovery point. If that is incomplete, it returns both a record and an error.
 	backUp func(ctx context.Context, maker *backup.Maker, request backup.Request) (*catalog.Record, error)
 }
 
-// New prepares to work. It speaks to nobody yet.
+// New prepares to work. It contacts nobody yet.
 func New(config Config) *Operations {
 	return &Operations{
 		Config: config, opening: make(chan struct{}, openingAtOnce),
@@ -61,7 +61,7 @@ func New(config Config) *Operations {
 	}
 }
 
-// points opens the catalog of a StatefulSet, with the password and the credentials of now.
+// points opens the catalog of a StatefulSet, with the present password and credentials.
 func (o *Operations) points(ctx context.Context, of scheduler.Name) (*catalog.Catalog, error) {
 	root, err := o.Root()
 	if err != nil {
@@ -76,18 +76,18 @@ func (o *Operations) points(ctx context.Context, of scheduler.Name) (*catalog.Ca
 	return root.Open(ctx, catalog.Name(of))
 }
 
-// logOf is the log of what is done to a StatefulSet.
+// logOf is the log for what is done to a StatefulSet.
 func (o *Operations) logOf(of scheduler.Name) *slog.Logger {
 	return o.Log.With("namespace", of.Namespace, "statefulSet", of.StatefulSet)
 }
 
-// operation is a new one on a StatefulSet, under an id of its own.
+// operation makes a new operation on a StatefulSet, with an id of its own.
 func (o *Operations) operation(of scheduler.Name, kind string) (cluster.Operation, error) {
 	id, err := catalog.NewID(o.Now(), o.Random)
 	return cluster.Operation{ID: string(id), Kind: kind, Namespace: of.Namespace, StatefulSet: of.StatefulSet}, err
 }
 
-// Points implements scheduler.Operations. What cannot be read is told in the log: it counts as not made.
+// Points implements scheduler.Operations. It logs what it cannot read, which counts as not made.
 func (o *Operations) Points(ctx context.Context, of scheduler.Name) ([]scheduler.Point, error) {
 	catalog, err := o.points(ctx, of)
 	if errors.Is(err, repository.ErrNoRepository) {
@@ -153,10 +153,10 @@ func (o *Operations) Verify(ctx context.Context, of scheduler.Name, readData flo
 	switch {
 	case errors.Is(err, repository.ErrNoRepository):
 		return nil
-	case errors.Is(err, upkeep.ErrLockDamaged): // which hits no recovery point, and goes away by itself
+	case errors.Is(err, upkeep.ErrLockDamaged): // this hits no recovery point, and goes away by itself
 		o.logOf(of).Warn("a damaged lock", "error", err.Error())
 		return nil
-	case errors.Is(err, upkeep.ErrDamaged): // there is a verdict, and it is bad
+	case errors.Is(err, upkeep.ErrDamaged): // the verification has a result, and it is bad
 		return fmt.Errorf("%w: %w", scheduler.ErrDamaged, err)
 	}
 	return translate(err)

@@ -17,7 +17,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// TestOnABucket does all that a scheduler does to a repository.
+// TestOnABucket does everything that a scheduler does to a repository.
 func TestOnABucket(t *testing.T) {
 	w := newWorld(t, "c")
 	none := scheduler.Name{Namespace: "demo", StatefulSet: "none"}
@@ -40,13 +40,13 @@ func TestOnABucket(t *testing.T) {
 	if err := w.Verify(t.Context(), web(), 1); err != nil {
 		t.Error(err)
 	}
-	// What was never backed up has nothing, and that is no failure.
+	// A StatefulSet that was never backed up has no recovery points, and that is no failure.
 	points, err = w.Points(t.Context(), none)
 	removed, forgetErr := w.Forget(t.Context(), none, retention.Rules{Last: 2}, time.UTC)
 	if err := errors.Join(err, forgetErr, w.Prune(t.Context(), none), w.Verify(t.Context(), none, 0)); err != nil || len(points)+removed != 0 {
 		t.Errorf("of none: %v, %d, %v", points, removed, err)
 	}
-	// A damaged lock is no damage to what has been saved.
+	// A damaged lock does not damage what has been saved.
 	lock := "demo/web/locks/" + strings.Repeat("0f", 32)
 	w.put(lock)
 	if err := w.Verify(t.Context(), web(), 0); err != nil ||
@@ -56,7 +56,7 @@ func TestOnABucket(t *testing.T) {
 	if err := w.bucket.Delete(t.Context(), lock); err != nil {
 		t.Fatal(err)
 	}
-	// Damage is a failure of verify.
+	// Damage makes verify fail.
 	for _, name := range w.packs() {
 		w.put(name)
 	}
@@ -66,7 +66,7 @@ func TestOnABucket(t *testing.T) {
 	}
 }
 
-// TestOnALockedBucket says that somebody else is at work.
+// TestOnALockedBucket: the operations say that somebody else is at work.
 func TestOnALockedBucket(t *testing.T) {
 	w := newWorld(t, "c")
 	release := w.lock("ops-1", "")
@@ -80,7 +80,7 @@ func TestOnALockedBucket(t *testing.T) {
 	if err := w.Prune(t.Context(), web()); err != nil {
 		t.Error(err)
 	}
-	// The lock of one who had the Lease is nobody's once the Lease is ours.
+	// Once we hold the Lease, the lock of its previous holder belongs to nobody.
 	w.lock("scheduler-0", cluster.Operation{ID: "20261121T120000Z-dead"}.LeaseMark("c"))
 	if err := w.Prune(t.Context(), web()); err != nil {
 		t.Errorf("beside the lock of a dead prune: %v", err)
@@ -91,7 +91,7 @@ func TestOnALockedBucket(t *testing.T) {
 	}
 }
 
-// TestOfAnotherCluster removes nothing.
+// TestOfAnotherCluster: the operations remove nothing from a repository of another cluster.
 func TestOfAnotherCluster(t *testing.T) {
 	w := newWorld(t, "another")
 	_, err := w.Forget(t.Context(), web(), retention.Rules{Last: 1}, time.UTC)
@@ -105,10 +105,10 @@ func TestOfAnotherCluster(t *testing.T) {
 	}
 }
 
-// TestForgetInZone: on the days of Greenwich two others would be left.
+// TestForgetInZone: by the days of UTC, two other recovery points would be left.
 func TestForgetInZone(t *testing.T) {
 	w := newWorld(t, "c")
-	// At 7:00 of the 21st it is still the 20th there.
+	// At 7:00 on the 21st it is still the 20th in that zone.
 	removed, err := w.Forget(t.Context(), web(), retention.Rules{Daily: 2}, time.FixedZone("west", -8*60*60))
 	if err != nil || removed != 2 {
 		t.Errorf("%d removed, %v", removed, err)

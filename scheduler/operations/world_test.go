@@ -23,11 +23,11 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// web is the StatefulSet of the tests.
+// web is the StatefulSet that the tests use.
 func web() scheduler.Name { return scheduler.Name{Namespace: "demo", StatefulSet: "web"} }
 
-// world is a root in memory on 21 November 2026 at noon, with four recovery points of demo/web that cluster c has made, the last
-// two of that day; and a scheduler of a cluster.
+// world is a repository root in memory on 21 November 2026 at noon, with four recovery points of demo/web that cluster
+// c has made, the last two on that day; and the scheduler of a cluster.
 type world struct {
 	*Operations
 	t      *testing.T
@@ -37,7 +37,7 @@ type world struct {
 	log    strings.Builder
 }
 
-// newWorld has a scheduler of the cluster with this identity.
+// newWorld makes a scheduler in the cluster with this identity.
 func newWorld(t *testing.T, uid types.UID) *world {
 	t.Helper()
 	noon := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -93,7 +93,7 @@ func (w *world) add(begun time.Time, suffix string) string {
 	return id
 }
 
-// left are the ids of the recovery points that there are.
+// left returns the ids of the recovery points that still exist.
 func (w *world) left() []string {
 	w.t.Helper()
 	points, err := w.points.Points(w.t.Context())
@@ -107,7 +107,7 @@ func (w *world) left() []string {
 	return ids
 }
 
-// lock holds a lock of someone else, which says this, until it is released or the test ends.
+// lock holds somebody else's lock with these texts, until it is released or the test ends.
 func (w *world) lock(host, operation string) (release func()) {
 	w.t.Helper()
 	bucket, err := storage.Sub(w.bucket, "demo/web")
@@ -128,7 +128,7 @@ func (w *world) lock(host, operation string) (release func()) {
 	return release
 }
 
-// packs are the names of the packs that there are.
+// packs returns the names of the packs.
 func (w *world) packs() []string {
 	w.t.Helper()
 	var names []string
@@ -142,7 +142,7 @@ func (w *world) packs() []string {
 	return names
 }
 
-// put makes an object that says nothing.
+// put makes an object without meaning.
 func (w *world) put(name string) {
 	w.t.Helper()
 	if err := w.bucket.Put(w.t.Context(), name, []byte("damaged")); err != nil {

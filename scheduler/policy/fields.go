@@ -52,7 +52,7 @@ func (r *reader) file(root node, checkRepository func(url string) error) *File {
 	return file
 }
 
-// times are the parts of a policy that can be read only when the time zone is known, wherever that stands.
+// times are the parts of a policy that can be read only when the time zone is known, wherever in the policy that is.
 type times struct {
 	zone, schedule, jitter, prune, verify *node
 }
@@ -117,7 +117,7 @@ func (r *reader) times(p *Policy, t times) {
 	}
 }
 
-// shortest is the shortest time between runs of a schedule among many; 0 if there are none.
+// shortest is the shortest time between runs of a schedule, among many runs; 0 if there are none.
 func shortest(schedule clock.Schedule) time.Duration {
 	const runs = 100
 	var least time.Duration
@@ -171,19 +171,19 @@ func (r *reader) selector(n node) Selector {
 		field{"names", false, func(n node) { s.Names = r.patterns(n, "") }},
 		field{"exclude", false, func(n node) { s.Exclude = r.patterns(n, "/") }},
 	)
-	// What has been left out because it was wrong has been reported already.
+	// If a part is missing because it was wrong, that has been reported already.
 	if n.Kind == yaml.MappingNode && len(r.problemsIn(n)) == 0 && s.empty() {
 		r.fail(n, `selects nothing; name namespaces, names, namespaceLabels or statefulSetLabels; namespaces: ["*"] selects every StatefulSet`)
 	}
 	return s
 }
 
-// problemsIn are the problems of what is inside a node.
+// problemsIn returns the problems inside a node.
 func (r *reader) problemsIn(n node) []Problem {
 	return slices.DeleteFunc(slices.Clone(r.problems), func(p Problem) bool { return !strings.HasPrefix(p.Text, n.path) })
 }
 
-// patterns reads patterns of names; further are characters that they may have besides.
+// patterns reads patterns of names; further are additional characters that they may have.
 func (r *reader) patterns(n node, further string) []string {
 	var patterns []string
 	r.list(n, func(n node) {
@@ -200,7 +200,7 @@ func (r *reader) patterns(n node, further string) []string {
 	return patterns
 }
 
-// labels reads labels with their values, or a selector as kubectl takes it.
+// labels reads labels with their values, or a selector as kubectl accepts it.
 func (r *reader) labels(n node) labels.Selector {
 	if n.Kind == yaml.ScalarNode {
 		text, _ := r.text(n)
@@ -260,7 +260,7 @@ func (r *reader) backup(n node, b *Backup) {
 	)
 }
 
-// environment reads variables of movers.
+// environment reads environment variables for movers.
 func (r *reader) environment(n node) map[string]string {
 	variables := map[string]string{}
 	if n.Kind != yaml.MappingNode {
@@ -339,7 +339,7 @@ func (r *reader) keep(n node) *retention.Rules {
 	return rules
 }
 
-// span reads a length of time on the calendar.
+// span reads a calendar span.
 func (r *reader) span(n node) calendar.Span {
 	text, ok := r.scalar(n)
 	if !ok {
@@ -352,10 +352,11 @@ func (r *reader) span(n node) calendar.Span {
 	return span
 }
 
-// leastDiscardAfter is the least time that what a restore has set aside is kept: whether the restore was right shows in use.
+// leastDiscardAfter is the least time for which volumes that a restore has set aside stay: only use shows whether the
+// restore was right.
 const leastDiscardAfter = 24 * time.Hour
 
-// discardAfter reads how long volumes stay that were set aside.
+// discardAfter reads how long volumes that were set aside stay.
 func (r *reader) discardAfter(n node) calendar.Span {
 	problems := len(r.problems)
 	span := r.span(n)
@@ -366,7 +367,7 @@ func (r *reader) discardAfter(n node) calendar.Span {
 	return span
 }
 
-// share reads a share in percent, as 0 to 1.
+// share reads a percentage, as 0 to 1.
 func (r *reader) share(n node) float64 {
 	text, ok := r.scalar(n)
 	if !ok {

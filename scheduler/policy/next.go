@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Next is the first time after the given one at which a StatefulSet's backup is due, its jitter included; the zero time
-// if the policy is suspended.
+// Next is the first time after the given one at which a StatefulSet's backup is due, including its jitter; the zero
+// time if the policy is suspended.
 func (p *Policy) Next(namespace, statefulSet string, after time.Time) time.Time {
 	if p.Suspend {
 		return time.Time{}
@@ -20,7 +20,7 @@ func (p *Policy) Next(namespace, statefulSet string, after time.Time) time.Time 
 	return due.Add(offset)
 }
 
-// Offset is by how much the runs of a StatefulSet are put off: whole seconds, less than Jitter, always the same.
+// Offset is how much later the runs of a StatefulSet are due: whole seconds, less than Jitter, always the same.
 func (p *Policy) Offset(namespace, statefulSet string) time.Duration {
 	seconds := uint64(p.Jitter / time.Second)
 	if seconds == 0 {

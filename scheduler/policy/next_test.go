@@ -39,7 +39,8 @@ func TestNext(t *testing.T) {
 	}
 }
 
-// TestNextLosesNone asks at every second of two runs: the next run is always the one that is due, and none twice.
+// TestNextLosesNone asks at every second of two runs: the next run is always the one that is due, and no run comes
+// twice.
 func TestNextLosesNone(t *testing.T) {
 	t.Parallel()
 	policy := jittered(t, `schedule: "*/10 * * * *", jitter: 9m`)
@@ -60,7 +61,7 @@ func TestNextLosesNone(t *testing.T) {
 	}
 }
 
-// TestOffset: StatefulSets are spread over the whole of the jitter, and each stays where it is.
+// TestOffset: StatefulSets are spread over the whole jitter, and each keeps its place.
 func TestOffset(t *testing.T) {
 	t.Parallel()
 	policy := jittered(t, `schedule: "@daily", jitter: 1h`)

@@ -13,11 +13,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxFileSize bounds a policy file: that of a ConfigMap.
+// maxFileSize is the largest policy file: as large as a ConfigMap can be.
 const maxFileSize = 1 << 20
 
-// Load reads and checks the policy file of this path. checkRepository says what is wrong with the URL of a repository root; nil
-// accepts any. The error is an *Error if the file can be read and is wrong.
+// Load reads and checks the policy file at this path. checkRepository says what is wrong with the URL of a repository
+// root; nil accepts any URL. If the file can be read but is wrong, the error is an *Error.
 func Load(path string, checkRepository func(url string) error) (*File, error) {
 	data, err := Read(path)
 	if err != nil {
@@ -26,7 +26,7 @@ func Load(path string, checkRepository func(url string) error) (*File, error) {
 	return Parse(path, data, checkRepository)
 }
 
-// Read reads a policy file for Parse: not more of it than Parse takes to see that it is too large.
+// Read reads a policy file for Parse: only as much as Parse needs to see that the file is too large.
 func Read(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -40,14 +40,14 @@ func Read(path string) ([]byte, error) {
 	return data, nil
 }
 
-// Parse reads a policy file that is named name in errors, which are of type *Error.
+// Parse reads a policy file. Its errors, of type *Error, refer to the file as name.
 func Parse(name string, data []byte, checkRepository func(url string) error) (*File, error) {
 	r := &reader{}
 	root, ok := r.document(data)
 	if !ok {
 		return nil, r.failed(name)
 	}
-	// Whatever else is in a file of another kind or version would only look wrong.
+	// In a file of another kind or version, everything else would only look wrong.
 	if r.header(root); len(r.problems) > 0 {
 		return nil, r.failed(name)
 	}
@@ -104,8 +104,8 @@ func explain(data []byte, err error) Problem {
 	return Problem{Line: line, Text: "this is not YAML: " + text}
 }
 
-// oneLess reports whether the library gives a line less for this error than where it is: those of its parser it counts
-// from 0, those of its scanner from 1.
+// oneLess reports whether the library's line number for this error is one too small: its parser counts lines from 0,
+// its scanner from 1.
 func oneLess(text string) bool {
 	for _, problem := range []string{
 		"did not find expected ',' or", "did not find expected <document start>", "did not find expected node content",
@@ -118,7 +118,7 @@ func oneLess(text string) bool {
 	return false
 }
 
-// header checks that this is a policy file of the version that is known.
+// header checks that this is a policy file of the known version.
 func (r *reader) header(root node) {
 	if root.Kind != yaml.MappingNode {
 		r.fail(root, "must begin with apiVersion: %s and kind: %s, but is %s", APIVersion, Kind, kindOf(root))

@@ -115,10 +115,10 @@ func TestParseAnchors(t *testing.T) {
 	}
 }
 
-// head are the lines of a file before the first policy, which is in line 5.
+// head holds the lines of a file before the first policy, which is in line 5.
 const head = "apiVersion: stsbackup.io/v1\nkind: Policies\nrepository: file:///backups\npolicies:"
 
-// wrong is a file, and all that is to be said of it.
+// wrong is a file, and all problems to report about it.
 type wrong struct {
 	name, file string
 	want       []string
@@ -192,7 +192,7 @@ func TestParseIsNoPolicyFile(t *testing.T) {
 	}
 }
 
-// TestParseWrongPolicies has a policy in line 5 and after.
+// TestParseWrongPolicies has its policy in line 5 and after.
 func TestParseWrongPolicies(t *testing.T) {
 	t.Parallel()
 	policy := func(lines ...string) string {

@@ -13,21 +13,21 @@ import (
 	"github.com/stsbackup/stsbackup/internal/nearest"
 )
 
-// Error is all that is wrong with a policy file, one line for each thing.
+// Error holds all errors in a policy file, with a line for each.
 type Error struct {
 	File     string
 	Problems []Problem
 }
 
-// Problem is one thing that is wrong with a policy file.
+// Problem is one error in a policy file.
 type Problem struct {
 	// Line counts from 1.
 	Line int
-	// Text says where in the file's structure it is, what is wrong, and what would be right.
+	// Text says where in the structure of the file the problem is, what is wrong, and what would be right.
 	Text string
 }
 
-// Error gives a line "FILE:LINE: TEXT" for every problem.
+// Error returns a line "FILE:LINE: TEXT" for every problem.
 func (e *Error) Error() string {
 	lines := make([]string, 0, len(e.Problems))
 	for _, p := range e.Problems {
@@ -36,7 +36,7 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// reader collects what is wrong while it walks the YAML tree.
+// reader collects problems while it walks the YAML tree.
 type reader struct {
 	problems []Problem
 }
@@ -47,14 +47,14 @@ type node struct {
 	path string
 }
 
-// field is one that a mapping can have.
+// field is a field that a mapping can have.
 type field struct {
 	name     string
 	required bool
 	read     func(node)
 }
 
-// fail reports a problem with a node.
+// fail records a problem with a node.
 func (r *reader) fail(n node, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if n.path != "" {
@@ -63,7 +63,7 @@ func (r *reader) fail(n node, format string, args ...any) {
 	r.problems = append(r.problems, Problem{Line: max(n.Line, 1), Text: text})
 }
 
-// failed is the error of a file, nil if nothing is wrong.
+// failed returns the error for a file, nil if nothing is wrong.
 func (r *reader) failed(file string) error {
 	if len(r.problems) == 0 {
 		return nil
@@ -101,8 +101,8 @@ func (r *reader) mapping(n node, fields ...field) {
 	}
 }
 
-// fields walks a mapping, whatever its fields are, and returns their names. Fields without a value, and those that come
-// twice, are problems: both are more likely a mistake than meant.
+// fields walks a mapping with any fields, and returns their names. It reports fields without a value, and repeated
+// fields: both are probably mistakes.
 func (r *reader) fields(n node, read func(key string, child node)) map[string]bool {
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -111,7 +111,7 @@ func (r *reader) fields(n node, read func(key string, child node)) map[string]bo
 		if n.path != "" {
 			path = n.path + "." + key.Value
 		}
-		value.Line = key.Line // also if the value is elsewhere, defined by an anchor
+		value.Line = key.Line // even if an anchor defines the value elsewhere
 		child := node{&value, path}
 		switch {
 		case key.Kind != yaml.ScalarNode:
@@ -128,7 +128,7 @@ func (r *reader) fields(n node, read func(key string, child node)) map[string]bo
 	return seen
 }
 
-// resolve follows an alias to what it stands for.
+// resolve follows an alias to the node that it stands for.
 func resolve(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode && n.Alias != nil {
 		return n.Alias
@@ -136,7 +136,7 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// list reads each item of a list that is not empty.
+// list reads each item of a list, which must not be empty.
 func (r *reader) list(n node, read func(node)) {
 	if n.Kind != yaml.SequenceNode {
 		r.fail(n, "must be a list, but is %s", kindOf(n))
@@ -152,7 +152,7 @@ func (r *reader) list(n node, read func(node)) {
 	}
 }
 
-// scalar gives the text of a single value of any type.
+// scalar returns the text of a single value of any type.
 func (r *reader) scalar(n node) (string, bool) {
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
 		r.fail(n, "must be a single value, but is %s", kindOf(n))
@@ -161,7 +161,8 @@ func (r *reader) scalar(n node) (string, bool) {
 	return n.Value, true
 }
 
-// text gives a value that is text. What YAML takes for something else must be in quotes, as everywhere in Kubernetes.
+// text returns a value that is text. If YAML takes a text for something else, it must be in quotes, as everywhere in
+// Kubernetes.
 func (r *reader) text(n node) (string, bool) {
 	value, ok := r.scalar(n)
 	if ok && n.Tag != "!!str" {
@@ -171,7 +172,7 @@ func (r *reader) text(n node) (string, bool) {
 	return value, ok
 }
 
-// number gives a whole number that is at least least.
+// number returns a whole number that is not below least.
 func (r *reader) number(n node, least int) int {
 	value, ok := r.scalar(n)
 	if !ok {
@@ -185,7 +186,7 @@ func (r *reader) number(n node, least int) int {
 	return number
 }
 
-// boolean gives true or false.
+// boolean returns true or false.
 func (r *reader) boolean(n node) bool {
 	value, ok := r.scalar(n)
 	if ok && value != "true" && value != "false" {
@@ -194,7 +195,7 @@ func (r *reader) boolean(n node) bool {
 	return value == "true"
 }
 
-// duration gives a time that is longer than 0.
+// duration returns a duration that is longer than 0.
 func (r *reader) duration(n node) time.Duration {
 	value, ok := r.scalar(n)
 	if !ok {

@@ -10,23 +10,23 @@ import (
 	"github.com/stsbackup/stsbackup/internal/nearest"
 )
 
-// StatefulSet is what policies look at.
+// StatefulSet is what policies know about one.
 type StatefulSet struct {
 	Namespace, Name     string
 	Labels, Annotations map[string]string
-	// NamespaceLabels are the labels of its namespace.
+	// NamespaceLabels are the labels of the StatefulSet's namespace.
 	NamespaceLabels map[string]string
 }
 
-// Assignment is the policy of a StatefulSet, and why.
+// Assignment is the policy of a StatefulSet, and why it has this one.
 type Assignment struct {
-	// Policy is nil if it has none.
+	// Policy is nil if the StatefulSet has none.
 	Policy *Policy
-	// Annotated says that the annotation decided.
+	// Annotated: the annotation decided.
 	Annotated bool
-	// Also names the later policies of the file that select it too.
+	// Also names the later policies in the file that select the StatefulSet too.
 	Also []string
-	// Problem says why it has no policy although it should; empty if all is well.
+	// Problem says why the StatefulSet has no policy although it should; empty if all is well.
 	Problem string
 }
 
@@ -49,7 +49,7 @@ func (f *File) Assign(s StatefulSet) Assignment {
 	return assignment
 }
 
-// assignNamed is Assign where the annotation decides.
+// assignNamed is Assign for a StatefulSet with the annotation.
 func (f *File) assignNamed(name string) Assignment {
 	assignment := Assignment{Annotated: true}
 	if name == None {
@@ -78,11 +78,11 @@ func (s Selector) matches(set StatefulSet) bool {
 		!matchAny(s.Exclude, set.Name) && !matchAny(s.Exclude, set.Namespace+"/"+set.Name)
 }
 
-// matchAny reports whether a name fits one of the patterns. A * does not match a slash, so that patterns of names never
-// fit a namespace with a name.
+// matchAny reports whether a name matches one of the patterns. A * does not match a slash, so patterns of names never
+// match a namespace with a name.
 func matchAny(patterns []string, name string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		matched, err := path.Match(pattern, name)
-		return err == nil && matched // patterns have been checked
+		return err == nil && matched // Parse has checked the patterns
 	})
 }

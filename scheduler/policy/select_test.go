@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// parse reads policies that are right.
+// parse reads valid policies.
 func parse(t *testing.T, policies string) *File {
 	t.Helper()
 	file, err := Parse("p.yaml", []byte(head+"\n"+policies), nil)
@@ -16,7 +16,7 @@ func parse(t *testing.T, policies string) *File {
 	return file
 }
 
-// one is a file with one policy of this selector.
+// one is a file with one policy that has this selector.
 func one(t *testing.T, selector string) *File {
 	t.Helper()
 	return parse(t, "- {name: p, select: {"+selector+"}, schedule: '@daily'}\n")
@@ -65,7 +65,7 @@ func TestSelect(t *testing.T) {
 	}
 }
 
-// TestAssign: the order of the file decides, and the annotation before it.
+// TestAssign: the annotation decides first, then the order of the file.
 func TestAssign(t *testing.T) {
 	t.Parallel()
 	file := parse(t, `
@@ -127,7 +127,7 @@ func TestNeedsNamespaceLabels(t *testing.T) {
 	}
 }
 
-// sets are many names, as a cluster has them.
+// sets returns many StatefulSets, as a cluster has them.
 func sets(count int) []StatefulSet {
 	all := make([]StatefulSet, count)
 	for i := range all {

@@ -17,8 +17,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// TestDecideAsRestic compares decisions with those of the stock restic binary on repository snapshots of the same times:
-// the rules have the names of restic's options, so people expect them to do the same.
+// TestDecideAsRestic compares decisions with those of the stock restic binary on repository snapshots of the same
+// times: the rules have the names of restic's options, so people expect them to do the same.
 func TestDecideAsRestic(t *testing.T) {
 	t.Parallel()
 	binary, err := exec.LookPath("restic")

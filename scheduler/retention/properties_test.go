@@ -43,7 +43,7 @@ func kept(decisions []Decision) map[string]bool {
 	return ids
 }
 
-// TestDecideHolds has what must be true whatever the recovery points and the rules are.
+// TestDecideHolds checks what must be true for all recovery points and rules.
 func TestDecideHolds(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 9))
@@ -72,12 +72,12 @@ func TestDecideHolds(t *testing.T) {
 				keeps[newest.ID],
 			)
 		}
-		// What was kept is kept again: running it twice removes nothing more.
+		// Decide keeps again what it has kept: running it twice removes nothing more.
 		rest := slices.DeleteFunc(slices.Clone(points), func(p Point) bool { return !keeps[p.ID] })
 		if again := kept(Decide(rest, rules, now, berlin)); len(again) != len(keeps) {
 			t.Fatalf("%+v: kept %d, and of those only %d again", rules, len(keeps), len(again))
 		}
-		// Not knowing of one never has another removed.
+		// If one recovery point is missing, Decide never removes another one because of that.
 		if len(points) > 0 {
 			hidden := random.IntN(len(points))
 			without := kept(Decide(slices.Delete(slices.Clone(points), hidden, hidden+1), rules, now, berlin))

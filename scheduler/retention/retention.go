@@ -9,44 +9,44 @@ import (
 	"github.com/stsbackup/stsbackup/internal/calendar"
 )
 
-// State is how much there is of a recovery point.
+// State says how complete a recovery point is.
 type State string
 
 // The states of recovery points.
 const (
-	// Complete: it holds all that it set out to.
+	// Complete: it holds everything that it should.
 	Complete State = "complete"
-	// Incomplete: it has a record, by which some volumes failed.
+	// Incomplete: it has a record, which says that some volumes failed.
 	Incomplete State = "incomplete"
 	// Unrecorded: it has volumes and no record. Its backup is running, or was interrupted.
 	Unrecorded State = "unrecorded"
-	// Unreadable: what it is cannot be told, because not all could be read.
+	// Unreadable: its state is unknown, because not everything could be read.
 	Unreadable State = "unreadable"
 )
 
-// Grace is how long an incomplete or unrecorded recovery point stays after the last that happened to it.
+// Grace is how long an incomplete or unrecorded recovery point stays after the last thing that happened to it.
 const Grace = 24 * time.Hour
 
-// Point is what a decision needs to know of a recovery point.
+// Point is what a decision needs to know about a recovery point.
 type Point struct {
 	ID    string
 	State State
 	// Time is when it was begun: its place on the calendar.
 	Time time.Time
-	// Touched is when something last happened to it. The Grace begins there.
+	// Touched is when something last happened to it. Grace begins then.
 	Touched time.Time
 }
 
-// Decision is what is to become of a recovery point.
+// Decision says what should happen to a recovery point.
 type Decision struct {
 	Point
 	Keep bool
-	// Reasons are why; there is always one. Several rules can keep the same recovery point.
+	// Reasons say why; there is always at least one. Several rules can keep the same recovery point.
 	Reasons []string
 }
 
-// Decide says of each recovery point whether it is kept or removed, and why; the newest comes first. Calendar periods
-// are those of zone. The rules need not keep anything: the newest complete recovery point is kept all the same.
+// Decide says for each recovery point whether to keep or remove it, and why; the newest comes first. Calendar periods
+// are those of zone. Even if the rules keep nothing, Decide keeps the newest complete recovery point.
 func Decide(points []Point, rules Rules, now time.Time, zone *time.Location) []Decision {
 	points = slices.Clone(points)
 	slices.SortFunc(points, func(a, b Point) int {
@@ -89,16 +89,16 @@ func unfinished(point Point, now time.Time) Decision {
 	return Decision{Point: point, Reasons: []string{fmt.Sprintf("%s for more than %d hours", point.State, Grace/time.Hour)}}
 }
 
-// counter is how far each rule has been used up while going from the newest recovery point to the oldest.
+// counter says how far each rule has been used up on the way from the newest recovery point to the oldest.
 type counter struct {
 	rules []usedRule
-	// within is the rule Within; since is where it ends, once begun: once there was a complete recovery point.
+	// within is the rule Within; since is where it ends, and begun says that there was a complete recovery point.
 	within calendar.Span
 	since  time.Time
 	begun  bool
 }
 
-// usedRule is a rule that keeps a number of recovery points, and the period that it kept one of last.
+// usedRule is a rule that keeps a number of recovery points, and the period of the last one that it kept.
 type usedRule struct {
 	counted
 	period string
@@ -113,7 +113,7 @@ func newCounter(rules Rules) *counter {
 	return c
 }
 
-// reasons are the rules that keep the complete recovery point of this time, the next older one.
+// reasons returns the rules that keep the complete recovery point of this time, the next older one.
 func (c *counter) reasons(t time.Time) []string {
 	var reasons []string
 	if !c.begun {
@@ -140,7 +140,7 @@ func (c *counter) reasons(t time.Time) []string {
 	return reasons
 }
 
-// periodOf names the calendar period of a rule that t is in; "" for the rule last, which has none.
+// periodOf names the calendar period of a rule that contains t; "" for the rule last, which has none.
 func periodOf(rule string, t time.Time) string {
 	switch rule {
 	case "hourly":

@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/clock"
 )
 
-// at reads a time of a test.
+// at parses a time for a test.
 func at(t *testing.T, text string) time.Time {
 	t.Helper()
 	parsed, err := time.Parse(time.RFC3339, text)
@@ -49,7 +49,7 @@ func points(t *testing.T, lines []string) []Point {
 	return all
 }
 
-// lines writes decisions: "+ ID: reasons" for those that are kept, "- ID: reasons" for the others.
+// lines writes decisions: "+ ID: reasons" for those to keep, "- ID: reasons" for the others.
 func lines(decisions []Decision) []string {
 	var all []string
 	for _, d := range decisions {
@@ -62,12 +62,12 @@ func lines(decisions []Decision) []string {
 	return all
 }
 
-// golden is a decision that is known.
+// golden is a known decision.
 type golden struct {
 	name   string
 	rules  Rules
 	zone   string
-	now    string // the end of 2026 unless told
+	now    string // the end of 2026 unless set
 	points []string
 	want   []string
 }

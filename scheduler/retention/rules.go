@@ -7,20 +7,21 @@ import (
 	"github.com/stsbackup/stsbackup/internal/calendar"
 )
 
-// Rules say what to keep. Zero is no rule.
+// Rules say what to keep. A zero field is no rule.
 type Rules struct {
 	// Last is how many of the newest recovery points are kept.
 	Last int
-	// Hourly to Yearly are of how many hours, days, ISO weeks, months and years the newest recovery point is kept.
+	// Hourly to Yearly say for how many hours, days, ISO weeks, months and years the newest recovery point is kept.
 	Hourly, Daily, Weekly, Monthly, Yearly int
-	// Within keeps all recovery points that were made in this time before the newest one.
+	// Within keeps all recovery points made within this time before the newest one.
 	Within calendar.Span
 }
 
-// ErrKeepsNothing is the error of rules that would keep nothing.
+// ErrKeepsNothing is the error for rules that would keep nothing.
 var ErrKeepsNothing = errors.New("this would keep nothing")
 
-// Check reports rules that cannot be meant: counts below zero, and ErrKeepsNothing if nothing would be kept.
+// Check rejects rules that nobody can mean: counts below zero, and, with ErrKeepsNothing, rules that would keep
+// nothing.
 func (r Rules) Check() error {
 	something := r.Within != calendar.Span{}
 	for _, rule := range r.counts() {

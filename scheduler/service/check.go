@@ -13,23 +13,23 @@ import (
 // nextRuns is how many runs of each StatefulSet a check shows.
 const nextRuns = 3
 
-// Cluster is what a check reads of a cluster, once.
+// Cluster is what a check reads from a cluster, once.
 type Cluster interface {
-	// StatefulSets lists those of a namespace, or of all if it is empty.
+	// StatefulSets lists the StatefulSets of a namespace, or of all namespaces if it is empty.
 	StatefulSets(ctx context.Context, namespace string) ([]*appsv1.StatefulSet, error)
-	// NamespaceLabels are the labels of all namespaces, by their names.
+	// NamespaceLabels are the labels of all namespaces, by the name of the namespace.
 	NamespaceLabels(ctx context.Context) (map[string]map[string]string, error)
 }
 
-// CheckRequest says what is to be checked.
+// CheckRequest says what to check.
 type CheckRequest struct {
 	File    *policy.File
 	Cluster Cluster
-	// Namespace is the only one whose StatefulSets are looked at; empty for all.
+	// Namespace is the only namespace whose StatefulSets are checked; empty for all.
 	Namespace string
-	// Nothing says why a StatefulSet has nothing that could be backed up, "" if it has something.
+	// Nothing says why a StatefulSet has nothing to back up, "" if it has something.
 	Nothing func(*appsv1.StatefulSet) string
-	// Now is the time after which the next runs are looked for.
+	// Now is the time after which to look for the next runs.
 	Now time.Time
 }
 
@@ -39,7 +39,7 @@ type Checked struct {
 	StatefulSets []AssignedStatefulSet `json:"statefulSets"`
 }
 
-// PolicyUse is a policy and for how many StatefulSets it is.
+// PolicyUse is a policy and the number of its StatefulSets.
 type PolicyUse struct {
 	Name         string `json:"name"`
 	Schedule     string `json:"schedule"`
@@ -51,12 +51,12 @@ type PolicyUse struct {
 type AssignedStatefulSet struct {
 	Namespace   string `json:"namespace"`
 	StatefulSet string `json:"statefulSet"`
-	// Policy is empty if it has none.
+	// Policy is empty if the StatefulSet has none.
 	Policy string `json:"policy"`
-	// Annotated says that its annotation decided.
+	// Annotated: its annotation decided.
 	Annotated bool `json:"annotated"`
 	Suspended bool `json:"suspended"`
-	// AlsoSelectedBy are later policies of the file that select it too.
+	// AlsoSelectedBy names later policies in the file that select it too.
 	AlsoSelectedBy []string    `json:"alsoSelectedBy,omitempty"`
 	NextRuns       []time.Time `json:"nextRuns"`
 	// Nothing says why it has nothing to back up.
@@ -106,7 +106,7 @@ func (r CheckRequest) statefulSets(ctx context.Context) ([]scheduler.StatefulSet
 	return sets, nil
 }
 
-// assign gives each StatefulSet its policy, and counts for how many each policy is.
+// assign gives each StatefulSet its policy, and counts the StatefulSets of each policy.
 func assign(file *policy.File, sets []scheduler.StatefulSet, now time.Time) Checked {
 	result := Checked{StatefulSets: []AssignedStatefulSet{}}
 	used := map[string]int{}
@@ -132,7 +132,7 @@ func assign(file *policy.File, sets []scheduler.StatefulSet, now time.Time) Chec
 	return result
 }
 
-// runsAfter are the next runs of a StatefulSet, fewer if its schedule ends.
+// runsAfter returns the next runs of a StatefulSet, fewer if its schedule ends.
 func runsAfter(at time.Time, p *policy.Policy, set scheduler.StatefulSet) []time.Time {
 	runs := []time.Time{}
 	for len(runs) < nextRuns {

@@ -35,7 +35,7 @@ policies:
   suspend: true
 `
 
-// nothing is backup.Nothing, as far as these StatefulSets have to do with it.
+// nothing is backup.Nothing, reduced to what these StatefulSets need.
 func nothing(set *appsv1.StatefulSet) string {
 	if len(set.Spec.VolumeClaimTemplates) == 0 {
 		return "it has no volumeClaimTemplates"
@@ -78,7 +78,7 @@ func (s *sets) NamespaceLabels(context.Context) (map[string]map[string]string, e
 	return s.labels, nil
 }
 
-// TestCheck finds each StatefulSet's policy and next runs, and says why where there are none.
+// TestCheck finds each StatefulSet's policy and next runs, and says why if there are none.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	file, err := policy.Parse("policies.yaml", []byte(testPolicies), location.Check)

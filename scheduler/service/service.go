@@ -22,36 +22,37 @@ import (
 	"github.com/stsbackup/stsbackup/storage/location"
 )
 
-// namespacesWithin bounds the wait for the labels of namespaces, when new policies ask for them.
+// namespacesWithin bounds the wait for the labels of namespaces, if new policies ask for them.
 const namespacesWithin = 30 * time.Second
 
-// Config is what a scheduler is to do, and where. All fields must be set but Namespace.
+// Config says what a scheduler should do, and where. All fields except Namespace must be set.
 type Config struct {
 	// Policies is the path of the policy file.
 	Policies string
-	// Kube is the cluster, and Namespace the only one whose StatefulSets are looked after; empty for all.
+	// Kube is the cluster, and Namespace the only namespace whose StatefulSets the scheduler looks after; empty for
+	// all.
 	Kube      kubernetes.Interface
 	Namespace string
-	// LeaseNamespace is where the Lease is by which one of several schedulers is chosen.
+	// LeaseNamespace is the namespace of the Lease that chooses one of several schedulers.
 	LeaseNamespace string
-	// Listener is where metrics and probes are served. Run closes it.
+	// Listener is where Run serves metrics and probes. Run closes it.
 	Listener net.Listener
 	Limits   scheduler.Limits
-	// Grace is how long what is running may go on after the context has ended.
+	// Grace is how long running operations may go on after the context has ended.
 	Grace time.Duration
-	// Nothing says why a StatefulSet has nothing that could be backed up, "" if it has something.
+	// Nothing says why a StatefulSet has nothing to back up, "" if it has something.
 	Nothing func(*appsv1.StatefulSet) string
-	// Operations makes what does the work in the repositories below a root, which a URL names.
+	// Operations makes the Operations for the repositories below the root with this URL.
 	Operations func(repository string) (scheduler.Operations, error)
-	// Version is that of the program, for the log.
+	// Version is the version of the program, for the log.
 	Version string
 	Log     *slog.Logger
 	Now     func() time.Time
 	Random  io.Reader
 }
 
-// Run is the whole life of a scheduler: it ends when ctx has ended and what was running has ended too, or when something
-// fails without which it makes no sense. The error of a policy file that is wrong is a *policy.Error.
+// Run is the whole life of a scheduler. It ends when ctx has ended and everything that was running has ended too, or
+// when something fails that it cannot do without. If the policy file is wrong, the error is a *policy.Error.
 func Run(ctx context.Context, config Config) error {
 	defer config.Listener.Close()
 	s, err := newService(config)
@@ -61,7 +62,7 @@ func Run(ctx context.Context, config Config) error {
 	return s.run(ctx)
 }
 
-// service is a scheduler and all that it needs.
+// service is a scheduler and everything that it needs.
 type service struct {
 	Config
 	election  leader.Election
@@ -81,7 +82,8 @@ func newService(config Config) (*service, error) {
 	}, nil
 }
 
-// newIdentity is who this process is to other schedulers. The name of the machine is that of the pod.
+// newIdentity is the name of this process for other schedulers. It contains the host name, which is the name of the
+// pod.
 func newIdentity(random io.Reader) (string, error) {
 	host, err := os.Hostname()
 	if err != nil {
@@ -127,7 +129,7 @@ func (s *service) run(ctx context.Context) error {
 	s.scheduler = &scheduler.Scheduler{
 		Cluster: s.watch, Policies: s.policies, Limits: s.Limits, Grace: s.Grace, Now: s.Now, Log: s.Log, Events: events,
 	}
-	// 2. Show how things are, follow the policies, and compete for the work.
+	// 2. Show the state, follow the policies, and compete for the work.
 	group, work := errgroup.WithContext(work)
 	group.Go(func() error { return metrics.Serve(work, s.Listener, metrics.Handler(s.source())) })
 	group.Go(func() error {
@@ -149,7 +151,7 @@ func (s *service) run(ctx context.Context) error {
 
 // lead competes and leads until ctx has ended.
 func (s *service) lead(ctx, work context.Context) error {
-	// Whatever ends the others ends this too.
+	// The end of the others ends this too.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(work, cancel)()

@@ -28,7 +28,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/retention"
 )
 
-// worker is Operations of which each backup lasts until it is told to end.
+// worker is Operations whose backups each last until the test ends them.
 type worker struct {
 	repository string
 	begun, end chan scheduler.Name
@@ -69,7 +69,7 @@ func (w *worker) Discard(context.Context, scheduler.Name, time.Time) (scheduler.
 func (w *worker) Prune(context.Context, scheduler.Name) error           { return nil }
 func (w *worker) Verify(context.Context, scheduler.Name, float64) error { return nil }
 
-// lockedBuffer can be written to by many.
+// lockedBuffer is safe for many writers.
 type lockedBuffer struct {
 	mutex sync.Mutex
 	buf   bytes.Buffer
@@ -87,8 +87,8 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// TestService is the life of a scheduler: it leads, backs up, shows it, is told to stop, lets the backup end, and
-// gives its Lease back.
+// TestService is the life of a scheduler: it leads, backs up, shows it, is told to stop, lets the backup end, and gives
+// its Lease back.
 func TestService(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "policies.yaml")

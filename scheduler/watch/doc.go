@@ -1,9 +1,10 @@
-// Package watch keeps up which StatefulSets a cluster has, for the scheduler, and tells people what became of their backups.
+// Package watch follows which StatefulSets a cluster has, for the scheduler, and tells people what became of their
+// backups.
 //
-// StatefulSets are listed once and watched from then on, by one shared informer; so are namespaces, but only when a policy
-// asks for their labels, which not everyone may read. Of each object nothing is kept but what the scheduler looks at, and
-// changes of anything else wake nobody. The informers list again by themselves after a watch has broken off: an API server
-// that restarts is only a pause.
+// One shared informer lists StatefulSets once and watches them from then on. Another does so for namespaces, but only
+// if a policy asks for their labels, which not everyone may read. The informers keep only those parts of an object that
+// the scheduler looks at, and changes of other parts wake nobody. After a watch has broken off, they list again by
+// themselves: an API server that restarts is only a pause.
 //
 // Events are on the StatefulSets, where people look for them.
 package watch

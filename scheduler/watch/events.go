@@ -13,20 +13,20 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler"
 )
 
-// component is who Events say that they are from.
+// component is the source that Events name.
 const component = "stsbackup"
 
 // textMost is the longest text that an Event can have.
 const textMost = 1024
 
-// Events writes Events, which many of the same kind share one of.
+// Events writes Events; many of the same kind are counted in one Event.
 type Events struct {
 	broadcaster record.EventBroadcaster
 	recorder    record.EventRecorder
 	lease       corev1.ObjectReference
 }
 
-// NewEvents begins to write Events to a cluster, until Stop. Those that are about the scheduler itself are on its Lease.
+// NewEvents begins to write Events to a cluster, until Stop. Events about the scheduler itself are on its Lease.
 func NewEvents(ctx context.Context, kube kubernetes.Interface, leaseNamespace, leaseName string) *Events {
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: kube.CoreV1().Events("")})
@@ -47,12 +47,12 @@ func (e *Events) Warn(about scheduler.StatefulSet, reason, text string) {
 	e.recorder.Event(reference(about), corev1.EventTypeWarning, reason, short(text))
 }
 
-// Note says something of the backups of a StatefulSet that is good to know.
+// Note says something about the backups of a StatefulSet that is good to know.
 func (e *Events) Note(about scheduler.StatefulSet, reason, text string) {
 	e.recorder.Event(reference(about), corev1.EventTypeNormal, reason, short(text))
 }
 
-// PoliciesRejected says that a new version of the policies is not in force.
+// PoliciesRejected says that a new version of the policies was not taken over.
 func (e *Events) PoliciesRejected(err error) {
 	e.recorder.Event(&e.lease, corev1.EventTypeWarning, "PoliciesRejected", short("The policies before stay in force: "+err.Error()))
 }
@@ -63,13 +63,13 @@ func reference(set scheduler.StatefulSet) *corev1.ObjectReference {
 	}
 }
 
-// short cuts a text that the API server would not take.
+// short cuts a text that is too long for the API server.
 func short(text string) string {
 	if len(text) <= textMost {
 		return text
 	}
 	cut := textMost - len("…")
-	for cut > 0 && text[cut]&0xC0 == 0x80 { // within a character
+	for cut > 0 && text[cut]&0xC0 == 0x80 { // in the middle of a character
 		cut--
 	}
 	return text[:cut] + "…"

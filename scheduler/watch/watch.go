@@ -21,12 +21,12 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
 
-// Watch is the StatefulSets of a cluster, kept up.
+// Watch follows the StatefulSets of a cluster.
 type Watch struct {
 	factory      informers.SharedInformerFactory
 	statefulSets cache.SharedIndexInformer
 	changed      chan struct{}
-	// nothing says why a StatefulSet has nothing that could be backed up, judged by its replicas and the number of its
+	// nothing says why a StatefulSet has nothing to back up; it judges by the replicas and the number of
 	// volumeClaimTemplates.
 	nothing func(*appsv1.StatefulSet) string
 
@@ -36,9 +36,9 @@ type Watch struct {
 	failure    error
 }
 
-// New prepares to watch the StatefulSets of a namespace, or of all if it is empty. nothing says why a StatefulSet has
-// nothing that could be backed up, "" if it has something; of the spec it sees the replicas, and as many empty
-// volumeClaimTemplates as there are.
+// New prepares to watch the StatefulSets of a namespace, or of all namespaces if it is empty. nothing says why a
+// StatefulSet has nothing to back up, "" if it has something. Of the spec it sees only the replicas, and the right
+// number of empty volumeClaimTemplates.
 func New(kube kubernetes.Interface, namespace string, nothing func(*appsv1.StatefulSet) string) (*Watch, error) {
 	w := &Watch{
 		nothing: nothing,
@@ -52,10 +52,10 @@ func New(kube kubernetes.Interface, namespace string, nothing func(*appsv1.State
 // Start begins to watch. The watch ends with ctx; Stop waits until it has.
 func (w *Watch) Start(ctx context.Context) { w.factory.StartWithContext(ctx) }
 
-// Stop waits for the end of what Start began, after its context has ended.
+// Stop waits until what Start began has ended, after its context has ended.
 func (w *Watch) Stop() { w.factory.Shutdown() }
 
-// prepare has an informer tell of changes that matter, and of what is in its way.
+// prepare makes an informer announce changes that matter, and report its errors.
 func (w *Watch) prepare(informer cache.SharedIndexInformer) error {
 	err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
 		w.mutex.Lock()
@@ -81,7 +81,7 @@ func (w *Watch) prepare(informer cache.SharedIndexInformer) error {
 	return nil
 }
 
-// differ reports whether anything has changed that the scheduler looks at.
+// differ reports whether anything that the scheduler looks at has changed.
 func differ(before, after any) bool {
 	a, okA := before.(metav1.Object)
 	b, okB := after.(metav1.Object)
@@ -91,7 +91,7 @@ func differ(before, after any) bool {
 		resized(before, after)
 }
 
-// resized reports whether a StatefulSet may have something to back up that had nothing before, or the other way round.
+// resized reports whether a StatefulSet that had nothing to back up may have something now, or the other way round.
 func resized(before, after any) bool {
 	a, okA := before.(*appsv1.StatefulSet)
 	b, okB := after.(*appsv1.StatefulSet)
@@ -109,21 +109,21 @@ func (w *Watch) wake() {
 // Changed has a value after what StatefulSets returns has changed.
 func (w *Watch) Changed() <-chan struct{} { return w.changed }
 
-// Synced reports whether everything is known that there is.
+// Synced reports whether the watch knows everything that exists.
 func (w *Watch) Synced() bool {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	return w.statefulSets.HasSynced() && (w.namespaces == nil || w.namespaces.HasSynced())
 }
 
-// Failure is what the API server answered last when something could not be listed or watched; nil if that never was.
+// Failure is the API server's last error when something could not be listed or watched; nil if that never happened.
 func (w *Watch) Failure() error {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	return w.failure
 }
 
-// Await returns when everything is known that there is.
+// Await returns when the watch knows everything that exists.
 func (w *Watch) Await(ctx context.Context) error {
 	const every = 50 * time.Millisecond
 	ticker := time.NewTicker(every)
@@ -138,7 +138,7 @@ func (w *Watch) Await(ctx context.Context) error {
 	return nil
 }
 
-// explain is what is in the way of knowing the cluster.
+// explain says what prevents the watch from knowing the cluster.
 func (w *Watch) explain() error {
 	err := w.Failure()
 	switch {
@@ -151,8 +151,8 @@ func (w *Watch) explain() error {
 	}
 }
 
-// NeedNamespaces watches namespaces from now on, if it does not yet, and returns when they are known. After an error they
-// are not watched.
+// NeedNamespaces watches namespaces from now on, if it does not do so yet, and returns when it knows them. After an
+// error it does not watch them.
 func (w *Watch) NeedNamespaces(ctx context.Context, kube kubernetes.Interface) error {
 	w.mutex.Lock()
 	known := w.namespaces != nil
@@ -160,7 +160,7 @@ func (w *Watch) NeedNamespaces(ctx context.Context, kube kubernetes.Interface) e
 	if known {
 		return nil
 	}
-	// One look beforehand: an informer that may not list would try for ever.
+	// Try once beforehand: an informer that may not list would try for ever.
 	if _, err := kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
 		if apierrors.IsForbidden(err) {
 			return fmt.Errorf(
@@ -181,8 +181,8 @@ func (w *Watch) NeedNamespaces(ctx context.Context, kube kubernetes.Interface) e
 	return nil
 }
 
-// StatefulSets are those that there are now. One that is being deleted no longer counts: its pods and claims go, and a
-// namespace can be stuck in that state for days.
+// StatefulSets returns the present StatefulSets. One that is being deleted no longer counts: its pods and claims go,
+// and a namespace can be stuck in that state for days.
 func (w *Watch) StatefulSets() []scheduler.StatefulSet {
 	w.mutex.Lock()
 	namespaces := w.namespaces
@@ -211,7 +211,7 @@ func (w *Watch) StatefulSets() []scheduler.StatefulSet {
 	return sets
 }
 
-// slim keeps of an object what the scheduler looks at.
+// slim keeps only those parts of an object that the scheduler looks at.
 func slim(item any) (any, error) {
 	keep := func(m metav1.ObjectMeta) metav1.ObjectMeta {
 		kept := metav1.ObjectMeta{
@@ -231,6 +231,6 @@ func slim(item any) (any, error) {
 	case *corev1.Namespace:
 		return &corev1.Namespace{ObjectMeta: keep(object.ObjectMeta)}, nil
 	default:
-		return item, nil // what is told of a deletion that was missed
+		return item, nil // this announces a deletion that the watch missed
 	}
 }

@@ -30,7 +30,7 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/policy"
 )
 
-// created is when all StatefulSets of these tests were.
+// created is when all StatefulSets in these tests were created.
 func created() time.Time { return time.Date(2026, 11, 1, 2, 3, 4, 0, time.UTC) }
 
 func number(n int32) *int32 { return &n }
@@ -46,7 +46,7 @@ func statefulSet(name string) *appsv1.StatefulSet {
 	}
 }
 
-// sized tells what is known of the spec.
+// sized returns what is known about the spec.
 func sized(set *appsv1.StatefulSet) string {
 	return fmt.Sprintf("%d of %d", cluster.Replicas(set), len(set.Spec.VolumeClaimTemplates))
 }
@@ -77,7 +77,7 @@ func await(t *testing.T, w *Watch) {
 	}
 }
 
-// waitFor waits until the StatefulSets are as wanted, and looks only after a change was told.
+// waitFor waits until the StatefulSets are as wanted, and looks only after the watch has announced a change.
 func waitFor(t *testing.T, w *Watch, what string, wanted func([]scheduler.StatefulSet) bool) {
 	t.Helper()
 	limit := time.After(time.Minute)
@@ -113,7 +113,7 @@ func TestWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, w, "a new one", func(sets []scheduler.StatefulSet) bool { return len(sets) == 2 })
-	// One that is being deleted, and cannot be gone because somebody holds it.
+	// This one is being deleted, and cannot go because somebody holds it.
 	dying := statefulSet("web")
 	dying.Finalizers, dying.DeletionTimestamp = []string{"example.com/hold"}, &metav1.Time{Time: time.Now()}
 	if _, err := kube.AppsV1().StatefulSets("demo").Update(t.Context(), dying, metav1.UpdateOptions{}); err != nil {
@@ -122,7 +122,7 @@ func TestWatch(t *testing.T) {
 	waitFor(t, w, "one less", func(sets []scheduler.StatefulSet) bool { return len(sets) == 1 && sets[0].Name == "db" })
 }
 
-// TestDiffer: what the scheduler does not look at wakes nobody.
+// TestDiffer: changes in parts that the scheduler does not look at wake nobody.
 func TestDiffer(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -147,7 +147,7 @@ func TestDiffer(t *testing.T) {
 	}
 }
 
-// TestForbidden says what is missing; namespaces that may not be listed are not waited for.
+// TestForbidden: the error says which right is missing, and nobody waits for namespaces that may not be listed.
 func TestForbidden(t *testing.T) {
 	t.Parallel()
 	kube := fake.NewClientset(statefulSet("web"))
@@ -176,12 +176,12 @@ func TestForbidden(t *testing.T) {
 	other.Stop()
 }
 
-// server is an API server that can be stopped and come back with other StatefulSets.
+// server is an API server that can stop and come back with other StatefulSets.
 type server struct {
 	mutex sync.Mutex
 	sets  []*appsv1.StatefulSet
 	down  bool
-	// cut ends the watches that run.
+	// cut ends the running watches.
 	cut   chan struct{}
 	lists int
 }
@@ -223,7 +223,8 @@ func (s *server) set(change func()) {
 	change()
 }
 
-// TestServerRestarts: while the API server is away what was known stays known, and afterwards what has changed is found.
+// TestServerRestarts: while the API server is away, what was known stays known; afterwards the watch finds what has
+// changed.
 func TestServerRestarts(t *testing.T) {
 	t.Parallel()
 	api := &server{sets: []*appsv1.StatefulSet{statefulSet("web")}, cut: make(chan struct{})}

@@ -21,7 +21,7 @@ const (
 	inBucket    = "to an S3 server on loopback"
 )
 
-// age is how old data must be before it is saved: of files that were touched just now no tool can tell whether they
+// age is how old data must be before a tool saves it: if files were touched just now, no tool can tell whether they
 // have changed since.
 const age = 3 * time.Second
 
@@ -38,7 +38,7 @@ type bench struct {
 	pool    *measure.Pool
 	samples report.Samples
 	version uint64    // of the last change to the data
-	changed time.Time // when that, or the data, was made
+	changed time.Time // when that change, or the data, was made
 }
 
 // compare measures all tools with all data sets.
@@ -81,7 +81,7 @@ func (b *bench) compare(ctx context.Context) error {
 	return b.publish(report.ComparisonTitle, report.Comparison(about, b.samples.Rows(names)))
 }
 
-// publish prints a report, and puts it into the document if there is one.
+// publish prints a report, and writes it into the document if there is one.
 func (b *bench) publish(title, text string) error {
 	fmt.Fprintf(b.out, "\n%s", text)
 	if b.document == "" {
@@ -110,7 +110,7 @@ func (b *bench) generate(all []scenario) error {
 
 func (b *bench) data() string { return filepath.Join(b.dir, "data") }
 
-// rounds measures all scenarios once, and then again as often as was asked for and the time allows.
+// rounds measures all scenarios once, and then again as often as the options ask for and the time allows.
 func (b *bench) rounds(ctx context.Context, all []scenario) error {
 	took := make([]time.Duration, len(all))
 	for round := range b.options.rounds {

@@ -18,16 +18,15 @@ import (
 )
 
 const (
-	// sharedMemory is a file system in memory.
+	// sharedMemory is a filesystem in memory.
 	sharedMemory = "/dev/shm"
-	// memoryNeeded is how much memory must be free for a comparison to take place in it, in bytes, and memoryNeededFull
-	// how much for a million small files: there is the data, its restored copy, three repositories and what the tools
-	// keep in caches.
+	// memoryNeeded is how much memory must be free for a comparison in memory, in bytes, and memoryNeededFull how much
+	// for a million small files: for the data, its restored copy, three repositories and what the tools keep in caches.
 	memoryNeeded     = 10 << 30
 	memoryNeededFull = 20 << 30
 )
 
-// workplace is where to work if nobody says. Large volumes do not fit into memory.
+// workplace is where to work unless an option says so. Large volumes do not fit into memory.
 func workplace(large, full bool) string {
 	least := uint64(memoryNeeded)
 	if full {
@@ -39,7 +38,7 @@ func workplace(large, full bool) string {
 	return os.TempDir()
 }
 
-// available is how many bytes are free in the file system of a directory; 0 if it cannot be told.
+// available returns the free bytes in the filesystem of a directory; 0 if it cannot find out.
 func available(dir string) uint64 {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(dir, &stat); err != nil {
@@ -48,7 +47,7 @@ func available(dir string) uint64 {
 	return stat.Bavail * uint64(stat.Bsize)
 }
 
-// memory reads a value of /proc/meminfo, in bytes; 0 if it cannot be told.
+// memory reads a value of /proc/meminfo, in bytes; 0 if it cannot.
 func memory(key string) uint64 {
 	file, err := os.Open("/proc/meminfo")
 	if err != nil {
@@ -89,7 +88,7 @@ func (b *bench) about(ctx context.Context, tools []tool.Tool) (report.About, err
 	return about, nil
 }
 
-// load is how many processes wanted to run, on average of the last minute.
+// load returns how many processes wanted to run, on average over the last minute.
 func load() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -119,7 +118,7 @@ func kernel() string {
 	return unix.ByteSliceToString(name.Release[:])
 }
 
-// fileSystem says what kind of file system a directory is in.
+// fileSystem returns the type of the filesystem that holds a directory.
 func fileSystem(dir string) string {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(dir, &stat); err == nil && stat.Type == unix.TMPFS_MAGIC {

@@ -13,7 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/test/bench/tool"
 )
 
-// volumes are those whose sizes are compared.
+// volumes are the volumes whose sizes are compared.
 func volumes() []volume {
 	pages := func(size int64) func(string) error {
 		return func(dir string) error { return dataset.Pages(dir, 1, size) }
@@ -32,7 +32,7 @@ func volumes() []volume {
 
 type volume struct {
 	name     string
-	smaller  string // the name of a volume that is a tenth as large, if that is enough to fill what is kept in memory
+	smaller  string // the name of a volume a tenth as large, if that is large enough to fill what is kept in memory
 	generate func(dir string) error
 }
 

@@ -44,7 +44,7 @@ func (r *roundOf) run(ctx context.Context) error {
 				return err
 			}
 			if step == len(r.steps)-1 {
-				r.remove(t) // its memory is for the next one
+				r.remove(t) // the next one needs its memory
 			}
 		}
 	}
@@ -86,7 +86,7 @@ func (r *roundOf) clean() {
 	}
 }
 
-// remove removes the repository of a tool, and what it kept beside.
+// remove removes the repository of a tool, and what the tool keeps beside it.
 func (r *roundOf) remove(t tool.Tool) {
 	_ = os.RemoveAll(r.repositories[t.Name()].Dir) // what cannot be removed goes with the run's folder
 	_ = os.RemoveAll(r.repositories[t.Name()].Home)
@@ -157,7 +157,7 @@ func (r *roundOf) restore(ctx context.Context, t tool.Tool) (total measure.Usage
 	return total, nil
 }
 
-// note keeps a measurement, and says what it was.
+// note stores a measurement, and prints it.
 func (r *roundOf) note(data, operation, name string, usage measure.Usage) {
 	r.samples.Add(report.Key{Place: r.place, Data: data, Operation: operation}, name, usage)
 	fmt.Fprintf(r.out, "%6.0fs  round %d  %-27s  %-20s  %-7s  %-9s  wall %6.2f s  CPU %6.2f s  peak %4d MiB  stored %7.1f MiB\n",

@@ -15,8 +15,8 @@ const (
 	smallDirs   = 1000
 )
 
-// needed is what the tools take of memory, at most, while a data set is measured, in bytes: for three repositories, what is
-// restored, caches and themselves.
+// needed is the most memory, in bytes, that measuring a data set takes: for three repositories, the restored copy,
+// caches and the tools themselves.
 func needed(smallFiles int) int64 {
 	const large, smallFile = 3 << 30, 12 << 10
 	return max(large, int64(smallFiles)*smallFile)
@@ -28,24 +28,23 @@ type scenario struct {
 	volumes  []string
 	generate func(dirs []string) error
 	steps    []step
-	// once says that it takes too long for more than one round.
+	// once: the scenario takes too long for more than one round.
 	once bool
 }
 
 // step is one backup, and a restore, of all volumes.
 type step struct {
 	name string
-	// backupOnly leaves the restore out.
+	// backupOnly: do not restore.
 	backupOnly bool
-	// change is made to the data before, if it is not nil. Version tells apart changes that are made one after the
-	// other.
+	// change, if it is not nil, changes the data before the step. version distinguishes changes in a sequence.
 	change func(dirs []string, version uint64) error
 }
 
-// name is that of the first step.
+// name is the name of the first step.
 func (s scenario) name() string { return s.steps[0].name }
 
-// dirs are where the data is, below a directory.
+// dirs returns the directories of the data, below a directory.
 func (s scenario) dirs(below string) (dirs []string) {
 	for _, volume := range s.volumes {
 		dirs = append(dirs, filepath.Join(below, s.name(), volume))
@@ -53,7 +52,7 @@ func (s scenario) dirs(below string) (dirs []string) {
 	return dirs
 }
 
-// scenarios are those of a comparison, with so many small files.
+// scenarios returns the scenarios of a comparison, with this many small files.
 func scenarios(smallFiles int) []scenario {
 	one := []string{"data-0"}
 	return []scenario{

@@ -22,7 +22,7 @@ type story struct {
 	err   error
 }
 
-// tell does the main job, step by step.
+// tell runs the story, step by step.
 func (s *story) tell() error {
 	s.chapter("Two StatefulSets with three replicas each: nginx with its pages, Redis with its append-only file.")
 	s.setUp()
@@ -93,7 +93,7 @@ func (s *story) setUp() {
 	}
 }
 
-// write fills every ordinal and gives what is to be read back from each pod.
+// write fills every ordinal and returns what each pod must later read back.
 func (s *story) write() map[string]string {
 	for ordinal := range replicas {
 		s.exec(fmt.Sprintf("web-%d", ordinal), fmt.Sprintf(
@@ -109,7 +109,7 @@ func (s *story) write() map[string]string {
 	return s.read()
 }
 
-// read gives what each pod serves: for web, the page over HTTP and a checksum of all files; for Redis, the number of
+// read returns what each pod serves: for web, the page over HTTP and a checksum of all files; for Redis, the number of
 // keys and a checksum of all keys and values.
 func (s *story) read() map[string]string {
 	contents := make(map[string]string)
@@ -152,7 +152,7 @@ func (s *story) judge(statefulSet string) {
 		}
 		s.line("$ restic %s   (%s)", strings.Join(args, " "), statefulSet)
 		lines := strings.Split(strings.TrimSpace(result.Stdout), "\n")
-		if args[0] == "check" { // all it has to say is in its last line
+		if args[0] == "check" { // its last line says everything
 			lines = lines[len(lines)-1:]
 		}
 		for _, line := range lines {
@@ -161,7 +161,7 @@ func (s *story) judge(statefulSet string) {
 	}
 }
 
-// destroy takes the pods, the claims and the volumes, and proves that nothing of them is left.
+// destroy deletes the pods, the claims and the volumes, and proves that nothing of them is left.
 func (s *story) destroy() {
 	volumes := strings.Fields(s.kubectl("get", "persistentvolumeclaims", "--output", "jsonpath={.items[*].spec.volumeName}"))
 	s.kubectl("scale", "statefulset/web", "statefulset/redis", "--replicas=0")
@@ -186,7 +186,7 @@ func (s *story) destroy() {
 	}
 }
 
-// compare reads everything again and fails on every pod whose contents are not what they were.
+// compare reads everything again and fails for every pod whose contents have changed.
 func (s *story) compare(before map[string]string) {
 	after := s.read()
 	if s.err != nil {

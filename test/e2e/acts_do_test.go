@@ -13,26 +13,26 @@ import (
 	"time"
 )
 
-// actors are a StatefulSet of two ordinals, whose pods add a line of their own to their volume whenever they start, and those
-// who meddle with it.
+// actors are a StatefulSet of two ordinals, whose pods add a line to their own volume whenever they start, and the
+// people and tools that interfere with it.
 type actors struct {
 	*scenario
 	web      string
 	manifest string
-	// other and saved are the ids of two recovery points; what each volume holds now is of neither.
+	// other and saved are the ids of two recovery points; what each volume holds now is in neither of them.
 	other, saved string
-	// before are the volumes that were there before anything was restored, with what each holds.
+	// before are the volumes that existed before any restore, with what each holds.
 	before map[string]string
-	// wished are those that somebody has deleted on purpose.
+	// wished are the volumes that somebody has deleted on purpose.
 	wished map[string]bool
 
 	mutex sync.Mutex
-	wrote map[string]string // the pods that have ever been Ready, and so have written: UID and name
+	wrote map[string]string // UID and name of the pods that have ever been Ready, and so have written
 	loop  context.CancelFunc
 	ended sync.WaitGroup
 }
 
-// actsManifest takes the class. Nothing can be lost more easily than with whenScaled: Delete.
+// actsManifest takes the storage class. With whenScaled: Delete, data is lost most easily.
 const actsManifest = `apiVersion: v1
 kind: Service
 metadata: {name: web}
@@ -64,7 +64,7 @@ spec:
     spec: {accessModes: [ReadWriteOnce], storageClassName: %s, resources: {requests: {storage: 64Mi}}}
 `
 
-// newActors makes it, with its recovery points.
+// newActors makes the StatefulSet, with its recovery points.
 func newActors(t *testing.T, c combination) *actors {
 	t.Helper()
 	s := &actors{
@@ -94,7 +94,7 @@ func newActors(t *testing.T, c combination) *actors {
 	return s
 }
 
-// hold gives each ordinal data of a generation.
+// hold gives each ordinal the data of a generation.
 func (s *actors) hold(generation string) {
 	s.t.Helper()
 	for ordinal := range 2 {
@@ -102,7 +102,7 @@ func (s *actors) hold(generation string) {
 	}
 }
 
-// latest is the newest recovery point.
+// latest returns the newest recovery point.
 func (s *actors) latest() string {
 	s.t.Helper()
 	var points []struct{ ID string }
@@ -117,7 +117,7 @@ func (s *actors) latest() string {
 	return newest
 }
 
-// watchPods enters into wrote who has written, from now until the end of the test.
+// watchPods records in wrote which pods have written, from now until the end of the test.
 func (s *actors) watchPods() {
 	s.t.Helper()
 	ctx, stop := context.WithCancel(s.ctx)
@@ -150,7 +150,7 @@ func (s *actors) watchPods() {
 	})
 }
 
-// act is what somebody does while nobody of us is there.
+// act is what somebody does while no stsbackup runs.
 type act struct {
 	name string
 	do   func(s *actors)
@@ -203,7 +203,7 @@ func thens() map[string]func(s *actors) []string {
 	}
 }
 
-// held reports whether the pods that the StatefulSet gets are to wait.
+// held reports whether new pods of the StatefulSet must wait.
 func (s *actors) held() bool {
 	s.t.Helper()
 	return strings.Contains(
@@ -219,8 +219,8 @@ func (s *actors) scaleUp() {
 	s.startsOrWaits()
 }
 
-// applyAgain is kubectl apply, as a person or a GitOps tool does it: it sets what the manifest says, and leaves alone what it
-// does not tell of, such as the gate.
+// applyAgain is kubectl apply, as a person or a GitOps tool does it: it sets what the manifest says, and leaves alone
+// what the manifest does not mention, such as the gate.
 func (s *actors) applyAgain() {
 	s.t.Helper()
 	if err := s.Apply(s.ctx, s.manifest); err != nil {
@@ -229,17 +229,17 @@ func (s *actors) applyAgain() {
 	s.startsOrWaits()
 }
 
-// replace is a tool that sets the whole of the object: the gate goes, and pods run on whatever volumes there are.
+// replace is a tool that replaces the whole object: the gate goes, and pods run on whatever volumes there are.
 func (s *actors) replace() {
 	s.t.Helper()
-	_, manifest, _ := strings.Cut(s.manifest, "---\n") // a Service cannot be replaced, its address would change
+	_, manifest, _ := strings.Cut(s.manifest, "---\n") // a Service cannot be replaced, because its address would change
 	if _, err := s.KubectlInput(s.ctx, manifest, "--namespace", s.Namespace, "replace", "-f", "-"); err != nil {
 		s.t.Fatal(err)
 	}
 	s.waitReady("web")
 }
 
-// startsOrWaits waits until the pods are Ready, or if the StatefulSet is held, until they are there and wait.
+// startsOrWaits waits until the pods are Ready or, if the StatefulSet is held, until they exist and wait.
 func (s *actors) startsOrWaits() {
 	s.t.Helper()
 	if !s.held() {
@@ -256,7 +256,7 @@ func (s *actors) startsOrWaits() {
 	})
 }
 
-// deleteClaim is kubectl delete pvc: what goes with that is a person's own wish.
+// deleteClaim is kubectl delete pvc: a person wants to lose the data of that claim.
 func (s *actors) deleteClaim() {
 	s.t.Helper()
 	for _, volume := range s.volumes() {
@@ -274,7 +274,7 @@ func (s *actors) startLoop() {
 	s.loop = stop
 	s.ended.Go(func() {
 		for ctx.Err() == nil {
-			// Whether it is there, or can be scaled at this moment, is none of its business.
+			// It does not matter whether the StatefulSet exists, or can be scaled at this moment.
 			_, _ = s.Kubectl(ctx, "scale", "statefulset", "web", "--replicas=2")
 			wait(ctx, time.Second)
 		}
@@ -282,7 +282,7 @@ func (s *actors) startLoop() {
 	s.startsOrWaits()
 }
 
-// stopLoop ends it, if there is one.
+// stopLoop ends the loop, if there is one.
 func (s *actors) stopLoop() {
 	if s.loop != nil {
 		s.loop()

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// linesOf are the lines of a stream, until its end.
+// linesOf returns the lines of a stream, until its end.
 func linesOf(r io.Reader) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for text := bufio.NewScanner(r); text.Scan(); {
@@ -24,7 +24,7 @@ func linesOf(r io.Reader) iter.Seq[string] {
 	}
 }
 
-// persistentVolume is what is looked at of one.
+// persistentVolume is what the test reads from one.
 type persistentVolume struct {
 	Metadata struct {
 		Name        string
@@ -39,13 +39,13 @@ type persistentVolume struct {
 	Status struct{ Phase string }
 }
 
-// isAside reports whether a volume is nobody's, but is kept, and found by its marks.
+// isAside reports whether a volume belongs to no claim, is kept, and can be found by its marks.
 func (v persistentVolume) isAside() bool {
 	return v.Status.Phase != "Bound" && v.Spec.PersistentVolumeReclaimPolicy == "Retain" &&
 		v.Metadata.Labels["stsbackup.io/displaced-from"] != "" && v.Metadata.Labels["stsbackup.io/statefulset"] == "web"
 }
 
-// volumes are those of the scenario's claims, also of claims that are gone.
+// volumes returns the volumes of the scenario's claims, also of claims that no longer exist.
 func (s *actors) volumes() []persistentVolume {
 	s.t.Helper()
 	var list struct{ Items []persistentVolume }
@@ -55,7 +55,7 @@ func (s *actors) volumes() []persistentVolume {
 	return slices.DeleteFunc(list.Items, func(v persistentVolume) bool { return v.Spec.ClaimRef.Namespace != s.Namespace })
 }
 
-// kept demands that the volumes that were there before are a claim's, or kept where they are found.
+// kept checks that each volume that was there before belongs to a claim, or is kept where people find it.
 func (s *actors) kept(volumes []persistentVolume) {
 	s.t.Helper()
 	for name, content := range s.before {
@@ -70,8 +70,8 @@ func (s *actors) kept(volumes []persistentVolume) {
 	}
 }
 
-// allKept demands that all that was there before, and every line that a pod ever wrote, is on a volume that is a claim's, or
-// is kept where it is found. It reads them all; nothing can be done with the StatefulSet after that.
+// allKept checks that everything that was there before, and every line that a pod ever wrote, is on a volume that
+// belongs to a claim, or is kept where people find it. It reads all volumes; after that the StatefulSet is unusable.
 func (s *actors) allKept() {
 	s.t.Helper()
 	volumes := s.volumes()
@@ -98,7 +98,7 @@ func (s *actors) allKept() {
 // reads is the script that shows what the volumes below a folder hold.
 const reads = `for d in %s; do echo "volume $(basename $d)"; cat $d/own $d/lines 2>/dev/null; done; true`
 
-// contents reads all volumes that are kept. Those that are set aside are bound to claims of their own for that.
+// contents reads all volumes that are kept. For that it binds volumes that are set aside to claims of their own.
 func (s *actors) contents(volumes []persistentVolume) map[string]string {
 	s.t.Helper()
 	var manifests, mounts, pod strings.Builder
@@ -125,7 +125,7 @@ spec: {accessModes: [ReadWriteOnce], storageClassName: %[2]s, volumeName: %[1]s,
 				holds[name] = s.exec(pod, "cat /data/own /data/lines 2>/dev/null; true") + "\n"
 				continue
 			}
-			// A claim that is being deleted can be used by nobody any more.
+			// Nobody can use a claim any more once it is being deleted.
 			if ending := s.kubectl(
 				"get",
 				"pvc",
@@ -164,7 +164,7 @@ spec:
 	return holds
 }
 
-// runsOn is the StatefulSet's pod that has a claim mounted, if there is one.
+// runsOn returns the StatefulSet's pod that has mounted a claim, if there is one.
 func (s *actors) runsOn(claim string) string {
 	s.t.Helper()
 	pod := strings.TrimPrefix(claim, "data-")
@@ -174,7 +174,7 @@ func (s *actors) runsOn(claim string) string {
 	return ""
 }
 
-// dataSet says which generation both ordinals hold, each its own.
+// dataSet says which generation both ordinals hold, each its own data.
 func (s *actors) dataSet() string {
 	s.t.Helper()
 	var sets []string
@@ -189,7 +189,7 @@ func (s *actors) dataSet() string {
 	return strings.Join(slices.Compact(sets), " and ")
 }
 
-// journal is the phase in which an operation is, "" if there is none.
+// journal returns the phase of the operation in the journal, "" if there is none.
 func (s *actors) journal() string {
 	s.t.Helper()
 	return s.kubectl("get", "configmap", "stsbackup-restore-web", "--ignore-not-found", "-o", "jsonpath={.data.phase}")

@@ -18,13 +18,13 @@ import (
 	"github.com/stsbackup/stsbackup/test/harness"
 )
 
-// actsInCI is how many combinations are tried without STSBACKUP_TEST_ACTS.
+// actsInCI is how many combinations run without STSBACKUP_TEST_ACTS.
 const actsInCI = 8
 
-// TestSomebodyActs kills restores with -9 at one of their writes to the API server, before it is carried out or after that. Then
-// somebody acts, and then a person types one of the commands that may follow. Whatever the combination is, nothing that a pod
-// ever wrote may be lost. There are too many to try them all: STSBACKUP_TEST_ACTS says how many, and a seed chooses, which is
-// logged and can be given as STSBACKUP_TEST_SEED.
+// TestSomebodyActs kills restores with -9 at one of their writes to the API server, before or after the server carries
+// it out. Then somebody acts, and then a person types one of the commands that may follow. In every combination,
+// nothing that a pod ever wrote may be lost. There are too many to try them all: STSBACKUP_TEST_ACTS says how many, and
+// a seed chooses them. The test logs the seed, and STSBACKUP_TEST_SEED sets it.
 func TestSomebodyActs(t *testing.T) {
 	t.Parallel()
 	seed := numberFrom(t, "STSBACKUP_TEST_SEED", uint64(time.Now().UnixNano()))
@@ -59,7 +59,7 @@ func numberFrom(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
-// combination is one of them.
+// combination is one combination of write, act and command.
 type combination struct {
 	write      int // the number of the write at which the restore is killed
 	at         string
@@ -69,7 +69,7 @@ type combination struct {
 	class      string
 }
 
-// String is what it is called in the table.
+// String is its name in the table.
 func (c combination) String() string {
 	when := "before"
 	if c.carriedOut {
@@ -78,8 +78,8 @@ func (c combination) String() string {
 	return fmt.Sprintf("%s write %d (%s) × %s × %s", when, c.write, c.at, c.act.name, c.then)
 }
 
-// choose takes so many combinations of all that there are: every act and every command as often as the others, and the
-// writes from the first to the last.
+// choose takes this many of all combinations: every act and every command equally often, and the writes from the first
+// to the last.
 func choose(seed uint64, number, writes int) []combination {
 	random := rand.New(rand.NewPCG(seed, 0))
 	var acts []act
@@ -110,7 +110,7 @@ func choose(seed uint64, number, writes int) []combination {
 	return chosen
 }
 
-// writesOfRestore lets a restore come to its end and gives what it did.
+// writesOfRestore runs a restore to its end and returns what it wrote.
 func writesOfRestore(t *testing.T) []string {
 	t.Helper()
 	s := newActors(t, combination{class: "reflink", act: act{name: "nothing"}})
@@ -127,7 +127,7 @@ func writesOfRestore(t *testing.T) []string {
 	return p.seen()
 }
 
-// try carries one out.
+// try runs one combination.
 func (c combination) try(t *testing.T, table *outcomes) {
 	t.Logf("%s (class %s)", c, c.class)
 	begun := time.Now()
@@ -141,7 +141,7 @@ func (c combination) try(t *testing.T, table *outcomes) {
 	case <-p.stopped:
 		command.signal(syscall.SIGKILL)
 		<-ended
-	case code := <-ended: // it had less to do than the one whose writes were counted
+	case code := <-ended: // it had less to do than the restore whose writes were counted
 		t.Logf("it was not stopped, exit code %d: it changed the cluster only %d times", code, len(p.seen()))
 	case <-s.ctx.Done():
 		t.Fatalf("it is neither stopped nor ended:\n%s", &command.said)
@@ -164,7 +164,7 @@ func (c combination) try(t *testing.T, table *outcomes) {
 	}
 }
 
-// judge demands that a command has done what it is for, or has refused and said what a person can choose.
+// judge checks that a command has done its job, or has refused and said what a person can choose.
 func (s *actors) judge(c combination, journal string, result harness.Result) string {
 	s.t.Helper()
 	said := result.Stdout + result.Stderr
@@ -172,7 +172,7 @@ func (s *actors) judge(c combination, journal string, result harness.Result) str
 	case 0:
 		s.done(c)
 		return c.then + " done, the pods hold " + s.dataSet()
-	case 4: // there is nothing to go on with, or to undo
+	case 4: // there is nothing to resume, or to undo
 		if journal != "" || c.then == "restore" {
 			s.t.Errorf("exit code 4, and the journal was in phase %q:\n%s", journal, result)
 		}
@@ -196,7 +196,7 @@ func (s *actors) judge(c combination, journal string, result harness.Result) str
 	}
 }
 
-// done demands that the StatefulSet runs, with nothing left of what was done to it, and has the data that it should.
+// done checks that the StatefulSet runs, has the data that it should, and shows no trace of the operation.
 func (s *actors) done(c combination) {
 	s.t.Helper()
 	s.waitReady("web")
@@ -209,14 +209,14 @@ func (s *actors) done(c combination) {
 	s.nothingLeft()
 	want := map[string][]string{"resume": {"saved"}, "restore": {"saved"}, "undo": {"old"}}[c.then]
 	if c.act.name == "another restore" && c.then == "undo" {
-		want = append(want, "saved") // it has completed the first, and was one of its own
+		want = append(want, "saved") // it has completed the first restore, and was a restore of its own
 	}
 	if got := s.dataSet(); want != nil && c.act.name != "delete a claim" && !slices.Contains(want, got) {
 		s.t.Errorf("the pods hold %s, want %s", got, strings.Join(want, " or "))
 	}
 }
 
-// outcomes is the table that is logged at the end.
+// outcomes is the table that the test logs at the end.
 type outcomes struct {
 	mutex sync.Mutex
 	lines []string
@@ -228,7 +228,7 @@ func (o *outcomes) add(c combination, outcome string) {
 	o.lines = append(o.lines, fmt.Sprintf("  %s: %s", c, outcome))
 }
 
-// String is one line each.
+// String writes one line for each outcome.
 func (o *outcomes) String() string {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()

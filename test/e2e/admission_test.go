@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// running is what there is of StatefulSet web as long as nobody touches it: its pods, whether any was started again, and
-// its claims.
+// running describes StatefulSet web in a way that stays the same as long as nobody touches it: its pods, whether any
+// has restarted, and its claims.
 func (s *scenario) running() string {
 	s.t.Helper()
 	return s.kubectl("get", "pods", "--selector", "app=web", "--output",
@@ -19,7 +19,8 @@ func (s *scenario) running() string {
 		s.kubectl("get", "pvc", "--output", `jsonpath={range .items[*]}{.metadata.name} {.metadata.uid} {.metadata.deletionTimestamp}{"\n"}{end}`)
 }
 
-// TestRestoreAdmission: what the API server would not create in the middle of a restore is known before it begins.
+// TestRestoreAdmission: before a restore begins, it knows what the API server would refuse to create in the middle of
+// it.
 func TestRestoreAdmission(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "admission")

@@ -22,8 +22,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// apiProxy is one process's own way to the API server. It counts what the process changes, can hold one such request so
-// that the process can be killed at it, and can be taken away for a while: nobody else notices.
+// apiProxy is a process's own connection to the API server. It counts what the process changes. It can hold one of
+// these requests, so that the test can kill the process at it, and it can go away for a while: nobody else notices.
 type apiProxy struct {
 	kubeconfig string
 	next       *httputil.ReverseProxy
@@ -34,12 +34,12 @@ type apiProxy struct {
 	// stopAt is the number of the request that is never answered; carriedOut says that it reaches the API server.
 	stopAt     int
 	carriedOut bool
-	writes     []string // all that there were
+	writes     []string // all that the process has made
 	dead       bool     // from stopAt on
 	stopped    chan struct{}
 }
 
-// newProxy starts one with the rights that stsbackup has.
+// newProxy starts a proxy with the rights that stsbackup has.
 func (s *scenario) newProxy() *apiProxy {
 	s.t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", environment.Operator)
@@ -58,7 +58,7 @@ func (s *scenario) newProxy() *apiProxy {
 	p.next = &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:     transport,
-		FlushInterval: -1, // as a watch needs it
+		FlushInterval: -1, // a watch needs this
 		ErrorLog:      log.New(io.Discard, "", 0),
 	}
 	if err := p.open(); err != nil {
@@ -75,13 +75,13 @@ func (s *scenario) newProxy() *apiProxy {
 	return p
 }
 
-// startThrough is start, by way of a proxy.
+// startThrough is start, through a proxy.
 func (s *scenario) startThrough(p *apiProxy, args ...string) *process {
 	s.t.Helper()
 	return s.start(append(args, "--kubeconfig", p.kubeconfig)...)
 }
 
-// open has the proxy answer, at the address that it had before.
+// open makes the proxy answer, at its previous address.
 func (p *apiProxy) open() error {
 	listener, err := net.Listen("tcp", p.address)
 	if err != nil {
@@ -99,15 +99,15 @@ func (p *apiProxy) open() error {
 	return nil
 }
 
-// away ends all connections, and has new ones refused.
+// away ends all connections, and refuses new ones.
 func (p *apiProxy) away() {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	_ = p.server.Close() // that is all that is wanted
+	_ = p.server.Close() // that is all we want
 }
 
-// changes reports whether a request changes something that is anybody's. A Lease ends by itself; what is only asked about is
-// posted, too.
+// changes reports whether a request changes an object of interest. A Lease expires by itself, so it does not count; nor
+// does a question that happens to be a POST.
 func changes(r *http.Request) bool {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.URL.Query().Has("dryRun") {
 		return false
@@ -115,7 +115,7 @@ func changes(r *http.Request) bool {
 	return !strings.Contains(r.URL.Path, "/leases") && !strings.HasSuffix(r.URL.Path, "reviews")
 }
 
-// brief is a request in a word or two.
+// brief describes a request in a word or two.
 func brief(r *http.Request) string {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	if i := slices.Index(parts, "namespaces"); i >= 0 && len(parts) > i+2 {
@@ -123,13 +123,13 @@ func brief(r *http.Request) string {
 	} else if i := slices.Index(parts, "persistentvolumes"); i >= 0 {
 		parts = parts[i : i+1]
 	}
-	if len(parts) > 1 && strings.HasPrefix(parts[1], "stsbackup-20") { // it has the operation's id in its name
+	if len(parts) > 1 && strings.HasPrefix(parts[1], "stsbackup-20") { // its name contains the operation's id
 		parts = parts[:1]
 	}
 	return r.Method + " " + strings.Join(parts, "/")
 }
 
-// ServeHTTP passes a request on, until the process is to be stopped.
+// ServeHTTP passes a request on, until the process has to be stopped.
 func (p *apiProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	passes, last := p.admit(r)
 	switch {
@@ -144,7 +144,7 @@ func (p *apiProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		p.next.ServeHTTP(httptest.NewRecorder(), r)
 	default:
-		// When the body has been read to its end, the end of the connection is noticed.
+		// Only after the body has been read to its end does the server notice the end of the connection.
 		_, _ = io.Copy(io.Discard, r.Body)
 	}
 	if last {
@@ -153,7 +153,7 @@ func (p *apiProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
-// admit decides whether a request is passed on, and whether it is the last one of the process.
+// admit decides whether to pass a request on, and whether it is the last one of the process.
 func (p *apiProxy) admit(r *http.Request) (passes, last bool) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
@@ -171,7 +171,7 @@ func (p *apiProxy) admit(r *http.Request) (passes, last bool) {
 	return p.carriedOut, true
 }
 
-// seen is what the process has changed so far.
+// seen returns what the process has changed so far.
 func (p *apiProxy) seen() []string {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()

@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// work is a restore of the StatefulSet web and a backup of the StatefulSet db, both under way by hand while the API server of the
-// cluster is stopped for everybody.
+// work is a restore of the StatefulSet web and a backup of the StatefulSet db, both started by hand. While they run,
+// the API server of the cluster is stopped for everybody.
 type work struct {
 	*scenario
 	restore, backup *process
-	// web and db are the sums of what is to be restored, and of what is to be saved.
+	// web and db are the checksums of what the restore must bring back, and of what the backup must save.
 	web, db string
-	// movers gives the movers that were seen, by StatefulSet: until the API server was stopped, and since it is back.
+	// movers returns the movers that were seen, by StatefulSet: until the API server was stopped, and since it is back.
 	movers map[string][]func() []json.RawMessage
 }
 
-// newWork makes the StatefulSets. To copy the volumes of web and db takes the given times.
+// newWork makes the StatefulSets. Copying the volumes of web and db takes the given times.
 func newWork(t *testing.T, limit, restore, backup time.Duration) *work {
 	t.Helper()
 	s := newScenarioWithin(t, "stopped", limit)
@@ -37,7 +37,7 @@ func newWork(t *testing.T, limit, restore, backup time.Duration) *work {
 	return w
 }
 
-// slowBytes is how much is copied in a time at the rate slowCopy.
+// slowBytes is how many bytes are copied in a time at the rate slowCopy.
 func slowBytes(d time.Duration) int { return 15 << 10 * int(d/time.Second) }
 
 // begin starts both, and waits until they copy.
@@ -50,7 +50,7 @@ func (w *work) begin() {
 	w.backup.until("data-db-0: copying")
 }
 
-// observeMovers watches the movers until the watch is ended, or the API server is.
+// observeMovers watches the movers until the test ends the watch, or stops the API server.
 func (w *work) observeMovers() {
 	w.t.Helper()
 	for _, name := range []string{"web", "db"} {
@@ -58,8 +58,8 @@ func (w *work) observeMovers() {
 	}
 }
 
-// stopped demands that both say soon that they wait for the API server, which was stopped at a time. It returns when it has been
-// away for long enough.
+// stopped checks that both soon say that they wait for the API server, which was stopped at a time. It returns when the
+// server has been away for long enough.
 func (w *work) stopped(at time.Time, away time.Duration) {
 	w.t.Helper()
 	for _, command := range []*process{w.restore, w.backup} {
@@ -75,7 +75,7 @@ func (w *work) stopped(at time.Time, away time.Duration) {
 	})
 }
 
-// back demands, when the API server is back, that the mover of the restore is still in the middle.
+// back checks, once the API server is back, that the mover of the restore is still in the middle.
 func (w *work) back() {
 	w.t.Helper()
 	w.observeMovers()
@@ -91,7 +91,7 @@ func (w *work) back() {
 	}
 }
 
-// end demands that both come to their end by the movers that they had, and with the right contents.
+// end checks that both finish with the movers that they had, and with the right contents.
 func (w *work) end() {
 	w.t.Helper()
 	for name, command := range map[string]*process{"web": w.restore, "db": w.backup} {

@@ -14,7 +14,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/s3"
 )
 
-// mongodb is what many tutorials give people: a database without any claim.
+// mongodb is what many tutorials show: a database without any claim.
 const mongodb = `
 apiVersion: apps/v1
 kind: StatefulSet
@@ -90,7 +90,7 @@ func TestBackupIntoAWrongRepository(t *testing.T) {
 	s.run(1, []string{"wrong password"}, "list", name, "--password-file", wrong)
 	s.nothingBehind()
 
-	// Another cluster has written here since.
+	// Another cluster has written here meanwhile.
 	s.recordOfAnotherCluster("web")
 	s.run(5, []string{name, "another cluster", "--adopt-cluster"}, "backup", name)
 	s.nothingBehind()
@@ -120,8 +120,8 @@ func (s *scenario) recordOfAnotherCluster(statefulSet string) {
 	}
 }
 
-// repository is the root below which the scenario's repositories are, as this process reaches it, and the password of
-// one of them.
+// repository is the root that contains the scenario's repositories, as this process reaches it, and the password of one
+// of them.
 func (s *scenario) repository(statefulSet string) (root storage.Bucket, secret repository.Secret) {
 	s.t.Helper()
 	config, err := s3.ParseURL(s.Repo(s.Endpoint))

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// process is a stsbackup under way.
+// process is a running stsbackup.
 type process struct {
 	s   *scenario
 	cmd *exec.Cmd
-	// stderr is its standard error, lines are those of it; closed at its end.
+	// stderr is its standard error, and lines are the lines from it; closed at its end.
 	stderr io.Closer
 	lines  chan string
 	said   strings.Builder
@@ -55,7 +55,7 @@ func (p *process) until(text string) {
 	p.s.t.Fatalf("the command ended without saying %q:\n%s", text, &p.said)
 }
 
-// sofar is what it has said by now.
+// sofar is what it has printed by now.
 func (p *process) sofar() string {
 	for {
 		select {
@@ -78,7 +78,7 @@ func (p *process) signal(signal syscall.Signal) {
 	}
 }
 
-// unheard reads no more of what it says, as a pipe's reader that has ended.
+// unheard stops reading what it prints, like the reader of a pipe that has ended.
 func (p *process) unheard() {
 	p.s.t.Helper()
 	if err := p.stderr.Close(); err != nil {
@@ -86,13 +86,13 @@ func (p *process) unheard() {
 	}
 }
 
-// end waits for the end and gives the exit code, -1 after a fatal signal.
+// end waits for the end and returns the exit code, -1 after a fatal signal.
 func (p *process) end() int {
 	p.s.t.Helper()
 	for line := range p.lines {
 		p.said.WriteString(line + "\n")
 	}
-	_ = p.cmd.Wait() // its exit code says it
+	_ = p.cmd.Wait() // the exit code says it
 	return p.cmd.ProcessState.ExitCode()
 }
 
@@ -148,7 +148,7 @@ func TestBackupInterrupted(t *testing.T) {
 		"data-web-0: taking a VolumeSnapshot", "data-web-0: preparing the mover", "data-web-0: copying", "data-web-0: saved",
 		"data-web-1: copying",
 	} {
-		stopped := s.start("backup", name, "--limit-upload", "128") // so that it has not ended by then
+		stopped := s.start("backup", name, "--limit-upload", "128") // slow enough that it has not ended by then
 		stopped.until(moment)
 		stopped.signal(syscall.SIGINT)
 		begun := time.Now()
@@ -169,7 +169,7 @@ func TestBackupInterruptedTwiceEndsAtOnce(t *testing.T) {
 	stopped := s.start("backup", s.Namespace+"/web")
 	stopped.until("data-web-0: copying")
 	stopped.signal(syscall.SIGINT)
-	// Removing the mover takes a second at least; whoever insists does not have to wait for it.
+	// Removing the mover takes a second at least; a person who insists does not have to wait for it.
 	insist := time.NewTicker(50 * time.Millisecond)
 	defer insist.Stop()
 	for range 5 {

@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/test/harness"
 )
 
-// record decodes the recovery point that a run with -o json printed.
+// record decodes the recovery point that a run with -o json has printed.
 func (s *scenario) record(result harness.Result) catalog.Record {
 	s.t.Helper()
 	var record catalog.Record
@@ -22,7 +22,7 @@ func (s *scenario) record(result harness.Result) catalog.Record {
 	return record
 }
 
-// saved demands that a recovery point holds each ordinal's own files, as stock restic reads them.
+// saved checks that a recovery point holds each ordinal's own files, as stock restic reads them.
 func (s *scenario) saved(record catalog.Record, capture catalog.Capture, claims []string) {
 	s.t.Helper()
 	var got []string
@@ -56,7 +56,7 @@ func (s *scenario) dump(statefulSet, snapshot, file string) string {
 	return strings.TrimSpace(result.Stdout)
 }
 
-// nothingBehind is nothingLeft and the same for what has no namespace.
+// nothingBehind is nothingLeft, and also checks objects that have no namespace.
 func (s *scenario) nothingBehind() {
 	s.t.Helper()
 	if left := s.behind(); len(left) > 0 {
@@ -64,7 +64,7 @@ func (s *scenario) nothingBehind() {
 	}
 }
 
-// behind is what stsbackup has left in the namespace, and what has none: volumes of temporary claims, contents of
+// behind is what stsbackup has left, in the namespace and outside of it: volumes of temporary claims, contents of
 // VolumeSnapshots.
 func (s *scenario) behind() []string {
 	s.t.Helper()
@@ -115,7 +115,8 @@ func TestBackupBySnapshot(t *testing.T) {
 	}
 	s.nothingBehind()
 
-	// What the pods write after the cut is not in it; a second backup of the same bytes stores next to nothing.
+	// The recovery point does not contain what the pods write after the cut; a second backup of the same bytes stores
+	// almost nothing.
 	s.exec("web-1", "echo later > /data/later; sync")
 	second := s.record(s.run(0, nil, "backup", "web", "-n", s.Namespace, "-o", "json"))
 	if text := s.dump("web", second.Volumes[1].RepositorySnapshot, "data-web-1/later"); text != "later" {
@@ -171,7 +172,7 @@ func TestBackupLiveOfCSIVolumes(t *testing.T) {
 func TestBackupLeavesNoRetainedData(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "retain")
-	// Both the claims' class and the VolumeSnapshotClass say that data is to be kept when its object is deleted.
+	// Both the claims' class and the VolumeSnapshotClass say that the data stays when its object is deleted.
 	web := workload{name: "web", replicas: 1, class: "reflink-retain"}
 	s.apply(web.manifest(), "web")
 	s.saved(
@@ -200,7 +201,7 @@ func TestBackupIncomplete(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "incomplete")
 	db := workload{name: "db", replicas: 3, class: "manual", claim: s.ownVolumes()}
-	s.staticVolumes(db.claims()[:2]...) // none for the third
+	s.staticVolumes(db.claims()[:2]...) // none for the third claim
 	s.apply(db.manifest())
 	for _, pod := range []string{"pod/db-0", "pod/db-1", "pod/db-2"} {
 		s.created(pod)

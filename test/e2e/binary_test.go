@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/test/harness"
 )
 
-// mostBytes is how large the binary may be, and with it the image, which holds nothing else but certificates.
+// mostBytes is how large the binary may be, and so the image, which otherwise holds only certificates.
 const mostBytes = 64 << 20
 
 // TestBinary looks at what `make build` has built with the Dockerfile's flags: one static file that knows its version.

@@ -17,8 +17,8 @@ import (
 	"github.com/stsbackup/stsbackup/test/harness"
 )
 
-// process finds the process of a pod's container that runs a program. The nodes of the test cluster are this machine; it
-// finds the process by the pod's control group.
+// process finds the process in a pod's container that runs a program. The nodes of the test cluster are this machine;
+// process recognizes the pod by its cgroup.
 func (s *scenario) process(podUID, program string) int {
 	s.t.Helper()
 	var found []int
@@ -29,7 +29,7 @@ func (s *scenario) process(podUID, program string) int {
 	for _, entry := range entries {
 		groups, err := os.ReadFile(filepath.Join(entry, "cgroup"))
 		if err != nil || !strings.Contains(strings.ReplaceAll(string(groups), "_", "-"), podUID) {
-			continue // it has ended, or is another's
+			continue // it has ended, or belongs to another pod
 		}
 		line, err := os.ReadFile(filepath.Join(entry, "cmdline"))
 		if name, _, _ := strings.Cut(string(line), "\x00"); err != nil || name != program {
@@ -52,7 +52,7 @@ func (s *scenario) process(podUID, program string) int {
 	return found[0]
 }
 
-// kill9 ends the process of a container the hard way.
+// kill9 kills the process of a container with SIGKILL.
 func (s *scenario) kill9(podUID, program string) {
 	s.t.Helper()
 	if err := syscall.Kill(s.process(podUID, program), syscall.SIGKILL); err != nil {
@@ -60,7 +60,8 @@ func (s *scenario) kill9(podUID, program string) {
 	}
 }
 
-// without stops a component of the test cluster. What is returned starts it again; the end of the test does, if nobody has before.
+// without stops a component of the test cluster. The returned function starts it again; the end of the test does so if
+// nobody has before.
 func (s *scenario) without(name string) (again func()) {
 	s.t.Helper()
 	s.component("stop", name)
@@ -82,7 +83,7 @@ func (s *scenario) without(name string) (again func()) {
 	}
 }
 
-// component has the tool of the test cluster stop or start a component, or look whether all of them run.
+// component lets the test cluster's tool stop or start a component, or check whether all of them run.
 func (s *scenario) component(args ...string) {
 	s.t.Helper()
 	if err := testcluster(s.ctx, args...); err != nil {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// volumeOf is the volume, of those that are set aside, that was an ordinal's.
+// volumeOf returns the volume of an ordinal among those that are set aside.
 func (s *scenario) volumeOf(names []string, ordinal int) string {
 	s.t.Helper()
 	for _, name := range names {
@@ -21,7 +21,7 @@ func (s *scenario) volumeOf(names []string, ordinal int) string {
 	return ""
 }
 
-// isThere reports whether there is a volume of this name.
+// isThere reports whether a volume with this name exists.
 func (s *scenario) isThere(volume string) bool {
 	s.t.Helper()
 	return s.kubectl("get", "pv", volume, "--ignore-not-found", "-o", "name") != ""
@@ -94,7 +94,7 @@ func TestDiscard(t *testing.T) {
 	s.nothingLeft()
 }
 
-// TestDiscardStaticVolumes: what a person has made is given back as it is.
+// TestDiscardStaticVolumes: discard releases volumes that a person has made, and does not change them.
 func TestDiscardStaticVolumes(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "discard-static")

@@ -11,8 +11,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// TestExec runs commands in a pod through the API server: one that copies its standard input to its standard output, and ends with
-// it; and one that fails.
+// TestExec runs commands in a pod through the API server: one copies its standard input to its standard output, and
+// ends when the input does; the other fails.
 func TestExec(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "exec")

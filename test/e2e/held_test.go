@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// TestRestoreHeldFromHPA has an autoscaler, and somebody who scales, bring replicas back in the middle of a restore: the pods
-// that are made then wait until it is done, and are Ready then, on what was restored, of the revision that there was before.
+// TestRestoreHeldFromHPA lets an autoscaler, and somebody who scales, bring replicas back in the middle of a restore.
+// The new pods wait until the restore is done. Then they are Ready, on the restored data, with the revision that the
+// StatefulSet had before.
 func TestRestoreHeldFromHPA(t *testing.T) {
 	for name, kind := range map[string]string{
 		"ordered":   `podManagementPolicy: OrderedReady`,
@@ -27,20 +28,20 @@ func TestRestoreHeldFromHPA(t *testing.T) {
 	}
 }
 
-// revisions are the StatefulSet's two.
+// revisions are the StatefulSet's current and update revisions.
 func (s *scenario) revisions() string {
 	s.t.Helper()
 	return s.kubectl("get", "statefulset", "web", "-o", "jsonpath={.status.currentRevision} {.status.updateRevision}")
 }
 
-// podRevisions are those of the pods, and their gates.
+// podRevisions are the revisions of the pods, and their gates.
 func (s *scenario) podRevisions() string {
 	s.t.Helper()
 	return s.kubectl("get", "pods", "--selector=app=web", "--sort-by=.metadata.name", "-o",
 		`jsonpath={range .items[*]}{.metadata.name} {.metadata.labels.controller-revision-hash} {.spec.schedulingGates}{"\n"}{end}`)
 }
 
-// bothReady waits for the pods. The status of a rollout that kubectl gives knows no OnDelete.
+// bothReady waits for the pods. kubectl rollout status does not support OnDelete.
 func (s *scenario) bothReady() {
 	s.t.Helper()
 	for _, pod := range []string{"pod/web-0", "pod/web-1"} {
@@ -74,7 +75,7 @@ func (s *scenario) heldFromHPA() {
 		got := s.kubectl("get", "pods", "--selector=app=web", "-o", gated)
 		return strings.Contains(got, "web-0 Pending SchedulingGated"), got
 	})
-	restore.until("data-web-1: restoring") // there is still half of it to come
+	restore.until("data-web-1: restoring") // half of it is still to come
 	if got := s.kubectl(
 		"get",
 		"pods",

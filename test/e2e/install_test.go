@@ -15,13 +15,13 @@ import (
 	"github.com/stsbackup/stsbackup/test/harness"
 )
 
-// byLabel keeps those apart who back up what has the documentation's label: one of them does so in all namespaces.
+// byLabel keeps tests apart that back up what has the documentation's label: one of them does so in all namespaces.
 var byLabel sync.Mutex
 
-// installMost is in how many commands docs/install.md promises each way.
+// installMost is how many commands docs/install.md promises for each way of installation.
 const installMost = 5
 
-// block is a block of code of docs/install.md: its first line names its language, and then what it is of.
+// block is a code block in docs/install.md: its first line names its language, and then what it belongs to.
 type block struct {
 	language, file string
 	ways           []string
@@ -56,12 +56,12 @@ type installation struct {
 	dir string
 	// repo is the repository root's URL, as pods reach it.
 	repo string
-	// replace puts in what the documentation leaves to its reader.
+	// replace fills in what the documentation leaves to its reader.
 	replace *strings.Replacer
 }
 
-// install does what docs/install.md says of one way, word for word but for the image, the bucket and its keys, and the
-// namespace. Further replacements, which come before these, are for what the text tells the reader to choose.
+// install does what docs/install.md says about one way, word for word except for the image, the bucket and its keys,
+// and the namespace. Further replacements, which come before these, are for what the text tells the reader to choose.
 func (s *scenario) install(way, repo string, replacements ...string) installation {
 	s.t.Helper()
 	name, tag, _ := strings.Cut(s.Image, ":")
@@ -86,8 +86,8 @@ func (s *scenario) install(way, repo string, replacements ...string) installatio
 	return in
 }
 
-// everyMinute has the documentation's policy back up all of some namespaces each minute, and keep two recovery points. It does
-// not prune: its hour may come while a test is at it.
+// everyMinute changes the documentation's policy: it backs up everything in some namespaces each minute, and keeps two
+// recovery points. It does not prune, because the hour of a prune may come in the middle of a test.
 func everyMinute(namespaces ...string) (replacements []string) {
 	return []string{
 		`schedule: "0 1 * * *"`, `schedule: "* * * * *"`, "  jitter: 2h\n", "", "  prune: {schedule: \"0 5 * * sun\"}\n", "",
@@ -96,10 +96,10 @@ func everyMinute(namespaces ...string) (replacements []string) {
 	}
 }
 
-// lastInKustomization is the last line of each kustomization, behind which more can be put.
+// lastInKustomization is the last line of each kustomization; tests can add more after it.
 const lastInKustomization = "generatorOptions: {disableNameSuffixHash: true}\n"
 
-// commands are those of the block "sh NAME".
+// commands returns the commands of the block "sh NAME".
 func (in installation) commands(name string) []string {
 	in.t.Helper()
 	for _, b := range installBlocks(in.t) {
@@ -111,7 +111,7 @@ func (in installation) commands(name string) []string {
 	return nil
 }
 
-// shell runs commands where the documentation's reader does, and gives what they print.
+// shell runs commands where the documentation's reader does, and returns what they print.
 func (in installation) shell(script string, environ ...string) string {
 	in.t.Helper()
 	path := filepath.Dir(in.Env.Kubectl) + ":" + filepath.Dir(in.Stsbackup) + ":" + os.Getenv("PATH")
@@ -123,13 +123,14 @@ func (in installation) shell(script string, environ ...string) string {
 	return result.Stdout + result.Stderr
 }
 
-// works looks by the documentation's commands whether a way of installation works, and demands what they must print.
+// works checks with the documentation's commands whether a way of installation works; want is what they must print.
 func (in installation) works(way string, want ...string) {
 	in.t.Helper()
 	in.prints(in.shell(strings.Join(in.commands("works-"+way), "\n")), want...)
 }
 
-// worksByBucket does the same for what is in the bucket, without the cluster and with no keys but those of the installation.
+// worksByBucket does the same for the content of the bucket, without the cluster and with no keys except those of the
+// installation.
 func (in installation) worksByBucket(statefulSet, endpoint, podEndpoint string, want ...string) {
 	in.t.Helper()
 	script := strings.NewReplacer(podEndpoint, endpoint, "/NAME", "/"+statefulSet).Replace(strings.Join(in.commands("works-bucket"), "\n"))
@@ -145,7 +146,7 @@ func (in installation) prints(out string, want ...string) {
 	}
 }
 
-// guard looks for the password from the moment that there is one.
+// guard makes the leak test look for the password from the moment that it exists.
 func (in installation) guard() {
 	in.t.Helper()
 	text, err := os.ReadFile(filepath.Join(in.dir, "password"))
@@ -159,7 +160,7 @@ func (in installation) guard() {
 	}
 }
 
-// environ lets the command line use the same repositories, by the given S3 endpoint.
+// environ lets the command line use the same repositories, through the given S3 endpoint.
 func (in installation) environ(endpoint, podEndpoint string) []string {
 	return []string{
 		"STSBACKUP_PASSWORD_FILE=" + filepath.Join(in.dir, "password"),
@@ -173,7 +174,7 @@ func (s *scenario) repoOf(way string) string {
 	return fmt.Sprintf("s3://%s/%s-%s?endpoint=%s&region=us-east-1", s.Bucket, s.Prefix, way, s.PodEndpoint)
 }
 
-// enabled labels StatefulSets as docs/install.md has them chosen.
+// enabled gives StatefulSets the label by which docs/install.md chooses them.
 func (s *scenario) enabled(statefulSets ...string) {
 	s.t.Helper()
 	for _, name := range statefulSets {
@@ -181,7 +182,7 @@ func (s *scenario) enabled(statefulSets ...string) {
 	}
 }
 
-// jobSucceeded waits for the end of a Job, and gives the logs of its containers.
+// jobSucceeded waits for the end of a Job, and returns the logs of its containers.
 func (s *scenario) jobSucceeded(namespace, job string) string {
 	s.t.Helper()
 	logs := func() string {
@@ -225,8 +226,8 @@ func (s *scenario) jobSucceeded(namespace, job string) string {
 	return logs()
 }
 
-// TestImageIsOneSetting: the documentation's one line sets the image of every container. Movers follow their pods', which
-// TestNamespaced shows: no image has the name that they would run otherwise.
+// TestImageIsOneSetting: the documentation's one line sets the image of every container. Movers use the image of the
+// pod that starts them, which TestNamespaced shows: no image has the name that they would run otherwise.
 func TestImageIsOneSetting(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "image")
@@ -253,8 +254,8 @@ func TestImageIsOneSetting(t *testing.T) {
 	}
 }
 
-// TestWebIdentityOnEKS has the API server look at what the documentation says of the annotation, which means something on EKS
-// alone. TestWebIdentityWithoutKeys runs the other ways.
+// TestWebIdentityOnEKS shows the API server what the documentation says about the annotation, which works only on EKS.
+// TestWebIdentityWithoutKeys runs the other ways.
 func TestWebIdentityOnEKS(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "identity")
@@ -276,7 +277,7 @@ func TestWebIdentityOnEKS(t *testing.T) {
 	}
 }
 
-// TestNamespaced installs the overlay for one namespace as the documentation says, and has it back up.
+// TestNamespaced installs the overlay for one namespace as the documentation says, and lets it back up.
 func TestNamespaced(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "namespaced")

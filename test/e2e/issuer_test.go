@@ -18,15 +18,15 @@ import (
 	"time"
 )
 
-// issuer signs tokens that an S3 server trusts, and that last for as long, or as short, as a test wants to: keys that MinIO
-// gives for a token last no longer than the token.
+// issuer signs tokens that an S3 server trusts, and that last as long as a test wants: the keys that MinIO gives for a
+// token last no longer than the token.
 type issuer struct {
 	*scenario
 	url string
 	key *rsa.PrivateKey
 }
 
-// newIssuer has a pod serve what it takes to trust the tokens.
+// newIssuer makes a pod serve what MinIO needs to trust the tokens.
 func (s *scenario) newIssuer() issuer {
 	s.t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -71,7 +71,7 @@ spec:
 
 func unpadded(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
 
-// token is one that lasts from now on.
+// token returns a token that is valid for this time from now on.
 func (i issuer) token(lasts time.Duration) (string, error) {
 	now := time.Now()
 	claims, err := json.Marshal(map[string]any{
@@ -89,8 +89,8 @@ func (i issuer) token(lasts time.Duration) (string, error) {
 	return signed + "." + unpadded(signature), nil
 }
 
-// tokens keeps a file with a token that lasts for so long, until the end of the scenario: as a kubelet does, it is replaced when
-// a fifth of that is over.
+// tokens keeps a file with a token that is valid for this time, until the end of the scenario: like a kubelet, it
+// replaces the token when a fifth of that is over.
 func (i issuer) tokens(lasts time.Duration) (file string) {
 	i.t.Helper()
 	file = filepath.Join(i.t.TempDir(), "token")

@@ -21,8 +21,8 @@ const (
 	defaultList    = "SCHILY.acl.default"
 )
 
-// kinds are the entries that take more than the right to read and write the files of others: each needs something of a
-// mover that only root has.
+// kinds are entries for which the right to read and write other users' files is not enough: a mover needs something for
+// each of them that only root has.
 func kinds() []tar.Header {
 	const (
 		netBind = "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" // cap_net_bind_service=ep
@@ -49,8 +49,8 @@ func kinds() []tar.Header {
 	}
 }
 
-// writeKinds puts one of each kind into a pod's volume, and a file with a hole, and demands that they are there: the
-// pod's own tar is the judge, before and after. Its image has to have GNU tar.
+// writeKinds puts one of each kind into a pod's volume, and a file with a hole, and checks that they are there: the
+// pod's own tar judges, before and after. Its image must have GNU tar.
 func (s *scenario) writeKinds(pod string) string {
 	s.t.Helper()
 	var archive bytes.Buffer
@@ -109,14 +109,14 @@ func (s *scenario) writeKinds(pod string) string {
 	return all
 }
 
-// readKinds tells all of what writeKinds has made.
+// readKinds describes everything that writeKinds has made.
 func (s *scenario) readKinds(pod string) string {
 	s.t.Helper()
 	return s.describe(s.exec(pod, `tar --create --format=posix --pax-option=delete=atime,delete=ctime --sort=name --numeric-owner \
   --xattrs --xattrs-include='*' --acls --sparse -C /data -f - kinds`))
 }
 
-// describe tells what is in a tar archive, an entry a line.
+// describe lists what is in a tar archive, one line for each entry.
 func (s *scenario) describe(archive string) string {
 	s.t.Helper()
 	var text strings.Builder

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// kustomize writes a kustomization of one's own on top of an overlay, with more lines in it, and applies it or deletes what
-// is in it. It gives the folder.
+// kustomize writes a kustomization on top of an overlay, with more lines in it, and applies it or deletes what is in
+// it. It returns the folder.
 func (s *scenario) kustomize(verb, overlay, more string) string {
 	s.t.Helper()
 	dir := s.clone()
@@ -22,8 +22,8 @@ func (s *scenario) kustomize(verb, overlay, more string) string {
 	return dir
 }
 
-// clone gives an empty folder beside a copy of the manifests, named deploy, which a kustomization names by a relative path.
-// The CronJobs in it are suspended: their hour may come while a test is at it.
+// clone returns an empty folder beside a copy of the manifests, named deploy, so that a kustomization can use a
+// relative path. The CronJobs in the copy are suspended: their hour may come in the middle of a test.
 func (s *scenario) clone() string {
 	s.t.Helper()
 	root := s.t.TempDir()

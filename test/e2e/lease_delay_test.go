@@ -26,9 +26,10 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// TestLeaseWithDelays has two compete for one Lease of the real API server, each through a proxy that delays requests and
-// answers by up to 20 seconds; requests go on when nobody waits for them any more. Never do two of them believe in it at one
-// moment. At last the one who has it is cut off: it stops believing, before the other begins to.
+// TestLeaseWithDelays lets two compete for one Lease of the real API server, each through a proxy that delays requests
+// and answers by up to 20 seconds; a request goes on even if nobody waits for it any more. Never do both believe at the
+// same moment that they hold the Lease. At the end the proxy of the holder is cut off: the holder stops believing
+// before the other begins to.
 func TestLeaseWithDelays(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "delay")
@@ -45,7 +46,7 @@ func TestLeaseWithDelays(t *testing.T) {
 
 	r.watch("short delays, so that both get their turns", 20*time.Second, 500*time.Millisecond, nil)
 	r.watch("delays of up to 20 s", time.Minute, 20*time.Second, nil)
-	// Whoever believes is cut off, and the other one gets the Lease.
+	// Cut off the one that believes; the other one gets the Lease.
 	var has, gets *leaseHolder
 	r.watch("one has it", time.Minute, 100*time.Millisecond, func() bool {
 		for i, h := range r.holders {
@@ -77,13 +78,14 @@ func TestLeaseWithDelays(t *testing.T) {
 	}
 }
 
-// leaseRace is those who compete.
+// leaseRace is those that compete.
 type leaseRace struct {
 	*scenario
 	holders []*leaseHolder
 }
 
-// watch looks all the time whether two believe, for as long as d or until done says so. Delays are up to most meanwhile.
+// watch checks continuously whether both believe that they hold the Lease, for the time d or until done says so.
+// Meanwhile delays are up to most.
 func (r *leaseRace) watch(phase string, d, most time.Duration, done func() bool) {
 	r.t.Helper()
 	for _, h := range r.holders {
@@ -114,7 +116,7 @@ func (r *leaseRace) watch(phase string, d, most time.Duration, done func() bool)
 		r.holders[0].turns.Load(), r.holders[1].turns.Load())
 }
 
-// leaseHolder is one of them, with its way to the API server.
+// leaseHolder is one of them, with its connection to the API server.
 type leaseHolder struct {
 	name   string
 	client *cluster.Client
@@ -122,9 +124,9 @@ type leaseHolder struct {
 	next   http.RoundTripper // to the API server
 	target string
 
-	most  atomic.Int64 // delays are up to so many nanoseconds
+	most  atomic.Int64 // delays are up to this many nanoseconds
 	cut   atomic.Bool
-	stay  atomic.Bool // do not give it back
+	stay  atomic.Bool // do not give the Lease back
 	turns atomic.Int64
 	lease atomic.Pointer[cluster.Lease]
 
@@ -168,7 +170,7 @@ func (h *leaseHolder) compete(ctx context.Context) {
 	for ctx.Err() == nil {
 		lease, err := h.client.Acquire(ctx, h.op, cluster.LeaseOptions{Holder: fmt.Sprint(h.name, " ", h.turns.Load())})
 		if err != nil {
-			wait(ctx, h.upTo(time.Second)) // it is busy, or has not answered
+			wait(ctx, h.upTo(time.Second)) // somebody else holds the Lease, or the server has not answered
 			continue
 		}
 		h.turns.Add(1)
@@ -178,7 +180,7 @@ func (h *leaseHolder) compete(ctx context.Context) {
 			wait(lease.Context(), time.Second)
 		}
 		giving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-		_ = lease.Release(giving) // what cannot be given back ends by itself
+		_ = lease.Release(giving) // a Lease that cannot be given back expires by itself
 		cancel()
 		if lease.Lost() == nil {
 			h.lease.Store(nil)
@@ -196,27 +198,27 @@ func (h *leaseHolder) lost() bool {
 	return lease != nil && lease.Lost() != nil
 }
 
-// upTo is a random time.
+// upTo returns a random time.
 func (h *leaseHolder) upTo(most time.Duration) time.Duration {
 	h.mutex.Lock()
 	defer h.mutex.Unlock()
 	return time.Duration(h.random.Int64N(int64(most)))
 }
 
-// delay is up to the most that there may be; most of them are short, so that somebody gets the Lease at all.
+// delay returns a random delay up to the present limit; most are short, so that somebody gets the Lease at all.
 func (h *leaseHolder) delay() time.Duration {
 	h.mutex.Lock()
 	defer h.mutex.Unlock()
 	return time.Duration(math.Pow(h.random.Float64(), 4) * float64(h.most.Load()))
 }
 
-// ServeHTTP is the proxy. A request that it has taken is carried out, whoever waits for it.
+// ServeHTTP is the proxy. It carries out every request that it has taken, even if nobody waits for it.
 func (h *leaseHolder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
 	}
-	// The body has been read to its end, so that the end of the connection is noticed.
+	// The body has been read to its end, so the server notices the end of the connection.
 	if h.cut.Load() {
 		<-r.Context().Done()
 		return
@@ -249,7 +251,7 @@ func (h *leaseHolder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(flushing{w}, response.Body)
 }
 
-// flushing passes on at once what is written, as a watch needs it.
+// flushing passes on at once what is written; a watch needs this.
 type flushing struct{ http.ResponseWriter }
 
 // Write writes and flushes.
@@ -258,7 +260,7 @@ func (f flushing) Write(p []byte) (int, error) {
 	return n, errors.Join(err, http.NewResponseController(f.ResponseWriter).Flush())
 }
 
-// wait passes time, until ctx ends.
+// wait waits for a time, or until ctx ends.
 func wait(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():

@@ -14,11 +14,11 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// outageOfTest is longer than a Lease is believed in, and than others wait until they take it.
+// outageOfTest is longer than the holder of a Lease believes in it, and than others wait until they take it.
 const outageOfTest = 40 * time.Second
 
-// TestOperationsOutliveAnOutage cuts a backup and a restore off from the API server in the middle. Their movers go on; they say
-// that they wait, change nothing meanwhile, and come to their end.
+// TestOperationsOutliveAnOutage cuts a backup and a restore off from the API server in the middle. Their movers go on.
+// The operations say that they wait, change nothing meanwhile, and finish.
 func TestOperationsOutliveAnOutage(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "outage")
@@ -67,10 +67,10 @@ func TestOperationsOutliveAnOutage(t *testing.T) {
 	}
 }
 
-// cuttable is a line to the API server that can be cut and mended.
+// cuttable is a connection to the API server that the test can cut and mend.
 type cuttable struct {
 	s          *scenario
-	kubeconfig string // leads through it
+	kubeconfig string // leads through the connection
 	address    string
 	target     string
 
@@ -79,7 +79,7 @@ type cuttable struct {
 	open     []net.Conn
 }
 
-// cuttable lays a line, which the operator's kubeconfig then leads through.
+// cuttable makes a connection, and the operator's kubeconfig uses it from then on.
 func (s *scenario) cuttable() *cuttable {
 	s.t.Helper()
 	config, err := clientcmd.LoadFromFile(environment.Operator)
@@ -103,7 +103,7 @@ func (s *scenario) cuttable() *cuttable {
 	return c
 }
 
-// mend has the line lead to the API server.
+// mend makes the connection lead to the API server.
 func (c *cuttable) mend() {
 	c.s.t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(c.s.ctx, "tcp", c.address)
@@ -117,14 +117,14 @@ func (c *cuttable) mend() {
 		for {
 			from, err := listener.Accept()
 			if err != nil {
-				return // it is cut
+				return // the connection is cut
 			}
 			go c.carry(from)
 		}
 	}()
 }
 
-// cut breaks all connections, and lets none through.
+// cut breaks all connections, and accepts none.
 func (c *cuttable) cut() {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -138,7 +138,7 @@ func (c *cuttable) cut() {
 	c.open = nil
 }
 
-// carry carries one connection.
+// carry carries one TCP connection.
 func (c *cuttable) carry(from net.Conn) {
 	defer from.Close()
 	to, err := (&net.Dialer{}).DialContext(c.s.ctx, "tcp", c.target)

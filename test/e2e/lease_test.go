@@ -12,8 +12,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// TestLeaseNamespace runs two schedulers whose kubeconfigs name different namespaces: by --lease-namespace they know of each
-// other all the same, so that one leads, and the other takes over.
+// TestLeaseNamespace runs two schedulers whose kubeconfigs name different namespaces. Because of --lease-namespace they
+// still know of each other, so that one leads, and the other takes over.
 func TestLeaseNamespace(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "lease")
@@ -52,7 +52,7 @@ policies: [{name: all, select: {namespaces: [%s]}, schedule: "@daily"}]
 	}
 }
 
-// startScheduler starts a scheduler whose kubeconfig names a namespace, and whose Lease is in the scenario's.
+// startScheduler starts a scheduler whose kubeconfig names this namespace, and whose Lease is in the scenario's.
 func (s *scenario) startScheduler(namespace string) *process {
 	s.t.Helper()
 	config, err := clientcmd.LoadFromFile(s.Operator)

@@ -96,7 +96,8 @@ func prepare(dir string) error {
 	return err
 }
 
-// notInstalled fails if somebody uses stsbackup in the cluster, where some tests install it, and at their end delete all of it.
+// notInstalled fails if somebody uses stsbackup in the cluster: some tests install it there, and at their end delete
+// all of it.
 func notInstalled(ctx context.Context) error {
 	found, err := environment.KubectlInput(ctx, "", "--namespace", own, "get", "deployment/stsbackup", "cronjob/stsbackup", "secret/stsbackup",
 		"--ignore-not-found", "--output=name")
@@ -114,7 +115,7 @@ func notInstalled(ctx context.Context) error {
 	return nil
 }
 
-// deployed is a path in the folder of the manifests.
+// deployed returns a path in the folder of the manifests.
 func deployed(elem ...string) string {
 	return filepath.Join(append([]string{"..", "..", "deploy"}, elem...)...)
 }
@@ -126,7 +127,7 @@ type scenario struct {
 	ctx context.Context
 }
 
-// newScenario gives a test its own namespace, repository root and password; all of it is removed at the end.
+// newScenario gives a test its own namespace, repository root and password, and removes all of it at the end.
 func newScenario(t *testing.T, name string) *scenario {
 	t.Helper()
 	return newScenarioWithin(t, name, 10*time.Minute)
@@ -173,14 +174,14 @@ func (s *scenario) waitReady(statefulSet string) {
 	}
 }
 
-// created waits until an object is there, which is given as TYPE/NAME. It takes one:
-// kubectl gives up at once if several of those that it is to wait for are not there.
+// created waits until an object exists, given as TYPE/NAME. It takes only one: kubectl gives up at once if one of
+// several objects does not exist.
 func (s *scenario) created(object string) {
 	s.t.Helper()
 	s.kubectl("wait", "--for=create", object, "--timeout=180s")
 }
 
-// kubectl runs kubectl in the scenario's namespace and gives its output without the last line end.
+// kubectl runs kubectl in the scenario's namespace and returns its output without the last line end.
 func (s *scenario) kubectl(args ...string) string {
 	s.t.Helper()
 	out, err := s.Kubectl(s.ctx, args...)
@@ -200,7 +201,7 @@ func (s *scenario) exec(pod, script string) string {
 	return out
 }
 
-// run runs stsbackup and demands an exit code and texts that must be in what it printed, on either stream.
+// run runs stsbackup and checks the exit code and that it printed these texts, on either stream.
 func (s *scenario) run(wantCode int, wantTexts []string, args ...string) harness.Result {
 	s.t.Helper()
 	return s.runWith(nil, wantCode, wantTexts, args...)
@@ -224,7 +225,7 @@ func (s *scenario) runWith(environ []string, wantCode int, wantTexts []string, a
 	return result
 }
 
-// nothingLeft demands that stsbackup has left nothing in the namespace.
+// nothingLeft checks that stsbackup has left nothing in the namespace.
 func (s *scenario) nothingLeft() {
 	s.t.Helper()
 	left, err := s.Leftovers(s.ctx)

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// customKinds are of the tools that manage StatefulSets: plural with group, kind, version.
+// customKinds are the kinds of the tools that manage StatefulSets: plural with group, kind, version.
 func customKinds() [][3]string {
 	return [][3]string{
 		{"applications.argoproj.io", "Application", "v1alpha1"},
@@ -24,7 +24,7 @@ func customKinds() [][3]string {
 	}
 }
 
-// makeCustomKinds makes those kinds that the cluster does not have, without the tools, and gives what takes them away again.
+// makeCustomKinds makes the kinds that the cluster does not have, without the tools. remove deletes them again.
 func makeCustomKinds(ctx context.Context) (remove func() error, err error) {
 	var made []string
 	for _, kind := range customKinds() {
@@ -71,13 +71,13 @@ spec:
 // manager is an object that manages StatefulSet web, and the mark that it has left there.
 type manager struct {
 	object string
-	// mark are arguments of kubectl label or annotate; unmark takes the mark away.
+	// mark are arguments of kubectl label or annotate; unmark removes the mark.
 	mark, unmark []string
-	// says is what the refusal says; off is the note of a plan when it is suspended.
+	// says is the text of the refusal; off is the note in a plan when the manager is suspended.
 	says, off string
 }
 
-// managersOf are by the tool. All are in the namespace.
+// managersOf returns the managers by the name of the tool. All are in the namespace.
 func managersOf(namespace string) map[string]manager {
 	flux := func(prefix string) (mark, unmark []string) {
 		return []string{
@@ -131,7 +131,7 @@ func managersOf(namespace string) map[string]manager {
 	}
 }
 
-// shell runs a command that stsbackup has told a person to type, as the administrator.
+// shell runs, as the administrator, a command that stsbackup has told a person to type.
 func (s *scenario) shell(command string) {
 	s.t.Helper()
 	cmd := exec.CommandContext(s.ctx, "sh", "-c", strings.Replace(command, "kubectl", s.Env.Kubectl, 1))
@@ -141,8 +141,8 @@ func (s *scenario) shell(command string) {
 	}
 }
 
-// TestRestoreManagers: a restore is refused as long as another tool would set the StatefulSet back in the middle. The commands
-// that the refusal prints suspend that, and resume it.
+// TestRestoreManagers: a restore refuses as long as another tool would set the StatefulSet back in the middle. The
+// commands that the refusal prints suspend the tool, and resume it.
 func TestRestoreManagers(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "managers")

@@ -11,7 +11,8 @@ import (
 	"github.com/stsbackup/stsbackup/test/harness"
 )
 
-// TestMoverThatStandsStill takes the bucket away from a mover that copies: it is given up, with what it was doing.
+// TestMoverThatStandsStill takes the bucket away from a copying mover: stsbackup gives up on it, and says what it was
+// doing.
 func TestMoverThatStandsStill(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "still")
@@ -62,7 +63,7 @@ func TestMoverThatStandsStill(t *testing.T) {
 	s.nothingLeft()
 }
 
-// TestMoverThatIsNotAdmitted has Pod Security refuse the mover: nobody waits for that to change by itself.
+// TestMoverThatIsNotAdmitted lets Pod Security refuse the mover: nobody waits for that to change by itself.
 func TestMoverThatIsNotAdmitted(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "not-admitted")
@@ -96,7 +97,7 @@ func TestMoverThatIsNotAdmitted(t *testing.T) {
 	s.nothingLeft()
 }
 
-// noMovers has a policy that no dry run shows deny the pods of movers.
+// noMovers makes a policy that denies the pods of movers, but not in a dry run.
 func (s *scenario) noMovers() {
 	s.t.Helper()
 	s.policy("no-movers", "request.dryRun || !has(object.metadata.labels) || !('stsbackup.io/mover' in object.metadata.labels)")
@@ -117,7 +118,7 @@ func (s *scenario) noMovers() {
 	})
 }
 
-// moversAgain takes the policy of noMovers away.
+// moversAgain removes the policy of noMovers.
 func (s *scenario) moversAgain() {
 	s.t.Helper()
 	s.kubectl("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", s.Namespace+"-no-movers")

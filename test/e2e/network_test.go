@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestNetworkPolicies applies the NetworkPolicies that are deployed to pods with the labels of those that are: what stsbackup
-// needs goes through, and what it does not need does not. Without the policies all of it does.
+// TestNetworkPolicies applies the NetworkPolicies of deploy to pods with the labels of the deployed ones: they let
+// through what stsbackup needs, and nothing else. Without the policies everything goes through.
 func TestNetworkPolicies(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "network")
@@ -25,7 +25,7 @@ func TestNetworkPolicies(t *testing.T) {
 		policies += s.networkPolicies(overlay)
 		pods += "---" + podOf(overlay, s.deployedLabels(overlay))
 	}
-	s.created("serviceaccount/default") // without which a pod of one's own is refused
+	s.created("serviceaccount/default") // without it the API server refuses a single pod
 	s.apply(pods)
 	s.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=180s")
 
@@ -48,7 +48,7 @@ func (s *scenario) open(when string, ways []way) {
 	})
 }
 
-// way is a connection that a pod tries to make, by a command that fails if it is not made.
+// way is a connection that a pod tries to make, with a command that fails if it cannot.
 type way struct{ name, from, command string }
 
 // ways are the connections that the NetworkPolicies allow, and those that they do not.
@@ -82,7 +82,7 @@ func (s *scenario) ways() (allowed, refused []way) {
 	return allowed, refused
 }
 
-// closed tries ways, those from one pod together, and names those by which no connection was made.
+// closed tries ways, those from one pod together, and names those that gave no connection.
 func (s *scenario) closed(ways []way) []string {
 	s.t.Helper()
 	scripts := map[string]string{}
@@ -110,7 +110,7 @@ func (s *scenario) rendered(overlay string) []string {
 	return strings.Split(out, "\n---\n")
 }
 
-// networkPolicies are the NetworkPolicies of an overlay, of which there must be one.
+// networkPolicies are the NetworkPolicies of an overlay, which must have at least one.
 func (s *scenario) networkPolicies(overlay string) string {
 	s.t.Helper()
 	var found string
@@ -157,7 +157,7 @@ func (s *scenario) deployedLabels(overlay string) map[string]string {
 	return nil
 }
 
-// podOf is a pod that takes connections on the ports 8080, which is named metrics, and 9090.
+// podOf is a pod that accepts connections on the ports 8080, which is named metrics, and 9090.
 func podOf(name string, labels map[string]string) string {
 	var lines strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
@@ -180,8 +180,9 @@ spec:
 `, name, lines.String())
 }
 
-// peer is a pod that no NetworkPolicy is about, with a name server that answers whatever it is asked, on the ports 53 and
-// 5353: what asks by UDP knows whether it was heard. The server runs the binary of this machine, which is the node.
+// peer is a pod that no NetworkPolicy selects, with a name server that answers every question, on the ports 53 and
+// 5353: so a client that asks by UDP knows whether it was heard. The server runs the binary of this machine, which is
+// the node.
 const peer = `
 apiVersion: v1
 kind: ConfigMap

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// TestRestoreResumedAfterALostNode loses the node of a mover that fills, and with it the restore. To go on with it waits for the node,
-// because the mover may still write, says so, and goes on when the node is back. What was complete before is kept. No other pod of the
-// cluster is ready meanwhile, so this test does not run beside others.
+// TestRestoreResumedAfterALostNode loses the node of a mover that fills a volume, and with it the restore. Resuming
+// waits for the node, because the mover may still write, says so, and goes on when the node is back. It keeps what was
+// complete before. No other pod of the cluster is ready meanwhile, so this test does not run beside others.
 func TestRestoreResumedAfterALostNode(t *testing.T) {
 	s := newScenario(t, "lost")
 	web := s.Namespace + "/web"

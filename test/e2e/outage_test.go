@@ -25,8 +25,8 @@ func newOutage(t *testing.T, away time.Duration) outage {
 	return outage{s, s.Namespace + "/web"}
 }
 
-// TestAPIServerAway takes the API server away for half a minute. Only the command under test notices that, since it goes by a way of
-// its own; to stop the API server itself would disturb the tests beside this one.
+// TestAPIServerAway takes the API server away for half a minute. Only the command under test notices, because it has a
+// connection of its own; stopping the API server itself would disturb the tests beside this one.
 func TestAPIServerAway(t *testing.T) {
 	t.Parallel()
 	t.Run("restore", func(t *testing.T) {
@@ -73,8 +73,8 @@ func restoreThrough(t *testing.T, away time.Duration) {
 	o.nothingLeft()
 }
 
-// through runs a command, takes the API server away for a while when it says something, and demands that it says what it waits for,
-// puts nothing back, and comes to its end.
+// through runs a command, takes the API server away for a while when the command says something, and checks that the
+// command says what it waits for, puts nothing back, and finishes.
 func (o outage) through(away time.Duration, when string, args ...string) {
 	o.t.Helper()
 	proxy := o.newProxy()
@@ -98,7 +98,7 @@ func (o outage) through(away time.Duration, when string, args ...string) {
 	o.t.Logf("it says:\n%s", said)
 }
 
-// oneMover demands that one mover has mounted one claim. It may be given the same pod twice.
+// oneMover checks that one mover has mounted one claim. It may get the same pod twice.
 func (s *scenario) oneMover(pods []json.RawMessage) {
 	s.t.Helper()
 	movers := s.moversByClaim(pods)

@@ -12,14 +12,14 @@ import (
 	"strings"
 )
 
-// ownBucket is an S3 server of the scenario's own, which can be stopped without harm to others.
+// ownBucket is an S3 server of the scenario's own, which a test can stop without harm to others.
 type ownBucket struct {
 	*scenario
 	endpoint string // as pods reach it
 }
 
-// newBucket starts the server with a bucket called show. It runs the image of the cluster's own server; its accounts, other
-// than the one that all tests have, are in a file, which setUsers writes.
+// newBucket starts the server with a bucket called show. It runs the image of the cluster's own server. All accounts,
+// except the one that all tests have, are in a file, which setUsers writes.
 func (s *scenario) newBucket() ownBucket {
 	s.t.Helper()
 	image, err := s.KubectlInput(
@@ -60,8 +60,8 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 256Mi}}}
 `, image))
 }
 
-// serve starts an S3 server that listens on port 7070 and has a bucket called show, and waits until it answers. Of its pod
-// it takes the containers and volumes; the keys are in the Secret s3.
+// serve starts an S3 server that listens on port 7070 and has a bucket called show, and waits until it answers. It
+// takes the containers and volumes from pod; the keys are in the Secret s3.
 func (s *scenario) serve(pod string) ownBucket {
 	s.t.Helper()
 	s.apply(fmt.Sprintf(`
@@ -110,7 +110,7 @@ func (b ownBucket) start() {
 	b.await()
 }
 
-// setUsers has the server know these secret keys, by access key, and no others but the one that all tests have.
+// setUsers makes the server accept these secret keys, by access key, and no others except the one that all tests have.
 func (b ownBucket) setUsers(secretKeys map[string]string) {
 	b.t.Helper()
 	type account struct {
@@ -152,7 +152,7 @@ func (b ownBucket) repo() string {
 	return "s3://show/root?endpoint=" + b.endpoint + "&region=us-east-1"
 }
 
-// forward lets this machine reach the server until ctx ends, and gives the endpoint.
+// forward lets this machine reach the server until ctx ends, and returns the endpoint.
 func (b ownBucket) forward(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(
 		ctx,
@@ -176,7 +176,7 @@ func (b ownBucket) forward(ctx context.Context) (string, error) {
 	for lines.Scan() {
 		if match := regexp.MustCompile(`^Forwarding from (127\.0\.0\.1:\d+)`).FindStringSubmatch(lines.Text()); match != nil {
 			go func() {
-				for lines.Scan() { // it says each connection
+				for lines.Scan() { // it prints a line for each connection
 					continue
 				}
 				_ = cmd.Wait() // ended by ctx
@@ -187,7 +187,7 @@ func (b ownBucket) forward(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("kubectl port-forward: %w", cmd.Wait())
 }
 
-// id is the pod's UID, by which its processes are known.
+// podUID is the pod's UID, by which its processes are known.
 func (s *scenario) podUID(namespace, pod string) string {
 	s.t.Helper()
 	out, err := s.KubectlInput(s.ctx, "", "--namespace", namespace, "get", "pod", pod, "--output", "jsonpath={.metadata.uid}")

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// plantedObjects are those of a person who has copied labels and annotations of stsbackup's: those of a mover for data-web-0 of the
-// given operation. Names are not what that operation gives. The Secret has the Job's name.
+// plantedObjects are objects of a person who has copied stsbackup's labels and annotations: those of a mover for
+// data-web-0 in the given operation. Their names are not those that the operation gives. The Secret has the Job's name.
 func plantedObjects(operation string) string {
 	const object = `
 apiVersion: %[1]s
@@ -48,7 +48,7 @@ metadata:
 	return all.String()
 }
 
-// uids are the UIDs of all that has stsbackup's label in the namespace, by kind and name.
+// uids returns the UIDs of everything that has stsbackup's label in the namespace, by kind and name.
 func (s *scenario) uids() map[string]string {
 	s.t.Helper()
 	uids := map[string]string{}
@@ -67,8 +67,8 @@ func (s *scenario) uids() map[string]string {
 	return uids
 }
 
-// TestSweepLeavesWhatIsNotOurs has a backup killed, and a person's own objects with the labels of what it has left. The next
-// backup removes what the dead one has left, and nothing else.
+// TestSweepLeavesWhatIsNotOurs kills a backup; a person's own objects have the same labels as what it has left. The
+// next backup removes what the dead one has left, and nothing else.
 func TestSweepLeavesWhatIsNotOurs(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "planted")
@@ -104,7 +104,8 @@ func TestSweepLeavesWhatIsNotOurs(t *testing.T) {
 	}
 }
 
-// TestBackupBesideAPodThatStays has a killed backup's pod held, as one on a lost node is. The next backup says so, and goes on.
+// TestBackupBesideAPodThatStays: the pod of a killed backup cannot go, like a pod on a lost node. The next backup says
+// so, and goes on.
 func TestBackupBesideAPodThatStays(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "stranded")

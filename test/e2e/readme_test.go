@@ -12,9 +12,9 @@ import (
 	"github.com/stsbackup/stsbackup/test/harness"
 )
 
-// TestReadme types every block of README.md in its order, in one shell, word for word but for what is written in capitals and the
-// StatefulSet's name: data is saved and comes back, and the scheduler and the CronJob go on in the same repository, by the same
-// password. It has the namespace stsbackup for itself, so it runs beside no other test.
+// TestReadme types every block of README.md in its order, in one shell, word for word except for what is written in
+// capitals and the StatefulSet's name: data is saved and comes back, and the scheduler and the CronJob go on in the
+// same repository, with the same password. It has the namespace stsbackup for itself, so it runs beside no other test.
 func TestReadme(t *testing.T) {
 	s := newScenario(t, "readme")
 	s.apply(workload{name: "web", replicas: 2}.manifest(), "web")
@@ -27,7 +27,7 @@ func TestReadme(t *testing.T) {
 	if err := os.Symlink(s.Stsbackup, filepath.Join(clone, "bin", "stsbackup")); err != nil {
 		t.Fatal(err)
 	}
-	// As a file: in arguments, everybody on the machine could read the keys.
+	// In a file: everybody on the machine could read keys in arguments.
 	s.writeFile(clone, "typed", "cd '"+clone+"'\n"+s.readmeScript())
 	path := filepath.Dir(s.Env.Kubectl) + ":" + os.Getenv("PATH")
 	result, err := harness.Run(s.ctx, "", []string{
@@ -50,7 +50,7 @@ func TestReadme(t *testing.T) {
 	s.nothingBehind()
 }
 
-// readmeScript is what README.md has a reader type. There is no registry, and the program is built.
+// readmeScript is what README.md makes a reader type. There is no registry, and the program is already built.
 func (s *scenario) readmeScript() string {
 	s.t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))

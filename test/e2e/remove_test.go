@@ -10,15 +10,16 @@ import (
 	"time"
 )
 
-// slowBackup is more of a kustomization, by which the CronJob needs more than half a minute to copy the 300 kB of a volume.
+// slowBackup is an addition to a kustomization: with it the CronJob needs more than half a minute to copy the 300 kB of
+// a volume.
 const slowBackup = `patches:
 - target: {kind: CronJob, name: stsbackup}
   patch: |
     - {op: add, path: /spec/jobTemplate/spec/template/spec/initContainers/0/args/-, value: --limit-upload=8}
 `
 
-// TestRemoveCronJob shows what docs/install.md says of the CronJob's Jobs while nothing has the label, and ends the CronJob
-// while it backs up. That takes the namespace from under other tests, so this one does not run beside them.
+// TestRemoveCronJob shows what docs/install.md says about the CronJob's Jobs while nothing has the label, and ends the
+// CronJob while it backs up. That takes the namespace away from other tests, so this one does not run beside them.
 func TestRemoveCronJob(t *testing.T) {
 	s := newScenario(t, "remove")
 	s.apply(workload{name: "alpha", replicas: 2}.manifest(), "alpha")
@@ -43,7 +44,7 @@ func TestRemoveCronJob(t *testing.T) {
 	}
 	in.inOwn("delete", "job", "first-backup")
 
-	// 2. Something has it, and is being backed up.
+	// 2. Something has it, and its backup is running.
 	s.enabled("alpha")
 	commands := in.commands("cronjob")
 	in.shell(commands[len(commands)-1])
@@ -52,8 +53,8 @@ func TestRemoveCronJob(t *testing.T) {
 	s.runWith(in.environ(s.Endpoint, s.PodEndpoint), 0, []string{"no recovery points"}, "list", s.Namespace+"/alpha")
 }
 
-// remove does what docs/install.md says of how one way of installation ends, and demands that nothing is left. When
-// everything has ended, and before its rights are deleted, it calls ended.
+// remove does what docs/install.md says about the end of one way of installation, and checks that nothing is left. When
+// everything has ended, and before it deletes the rights, it calls ended.
 func (in installation) remove(way string, ended func()) {
 	in.t.Helper()
 	const objects = "kubectl get -k . --ignore-not-found --output=name"
@@ -75,13 +76,13 @@ func (in installation) remove(way string, ended func()) {
 	}
 }
 
-// baseAtEnd has deploy/base installed again when the test is over: the other tests run with its rights.
+// baseAtEnd installs deploy/base again when the test is over: the other tests run with its rights.
 func (s *scenario) baseAtEnd() {
 	s.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		phase, err := s.KubectlInput(ctx, "", "get", "namespace", own, "--ignore-not-found", "--output=jsonpath={.status.phase}")
-		if err == nil && phase == "Terminating" { // a test has failed while it was being deleted
+		if err == nil && phase == "Terminating" { // a test has failed while the namespace was being deleted
 			_, err = s.KubectlInput(ctx, "", "wait", "--for=delete", "namespace/"+own, "--timeout=90s")
 		}
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// unchanged demands that the StatefulSet runs as before, on its own old volumes, and that nothing else is left.
+// unchanged checks that the StatefulSet runs as before, on its own old volumes, and that nothing else is left.
 func (s *scenario) unchanged(storage string, data map[string]string) {
 	s.t.Helper()
 	s.holds(data)
@@ -32,7 +32,8 @@ func (s *scenario) unchanged(storage string, data map[string]string) {
 	}
 }
 
-// TestRestoreFailsBeforeAnythingChanges: what movers cannot do is found out by one that touches no volume, while the pods run.
+// TestRestoreFailsBeforeAnythingChanges: a mover that touches no volume finds out what movers cannot do, while the pods
+// run.
 func TestRestoreFailsBeforeAnythingChanges(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "probe")
@@ -63,7 +64,7 @@ func TestRestoreInterrupted(t *testing.T) {
 	before := s.storage()
 	for at, by := range map[string][]syscall.Signal{
 		"scaling ": {syscall.SIGINT}, "data-web-2: waiting for its turn": {syscall.SIGINT},
-		// A terminal that is lost: its shell passes the signal on once more.
+		// A lost terminal: its shell passes the signal on once more.
 		"data-web-1: preparing": {syscall.SIGHUP, syscall.SIGHUP},
 	} {
 		t.Logf("%s at %q", by[0], at)
@@ -87,8 +88,8 @@ func TestRestoreInterrupted(t *testing.T) {
 	s.holds(saved)
 }
 
-// TestRestoreMoverKilled kills a mover, which cannot remove its lock then: the restore is put back, and nobody has to wait for
-// that lock.
+// TestRestoreMoverKilled kills a mover, which then cannot remove its lock: the restore is put back, and nobody has to
+// wait for that lock.
 func TestRestoreMoverKilled(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "moverkilled")
@@ -145,8 +146,8 @@ func TestRestoreKilled(t *testing.T) {
 	}
 }
 
-// goOn goes on with a restore that was killed. One that holds the StatefulSet cannot be backed up; before and after that its
-// pods run, or are about to.
+// goOn resumes a killed restore. If that restore holds the StatefulSet, nobody can back it up; before and after that
+// its pods run, or are about to.
 func (s *scenario) goOn(holds, complete bool, web string) {
 	s.t.Helper()
 	if holds {
@@ -171,7 +172,7 @@ func (s *scenario) goOn(holds, complete bool, web string) {
 	s.run(0, []string{"was interrupted in phase"}, "restore", web, "--resume", "--yes")
 }
 
-// podUIDs tells whether pods are still the same.
+// podUIDs shows whether pods are still the same.
 func (s *scenario) podUIDs() string {
 	s.t.Helper()
 	return s.kubectl("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].metadata.uid}")

@@ -52,11 +52,11 @@ spec:
 `, d.management, d.retention, cmp.Or(d.image, "busybox:1.35"), d.class)
 }
 
-// pods are the StatefulSet's, in order.
+// pods returns the StatefulSet's pods, in order.
 func pods() []string { return []string{"web-0", "web-1", "web-2"} }
 
-// write gives every ordinal data of its own, of many kinds, owners, modes and times; generation tells one writing from
-// the next.
+// write gives every ordinal data of its own, of many kinds, owners, modes and times; generation makes each writing
+// different.
 func (s *scenario) write(generation string) {
 	s.t.Helper()
 	for ordinal, pod := range pods() {
@@ -70,7 +70,7 @@ touch -d '2021-03-04 05:06:0%[2]d' own deep/er/secret void; touch -d '2022-02-02
 	}
 }
 
-// read gives all that can be known of each ordinal's files.
+// read returns everything that can be known about each ordinal's files.
 func (s *scenario) read() map[string]string {
 	s.t.Helper()
 	all := map[string]string{}
@@ -86,7 +86,7 @@ func (s *scenario) read() map[string]string {
 	return all
 }
 
-// holds demands that each ordinal has exactly this data.
+// holds checks that each ordinal has exactly this data.
 func (s *scenario) holds(want map[string]string) {
 	s.t.Helper()
 	s.waitReady("web")
@@ -101,7 +101,7 @@ func (s *scenario) holds(want map[string]string) {
 	}
 }
 
-// storage is what can be known of the StatefulSet's claims and their volumes: what a put-back has to bring back.
+// storage is what can be known about the StatefulSet's claims and their volumes: what a put-back has to bring back.
 func (s *scenario) storage() string {
 	s.t.Helper()
 	var text strings.Builder
@@ -118,7 +118,7 @@ func (s *scenario) storage() string {
 	return text.String()
 }
 
-// displaced demands how many volumes are set aside, none of which would be deleted.
+// displaced checks how many volumes are set aside, and that nothing would delete any of them.
 func (s *scenario) displaced(want int) []string {
 	s.t.Helper()
 	names, err := s.Displaced(s.ctx)
@@ -136,8 +136,8 @@ func (s *scenario) displaced(want int) []string {
 	return names
 }
 
-// newSet starts a StatefulSet whose data, to which more may add, is backed up, and then overwritten. It gives the data of
-// the recovery point and what is there now.
+// newSet starts a StatefulSet, backs up its data, to which more may add, and then overwrites it. It returns the data in
+// the recovery point and the data that is there now.
 func (s *scenario) newSet(d set, more ...func()) (saved, now map[string]string) {
 	s.t.Helper()
 	s.apply(d.manifest(), "web")
@@ -202,7 +202,7 @@ func TestRestoreInPlace(t *testing.T) {
 	}
 }
 
-// freeDisplaced runs the commands that a report gives, which must make the displaced volumes vanish.
+// freeDisplaced runs the commands that a report prints, which must make the displaced volumes vanish.
 func (s *scenario) freeDisplaced(report string) {
 	s.t.Helper()
 	names := s.displaced(3)

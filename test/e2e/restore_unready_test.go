@@ -4,7 +4,7 @@ package e2e
 
 import "testing"
 
-// crashing is a StatefulSet whose pods end at once when they find a file "broken" among their data.
+// crashing is a StatefulSet whose pods end at once if they find a file "broken" in their data.
 const crashing = `apiVersion: apps/v1
 kind: StatefulSet
 metadata: {name: web}
@@ -29,7 +29,7 @@ spec:
     spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 64Mi}}}
 `
 
-// TestRestoreOfCrashingPods is why restores are made at all: the data is damaged, no pod becomes Ready, and the
+// TestRestoreOfCrashingPods is why people restore at all: the data is damaged, no pod becomes Ready, and the
 // StatefulSet controller does not scale down an OrderedReady StatefulSet whose pods are not Ready.
 func TestRestoreOfCrashingPods(t *testing.T) {
 	t.Parallel()
@@ -56,7 +56,7 @@ func TestRestoreOfCrashingPods(t *testing.T) {
 	s.nothingLeft()
 }
 
-// unready is a StatefulSet whose pods are Ready if there is a file "ok" among their data.
+// unready is a StatefulSet whose pods are Ready if there is a file "ok" in their data.
 const unready = `apiVersion: apps/v1
 kind: StatefulSet
 metadata: {name: web}
@@ -81,8 +81,9 @@ spec:
     spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 64Mi}}}
 `
 
-// TestRestoreIfNotReady restores a recovery point on which no pod becomes Ready: with --if-not-ready undo the old volumes come
-// back, and what was restored is kept for a look. An undo of that undo brings it back, and leaves it.
+// TestRestoreIfNotReady restores a recovery point on which no pod becomes Ready. With --if-not-ready undo the old
+// volumes come back, and what was restored stays so that people can look at it. An undo of that undo brings it back,
+// and leaves it.
 func TestRestoreIfNotReady(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "ifnotready")

@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// TestForgetAndPrune removes old recovery points, though a mover that is gone has left its lock.
+// TestForgetAndPrune removes old recovery points, although a mover that is gone has left its lock.
 func TestForgetAndPrune(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "prune")
@@ -43,8 +43,8 @@ func TestForgetAndPrune(t *testing.T) {
 	s.nothingBehind()
 }
 
-// deadMoversLock locks the repository as two movers do whose pods are gone by now: one that worked for the StatefulSet, and
-// one that restored to another.
+// deadMoversLock locks the repository as two movers do whose pods are gone by now: one worked for the StatefulSet, and
+// one restored to another.
 func (s *scenario) deadMoversLock(statefulSet string) {
 	s.t.Helper()
 	root, secret := s.repository(statefulSet)

@@ -59,7 +59,7 @@ func (s *scenario) kubeconfigAs(account string) string {
 	return path
 }
 
-// roles makes the accounts "whole", which has all of the rules, and "without-0" and so on, each of which lacks one.
+// roles makes the accounts "whole", which has all rules, and "without-0" and so on, each of which lacks one.
 func (s *scenario) roles(all []rbacv1.PolicyRule) {
 	s.t.Helper()
 	var manifests bytes.Buffer

@@ -19,20 +19,20 @@ import (
 	"github.com/stsbackup/stsbackup/test/harness"
 )
 
-// operation is a command that a right is for.
+// operation is a command that needs a right.
 type operation struct {
 	args []string
-	// well is what its output says with all rights: a regular expression.
+	// well is a regular expression for its output with all rights.
 	well string
 	code int // with all rights
-	// before and after prepare the namespace for it.
+	// before prepares the namespace for it, after undoes that.
 	before, after func(*scenario)
-	// ended, for a command that runs until it is told to stop, says when that is, and what is to be added to its output.
+	// ended is for a command that runs until it is told to stop: it says when that is, and what to add to its output.
 	ended func(s *scenario, output string) (more string, ended bool)
 }
 
-// operations are the commands by whose failure a missing right shows. All are on StatefulSet web, of two ordinals, or keep,
-// whose claims and VolumeSnapshots are retained.
+// operations are the commands whose failure shows that a right is missing. All use StatefulSet web, of two ordinals, or
+// keep, whose claims and VolumeSnapshots are retained.
 func operations(namespace string) map[string]operation {
 	web := namespace + "/web"
 	return map[string]operation{
@@ -42,7 +42,8 @@ func operations(namespace string) map[string]operation {
 			args: []string{"backup", namespace + "/keep", "--snapshot-class", "reflink-retain"}, well: "complete",
 		},
 		"the progress of a backup": {
-			// More than a mover holds in memory, so that it goes on for some seconds: progress is told once a second.
+			// More than a mover holds in memory, so that it goes on for some seconds: movers report progress once a
+			// second.
 			args: []string{"backup", web, "--limit-upload", "8192", "-o", "json"}, well: `"stage":"move","data":{"files":\d+,"bytes":[1-9]`,
 			before: func(s *scenario) { s.exec("web-0", "head -c 48000000 /dev/urandom > /data/noise; sync") },
 		},
@@ -84,7 +85,7 @@ func operations(namespace string) map[string]operation {
 	}
 }
 
-// managed is the plan of a restore of what another tool manages.
+// managed is the plan of a restore of something that another tool manages.
 func managed(namespace, tool string) operation {
 	m := managersOf(namespace)[tool]
 	return operation{
@@ -99,8 +100,8 @@ func managed(namespace, tool string) operation {
 	}
 }
 
-// eventIsCounted reports that an Event was made, and that the same one once more was counted, or that either is forbidden.
-// Until then, what it is about comes and goes.
+// eventIsCounted reports that an Event was made, and that its repetition was counted, or that either is forbidden.
+// Until then, it alternately makes and removes the reason for the Event.
 func (s *scenario) eventIsCounted(output string) (more string, ended bool) {
 	counts := strings.Fields(s.kubectl("get", "events", "--field-selector", "reason=UnknownPolicy", "--output", "jsonpath={.items[*].count}"))
 	if len(counts) == 0 || strings.Contains(output, "forbidden") {
@@ -117,15 +118,15 @@ func (s *scenario) eventIsCounted(output string) (more string, ended bool) {
 	return "", false
 }
 
-// need says which operation a rule is for, and how it shows that the rule is missing: by what it then says, or with an
-// empty says by not saying what it says with all rights.
+// need says which operation needs a rule, and how the operation shows that the rule is missing: by what it then says
+// or, if that is empty, by not saying what it says with all rights.
 type need struct {
 	operation string
 	says      string
 	code      int
 }
 
-// needs are by the rules of deploy/base/clusterrole.yaml, as ruleName writes them.
+// needs holds the needs by the rules of deploy/base/clusterrole.yaml, as ruleName writes them.
 func needs() map[string]need {
 	return map[string]need{
 		"namespaces kube-system: get": {"backup --dry-run", "identify the cluster", 1},
@@ -158,7 +159,7 @@ func needs() map[string]need {
 			"restore --dry-run",
 			"the mover's pod for claim",
 			0,
-		}, // whether it would be created could not be seen
+		}, // it could not ask whether it would be created
 		"applications.argoproj.io: get list": {
 			"restore --dry-run of what Argo CD has",
 			"the right to get applications.argoproj.io",
@@ -197,7 +198,7 @@ func ruleName(rule rbacv1.PolicyRule) string {
 	return strings.Join(objects, " ") + ": " + strings.Join(rule.Verbs, " ")
 }
 
-// TestEveryRuleIsNeeded takes one rule after the other away, and has the operation fail, or say less, that the rule is for.
+// TestEveryRuleIsNeeded removes each rule in turn; the operation that needs it must fail, or say less.
 func TestEveryRuleIsNeeded(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "rules")
@@ -242,7 +243,7 @@ policies: [{name: all, select: {namespaceLabels: {kubernetes.io/metadata.name: %
 	}
 }
 
-// runUntil runs stsbackup until it is told to stop, which it must then do by itself.
+// runUntil runs stsbackup until ended tells it to stop, and then it must end by itself.
 func (s *scenario) runUntil(environ, args []string, ended func(*scenario, string) (string, bool)) harness.Result {
 	s.t.Helper()
 	path := filepath.Join(s.Dir, "output")
@@ -272,11 +273,11 @@ func (s *scenario) runUntil(environ, args []string, ended func(*scenario, string
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		s.t.Fatal(err)
 	}
-	_ = cmd.Wait() // its exit code tells
+	_ = cmd.Wait() // its exit code says it
 	return harness.Result{Args: args, Code: cmd.ProcessState.ExitCode(), Stdout: more, Stderr: read()}
 }
 
-// inDir gives arguments with the path of the policy file.
+// inDir returns arguments with the path of the policy file.
 func (s *scenario) inDir(args []string) []string {
 	args = append([]string(nil), args...)
 	for i, arg := range args {
@@ -287,7 +288,7 @@ func (s *scenario) inDir(args []string) []string {
 	return args
 }
 
-// freeContents deletes VolumeSnapshotContents that were left for want of a right, with their data.
+// freeContents deletes VolumeSnapshotContents that stayed because a right was missing, with their data.
 func (s *scenario) freeContents() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()

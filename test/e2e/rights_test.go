@@ -22,8 +22,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// right is something that one may do: a verb, and what it is done to, as in "get pods/log" or "list jobs.batch", with a
-// name where there is one: "get namespaces kube-system".
+// right is something that an account may do: a verb, and its object, as in "get pods/log" or "list jobs.batch", with a
+// name if there is one: "get namespaces kube-system".
 type right string
 
 func rightOf(verb, group, resource, name string) right {
@@ -37,7 +37,7 @@ func rightOf(verb, group, resource, name string) right {
 	return right(strings.TrimSpace(verb + " " + base + " " + name))
 }
 
-// rightsOf spells rules out.
+// rightsOf lists each right in rules.
 func rightsOf(rules []rbacv1.PolicyRule) map[right]bool {
 	rights := map[right]bool{}
 	for _, rule := range rules {
@@ -80,14 +80,14 @@ func readRules(file string) ([]rbacv1.PolicyRule, error) {
 	return role.Rules, nil
 }
 
-// verbs are all that there are, with those that mean something for a few resources only.
+// verbs are all verbs, including those that mean something for a few resources only.
 var verbs = []string{
 	"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection",
 	"bind", "escalate", "impersonate", "approve", "sign", "use",
 }
 
-// allowed asks the API server for everything that an account may do to anything, in one namespace or with an empty one in
-// all of them. Rights to single names are asked for by the names that are given.
+// allowed asks the API server for everything that an account may do to anything, in one namespace or, if that is empty,
+// in all of them. It asks for rights to single objects by the names that it gets.
 func allowed(ctx context.Context, t *testing.T, kube kubernetes.Interface, namespace, account string, names ...string) map[right]bool {
 	t.Helper()
 	_, lists, err := kube.Discovery().ServerGroupsAndResources()
@@ -122,7 +122,7 @@ func allowed(ctx context.Context, t *testing.T, kube kubernetes.Interface, names
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	// Who may do it to all may do it to each.
+	// An account that may do it to all objects may do it to each.
 	maps.DeleteFunc(rights, func(r right, _ bool) bool {
 		parts := strings.Fields(string(r))
 		return len(parts) == 3 && rights[right(parts[0]+" "+parts[1])]
@@ -148,7 +148,7 @@ func may(ctx context.Context, kube kubernetes.Interface, account, namespace, ver
 	return answer.Status.Allowed, nil
 }
 
-// client speaks to the API server as the administrator, as fast as that answers.
+// client speaks to the API server as the administrator, as fast as the server answers.
 func client(t *testing.T) kubernetes.Interface {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", environment.Kubeconfig)
@@ -163,8 +163,8 @@ func client(t *testing.T) kubernetes.Interface {
 	return kube
 }
 
-// TestRightsAreThoseOfTheManifest asks the API server for every verb on every resource: what stsbackup may do beyond
-// what every account may is what the ClusterRole says, no less and no more.
+// TestRightsAreThoseOfTheManifest asks the API server for every verb on every resource: beyond what every account may
+// do, stsbackup may do what the ClusterRole says, no less and no more.
 func TestRightsAreThoseOfTheManifest(t *testing.T) {
 	t.Parallel()
 	ctx, kube := t.Context(), client(t)
@@ -181,7 +181,7 @@ func TestRightsAreThoseOfTheManifest(t *testing.T) {
 			t.Errorf("%s: %s", r, reason)
 		}
 	}
-	// What is granted in single namespaces comes on top: there must be nothing.
+	// Rights in single namespaces would be added to these: there must be none.
 	for _, namespace := range []string{"stsbackup", "kube-system", "default"} {
 		here, there := rules(ctx, t, namespace, operator), rules(ctx, t, "", operator)
 		if diff := cmp.Diff(there, here); diff != "" {
@@ -190,7 +190,7 @@ func TestRightsAreThoseOfTheManifest(t *testing.T) {
 	}
 }
 
-// neverGranted says why a right is none that stsbackup may ever have; empty for those that it may.
+// neverGranted says why stsbackup must never have a right; empty for rights that it may have.
 func neverGranted(r right) string {
 	verb, object, _ := strings.Cut(string(r), " ")
 	switch {
@@ -214,7 +214,7 @@ func neverGranted(r right) string {
 	return ""
 }
 
-// TestNeverGranted shows that the rule above can fail.
+// TestNeverGranted shows that neverGranted can reject a right.
 func TestNeverGranted(t *testing.T) {
 	for _, r := range []right{
 		"get secrets", "list secrets", "watch secrets", "patch secrets", "create pods/exec", "get pods/exec", "create pods/attach", right(
@@ -266,7 +266,7 @@ func rules(ctx context.Context, t *testing.T, namespace, account string) []right
 
 func sortedRights(rights map[right]bool) []right { return slices.Sorted(maps.Keys(rights)) }
 
-// TestNamespacedRights: the overlay for one namespace may do nothing outside of it but read what is listed.
+// TestNamespacedRights: outside of its namespace, the overlay for one namespace may only read what the test lists.
 func TestNamespacedRights(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "namespaced-rights")

@@ -17,7 +17,7 @@ import (
 	"testing"
 )
 
-// audited is what one line of the API server's audit log says.
+// audited is one line of the API server's audit log.
 type audited struct {
 	User, ImpersonatedUser struct{ Username string }
 	Verb                   string
@@ -26,14 +26,15 @@ type audited struct {
 	ResponseStatus         struct{ Code int }
 }
 
-// createdPods are pods that were created by more than a dry run. No operation does that: Jobs have their pods created.
+// createdPods are pods that were created without a dry run. No operation does that: Kubernetes creates the pods of
+// Jobs.
 const createdPods = "pods, not as a dry run"
 
-// everyRightUsed fails if deploy/base grants a verb on a resource that no test has used, in a cluster whose API server keeps
-// an audit log there. TestEveryRuleIsNeeded cannot see a verb too many in a rule that is needed.
+// everyRightUsed fails if deploy/base grants a verb on a resource that no test has used, in a cluster whose API server
+// writes an audit log there. TestEveryRuleIsNeeded cannot see a superfluous verb in a rule that is needed.
 func everyRightUsed(logs string) error {
 	if logs == "" {
-		return nil // a cluster of one's own
+		return nil // a user's own cluster
 	}
 	rules, err := readRules(deployed("base", "clusterrole.yaml"))
 	if err != nil {
@@ -51,7 +52,7 @@ func everyRightUsed(logs string) error {
 	return errors.Join(unused(rightsOf(rules), used), undue(used))
 }
 
-// undue is an error if a pod was created by more than a dry run.
+// undue returns an error if a pod was created without a dry run.
 func undue(used map[right]bool) error {
 	if r := right("create " + createdPods); used[r] {
 		return fmt.Errorf("stsbackup has used the right to %s: %s", r, neverGranted(r))
@@ -59,7 +60,7 @@ func undue(used map[right]bool) error {
 	return nil
 }
 
-// unused is an error that names the rights that were not used.
+// unused returns an error that names the rights that nobody used.
 func unused(granted, used map[right]bool) error {
 	left := maps.Clone(granted)
 	maps.DeleteFunc(left, func(r right, _ bool) bool { return used[r] })
@@ -69,14 +70,14 @@ func unused(granted, used map[right]bool) error {
 	return fmt.Errorf("no test has used these rights, of %d that deploy/base grants: %q", len(granted), slices.Sorted(maps.Keys(left)))
 }
 
-// rightsUsed are the rights with which the account of deploy/base, or the one that has the same for
-// TestEveryRuleIsNeeded, has been served: each without a name, and with the object's.
+// rightsUsed are the rights that the API server has granted to requests of the account of deploy/base, or of the
+// account that has the same rights for TestEveryRuleIsNeeded: each without a name, and with the object's name.
 func rightsUsed(log io.Reader) (map[right]bool, error) {
 	used := map[right]bool{}
 	lines := bufio.NewReader(log)
 	for {
 		line, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) { // the last line may not be there as a whole yet
+		if errors.Is(err, io.EOF) { // the last line may not be complete yet
 			return used, nil
 		}
 		var a audited
@@ -104,7 +105,7 @@ func rightsUsed(log io.Reader) (map[right]bool, error) {
 	}
 }
 
-// TestRightsUsed shows that what judges the rights can fail.
+// TestRightsUsed shows that the functions above can fail.
 func TestRightsUsed(t *testing.T) {
 	const log = `{"user":{"username":"system:serviceaccount:stsbackup:stsbackup"},"verb":"get",` +
 		`"objectRef":{"resource":"pods","namespace":"demo","name":"web-0","subresource":"log"},"responseStatus":{"code":200}}

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// TestLongRoleKeysRenewed is TestRoleKeysRenewed with keys that last as long as those of a cloud at the least, and with a restore
-// beside the backup. It takes three quarters of an hour; make test-long runs it.
+// TestLongRoleKeysRenewed is TestRoleKeysRenewed with keys that last as long as the shortest ones of a cloud, and with
+// a restore beside the backup. It takes three quarters of an hour; make test-long runs it.
 func TestLongRoleKeysRenewed(t *testing.T) {
 	k := newRoleKeys(t, 15*time.Minute)
 	k.backUp(15, 12) // for 21 minutes each
 	k.restore(12)
 }
 
-// restore brings it back at so many KiB/s.
+// restore restores it at this many KiB/s.
 func (k roleKeys) restore(rate int) {
 	k.t.Helper()
 	want := k.exec("web-0", "sha256sum /data/more")

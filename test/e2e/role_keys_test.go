@@ -11,15 +11,16 @@ import (
 	"time"
 )
 
-// TestRoleKeysRenewed backs up a volume that takes longer than the keys last that a MinIO gives for a token. A kubelet takes up
-// to a minute and a half to show a pod what is in its Secret; keys that last for little more than that come late, too.
+// TestRoleKeysRenewed backs up a volume for longer than the keys last that MinIO gives for a token. A kubelet takes up
+// to a minute and a half to show a pod what is in its Secret; keys that last for only a little longer would come late,
+// too.
 func TestRoleKeysRenewed(t *testing.T) {
 	t.Parallel()
 	k := newRoleKeys(t, 150*time.Second)
 	k.backUp(15, 64) // for four minutes
 }
 
-// roleKeys is a bucket that nobody has lasting keys for, and a StatefulSet.
+// roleKeys is a bucket for which nobody has lasting keys, and a StatefulSet.
 type roleKeys struct {
 	*scenario
 	lasts   time.Duration
@@ -47,7 +48,7 @@ func newRoleKeys(t *testing.T, lasts time.Duration) roleKeys {
 	}}
 }
 
-// backUp saves so many MiB that cannot be compressed at so many KiB/s.
+// backUp saves this many incompressible MiB at this many KiB/s.
 func (k roleKeys) backUp(size, rate int) {
 	k.t.Helper()
 	k.exec("web-0", fmt.Sprintf("head -c %d /dev/urandom > /data/more; sync", size<<20))
@@ -57,7 +58,7 @@ func (k roleKeys) backUp(size, rate int) {
 	k.nothingLeft()
 }
 
-// outlasted runs a command that must succeed, and that takes longer than the keys last that its mover begins with.
+// outlasted runs a command that must succeed, and that takes longer than its mover's first keys last.
 func (k roleKeys) outlasted(args ...string) {
 	k.t.Helper()
 	watching, stop := context.WithCancel(k.ctx)
@@ -80,7 +81,7 @@ func (k roleKeys) outlasted(args ...string) {
 	k.t.Logf("%s took %s with %d sets of keys that last for %s", args[0], took.Round(time.Second), len(given), k.lasts)
 }
 
-// moverKeys looks into the Secrets of movers until ctx ends, and collects what is there.
+// moverKeys looks into the Secrets of movers until ctx ends, and collects the keys in them.
 func (k roleKeys) moverKeys(ctx context.Context) (given map[string]bool) {
 	given = map[string]bool{}
 	ticker := time.NewTicker(2 * time.Second)
@@ -111,7 +112,7 @@ func (k roleKeys) moverKeys(ctx context.Context) (given map[string]bool) {
 	}
 }
 
-// guard has the secret key and the token looked for wherever they do not belong.
+// guard makes the leak test look for the secret key and the token wherever they do not belong.
 func (k roleKeys) guard(encoded string) {
 	file, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {

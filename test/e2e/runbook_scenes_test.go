@@ -15,7 +15,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// runbookScenes play all that docs/restore.md tells of.
+// runbookScenes play everything that docs/restore.md tells.
 func runbookScenes() []scene {
 	return []scene{
 		{"data", []string{"bad-data", "bad-data-earlier", "only-one", "without-cluster"}, badData},
@@ -35,7 +35,7 @@ func runbookScenes() []scene {
 	}
 }
 
-// pods are the StatefulSet's.
+// pods returns the StatefulSet's pods.
 func (b *runbook) pods() (names []string) {
 	for ordinal := range b.replicas {
 		names = append(names, fmt.Sprintf("web-%d", ordinal))
@@ -65,7 +65,7 @@ func (b *runbook) backup(what string, args ...string) {
 	b.run(0, nil, append([]string{"backup", b.Namespace + "/web"}, args...)...)
 }
 
-// holds demands that the ordinals run with this data, in order; one is for all.
+// holds checks that the ordinals run with this data, in order; a single value is for all.
 func (b *runbook) holds(what ...string) {
 	b.t.Helper()
 	b.waitReady("web")
@@ -77,7 +77,7 @@ func (b *runbook) holds(what ...string) {
 	}
 }
 
-// volume is that of an ordinal's claim.
+// volume is the volume of an ordinal's claim.
 func (b *runbook) volume(ordinal int) string {
 	b.t.Helper()
 	return b.kubectl("get", "pvc", fmt.Sprintf("data-web-%d", ordinal), "-o", "jsonpath={.spec.volumeName}")
@@ -96,7 +96,7 @@ func (b *runbook) stop() {
 	b.kubectl("wait", "--for=delete", "pod/web-0", "pod/web-1", "--timeout=180s")
 }
 
-// kill ends a restore the hard way when it has filled the first of two volumes.
+// kill kills a restore with SIGKILL after it has filled the first of two volumes.
 func (b *runbook) kill() {
 	b.t.Helper()
 	p := b.start("restore", b.Namespace+"/web", "--yes", "--parallel", "1")
@@ -160,7 +160,7 @@ func waitsForBackup(b *runbook) {
 	b.backup("good")
 	good := b.Namespace + "/web@" + time.Now().UTC().Format(time.RFC3339)
 	b.write("bad")
-	b.exec("web-0", "dd if=/dev/urandom of=/data/large bs=1M count=6; sync") // which takes a minute at the rate below
+	b.exec("web-0", "dd if=/dev/urandom of=/data/large bs=1M count=6; sync") // this takes a minute at the rate below
 	b.follow("suspend", nil)
 	b.run(4, []string{b.Namespace + "/web is skipped: its annotation stsbackup.io/policy=none"}, "backup", "--all", "-n", b.Namespace)
 	p := b.start("backup", b.Namespace+"/web", "--limit-upload", "100")
@@ -281,7 +281,7 @@ func keptRunning(b *runbook) {
 	b.nothingLeft()
 }
 
-// losesANode has a mover's pod of the killed restore be on a node that is not Ready. It gives the pod's name.
+// losesANode makes a mover's pod of the killed restore be on a node that is not Ready. It returns the pod's name.
 func (b *runbook) losesANode() string {
 	b.t.Helper()
 	node := b.Namespace

@@ -22,8 +22,9 @@ import (
 	"github.com/stsbackup/stsbackup/test/harness"
 )
 
-// TestRunbook types every command of docs/restore.md, word for word but for names, in the situation that it is for. Each block
-// of commands says in a comment which that is; what stands within the text, or in a table, must be a line of a block.
+// TestRunbook types every command of docs/restore.md, word for word except for names, in the situation for which it is
+// meant. Each block of commands names its situation in a comment; a command within the text, or in a table, must also
+// be a line of a block.
 func TestRunbook(t *testing.T) {
 	commands := runbookCommands(t)
 	scenes := runbookScenes()
@@ -99,7 +100,7 @@ func runbookCommands(t *testing.T) map[string][]string {
 // scene is a StatefulSet to which things happen.
 type scene struct {
 	name string
-	// situations are those of docs/restore.md that it plays.
+	// situations are those situations of docs/restore.md that it plays.
 	situations []string
 	play       func(*runbook)
 }
@@ -112,17 +113,18 @@ type runbook struct {
 	replicas int
 }
 
-// outcome is what must come of a command.
+// outcome is what a command must do.
 type outcome struct {
 	code int
 	says []string
 	// types is what the person answers; "" is yes.
 	types string
-	// then, if set, looks at what is there before the next command.
+	// then, if set, checks the result before the next command.
 	then func()
 }
 
-// programs makes a folder bin with stsbackup, which runs with the rights that it is given, and kubectl, which is the administrator's.
+// programs makes a folder bin with stsbackup, which runs with its own rights, and kubectl, which is the
+// administrator's.
 func (b *runbook) programs() {
 	b.t.Helper()
 	bin := filepath.Join(b.Dir, "bin")
@@ -143,8 +145,8 @@ func (b *runbook) programs() {
 	}
 }
 
-// follow types the commands of a situation, with fill for what the text leaves to its reader. The outcomes are those of the
-// commands in order; those that are not given are to succeed.
+// follow types the commands of a situation, with fill for what the text leaves to its reader. The outcomes are those of
+// the commands in order; commands without an outcome must succeed.
 func (b *runbook) follow(situation string, fill []string, outcomes ...outcome) {
 	b.t.Helper()
 	lines := b.commands[situation]
@@ -175,7 +177,8 @@ func (b *runbook) follow(situation string, fill []string, outcomes ...outcome) {
 	}
 }
 
-// atTerminal runs a command line for a person at a terminal, who answers. What a program prints goes to a file all the same.
+// atTerminal runs a command line for a person at a terminal, who answers. What a program prints goes to a file all the
+// same.
 func (b *runbook) atTerminal(line, types string) harness.Result {
 	b.t.Helper()
 	begun := time.Now()
@@ -216,7 +219,7 @@ func (b *runbook) atTerminal(line, types string) harness.Result {
 	return result
 }
 
-// terminal is a new one: what is written to the keyboard is typed, and what is on the screen can be read from it.
+// terminal opens a new terminal: what is written to keyboard is typed, and screen reads what it shows.
 func (b *runbook) terminal() (keyboard, screen *os.File) {
 	b.t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)

@@ -21,14 +21,14 @@ import (
 	"github.com/stsbackup/stsbackup/test/leak"
 )
 
-// secrets is looked at by all tests and judged when they have ended; TestMain sets it before the first of them.
+// secrets collects what all tests do, and is judged when they have ended; TestMain sets it before the first of them.
 var secrets *leak.Collector
 
-// planted is the name of the secret that is there to be found.
+// planted is the name of the secret that must be found.
 const planted = "the planted secret"
 
-// watchForSecrets looks for passwords and keys in all that the tests make, until ctx ends; the function that it returns
-// then says what it has found.
+// watchForSecrets looks for passwords and keys in everything that the tests make, until ctx ends. Then judge says what
+// it has found.
 func watchForSecrets(ctx context.Context) (judge func() error, err error) {
 	config, err := clientcmd.BuildConfigFromFlags("", environment.Kubeconfig)
 	if err != nil {
@@ -68,8 +68,7 @@ func watchForSecrets(ctx context.Context) (judge func() error, err error) {
 	}, nil
 }
 
-// judgeSecrets fails if a secret was found where none belongs. That everything has been looked at is shown by
-// TestSecretsWouldBeFound.
+// judgeSecrets fails if a secret was found where none belongs. TestSecretsWouldBeFound shows that it looks everywhere.
 func judgeSecrets() error {
 	if logs := os.Getenv("STSBACKUP_TEST_LOGS"); logs != "" {
 		if err := secrets.Files(logs); err != nil {
@@ -85,7 +84,7 @@ func judgeSecrets() error {
 	return errors.Join(errs...)
 }
 
-// plantedIn is whatever may hold the secret, which is its first argument; the second is the namespace.
+// plantedIn lists objects that can hold the secret, which is its first argument; the second is the namespace.
 const plantedIn = `
 apiVersion: v1
 kind: ConfigMap
@@ -127,13 +126,13 @@ reason: Planted
 type: Normal
 `
 
-// TestSecretsWouldBeFound plants a secret wherever one is looked for.
+// TestSecretsWouldBeFound plants a secret in each place where the tests look for one.
 func TestSecretsWouldBeFound(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "planted")
 	secret := "planted-" + rand.Text()
 	secrets.Guard(planted, secret)
-	s.created("serviceaccount/default") // without which a pod of one's own is refused
+	s.created("serviceaccount/default") // without it the API server refuses a single pod
 	s.apply(fmt.Sprintf(plantedIn, secret, s.Namespace))
 	process := exec.CommandContext(s.ctx, "sh", "-c", "read line", secret)
 	stdin, err := process.StdinPipe()
@@ -144,7 +143,7 @@ func TestSecretsWouldBeFound(t *testing.T) {
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = process.Wait() }) // the closed pipe ends it
+	t.Cleanup(func() { _ = process.Wait() }) // closing the pipe ends it
 	if _, err := s.Run(s.ctx, nil, "backup", s.Namespace+"/"+secret); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +171,7 @@ func TestSecretsWouldBeFound(t *testing.T) {
 	}
 }
 
-// until waits for a condition, and fails the test with what is missing when the scenario's time is over.
+// until waits for a condition. When the scenario's time is over, it fails the test and says what is missing.
 func (s *scenario) until(what string, done func() (bool, string)) {
 	s.t.Helper()
 	tick := time.NewTicker(500 * time.Millisecond)
@@ -242,8 +241,8 @@ func TestMoversHaveNoToken(t *testing.T) {
 	}
 }
 
-// observePods watches the pods of the namespace that have a label; the function that it returns ends the watch and gives them,
-// as they were at first.
+// observePods watches the pods of the namespace that have a label. pods ends the watch and returns the pods, as they
+// were at first.
 func (s *scenario) observePods(label string) (pods func() []json.RawMessage) {
 	s.t.Helper()
 	ctx, stop := context.WithCancel(s.ctx)

@@ -13,7 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// event is what an Event of the cluster says, and of what.
+// event is an Event of the cluster, and its object.
 type event struct {
 	InvolvedObject struct{ Kind, Name string }
 	Type           string
@@ -23,15 +23,15 @@ type event struct {
 	Source         struct{ Component string }
 }
 
-// givesUp reports whether the Event says that a StatefulSet was not backed up since a time, because nothing could be reached
-// by an endpoint.
+// givesUp reports whether the Event says that a StatefulSet has not been backed up since a time, because nothing could
+// be reached at an endpoint.
 func (e event) givesUp(statefulSet string, since time.Time, endpoint string) bool {
 	return e.InvolvedObject.Kind == "StatefulSet" && e.InvolvedObject.Name == statefulSet && e.Source.Component == "stsbackup" &&
 		e.Type == "Warning" && e.Reason == scheduler.ReasonGivenUp && !e.LastTimestamp.Before(since.Truncate(time.Second)) &&
 		strings.Contains(e.Message, storage.ErrUnreachable.Error()) && strings.Contains(e.Message, endpoint)
 }
 
-// tellsOfFailures demands that the time without a bucket has left an Event on each StatefulSet.
+// tellsOfFailures checks that the time without a bucket has left an Event on each StatefulSet.
 func (in installation) tellsOfFailures(down time.Time, bucket ownBucket) {
 	in.t.Helper()
 	out := in.kubectl("get", "events", "--output=json")
@@ -52,7 +52,7 @@ func (in installation) tellsOfFailures(down time.Time, bucket ownBucket) {
 	}
 }
 
-// TestGivesUp shows that what judges the Events can fail.
+// TestGivesUp shows that givesUp can fail.
 func TestGivesUp(t *testing.T) {
 	const endpoint = "http://s3.demo.svc.cluster.local:7070"
 	down := time.Date(2026, 11, 21, 10, 3, 20, 500, time.UTC)

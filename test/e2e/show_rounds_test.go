@@ -9,18 +9,19 @@ import (
 	"time"
 )
 
-// gap is a time in which no backup can be made.
+// gap is a time in which no backup is possible.
 type gap struct {
 	down, up time.Time
-	// noticed is how long a scheduler may take to see that it is over.
+	// noticed is how long a scheduler may take to notice the end of the gap.
 	noticed time.Duration
 }
 
-// bucketNoticed is how long that is for a bucket that did not answer (docs/scheduler.md).
+// bucketNoticed is that time for a bucket that did not answer (docs/scheduler.md).
 const bucketNoticed = 2 * time.Minute
 
-// lostOrDoubled says in which minutes from first on not one recovery point was begun, but none or several. In the gap there
-// must be none; of a minute that is in it for a part, or in which its end may not have been noticed yet, there may be.
+// lostOrDoubled says in which minutes since first no recovery point was begun, or several were, and not exactly one. In
+// the gap there must be none. There may be one in a minute that is partly in the gap, or before the scheduler must have
+// noticed its end.
 func lostOrDoubled(begun []time.Time, first time.Time, away gap) (problems []string) {
 	down, up := away.down, away.up
 	perMinute := map[time.Time]int{}
@@ -51,7 +52,7 @@ func lostOrDoubled(begun []time.Time, first time.Time, away gap) (problems []str
 	return problems
 }
 
-// TestLostOrDoubled shows that what judges the rounds can fail.
+// TestLostOrDoubled shows that lostOrDoubled can fail.
 func TestLostOrDoubled(t *testing.T) {
 	at := func(clock string) time.Time {
 		moment, err := time.Parse(time.DateTime, "2026-11-21 "+clock)

@@ -17,8 +17,8 @@ import (
 const own = "stsbackup"
 
 // TestScheduledBackups is the life of an installation: the CronJob, and after it the scheduler, installed as the
-// documentation says; two StatefulSets backed up each minute; the leader killed in the middle of a backup; the bucket out of
-// reach for two rounds; and a restore of what was backed up by itself.
+// documentation says; two StatefulSets that are backed up each minute; a leader that is killed in the middle of a
+// backup; a bucket that is out of reach for two rounds; and a restore of a scheduled backup.
 func TestScheduledBackups(t *testing.T) {
 	t.Parallel()
 	s := newScenarioWithin(t, "scheduled", 20*time.Minute)
@@ -30,7 +30,7 @@ func TestScheduledBackups(t *testing.T) {
 	// 1. The CronJob, once.
 	s.installedByCronJob(bucket)
 
-	// 2. The scheduler. It needs the right time to begin: what is due while it is installed is not counted.
+	// 2. The scheduler. It needs the right time to begin: what is due during the installation does not count.
 	in := s.install("scheduler", bucket.repo(), everyMinute(s.Namespace)...)
 	rounds := in.watchRounds(bucket)
 	first := rounds.await("the first round", time.Time{}, 1)
@@ -64,12 +64,12 @@ func TestScheduledBackups(t *testing.T) {
 	in.keepsTwo(bucket)
 	in.tellsOfFailures(down, bucket)
 
-	// 5. What was backed up by itself can be restored by hand.
+	// 5. A person can restore a scheduled backup by hand.
 	in.restoreByHand(bucket)
 	in.nothingBehind()
 }
 
-// installedByCronJob installs the CronJob, runs it once, and takes it away again.
+// installedByCronJob installs the CronJob, runs it once, and removes it again.
 func (s *scenario) installedByCronJob(bucket ownBucket) {
 	s.t.Helper()
 	byLabel.Lock()
@@ -110,7 +110,7 @@ func (s *scenario) inOwn(args ...string) string {
 	return strings.TrimSpace(out)
 }
 
-// uninstall removes all but what deploy/base has made, with whose rights the other tests run.
+// uninstall removes everything except what deploy/base has made, because the other tests run with those rights.
 func (s *scenario) uninstall() {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
@@ -126,13 +126,13 @@ func (s *scenario) uninstall() {
 	}
 }
 
-// leader is the identity in the schedulers' Lease: the pod's name, and what tells its lives apart.
+// leader is the identity in the schedulers' Lease: the pod's name, and a part that is different after each start.
 func (in installation) leader() string {
 	in.t.Helper()
 	return in.inOwn("get", "lease", "scheduler.stsbackup.io", "--output", "jsonpath={.spec.holderIdentity}")
 }
 
-// killLeader kills the leader in the middle of a backup, and says who it was.
+// killLeader kills the leader in the middle of a backup, and returns its identity.
 func (in installation) killLeader() string {
 	in.t.Helper()
 	in.inMidBackup()
@@ -142,19 +142,19 @@ func (in installation) killLeader() string {
 	return leader
 }
 
-// point is a recovery point as `stsbackup list` has it.
+// point is a recovery point as `stsbackup list` shows it.
 type point struct {
 	ID, StatefulSet, State string
 	Started                time.Time
 }
 
-// rounds collects the recovery points that have been there, also those that have been forgotten since.
+// rounds collects the recovery points that have existed, also those that were forgotten meanwhile.
 type rounds struct {
 	in    installation
 	mu    sync.Mutex
 	seen  map[string]point // by StatefulSet and id
 	stop  func()
-	trail string // why they could not be read, last
+	trail string // why they could not be read the last time
 }
 
 // watchRounds lists the recovery points again and again.
@@ -226,7 +226,7 @@ func (r *rounds) list(ctx context.Context, environ []string, name string) error 
 	return nil
 }
 
-// complete are the complete recovery points of a StatefulSet that have been seen, in order.
+// complete returns the complete recovery points of a StatefulSet that have been seen, in order.
 func (r *rounds) complete(name string) []point {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -240,8 +240,8 @@ func (r *rounds) complete(name string) []point {
 	return found
 }
 
-// await waits until both StatefulSets have so many recovery points that were begun after a time, and says when the first
-// minute began that has both.
+// await waits until both StatefulSets have this many recovery points that were begun after a time, and returns when the
+// first minute began that has both.
 func (r *rounds) await(what string, after time.Time, number int) time.Time {
 	r.in.t.Helper()
 	var begun time.Time
@@ -269,7 +269,7 @@ func (r *rounds) await(what string, after time.Time, number int) time.Time {
 	return begun
 }
 
-// judge demands of each minute one recovery point of each StatefulSet.
+// judge checks that each minute has one recovery point of each StatefulSet.
 func (r *rounds) judge(first time.Time, away gap) {
 	r.in.t.Helper()
 	for _, name := range []string{"alpha", "beta"} {
@@ -283,7 +283,7 @@ func (r *rounds) judge(first time.Time, away gap) {
 	}
 }
 
-// keepsTwo demands that no more than the policy keeps is there in the end.
+// keepsTwo checks that at the end there are no more recovery points than the policy keeps.
 func (in installation) keepsTwo(bucket ownBucket) {
 	in.t.Helper()
 	ctx, stop := context.WithCancel(in.ctx)
@@ -305,7 +305,7 @@ func (in installation) keepsTwo(bucket ownBucket) {
 	}
 }
 
-// restoreByHand stops the schedule, spoils the data and brings it back with the command line.
+// restoreByHand stops the schedule, spoils the data and restores it with the command line.
 func (in installation) restoreByHand(bucket ownBucket) {
 	in.t.Helper()
 	in.inOwn("scale", "deployment/stsbackup", "--replicas=0")

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// apiServerNoticed is how long it may take until backups are made again after the API server is back. The Lease of the
-// leader runs out within half a minute, in which its backups are cleaned up; but the cluster's own controllers, which a backup
-// waits for, look again after up to a minute.
+// apiServerNoticed is how long after the return of the API server backups may take to begin again. The leader's Lease
+// expires within half a minute, in which its backups are cleaned up. But the cluster's own controllers, for which a
+// backup waits, look again only after up to a minute.
 const apiServerNoticed = 90 * time.Second
 
-// withoutAPIServer ends the API server as soon as a mover of a StatefulSet runs, and starts it again when what somebody else is at has
-// seen it away for a while.
+// withoutAPIServer ends the API server as soon as a mover of a StatefulSet runs, and starts it again when the work of
+// somebody else has noticed its absence for a while.
 func (in installation) withoutAPIServer(statefulSet string, d time.Duration, w *work) gap {
 	in.t.Helper()
 	in.until("a mover of "+statefulSet+" is there", func() (bool, string) { return in.moverIn(in.Namespace, statefulSet), "none is" })
@@ -33,8 +33,8 @@ func (in installation) moverIn(namespace, statefulSet string) bool {
 	return in.moverSince(namespace, statefulSet, time.Time{})
 }
 
-// moverSince says whether a StatefulSet has a mover that has not ended, and was made at a time or later. One that is looked
-// for only while it runs is easily missed: with little data that is less than a second.
+// moverSince says whether a StatefulSet has a mover that has not ended, and was made at a time or later. It is easy to
+// miss a mover if one looks only while it runs: with little data that is less than a second.
 func (in installation) moverSince(namespace, statefulSet string, since time.Time) bool {
 	in.t.Helper()
 	out, err := in.KubectlInput(
@@ -63,12 +63,13 @@ func (in installation) moverSince(namespace, statefulSet string, since time.Time
 	})
 }
 
-// toldOfTheRestart demands that the log says what has happened.
+// toldOfTheRestart checks that the log says what has happened.
 func (in installation) toldOfTheRestart(away gap) {
 	in.t.Helper()
 	lines := in.log(away.down)
 	for _, want := range []line{
-		// Refused, reset, or at its end: that depends on whether a request was under way. Which one failed is said in any case.
+		// Refused, reset, or at its end: that depends on whether a request was running. The log always says which
+		// request failed.
 		{Msg: "the leadership is lost: its Lease could not be renewed for 10s; whoever leads next tries again what is cancelled " +
 			"now", Error: "leases/scheduler.stsbackup.io\": "},
 		{Msg: "backup", StatefulSet: in.Namespace + "/alpha", Result: "cancelled", Error: "context canceled"},
@@ -84,7 +85,7 @@ func (in installation) toldOfTheRestart(away gap) {
 	}
 }
 
-// texts are the lines as they are in the log.
+// texts returns the lines as they are in the log.
 func texts(lines []line) string {
 	var all []string
 	for _, l := range lines {

@@ -19,7 +19,7 @@ type keys struct{ access, secret string }
 
 func newKeys(access string) keys { return keys{access, rand.Text()} }
 
-// keyChange is a change of the root password and of the keys of the bucket, under way.
+// keyChange is a change in progress of the root password and of the keys of the bucket.
 type keyChange struct {
 	in       installation
 	bucket   ownBucket
@@ -82,7 +82,7 @@ func (c keyChange) commandLine(do func(environ []string)) {
 	do(c.in.environ(endpoint, c.bucket.endpoint))
 }
 
-// finish waits until the schedulers have the new ones, has the old ones open nothing any more, and shows that.
+// finish waits until the schedulers have the new ones, makes the old ones useless, and shows that.
 func (c keyChange) finish(statefulSets ...string) {
 	c.in.t.Helper()
 	for pod := range strings.FieldsSeq(c.in.inOwn("get", "pods", "--selector=app.kubernetes.io/component=scheduler", "--output",
@@ -127,7 +127,7 @@ func (c keyChange) finish(statefulSets ...string) {
 	})
 }
 
-// environ has the command line use the keys.
+// environ makes the command line use the keys.
 func (k keys) environ() []string {
 	return []string{"AWS_ACCESS_KEY_ID=" + k.access, "AWS_SECRET_ACCESS_KEY=" + k.secret}
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// deletedWhenPlanned deletes a namespace so shortly before the minute that its StatefulSets are still there when the next
-// round is planned: the namespace controller takes its time for five seconds. It gives the time of the deletion.
+// deletedWhenPlanned deletes a namespace so shortly before the minute that its StatefulSets are still there when the
+// scheduler plans the next round: the namespace controller takes five seconds. It returns the time of the deletion.
 func (in installation) deletedWhenPlanned(namespace string) time.Time {
 	in.t.Helper()
 	in.until("the minute is almost over", func() (bool, string) {
@@ -18,7 +18,7 @@ func (in installation) deletedWhenPlanned(namespace string) time.Time {
 	return in.deleteNamespace(namespace)
 }
 
-// deletedWhenCopied deletes a namespace when a mover of a StatefulSet is in it, and gives the time.
+// deletedWhenCopied deletes a namespace when a mover of a StatefulSet is in it, and returns the time.
 func (in installation) deletedWhenCopied(namespace, statefulSet string) time.Time {
 	in.t.Helper()
 	in.until("a mover is in "+namespace, func() (bool, string) { return in.moverIn(namespace, statefulSet), "none is" })
@@ -34,7 +34,7 @@ func (in installation) deleteNamespace(name string) time.Time {
 	return at
 }
 
-// toldOfDeletion waits until the log says that a StatefulSet is gone since a time, and why.
+// toldOfDeletion waits until the log says that a StatefulSet has been gone since a time, and why.
 func (in installation) toldOfDeletion(since time.Time, name, why string) {
 	in.t.Helper()
 	in.until("the log says that "+name+" is gone", func() (bool, string) {
@@ -55,8 +55,8 @@ func (in installation) toldOfDeletion(since time.Time, name, why string) {
 	})
 }
 
-// nothingOf demands that namespaces are gone with all that was of them, also what has no namespace; and that they were given
-// up at once.
+// nothingOf checks that namespaces are gone with everything that belonged to them, also what has no namespace; and that
+// the scheduler gave them up at once.
 func (in installation) nothingOf(namespaces ...string) {
 	in.t.Helper()
 	for _, namespace := range namespaces {

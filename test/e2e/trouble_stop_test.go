@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// shortGrace is more of a kustomization, by which a scheduler that is told to stop cancels what has not ended in a second,
-// and needs nine seconds to copy 300 kB: more than it takes to tell it.
+// shortGrace is an addition to a kustomization: with it a scheduler that is told to stop cancels what has not ended in
+// a second, and needs nine seconds to copy 300 kB: more than it takes to tell it.
 const shortGrace = `patches:
 - target: {kind: Deployment, name: stsbackup}
   patch: |
@@ -21,8 +21,8 @@ const shortGrace = `patches:
     - {op: add, path: /spec/template/spec/containers/0/args/-, value: --limit-upload=32}
 `
 
-// keepsChanging has 300 kB of a pod's data be others every few seconds, until the pod ends: each backup has that much to
-// copy. What is on the disk is whole at any moment.
+// keepsChanging replaces 300 kB of a pod's data every few seconds, until the pod ends: each backup has that much to
+// copy. The data on the disk is complete at every moment.
 func (s *scenario) keepsChanging(pod string) {
 	s.t.Helper()
 	s.exec(pod, `change() { head -c 300000 /dev/urandom > /data/next && sync && mv /data/next /data/noise && sync; }
@@ -30,7 +30,7 @@ change
 while sleep 5; do change; done </dev/null >/dev/null 2>&1 &`)
 }
 
-// takesItsTime gives the scheduler the time to stop that the documentation does, and waits until those that have less are gone.
+// takesItsTime gives the scheduler the documentation's time to stop, and waits until the pods that have less are gone.
 func (in installation) takesItsTime() {
 	in.t.Helper()
 	before := strings.Fields(in.inOwn("get", "pods", "--selector=app.kubernetes.io/component=scheduler", "--output=name"))
@@ -57,12 +57,12 @@ func (in installation) takesItsTime() {
 	})
 }
 
-// handover is how long it may take from the leader's last word to its successor's first. Without the Lease given back it
-// would be the 15 s that this lasts, less the 2 s after which it is renewed.
+// handover is how long it may take from the leader's last line to its successor's first. If the leader did not give the
+// Lease back, it would be the Lease's 15 s, less the 2 s after which it is renewed.
 const handover = 10 * time.Second
 
-// deleteLeader deletes the leader's pod in the middle of a backup that takes longer than the second that it is given, gives
-// the time of that, and demands that the leader has cancelled it and said so.
+// deleteLeader deletes the leader's pod in the middle of a backup that takes longer than its grace of one second. It
+// returns the time of the deletion, and checks that the leader has cancelled the backup and said so.
 func (in installation) deleteLeader() time.Time {
 	in.t.Helper()
 	in.keepsChanging("alpha-0")
@@ -91,7 +91,7 @@ func (in installation) deleteLeader() time.Time {
 	return at
 }
 
-// succeeds waits until another scheduler leads, and demands that the Lease was not waited for.
+// succeeds waits until another scheduler leads, and checks that it did not have to wait for the Lease.
 func (in installation) succeeds(stopped time.Time) {
 	in.t.Helper()
 	in.inOwn("rollout", "status", "deployment/stsbackup", "--timeout=180s") // a pod that does not run yet has no log to read
@@ -110,7 +110,7 @@ func (in installation) succeeds(stopped time.Time) {
 	}
 }
 
-// toldOfTheEnd demands that the successor has found nothing that it had to remove.
+// toldOfTheEnd checks that the successor has found nothing that it had to remove.
 func (in installation) toldOfTheEnd(deleted time.Time) {
 	in.t.Helper()
 	for _, l := range in.log(deleted) {

@@ -12,9 +12,10 @@ import (
 	"time"
 )
 
-// TestSchedulerInTrouble has a scheduler that backs up each minute live through what happens to a cluster in a year: its
-// password and its keys are changed, namespaces are deleted under it, and the API server is stopped for half a minute. The latter would
-// fail other tests, so this one does not run beside them; what a restore and a backup make of it is shown here, too.
+// TestSchedulerInTrouble: a scheduler that backs up each minute lives through what happens to a cluster in a year.
+// Somebody changes its password and its keys, deletes namespaces under it, and stops the API server for half a minute.
+// The latter would fail other tests, so this one does not run beside them; it also shows how a restore and a backup
+// react to that.
 func TestSchedulerInTrouble(t *testing.T) {
 	s := newScenarioWithin(t, "trouble", 25*time.Minute)
 	bucket := s.newBucket()
@@ -34,36 +35,37 @@ func TestSchedulerInTrouble(t *testing.T) {
 	pods := in.schedulers()
 	rounds := in.watchRounds(bucket)
 
-	// 2. A namespace is deleted while movers are at work in it.
+	// 2. Somebody deletes a namespace while movers are at work in it.
 	deleted := in.deletedWhenCopied(copied, "delta")
 	first := rounds.await("the first round", time.Time{}, 1)
 	in.toldOfDeletion(deleted, copied+"/delta", "namespace "+copied+": not found: it is being deleted")
 
-	// 3. The keys are changed, which the kubelet has the scheduler see in its own time.
+	// 3. The keys change, and the scheduler sees them when the kubelet shows them.
 	in.done(planned + "/gamma")
 	change := in.changeKeys(bucket, old, s.Namespace+"/alpha", s.Namespace+"/beta", planned+"/gamma")
 
-	// 4. A namespace is deleted between the plan and the backup; and in the same round the API server goes, for half a minute, in the
-	// middle of a restore and a backup that somebody makes by hand. Their movers may have to wait for two rounds.
+	// 4. Somebody deletes a namespace between the plan and the backup. In the same round the API server goes, for half
+	// a minute, in the middle of a restore and a backup that somebody makes by hand. Their movers may have to wait for
+	// two rounds.
 	byHand := newWork(t, 20*time.Minute, 200*time.Second, 200*time.Second)
 	byHand.begin()
 	deleted = in.deletedWhenPlanned(planned)
 	in.toldOfDeletion(deleted, planned+"/gamma", "namespace "+planned+": not found: it is being deleted")
 	away := in.withoutAPIServer("alpha", 30*time.Second, byHand)
 
-	// 5. What was before opens nothing any more, and the scheduler goes on by itself.
+	// 5. The old password and keys open nothing any more, and the scheduler goes on by itself.
 	change.finish(s.Namespace+"/alpha", s.Namespace+"/beta")
 	rounds.await("a round after the API server came back", away.up, 1)
 	in.toldOfTheRestart(away)
 	in.sameAs(pods)
 
-	// 6. The leader's pod is deleted in the middle of backups, which are cancelled at once; its successor makes them.
+	// 6. The leader's pod is deleted in the middle of backups, which it cancels at once; its successor makes them.
 	deleted = in.deleteLeader()
 	rounds.await("what was cancelled is made up for", deleted.Truncate(time.Minute), 1)
 	in.toldOfTheEnd(deleted)
 	byHand.end()
 
-	// 7. With the time that the documentation gives it, it is removed in the middle of backups, which come to their end. Nothing is left.
+	// 7. With the documentation's time to stop, it is removed in the middle of backups, which finish. Nothing is left.
 	in.takesItsTime()
 	running := in.inMidBackup()
 	in.remove("scheduler", func() {
@@ -77,12 +79,12 @@ func TestSchedulerInTrouble(t *testing.T) {
 	rounds.judge(first, away)
 }
 
-// earlyInMinute is until when it is. A backup is begun with the minute and has a mover after three seconds; one that is made
-// again because its leader was killed is begun about 20 seconds after that.
+// earlyInMinute is how long it is early in the minute. A backup begins with the minute and has a mover after three
+// seconds. A backup that is repeated because its leader was killed begins about 20 seconds after that.
 const earlyInMinute = 10 * time.Second
 
-// inMidBackup waits for a mover of alpha that was made in a minute that has not begun yet, and says which minute that is. It
-// is early in the minute, so that a backup that is made again is one of the same minute.
+// inMidBackup waits for a mover of alpha that was made in a minute that has not begun yet, and returns that minute. It
+// is early in the minute, so a repeated backup belongs to the same minute.
 func (in installation) inMidBackup() time.Time {
 	in.t.Helper()
 	called := time.Now()
@@ -95,7 +97,7 @@ func (in installation) inMidBackup() time.Time {
 	return minute
 }
 
-// namespace makes a further namespace.
+// namespace makes one more namespace.
 func (s *scenario) namespace(name string) string {
 	s.t.Helper()
 	namespace := s.Namespace + "-" + name
@@ -112,7 +114,7 @@ func (s *scenario) namespace(name string) string {
 	return namespace
 }
 
-// another makes a further namespace with a StatefulSet.
+// another makes one more namespace with a StatefulSet.
 func (s *scenario) another(name string, w workload) (namespace string) {
 	s.t.Helper()
 	namespace = s.namespace(name)
@@ -127,14 +129,14 @@ func (s *scenario) another(name string, w workload) (namespace string) {
 	return namespace
 }
 
-// schedulers says of each pod of the scheduler which one it is and how often it was started again.
+// schedulers says for each pod of the scheduler which one it is and how often it has restarted.
 func (in installation) schedulers() string {
 	in.t.Helper()
 	return in.inOwn("get", "pods", "--selector=app.kubernetes.io/component=scheduler", "--sort-by=.metadata.name",
 		"--output", `jsonpath={range .items[*]}{.metadata.uid} restarts={.status.containerStatuses[0].restartCount}{"\n"}{end}`)
 }
 
-// sameAs demands that no pod of the scheduler has been started again, or replaced.
+// sameAs checks that no pod of the scheduler has restarted, or was replaced.
 func (in installation) sameAs(before string) {
 	in.t.Helper()
 	if now := in.schedulers(); now != before || strings.Count(now, "restarts=0") != 2 {
@@ -142,14 +144,14 @@ func (in installation) sameAs(before string) {
 	}
 }
 
-// line is one of the scheduler's log.
+// line is one line of the scheduler's log.
 type line struct {
 	Time                                   time.Time
 	Level, Msg, StatefulSet, Result, Error string
 	text                                   string
 }
 
-// log is what both schedulers have said since a time.
+// log returns what both schedulers have logged since a time.
 func (in installation) log(since time.Time) []line {
 	in.t.Helper()
 	return in.lines(
@@ -157,7 +159,7 @@ func (in installation) log(since time.Time) []line {
 	)
 }
 
-// lines are those of a log. All must be what docs/scheduler.md says they are.
+// lines parses a log. All lines must be what docs/scheduler.md says they are.
 func (in installation) lines(log string) []line {
 	in.t.Helper()
 	var lines []line

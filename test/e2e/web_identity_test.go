@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// audience is whom the documentation's tokens are for.
+// audience is the audience of the documentation's tokens.
 const audience = "sts.amazonaws.com"
 
-// TestWebIdentityWithoutKeys backs up to a MinIO that trusts the tokens of the cluster's ServiceAccounts, with no keys but
-// those that MinIO gives for the token of the CronJob's pod, and then of the scheduler's.
+// TestWebIdentityWithoutKeys backs up to a MinIO that trusts the tokens of the cluster's ServiceAccounts. It has no
+// keys except those that MinIO gives for the token of the CronJob's pod, and then of the scheduler's.
 func TestWebIdentityWithoutKeys(t *testing.T) {
 	t.Parallel()
 	s := newScenario(t, "federated")
@@ -34,7 +34,7 @@ func TestWebIdentityWithoutKeys(t *testing.T) {
 	s.schedulerWithoutKeys(bucket, endpoint)
 }
 
-// identity has a block of the documentation put behind a kustomization, with MinIO as the one who gives keys.
+// identity adds a block of the documentation to a kustomization, and makes MinIO the service that gives keys.
 func (b ownBucket) identity(block string) (replacements []string) {
 	b.t.Helper()
 	own := strings.NewReplacer("arn:aws:iam::ACCOUNT:role/ROLE", minioRole(), "https://STS-ENDPOINT", b.endpoint)
@@ -42,7 +42,7 @@ func (b ownBucket) identity(block string) (replacements []string) {
 	return []string{" --from-file=credentials", "", lastInKustomization, lastInKustomization + text}
 }
 
-// cronJobsWithoutKeys has the CronJobs back up and prune.
+// cronJobsWithoutKeys lets the CronJobs back up and prune.
 func (s *scenario) cronJobsWithoutKeys(bucket ownBucket, endpoint string) {
 	s.t.Helper()
 	byLabel.Lock()
@@ -63,7 +63,8 @@ func (s *scenario) cronJobsWithoutKeys(bucket ownBucket, endpoint string) {
 	s.kubectl("label", "statefulset", "web", "stsbackup.io/backup-")
 }
 
-// schedulerWithoutKeys has a scheduler back up, which is installed in a namespace of its own, beside that of other tests.
+// schedulerWithoutKeys lets a scheduler back up, which is installed in a namespace of its own, beside that of other
+// tests.
 func (s *scenario) schedulerWithoutKeys(bucket ownBucket, endpoint string) {
 	s.t.Helper()
 	namespace := s.namespace("scheduler")
@@ -84,13 +85,13 @@ func (s *scenario) schedulerWithoutKeys(bucket ownBucket, endpoint string) {
 	s.nothingBehind()
 }
 
-// minioRole is what MinIO calls the role of those whose tokens are for an audience.
+// minioRole is MinIO's name for the role of the holders of tokens for an audience.
 func minioRole() string {
 	sum := sha1.Sum([]byte(audience))
 	return "arn:minio:iam:::role/" + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// installBlock is the block of docs/install.md with a name.
+// installBlock is the block of docs/install.md with this name.
 func installBlock(t *testing.T, name string) string {
 	t.Helper()
 	for _, b := range installBlocks(t) {
@@ -139,7 +140,7 @@ func (s *scenario) serveMinIO(issuer string) ownBucket {
 `, issuer, audience, os.Getenv("STSBACKUP_TEST_BIN")))
 }
 
-// publishIssuer lets everybody read by which keys the tokens of this cluster's ServiceAccounts are signed.
+// publishIssuer lets everybody read the keys with which the tokens of this cluster's ServiceAccounts are signed.
 func (s *scenario) publishIssuer() {
 	s.t.Helper()
 	s.t.Cleanup(func() {

@@ -18,12 +18,12 @@ type workload struct {
 	class    string // storage class; "" is the default
 	// volumes are further lines under the pod's "volumes:", such as `- {name: cache, emptyDir: {}}`.
 	volumes []string
-	// claim is more of the claim template's spec, such as "volumeMode: Block".
+	// claim is an addition to the claim template's spec, such as "volumeMode: Block".
 	claim string
 }
 
-// script fills the volume of an ordinal with files that tell its ordinals apart, and with some that are easy to lose:
-// a private one of another owner, a hard link, a symbolic link, an empty directory.
+// script fills the volume of an ordinal with files that differ between ordinals, and with some that are easy to lose: a
+// private one of another owner, a hard link, a symbolic link, an empty directory.
 const script = `cd /data; if [ ! -e id ]; then echo "I am $(hostname)" > id; head -c 300000 /dev/urandom > noise;
 mkdir -p private empty; echo secret > private/key; chmod 600 private/key; chown 999:999 private/key private; chmod 700 private;
 ln id hard; ln -s id soft; fi; sync; touch /tmp/ready; exec sleep 1000000`
@@ -96,13 +96,13 @@ func (s *scenario) staticVolumes(claims ...string) {
 	})
 }
 
-// freeVolumes makes such volumes for whatever claim takes them.
+// freeVolumes makes such volumes for any claim.
 func (s *scenario) freeVolumes(names ...string) {
 	s.t.Helper()
 	s.hostPaths(names, func(string) string { return "" })
 }
 
-// ownVolumes goes into a claim template whose claims are to take no other scenario's free volumes.
+// ownVolumes goes into a claim template whose claims must take no free volumes of another scenario.
 func (s *scenario) ownVolumes() string {
 	return fmt.Sprintf("selector: {matchLabels: {of: %s}}", s.Namespace)
 }

@@ -16,7 +16,7 @@ const (
 )
 
 // OperatorKubeconfig installs the manifests in folder deploy and writes a kubeconfig, in folder dir, with which
-// stsbackup has the rights of the ServiceAccount in them and no others. It gives the file's path.
+// stsbackup has the rights of the manifests' ServiceAccount and no others. It returns the file's path.
 func (e Env) OperatorKubeconfig(ctx context.Context, dir, deploy string) (string, error) {
 	if _, err := e.KubectlInput(ctx, "", "apply", "--kustomize", deploy); err != nil {
 		return "", fmt.Errorf("install %s: %w", deploy, err)

@@ -13,9 +13,9 @@ import (
 
 // Env says where the programs, the cluster and the bucket are.
 type Env struct {
-	// Kubeconfig is an administrator's, for kubectl; Operator is what stsbackup itself runs with.
+	// Kubeconfig is an administrator's, for kubectl; Operator is the one that stsbackup itself runs with.
 	Kubeconfig, Operator string
-	// Endpoint is the S3 server as this machine reaches it, PodEndpoint as pods do.
+	// Endpoint is the S3 server's address for this machine, PodEndpoint its address for pods.
 	Endpoint, PodEndpoint string
 	Bucket                string
 	AccessKey, SecretKey  string
@@ -23,13 +23,13 @@ type Env struct {
 	Image string
 	// Stsbackup, Kubectl and Restic are the programs' paths.
 	Stsbackup, Kubectl, Restic string
-	// Seen, if set, is shown every run of stsbackup, and New every tenant before anything else knows of it.
+	// Seen, if set, gets every run of stsbackup; New, if set, gets every tenant before anything else knows of it.
 	Seen func(Result)
 	New  func(*Tenant)
 }
 
-// FromEnvironment reads the variables; the error names every one that is missing. root is the repository's root,
-// below which `make build` has put the binary.
+// FromEnvironment reads the variables; the error names every missing one. root is the repository's root, below which
+// `make build` has put the binary.
 func FromEnvironment(getenv func(string) string, root string) (Env, error) {
 	var missing []string
 	get := func(key string) string {
@@ -66,7 +66,7 @@ func FromEnvironment(getenv func(string) string, root string) (Env, error) {
 	return env, errors.Join(errs...)
 }
 
-// findProgram prefers the test cluster's own build of a program to what the machine has.
+// findProgram prefers the test cluster's own build of a program to the machine's.
 func findProgram(name, dir string) (string, error) {
 	if dir != "" {
 		if path := filepath.Join(dir, name); isExecutable(path) {
@@ -85,7 +85,7 @@ func isExecutable(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-// Result is what one run of a program left.
+// Result is the outcome of one run of a program.
 type Result struct {
 	Args           []string
 	Code           int
@@ -97,8 +97,8 @@ func (r Result) String() string {
 	return fmt.Sprintf("$ %s\n%s%sexit code %d", strings.Join(r.Args, " "), r.Stdout, r.Stderr, r.Code)
 }
 
-// Run runs a program to its end and says how it went. The error is for a program that could not be run at all, or was
-// ended by the context; an exit code other than 0 is no error here.
+// Run runs a program to its end and returns the outcome. It returns an error only if the program could not run at all,
+// or the context ended it; an exit code other than 0 is no error here.
 func Run(ctx context.Context, stdin string, environ []string, program string, args ...string) (Result, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, args...)
@@ -117,8 +117,8 @@ func Run(ctx context.Context, stdin string, environ []string, program string, ar
 	return result, nil
 }
 
-// KubectlInput runs kubectl with text on its standard input and gives what it printed; an exit code other than 0 is an
-// error.
+// KubectlInput runs kubectl with text on its standard input and returns what it printed; an exit code other than 0 is
+// an error.
 func (e Env) KubectlInput(ctx context.Context, stdin string, args ...string) (string, error) {
 	result, err := Run(ctx, stdin, []string{"KUBECONFIG=" + e.Kubeconfig}, e.Kubectl, args...)
 	if err != nil {

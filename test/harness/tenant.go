@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Tenant is a namespace with a repository root and a password of its own: what one scenario plays in.
+// Tenant is a namespace with a repository root and a password of its own: the place of one scenario.
 type Tenant struct {
 	Env
 	Namespace string
@@ -77,7 +77,7 @@ func RepositoryPassword(root, namespace, statefulSet string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// Command is stsbackup, not started yet: for those who want to stop it.
+// Command is stsbackup, not started yet, for callers that want to stop it.
 func (t *Tenant) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, t.Stsbackup, args...)
 	cmd.Env = append(os.Environ(), t.Environ()...)
@@ -101,14 +101,14 @@ func (t *Tenant) WaitReady(ctx context.Context, statefulSet string) error {
 	return err
 }
 
-// Exec runs a shell command in a pod's first container and gives its output without the last line end.
+// Exec runs a shell command in a pod's first container and returns its output without the last line end.
 func (t *Tenant) Exec(ctx context.Context, pod, script string) (string, error) {
 	out, err := t.Kubectl(ctx, "exec", pod, "--", "sh", "-c", script)
 	return strings.TrimRight(out, "\n"), err
 }
 
-// StockRestic runs Debian's restic on one StatefulSet's repository, with the password that docs/format.md tells how to
-// derive. It knows nothing of stsbackup's code.
+// StockRestic runs Debian's restic on one StatefulSet's repository. It derives the password as docs/format.md says, and
+// uses none of stsbackup's code.
 func (t *Tenant) StockRestic(ctx context.Context, statefulSet string, args ...string) (Result, error) {
 	environ := []string{
 		"RESTIC_PASSWORD=" + RepositoryPassword(t.password, t.Namespace, statefulSet),
@@ -120,7 +120,7 @@ func (t *Tenant) StockRestic(ctx context.Context, statefulSet string, args ...st
 	return Run(ctx, "", environ, t.Restic, append([]string{"--repo", location}, args...)...)
 }
 
-// managed lists all that stsbackup can leave in a cluster.
+// managed lists the kinds of everything that stsbackup can leave in a cluster.
 const managed = "pods,jobs,secrets,configmaps,serviceaccounts,persistentvolumeclaims," +
 	"volumesnapshots.snapshot.storage.k8s.io,leases.coordination.k8s.io"
 
@@ -146,7 +146,7 @@ func (t *Tenant) Displaced(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// Remove deletes the namespace with all that is in it, and the persistent volumes that a restore kept for it.
+// Remove deletes the namespace with everything in it, and the persistent volumes that a restore kept for it.
 func (t *Tenant) Remove(ctx context.Context) error {
 	volumes, err := t.KubectlInput(ctx, "", "get", "persistentvolumes", "--output",
 		`jsonpath={range .items[*]}{.spec.claimRef.namespace}{" "}{.metadata.name}{"\n"}{end}`)
@@ -161,7 +161,7 @@ func (t *Tenant) Remove(ctx context.Context) error {
 		if !ok || namespace != t.Namespace {
 			continue
 		}
-		// With the policy Delete the volume's storage goes too, also where a restore had set it to Retain.
+		// With the policy Delete the volume's storage goes too, even if a restore has set the policy to Retain.
 		patch := `{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}`
 		if _, err := t.KubectlInput(
 			ctx,

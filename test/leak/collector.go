@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// The places where secrets are looked for, beside the kinds of objects ("ConfigMap", "Event", "Job", …).
+// The places where a Collector looks for secrets, beside the kinds of objects ("ConfigMap", "Event", "Job", …).
 const (
 	PlaceLog     = "log"
 	PlaceProcess = "process arguments"
@@ -19,20 +19,21 @@ const (
 type Finding struct {
 	// Secret is the name that Guard was given.
 	Secret string
-	// Place is one of the Place constants, or the kind of an object; Where is which of them.
+	// Place is one of the Place constants, or the kind of an object; Where says which text or object of that place it
+	// is.
 	Place, Where string
-	// Excerpt is the text around it, without the secret.
+	// Excerpt is the text around the secret, without the secret.
 	Excerpt string
 }
 
-// String says it in a line.
+// String describes the finding in a line.
 func (f Finding) String() string {
 	return fmt.Sprintf("%s in %s of %s: %s", f.Secret, f.Place, f.Where, f.Excerpt)
 }
 
-// Collector looks for secrets. Its methods may be called by several goroutines.
+// Collector looks for secrets. Several goroutines may call its methods.
 type Collector struct {
-	// Derive, if set before Watch, gives what is also secret because this StatefulSet exists, by names.
+	// Derive, if set before Watch, returns the secrets that exist because this StatefulSet exists, by name.
 	Derive func(namespace, statefulSet string) map[string]string
 
 	mu       sync.Mutex
@@ -46,7 +47,7 @@ func New() *Collector {
 	return &Collector{secrets: map[string][]string{}, findings: map[[3]string]Finding{}, seen: map[string]int{}}
 }
 
-// Guard tells of a secret, by a name that may be shown.
+// Guard adds a secret, with a name that may be shown.
 func (c *Collector) Guard(name, value string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -55,14 +56,14 @@ func (c *Collector) Guard(name, value string) {
 	}
 }
 
-// Guarded is how many secrets there are.
+// Guarded returns the number of secrets.
 func (c *Collector) Guarded() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.secrets)
 }
 
-// Text looks through a text.
+// Text searches a text.
 func (c *Collector) Text(place, where string, text []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,7 +78,7 @@ func (c *Collector) Text(place, where string, text []byte) {
 	}
 }
 
-// Findings are those of one secret, or with an empty name those of all, in a fixed order.
+// Findings returns the findings of one secret or, if the name is empty, of all, in a fixed order.
 func (c *Collector) Findings(secret string) []Finding {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,7 +94,7 @@ func (c *Collector) Findings(secret string) []Finding {
 	return found
 }
 
-// Seen is how many texts of each place have been looked through.
+// Seen returns how many texts of each place have been searched.
 func (c *Collector) Seen() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// shortest is the length of the shortest text that is looked for: shorter ones occur by chance.
+// shortest is the length of the shortest text to look for: shorter ones occur by chance.
 const shortest = 8
 
-// forms are the texts by which a secret shows, in whatever is written by common encodings.
+// forms are the texts of a secret in common encodings.
 func forms(value string) []string {
 	forms := []string{
 		value,
@@ -36,8 +36,8 @@ func forms(value string) []string {
 	return distinct
 }
 
-// insideBase64 are the characters that a value has in the base64 of any longer text: three bytes make four characters, so
-// there are three ways to begin, and what also depends on the neighbours is left out.
+// insideBase64 are the characters that a value has in the base64 of any longer text. Three bytes make four characters,
+// so there are three ways to begin; it leaves out the characters that also depend on the neighbours.
 func insideBase64(value string) []string {
 	var all []string
 	for skip := range 3 {
@@ -53,7 +53,7 @@ func insideBase64(value string) []string {
 	return all
 }
 
-// around is the text about a find, with the find itself blotted out.
+// around is the text around a find, with the find itself blotted out.
 func around(text []byte, at int, form string) string {
 	const context = 60
 	before := text[max(0, at-context):at]

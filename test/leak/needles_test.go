@@ -42,7 +42,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// What was planted is found apart from the rest, once for each object.
+// The Collector keeps planted secrets apart from the rest, once for each object.
 func TestCollectorKeepsFindingsApart(t *testing.T) {
 	c := New()
 	c.Guard("key", "a-secret-key")

@@ -71,7 +71,7 @@ type watcher struct {
 	objects   dynamic.Interface
 	tasks     sync.WaitGroup
 	mu        sync.Mutex
-	followed  map[string]bool // containers whose logs have been asked for
+	followed  map[string]bool // containers whose logs have been requested
 }
 
 // kind lists and watches all objects of a kind.
@@ -119,7 +119,7 @@ func (w *watcher) object(ctx context.Context, kind string, object *unstructured.
 func (w *watcher) logs(ctx context.Context, object *unstructured.Unstructured) {
 	var pod corev1.Pod
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &pod); err != nil {
-		return // the API server has no pods that are none
+		return // cannot happen: everything that the API server sends here is a pod
 	}
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		if status.State.Running == nil && status.State.Terminated == nil {
@@ -134,7 +134,7 @@ func (w *watcher) logs(ctx context.Context, object *unstructured.Unstructured) {
 			w.tasks.Go(func() {
 				if w.follow(ctx, pod.Namespace, pod.Name, status.Name) != nil {
 					w.mu.Lock()
-					delete(w.followed, key) // the API server has ended; the pod is listed again when it is back
+					delete(w.followed, key) // the API server has ended; when it is back, it lists the pod again
 					w.mu.Unlock()
 				}
 			})
@@ -142,7 +142,7 @@ func (w *watcher) logs(ctx context.Context, object *unstructured.Unstructured) {
 	}
 }
 
-// follow looks through a log from its beginning to its end. An error says that there may be more.
+// follow searches a log from its beginning to its end. An error says that there may be more.
 func (w *watcher) follow(ctx context.Context, namespace, pod, container string) error {
 	request := w.kube.CoreV1().Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container, Follow: true})
 	log, err := request.Stream(ctx)
@@ -158,8 +158,8 @@ func (w *watcher) follow(ctx context.Context, namespace, pod, container string) 
 	return lines.Err()
 }
 
-// processes samples the command lines of all processes. One that has been looked through is looked through again only when
-// there are more secrets.
+// processes samples the command lines of all processes. It searches a command line again only when there are more
+// secrets.
 func (c *Collector) processes(ctx context.Context) {
 	known := map[string]int{}
 	for ctx.Err() == nil {
@@ -188,7 +188,7 @@ func firstWord(line []byte) string {
 	return string(line)
 }
 
-// Files looks through all files of a folder, line by line.
+// Files searches all files of a folder, line by line.
 func (c *Collector) Files(folder string) error {
 	return filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {

@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 )
 
-// bufferSize is how much is generated at once.
+// bufferSize is how much data is generated at once.
 const bufferSize = 1 << 20
 
-// Kinds of data, which are a part of every seed.
+// Kinds of data; the kind is a part of every seed.
 const (
 	kindRandom uint64 = iota
 	kindPage
@@ -22,7 +22,7 @@ const (
 	kindWords
 )
 
-// source gives the bytes that belong to a place: a kind of data, and up to two numbers.
+// source returns the bytes that belong to a place, which is a kind of data and up to two numbers.
 func source(kind, major, minor uint64) *rand.ChaCha8 {
 	var seed [32]byte
 	binary.LittleEndian.PutUint64(seed[0:], kind)
@@ -31,7 +31,7 @@ func source(kind, major, minor uint64) *rand.ChaCha8 {
 	return rand.NewChaCha8(seed)
 }
 
-// Random fills a directory with files of equal size, in bytes, that nothing can compress.
+// Random fills a directory with incompressible files of equal size, in bytes.
 func Random(dir string, files int, size int64) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make a data set: %w", err)
@@ -46,14 +46,14 @@ func Random(dir string, files int, size int64) error {
 	return nil
 }
 
-// fill makes a file of what it reads.
+// fill makes a file from what it reads.
 func fill(path string, from io.Reader, buf []byte) error {
 	file, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("make a data set: %w", err)
 	}
 	defer file.Close()
-	// Without the wrapper the file would choose a buffer of its own.
+	// Without the wrapper the file would use a buffer of its own.
 	if _, err := io.CopyBuffer(struct{ io.Writer }{file}, from, buf); err != nil {
 		return fmt.Errorf("fill %s: %w", path, err)
 	}
@@ -66,12 +66,12 @@ func fill(path string, from io.Reader, buf []byte) error {
 const (
 	// stretch is the unit in which replicas share data, in bytes.
 	stretch = 1 << 20
-	// ownEvery: one stretch in so many is the replica's own, so that they share 95 %.
+	// ownEvery: one stretch in this many belongs to the replica alone, so that the replicas share 95 %.
 	ownEvery = 20
 )
 
-// Replicas fills each directory with a file of the given size, in bytes, that nothing can compress. 95 % of their
-// bytes are the same in all of them, and at the same places.
+// Replicas fills each directory with an incompressible file of the given size, in bytes. 95 % of their bytes are the
+// same in all of them, and at the same places.
 func Replicas(dirs []string, size int64) error {
 	buf := make([]byte, stretch)
 	for replica, dir := range dirs {

@@ -16,7 +16,7 @@ import (
 
 const mib = 1 << 20
 
-// compressed is how many bytes a file has at zstd's default level, in blocks of a MiB.
+// compressed returns the size of the data in bytes after compression with zstd's default level, in blocks of a MiB.
 func compressed(t *testing.T, data []byte) (size int) {
 	t.Helper()
 	encoder, err := zstd.NewWriter(nil)
@@ -40,7 +40,7 @@ func read(t *testing.T, path ...string) []byte {
 	return data
 }
 
-// contents are the hashes of all files in a directory.
+// contents returns the hashes of all files in a directory.
 func contents(t *testing.T, dir string) map[string][32]byte {
 	t.Helper()
 	found := map[string][32]byte{}

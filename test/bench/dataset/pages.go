@@ -10,29 +10,29 @@ import (
 )
 
 const (
-	// PageSize is that of a database's pages, in bytes.
+	// PageSize is the size of a database's pages, in bytes.
 	PageSize = 8 << 10
-	// pageHeader is what a page begins with: its number, its version and where its free space lies.
+	// pageHeader is the size of a page's header: its number, its version and where its free space is.
 	pageHeader = 24
 	// pageFull is how much of a page is rows; the rest is free space, which is zeros.
 	pageFull = PageSize * 9 / 10
-	// rowSize is how much a row takes, and valueSize what of that nothing can compress.
+	// rowSize is the size of a row, and valueSize its incompressible part.
 	rowSize     = 896
 	valueSize   = 400
 	rowsPerPage = (pageFull - pageHeader) / rowSize
-	// documentKinds is how many kinds of documents there are; each has its own field names, and three fields that
-	// differ, of fieldSize bytes.
+	// documentKinds is how many kinds of documents there are. Each kind has its own field names, and three fields of
+	// fieldSize bytes that differ between documents.
 	documentKinds = 16
 	fieldNames    = 48
 	fieldSize     = 24
-	// words are in the columns of text.
+	// wordCount is how many words the text columns use.
 	wordCount = 4096
 )
 
-// writer fills pages and small files. It keeps what is the same for all of them.
+// writer fills pages and small files. It keeps what they all have in common.
 type writer struct {
 	words     [][]byte
-	documents [documentKinds][3][]byte // what stands before the fields that differ
+	documents [documentKinds][3][]byte // the text before the fields that differ
 }
 
 func newWriter() *writer {
@@ -55,8 +55,8 @@ func newWriter() *writer {
 	return w
 }
 
-// page fills a page with rows that compress about 2:1: a growing key, a few small numbers, a value that nothing can
-// compress (such as an image, or something encrypted), and a JSON document.
+// page fills a page with rows that compress about 2:1: a growing key, a few small numbers, an incompressible value
+// (such as an image, or something encrypted), and a JSON document.
 func (w *writer) page(page []byte, number, version uint64) {
 	clear(page)
 	from := rand.New(source(kindPage, number, version))
@@ -83,10 +83,10 @@ func (w *writer) page(page []byte, number, version uint64) {
 	binary.LittleEndian.PutUint64(page[16:], uint64(at))
 }
 
-// text fills buf with words, as far as whole ones fit, and returns how much that was.
+// text fills buf with whole words, as far as they fit, and returns how many bytes it used.
 func (w *writer) text(buf []byte, from *rand.Rand) (used int) {
 	for {
-		// Of two words the more frequent one: text is not uniform.
+		// Of two words take the more frequent one: text is not uniform.
 		word := w.words[min(from.IntN(wordCount), from.IntN(wordCount))]
 		if used+len(word) > len(buf) {
 			return used
@@ -116,7 +116,8 @@ func Pages(dir string, files int, size int64) error {
 
 func segment(dir string, i int) string { return filepath.Join(dir, fmt.Sprintf("segment-%d", i)) }
 
-// ChangePages gives one page in a hundred, here and there, of what Pages has made a new version, in place.
+// ChangePages changes data that Pages has made: it gives one page in a hundred, here and there, a new version, in
+// place.
 func ChangePages(dir string, files int, size int64, version uint64) error {
 	var (
 		w      = newWriter()

@@ -11,7 +11,7 @@ import (
 // smallLargest is the size of the largest small file, in bytes; the average is half of it.
 const smallLargest = 4 << 10
 
-// Small fills a directory with directories of small files of text, each of which is the only one of its kind.
+// Small fills a directory with directories of small text files, no two of which are alike.
 func Small(dir string, dirs, filesEach int) error {
 	var (
 		w   = newWriter()

@@ -10,11 +10,10 @@ import (
 	"path/filepath"
 )
 
-// compareSize is how much of two files is compared at once, in bytes.
+// compareSize is how many bytes of two files are compared at once.
 const compareSize = 256 << 10
 
-// Same reports, as an error, where two directories of files and directories differ: speed counts only where the data
-// came back.
+// Same returns an error that says where two directory trees differ: speed counts only if the data came back.
 func Same(want, got string) error {
 	buffers := [2][]byte{make([]byte, compareSize), make([]byte, compareSize)}
 	seen := 0

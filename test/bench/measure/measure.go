@@ -18,17 +18,17 @@ import (
 	"github.com/stsbackup/stsbackup/test/bench/tool"
 )
 
-// Usage is what one or several runs took.
+// Usage is what one or several runs used.
 type Usage struct {
-	// Wall is the time from the start to the end, CPU the time of all threads in user and in kernel mode.
+	// Wall is the time from the start to the end, CPU the user and kernel time of all threads.
 	Wall, CPU time.Duration
 	// RSS is the peak of the resident memory, in bytes.
 	RSS int64
-	// Stored is by how much the repository has grown, in bytes.
+	// Stored is how much the repository has grown, in bytes.
 	Stored int64
 }
 
-// Add is the usage of two runs, one after the other.
+// Add returns the usage of two consecutive runs.
 func (u Usage) Add(v Usage) Usage {
 	return Usage{Wall: u.Wall + v.Wall, CPU: u.CPU + v.CPU, RSS: max(u.RSS, v.RSS), Stored: u.Stored + v.Stored}
 }
@@ -36,8 +36,8 @@ func (u Usage) Add(v Usage) Usage {
 // grace is how long a program may take to end after it was asked to.
 const grace = 5 * time.Second
 
-// Run runs a command to its end. If sync names a directory, the time until all that was written to its file system has
-// reached the disk counts too, so that no tool is slower for being careful.
+// Run runs a command to its end. If sync names a directory, the time also includes writing everything in its filesystem
+// to the disk, so that no tool is slower for being careful.
 func Run(ctx context.Context, c tool.Command, now func() time.Time, sync string) (Usage, error) {
 	cmd := exec.CommandContext(ctx, c.Path, c.Args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -75,10 +75,10 @@ func Output(ctx context.Context, c tool.Command) (string, error) {
 	return strings.TrimSpace(line), nil
 }
 
-// tail is the end of what a program has said.
+// tail is the end of a program's output.
 func tail(output []byte) []byte { return output[max(0, len(output)-4000):] }
 
-// Sync waits until everything that was written to the file system of a directory has reached the disk.
+// Sync waits until everything written to the filesystem of a directory has reached the disk.
 func Sync(dir string) error {
 	file, err := os.Open(dir)
 	if err != nil {
@@ -91,7 +91,7 @@ func Sync(dir string) error {
 	return nil
 }
 
-// Size is the size of all files in a directory together, in bytes; 0 if it does not exist.
+// Size is the total size of all files in a directory, in bytes; 0 if it does not exist.
 func Size(dir string) (size int64, err error) {
 	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {

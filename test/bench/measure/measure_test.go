@@ -65,7 +65,7 @@ func TestSame(t *testing.T) {
 	long := strings.Repeat("0123456789", 60_000)
 	for name, test := range map[string]struct {
 		change func(t *testing.T, dir string)
-		want   string // of the error; "" is none
+		want   string // of the error; "" means none
 	}{
 		"equal":     {func(*testing.T, string) {}, ""},
 		"one byte":  {func(t *testing.T, dir string) { write(t, long[1:]+"x", dir, "sub", "long") }, "differs"},

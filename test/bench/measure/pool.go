@@ -10,20 +10,21 @@ import (
 )
 
 const (
-	// poolKept is how much of a pool stays in use, and poolPiece the piece of which that is a part, in bytes. The host
-	// is offered pieces of 128 KiB and more at the earliest; pages that follow each other in a file need not do so in memory.
+	// poolKept is how much of each piece of a pool stays in use, and poolPiece the size of a piece, both in bytes. The
+	// guest offers its host only free pieces of at least 128 KiB; pages that are neighbours in a file need not be so in
+	// memory.
 	poolKept  = 4 << 10
 	poolPiece = 64 << 10
-	// poolSlow is how many times as long as at best it may take to use the pool's memory before it is made anew:
-	// memory that the host must give first takes four to seven times as long.
+	// poolSlow says when the pool is made anew: if using its memory takes this many times as long as at best. Memory
+	// that the host must supply first takes four to seven times as long.
 	poolSlow = 2
 )
 
-// Pool is free memory that the host of a virtual machine leaves there. Hosts take back what is free, and who needs it
-// next waits until it has come again; that would be a matter of luck, and of who had a turn before. The host is only
-// offered large pieces: a pool is a file in memory of which nearly all is given back, but for one page in each small
-// piece. What lies between those is free for all programs, the kernel prefers it to larger pieces, and once it is freed
-// again it is a part of the pool as before.
+// Pool is free memory that the host of a virtual machine does not take back. Hosts take back free memory, and whoever
+// needs it next waits until it has come again; that would be a matter of luck, and of whose turn was before. The guest
+// offers its host only large pieces. So a pool is a file in memory of which nearly everything is given back, except one
+// page in each small piece. All programs can use the memory between these pages. The kernel prefers it to larger
+// pieces, and once a program frees it, it is a part of the pool as before.
 type Pool struct {
 	dir     string
 	size    int64
@@ -31,7 +32,7 @@ type Pool struct {
 	fastest time.Duration
 }
 
-// NewPool makes a pool of so many bytes in the file system of a directory; an empty one if that is not in memory. The
+// NewPool makes a pool of this many bytes in the filesystem of a directory; an empty pool if that is not in memory. The
 // caller calls Close.
 func NewPool(dir string, size int64) (*Pool, error) {
 	var fs unix.Statfs_t
@@ -45,8 +46,8 @@ func NewPool(dir string, size int64) (*Pool, error) {
 	return p, p.fill()
 }
 
-// Check uses the memory of the pool once, and makes the pool anew if that took long: others may have taken a part of
-// it for good. It reports whether it did so.
+// Check uses the memory of the pool once, and makes the pool anew if that took long: others may have taken a part of it
+// for good. It reports whether it did so.
 func (p *Pool) Check() (anew bool, err error) {
 	if p.file == nil {
 		return false, nil
@@ -100,7 +101,7 @@ func (p *Pool) fill() (err error) {
 	return nil
 }
 
-// scratch makes a file of so many bytes that has no name: it ends when it is closed, or when the program ends.
+// scratch makes a file of this many bytes that has no name: it vanishes when it is closed, or when the program ends.
 func scratch(dir string, size int64) (*os.File, error) {
 	file, err := os.CreateTemp(dir, "memory-")
 	if err != nil {
@@ -118,7 +119,7 @@ func scratch(dir string, size int64) (*os.File, error) {
 	return file, nil
 }
 
-// cpuTime is what this program has used so far: unlike the time on the wall, it depends little on what else runs.
+// cpuTime is the CPU time that this program has used so far: unlike wall time, it depends little on what else runs.
 func cpuTime() (time.Duration, error) {
 	var used unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inUse is how much memory a pool keeps in use, in bytes.
+// inUse returns how much memory a pool keeps in use, in bytes.
 func inUse(t *testing.T, p *Pool) int64 {
 	t.Helper()
 	var stat unix.Stat_t

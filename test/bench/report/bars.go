@@ -2,31 +2,31 @@ package report
 
 import "math"
 
-// The tools' places in a row's usages.
+// The indexes of the tools in a row's usages.
 const (
 	ours = iota
 	restic
 	kopia
 )
 
-// Limits.
+// The limits.
 const (
 	// MemoryLimit is how much resident memory a backup or a restore may take, in bytes.
 	MemoryLimit = 96 << 20
-	// growthLimit is how many times as much it may take for a volume that is ten times as large.
+	// growthLimit is how many times as much memory an operation may take for a volume that is ten times as large.
 	growthLimit = 1.25
-	// storedLimit is how much more than the smaller peer we may store.
+	// storedLimit is how many times as much as the smaller peer we may store.
 	storedLimit = 1.02
 )
 
-// Bar is something that the benchmark is to show.
+// Bar is a requirement that the benchmark checks.
 type Bar struct {
 	Key
 	// What says what is compared.
 	What string
-	// Need is what is asked for, Got what was measured, both as ratios or in MiB.
+	// Need is what is required, Got what was measured, both as ratios or in MiB.
 	Need, Got float64
-	// AtMost says that less is better; else more is.
+	// AtMost: less is better; otherwise more is.
 	AtMost bool
 }
 
@@ -38,7 +38,7 @@ func (b Bar) Met() bool {
 	return b.Got >= b.Need
 }
 
-// Bars compares rows of ours, restic and kopia with what is asked of us.
+// Bars compares the rows of ours, restic and kopia with our requirements.
 func Bars(rows []Row) []Bar {
 	var bars []Bar
 	for _, row := range rows {
@@ -69,7 +69,7 @@ func Bars(rows []Row) []Bar {
 	return bars
 }
 
-// stored compares what we have stored with the smaller peer's.
+// stored compares how much we have stored with the smaller peer.
 func (r Row) stored() float64 {
 	return float64(r.Usages[ours].Stored) / float64(max(min(r.Usages[restic].Stored, r.Usages[kopia].Stored), 1))
 }

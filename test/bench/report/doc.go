@@ -1,3 +1,3 @@
-// Package report turns measurements into medians, ratios and verdicts, and those into Markdown. It is pure: what was
-// measured comes in, text goes out.
+// Package report turns measurements into medians, ratios and verdicts, and those into Markdown. It is pure:
+// measurements come in, text goes out.
 package report

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Titles of the document's sections, each of which one kind of run writes.
+// Titles of the document's sections. Each kind of run writes one section.
 const (
 	ComparisonTitle = "Comparison"
 	MemoryTitle     = "Memory"
 )
 
-// preamble is what an empty document begins with: how to read it.
+// preamble is the beginning of an empty document: how to read it.
 const preamble = `# Benchmarks
 
 ` + "`make bench` and `make bench-memory`" + ` write this page: each replaces its own section with what its last run has measured.
@@ -31,8 +31,8 @@ is in memory, the benchmark keeps as much free memory as the tools use at a time
 - small files: text, in 1,000 directories; measured in the first round only, and saved again without a change.
 `
 
-// Replace puts a section into the document, in place of the one that has that title, or at the end; what stands before
-// the sections is written anew.
+// Replace puts a section into the document: it replaces the section that has this title, or goes to the end. It also
+// rewrites the text before the sections.
 func Replace(document, title, body string) string {
 	sections := ""
 	if start := strings.Index(document, "\n## "); start >= 0 {

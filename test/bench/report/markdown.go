@@ -8,12 +8,12 @@ import (
 	"github.com/stsbackup/stsbackup/test/bench/measure"
 )
 
-// About says where and with what was measured.
+// About says where the measurement took place, and with which tools.
 type About struct {
 	// Machine describes the machine, Date is the day.
 	Machine string
 	Date    time.Time
-	// Tools are the names of the tools, ours first, Versions what they say of themselves.
+	// Tools are the names of the tools, ours first, Versions what the tools say about themselves.
 	Tools, Versions []string
 	// Notes are sentences about the run.
 	Notes []string
@@ -71,7 +71,8 @@ func ratioHeads(tools []string) string {
 	return heads.String()
 }
 
-// ratios says how many times as much as ours each peer has of a quantity; nothing where ours, or the peer's, is next to none.
+// ratios says how many times as much of a quantity each peer uses as ours; nothing if ours, or the peer's, is almost
+// zero.
 func ratios[T ~int64](r Row, of func(measure.Usage) T) string {
 	const least = 1 << 20 // a millisecond, or a MiB
 	var shown strings.Builder
@@ -94,7 +95,7 @@ func (r Row) each(show func(measure.Usage) string) string {
 	return strings.Join(shown, " / ")
 }
 
-// spread shows how much the rounds differed; nothing of a single one.
+// spread shows how much the rounds differed; nothing if there was a single one.
 func (r Row) spread() string {
 	if r.Rounds < 2 {
 		return ""
@@ -152,8 +153,8 @@ func writeBars(text *strings.Builder, bars []Bar) {
 	}
 }
 
-// Memory is the report on how memory depends on the size of the volume, as Markdown. Rows have one usage each; smaller
-// names, for some data sets, the one that is a tenth as large.
+// Memory is the report on how memory depends on the size of the volume, as Markdown. Rows have one usage each; for some
+// data sets, smaller names the data set that is a tenth as large.
 func Memory(about About, rows []Row, smaller map[string]string) string {
 	var text strings.Builder
 	about.write(&text)

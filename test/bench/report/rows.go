@@ -27,17 +27,17 @@ const (
 
 // Key says what was measured.
 type Key struct {
-	// Place is where the repository was, Data what was saved, Operation what was done.
+	// Place is where the repository was, Data what the tool saved, Operation what it did.
 	Place, Data, Operation string
 }
 
-// Samples are what was measured, of several tools in several rounds.
+// Samples are measurements of several tools in several rounds.
 type Samples struct {
 	keys   []Key // in the order in which they came
 	rounds map[Key]map[string][]measure.Usage
 }
 
-// Add notes one measurement.
+// Add stores one measurement.
 func (s *Samples) Add(key Key, tool string, usage measure.Usage) {
 	if s.rounds == nil {
 		s.rounds = map[Key]map[string][]measure.Usage{}
@@ -49,7 +49,7 @@ func (s *Samples) Add(key Key, tool string, usage measure.Usage) {
 	s.rounds[key][tool] = append(s.rounds[key][tool], usage)
 }
 
-// Row is what was measured of one operation: one usage for each tool, ours first.
+// Row is the measurement of one operation: one usage for each tool, ours first.
 type Row struct {
 	Key
 	// Rounds is how often it was measured.
@@ -59,7 +59,7 @@ type Row struct {
 	Fastest, Slowest []time.Duration
 }
 
-// Rows sums the rounds up. Every operation must have been measured with each of the tools.
+// Rows summarizes the rounds. Every operation must have been measured with each of the tools.
 func (s *Samples) Rows(tools []string) []Row {
 	var rows []Row
 	for _, key := range s.keys {
@@ -72,7 +72,7 @@ func (s *Samples) Rows(tools []string) []Row {
 		}
 		rows = append(rows, row)
 	}
-	// Places one after the other, however the measurements took turns.
+	// Group the rows by place, whatever the order of the measurements was.
 	places := map[string]int{}
 	for _, row := range rows {
 		if _, known := places[row.Place]; !known {
@@ -83,7 +83,7 @@ func (s *Samples) Rows(tools []string) []Row {
 	return rows
 }
 
-// Typical is the median of each quantity; of the memory, which is a peak, the largest.
+// Typical is the median of each quantity, except for the memory, which is a peak: it is the largest.
 func Typical(rounds []measure.Usage) measure.Usage {
 	var typical measure.Usage
 	for _, usage := range rounds {
@@ -95,7 +95,7 @@ func Typical(rounds []measure.Usage) measure.Usage {
 	return typical
 }
 
-// median is the middle of the values, or the mean of the two in the middle; 0 of none.
+// median is the middle value, or the mean of the two in the middle; 0 if there are no values.
 func median[T ~int64](rounds []measure.Usage, value func(measure.Usage) T) T {
 	var values []T
 	for _, usage := range rounds {
@@ -112,7 +112,7 @@ func median[T ~int64](rounds []measure.Usage, value func(measure.Usage) T) T {
 	return (values[middle-1] + values[middle]) / 2
 }
 
-// spread is the shortest and the longest time on the wall; 0 of none.
+// spread is the shortest and the longest wall time; 0 if there are no rounds.
 func spread(rounds []measure.Usage) (fastest, slowest time.Duration) {
 	for i, usage := range rounds {
 		if i == 0 || usage.Wall < fastest {
@@ -123,7 +123,7 @@ func spread(rounds []measure.Usage) (fastest, slowest time.Duration) {
 	return fastest, slowest
 }
 
-// Ratio says how many times as fast ours is as the peer with that number.
+// Ratio says how many times as fast ours is as the peer with this index.
 func (r Row) Ratio(peer int) float64 {
 	return float64(r.Usages[peer].Wall) / float64(max(r.Usages[0].Wall, 1))
 }

@@ -20,7 +20,7 @@ const (
 	bucket    = "bench"
 )
 
-// readyLimit is how long the server may take to answer, tick how often it is asked.
+// readyLimit is how long the server may take to answer, tick how often to ask it.
 const (
 	readyLimit = 30 * time.Second
 	tick       = 20 * time.Millisecond
@@ -28,7 +28,7 @@ const (
 
 // Server is a running versitygw, which keeps objects as files.
 type Server struct {
-	// S3 is how to reach its bucket; the prefix is for the caller to set.
+	// S3 says how to reach its bucket; the caller sets the prefix.
 	S3 tool.S3
 	// Dir is the directory that holds the bucket's objects under their names.
 	Dir string
@@ -61,7 +61,7 @@ func Start(ctx context.Context, program, dir string) (*Server, error) {
 	}
 	go func() {
 		defer close(s.ended)
-		_ = cmd.Wait() // it is killed in the end, or the wait for it says that it is not there
+		_ = cmd.Wait() // either it was killed in the end, or the wait for it reports that it has gone
 	}()
 	if err := s.ready(ctx); err != nil {
 		s.Stop()

@@ -23,7 +23,7 @@ func (t kopia) Init(r Repository) []Command {
 	return []Command{t.command(r, args...), t.command(r, "policy", "set", "--global", "--compression", "zstd-fastest")}
 }
 
-// Backup implements Tool. kopia tells volumes apart by their directories.
+// Backup implements Tool. kopia distinguishes volumes by their directories.
 func (t kopia) Backup(r Repository, _, dir string) Command {
 	return t.command(r, "snapshot", "create", dir)
 }

@@ -2,10 +2,10 @@ package tool
 
 import "net/url"
 
-// stsbackup is ours.
+// stsbackup is our tool.
 type stsbackup struct{ path string }
 
-// statefulSet is whose volumes we save.
+// statefulSet is the StatefulSet whose volumes we save.
 const statefulSet = "bench/db"
 
 // Name implements Tool.

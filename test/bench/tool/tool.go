@@ -2,16 +2,16 @@ package tool
 
 import "path/filepath"
 
-// password is that of all repositories.
+// password is the password of all repositories.
 const password = "benchmark"
 
 // Repository says where a repository is.
 type Repository struct {
-	// Dir is the directory that it is in, on this machine; if S3 is set, the folder of it that the server keeps.
+	// Dir is the repository's directory on this machine; if S3 is set, the folder that the server keeps for it.
 	Dir string
 	// Home is a directory for what the tool keeps outside of the repository.
 	Home string
-	// S3 is how to reach it, if it is not simply in Dir.
+	// S3 says how to reach the repository, if it is not simply in Dir.
 	S3 *S3
 }
 
@@ -19,7 +19,7 @@ type Repository struct {
 type S3 struct {
 	// Address is host:port, reached by plain HTTP.
 	Address string
-	// Region is the bucket's.
+	// Region is the region of the bucket.
 	Region string
 	// Bucket and Prefix say which part of which bucket.
 	Bucket, Prefix string
@@ -27,32 +27,33 @@ type S3 struct {
 	AccessKey, SecretKey string
 }
 
-// Command is a program to be run.
+// Command is a program to run.
 type Command struct {
-	// Path is the program's, Args are its arguments.
+	// Path is the program, Args are its arguments.
 	Path string
 	Args []string
-	// Env is its whole environment, but for PATH.
+	// Env is its whole environment, except for PATH.
 	Env []string
-	// Dir is where it runs; "" is here.
+	// Dir is the directory in which it runs; "" is the present one.
 	Dir string
 }
 
-// Tool is one of those that are compared.
+// Tool is one of the compared tools.
 type Tool interface {
 	// Name is the tool's name.
 	Name() string
-	// Version makes it say its version.
+	// Version returns the command that prints the tool's version.
 	Version() Command
-	// Init are the commands that make an empty repository, in their order.
+	// Init returns the commands that make an empty repository, in order.
 	Init(Repository) []Command
-	// Backup saves the directory dir as a volume.
+	// Backup returns the command that saves the directory dir as a volume.
 	Backup(r Repository, volume, dir string) Command
-	// Restore brings the volume's last backup, which was that of dir, back into target, which does not exist.
+	// Restore returns the command that restores the volume's last backup, made of dir, into target, which does not
+	// exist.
 	Restore(r Repository, volume, dir, target string) Command
 }
 
-// All are the tools, ours first; their programs are in the directory bin.
+// All returns the tools, ours first; their programs are in the directory bin.
 func All(bin string) []Tool {
 	return []Tool{
 		stsbackup{filepath.Join(bin, "stsbackup")},
@@ -61,7 +62,7 @@ func All(bin string) []Tool {
 	}
 }
 
-// awsEnv are the credentials as most tools take them.
+// awsEnv holds the credentials in the variables that most tools read.
 func (s *S3) awsEnv() []string {
 	if s == nil {
 		return nil

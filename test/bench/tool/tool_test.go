@@ -22,7 +22,7 @@ func TestCommands(t *testing.T) {
 		repository tool.Repository
 		backup     string
 		restore    string
-		env        string // one of several
+		env        string // one of several variables
 	}{
 		{
 			"stsbackup, directory", 0, local,

@@ -14,11 +14,11 @@ import (
 // Verb is the hidden command that makes this program a cage: `testcluster cage PROGRAM ARG…`.
 const Verb = "cage"
 
-// lifeline is the descriptor on which a cage inherits its end of the pipe.
+// lifeline is the file descriptor on which a cage inherits its end of the pipe.
 const lifeline = 3
 
-// Run runs a command inside a cage. Its Stdout and Stderr, Dir and Env are those of the command; the command is killed with everything it
-// started when the context ends.
+// Run runs a command inside a cage. cmd's Stdout and Stderr, Dir and Env apply to the command. When the context ends,
+// Run kills the command with everything that it started.
 func Run(ctx context.Context, cmd *exec.Cmd) error {
 	if os.Geteuid() != 0 {
 		return run(ctx, cmd)
@@ -57,7 +57,7 @@ func run(ctx context.Context, cmd *exec.Cmd) error {
 func Inside(argv []string) (status int) {
 	pipe := os.NewFile(lifeline, "lifeline")
 	syscall.CloseOnExec(lifeline)
-	// An interrupt goes to the whole terminal; whoever asked for the program decides what it means.
+	// An interrupt goes to the whole terminal; the program that asked for this one decides what it means.
 	signal.Ignore(syscall.SIGINT)
 	ended := make(chan int, 2)
 	go func() {

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// TestMain lets this test binary be the cage, as the harness is its own, and be a program that cages another and is killed.
+// TestMain makes this test binary play two parts: the cage, as the harness is its own, and a program that cages another
+// and is killed.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == Verb {
 		os.Exit(Inside(os.Args[2:]))
@@ -50,8 +51,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestKilledStarter kills whoever has caged a program, with the signal that nobody can do anything about, and looks for the program's
-// children.
+// TestKilledStarter kills a program that has caged another, with SIGKILL, which it cannot catch, and looks for the
+// other program's children.
 func TestKilledStarter(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Log("without root there is no cage: the program is run directly, which TestRun has shown")
@@ -75,7 +76,7 @@ func TestKilledStarter(t *testing.T) {
 	waitFor(t, mark, func(n int) bool { return n == 0 })
 }
 
-// waitFor waits until as many processes have the mark on their command line as is accepted.
+// waitFor waits until accept agrees with the number of processes that have the mark on their command line.
 func waitFor(t *testing.T, mark string, accept func(int) bool) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)

@@ -14,8 +14,8 @@ import (
 // Mount is where cgroups are mounted.
 const Mount = "/sys/fs/cgroup"
 
-// unifiedName is the folder of the v2 tree where v1 controllers are mounted beside it. It has no controllers then, so nothing is made
-// there; but runc does, so it is looked through when a root is removed.
+// unifiedName is the v2 folder beside mounted v1 controllers. It has no controllers then, so Create makes nothing
+// there. But runc does, so Remove looks through it.
 const unifiedName = "unified"
 
 // hierarchies returns the folders in which a cgroup root has to be made: one per v1 controller, or the one of v2.
@@ -28,7 +28,7 @@ func hierarchies(mount string) (dirs []string, unified bool, err error) {
 		return nil, false, fmt.Errorf("list cgroup controllers: %w", err)
 	}
 	for _, e := range entries {
-		// Controllers that share a tree ("cpu,cpuacct") have links beside it, which are no folders.
+		// Controllers that share a tree ("cpu,cpuacct") have links beside it, which are not folders.
 		if e.IsDir() && e.Name() != unifiedName {
 			dirs = append(dirs, filepath.Join(mount, e.Name()))
 		}
@@ -84,7 +84,8 @@ func enable(parent, dir string, unified bool) error {
 	return nil
 }
 
-// Remove removes a cgroup and everything below it from every hierarchy, waiting until its processes have gone or the context ends.
+// Remove removes a cgroup and everything below it from every hierarchy. It waits until the cgroup's processes have gone
+// or the context ends.
 func Remove(ctx context.Context, path string) error { return remove(ctx, Mount, path) }
 
 func remove(ctx context.Context, mount, path string) error {

@@ -29,7 +29,7 @@ func v1(t *testing.T) string {
 
 func TestCreate(t *testing.T) {
 	mount := v1(t)
-	for range 2 { // the second time all is there
+	for range 2 { // the second time everything is there
 		if err := create(mount, "/name/node-a"); err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestCreate(t *testing.T) {
 
 func TestRemove(t *testing.T) {
 	mount := v1(t)
-	// What runc makes below the root, also where there is no controller.
+	// runc makes these below the root, even if there is no controller.
 	for _, dir := range []string{"memory/name/node-a/kubepods/pod1", "unified/name/node-a"} {
 		if err := os.MkdirAll(filepath.Join(mount, dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -67,7 +67,7 @@ func TestRemove(t *testing.T) {
 	}
 }
 
-// TestRemoveBusy: a cgroup with something in it cannot be removed, and the error says which.
+// TestRemoveBusy: a cgroup with something in it cannot be removed, and the error says which one.
 func TestRemoveBusy(t *testing.T) {
 	mount := v1(t)
 	busy := filepath.Join(mount, "memory/name")

@@ -8,9 +8,10 @@
 //  5. starts the holder in new namespaces, tied to us by a lifeline, and passes on what it reports
 //  6. when it is Ready: writes the env file, and only then lets the holder stay
 //
-// So whatever happens to this process before the end of step 6, the kernel closes the lifeline and everything inside ends with the holder.
-// What the kernel does not take back by itself are an empty cgroup and files; Down removes them, as does the next Up.
+// So whatever happens to this process before the end of step 6, the kernel closes the lifeline, and everything inside
+// ends with the holder. What the kernel does not take back by itself are an empty cgroup and files; Down removes them,
+// as does the next Up.
 //
-// Down asks the holder to end (so that no file system stays frozen in the middle of a VolumeSnapshot), then makes it, and then looks for
-// itself whether loop devices and cgroups have gone. It finds nothing to do, and says so, when there is nothing.
+// Down asks the holder to end (so that no filesystem stays frozen in the middle of a VolumeSnapshot), and then forces
+// it to. It then checks for itself that loop devices and cgroups have gone. If there is nothing to do, it says so.
 package cluster

@@ -14,8 +14,8 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/mounts"
 )
 
-// Bounds of the end: of all of it, of the holder's own clean stop, and of the time that the kernel may take to let go of loop devices and
-// the host's first process to take notice of the holder's end.
+// Time limits for Down: for all of it, for the holder's own clean stop, and for what follows the holder's end: until
+// the kernel lets go of loop devices and the host's first process notices.
 const (
 	endWithin    = time.Minute
 	gentleWithin = 8 * time.Second
@@ -23,10 +23,10 @@ const (
 	reapWithin   = 3 * time.Second
 )
 
-// pollEvery is how often the kernel is asked whether something has gone.
+// pollEvery is how often to ask the kernel whether something has gone.
 const pollEvery = 20 * time.Millisecond
 
-// Down ends the cluster and removes everything but what was built and the logs. An Up that is under way is stopped.
+// Down ends the cluster and removes everything except what was built and the logs. It stops an Up that is in progress.
 func (h Harness) Down(ctx context.Context) error {
 	if _, err := os.Stat(h.Spec.Dir); errors.Is(err, os.ErrNotExist) {
 		h.say("there is no cluster in %s", h.Spec.Dir)
@@ -64,7 +64,7 @@ func (h Harness) end(ctx context.Context) error {
 	if err := h.endHolder(ctx); err != nil {
 		return err
 	}
-	// 2. What the kernel lets go of a little later, and what it keeps.
+	// 2. What the kernel releases a little later, and what it keeps.
 	if err := h.releaseLoops(ctx); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (h Harness) end(ctx context.Context) error {
 	return h.clear()
 }
 
-// endHolder asks the holder to end, and then makes it.
+// endHolder asks the holder to end, and then kills it.
 func (h Harness) endHolder(ctx context.Context) error {
 	status, alive, err := h.state()
 	if err != nil {
@@ -86,8 +86,8 @@ func (h Harness) endHolder(ctx context.Context) error {
 			return err
 		}
 	}
-	// Whoever inherited the holder when its starter ended still has to take notice. That is the host's first process, and not every one does:
-	// then an entry in the process table stays, with nothing behind it.
+	// The process that inherited the holder when its starter ended still has to notice. That is the host's first
+	// process, and some of these never do: then an entry in the process table stays, with nothing behind it.
 	_ = until(ctx, reapWithin, func() error {
 		reaped, err := status.Reaped()
 		if err == nil && !reaped {
@@ -122,8 +122,8 @@ func (h Harness) kill(ctx context.Context, status holder.Status) error {
 	return err
 }
 
-// clear removes the run folder and what points at it. Mounts below it would be somebody else's doing; their contents are not ours to
-// delete.
+// clear removes the run folder and what points at it. If something is mounted below it, somebody else did that, and we
+// do not delete the contents.
 func (h Harness) clear() error {
 	mounted, err := mounts.Below(h.Spec.Run())
 	if err != nil {
@@ -140,7 +140,7 @@ func (h Harness) clear() error {
 	return nil
 }
 
-// until asks again and again until a check succeeds, for some time at most; it returns the last failure.
+// until repeats a check until it succeeds, for a limited time; it returns the last failure.
 func until(ctx context.Context, within time.Duration, check func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

@@ -11,7 +11,7 @@ import (
 // variable is one line of the env file.
 type variable struct{ name, value string }
 
-// environment is what tests get to know of the cluster, KUBECONFIG first.
+// environment is what tests learn about the cluster, KUBECONFIG first.
 func (h Harness) environment() ([]variable, error) {
 	status, _, err := h.state()
 	if err != nil {
@@ -26,9 +26,10 @@ func (h Harness) environment() ([]variable, error) {
 		{"STSBACKUP_TEST_BUCKET", h.Spec.S3.Bucket},
 		{"STSBACKUP_IMAGE", images.ProductImage},
 		{"STSBACKUP_TEST_BIN", h.Spec.Bin()},
-		// Static hostPath volumes belong below it: it is the same folder on the host and for the kubelet, and goes with the cluster.
+		// Static hostPath volumes belong below this folder: it is the same one on the host and for the kubelet, and
+		// goes with the cluster.
 		{"STSBACKUP_TEST_HOSTPATH", h.Spec.HostPath()},
-		// Of the components: tests look for secrets in them.
+		// The logs of the components: tests look for secrets in them.
 		{"STSBACKUP_TEST_LOGS", h.Spec.Logs()},
 	}, nil
 }
@@ -42,7 +43,7 @@ func renderEnv(variables []variable) string {
 	return text.String()
 }
 
-// quote protects a value from the shell if it needs to be.
+// quote protects a value from the shell if necessary.
 func quote(value string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-:@", r)

@@ -9,7 +9,7 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/spec"
 )
 
-// TestEnvCanBeSourced asks a shell what it makes of the lines.
+// TestEnvCanBeSourced lets a shell read the lines.
 func TestEnvCanBeSourced(t *testing.T) {
 	values := []variable{
 		{"KUBECONFIG", "/a folder/it's here/kubeconfig"},
@@ -32,7 +32,8 @@ func TestEnvCanBeSourced(t *testing.T) {
 	}
 }
 
-// TestPortsAreTakenAgain: an address in a developer's shell stays right from run to run, unless somebody else has taken the port.
+// TestPortsAreTakenAgain: an address in a developer's shell stays right from run to run, unless somebody else has taken
+// the port.
 func TestPortsAreTakenAgain(t *testing.T) {
 	c, err := spec.New("/state")
 	if err != nil {

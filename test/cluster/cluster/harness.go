@@ -19,9 +19,9 @@ import (
 // Harness does what the commands ask for.
 type Harness struct {
 	Spec spec.Cluster
-	// Repository is the root of stsbackup's source, Version what its binary is told to be.
+	// Repository is the root of stsbackup's source, Version the version that its binary gets.
 	Repository, Version string
-	// Out is told what happens.
+	// Out gets a line for everything that happens.
 	Out io.Writer
 	Now func() time.Time
 }
@@ -40,7 +40,7 @@ func (h Harness) images() images.Builder {
 	return images.Builder{Layout: h.Spec.Layout, Out: h.Out, Run: cage.Run, Now: h.Now}
 }
 
-// state reads the holder's status and whether it is alive. No status is a holder that is not.
+// state reads the holder's status and whether it is alive. Without a status it is not.
 func (h Harness) state() (holder.Status, bool, error) {
 	status, err := holder.ReadStatus(h.Spec.Status())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -53,7 +53,7 @@ func (h Harness) state() (holder.Status, bool, error) {
 	return status, alive, err
 }
 
-// needRoot explains why the cluster cannot be had otherwise.
+// needRoot explains why only root can have the cluster.
 func needRoot() error {
 	if os.Geteuid() == 0 {
 		return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/stamp"
 )
 
-// loadedStamp names the key of the product's image that the running cluster has.
+// loadedStamp names the stamp with the key of the product's image in the running cluster.
 const loadedStamp = "product-loaded"
 
 // LoadImage builds stsbackup's image and loads it into the running cluster.

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock is the exclusive right to change a cluster. The kernel gives it back when its holder ends, however it does.
+// lock is the exclusive right to change a cluster. When its holder ends, however that happens, the kernel releases it.
 type lock struct{ file *os.File }
 
-// acquire takes the lock, waiting for whoever has it. With interrupt, whoever has it is asked to stop what it does.
+// acquire takes the lock, and waits for the process that has it. With interrupt, it asks that process to stop.
 func (h Harness) acquire(ctx context.Context, interrupt bool) (*lock, error) {
 	if err := os.MkdirAll(h.Spec.Dir, 0o755); err != nil {
 		return nil, err
@@ -57,7 +57,8 @@ func (h Harness) acquire(ctx context.Context, interrupt bool) (*lock, error) {
 	return &lock{file}, nil
 }
 
-// waiting says whom we wait for and, if so asked, interrupts it. The lock is held, so the number in it is that of a live process.
+// waiting says which process we wait for and, with interrupt, interrupts it. The lock is held, so the number in it is
+// that of a live process.
 func (h Harness) waiting(interrupt bool) {
 	data, _ := os.ReadFile(h.Spec.Lock())
 	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))

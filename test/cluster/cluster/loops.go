@@ -13,7 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/mounts"
 )
 
-// frozenAfter is how long a device that nothing uses any more may stay before its file system is taken for frozen.
+// frozenAfter is how long an unused device may stay before we assume that its filesystem is frozen.
 const frozenAfter = time.Second
 
 // releaseLoops waits until the cluster's loop devices have detached themselves, and helps those that do not.
@@ -45,8 +45,9 @@ func (h Harness) releaseLoops(ctx context.Context) error {
 	})
 }
 
-// thaw lets the file system of a device go that was frozen when everything was killed, in the middle of a VolumeSnapshot: frozen, it
-// outlives its last mount, and the device with it. Mounting the device again gives the same file system, and a way to reach it.
+// thaw releases a device's filesystem that was frozen when everything was killed, in the middle of a VolumeSnapshot: a
+// frozen filesystem outlives its last mount, and the device with it. Mounting the device again gives access to the same
+// filesystem.
 func (h Harness) thaw(device string) error {
 	point := h.Spec.Dir + "/thaw"
 	if err := os.MkdirAll(point, 0o700); err != nil {
@@ -54,7 +55,7 @@ func (h Harness) thaw(device string) error {
 	}
 	defer func() { _ = os.Remove(point) }()
 	if err := unix.Mount(device, point, "ext4", 0, ""); err != nil {
-		return nil //nolint:nilerr // no file system, or none that is left: then that is not what keeps the device
+		return nil //nolint:nilerr // the device has no filesystem, or none that is left: then something else keeps it
 	}
 	_ = mounts.Thaw(point) // fails if it is not frozen
 	return unix.Unmount(point, 0)

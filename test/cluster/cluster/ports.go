@@ -18,11 +18,11 @@ type ports struct {
 	S3  int `json:"s3"`
 }
 
-// listen opens the two sockets on loopback: at the ports of the run before if they are free, else at any.
+// listen opens the two sockets on loopback: at the ports of the previous run if they are free, otherwise at any.
 func (h Harness) listen() (sockets, error) {
 	var last ports
 	if data, err := os.ReadFile(h.Spec.Ports()); err == nil {
-		_ = json.Unmarshal(data, &last) // if it makes no sense any free port will do
+		_ = json.Unmarshal(data, &last) // if it makes no sense, any free port will do
 	}
 	api, apiPort, err := listenNear(last.API)
 	if err != nil {

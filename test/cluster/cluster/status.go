@@ -17,7 +17,7 @@ import (
 // ErrNotReady is returned by Status for a cluster that is down, starting, or has lost components.
 var ErrNotReady = errors.New("the cluster is not Ready")
 
-// Status says how the cluster is.
+// Status says in which state the cluster is.
 func (h Harness) Status() error {
 	status, alive, err := h.state()
 	if err != nil {
@@ -42,7 +42,7 @@ func (h Harness) Status() error {
 	return h.printEnv()
 }
 
-// Ask has the holder end a component, or start it again (holder.VerbStop, holder.VerbStart).
+// Ask asks the holder to end a component, or to start it again (holder.VerbStop, holder.VerbStart).
 func (h Harness) Ask(ctx context.Context, verb, component string) error {
 	if _, alive, err := h.state(); err != nil {
 		return err
@@ -52,7 +52,7 @@ func (h Harness) Ask(ctx context.Context, verb, component string) error {
 	return holder.Ask(ctx, h.Spec.Control(), holder.Request{Verb: verb, Component: component})
 }
 
-// In replaces this process by a command inside the cluster's namespaces, with KUBECONFIG as it is valid there.
+// In replaces this process by a command inside the cluster's namespaces, with the KUBECONFIG that is valid there.
 func (h Harness) In(argv []string) error {
 	status, alive, err := h.state()
 	if err != nil {

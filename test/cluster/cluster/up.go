@@ -91,7 +91,7 @@ func (h Harness) build(ctx context.Context) error {
 	return nil
 }
 
-// makeRoom makes the run folder, empty, puts the logs of the run before aside, and makes the cgroup roots.
+// makeRoom makes an empty run folder, puts the logs of the previous run aside, and makes the cgroup roots.
 func (h Harness) makeRoom() error {
 	if err := os.RemoveAll(h.Spec.PreviousLogs()); err != nil {
 		return err
@@ -140,9 +140,9 @@ func (h Harness) launch(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = cmd.Wait() // its status says no more than its report does
+		_ = cmd.Wait() // its report already says what its status would
 	}()
-	stop := context.AfterFunc(ctx, func() { _ = report.Close() }) // ends follow
+	stop := context.AfterFunc(ctx, func() { _ = report.Close() }) // this ends follow
 	defer stop()
 	if err := h.follow(report); err != nil {
 		_ = lifeline.Close() // and with it the holder

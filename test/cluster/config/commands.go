@@ -20,20 +20,20 @@ const (
 	Provisioner        = "csi-provisioner"
 	Snapshotter        = "csi-snapshotter"
 	Resizer            = "csi-resizer"
-	// Per node: the component's name is Node.Component of these.
+	// Per node: the component's name is Node.Component of one of these.
 	Containerd = "containerd"
 	Kubelet    = "kubelet"
 	Driver     = "csi-driver"
 )
 
-// Command is how a component is started.
+// Command says how to start a component.
 type Command struct {
 	Name string
 	Argv []string
 	Env  []string
 }
 
-// EtcdCommand starts the store. It does not sync to disk: what it holds does not outlive the run.
+// EtcdCommand starts the store. It does not sync to disk, because its data does not outlive the run.
 func EtcdCommand(c spec.Cluster) Command {
 	peer := fmt.Sprintf("http://127.0.0.1:%d", spec.EtcdPort+1)
 	return Command{Name: Etcd, Argv: []string{
@@ -73,7 +73,7 @@ func APIServerCommand(c spec.Cluster) Command {
 	}}
 }
 
-// ControlPlaneCommands starts what needs nothing but the API server.
+// ControlPlaneCommands starts the components that need only the API server.
 func ControlPlaneCommands(c spec.Cluster) []Command {
 	return []Command{
 		{Name: ControllerManager, Argv: []string{
@@ -86,7 +86,7 @@ func ControlPlaneCommands(c spec.Cluster) []Command {
 			"--service-account-private-key-file=" + c.PKI("service-accounts.key"),
 			"--root-ca-file=" + c.PKI("ca.crt"),
 			"--cluster-signing-cert-file=" + c.PKI("ca.crt"), "--cluster-signing-key-file=" + c.PKI("ca.key"),
-			// Pod addresses are the CNI plugin's, and there is no cloud.
+			// The CNI plugin assigns pod addresses, and there is no cloud.
 			"--allocate-node-cidrs=false", "--controllers=*,-node-ipam-controller,-cloud-node-lifecycle-controller",
 			"--v=1",
 		}},
@@ -102,9 +102,9 @@ func ControlPlaneCommands(c spec.Cluster) []Command {
 	}
 }
 
-// KubeRouterCommand starts what has NetworkPolicies enforced, and nothing else of kube-router: routes and Services have others to look
-// after them. It needs its node to be there, and it takes iptables' filter table for its own; so there can be only one, which minds the
-// pods of one node.
+// KubeRouterCommand starts kube-router, only to enforce NetworkPolicies: others look after routes and Services. It
+// needs its node to exist, and it takes iptables' filter table for its own. So there can be only one kube-router, which
+// handles the pods of one node.
 func KubeRouterCommand(c spec.Cluster) Command {
 	return Command{Name: KubeRouter, Argv: []string{
 		c.Program("kube-router"),
@@ -112,7 +112,7 @@ func KubeRouterCommand(c spec.Cluster) Command {
 		"--hostname-override=" + c.ControlPlane().Name,
 		"--run-firewall=true", "--run-router=false", "--run-service-proxy=false", "--enable-cni=false",
 		"--service-cluster-ip-range=" + c.Services.String(),
-		// Pods and policies that change are seen at once; this is for what could not be written then.
+		// kube-router sees changes of pods and policies at once; the period is for what it could not write then.
 		"--iptables-sync-period=1m",
 		"--health-addr=127.0.0.1", "--health-port=20244",
 		"--v=1",
@@ -130,7 +130,8 @@ func SidecarCommands(c spec.Cluster) []Command {
 	sidecar := func(name string, args ...string) Command {
 		return Command{
 			Name: name, Argv: append(append([]string{c.Program(name)}, common...), args...),
-			// The provisioner prefers this to its flag, and whoever starts the cluster may have a KUBECONFIG of the host.
+			// The provisioner prefers this variable to its flag, and the person who starts the cluster may have the
+			// host's KUBECONFIG.
 			Env: []string{"KUBECONFIG=" + c.KubeconfigOf("storage")},
 		}
 	}
@@ -158,7 +159,7 @@ func KubeletCommand(c spec.Cluster, n spec.Node) Command {
 		"--hostname-override=" + n.Name,
 		"--node-ip=" + n.Address.String(),
 		"--node-labels=" + strings.Join(labels, ","),
-		// Lowering the score would need CAP_SYS_RESOURCE.
+		// A lower score would need CAP_SYS_RESOURCE.
 		"--oom-score-adj=0",
 		"--v=2",
 	}}

@@ -75,7 +75,7 @@ func TestFilesAreWellFormed(t *testing.T) {
 	}
 }
 
-// TestCommandsStayInTheStateFolder holds every path on a command line to the cluster's own folder.
+// TestCommandsStayInTheStateFolder checks that every path on a command line is in the cluster's own folder.
 func TestCommandsStayInTheStateFolder(t *testing.T) {
 	c, _ := rendered(t)
 	n := c.ControlPlane()

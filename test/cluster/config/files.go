@@ -60,7 +60,8 @@ func ClusterFiles(c spec.Cluster) ([]File, error) {
 	})
 }
 
-// NodeFiles renders what one node reads. The CNI plugins are programs in a folder of the distribution's choice.
+// NodeFiles renders what one node reads. cniPlugins is the folder of the CNI plugins, which differs between
+// distributions.
 func NodeFiles(c spec.Cluster, n spec.Node, cniPlugins string) ([]File, error) {
 	return renderAll(scope{Cluster: c, Node: n, PauseImage: PauseImage, CNIPlugins: cniPlugins}, map[string]string{
 		n.Path("containerd.toml"):           containerd,

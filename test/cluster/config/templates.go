@@ -12,9 +12,9 @@ const corefile = `.:53 {
 }
 `
 
-// kube-proxy leaves the connection tracking table as it is: its size is the whole machine's. Its rules are in a table of nftables of its
-// own, because kube-router writes the whole of iptables' filter table each time: what kube-proxy had changed there meanwhile would be
-// undone.
+// kube-proxy does not change the connection tracking table, whose size belongs to the whole machine. It keeps its rules
+// in a table of nftables of its own, because kube-router rewrites all of iptables' filter table each time, and so would
+// undo changes that kube-proxy made there meanwhile.
 const kubeProxy = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 clientConnection: {kubeconfig: {{.KubeconfigOf "kube-proxy"}}}
@@ -28,8 +28,8 @@ conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeou
 nftables: {syncPeriod: 30s, minSyncPeriod: 0s}
 `
 
-// Addresses below the range's first sixteen are the nodes'. The cache of the bridge plugin's results is under /var/lib/cni, which is the
-// namespaces' own.
+// The first sixteen addresses of the range are for the nodes. The bridge plugin caches its results in /var/lib/cni,
+// which is private to the namespaces.
 const cniNetwork = `{"cniVersion": "0.4.0", "name": "pods", "plugins": [
   {"type": "bridge", "bridge": "{{.Bridge}}", "isGateway": true, "hairpinMode": true, "ipMasq": true,
    "ipam": {"type": "host-local", "dataDir": "{{.RunPath "ipam"}}",
@@ -39,8 +39,8 @@ const cniNetwork = `{"cniVersion": "0.4.0", "name": "pods", "plugins": [
 ]}
 `
 
-// restrict_oom_score_adj: without CAP_SYS_RESOURCE runc cannot lower a score. Unprivileged ports: images that do not run as root serve port
-// 80.
+// restrict_oom_score_adj: without CAP_SYS_RESOURCE runc cannot lower a score. Unprivileged ports: images that do not
+// run as root serve port 80.
 const containerd = `version = 2
 root = "{{.Node.Path "containerd" "root"}}"
 state = "{{.Node.Path "containerd" "state"}}"
@@ -71,8 +71,8 @@ disabled_plugins = [
     conf_dir = "{{.Node.Path "cni"}}"
 `
 
-// Images come from archives and cannot be pulled again, so none is ever collected, and pods are not evicted from a disk that the
-// developer's own files fill.
+// Images come from archives and cannot be pulled again, so the kubelet never collects any. Nor does it evict pods when
+// the developer's own files fill the disk.
 const kubelet = `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 authentication:
@@ -107,8 +107,8 @@ syncFrequency: 20s
 nodeStatusUpdateFrequency: 10s
 `
 
-// auditPolicy has the API server note what the accounts in the namespace stsbackup and administrators ask for, the latter
-// since they act as others: tests compare that with the rights that were granted.
+// auditPolicy makes the API server log the requests of the accounts in the namespace stsbackup, and of administrators,
+// because they act as others: tests compare that with the rights that were granted.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]

@@ -36,7 +36,8 @@ func (d *Driver) ControllerGetCapabilities(
 	return response, nil
 }
 
-// CreateVolume makes a volume: empty, from a snapshot, or a clone of another volume. The same request again gives the same volume.
+// CreateVolume makes a volume: empty, from a snapshot, or a clone of another volume. A repeated request gives the same
+// volume.
 func (d *Driver) CreateVolume(ctx context.Context, r *csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error) {
 	v, err := requested(r)
 	if err != nil {
@@ -74,7 +75,7 @@ func (d *Driver) CreateVolume(ctx context.Context, r *csi.CreateVolumeRequest) (
 	return &csi.CreateVolumeResponse{Volume: d.volume(v, r.GetVolumeContentSource())}, nil
 }
 
-// source finds what a volume is made from, and notes it in the volume. The source must be of the volume's format.
+// source finds what a volume is made from, and records it in the volume. The source must have the volume's format.
 func (d *Driver) source(v *store.Volume, from *csi.VolumeContentSource) (*store.Snapshot, *store.Volume, error) {
 	var format store.Format
 	var snapshot *store.Snapshot
@@ -108,11 +109,11 @@ func (d *Driver) volume(v store.Volume, from *csi.VolumeContentSource) *csi.Volu
 	return &csi.Volume{VolumeId: v.ID, CapacityBytes: v.Size, ContentSource: from, AccessibleTopology: []*csi.Topology{d.topology()}}
 }
 
-// unstageWithin is how long the deletion of a volume waits for the kubelet. Volumes are not attached, so nothing else makes the provisioner
-// wait until a volume has been unstaged.
+// unstageWithin is how long deleting a volume waits for the kubelet. Volumes are not attached, so nothing else makes
+// the provisioner wait until the kubelet has unstaged a volume.
 const unstageWithin = 8 * time.Second
 
-// DeleteVolume deletes a volume once it is not in use any more; none is fine too.
+// DeleteVolume deletes a volume once nobody uses it any more; a volume that does not exist is no error.
 func (d *Driver) DeleteVolume(ctx context.Context, r *csi.DeleteVolumeRequest) (*csi.DeleteVolumeResponse, error) {
 	if r.GetVolumeId() == "" {
 		return nil, invalid("a volume id is needed")
@@ -154,7 +155,7 @@ func (d *Driver) deleteIdle(id string) (done bool, err error) {
 	return true, d.store.Delete(v.ID)
 }
 
-// ControllerExpandVolume makes a volume larger. It does all of the work, so the volume must not be in use.
+// ControllerExpandVolume makes a volume larger. It does all of the work, so nobody may use the volume meanwhile.
 func (d *Driver) ControllerExpandVolume(
 	_ context.Context,
 	r *csi.ControllerExpandVolumeRequest,

@@ -14,17 +14,17 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/csidriver/store"
 )
 
-// Config is what a driver is told when it starts.
+// Config is what a driver needs to know when it starts.
 type Config struct {
-	// Name is the driver's name, Node that of the node it serves.
+	// Name is the driver's name, Node the name of the node that it serves.
 	Name, Node string
 	// Tag marks its loop devices: the cluster's name.
 	Tag string
-	// Data is a folder on a file system with reflinks, KubeletDir the kubelet's root.
+	// Data is a folder on a filesystem with reflinks, KubeletDir the kubelet's root.
 	Data, KubeletDir string
 	// MaxVolumes is how many volumes the node takes, 0 for no limit.
 	MaxVolumes int64
-	// Log is called with every call that failed; with Verbose, with every call.
+	// Log is called for every call that failed; with Verbose, for every call.
 	Log     func(format string, args ...any)
 	Verbose bool
 	Now     func() time.Time
@@ -41,7 +41,7 @@ type Driver struct {
 	store *store.Store
 
 	mu      sync.Mutex          // one change at a time
-	devices map[string]*os.File // of staged block volumes: closed, they detach
+	devices map[string]*os.File // of staged block volumes; closing one detaches it
 }
 
 // New opens the driver's data.
@@ -53,7 +53,7 @@ func New(c Config) (*Driver, error) {
 	return &Driver{Config: c, store: s, devices: map[string]*os.File{}}, nil
 }
 
-// topology is where every volume of this driver can be used.
+// topology says where every volume of this driver is usable.
 func (d *Driver) topology() *csi.Topology {
 	return &csi.Topology{Segments: map[string]string{"topology." + d.Name + "/node": d.Node}}
 }
@@ -96,7 +96,7 @@ func trouble(ctx context.Context, parameters map[string]string) error {
 	return nil
 }
 
-// readyAfter is how much later than its cut a snapshot is to be ready.
+// readyAfter is how long after its cut a snapshot becomes ready.
 func readyAfter(parameters map[string]string) (time.Duration, error) {
 	text := parameters["test/ready-after"]
 	if text == "" {

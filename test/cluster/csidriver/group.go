@@ -87,7 +87,7 @@ func (d *Driver) cutGroup(r *csi.CreateVolumeGroupSnapshotRequest, ids []string)
 	return d.store.CutGroup(g, volumes, snapshots)
 }
 
-// DeleteVolumeGroupSnapshot deletes a group snapshot with its members; none is fine too.
+// DeleteVolumeGroupSnapshot deletes a group snapshot with its members; one that does not exist is no error.
 func (d *Driver) DeleteVolumeGroupSnapshot(
 	_ context.Context, r *csi.DeleteVolumeGroupSnapshotRequest,
 ) (*csi.DeleteVolumeGroupSnapshotResponse, error) {

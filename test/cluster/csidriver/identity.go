@@ -12,7 +12,8 @@ func (d *Driver) GetPluginInfo(context.Context, *csi.GetPluginInfoRequest) (*csi
 	return &csi.GetPluginInfoResponse{Name: d.Name, VendorVersion: "1"}, nil
 }
 
-// GetPluginCapabilities says which services there are, and that volumes are bound to a place and can grow while they are not in use.
+// GetPluginCapabilities says which services there are, and that volumes belong to a place and can grow while nobody
+// uses them.
 func (d *Driver) GetPluginCapabilities(context.Context, *csi.GetPluginCapabilitiesRequest) (*csi.GetPluginCapabilitiesResponse, error) {
 	response := &csi.GetPluginCapabilitiesResponse{}
 	for _, service := range []csi.PluginCapability_Service_Type{

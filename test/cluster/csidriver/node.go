@@ -64,7 +64,7 @@ func (d *Driver) NodeStageVolume(ctx context.Context, r *csi.NodeStageVolumeRequ
 	return &csi.NodeStageVolumeResponse{}, nil
 }
 
-// hold attaches a block volume, and keeps its device open so that it stays.
+// hold attaches a block volume, and keeps its device open, so that the device stays.
 func (d *Driver) hold(v store.Volume) error {
 	if d.devices[v.ID] != nil {
 		return nil
@@ -174,7 +174,7 @@ func bind(source, target string, file, readOnly bool) error {
 	if !readOnly {
 		return nil
 	}
-	// A bind mount takes its flags from its source; it can only be told otherwise afterwards.
+	// A bind mount takes its flags from its source; only a remount can change them.
 	if err := unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
 		return errors.Join(&os.PathError{Op: "make read-only", Path: target, Err: err}, mounts.Unmount(target))
 	}

@@ -10,13 +10,13 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/csidriver/store"
 )
 
-// defaultSize is the size of a volume for which none is asked, alignment what all sizes are a multiple of.
+// defaultSize is the size of a volume if the request names none; all sizes are a multiple of alignment.
 const (
 	defaultSize = 64 << 20
 	alignment   = 4096
 )
 
-// requested reads the volume that a request asks for; its size is what is asked for, 0 if nothing is.
+// requested reads the volume that a request asks for; its size is 0 if the request names none.
 func requested(r *csi.CreateVolumeRequest) (store.Volume, error) {
 	v := store.Volume{ID: store.VolumeID(r.GetName()), Name: r.GetName(), Size: r.GetCapacityRange().GetRequiredBytes()}
 	v.Format = store.Format{Kind: store.Image, FSType: "ext4"}
@@ -44,7 +44,7 @@ func requested(r *csi.CreateVolumeRequest) (store.Volume, error) {
 	return v, nil
 }
 
-// supported says whether a kind of volume can be used in a way.
+// supported says whether a kind of volume can be used in this way.
 func supported(kind store.Kind, c *csi.VolumeCapability) error {
 	if kind == store.Dir {
 		if c.GetBlock() != nil {
@@ -62,7 +62,7 @@ func supported(kind store.Kind, c *csi.VolumeCapability) error {
 	return nil
 }
 
-// fitted decides a volume's size: at least its source's and what is asked for, at most the limit.
+// fitted decides a volume's size: at least the source's size and the size asked for, at most the limit.
 func fitted(asked, source, limit int64) (int64, error) {
 	size := asked
 	if size == 0 {

@@ -14,7 +14,7 @@ import (
 	registration "k8s.io/kubelet/pkg/apis/pluginregistration/v1"
 )
 
-// Serve serves the driver and registers it with the kubelet, until the context ends; calls that are under way then are finished first.
+// Serve serves the driver and registers it with the kubelet, until the context ends; it finishes running calls first.
 func (d *Driver) Serve(ctx context.Context) error {
 	socket := filepath.Join(d.KubeletDir, "plugins", d.Name, "csi.sock")
 	registry := filepath.Join(d.KubeletDir, "plugins_registry", d.Name+"-reg.sock")
@@ -40,7 +40,7 @@ func (d *Driver) Serve(ctx context.Context) error {
 	case err := <-ended:
 		return err
 	case <-ctx.Done():
-		registrar.Stop() // removes its socket, by which the kubelet notices
+		registrar.Stop() // removes its socket, so the kubelet notices
 		services.GracefulStop()
 		return nil
 	}
@@ -86,7 +86,7 @@ func (k *kubelet) GetInfo(context.Context, *registration.InfoRequest) (*registra
 	}, nil
 }
 
-// NotifyRegistrationStatus hears whether the kubelet has taken us.
+// NotifyRegistrationStatus hears whether the kubelet has accepted us.
 func (k *kubelet) NotifyRegistrationStatus(
 	_ context.Context, s *registration.RegistrationStatus,
 ) (*registration.RegistrationStatusResponse, error) {

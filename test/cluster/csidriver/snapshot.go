@@ -20,7 +20,7 @@ func (d *Driver) snapshot(s store.Snapshot) *csi.Snapshot {
 	}
 }
 
-// CreateSnapshot cuts a volume. The same request again gives the same snapshot, ready by then or not.
+// CreateSnapshot cuts a volume. A repeated request gives the same snapshot, ready by then or not.
 func (d *Driver) CreateSnapshot(ctx context.Context, r *csi.CreateSnapshotRequest) (*csi.CreateSnapshotResponse, error) {
 	if r.GetName() == "" || r.GetSourceVolumeId() == "" {
 		return nil, invalid("a name and a source volume are needed")
@@ -56,7 +56,7 @@ func (d *Driver) CreateSnapshot(ctx context.Context, r *csi.CreateSnapshotReques
 	return &csi.CreateSnapshotResponse{Snapshot: d.snapshot(taken[0])}, nil
 }
 
-// DeleteSnapshot deletes a snapshot that is no member of a group; none is fine too.
+// DeleteSnapshot deletes a snapshot that is no member of a group; one that does not exist is no error.
 func (d *Driver) DeleteSnapshot(_ context.Context, r *csi.DeleteSnapshotRequest) (*csi.DeleteSnapshotResponse, error) {
 	if r.GetSnapshotId() == "" {
 		return nil, invalid("a snapshot id is needed")

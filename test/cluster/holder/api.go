@@ -60,7 +60,8 @@ func (a *api) get(ctx context.Context, path string, out any) error {
 	return json.Unmarshal(body, out)
 }
 
-// resources says whether a group and version has all of some resources: it does once their definitions are established.
+// resources says whether a group and version serves all of these resources: it does once their definitions are
+// established.
 func (a *api) resources(ctx context.Context, groupVersion string, names ...string) error {
 	var list struct {
 		Resources []struct {

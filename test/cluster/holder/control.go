@@ -17,28 +17,28 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/config"
 )
 
-// Request asks the holder of a cluster that is Ready to do something to one of its components.
+// Request asks the holder of a Ready cluster to do something to one of its components.
 type Request struct {
 	// Verb is one of the verbs below.
 	Verb string `json:"verb"`
-	// Component is its name.
+	// Component is the name of the component.
 	Component string `json:"component"`
 }
 
 // The verbs of requests.
 const (
-	// VerbStop ends a component with SIGKILL, as a machine does that loses its power.
+	// VerbStop ends a component with SIGKILL, like a machine that loses its power.
 	VerbStop = "stop"
-	// VerbStart starts one again that has ended; the answer to it comes when the API server serves.
+	// VerbStart starts a component again that has ended; the answer comes when the API server serves.
 	VerbStart = "start"
 )
 
-// answer is what the holder says to a request: the error, "" for none.
+// answer is the holder's answer to a request: the error, "" for none.
 type answer struct {
 	Error string `json:"error,omitempty"`
 }
 
-// requestWithin bounds how long a request may take to arrive. Whoever connects and says nothing keeps nobody waiting.
+// requestWithin bounds how long a request may take to arrive. A client that connects and says nothing blocks nobody.
 const requestWithin = 10 * time.Second
 
 // Ask sends a request to the holder that listens on a socket, and waits until it has been carried out.
@@ -61,7 +61,7 @@ func Ask(ctx context.Context, socket string, r Request) error {
 	return nil
 }
 
-// commands remembers how components were started.
+// commands remembers how each component was started.
 type commands struct {
 	mu     sync.Mutex
 	byName map[string]config.Command
@@ -128,7 +128,7 @@ func (h *holder) serveRequest(ctx context.Context, conn net.Conn) {
 	if err != nil {
 		a.Error = err.Error()
 	}
-	_ = json.NewEncoder(conn).Encode(a) // whoever asked may be gone
+	_ = json.NewEncoder(conn).Encode(a) // the client may be gone
 }
 
 func (h *holder) carryOut(ctx context.Context, r Request) error {

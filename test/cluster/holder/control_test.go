@@ -13,7 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/spec"
 )
 
-// TestControl ends a component on request and starts it again, and asks for what cannot be done.
+// TestControl ends a component on request and starts it again, and asks for what is impossible.
 func TestControl(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(server.Close)
@@ -59,7 +59,7 @@ func TestControl(t *testing.T) {
 	ask(VerbStop, "etcd", "")
 }
 
-// TestStatusOfAComponentThatIsStartedAgain: it is noted as ended only as long as it is.
+// TestStatusOfAComponentThatIsStartedAgain: the status lists it as ended only while it is.
 func TestStatusOfAComponentThatIsStartedAgain(t *testing.T) {
 	h := &holder{
 		Cluster:    spec.Cluster{Layout: spec.Layout{Dir: t.TempDir()}},

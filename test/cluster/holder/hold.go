@@ -23,7 +23,7 @@ const Verb = "hold"
 // Stay is what the lifeline says when the holder may outlive its starter.
 const Stay = "stay\n"
 
-// Descriptors that the holder inherits, in the order of exec.Cmd's ExtraFiles.
+// File descriptors that the holder inherits, in the order of exec.Cmd's ExtraFiles.
 const (
 	lifelineFD = 3 + iota
 	reportFD
@@ -31,7 +31,8 @@ const (
 	s3FD
 )
 
-// driverGrace is how long the CSI driver may take to finish what it does: a file system that it has frozen would stay frozen for ever.
+// driverGrace is how long the CSI driver may take to finish: a filesystem that it has frozen would stay frozen for
+// ever.
 const driverGrace = 5 * time.Second
 
 type holder struct {
@@ -44,7 +45,7 @@ type holder struct {
 	commands   commands
 }
 
-// Run is the holder's life. It returns when the cluster is to end.
+// Run is the holder's life. It returns when the cluster has to end.
 func Run(ctx context.Context, dir string, now func() time.Time) error {
 	for fd := lifelineFD; fd <= s3FD; fd++ {
 		syscall.CloseOnExec(fd)
@@ -73,7 +74,7 @@ func holdLifeline(lifeline io.Reader, cancel context.CancelCauseFunc) {
 }
 
 func (h *holder) live(ctx context.Context, dir string, now func() time.Time) error {
-	// 1. Say who we are before anything is made that would have to be found.
+	// 1. Say who we are before we make anything that somebody would have to find.
 	var err error
 	if h.Cluster, err = spec.New(dir); err != nil {
 		return err
@@ -102,7 +103,7 @@ func (h *holder) live(ctx context.Context, dir string, now func() time.Time) err
 		return err
 	}
 	h.report.send(Event{Ready: true})
-	// 4. Stay, do what is asked for, and note what ends.
+	// 4. Stay, serve requests, and note what ends.
 	h.watch(ctx)
 	for _, p := range driver {
 		stopDriver(p)
@@ -144,7 +145,7 @@ func (h *holder) serve(ctx context.Context) error {
 	return err
 }
 
-// watch notes every component that ends, and that is started again, until the context ends.
+// watch notes every component that ends, or starts again, until the context ends.
 func (h *holder) watch(ctx context.Context) {
 	ended := make(chan *process.Process)
 	for {
@@ -174,14 +175,14 @@ func (h *holder) watch(ctx context.Context) {
 	}
 }
 
-// note writes the status anew.
+// note rewrites the status.
 func (h *holder) note() {
 	if err := h.status.write(h.Status()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 }
 
-// component starts a component and has it watched.
+// component starts a component and watches it.
 func (h *holder) component(c config.Command) (*process.Process, error) {
 	p, err := h.supervisor.Start(c.Name, c.Argv, c.Env...)
 	if err != nil {

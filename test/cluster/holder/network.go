@@ -12,8 +12,8 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/spec"
 )
 
-// makeNetwork makes the pods' bridge, with the nodes' addresses on it. The CNI plugin would make the bridge with the first pod, but
-// the API server has to listen on it before that.
+// makeNetwork makes the pods' bridge, with the nodes' addresses on it. The CNI plugin would make the bridge with the
+// first pod, but the API server has to listen on it before that.
 func makeNetwork(ctx context.Context, s *process.Supervisor, c spec.Cluster) error {
 	var script bytes.Buffer
 	fmt.Fprintln(&script, "link set lo up")
@@ -22,7 +22,7 @@ func makeNetwork(ctx context.Context, s *process.Supervisor, c spec.Cluster) err
 		fmt.Fprintf(&script, "addr add %s/%d dev %s\n", n.Address, c.Pods.Bits(), c.Bridge)
 	}
 	fmt.Fprintf(&script, "link set %s up\n", c.Bridge)
-	// A packet to a Service needs some route before kube-proxy's rules get to see it.
+	// A packet to a Service needs some route before it reaches kube-proxy's rules.
 	fmt.Fprintf(&script, "route add %s dev %s\n", c.Services, c.Bridge)
 	if err := s.RunInput(ctx, script.Bytes(), "ip", "-batch", "-"); err != nil {
 		return fmt.Errorf("make the pods' network: %w", err)
@@ -35,8 +35,8 @@ func makeNetwork(ctx context.Context, s *process.Supervisor, c spec.Cluster) err
 	return filterBridged(ctx, s)
 }
 
-// filterBridged has the rules of NetworkPolicies see what one pod sends to another, which does not leave the bridge. Where the kernel has
-// that as a module, nobody may have asked for it yet.
+// filterBridged makes the rules of NetworkPolicies see what one pod sends to another, which does not leave the bridge.
+// If the kernel has this feature as a module, perhaps nobody has loaded it yet.
 func filterBridged(ctx context.Context, s *process.Supervisor) error {
 	const setting = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 	if _, err := os.Stat(setting); errors.Is(err, fs.ErrNotExist) {

@@ -16,7 +16,7 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/spec"
 )
 
-// imageArchives lists the archives of images, the one with the pause image first: no pod starts without it.
+// imageArchives lists the archives of images. The one with the pause image comes first: no pod starts without it.
 func imageArchives(l spec.Layout) ([]string, error) {
 	archives, err := filepath.Glob(filepath.Join(l.Images(), "*.tar"))
 	if err == nil && len(archives) == 0 {
@@ -26,7 +26,7 @@ func imageArchives(l spec.Layout) ([]string, error) {
 	return archives, err
 }
 
-// answers returns a check that an HTTP server says 200, or anything at all below 500.
+// answers returns a check that an HTTP server answers 200, or anything below 500.
 func answers(url string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -45,7 +45,7 @@ func answers(url string) func(context.Context) error {
 	}
 }
 
-// snapshotResources waits until the resources of VolumeSnapshots and their groups are served.
+// snapshotResources waits until the API server serves the resources of VolumeSnapshots and their groups.
 func (h *holder) snapshotResources(ctx context.Context) error {
 	return h.await(ctx, config.APIServer, func(ctx context.Context) error {
 		return errors.Join(
@@ -61,8 +61,8 @@ func (h *holder) snapshotResources(ctx context.Context) error {
 	})
 }
 
-// proven waits until everything has been seen to work: pods get an account, nodes are Ready, volumes have their driver, a Service's
-// name resolves, S3 answers behind it and NetworkPolicies have their rules.
+// proven waits until everything has been seen to work: pods get an account, nodes are Ready, volumes have their driver,
+// a Service's name resolves, S3 answers behind it and NetworkPolicies have their rules.
 func (h *holder) proven(ctx context.Context) error {
 	checks := []struct {
 		component, what string
@@ -102,8 +102,9 @@ func (h *holder) proven(ctx context.Context) error {
 	return group.Wait()
 }
 
-// policies starts what has NetworkPolicies enforced, which needs its node, and waits until it has written its first rules: those of S3's
-// pod. From then on it writes them anew whenever a pod or a policy changes.
+// policies starts the component that enforces NetworkPolicies, which needs its node. It waits until the component has
+// written its first rules: those for S3's pod. From then on the component rewrites them whenever a pod or a policy
+// changes.
 func (h *holder) policies(ctx context.Context) error {
 	node := h.ControlPlane()
 	err := h.await(ctx, node.Component(config.Kubelet), func(ctx context.Context) error { return h.api.nodeReady(ctx, node.Name) })
@@ -124,7 +125,7 @@ func (h *holder) policies(ctx context.Context) error {
 	return nil
 }
 
-// resolves asks the name server, by way of its Service, for the Service of S3.
+// resolves asks the name server, through its Service, for the Service of S3.
 func (h *holder) resolves(ctx context.Context) error {
 	resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		dialer := net.Dialer{Timeout: time.Second}
@@ -140,7 +141,7 @@ func (h *holder) resolves(ctx context.Context) error {
 	return nil
 }
 
-// await waits for a check that stands for a component: the failure names the component and shows its log.
+// await waits for a check of a component: the failure names the component and shows its log.
 func (h *holder) await(ctx context.Context, component string, check func(context.Context) error) error {
 	p := h.supervisor.Find(component)
 	if p == nil {

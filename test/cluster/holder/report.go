@@ -9,15 +9,15 @@ import (
 
 // Event is one line of the holder's report to the process that started it.
 type Event struct {
-	// Step is a step that has been finished, At the time since the start.
+	// Step is a step that has finished, At the time since the start.
 	Step string        `json:"step,omitempty"`
 	At   time.Duration `json:"at,omitempty"`
-	// Ready is the last event of a start that succeeded, Error of one that failed.
+	// Ready is the last event of a successful start, Error of a failed one.
 	Ready bool   `json:"ready,omitempty"`
 	Error string `json:"error,omitempty"`
 }
 
-// reporter writes events as lines of JSON. Steps run beside each other, so it is locked.
+// reporter writes events as lines of JSON. Steps run at the same time, so it has a lock.
 type reporter struct {
 	mu    sync.Mutex
 	to    *json.Encoder

@@ -41,8 +41,8 @@ func (h *holder) start(ctx context.Context, now time.Time) (drivers []*process.P
 	return drivers, h.proven(ctx)
 }
 
-// components starts everything. What a node needs of the control plane is only the API server, so its container runtime starts and
-// takes its images meanwhile.
+// components starts everything. A node needs only the API server from the control plane, so its container runtime
+// starts and loads its images meanwhile.
 func (h *holder) components(ctx context.Context) ([]*process.Process, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	serving := make(chan struct{})
@@ -124,8 +124,8 @@ func (h *holder) apiServer(ctx context.Context) error {
 	return server.Await(ctx, readyWithin, func(ctx context.Context) error { return h.api.get(ctx, "/readyz", nil) })
 }
 
-// node starts a node's container runtime, CSI driver and kubelet, and returns the driver. The kubelet waits for the API server and for the
-// first images; the others are loaded while it registers its node.
+// node starts a node's container runtime, CSI driver and kubelet, and returns the driver. The kubelet waits for the API
+// server and for the first images; the runtime loads the others while the kubelet registers its node.
 func (h *holder) node(ctx context.Context, n spec.Node, serving <-chan struct{}) (driver *process.Process, err error) {
 	containerd, err := h.component(config.ContainerdCommand(n))
 	if err != nil {
@@ -181,7 +181,8 @@ func (h *holder) startAll(commands []config.Command) error {
 	return nil
 }
 
-// objects creates the objects that every cluster has, and starts the sidecars between their resources and the classes.
+// objects creates the objects that every cluster has, and starts the sidecars after their resources and before the
+// classes.
 func (h *holder) objects(ctx context.Context) error {
 	if err := h.create(ctx, []string{manifest.Core, manifest.S3}, h.CRDs()+"/"); err != nil {
 		return err
@@ -199,8 +200,9 @@ func (h *holder) objects(ctx context.Context) error {
 	return nil
 }
 
-// create creates the objects of manifests, and of files and folders besides. The manifests are ours and the cluster is empty, so nothing is
-// compared with what is there, nor checked against a schema that would first have to be fetched.
+// create creates the objects of manifests, and also those of files and folders. The manifests are ours and the cluster
+// is empty, so kubectl neither compares them with what is there, nor checks them against a schema that it would first
+// have to fetch.
 func (h *holder) create(ctx context.Context, manifests []string, paths ...string) error {
 	argv := []string{
 		h.Program("kubectl"),

@@ -12,14 +12,15 @@ import (
 	"syscall"
 )
 
-// Status is what the holder writes about itself, for whoever has to find it, ask about it or end it.
+// Status is what the holder writes about itself, for those who have to find it, ask about it or end it.
 type Status struct {
-	// PID is the holder as the host sees it; Started, its start time in clock ticks, tells it from a later process of the same number.
+	// PID is the holder's number on the host. Started, its start time in clock ticks, distinguishes it from a later
+	// process with the same number.
 	PID     int    `json:"pid"`
 	Started uint64 `json:"started"`
 	// Ready is set when the start has succeeded.
 	Ready bool `json:"ready"`
-	// Ended names the components that have ended since, each with how.
+	// Ended names the components that have ended since, and how each of them ended.
 	Ended map[string]string `json:"ended,omitempty"`
 	// API and S3 are the host's addresses of the two servers.
 	API string `json:"api,omitempty"`
@@ -57,7 +58,7 @@ func (s Status) Alive() (bool, error) {
 	return state != "" && state != "Z" && state != "X", err
 }
 
-// Reaped says whether the holder has not only ended but its parent, or the host's first process in its place, has taken notice.
+// Reaped says whether the holder has ended and its parent, or the host's first process in its place, has noticed.
 func (s Status) Reaped() (bool, error) {
 	state, err := s.state()
 	return state == "", err
@@ -69,7 +70,7 @@ func (s Status) state() (string, error) {
 		return "", nil
 	}
 	started, state, err := startTime(fmt.Sprintf("/proc/%d/stat", s.PID))
-	// A process that ends while it is looked at gives either of the two.
+	// A process that ends during the read gives either of these two errors.
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) || err == nil && started != s.Started {
 		return "", nil
 	}
@@ -85,8 +86,8 @@ func startTime(path string) (started uint64, state string, err error) {
 	return parseStat(string(data))
 }
 
-// parseStat picks the start time (field 22) and the state (field 3). The second field is the program's name in parentheses and may itself
-// contain spaces and parentheses: counting starts after the last one.
+// parseStat returns the start time (field 22) and the state (field 3). The second field is the program's name in
+// parentheses and may itself contain spaces and parentheses, so counting starts after the last one.
 func parseStat(stat string) (started uint64, state string, err error) {
 	_, rest, found := lastCut(stat, ')')
 	fields := strings.Fields(rest)
@@ -105,7 +106,7 @@ func lastCut(s string, at byte) (before, after string, found bool) {
 	return s[:i], s[i+1:], true
 }
 
-// hostPID is our number as the host sees it: /proc is still the host's when this is asked.
+// hostPID is our number on the host: /proc is still the host's when we read it.
 func hostPID() (int, error) {
 	link, err := os.Readlink("/proc/self")
 	if err != nil {

@@ -38,7 +38,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestAlive looks at a process before and after its end, and at one of the same number that is not the same.
+// TestAlive looks at a process before and after its end, and at another process with the same number.
 func TestAlive(t *testing.T) {
 	sleep := exec.Command("sleep", "60")
 	if err := sleep.Start(); err != nil {

@@ -12,10 +12,10 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/spec"
 )
 
-// volumesSize is the size of the volumes' file system. Its file is sparse: it takes what is written.
+// volumesSize is the size of the volumes' filesystem. Its file is sparse: it takes only the space that is written.
 const volumesSize = 40 << 30
 
-// mountVolumes makes the file system with reflinks that the CSI driver keeps volumes on.
+// mountVolumes makes the filesystem with reflinks on which the CSI driver keeps volumes.
 func mountVolumes(ctx context.Context, s *process.Supervisor, c spec.Cluster) error {
 	image := c.RunPath("volumes.img")
 	f, err := os.Create(image)

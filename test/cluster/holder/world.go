@@ -10,11 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hidden are the host's folders in which components keep things at fixed paths: shim sockets and the iptables lock below /run, the CNI
-// plugins' cache and the kubelet's device plugins below /var/lib, links to container logs below /var/log.
+// hidden are the host's folders in which components keep things at fixed paths: shim sockets and the iptables lock
+// below /run, the CNI plugins' cache and the kubelet's device plugins below /var/lib, links to container logs below
+// /var/log.
 func hidden() []string { return []string{"/run", "/var/lib", "/var/log"} }
 
-// makeWorld turns fresh namespaces into a place of their own: nothing that is mounted from here on is seen outside.
+// makeWorld turns fresh namespaces into a place of their own: nobody outside sees what is mounted from here on.
 func makeWorld(stateDir, hostname string) error {
 	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
@@ -24,7 +25,7 @@ func makeWorld(stateDir, hostname string) error {
 			return fmt.Errorf("hide the host's %s: %w", dir, err)
 		}
 	}
-	// Shared among our own: the kubelet and the CSI driver pass mounts on to containers.
+	// Shared inside: the kubelet and the CSI driver pass mounts on to containers.
 	if err := unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("share mounts: %w", err)
 	}

@@ -12,19 +12,19 @@ import (
 
 // Debian turns Debian packages into trees, with the host's apt and its sources.
 type Debian struct {
-	// Dir keeps the downloaded packages and apt's idea of an empty system.
+	// Dir keeps the downloaded packages, and apt's database of an empty system.
 	Dir string
 	// Run runs a command to its end.
 	Run func(context.Context, *exec.Cmd) error
 }
 
-// Base is what every image of Debian packages has: a shell and the tools that tests run in containers.
+// Base lists what every image of Debian packages has: a shell and the tools that tests run in containers.
 func Base() []string {
 	return []string{"base-files", "base-passwd", "bash", "coreutils", "dash", "debianutils", "findutils", "grep", "gzip", "hostname",
 		"libc-bin", "libc6", "login", "mawk", "passwd", "procps", "sed", "tar", "util-linux"}
 }
 
-// Tree returns the files of packages and everything they depend on.
+// Tree returns the files of packages and of everything that they depend on.
 func (d Debian) Tree(ctx context.Context, packages ...string) (*Tree, error) {
 	if err := d.prepare(); err != nil {
 		return nil, err
@@ -75,8 +75,8 @@ func (d Debian) apt(ctx context.Context, args ...string) (string, error) {
 	return out.String(), nil
 }
 
-// archives reads the file names of the packages that a simulation would install: "Inst libc6 (2.36-9 Debian:12/stable [amd64])" is
-// libc6_2.36-9_amd64.deb, an epoch's colon escaped. They are in the order of the simulation.
+// archives reads the file names of the packages that a simulation would install: "Inst libc6 (2.36-9 Debian:12/stable
+// [amd64])" is libc6_2.36-9_amd64.deb, with an epoch's colon escaped. They are in the order of the simulation.
 func archives(plan string) []string {
 	var names []string
 	for line := range strings.Lines(plan) {

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// layer is an uncompressed layer: what is stored and what it means are the same bytes.
+// layer is an uncompressed layer: the stored bytes are also its contents.
 type layer struct {
 	data []byte
 	hash v1.Hash
@@ -39,7 +39,7 @@ func (l layer) MediaType() (types.MediaType, error) {
 func (l layer) Compressed() (io.ReadCloser, error)   { return io.NopCloser(bytes.NewReader(l.data)), nil }
 func (l layer) Uncompressed() (io.ReadCloser, error) { return l.Compressed() }
 
-// Build makes an image of layers. Layers that are the same value are stored once in an archive.
+// Build makes an image of layers. An archive stores layers that are the same value once.
 func Build(config v1.Config, architecture string, layers ...v1.Layer) (v1.Image, error) {
 	built, err := mutate.AppendLayers(empty.Image, layers...)
 	if err != nil {

@@ -25,10 +25,11 @@ type entry struct {
 // NewTree returns an empty tree.
 func NewTree() *Tree { return &Tree{entries: map[string]entry{}} }
 
-// merged are the folders that are links into /usr on a Debian system; files that packages still ship in them are moved there.
+// merged are the folders that are links into /usr on a Debian system; clean moves files that packages still ship in
+// them.
 func merged() []string { return []string{"bin", "sbin", "lib", "lib64"} }
 
-// clean turns a path into the form in which it is a key: relative, merged into usr.
+// clean turns a path into its form as a key: relative, merged into usr.
 func clean(name string) string {
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
 	for _, dir := range merged() {
@@ -59,7 +60,7 @@ func (t *Tree) File(name string, mode int64, data []byte) {
 	t.put(name, tar.Header{Typeflag: tar.TypeReg, Mode: mode}, data)
 }
 
-// Copy adds a file of the host's.
+// Copy adds a file from the host.
 func (t *Tree) Copy(name string, mode int64, from string) error {
 	data, err := os.ReadFile(from)
 	if err != nil {
@@ -119,7 +120,7 @@ func (t *Tree) Merge(archive io.Reader, drop func(name string) bool) error {
 		header := tar.Header{Typeflag: h.Typeflag, Mode: h.Mode, Uid: h.Uid, Gid: h.Gid, Linkname: h.Linkname}
 		switch h.Typeflag {
 		case tar.TypeDir:
-			// A later package's idea of a folder that an earlier one has given its mode to does not count.
+			// A folder keeps the mode that an earlier package gave it; a later package does not change it.
 			if !t.Has(name) {
 				t.parents(name)
 				t.put(name, header, nil)
@@ -144,7 +145,7 @@ func (t *Tree) Merge(archive io.Reader, drop func(name string) bool) error {
 	}
 }
 
-// Without returns a tree of the entries that are not in the other tree in the same form.
+// Without returns a tree of the entries that the other tree does not have in the same form.
 func (t *Tree) Without(other *Tree) *Tree {
 	rest := NewTree()
 	for name, e := range t.entries {
@@ -160,7 +161,7 @@ func same(a, b entry) bool {
 		a.header.Gid == b.header.Gid && a.header.Linkname == b.header.Linkname && bytes.Equal(a.data, b.data)
 }
 
-// WriteTo writes the tree as a tar: by order of path, hard links after what they link to, and without times.
+// WriteTo writes the tree as a tar: in order of the paths, hard links after their targets, and without times.
 func (t *Tree) WriteTo(to io.Writer) (int64, error) {
 	counted := &counter{to: to}
 	archive := tar.NewWriter(counted)

@@ -12,7 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// archiveOf is a tar with the given headers; regular files contain their own names.
+// archiveOf returns a tar with the given headers; regular files contain their own names.
 func archiveOf(t *testing.T, headers ...tar.Header) io.Reader {
 	t.Helper()
 	var out bytes.Buffer
@@ -38,7 +38,7 @@ func archiveOf(t *testing.T, headers ...tar.Header) io.Reader {
 
 func keepAll(string) bool { return false }
 
-// paths are the entries of a tree as they are written.
+// paths returns the entries of a tree in the order in which they are written.
 func paths(t *testing.T, tree *Tree) []string {
 	t.Helper()
 	var out bytes.Buffer
@@ -111,7 +111,7 @@ func TestWithout(t *testing.T) {
 	}
 }
 
-// TestImagesAreDeterministic builds the same image twice, its files added in another order the second time.
+// TestImagesAreDeterministic builds the same image twice, the second time with its files added in another order.
 func TestImagesAreDeterministic(t *testing.T) {
 	dir := t.TempDir()
 	build := func(file string, names ...string) []byte {

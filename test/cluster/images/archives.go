@@ -27,7 +27,7 @@ const (
 	productArchive   = "30-product"
 )
 
-// recipe is part of every key: it counts the changes of how images are put together.
+// recipe is part of every key: it counts the changes to how images are put together.
 const recipe = "1"
 
 // busybox is where Debian's busybox-static puts its one file.
@@ -36,7 +36,7 @@ const busybox = "/usr/bin/busybox"
 // Builder builds archives into a state folder.
 type Builder struct {
 	Layout spec.Layout
-	// Out is told what is built.
+	// Out gets a line for what is built.
 	Out io.Writer
 	// Run runs a command to its end; it should not outlive us (package cage).
 	Run func(context.Context, *exec.Cmd) error
@@ -89,7 +89,8 @@ func (b Builder) Build(ctx context.Context) error {
 	})
 }
 
-// workloadsKey is what the workloads' images follow from: the distribution, the packages, and what is added to them.
+// workloadsKey is a hash of what decides the workloads' images: the distribution, the packages, and what is added to
+// them.
 func (b Builder) workloadsKey() (string, error) {
 	files, err := stamp.FileKey(busybox, "/etc/os-release")
 	if err != nil {

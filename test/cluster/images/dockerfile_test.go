@@ -19,7 +19,7 @@ type stage struct {
 	steps map[string][]string // arguments, by instruction
 }
 
-// dockerfile reads the repository's.
+// dockerfile reads the repository's Dockerfile.
 func dockerfile(t *testing.T) (stages []stage) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "Dockerfile"))
@@ -32,7 +32,7 @@ func dockerfile(t *testing.T) (stages []stage) {
 		case strings.HasPrefix(instruction, "#") || !found:
 		case instruction == "FROM":
 			stages = append(stages, stage{from: rest, steps: map[string][]string{}})
-		case len(stages) == 0: // what is before them is for all
+		case len(stages) == 0: // what is before them applies to all
 		default:
 			last := stages[len(stages)-1]
 			last.steps[instruction] = append(last.steps[instruction], rest)
@@ -44,7 +44,7 @@ func dockerfile(t *testing.T) (stages []stage) {
 	return stages
 }
 
-// TestDockerfile holds the Dockerfile to what the image is to be, without Docker.
+// TestDockerfile checks that the Dockerfile makes the image that we want, without Docker.
 func TestDockerfile(t *testing.T) {
 	stages := dockerfile(t)
 	build, final := stages[0], stages[1]
@@ -78,7 +78,7 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
-// folders are those of the module that the binary is built from.
+// folders are the folders of the module from which the binary is built.
 func folders(t *testing.T) []string {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-f", "{{if and .Module .Module.Main}}{{.ImportPath}}{{end}}", "./cmd/stsbackup")
@@ -101,7 +101,7 @@ func folders(t *testing.T) []string {
 	return found
 }
 
-// TestImageIsThatOfTheDockerfile: what the end-to-end tests run is what users run.
+// TestImageIsThatOfTheDockerfile: the end-to-end tests run what users run.
 func TestImageIsThatOfTheDockerfile(t *testing.T) {
 	stages := dockerfile(t)
 	build, final := stages[0], stages[1]

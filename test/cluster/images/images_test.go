@@ -46,7 +46,7 @@ func TestArchiveIsBuiltOnce(t *testing.T) {
 	}
 }
 
-// TestNginxNeedsNoRoot: whatever it writes is below /tmp or a stream.
+// TestNginxNeedsNoRoot: nginx writes only below /tmp or to a stream.
 func TestNginxNeedsNoRoot(t *testing.T) {
 	for line := range strings.Lines(nginxConfig) {
 		fields := strings.Fields(strings.TrimSuffix(strings.TrimSpace(line), ";"))

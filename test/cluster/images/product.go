@@ -26,7 +26,7 @@ const (
 	productFlags = "-s -w -X main.version="
 )
 
-// authorities is where Debian and its like keep the certificates of public authorities.
+// authorities is where Debian and similar systems keep the certificates of public authorities.
 const authorities = "/etc/ssl/certs/ca-certificates.crt"
 
 // Product is the result of building stsbackup's own image.
@@ -56,7 +56,7 @@ func (b Builder) Product(ctx context.Context, repository, version string) (Produ
 	key = stamp.Key(recipe, key)
 	err = b.archive(productArchive, key, func() (map[string]v1.Image, error) {
 		built, err := image.Static(runtime.GOARCH, productPath, binary, productUser, func(t *image.Tree) error {
-			// A machine without certificates has no public endpoint to reach either.
+			// A machine without certificates cannot reach a public endpoint either.
 			if err := t.Copy("etc/ssl/certs/ca-certificates.crt", 0o644, authorities); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}

@@ -28,7 +28,7 @@ func workloads() []workload {
 		names:    []string{"redis:7.0", "redis:latest"},
 		packages: []string{"redis-server", "redis-tools"},
 		config:   v1.Config{Cmd: []string{"redis-server"}, WorkingDir: "/data", Env: env, ExposedPorts: map[string]struct{}{"6379/tcp": {}}},
-		// Whoever the pod runs as may write there without a volume.
+		// Any user of the pod may write there without a volume.
 		add: func(t *image.Tree) { t.Dir("data", 0o1777) },
 	}, {
 		names:    []string{"nginx:1.22", "nginx:latest"},
@@ -43,7 +43,7 @@ func workloads() []workload {
 	}}
 }
 
-// nginxConfig serves /usr/share/nginx/html without needing to be root: it writes only below /tmp.
+// nginxConfig serves /usr/share/nginx/html without root: it writes only below /tmp.
 const nginxConfig = `worker_processes 1;
 pid /tmp/nginx.pid;
 error_log /dev/stderr;
@@ -64,7 +64,7 @@ http {
 }
 `
 
-// build makes the images of the workloads on one base layer.
+// buildWorkloads makes the images of the workloads on one base layer.
 func buildWorkloads(ctx context.Context, debian image.Debian, architecture string) (map[string]v1.Image, error) {
 	base, err := debian.Tree(ctx, image.Base()...)
 	if err != nil {

@@ -60,7 +60,7 @@ func lookAtHost(t *testing.T, c spec.Cluster) host {
 	return h
 }
 
-// leftNothing compares the host with what it was before.
+// leftNothing compares the host with its earlier state.
 func leftNothing(t *testing.T, c spec.Cluster, before host, alive inhabitants) {
 	t.Helper()
 	if diff := cmp.Diff(before, lookAtHost(t, c)); diff != "" {
@@ -68,7 +68,8 @@ func leftNothing(t *testing.T, c spec.Cluster, before host, alive inhabitants) {
 	}
 	for pid, p := range processes(t) {
 		for _, ns := range namespacesOf(pid) {
-			// The kernel gives a namespace's number to a new one when it has gone: one of ours has processes from its own time.
+			// When a namespace has gone, the kernel gives its number to a new one: a namespace of ours has processes
+			// from its own time.
 			if alive.namespaces[ns] && p.started <= alive.at {
 				line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 				t.Errorf("process %d (%q) still lives in the cluster's namespace %s", pid, line, ns)
@@ -82,13 +83,13 @@ func leftNothing(t *testing.T, c spec.Cluster, before host, alive inhabitants) {
 	}
 }
 
-// inhabitants are the namespaces of a cluster, and when they were looked at, in clock ticks since the machine started.
+// inhabitants are the namespaces of a cluster, and when we looked at them, in clock ticks since the machine started.
 type inhabitants struct {
 	namespaces map[string]bool
 	at         uint64
 }
 
-// inhabitantsOf finds the namespaces of the holder and of everything below it that are not the host's.
+// inhabitantsOf finds the namespaces of the holder and of everything below it, except the host's.
 func inhabitantsOf(t *testing.T, holder int) inhabitants {
 	t.Helper()
 	all := processes(t)

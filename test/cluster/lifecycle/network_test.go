@@ -14,14 +14,15 @@ type way struct {
 	port       int
 }
 
-// networkPolicies has a NetworkPolicy close a pod of the StatefulSet web, whose pods run, in both directions; and open it again.
+// networkPolicies closes a pod of the StatefulSet web, whose pods run, in both directions by a NetworkPolicy; and opens
+// it again.
 func networkPolicies(t *testing.T, r rig) {
 	address := func(pod string) string { return r.kubectl(t, "get", "pod", pod, "-o", "jsonpath={.status.podIP}") }
 	connect := func(w way) error {
 		_, err := r.tryKubectl(t, "", "exec", w.from, "--", "timeout", "3", "bash", "-c", httpGet(w.host, w.port))
 		return err
 	}
-	// By the bridge, to a process of the node, and to another pod by way of the node.
+	// Over the bridge, to a process of the node, and to another pod through the node.
 	closed := []way{
 		{"web-1", address("web-0"), 80}, {"web-0", address("web-1"), 80},
 		{"web-0", "web-1.web.default.svc", 80}, {"web-0", r.S3Address.String(), r.S3.Port},
@@ -46,7 +47,7 @@ func networkPolicies(t *testing.T, r rig) {
 	for _, w := range open {
 		check(t, connect(w))
 	}
-	// What the kubelet asks comes from the node, which no policy keeps out.
+	// The kubelet's probes come from the node, which no policy keeps out.
 	if ready := r.kubectl(t, "get", "pod", "web-0", "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`); ready != "True" {
 		t.Errorf("the closed pod's readiness is %s", ready)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/spec"
 )
 
-// rig is a cluster of the test's own, which uses the programs and images of the developer's state folder.
+// rig is the test's own cluster, which uses the programs and images of the developer's state folder.
 type rig struct {
 	spec.Cluster
 	repository string
@@ -109,7 +109,7 @@ func (r rig) tryKubectl(t *testing.T, input string, args ...string) (string, err
 	return strings.TrimSpace(out.String()), nil
 }
 
-// field waits until a field of an object has a value that is accepted.
+// field waits until accept agrees with the value of an object's field.
 func (r rig) field(t *testing.T, object, path string, accept func(string) bool) {
 	t.Helper()
 	eventually(t, time.Minute, func() error {

@@ -93,7 +93,8 @@ spec: {volumeGroupSnapshotClassName: reflink-group, source: {selector: {matchLab
 	})
 }
 
-// block writes to a block volume, cuts it and reads the cut. Its pod stays: the cluster is ended with the device in use.
+// block writes to a block volume, cuts it and reads the cut. Its pod stays: the cluster ends while the device is in
+// use.
 func block(t *testing.T, r rig) {
 	r.claim(t, "raw", "reflink", "16Mi", "Block", "")
 	r.apply(t, `
@@ -124,7 +125,7 @@ spec:
 	}
 }
 
-// static uses a volume that nothing provisions: a folder that both the host and the kubelet know.
+// static uses a volume without a provisioner: a folder that both the host and the kubelet know.
 func static(t *testing.T, r rig) {
 	dir := filepath.Join(r.HostPath(), "static")
 	check(t, os.MkdirAll(dir, 0o755))

@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attempts bounds how often a free device is asked for: another process can take it between the answer and the use.
+// attempts bounds how often to ask for a free device: another process can take it between the answer and the use.
 const attempts = 100
 
-// Attach attaches a file to a free loop device and returns the device, opened. The device is detached when the file returned, every mount
-// and every other user of it are closed.
+// Attach attaches a file to a free loop device and returns the device, opened. The kernel detaches the device when the
+// returned file, every mount and every other user of it are closed.
 //
-// Not with direct I/O: for a file that shares blocks XFS then asks for sectors of 4096 bytes, so a clone's device would differ from its
-// source's.
+// It does not use direct I/O: for a file that shares blocks XFS then asks for sectors of 4096 bytes, so a clone's
+// device would differ from its source's.
 func Attach(path, tag string) (*os.File, error) {
 	backing, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -61,7 +61,7 @@ func Resize(device *os.File) error {
 	return nil
 }
 
-// Of returns the device that a file is attached to, "" if none. The path must be as seen in this mount namespace.
+// Of returns the device to which a file is attached, "" if none. The path must be valid in this mount namespace.
 func Of(path string) (string, error) {
 	files, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
 	if err != nil {
@@ -70,7 +70,7 @@ func Of(path string) (string, error) {
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
-			continue // detached since
+			continue // detached meanwhile
 		}
 		if strings.TrimSuffix(string(data), "\n") == path {
 			return "/dev/" + strings.Split(file, "/")[3], nil
@@ -79,8 +79,9 @@ func Of(path string) (string, error) {
 	return "", nil
 }
 
-// Tagged returns the devices whose tag starts with a prefix, after those that are stacked on them: the kubelet puts a loop device of its
-// own on every block volume's, without a tag and without autoclear, only to keep it open.
+// Tagged returns the devices whose tag starts with a prefix, after the devices that are stacked on them: the kubelet
+// puts a loop device of its own on that of every block volume, without a tag and without autoclear, only to keep it
+// open.
 func Tagged(prefix string) ([]string, error) {
 	all, err := attached()
 	if err != nil {
@@ -98,11 +99,12 @@ func Tagged(prefix string) ([]string, error) {
 			}
 		}
 	}
-	slices.Reverse(names) // what is stacked was found later
+	slices.Reverse(names) // stacked devices were found later
 	return names, nil
 }
 
-// attachedDevice is a loop device in use: its number, its tag, and the number of the device behind it if that is no file.
+// attachedDevice is a loop device in use: its number, its tag, and the number of the device behind it if that is no
+// file.
 type attachedDevice struct {
 	name           string
 	number, behind uint64
@@ -119,7 +121,7 @@ func attached() ([]attachedDevice, error) {
 		name := "/dev/" + filepath.Base(filepath.Dir(dir))
 		device, err := os.Open(name)
 		if err != nil {
-			continue // gone since
+			continue // gone meanwhile
 		}
 		var st unix.Stat_t
 		info, err := unix.IoctlLoopGetStatus64(int(device.Fd()))
@@ -134,7 +136,7 @@ func attached() ([]attachedDevice, error) {
 	return all, nil
 }
 
-// Detach asks for a device to be detached as soon as nobody uses it.
+// Detach asks the kernel to detach a device as soon as nobody uses it.
 func Detach(name string) error {
 	device, err := os.Open(name)
 	if errors.Is(err, os.ErrNotExist) {

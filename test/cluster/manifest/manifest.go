@@ -12,7 +12,7 @@ import (
 //go:embed *.yaml
 var files embed.FS
 
-// Names of the manifests. Core needs nothing but the API server; Classes needs the VolumeSnapshot resources.
+// Names of the manifests. Core needs only the API server; Classes needs the VolumeSnapshot resources.
 const (
 	Core    = "core.yaml"
 	S3      = "s3.yaml"

@@ -46,7 +46,7 @@ func objects(t *testing.T, name string) []object {
 	return all
 }
 
-// TestClasses holds the names that tests rely on.
+// TestClasses checks the names on which tests rely.
 func TestClasses(t *testing.T) {
 	got := map[string][]string{}
 	for _, o := range objects(t, Classes) {

@@ -21,7 +21,7 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/stamp"
 )
 
-// atOnce is how many groups are built beside each other.
+// atOnce is how many groups are built at the same time.
 const atOnce = 2
 
 // Builder builds groups into a state folder.
@@ -29,14 +29,15 @@ type Builder struct {
 	// Source is the folder with the groups' modules.
 	Source string
 	Layout spec.Layout
-	// Out is told what is built.
+	// Out gets a line for what is built.
 	Out io.Writer
 	// Run runs a command to its end; it should not outlive us (package cage).
 	Run func(context.Context, *exec.Cmd) error
 	Now func() time.Time
 }
 
-// Build builds the groups that are not up to date. Every group is tried; the error names each that failed, its log and the end of it.
+// Build builds the groups that are not up to date. It tries every group; the error names each one that failed, its log
+// and the end of that.
 func (b Builder) Build(ctx context.Context, groups []Group) error {
 	var (
 		all    errgroup.Group
@@ -86,7 +87,7 @@ func (b Builder) group(ctx context.Context, g Group) error {
 	return stamp.Set(b.Layout.Stamps(), g.Name, key)
 }
 
-// key is everything that the programs of a group follow from.
+// key is a hash of everything that decides the programs of a group.
 func (b Builder) key(g Group) (string, error) {
 	pins, err := stamp.FileKey(filepath.Join(b.Source, g.Name, "go.mod"), filepath.Join(b.Source, g.Name, "go.sum"))
 	if err != nil {
@@ -147,7 +148,8 @@ func (b Builder) goCommand(ctx context.Context, g Group, args ...string) error {
 	return nil
 }
 
-// command is a go command in a group's module. The user's own settings must not make another program of the same pins.
+// command is a go command in a group's module. The user's own settings must not make a different program from the same
+// pins.
 func (b Builder) command(g Group, args ...string) *exec.Cmd {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = filepath.Join(b.Source, g.Name)

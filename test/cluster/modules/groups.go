@@ -12,7 +12,8 @@ type Group struct {
 	Variables []string
 }
 
-// Versions of what is built. They are also in the modules' go.mod files, which decide; these are what the programs say of themselves.
+// Versions of what is built. The modules' go.mod files also have them, and decide; these are what the programs say
+// about themselves.
 const (
 	KubernetesVersion = "v1.34.4"
 	kubeRouterVersion = "v2.10.0"
@@ -33,7 +34,7 @@ func kubernetes() Group {
 	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"} {
 		group.Packages = append(group.Packages, "k8s.io/kubernetes/cmd/"+name)
 	}
-	// Without them the API server claims a version that kubectl cannot parse.
+	// Without these variables the API server claims a version that kubectl cannot parse.
 	parts := strings.SplitN(strings.TrimPrefix(KubernetesVersion, "v"), ".", 3)
 	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
 		group.Variables = append(group.Variables,

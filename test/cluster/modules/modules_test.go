@@ -16,7 +16,7 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/stamp"
 )
 
-// TestPinsMatchGroups holds the groups and their modules to each other.
+// TestPinsMatchGroups checks that the groups and their modules agree.
 func TestPinsMatchGroups(t *testing.T) {
 	for _, g := range append(Cluster(), Servers()...) {
 		data, err := os.ReadFile(filepath.Join("..", "build", g.Name, "go.mod"))
@@ -36,7 +36,7 @@ func TestPinsMatchGroups(t *testing.T) {
 	}
 }
 
-// versions are the module versions that a group's programs claim to be.
+// versions returns the module versions that a group's programs claim to be.
 func (g Group) versions() []string {
 	switch g.Name {
 	case "kubernetes":
@@ -52,7 +52,7 @@ func (g Group) versions() []string {
 	return nil
 }
 
-// TestUpToDateIsLeftAlone: no command can be run, so only what needs none succeeds.
+// TestUpToDateIsLeftAlone: this test can run no command, so only what needs none succeeds.
 func TestUpToDateIsLeftAlone(t *testing.T) {
 	source, state := t.TempDir(), t.TempDir()
 	module := filepath.Join(source, "thing")

@@ -12,10 +12,10 @@ const (
 	fiThaw   = 0xc0045878
 )
 
-// Freeze stops all writes to a mounted file system, until Thaw. It stays frozen when this process ends.
+// Freeze stops all writes to a mounted filesystem, until Thaw. It stays frozen when this process ends.
 func Freeze(point string) error { return request(point, fiFreeze, "freeze") }
 
-// Thaw undoes Freeze. It fails if the file system is not frozen.
+// Thaw undoes Freeze. It fails if the filesystem is not frozen.
 func Thaw(point string) error { return request(point, fiThaw, "thaw") }
 
 func request(point string, number uint, verb string) error {

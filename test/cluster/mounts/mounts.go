@@ -9,13 +9,13 @@ import (
 
 // Mount is one line of a mount table.
 type Mount struct {
-	// Point is where it is mounted, Source what is mounted: a device, or the file system's name for itself.
+	// Point is where it is mounted, Source what is mounted: a device, or the filesystem's name for itself.
 	Point, Source string
 }
 
 // Parse reads the text of a mountinfo file.
 func Parse(text string) []Mount {
-	// Spaces and their like are written as octal escapes.
+	// Spaces and similar characters are written as octal escapes.
 	plain := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 	var all []Mount
 	for line := range strings.Lines(text) {
@@ -81,7 +81,7 @@ func Below(dir string) ([]string, error) {
 	return points, nil
 }
 
-// Unmount takes every mount off a path; none is fine too.
+// Unmount removes every mount from a path; a path without mounts is no error.
 func Unmount(path string) error {
 	for {
 		on, err := Is(path)

@@ -104,7 +104,7 @@ func certificate(commonName string, organizations []string, now time.Time) (*x50
 	return &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: commonName, Organization: organizations},
-		// The clock of whoever checks may be a little behind.
+		// The clock of the checking side may be a little behind.
 		NotBefore: now.Add(-5 * time.Minute),
 		NotAfter:  now.Add(validity),
 		KeyUsage:  x509.KeyUsageDigitalSignature,
@@ -122,7 +122,7 @@ func encode(cert []byte, key *ecdsa.PrivateKey) (Pair, error) {
 	}, nil
 }
 
-// SigningKey makes the pair that service account tokens are signed and checked with: Cert is the public key.
+// SigningKey makes the pair with which service account tokens are signed and checked: Cert is the public key.
 func SigningKey() (Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

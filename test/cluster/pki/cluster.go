@@ -11,10 +11,11 @@ import (
 	"github.com/stsbackup/stsbackup/test/cluster/spec"
 )
 
-// Admins is the group that Kubernetes itself lets do everything.
+// Admins is the group that Kubernetes itself allows everything.
 const Admins = "system:masters"
 
-// StorageGroup is the group of the CSI sidecars and the snapshot controller; a manifest binds it to what they need.
+// StorageGroup is the group of the CSI sidecars and the snapshot controller; a manifest gives it the rights that they
+// need.
 const StorageGroup = "stsbackup-test:storage"
 
 // identity is a component's user and groups.
@@ -39,8 +40,8 @@ func identities(c spec.Cluster) []identity {
 	return all
 }
 
-// Generate makes all keys, certificates and kubeconfigs of a cluster; the last one, at c.Kubeconfig(), is for the host, where the API
-// server answers at hostServer.
+// Generate makes all keys, certificates and kubeconfigs of a cluster. The last kubeconfig, at c.Kubeconfig(), is for
+// the host, where the API server answers at hostServer.
 func Generate(c spec.Cluster, hostServer string, now time.Time) error {
 	if err := os.MkdirAll(c.PKI(), 0o700); err != nil {
 		return err

@@ -56,7 +56,7 @@ func TestGenerate(t *testing.T) {
 	clientOf(t, c.Kubeconfig(), "https://127.0.0.1:12345")
 }
 
-// clientOf reads the client certificate of a kubeconfig, which must be for a server.
+// clientOf reads the client certificate of a kubeconfig, which must be for this server.
 func clientOf(t *testing.T, path, server string) *x509.Certificate {
 	t.Helper()
 	data, err := os.ReadFile(path)

@@ -12,7 +12,7 @@ import (
 
 // Failure is a component that ended or did not get ready.
 type Failure struct {
-	// Component is its name, Log its log file, Tail the last lines of it.
+	// Component is the component's name, Log its log file, Tail the last lines of that.
 	Component, Log, Tail string
 	// Err says what happened.
 	Err error
@@ -30,7 +30,7 @@ func (f *Failure) Error() string {
 // Unwrap returns what happened.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// tailLines is how much of a log a failure shows, tailBytes how much of its end is looked at for them.
+// tailLines is how many lines of a log a failure shows, tailBytes how much of its end is searched for them.
 const (
 	tailLines = 15
 	tailBytes = 8 << 10
@@ -70,10 +70,10 @@ func (p *Process) Ended() error {
 	return p.failure(fmt.Errorf("ended by itself: %w", err))
 }
 
-// pollEvery is how often a component is asked whether it is ready.
+// pollEvery is how often to ask a component whether it is ready.
 const pollEvery = 50 * time.Millisecond
 
-// Await asks again and again whether a component is ready. It fails when the component ends, or is not ready in time.
+// Await asks repeatedly whether a component is ready. It fails if the component ends, or is not ready in time.
 func (p *Process) Await(ctx context.Context, within time.Duration, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

@@ -37,7 +37,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestFailureNamesComponentAndLog: whoever reads the error has to know where to look.
+// TestFailureNamesComponentAndLog: readers of the error have to know where to look.
 func TestFailureNamesComponentAndLog(t *testing.T) {
 	s := newSupervisor(t)
 	p, err := s.Start("etcd", []string{"sh", "-c", "echo starting; echo disk is full; exit 2"})
@@ -84,10 +84,10 @@ func TestAwait(t *testing.T) {
 	if err := p.Ended(); !strings.Contains(err.Error(), "killed") {
 		t.Errorf("killed: %v", err)
 	}
-	p.Signal(syscall.SIGKILL) // its number may be another's by now
+	p.Signal(syscall.SIGKILL) // another process may have its number by now
 }
 
-// TestOrphans: a grandchild that its parent has left is waited for too.
+// TestOrphans: the supervisor also waits for a grandchild whose parent has ended.
 func TestOrphans(t *testing.T) {
 	const subreaper = 36 // PR_SET_CHILD_SUBREAPER: orphans below us become our children
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, subreaper, 1, 0); errno != 0 {

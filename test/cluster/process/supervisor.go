@@ -19,7 +19,7 @@ import (
 type Supervisor struct {
 	logs string
 
-	mu       sync.Mutex // held while a child is started, so that it is known before it can be waited for
+	mu       sync.Mutex // held while a child starts, so that the child is known before anybody waits for it
 	children map[int]*Process
 	named    map[string]*Process
 }
@@ -56,7 +56,7 @@ func NewSupervisor(ctx context.Context, logs string) *Supervisor {
 	return s
 }
 
-// reap waits for every child that has ended. Signals merge, so one of them can stand for many children.
+// reap waits for every child that has ended. Signals merge, so one signal can stand for many children.
 func (s *Supervisor) reap() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +100,7 @@ func (s *Supervisor) Start(name string, argv []string, env ...string) (*Process,
 	return p, nil
 }
 
-// Find returns the component that was started last under a name, nil if none was.
+// Find returns the component last started under a name, nil if there was none.
 func (s *Supervisor) Find(name string) *Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,7 +179,7 @@ func stdin(input []byte) (*os.File, error) {
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Signal sends a signal; a process that has ended already is no error.
+// Signal sends a signal; if the process has already ended, that is no error.
 func (p *Process) Signal(sig syscall.Signal) {
 	select {
 	case <-p.done:
@@ -188,7 +188,7 @@ func (p *Process) Signal(sig syscall.Signal) {
 	}
 }
 
-// exit says how a process that has ended did so, nil for exit status 0.
+// exit says how a process has ended, nil for exit status 0.
 func (p *Process) exit() error {
 	switch {
 	case p.status.Signaled():

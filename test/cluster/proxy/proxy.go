@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// dialTimeout bounds one connection's way inside: a server that is not there should look like that soon.
+// dialTimeout bounds how long one connection may take to get inside: if a server is missing, that should soon show.
 const dialTimeout = 5 * time.Second
 
 // Serve accepts connections and joins each with one to the target, until the context ends.

@@ -34,7 +34,7 @@ func TestHalfClose(t *testing.T) {
 	}
 }
 
-// TestNobodyInside: a client whose server is not there is told by the end of its connection.
+// TestNobodyInside: if the server does not exist, the client sees the end of its connection.
 func TestNobodyInside(t *testing.T) {
 	free, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -49,7 +49,7 @@ func TestNobodyInside(t *testing.T) {
 	}
 }
 
-// dial connects to a target by way of a proxy.
+// dial connects to a target through a proxy.
 func dial(t *testing.T, target string) *net.TCPConn {
 	t.Helper()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// Cluster is everything that configuration files and manifests are rendered from.
+// Cluster is everything from which configuration files and manifests are rendered.
 type Cluster struct {
 	Layout
 	// Pods, Services are the address ranges; the first address of Pods is the first node's.
@@ -46,7 +46,7 @@ type S3 struct {
 // APIPort is the port of the API server inside the namespaces.
 const APIPort = 6443
 
-// EtcdPort is the client port of etcd on the namespaces' loopback; the next one is its peers'.
+// EtcdPort is the client port of etcd on the namespaces' loopback; the next port is for its peers.
 const EtcdPort = 2379
 
 // New returns the cluster of a state folder.
@@ -70,7 +70,7 @@ func New(dir string) (Cluster, error) {
 	return c, nil
 }
 
-// node derives the node at an index: its letter, its zone, the address at that place in the pods' range.
+// node derives the node at an index: its letter, its zone, and the address at that index in the pods' range.
 func (c Cluster) node(index int) Node {
 	letter := string(rune('a' + index))
 	address := c.Pods.Addr()
@@ -132,5 +132,5 @@ func (n Node) DriverSocket(driver string) string {
 	return n.Path("kubelet", "plugins", driver, "csi.sock")
 }
 
-// Component names a component that every node has one of.
+// Component names a component that every node has.
 func (n Node) Component(name string) string { return name + "-" + n.Name }

@@ -13,14 +13,15 @@ type Layout struct {
 	Dir string
 }
 
-// longestSocket is the part of a socket's path below the state folder that is the longest; together with the folder it must fit into
-// the 107 bytes that a unix socket address holds.
+// longestSocket is the longest part of a socket's path below the state folder; together with the folder it must fit
+// into the 107 bytes of a unix socket address.
 const (
 	longestSocket = "/run/node-a/kubelet/plugins_registry/reflink.csi.test-reg.sock"
 	socketMax     = 107
 )
 
-// NewLayout returns the layout of a state folder. It fails if sockets below the folder would have names longer than the kernel allows.
+// NewLayout returns the layout of a state folder. It fails if sockets below the folder would have longer names than the
+// kernel allows.
 func NewLayout(dir string) (Layout, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -36,7 +37,7 @@ func NewLayout(dir string) (Layout, error) {
 	return Layout{Dir: dir}, nil
 }
 
-// Name identifies the cluster on this machine: it names its cgroup root and is written into its loop devices.
+// Name identifies the cluster on this machine: its cgroup root has this name, and its loop devices carry it.
 func (l Layout) Name() string {
 	sum := sha256.Sum256([]byte(l.Dir))
 	return "stsbackup-" + hex.EncodeToString(sum[:4])
@@ -46,13 +47,13 @@ func (l Layout) path(elem ...string) string {
 	return filepath.Join(append([]string{l.Dir}, elem...)...)
 }
 
-// Bin is the folder of the built programs. It outlives the cluster, as Stamps, Images and CRDs do.
+// Bin is the folder of the built programs. It outlives the cluster, as do Stamps, Images and CRDs.
 func (l Layout) Bin() string { return l.path("bin") }
 
 // Program is the path of one built program.
 func (l Layout) Program(name string) string { return l.path("bin", name) }
 
-// Stamps is the folder that remembers what the built files were built from.
+// Stamps is the folder that remembers from what the built files were built.
 func (l Layout) Stamps() string { return l.path("stamps") }
 
 // Images is the folder of the image archives.
@@ -64,7 +65,7 @@ func (l Layout) CRDs() string { return l.path("crds") }
 // Logs is the folder of the components' logs, kept when the cluster ends.
 func (l Layout) Logs() string { return l.path("logs") }
 
-// PreviousLogs is where the logs of the run before are kept.
+// PreviousLogs is where the logs of the previous run stay.
 func (l Layout) PreviousLogs() string { return l.path("logs.previous") }
 
 // PodLogs is the folder of the pods' logs.
@@ -78,16 +79,16 @@ func (l Layout) RunPath(elem ...string) string {
 	return l.path(append([]string{"run"}, elem...)...)
 }
 
-// Status is the file in which the holder says who and how it is.
+// Status is the file in which the holder writes who it is and how it is.
 func (l Layout) Status() string { return l.path("run", "status.json") }
 
-// Control is the socket on which the holder of a cluster that is Ready takes requests.
+// Control is the socket on which the holder of a Ready cluster takes requests.
 func (l Layout) Control() string { return l.path("run", "control.sock") }
 
 // HostPath is a folder for static hostPath volumes: the same path on the host and inside.
 func (l Layout) HostPath() string { return l.path("run", "hostpath") }
 
-// Volumes is where the file system with reflinks is mounted, inside the namespaces only.
+// Volumes is where the filesystem with reflinks is mounted, only inside the namespaces.
 func (l Layout) Volumes() string { return l.path("run", "volumes") }
 
 // Bucket is the folder in which the S3 server keeps a bucket.
@@ -99,7 +100,7 @@ func (l Layout) Kubeconfig() string { return l.path("kubeconfig") }
 // Env is the file of variables that tests source.
 func (l Layout) Env() string { return l.path("env") }
 
-// Lock is the file that one change of the cluster at a time holds locked.
+// Lock is the file that a change to the cluster locks, so that only one change happens at a time.
 func (l Layout) Lock() string { return l.path("lock") }
 
 // Ports remembers the loopback ports of the last run, which the next one takes again if they are free.

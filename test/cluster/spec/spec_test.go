@@ -15,7 +15,7 @@ func TestLongStateFolder(t *testing.T) {
 	}
 }
 
-// TestLongestSocket holds the bound to what it stands for.
+// TestLongestSocket checks the constant against the real paths.
 func TestLongestSocket(t *testing.T) {
 	c, err := New("/c")
 	if err != nil {

@@ -32,7 +32,7 @@ func FileKey(paths ...string) (string, error) {
 	return Key(parts...), nil
 }
 
-// Fresh says whether the result of a name was made with this key and all its files are there.
+// Fresh says whether the result with this name was made with this key and all its files are there.
 func Fresh(dir, name, key string, results ...string) bool {
 	data, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil || strings.TrimSpace(string(data)) != key {
@@ -46,7 +46,7 @@ func Fresh(dir, name, key string, results ...string) bool {
 	return true
 }
 
-// Set records the key of a result that is complete.
+// Set records the key of a complete result.
 func Set(dir, name, key string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

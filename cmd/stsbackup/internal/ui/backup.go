@@ -38,16 +38,16 @@ func WriteBackupPlan(w io.Writer, output Format, plan *backup.Plan) error {
 	return nil
 }
 
-// Backup shows a backup under way. After Close nothing is drawn any more, and the result can be printed.
+// Backup shows a running backup. After Close it draws nothing any more, and the caller can print the result.
 type Backup struct {
 	operation
 	screen Screen
-	// plan is where the plan is written as a result; nil unless nothing but the plan is wanted.
+	// plan is where to write the plan as a result; nil unless the plan is all that the caller wants.
 	plan io.Writer
 }
 
-// NewBackup shows the backup of a StatefulSet on a screen. After a dry run the plan is the result, and is written to plan;
-// plan is nil where there is none.
+// NewBackup shows the backup of a StatefulSet on a screen. After a dry run the plan is the result, and NewBackup writes
+// it to plan; otherwise plan is nil.
 func NewBackup(screen Screen, namespace, statefulSet string, plan io.Writer) *Backup {
 	return &Backup{screen: screen, plan: plan, operation: operation{
 		printer: newVolumePrinter(screen, nil), copying: "copying", copied: "saved",
@@ -55,15 +55,16 @@ func NewBackup(screen Screen, namespace, statefulSet string, plan io.Writer) *Ba
 	}}
 }
 
-// backupLine is a volume's progress as JSON: of several StatefulSets, claims may have the same name.
+// backupLine is a volume's progress as JSON. It names the StatefulSet, because claims of several StatefulSets may have
+// the same name.
 type backupLine struct {
 	Namespace   string `json:"namespace"`
 	StatefulSet string `json:"statefulSet"`
 	report.Progress
 }
 
-// Planned prints the plan: as the result of a dry run, else for a person. JSON on standard error is lines of progress.
-// If it cannot be printed, nothing else can be, either.
+// Planned prints the plan: as the result of a dry run, or else for a person. A program that reads JSON gets only lines
+// of progress on standard error. Planned ignores a failure to print: printing anything else would then fail too.
 func (b *Backup) Planned(plan *backup.Plan) {
 	var out io.Writer
 	switch {

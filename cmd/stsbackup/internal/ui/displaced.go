@@ -9,7 +9,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster/displaced"
 )
 
-// WriteDisplaced lists volumes that were set aside, and those that only have the marks of such.
+// WriteDisplaced lists volumes that were set aside, and volumes that only carry the marks of that.
 func WriteDisplaced(w io.Writer, output Format, volumes []displaced.Volume) error {
 	if output == JSON {
 		if volumes == nil {
@@ -39,7 +39,7 @@ func WriteDisplaced(w io.Writer, output Format, volumes []displaced.Volume) erro
 	return nil
 }
 
-// ordinalText is the ordinal; "-" where the claim is of no StatefulSet.
+// ordinalText is the ordinal, or "-" if the claim belongs to no StatefulSet.
 func ordinalText(v *displaced.Volume) string {
 	if v.StatefulSet == "" {
 		return "-"
@@ -47,7 +47,7 @@ func ordinalText(v *displaced.Volume) string {
 	return strconv.Itoa(int(v.Ordinal))
 }
 
-// nowText says what is bound under the claim's name now, or what has become of the volume itself.
+// nowText says what is bound under the claim's name now, or what has happened to the volume itself.
 func nowText(v *displaced.Volume) string {
 	switch v.State {
 	case displaced.StateBound:
@@ -63,7 +63,7 @@ func nowText(v *displaced.Volume) string {
 	}
 }
 
-// WriteDiscardPlan writes what is to be freed.
+// WriteDiscardPlan writes what discard would free.
 func WriteDiscardPlan(w io.Writer, output Format, plan *displaced.Plan, now time.Time) error {
 	if output == JSON {
 		return WriteJSON(w, plan)
@@ -71,7 +71,7 @@ func WriteDiscardPlan(w io.Writer, output Format, plan *displaced.Plan, now time
 	name := plan.Namespace + "/" + plan.StatefulSet
 	switch {
 	case len(plan.Volumes) == 0 && len(plan.Refusals) > 0:
-		return nil // the refusals say all
+		return nil // the refusals say everything
 	case len(plan.Volumes) == 0:
 		fmt.Fprintf(w, "There is nothing to free for %s.\n", name)
 	default:
@@ -110,7 +110,7 @@ func WriteDiscardPlan(w io.Writer, output Format, plan *displaced.Plan, now time
 	return nil
 }
 
-// WriteDiscarded writes what was freed.
+// WriteDiscarded writes what discard has freed.
 func WriteDiscarded(w io.Writer, report *displaced.Report) {
 	name := report.Namespace + "/" + report.StatefulSet
 	if len(report.Freed) == 0 {

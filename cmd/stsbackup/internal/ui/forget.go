@@ -10,14 +10,14 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// Kept is what rules have decided for one StatefulSet, and what has been done.
+// Kept is what the rules have decided for one StatefulSet, and what forget has done.
 type Kept struct {
 	upkeep.KeepResult
-	// Error is empty if all was done.
+	// Error is empty if forget has done everything.
 	Error string `json:"error,omitempty"`
 }
 
-// WriteKept writes what rules have decided for StatefulSets; to notes goes what has been done about it.
+// WriteKept writes what the rules have decided for StatefulSets; it writes to notes what forget has done about it.
 func WriteKept(w, notes io.Writer, output Format, results []Kept, now time.Time) error {
 	if output == JSON {
 		if results == nil {
@@ -56,7 +56,7 @@ func WriteKept(w, notes io.Writer, output Format, results []Kept, now time.Time)
 	return nil
 }
 
-// writeKeptNote says what has been done to one StatefulSet's recovery points.
+// writeKeptNote says what forget has done to one StatefulSet's recovery points.
 func writeKeptNote(notes io.Writer, result Kept) {
 	name := result.Namespace + "/" + result.StatefulSet
 	switch {
@@ -75,7 +75,7 @@ func writeKeptNote(notes io.Writer, result Kept) {
 	}
 }
 
-// WriteForgotten writes which recovery points of a StatefulSet have been forgotten, or with a dry run would be.
+// WriteForgotten writes which recovery points of a StatefulSet forget has removed, or would remove without --dry-run.
 func WriteForgotten(w io.Writer, output Format, of catalog.Name, forgotten []catalog.Forgotten, dryRun bool) error {
 	if output == JSON {
 		if forgotten == nil {
@@ -97,7 +97,7 @@ func WriteForgotten(w io.Writer, output Format, of catalog.Name, forgotten []cat
 	return nil
 }
 
-// WriteForgetQuestion writes what a person is to agree to.
+// WriteForgetQuestion writes what a person is asked to agree to.
 func WriteForgetQuestion(w io.Writer, question upkeep.Question) {
 	for _, point := range question.Forgotten {
 		fmt.Fprintf(w, "To forget: recovery point %s of %s (%d volumes)\n", Printable(string(point.ID)), question.StatefulSet, point.Volumes)

@@ -6,10 +6,10 @@ import (
 	"io"
 )
 
-// Format is how results and progress are printed. It can be the value of a flag.
+// Format is how results and progress are printed. A flag can have this type.
 type Format string
 
-// The formats there are.
+// The formats.
 const (
 	Text Format = "text"
 	JSON Format = "json"
@@ -29,7 +29,7 @@ func (f *Format) Set(s string) error {
 	}
 }
 
-// Type names what a flag with this value takes.
+// Type says what a flag of this type takes.
 func (f *Format) Type() string { return "text|json" }
 
 // WriteJSON writes a result as JSON.

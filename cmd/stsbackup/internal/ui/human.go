@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Bytes writes a size as people read it: 512 B, 1.5 KiB, 64 MiB.
+// Bytes writes a size for people: 512 B, 1.5 KiB, 64 MiB.
 func Bytes(n int64) string {
 	const units = "KMGTPE"
 	if n < 1024 {
@@ -21,11 +21,11 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%s %ciB", text, units[unit])
 }
 
-// Duration writes a duration with as much precision as matters: 0s, 1.2s, 14s, 3m05s, 2h07m.
+// Duration writes a duration with the precision that matters: 0s, 1.2s, 14s, 3m05s, 2h07m.
 func Duration(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "-" + Duration(max(-d, -(d+1))) // the smallest has no opposite
+		return "-" + Duration(max(-d, -(d+1))) // the smallest value has no opposite
 	case d < 9950*time.Millisecond:
 		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + "s"
 	case d < time.Minute-500*time.Millisecond:
@@ -63,7 +63,7 @@ func Volumes(n int) string {
 	return fmt.Sprintf("%d volumes", n)
 }
 
-// Age is how long ago a time was: 40s, 25m00s, 31h00m, 12 days.
+// Age writes how long ago a time was: 40s, 25m00s, 31h00m, 12 days.
 func Age(at, now time.Time) string {
 	const day = 24 * time.Hour
 	age := now.Sub(at)
@@ -77,7 +77,7 @@ func Age(at, now time.Time) string {
 	}
 }
 
-// OrDash is the text, and a dash where there is none.
+// OrDash is the text, or a dash if it is empty.
 func OrDash(text string) string {
 	if text == "" {
 		return "-"

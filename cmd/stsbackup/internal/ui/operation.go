@@ -7,19 +7,20 @@ import (
 	"github.com/stsbackup/stsbackup/internal/report"
 )
 
-// operation shows a backup or a restore under way: the Reporter of both. After Close nothing is drawn any more, and the result can be
-// printed.
+// operation shows a running backup or restore; it is the Reporter of both. After Close it draws nothing any more, and
+// the caller can print the result.
 type operation struct {
 	printer volumePrinter
-	// copying and copied say what becomes of a volume's data.
+	// copying and copied say what happens to a volume's data.
 	copying, copied string
-	// sizes are the volumes', by claim, if they are known: the most there can be to copy, as long as nobody knows better.
+	// sizes are the sizes of the volumes by claim, if known: until the mover counts its bytes, the upper bound of what
+	// there is to copy.
 	sizes map[string]int64
-	// line is what is printed as JSON of a volume's progress.
+	// line returns what to print as JSON about a volume's progress.
 	line func(report.Progress) any
 }
 
-// Phase prints nothing: the notes and the volumes say it.
+// Phase prints nothing: the notes and the volumes already show it.
 func (o *operation) Phase(report.Phase) {}
 
 // Note prints the message.
@@ -38,10 +39,10 @@ func (o *operation) Volume(p report.Progress) {
 	})
 }
 
-// Close ends what is drawn.
+// Close stops drawing.
 func (o *operation) Close() { o.printer.close() }
 
-// text says in a few words where a volume is.
+// text says in a few words how far a volume is.
 func (o *operation) text(p report.Progress) string {
 	switch p.Stage {
 	case report.StageCapture:

@@ -9,7 +9,8 @@ import (
 	"github.com/stsbackup/stsbackup/scheduler/service"
 )
 
-// WritePolicies writes what a policy file means for the StatefulSets of a cluster, and as notes what is not about any of them.
+// WritePolicies writes what a policy file means for the StatefulSets of a cluster; it writes to notes what concerns
+// none of them.
 func WritePolicies(w, notes io.Writer, output Format, result service.Checked) error {
 	if output == JSON {
 		return WriteJSON(w, result)
@@ -38,7 +39,7 @@ func WritePolicies(w, notes io.Writer, output Format, result service.Checked) er
 	return nil
 }
 
-// policyNotes says why a StatefulSet has this policy, where that is not plain.
+// policyNotes says why a StatefulSet has this policy, if that is not obvious.
 func policyNotes(s service.AssignedStatefulSet) string {
 	var notes []string
 	switch {

@@ -13,18 +13,18 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// Screen is where progress is shown, and for whom.
+// Screen says where progress is shown, and to whom.
 type Screen struct {
 	Out      io.Writer
 	Format   Format
-	Terminal bool // a person sits there: bars can be drawn
+	Terminal bool // a person sits there: it can draw bars
 	Now      func() time.Time
 }
 
-// Note writes a line for a person that is no result: a warning, what is waited for.
+// Note writes a line for a person that is not a result: a warning, or what the command waits for.
 func (s Screen) Note(message string) { fmt.Fprintln(s.Out, Plain(message)) }
 
-// Packs counts the packs that are read, on one line; it is nil where no person watches.
+// Packs returns a function that shows, on one line, how many packs have been read; nil if no person watches.
 func (s Screen) Packs() func(packs, total int) {
 	if s.Format != Text || !s.Terminal {
 		return nil
@@ -32,19 +32,19 @@ func (s Screen) Packs() func(packs, total int) {
 	return func(packs, total int) { fmt.Fprintf(s.Out, "\r%d of %d packs read", packs, total) }
 }
 
-// volumeLine is how far one volume of an operation is, ready to be shown.
+// volumeLine is the progress of one volume of an operation, ready to be shown.
 type volumeLine struct {
 	claim, stage string
-	// text says it in a few words, value is what is printed as JSON.
+	// text is for people, in a few words; value is what is printed as JSON.
 	text  string
 	value any
 	data  archive.Progress
-	// moving: data grows, so that not every line is worth showing. done and failed: there will be no more lines.
+	// moving: data grows, so not every line is worth showing. done and failed: there will be no more lines.
 	moving, done, failed bool
 }
 
-// volumePrinter shows notes and volumes while an operation is under way: bars for a person, lines for a log, JSON lines
-// for a program. Calls come one at a time. After close nothing is drawn any more, and the result can be printed.
+// volumePrinter shows notes and volumes while an operation runs: bars for a person, lines for a log, JSON lines for a
+// program. Calls come one at a time. After close it draws nothing any more, and the caller can print the result.
 type volumePrinter interface {
 	note(message string)
 	volume(volumeLine)
@@ -62,19 +62,19 @@ func newVolumePrinter(screen Screen, claims []string) volumePrinter {
 	}
 }
 
-// How often lines about one volume's bytes are written.
+// How often to write lines about one volume's bytes.
 const (
 	linesEvery = 10 * time.Second
 	jsonEvery  = time.Second
 )
 
-// shown is what was last shown of a volume.
+// shown is what was last shown about a volume.
 type shown struct {
 	stage, text string
 	at          time.Time
 }
 
-// linePrinter writes a line whenever something changes, and some while data is moved.
+// linePrinter writes a line whenever something changes, and now and then while data moves.
 type linePrinter struct {
 	err  io.Writer
 	now  func() time.Time
@@ -104,7 +104,7 @@ type jsonPrinter struct {
 func (p *jsonPrinter) note(message string) {
 	_ = p.encoder.Encode(struct {
 		Note string `json:"note"`
-	}{message}) // whoever does not read progress any more does not need it
+	}{message}) // whoever no longer reads progress does not need it
 }
 
 func (p *jsonPrinter) volume(v volumeLine) {
@@ -118,7 +118,7 @@ func (p *jsonPrinter) volume(v volumeLine) {
 
 func (p *jsonPrinter) close() {}
 
-// barPrinter draws a bar for each volume, from the first of them on.
+// barPrinter draws a bar for each volume, starting with the first volume that it hears of.
 type barPrinter struct {
 	err      io.Writer
 	claims   []string
@@ -126,7 +126,7 @@ type barPrinter struct {
 	bars     map[string]*volumeBar
 }
 
-// volumeBar is one bar. The text beside it is read by the goroutine that draws.
+// volumeBar is one bar. The goroutine that draws reads the text beside it.
 type volumeBar struct {
 	bar  *mpb.Bar
 	mu   sync.Mutex
@@ -192,7 +192,7 @@ func (p *barPrinter) close() {
 		return
 	}
 	for _, b := range p.bars {
-		b.bar.Abort(false) // no effect on those that are done
+		b.bar.Abort(false) // no effect on bars that are done
 	}
 	p.progress.Wait()
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Packs are counted where a person watches, and nowhere else.
+// Packs shows the count to a person who watches, and to nobody else.
 func TestPacks(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

@@ -40,7 +40,7 @@ func WriteRecords(w io.Writer, output Format, records []catalog.Record, now time
 	return WriteTable(w, rows)
 }
 
-// ordinals writes which ordinals a recovery point is of: 0-2.
+// ordinals writes which ordinals a recovery point has: 0-2.
 func ordinals(record catalog.Record) string {
 	first, last := record.OrdinalsStart, record.OrdinalsStart+record.Replicas-1
 	if first >= last {
@@ -75,7 +75,7 @@ func WriteRecord(w io.Writer, output Format, record catalog.Record) error {
 	return nil
 }
 
-// printChanged names the files that were changed while they were read.
+// printChanged names the files that somebody changed while the backup read them.
 func printChanged(w io.Writer, record catalog.Record) {
 	var lines []string
 	for _, volume := range record.Volumes {
@@ -84,7 +84,7 @@ func printChanged(w io.Writer, record catalog.Record) {
 	section(w, "Changed while the backup read them, and saved as they were found:", lines)
 }
 
-// named gives a line to each text about a claim, and one to those that are counted and not named.
+// named returns a line for each text about a claim, and one line for those that are only counted, not named.
 func named(claim string, texts []string, count int, what string) (lines []string) {
 	for _, text := range texts {
 		lines = append(lines, fmt.Sprintf("claim %s: %s", claim, text))
@@ -95,7 +95,7 @@ func named(claim string, texts []string, count int, what string) (lines []string
 	return lines
 }
 
-// section writes lines that may hold anything under a heading, if there are any.
+// section writes lines of any content below a heading; it writes nothing if there are no lines.
 func section(w io.Writer, heading string, lines []string) {
 	if len(lines) == 0 {
 		return
@@ -106,7 +106,7 @@ func section(w io.Writer, heading string, lines []string) {
 	}
 }
 
-// printMissing names what is not in a recovery point.
+// printMissing names what a recovery point does not contain.
 func printMissing(w io.Writer, record catalog.Record) {
 	var lines []string
 	for _, volume := range record.Volumes {
@@ -126,7 +126,7 @@ func printNotIn(w io.Writer, lines []string, leftOut []catalog.LeftOut) {
 	section(w, "NOT in this backup:", lines)
 }
 
-// WriteManifests writes manifests as YAML documents with their names, or by their names as JSON.
+// WriteManifests writes manifests as YAML documents with their names, or as JSON keyed by name.
 func WriteManifests(w io.Writer, output Format, manifests map[string][]byte) error {
 	if output == JSON {
 		texts := map[string]string{}

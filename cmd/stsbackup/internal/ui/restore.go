@@ -29,7 +29,7 @@ func WriteRestorePlan(w io.Writer, output Format, plan *restore.Plan) error {
 		plan.Way == restore.WayKeep,
 		plan.Completes():
 		fmt.Fprintf(w, "%s/%s: %s\n\n", plan.Namespace, plan.StatefulSet, Plain(plan.Interrupted))
-	case plan.RecoveryPoint == "", plan.Kind == restore.KindUndo && len(plan.Volumes) == 0: // the refusals say all
+	case plan.RecoveryPoint == "", plan.Kind == restore.KindUndo && len(plan.Volumes) == 0: // the refusals say everything
 	case plan.Kind == restore.KindUndo:
 		fmt.Fprintf(
 			w,
@@ -59,7 +59,7 @@ func WriteRestorePlan(w io.Writer, output Format, plan *restore.Plan) error {
 	return nil
 }
 
-// printPlanVolumes writes what is done about each claim.
+// printPlanVolumes writes what the restore does about each claim.
 func printPlanVolumes(w io.Writer, plan *restore.Plan) error {
 	if len(plan.Volumes) == 0 {
 		return nil
@@ -68,7 +68,7 @@ func printPlanVolumes(w io.Writer, plan *restore.Plan) error {
 	filled := plan.Kind == restore.KindRestore && plan.Way != restore.WayPutBack && !stay
 	rows := [][]string{{"ORDINAL", "CLAIM", "NOW", "THEN", "DATA OF", "FILES", "BYTES"}}
 	switch {
-	case stay: // nothing becomes of them, or a person has yet to say what
+	case stay: // nothing happens to them, or a person has yet to decide
 		rows[0] = rows[0][:3]
 	case !filled:
 		rows[0] = rows[0][:4]
@@ -87,7 +87,7 @@ func printPlanVolumes(w io.Writer, plan *restore.Plan) error {
 	return nil
 }
 
-// presentText says what there is now under a claim's name.
+// presentText says what exists now under a claim's name.
 func presentText(p restore.Present) string {
 	switch p.State {
 	case restore.PresentBound:
@@ -103,7 +103,7 @@ func presentText(p restore.Present) string {
 	}
 }
 
-// futureText says what kind of volume takes its place.
+// futureText says which kind of volume replaces it.
 func futureText(v restore.Volume, filled bool) string {
 	switch {
 	case v.Brings != "":
@@ -159,7 +159,7 @@ func WriteRestored(w io.Writer, output Format, report *restore.Report) error {
 	return nil
 }
 
-// printRestoredVolumes writes what there is now.
+// printRestoredVolumes writes which volumes there are now.
 func printRestoredVolumes(w io.Writer, report *restore.Report) error {
 	if len(report.Volumes) == 0 {
 		return nil

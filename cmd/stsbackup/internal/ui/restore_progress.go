@@ -5,10 +5,10 @@ import (
 	"github.com/stsbackup/stsbackup/restore"
 )
 
-// Restore shows a restore under way. After Close nothing is drawn any more, and the result can be printed.
+// Restore shows a running restore. After Close it draws nothing any more, and the caller can print the result.
 type Restore struct{ operation }
 
-// NewRestore shows on a screen how a plan is carried out.
+// NewRestore shows on a screen how a restore carries out a plan.
 func NewRestore(screen Screen, plan *restore.Plan) *Restore {
 	var claims []string
 	for _, v := range plan.Volumes {

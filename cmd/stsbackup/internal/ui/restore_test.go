@@ -9,7 +9,7 @@ import (
 	"github.com/stsbackup/stsbackup/restore"
 )
 
-// An undo copies nothing: numbers of files, which are all 0, would say that the volumes are empty.
+// An undo copies nothing. Its numbers of files, which are all 0, would suggest that the volumes are empty.
 func TestUndoneHasNoNumbers(t *testing.T) {
 	report := restore.Report{Namespace: "demo", StatefulSet: "web", RecoveryPoint: "20261121T081200Z-3fa9", Kind: restore.KindUndo,
 		Volumes: []restore.Restored{{Claim: "www-web-0", Volume: "pv-0"}}}
@@ -31,7 +31,7 @@ func TestUndoneHasNoNumbers(t *testing.T) {
 	}
 }
 
-// As long as nobody has said what becomes of an interrupted restore, its plan has nothing to say of what comes then.
+// Until somebody decides about an interrupted restore, its plan says nothing about what comes after that decision.
 func TestInterruptedPlanText(t *testing.T) {
 	refusal := &cluster.Refusal{Object: "StatefulSet demo/web", Reason: "interrupted", Next: "choose"}
 	plan := restore.Plan{

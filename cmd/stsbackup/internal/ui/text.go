@@ -20,8 +20,8 @@ func WriteTable(w io.Writer, rows [][]string) error {
 	return columns.Flush()
 }
 
-// Plain shows what a terminal would obey, and not print, as Go writes it in strings. The names of files and what pods,
-// buckets and clusters say are not ours.
+// Plain escapes, as Go does in strings, what a terminal would obey instead of printing. Names of files, and what pods,
+// buckets and clusters say, are not ours.
 func Plain(text string) string {
 	hidden := func(r rune) bool { return !unicode.IsPrint(r) }
 	if !strings.ContainsFunc(text, hidden) {
@@ -38,7 +38,7 @@ func Plain(text string) string {
 	return b.String()
 }
 
-// PlainLines is Plain for a text of several lines.
+// PlainLines is Plain for a text with several lines.
 func PlainLines(text string) string {
 	lines := strings.Split(text, "\n")
 	for i := range lines {
@@ -47,7 +47,8 @@ func PlainLines(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// Printable is a name as it is, if it can be printed and its end can be seen, and else as Go writes it in code.
+// Printable returns the name unchanged if a terminal can print it and people can see where it ends; otherwise it
+// returns the name quoted as in Go code.
 func Printable(name string) string {
 	if quoted := strconv.Quote(name); quoted != `"`+name+`"` || strings.HasSuffix(name, " ") {
 		return quoted

@@ -9,7 +9,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// WritePruned writes what a prune has done; to notes goes what else there is to do.
+// WritePruned writes what a prune has done; it writes to notes what else there is to do.
 func WritePruned(w, notes io.Writer, r *upkeep.PruneResult) {
 	would := wouldBe(r.DryRun)
 	fmt.Fprintf(
@@ -42,7 +42,7 @@ func WritePruned(w, notes io.Writer, r *upkeep.PruneResult) {
 	}
 }
 
-// WriteRepaired writes what a repair has done; to notes goes what to do next.
+// WriteRepaired writes what a repair has done; it writes to notes what to do next.
 func WriteRepaired(w, notes io.Writer, output Format, request upkeep.RepairRequest, r repository.RepairReport) error {
 	if output == JSON {
 		return WriteJSON(w, r)
@@ -64,7 +64,7 @@ func WriteRepaired(w, notes io.Writer, output Format, request upkeep.RepairReque
 	return nil
 }
 
-// wouldBe begins what is said of a dry run.
+// wouldBe begins a sentence about a dry run.
 func wouldBe(dryRun bool) string {
 	if dryRun {
 		return "would be "
@@ -72,7 +72,7 @@ func wouldBe(dryRun bool) string {
 	return ""
 }
 
-// WriteUnlocked writes which locks have been removed, and which are left.
+// WriteUnlocked writes which locks unlock has removed, and which are left.
 func WriteUnlocked(w io.Writer, output Format, result upkeep.UnlockResult) error {
 	if output == JSON {
 		return WriteJSON(w, result)
@@ -108,7 +108,7 @@ func WriteKeys(w io.Writer, output Format, keys []repository.KeyInfo) error {
 	return WriteTable(w, rows)
 }
 
-// WriteKey says what has been done to a key.
+// WriteKey says what a command has done to a key.
 func WriteKey(w io.Writer, output Format, done string, id repository.ID) error {
 	if output == JSON {
 		return WriteJSON(w, map[string]string{done: id.String()})

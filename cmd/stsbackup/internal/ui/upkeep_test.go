@@ -19,10 +19,10 @@ const (
 	older = "20261120T080000Z-0001"
 )
 
-// web is the StatefulSet of the tests.
+// web is the StatefulSet that the tests use.
 func web() catalog.Name { return catalog.Name{Namespace: "demo", StatefulSet: "web"} }
 
-// says compares what was written with what should have been.
+// says compares the output with the wanted output.
 func says(t *testing.T, what string, out *bytes.Buffer, want string) {
 	t.Helper()
 	if diff := cmp.Diff(want, out.String()); diff != "" {
@@ -185,7 +185,7 @@ func TestWriteKeys(t *testing.T) {
 		"\"\n}\n{\n  \"password\": \"secret\",\n  \"statefulSet\": \"demo/web\"\n}\n")
 }
 
-// TestWriteVerification says everything once, and what is not damage apart from what is.
+// TestWriteVerification: the output says everything once, and keeps damage apart from the rest.
 func TestWriteVerification(t *testing.T) {
 	t.Parallel()
 	pack := strings.Repeat("0f", 32)

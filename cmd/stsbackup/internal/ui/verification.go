@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// WriteVerification writes what a verify has found.
+// WriteVerification writes what verify has found.
 func WriteVerification(w io.Writer, v catalog.Verification) error {
 	rows := [][]string{{"RECOVERY POINT", "STATE", "VOLUMES", "VERDICT"}}
 	for _, point := range v.Points {
@@ -32,7 +32,7 @@ func WriteVerification(w io.Writer, v catalog.Verification) error {
 	}
 	r := v.Repository
 	for _, failure := range v.Failures {
-		// That a repository snapshot cannot be read is said of the object.
+		// If a repository snapshot cannot be read, the line about its object already says so.
 		told := slices.ContainsFunc(r.Problems, func(p repository.Problem) bool { return strings.Contains(failure, p.Object) })
 		if !told || strings.HasPrefix(failure, "recovery point ") {
 			fmt.Fprintf(w, "damaged: %s\n", Plain(saidOnce(failure)))
@@ -59,7 +59,7 @@ func WriteVerification(w io.Writer, v catalog.Verification) error {
 	return nil
 }
 
-// saidOnce leaves out where the bucket names an object again that has been named.
+// saidOnce shortens a text in which the bucket repeats the name of an object that was just named.
 func saidOnce(text string) string {
 	again := regexp.MustCompile(`\w+ \S*([0-9a-f]{64}) in \S+: `)
 	for _, at := range again.FindAllStringSubmatchIndex(text, -1) {

@@ -1,4 +1,4 @@
-// Command pause holds a pod's namespaces: it waits for the pod's orphans and leaves when it is told to.
+// Command pause holds a pod's namespaces: it reaps the pod's orphans and exits when it is told to.
 package main
 
 import (

@@ -20,7 +20,7 @@ const (
 	treeName  = "fs"
 )
 
-// cloneFile makes a file that shares all blocks of another.
+// cloneFile makes a file that shares all blocks with another.
 func cloneFile(from, to string) error {
 	source, err := os.Open(from)
 	if err != nil {
@@ -66,12 +66,14 @@ func makeEmpty(v Volume, dir string) error {
 	if v.Block {
 		return nil
 	}
-	// Blocks of 4096 bytes whatever the size: a device whose sectors turn out to be that large must still be able to mount it.
+	// Use blocks of 4096 bytes for every size: a device whose sectors turn out to be that large must still be able to
+	// mount it.
 	return run("mkfs."+v.FSType, "-q", "-F", "-b", "4096", "-m", "0",
 		"-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0", image)
 }
 
-// grow makes an image larger that is not in use. Growing a mounted file system would need CAP_SYS_RESOURCE, which the driver may lack.
+// grow makes an unused image larger. Growing a mounted filesystem would need CAP_SYS_RESOURCE, which the driver may
+// lack.
 func grow(format Format, image string, size int64) error {
 	if err := os.Truncate(image, size); err != nil {
 		return err
@@ -87,7 +89,7 @@ func grow(format Format, image string, size int64) error {
 	return run("resize2fs", image)
 }
 
-// freeze stops writes to a volume until the returned function is called. A volume that is not in use needs nothing.
+// freeze stops writes to a volume until the caller calls thaw. An unused volume needs nothing.
 func (s *Store) freeze(v Volume) (thaw func(), err error) {
 	nothing := func() {}
 	if v.Kind != Image {

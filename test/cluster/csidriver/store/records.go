@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// ErrNotFound says that there is no object of an id.
+// ErrNotFound says that no object has this id.
 var ErrNotFound = errors.New("not found")
 
-// Kind is how a volume's data is kept.
+// Kind is how a volume's data is stored.
 type Kind string
 
 // The kinds of volumes.
@@ -25,7 +25,8 @@ const (
 	Dir   Kind = "dir"
 )
 
-// Format is what the data of a volume and that of its snapshots have in common: a volume can only be made from a source of its own format.
+// Format is what a volume's data and its snapshots have in common: a volume can only be made from a source of its own
+// format.
 type Format struct {
 	Kind   Kind   `json:"kind"`
 	Block  bool   `json:"block,omitempty"`
@@ -48,14 +49,14 @@ type Snapshot struct {
 	Volume  string    `json:"volume"`
 	Size    int64     `json:"size"`
 	Created time.Time `json:"created"`
-	// ReadyAfter is how long after Created the snapshot can be used.
+	// ReadyAfter is how long after Created the snapshot becomes usable.
 	ReadyAfter time.Duration `json:"readyAfter,omitempty"`
-	// Group is the group snapshot that it is a member of.
+	// Group is the group snapshot to which it belongs.
 	Group string `json:"group,omitempty"`
 	Format
 }
 
-// Ready says whether the snapshot can be used at a time.
+// Ready says whether the snapshot is usable at a time.
 func (s Snapshot) Ready(now time.Time) bool { return now.Sub(s.Created) >= s.ReadyAfter }
 
 // Group is the record of a group snapshot.
@@ -67,13 +68,13 @@ type Group struct {
 	Created   time.Time `json:"created"`
 }
 
-// VolumeID derives a volume's id from its name: asked for again, the same name is the same volume.
+// VolumeID derives a volume's id from its name: the same name always means the same volume.
 func VolumeID(name string) string { return id("vol", name) }
 
-// SnapshotID is the id of the snapshot of a name.
+// SnapshotID is the id of the snapshot with this name.
 func SnapshotID(name string) string { return id("snap", name) }
 
-// GroupID is the id of the group snapshot of a name.
+// GroupID is the id of the group snapshot with this name.
 func GroupID(name string) string { return id("group", name) }
 
 func id(prefix, name string) string {
@@ -90,7 +91,7 @@ func (s shelf[T]) path(id string, elem ...string) string {
 	return filepath.Join(append([]string{s.dir, id}, elem...)...)
 }
 
-// get reads an object's record. Ids come from requests; one that is no plain name is one that nothing has.
+// get reads an object's record. Ids come from requests; no object has an id that is no plain name.
 func (s shelf[T]) get(id string) (T, error) {
 	var record T
 	if id == "" || id[0] == '.' || strings.ContainsAny(id, "/\x00") {
@@ -116,7 +117,7 @@ func (s shelf[T]) list() ([]T, error) {
 	for _, e := range entries {
 		record, err := s.get(e.Name())
 		if errors.Is(err, ErrNotFound) {
-			continue // hidden, or deleted since
+			continue // hidden, or deleted meanwhile
 		}
 		if err != nil {
 			return nil, err
@@ -129,7 +130,7 @@ func (s shelf[T]) list() ([]T, error) {
 // add makes an object: fill puts its data into a folder that becomes visible when it is whole.
 func (s shelf[T]) add(id string, record T, fill func(dir string) error) error {
 	hidden := s.path(".new-" + id)
-	if err := os.RemoveAll(hidden); err != nil { // left by a driver that was killed
+	if err := os.RemoveAll(hidden); err != nil { // a killed driver has left it
 		return err
 	}
 	if err := os.Mkdir(hidden, 0o750); err != nil {
@@ -148,7 +149,7 @@ func (s shelf[T]) add(id string, record T, fill func(dir string) error) error {
 	return nil
 }
 
-// replace writes an object's record anew.
+// replace rewrites an object's record.
 func (s shelf[T]) replace(id string, record T) error {
 	return writeRecord(s.path(id, metaName), record)
 }
@@ -164,7 +165,7 @@ func writeRecord(path string, record any) error {
 	return os.Rename(path+".new", path)
 }
 
-// remove deletes an object; none is no error.
+// remove deletes an object; one that does not exist is no error.
 func (s shelf[T]) remove(id string) error {
 	hidden := s.path(".old-" + id)
 	if err := os.RemoveAll(hidden); err != nil {

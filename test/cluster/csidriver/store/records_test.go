@@ -44,7 +44,7 @@ func TestShelf(t *testing.T) {
 	}
 }
 
-// TestHalfObjectsAreNeverSeen: neither one whose making has failed nor what a killed driver has left.
+// TestHalfObjectsAreNeverSeen: nobody sees an object that could not be completed, or one that a killed driver has left.
 func TestHalfObjectsAreNeverSeen(t *testing.T) {
 	s := newShelf(t)
 	full := errors.New("disk full")

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Store is a folder of volumes and snapshots. Its callers see to it that one change happens at a time.
+// Store is a folder of volumes and snapshots. Its callers make sure that one change happens at a time.
 type Store struct {
 	dir       string
 	now       func() time.Time
@@ -18,7 +18,7 @@ type Store struct {
 	groups    shelf[Group]
 }
 
-// Open opens a folder, which must be on a file system with reflinks.
+// Open opens a folder, which must be on a filesystem with reflinks.
 func Open(dir string, now func() time.Time) (*Store, error) {
 	s := &Store{
 		dir: dir, now: now,
@@ -31,7 +31,7 @@ func Open(dir string, now func() time.Time) (*Store, error) {
 			return nil, err
 		}
 	}
-	// Better to fail now than at the first snapshot.
+	// Fail now rather than at the first snapshot.
 	from, to := filepath.Join(dir, ".probe"), filepath.Join(dir, ".probe-clone")
 	defer func() { _ = os.Remove(from) }()
 	defer func() { _ = os.Remove(to) }()
@@ -103,7 +103,7 @@ func (s *Store) Create(v Volume, snapshot *Snapshot, volume *Volume) error {
 	})
 }
 
-// Expand makes a volume that is not in use larger, file system included.
+// Expand makes an unused volume larger, including its filesystem.
 func (s *Store) Expand(v Volume, size int64) (Volume, error) {
 	if v.Kind == Image {
 		if err := grow(v.Format, s.ImagePath(v.ID), size); err != nil {
@@ -114,13 +114,14 @@ func (s *Store) Expand(v Volume, size int64) (Volume, error) {
 	return v, s.volumes.replace(v.ID, v)
 }
 
-// Delete deletes a volume that is not in use; none is no error.
+// Delete deletes an unused volume; one that does not exist is no error.
 func (s *Store) Delete(volume string) error { return s.volumes.remove(volume) }
 
-// DeleteSnapshot deletes a snapshot; none is no error.
+// DeleteSnapshot deletes a snapshot; one that does not exist is no error.
 func (s *Store) DeleteSnapshot(id string) error { return s.snapshots.remove(id) }
 
-// Cut takes snapshots of volumes, the i-th of the i-th, at one moment, and returns them with the time of their cut.
+// Cut takes a snapshot of each volume, at one moment, and returns them with the time of their cut. The i-th snapshot is
+// of the i-th volume.
 func (s *Store) Cut(volumes []Volume, snapshots []Snapshot) ([]Snapshot, error) {
 	for _, v := range volumes {
 		thaw, err := s.freeze(v)
@@ -150,7 +151,7 @@ func (s *Store) Cut(volumes []Volume, snapshots []Snapshot) ([]Snapshot, error) 
 // CutGroup takes snapshots of volumes at one moment and records them as a group.
 func (s *Store) CutGroup(group Group, volumes []Volume, snapshots []Snapshot) (Group, error) {
 	for _, snapshot := range snapshots {
-		// Left by a try that never became a group: of another moment than the rest.
+		// A try that never became a group has left this: it was cut at another moment than the rest.
 		if err := s.snapshots.remove(snapshot.ID); err != nil {
 			return group, err
 		}
@@ -167,7 +168,7 @@ func (s *Store) CutGroup(group Group, volumes []Volume, snapshots []Snapshot) (G
 	return group, s.groups.add(group.ID, group, func(string) error { return nil })
 }
 
-// DeleteGroup deletes a group snapshot with its members; none is no error.
+// DeleteGroup deletes a group snapshot with its members; one that does not exist is no error.
 func (s *Store) DeleteGroup(group Group) error {
 	for _, id := range group.Snapshots {
 		if err := s.snapshots.remove(id); err != nil {

@@ -11,8 +11,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,7 +25,16 @@ import (
 var environment harness.Env
 
 func TestMain(m *testing.M) {
+	heedHangups()
 	os.Exit(runAll(m))
+}
+
+// heedHangups has programs that the tests start end with their terminal, also where the tests themselves were told to outlive
+// theirs (nohup): they would inherit that.
+func heedHangups() {
+	if signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 }
 
 // runAll installs the ServiceAccount that stsbackup runs as, once, and then runs the tests.

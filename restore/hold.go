@@ -100,8 +100,8 @@ func goneClaim(v *JournalVolume) *corev1.PersistentVolumeClaim {
 	return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: v.Claim, UID: v.Made}}
 }
 
-// keepGoing saves the volumes of claims of the StatefulSet that somebody has deleted and only a pod keeps: when
-// the pod ends, its claim goes, and would take the volume with it.
+// keepGoing saves the volume of each claim of the StatefulSet that somebody has deleted and only a pod still keeps:
+// when the pod ends, the claim goes, and would take the volume with it.
 func (x *run) keepGoing(ctx context.Context) error {
 	claims, err := x.Cluster.Claims(ctx, x.op.Namespace)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// live reads the claim itself, while its pod runs. It cuts nothing: each file is saved as it is when it is read.
+// live reads the claim itself, while its pod runs. It cuts nothing: the volume is saved as it is at the time of reading.
 type live struct{}
 
 // Capture is the Way's name in the record.

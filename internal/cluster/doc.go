@@ -13,7 +13,7 @@
 //     removes what this operation made. Both delete in the order that Kubernetes enforces: Jobs with their pods (a
 //     finished pod still protects the claim that it mounted), temporary claims with their volumes (a VolumeSnapshot
 //     cannot go while a claim is being filled from it), VolumeSnapshots, ServiceAccounts. Kubernetes removes the
-//     Secrets together with the Jobs that own them; this package never looks at them.
+//     Secrets together with the Jobs that own them; a sweep never looks at them.
 //   - Both delete only what one of our operations made. Labels prove nothing, because anybody can copy them. So both
 //     compute anew, from an object's labels and annotations, the name that the operation would have given it. They
 //     delete an object only if it has that name and the shape of ours, and only as they looked at it (UID and

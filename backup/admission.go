@@ -16,26 +16,26 @@ import (
 )
 
 const (
-	// startWithin is how long a mover is waited for that cannot be admitted yet, unless the movers' own limit says otherwise.
+	// startWithin is how long to wait for a mover that cannot be admitted yet, unless the movers' own limit says otherwise.
 	startWithin = 5 * time.Minute
-	// roomWithin is how long it is waited for anything else: a quota may still count what was swept.
+	// roomWithin is how long to wait for any other object: a quota may still count what was swept.
 	roomWithin = 30 * time.Second
 	// askAgainEvery is the pause between two questions.
 	askAgainEvery = 5 * time.Second
 )
 
-// answers are what the API server says, as a dry run, of all that a plan would create.
+// answers are what the API server says, as a dry run, about all that a plan would create.
 type answers struct {
-	// final are denials that time does not change, by the volume's index in the plan; those of the account are at -1.
+	// final are denials that time does not change, by the volume's index in the plan; the account's denial is at -1.
 	final map[int]cluster.Denial
-	// passing are those that may be otherwise soon, in the order of the plan.
+	// passing are denials that may soon pass, in the order of the plan.
 	passing []cluster.Denial
-	// unseen says of what nobody knows, and why.
+	// unseen says which answers nobody knows, and why.
 	unseen []string
 }
 
-// ask sends all that the plan would create to the API server, as a dry run: quotas, LimitRanges, Pod Security, policies and webhooks
-// are heard before anything is cut. Rights are none of its business: what is missing shows where it is missed.
+// ask sends all that the plan would create to the API server, as a dry run, so that quotas, LimitRanges, Pod Security,
+// policies and webhooks object before anything is cut. It does not check rights: a missing right shows where it is needed.
 func (r *run) ask(ctx context.Context, plan *Plan) (answers, error) {
 	all := answers{final: map[int]cluster.Denial{}}
 	var candidates []cluster.Candidate
@@ -86,8 +86,8 @@ func (r *run) ask(ctx context.Context, plan *Plan) (answers, error) {
 	return all, nil
 }
 
-// admit marks the volumes of the plan that could not be saved because something of theirs would not be created. A *cluster.Refusal
-// says that this is so for all of them.
+// admit marks the volumes of the plan that could not be saved because the API server would not create one of
+// their objects. It returns a *cluster.Refusal if this is so for all volumes.
 func (r *run) admit(ctx context.Context, plan *Plan) (answers, error) {
 	all, err := r.ask(ctx, plan)
 	if err != nil {
@@ -119,7 +119,7 @@ func (r *run) admit(ctx context.Context, plan *Plan) (answers, error) {
 	return all, nil
 }
 
-// notCreated refuses because of what would not be created.
+// notCreated refuses because of an object that would not be created.
 func notCreated(denial *cluster.Denial, others int) *cluster.Refusal {
 	more := ""
 	if others > 0 {
@@ -131,8 +131,8 @@ func notCreated(denial *cluster.Denial, others int) *cluster.Refusal {
 	}
 }
 
-// foresee is what the API server says before the Lease is asked for. Without an answer the backup goes on: nothing is lost by that.
-// What may pass is a refusal of a dry run only, since dead operations may have left what takes the room.
+// foresee asks the API server before Run asks for the Lease. Without an answer the backup goes on, because nothing is lost
+// by that. A denial that may pass is a refusal only in a dry run: the leftovers of dead operations may take the room.
 func (r *run) foresee(ctx context.Context, plan *Plan) error {
 	all, err := r.admit(ctx, plan)
 	var refusal *cluster.Refusal
@@ -160,8 +160,8 @@ func likeFirst(denials []cluster.Denial) (others int) {
 	return others
 }
 
-// admitted is what the API server says under the Lease, when what dead operations had left is gone. What may pass is waited for,
-// once and before anything is cut: to find out with each volume would take as long for each.
+// admitted asks the API server under the Lease, when the leftovers of dead operations are gone. It waits for
+// denials that may pass, once and before anything is cut: to wait with each volume would take as long for each.
 func (r *run) admitted(ctx context.Context) error {
 	begun, told := r.Now(), ""
 	for {
@@ -173,7 +173,7 @@ func (r *run) admitted(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return fmt.Errorf("back up %s: %w", r.op.Object(), context.Cause(ctx))
 		case err != nil || len(all.passing) == 0:
-			return nil // the first plan has warned; what is then denied fails
+			return nil // the first plan has warned; an object that is denied later fails
 		}
 		first := &all.passing[0]
 		limit := roomWithin

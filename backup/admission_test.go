@@ -25,7 +25,7 @@ func saysNo(why string) error {
 	return apierrors.NewForbidden(schema.GroupResource{Resource: "objects"}, "x", errors.New(why))
 }
 
-// denyPods denies a mover's pod, of the claim if one is given.
+// denyPods denies a mover's pod; if claim is set, only the pod for that claim.
 func denyPods(why, claim string) func(runtime.Object) error {
 	return func(object runtime.Object) error {
 		pod, isPod := object.(*corev1.Pod)
@@ -36,12 +36,12 @@ func denyPods(why, claim string) func(runtime.Object) error {
 	}
 }
 
-// cut reports whether anything was made or noted of a volume's capture.
+// cut reports whether any volume's capture was made or reported.
 func (s *stage) cut() bool {
 	return slices.ContainsFunc(s.did, func(what string) bool { return strings.HasSuffix(what, " capture") })
 }
 
-// TestRunNotAdmitted: what would not be created for any volume refuses a backup before anything is cut, and its dry run alike.
+// TestRunNotAdmitted: if no volume can have all of its objects created, the backup refuses before anything is cut, and so does its dry run.
 func TestRunNotAdmitted(t *testing.T) {
 	const full = "exceeded quota: q, requested: pods=1, used: pods=4, limited: pods=4"
 	for name, tt := range map[string]struct {
@@ -130,7 +130,7 @@ func TestRunNotAdmitted(t *testing.T) {
 	}
 }
 
-// TestRunAdmittedLater: what passes by itself is waited for, and said.
+// TestRunAdmittedLater: the backup waits for denials that pass by themselves, and says so.
 func TestRunAdmittedLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMoverStage(t)
@@ -156,7 +156,7 @@ func TestRunAdmittedLater(t *testing.T) {
 	})
 }
 
-// TestRunPartlyAdmitted: one volume whose mover is not admitted does not keep the others from being saved.
+// TestRunPartlyAdmitted: a volume whose mover is not admitted does not prevent the others from being saved.
 func TestRunPartlyAdmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMoverStage(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// TestRunStepsAside: a backup that has said so ends when somebody waits for the StatefulSet, and says for whom.
+// TestRunStepsAside: a backup that steps aside ends when somebody waits for the StatefulSet, and says for whom.
 func TestRunStepsAside(t *testing.T) {
 	for _, steps := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {

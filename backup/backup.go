@@ -18,58 +18,58 @@ import (
 const (
 	// cleanupWithin bounds the cleanup at the end, which also runs when the operation was interrupted.
 	cleanupWithin = 2 * time.Minute
-	// requestsWithin is for the requests around a wait that is bounded by itself.
+	// requestsWithin bounds the requests around a wait that has its own limit.
 	requestsWithin = 30 * time.Second
-	// lookWithin bounds the look whether the StatefulSet is still there.
+	// lookWithin bounds the check whether the StatefulSet still exists.
 	lookWithin = 10 * time.Second
 )
 
-// Repository is what a backup needs of the StatefulSet's catalog; catalog.Catalog is one.
+// Repository is what a backup needs from the StatefulSet's catalog; catalog.Catalog is one.
 type Repository interface {
-	// List gives the records of all recovery points that can be read; the error names those that cannot.
+	// List returns the records of all recovery points that can be read; the error names those that cannot.
 	List(ctx context.Context) ([]catalog.Record, error)
 	// Commit writes the record, and thereby makes the recovery point.
 	Commit(ctx context.Context, record catalog.Record, manifests map[string][]byte) error
-	// SetOperation says what our locks say of their holder.
+	// SetOperation sets what our locks say about their holder.
 	SetOperation(operation string)
-	// Unlock removes the locks of those that gone says are gone, and gives their holders.
+	// Unlock removes the locks of holders for which gone is true, and returns these holders.
 	Unlock(ctx context.Context, gone func(repository.Holder) bool) ([]repository.Holder, error)
 }
 
-// Repositories opens the repository of the StatefulSet that is backed up.
+// Repositories opens the repository of the StatefulSet to back up.
 type Repositories interface {
-	// Open wraps repository.ErrNoRepository if there is none.
+	// Open opens the repository. The error wraps repository.ErrNoRepository if there is none.
 	Open(ctx context.Context) (Repository, error)
-	// OpenOrCreate makes it if there is none.
+	// OpenOrCreate opens the repository, and creates it if there is none.
 	OpenOrCreate(ctx context.Context) (Repository, error)
 }
 
-// Request is what a backup is asked to do.
+// Request says what a backup is to do.
 type Request struct {
 	Namespace, StatefulSet string
-	// Capture is how volumes are to be captured.
+	// Capture says how to capture volumes.
 	Capture capture.Options
 	// AdoptCluster accepts a repository whose newest recovery point came from another cluster.
 	AdoptCluster bool
-	// DryRun ends after the preflight.
+	// DryRun ends the backup after the preflight.
 	DryRun bool
-	// Holder says to other people who is at work here: a user, host and process.
+	// Holder tells other people who is at work here: a user, host and process.
 	Holder string
 	// Tool is the version of stsbackup, for the record.
 	Tool string
-	// Mover is what the movers need to run and to open the repository.
+	// Mover is what movers need to run and to open the repository.
 	Mover cluster.MoverConfig
-	// Parallel is how many volumes are moved at once; less than 2 means in turn, in which case each ordinal
-	// deduplicates against those before it.
+	// Parallel is how many volumes to move at once. Less than 2 means in turn: then each ordinal deduplicates
+	// against those before it.
 	Parallel int
-	// RetryLock is how long a mover waits if somebody removes data from the repository.
+	// RetryLock is how long a mover waits while somebody removes data from the repository.
 	RetryLock time.Duration
 	// Compression is how movers compress what they store.
 	Compression compress.Level
-	// SnapshotTimeout is how long a driver may take to take a cut, or go on reporting errors, before the volume is
-	// given up.
+	// SnapshotTimeout is how long a driver may take to take a cut, or keep reporting errors, before the backup
+	// gives up on the volume.
 	SnapshotTimeout time.Duration
-	// SnapshotReadyTimeout is how long the storage may take, once a cut is taken, until claims can be made from it.
+	// SnapshotReadyTimeout is how long the storage may take, after a cut, until claims can be made from it.
 	SnapshotReadyTimeout time.Duration
 	// StepsAside says that the backup ends when somebody else waits to work on the StatefulSet (cluster.ErrSteppedAside).
 	StepsAside bool
@@ -81,17 +81,17 @@ type Engine struct {
 	Repositories Repositories
 	Saver        Saver
 	Now          func() time.Time
-	// Random is where ids come from.
+	// Random is the source of ids.
 	Random   io.Reader
 	Reporter report.Reporter
-	// Planned is told what the backup will do, once and before anything is done; it may be nil.
+	// Planned is told what the backup will do, once, before anything is done; it may be nil.
 	Planned func(*Plan)
 }
 
-// Run makes one recovery point and returns its record. A record whose state is catalog.StateIncomplete is no error:
-// some volumes could be saved. Errors wrap *cluster.Refusal, one for each thing that was refused before anything was changed, wrap
-// cluster.ErrNotFound if there is no such StatefulSet, and mean in any case that there is no recovery point. After a
-// dry run the record is nil.
+// Run makes one recovery point and returns its record. A record with the state catalog.StateIncomplete is no
+// error: some volumes could be saved. An error always means that there is no recovery point. It wraps
+// *cluster.Refusal, one for each reason why the backup was refused before anything was changed, and
+// cluster.ErrNotFound if the StatefulSet does not exist. After a dry run the record is nil.
 func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Record, err error) {
 	// 1. Plan.
 	e.Reporter.Phase(PhasePlan)
@@ -118,8 +118,8 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	// 3. Lease.
 	lease, err := e.Cluster.Acquire(ctx, run.op, cluster.LeaseOptions{
 		Holder:  fmt.Sprintf("%s by %s", run.op, request.Holder),
-		Waiting: run.Reporter.Note, // which also comes while volumes are moved
-		// What a scheduler does it can do later.
+		Waiting: run.Reporter.Note, // it may also be called while volumes are moved
+		// A scheduler can back up later.
 		StepsAside: request.StepsAside,
 	})
 	if err != nil {
@@ -127,13 +127,13 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	}
 	defer run.end(ctx, lease)
 	client := *e.Cluster
-	client.Waiting = run.Reporter.Note // what VolumeSnapshots and quotas are waited for
+	client.Waiting = run.Reporter.Note // says what VolumeSnapshots and quotas we wait for
 	run.Cluster = &client
 	record, err = run.steps(lease.Context())
 	if err == nil {
 		return record, nil
 	}
-	// What fails may fail because it was deleted meanwhile, and that includes the Lease.
+	// The cause of any failure, even of a lost Lease, may be that the StatefulSet was deleted meanwhile.
 	if gone := e.gone(ctx, request); gone != nil {
 		return nil, fmt.Errorf("back up %s: %w (%w)", run.op.Object(), gone, err)
 	}
@@ -146,9 +146,9 @@ func (e *Engine) Run(ctx context.Context, request Request) (record *catalog.Reco
 	return nil, err
 }
 
-// plan reads what there is and decides what is to be done.
+// plan reads what exists and decides what to do.
 func (e *Engine) plan(ctx context.Context, request Request) (*Plan, error) {
-	// While a restore is under way, or was killed, there is nothing to plan for.
+	// While a restore runs, or after it was killed, there is nothing to plan.
 	if _, err := e.Cluster.Held(ctx, request.Namespace, request.StatefulSet); err != nil {
 		return nil, err
 	}
@@ -158,14 +158,14 @@ func (e *Engine) plan(ctx context.Context, request Request) (*Plan, error) {
 	}
 	plan := NewPlan(inventory, request.Capture)
 	if err := plan.Err(); err != nil {
-		// Whoever deletes a StatefulSet has its pods and claims deleted first; to mend those would be the wrong advice.
+		// When somebody deletes a StatefulSet, its pods and claims are deleted first; advice to repair these would be wrong.
 		return nil, e.orGone(ctx, request, err)
 	}
 	return plan, nil
 }
 
-// orGone is err, or that the StatefulSet is gone or going: in a namespace that is being deleted nothing can be created, and advice on how
-// to have it admitted would be wrong.
+// orGone returns err, or that the StatefulSet is gone or being deleted: nothing can be created in a namespace
+// that is being deleted, and advice on how to have it admitted would be wrong.
 func (e *Engine) orGone(ctx context.Context, request Request, err error) error {
 	if gone := e.gone(ctx, request); gone != nil {
 		return gone
@@ -173,7 +173,7 @@ func (e *Engine) orGone(ctx context.Context, request Request, err error) error {
 	return err
 }
 
-// gone says whether the StatefulSet is no longer there.
+// gone says, as an error, that the StatefulSet no longer exists.
 func (e *Engine) gone(ctx context.Context, request Request) error {
 	if ctx.Err() != nil {
 		return nil
@@ -223,18 +223,18 @@ type run struct {
 	started   time.Time
 	volumes   []*volumeRun
 	repo      Repository // nil until it is open
-	// swept is what dead operations have left, and what of that does not go.
+	// swept is what dead operations have left, and which of it does not go.
 	swept    cluster.Swept
 	capturer *capture.Capturer // nil until the volumes are captured
-	// faults are those of volumes that are moved.
+	// faults judges failures of volumes that are moved.
 	faults faults
 }
 
-// volumeRun is one volume of it.
+// volumeRun is one volume of a run.
 type volumeRun struct {
 	Volume
 	saved catalog.Volume
-	// captured is what its capture has; nil until it is captured.
+	// captured is the volume's capture; nil until it is captured.
 	captured *capture.Captured
 }
 
@@ -253,7 +253,7 @@ func (e *Engine) begin(request Request) (*run, error) {
 	}, nil
 }
 
-// replan plans again: another operation, a restore perhaps, may have ended between the first plan and the Lease.
+// replan plans again: another operation, perhaps a restore, may have ended between the first plan and the Lease.
 func (r *run) replan(ctx context.Context) error {
 	note, err := r.Cluster.Held(ctx, r.op.Namespace, r.op.StatefulSet)
 	if err != nil {
@@ -273,7 +273,7 @@ func (r *run) replan(ctx context.Context) error {
 	return nil
 }
 
-// takeVolumes begins with the volumes as the plan has them.
+// takeVolumes starts with the volumes of the plan.
 func (r *run) takeVolumes() {
 	r.volumes = nil
 	for _, volume := range r.plan.Volumes {
@@ -281,7 +281,7 @@ func (r *run) takeVolumes() {
 	}
 }
 
-// steps is what is done under the Lease.
+// steps does what is done under the Lease.
 func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 	if err := r.replan(ctx); err != nil {
 		return nil, err
@@ -299,7 +299,7 @@ func (r *run) steps(ctx context.Context) (*catalog.Record, error) {
 		return nil, err
 	}
 	r.repo = repo
-	// If the lock under which the record is written cannot be removed, the next to have the Lease knows what to make of it.
+	// If we cannot remove the lock under which we write the record, the next holder of the Lease knows by this mark that it may remove it.
 	repo.SetOperation(r.op.LeaseMark(r.inventory.Cluster))
 	r.unlock(ctx, func(h repository.Holder) bool { return h.Operation != r.mark() && !r.swept.MayRun(h.Host) })
 	// 5. Capture.

@@ -70,7 +70,7 @@ func TestRunKeepsWhatCouldBeSaved(t *testing.T) {
 	})
 }
 
-// TestRunTellsWhatStays: a lock that a mover could not remove is a warning, and the volume is saved.
+// TestRunTellsWhatStays: a lock that a mover could not remove causes a warning, and the volume is saved.
 func TestRunTellsWhatStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMoverStage(t)
@@ -87,7 +87,7 @@ func TestRunTellsWhatStays(t *testing.T) {
 	})
 }
 
-// TestRunTellsWhatIsLeftBehind: what a saver cannot remove is a warning, and the volume is saved.
+// TestRunTellsWhatIsLeftBehind: what a saver cannot remove causes a warning, and the volume is saved.
 func TestRunTellsWhatIsLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
@@ -102,7 +102,7 @@ func TestRunTellsWhatIsLeftBehind(t *testing.T) {
 	})
 }
 
-// TestRunLiveIsOfWhenReadingBegan: what is not cut is as it was when it began to be read, not when its turn came.
+// TestRunLiveIsOfWhenReadingBegan: a volume that is not cut has its state from when reading began, not from when its turn came.
 func TestRunLiveIsOfWhenReadingBegan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)

@@ -7,7 +7,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/report"
 )
 
-// capture fixes the state of all volumes that are to be saved. It returns when the last of them is fixed.
+// capture fixes the state of all volumes to save. It returns when the last of them is fixed.
 func (r *run) capture(ctx context.Context) error {
 	r.capturer = &capture.Capturer{
 		Cluster: r.Cluster, Operation: r.op, Now: r.Now, Patience: r.request.SnapshotTimeout, Ready: r.request.SnapshotReadyTimeout,

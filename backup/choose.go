@@ -6,14 +6,14 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// PassedOver is a StatefulSet that is not backed up although it was chosen with others, and why.
+// PassedOver is a StatefulSet that was chosen with others but is not backed up, and the reason.
 type PassedOver struct {
 	catalog.Name
 	Why string
 }
 
-// Choose tells apart what is to be backed up of StatefulSets that nobody has named one by one. Those that have nothing to back
-// up, and those that except gives a reason for, are passed over; where that is all of them, it is for the caller to complain.
+// Choose decides which of several StatefulSets to back up, if nobody has named them one by one. It passes over StatefulSets
+// that have nothing to back up, or for which except gives a reason. If it passes over all of them, the caller has to complain.
 func Choose(sets []*appsv1.StatefulSet, except func(*appsv1.StatefulSet) string) (chosen []catalog.Name, passed []PassedOver) {
 	for _, set := range sets {
 		name, why := catalog.Name{Namespace: set.Namespace, StatefulSet: set.Name}, except(set)

@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// What its owner has excepted is passed over for that, whatever else is to be said of it.
+// A StatefulSet that its owner has excepted is passed over for that reason, whatever else may apply.
 func TestChoose(t *testing.T) {
 	t.Parallel()
 	set := func(name string, templates int, replicas int32) *appsv1.StatefulSet {

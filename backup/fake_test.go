@@ -21,7 +21,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// fakeRepositories opens repo; without one it says that there is none, or err.
+// fakeRepositories opens repo; without one, it returns err, or says that there is none.
 type fakeRepositories struct {
 	repo *fakeRepository
 	err  error
@@ -68,7 +68,7 @@ func (f *fakeRepository) Commit(_ context.Context, record catalog.Record, manife
 	return nil
 }
 
-// drySnapshots are fake VolumeSnapshots that are not made as a dry run, which the fake does not know.
+// drySnapshots are fake VolumeSnapshots that are not created in a dry run; the fake itself ignores dry runs.
 type drySnapshots struct {
 	snapshotclient.Interface
 	stage *stage
@@ -106,7 +106,7 @@ func (d dryCuts) Create(
 	return vs, d.stage.deny(vs)
 }
 
-// watchSelected makes a watch of pods heed its selector, as an API server does and the fake does not.
+// watchSelected makes a watch of pods respect its selector, which an API server does and the fake does not.
 func watchSelected(kube *fake.Clientset) {
 	kube.PrependWatchReactor("pods", func(action clienttesting.Action) (bool, watch.Interface, error) {
 		all, err := kube.Tracker().Watch(action.GetResource(), action.GetNamespace())

@@ -9,18 +9,18 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// faults finds out whether what one volume has failed of would be the same for all others: an image that cannot be pulled, a
-// bucket that pods cannot reach. Such a fault ends the operation at the first volume, and is said once.
+// faults finds out whether all other volumes would fail for the same reason as one that has failed: an image that cannot
+// be pulled, a bucket that pods cannot reach. Such a fault ends the operation at the first volume, and is reported once.
 type faults struct {
 	mutex  sync.Mutex
-	trying chan struct{} // while it is tried out whether any mover can work; closed when that has ended
+	trying chan struct{} // set while a probe tests whether any mover can work; closed when the probe has ended
 	left   int           // how many volumes have not been begun
-	saved  bool          // a volume could be saved, so that others can
-	probed bool          // it has been tried out
-	common error         // what all others would fail of
+	saved  bool          // one volume was saved, so others can be
+	probed bool          // a probe has run
+	common error         // why all others would fail
 }
 
-// settle takes the mutex when nothing is being tried out. Whoever only has good news does not wait for that: it may take minutes.
+// settle takes the mutex when no probe runs. A caller with good news does not call it, because a probe may take minutes.
 func (f *faults) settle() {
 	for {
 		f.mutex.Lock()
@@ -33,7 +33,7 @@ func (f *faults) settle() {
 	}
 }
 
-// begin counts a volume that is begun, or says why it need not be.
+// begin counts a volume that is begun, or says why it need not be begun.
 func (f *faults) begin() error {
 	f.settle()
 	defer f.mutex.Unlock()
@@ -43,15 +43,15 @@ func (f *faults) begin() error {
 	return f.common
 }
 
-// ok takes in that a volume could be saved.
+// ok records that a volume was saved.
 func (f *faults) ok() {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 	f.saved = true
 }
 
-// judge says what all other volumes would fail of too, after one has failed with err; nil if that is its own affair. probe tries
-// out, at most once, whether any mover can do its work.
+// judge says, after one volume has failed with err, why all others would fail, too; nil if the failure is that
+// volume's own. It calls probe at most once, to test whether any mover can do its work.
 func (f *faults) judge(err error, probe func() error) error {
 	f.settle()
 	defer f.mutex.Unlock()
@@ -69,14 +69,14 @@ func (f *faults) judge(err error, probe func() error) error {
 		common := probe()
 		f.mutex.Lock()
 		close(f.trying)
-		if f.trying = nil; !f.saved { // meanwhile one could be
+		if f.trying = nil; !f.saved { // meanwhile one could be saved
 			f.common = common
 		}
 	}
 	return f.common
 }
 
-// whole is the error of an operation that could save nothing, because of what all volumes would fail of; nil if there is none.
+// whole is the error of an operation that could save nothing because all volumes would fail for the same reason; nil if there is none.
 func (f *faults) whole(object string) error {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
@@ -86,7 +86,7 @@ func (f *faults) whole(object string) error {
 	return fmt.Errorf("back up %s: %w; every other volume would fail in the same way, so none was tried", object, f.common)
 }
 
-// failed takes in that a volume could not be saved.
+// failed records that a volume could not be saved.
 func (r *run) failed(ctx context.Context, v *volumeRun, err error) {
 	common := r.faults.judge(err, func() error { return r.Saver.Probe(ctx, r.target(), &v.Volume) })
 	if common == nil {

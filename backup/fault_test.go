@@ -16,7 +16,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/report"
 )
 
-// TestFaultOfAll: what the first volume fails of, and every other would, ends the operation at the first, and is said once.
+// TestFaultOfAll: if the first volume fails for a reason that every volume shares, the operation ends there, and says so once.
 func TestFaultOfAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMoverStage(t)
@@ -38,7 +38,7 @@ func TestFaultOfAll(t *testing.T) {
 	})
 }
 
-// TestFaultOfOne: what is the first volume's own affair keeps nobody else from being saved.
+// TestFaultOfOne: if the first volume fails for a reason of its own, all others are still saved.
 func TestFaultOfOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
@@ -78,7 +78,7 @@ func TestFaults(t *testing.T) {
 		f := &faults{left: tt.left, saved: tt.saved}
 		probes := 0
 		probe := func() error { probes++; return tt.probe }
-		for range 2 { // it is tried out once
+		for range 2 { // one probe is enough
 			if got := f.judge(tt.err, probe); !errors.Is(got, tt.common) || (got == nil) != (tt.common == nil) {
 				t.Errorf("%s: %v, want %v", name, got, tt.common)
 			}
@@ -92,7 +92,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// probedLate is a Saver whose probe takes a while. left says what the cluster still had of the volume at its end.
+// probedLate is a Saver whose probe takes a while. left is what the cluster still had of the volume at the end of the probe.
 type probedLate struct {
 	stageSaver
 	left []string
@@ -110,7 +110,7 @@ func (s *probedLate) Probe(ctx context.Context, target Target, v *Volume) error 
 	return nil
 }
 
-// TestFaultHoldsNothing: what a volume that has failed had for its mover is removed while it is tried out whether any mover can work.
+// TestFaultHoldsNothing: while a probe tests whether any mover can work, what the failed volume had for its mover is removed.
 func TestFaultHoldsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)

@@ -7,7 +7,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// TestFaultsBesideGoodNews: a volume that is saved while it is tried out whether any can be does not wait for that, and counts.
+// TestFaultsBesideGoodNews: a volume that is saved while a probe tests whether any can be saved does not wait for the probe, and counts.
 func TestFaultsBesideGoodNews(t *testing.T) {
 	f := &faults{left: 2}
 	begun := make(chan error, 1)

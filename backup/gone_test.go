@@ -20,7 +20,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/report"
 )
 
-// TestRunWhoseNamespaceGoes has the namespace deleted at several moments. The message names it.
+// TestRunWhoseNamespaceGoes deletes the namespace at several moments. The message names it.
 func TestRunWhoseNamespaceGoes(t *testing.T) {
 	for _, moment := range []string{"plan", "www-web-0 capture", "www-web-0 prepare"} {
 		t.Run(moment, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestRunWhoseNamespaceGoes(t *testing.T) {
 	}
 }
 
-// TestRunWhoseNamespaceGoesAfterThePlan: that nothing can be created in a namespace that is going is no refusal to be mended.
+// TestRunWhoseNamespaceGoesAfterThePlan: nothing can be created in a namespace that is being deleted; no advice can repair that refusal.
 func TestRunWhoseNamespaceGoesAfterThePlan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMoverStage(t)
@@ -74,7 +74,7 @@ func TestRunWhoseNamespaceGoesAfterThePlan(t *testing.T) {
 	})
 }
 
-// TestRunOfWhatIsBeingDeleted says that, and gives no advice on how to mend what goes with it.
+// TestRunOfWhatIsBeingDeleted: the error says that the StatefulSet is being deleted, without advice to repair what goes with it.
 func TestRunOfWhatIsBeingDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMoverStage(t)
@@ -106,7 +106,7 @@ func TestRunOfWhatIsBeingDeleted(t *testing.T) {
 	})
 }
 
-// TestRunSaysWhatAMoverWaitsFor has it among the volume's progress.
+// TestRunSaysWhatAMoverWaitsFor: the volume's progress says what its mover waits for.
 func TestRunSaysWhatAMoverWaitsFor(t *testing.T) {
 	var told []report.Progress
 	progress := &moverProgress{
@@ -144,7 +144,7 @@ func jobArgs(action clienttesting.Action) []string {
 	return action.(clienttesting.CreateAction).GetObject().(*batchv1.Job).Spec.Template.Spec.Containers[0].Args
 }
 
-// TestRunPlansAgain has a claim replaced while the Lease of a dead operation is waited out.
+// TestRunPlansAgain replaces a claim while the backup waits out the Lease of a dead operation.
 func TestRunPlansAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)

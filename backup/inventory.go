@@ -19,24 +19,24 @@ type Inventory struct {
 	// Cluster is the cluster's UID.
 	Cluster     string
 	StatefulSet *appsv1.StatefulSet
-	// Service is the one that StatefulSet names as its own; nil if it does not exist.
+	// Service is the Service that StatefulSet names as its own; nil if it does not exist.
 	Service *corev1.Service
-	// Pods and Claims are by name: the pods of the ordinals, and all claims of the namespace.
+	// Pods and Claims are indexed by name: the pods of the ordinals, and all claims of the namespace.
 	Pods   map[string]*corev1.Pod
 	Claims map[string]*corev1.PersistentVolumeClaim
-	// Volumes are by name: those of the StatefulSet's claims.
+	// Volumes are the volumes of the StatefulSet's claims, by name.
 	Volumes map[string]*corev1.PersistentVolume
-	// Classes are all VolumeSnapshotClasses of the cluster; ClassesHidden says that they may not be read.
+	// Classes are all VolumeSnapshotClasses of the cluster; ClassesHidden says that we may not read them.
 	Classes       []snapshotv1.VolumeSnapshotClass
 	ClassesHidden bool
-	// StorageClasses are those of the cluster; StorageClassesHidden says that they may not be read.
+	// StorageClasses are those of the cluster; StorageClassesHidden says that we may not read them.
 	StorageClasses       []storagev1.StorageClass
 	StorageClassesHidden bool
-	// Nodes are those that the pods run on, by name, where nodes may be read.
+	// Nodes are the nodes on which the pods run, by name, if we may read nodes.
 	Nodes map[string]capture.Node
 }
 
-// facts are what the ways to capture need of it.
+// facts are what the Ways to capture need from the Inventory.
 func (i *Inventory) facts() *capture.Facts {
 	return &capture.Facts{
 		StatefulSet: i.StatefulSet, Classes: i.Classes, ClassesHidden: i.ClassesHidden,
@@ -44,7 +44,7 @@ func (i *Inventory) facts() *capture.Facts {
 	}
 }
 
-// ReadInventory reads the Inventory of a StatefulSet. The error wraps cluster.ErrNotFound if there is none.
+// ReadInventory reads the Inventory of a StatefulSet. The error wraps cluster.ErrNotFound if the StatefulSet does not exist.
 func ReadInventory(ctx context.Context, c *cluster.Client, namespace, name string) (*Inventory, error) {
 	sts, err := c.StatefulSet(ctx, namespace, name)
 	if err != nil {
@@ -128,7 +128,7 @@ func (i *Inventory) readVolumes(ctx context.Context, c *cluster.Client) error {
 	return nil
 }
 
-// readNodes is content without the right to read nodes: a zone is for information, and volumes know theirs.
+// readNodes accepts a missing right to read nodes: the zone is only for information, and volumes name their own.
 func (i *Inventory) readNodes(ctx context.Context, c *cluster.Client) error {
 	i.Nodes = map[string]capture.Node{}
 	for _, pod := range i.Pods {

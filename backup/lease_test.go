@@ -42,7 +42,7 @@ func TestRunStopsWhenTheLeaseIsLost(t *testing.T) {
 	})
 }
 
-// TestCommitWaitsForTheLease: the record is not written while another operation might be at work on the repository.
+// TestCommitWaitsForTheLease: the record is not written while another operation might work on the repository.
 func TestCommitWaitsForTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)

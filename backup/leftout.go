@@ -12,13 +12,13 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// leftOutVolumes names the volumes of the pods that are no claims of the StatefulSet's own. What Kubernetes makes from
-// the manifests (ConfigMaps, Secrets, the downward API, images) holds no data of the application's.
+// leftOutVolumes names the volumes of the pods that are not the StatefulSet's own claims. It leaves out what Kubernetes
+// makes from the manifests (ConfigMaps, Secrets, the downward API, images), because that holds no data of the application.
 func leftOutVolumes(sts *appsv1.StatefulSet) []catalog.LeftOut {
 	var out []catalog.LeftOut
 	for _, volume := range sts.Spec.Template.Spec.Volumes {
 		if slices.ContainsFunc(sts.Spec.VolumeClaimTemplates, func(t corev1.PersistentVolumeClaim) bool { return t.Name == volume.Name }) {
-			continue // the claim takes its place
+			continue // the claim replaces it
 		}
 		if kind, why := volumeKind(volume.VolumeSource); kind != "" {
 			out = append(out, catalog.LeftOut{What: fmt.Sprintf("volume %s of the pods (%s)", volume.Name, kind), Why: why})
@@ -27,7 +27,7 @@ func leftOutVolumes(sts *appsv1.StatefulSet) []catalog.LeftOut {
 	return out
 }
 
-// volumeKind says what a pod's volume is and why it is not backed up; an empty kind is not worth a word.
+// volumeKind says what a pod's volume is and why it is not backed up; an empty kind need not be mentioned.
 func volumeKind(source corev1.VolumeSource) (kind, why string) {
 	const notAClaim = "it is not a claim of the StatefulSet"
 	switch {
@@ -50,7 +50,7 @@ func volumeKind(source corev1.VolumeSource) (kind, why string) {
 	}
 }
 
-// leftOutClaims names the claims that an ordinal of this StatefulSet would have, had it that many replicas.
+// leftOutClaims names the claims that ordinals of this StatefulSet would have if it had more replicas.
 func leftOutClaims(inventory *Inventory) []catalog.LeftOut {
 	sts := inventory.StatefulSet
 	wanted := cluster.Ordinals(sts)

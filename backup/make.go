@@ -14,24 +14,24 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// Maker makes recovery points of StatefulSets of one cluster, in repositories below one root. It is the Engine with the parts that it
-// has outside of tests.
+// Maker makes recovery points of StatefulSets of one cluster, in repositories below one root. It is the Engine
+// with its real parts instead of those of a test.
 type Maker struct {
 	Cluster *cluster.Client
 	// Root is where the repositories are.
 	Root     *location.Root
 	Now      func() time.Time
-	Random   io.Reader // where ids come from
+	Random   io.Reader // the source of ids
 	Reporter report.Reporter
-	// Planned is told what the backup will do, once and before anything is done; it may be nil.
+	// Planned is told what the backup will do, once, before anything is done; it may be nil.
 	Planned func(*Plan)
 }
 
-// Make makes one recovery point, as Engine.Run does. The record is nil after a dry run; if it is incomplete, it comes beside an
-// *IncompleteError.
+// Make makes one recovery point, as Engine.Run does. After a dry run the record is nil. An incomplete record
+// comes together with an *IncompleteError.
 func (m *Maker) Make(ctx context.Context, request Request) (*catalog.Record, error) {
 	own := *m
-	own.Reporter = report.NewSerial(m.Reporter) // the repository tells of locks while the engine tells of volumes
+	own.Reporter = report.NewSerial(m.Reporter) // the repository reports locks while the engine reports volumes
 	m = &own
 	engine := &Engine{
 		Cluster: m.Cluster, Repositories: m.Repositories(request), Saver: &Movers{Cluster: m.Cluster},
@@ -47,17 +47,17 @@ func (m *Maker) Make(ctx context.Context, request Request) (*catalog.Record, err
 	return record, nil
 }
 
-// IncompleteError says that a recovery point was made which does not hold all that it set out to.
+// IncompleteError says that a recovery point was made that does not hold everything it should.
 type IncompleteError struct {
-	// Denied says that a missing right is why, of some of it at least.
+	// Denied says that at least some of it is missing because of a missing right.
 	Denied bool
-	// Gone says why there will be no other, if the StatefulSet is no longer there.
+	// Gone says, if the StatefulSet no longer exists, why there will be no other recovery point.
 	Gone error
 
 	what string
 }
 
-// Incomplete is the error of a recovery point that is incomplete.
+// Incomplete is the error for an incomplete recovery point.
 func Incomplete(record *catalog.Record, gone error) *IncompleteError {
 	e := &IncompleteError{Gone: gone}
 	failed, problems := 0, 0
@@ -65,7 +65,7 @@ func Incomplete(record *catalog.Record, gone error) *IncompleteError {
 		if volume.Error != "" {
 			failed++
 		}
-		e.Denied = e.Denied || gone == nil && strings.Contains(volume.Error, " is forbidden: User ") // as every API server says it
+		e.Denied = e.Denied || gone == nil && strings.Contains(volume.Error, " is forbidden: User ") // every API server words it like this
 		problems += volume.ProblemCount
 	}
 	e.what = fmt.Sprintf("recovery point %s of %s/%s is incomplete (%d of %d volumes and %d entries could not be saved)",
@@ -84,7 +84,7 @@ func (e *IncompleteError) Error() string {
 // Unwrap returns Gone.
 func (e *IncompleteError) Unwrap() error { return e.Gone }
 
-// Repositories are the bucket's, of the StatefulSet that the request names.
+// Repositories opens the repository, in the bucket, of the StatefulSet that the request names.
 func (m *Maker) Repositories(request Request) Repositories {
 	return &stored{maker: m, request: &request}
 }
@@ -95,10 +95,10 @@ type stored struct {
 	request *Request
 }
 
-// Open opens it if there is one.
+// Open opens the repository if there is one.
 func (s *stored) Open(ctx context.Context) (Repository, error) { return s.open(ctx, s.maker.Root.Open) }
 
-// OpenOrCreate makes it if there is none.
+// OpenOrCreate opens the repository, and creates it if there is none.
 func (s *stored) OpenOrCreate(ctx context.Context) (Repository, error) {
 	return s.open(ctx, s.maker.Root.OpenOrCreate)
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// TestMakeRefusesFormat1: a repository to which nothing can be added is refused with the command that helps, before anything is made in
-// the cluster. For the dry run it is the same.
+// TestMakeRefusesFormat1: if nothing can be added to a repository, the backup refuses with the command that
+// helps, before it makes anything in the cluster. So does the dry run.
 func TestMakeRefusesFormat1(t *testing.T) {
 	root := t.TempDir()
 	place, secret := filepath.Join(root, "demo", "web"), repository.Secret("root password")

@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Names of the manifests in a recovery point. Those of claims and volumes are made by ClaimManifest and
-// VolumeManifest.
+// Names of the manifests in a recovery point. ClaimManifest and VolumeManifest make the names of the manifests
+// of claims and volumes.
 const (
 	StatefulSetManifest = "statefulset.yaml"
 	ServiceManifest     = "service.yaml"
@@ -23,8 +23,8 @@ func ClaimManifest(claim string) string { return "claim-" + claim + ".yaml" }
 // VolumeManifest is the name of the manifest of a claim's volume.
 func VolumeManifest(claim string) string { return "volume-" + claim + ".yaml" }
 
-// Manifests gives the objects that a StatefulSet consists of as YAML that can be applied to another cluster: without
-// status, and without what the API server adds to every object.
+// Manifests returns the objects that a StatefulSet consists of as YAML that can be applied to another cluster:
+// without status, and without what the API server adds to every object.
 func Manifests(inventory *Inventory, plan *Plan) (map[string][]byte, error) {
 	manifests := map[string][]byte{}
 	add := func(name, version, kind string, object runtime.Object) error {
@@ -82,7 +82,7 @@ func manifest(object runtime.Object, kind schema.GroupVersionKind) ([]byte, erro
 		}
 	}
 	if spec, ok := content["spec"].(map[string]any); ok && kind.Kind == "Service" {
-		// An address of the old cluster means nothing to another; "None" makes a Service headless and stays.
+		// An address of the old cluster means nothing in another one; "None" makes a Service headless and stays.
 		if spec["clusterIP"] != corev1.ClusterIPNone {
 			delete(spec, "clusterIP")
 			delete(spec, "clusterIPs")

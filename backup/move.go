@@ -15,8 +15,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// move copies the volumes into the repository: in their order, as many at once as was asked for. What one has used is
-// removed while others are copied.
+// move copies the volumes into the repository: in their order, and as many at once as the user asked for. It
+// removes what one volume has used while others are copied.
 func (r *run) move(ctx context.Context) error {
 	var tidying sync.WaitGroup
 	defer tidying.Wait()
@@ -31,7 +31,7 @@ func (r *run) move(ctx context.Context) error {
 		if v.saved.Error != "" {
 			continue
 		}
-		// This waits until fewer than the limit are being copied.
+		// Go waits until fewer volumes than the limit are being copied.
 		group.Go(func() error { return r.moveVolume(ctx, &tidying, v) })
 	}
 	if err := group.Wait(); err != nil {
@@ -40,8 +40,8 @@ func (r *run) move(ctx context.Context) error {
 	return r.faults.whole(r.op.Object())
 }
 
-// moveVolume copies one volume. That it fails is noted in v; the error says that the operation has ended. What its capture holds is
-// released in either case.
+// moveVolume copies one volume. If that fails, it notes the failure in v; its error says that the operation has
+// ended. It releases what the volume's capture holds in either case.
 func (r *run) moveVolume(ctx context.Context, tidying *sync.WaitGroup, v *volumeRun) error {
 	stopped := func() error {
 		return fmt.Errorf("move claim %s/%s: %w", r.op.Namespace, v.Claim, context.Cause(ctx))
@@ -56,7 +56,7 @@ func (r *run) moveVolume(ctx context.Context, tidying *sync.WaitGroup, v *volume
 		return nil
 	}
 	saved, err := r.save(ctx, v)
-	tidying.Go(release) // before it is tried out what a failure means, which may take minutes
+	tidying.Go(release) // before a probe tests what a failure means, which may take minutes
 	if ctx.Err() != nil {
 		return stopped()
 	}
@@ -73,14 +73,14 @@ func (r *run) moveVolume(ctx context.Context, tidying *sync.WaitGroup, v *volume
 	return nil
 }
 
-// save reads a volume from where its capture has it.
+// save reads a volume from its capture's source.
 func (r *run) save(ctx context.Context, v *volumeRun) (Saved, error) {
 	r.at(v, report.StagePrepare)
 	source, err := r.capturer.Source(ctx, v.captured)
 	if err != nil {
 		return Saved{}, err
 	}
-	// What was not cut is as it was when reading began.
+	// A volume that was not cut has its state from when reading began.
 	asked := r.Now()
 	var begun atomic.Pointer[time.Time]
 	saved, err := r.Saver.Save(ctx, r.target(), &v.Volume, source, func(p report.Progress) {
@@ -93,7 +93,7 @@ func (r *run) save(ctx context.Context, v *volumeRun) (Saved, error) {
 		v.saved.Cut = cmp.Or(begun.Load(), &asked).UTC()
 	}
 	if saved.Untidy != nil {
-		// The data is safe, and the removal is tried again at the end.
+		// The data is safe, and the cleanup at the end tries the removal again.
 		r.Reporter.Warn(saved.Untidy.Error())
 	}
 	for _, warning := range saved.Warnings {
@@ -102,12 +102,12 @@ func (r *run) save(ctx context.Context, v *volumeRun) (Saved, error) {
 	return saved, err
 }
 
-// target is what the Saver is told of the backup.
+// target is what the Saver needs to know about the backup.
 func (r *run) target() Target {
 	return Target{Operation: r.op, Cluster: r.inventory.Cluster, Request: &r.request, Note: r.Reporter.Note}
 }
 
-// note puts what a mover has saved into the record. The mover bounds how many entries it names.
+// note puts what a mover has saved into the record. The mover limits how many entries it names.
 func note(saved *catalog.Volume, result archive.Result) {
 	saved.RepositorySnapshot = result.RepositorySnapshot
 	saved.Files, saved.Bytes, saved.Stored = result.Files, result.Bytes, result.BytesStored

@@ -14,23 +14,23 @@ import (
 	"github.com/stsbackup/stsbackup/internal/report"
 )
 
-// Movers is the Saver that runs movers in the cluster. It is for one backup.
+// Movers is the Saver that runs movers in the cluster. Each backup needs its own.
 type Movers struct {
 	Cluster *cluster.Client
 
-	// running counts the movers that run. While there are any, it is worth waiting for a quota to have room again: these end, and
-	// wait for nobody. A volume that has its temporary claim waits for nothing else here, so no two volumes wait for each other.
+	// running counts the movers that run. While there are any, it is worth waiting for a quota to have room again: running movers end,
+	// and wait for nobody. A volume that has its temporary claim waits for nothing else here, so no two volumes wait for each other.
 	running atomic.Int32
 }
 
-// client tells what it waits for.
+// client is a client that tells the user what it waits for.
 func (m *Movers) client(target *Target) *cluster.Client {
 	client := *m.Cluster
 	client.Waiting = target.Note
 	return &client
 }
 
-// Makes are the mover's Job, pod and Secret, and the account that all have.
+// Makes returns the mover's Job, pod and Secret, and the account that all movers share.
 func (m *Movers) Makes(target Target, v *Volume, source capture.Source) []cluster.Candidate {
 	switch {
 	case v != nil:
@@ -42,7 +42,7 @@ func (m *Movers) Makes(target Target, v *Volume, source capture.Source) []cluste
 	}
 }
 
-// Save runs one mover that saves.
+// Save runs one mover that saves a volume.
 func (m *Movers) Save(ctx context.Context, target Target, v *Volume, source capture.Source, tell func(report.Progress)) (Saved, error) {
 	progress := &moverProgress{tell: tell, state: report.Progress{Ordinal: v.Ordinal, Claim: v.Claim, Stage: report.StagePrepare}}
 	task := target.task(v, source)
@@ -62,7 +62,7 @@ func (m *Movers) Save(ctx context.Context, target Target, v *Volume, source capt
 	return Saved{Result: result, Untidy: untidy}, failed
 }
 
-// Probe runs one mover without a volume, which looks for what all movers need.
+// Probe runs one mover without a volume, which checks what all movers need.
 func (m *Movers) Probe(ctx context.Context, target Target, v *Volume) error {
 	op, config := target.Operation, target.Request.Mover
 	return mover.ProbeOutcome(m.client(&target).ProbeMover(ctx, config, cluster.Mover{
@@ -78,7 +78,7 @@ func (m *Movers) Probe(ctx context.Context, target Target, v *Volume) error {
 	}))
 }
 
-// task is the mover that saves a volume, which mounts the source's claim.
+// task is the mover that saves a volume. It mounts the source's claim.
 func (t *Target) task(v *Volume, source capture.Source) cluster.Mover {
 	op := t.Operation
 	return cluster.Mover{
@@ -89,7 +89,7 @@ func (t *Target) task(v *Volume, source capture.Source) cluster.Mover {
 		Mount:     source.Claim,
 		ReadOnly:  true,
 		Args:      t.args(v).Args(),
-		// To read what others may not. DAC_READ_SEARCH would say it more narrowly, but the Pod Security level
+		// To read files that others may not read. DAC_READ_SEARCH would be narrower, but the Pod Security level
 		// "baseline" forbids it, and the volume is mounted read-only.
 		Capabilities: []corev1.Capability{"DAC_OVERRIDE"},
 		Placement:    v.choice.Placement,
@@ -105,8 +105,8 @@ func (t *Target) args(v *Volume) contract.BackupArgs {
 		Claim:         v.Claim,
 		Ordinal:       int(v.Ordinal),
 		RecoveryPoint: op.ID,
-		// A cut is what is on the disk: it can hold a file's new data beside its old times, which reach the disk later
-		// (fdatasync, lazytime). Times prove nothing there, so every file is read; what is the same is stored once.
+		// A cut is what is on the disk: it can hold a file's new data with its old times, which reach the disk later
+		// (fdatasync, lazytime). So times prove nothing there, and every file is read; unchanged data is stored only once.
 		ForceRead:   true,
 		Compression: request.Compression.String(),
 		RetryLock:   request.RetryLock,
@@ -130,7 +130,7 @@ func (p *moverProgress) waiting(reason string) {
 	p.tell(p.state)
 }
 
-// line takes one line of the log. What is no progress is for people who read the log.
+// line takes one line of the log. A line that is not progress is for people who read the log.
 func (p *moverProgress) line(text []byte) {
 	if reason := mover.Waiting(text); reason != "" {
 		p.mu.Lock()

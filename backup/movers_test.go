@@ -15,13 +15,13 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// newMoverStage is a stage on which movers save, and which also plays the parts of the Job controller and the kubelet.
+// newMoverStage is a stage on which movers save. It also plays the Job controller and the kubelet.
 func newMoverStage(t *testing.T) *stage {
 	t.Helper()
 	s := newStage(t)
 	s.engine.Saver = &Movers{Cluster: s.engine.Cluster}
 	s.ends = map[string]corev1.ContainerStateTerminated{}
-	s.ends[""] = corev1.ContainerStateTerminated{Message: `{"probe":"ok"}`} // of a probe
+	s.ends[""] = corev1.ContainerStateTerminated{Message: `{"probe":"ok"}`} // the end of a probe
 	for _, claim := range []string{"www-web-0", "www-web-1"} {
 		s.ends[claim] = corev1.ContainerStateTerminated{
 			Message: fmt.Sprintf(`{"repositorySnapshot":"of %s","files":1,"bytes":5,"bytesStored":4}`, claim),
@@ -55,7 +55,7 @@ func (s *stage) runPod(job string) {
 		return
 	}
 	if _, err := s.kube.BatchV1().Jobs("demo").Get(ctx, job, metav1.GetOptions{}); err != nil {
-		// The Job was deleted while its pod was being made: the garbage collector's part.
+		// The Job was deleted while its pod was being made: this plays the garbage collector.
 		_ = pods.Delete(ctx, pod.Name, metav1.DeleteOptions{})
 		return
 	}

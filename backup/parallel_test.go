@@ -41,7 +41,7 @@ func (s *stage) widen(t *testing.T) {
 	s.ends["www-web-2"] = corev1.ContainerStateTerminated{Message: `{"repositorySnapshot":"of www-web-2","files":1,"bytes":5,"bytesStored":4}`}
 }
 
-// most is how many volumes were moved at once, at most, and the order in which they began.
+// most is how many volumes were moved at once at most, and the order in which they began.
 func (s *stage) most() (most int, order []string) {
 	moving := map[string]bool{}
 	for _, what := range s.did {
@@ -92,7 +92,7 @@ func TestRunParallel(t *testing.T) {
 	}
 }
 
-// TestRunParallelKeepsWhatCouldBeSaved has the first of two volumes that are moved at once fail.
+// TestRunParallelKeepsWhatCouldBeSaved makes the first of two volumes that are moved at once fail.
 func TestRunParallelKeepsWhatCouldBeSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
@@ -110,7 +110,7 @@ func TestRunParallelKeepsWhatCouldBeSaved(t *testing.T) {
 	})
 }
 
-// TestRunParallelInterrupted leaves nothing of the movers that run at once (run looks), and begins no other.
+// TestRunParallelInterrupted leaves nothing of the movers that run at once (run checks that), and begins no other.
 func TestRunParallelInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMoverStage(t)

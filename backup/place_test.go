@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// tiedTo ties the volume of ordinal 0 to what a label says.
+// tiedTo ties the volume of ordinal 0 to the nodes that a label names.
 func tiedTo(inventory *Inventory, label string, values ...string) {
 	inventory.Volumes["pv-www-web-0"].Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{
 		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{
@@ -21,7 +21,8 @@ func tiedTo(inventory *Inventory, label string, values ...string) {
 	}}
 }
 
-// TestMoverTolerates: where only one node will do, the mover goes there although new pods are kept away, as long as the node is well.
+// TestMoverTolerates: if only one node can have the volume, the mover goes there, even if the node keeps new pods away,
+// while it is healthy.
 func TestMoverTolerates(t *testing.T) {
 	const cordoned = corev1.TaintNodeUnschedulable
 	taint := func(key string, effect corev1.TaintEffect) corev1.Taint {
@@ -89,7 +90,7 @@ func TestMoverTolerates(t *testing.T) {
 			var added []string
 			for _, toleration := range plan.Volumes[0].choice.Placement.Tolerations {
 				if toleration.Key == "db" {
-					continue // the pod's own
+					continue // the pod tolerates it itself
 				}
 				added = append(added, toleration.Key)
 				if toleration.Operator != corev1.TolerationOpExists || toleration.Effect != corev1.TaintEffectNoSchedule {

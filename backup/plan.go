@@ -21,13 +21,13 @@ type Plan struct {
 	Cluster string `json:"cluster"`
 	// Volumes are in the order in which they are captured and moved.
 	Volumes []Volume `json:"volumes"`
-	// LeftOut is what belongs to the StatefulSet and will not be in the backup.
+	// LeftOut is what belongs to the StatefulSet but will not be in the backup.
 	LeftOut []catalog.LeftOut `json:"leftOut,omitempty"`
-	// Refusals are what stands in the way. With any, nothing is done.
+	// Refusals say what prevents the backup. With any refusal, nothing is done.
 	Refusals []*cluster.Refusal `json:"refusals,omitempty"`
 }
 
-// Err is the plan's refusals as one error, nil if there are none.
+// Err is the plan's refusals as one error; nil if there are none.
 func (p *Plan) Err() error {
 	var all []error
 	for _, refusal := range p.Refusals {
@@ -43,7 +43,7 @@ type Volume struct {
 	Claim    string `json:"claim"`
 	// Missing says why there is nothing to save; then the fields below are empty.
 	Missing string `json:"missing,omitempty"`
-	// Denied says what of this volume's the API server would not create, and why: it cannot be saved as things are.
+	// Denied says which object of this volume the API server would not create, and why: at present, the volume cannot be saved.
 	Denied  string          `json:"denied,omitempty"`
 	Capture catalog.Capture `json:"capture,omitempty"`
 	// Why is the reason for this capture method.
@@ -58,7 +58,7 @@ type Volume struct {
 	// Size is the volume's capacity in bytes.
 	Size int64 `json:"size,omitempty"`
 
-	// source is the claim and its volume, choice how it is captured; nothing if Missing.
+	// source is the claim and its volume, choice how to capture it; both are empty if Missing is set.
 	source capture.Volume
 	choice capture.Choice
 }
@@ -109,7 +109,7 @@ func object(inventory *Inventory) string {
 	return cluster.KeyOf(inventory.StatefulSet).Object()
 }
 
-// planVolume says what there is of one ordinal's claim.
+// planVolume describes one ordinal's claim.
 func planVolume(inventory *Inventory, ordinal int32, template string) Volume {
 	sts := inventory.StatefulSet
 	volume := Volume{Ordinal: ordinal, Template: template, Claim: cluster.ClaimName(template, sts.Name, ordinal)}
@@ -175,7 +175,7 @@ func refuseNoReplicas(inventory *Inventory) *cluster.Refusal {
 	}
 }
 
-// Nothing says why a StatefulSet has nothing that could be backed up; "" if it has something. NewPlan refuses it then.
+// Nothing says why a StatefulSet has nothing to back up, in which case NewPlan refuses it; "" if it has something.
 func Nothing(sts *appsv1.StatefulSet) string {
 	switch {
 	case len(sts.Spec.VolumeClaimTemplates) == 0:

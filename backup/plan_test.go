@@ -71,7 +71,7 @@ func addClaim(inventory *Inventory, name string) {
 	}
 }
 
-// static makes a claim's volume one of a host path.
+// static turns a claim's volume into a host path.
 func static(inventory *Inventory, claim string) {
 	inventory.Volumes["pv-"+claim].Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{
 		HostPath: &corev1.HostPathVolumeSource{Path: "/data"},
@@ -99,7 +99,7 @@ func TestNewPlanSnapshot(t *testing.T) {
 	}
 }
 
-// TestNewPlanCapture looks at how ordinal 0 is captured.
+// TestNewPlanCapture checks how ordinal 0 is captured.
 func TestNewPlanCapture(t *testing.T) {
 	other := snapshotv1.VolumeSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "other"}, Driver: "other.csi.test"}
 	for name, tt := range map[string]struct {
@@ -296,7 +296,7 @@ func TestNewPlanRefuses(t *testing.T) {
 	}
 }
 
-// TestNewPlanFindsAllRefusals: one does not hide the next, nor does a claim that is not there.
+// TestNewPlanFindsAllRefusals: one refusal does not hide the next, and neither does a missing claim.
 func TestNewPlanFindsAllRefusals(t *testing.T) {
 	inventory := testInventory()
 	delete(inventory.Claims, "www-web-0")
@@ -326,7 +326,7 @@ func TestNewPlanLeavesNothingOutSilently(t *testing.T) {
 	addClaim(inventory, "www-web-11")
 	addClaim(inventory, "www-webshop-0")
 	inventory.StatefulSet.Spec.Template.Spec.Volumes = []corev1.Volume{
-		{Name: "www", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}, // the claim takes its place
+		{Name: "www", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}, // the claim replaces it
 		{Name: "cache", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 		{Name: "logs", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/log"}}},
 		{Name: "scratch", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}},

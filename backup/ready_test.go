@@ -13,8 +13,8 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// TestRunVolumeSnapshotsNeverReady: cuts that never get ready end a backup in the time of one of them, and it says what it
-// waits for.
+// TestRunVolumeSnapshotsNeverReady: if no cut ever gets ready, the backup ends in the time of one of them, and
+// it says what it waits for.
 func TestRunVolumeSnapshotsNeverReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)

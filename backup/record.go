@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// record builds the record of what has been saved; an error if that is nothing.
+// record builds the record of what has been saved; it fails if nothing was saved.
 func (r *run) record() (*catalog.Record, error) {
 	sts := r.inventory.StatefulSet
 	record := &catalog.Record{
@@ -64,7 +64,7 @@ func skew(volumes []catalog.Volume) time.Duration {
 	return last.Sub(first)
 }
 
-// recordVolume is what the record says of a volume before anything was saved.
+// recordVolume is the record of a volume before anything was saved.
 func recordVolume(volume Volume) catalog.Volume {
 	saved := catalog.Volume{
 		Ordinal: volume.Ordinal, Template: volume.Template, Claim: volume.Claim, Capture: volume.Capture,
@@ -86,7 +86,7 @@ func recordVolume(volume Volume) catalog.Volume {
 	return saved
 }
 
-// ownAnnotations leaves out those that Kubernetes writes for itself about this one object.
+// ownAnnotations leaves out annotations that Kubernetes writes for itself about this one object.
 func ownAnnotations(annotations map[string]string) map[string]string {
 	own := maps.Clone(annotations)
 	maps.DeleteFunc(own, func(key, _ string) bool {

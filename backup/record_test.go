@@ -21,7 +21,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/compress"
 )
 
-// TestNote: what a mover hands back about single entries reaches the record. Changes do not make it incomplete.
+// TestNote: the record contains what a mover reports about single entries. Changes do not make it incomplete.
 func TestNote(t *testing.T) {
 	r := testRun(t)
 	note(&r.volumes[0].saved, archive.Result{
@@ -46,7 +46,7 @@ func TestNote(t *testing.T) {
 	}
 }
 
-// TestMoverArgs: movers do as the request says.
+// TestMoverArgs: movers do what the request says.
 func TestMoverArgs(t *testing.T) {
 	target := Target{
 		Request: &Request{Compression: compress.Max}, Cluster: "uid",

@@ -25,7 +25,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// stage is a cluster that plays the part of a CSI driver, and a Saver that saves nothing. See newMoverStage for one that has movers run.
+// stage is a cluster that plays a CSI driver, with a Saver that saves nothing. See newMoverStage for a stage that runs movers.
 type stage struct {
 	method     method.Method // zero is method.Auto
 	stepsAside bool
@@ -33,19 +33,19 @@ type stage struct {
 	snapshots  *snapshotfake.Clientset
 	engine     *Engine
 	repo       *fakeRepository
-	// fails are what the saving of volumes fails of, by claim, and what probing fails of, at "".
+	// fails are the errors of saving volumes, by claim; at "" is the error of probing.
 	fails map[string]error
-	// starts is how long it takes a saver, or a mover, to begin; moves, how long it then reads. Zero moves are ten seconds.
+	// starts is how long a saver, or a mover, takes to begin; moves, how long it then reads. Zero moves means ten seconds.
 	starts, moves time.Duration
 	// untidy is what a saver leaves behind.
 	untidy error
-	// ends gives a mover's end by the claim it saves: exit code and termination message.
+	// ends says how a mover ends, by the claim that it saves: exit code and termination message.
 	ends map[string]corev1.ContainerStateTerminated
 	// did lists what happened, in order.
 	did []string
-	// on is called with each of them.
+	// on is called with each of these.
 	on func(string)
-	// phases are those that have begun, parallel is what is asked for.
+	// phases are the phases that have begun; parallel is what the request asks for.
 	phases   []report.Phase
 	parallel int
 	// deny is what the API server says to a dry run.
@@ -60,7 +60,7 @@ func (s *stage) happened(what string) {
 	}
 }
 
-// happenedQuietly is happened for what is not listed.
+// happenedQuietly is happened for events that are not listed.
 func (s *stage) happenedQuietly(what string) {
 	if s.on != nil {
 		s.on(what)
@@ -80,7 +80,7 @@ func (s *stage) Volume(p report.Progress) {
 	}
 }
 
-// Commit makes a stage see when the record is written.
+// Commit records when the record is written.
 func (s *stage) Commit(ctx context.Context, record catalog.Record, manifests map[string][]byte) error {
 	s.happened("commit")
 	return s.repo.Commit(ctx, record, manifests)
@@ -94,7 +94,7 @@ func (s *stage) Unlock(ctx context.Context, gone func(repository.Holder) bool) (
 
 func (s *stage) List(ctx context.Context) ([]catalog.Record, error) { return s.repo.List(ctx) }
 
-// Open and OpenOrCreate make it the engine's Repositories.
+// Open and OpenOrCreate make a stage the engine's Repositories.
 func (s *stage) Open(context.Context) (Repository, error) { return s, nil }
 
 func (s *stage) OpenOrCreate(context.Context) (Repository, error) { return s, nil }
@@ -145,7 +145,7 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
-// run makes a backup and then demands that nothing of it is left in the cluster.
+// run makes a backup, and then checks that nothing of the backup is left in the cluster.
 func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) {
 	t.Helper()
 	record, err := s.engine.Run(ctx, Request{
@@ -163,7 +163,7 @@ func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) 
 		DryRun:     s.dryRun,
 		StepsAside: s.stepsAside,
 	})
-	<-time.After(time.Minute) // until the pods have played to their end
+	<-time.After(time.Minute) // until the pods have reached their end
 	var left []string
 	ours := metav1.ListOptions{LabelSelector: cluster.LabelManagedBy}
 	for _, list := range []func() (runtime.Object, error){
@@ -208,7 +208,7 @@ func (s *stage) run(ctx context.Context, t *testing.T) (*catalog.Record, error) 
 // stageSaver is the Saver of a stage.
 type stageSaver struct{ *stage }
 
-// Makes makes nothing.
+// Makes returns nothing.
 func (stageSaver) Makes(Target, *Volume, capture.Source) []cluster.Candidate { return nil }
 
 // Save reads for as long as the stage says. The source must be there while it does.

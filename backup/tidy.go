@@ -10,13 +10,13 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// removing bounds what waits for objects of ours to go, and tells what it waits for.
+// removing bounds the wait for our objects to go, and says what the wait is for.
 func (r *run) removing() cluster.Removing {
 	return cluster.Removing{Limit: cleanupWithin, Waiting: r.Reporter.Note}
 }
 
-// sweep removes what dead operations have left. What does not go is told, and is not in our way, since each operation has
-// names of its own; but for a restore's mover that may still write to what is to be saved.
+// sweep removes what dead operations have left. It reports what does not go. That does no harm, because each operation
+// has its own names, with one exception: a restore's mover that may still write to a volume that we want to save.
 func (r *run) sweep(ctx context.Context) error {
 	var err error
 	r.swept, err = r.Cluster.Sweep(ctx, r.op, r.removing())
@@ -47,7 +47,7 @@ func (r *run) sweep(ctx context.Context) error {
 	return nil
 }
 
-// writes reports whether a pod that is left may write to a claim of the StatefulSet, and to which.
+// writes reports whether a leftover pod may write to a claim of the StatefulSet, and to which.
 func (r *run) writes(left *cluster.Leftover) (claim string, writes bool) {
 	for _, claim := range left.MayWrite {
 		if slices.ContainsFunc(r.volumes, func(v *volumeRun) bool { return v.Claim == claim }) {
@@ -57,13 +57,13 @@ func (r *run) writes(left *cluster.Leftover) (claim string, writes bool) {
 	return "", false
 }
 
-// mark is what our movers say in their locks.
+// mark is what our movers write into their locks.
 func (r *run) mark() string { return r.op.MoverMark(r.inventory.Cluster) }
 
-// unlock removes locks that dead movers have left, which would keep everyone from removing data until they are 30 minutes
-// old, and those of others that held the Lease before us, which would keep even us from working. The pods of our
-// StatefulSet's movers are gone, but for those that the sweep has named: the Lease is ours, and the sweep or the cleanup has just seen to
-// it. The locks of others, who may work outside of the cluster, or restore to another StatefulSet, are their own business.
+// unlock removes two kinds of locks: those that dead movers have left, which would keep everyone from removing data until they
+// are 30 minutes old; and those of earlier holders of the Lease, which would keep even us from working. The pods of our
+// StatefulSet's movers are gone, except those that the sweep has named: we have the Lease, and the sweep or the cleanup has
+// just made sure. unlock leaves the locks of others alone, who may work outside the cluster, or restore to another StatefulSet.
 func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
 	here := r.inventory.Cluster
 	alone, cancel, err := cluster.Assured(ctx)
@@ -85,13 +85,13 @@ func (r *run) unlock(ctx context.Context, over func(repository.Holder) bool) {
 	}
 }
 
-// end is step 8: it removes what is still there and gives the Lease back, in any case. What cannot be removed now is
-// told, and swept by the next backup.
+// end is step 8: in any case it removes what is still there and gives the Lease back. It reports what it cannot
+// remove now, and the next backup sweeps that.
 func (r *run) end(ctx context.Context, lease *cluster.Lease) {
 	r.Reporter.Phase(PhaseCleanup)
 	clean, cancel := lease.Grace(ctx, cleanupWithin+requestsWithin)
 	if lease.Lost() != nil {
-		// What bears our id is ours to remove all the same.
+		// We may remove what has our id even without the Lease.
 		cancel()
 		clean, cancel = context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
 	}
@@ -100,7 +100,7 @@ func (r *run) end(ctx context.Context, lease *cluster.Lease) {
 	if err != nil {
 		r.Reporter.Warn("clean up: " + err.Error() + "; the next backup of this StatefulSet tries again")
 	} else if r.repo != nil && lease.Lost() == nil {
-		// A mover that was killed could not do so itself.
+		// A killed mover could not remove its own lock.
 		r.unlock(clean, func(h repository.Holder) bool { return h.Operation == r.mark() && !own.MayRun(h.Host) })
 	}
 	for _, left := range own.Left {

@@ -46,7 +46,7 @@ func deadOperation() cluster.Operation {
 	return cluster.Operation{ID: "19991231T235900Z-3fa91c07", Namespace: "demo", StatefulSet: "web"}
 }
 
-// backUp runs a backup of the stage without a look at what it leaves.
+// backUp runs a backup of the stage without checking what it leaves.
 func (s *stage) backUp(ctx context.Context) (committed int, err error) {
 	_, err = s.engine.Run(ctx, Request{
 		Namespace:            "demo",
@@ -57,12 +57,12 @@ func (s *stage) backUp(ctx context.Context) (committed int, err error) {
 		SnapshotReadyTimeout: time.Hour,
 		Mover:                cluster.MoverConfig{Image: "stsbackup:test"},
 	})
-	<-time.After(time.Minute) // until the pods have played to their end
+	<-time.After(time.Minute) // until the pods have reached their end
 	return len(s.repo.committed), err
 }
 
-// TestRunBesideAStrandedMover has the mover of a dead operation on a node that is cut off. That is in the way of nothing but
-// what the mover may still write to, and what it holds a lock for.
+// TestRunBesideAStrandedMover leaves the mover of a dead operation on a node that is cut off. It blocks nothing
+// except the claims to which it may still write, and the repository on which it holds a lock.
 func TestRunBesideAStrandedMover(t *testing.T) {
 	for name, tt := range map[string]struct {
 		mount    string
@@ -129,7 +129,7 @@ func TestRunBesideAStrandedMover(t *testing.T) {
 	}
 }
 
-// TestRunWhoseMoverDoesNotEnd has a mover of its own stranded: the data is saved, what is left is named, and its lock stays.
+// TestRunWhoseMoverDoesNotEnd strands one of the backup's own movers: the data is saved, the warning names what is left, its lock stays.
 func TestRunWhoseMoverDoesNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMoverStage(t)

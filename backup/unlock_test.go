@@ -13,8 +13,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// TestRunRemovesTheLocksOfDeadMovers has locks of all sorts in the repository: those of movers go, of earlier operations
-// before anything is copied and of this one at its end, as do those that go with the Lease; and those of people stay.
+// TestRunRemovesTheLocksOfDeadMovers puts all sorts of locks into the repository. Locks of movers go: those of earlier operations
+// before anything is copied, those of this operation at its end. Locks that go with the Lease go, too. Locks of people stay.
 func TestRunRemovesTheLocksOfDeadMovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)

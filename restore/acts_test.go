@@ -16,7 +16,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// act is what somebody does while nobody of us is there.
+// act is something that somebody does while no stsbackup runs.
 type act struct {
 	name string
 	do   func(w *world)
@@ -33,7 +33,7 @@ func acts() []act {
 		{name: "apply the manifest, and scale to 0 again", do: func(w *world) {
 			w.applyManifest()
 			before := len(w.lost)
-			if w.scaleTo(0); retention(w.set()).WhenScaled == "Delete" { // what goes with that is a person's own wish
+			if w.scaleTo(0); retention(w.set()).WhenScaled == "Delete" { // what this deletes is the person's own wish
 				w.excuse(before)
 			}
 		}},
@@ -74,14 +74,14 @@ func (w *world) scaleTo(replicas int32) {
 	w.reconcile()
 }
 
-// applyManifest sets the StatefulSet to what a repository says, as Argo CD and helm do.
+// applyManifest sets the StatefulSet to what a Git repository says, like Argo CD and helm.
 func (w *world) applyManifest() {
 	set := w.set()
 	set.Spec.Template.Spec.SchedulingGates = nil
 	set.Spec.Replicas = new(int32(3))
 	w.stamp(set)
 	w.put(setGVR, set)
-	for _, pod := range w.pods() { // the controller replaces those of the revision before
+	for _, pod := range w.pods() { // the controller replaces pods of the previous revision
 		if cluster.Gated(&pod.Spec) {
 			w.must(w.tracker.Delete(podGVR, ns, pod.Name))
 		}
@@ -103,7 +103,7 @@ func (w *world) makeAnew() {
 	w.reconcile()
 }
 
-// personDeletes is kubectl delete pvc: what goes with that is a person's own wish.
+// personDeletes is kubectl delete pvc: what this deletes is the person's own wish.
 func (w *world) personDeletes(claim string) {
 	before := len(w.lost)
 	if w.claim(claim) != nil {
@@ -150,7 +150,7 @@ func isWrite(action k8stesting.Action) bool {
 	return slices.Contains([]string{"create", "update", "patch", "delete"}, action.GetVerb()) && action.GetResource().Resource != "leases"
 }
 
-// stopAt lets every call fail from a write on: the process is dead. If carried out, that write still happens.
+// stopAt makes every call from a write on fail: the process is dead. If carriedOut is set, that write still happens.
 func (w *world) stopAt(write int, carriedOut bool) {
 	seen, dead := 0, false
 	w.fault = func(_ int, action k8stesting.Action, after bool) error {
@@ -167,8 +167,8 @@ func (w *world) stopAt(write int, carriedOut bool) {
 	}
 }
 
-// keptByContent demands that whatever a pod has ever written, and all that was there before, is on a volume that exists, and
-// that this volume is a claim's, or is found by undo --list and would not be deleted.
+// keptByContent checks that all that pods have ever written, and all that was there before, is on a volume that
+// exists, and that this volume is a claim's, or that undo --list finds it and nothing would delete it.
 func (w *world) keptByContent(where string, before map[string]string) {
 	w.t.Helper()
 	for _, content := range w.lost {
@@ -225,8 +225,8 @@ func (w *world) dataSet() string {
 	return strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")
 }
 
-// TestSomebodyActs stops a restore at each of its writes, has somebody act, and then a person type something. Whatever it is,
-// nothing that a pod ever wrote may be gone; and resume and undo bring one of the two data sets back.
+// TestSomebodyActs stops a restore at each of its writes, lets somebody act, and then lets a person type something.
+// Whatever it is, nothing that a pod ever wrote may be gone, and resume and undo bring one of the two data sets back.
 func TestSomebodyActs(t *testing.T) {
 	for _, name := range []string{"whenScaled: Delete", "a class that retains", "scaled to 0, one claim gone"} {
 		start := starts()[name]
@@ -261,7 +261,7 @@ func TestSomebodyActs(t *testing.T) {
 	}
 }
 
-// TestSomebodyActsOnAnUndo is the same for an undo of a restore that is done.
+// TestSomebodyActsOnAnUndo does the same for an undo of a finished restore.
 func TestSomebodyActsOnAnUndo(t *testing.T) {
 	start := starts()["whenScaled: Delete"]
 	done := func(t *testing.T) *world {
@@ -307,7 +307,7 @@ func TestSomebodyActsOnAnUndo(t *testing.T) {
 	}
 }
 
-// typed is what a person types then, and its outcome.
+// typed runs what the person then types, and returns the outcome.
 func (w *world) typed(t *testing.T, where, then string, options PlanOptions) string {
 	t.Helper()
 	record := newRecord()
@@ -336,7 +336,7 @@ func (w *world) typed(t *testing.T, where, then string, options PlanOptions) str
 	return then + ": done, they hold " + w.dataSet()
 }
 
-// actOnce is one combination, and gives its outcome.
+// actOnce runs one combination, and returns its outcome.
 func actOnce(t *testing.T, start start, act act, where string, write int, carriedOut bool, then string, options PlanOptions) string {
 	t.Helper()
 	w := start.world(t)
@@ -368,7 +368,7 @@ func actOnce(t *testing.T, start start, act act, where string, write int, carrie
 	if err == nil {
 		want := map[string][]string{"resume": {"restored"}, "restore": {"restored"}, "undo": {"old"}}[then]
 		if act.name == "another restore" && then == "undo" {
-			want = append(want, "restored") // it found that all was in place, completed that, and was a restore of its own
+			want = append(want, "restored") // it found all in place, completed that, and then restored again
 		}
 		if want != nil && !slices.Contains(want, outcome) && len(w.wished) == 0 && (start.prepare == nil || then != "undo") {
 			t.Fatalf("%s: it succeeded, and the ordinals hold: %s", where, outcome)

@@ -13,10 +13,10 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// Admit asks the API server, as a dry run, for all that carrying out the plan creates, and for the claims that putting back
-// would create. What would be denied becomes a refusal of the plan: quotas, LimitRanges, Pod Security, policies and webhooks
-// are heard before anything is changed, and not when the StatefulSet is down already. The error says that there was no
-// answer.
+// Admit asks the API server, as a dry run, about all that carrying out the plan creates, and about the claims
+// that putting back would create. What the API server would deny becomes a refusal of the plan. So quotas,
+// LimitRanges, Pod Security, policies and webhooks object before anything is changed, and not only when the
+// StatefulSet is already down. The error says that there was no answer.
 func (r *Restorer) Admit(ctx context.Context, plan *Plan) error {
 	id, err := catalog.NewID(r.Now(), r.Random)
 	if err != nil {
@@ -36,7 +36,7 @@ func (r *Restorer) admit(ctx context.Context, p *Plan, op cluster.Operation) err
 	}
 	admission := admission{plan: p, gone: p.situation.own}
 	for _, denial := range denials {
-		// Of quotas, checkQuotas knows better: it takes the claims that go into account.
+		// checkQuotas judges quotas better: it accounts for the claims that go.
 		if denial.Kind != cluster.DeniedByQuota {
 			admission.add(denial)
 		}
@@ -65,7 +65,7 @@ func (r *Restorer) admit(ctx context.Context, p *Plan, op cluster.Operation) err
 	return nil
 }
 
-// claimCandidates are the claims that the plan creates, and those that it takes away and would have to create again.
+// claimCandidates are the claims that the plan creates, and those that it deletes and would have to create again.
 func (p *Plan) claimCandidates(op cluster.Operation) []cluster.Candidate {
 	var candidates []cluster.Candidate
 	for i := range p.Volumes {
@@ -88,8 +88,8 @@ func (p *Plan) filled() []Volume {
 	return slices.DeleteFunc(slices.Clone(p.Volumes), func(v Volume) bool { return v.manifest.Name == "" || v.brings != nil })
 }
 
-// checkMoversAtOnce refuses where quotas have room for one mover, and not for as many as are to run at once: the others would
-// wait for their pods and be given up.
+// checkMoversAtOnce refuses if quotas have room for one mover, but not for as many as will run at once: the
+// others would wait for their pods until the restore gives up on them.
 func (p *Plan) checkMoversAtOnce(n int, pod *corev1.Pod, gone []corev1.Pod) {
 	excess := cluster.QuotaFor(n, pod, p.situation.Quotas, gone)
 	if n < 2 || len(excess) == 0 {
@@ -100,21 +100,21 @@ func (p *Plan) checkMoversAtOnce(n int, pod *corev1.Pod, gone []corev1.Pod) {
 		"restore one ordinal at a time (--parallel 1), raise it, or have movers ask for less with --mover-requests and --mover-limits")
 }
 
-// admission collects denials: objects of one kind that are denied for the same reason are one refusal.
+// admission collects denials. Objects of one kind that are denied for the same reason become one refusal.
 type admission struct {
 	plan *Plan
-	// gone are the pods that have ended when movers run.
+	// gone are the pods that will have ended when movers run.
 	gone   []corev1.Pod
 	groups []*denied
-	// unseen are dry runs of which the outcome is not known.
+	// unseen are dry runs whose outcome is not known.
 	unseen []cluster.Denial
 }
 
-// denied are objects of one kind that are denied for the same reason.
+// denied holds objects of one kind that are denied for the same reason.
 type denied struct {
 	first   cluster.Denial
 	others  int
-	refusal *cluster.Refusal // if it is more than what the server said
+	refusal *cluster.Refusal // set if it says more than the server's message
 }
 
 func (a *admission) add(denial cluster.Denial) {
@@ -123,7 +123,7 @@ func (a *admission) add(denial cluster.Denial) {
 	case denial.Kind == cluster.DeniedDryRun:
 		a.unseen = append(a.unseen, denial)
 	case denial.Kind == cluster.DeniedByRights && isPod:
-		// Nothing creates pods but by dry run, so what is missing is missed only here.
+		// Only dry runs create pods directly, so the missing right matters only here.
 		denial.Message += " (stsbackup would ask only by a dry run; see docs/rbac.md)"
 		a.unseen = append(a.unseen, denial)
 	default:
@@ -141,7 +141,7 @@ func (a *admission) group(denial cluster.Denial, refusal *cluster.Refusal) {
 	a.groups = append(a.groups, &denied{first: denial, refusal: refusal})
 }
 
-// exceeded adds a mover's pod for which a quota has no room, if it has none either when the StatefulSet's pods are gone.
+// exceeded adds a mover's pod for which a quota has no room, unless it has room once the StatefulSet's pods are gone.
 func (a *admission) exceeded(denial cluster.Denial) {
 	excess := cluster.QuotaAfter(denial, a.plan.situation.Quotas, a.gone)
 	if len(excess) == 0 {

@@ -25,7 +25,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// denier is a cluster whose API server answers dry runs as it is told to: by resource, nil admits.
+// denier is a cluster whose API server answers dry runs with these functions, by resource; nil admits.
 func denier(t *testing.T, answers map[string]func(object metav1.Object) error) *cluster.Client {
 	t.Helper()
 	kube := &fake.Clientset{}
@@ -54,7 +54,7 @@ func asker(c *cluster.Client) *Restorer {
 	return &Restorer{Cluster: c, Filler: &Movers{Cluster: c}, Now: time.Now, Random: rand.Reader}
 }
 
-// admitted plans in a situation, and asks for it.
+// admitted makes a plan in a situation, and asks Admit about it.
 func admitted(t *testing.T, s *Situation, c *cluster.Client) Plan {
 	t.Helper()
 	plan := NewPlan(*s, PlanOptions{})
@@ -64,11 +64,11 @@ func admitted(t *testing.T, s *Situation, c *cluster.Client) Plan {
 	return plan
 }
 
-// TestAdmit: what the API server would deny is refused, once for each reason, and what nobody knows is warned of.
+// TestAdmit: the plan refuses what the API server would deny, once for each reason, and warns of what nobody knows.
 func TestAdmit(t *testing.T) {
 	small := func(object metav1.Object) error {
 		claim := object.(*corev1.PersistentVolumeClaim)
-		if claim.Spec.VolumeName == "" { // only what putting back makes
+		if claim.Spec.VolumeName == "" { // only putting back makes it
 			return nil
 		}
 		return forbidden("persistentvolumeclaims", "minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 64Mi")(object)
@@ -162,7 +162,7 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
-// TestAdmitQuotaOfMovers: movers run while the StatefulSet's pods are gone, so what those leave is room for them.
+// TestAdmitQuotaOfMovers: movers run while the StatefulSet's pods are gone, so movers can use the room of these pods.
 func TestAdmitQuotaOfMovers(t *testing.T) {
 	full := map[string]func(metav1.Object) error{
 		"pods": forbidden("pods", "exceeded quota: limits, requested: limits.cpu=1, used: limits.cpu=3, limited: limits.cpu=3"),
@@ -190,7 +190,7 @@ func TestAdmitQuotaOfMovers(t *testing.T) {
 	}
 }
 
-// TestAdmitInTrouble: no answer is no admission.
+// TestAdmitInTrouble: a missing answer does not admit.
 func TestAdmitInTrouble(t *testing.T) {
 	for _, resource := range []string{"persistentvolumeclaims", "jobs"} {
 		c := denier(t, map[string]func(metav1.Object) error{resource: func(metav1.Object) error { return context.DeadlineExceeded }})
@@ -201,7 +201,7 @@ func TestAdmitInTrouble(t *testing.T) {
 	}
 }
 
-// TestDeniedRestoreChangesNothing: a limit that came after the plan was agreed to is heard before anything is changed.
+// TestDeniedRestoreChangesNothing: a limit that was set after the consent to the plan objects before anything is changed.
 func TestDeniedRestoreChangesNothing(t *testing.T) {
 	w := starts()["all claims there"].world(t)
 	before, data := w.state(), maps.Clone(w.data)
@@ -231,7 +231,7 @@ func TestDeniedRestoreChangesNothing(t *testing.T) {
 	w.oldDataSafe(data)
 }
 
-// TestAdmitMoversAtOnce: movers of several ordinals run at once, and quotas must have room for all of those.
+// TestAdmitMoversAtOnce: movers of several ordinals run at once, and quotas must have room for all of them.
 func TestAdmitMoversAtOnce(t *testing.T) {
 	for _, tt := range []struct {
 		parallel, replicas int
@@ -261,7 +261,7 @@ func TestAdmitMoversAtOnce(t *testing.T) {
 	}
 }
 
-// TestAdmitByKind: each kind of plan asks for what it creates, and for nothing else.
+// TestAdmitByKind: each kind of plan asks about what it creates, and about nothing else.
 func TestAdmitByKind(t *testing.T) {
 	tests := map[string]struct {
 		want map[string]int

@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// makeAnewWith deletes the StatefulSet, and installs it again with so many replicas.
+// makeAnewWith deletes the StatefulSet, and installs it again with that many replicas.
 func (w *world) makeAnewWith(replicas int32) {
 	w.makeAnew()
 	before := len(w.lost)
@@ -20,7 +20,7 @@ func (w *world) makeAnewWith(replicas int32) {
 	w.excuse(before)
 }
 
-// countWrites is how many writes a restore takes that nobody disturbs.
+// countWrites is how many writes an undisturbed restore takes.
 func countWrites(t *testing.T, start start) int {
 	t.Helper()
 	w, writes := start.world(t), 0
@@ -36,8 +36,8 @@ func countWrites(t *testing.T, start start) int {
 	return writes
 }
 
-// TestGoOnWithFewerReplicas: a StatefulSet that was made anew with fewer replicas, since the restore was killed, gets the data of
-// those that it has, also if that is killed. What was set aside of the others stays so, and is not waited for.
+// TestGoOnWithFewerReplicas: after a restore was killed, somebody has created the StatefulSet anew with fewer replicas. These get their
+// data, even if that restore is killed, too. What was set aside from the other ordinals stays set aside, and nobody waits for it.
 func TestGoOnWithFewerReplicas(t *testing.T) {
 	t.Parallel()
 	start := starts()["whenScaled: Delete"]
@@ -71,8 +71,8 @@ func TestGoOnWithFewerReplicas(t *testing.T) {
 	}
 }
 
-// TestKeepPresentIsKilled: pods whose gates somebody took off run on what there is, and that is kept, also if the command for it is
-// killed in the middle, and typed again.
+// TestKeepPresentIsKilled: pods whose gates somebody has removed run on what is there. The restore keeps that,
+// even if the command for it is killed in the middle, and typed again.
 func TestKeepPresentIsKilled(t *testing.T) {
 	t.Parallel()
 	start := starts()["all claims there"]
@@ -105,7 +105,7 @@ func TestKeepPresentIsKilled(t *testing.T) {
 	}
 }
 
-// ungatePods scales up, and takes the gate off each pod by hand.
+// ungatePods scales up, and removes the gate from each pod by hand.
 func (w *world) ungatePods() {
 	w.scaleTo(3)
 	for _, pod := range w.pods() {
@@ -118,8 +118,8 @@ func (w *world) ungatePods() {
 	w.reconcile()
 }
 
-// TestPutBackOnWhatWasMadeAnew: the StatefulSet ends with the replicas and the policy that somebody gave it when it was made anew, also
-// if the command that brings the old volumes back is killed in the middle, and typed again.
+// TestPutBackOnWhatWasMadeAnew: the StatefulSet ends with the replicas and the policy that somebody gave it when it
+// was created anew, even if the command that brings the old volumes back is killed in the middle, and typed again.
 func TestPutBackOnWhatWasMadeAnew(t *testing.T) {
 	t.Parallel()
 	start := starts()["all claims there"]
@@ -152,7 +152,7 @@ func TestPutBackOnWhatWasMadeAnew(t *testing.T) {
 	}
 }
 
-// journal is that of an interrupted restore, nil if there is none.
+// journal is the journal of an interrupted restore; nil if there is none.
 func (w *world) journal() *Journal {
 	w.t.Helper()
 	journal, err := readJournal(w.t.Context(), w.client(), cluster.Key{Namespace: ns, Name: "web"})

@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// checkOwners refuses where the StatefulSet is going, or is somebody else's to change, or has pods that are not its own.
+// checkOwners refuses a StatefulSet that is being deleted, that somebody else controls, or that has pods that are not its own.
 func (p *Plan) checkOwners() {
 	if p.situation.StatefulSet.DeletionTimestamp != nil {
 		p.refuse("it is being deleted", "wait until it is gone and create it again, then restore")
@@ -29,7 +29,7 @@ func (p *Plan) isOrdinalsPod(name string) bool {
 	return slices.ContainsFunc(p.Volumes, func(v Volume) bool { return cluster.PodName(p.StatefulSet, v.Ordinal) == name })
 }
 
-// checkClaims refuses where a present claim or its volume could not be set aside, or could not be put back.
+// checkClaims refuses if a present claim or its volume could not be set aside, or could not be put back.
 func (p *Plan) checkClaims() {
 	for i := range p.Volumes {
 		v := &p.Volumes[i]
@@ -40,7 +40,7 @@ func (p *Plan) checkClaims() {
 		object := "claim " + p.Namespace + "/" + claim.Name
 		switch {
 		case p.Way == WayResume && v.letGo():
-		case p.Way == WayResume && claim.DeletionTimestamp != nil && v.now.debris: // nothing on it is anybody's: it is made again
+		case p.Way == WayResume && claim.DeletionTimestamp != nil && v.now.debris: // it holds nobody's data: it is made again
 		case v.now.vanishes():
 			p.refuseGoing(claim, volume)
 		case claim.DeletionTimestamp != nil:
@@ -79,8 +79,8 @@ func (p *Plan) checkClaims() {
 	p.checkOthersGoing()
 }
 
-// checkOthersGoing refuses where somebody has deleted another claim of the StatefulSet, which only its pod keeps: to scale
-// down would end that pod, and with it the volume.
+// checkOthersGoing refuses if somebody has deleted another claim of the StatefulSet, which only its pod still
+// keeps: scaling down would end that pod, and delete the volume with the claim.
 func (p *Plan) checkOthersGoing() {
 	for i := range p.situation.Claims {
 		claim := &p.situation.Claims[i]
@@ -107,7 +107,7 @@ func (p *Plan) scaleDown() string {
 	return text
 }
 
-// refuseGoing refuses because of a claim whose volume would be deleted with it.
+// refuseGoing refuses because of a claim that is being deleted, and whose volume would be deleted with it.
 func (p *Plan) refuseGoing(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
 	p.refuseAbout(
 		"claim "+p.Namespace+"/"+claim.Name,
@@ -122,7 +122,7 @@ func (p *Plan) refuseGoing(claim *corev1.PersistentVolumeClaim, volume *corev1.P
 	)
 }
 
-// again says what to do when what stands in the way is gone, as the command that was meant.
+// again says what to do once the obstacle is gone, in terms of the command that the user ran.
 func (p *Plan) again() string {
 	switch {
 	case p.Way == WayPutBack || p.Kind == KindUndo && p.Way == WayNone:
@@ -134,14 +134,14 @@ func (p *Plan) again() string {
 	}
 }
 
-// letGo reports whether it was an interrupted restore that has deleted the claim, whose volume is kept.
+// letGo reports whether an interrupted restore has deleted the claim, whose volume is kept.
 func (v *Volume) letGo() bool {
 	claim, volume := v.now.claim, v.now.volume
 	return claim.DeletionTimestamp != nil && v.displaced != nil && v.displaced.UID == claim.UID &&
 		(volume == nil || volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRetain)
 }
 
-// checkUsers refuses where a pod that scaling down does not end would keep the claim from going.
+// checkUsers refuses if a pod that scaling down does not end would keep the claim from going.
 func (p *Plan) checkUsers(v *Volume) {
 	for _, pod := range v.now.users {
 		if !p.isOrdinalsPod(pod.Name) {
@@ -154,7 +154,7 @@ func (p *Plan) checkUsers(v *Volume) {
 	}
 }
 
-// checkQuotas refuses where a ResourceQuota would not admit the new claims in place of the present ones.
+// checkQuotas refuses if a ResourceQuota would not admit the new claims in place of the present ones.
 func (p *Plan) checkQuotas() {
 	more := map[corev1.ResourceName]*resource.Quantity{}
 	add := func(class string, size resource.Quantity, sign int64) {
@@ -200,7 +200,7 @@ func (p *Plan) checkQuotas() {
 	}
 }
 
-// warn collects what does not stand in the way and should be known.
+// warn collects what does not prevent the restore, but a person should know.
 func (p *Plan) warn() {
 	if !p.SameCluster {
 		p.warnf("the data comes from another cluster (%s)", p.SourceCluster)
@@ -243,7 +243,7 @@ func (p *Plan) warnf(format string, args ...any) {
 	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
 }
 
-// warnLeftBehind names what the recovery point holds and the restore leaves where it is.
+// warnLeftBehind names what the recovery point holds, and the restore does not bring back.
 func (p *Plan) warnLeftBehind() {
 	var beyond, unknown []string
 	for _, recorded := range p.situation.Record.Volumes {
@@ -313,7 +313,7 @@ func (p *Plan) bound() (volumes []string) {
 	return volumes
 }
 
-// guardSteps are what every restore and undo begins with.
+// guardSteps are the first steps of every restore and undo.
 func (p *Plan) guardSteps() []string {
 	var steps []string
 	if p.Interrupted != "" && p.Way == WayResume {

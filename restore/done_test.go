@@ -25,7 +25,8 @@ func (u untidy) Fill(ctx context.Context, target Target, v Volume, progress func
 	return result, err
 }
 
-// TestRestoreIsDoneThoughMuchStays: locks, the Lease and the operation's own objects are told, and make no failure of it.
+// TestRestoreIsDoneThoughMuchStays: the restore reports locks, the Lease and its own objects that stay, and does not fail
+// because of them.
 func TestRestoreIsDoneThoughMuchStays(t *testing.T) {
 	w := starts()["static volumes with spares"].world(t)
 	before := w.state()
@@ -70,8 +71,8 @@ func (w *world) allFilled() bool {
 	return filled >= 3
 }
 
-// TestUnfinishedSparesAreEmptiedAgain: what a restore that fails has written to volumes that people made is removed, be it
-// whole or not, so that the next one finds them empty.
+// TestUnfinishedSparesAreEmptiedAgain: a restore that fails removes what it has written to volumes that people
+// made, complete or not, so that the next restore finds them empty.
 func TestUnfinishedSparesAreEmptiedAgain(t *testing.T) {
 	w := starts()["static volumes with spares"].world(t)
 	broken, once := errors.New("the node is gone"), false
@@ -97,8 +98,8 @@ func TestUnfinishedSparesAreEmptiedAgain(t *testing.T) {
 	}
 }
 
-// TestFoundVolumeIsKept: a claim of a restore can be bound to a volume that was there before, since the binder prefers those. What
-// is on it is somebody's: the restore refuses it, and putting back keeps it, however surely no pod has run.
+// TestFoundVolumeIsKept: a restore's claim can be bound to an existing volume, because the binder prefers those. Its
+// data is somebody's: the restore refuses it, and putting back keeps it, even if it is certain that no pod has run.
 func TestFoundVolumeIsKept(t *testing.T) {
 	reserved := &corev1.ObjectReference{Namespace: ns, Name: "www-web-1"}
 	for what, tt := range map[string]struct {

@@ -18,21 +18,21 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// Filler writes one volume's data into its new claim. Its methods return when nothing uses the claim any more, also
-// when ctx has ended or they fail.
+// Filler writes one volume's data into its new claim. Its methods return only when nothing uses the claim any
+// more, even when ctx has ended or they fail.
 type Filler interface {
-	// Admit asks, as a dry run, whether what Fill makes for these volumes would be admitted. It returns what would be denied,
-	// and the pods that it has asked for.
+	// Admit asks, as a dry run, whether the objects that Fill makes for these volumes would be admitted. It
+	// returns the denials, and the pods about which it has asked.
 	Admit(ctx context.Context, target Target, volumes []Volume) (denials []cluster.Denial, pods []corev1.Pod, err error)
-	// Fill fails if the volume is not empty, apart from what an earlier Fill has left there that did not end.
+	// Fill fails if the volume is not empty. Only leftovers of an earlier, unfinished Fill may be there.
 	Fill(ctx context.Context, target Target, v Volume, progress func(report.Progress)) (archive.Result, error)
-	// Probe fails if movers cannot do their work: Fill would for every volume. It touches no volume.
+	// Probe fails if movers cannot do their work, so that Fill would fail for every volume. It touches no volume.
 	Probe(ctx context.Context, target Target, volumes []Volume) error
-	// TakeBack removes from the volume what a Fill has written, be it whole or not. It fails if there is anything else.
+	// TakeBack removes from the volume what a Fill has written, complete or not. It fails if there is anything else.
 	TakeBack(ctx context.Context, target Target, v JournalVolume) error
 }
 
-// Target is what a Filler may want to know of the StatefulSet that is being restored.
+// Target is what a Filler may need to know about the StatefulSet that is being restored.
 type Target struct {
 	Operation   cluster.Operation
 	StatefulSet *appsv1.StatefulSet
@@ -44,7 +44,7 @@ type Target struct {
 	Resumes []string
 }
 
-// resumes are these operations as their movers name themselves.
+// resumes are the names that the movers of these operations use for themselves.
 func (t *Target) resumes() []string {
 	var marks []string
 	for _, id := range t.Resumes {
@@ -81,11 +81,11 @@ func (x *run) create(ctx context.Context) error {
 	return x.enter(ctx, PhaseFill)
 }
 
-// createAttempts bounds how often a claim's name is made free that somebody takes again: the controller does, if the
-// StatefulSet is scaled up meanwhile, although its pods wait.
+// createAttempts bounds how often we free a claim's name that somebody takes again. The controller takes it if
+// the StatefulSet is scaled up meanwhile, although its pods wait.
 const createAttempts = 10
 
-// createClaim makes one claim, unless it is there already.
+// createClaim makes one claim, unless it exists already.
 func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*corev1.PersistentVolumeClaim, error) {
 	claim := v.manifest.DeepCopy()
 	if claim.Annotations == nil {
@@ -97,7 +97,7 @@ func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*co
 		if err != nil {
 			return nil, err
 		}
-		// One that setAside left there, or whose creation was not answered.
+		// A claim that setAside has left there, or whose creation got no answer.
 		if live != nil && x.journal.created(j, live) && live.DeletionTimestamp == nil && (j.State != StateHandedOver || j.Brings != nil) {
 			return live, nil
 		}
@@ -127,7 +127,7 @@ func (x *run) createClaim(ctx context.Context, v *Volume, j *JournalVolume) (*co
 		if apierrors.IsAlreadyExists(err) {
 			continue
 		}
-		// It may be there although no answer came.
+		// The claim may exist although no answer came.
 		if live, readErr := x.Cluster.Claim(ctx, x.op.Claim(v.Claim)); readErr == nil && live != nil && x.journal.created(j, live) &&
 			live.DeletionTimestamp == nil {
 			return live, nil
@@ -150,7 +150,7 @@ func (r *Restorer) parallel() int {
 	return r.Parallel
 }
 
-// fill writes the data: the volumes of an ordinal one after the other, and several ordinals at once.
+// fill writes the data: the volumes of one ordinal in turn, and several ordinals at once.
 func (x *run) fill(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(x.parallel())
@@ -175,7 +175,7 @@ func (x *run) fill(ctx context.Context) error {
 	return nil
 }
 
-// fillVolume writes one volume's data, unless an earlier run has, and nobody has written to it since.
+// fillVolume writes one volume's data, unless an earlier run has done so and nobody has written to the volume since.
 func (x *run) fillVolume(ctx context.Context, v *Volume) (Restored, error) {
 	j := x.journal.find(v.Claim)
 	restored := Restored{Ordinal: v.Ordinal, Claim: v.Claim, RepositorySnapshot: v.RepositorySnapshot, Files: v.Files, Bytes: v.Bytes}
@@ -224,15 +224,16 @@ func (x *run) fillVolume(ctx context.Context, v *Volume) (Restored, error) {
 	return restored, nil
 }
 
-// interfered is why a volume could not be filled: that, or that somebody has let pods run meanwhile. What the mover then says of
-// the volume, that it is not empty and how to empty it, would be the wrong advice: it may hold what the pods have written.
+// interfered explains why a volume could not be filled: it returns failed, or says that somebody has let pods run
+// meanwhile. In that case the mover's message, that the volume is not empty and how to empty it, would be wrong advice: the
+// volume may hold what the pods have written.
 func (x *run) interfered(ctx context.Context, v *Volume, failed error) error {
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
 	if err != nil || ctx.Err() != nil || errors.Is(failed, cluster.ErrChanged) {
 		return failed
 	}
 	_, runs := x.noneRuns(ctx, sts)
-	ran := sts.Generation != x.journal.Held && strings.Contains(failed.Error(), archive.ErrNotOurs.Error()) // and has ended
+	ran := sts.Generation != x.journal.Held && strings.Contains(failed.Error(), archive.ErrNotOurs.Error()) // and a pod has run, and has ended
 	if runs != nil && !errors.Is(runs, cluster.ErrChanged) || runs == nil && !ran {
 		return failed
 	}
@@ -250,8 +251,8 @@ func (x *run) interfered(ctx context.Context, v *Volume, failed error) error {
 	return fmt.Errorf("%s: %s: %w; find out who did, and restore again when that is over", x.op.Object(), what, cluster.ErrChanged)
 }
 
-// prepareSpare enters into the journal that a volume that people made, and that is empty, is about to be written to. What
-// an earlier run has left on it is removed.
+// prepareSpare enters into the journal that a mover is about to write to an empty volume that people made. It
+// first removes what an earlier run has left on that volume.
 func (x *run) prepareSpare(ctx context.Context, v *Volume, j *JournalVolume) error {
 	if v.Spare == "" {
 		return nil
@@ -296,7 +297,7 @@ func (p *Plan) source() string {
 	return p.SourceNamespace + "/" + p.SourceStatefulSet + "@" + p.RecoveryPoint
 }
 
-// check compares what was written with what the record says was saved.
+// check compares what the mover wrote with what, by the record, was saved.
 func check(v Volume, result archive.Result) error {
 	switch {
 	case result.ProblemCount > 0 || len(result.Problems) > 0:

@@ -16,8 +16,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// TestPolicyThatSomebodySets: once the gate is off, the retention policy was given back. What somebody sets after that stays, however
-// the rest of the restore is typed again; and without that, it is what it was.
+// TestPolicyThatSomebodySets: the retention policy is restored when the gate is removed. What somebody sets after
+// that stays, however often the rest of the restore is typed again; if nobody does, the policy is what it was.
 func TestPolicyThatSomebodySets(t *testing.T) {
 	t.Parallel()
 	start := starts()["whenScaled: Delete"]
@@ -51,7 +51,7 @@ func TestPolicyThatSomebodySets(t *testing.T) {
 	}
 }
 
-// TestKeepPresentOfAnUndo: volumes that an undo has bound again, and that somebody keeps as they run now, are their claims' own again.
+// TestKeepPresentOfAnUndo: an undo binds volumes again, and somebody keeps what runs on them now. The volumes then lose their marks.
 func TestKeepPresentOfAnUndo(t *testing.T) {
 	t.Parallel()
 	for write := 1; write <= 40; write++ {
@@ -88,7 +88,7 @@ func TestKeepPresentOfAnUndo(t *testing.T) {
 	}
 }
 
-// TestJournalIsAnothers: what a process had sent before another went on does not overwrite or remove the journal that is the other's.
+// TestJournalIsAnothers: late requests of a process do not overwrite or remove the journal of another process that has continued it.
 func TestJournalIsAnothers(t *testing.T) {
 	t.Parallel()
 	w := starts()["all claims there"].world(t)
@@ -151,8 +151,8 @@ func TestJournalThatSomebodySpoils(t *testing.T) {
 	}
 }
 
-// TestClaimThatAPodHasUsed: a pod of a person's own has used a claim of a killed restore and has ended. While it is still there, it is
-// known that the volume may hold what it wrote.
+// TestClaimThatAPodHasUsed: somebody's pod has used a claim of a killed restore and has ended. While the pod
+// still exists, we know that the volume may hold what it wrote.
 func TestClaimThatAPodHasUsed(t *testing.T) {
 	t.Parallel()
 	start, tried := starts()["all claims there"], 0
@@ -188,7 +188,8 @@ func TestClaimThatAPodHasUsed(t *testing.T) {
 	}
 }
 
-// TestClaimCreatedWithoutAnAnswer: a claim is made, and the API server goes away before it answers. The restore finds it and goes on.
+// TestClaimCreatedWithoutAnAnswer: the API server creates a claim, and goes away before it answers. The restore finds the
+// claim and goes on.
 func TestClaimCreatedWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	w := starts()["all claims there"].world(t)
@@ -210,7 +211,7 @@ func TestClaimCreatedWithoutAnAnswer(t *testing.T) {
 	w.restored(before)
 }
 
-// TestConsentIsToTheVolumes: whoever agreed to have one volume bound again did not agree to another of the same claim and operation.
+// TestConsentIsToTheVolumes: whoever agreed to bind one volume again did not agree to another of the same claim and operation.
 func TestConsentIsToTheVolumes(t *testing.T) {
 	agreed := Plan{Kind: KindUndo, Volumes: []Volume{{Claim: "www-web-0", Brings: "old"}}}
 	now := Plan{Kind: KindUndo, Volumes: []Volume{{Claim: "www-web-0", Brings: "older"}}}

@@ -13,8 +13,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// hold has no pod of the StatefulSet run until the restore is done: it is scaled to 0, and pods that anybody has it make
-// meanwhile wait.
+// hold keeps every pod of the StatefulSet from running until the restore is done. It scales the StatefulSet to
+// 0, and pods that anybody makes it create meanwhile wait.
 func (x *run) hold(ctx context.Context) error {
 	if x.journal.Phase == PhaseGuard {
 		if err := x.enter(ctx, PhaseDown); err != nil {
@@ -36,8 +36,8 @@ func (x *run) hold(ctx context.Context) error {
 	return x.releaseSpares(ctx)
 }
 
-// adopt makes the StatefulSet that was made anew since the journal's, and enters that before it is scaled down: what it was
-// like would be known nowhere else. Nothing proves any more that no pod has written to what the restore made before.
+// adopt makes a StatefulSet that was created anew the journal's StatefulSet. It enters the new one's settings before scaling it
+// down, because nothing else would remember them. Nothing proves any more that no pod has written to what the restore made before.
 func (x *run) adopt(ctx context.Context) error {
 	x.writing.Lock()
 	defer x.writing.Unlock()
@@ -52,8 +52,8 @@ func (x *run) adopt(ctx context.Context) error {
 	return j.write(ctx, x.Cluster, x.op)
 }
 
-// holdJournal holds the journal's StatefulSet, and enters since when it is held. What may have been written to before is data
-// from then on, and nobody's debris.
+// holdJournal holds the journal's StatefulSet, and enters at which generation it is held. From then on, a
+// volume to which somebody may have written before counts as data, and not as debris.
 func (x *run) holdJournal(ctx context.Context) error {
 	if err := x.keepGoing(ctx); err != nil {
 		return err
@@ -86,8 +86,8 @@ func (x *run) holdJournal(ctx context.Context) error {
 	return x.journal.write(ctx, x.Cluster, x.op)
 }
 
-// madeBefore reports whether the journal's operation has made the claim, or may have, without an entry of it. The claim may be gone:
-// then live is nil, and what counts is whether a volume can be left of it.
+// madeBefore reports whether the journal's operation made the claim, or may have made it without an entry. If
+// the claim is gone, live is nil: then it reports whether the claim may have left a volume behind.
 func (x *run) madeBefore(v *JournalVolume, live *corev1.PersistentVolumeClaim) bool {
 	if live == nil {
 		return v.Made != "" || v.Spare != "" && v.State == StateAside
@@ -95,13 +95,13 @@ func (x *run) madeBefore(v *JournalVolume, live *corev1.PersistentVolumeClaim) b
 	return x.journal.created(v, live)
 }
 
-// goneClaim stands for the claim that the journal's operation has made, and that is gone.
+// goneClaim stands for a claim that the journal's operation made, and that is gone.
 func goneClaim(v *JournalVolume) *corev1.PersistentVolumeClaim {
 	return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: v.Claim, UID: v.Made}}
 }
 
-// keepGoing has the volumes of those claims of the StatefulSet outlive them that somebody has deleted and only a pod keeps:
-// to end the pod would delete them.
+// keepGoing saves the volume of each claim of the StatefulSet that somebody has deleted and only a pod still keeps:
+// when the pod ends, the claim goes, and would take the volume with it.
 func (x *run) keepGoing(ctx context.Context) error {
 	claims, err := x.Cluster.Claims(ctx, x.op.Namespace)
 	if err != nil {
@@ -127,7 +127,7 @@ func (x *run) keepGoing(ctx context.Context) error {
 	return nil
 }
 
-// scaleToZero has the controller make no more claims: somebody has scaled the StatefulSet up while it was held.
+// scaleToZero stops the controller from making more claims: somebody has scaled the StatefulSet up while it was held.
 func (x *run) scaleToZero(ctx context.Context) error {
 	sts, err := x.Cluster.ScaleToZero(ctx, x.op.Key(), x.journal.UID)
 	if err != nil {
@@ -136,8 +136,8 @@ func (x *run) scaleToZero(ctx context.Context) error {
 	return x.Cluster.AwaitNoPods(ctx, sts, x.limits.Down)
 }
 
-// stillHeld looks again whether the StatefulSet is held, and none of its pods runs. Somebody may have scaled it: pods that
-// were made then wait, and the restore goes on.
+// stillHeld checks again that the StatefulSet is held, and that none of its pods runs. If somebody has scaled
+// it, the new pods wait, and the restore goes on.
 func (x *run) stillHeld(ctx context.Context) error {
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
 	if err != nil {
@@ -147,8 +147,8 @@ func (x *run) stillHeld(ctx context.Context) error {
 	return err
 }
 
-// noneRuns demands that the StatefulSet is the journal's, is held, and has no pod that may run. It returns all pods of the
-// namespace.
+// noneRuns fails unless the StatefulSet is the journal's, is held, and has no pod that may run. It returns all
+// pods of the namespace.
 func (x *run) noneRuns(ctx context.Context, sts *appsv1.StatefulSet) ([]corev1.Pod, error) {
 	if sts.UID != x.journal.UID {
 		return nil, fmt.Errorf("somebody has made %s anew in the middle of the restore: %w", x.op.Object(), cluster.ErrChanged)
@@ -176,8 +176,8 @@ func (x *run) noneRuns(ctx context.Context, sts *appsv1.StatefulSet) ([]corev1.P
 	return pods, nil
 }
 
-// setAside takes the present claims away from their volumes, which are kept. What else lies under the claims' names is set
-// aside too, unless it is what this restore has made and nobody has written to since.
+// setAside deletes the present claims and keeps their volumes. It sets aside whatever else is under the claims'
+// names, too, unless this restore has made it and nobody has written to it since.
 func (x *run) setAside(ctx context.Context) error {
 	if err := x.stillHeld(ctx); err != nil {
 		return err
@@ -190,7 +190,7 @@ func (x *run) setAside(ctx context.Context) error {
 	if err := x.enter(ctx, PhaseAside); err != nil {
 		return err
 	}
-	// The volumes first, all of them: no claim goes before every volume is safe.
+	// All volumes first: no claim may go before every volume is safe.
 	if err := x.keepVolumes(ctx); err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func (x *run) setAside(ctx context.Context) error {
 	return x.enter(ctx, PhaseAside)
 }
 
-// refresh brings the journal up to date with a claim that got a volume, or came to be, while pods were still there.
+// refresh updates the journal for a claim that got a volume, or was created, while there were still pods.
 func (x *run) refresh(ctx context.Context, v *JournalVolume) error {
 	if v.State != StatePresent {
 		return nil
@@ -219,7 +219,7 @@ func (x *run) refresh(ctx context.Context, v *JournalVolume) error {
 		return err
 	}
 	if x.plan.Way == WayResume && (claim == nil || v.Displaced == nil || claim.UID != v.Displaced.UID) || claim == nil && v.Displaced == nil {
-		return nil // clear takes care of what is there
+		return nil // clear deals with what is there
 	}
 	if claim == nil || claim.DeletionTimestamp != nil || v.Displaced != nil && claim.UID != v.Displaced.UID {
 		return fmt.Errorf("claim %s/%s is no longer the one that the plan was made for: %w", x.op.Namespace, v.Claim, cluster.ErrChanged)
@@ -239,8 +239,8 @@ func (x *run) refresh(ctx context.Context, v *JournalVolume) error {
 	return nil
 }
 
-// clear makes the name of a claim free, whatever lies under it: the displaced claim goes, and its volume stays; one that this
-// operation has made stays, if nobody can have written to it; all others are set aside.
+// clear frees the name of a claim, whatever is under it. The displaced claim goes, and its volume stays. A
+// claim that this operation made stays, if nobody can have written to it. clear sets all others aside.
 func (x *run) clear(ctx context.Context, v *JournalVolume) error {
 	live, err := x.Cluster.Claim(ctx, x.op.Claim(v.Claim))
 	if err != nil || live == nil {
@@ -269,7 +269,7 @@ func (x *run) clear(ctx context.Context, v *JournalVolume) error {
 	case v.Brings != nil, v.State == StateChecked, v.Spare != "" && live.Spec.VolumeName == v.Spare && v.State != StateHandedOver:
 		return nil
 	default:
-		// One that was not completed is made anew: what a mover has left there that was killed is not worth a thought.
+		// An incomplete volume is made anew: what a killed mover has left on it is not worth keeping.
 		_, err := x.remove(ctx, v, live)
 		if err == nil {
 			v.State, v.Made, v.MadeVolume, v.Filled = StateAside, "", "", false
@@ -278,7 +278,7 @@ func (x *run) clear(ctx context.Context, v *JournalVolume) error {
 	}
 }
 
-// keptNow makes sure, right before a claim goes, that its volume outlives it: somebody may have set its reclaim policy back.
+// keptNow ensures, right before a claim goes, that its volume outlives it: somebody may have reset the reclaim policy.
 func (x *run) keptNow(ctx context.Context, v *JournalVolume) error {
 	volume, err := x.Cluster.Volume(ctx, v.Displaced.Volume)
 	if err != nil || volume == nil || volume.UID != v.Displaced.VolumeUID {
@@ -290,8 +290,8 @@ func (x *run) keptNow(ctx context.Context, v *JournalVolume) error {
 	return x.keep(ctx, v)
 }
 
-// setAsideOther sets aside what is under a claim's name and is neither what was there before nor surely this operation's
-// alone.
+// setAsideOther sets aside what is under a claim's name if it is neither what was there before, nor surely made
+// and used by this operation alone.
 func (x *run) setAsideOther(ctx context.Context, v *JournalVolume, live *corev1.PersistentVolumeClaim) error {
 	volume, err := x.Cluster.Volume(ctx, live.Spec.VolumeName)
 	if err != nil {
@@ -317,7 +317,7 @@ func (x *run) setAsideOther(ctx context.Context, v *JournalVolume, live *corev1.
 	return nil
 }
 
-// known is what the journal says of a volume that was the claim's before, or that an undo brings back; nil for all others.
+// known is what the journal says about a volume that was the claim's before, or that an undo brings back; nil for all others.
 func (v *JournalVolume) known(volume *corev1.PersistentVolume) *cluster.Displaced {
 	for _, d := range []*cluster.Displaced{v.Displaced, v.Brings} {
 		if volume != nil && d != nil && d.Volume == volume.Name && d.VolumeUID == volume.UID {
@@ -327,7 +327,7 @@ func (v *JournalVolume) known(volume *corev1.PersistentVolume) *cluster.Displace
 	return nil
 }
 
-// setAsideAgain sets a volume aside that another claim has taken meanwhile, with the marks that belong to it.
+// setAsideAgain sets aside, with its own marks, a volume that another claim has taken meanwhile.
 func (x *run) setAsideAgain(ctx context.Context, v *JournalVolume, known *cluster.Displaced, now cluster.Displaced) error {
 	op, why := cluster.Operation{ID: x.journal.Operation, StatefulSet: x.op.StatefulSet}, cluster.WhyReplaced
 	if known == v.Brings {

@@ -9,38 +9,39 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// index is a Situation in which everything is found: objects by name, and with each claim all that concerns it. A plan builds it once.
+// index makes a Situation easy to search: objects by name, and for each claim all that concerns it. A plan builds it once.
 type index struct {
 	Situation
 	volumes map[string]*corev1.PersistentVolume
 	classes map[string]*storagev1.StorageClass
 	places  map[string]*place // by claim
 	saved   map[slot]*catalog.Volume
-	// own are the pods that the StatefulSet's controller made, foreign all others of the namespace.
+	// own are the pods that the StatefulSet's controller made, foreign all other pods of the namespace.
 	own     []corev1.Pod
 	foreign []*corev1.Pod
 	// running names the StatefulSet's pods that may write.
 	running []string
 }
 
-// slot is what a claim is for: one template of one ordinal.
+// slot is the purpose of a claim: one template of one ordinal.
 type slot struct {
 	ordinal  int32
 	template string
 }
 
-// place is all that there is under the name of one claim, and all that is known of it.
+// place holds all that exists under the name of one claim, and all that we know about it.
 type place struct {
-	// claim is nil if there is none. volume is the one that it names, nil if that does not exist; bound says that the two belong together.
+	// claim is nil if there is none. volume is the volume that claim names; nil if it does not exist. bound says that the two
+	// belong together.
 	claim  *corev1.PersistentVolumeClaim
 	volume *corev1.PersistentVolume
 	bound  bool
-	// entry is the interrupted operation's, nil if it knows nothing of the claim. made says that this operation made the claim; why
-	// it cannot be proved that nobody has written to its volume is unproved, empty if it is proved.
+	// entry is the interrupted operation's entry for the claim; nil if it has none. made says that this operation
+	// made the claim. unproved says why we cannot prove that nobody has written to its volume; empty if we can.
 	entry    *JournalVolume
 	made     bool
 	unproved string
-	// debris says that there is nothing on the claim that is anybody's.
+	// debris says that the claim holds nobody's data.
 	debris bool
 	// users are pods that use the claim and do not end with the StatefulSet.
 	users []*corev1.Pod
@@ -109,7 +110,7 @@ func (x *index) indexJournal() {
 	}
 }
 
-// place is that of a claim's name; there may be nothing.
+// place is the place of a claim's name; it may be empty.
 func (x *index) place(claim string) *place {
 	if x.places[claim] == nil {
 		x.places[claim] = &place{}
@@ -117,7 +118,7 @@ func (x *index) place(claim string) *place {
 	return x.places[claim]
 }
 
-// heldForNobody reports whether a restore still holds the StatefulSet whose journal somebody has deleted.
+// heldForNobody reports whether a restore still holds the StatefulSet, although somebody has deleted the restore's journal.
 func (x *index) heldForNobody() bool {
 	return x.Journal == nil && cluster.Gated(&x.StatefulSet.Spec.Template.Spec)
 }
@@ -128,7 +129,7 @@ func (w *place) vanishes() bool {
 		w.volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain
 }
 
-// present tells the claim's state, and what it takes to put it back.
+// present returns the claim's state, and what is needed to put it back.
 func (w *place) present() (Present, *cluster.Displaced) {
 	switch {
 	case w.claim == nil:
@@ -144,7 +145,7 @@ func (w *place) present() (Present, *cluster.Displaced) {
 	}
 }
 
-// presentNow is present for a plan that deals with an interrupted operation, whose own claims it knows.
+// presentNow is present for a plan about an interrupted operation: it recognizes the claims that the operation made.
 func (w *place) presentNow() Present {
 	present, _ := w.present()
 	if w.made {

@@ -28,8 +28,8 @@ func (a actedOn) Fill(ctx context.Context, target Target, v Volume, progress fun
 	return a.world.Fill(ctx, target, v, progress)
 }
 
-// TestScaledUpWhileItIsFilled: whose pods write to a volume before the restore does is told that somebody has scaled up, and not how
-// to empty the volume.
+// TestScaledUpWhileItIsFilled: if pods write to a volume before the restore does, the error says that somebody
+// has scaled up, and not how to empty the volume.
 func TestScaledUpWhileItIsFilled(t *testing.T) {
 	full := fmt.Errorf("the volume is not empty: %w; empty it", archive.ErrNotOurs)
 	for name, tt := range map[string]struct {

@@ -13,9 +13,10 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// unproved says why it cannot be proved that nobody has written to the volume of a claim that the journal's operation made,
-// or "" if it is proved. It is the one condition under which such a volume may be removed, or used as it is: the
-// StatefulSet is the journal's and has been held, without a change, since before the claim was made, so that none of its
+// unproved says why we cannot prove that nobody has written to the volume of a claim that the journal's operation made, or
+// "" if we can. Only with this proof may a restore remove such a volume, or use it as it is. The proof needs all of this:
+// the StatefulSet is the journal's, and has been held unchanged since before the claim was made, so that none of its pods
+// has run; no other pod uses the claim; the volume was not there before, and was never handed over.
 // pods has run; no other pod uses the claim; and the volume was neither there before nor ever handed over.
 func (j *Journal) unproved(v *JournalVolume, sts *appsv1.StatefulSet, pods []corev1.Pod, live *corev1.PersistentVolumeClaim) string {
 	switch {
@@ -45,8 +46,8 @@ func (j *Journal) unproved(v *JournalVolume, sts *appsv1.StatefulSet, pods []cor
 	return ""
 }
 
-// reopen takes the last phase back if no pod can have run since it was entered, and a claim that was complete then is not there
-// any more: whoever deleted it, pods must not start on an empty one. What cannot be proved unused counts as handed over.
+// reopen takes the last phase back if no pod can have run since it was entered, and a claim that was complete then no longer
+// exists: whoever deleted it, pods must not start on an empty one. Volumes that we cannot prove to be unused count as handed over.
 func (j *Journal) reopen(s *index) {
 	sts := s.StatefulSet
 	if j.Phase != PhaseResume || sts.UID != j.UID || !cluster.Gated(&sts.Spec.Template.Spec) || len(s.running) > 0 {
@@ -77,13 +78,13 @@ func (j *Journal) reopen(s *index) {
 	}
 }
 
-// holds reports whether the StatefulSet is still as the journal's restore has left it before it lets pods start. Restores of
-// version 1 put no gate into the template. With a partition the gate is off for a moment before the StatefulSet is scaled up.
+// holds reports whether the StatefulSet is still as the journal's restore leaves it before it lets pods start. Restores of
+// version 1 put no gate into the template. With a partition, the gate is off for a moment before the StatefulSet is scaled up.
 func (j *Journal) holds(sts *appsv1.StatefulSet) bool {
 	return cluster.Gated(&sts.Spec.Template.Spec) || j.Version < 2 || cluster.Partitioned(sts) && cluster.Replicas(sts) == 0
 }
 
-// found says why the volume of a claim that the journal's operation made cannot have been made for it, or "" if it was.
+// found says why the volume of a claim that the journal's operation made cannot have been made for that claim, or "" if it was.
 func (j *Journal) found(volume *corev1.PersistentVolume, live *corev1.PersistentVolumeClaim) string {
 	for i := range j.Volumes {
 		if j.Volumes[i].known(volume) != nil {
@@ -105,7 +106,7 @@ func running(sts *appsv1.StatefulSet, pods []corev1.Pod) []string {
 	return names
 }
 
-// interrupted takes over what is known of an interrupted restore that the plan goes on with, or that was all but done.
+// interrupted takes over what is known about an interrupted restore that the plan continues, or that was nearly done.
 func (p *Plan) interrupted() {
 	s, j := p.situation, p.situation.Journal
 	if j == nil {
@@ -117,7 +118,7 @@ func (p *Plan) interrupted() {
 	case s.StatefulSet.UID != j.UID:
 	case j.Phase != PhaseResume:
 		p.ReplicasBefore, p.ReplicasAfter = j.Replicas, j.ReplicasAfter
-	case p.ReplicasBefore == 0 && j.holds(s.StatefulSet): // and it will be completed first
+	case p.ReplicasBefore == 0 && j.holds(s.StatefulSet): // and Run will complete it first
 		p.ReplicasBefore, p.ReplicasAfter = j.ReplicasAfter, j.ReplicasAfter
 	}
 	if p.Way == WayResume && p.RecoveryPoint == "" {
@@ -125,8 +126,8 @@ func (p *Plan) interrupted() {
 	}
 }
 
-// newNothingPlan is the plan for somebody who wants an interrupted restore settled where none was interrupted: nothing, which must
-// not be taken for a restore of all that the recovery point has.
+// newNothingPlan is the plan for somebody who wants an interrupted restore settled although none was
+// interrupted. It does nothing: it must not become a restore of everything in the recovery point.
 func newNothingPlan(s *index, options PlanOptions) Plan {
 	p := newPlan(s, options)
 	next := nothingNext(p.target())
@@ -138,7 +139,7 @@ func newNothingPlan(s *index, options PlanOptions) Plan {
 	return p
 }
 
-// nothingNext is what to type where no restore was interrupted.
+// nothingNext is what to type if no restore was interrupted.
 func nothingNext(target string) string {
 	return fmt.Sprintf(
 		"to begin one: \"stsbackup restore %[1]s\"; to see what restores have set aside: \"stsbackup undo %[1]s --list\"",
@@ -146,7 +147,7 @@ func nothingNext(target string) string {
 	)
 }
 
-// newCompletePlan is the plan for one that was all but done: its pods may run on what it has restored.
+// newCompletePlan is the plan for a restore that was nearly done: its pods may run on what it has restored.
 func newCompletePlan(s *index, options PlanOptions) Plan {
 	p := newPlan(s, options)
 	p.Kind, p.RecoveryPoint, p.Way = s.Journal.Kind, s.Journal.RecoveryPoint, WayResume
@@ -161,7 +162,7 @@ func newCompletePlan(s *index, options PlanOptions) Plan {
 	return p
 }
 
-// newResumedUndoPlan is the plan to go on with an undo.
+// newResumedUndoPlan is the plan to continue an undo.
 func newResumedUndoPlan(s *index, options PlanOptions) Plan {
 	options.Kind = KindUndo
 	p := newPlan(s, options)
@@ -188,7 +189,7 @@ func newResumedUndoPlan(s *index, options PlanOptions) Plan {
 	return p
 }
 
-// resumed takes over what an interrupted restore knows of a claim.
+// resumed takes over what an interrupted restore knows about a claim.
 func (v *Volume) resumed(interrupted *Journal) {
 	j, live := v.now.entry, v.now.claim
 	if j == nil || interrupted.Phase == PhaseResume {
@@ -216,8 +217,8 @@ func (v *Volume) resumed(interrupted *Journal) {
 	}
 }
 
-// newSettlePlan is the plan for a StatefulSet with an interrupted restore that is not gone on with: it is put back, or what is
-// there now is kept, or a person is asked.
+// newSettlePlan is the plan for a StatefulSet with an interrupted restore that is not continued: it puts the
+// restore back, keeps what is there now, or asks a person.
 func newSettlePlan(s *index, options PlanOptions) Plan {
 	j := s.Journal
 	p := newPlan(s, options)
@@ -246,7 +247,7 @@ func newSettlePlan(s *index, options PlanOptions) Plan {
 	return p
 }
 
-// ways names what a person can do about an interrupted restore, as commands.
+// ways lists, as commands, what a person can do about an interrupted restore.
 func (p *Plan) ways(keep bool) string {
 	text := ""
 	if len(p.Running) > 0 {
@@ -265,7 +266,7 @@ func (p *Plan) ways(keep bool) string {
 	return text
 }
 
-// settled are the volumes of the journal, and what becomes of them.
+// settled are the volumes of the journal, and what happens to them.
 func (p *Plan) settled() []Volume {
 	var volumes []Volume
 	for i := range p.situation.Journal.Volumes {
@@ -287,7 +288,7 @@ func (p *Plan) settled() []Volume {
 	return volumes
 }
 
-// backFate says what putting back does about one claim.
+// backFate says what putting back does with one claim.
 func (w *place) backFate() string {
 	v, live := w.entry, w.claim
 	var parts []string
@@ -324,18 +325,18 @@ func (p *Plan) putBackSteps() []string {
 	return append(steps, fmt.Sprintf("scale to %d replicas", p.ReplicasBefore))
 }
 
-// AsksForWay reports whether the plan is refused because a person has to say what becomes of an interrupted restore.
+// AsksForWay reports whether the plan is refused because a person has to decide what happens to an interrupted restore.
 func (p *Plan) AsksForWay() bool {
 	return p.Interrupted != "" && p.Way == WayNone && len(p.Steps) == 0 && len(p.Refusals) > 0
 }
 
-// Completes reports whether the plan only lets pods start on what an interrupted restore has brought into place.
+// Completes reports whether the plan only lets pods start on what an interrupted restore has put in place.
 func (p *Plan) Completes() bool {
 	return p.Way != WayNone && p.situation != nil && p.situation.Journal != nil && p.situation.Journal.Phase == PhaseResume
 }
 
-// Interrupted reads the journal of a restore, or an undo, of the StatefulSet that has not ended. Without one, the error wraps
-// cluster.ErrNotFound.
+// Interrupted reads the journal of an unfinished restore or undo of the StatefulSet. If there is none, the
+// error wraps cluster.ErrNotFound.
 func Interrupted(ctx context.Context, c *cluster.Client, namespace, statefulSet string) (*Journal, error) {
 	key := cluster.Key{Namespace: namespace, Name: statefulSet}
 	journal, err := readJournal(ctx, c, key)

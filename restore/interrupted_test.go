@@ -10,8 +10,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// TestPlanWhileTheMoverGoesOn is the plan after a restore was killed whose mover still fills a volume that people have made: the mover
-// is gone before anything is done, so that the plan is the same as without the mover. A pod of somebody else's is not.
+// TestPlanWhileTheMoverGoesOn: a restore was killed while its mover fills a volume that people made. The mover is
+// gone before anything is done, so the plan is the same as without it. It is not the same with somebody else's pod.
 func TestPlanWhileTheMoverGoesOn(t *testing.T) {
 	whole := situation()
 	wanted := NewPlan(*whole, PlanOptions{})

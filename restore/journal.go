@@ -14,63 +14,63 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// journalVersion is the version of the journal's JSON. Version 1 had no states, and nothing that proves that nobody has
-// written to a volume since: what such a restore made is set aside and never removed.
+// journalVersion is the version of the journal's JSON. Version 1 had no states, and no proof that nobody has
+// written to a volume since: what such a restore made is set aside, and never removed.
 const journalVersion = 2
 
-// Phase is how far a restore or an undo has come. It is written before the phase's first effect.
+// Phase is how far a restore or an undo has come. The journal gets it before the phase's first effect.
 type Phase string
 
 // The phases in order.
 const (
 	PhaseGuard  Phase = "guard"  // reclaim and retention policies are being changed; pods run
-	PhaseDown   Phase = "down"   // held: scaled to 0, and pods that are made wait
+	PhaseDown   Phase = "down"   // held: scaled to 0, and new pods wait
 	PhaseAside  Phase = "aside"  // claims are being deleted and created
 	PhaseFill   Phase = "fill"   // movers write
-	PhaseResume Phase = "resume" // every volume is handed over; pods may run on them: no way back by itself
+	PhaseResume Phase = "resume" // every volume is handed over and pods may run on it: only a person can go back
 )
 
-// VolumeState is how far one volume has come. What a state says has been done when it is written, except that
-// StateHandedOver is written before a pod can start on the volume.
+// VolumeState is how far one volume has come. The journal gets a state when its step is done. Only
+// StateHandedOver is written earlier: before a pod can start on the volume.
 type VolumeState string
 
 // The states in order.
 const (
 	StatePresent    VolumeState = "present"     // the claim is as it was found
 	StateAside      VolumeState = "set aside"   // its volume is kept, and the claim is gone
-	StateMade       VolumeState = "made"        // the new claim is there, with nothing whole on it
-	StateFilled     VolumeState = "filled"      // the mover has ended well
-	StateChecked    VolumeState = "checked"     // and what it wrote is what the record says
-	StateHandedOver VolumeState = "handed over" // pods may have written since: data, and nobody's debris
+	StateMade       VolumeState = "made"        // the new claim exists; its data is not complete
+	StateFilled     VolumeState = "filled"      // the mover has succeeded
+	StateChecked    VolumeState = "checked"     // and what it wrote matches the record
+	StateHandedOver VolumeState = "handed over" // pods may have written since: it is data, and not debris
 )
 
-// Journal is what going on, putting back and undoing need. It lies in a ConfigMap beside the StatefulSet from before the
-// first change until after the last.
+// Journal is what continuing, putting back and undoing need. It is in a ConfigMap beside the StatefulSet from
+// before the first change until after the last.
 type Journal struct {
 	Version int `json:"version"`
-	// Operation is the one that began, Others those that went on or put back after it was interrupted.
+	// Operation is the operation that began; Others are those that continued it or put it back after an interruption.
 	Operation string    `json:"operation"`
 	Others    []string  `json:"others,omitempty"`
 	Started   time.Time `json:"started"`
 	// Kind is what the operation does.
 	Kind Kind `json:"kind,omitempty"`
-	// RecoveryPoint is what was to be restored, or for an undo, the operation that set the volumes aside.
+	// RecoveryPoint is the recovery point to restore; for an undo, the operation that set the volumes aside.
 	RecoveryPoint string `json:"recoveryPoint"`
-	// Source is where that lies, as namespace/statefulset@id.
+	// Source is where the recovery point is, as namespace/statefulset@id.
 	Source string `json:"source,omitempty"`
 	Phase  Phase  `json:"phase"`
-	// UID, Replicas and Retention are the StatefulSet's, as they were found; ReplicasAfter is what the restore ends
-	// with.
+	// UID, Replicas and Retention are the StatefulSet's, as they were found; ReplicasAfter is the number of
+	// replicas after the restore.
 	UID           types.UID                                              `json:"uid"`
 	Replicas      int32                                                  `json:"replicas"`
 	ReplicasAfter int32                                                  `json:"replicasAfter"`
 	Retention     appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy `json:"retention"`
-	// Held is the StatefulSet's generation when it was held and no pod could run. While the StatefulSet still has it,
-	// nobody has scaled it or changed its template since, and so none of its pods has run. 0 is never.
+	// Held is the StatefulSet's generation when it was held and no pod could run. While the StatefulSet still has
+	// that generation, nobody has scaled it or changed its template, so none of its pods has run. 0 means never.
 	Held    int64           `json:"held,omitempty"`
 	Volumes []JournalVolume `json:"volumes"`
 
-	// uid and version are those of the ConfigMap as it was last read or written.
+	// uid and version are the ConfigMap's, as it was last read or written.
 	uid     types.UID
 	version string
 }
@@ -81,15 +81,15 @@ type JournalVolume struct {
 	Template string      `json:"template"`
 	Claim    string      `json:"claim"`
 	State    VolumeState `json:"state,omitempty"`
-	// SourceClaim and RepositorySnapshot are what the new claim is filled with.
+	// SourceClaim and RepositorySnapshot say with what to fill the new claim.
 	SourceClaim        string `json:"sourceClaim,omitempty"`
 	RepositorySnapshot string `json:"repositorySnapshot,omitempty"`
-	// Displaced is the claim that was there, nil if there was none.
+	// Displaced is the claim that was there before; nil if there was none.
 	Displaced *cluster.Displaced `json:"displaced,omitempty"`
-	// Made and MadeVolume are the UIDs of the new claim and of its volume, as far as they are known.
+	// Made and MadeVolume are the UIDs of the new claim and of its volume, as far as known.
 	Made       types.UID `json:"made,omitempty"`
 	MadeVolume types.UID `json:"madeVolume,omitempty"`
-	// Brings is what an undo binds again in place of a new volume.
+	// Brings is the volume that an undo binds again instead of making a new one.
 	Brings *cluster.Displaced `json:"brings,omitempty"`
 	// Spare is the volume that people made and the new claim uses; SpareReserved says that it was reserved for a
 	// claim of this name.
@@ -117,8 +117,8 @@ func newJournal(p *Plan, operation string, started time.Time) *Journal {
 	return j
 }
 
-// add takes over what the plan of one that goes on has beyond the journal: the StatefulSet may have been made anew with more
-// replicas.
+// add takes over what the plan of a continued restore has beyond the journal: somebody may have created the
+// StatefulSet anew with more replicas.
 func (j *Journal) add(planned *Journal) {
 	for _, v := range planned.Volumes {
 		if j.find(v.Claim) == nil {
@@ -127,10 +127,10 @@ func (j *Journal) add(planned *Journal) {
 	}
 }
 
-// operations are all that have worked on what the journal tells of.
+// operations are all operations that have worked on this restore or undo.
 func (j *Journal) operations() []string { return append([]string{j.Operation}, j.Others...) }
 
-// verb is what the journal's operation was doing, in a sentence: "the restore of …".
+// verb says, as part of a sentence, what the journal's operation was doing: "the restore of …".
 func (j *Journal) verb() string {
 	if j.Kind == KindUndo {
 		return "the undo of restore " + j.RecoveryPoint
@@ -143,7 +143,7 @@ func (j *Journal) created(v *JournalVolume, claim *corev1.PersistentVolumeClaim)
 	return slices.Contains(j.operations(), claim.Annotations[annotationOperation]) && (v.Displaced == nil || v.Displaced.UID != claim.UID)
 }
 
-// find is the journal's entry of a claim, nil if there is none.
+// find is the journal's entry for a claim; nil if there is none.
 func (j *Journal) find(claim string) *JournalVolume {
 	for i := range j.Volumes {
 		if j.Volumes[i].Claim == claim {
@@ -153,8 +153,8 @@ func (j *Journal) find(claim string) *JournalVolume {
 	return nil
 }
 
-// check reports what no restore in this namespace can have written. Whoever may write ConfigMaps here must not have
-// claims or volumes of other namespaces changed by somebody who may do more.
+// check fails for a journal that no restore in this namespace can have written. Whoever may write ConfigMaps
+// here must not be able to have claims or volumes of other namespaces changed by a user with more rights.
 func (j *Journal) check(key cluster.Key) error {
 	if !slices.Contains([]Phase{PhaseGuard, PhaseDown, PhaseAside, PhaseFill, PhaseResume}, j.Phase) {
 		return fmt.Errorf("there is no phase %q", j.Phase)
@@ -183,7 +183,7 @@ func (j *Journal) check(key cluster.Key) error {
 	return nil
 }
 
-// words says how far the journal's operation came, for a person.
+// words tells a person how far the journal's operation came.
 func (j *Journal) words() string {
 	counts := map[VolumeState]int{}
 	for _, v := range j.Volumes {

@@ -14,14 +14,14 @@ import (
 	"github.com/stsbackup/stsbackup/internal/report"
 )
 
-// journalLimit bounds a journal when it is begun, in bytes. A ConfigMap holds 1 MiB, and a journal grows by some 150 bytes
+// journalLimit bounds a new journal, in bytes. A ConfigMap holds 1 MiB, and a journal grows by some 150 bytes
 // for each volume.
 const journalLimit = 768 << 10
 
-// journalAttempts bounds how often a journal is written that somebody else changes at the same time.
+// journalAttempts bounds how often to try to write a journal that somebody else changes at the same time.
 const journalAttempts = 5
 
-// errNoJournal is wrapped by errors that say that what is in a journal's place is none.
+// errNoJournal is wrapped by errors that say that the ConfigMap in a journal's place is not a journal.
 var errNoJournal = errors.New("it is no journal")
 
 // readJournal reads the StatefulSet's journal; nil if there is none.
@@ -58,8 +58,8 @@ func readJournal(ctx context.Context, c *cluster.Client, key cluster.Key) (*Jour
 	return j, nil
 }
 
-// fromEarlier fills in what a journal of version 1 does not say, so that nothing is believed of it: every volume is looked at
-// and kept anew, and nothing that such a restore made counts as unused.
+// fromEarlier completes a journal of version 1 so that nothing relies on what it does not say: every volume is
+// checked and kept anew, and nothing that such a restore made counts as unused.
 func (j *Journal) fromEarlier() {
 	if j.Kind == "" {
 		j.Kind = KindRestore
@@ -76,8 +76,8 @@ func (j *Journal) fromEarlier() {
 	}
 }
 
-// object is the journal's ConfigMap. It does not carry the operation's label: whatever sweeps up after dead operations
-// must leave it alone.
+// object is the journal's ConfigMap. It does not have the operation's label: whatever sweeps up after dead
+// operations must leave it alone.
 func (j *Journal) object(namespace, statefulSet string) (*corev1.ConfigMap, error) {
 	data, err := json.Marshal(j)
 	if err != nil {
@@ -100,7 +100,7 @@ func (j *Journal) object(namespace, statefulSet string) (*corev1.ConfigMap, erro
 	}, nil
 }
 
-// create writes a new journal. One that is too large for a ConfigMap is refused before anything has changed.
+// create writes a new journal. If it is too large for a ConfigMap, create refuses before anything has changed.
 func (j *Journal) create(ctx context.Context, c *cluster.Client, op cluster.Operation) error {
 	object, err := j.object(op.Namespace, op.StatefulSet)
 	if err != nil {
@@ -124,9 +124,9 @@ func (j *Journal) create(ctx context.Context, c *cluster.Client, op cluster.Oper
 	return nil
 }
 
-// write replaces the journal that is there, if it is this one. What somebody has done to it is overwritten, and one that somebody has
-// deleted is written again: without it, what was set aside could not be put back. The error wraps ErrChanged if another operation has
-// gone on with it: what we had sent before that may arrive late.
+// write replaces the stored journal, if it is this one. It overwrites what others have changed, and writes a
+// deleted journal again: without a journal, nothing that was set aside could be put back. The error wraps
+// ErrChanged if another operation has continued the journal: requests that we sent before that may arrive late.
 func (j *Journal) write(ctx context.Context, c *cluster.Client, op cluster.Operation) error {
 	for range journalAttempts {
 		object, err := j.object(op.Namespace, op.StatefulSet)
@@ -153,8 +153,8 @@ func (j *Journal) write(ctx context.Context, c *cluster.Client, op cluster.Opera
 	return contended("write", op)
 }
 
-// refresh takes over which version of the journal is there now, if there is one. The error wraps ErrChanged if another operation has
-// gone on with it, or has begun one of its own.
+// refresh reads which version of the journal is stored now, if there is one. The error wraps ErrChanged if
+// another operation has continued this journal, or has begun its own.
 func (j *Journal) refresh(ctx context.Context, c *cluster.Client, op cluster.Operation) (there bool, err error) {
 	name := cluster.JournalName(op.StatefulSet)
 	stored, err := c.Journal(ctx, op.Key())
@@ -162,7 +162,7 @@ func (j *Journal) refresh(ctx context.Context, c *cluster.Client, op cluster.Ope
 		return false, err
 	}
 	now := Journal{}
-	// What cannot be read is no operation's work.
+	// A ConfigMap that cannot be read is no operation's journal.
 	if err := json.Unmarshal([]byte(stored.Data[cluster.JournalKey]), &now); err == nil && now.Operation != "" {
 		if has, ours := now.operations(), j.operations(); len(has) > len(ours) || !slices.Equal(has, ours[:len(has)]) {
 			return true, fmt.Errorf(
@@ -193,7 +193,7 @@ func (j *Journal) remove(ctx context.Context, c *cluster.Client, op cluster.Oper
 	return contended("remove", op)
 }
 
-// contended is the error of a change of the journal that others were always quicker than.
+// contended is the error of a change to the journal if others were always faster.
 func contended(verb string, op cluster.Operation) error {
 	name := cluster.JournalName(op.StatefulSet)
 	return fmt.Errorf("%[1]s the journal %[2]s/%[3]s: %[4]w: something keeps changing it; "+
@@ -201,8 +201,8 @@ func contended(verb string, op cluster.Operation) error {
 		verb, op.Namespace, name, cluster.ErrChanged)
 }
 
-// enter writes the journal with a new phase. The journal in memory keeps the phase also if that fails: it may have been
-// written all the same, and what is stored decides.
+// enter writes the journal with a new phase. The journal in memory keeps the phase even if the write fails: the
+// write may have succeeded all the same, and the stored journal decides.
 func (x *run) enter(ctx context.Context, phase Phase) error {
 	x.writing.Lock()
 	defer x.writing.Unlock()

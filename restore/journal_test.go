@@ -18,8 +18,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// TestKilledTwice kills a restore at each call, and then lets the one that comes after it meet a fault at each of its
-// own.
+// TestKilledTwice kills a restore at each call, and then makes each call of the next restore fail.
 func TestKilledTwice(t *testing.T) {
 	start := starts()["whenScaled: Delete"]
 	errInjected := errors.New("injected")
@@ -68,7 +67,7 @@ func TestKilledTwice(t *testing.T) {
 					t.Fatalf("killed at call %d, then %s at %d: %v", first, how, second, err)
 				}
 				w.oldDataSafe(data)
-				if !w.allRestored() { // it was an undo of the completed restore that was killed, and then went on
+				if !w.allRestored() { // an undo of the completed restore was killed, and continued
 					if err := w.again(t.Context()); err != nil {
 						t.Fatalf("killed at call %d, then an undo %s at %d: %v", first, how, second, err)
 					}
@@ -80,7 +79,7 @@ func TestKilledTwice(t *testing.T) {
 	}
 }
 
-// TestGuardComesFirst: when the StatefulSet is scaled to 0, every volume is kept already, and so is every claim.
+// TestGuardComesFirst: by the time the StatefulSet is scaled to 0, every volume and every claim is already kept.
 func TestGuardComesFirst(t *testing.T) {
 	w := starts()["whenScaled: Delete"].world(t)
 	scaled := false
@@ -140,7 +139,7 @@ func TestPutBackSaysWhatItDid(t *testing.T) {
 	}
 }
 
-// TestHeld: what else wants to work on the StatefulSet is told about an interrupted restore.
+// TestHeld: others who want to work on the StatefulSet learn of an interrupted restore.
 func TestHeld(t *testing.T) {
 	w := starts()["all claims there"].world(t)
 	c := w.client()
@@ -167,7 +166,7 @@ func TestHeld(t *testing.T) {
 		!strings.Contains(refusal.Next, "stsbackup restore demo/web --resume") {
 		t.Fatalf("got %v", err)
 	}
-	// Scaled up, they wait.
+	// After scaling up, they wait.
 	if _, err := c.SetScale(t.Context(), cluster.KeyOf(w.set()), w.set().UID, cluster.Scale{Replicas: new(int32(3))}); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +197,7 @@ func TestRunRefuses(t *testing.T) {
 	}
 }
 
-// A journal is only a ConfigMap: nobody's claim or volume may be changed because somebody else has written one.
+// A journal is only a ConfigMap: nobody's claim or volume may change because somebody else has written one.
 func TestForgedJournal(t *testing.T) {
 	claim := func(namespace, name string) *corev1.PersistentVolumeClaim {
 		return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
@@ -227,8 +226,8 @@ func TestForgedJournal(t *testing.T) {
 	}
 }
 
-// A restore was killed when all its data was in place, and the StatefulSet made anew since: there is nothing to complete,
-// and the next restore must not fail because of it.
+// A restore was killed when all its data was in place, and somebody has created the StatefulSet anew since.
+// There is nothing to complete, and the next restore must not fail because of that.
 func TestMadeAnewAfterAKill(t *testing.T) {
 	w := starts()["all claims there"].world(t)
 	before := w.state()
@@ -242,8 +241,8 @@ func TestMadeAnewAfterAKill(t *testing.T) {
 	w.restored(before)
 }
 
-// A journal of version 1 knows no states. Whatever its phase, no claim goes before its volume is kept, and what its restore made
-// is set aside and not removed.
+// A journal of version 1 has no states. Whatever its phase, no claim goes before its volume is kept, and what
+// its restore made is set aside and not removed.
 func TestJournalOfVersion1(t *testing.T) {
 	for _, options := range []PlanOptions{{Interrupted: WayResume}, {Kind: KindUndo}} {
 		w := starts()["whenScaled: Delete"].world(t)

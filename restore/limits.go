@@ -8,20 +8,20 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// tidyWithin bounds what is still done at the end, also after an interruption.
+// tidyWithin bounds the work at the end, which also runs after an interruption.
 const tidyWithin = time.Minute
 
-// Limits bound the waits of a restore. Zero values stand for the defaults.
+// Limits bound the waits of a restore. Zero values mean the defaults.
 type Limits struct {
 	// Ready bounds the wait for the pods at the end: 10 minutes.
 	Ready time.Duration
-	// Down bounds the wait until one pod after the other is gone: 2 minutes, and each pod's grace period.
+	// Down bounds the wait until all pods are gone, one by one: 2 minutes, plus each pod's grace period.
 	Down time.Duration
 	// Claim bounds the wait until one claim is gone or bound: 2 minutes.
 	Claim time.Duration
-	// Sweep bounds the wait until what dead operations have left is gone: 2 minutes.
+	// Sweep bounds the wait until the leftovers of dead operations are gone: 2 minutes.
 	Sweep time.Duration
-	// PutBack bounds all of putting back: 15 minutes. Retry is the pause after a failure in it: 3 seconds.
+	// PutBack bounds the whole of putting back: 15 minutes. Retry is the pause after a failure in it: 3 seconds.
 	PutBack time.Duration
 	Retry   time.Duration
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// checkManagers refuses where somebody else would set the StatefulSet back while it is at 0 replicas, unless that is
-// verifiably off or a person takes the word for it.
+// checkManagers refuses if another tool would reset the StatefulSet while it is at 0 replicas, unless we can
+// see that the tool is suspended, or a person overrides the refusal.
 func (p *Plan) checkManagers() {
 	s, sts := p.situation, p.situation.StatefulSet
 	if owner := metav1.GetControllerOf(sts); owner != nil {
@@ -42,7 +42,7 @@ func (p *Plan) checkManagers() {
 	}
 }
 
-// managed refuses, or with PlanOptions.IgnoreManager warns.
+// managed refuses; with PlanOptions.IgnoreManager it warns instead.
 func (p *Plan) managed(reason, next string) {
 	if p.options.IgnoreManager {
 		p.warnf(
@@ -55,8 +55,8 @@ func (p *Plan) managed(reason, next string) {
 	p.refuse(reason, next+"; to restore all the same, give --ignore-manager")
 }
 
-// checkAutoscaler refuses for a HorizontalPodAutoscaler that targets the StatefulSet. One that KEDA made is the
-// ScaledObject's affair: KEDA would make it again.
+// checkAutoscaler refuses because of a HorizontalPodAutoscaler that targets the StatefulSet. It ignores one
+// that KEDA made: the ScaledObject is checked instead, because KEDA would make the autoscaler again.
 func (p *Plan) checkAutoscaler(hpa *autoscalingv2.HorizontalPodAutoscaler) {
 	if ref := hpa.Spec.ScaleTargetRef; ref.Kind != "StatefulSet" || ref.Name != p.StatefulSet {
 		return
@@ -81,12 +81,12 @@ func (p *Plan) checkAutoscaler(hpa *autoscalingv2.HorizontalPodAutoscaler) {
 	}
 }
 
-// checkManager refuses for a manager that is at work, or of which that cannot be told.
+// checkManager refuses because of a manager that is active, or whose state is not known.
 func (p *Plan) checkManager(m cluster.Manager) {
 	name, commands := managerText(m), commandsOf(m)
 	switch {
 	case m.State == cluster.ManagerSuspended && m.Kind == cluster.ManagerApplication:
-		// Nothing was suspended, perhaps: many are synced by hand.
+		// Perhaps nobody suspended it: many are synced by hand.
 	case m.State == cluster.ManagerSuspended:
 		p.warnf("%s is suspended; after the restore, resume it: %s", name, commands.resume)
 	case m.State == cluster.ManagerUnknown && m.Doubtful:
@@ -129,10 +129,10 @@ func managerText(m cluster.Manager) string {
 	}
 }
 
-// managerCommands are what a person types to suspend and to resume a manager.
+// managerCommands are the commands with which a person suspends and resumes a manager.
 type managerCommands struct{ suspend, resume string }
 
-// commandsOf gives the tool's own command, and one for kubectl.
+// commandsOf returns the tool's own command, and one for kubectl.
 func commandsOf(m cluster.Manager) managerCommands {
 	patch := func(patch string) string {
 		return fmt.Sprintf("kubectl -n %s patch %s %s --type=merge -p '%s'", cmp.Or(m.Namespace, "NAMESPACE"), m.Kind.Resource(), m.Name, patch)
@@ -178,8 +178,8 @@ func commandsOf(m cluster.Manager) managerCommands {
 	}
 }
 
-// otherManager says which tool keeps the StatefulSet as it has been told elsewhere, if there is one whose objects are not
-// read.
+// otherManager names a tool that keeps the StatefulSet in a state defined elsewhere, and whose objects we do
+// not read; empty if there is none.
 func otherManager(sts metav1.Object) string {
 	labels, annotations := sts.GetLabels(), sts.GetAnnotations()
 	for _, known := range []struct{ mark, tool string }{

@@ -23,8 +23,8 @@ func (s *Situation) autoscaler(name, scaler string) {
 
 func (s *Situation) manager(m cluster.Manager) { s.Managers = append(s.Managers, m) }
 
-// TestManagersAreRefused: what would set the StatefulSet back is refused with the commands that suspend and resume it, and
-// with --ignore-manager it is warned of.
+// TestManagersAreRefused: the plan refuses what would reset the StatefulSet, with the commands that suspend and
+// resume it. With --ignore-manager it warns instead.
 func TestManagersAreRefused(t *testing.T) {
 	yes := true
 	tests := map[string]struct {
@@ -132,7 +132,7 @@ func TestManagersAreRefused(t *testing.T) {
 	}
 }
 
-// TestManagersThatAreOff do not stand in the way. Where a person must have suspended something, its resumption is named.
+// TestManagersThatAreOff: suspended managers do not prevent a restore. If a person had to suspend one, the plan says how to resume it.
 func TestManagersThatAreOff(t *testing.T) {
 	for kind, warning := range map[cluster.ManagerKind]string{
 		cluster.ManagerApplication:   "",
@@ -156,7 +156,7 @@ func TestManagersThatAreOff(t *testing.T) {
 	}
 }
 
-// TestOtherManagers are warned of: what they do cannot be read.
+// TestOtherManagers: the plan warns of managers whose state cannot be read.
 func TestOtherManagers(t *testing.T) {
 	tests := map[string]struct {
 		change func(*Situation)

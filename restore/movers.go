@@ -21,19 +21,19 @@ type Movers struct {
 	Config  cluster.MoverConfig
 }
 
-// fillCapabilities are what it takes to bring back all that a backup's mover can save, whoever may write to the volume:
-// owners, modes, times and access control lists (the first four), file capabilities (SETFCAP) and device nodes (MKNOD).
-// One that lacks them cannot bring back a volume that has such an entry. The Pod Security level "baseline" admits all.
+// fillCapabilities are what a mover needs to bring back all that a backup's mover can save, whoever may write to the volume:
+// owners, modes, times and access control lists (the first four), file capabilities (SETFCAP) and device nodes (MKNOD). Without
+// one of them, it cannot bring back a volume that has such an entry. The Pod Security level "baseline" admits all of them.
 func fillCapabilities() []corev1.Capability {
 	return []corev1.Capability{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"}
 }
 
-// takeBackCapabilities are what it takes to remove the files of others, also from directories with a sticky bit.
+// takeBackCapabilities are what a mover needs to remove other users' files, even from directories with a sticky bit.
 func takeBackCapabilities() []corev1.Capability {
 	return []corev1.Capability{"DAC_OVERRIDE", "FOWNER"}
 }
 
-// common are the arguments that the movers of a restore share. Others know by the operation when one of them has died.
+// common are the arguments that the movers of a restore share. By the operation in them, others know when a mover has died.
 func (m *Movers) common(target Target) contract.Common {
 	return contract.InPod(m.Config.Repo, target.Operation.MoverMark(target.Cluster))
 }
@@ -55,7 +55,7 @@ func (m *Movers) task(target Target, v Volume) cluster.Mover {
 	}
 }
 
-// Admit asks for the movers' Jobs, pods, Secrets and account.
+// Admit asks about the movers' Jobs, pods, Secrets and account.
 func (m *Movers) Admit(ctx context.Context, target Target, volumes []Volume) ([]cluster.Denial, []corev1.Pod, error) {
 	var candidates []cluster.Candidate
 	if m.Config.ServiceAccount == "" && len(volumes) > 0 {
@@ -74,7 +74,7 @@ func (m *Movers) Admit(ctx context.Context, target Target, volumes []Volume) ([]
 	return denials, pods, err
 }
 
-// Fill runs one mover that restores.
+// Fill runs one mover that restores a volume.
 func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress func(report.Progress)) (archive.Result, error) {
 	var lock sync.Mutex // the mover's log and its state come from different goroutines
 	state := report.Progress{Stage: report.StagePrepare}
@@ -92,11 +92,11 @@ func (m *Movers) Fill(ctx context.Context, target Target, v Volume, progress fun
 		}
 	})
 	result, untidy, failed := mover.Outcome(message, err)
-	// A mover that is still there may keep the claim from the StatefulSet's pod.
+	// A mover that still exists may keep the claim from the StatefulSet's pod.
 	return result, cmp.Or(failed, untidy)
 }
 
-// Probe runs one mover without a volume, where that of the first volume would run, which looks for what all will need.
+// Probe runs one mover without a volume, where the first volume's mover would run. It checks what all movers will need.
 func (m *Movers) Probe(ctx context.Context, target Target, volumes []Volume) error {
 	args := contract.ProbeArgs{Common: contract.InPod(m.Config.Repo, ""), Source: target.Source}
 	place := cluster.PlacementLike(&target.StatefulSet.Spec.Template.Spec)
@@ -110,12 +110,12 @@ func (m *Movers) Probe(ctx context.Context, target Target, volumes []Volume) err
 		Operation:    target.Operation,
 		Name:         target.Operation.Name("probe"),
 		Args:         args.Args(),
-		Capabilities: fillCapabilities(), // for admission to judge
+		Capabilities: fillCapabilities(), // so that admission can judge them
 		Placement:    place,
 	}))
 }
 
-// TakeBack runs one mover that removes.
+// TakeBack runs one mover that removes what a restore has written.
 func (m *Movers) TakeBack(ctx context.Context, target Target, v JournalVolume) error {
 	message, err := m.Cluster.RunMover(ctx, m.Config, cluster.Mover{
 		Operation: target.Operation,
@@ -137,8 +137,8 @@ func (m *Movers) TakeBack(ctx context.Context, target Target, v JournalVolume) e
 	return cmp.Or(failed, untidy)
 }
 
-// placement lets a mover run where the StatefulSet's pod may run, if possible in the zone and on the node where the
-// ordinal ran: with WaitForFirstConsumer its place decides the volume's, and with it the pod's.
+// placement lets a mover run where the StatefulSet's pod may run, if possible in the zone and on the node where
+// the ordinal ran: with WaitForFirstConsumer, the mover's place decides the volume's place, and so the pod's.
 func placement(target Target, v Volume) cluster.Placement {
 	place := cluster.PlacementLike(&target.StatefulSet.Spec.Template.Spec)
 	var preferred []corev1.PreferredSchedulingTerm

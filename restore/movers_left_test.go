@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// moverLeft adds the mover pod that an interrupted restore has left on a claim, and has the next sweep end it.
+// moverLeft adds the mover pod that an interrupted restore has left on a claim, and makes the next sweep end it.
 func (w *world) moverLeft(journal *Journal, claim string) {
 	op := cluster.Operation{ID: journal.Operation, Kind: "restore", Namespace: ns, StatefulSet: "web"}
 	w.must(w.tracker.Create(podGVR, &corev1.Pod{
@@ -33,9 +33,9 @@ func (w *world) moverLeft(journal *Journal, claim string) {
 	}
 }
 
-// TestMoverOfTheInterruptedRestore: the mover of a killed restore may still run when a person goes on or goes back, and keeps a claim
-// that somebody has deleted. Neither is a change of the world since the plan, nor a reason to refuse: the sweep ends the mover, and
-// nothing on that volume is anybody's.
+// TestMoverOfTheInterruptedRestore: the mover of a killed restore may still run when a person resumes or puts
+// back, and may keep a claim that somebody has deleted. Neither is a change since the plan, nor a reason to
+// refuse: the sweep ends the mover, and nothing on that volume is anybody's.
 func TestMoverOfTheInterruptedRestore(t *testing.T) {
 	start := starts()["whenScaled: Delete"]
 	tried := 0

@@ -11,13 +11,13 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// NoMovers is the Filler of those who have no repository. An undo fills nothing, so that it can do without, unless an
-// interrupted restore has filled volumes that people made.
+// NoMovers is the Filler for users without a repository. An undo fills nothing, so it works without one, unless
+// an interrupted restore has filled volumes that people made.
 type NoMovers struct{}
 
 var errNoRepo = errors.New("a mover would have to do that, and no --repo was given")
 
-// Admit has nothing to ask.
+// Admit has nothing to ask about.
 func (NoMovers) Admit(context.Context, Target, []Volume) ([]cluster.Denial, []corev1.Pod, error) {
 	return nil, nil, nil
 }
@@ -27,8 +27,8 @@ func (NoMovers) Fill(context.Context, Target, Volume, func(report.Progress)) (ar
 	return archive.Result{}, errNoRepo
 }
 
-// Probe fails: there is nothing to look for.
+// Probe fails: there is no repository to probe.
 func (NoMovers) Probe(context.Context, Target, []Volume) error { return errNoRepo }
 
-// TakeBack fails.
+// TakeBack fails: it would need a repository.
 func (NoMovers) TakeBack(context.Context, Target, JournalVolume) error { return errNoRepo }

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// ParseOrdinals reads numbers of ordinals with commas between them, such as 0,2. Each is in the result once, in the order
-// in which they are written.
+// ParseOrdinals reads ordinals separated by commas, such as 0,2. The result holds each ordinal once, in the
+// order of the text.
 func ParseOrdinals(text string) ([]int32, error) {
 	var ordinals []int32
 	for part := range strings.SplitSeq(text, ",") {
@@ -23,7 +23,7 @@ func ParseOrdinals(text string) ([]int32, error) {
 	return ordinals, nil
 }
 
-// OrdinalsText writes ordinals as ParseOrdinals reads them.
+// OrdinalsText writes ordinals in the form that ParseOrdinals reads.
 func OrdinalsText(ordinals []int32) string {
 	texts := make([]string, len(ordinals))
 	for i, ordinal := range ordinals {

@@ -23,70 +23,70 @@ const (
 	KindUndo    Kind = "undo"    // binds volumes again that were set aside
 )
 
-// Way is how a plan deals with a restore, or an undo, that was interrupted.
+// Way is how a plan deals with an interrupted restore or undo.
 type Way string
 
 // The ways. WayNone refuses, and names the others.
 const (
 	WayNone    Way = ""
-	WayResume  Way = "resume"       // go on with it
-	WayPutBack Way = "put back"     // bring everything back as it was before it
+	WayResume  Way = "resume"       // continue it
+	WayPutBack Way = "put back"     // restore everything that was there before it
 	WayKeep    Way = "keep present" // keep what is there now, and end it
 )
 
 // PlanOptions are a person's wishes.
 type PlanOptions struct {
 	Kind Kind
-	// Interrupted is what is done about a restore that was interrupted.
+	// Interrupted says what to do about an interrupted restore.
 	Interrupted Way
-	// Ordinals narrows an undo down to these; empty means all.
+	// Ordinals restricts an undo to these ordinals; empty means all.
 	Ordinals []int32
-	// Operation is the beginning of the id of the operation that set the volumes aside that an undo brings back; empty
-	// means the latest.
+	// Operation says which operation's volumes an undo brings back: it is the beginning of the id of the operation
+	// that set them aside. Empty means the latest.
 	Operation string
-	// IgnoreManager has what would change the StatefulSet by itself (Argo CD, Flux, an operator, an autoscaler) warned of
-	// instead of refused.
+	// IgnoreManager turns refusals because of tools that would change the StatefulSet by themselves (Argo CD,
+	// Flux, an operator, an autoscaler) into warnings.
 	IgnoreManager bool
 }
 
-// Plan is what a restore or an undo will do. It is made, shown, and carried out only if it has no refusals.
+// Plan is what a restore or an undo will do. The caller makes it, shows it, and carries it out only if it has no refusals.
 type Plan struct {
 	Kind        Kind   `json:"kind"`
 	Namespace   string `json:"namespace"`
 	StatefulSet string `json:"statefulSet"`
 	// UID is the StatefulSet's.
 	UID types.UID `json:"uid"`
-	// RecoveryPoint is the id of what is restored, Started when that backup began, State whether it is whole. Of an undo it
-	// is the id of the operation that set the volumes aside, and the time when.
+	// RecoveryPoint is the id of the recovery point to restore, Started when its backup began, State whether it is
+	// complete. For an undo, they are the id of the operation that set the volumes aside, and the time of that.
 	RecoveryPoint string        `json:"recoveryPoint"`
 	Started       time.Time     `json:"started"`
 	State         catalog.State `json:"state"`
-	// SourceNamespace and SourceStatefulSet are where the data came from; SourceCluster is that cluster's UID, and
-	// SameCluster says whether it is this one.
+	// SourceNamespace and SourceStatefulSet are where the data came from. SourceCluster is the UID of the cluster
+	// that it came from, and SameCluster says whether that is this cluster.
 	SourceNamespace   string `json:"sourceNamespace"`
 	SourceStatefulSet string `json:"sourceStatefulSet"`
 	SourceCluster     string `json:"sourceCluster"`
 	SameCluster       bool   `json:"sameCluster"`
-	// ReplicasBefore is what the StatefulSet is put back to if the restore fails, ReplicasAfter what it has at the end.
+	// ReplicasBefore is the number of replicas to put back if the restore fails, ReplicasAfter the number at the end.
 	ReplicasBefore int32 `json:"replicasBefore"`
 	ReplicasAfter  int32 `json:"replicasAfter"`
-	// Interrupted says how far an earlier restore came that was interrupted; empty if there is none. Way is what the plan
+	// Interrupted says how far an earlier, interrupted restore came; empty if there is none. Way is what the plan
 	// does about it.
 	Interrupted string `json:"interrupted,omitempty"`
 	Way         Way    `json:"way,omitempty"`
-	// Running are the pods that run now although that restore has not ended. What they may have written to is kept.
+	// Running are the pods that run now although that restore has not ended. Volumes to which they may have written are kept.
 	Running []string `json:"running,omitempty"`
-	// Volumes are what is restored, by ordinal, then in the order of the claim templates.
+	// Volumes are the volumes to restore, by ordinal, then in the order of the claim templates.
 	Volumes []Volume `json:"volumes"`
-	// Steps say in words what will be done, in order.
+	// Steps say in words what Run will do, in order.
 	Steps []string `json:"steps"`
 	// Warnings are what a person should know before agreeing.
 	Warnings []string `json:"warnings,omitempty"`
-	// Refusals are what stands in the way. With any, nothing is done.
+	// Refusals say what prevents the plan. With any refusal, nothing is done.
 	Refusals []*cluster.Refusal `json:"refusals,omitempty"`
 
 	options PlanOptions
-	// situation is what it was made from.
+	// situation is the input from which the plan was made.
 	situation *index
 	// tight says that a quota has room for movers only when the StatefulSet's pods are gone.
 	tight bool
@@ -97,47 +97,47 @@ type Volume struct {
 	Ordinal  int32  `json:"ordinal"`
 	Template string `json:"template"`
 	Claim    string `json:"claim"`
-	// RepositorySnapshot holds the data; Cut is the time that it is from; Files and Bytes are what it must amount to.
+	// RepositorySnapshot holds the data; Cut is the time of its state; Files and Bytes are the totals to expect.
 	RepositorySnapshot string    `json:"repositorySnapshot"`
 	Cut                time.Time `json:"cut"`
 	Files              int64     `json:"files"`
 	Bytes              int64     `json:"bytes"`
 	// SourceClaim is the name under which the data was backed up.
 	SourceClaim string `json:"sourceClaim"`
-	// Node and Zone are where the ordinal ran when it was backed up; its new volume is made there if possible.
+	// Node and Zone are where the ordinal ran when it was backed up; its new volume goes there if possible.
 	Node string `json:"node,omitempty"`
 	Zone string `json:"zone,omitempty"`
-	// Size (bytes), Class and Spare are the new volume's: Spare is the PersistentVolume to use where the class has no
+	// Size (bytes), Class and Spare are the new volume's: Spare is the PersistentVolume to use if the class has no
 	// provisioner.
 	Size  int64  `json:"size"`
 	Class string `json:"class,omitempty"`
 	Spare string `json:"spare,omitempty"`
 	// Brings is the PersistentVolume that an undo binds again.
 	Brings string `json:"brings,omitempty"`
-	// Present is what there is now.
+	// Present is what exists now.
 	Present Present `json:"present"`
 
-	// classless says that the volume is meant to have no class, which an empty Class alone does not.
+	// classless says that the volume is meant to have no class; an empty Class alone does not say so.
 	classless bool
 	// manifest is the claim to create.
 	manifest corev1.PersistentVolumeClaim
-	// displaced is what is needed to put the present claim back, nil if there is none.
+	// displaced is what is needed to put the present claim back; nil if there is none.
 	displaced *cluster.Displaced
-	// brings is what an undo binds again.
+	// brings is the volume that an undo binds again.
 	brings *cluster.Displaced
-	// recorded is what the recovery point knows of it, nil in an undo; now is what there is in the cluster.
+	// recorded is what the recovery point says about the volume, nil in an undo; now is what exists in the cluster.
 	recorded *catalog.Volume
 	now      *place
 }
 
-// PresentState says what there is now under a claim's name.
+// PresentState says what exists now under a claim's name.
 type PresentState string
 
 // The states of a present claim.
 const (
 	PresentBound   PresentState = "bound"   // a claim with its volume
 	PresentUnbound PresentState = "unbound" // a claim that has no volume yet
-	PresentLost    PresentState = "lost"    // a claim whose volume is gone or another claim's
+	PresentLost    PresentState = "lost"    // a claim whose volume is gone, or belongs to another claim
 	PresentMissing PresentState = "missing" // no claim
 	PresentMade    PresentState = "made"    // a claim that an interrupted restore has made
 )
@@ -147,14 +147,14 @@ type Present struct {
 	State PresentState `json:"state"`
 	// Volume is the claim's PersistentVolume, for PresentBound.
 	Volume string `json:"volume,omitempty"`
-	// Fate says in words what becomes of it.
+	// Fate says in words what happens to it.
 	Fate string `json:"fate"`
 	// going says that the claim has been deleted, and goes when no pod uses it any more.
 	going bool
 }
 
-// NewPlan decides. What it cannot do or should not do without a person's word is in the plan's refusals, never an
-// error: a plan with refusals shows as much as can be known.
+// NewPlan decides what to do. What it cannot do, or should not do unless a person agrees, becomes a refusal of
+// the plan, never an error: a plan with refusals still shows all that is known.
 func NewPlan(situation Situation, options PlanOptions) Plan {
 	s := newIndex(situation)
 	if j := s.Journal; j != nil {
@@ -184,7 +184,7 @@ func NewPlan(situation Situation, options PlanOptions) Plan {
 	return p
 }
 
-// newPlan is what all plans begin with.
+// newPlan is the common beginning of all plans.
 func newPlan(s *index, options PlanOptions) Plan {
 	sts, record := s.StatefulSet, s.Record
 	p := Plan{
@@ -217,7 +217,7 @@ func (p *Plan) key() cluster.Key { return cluster.Key{Namespace: p.Namespace, Na
 
 func (p *Plan) target() string { return p.key().String() }
 
-// Ordinals are the ordinals that are restored, ascending.
+// Ordinals are the ordinals to restore, ascending.
 func (p *Plan) Ordinals() []int32 {
 	var ordinals []int32
 	for _, v := range p.Volumes {
@@ -227,8 +227,8 @@ func (p *Plan) Ordinals() []int32 {
 	return slices.Compact(ordinals)
 }
 
-// choose pairs the ordinals that the StatefulSet will have with what the recovery point holds. All or nothing: an
-// ordinal without data would come up empty among others that are full, and replicate its emptiness.
+// choose pairs the ordinals that the StatefulSet will have with what the recovery point holds: all or nothing.
+// An ordinal without data would start empty among full ones, and replicate its emptiness.
 func (p *Plan) choose() []Volume {
 	sts := p.situation.StatefulSet
 	if len(sts.Spec.VolumeClaimTemplates) == 0 {
@@ -286,7 +286,7 @@ func (p *Plan) lackingNext() string {
 		p.target(), p.target(), p.RecoveryPoint)
 }
 
-// Same reports whether two plans do the same to the same objects, so that the consent to one covers the agreed.
+// Same reports whether two plans do the same to the same objects, so that consent to one covers the other.
 func (p *Plan) Same(agreed Plan) bool {
 	return p.UID == agreed.UID && p.RecoveryPoint == agreed.RecoveryPoint && p.Kind == agreed.Kind && p.Way == agreed.Way &&
 		p.ReplicasBefore == agreed.ReplicasBefore && p.ReplicasAfter == agreed.ReplicasAfter &&
@@ -296,8 +296,8 @@ func (p *Plan) Same(agreed Plan) bool {
 		})
 }
 
-// follows reports whether the present is what it was, or what becomes of it by itself: an unbound claim gets a volume, and one that
-// has been deleted goes.
+// follows reports whether a is b, or what b becomes by itself: an unbound claim gets a volume, and a deleted
+// claim goes.
 func (a Present) follows(b Present) bool {
 	return a.State == b.State && a.Volume == b.Volume || a.State == PresentBound && b.State == PresentUnbound ||
 		a.State == PresentMissing && b.going

@@ -18,7 +18,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// situation is demo/web with three ordinals, bound claims and running pods, and a whole recovery point of it.
+// situation is demo/web with three ordinals, bound claims and running pods, and a complete recovery point of it.
 func situation() *Situation {
 	s := &Situation{
 		Record: newRecord(), Cluster: "here", StatefulSet: newSet(3, "fast"),
@@ -65,7 +65,7 @@ func (s *Situation) spare(name, size string, change ...func(*corev1.PersistentVo
 	s.Volumes = append(s.Volumes, *volume)
 }
 
-// manual makes the StatefulSet one of volumes that nothing provisions.
+// manual gives the StatefulSet volumes that no provisioner makes.
 func (s *Situation) manual() {
 	*s.StatefulSet.Spec.VolumeClaimTemplates[0].Spec.StorageClassName = "manual"
 }
@@ -75,7 +75,7 @@ func deleting() *metav1.Time {
 	return &now
 }
 
-// TestPlanRefuses: each thing that stands in the way is refused, about the right object, with a next step.
+// TestPlanRefuses: the plan refuses each thing that prevents a restore, about the right object, with a next step.
 func TestPlanRefuses(t *testing.T) {
 	block := corev1.PersistentVolumeBlock
 	tests := map[string]struct {
@@ -209,7 +209,7 @@ func quota(name corev1.ResourceName, hard, used string) corev1.ResourceQuota {
 	}
 }
 
-// TestPlanWarns: what a person should know is said, and does not stand in the way.
+// TestPlanWarns: the plan says what a person should know, and does not refuse because of it.
 func TestPlanWarns(t *testing.T) {
 	group := int64(1000)
 	tests := map[string]struct {
@@ -258,8 +258,8 @@ func TestPlanWarns(t *testing.T) {
 	}
 }
 
-// TestPlanAfterAKill: the plan is made for the situation that putting back will lead to, with the replicas that the
-// killed restore had found.
+// TestPlanAfterAKill: the plan is for the situation after putting back, with the replicas that the killed
+// restore had found.
 func TestPlanAfterAKill(t *testing.T) {
 	whole := situation()
 	wanted := NewPlan(*whole, PlanOptions{})
@@ -271,7 +271,7 @@ func TestPlanAfterAKill(t *testing.T) {
 	for i := range s.Volumes {
 		s.Volumes[i].Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimRetain
 	}
-	// Ordinal 0 has a new claim with a new volume, the claim of ordinal 1 is going, that of ordinal 2 is gone.
+	// Ordinal 0 has a new claim with a new volume; the claim of ordinal 1 is being deleted; the claim of ordinal 2 is gone.
 	created := wanted.Volumes[0].manifest.DeepCopy()
 	j.Volumes[0].Made = "created"
 	created.UID, created.Spec.VolumeName = "created", "pv-new"
@@ -307,7 +307,7 @@ func TestPlanAfterAKill(t *testing.T) {
 			t.Errorf("keeping what is there while nothing runs: %v", plan.Err())
 		}
 	}
-	// While its pods run, a person has three ways.
+	// While its pods run, a person has three ways to choose from.
 	running := situation().Pods
 	s.Pods = running
 	undecided := NewPlan(*s, PlanOptions{})
@@ -319,7 +319,7 @@ func TestPlanAfterAKill(t *testing.T) {
 		t.Errorf("keeping what runs: %v", plan.Err())
 	}
 	s.Pods = nil
-	// One that was killed when all was complete is completed: its claims are the present ones.
+	// A restore that was killed when all was complete is completed: its claims are the present ones.
 	j.Phase = PhaseResume
 	s.StatefulSet.Spec.Template.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: cluster.RestoringGate}}
 	plan := NewPlan(*s, PlanOptions{})

@@ -103,7 +103,7 @@ func TestPlanClaimIsAsTheControllersOwn(t *testing.T) {
 	}
 }
 
-// TestPlanPresent: what there is now, and what becomes of it.
+// TestPlanPresent: what exists now, and what happens to it.
 func TestPlanPresent(t *testing.T) {
 	tests := map[string]struct {
 		change func(*Situation)
@@ -134,7 +134,7 @@ func TestPlanPresent(t *testing.T) {
 	}
 }
 
-// TestPlanSpares: volumes that nothing provisions are paired with ordinals by the plan.
+// TestPlanSpares: the plan pairs volumes that no provisioner makes with ordinals.
 func TestPlanSpares(t *testing.T) {
 	onNode := func(node string) func(*corev1.PersistentVolume) {
 		return func(v *corev1.PersistentVolume) {

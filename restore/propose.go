@@ -10,11 +10,11 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// Request is what somebody asks for: what becomes of which StatefulSet.
+// Request is what somebody asks for: what to do with which StatefulSet.
 type Request struct {
 	Namespace, StatefulSet string
-	// RecoveryPoint names what is restored, as catalog.Find reads it; empty means the latest complete one. Undoing and keeping
-	// need none. To resume, it may be left out, or must be the beginning of the id that the interrupted restore was of.
+	// RecoveryPoint names what to restore, in the form that catalog.Find reads; empty means the latest complete one. Undoing and
+	// keeping need none. To resume, leave it out, or give the beginning of the id of the recovery point of the interrupted restore.
 	RecoveryPoint string
 	PlanOptions
 }
@@ -22,8 +22,8 @@ type Request struct {
 // Find finds the recovery point that a reference names.
 type Find func(ctx context.Context, ref string) (catalog.Record, error)
 
-// Propose makes the plan for what is asked for, and with it the record of the recovery point that it restores. find is asked
-// only where there is something to restore from; it may be nil where there is not. A refusal by the plan is no error.
+// Propose makes the plan for the request, and returns it with the record of the recovery point that it restores. It calls
+// find only if there is something to restore from; otherwise find may be nil. A refusal by the plan is not an error.
 func Propose(ctx context.Context, c *cluster.Client, find Find, r Request) (Plan, catalog.Record, error) {
 	if r.Interrupted == WayResume {
 		journal, err := Interrupted(ctx, c, r.Namespace, r.StatefulSet)
@@ -48,7 +48,7 @@ func Propose(ctx context.Context, c *cluster.Client, find Find, r Request) (Plan
 	return NewPlan(situation, r.PlanOptions), record, nil
 }
 
-// resume takes from the journal what the request leaves open, and refuses what contradicts it.
+// resume takes from the journal what the request leaves open, and refuses what contradicts the journal.
 func (r *Request) resume(journal *Journal) error {
 	if r.RecoveryPoint != "" && !strings.HasPrefix(journal.RecoveryPoint, r.RecoveryPoint) {
 		return &cluster.Refusal{
@@ -65,7 +65,7 @@ func (r *Request) resume(journal *Journal) error {
 	return nil
 }
 
-// makeAgain says what to do first where the StatefulSet itself is gone.
+// makeAgain says what to do first if the StatefulSet itself is gone.
 func makeAgain(err error) error {
 	if !errors.Is(err, cluster.ErrNotFound) {
 		return err

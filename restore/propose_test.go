@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// Whoever goes on with a restore may leave out what it was of, and is told if it was of something else.
+// To resume a restore, one may leave out its recovery point; a different one is refused.
 func TestRequestToResume(t *testing.T) {
 	t.Parallel()
 	journal := &Journal{Kind: KindUndo, RecoveryPoint: "20261121T081200Z-3fa9"}
@@ -28,7 +28,7 @@ func TestRequestToResume(t *testing.T) {
 	}
 }
 
-// A repository is asked only where there is something to restore from, so that an undo needs none.
+// Propose asks a repository only if there is something to restore from, so an undo needs none.
 func TestProposeAsksForWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	asked := []string{}

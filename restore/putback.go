@@ -14,19 +14,19 @@ import (
 	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
-// action is what putting back has to do about one claim.
+// action is what putting back has to do with one claim.
 type action string
 
 const (
 	actionNone     action = "none"     // it is as it was
-	actionClear    action = "clear"    // what is there now has to go, and there was none before
-	actionReplace  action = "replace"  // what is there now stands in the place of the displaced one
-	actionRecreate action = "recreate" // the displaced one is gone, or going
-	actionRebind   action = "rebind"   // the displaced one was made again, and its volume is not bound to it yet
+	actionClear    action = "clear"    // what is there now has to go; there was nothing before
+	actionReplace  action = "replace"  // what is there now takes the place of the displaced claim
+	actionRecreate action = "recreate" // the displaced claim is gone, or is being deleted
+	actionRebind   action = "rebind"   // the displaced claim was made again, and is not bound to its volume yet
 )
 
-// classify decides what to do about a claim of the journal, looking only at what there is now: live is the claim of
-// that name, and volume the displaced one, each nil if there is none.
+// classify decides what to do with a claim of the journal, looking only at what exists now: live is the claim
+// of that name, and volume the displaced volume; each is nil if it does not exist.
 func classify(j *Journal, v *JournalVolume, live *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) action {
 	d := v.Displaced
 	switch {
@@ -43,7 +43,7 @@ func classify(j *Journal, v *JournalVolume, live *corev1.PersistentVolumeClaim, 
 	case j.created(v, live):
 		return actionReplace
 	case d.Volume == "":
-		return actionNone // there was no data behind it, and whatever is there now is not ours
+		return actionNone // there was no data behind it, and what is there now is not ours
 	case live.Spec.VolumeName != d.Volume || live.DeletionTimestamp != nil:
 		return actionReplace
 	case cluster.BoundTo(volume, live):
@@ -53,8 +53,8 @@ func classify(j *Journal, v *JournalVolume, live *corev1.PersistentVolumeClaim, 
 	}
 }
 
-// undo puts back what a failed or interrupted restore has changed. The error is the restore's own, with what the user
-// should know about the state that the StatefulSet is in.
+// undo puts back what a failed or interrupted restore has changed. The error is the restore's own, plus what
+// the user should know about the StatefulSet's state.
 func (x *run) undo(ctx context.Context, failure error) error {
 	if x.journal == nil {
 		return failure
@@ -84,12 +84,12 @@ func (x *run) undo(ctx context.Context, failure error) error {
 		failure, err, x.op.Namespace, cluster.JournalName(x.op.StatefulSet), again)
 }
 
-// errOthersRun is wrapped by errors that say that somebody has had pods started, which putting back by itself must not end.
+// errOthersRun is wrapped by errors that say that somebody has started pods, which putting back must not end by itself.
 var errOthersRun = errors.New("a person has to decide")
 
-// settle ends the restore that the journal in the cluster tells of, one way or the other, and says which.
+// settle ends the restore in the cluster's journal, by completing it or putting it back, and says which.
 func (x *run) settle(ctx context.Context) (string, error) {
-	// The journal as it is stored decides: a failed write of the last phase may have been carried out all the same.
+	// The stored journal decides: a write of the last phase that seemed to fail may have succeeded all the same.
 	journal, err := readJournal(ctx, x.Cluster, x.op.Key())
 	if errors.Is(err, errNoJournal) && x.written {
 		journal, err = nil, nil
@@ -99,7 +99,7 @@ func (x *run) settle(ctx context.Context) (string, error) {
 		return "", err
 	case journal == nil && !x.written:
 		return "nothing was changed", nil
-	case journal == nil: // somebody has deleted it, or spoilt it; what it says is still known here
+	case journal == nil: // somebody has deleted or damaged it; we still know its content
 		if err := x.journal.write(ctx, x.Cluster, x.op); err != nil {
 			return "", err
 		}
@@ -149,7 +149,7 @@ func (x *run) settle(ctx context.Context) (string, error) {
 	return done, nil
 }
 
-// keptWords says what was set aside rather than removed, and how to have it back: an undo that names no operation passes over it.
+// keptWords says which volumes were set aside rather than removed, and how to get them back: an undo that names no operation skips them.
 func (x *run) keptWords(kept []string) string {
 	return fmt.Sprintf(
 		"set aside and kept, because pods may have written to them: %s; to bring them back: \"stsbackup undo %s/%s --operation %s\"",
@@ -160,7 +160,7 @@ func (x *run) keptWords(kept []string) string {
 	)
 }
 
-// putBackNow puts an interrupted restore back because a person wants it, whoever runs now.
+// putBackNow puts an interrupted restore back because a person wants that, whichever pods run now.
 func (x *run) putBackNow(ctx context.Context) (Report, error) {
 	kept, err := x.putBack(ctx, true)
 	if err != nil {
@@ -191,8 +191,8 @@ func (x *run) putBackNow(ctx context.Context) (Report, error) {
 	return x.report, nil
 }
 
-// putBack makes everything as it was before the journal's restore. It may be repeated at any point. It names the volumes
-// that it has set aside rather than removed. Only if a person wants it does it end pods that others have started.
+// putBack restores everything that was there before the journal's restore. It can be repeated at any point. It returns the names
+// of the volumes that it has set aside rather than removed. It ends pods that others have started only if a person wants it to.
 func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err error) {
 	j := x.journal
 	x.gone = nil
@@ -210,7 +210,7 @@ func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err erro
 			if !apierrors.IsAlreadyExists(err) {
 				break
 			}
-			// Somebody has made a claim of that name in this moment: the controller does, if the StatefulSet is scaled up.
+			// Somebody has just made a claim of that name: the controller does, if the StatefulSet is scaled up.
 			if err = x.scaleToZero(ctx); err == nil {
 				aside, err = x.putClaimBack(ctx, v)
 			}
@@ -220,7 +220,7 @@ func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err erro
 	if err := errors.Join(failures...); err != nil {
 		return kept, err
 	}
-	// Replicas, gate and retention policy in one step: at no time do claims without pods stand under "whenScaled: Delete".
+	// Replicas, gate and retention policy change in one step: at no time are there claims without pods under "whenScaled: Delete".
 	scale := cluster.Scale{}
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
 	if err != nil && !errors.Is(err, cluster.ErrNotFound) {
@@ -229,7 +229,7 @@ func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err erro
 	if err == nil && sts.UID == j.UID {
 		scale.Retention = x.policyBack(sts)
 	}
-	// Never fewer than there are: under "whenScaled: Delete" that would delete claims.
+	// Never fewer replicas than there are: under "whenScaled: Delete" that would delete claims.
 	if err == nil && cluster.Replicas(sts) == 0 && j.holds(sts) {
 		scale.Replicas = &j.Replicas
 	}
@@ -240,8 +240,8 @@ func (x *run) putBack(ctx context.Context, wanted bool) (kept []string, err erro
 	return kept, j.remove(ctx, x.Cluster, x.op)
 }
 
-// holdToPutBack makes sure that no pod uses the claims that putting back changes, if there are any. It ends the pods of the
-// StatefulSet that the restore was holding, whoever started them; those of one that was made anew only if a person wants it.
+// holdToPutBack ensures that no pod uses the claims that putting back changes, if there are any. It ends the pods of the StatefulSet
+// that the restore was holding, whoever started them. It ends pods of a StatefulSet that was created anew only if a person wants it to.
 func (x *run) holdToPutBack(ctx context.Context, wanted bool) error {
 	j, touched := x.journal, false
 	for i := range j.Volumes {
@@ -279,7 +279,7 @@ func (x *run) holdToPutBack(ctx context.Context, wanted bool) error {
 	return x.holdJournal(ctx)
 }
 
-// nobodyRuns demands that no pod uses any of the claims.
+// nobodyRuns fails if a pod uses any of the claims.
 func (x *run) nobodyRuns(ctx context.Context) error {
 	pods, err := x.Cluster.Pods(ctx, x.op.Namespace)
 	if err != nil {
@@ -307,7 +307,7 @@ func (x *run) examine(ctx context.Context, v *JournalVolume) (action, *corev1.Pe
 	return classify(x.journal, v, live, volume), live, nil
 }
 
-// putClaimBack puts one claim back, and its volume's reclaim policy. It names a volume that it has set aside.
+// putClaimBack puts one claim back, and its volume's reclaim policy. It returns the name of a volume that it has set aside.
 func (x *run) putClaimBack(ctx context.Context, v *JournalVolume) (kept string, err error) {
 	what, live, err := x.examine(ctx, v)
 	if err != nil {
@@ -326,7 +326,7 @@ func (x *run) putClaimBack(ctx context.Context, v *JournalVolume) (kept string, 
 	case actionRecreate, actionReplace, actionRebind:
 		err := x.bindAgain(ctx, d, what != actionRebind)
 		if errors.Is(err, cluster.ErrNotFound) {
-			// What is gone cannot be put back, and must not keep what is there from running again.
+			// What is gone cannot be put back, and must not prevent what still exists from running again.
 			x.Reporter.Note(err.Error())
 			x.gone = append(x.gone, d.Volume)
 			return kept, nil
@@ -341,7 +341,7 @@ func (x *run) putClaimBack(ctx context.Context, v *JournalVolume) (kept string, 
 	return kept, x.Cluster.UnmarkDisplaced(ctx, *d)
 }
 
-// bindAgain makes the displaced claim again, if it is not there, and waits until its volume is bound to it.
+// bindAgain makes the displaced claim again, if it does not exist, and waits until it is bound to its volume.
 func (x *run) bindAgain(ctx context.Context, d *cluster.Displaced, create bool) error {
 	if create {
 		if err := x.Cluster.AwaitClaimGone(ctx, x.op.Claim(d.Claim.Name), d.UID, x.limits.Claim); err != nil {

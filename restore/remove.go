@@ -10,8 +10,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// releaseSpare makes a volume that people made Available again whose claim is gone, whoever has deleted that. If pods may have
-// written to it, it is set aside instead.
+// releaseSpare makes a volume that people made Available again after somebody has deleted its claim. If pods
+// may have written to the volume, releaseSpare sets it aside instead.
 func (x *run) releaseSpare(ctx context.Context, v *JournalVolume) error {
 	if v.Spare == "" {
 		return nil
@@ -30,7 +30,7 @@ func (x *run) releaseSpare(ctx context.Context, v *JournalVolume) error {
 	return err
 }
 
-// releaseSpares is releaseSpare for all, before the journal forgets them for others.
+// releaseSpares calls releaseSpare for all volumes, before the journal forgets their spares.
 func (x *run) releaseSpares(ctx context.Context) error {
 	for i := range x.journal.Volumes {
 		if err := x.releaseSpare(ctx, &x.journal.Volumes[i]); err != nil {
@@ -40,9 +40,9 @@ func (x *run) releaseSpares(ctx context.Context) error {
 	return nil
 }
 
-// remove takes what is under a claim's name away. The volume goes with it only if it is proved, before the claim goes and
-// once more after that, when nobody can begin to use it, that it was made for the claim and nothing but this restore has
-// written to it. Else it is set aside, and named.
+// remove deletes what is under a claim's name. The volume goes with it only with a proof that the volume was made for
+// the claim, and that nothing but this restore has written to it. remove checks that before the claim goes, and again
+// after, when nobody can begin to use the volume. Without the proof, it sets the volume aside, and returns its name.
 func (x *run) remove(ctx context.Context, v *JournalVolume, live *corev1.PersistentVolumeClaim) (kept string, err error) {
 	volume, err := x.Cluster.Volume(ctx, live.Spec.VolumeName)
 	if err != nil {
@@ -87,8 +87,8 @@ func (x *run) remove(ctx context.Context, v *JournalVolume, live *corev1.Persist
 	return volume.Name, nil
 }
 
-// whyNotRemoved says why a claim's volume must be kept, with what is there at this moment, or "" if it may go. Pods that use the
-// claim are an error: to delete it would pull it from under them.
+// whyNotRemoved says why a claim's volume must be kept, judging by what exists at this moment, or "" if it may
+// go. Pods that use the claim are an error: deleting the claim would pull it from under them.
 func (x *run) whyNotRemoved(
 	ctx context.Context,
 	v *JournalVolume,
@@ -112,7 +112,7 @@ func (x *run) whyNotRemoved(
 	return why, err
 }
 
-// whyUnproved is Journal.unproved, with what is there at this moment.
+// whyUnproved is Journal.unproved, judging by what exists at this moment.
 func (x *run) whyUnproved(ctx context.Context, v *JournalVolume, live *corev1.PersistentVolumeClaim) (string, error) {
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
 	if err != nil && !errors.Is(err, cluster.ErrNotFound) {
@@ -125,7 +125,7 @@ func (x *run) whyUnproved(ctx context.Context, v *JournalVolume, live *corev1.Pe
 	return x.journal.unproved(v, sts, pods, live), nil
 }
 
-// takeAgain takes the volume that an undo has bound again away from its claim.
+// takeAgain takes a volume that an undo has bound again away from its claim.
 func (x *run) takeAgain(ctx context.Context, v *JournalVolume, live *corev1.PersistentVolumeClaim) error {
 	volume, err := x.Cluster.Volume(ctx, v.Brings.Volume)
 	if err != nil {
@@ -144,8 +144,8 @@ func (x *run) takeAgain(ctx context.Context, v *JournalVolume, live *corev1.Pers
 	return x.Cluster.AwaitClaimGone(ctx, x.op.Claim(v.Claim), live.UID, x.limits.Claim)
 }
 
-// takeBack empties a volume that people made and that the restore has filled, so that the next one can use it. If that
-// fails, the next one will say that the volume is not empty.
+// takeBack empties a volume that people made and that the restore has filled, so that the next restore can use
+// it. If takeBack fails, the next restore will say that the volume is not empty.
 func (x *run) takeBack(ctx context.Context, v *JournalVolume) {
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
 	if err == nil {

@@ -7,20 +7,20 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// Report is what a restore has done.
+// Report says what a restore has done.
 type Report struct {
 	Namespace     string `json:"namespace"`
 	StatefulSet   string `json:"statefulSet"`
 	RecoveryPoint string `json:"recoveryPoint"`
-	// Kind is what was done, Operation the id under which it has set volumes aside.
+	// Kind is what was done, Operation the id under which volumes were set aside.
 	Kind      Kind   `json:"kind"`
 	Operation string `json:"operation"`
 	Replicas  int32  `json:"replicas"`
-	// PutBack says that an interrupted restore was put back, Kept that it was ended as it was; else RecoveryPoint was
-	// restored, or an undo has brought back what that operation had set aside.
+	// PutBack says that an interrupted restore was put back, Kept that it was ended as it was. Otherwise
+	// RecoveryPoint was restored, or an undo has brought back what that operation had set aside.
 	PutBack bool `json:"putBack,omitempty"`
 	Kept    bool `json:"kept,omitempty"`
-	// Volumes are what was restored, in the plan's order.
+	// Volumes are the restored volumes, in the plan's order.
 	Volumes []Restored `json:"volumes"`
 	// Displaced are the volumes that were set aside; they are kept until a person frees them.
 	Displaced []DisplacedVolume `json:"displaced,omitempty"`
@@ -71,7 +71,7 @@ func (x *run) fillReport(ctx context.Context) {
 		displaced := DisplacedVolume{Claim: v.Claim, Volume: v.Displaced.Volume}
 		if volume, err := x.Cluster.Volume(ctx, v.Displaced.Volume); err == nil && volume != nil {
 			if volume.Labels[cluster.LabelDisplacedFrom] == "" {
-				continue // it is a claim's again
+				continue // a claim holds it again
 			}
 			displaced.Free = cluster.FreeCommand(volume)
 		}

@@ -24,19 +24,19 @@ type Restorer struct {
 	// Now is the clock, Random the source of the operation's id.
 	Now    func() time.Time
 	Random io.Reader
-	// Holder says to others who holds the Lease.
+	// Holder tells others who holds the Lease.
 	Holder string
 	// Parallel is how many ordinals to fill at once; less than 1 means 2.
 	Parallel int
-	// Wait is how long to wait for another operation on the StatefulSet; zero is to be refused.
+	// Wait is how long to wait for another operation on the StatefulSet; with zero, Run refuses at once.
 	Wait   time.Duration
 	Limits Limits
 }
 
-// ErrNotReady is wrapped by the error of a restore, or an undo, that is done, and whose pods did not become Ready in time.
+// ErrNotReady is wrapped by the error of a restore or undo that is done, but whose pods did not become Ready in time.
 var ErrNotReady = errors.New("the pods are not Ready")
 
-// Err is the plan's refusals as one error, nil if there are none.
+// Err is the plan's refusals as one error; nil if there are none.
 func (p *Plan) Err() error {
 	var all []error
 	for _, refusal := range p.Refusals {
@@ -45,8 +45,8 @@ func (p *Plan) Err() error {
 	return errors.Join(all...)
 }
 
-// Run carries out a plan that was made of record (of nothing, if it is an undo) and that a person has agreed to. If it
-// fails, the StatefulSet is as it was before, or the error says what is not and what to do. A plan with refusals is refused.
+// Run carries out a plan that was made from record (from none, for an undo), and to which a person has agreed. If Run fails,
+// the StatefulSet is as it was before, or the error says what is not and what to do. Run refuses a plan with refusals.
 func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (Report, error) {
 	if err := plan.Err(); err != nil {
 		return Report{}, err
@@ -75,7 +75,7 @@ func (r *Restorer) Run(ctx context.Context, plan Plan, record catalog.Record) (R
 	return x.carryOut(lease.Context()) //nolint:contextcheck // it is made from ctx, and dies with the Lease
 }
 
-// offerWait has the refusal of one who meets another operation say that waiting for it is no work.
+// offerWait adds to the refusal of a restore that meets another operation that it can wait for that operation.
 func offerWait(err error) error {
 	var refusal *cluster.Refusal
 	if !errors.As(err, &refusal) || !errors.Is(err, cluster.ErrBusy) {
@@ -97,10 +97,10 @@ type run struct {
 
 	uid string // the cluster's
 	sts *appsv1.StatefulSet
-	// journal is changed, and written, under writing.
+	// journal may be changed, and written, only while holding writing.
 	journal *Journal
 	writing sync.Mutex
-	// written says that the journal lay in the cluster, gone which volumes could not be put back because they are not there.
+	// written says that the journal was stored in the cluster; gone lists volumes that could not be put back because they no longer exist.
 	written bool
 	gone    []string
 	began   time.Time
@@ -108,7 +108,7 @@ type run struct {
 	report  Report
 }
 
-// carryOut does what the plan says. What fails before the journal's last phase is undone.
+// carryOut does what the plan says. If a step before the journal's last phase fails, it puts back what was done.
 func (x *run) carryOut(ctx context.Context) (Report, error) {
 	if err := x.begin(ctx); err != nil { // sweep, look again, plan again
 		return Report{}, err
@@ -126,12 +126,12 @@ func (x *run) carryOut(ctx context.Context) (Report, error) {
 	}
 	for _, step := range []func(context.Context) error{
 		x.beginJournal, // from here on, what is done can be put back
-		x.guard,        // nothing can be deleted by policy
-		x.hold,         // 0 replicas, no pods, and those that are made wait
+		x.guard,        // no policy can delete anything
+		x.hold,         // 0 replicas, no pods, and new ones wait
 		x.setAside,     // old volumes kept and marked, their claims gone
 		x.create,       // claims under their final names
 		x.fill,         // data into them
-		x.handOver,     // every ordinal complete: no way back by itself
+		x.handOver,     // every ordinal complete: from here on, only a person can go back
 	} {
 		if err := step(ctx); err != nil {
 			return Report{}, x.undo(ctx, err)
@@ -140,8 +140,8 @@ func (x *run) carryOut(ctx context.Context) (Report, error) {
 	return x.resume(ctx)
 }
 
-// finish removes what the operation has made for itself, and gives the Lease back. What cannot be removed now is told, and
-// swept by the next operation: it makes no failure of a restore that is done.
+// finish removes what the operation made for itself, and gives the Lease back. It reports what it cannot remove
+// now, and the next operation sweeps that: it does not make a finished restore fail.
 func (x *run) finish(ctx context.Context) {
 	ctx, cancel := x.lease.Grace(ctx, tidyWithin)
 	defer cancel()
@@ -159,7 +159,7 @@ func (x *run) finish(ctx context.Context) {
 	}
 }
 
-// begin makes sure that the plan still holds, now that nobody else of us may change things.
+// begin ensures that the plan still holds, now that no other stsbackup may change things.
 func (x *run) begin(ctx context.Context) error {
 	if err := x.sweep(ctx); err != nil {
 		return err
@@ -198,8 +198,8 @@ func (x *run) begin(ctx context.Context) error {
 	return nil
 }
 
-// probe runs one mover that touches no volume, while the StatefulSet still runs: an image that cannot be pulled, or a bucket
-// that pods cannot reach, is no reason to take it down.
+// probe runs one mover that touches no volume, while the StatefulSet still runs: nobody should take the
+// StatefulSet down only to find an image that cannot be pulled, or a bucket that pods cannot reach.
 func (x *run) probe(ctx context.Context) error {
 	var filled []Volume
 	for _, v := range x.plan.Volumes {
@@ -237,8 +237,8 @@ func (x *run) beginJournal(ctx context.Context) error {
 	return x.journal.write(ctx, x.Cluster, x.op)
 }
 
-// guard makes sure that scaling down and deleting claims cannot delete data: the present volumes are kept whatever becomes
-// of their claims, and are marked, so that they are found whoever deletes those; and the StatefulSet keeps its claims.
+// guard ensures that scaling down and deleting claims cannot delete data. The present volumes outlive their
+// claims, and get marks by which we find them, whoever deletes the claims. The StatefulSet keeps its claims.
 func (x *run) guard(ctx context.Context) error {
 	if err := x.keepVolumes(ctx); err != nil {
 		return err
@@ -253,7 +253,7 @@ func (x *run) guard(ctx context.Context) error {
 	return err
 }
 
-// keepVolumes has the present volumes outlive their claims.
+// keepVolumes makes the present volumes outlive their claims.
 func (x *run) keepVolumes(ctx context.Context) error {
 	for i := range x.journal.Volumes {
 		v := &x.journal.Volumes[i]
@@ -267,7 +267,7 @@ func (x *run) keepVolumes(ctx context.Context) error {
 	return nil
 }
 
-// keep has a present volume outlive its claim.
+// keep makes a present volume outlive its claim.
 func (x *run) keep(ctx context.Context, v *JournalVolume) error {
 	if x.plan.Way == WayResume {
 		volume, err := x.Cluster.Volume(ctx, v.Displaced.Volume)
@@ -288,14 +288,14 @@ func (x *run) keep(ctx context.Context, v *JournalVolume) error {
 	if x.plan.Kind == KindUndo {
 		why = cluster.WhyUndone
 	}
-	if x.plan.Way == WayResume { // its age counts from when it went
+	if x.plan.Way == WayResume { // its age counts from when its claim goes
 		at = x.Now()
 	}
 	return x.Cluster.MarkDisplaced(ctx, cluster.Operation{ID: x.journal.Operation, StatefulSet: x.op.StatefulSet}, *v.Displaced, why, at)
 }
 
-// handOver makes sure that nobody has interfered, and turns the journal to the phase from which there is no way back by
-// itself: when it is written, pods may start.
+// handOver checks that nobody has interfered, and moves the journal to the phase after which only a person can
+// go back: once it is written, pods may start.
 func (x *run) handOver(ctx context.Context) error {
 	if err := x.stillHeld(ctx); err != nil {
 		return err
@@ -303,7 +303,7 @@ func (x *run) handOver(ctx context.Context) error {
 	for i := range x.journal.Volumes {
 		v := &x.journal.Volumes[i]
 		if !planned(x.plan.Volumes, v.Ordinal, v.Template) {
-			continue // of a StatefulSet that was made anew with fewer replicas
+			continue // the StatefulSet was created anew with fewer replicas
 		}
 		volume, err := x.whole(ctx, v)
 		if err != nil {
@@ -318,13 +318,13 @@ func (x *run) handOver(ctx context.Context) error {
 	for i := range x.journal.Volumes {
 		v := &x.journal.Volumes[i]
 		if v.State = StateHandedOver; !planned(x.plan.Volumes, v.Ordinal, v.Template) {
-			v.State = StateAside // and no claim of it is waited for
+			v.State = StateAside // and nobody waits for a claim of it
 		}
 	}
 	return x.enter(ctx, PhaseResume)
 }
 
-// whole demands that a claim is the one that was made, bound and complete, and names its volume.
+// whole fails unless a claim is the one that was made, bound and complete. It returns the name of the claim's volume.
 func (x *run) whole(ctx context.Context, v *JournalVolume) (string, error) {
 	claim, err := x.Cluster.Claim(ctx, x.op.Claim(v.Claim))
 	if err != nil {
@@ -346,7 +346,7 @@ func (x *run) whole(ctx context.Context, v *JournalVolume) (string, error) {
 	return volume.Name, nil
 }
 
-// endJournal removes the journal, and does not give up at once.
+// endJournal removes the journal. It retries before it gives up.
 func (x *run) endJournal(ctx context.Context) error {
 	var err error
 	for range 3 {

@@ -29,7 +29,7 @@ type start struct {
 	class   string
 	objects []runtime.Object
 	change  func(*appsv1.StatefulSet)
-	// prepare does to the running StatefulSet what has to be before the restore.
+	// prepare changes the running StatefulSet before the restore.
 	prepare func(*world)
 }
 
@@ -135,20 +135,20 @@ func (w *world) state() state {
 	return s
 }
 
-// restorer is the engine in this world. Its waits are short: nothing in it takes time.
+// restorer is the engine in this world. Its waits are short, because nothing in this world takes time.
 func (w *world) restorer() *Restorer {
 	return &Restorer{
 		Cluster: w.client(), Filler: w, Reporter: report.Silent{}, Random: rand.Reader, Holder: "test",
-		Parallel: 1, // so that calls come in one order
+		Parallel: 1, // so that calls come in a fixed order
 		Now:      func() time.Time { return time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC) },
 		Limits:   Limits{Ready: 5 * time.Second, Down: 5 * time.Second, Claim: 5 * time.Second, PutBack: 20 * time.Second, Retry: 1},
 	}
 }
 
-// restore plans and runs, as the command does.
+// restore makes a plan and runs it, like the command.
 func (w *world) restore(ctx context.Context) (Report, error) { return w.run(ctx, PlanOptions{}) }
 
-// run plans and runs with a person's wishes.
+// run makes a plan with a person's options, and runs it.
 func (w *world) run(ctx context.Context, options PlanOptions) (Report, error) {
 	record := newRecord()
 	if options.Kind == KindUndo {
@@ -161,8 +161,8 @@ func (w *world) run(ctx context.Context, options PlanOptions) (Report, error) {
 	return w.restorer().Run(ctx, NewPlan(situation, options), record)
 }
 
-// oldDataSafe demands that everything that was on a volume before is still on it, and that the volume is either its
-// claim's or kept for it.
+// oldDataSafe checks that everything that was on a volume before is still on it, and that the volume is either
+// its claim's or kept for it.
 func (w *world) oldDataSafe(before map[string]string) {
 	w.t.Helper()
 	for name, content := range before {
@@ -185,8 +185,8 @@ func (w *world) oldDataSafe(before map[string]string) {
 	}
 }
 
-// restored demands that each ordinal has its own data, in a claim as the StatefulSet controller would have made it,
-// and that all else is as before.
+// restored checks that each ordinal has its own data, in a claim as the StatefulSet controller would have made
+// it, and that all else is as before.
 func (w *world) restored(before state) {
 	w.t.Helper()
 	after := w.state()
@@ -235,8 +235,8 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// TestFaults lets every API call of a restore fail in turn, in four ways, and demands that no old data is lost, that
-// everything is as before, or else that another restore brings the recovery point back and the replicas with it.
+// TestFaults makes every API call of a restore fail in turn, in four ways. It checks that no old data is lost, and
+// that everything is as before, or else that another restore brings the recovery point back, and the replicas.
 func TestFaults(t *testing.T) {
 	errInjected := errors.New("injected")
 	for name, start := range starts() {
@@ -281,7 +281,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// outcome judges what a failed call has led to.
+// outcome judges the result of a failed call.
 func (w *world) outcome(where, mode string, err error, before state) {
 	w.t.Helper()
 	after := w.state()
@@ -296,14 +296,14 @@ func (w *world) outcome(where, mode string, err error, before state) {
 	}
 }
 
-// recovered restores again, which must bring the recovery point back. It may be refused if the first restore was all
-// but done: then it completes that one, and there are no spare volumes for another.
+// recovered restores again, which must bring the recovery point back. It may be refused if the first restore
+// was nearly done: then it completes that restore, and there are no spare volumes for another.
 func (w *world) recovered(where string, before state) {
 	w.t.Helper()
 	err := w.again(w.t.Context())
 	if err != nil && strings.Contains(err.Error(), "the volume is not empty") && strings.Contains(where, "update configmaps") {
-		// Killed between the end of a mover and the journal's entry of it: nobody can tell the restored data on the spare
-		// volume from somebody's own, so it is left alone, and a person is asked to empty it.
+		// The restore was killed after its mover ended, and before it wrote that into the journal. Nobody can tell the
+		// restored data on the spare volume from somebody's own, so it stays, and a person is asked to empty the volume.
 		if after := w.state(); after.Replicas != before.Replicas || !cmp.Equal(after.Claims, before.Claims) || after.Journal {
 			w.t.Fatalf("%s: not put back (-before +after):\n%s", where, cmp.Diff(before, after))
 		}
@@ -326,7 +326,7 @@ func (w *world) allRestored() bool {
 	return true
 }
 
-// again restores after the Lease of a dead process has expired: it goes on with what was interrupted.
+// again restores after the Lease of a dead process has expired: it continues what was interrupted.
 func (w *world) again(ctx context.Context) error {
 	if err := w.leaseExpires(ctx); err != nil {
 		return err

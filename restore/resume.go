@@ -11,8 +11,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
-// completeInterrupted completes a restore that was interrupted when all of its data was in place, to make way for the next.
-// What it has handed over is data by now; nothing of it needs a decision.
+// completeInterrupted completes a restore that was interrupted when all of its data was in place, to make way
+// for the next one. What it has handed over is data by now, and needs no decision.
 func (x *run) completeInterrupted(ctx context.Context) error {
 	situation, err := Look(ctx, x.Cluster, x.record, x.op.Namespace, x.op.StatefulSet)
 	if err != nil {
@@ -35,8 +35,8 @@ func (x *run) completeInterrupted(ctx context.Context) error {
 	return nil
 }
 
-// complete lets pods start: the StatefulSet gets its template, its retention policy and, unless somebody has scaled it up
-// since, its replicas; volumes that an undo has brought back are a claim's own again. The journal's last phase was entered.
+// complete lets pods start. The StatefulSet gets its template, its retention policy and, unless somebody has scaled it up since,
+// its replicas. Volumes that an undo has brought back lose their marks. The journal's last phase was entered before.
 func (x *run) complete(ctx context.Context) (sts *appsv1.StatefulSet, err error) {
 	j := x.journal
 	for range 3 {
@@ -57,15 +57,15 @@ func (x *run) complete(ctx context.Context) (sts *appsv1.StatefulSet, err error)
 	return sts, nil
 }
 
-// start takes the gate off, and scales to so many replicas. Where the gate is off already, that was done, and replicas are
-// somebody's wish.
+// start removes the gate, and scales to that many replicas. If the gate is off already, this was done before,
+// and the present number of replicas is somebody's choice.
 func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, error) {
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
 	if err != nil {
 		return nil, err
 	}
 	scale := cluster.Scale{}
-	if sts.UID != x.journal.UID { // made anew since, with its own policy and replicas
+	if sts.UID != x.journal.UID { // created anew since, with its own policy and replicas
 		return x.Cluster.Release(ctx, x.op.Key(), sts.UID, scale, x.limits.Down)
 	}
 	scale.Retention = x.policyBack(sts)
@@ -78,12 +78,12 @@ func (x *run) start(ctx context.Context, replicas int32) (*appsv1.StatefulSet, e
 	return x.Cluster.Release(ctx, x.op.Key(), x.journal.UID, scale, x.limits.Down)
 }
 
-// policyBack is the retention policy to give back with the gate. Once that is off, the policy was given back with it, or somebody
-// who took the gate off has another in mind: then it stays as it is, and is told if it is not what it was.
+// policyBack is the retention policy to restore when the gate is removed. If the gate is off already, either the policy was
+// restored with it, or somebody who removed the gate wants another policy: then policyBack leaves it, and reports it if it differs.
 func (x *run) policyBack(sts *appsv1.StatefulSet) *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy {
 	keep := appsv1.RetainPersistentVolumeClaimRetentionPolicyType
 	was, is := x.journal.Retention, retention(sts)
-	guarded := x.journal.Held == 0 && is.WhenScaled == keep && is.WhenDeleted == keep // and the gate perhaps never on
+	guarded := x.journal.Held == 0 && is.WhenScaled == keep && is.WhenDeleted == keep // and the gate may never have been on
 	if guarded || x.journal.holds(sts) {
 		return &was
 	}
@@ -103,8 +103,8 @@ func (x *run) policyBack(sts *appsv1.StatefulSet) *appsv1.StatefulSetPersistentV
 	return nil
 }
 
-// stillWhole demands of all that was handed over that it is there, as long as no pod has run: no claim can have gone for a good
-// reason. What pods run on is theirs, whoever started them, be it whole or not.
+// stillWhole checks, as long as no pod has run, that all that was handed over still exists: without a pod there is no
+// good reason for a claim to be gone. Once pods run, their volumes are theirs, whoever started the pods, complete or not.
 func (x *run) stillWhole(ctx context.Context, sts *appsv1.StatefulSet) error {
 	if !cluster.Gated(&sts.Spec.Template.Spec) {
 		return nil
@@ -116,7 +116,7 @@ func (x *run) stillWhole(ctx context.Context, sts *appsv1.StatefulSet) error {
 	for i := range x.journal.Volumes {
 		v := &x.journal.Volumes[i]
 		if v.State != StateHandedOver {
-			continue // of a StatefulSet that was made anew with fewer replicas
+			continue // the StatefulSet was created anew with fewer replicas
 		}
 		if _, err := x.whole(ctx, v); err != nil {
 			return err
@@ -125,7 +125,7 @@ func (x *run) stillWhole(ctx context.Context, sts *appsv1.StatefulSet) error {
 	return nil
 }
 
-// keepPresent ends an interrupted restore, and keeps what runs now. What it had set aside stays so.
+// keepPresent ends an interrupted restore, and keeps what runs now. What the restore had set aside stays set aside.
 func (x *run) keepPresent(ctx context.Context) (Report, error) {
 	sts, err := x.Cluster.StatefulSet(ctx, x.op.Namespace, x.op.StatefulSet)
 	if err != nil {
@@ -151,7 +151,7 @@ func (x *run) keepPresent(ctx context.Context) (Report, error) {
 			if d == nil || d.Volume == "" {
 				continue
 			}
-			if err := x.Cluster.UnmarkDisplaced(ctx, *d); err != nil { // if it is the claim's again
+			if err := x.Cluster.UnmarkDisplaced(ctx, *d); err != nil { // if the claim holds it again
 				return Report{}, err
 			}
 		}
@@ -175,7 +175,7 @@ func (x *run) keepPresent(ctx context.Context) (Report, error) {
 
 // resume starts the StatefulSet on its restored volumes.
 func (x *run) resume(ctx context.Context) (Report, error) {
-	// From here on only forward, whatever is interrupted.
+	// From here on there is only the way forward, whatever interrupts it.
 	clean, cancel := x.lease.Grace(ctx, tidyWithin)
 	defer cancel()
 	sts, err := x.complete(clean)

@@ -20,7 +20,7 @@ func (w *world) Fill(ctx context.Context, target Target, v Volume, progress func
 	if target.Cluster != "here" {
 		w.t.Errorf("%s is filled in cluster %q", v.Claim, target.Cluster)
 	}
-	// A call of its own, so that faults can hit it.
+	// A separate call, so that faults can hit it.
 	if _, err := w.kube.CoreV1().PersistentVolumeClaims(ns).Get(ctx, v.Claim, metav1.GetOptions{}); err != nil {
 		return archive.Result{}, err
 	}
@@ -37,7 +37,7 @@ func (w *world) Fill(ctx context.Context, target Target, v Volume, progress func
 	return archive.Result{RepositorySnapshot: v.RepositorySnapshot, Files: v.Files, Bytes: v.Bytes}, ctx.Err()
 }
 
-// mountEmpty is a mover's beginning: the claim gets its volume, which must be empty, and half of the data.
+// mountEmpty plays the start of a mover: the claim gets its volume, which must be empty, and half of the data.
 func (w *world) mountEmpty(target Target, v Volume) (*corev1.PersistentVolumeClaim, error) {
 	w.lock.Lock()
 	defer w.lock.Unlock()

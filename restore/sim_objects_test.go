@@ -127,8 +127,8 @@ func newRecord() catalog.Record {
 	return record
 }
 
-// bindFound gives the claim a volume that is there: one that is reserved for its name, or one that fits and is nobody's. The
-// binder prefers those to a new one.
+// bindFound gives the claim an existing volume: one reserved for its name, or one that fits and is nobody's.
+// The binder prefers those to a new volume.
 func (w *world) bindFound(claim *corev1.PersistentVolumeClaim) bool {
 	for _, volume := range w.volumes() {
 		ref := volume.Spec.ClaimRef

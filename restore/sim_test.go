@@ -29,9 +29,9 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// world is a cluster in memory whose controllers act at once after every change: StatefulSet controller, garbage
-// collection by retention policy, volume binder, provisioner, reclaim policies. What is on a volume is a string, and
-// a volume that is deleted takes its string with it.
+// world is a cluster in memory whose controllers act at once after every change: StatefulSet controller,
+// garbage collection by retention policy, volume binder, provisioner, reclaim policies. The data of a volume is
+// a string, and deleting the volume deletes the string.
 type world struct {
 	t       *testing.T
 	kube    *fake.Clientset
@@ -44,10 +44,10 @@ type world struct {
 	wished  []string          // what was deleted because a person deleted its claim
 	wrote   map[string]bool   // what pods have written
 	loop    func()            // what somebody does all the time, after every call
-	lock    sync.Mutex        // of all, while the engine works
+	lock    sync.Mutex        // guards everything while the engine works
 
 	calls int
-	// fault is asked before (carried out: false) and after every call.
+	// fault is called before (carriedOut: false) and after every call.
 	fault func(call int, action k8stesting.Action, carriedOut bool) error
 }
 
@@ -63,7 +63,7 @@ var (
 func newWorld(t *testing.T, objects ...runtime.Object) *world {
 	t.Helper()
 	w := &world{t: t, data: map[string]string{}, used: map[string]bool{}, marks: map[string]string{}, wrote: map[string]bool{}}
-	// Not the clientset's own tracker: that one also keeps managed fields, at many times the cost.
+	// Not the clientset's own tracker: it also keeps managed fields, which costs many times as much.
 	w.kube = &fake.Clientset{}
 	w.tracker = k8stesting.NewObjectTracker(scheme.Scheme, scheme.Codecs.UniversalDecoder())
 	w.kube.PrependWatchReactor("*", func(action k8stesting.Action) (bool, watch.Interface, error) {
@@ -108,7 +108,7 @@ func (w *world) client() *cluster.Client {
 	return &cluster.Client{Kube: w.kube, Snapshots: snapshotfake.NewSimpleClientset()}
 }
 
-// stamp gives an object what the API server gives.
+// stamp gives an object what the API server adds.
 func (w *world) stamp(object runtime.Object) {
 	accessor, err := meta.Accessor(object)
 	if err != nil {
@@ -127,7 +127,7 @@ func (w *world) stamp(object runtime.Object) {
 	}
 }
 
-// call carries an API call out, with the checks of the API server that matter here.
+// call carries out an API call, with those checks of the API server that matter here.
 func (w *world) call(action k8stesting.Action, react k8stesting.ReactionFunc) (runtime.Object, error) {
 	switch a := action.(type) {
 	case k8stesting.CreateActionImpl:
@@ -281,8 +281,8 @@ func (w *world) reconcileSet() (changed bool) {
 	return changed
 }
 
-// podWrites is what a pod does as soon as it runs: what was restored, or half restored, or empty, becomes what only this
-// volume has. What was there before stays as it is.
+// podWrites is what a pod does as soon as it runs: whether the volume is restored, half restored, or empty, its
+// data becomes unique to this volume. Old data stays as it is.
 func (w *world) podWrites(claim string) bool {
 	volume := w.claim(claim).Spec.VolumeName
 	content := w.data[volume]

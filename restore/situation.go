@@ -14,13 +14,13 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// Situation is what a plan is made from: the recovery point, and the cluster's objects as they were read.
+// Situation is the input of a plan: the recovery point, and the cluster's objects as they were read.
 type Situation struct {
-	// Record is the recovery point that is to be restored.
+	// Record is the recovery point to restore.
 	Record catalog.Record
-	// Cluster is the UID of the cluster that it is restored to.
+	// Cluster is the UID of the cluster into which to restore.
 	Cluster string
-	// StatefulSet is the one to restore.
+	// StatefulSet is the StatefulSet to restore.
 	StatefulSet *appsv1.StatefulSet
 	// Claims, Pods, Autoscalers and Quotas are those of its namespace.
 	Claims      []corev1.PersistentVolumeClaim
@@ -32,12 +32,12 @@ type Situation struct {
 	// Volumes and Classes are those of the whole cluster.
 	Volumes []corev1.PersistentVolume
 	Classes []storagev1.StorageClass
-	// Journal is that of an earlier restore that did not end, nil if there is none.
+	// Journal is the journal of an earlier, unfinished restore; nil if there is none.
 	Journal *Journal
 }
 
-// Look reads the situation of the StatefulSet in the cluster. The error wraps cluster.ErrNotFound if there is no such
-// StatefulSet.
+// Look reads the situation of the StatefulSet in the cluster. The error wraps cluster.ErrNotFound if the
+// StatefulSet does not exist.
 func Look(ctx context.Context, c *cluster.Client, record catalog.Record, namespace, statefulSet string) (Situation, error) {
 	s := Situation{Record: record}
 	var err error
@@ -63,13 +63,13 @@ func Look(ctx context.Context, c *cluster.Client, record catalog.Record, namespa
 	return s, nil
 }
 
-// dropMovers takes the movers of the interrupted operation out of what is planned for.
+// dropMovers removes the movers of the interrupted operation from the input of the plan.
 func (s *Situation) dropMovers() {
 	s.Pods = slices.DeleteFunc(s.Pods, func(pod corev1.Pod) bool { return s.Journal.movedBy(&pod) })
 }
 
-// movedBy reports whether the pod is a mover of the interrupted operation. A plan does as if it were gone: the sweep ends it before
-// anything is done. Whether it is gone then is not taken on trust: each step lists the pods anew.
+// movedBy reports whether the pod is a mover of the interrupted operation. A plan treats such a pod as gone,
+// because the sweep ends it before anything is done. Run does not rely on that: each step lists the pods anew.
 func (j *Journal) movedBy(pod *corev1.Pod) bool {
 	return pod.Labels[cluster.LabelManagedBy] == cluster.ManagedBy &&
 		slices.ContainsFunc(append(j.Others[:len(j.Others):len(j.Others)], j.Operation), func(id string) bool {
@@ -77,7 +77,7 @@ func (j *Journal) movedBy(pod *corev1.Pod) bool {
 		})
 }
 
-// list reads what there may be several of.
+// list reads the objects of which there may be several.
 func (s *Situation) list(ctx context.Context, c *cluster.Client, namespace string) (err error) {
 	if s.Claims, err = c.Claims(ctx, namespace); err != nil {
 		return err

@@ -15,8 +15,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// assignSpares gives every volume whose class has no provisioner a PersistentVolume of its own. The plan chooses, and
-// not the binder, so that the pairing of ordinals and volumes is known, shown and repeatable.
+// assignSpares gives every volume whose class has no provisioner a PersistentVolume of its own. The plan
+// chooses it, and not the binder, so that the pairing of ordinals and volumes is known, shown and repeatable.
 func (p *Plan) assignSpares() {
 	taken := map[string]bool{}
 	lacking := map[string][]string{} // by class
@@ -25,7 +25,7 @@ func (p *Plan) assignSpares() {
 		if !p.situation.static(v) {
 			continue
 		}
-		if v.Spare != "" { // an interrupted restore has taken it
+		if v.Spare != "" { // an interrupted restore has taken one
 			taken[v.Spare] = true
 			v.manifest.Spec.VolumeName = v.Spare
 			continue
@@ -44,14 +44,14 @@ func (p *Plan) assignSpares() {
 	}
 }
 
-// static reports whether the volume is one that people make.
+// static reports whether people make the volume, and no provisioner.
 func (x *index) static(v *Volume) bool {
 	found := x.classes[v.Class]
 	return v.classless || found != nil && found.Provisioner == cluster.NoProvisioner
 }
 
-// chooseSpare takes the volume that is reserved for the claim if there is one, else one that lies where the present one
-// lies, else where the ordinal ran; of those the smallest.
+// chooseSpare takes the volume that is reserved for the claim if there is one, else one in the same place as
+// the present volume, else one where the ordinal ran; among equals, the smallest.
 func (x *index) chooseSpare(v *Volume, taken map[string]bool) *corev1.PersistentVolume {
 	present := x.volumes[v.Present.Volume]
 	rank := func(spare *corev1.PersistentVolume) int {
@@ -82,14 +82,14 @@ func (x *index) chooseSpare(v *Volume, taken map[string]bool) *corev1.Persistent
 	return best
 }
 
-// fits reports whether the binder would accept the volume for the claim, and nothing else has a right to it.
+// fits reports whether the binder would accept the volume for the claim, and nobody else has a right to the volume.
 func fits(spare *corev1.PersistentVolume, v *Volume) bool {
 	claim := &v.manifest
 	return spare.DeletionTimestamp == nil && spare.Status.Phase == corev1.VolumeAvailable && reservedFor(spare, claim) &&
 		matches(spare, v) && spare.Spec.Capacity.Storage().Value() >= v.Size
 }
 
-// matches is fits without the question who owns the volume, and without its size.
+// matches is fits, but ignores who owns the volume, and its size.
 func matches(spare *corev1.PersistentVolume, v *Volume) bool {
 	claim := &v.manifest
 	if spare.Spec.StorageClassName != v.Class || cluster.IsBlock(spare.Spec.VolumeMode) {
@@ -112,7 +112,7 @@ func reservedFor(spare *corev1.PersistentVolume, claim *corev1.PersistentVolumeC
 	return ref == nil || ref.UID == "" && ref.Namespace == claim.Namespace && ref.Name == claim.Name
 }
 
-// onlyOn reports whether the volume can be used on the named node alone.
+// onlyOn reports whether only the named node can use the volume.
 func onlyOn(volume *corev1.PersistentVolume, node string) bool {
 	if volume.Spec.NodeAffinity == nil || volume.Spec.NodeAffinity.Required == nil {
 		return false
@@ -127,7 +127,7 @@ func onlyOn(volume *corev1.PersistentVolume, node string) bool {
 	return false
 }
 
-// refuseSpares says how many volumes are missing, and which could be freed.
+// refuseSpares says how many volumes are missing, and which ones could be freed.
 func (p *Plan) refuseSpares(class string, claims []string) {
 	var sample *Volume
 	for i := range p.Volumes {

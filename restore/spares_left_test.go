@@ -11,8 +11,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// TestSpareWhoseClaimSomebodyDeletes: pods have run on volumes that people made, and that a killed restore was filling; then somebody has
-// deleted the claims. What is typed next must not make such a volume Available to others: it is set aside, and listed.
+// TestSpareWhoseClaimSomebodyDeletes: pods have run on volumes that people made and a killed restore was filling. Then somebody
+// has deleted the claims. The next command must not make such a volume Available to others: it is set aside, and listed.
 func TestSpareWhoseClaimSomebodyDeletes(t *testing.T) {
 	t.Parallel()
 	start := starts()["static volumes with spares"]
@@ -33,7 +33,7 @@ func TestSpareWhoseClaimSomebodyDeletes(t *testing.T) {
 			data := maps.Clone(w.data)
 			where := fmt.Sprintf("killed at write %d, then resume: %v, and undo", write, resumed)
 			if resumed {
-				for n := range 3 { // there must be some to go on with
+				for n := range 3 { // there must be some with which to go on
 					name := fmt.Sprintf("more-%d", n)
 					volume := newVolume(name, "manual", "Retain")
 					w.stamp(volume)

@@ -9,9 +9,9 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// sweep removes what dead operations have left. What does not go is told, and is not in our way, since each operation has
-// names of its own; but for a pod that mounts a claim which is to be replaced or put back: that claim cannot go before the
-// pod, and the pod may still write to it.
+// sweep removes what dead operations have left. It reports what does not go. That does no harm, because each
+// operation has its own names, with one exception: a pod that mounts a claim to be replaced or put back. That
+// claim cannot go before the pod, and the pod may still write to it.
 func (x *run) sweep(ctx context.Context) error {
 	swept, err := x.Cluster.Sweep(ctx, x.op, cluster.Removing{Limit: x.Limits.Sweep, Waiting: x.Reporter.Note})
 	for _, what := range swept.Removed {

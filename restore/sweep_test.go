@@ -54,8 +54,8 @@ func strandedPod(ordinal int32, temporary, readOnly bool) *corev1.Pod {
 	}
 }
 
-// A pod that a dead operation has left on a lost node is in the way of a restore only if it has a claim that is to be replaced:
-// then the claim could not go, and the StatefulSet would stay down for that.
+// A pod that a dead operation has left on a lost node prevents a restore only if it mounts a claim that the
+// restore replaces: that claim could not go, and the StatefulSet would stay down.
 func TestRestoreBesideAStrandedMover(t *testing.T) {
 	for name, tt := range map[string]struct {
 		pod     *corev1.Pod

@@ -23,8 +23,8 @@ type asideVolume struct {
 	at        time.Time
 }
 
-// newUndoPlan decides which of the volumes that were set aside come back. All of one operation belong together: they are
-// of one moment.
+// newUndoPlan decides which of the volumes that were set aside come back. The volumes of one operation belong
+// together: they are from one moment.
 func newUndoPlan(s *index, options PlanOptions) Plan {
 	options.Kind = KindUndo
 	p := newPlan(s, options)
@@ -87,7 +87,7 @@ func (p *Plan) setAside() []asideVolume {
 	return found
 }
 
-// incomplete is 1 for what a restore had made itself: of two of a claim, it is not the one that was there before.
+// incomplete is 1 for a volume that a restore had made itself. Of two volumes of one claim, it is not the one from before the restore.
 func (a *asideVolume) incomplete() int {
 	if a.volume.Annotations[cluster.AnnotationDisplacedWhy] == cluster.WhyIncomplete {
 		return 1
@@ -95,7 +95,7 @@ func (a *asideVolume) incomplete() int {
 	return 0
 }
 
-// ordinalOf reads a claim's name.
+// ordinalOf finds the template and the ordinal in a claim's name.
 func ordinalOf(sts *appsv1.StatefulSet, claim string) (template string, ordinal int32, found bool) {
 	for i := range sts.Spec.VolumeClaimTemplates {
 		name := sts.Spec.VolumeClaimTemplates[i].Name
@@ -106,7 +106,7 @@ func ordinalOf(sts *appsv1.StatefulSet, claim string) (template string, ordinal 
 	return "", 0, false
 }
 
-// chooseAside takes one operation's volumes: the latest that replaced any, or the one that a person names.
+// chooseAside takes one operation's volumes: those of the latest that replaced any, or of the one that a person names.
 func (p *Plan) chooseAside(all []asideVolume, held bool) []asideVolume {
 	latest := p.operation(all, held)
 	if latest == "" {
@@ -122,7 +122,7 @@ func (p *Plan) chooseAside(all []asideVolume, held bool) []asideVolume {
 			continue
 		}
 		if n := len(chosen); n > 0 && chosen[n-1].displaced.Claim.Name == aside.displaced.Claim.Name {
-			continue // an older one of the same claim
+			continue // an older volume of the same claim
 		}
 		p.Started = aside.at
 		chosen = append(chosen, aside)
@@ -138,7 +138,7 @@ func (p *Plan) chooseAside(all []asideVolume, held bool) []asideVolume {
 	return chosen
 }
 
-// operation is the id of the operation that is undone; where none can be meant, or any of several, the plan is refused.
+// operation is the id of the operation to undo. If there is none, or if several match, the plan is refused.
 func (p *Plan) operation(all []asideVolume, held bool) string {
 	var ids, begin []string
 	latest, prefix := "", p.options.Operation
@@ -182,7 +182,7 @@ func (p *Plan) operation(all []asideVolume, held bool) string {
 	return ""
 }
 
-// plan is what is done with one of them.
+// plan says what to do with one of these volumes.
 func (a *asideVolume) plan(s *index) Volume {
 	v := Volume{Ordinal: a.ordinal, Template: a.template, Claim: a.displaced.Claim.Name, SourceClaim: a.displaced.Claim.Name, Cut: a.at,
 		Class: a.volume.Spec.StorageClassName, Size: a.volume.Spec.Capacity.Storage().Value(), Brings: a.volume.Name}

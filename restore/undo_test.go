@@ -99,8 +99,8 @@ func TestUndoChoosesOperation(t *testing.T) {
 	}
 }
 
-// A claim that the interrupted restore had made and somebody has deleted holds nothing that has to be kept, so that the restore goes
-// on; unless another pod uses it, whose data the refusal says how to keep.
+// A claim that the interrupted restore made and somebody has deleted holds nothing worth keeping, so the
+// restore goes on. If another pod uses the claim, the restore refuses, and says how to keep that pod's data.
 func TestDeletedClaimOfInterrupted(t *testing.T) {
 	whole := situation()
 	wanted := NewPlan(*whole, PlanOptions{})
@@ -131,7 +131,7 @@ func TestDeletedClaimOfInterrupted(t *testing.T) {
 	}
 }
 
-// What pods may have written has to be found again: an undo that names no operation does not bring it back.
+// A person must be able to find what pods may have written: an undo that names no operation does not bring it back.
 func TestKeptWords(t *testing.T) {
 	x := &run{op: cluster.Operation{ID: "20261121T08-a", Namespace: "demo", StatefulSet: "web"}}
 	if got := x.keptWords(
@@ -142,7 +142,7 @@ func TestKeptWords(t *testing.T) {
 	}
 }
 
-// A plan that only lets pods start is told from one that restores.
+// A plan that only lets pods start can be told from one that restores.
 func TestPlanCompletes(t *testing.T) {
 	whole := situation()
 	wanted := NewPlan(*whole, PlanOptions{})

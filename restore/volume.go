@@ -18,7 +18,7 @@ const (
 	annotationOperation = "stsbackup.io/operation"
 )
 
-// volume plans one claim: what it will be like, and what becomes of the one that is there.
+// volume plans one claim: what it will be like, and what happens to the present one.
 func (p *Plan) volume(template *corev1.PersistentVolumeClaim, recorded *catalog.Volume, claim string) Volume {
 	v := Volume{
 		Ordinal: recorded.Ordinal, Template: template.Name, Claim: claim, SourceClaim: recorded.Claim,
@@ -37,8 +37,8 @@ func (p *Plan) volume(template *corev1.PersistentVolumeClaim, recorded *catalog.
 	return v
 }
 
-// size is the largest of what the template asks for, what there was, and what there is: a volume that was grown keeps
-// its size.
+// size is the largest of what the template requests, what was backed up, and what exists now: a volume that has
+// grown keeps its size.
 func size(template *corev1.PersistentVolumeClaim, recorded *catalog.Volume, present *corev1.PersistentVolumeClaim) int64 {
 	bytes := max(template.Spec.Resources.Requests.Storage().Value(), recorded.Size)
 	if present != nil {
@@ -47,8 +47,8 @@ func size(template *corev1.PersistentVolumeClaim, recorded *catalog.Volume, pres
 	return bytes
 }
 
-// class is the new claim's StorageClass: the template's, else the one that it had when it was backed up, else the
-// cluster's default. Volumes can also be meant to have no class at all: classless.
+// class is the new claim's StorageClass: the template's, else the class at the time of the backup, else the
+// cluster's default. A volume can also be meant to have no class at all: classless.
 func (p *Plan) class(template *corev1.PersistentVolumeClaim, recorded *catalog.Volume, claim string) (name string, classless bool) {
 	name = recorded.StorageClass
 	origin := "the recovery point"
@@ -75,8 +75,8 @@ func (p *Plan) class(template *corev1.PersistentVolumeClaim, recorded *catalog.V
 	return name, false
 }
 
-// manifest is the claim as the StatefulSet controller would make it, in the chosen size and class, and empty: a
-// template's dataSource would fill it with something else.
+// manifest is the claim as the StatefulSet controller would make it, with the chosen size and class, but empty:
+// a template's dataSource would fill it with something else.
 func (p *Plan) manifest(template *corev1.PersistentVolumeClaim, v *Volume) corev1.PersistentVolumeClaim {
 	annotations := map[string]string{}
 	maps.Copy(annotations, template.Annotations)

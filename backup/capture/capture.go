@@ -20,28 +20,28 @@ import (
 
 // Options are the user's wishes.
 type Options struct {
-	// Method is method.Auto if it is empty.
+	// Method defaults to method.Auto.
 	Method method.Method
 	// SnapshotClass is the VolumeSnapshotClass to use; empty for the driver's default.
 	SnapshotClass string
 }
 
-// Facts are what the ways know of the cluster.
+// Facts are what the Ways know about the cluster.
 type Facts struct {
 	StatefulSet *appsv1.StatefulSet
-	// Classes are all VolumeSnapshotClasses of the cluster; ClassesHidden says that they may not be read.
+	// Classes are all VolumeSnapshotClasses of the cluster; ClassesHidden says that we may not read them.
 	Classes       []snapshotv1.VolumeSnapshotClass
 	ClassesHidden bool
-	// StorageClasses are those of the cluster; StorageClassesHidden says that they may not be read.
+	// StorageClasses are those of the cluster; StorageClassesHidden says that we may not read them.
 	StorageClasses       []storagev1.StorageClass
 	StorageClassesHidden bool
-	// Nodes are those that the pods run on, by name, where nodes may be read.
+	// Nodes are the nodes on which the pods run, by name, if we may read nodes.
 	Nodes map[string]Node
 }
 
-// Node is what is known of a node.
+// Node is what we know about a node.
 type Node struct {
-	// Zone and Host are what it is labelled with; they may be empty.
+	// Zone and Host are the values of its labels; they may be empty.
 	Zone, Host string
 	Taints     []corev1.Taint
 }
@@ -52,60 +52,60 @@ type Volume struct {
 	Template string
 	Claim    *corev1.PersistentVolumeClaim
 	Volume   *corev1.PersistentVolume
-	// Pod is the ordinal's; nil if it does not exist.
+	// Pod is the ordinal's pod; nil if it does not exist.
 	Pod *corev1.Pod
 }
 
-// Choice is how one volume is captured.
+// Choice says how to capture one volume.
 type Choice struct {
 	Capture catalog.Capture
-	// Why is the reason.
+	// Why is the reason for this choice.
 	Why string
-	// SnapshotClass is the VolumeSnapshotClass, where there is one.
+	// SnapshotClass is the VolumeSnapshotClass, if there is one.
 	SnapshotClass string
 	// Placement is where a mover can read what was captured.
 	Placement cluster.Placement
 }
 
-// Verdict is what a way says of a volume: how it would capture it, or why it cannot.
+// Verdict is what a Way says about a volume: how it would capture the volume, or why it cannot.
 type Verdict struct {
-	// Choice is nil if it cannot.
+	// Choice is nil if the Way cannot capture the volume.
 	Choice *Choice
-	// Reason says why it cannot, and Next what to do about that for one who has asked for this way.
+	// Reason says why the Way cannot capture the volume, and Next what a user who asked for this Way can do about it.
 	Reason, Next string
 }
 
-// Way is one way to capture volumes. Its methods are given all volumes that are captured by it at once, or one of these when its turn has
-// come.
+// Way is one way to capture volumes. Its methods get all volumes that it captures at once, or one of these
+// volumes when its turn has come.
 type Way interface {
-	// Capture is what the record calls it.
+	// Capture is the Way's name in the record.
 	Capture() catalog.Capture
 	// Check gives a verdict on each of the volumes. It depends on nothing but its arguments.
 	Check(facts *Facts, volumes []Volume, options Options) []Verdict
-	// Makes gives the source that a mover of the volume will have, and what there is to be created for it: dry run only.
+	// Makes returns the source that a mover of the volume will have, and the objects to create for it: only for a dry run.
 	Makes(op cluster.Operation, volume *Volume, choice *Choice) (source Source, made []cluster.Candidate)
-	// Cut fixes the state of the volumes, in their order, and says of each how far it is. A volume of which it fails has its Err set, and
-	// the others go on. The error says that the operation has ended.
+	// Cut fixes the state of the volumes, in their order, and says of each how far it is. If Cut fails for a
+	// volume, it sets the volume's Err, and goes on with the others. The error says that the operation has ended.
 	Cut(ctx context.Context, c *Capturer, volumes []*Captured, tell Tell) error
-	// Source gives what a mover reads the volume from.
+	// Source returns the source from which a mover reads the volume.
 	Source(ctx context.Context, c *Capturer, v *Captured) (Source, error)
-	// Release gives back what the capture of the volume holds. What cannot be given back is told.
+	// Release frees what the capture of the volume holds. It reports what it cannot free.
 	Release(ctx context.Context, c *Capturer, v *Captured)
 }
 
 // Source is what a mover reads a volume from.
 type Source struct {
-	// Claim is the name of the claim that it mounts, in the StatefulSet's namespace.
+	// Claim is the name of the claim that the mover mounts, in the StatefulSet's namespace.
 	Claim string
 }
 
 // Tell is told of a volume's stage: captured (report.StageCapture), ready for its turn (report.StageWait), or failed.
 type Tell func(v *Captured, stage report.Stage)
 
-// Ways are all ways, the best first.
+// Ways are all Ways, the best first.
 func Ways() []Way { return []Way{snapshot{}, live{}} }
 
-// wayOf is the way that a volume is captured by.
+// wayOf is the Way that has captured a volume.
 func wayOf(capture catalog.Capture) (Way, error) {
 	for _, way := range Ways() {
 		if way.Capture() == capture {
@@ -115,14 +115,14 @@ func wayOf(capture catalog.Capture) (Way, error) {
 	return nil, fmt.Errorf("there is no way to capture volumes that is called %q", capture)
 }
 
-// Check decides how each of the volumes is captured. It depends on nothing but its arguments. The choices are in the order of the volumes;
-// each refusal is of one volume, or of what was asked for. With any, the choices mean nothing.
+// Check decides how to capture each of the volumes. It depends on nothing but its arguments. The choices are in the order
+// of the volumes; each refusal is about one volume, or about the user's wishes. With any refusal, the choices mean nothing.
 func Check(facts *Facts, volumes []Volume, options Options) ([]Choice, []*cluster.Refusal) {
 	options.Method = cmp.Or(options.Method, method.Auto)
 	var refusals []*cluster.Refusal
 	if refusal := checkClass(facts, options); refusal != nil {
 		refusals = append(refusals, refusal)
-		options.SnapshotClass = "" // that is said once, and not of each volume
+		options.SnapshotClass = "" // one refusal is enough, not one for each volume
 	}
 	var ways []Way
 	var verdicts [][]Verdict
@@ -156,7 +156,7 @@ func Check(facts *Facts, volumes []Volume, options Options) ([]Choice, []*cluste
 	return choices, refusals
 }
 
-// choose takes the first way that can capture a volume. That a better one cannot is why.
+// choose takes the first Way that can capture a volume. Its reason is that better ones cannot.
 func choose(volume *Volume, verdicts []Verdict) (*Choice, *cluster.Refusal) {
 	because := ""
 	for _, verdict := range verdicts {
@@ -176,10 +176,10 @@ func choose(volume *Volume, verdicts []Verdict) (*Choice, *cluster.Refusal) {
 	return nil, &cluster.Refusal{Object: volume.object(), Reason: last.Reason, Next: last.Next}
 }
 
-// object is the claim in messages.
+// object names the claim in messages.
 func (v *Volume) object() string { return "claim " + v.Claim.Namespace + "/" + v.Claim.Name }
 
-// checkClass refuses a class of the user's choice that does not exist.
+// checkClass refuses if the user asks for a class that does not exist.
 func checkClass(facts *Facts, options Options) *cluster.Refusal {
 	if options.SnapshotClass == "" || options.Method == method.Live || facts.ClassesHidden {
 		return nil
@@ -203,7 +203,7 @@ func checkClass(facts *Facts, options Options) *cluster.Refusal {
 	}
 }
 
-// Makes gives the source that a mover of the volume will have, and what there is to be created for it: dry run only.
+// Makes returns the source that a mover of the volume will have, and the objects to create for it: only for a dry run.
 func Makes(op cluster.Operation, volume *Volume, choice *Choice) (source Source, made []cluster.Candidate, err error) {
 	way, err := wayOf(choice.Capture)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 
 const driver = "disk.csi.test"
 
-// facts are those of a StatefulSet demo/web in a cluster whose driver has a class.
+// facts are the Facts about a StatefulSet demo/web in a cluster whose driver has a class.
 func facts() *Facts {
 	return &Facts{
 		StatefulSet:    &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web"}},
@@ -27,7 +27,7 @@ func facts() *Facts {
 	}
 }
 
-// volume is one on the driver, whose pod runs.
+// volume is a volume of that driver, whose pod runs.
 func volume(ordinal int32) Volume {
 	claim := cluster.ClaimName("www", "web", ordinal)
 	return Volume{
@@ -46,19 +46,19 @@ func volume(ordinal int32) Volume {
 	}
 }
 
-// exclusive lets no mover have the claim beside its pod.
+// exclusive keeps movers from mounting the claim beside its pod.
 func exclusive(v Volume) Volume {
 	v.Claim.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}
 	return v
 }
 
-// static has no VolumeSnapshots.
+// static turns the volume into one without VolumeSnapshots.
 func static(v Volume) Volume {
 	v.Volume.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{}}
 	return v
 }
 
-// TestEveryMethodHasAWay: what can be asked for can be done, and nothing else.
+// TestEveryMethodHasAWay: every method that a user can ask for has a Way, and there is no other Way.
 func TestEveryMethodHasAWay(t *testing.T) {
 	var asked, ways []string
 	for _, name := range method.Names() {
@@ -80,7 +80,7 @@ func TestEveryMethodHasAWay(t *testing.T) {
 	}
 }
 
-// TestCheckFindsAllRefusals, each once.
+// TestCheckFindsAllRefusals: Check finds all refusals, each once.
 func TestCheckFindsAllRefusals(t *testing.T) {
 	block := volume(1)
 	block.Claim.Spec.VolumeMode = new(corev1.PersistentVolumeBlock)
@@ -120,7 +120,7 @@ func TestCheckFindsAllRefusals(t *testing.T) {
 	}
 }
 
-// TestCheckChoosesForEach: of one StatefulSet, each volume is captured as well as it can be.
+// TestCheckChoosesForEach: Check chooses the best Way for each volume of a StatefulSet.
 func TestCheckChoosesForEach(t *testing.T) {
 	choices, refusals := Check(facts(), []Volume{volume(0), static(volume(1)), exclusive(volume(2))}, Options{Method: method.Auto})
 	if len(refusals) > 0 {
@@ -143,7 +143,7 @@ func TestCheckChoosesForEach(t *testing.T) {
 	}
 }
 
-// TestCheckWithoutAMethod: who says nothing of the method gets the one that decides for each volume.
+// TestCheckWithoutAMethod: without a method, Check decides for each volume.
 func TestCheckWithoutAMethod(t *testing.T) {
 	choices, refusals := Check(facts(), []Volume{volume(0), static(volume(1))}, Options{SnapshotClass: "fast"})
 	if len(refusals) > 0 || choices[0].Capture != catalog.CaptureSnapshot || choices[1].Capture != catalog.CaptureLive {

@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// requestsWithin is for the requests around a wait that is bounded by itself.
+// requestsWithin bounds the requests around a wait that has its own limit.
 const requestsWithin = 30 * time.Second
 
 // Capturer captures the volumes of one backup.
@@ -20,36 +20,36 @@ type Capturer struct {
 	Cluster   *cluster.Client
 	Operation cluster.Operation
 	Now       func() time.Time
-	// Patience is how long a driver may take to take a cut, or go on reporting errors, before the volume is given up; Ready, how long
-	// the storage may take after that until the cut can be read.
+	// Patience is how long a driver may take to take a cut, or keep reporting errors, before the Capturer gives up
+	// on the volume. Ready is how long the storage may take after that until the cut can be read.
 	Patience, Ready time.Duration
-	// Removing bounds the wait for what is released to go, and is told what it waits for.
+	// Removing bounds the wait for what is released to go, and is told what the wait is for.
 	Removing cluster.Removing
-	// Warn is told what could not be released: it is tried again at the end of the backup.
+	// Warn is told what could not be released: the cleanup at the end of the backup tries again.
 	Warn func(message string)
 
-	// claims counts the temporary claims that there are. While there are any, it is worth waiting for a quota to have room again.
+	// claims counts the existing temporary claims. While there are any, it is worth waiting for a quota to have room again.
 	claims atomic.Int32
 }
 
-// Captured is a volume under way.
+// Captured is a volume that is being captured.
 type Captured struct {
 	Volume
 	Choice
-	// Cut is when the volume's state was fixed, by the storage's clock; zero if its way cuts nothing.
+	// Cut is when the volume's state was fixed, by the storage's clock; zero if its Way cuts nothing.
 	Cut time.Time
 	// Err says why the volume could not be cut.
 	Err error
 
-	// taken is when it was seen to be cut, by this process's clock.
+	// taken is when we saw that the volume was cut, by this process's clock.
 	taken time.Time
 	// volumeSnapshot and temporary are what the capture holds.
 	volumeSnapshot *snapshotv1.VolumeSnapshot
 	temporary      *corev1.PersistentVolumeClaim
 }
 
-// Cut fixes the state of the volumes: way by way, and in each in their order. A volume of which it fails has its Err set, and the others
-// go on. The error says that the operation has ended.
+// Cut fixes the state of the volumes: Way by Way, and for each Way in their order. If it fails for a volume, it
+// sets the volume's Err, and goes on with the others. The error says that the operation has ended.
 func (c *Capturer) Cut(ctx context.Context, volumes []*Captured, tell Tell) error {
 	for _, way := range Ways() {
 		var of []*Captured
@@ -68,7 +68,7 @@ func (c *Capturer) Cut(ctx context.Context, volumes []*Captured, tell Tell) erro
 	return nil
 }
 
-// Source gives what a mover reads the volume from, as soon as that is ready. Release is called whatever becomes of it.
+// Source returns what a mover reads the volume from, as soon as that is ready. The caller calls Release, even if Source fails.
 func (c *Capturer) Source(ctx context.Context, v *Captured) (Source, error) {
 	way, err := wayOf(v.Capture)
 	if err != nil {
@@ -77,7 +77,7 @@ func (c *Capturer) Source(ctx context.Context, v *Captured) (Source, error) {
 	return way.Source(ctx, c, v)
 }
 
-// Release gives back what the capture of a volume holds, also after ctx has ended. What cannot be given back is told.
+// Release frees what the capture of a volume holds, even after ctx has ended. It reports what it cannot free.
 func (c *Capturer) Release(ctx context.Context, v *Captured) {
 	way, err := wayOf(v.Capture)
 	if err != nil {

@@ -11,13 +11,13 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// live reads the claim itself, while its pod runs. Nothing is cut: the volume's state is that of the time at which it is read.
+// live reads the claim itself, while its pod runs. It cuts nothing: the volume is saved as it is at the time of reading.
 type live struct{}
 
-// Capture is the record's word.
+// Capture is the Way's name in the record.
 func (live) Capture() catalog.Capture { return catalog.CaptureLive }
 
-// Check looks whether a mover can have the claim beside the pod.
+// Check checks whether a mover can mount the claim beside the pod.
 func (live) Check(facts *Facts, volumes []Volume, _ Options) []Verdict {
 	verdicts := make([]Verdict, len(volumes))
 	for i := range volumes {
@@ -35,7 +35,7 @@ func (live) Check(facts *Facts, volumes []Volume, _ Options) []Verdict {
 	return verdicts
 }
 
-// running is the volume's pod if it runs, or will on a node that is known.
+// running is the volume's pod, if it runs, or will run on a known node.
 func (v *Volume) running() *corev1.Pod {
 	pod := v.Pod
 	if pod == nil || pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
@@ -44,7 +44,7 @@ func (v *Volume) running() *corev1.Pod {
 	return pod
 }
 
-// Makes makes nothing.
+// Makes returns no objects to create.
 func (live) Makes(_ cluster.Operation, volume *Volume, _ *Choice) (Source, []cluster.Candidate) {
 	return Source{Claim: volume.Claim.Name}, nil
 }
@@ -62,5 +62,5 @@ func (live) Source(_ context.Context, _ *Capturer, v *Captured) (Source, error) 
 	return Source{Claim: v.Claim.Name}, nil
 }
 
-// Release has nothing to give back.
+// Release has nothing to free.
 func (live) Release(context.Context, *Capturer, *Captured) {}

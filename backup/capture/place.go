@@ -9,8 +9,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// placeLive says where the mover of a live capture runs: with the pod that has the volume, if only one node can have
-// it at a time. pod is nil if none runs.
+// placeLive says where the mover of a live capture runs: on the node of the pod that has the volume, if only
+// one node can have the volume at a time. pod is nil if none runs.
 func placeLive(v *Volume, pod *corev1.Pod, facts *Facts) cluster.Placement {
 	place := placementOf(facts)
 	if pod == nil { // the scheduler finds a node that can reach the volume
@@ -28,7 +28,7 @@ func placeLive(v *Volume, pod *corev1.Pod, facts *Facts) cluster.Placement {
 	return place
 }
 
-// placementOf is what the pod template says of where a mover may run.
+// placementOf is where a mover may run according to the pod template.
 func placementOf(facts *Facts) cluster.Placement {
 	template := facts.StatefulSet.Spec.Template.Spec
 	place := cluster.Placement{Tolerations: template.Tolerations}
@@ -42,8 +42,8 @@ func sharedBetweenNodes(claim *corev1.PersistentVolumeClaim) bool {
 	return slices.Contains(claim.Spec.AccessModes, corev1.ReadWriteMany) || slices.Contains(claim.Spec.AccessModes, corev1.ReadOnlyMany)
 }
 
-// placeSnapshot says where the mover of a VolumeSnapshot runs: where the volume itself could be, since storage that is
-// local to a node or zone has its VolumeSnapshots there.
+// placeSnapshot says where the mover of a VolumeSnapshot runs: where the volume itself could be, because
+// storage that is local to a node or zone keeps its VolumeSnapshots there.
 func placeSnapshot(v *Volume, facts *Facts) cluster.Placement {
 	place := placementOf(facts)
 	if affinity := v.Volume.Spec.NodeAffinity; affinity != nil && affinity.Required != nil {
@@ -55,13 +55,13 @@ func placeSnapshot(v *Volume, facts *Facts) cluster.Placement {
 	return place
 }
 
-// onlyNode is the node that a volume is tied to, as far as that can be seen: a requirement of it names that node. "" if it may be
-// on others.
+// onlyNode is the node to which a volume is tied, as far as we can see: a requirement of the volume names that
+// node. It is "" if other nodes can have the volume.
 func onlyNode(pv *corev1.PersistentVolume, facts *Facts) string {
 	if pv.Spec.NodeAffinity == nil || pv.Spec.NodeAffinity.Required == nil || len(pv.Spec.NodeAffinity.Required.NodeSelectorTerms) != 1 {
 		return ""
 	}
-	// Each kind of storage has a label of its own for it, with the node's name or the host's as its value.
+	// Each kind of storage has its own label for this, whose value is the node's name or host.
 	term := pv.Spec.NodeAffinity.Required.NodeSelectorTerms[0]
 	for _, requirement := range slices.Concat(term.MatchExpressions, term.MatchFields) {
 		if requirement.Operator != corev1.NodeSelectorOpIn || len(requirement.Values) != 1 {
@@ -80,8 +80,9 @@ func onlyNode(pv *corev1.PersistentVolume, facts *Facts) string {
 	return ""
 }
 
-// tolerateNode is what a volume's mover tolerates, beside what the pods do, if only this node will do: also what keeps new pods from
-// it, as long as that lets those run that are there. The StatefulSet's own pod may have come before its node was cordoned or tainted.
+// tolerateNode is what a volume's mover tolerates if only this node can have the volume. Beside what the pods tolerate,
+// these are taints that keep new pods away but leave running ones alone: the StatefulSet's own pod may have started before
+// its node was cordoned or tainted.
 func tolerateNode(own []corev1.Toleration, facts *Facts, node string) []corev1.Toleration {
 	tolerations := slices.Clone(own)
 	if node == "" {
@@ -92,7 +93,7 @@ func tolerateNode(own []corev1.Toleration, facts *Facts, node string) []corev1.T
 	}
 	add(corev1.TaintNodeUnschedulable)
 	for _, taint := range facts.Nodes[node].Taints {
-		// Of a node that is not well, Kubernetes says so itself: nothing would start there.
+		// Kubernetes itself taints a node that is not healthy: nothing would start there.
 		unwell := strings.HasPrefix(taint.Key, "node.kubernetes.io/") || strings.HasPrefix(taint.Key, "node.cloudprovider.kubernetes.io/")
 		if taint.Effect == corev1.TaintEffectNoSchedule && !unwell {
 			add(taint.Key)

@@ -10,13 +10,13 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// snapshot takes one VolumeSnapshot of each volume, right after the other, and reads each through a temporary claim.
+// snapshot takes one VolumeSnapshot of each volume, in quick succession, and reads each through a temporary claim.
 type snapshot struct{}
 
-// Capture is the record's word.
+// Capture is the Way's name in the record.
 func (snapshot) Capture() catalog.Capture { return catalog.CaptureSnapshot }
 
-// Check looks whether a VolumeSnapshot of each volume can be taken, and read.
+// Check checks whether a VolumeSnapshot of each volume can be taken, and read.
 func (s snapshot) Check(facts *Facts, volumes []Volume, options Options) []Verdict {
 	verdicts := make([]Verdict, len(volumes))
 	for i := range volumes {
@@ -39,7 +39,7 @@ func (snapshot) check(facts *Facts, v *Volume, options Options) Verdict {
 		}
 		return Verdict{Reason: driver + " has no VolumeSnapshots"}
 	}
-	// One that nobody knows to be unfit can be tried.
+	// Without the right to read StorageClasses, nobody knows that the class is unfit: try it.
 	if !facts.StorageClassesHidden {
 		if unfit := cluster.NoClaimFromSnapshot(facts.StorageClasses, v.Claim.Spec.StorageClassName, driver); unfit != "" {
 			return Verdict{
@@ -52,7 +52,7 @@ func (snapshot) check(facts *Facts, v *Volume, options Options) Verdict {
 	}
 	class, err := cluster.ChooseVolumeSnapshotClass(facts.Classes, driver, options.SnapshotClass)
 	if err != nil && options.Method == method.Auto && options.SnapshotClass != "" {
-		// A class of the user's choice is for the volumes that it fits.
+		// The class that the user asked for is only for volumes that it fits.
 		class, err = cluster.ChooseVolumeSnapshotClass(facts.Classes, driver, "")
 	}
 	if err != nil {
@@ -63,7 +63,7 @@ func (snapshot) check(facts *Facts, v *Volume, options Options) Verdict {
 	}}
 }
 
-// checkHidden is for those without the right to read VolumeSnapshotClasses: the user's word is taken for one.
+// checkHidden is for users without the right to read VolumeSnapshotClasses: it trusts the class that the user names.
 func checkHidden(options Options) Verdict {
 	const why = "the right to list VolumeSnapshotClasses is missing"
 	switch {
@@ -79,13 +79,13 @@ func checkHidden(options Options) Verdict {
 	}
 }
 
-// Makes makes a VolumeSnapshot and a temporary claim.
+// Makes returns a VolumeSnapshot and a temporary claim.
 func (snapshot) Makes(op cluster.Operation, v *Volume, choice *Choice) (Source, []cluster.Candidate) {
 	source := Source{Claim: op.VolumeName(v.Ordinal, v.Template)} // the temporary claim
 	return source, cluster.DryRunCut(op, v.Ordinal, v.Template, v.Claim, choice.SnapshotClass)
 }
 
-// Cut takes the cuts one right after the other.
+// Cut takes the cuts in quick succession.
 func (s snapshot) Cut(ctx context.Context, c *Capturer, volumes []*Captured, tell Tell) error {
 	for _, v := range volumes {
 		tell(v, report.StageCapture)
@@ -118,8 +118,8 @@ func (snapshot) cut(ctx context.Context, c *Capturer, v *Captured) error {
 	return nil
 }
 
-// limits bound the waits for a volume's VolumeSnapshot. All are cut before the first is moved, and the storage copies them at the same
-// time: so each has its time from its own cut, and those that never get ready take one such time together.
+// limits bound the waits for a volume's VolumeSnapshot. All volumes are cut before the first is moved, and the storage copies
+// them at the same time. So the time of each counts from its own cut, and those that never get ready together take one such time.
 func (c *Capturer) limits(v *Captured) cluster.CutLimits {
 	return cluster.CutLimits{Patience: c.Patience, Ready: c.Ready, Since: v.taken}
 }

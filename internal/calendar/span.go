@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Span is a length of time as calendars have it. A day is one day on the calendar, also when it has 23 or 25 hours.
+// Span is a length of time on the calendar. A day is one day on the calendar, even if it has 23 or 25 hours.
 type Span struct {
 	Years, Months, Days int
-	// Elapsed is what comes in hours and minutes.
+	// Elapsed is the part in hours and minutes.
 	Elapsed time.Duration
 }
 
@@ -48,7 +48,7 @@ func ParseSpan(text string) (Span, error) {
 	return span, nil
 }
 
-// add adds a number of units; it returns what is wrong with the unit.
+// add adds a number of units. It returns what is wrong with the unit; empty if nothing is.
 func (s *Span) add(number int, unit string) string {
 	switch unit {
 	case "y":
@@ -73,8 +73,8 @@ func (s *Span) add(number int, unit string) string {
 	return ""
 }
 
-// Before gives the time that is the span before t, on the calendar of t's time zone. The day before 31 March by one
-// month is the last of February.
+// Before returns the time that is the span before t, on the calendar of t's time zone. One month before 31
+// March is the last day of February.
 func (s Span) Before(t time.Time) time.Time {
 	year, month, day := t.Date()
 	first := time.Date(year-s.Years, month-time.Month(s.Months), 1, 0, 0, 0, 0, time.UTC)
@@ -86,7 +86,7 @@ func (s Span) Before(t time.Time) time.Time {
 	return time.Date(first.Year(), first.Month(), day-s.Days, hour, minute, second, t.Nanosecond(), t.Location()).Add(-s.Elapsed)
 }
 
-// String writes the span as ParseSpan reads it.
+// String writes the span in the form that ParseSpan reads.
 func (s Span) String() string {
 	var b strings.Builder
 	for _, part := range []struct {

@@ -15,23 +15,23 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Candidate is an object that is to be created later.
+// Candidate is an object that the caller will create later.
 type Candidate struct {
-	// What it is, in messages: "claim demo/data-web-0".
+	// What names the object in messages: "claim demo/data-web-0".
 	What string
 	// Object is a claim, a VolumeSnapshot, a Job, a pod, a Secret or a ServiceAccount.
 	Object runtime.Object
 }
 
-// DenialKind says why an object would not be created.
+// DenialKind says why the API server would not create an object.
 type DenialKind string
 
 // The kinds of denials.
 const (
-	DeniedByAdmission DenialKind = "admission" // by a limit, a policy, a webhook, or because it is not valid
-	DeniedByQuota     DenialKind = "quota"     // a ResourceQuota has no room for it as things are now
-	DeniedByRights    DenialKind = "rights"    // whoever asks may create no such objects
-	DeniedDryRun      DenialKind = "dry run"   // nobody knows: a webhook takes no part in dry runs
+	DeniedByAdmission DenialKind = "admission" // a limit, a policy or a webhook forbids it, or it is not valid
+	DeniedByQuota     DenialKind = "quota"     // a ResourceQuota has no room for it at present
+	DeniedByRights    DenialKind = "rights"    // our account may not create such objects
+	DeniedDryRun      DenialKind = "dry run"   // unknown: a webhook does not support dry runs
 )
 
 // Denial is the API server's answer to a Candidate that it would not create.
@@ -45,11 +45,11 @@ type Denial struct {
 // dryRunUID stands for the UID of an owner that has not been created.
 const dryRunUID = "dry-run"
 
-// Admits asks the API server, as a dry run, whether it would create these objects. What exists under the same name is
-// admitted: that is only found out after all others have been asked. The error says that there was no answer.
+// Admits asks the API server, as a dry run, whether it would create these objects. An object whose name is already taken counts
+// as admitted: the server finds the conflict only after it has asked everyone else. The error means that there was no answer.
 func (c *Client) Admits(ctx context.Context, candidates ...Candidate) ([]Denial, error) {
 	var denials []Denial
-	withoutRight := map[reflect.Type]bool{} // once is enough to be told
+	withoutRight := map[reflect.Type]bool{} // report each missing right once
 	for _, candidate := range candidates {
 		kind := reflect.TypeOf(candidate.Object)
 		if withoutRight[kind] {
@@ -90,7 +90,7 @@ func (c *Client) createDry(ctx context.Context, object runtime.Object) error {
 	return err
 }
 
-// denialOf reads the API server's answer to a dry run. Neither is an admission.
+// denialOf reads the API server's answer to a dry run. It returns neither a denial nor an error for an object that is admitted.
 func denialOf(candidate Candidate, err error) (*Denial, error) {
 	if err == nil || apierrors.IsAlreadyExists(err) {
 		return nil, nil
@@ -114,7 +114,7 @@ func denialOf(candidate Candidate, err error) (*Denial, error) {
 	return denial, nil
 }
 
-// Cause is what the server says apart from the object's name: the same for all objects that are denied for one reason.
+// Cause is the server's message without the object's name: the same for all objects that are denied for the same reason.
 func (d *Denial) Cause() string {
 	for _, words := range []string{" is forbidden: ", " is invalid: "} {
 		if _, cause, found := strings.Cut(d.Message, words); found {
@@ -124,12 +124,12 @@ func (d *Denial) Cause() string {
 	return d.Message
 }
 
-// Like reports whether another denial is of an object of the same kind, for the same reason.
+// Like reports whether both denials are of objects of the same kind, for the same reason.
 func (d *Denial) Like(other *Denial) bool {
 	return reflect.TypeOf(d.Object) == reflect.TypeOf(other.Object) && d.Kind == other.Kind && d.Cause() == other.Cause()
 }
 
-// Passing reports whether the object may be created a little later, without that anybody changes what it is or what is allowed.
+// Passing reports whether the object may be admitted a little later, although nobody changes the object or the rules.
 func (d *Denial) Passing() bool { return mayPass(d.Message) }
 
 // Next says what a person can do about the denial.
@@ -170,10 +170,10 @@ func (d *Denial) Next() string {
 	}
 }
 
-// DryRunMover gives what a mover is made of, for Admits: its Job, its pod, and its Secret, without anything secret in it.
+// DryRunMover returns the objects of a mover, for Admits: its Job, its pod, and its Secret without any secret data.
 func DryRunMover(cfg MoverConfig, m Mover) []Candidate {
 	if cfg.ServiceAccount == "" {
-		cfg.ServiceAccount = "default" // a pod's account must exist, and that of an operation does not yet
+		cfg.ServiceAccount = "default" // a pod's account must exist, and the operation's own does not exist yet
 	}
 	about := fmt.Sprintf(" for claim %s/%s", m.Operation.Namespace, m.Claim)
 	job := moverJob(cfg, m)
@@ -187,13 +187,13 @@ func DryRunMover(cfg MoverConfig, m Mover) []Candidate {
 	}
 }
 
-// DryRunAccount gives the account that is made for an operation's movers if they are to have none of their own.
+// DryRunAccount returns the ServiceAccount that the operation makes for its movers if they are given none.
 func DryRunAccount(op Operation) Candidate {
 	account := moverAccount(op)
 	return Candidate{"ServiceAccount " + account.Namespace + "/" + account.Name, account}
 }
 
-// DryRunCut gives what is made of a claim to read it by a VolumeSnapshot, for Admits: that, and the temporary claim.
+// DryRunCut returns, for Admits, what an operation makes to read a claim by a VolumeSnapshot: the VolumeSnapshot and the temporary claim.
 func DryRunCut(op Operation, ordinal int32, template string, source *corev1.PersistentVolumeClaim, class string) []Candidate {
 	vs := volumeSnapshotOf(op, ordinal, template, source.Name, class)
 	about := fmt.Sprintf(" of claim %s/%s", op.Namespace, source.Name)
@@ -203,7 +203,7 @@ func DryRunCut(op Operation, ordinal int32, template string, source *corev1.Pers
 	}
 }
 
-// podOfJob is the pod as the Job controller makes it: policies may ask who made a pod.
+// podOfJob is the pod as the Job controller makes it: policies may check who made a pod.
 func podOfJob(job *batchv1.Job) *corev1.Pod {
 	template := job.Spec.Template.DeepCopy()
 	labels := maps.Clone(template.Labels)

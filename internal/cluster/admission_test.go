@@ -21,7 +21,7 @@ func answeredWith(code int, reason metav1.StatusReason, message string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: int32(code), Reason: reason, Message: message}}
 }
 
-// TestDenialOf: every answer of an API server is an admission, a denial of some kind with a next step, or no answer.
+// TestDenialOf: denialOf reads every answer of an API server as an admission, a denial of some kind with a next step, or no answer.
 func TestDenialOf(t *testing.T) {
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "data-web-0"}}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "demo"}}
@@ -151,7 +151,7 @@ func TestDenialOf(t *testing.T) {
 	}
 }
 
-// TestAdmits: nothing is created, all is asked for, and of objects that one has no right to create only the first.
+// TestAdmits: Admits creates nothing and asks about all objects; of a kind that one may not create, it asks only about the first.
 func TestAdmits(t *testing.T) {
 	c, kube, _ := fakeCluster()
 	config := MoverConfig{Image: "stsbackup:test"}
@@ -196,7 +196,7 @@ func TestAdmits(t *testing.T) {
 	}
 }
 
-// TestDryRunMover: the pod is what the Job controller would make of the Job, and nothing secret goes into a dry run.
+// TestDryRunMover: the pod is the one that the Job controller would make for the Job, and nothing secret goes into a dry run.
 func TestDryRunMover(t *testing.T) {
 	m := testMover()
 	asked := false

@@ -16,8 +16,8 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// TestCreatedWithoutAnAnswer: what a mover needs is made, and the API server goes away before it answers. It is found, or made once
-// more, and the mover is not given up.
+// TestCreatedWithoutAnAnswer: the API server creates what a mover needs, and goes away before it answers.
+// RunMover finds the object, or creates it once more, and does not give up on the mover.
 func TestCreatedWithoutAnAnswer(t *testing.T) {
 	c, kube, _ := fakeCluster()
 	lost := map[string]bool{}
@@ -53,7 +53,7 @@ func TestCreatedWithoutAnAnswer(t *testing.T) {
 		t.Errorf("answers were lost of %v", lost)
 	}
 
-	// One that has been started before is no answer to this request.
+	// A Job that has been started before is no answer to this request.
 	job.Spec.Suspend = new(false)
 	if err := kube.Tracker().Update(batchv1.SchemeGroupVersion.WithResource("jobs"), job, job.Namespace); err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestCreatedWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// TestAwaitBoundToAClaimThatGoes: a claim that is bound, and that somebody has deleted, is as good as gone.
+// TestAwaitBoundToAClaimThatGoes: a bound claim that somebody has deleted is as good as gone.
 func TestAwaitBoundToAClaimThatGoes(t *testing.T) {
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "www-web-0", UID: types.UID("claim")}}
 	claim.Spec.VolumeName, claim.Status.Phase = "pv", corev1.ClaimBound

@@ -21,20 +21,20 @@ import (
 )
 
 const (
-	// awaitTick is how often a condition is looked at again while nothing changes: conditions may depend on time.
+	// awaitTick is how often a wait checks its condition again while nothing changes: conditions may depend on time.
 	awaitTick = time.Second
-	// awaitRetry is the pause after an API error that may pass.
+	// awaitRetry is the pause after a transient API error.
 	awaitRetry = time.Second
-	// awaitPatience is how long the API server may be out of reach before a wait gives up. One that has a Lease waits for as
-	// long as the Lease is kept.
+	// awaitPatience is how long the API server may be out of reach before a wait gives up. A wait under a Lease
+	// goes on for as long as the Lease is kept.
 	awaitPatience = 2 * time.Minute
-	// awaitAnswer is how long an answer is waited for. A connection that has died without a word shows itself by that.
+	// awaitAnswer is how long to wait for an answer. This limit is how we notice a connection that died silently.
 	awaitAnswer = 30 * time.Second
 )
 
-// rhythm is how a wait passes its time.
+// rhythm holds the timing of a wait.
 type rhythm struct {
-	// relist is how long a quiet watch is trusted.
+	// relist is how long to trust a quiet watch.
 	relist time.Duration
 	now    func() time.Time
 }
@@ -45,7 +45,7 @@ type view[T metav1.Object] struct {
 	options metav1.ListOptions
 	list    func(context.Context, metav1.ListOptions) (runtime.Object, error)
 	watch   func(context.Context, metav1.ListOptions) (watch.Interface, error)
-	// match narrows the set down further; nil takes all.
+	// match narrows the set further; nil takes all.
 	match func(T) bool
 }
 
@@ -62,21 +62,21 @@ func viewOf[T metav1.Object, L runtime.Object](what string, options metav1.ListO
 	}
 }
 
-// named narrows a view down to the object of that name.
+// named narrows a view to the object of that name.
 func (v view[T]) named(name string) view[T] {
 	v.options.FieldSelector = fields.OneTermEqualSelector("metadata.name", name).String()
 	v.match = func(object T) bool { return object.GetName() == name }
 	return v
 }
 
-// await calls check with the view's objects, sorted by name, now and after every change, and at least once a second,
-// until it says that it is done or fails. API errors that may pass are waited out, for as long as patience allows.
+// await calls check with the view's objects, sorted by name: now, after every change, and at least once a
+// second, until check reports done or fails. It retries transient API errors for as long as its patience lasts.
 func await[T metav1.Object](ctx context.Context, r rhythm, v view[T], check func([]T) (bool, error)) error {
 	patience := awaitPatience
 	if leaseIn(ctx) != nil {
 		patience = outageLimit
 	}
-	answered := r.now() // when the server last did
+	answered := r.now() // when the server last answered
 	for {
 		objects, version, err := v.read(ctx)
 		var done bool
@@ -135,7 +135,7 @@ func (v view[T]) read(ctx context.Context) (map[string]T, string, error) {
 	return objects, accessor.GetResourceVersion(), nil
 }
 
-// follow watches from version on and calls check. It returns false and nil when the view should be listed again.
+// follow watches from version on and calls check. It returns false and nil when the caller should list the view again.
 func (v view[T]) follow(ctx context.Context, relist time.Duration, objects map[string]T, version string,
 	check func([]T) (bool, error),
 ) (bool, error) {
@@ -166,7 +166,7 @@ func (v view[T]) follow(ctx context.Context, relist time.Duration, objects map[s
 		case <-tick.C:
 		case event, open := <-watcher.ResultChan():
 			if !open || event.Type == watch.Error {
-				// Closed by the server, or too old: list again, but never in a tight loop.
+				// The server closed the watch, or the version is too old. List again, but never in a tight loop.
 				return false, wait.For(ctx, awaitRetry/10)
 			}
 			object, ok := event.Object.(T)
@@ -194,7 +194,7 @@ func sorted[T metav1.Object](objects map[string]T) []T {
 	return all
 }
 
-// awaitAnswered is ctx for one request, which ends when no answer comes in time.
+// awaitAnswered returns a context for one request; it ends when no answer comes in time.
 func awaitAnswered(ctx context.Context) (context.Context, context.CancelFunc) {
 	limited, cancel := context.WithCancelCause(ctx)
 	stop := answerTimer(ctx, cancel)
@@ -204,7 +204,7 @@ func awaitAnswered(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// answerTimer gives a request up when no answer comes in time. Under a Lease that is the way to the API server's own doing.
+// answerTimer gives up on a request when no answer comes in time. Under a Lease, the transport does that itself.
 func answerTimer(ctx context.Context, giveUp context.CancelCauseFunc) (stop func()) {
 	if leaseIn(ctx) != nil {
 		return func() {}
@@ -213,7 +213,7 @@ func answerTimer(ctx context.Context, giveUp context.CancelCauseFunc) (stop func
 	return func() { timer.Stop() }
 }
 
-// unanswered is err, or that the request was given up because no answer came.
+// unanswered returns err, or, if the request was given up because no answer came, an error that says so.
 func unanswered(ctx, request context.Context, err error) error {
 	if ctx.Err() == nil && errors.Is(context.Cause(request), errNoAnswer) {
 		return fmt.Errorf("%w (%s)", errNoAnswer, awaitAnswer)
@@ -221,13 +221,13 @@ func unanswered(ctx, request context.Context, err error) error {
 	return err
 }
 
-// passes reports whether an error of a request under ctx may go away by itself.
+// passes reports whether an error of a request under ctx is transient.
 func passes(ctx context.Context, err error) bool {
-	// A dial that takes too long says that a deadline was exceeded, too; it is not that of ctx.
+	// A dial that takes too long also reports an exceeded deadline, which is not the deadline of ctx.
 	return ctx.Err() == nil && (passing(err) || errors.Is(err, errNoAnswer) || errors.Is(err, context.DeadlineExceeded))
 }
 
-// passing reports whether an API error may go away by itself: the server restarts, is overloaded or out of reach.
+// passing reports whether an API error is transient: the server restarts, is overloaded or out of reach.
 func passing(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false

@@ -17,7 +17,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
-// podsThat is a view of pods whose requests do what they are told.
+// podsThat is a view of pods whose requests call these functions.
 func podsThat(list func(context.Context) error, watching func(context.Context) error) view[*corev1.Pod] {
 	return view[*corev1.Pod]{
 		what: "pods",
@@ -40,7 +40,7 @@ func answersNever(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// after is for requests that fail like this, each after a while.
+// after returns a function for requests that fail like this, each after a while.
 func after(d time.Duration, err error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if ended := wait.For(ctx, d); ended != nil {
@@ -50,7 +50,7 @@ func after(d time.Duration, err error) func(context.Context) error {
 	}
 }
 
-// TestAwaitIsPatientByTheClock, however long each attempt takes, and for as long as an outage may last under a Lease.
+// TestAwaitIsPatientByTheClock, however long each attempt takes; under a Lease, for as long as an outage may last.
 func TestAwaitIsPatientByTheClock(t *testing.T) {
 	dial := after(30*time.Second, &timeoutError{})
 	for name, tt := range map[string]struct {
@@ -99,10 +99,10 @@ func TestAwaitIsPatientByTheClock(t *testing.T) {
 	}
 }
 
-// timeoutError is what a dial says that takes too long: it says that it is a deadline, though not that of the context.
+// timeoutError is the error of a dial that takes too long: it calls itself an exceeded deadline, but not the context's.
 type timeoutError struct{}
 
-// Error and the others are those of package net.
+// Error and the other methods are like those of package net.
 func (*timeoutError) Error() string { return "i/o timeout" }
 
 // Timeout is true.
@@ -111,7 +111,7 @@ func (*timeoutError) Timeout() bool { return true }
 // Temporary is true.
 func (*timeoutError) Temporary() bool { return true }
 
-// Is is that of package net.
+// Is is like the one of package net.
 func (*timeoutError) Is(err error) bool { return err == context.DeadlineExceeded }
 
 // TestAwaitForgetsTroubleThatIsOver: patience counts from the last answer.
@@ -134,7 +134,7 @@ func TestAwaitForgetsTroubleThatIsOver(t *testing.T) {
 	})
 }
 
-// TestWithinDoesNotCountAnOutage: what takes long because the API server was away has not failed.
+// TestWithinDoesNotCountAnOutage: a wait that takes long because the API server was away has not failed.
 func TestWithinDoesNotCountAnOutage(t *testing.T) {
 	for name, tt := range map[string]struct {
 		lease bool

@@ -17,7 +17,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// TestLeaseThatIsBriefIsWaitedFor: whoever removes data has it for moments, and nobody is refused for that.
+// TestLeaseThatIsBriefIsWaitedFor: whoever removes data has the Lease for moments, and nobody is refused because of that.
 func TestLeaseThatIsBriefIsWaitedFor(t *testing.T) {
 	for name, tt := range map[string]struct {
 		brief bool
@@ -69,7 +69,7 @@ func TestLeaseMark(t *testing.T) {
 	}
 }
 
-// TestGone says what has been deleted, by its name.
+// TestGone says what was deleted, by its name.
 func TestGone(t *testing.T) {
 	now := metav1.Now()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "demo"}}
@@ -108,7 +108,7 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// TestLeaseInANamespaceThatIsGone names the namespace, also if it is only being deleted.
+// TestLeaseInANamespaceThatIsGone names the namespace, even if it is only being deleted.
 func TestLeaseInANamespaceThatIsGone(t *testing.T) {
 	terminating := apierrors.NewForbidden(schema.GroupResource{Resource: "leases"}, "stsbackup-web", errors.New("it is being terminated"))
 	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}

@@ -14,9 +14,9 @@ import (
 // snapshotGroup is the API group of VolumeSnapshots, as a claim's dataSource names it.
 const snapshotGroup = "snapshot.storage.k8s.io"
 
-// TemporaryClaim is the claim through which a mover reads a VolumeSnapshot of source: like source, but filled from the
-// VolumeSnapshot, and as large as the largest of source's request, source's capacity and the VolumeSnapshot's own
-// size (bytes; drivers refuse less, and a volume may have been grown).
+// TemporaryClaim is the claim through which a mover reads a VolumeSnapshot of source: like source, but filled
+// from the VolumeSnapshot. It is as large as the largest of source's request, source's capacity and the
+// VolumeSnapshot's own size (in bytes): drivers refuse less, and a volume may have grown.
 func TemporaryClaim(
 	op Operation,
 	ordinal int32,
@@ -52,8 +52,8 @@ func TemporaryClaim(
 	}
 }
 
-// CreateClaim creates a claim that TemporaryClaim has made for the operation, and returns it as it is then. A quota that has no
-// room for it is waited for as long as busy says that others of the operation have claims, which will go.
+// CreateClaim creates a claim that TemporaryClaim has made for the operation, and returns it as created. If a quota has
+// no room for it, CreateClaim waits for as long as busy says that others of the operation have claims, which will go.
 func (c *Client) CreateClaim(
 	ctx context.Context,
 	op Operation,
@@ -81,7 +81,7 @@ func IsReadWriteOncePod(claim *corev1.PersistentVolumeClaim) bool {
 	return sets.New(claim.Spec.AccessModes...).Has(corev1.ReadWriteOncePod)
 }
 
-// IsBlock reports whether the mode of a claim or a volume is that of a raw device, without a filesystem.
+// IsBlock reports whether a claim or a volume of this mode is a raw device, without a filesystem.
 func IsBlock(mode *corev1.PersistentVolumeMode) bool {
 	return mode != nil && *mode == corev1.PersistentVolumeBlock
 }

@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	// volumeGoneWithin bounds the wait for the volume behind a deleted temporary claim. It goes by itself; some drivers
-	// refuse to delete a VolumeSnapshot before, and then say so and try again.
+	// volumeGoneWithin bounds the wait for the volume behind a deleted temporary claim. The volume goes by itself.
+	// Some drivers refuse to delete a VolumeSnapshot before that, and then report it and try again.
 	volumeGoneWithin = 30 * time.Second
-	// judgeAgain is how often an object that keeps changing is looked at before it is left.
+	// judgeAgain is how often to look at an object that keeps changing before leaving it alone.
 	judgeAgain = 10
 )
 
-// DeleteTemporaryClaim deletes a temporary claim that CreateClaim has made, with its volume, whatever the class's reclaim
-// policy, and waits until both are gone. There being none is no error; one that does not go is a *Leftover. Without the
-// right to change the volume, what becomes of that is as its reclaim policy says; the claim is deleted all the same, and the
-// error names a volume that stays.
+// DeleteTemporaryClaim deletes a temporary claim that CreateClaim made, with its volume, whatever the class's
+// reclaim policy, and waits until both are gone. A claim that does not exist is no error; one that does not go
+// is a *Leftover. Without the right to change the volume, the volume's fate follows its reclaim policy; the
+// claim is deleted all the same, and the error names a volume that stays.
 func (c *Client) DeleteTemporaryClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim, removing Removing) error {
 	mine := func(current *corev1.PersistentVolumeClaim) bool { return current.UID == claim.UID }
 	volume, stays, err := c.deleteTemporary(ctx, claim.Namespace, claim.Name, mine)
@@ -39,9 +39,9 @@ func (c *Client) DeleteTemporaryClaim(ctx context.Context, claim *corev1.Persist
 	return c.awaitVolume(ctx, *volume, min(volumeGoneWithin, deadline.Sub(c.now())), removing.Waiting)
 }
 
-// deleteTemporary asks for the removal of a temporary claim, if mine says of it as it is then that it is to go, and gives the
-// name of its volume, which may be empty; nil if there was nothing to remove. stays is the error that says that the volume
-// may stay.
+// deleteTemporary asks Kubernetes to remove a temporary claim, if mine accepts the claim in its present state.
+// It returns the name of the claim's volume, which may be empty; nil if there was nothing to remove. The error
+// stays says that the volume may stay.
 func (c *Client) deleteTemporary(
 	ctx context.Context,
 	namespace, name string,
@@ -83,7 +83,7 @@ func (c *Client) deleteTemporary(
 		"\"kubectl -n %[1]s get pvc %[2]s -o yaml --show-managed-fields\" shows who: stop that", namespace, name, ErrChanged)
 }
 
-// awaitClaims waits for at most limit until the deleted temporary claims that are mine are gone.
+// awaitClaims waits for at most limit until the deleted temporary claims for which mine is true are gone.
 func (c *Client) awaitClaims(ctx context.Context, view view[*corev1.PersistentVolumeClaim], mine func(*corev1.PersistentVolumeClaim) bool,
 	limit time.Duration, waiting func(string),
 ) ([]*Leftover, error) {
@@ -112,8 +112,8 @@ func whyHeld(object metav1.Object) string {
 	}
 }
 
-// awaitVolume waits for at most limit until the volume of a deleted temporary claim is gone, too. That it stays longer is no
-// error: it goes by itself.
+// awaitVolume waits for at most limit until the volume of a deleted temporary claim is gone, too. A volume that
+// stays longer is no error: it goes by itself.
 func (c *Client) awaitVolume(ctx context.Context, name string, limit time.Duration, waiting func(string)) error {
 	if name == "" || limit <= 0 {
 		return nil
@@ -136,8 +136,8 @@ func (c *Client) awaitVolume(ctx context.Context, name string, limit time.Durati
 	return nil
 }
 
-// releaseVolume ensures that the volume that was made for a temporary claim goes with the claim. The error wraps
-// ErrChanged if the volume has changed since it was looked at.
+// releaseVolume ensures that the volume of a temporary claim goes with the claim. The error wraps ErrChanged if
+// the volume has changed since we looked at it.
 func (c *Client) releaseVolume(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
 	if claim.Spec.VolumeName == "" {
 		return nil

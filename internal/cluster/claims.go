@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// ErrChanged is wrapped by errors that say that an object is no longer what it was when the decision about it was made.
+// ErrChanged is wrapped by errors that say that an object has changed since we decided what to do with it.
 var ErrChanged = errors.New("changed in the meantime")
 
 // claimRemovals bounds how often we try to delete a claim that somebody changes between our reads.
@@ -41,7 +41,7 @@ func (c *Client) Claims(ctx context.Context, namespace string) ([]corev1.Persist
 	return claims.Items, nil
 }
 
-// Volume reads one PersistentVolume; nil if there is none, as there is none of a claim without a volume's name.
+// Volume reads one PersistentVolume; nil if it does not exist, or if name is empty, as it is for a claim without a volume.
 func (c *Client) Volume(ctx context.Context, name string) (*corev1.PersistentVolume, error) {
 	if name == "" {
 		return nil, nil
@@ -56,8 +56,8 @@ func (c *Client) Volume(ctx context.Context, name string) (*corev1.PersistentVol
 	return volume, nil
 }
 
-// DeleteClaim deletes the claim exactly as it was read: the error wraps ErrChanged if it has changed since, for
-// instance by getting a volume. It does not wait until the claim is gone.
+// DeleteClaim deletes the claim exactly as the caller read it: the error wraps ErrChanged if the claim has
+// changed since, for instance because it got a volume. DeleteClaim does not wait until the claim is gone.
 func (c *Client) DeleteClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
 	err := c.Kube.CoreV1().PersistentVolumeClaims(claim.Namespace).Delete(ctx, claim.Name, metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &claim.UID, ResourceVersion: &claim.ResourceVersion},
@@ -73,7 +73,7 @@ func (c *Client) DeleteClaim(ctx context.Context, claim *corev1.PersistentVolume
 	return nil
 }
 
-// AwaitClaimGone waits until the claim of that uid is gone. After limit it says which pods keep it.
+// AwaitClaimGone waits until the claim of that uid is gone. After limit the error says which pods keep it.
 func (c *Client) AwaitClaimGone(ctx context.Context, key ClaimKey, uid types.UID, limit time.Duration) error {
 	why := func(ctx context.Context) string {
 		users := c.usersOf(ctx, key.Namespace, key.Name)
@@ -120,9 +120,9 @@ func (c *Client) usersOf(ctx context.Context, namespace, claim string) []string 
 	return users
 }
 
-// CreateFinalClaim creates a claim of the StatefulSet's own, without owners: volumes that earlier versions have set aside still name
-// some, and a claim whose owner is gone is collected as garbage, with its volume. A quota that still counts one that was just deleted
-// is given time to notice.
+// CreateFinalClaim creates one of the StatefulSet's own claims, without owners. Volumes that earlier versions
+// set aside still name owners, and Kubernetes deletes a claim whose owner is gone as garbage, with its volume.
+// If a quota still counts a claim that was just deleted, CreateFinalClaim waits until the quota has noticed.
 func (c *Client) CreateFinalClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
 	claim = claim.DeepCopy()
 	claim.OwnerReferences = nil
@@ -169,9 +169,9 @@ func (c *Client) AwaitBound(ctx context.Context, key ClaimKey, volume string, li
 	}, why)
 }
 
-// SetAside takes a claim away from its volume, which must be bound to it and is kept, marked (see MarkDisplaced). It waits
-// until the claim is gone. The error wraps ErrChanged if the claim is no longer the one that was read. A claim without a
-// volume, volume == nil, is only deleted.
+// SetAside deletes a claim, and keeps its volume, which must be bound to the claim, marked (see MarkDisplaced).
+// It waits until the claim is gone. The error wraps ErrChanged if the claim is no longer the one that the
+// caller read. With volume == nil the claim has no volume, and SetAside only deletes the claim.
 func (c *Client) SetAside(ctx context.Context, op Operation, claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume,
 	why string, at time.Time, limit time.Duration,
 ) (Displaced, error) {
@@ -187,8 +187,8 @@ func (c *Client) SetAside(ctx context.Context, op Operation, claim *corev1.Persi
 	return d, c.AwaitClaimGone(ctx, ClaimKeyOf(claim), claim.UID, limit)
 }
 
-// LetClaimGo deletes the displaced claim, if it still is as it was found and its volume is kept. The error wraps ErrChanged
-// otherwise.
+// LetClaimGo deletes the displaced claim, if the claim is still as it was found and its volume will be kept.
+// Otherwise the error wraps ErrChanged.
 func (c *Client) LetClaimGo(ctx context.Context, d Displaced) error {
 	var err error
 	for range claimRemovals {
@@ -212,7 +212,8 @@ func (c *Client) LetClaimGo(ctx context.Context, d Displaced) error {
 	return err
 }
 
-// volumeOutlives demands, right before a claim is deleted, that its volume is kept whatever becomes of the claim, or that it has none.
+// volumeOutlives checks, right before a claim is deleted, that the claim's volume will be kept whatever happens to the
+// claim, or that there is none.
 func (c *Client) volumeOutlives(ctx context.Context, claim *corev1.PersistentVolumeClaim, d Displaced) error {
 	volume, err := c.Volume(ctx, claim.Spec.VolumeName)
 	if err != nil {
@@ -234,11 +235,11 @@ func (c *Client) volumeOutlives(ctx context.Context, claim *corev1.PersistentVol
 	return nil
 }
 
-// FreeVolume gives up a volume that was set aside, with the data on it, if a provisioner made it. The caller has proved that
-// nobody has written to it. One that is a claim's, or not as it was set aside, is left alone: the error wraps ErrChanged.
+// FreeVolume gives up a volume that was set aside, with the data on it, if a provisioner made it. The caller has proved that nobody has
+// written to it. FreeVolume leaves a volume alone that a claim holds, or that is not as it was set aside: the error wraps ErrChanged.
 func (c *Client) FreeVolume(ctx context.Context, d Displaced) error {
 	var err error
-	for range claimRemovals { // its controller enters at the same time that its claim is gone
+	for range claimRemovals { // the volume's controller writes to it when its claim is gone
 		if err = c.freeVolume(ctx, d); !apierrors.IsConflict(err) {
 			return err
 		}
@@ -247,7 +248,7 @@ func (c *Client) FreeVolume(ctx context.Context, d Displaced) error {
 		"\"kubectl get pv %[1]s -o yaml --show-managed-fields\" shows who: stop that, then run the command again", d.Volume, ErrChanged, err)
 }
 
-// freeVolume looks at it, and frees it exactly as it was seen.
+// freeVolume reads the volume, and frees exactly the version that it has read.
 func (c *Client) freeVolume(ctx context.Context, d Displaced) error {
 	volume, err := c.Volume(ctx, d.Volume)
 	if err != nil || volume == nil || volume.UID != d.VolumeUID || !Provisioned(volume) {
@@ -279,12 +280,12 @@ func (c *Client) claimsView(namespace string) view[*corev1.PersistentVolumeClaim
 }
 
 const (
-	// sayAfter is when a wait says what it waits for, sayEvery when it says so again.
+	// sayAfter is when a wait first says what it waits for, sayEvery the pause until it says so again.
 	sayAfter = 10 * time.Second
 	sayEvery = time.Minute
 )
 
-// sayer has a wait say what it waits for, and for how long at most, if that is known. It is for one goroutine.
+// sayer makes a wait say what it waits for, and for how long at most if that is known. Only one goroutine may use it.
 type sayer struct {
 	client *Client
 	next   time.Time
@@ -295,7 +296,7 @@ func (c *Client) sayer(limit time.Duration) *sayer {
 	return &sayer{client: c, next: c.now().Add(sayAfter), limit: limit}
 }
 
-// say is called with each look at what is waited for, and passes on reason when it is time.
+// say is called with each look at what the caller waits for, and passes on reason when it is time.
 func (s *sayer) say(reason func() string) {
 	if now := s.client.now(); s.client.Waiting != nil && !now.Before(s.next) {
 		s.next = now.Add(sayEvery)
@@ -307,7 +308,7 @@ func (s *sayer) say(reason func() string) {
 	}
 }
 
-// within runs wait for at most limit, as WithLimit counts. When that passes, the error is what reason says of the moment.
+// within runs wait for at most limit, as WithLimit counts. After limit, the error is what reason says at that moment.
 func within(ctx context.Context, limit time.Duration, wait func(context.Context) error, reason func(context.Context) string) error {
 	limited, cancel := WithLimit(ctx, limit)
 	defer cancel()

@@ -21,21 +21,21 @@ import (
 type Client struct {
 	// Kube speaks to the API server.
 	Kube kubernetes.Interface
-	// Snapshots speaks to the VolumeSnapshot API, which a cluster may not have.
+	// Snapshots speaks to the VolumeSnapshot API, which a cluster may lack.
 	Snapshots snapshotclient.Interface
-	// Dynamic reads what other tools keep in the cluster, of kinds that it may not have. Nil: none of that can be read.
+	// Dynamic reads objects of other tools, of kinds that the cluster may lack. With nil, none of them can be read.
 	Dynamic dynamic.Interface
-	// Executor connects to a container of a pod, for Exec. Nil: no command can be run in any.
+	// Executor connects to a container of a pod, for Exec. With nil, no command can be run.
 	Executor func(ExecRequest) (remotecommand.Executor, error)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Waiting, if set, is told what a wait for the pods or a claim of a StatefulSet waits for, once that has taken 10 seconds,
-	// and then once a minute.
+	// Waiting, if set, is told what a wait for the pods or a claim of a StatefulSet waits for: first after 10
+	// seconds, then once a minute.
 	Waiting func(message string)
-	// Relist is how long a quiet watch is trusted before its objects are listed again; zero means 30 s.
+	// Relist is how long to trust a quiet watch before listing its objects again; zero means 30 s.
 	Relist time.Duration
 
-	host string // the API server's address, for a person; may be empty
+	host string // the API server's address, for messages; may be empty
 }
 
 func (c *Client) now() time.Time {
@@ -45,15 +45,15 @@ func (c *Client) now() time.Time {
 	return c.Now()
 }
 
-// relist is how waits for the cluster pass their time.
+// relist returns the timing for waits on the cluster.
 func (c *Client) relist() rhythm { return rhythm{relist: cmp.Or(c.Relist, 30*time.Second), now: c.now} }
 
-// server is what a person calls the API server.
+// server is what messages call the API server.
 func (c *Client) server() string { return strings.TrimSpace("the API server " + c.host) }
 
-// Connect opens the cluster that kubeconfig (a path; empty: KUBECONFIG, ~/.kube/config, or the pod's own account)
-// and context (empty: the current one) name, and says which namespace is the default there. It does not speak to the
-// server yet.
+// Connect opens the cluster that kubeconfig (a path; empty: KUBECONFIG, ~/.kube/config, or the pod's own
+// account) and context (empty: the current one) name. It also returns the default namespace there. It does not
+// contact the server yet.
 func Connect(kubeconfig, context string) (client *Client, defaultNamespace string, err error) {
 	loader := loadConfig(kubeconfig, context)
 	config, err := loader.ClientConfig()
@@ -85,7 +85,7 @@ func Connect(kubeconfig, context string) (client *Client, defaultNamespace strin
 	}, defaultNamespace, nil
 }
 
-// DefaultNamespace is the namespace that Connect would give, "default" if no cluster is configured.
+// DefaultNamespace is the namespace that Connect would return; "default" if no cluster is configured.
 func DefaultNamespace(kubeconfig, context string) (string, error) {
 	namespace, _, err := loadConfig(kubeconfig, context).Namespace()
 	if err != nil && !clientcmd.IsEmptyConfig(err) {
@@ -103,7 +103,7 @@ func loadConfig(kubeconfig, context string) clientcmd.ClientConfig {
 	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context})
 }
 
-// UID tells this cluster from every other: the UID of its kube-system namespace, which lives as long as the cluster.
+// UID tells this cluster from every other: it is the UID of the kube-system namespace, which lives as long as the cluster.
 func (c *Client) UID(ctx context.Context) (string, error) {
 	namespace, err := c.Kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 	if apierrors.IsForbidden(err) {

@@ -13,12 +13,12 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// denied answers as an API server does that does not grant a right.
+// denied answers like an API server that denies a right.
 func denied(action clienttesting.Action) (bool, runtime.Object, error) {
 	return true, nil, apierrors.NewForbidden(action.GetResource().GroupResource(), "", nil)
 }
 
-// Without the rights of the whole cluster, a VolumeSnapshot goes as its class says, and what stays is said.
+// Without cluster-wide rights, the class decides what happens to the data of a VolumeSnapshot, and the error says what stays.
 func TestDeleteVolumeSnapshotWithoutTheRightToItsContent(t *testing.T) {
 	for name, tt := range map[string]struct {
 		policy        snapshotv1.DeletionPolicy

@@ -16,18 +16,18 @@ import (
 
 // Marks of a volume that a restore has set aside. They are on the PersistentVolume, whose claim is gone.
 const (
-	// LabelDisplacedFrom is the claim's name, to list displaced volumes by.
+	// LabelDisplacedFrom is the claim's name; it serves to list displaced volumes.
 	LabelDisplacedFrom = "stsbackup.io/displaced-from"
 	// AnnotationDisplacedFrom is the claim as namespace/name.
 	AnnotationDisplacedFrom = "stsbackup.io/displaced-from"
-	// AnnotationDisplacedClaim is the claim's manifest, as JSON: what it takes to bind the volume again.
+	// AnnotationDisplacedClaim is the claim's manifest, as JSON: it contains what is needed to bind the volume again.
 	AnnotationDisplacedClaim = "stsbackup.io/displaced-claim"
-	// AnnotationDisplacedPolicy is the reclaim policy that the volume had.
+	// AnnotationDisplacedPolicy is the volume's earlier reclaim policy.
 	AnnotationDisplacedPolicy = "stsbackup.io/displaced-reclaim-policy"
-	// AnnotationDisplacedBy is the operation that set it aside, AnnotationDisplacedAt the time.
+	// AnnotationDisplacedBy is the operation that set the volume aside, AnnotationDisplacedAt the time.
 	AnnotationDisplacedBy = "stsbackup.io/displaced-by"
 	AnnotationDisplacedAt = "stsbackup.io/displaced-at"
-	// AnnotationDisplacedWhy says why: one of the Why… values.
+	// AnnotationDisplacedWhy is the reason: one of the Why… values.
 	AnnotationDisplacedWhy = "stsbackup.io/displaced-why"
 )
 
@@ -38,37 +38,37 @@ const (
 	WhyIncomplete = "incomplete" // a restore made it and did not complete it; pods may have written to it since
 )
 
-// Annotations of Kubernetes on claims and volumes.
+// Annotations that Kubernetes puts on claims and volumes.
 const (
 	annotationBindCompleted = "pv.kubernetes.io/bind-completed"
 	annotationProvisionedBy = "pv.kubernetes.io/provisioned-by"
-	// annotationBoundByController is on volumes that the binder chose among those that were there.
+	// annotationBoundByController is on volumes that the binder chose among existing ones.
 	annotationBoundByController = "pv.kubernetes.io/bound-by-controller"
 )
 
-// Displaced is what it takes to put a claim back after it was set aside.
+// Displaced is what is needed to put a claim back after it was set aside.
 type Displaced struct {
-	// Claim is the claim's manifest, as it is created again.
+	// Claim is the claim's manifest, as we create it again.
 	Claim *corev1.PersistentVolumeClaim `json:"claim"`
-	// UID is that of the claim as it was found; the one that is created again has another.
+	// UID is the UID of the claim as we found it; the claim that we create again has another.
 	UID types.UID `json:"uid"`
-	// Volume and VolumeUID name its PersistentVolume, empty if it had none or had lost it.
+	// Volume and VolumeUID name the claim's PersistentVolume; empty if the claim had none or had lost it.
 	Volume    string    `json:"volume,omitempty"`
 	VolumeUID types.UID `json:"volumeUID,omitempty"`
-	// ReclaimPolicy is the volume's, as it was found.
+	// ReclaimPolicy is the volume's reclaim policy, as we found it.
 	ReclaimPolicy corev1.PersistentVolumeReclaimPolicy `json:"reclaimPolicy,omitempty"`
 	// VolumeManagedBy is the volume's managed-by label, which the marks of a displaced volume replace.
 	VolumeManagedBy string `json:"volumeManagedBy,omitempty"`
 }
 
-// NewDisplaced describes a claim and the volume that is bound to it, nil if none is.
+// NewDisplaced describes a claim and the volume that is bound to it; volume is nil if none is.
 func NewDisplaced(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) Displaced {
 	again := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: claim.Name, Namespace: claim.Namespace,
 			Labels: maps.Clone(claim.Labels), Annotations: maps.Clone(claim.Annotations),
-			// No owners: of one that is gone by then, the claim would be collected as garbage, and the volume with it. The
-			// StatefulSet's controller sets its own again.
+			// No owners: if an owner is gone by then, Kubernetes deletes the claim as garbage, and the volume with it.
+			// The StatefulSet's controller sets its own owner references again.
 		},
 		Spec: *claim.Spec.DeepCopy(),
 	}
@@ -80,8 +80,8 @@ func NewDisplaced(claim *corev1.PersistentVolumeClaim, volume *corev1.Persistent
 		d.VolumeManagedBy = volume.Labels[LabelManagedBy]
 	}
 	if volume != nil || claim.Spec.VolumeName == "" {
-		// With these marks, a claim that is not yet bound would count as one that has lost its volume; without them it
-		// binds to the volume that it names. A claim that is Lost keeps them, to be again what it was.
+		// With these marks, a claim that is not yet bound would count as a claim that has lost its volume. Without them,
+		// it binds to the volume that it names. A Lost claim keeps the marks, so that it becomes again what it was.
 		maps.DeleteFunc(again.Annotations, func(key, _ string) bool {
 			return strings.HasPrefix(key, "pv.kubernetes.io/") || strings.HasPrefix(key, "volume.kubernetes.io/") ||
 				strings.HasPrefix(key, "volume.beta.kubernetes.io/storage-provisioner")
@@ -90,13 +90,13 @@ func NewDisplaced(claim *corev1.PersistentVolumeClaim, volume *corev1.Persistent
 	return d
 }
 
-// BoundTo reports whether volume is the claim's own, in both directions.
+// BoundTo reports whether the claim and the volume are bound to each other.
 func BoundTo(volume *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim) bool {
 	return volume != nil && claim.Spec.VolumeName == volume.Name &&
 		volume.Spec.ClaimRef != nil && volume.Spec.ClaimRef.UID == claim.UID
 }
 
-// Binding reports whether the claim names the volume, and the volume is free for it but not yet the claim's.
+// Binding reports whether the claim names the volume, and the volume is free for the claim but not yet bound to it.
 func Binding(volume *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim) bool {
 	if volume == nil || claim.Spec.VolumeName != volume.Name {
 		return false
@@ -115,8 +115,8 @@ func Provisioned(volume *corev1.PersistentVolume) bool {
 	return volume.Annotations[annotationProvisionedBy] != ""
 }
 
-// FreeCommand is the command that gives up what is on a volume that no claim holds: a provisioned volume is deleted,
-// another becomes Available again, with the data still on it.
+// FreeCommand is the command that gives up the data on a volume that no claim holds. A provisioned volume is
+// deleted; any other becomes Available again, with the data still on it.
 func FreeCommand(volume *corev1.PersistentVolume) string {
 	if Provisioned(volume) {
 		return fmt.Sprintf(`kubectl patch pv %s -p '{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}'`, volume.Name)
@@ -128,8 +128,8 @@ func FreeCommand(volume *corev1.PersistentVolume) string {
 	return fmt.Sprintf(`kubectl patch pv %s -p '{%s"spec":{"claimRef":null}}'`, volume.Name, marks)
 }
 
-// MarkDisplaced has the displaced claim's volume outlive its claim, labels it, and saves in it what it takes to bind it
-// again. why is one of the Why… values.
+// MarkDisplaced makes the displaced claim's volume outlive the claim, labels the volume, and saves in it what
+// is needed to bind it again. why is one of the Why… values.
 func (c *Client) MarkDisplaced(ctx context.Context, op Operation, d Displaced, why string, at time.Time) error {
 	manifest, err := json.Marshal(d.Claim)
 	if err != nil {
@@ -165,8 +165,8 @@ func (c *Client) MarkDisplaced(ctx context.Context, op Operation, d Displaced, w
 	return nil
 }
 
-// ParseDisplaced reads from a volume that was set aside what it takes to bind it again. The marks are untrusted: the claim
-// that they hold must be the one that they name, and be of the namespace.
+// ParseDisplaced reads from a volume that was set aside what is needed to bind it again. It does not trust the
+// marks: the claim manifest in them must be of the claim that they name, and of the namespace.
 func ParseDisplaced(volume *corev1.PersistentVolume, namespace string) (Displaced, error) {
 	claim := &corev1.PersistentVolumeClaim{}
 	if err := json.Unmarshal([]byte(volume.Annotations[AnnotationDisplacedClaim]), claim); err != nil {
@@ -200,8 +200,8 @@ func ParseDisplaced(volume *corev1.PersistentVolume, namespace string) (Displace
 	return Displaced{Claim: claim, UID: volume.Spec.ClaimRef.UID, Volume: volume.Name, VolumeUID: volume.UID, ReclaimPolicy: policy}, nil
 }
 
-// RebindVolume reserves the displaced volume for the claim of the same name that is to be made again, and for no other.
-// The error wraps ErrNotFound if the volume does not exist any more.
+// RebindVolume reserves the displaced volume for a new claim of the same name, and for no other claim. The
+// error wraps ErrNotFound if the volume no longer exists.
 func (c *Client) RebindVolume(ctx context.Context, d Displaced) error {
 	// The binder writes to volumes at the same time.
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return c.rebindVolume(ctx, d) })
@@ -235,9 +235,9 @@ func (c *Client) rebindVolume(ctx context.Context, d Displaced) error {
 	return nil
 }
 
-// UnmarkDisplaced gives the volume the reclaim policy that it had, and takes the marks off: it is a claim's again. A
-// volume that no claim of that name is bound to, or is about to lose, is left as it is, marked and kept: a reclaim policy can
-// delete it.
+// UnmarkDisplaced gives the volume its earlier reclaim policy back and removes the marks, because a claim holds
+// the volume again. If no claim of that name is bound to the volume, or that claim is being deleted, the volume
+// stays marked and kept: its reclaim policy could delete it.
 func (c *Client) UnmarkDisplaced(ctx context.Context, d Displaced) error {
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return c.unmarkDisplaced(ctx, d) })
 }
@@ -269,9 +269,9 @@ func (c *Client) unmarkDisplaced(ctx context.Context, d Displaced) error {
 	return nil
 }
 
-// unmarked is a patch that takes the marks off a volume exactly as it was read.
+// unmarked is a patch that removes the marks from a volume, exactly as we read it.
 func unmarked(volume *corev1.PersistentVolume, d Displaced) map[string]any {
-	var managedBy any // null takes the label off
+	var managedBy any // null removes the label
 	if d.VolumeManagedBy != "" {
 		managedBy = d.VolumeManagedBy
 	}
@@ -285,7 +285,7 @@ func unmarked(volume *corev1.PersistentVolume, d Displaced) map[string]any {
 	}}
 }
 
-// patchVolume applies a merge patch. A uid in it makes the server refuse if the volume has become another one.
+// patchVolume applies a merge patch. A uid in the patch makes the server refuse if another volume has that name by now.
 func (c *Client) patchVolume(ctx context.Context, name string, patch map[string]any) (*corev1.PersistentVolume, error) {
 	data, err := json.Marshal(patch)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// The reclaim policy Delete on a volume that no claim holds deletes the data: only the claim's own volume may get it.
+// On a volume that no claim holds, the reclaim policy Delete deletes the data: only the claim's own volume may get it.
 func TestUnmarkDisplacedLeavesOthersVolumesAlone(t *testing.T) {
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "www-web-0"}}
 	for what, tt := range map[string]struct {
@@ -54,7 +54,7 @@ func TestUnmarkDisplacedLeavesOthersVolumesAlone(t *testing.T) {
 	}
 }
 
-// A claim that is made again names no owner: of one that is gone, it would be collected as garbage, and its volume with it.
+// A claim that is made again names no owner: if that owner is gone, Kubernetes would delete the claim as garbage, and its volume with it.
 func TestClaimMadeAgainHasNoOwner(t *testing.T) {
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "demo", Name: "www-web-0", UID: "claim",
@@ -64,7 +64,7 @@ func TestClaimMadeAgainHasNoOwner(t *testing.T) {
 	if len(d.Claim.OwnerReferences) > 0 || d.Claim.Kind != "PersistentVolumeClaim" || d.Claim.APIVersion != "v1" {
 		t.Errorf("what is saved is %+v", d.Claim)
 	}
-	d.Claim.OwnerReferences = claim.OwnerReferences // as an earlier version has saved it
+	d.Claim.OwnerReferences = claim.OwnerReferences // as an earlier version saved it
 	c, _, _ := fakeCluster()
 	made, err := c.CreateFinalClaim(t.Context(), d.Claim)
 	if err != nil || len(made.OwnerReferences) > 0 {
@@ -72,7 +72,7 @@ func TestClaimMadeAgainHasNoOwner(t *testing.T) {
 	}
 }
 
-// A volume is known to be made for a claim by its name; what people make can have any.
+// The name of a volume shows that it was made for a claim; volumes that people make can have any name.
 func TestVolumeNamedAfterItsClaim(t *testing.T) {
 	const uid = "0b6e3c4e-9a51-4f0e-8a52-2b0f0c6a9d11"
 	for name, want := range map[string]bool{

@@ -17,8 +17,8 @@ import (
 // tellWithin bounds the writing of an Event.
 const tellWithin = 10 * time.Second
 
-// TellHeld says on a StatefulSet, for "kubectl describe", that the operation holds its pods back. Events are a help, not a must: without
-// the right to write them there is none.
+// TellHeld writes an Event on a StatefulSet, for "kubectl describe", that says that the operation holds its
+// pods back. Events help, but nothing depends on them: without the right to write them there is none.
 func (c *Client) TellHeld(ctx context.Context, op Operation, sts *appsv1.StatefulSet) {
 	ctx, cancel := context.WithTimeout(ctx, tellWithin)
 	defer cancel()
@@ -45,8 +45,8 @@ func (c *Client) TellHeld(ctx context.Context, op Operation, sts *appsv1.Statefu
 	}, metav1.CreateOptions{})
 }
 
-// lastWarning is the newest warning about an object, if there is any. Events are a help, not a must: without the
-// right to read them there are none.
+// lastWarning is the newest warning about an object, if there is any. Events help, but nothing depends on them:
+// without the right to read them there are none.
 func (c *Client) lastWarning(ctx context.Context, namespace string, uid types.UID) (reason, message string) {
 	if uid == "" {
 		return "", ""
@@ -74,7 +74,7 @@ func newestWarning(events []corev1.Event, uid types.UID) (reason, message string
 	return newest.Reason, newest.Message
 }
 
-// eventTime is when an event was last seen; which field tells depends on who wrote it.
+// eventTime is when an event was last seen; which field says so depends on who wrote the event.
 func eventTime(event corev1.Event) time.Time {
 	last := event.LastTimestamp.Time
 	if event.Series != nil {

@@ -16,19 +16,19 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 )
 
-// ExecRequest is a command that is to be run in a container of a pod.
+// ExecRequest is a command to run in a container of a pod.
 type ExecRequest struct {
 	Namespace, Pod string
-	// Container is empty for the pod's default one.
+	// Container is the container's name; empty for the pod's default container.
 	Container string
-	// Command is the program and its arguments; no shell is between.
+	// Command is the program and its arguments; no shell interprets them.
 	Command []string
-	// Stdin is copied to the command, which sees its end. Stdout and Stderr are written to, by one goroutine each. Nil is nothing.
+	// Stdin is copied to the command, which sees its end. Stdout and Stderr are each written by one goroutine. Each may be nil.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 }
 
-// where is the container, for a person.
+// where names the container, for messages.
 func (r *ExecRequest) where() string {
 	where := "pod " + r.Namespace + "/" + r.Pod
 	if r.Container != "" {
@@ -37,23 +37,23 @@ func (r *ExecRequest) where() string {
 	return where
 }
 
-// ExitError says that a command has run to its end, and has failed.
+// ExitError says that a command ran to its end, and failed.
 type ExitError struct {
-	// Program is the first word of the command, Where the container that it ran in.
+	// Program is the first word of the command, Where the container in which it ran.
 	Program, Where string
-	// Code is its exit status.
+	// Code is the command's exit status.
 	Code int
 }
 
-// Error says so in words.
+// Error says in words which command failed, and where.
 func (e *ExitError) Error() string {
 	return fmt.Sprintf("%s in %s ended with exit code %d", e.Program, e.Where, e.Code)
 }
 
-// Exec runs a command in a container of a pod, and returns when it has ended; nothing is read or written after that. The error
-// is an *ExitError if the command failed. Any other says that it is not known whether the command has run, or runs still:
-// when ctx ends, the connection does, and the command sees the end of its standard input. A command that may have begun is not
-// tried again. Under a Lease it begins only while that is believed in.
+// Exec runs a command in a container of a pod, and returns when the command has ended; it reads and writes nothing
+// after that. The error is an *ExitError if the command failed. After any other error, nobody knows whether the command
+// has run, or still runs: when ctx ends, the connection ends, and the command sees the end of its standard input. Exec
+// does not retry a command that may have begun. Under a Lease, the command begins only while the Lease is believed in.
 func (c *Client) Exec(ctx context.Context, request ExecRequest) error {
 	if c.Executor == nil {
 		return fmt.Errorf("run a command in %s: this client has no connection for that", request.where())
@@ -89,8 +89,8 @@ func (c *Client) Exec(ctx context.Context, request ExecRequest) error {
 	}
 }
 
-// executorOf connects to the containers of a cluster: by a websocket, or where the API server does not know that yet, or a proxy
-// does not let it through, by SPDY. The config has no fence: that repeats reads, as which it would see such a connection.
+// executorOf connects to the containers of a cluster: by a websocket, or by SPDY if the API server does not support that
+// yet, or a proxy blocks it. The config has no fence: a fence retries reads, and it would take such a connection for one.
 func executorOf(config *rest.Config, kube kubernetes.Interface) func(ExecRequest) (remotecommand.Executor, error) {
 	return func(r ExecRequest) (remotecommand.Executor, error) {
 		url := kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(r.Namespace).Name(r.Pod).SubResource("exec").
@@ -111,11 +111,11 @@ func executorOf(config *rest.Config, kube kubernetes.Interface) func(ExecRequest
 	}
 }
 
-// errExecEnded is what goroutines find that write what a command says beyond its end.
+// errExecEnded is the error for goroutines that write a command's output after the command has ended.
 var errExecEnded = errors.New("the command has ended")
 
-// until keeps the streams of a command from being used when that is over: a connection that was broken off leaves goroutines, which
-// end a moment later.
+// until stops the use of a command's streams once the command is over: a broken connection leaves goroutines
+// behind, which end a moment later.
 type until struct {
 	mutex sync.RWMutex
 	ended bool
@@ -146,7 +146,7 @@ type untilWriter struct {
 	next io.Writer
 }
 
-// Write writes, as long as it may.
+// Write writes while the command is not over.
 func (w untilWriter) Write(p []byte) (int, error) {
 	w.mutex.RLock()
 	defer w.mutex.RUnlock()
@@ -161,7 +161,7 @@ type untilReader struct {
 	next io.Reader
 }
 
-// Read begins no read when the command is over. One that has begun may take until there is something to read.
+// Read begins no read when the command is over. A read that has begun may block until there is something to read.
 func (r untilReader) Read(p []byte) (int, error) {
 	r.mutex.RLock()
 	ended := r.ended

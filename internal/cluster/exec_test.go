@@ -20,7 +20,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// The channels of v5.channel.k8s.io, which are the first byte of each message.
+// The channels of v5.channel.k8s.io: the first byte of each message.
 const (
 	execStdin = iota
 	execStdout
@@ -29,8 +29,8 @@ const (
 	execClose = 255
 )
 
-// execServer is an API server of whose pods any runs one command: it echoes its standard input, says which container it runs in on
-// its standard error, and ends with the exit code that is its argument. The argument "hang" has it say nothing at all.
+// execServer is an API server in which every pod runs the same command: it echoes its standard input, says on its standard error
+// in which container it runs, and ends with the exit code that is its argument. With the argument "hang" it says nothing at all.
 func execServer(t *testing.T) (server *httptest.Server, asked chan []string) {
 	t.Helper()
 	asked = make(chan []string, 10)
@@ -86,7 +86,7 @@ func execServer(t *testing.T) (server *httptest.Server, asked chan []string) {
 	return server, asked
 }
 
-// connected is a client of a server, made as any is.
+// connected is a client of a server, made like any other.
 func connected(t *testing.T, server *httptest.Server) *Client {
 	t.Helper()
 	config := clientcmdapi.NewConfig()
@@ -148,7 +148,7 @@ func TestExec(t *testing.T) {
 	}
 }
 
-// TestExecEnds: a command that says nothing is left when its context ends, for the reason that this has.
+// TestExecEnds: Exec leaves a silent command when its context ends, with the context's cause as the error.
 func TestExecEnds(t *testing.T) {
 	server, asked := execServer(t)
 	because := errors.New("because")
@@ -165,7 +165,7 @@ func TestExecEnds(t *testing.T) {
 	}
 }
 
-// TestExecCannot: what is missing is said before anything is asked.
+// TestExecCannot: Exec says what is missing before it sends a request.
 func TestExecCannot(t *testing.T) {
 	server, asked := execServer(t)
 	for says, exec := range map[string]func() error{

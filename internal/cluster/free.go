@@ -11,11 +11,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// volumeSlow is after how long we say which volumes we wait for.
+// volumeSlow is how long a wait lasts before we say which volumes we wait for.
 const volumeSlow = 10 * time.Second
 
-// DeleteVolume has the driver of a provisioned volume that no claim holds delete it, with its data. The error wraps ErrChanged
-// if the volume is not what it was at that version, for instance because a claim has it again.
+// DeleteVolume makes the driver of a provisioned volume that no claim holds delete the volume, with its data. The
+// error wraps ErrChanged if the volume is no longer that version, for instance because a claim has it again.
 func (c *Client) DeleteVolume(ctx context.Context, name string, uid types.UID, version string) error {
 	const policy = corev1.PersistentVolumeReclaimDelete
 	volume, err := c.patchVolume(ctx, name, map[string]any{
@@ -31,8 +31,8 @@ func (c *Client) DeleteVolume(ctx context.Context, name string, uid types.UID, v
 	return nil
 }
 
-// GiveUpVolume makes a displaced volume that people made Available for any claim, with the data still on it. The error wraps
-// ErrChanged as that of DeleteVolume does.
+// GiveUpVolume makes a displaced volume that people made Available for any claim, with the data still on it.
+// The error wraps ErrChanged as in DeleteVolume.
 func (c *Client) GiveUpVolume(ctx context.Context, name string, uid types.UID, version string) error {
 	_, err := c.patchVolume(ctx, name, map[string]any{
 		"metadata": map[string]any{
@@ -58,8 +58,8 @@ func freeError(volume string, err error) error {
 	return fmt.Errorf("free volume %s: %w", volume, err)
 }
 
-// AwaitVolumesGone waits until the volumes, by name, are gone, and returns those that are still there after limit, each with what
-// is known of why. slow is told once, after ten seconds, what is waited for.
+// AwaitVolumesGone waits until the volumes, given by name, are gone. It returns those that still exist after
+// limit, each with the reason as far as known. It tells slow once, after ten seconds, what it waits for.
 func (c *Client) AwaitVolumesGone(
 	ctx context.Context,
 	volumes map[string]types.UID,
@@ -92,12 +92,12 @@ func (c *Client) AwaitVolumesGone(
 	return left, nil
 }
 
-// whyNotDeleted is what is known of why a driver has not deleted a volume.
+// whyNotDeleted says, as far as known, why a driver has not deleted a volume.
 func (c *Client) whyNotDeleted(ctx context.Context, volume *corev1.PersistentVolume) string {
 	if volume.Status.Message != "" {
 		return fmt.Sprintf("it is %s: %s", volume.Status.Phase, volume.Status.Message)
 	}
-	// Events of what has no namespace are in this one.
+	// Kubernetes puts events of objects without a namespace into this namespace.
 	if reason, message := c.lastWarning(ctx, metav1.NamespaceDefault, volume.UID); reason != "" {
 		return fmt.Sprintf("%s: %s", reason, message)
 	}

@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 )
 
-// Gone says, with an error that wraps ErrNotFound, that the StatefulSet or its namespace is not there, or is being deleted.
-// It is for finding out why something has failed: what cannot be found out is nil.
+// Gone says, with an error that wraps ErrNotFound, that the StatefulSet or its namespace does not exist, or is
+// being deleted. It serves to explain why something has failed: it returns nil if it cannot find out.
 func (c *Client) Gone(ctx context.Context, namespace, statefulSet string) error {
 	if err := c.namespaceThere(ctx, namespace); err != nil {
 		return err
@@ -28,8 +28,8 @@ func (c *Client) Gone(ctx context.Context, namespace, statefulSet string) error 
 	}
 }
 
-// namespaceThere fails with ErrNotFound if the namespace is gone or going. Not everyone may look: the scheduler may list
-// namespaces, whose labels it follows, but not get one; who has rights in this namespace only may get it, but not list.
+// namespaceThere fails with ErrNotFound if the namespace is gone or being deleted. Not everyone may read it: the scheduler may list
+// namespaces, because it follows their labels, but not get one; a user with rights in this namespace only may get it, but not list.
 func (c *Client) namespaceThere(ctx context.Context, name string) error {
 	namespaces := c.Kube.CoreV1().Namespaces()
 	named := fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
@@ -66,8 +66,8 @@ func going(namespace string) error {
 	return fmt.Errorf("namespace %s: %w: it is being deleted", namespace, ErrNotFound)
 }
 
-// namespaceGone makes an error of what the API server says if something is to be created in a namespace that is gone or
-// going. Other errors stay as they are.
+// namespaceGone turns the API server's answer to a creation in a namespace that is gone or being deleted into
+// an error that says so. It returns other errors unchanged.
 func namespaceGone(namespace string, err error) error {
 	switch {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):

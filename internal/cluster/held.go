@@ -8,10 +8,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Held refuses, with a *Refusal, if a restore of the StatefulSet has begun and not ended, and its pods do not run: what is in
-// its claims is then neither what was there before nor what is being restored, and its replicas are nobody's wish. Whether
-// the restore is still running, or was killed, only the StatefulSet's Lease can tell. If somebody has had the pods started
-// since, what they write is data like any other: then there is only a note about it.
+// Held refuses, with a *Refusal, if a restore of the StatefulSet has begun and not ended, and the StatefulSet's
+// pods do not run. Its claims then hold neither the earlier data nor the restored data, and nobody chose its number
+// of replicas. Only the StatefulSet's Lease can tell whether the restore still runs or was killed. If somebody has
+// started the pods since, what they write is data like any other: then Held only returns a note about it.
 func (c *Client) Held(ctx context.Context, namespace, statefulSet string) (note string, err error) {
 	key := Key{namespace, statefulSet}
 	journal, err := c.Journal(ctx, key)
@@ -48,8 +48,8 @@ func (c *Client) Held(ctx context.Context, namespace, statefulSet string) (note 
 	}
 }
 
-// heldWithoutJournal refuses where a restore still holds the StatefulSet, and somebody has deleted its journal: what is in the
-// claims may not be whole. Whether there is such a StatefulSet is for others to say.
+// heldWithoutJournal refuses if a restore still holds the StatefulSet although somebody has deleted the restore's
+// journal: the data in the claims may be incomplete. Other checks refuse a StatefulSet that does not exist.
 func (c *Client) heldWithoutJournal(ctx context.Context, namespace, statefulSet string) error {
 	sts, err := c.Kube.AppsV1().StatefulSets(namespace).Get(ctx, statefulSet, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) || err == nil && !Gated(&sts.Spec.Template.Spec) {
@@ -77,7 +77,7 @@ func (c *Client) heldWithoutJournal(ctx context.Context, namespace, statefulSet 
 	}
 }
 
-// LetGoHint says how to have the pods of a StatefulSet start on what its claims hold, without stsbackup.
+// LetGoHint says how to start the pods of a StatefulSet on what its claims hold, without stsbackup.
 func LetGoHint(namespace, statefulSet string) string {
 	return fmt.Sprintf(
 		"to have pods start on what the claims hold now: kubectl -n %s patch statefulset %s -p "+

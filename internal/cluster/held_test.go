@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// What a killed restore has left in the claims is not backed up as if it were whole, also if somebody has deleted the journal.
+// A backup must not save what a killed restore has left in the claims as if it were complete, even if somebody has deleted the journal.
 func TestHeld(t *testing.T) {
 	set := func(replicas int32, gated bool) *appsv1.StatefulSet {
 		sts := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web"}}

@@ -13,16 +13,16 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// RestoringGate is the scheduling gate that a restore puts into the pod template. A pod that has it is never scheduled,
-// whoever made it, and so never mounts a volume.
+// RestoringGate is the scheduling gate that a restore puts into the pod template. Whoever creates a pod with
+// this gate, Kubernetes never schedules it, so it never mounts a volume.
 const RestoringGate = "stsbackup.io/restoring"
 
-// Gated reports whether the pods that are made of this spec wait for the end of a restore.
+// Gated reports whether pods with this spec wait for the end of a restore.
 func Gated(spec *corev1.PodSpec) bool {
 	return slices.ContainsFunc(spec.SchedulingGates, func(g corev1.PodSchedulingGate) bool { return g.Name == RestoringGate })
 }
 
-// gates are those of the spec, with or without ours.
+// gates returns the spec's gates, with or without ours.
 func gates(spec *corev1.PodSpec, held bool) []corev1.PodSchedulingGate {
 	others := slices.DeleteFunc(slices.Clone(spec.SchedulingGates), func(g corev1.PodSchedulingGate) bool { return g.Name == RestoringGate })
 	if held {
@@ -31,8 +31,8 @@ func gates(spec *corev1.PodSpec, held bool) []corev1.PodSchedulingGate {
 	return others
 }
 
-// MayRun reports whether a pod may have written to its volumes, or may yet: it is neither gated, so that it was never
-// scheduled, nor at its end.
+// MayRun reports whether a pod may have written to its volumes, or may still do so: it is not gated (a gated
+// pod was never scheduled) and has not ended.
 func MayRun(pod *corev1.Pod) bool {
 	return !Gated(&pod.Spec) && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
 }
@@ -44,7 +44,7 @@ func Uses(pod *corev1.Pod, claim string) bool {
 	})
 }
 
-// RunningOn names the pods that may write to a claim, and "" for one that nobody uses. Gated pods do not.
+// RunningOn names the pods that may write to a claim; "" if there are none. Gated pods cannot write.
 func RunningOn(pods []corev1.Pod, claim string) string {
 	var names []string
 	for i := range pods {
@@ -55,8 +55,8 @@ func RunningOn(pods []corev1.Pod, claim string) string {
 	return strings.Join(names, ", ")
 }
 
-// EndedOn names the pods that have used a claim, have come to their end, and are still there. Movers, whose work the caller knows, are
-// left out.
+// EndedOn names the pods that used a claim, have ended, and still exist. It leaves movers out, because the
+// caller knows what they did.
 func EndedOn(pods []corev1.Pod, claim string) string {
 	var names []string
 	for i := range pods {
@@ -77,8 +77,8 @@ func (c *Client) Pods(ctx context.Context, namespace string) ([]corev1.Pod, erro
 	return pods.Items, nil
 }
 
-// Hold scales the StatefulSet of that uid to 0, has its pods made with RestoringGate from now on, and keeps its claims
-// whatever happens to it, in one step. The error wraps ErrChanged if the StatefulSet is gone or another of that name.
+// Hold changes the StatefulSet of that uid in one step: it scales it to 0, adds RestoringGate to new pods, and keeps the claims
+// whatever happens to the StatefulSet. The error wraps ErrChanged if the StatefulSet is gone, or another one has its name.
 func (c *Client) Hold(ctx context.Context, key Key, uid types.UID) (*appsv1.StatefulSet, error) {
 	sts, err := c.SetScale(ctx, key, uid, Scale{Replicas: new(int32(0)), Held: new(true), Retention: keepClaims()})
 	if err != nil {
@@ -103,9 +103,10 @@ func (c *Client) ScaleToZero(ctx context.Context, key Key, uid types.UID) (*apps
 	return c.SetScale(ctx, key, uid, Scale{Replicas: new(int32(0)), Retention: keepClaims()})
 }
 
-// AwaitHeld waits until no pod of the StatefulSet can run: the controller has seen it as Hold left it, makes all pods of
-// the gated template (with a partition it would make some of an older one until it has seen 0 pods), and all pods that
-// are there are gated. It returns the StatefulSet as it was then. After limit it says which pod remains, and why.
+// AwaitHeld waits until no pod of the StatefulSet can run. That is when the controller has seen the StatefulSet as Hold
+// left it, makes all pods from the gated template, and all existing pods are gated. (With a partition, the controller makes
+// some pods from an older template until it has seen 0 pods.) AwaitHeld returns the StatefulSet as it was then. After limit
+// the error says which pod remains, and why.
 func (c *Client) AwaitHeld(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) (held *appsv1.StatefulSet, err error) {
 	if err := c.AwaitNoPods(ctx, sts, limit); err != nil {
 		return nil, err
@@ -141,20 +142,20 @@ func (c *Client) AwaitHeld(ctx context.Context, sts *appsv1.StatefulSet, limit t
 	return held, err
 }
 
-// oneRevision reports whether all pods that the controller makes from now on are of the template as it is: it makes those
-// of ordinals below a RollingUpdate's partition of the current revision, which becomes the new one when there are no pods.
+// oneRevision reports whether the controller makes all pods from the present template from now on. Below a
+// RollingUpdate's partition it makes pods of the current revision; that becomes the new revision once there are no pods.
 func oneRevision(sts *appsv1.StatefulSet) bool {
 	return !Partitioned(sts) || sts.Status.CurrentRevision == sts.Status.UpdateRevision
 }
 
-// Partitioned reports whether the controller makes the pods of some ordinals of an older template than the present one.
+// Partitioned reports whether the controller makes the pods of some ordinals from an older template than the present one.
 func Partitioned(sts *appsv1.StatefulSet) bool {
 	rolling := sts.Spec.UpdateStrategy.RollingUpdate
 	return rolling != nil && rolling.Partition != nil && *rolling.Partition > 0
 }
 
-// ungate removes the gated pods of a StatefulSet that is no longer held. They have never run; the controller makes them
-// again, of the template as it is now.
+// ungate removes the gated pods of a StatefulSet that is no longer held. These pods have never run. The
+// controller makes them again from the present template.
 func (c *Client) ungate(ctx context.Context, pods []*corev1.Pod) error {
 	for _, pod := range pods {
 		if !Gated(&pod.Spec) || pod.DeletionTimestamp != nil {

@@ -14,7 +14,7 @@ import (
 	"k8s.io/client-go/tools/pager"
 )
 
-// StatefulSets lists those of a namespace, or of all namespaces if it is empty, in the order of their names.
+// StatefulSets lists those of a namespace, or of all namespaces if namespace is empty, sorted by name.
 func (c *Client) StatefulSets(ctx context.Context, namespace string) ([]*appsv1.StatefulSet, error) {
 	var sets []*appsv1.StatefulSet
 	list := func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {

@@ -14,7 +14,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// TestStatefulSetsInPages gives one StatefulSet at a time, as an API server gives hundreds.
+// TestStatefulSetsInPages returns one StatefulSet per page, where an API server returns hundreds.
 func TestStatefulSetsInPages(t *testing.T) {
 	t.Parallel()
 	kube := fake.NewClientset()

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Keys of a restore's journal that are readable without decoding it.
+// Keys in a restore's journal that can be read without decoding it.
 const (
 	// JournalKey holds the journal itself.
 	JournalKey = "journal.json"
@@ -41,7 +41,7 @@ func (c *Client) CreateJournal(ctx context.Context, journal *corev1.ConfigMap) (
 	return stored, journalError("write", journal.Namespace, journal.Name, err)
 }
 
-// UpdateJournal replaces the journal whose uid and version this one has. The error wraps ErrChanged if that one is not there any more.
+// UpdateJournal replaces the journal that has this one's uid and version. The error wraps ErrChanged if that journal no longer exists.
 func (c *Client) UpdateJournal(ctx context.Context, journal *corev1.ConfigMap) (*corev1.ConfigMap, error) {
 	stored, err := c.Kube.CoreV1().ConfigMaps(journal.Namespace).Update(ctx, journal, metav1.UpdateOptions{})
 	if apierrors.IsNotFound(err) {
@@ -50,7 +50,7 @@ func (c *Client) UpdateJournal(ctx context.Context, journal *corev1.ConfigMap) (
 	return stored, journalError("write", journal.Namespace, journal.Name, err)
 }
 
-// RemoveJournal removes the journal of that uid and version. None at all is no error; the error wraps ErrChanged if it is another.
+// RemoveJournal removes the journal of that uid and version. No journal is no error; the error wraps ErrChanged if it is another one.
 func (c *Client) RemoveJournal(ctx context.Context, key Key, uid types.UID, version string) error {
 	name := JournalName(key.Name)
 	err := c.Kube.CoreV1().ConfigMaps(key.Namespace).Delete(ctx, name, metav1.DeleteOptions{

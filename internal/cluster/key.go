@@ -8,19 +8,19 @@ import (
 // Key names a StatefulSet.
 type Key struct{ Namespace, Name string }
 
-// KeyOf is the StatefulSet's own.
+// KeyOf is the key of the StatefulSet.
 func KeyOf(sts *appsv1.StatefulSet) Key { return Key{sts.Namespace, sts.Name} }
 
 // String is the key as people write it.
 func (k Key) String() string { return k.Namespace + "/" + k.Name }
 
-// Object is what refusals and notes call the StatefulSet.
+// Object is the StatefulSet's name in refusals and notes.
 func (k Key) Object() string { return "StatefulSet " + k.String() }
 
 // ClaimKey names a claim.
 type ClaimKey struct{ Namespace, Name string }
 
-// ClaimKeyOf is the claim's own.
+// ClaimKeyOf is the key of the claim.
 func ClaimKeyOf(claim *corev1.PersistentVolumeClaim) ClaimKey {
 	return ClaimKey{claim.Namespace, claim.Name}
 }

@@ -16,38 +16,38 @@ import (
 )
 
 const (
-	// leaseDuration is how long a newcomer sees a Lease stay as it is before it takes it over. See doc.go for why it must be
-	// more than leaseBelief, and for what else it need not be.
+	// leaseDuration is how long a Lease must stay unchanged before a newcomer takes it over. doc.go explains why
+	// it must exceed leaseBelief, and need not exceed the time that requests take.
 	leaseDuration = 15 * time.Second
-	// leaseBelief is how long a holder believes in its Lease, counted from the moment at which it sent the last request that
-	// succeeded.
+	// leaseBelief is how long a holder believes in its Lease, counted from when it sent its last successful
+	// request.
 	leaseBelief  = 10 * time.Second
 	leaseRenewal = 5 * time.Second
 	leaseRetry   = time.Second // after a renewal that failed
-	// leaseAnswer is how long an answer about a Lease is waited for: what it says later is not believed any more.
+	// leaseAnswer is how long to wait for an answer about a Lease: nobody believes what a later answer says.
 	leaseAnswer = leaseBelief
 	// leaseWaitMax bounds the wait for a holder whose Lease claims an absurd duration.
 	leaseWaitMax = time.Minute
-	// leaseBriefMax is how long a holder is waited for that is alive, but will give the Lease back soon.
+	// leaseBriefMax is how long to wait for a living holder that will give the Lease back soon.
 	leaseBriefMax = 2 * time.Minute
 )
 
-// ErrLeaseLost is the cause of the end of a Lease's context when somebody else has the Lease or has deleted it, or when
-// nobody could renew it for too long.
+// ErrLeaseLost is the cause with which a Lease's context ends when somebody else took or deleted the Lease, or
+// when the holder could not renew it for too long.
 var ErrLeaseLost = errors.New("the Lease was lost")
 
 // LeaseOptions say who takes a Lease.
 type LeaseOptions struct {
-	// Holder is unique to this process and says to people who it is: "backup 20261121T… on host ops-1 (pid 42)".
+	// Holder is unique to this process and tells people who has the Lease: "backup 20261121T… on host ops-1 (pid 42)".
 	Holder string
-	// Waiting, if set, is told why Acquire has to wait, and while the Lease is held, also from other goroutines, that the API
-	// server does not answer, and that it does again.
+	// Waiting, if set, is told why Acquire has to wait. While the Lease is held, it is also told, possibly from
+	// other goroutines, that the API server does not answer, and that it answers again.
 	Waiting func(message string)
-	// Brief says that the Lease will be given back within seconds: others then wait for that, and are not refused.
+	// Brief says that the holder will give the Lease back within seconds: others then wait instead of being refused.
 	Brief bool
-	// Wait is how long to wait for a holder that is alive; zero is to be refused at once.
+	// Wait is how long to wait for a living holder; zero means Acquire refuses at once.
 	Wait time.Duration
-	// StepsAside says that the Lease will be given back when somebody else waits for it: its context then ends.
+	// StepsAside says that the holder gives way when somebody else waits for the Lease: the Lease's context then ends.
 	StepsAside bool
 }
 
@@ -67,7 +67,7 @@ type Lease struct {
 	stepsAside bool
 	ended      sync.WaitGroup // of the goroutines
 
-	noting  sync.Mutex // Waiting is called by one goroutine of ours at a time
+	noting  sync.Mutex // so that only one of our goroutines calls Waiting at a time
 	waiting func(message string)
 }
 
@@ -80,9 +80,9 @@ func LeaseName(statefulSet string) string {
 	return name
 }
 
-// Acquire takes the Lease of the operation's StatefulSet and keeps renewing it until Release, or until it is lost. A
-// *Refusal that wraps ErrBusy says that somebody alive holds it; ErrNotFound, that there is no such namespace. A holder
-// that shows no sign of life for the Lease's duration is dead, and is replaced.
+// Acquire takes the Lease of the operation's StatefulSet and renews it until Release, or until the Lease is lost. The
+// error is a *Refusal that wraps ErrBusy if a living holder has the Lease, and wraps ErrNotFound if the namespace does
+// not exist. Acquire takes a holder that shows no sign of life for the Lease's duration for dead, and replaces it.
 func (c *Client) Acquire(ctx context.Context, op Operation, opts LeaseOptions) (*Lease, error) {
 	begun, told := c.now(), ""
 	for {
@@ -111,7 +111,7 @@ func (c *Client) Acquire(ctx context.Context, op Operation, opts LeaseOptions) (
 		if err != nil {
 			return nil, err
 		}
-		// The update fails if the Lease has changed in any way since it was read: then everything starts over.
+		// The update fails if the Lease has changed in any way since we read it: then everything starts over.
 		taken = c.newLease(op, opts)
 		taken.UID, taken.ResourceVersion = other.UID, other.ResourceVersion
 		sent = c.now()
@@ -125,9 +125,9 @@ func (c *Client) Acquire(ctx context.Context, op Operation, opts LeaseOptions) (
 	}
 }
 
-// waitDead returns the Lease when its holder is gone or has shown no sign of life since it was read, and a *Refusal as
-// soon as it shows one. Clocks of different machines are never compared. A holder that cannot be seen is not dead: when
-// the API server did not answer meanwhile, the wait begins anew, so that after an outage those who had a Lease come first.
+// waitDead returns the Lease when its holder is gone or has shown no sign of life since we read the Lease, and a *Refusal
+// as soon as the holder shows one. It never compares clocks of different machines. A holder that we cannot see is not dead:
+// if the API server did not answer meanwhile, the wait starts over, so that after an outage the old holders come first.
 func (c *Client) waitDead(
 	ctx context.Context,
 	op Operation,
@@ -180,8 +180,8 @@ func (c *Client) waitDead(
 	}
 }
 
-// stillFor watches a Lease for as long as d, or until it is gone or alive says that its holder is alive. It is not seen if
-// the API server could not be asked at times: then a living holder could not show itself either.
+// stillFor watches a Lease for as long as d, until the Lease is gone, or until alive says that its holder is alive. If the API
+// server was unreachable in between, stillFor reports that the Lease was not seen: a living holder could not show itself either.
 func (c *Client) stillFor(ctx context.Context, other *coordinationv1.Lease, d time.Duration,
 	alive func(*coordinationv1.Lease) error,
 ) (gone, seen bool, err error) {
@@ -240,7 +240,7 @@ func (c *Client) newLease(op Operation, opts LeaseOptions) *coordinationv1.Lease
 	}
 }
 
-// hold starts to renew a Lease that was taken by a request that was sent at that time.
+// hold starts to renew a Lease that a request sent at that time has taken.
 func (c *Client) hold(ctx context.Context, object *coordinationv1.Lease, opts LeaseOptions, sent time.Time) *Lease {
 	lease := &Lease{
 		client: c, name: object.Name, object: object, holder: opts.Holder, stepsAside: opts.StepsAside, waiting: opts.Waiting,
@@ -264,12 +264,12 @@ func (c *Client) hold(ctx context.Context, object *coordinationv1.Lease, opts Le
 	return lease
 }
 
-// Context ends with the context that was given to Acquire, and when the Lease is lost (cause: ErrLeaseLost). It carries the
-// Lease: what is asked of the API server under it waits while that is away, and what changes something waits while the
-// Lease is not believed in.
+// Context ends when the context that was given to Acquire ends, or when the Lease is lost (cause:
+// ErrLeaseLost). It carries the Lease: requests under it wait while the API server is away, and requests that
+// change something wait while the holder does not believe in the Lease.
 func (l *Lease) Context() context.Context { return l.ctx }
 
-// Lost says why the Lease was lost (ErrLeaseLost), or nil if it was not. While the API server is away, it is not.
+// Lost says why the Lease was lost (ErrLeaseLost); nil if it was not. An API server that is away does not lose the Lease.
 func (l *Lease) Lost() error {
 	if cause := context.Cause(l.kept); errors.Is(cause, ErrLeaseLost) {
 		return cause
@@ -277,12 +277,12 @@ func (l *Lease) Lost() error {
 	return nil
 }
 
-// Believed reports whether nobody else can hold the Lease at this moment, as far as its holder knows.
+// Believed reports whether, as far as the holder knows, nobody else can hold the Lease at this moment.
 func (l *Lease) Believed() bool { return l.belief.holds() }
 
-// Grace is a context for cleaning up, or for going on to a safe end, after ctx has ended: it lasts for limit at most, not
-// counting the time for which the Lease is not believed in, and ends when the Lease is lost (cause: ErrLeaseLost) or
-// released. It carries the Lease as Context does.
+// Grace is a context to clean up in, or to reach a safe end, after ctx has ended. It lasts for at most limit,
+// not counting time in which the holder does not believe in the Lease. It ends when the Lease is lost (cause:
+// ErrLeaseLost) or released. It carries the Lease as Context does.
 func (l *Lease) Grace(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), leaseKey{}, l))
 	stop := context.AfterFunc(l.kept, func() { cancel(context.Cause(l.kept)) })

@@ -11,7 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// TestLimitsHoldWithoutLease: when there is none any more, time counts again.
+// TestLimitsHoldWithoutLease: once there is no Lease any more, time counts again.
 func TestLimitsHoldWithoutLease(t *testing.T) {
 	for name, lose := range map[string]func(*atomic.Bool, *Lease) error{
 		"given back": func(_ *atomic.Bool, l *Lease) error { return l.Release(context.Background()) },
@@ -44,7 +44,7 @@ func TestLimitsHoldWithoutLease(t *testing.T) {
 	}
 }
 
-// TestAssured: what is done outside of the cluster ends with the belief, and begins with it.
+// TestAssured: work outside the cluster begins and ends with the belief.
 func TestAssured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, kube, _ := fakeCluster()

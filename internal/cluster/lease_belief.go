@@ -13,20 +13,20 @@ import (
 	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
-// belief is what the holder of a Lease may believe about it. It begins with every renewal that succeeds, and ends by itself.
+// belief is what the holder of a Lease may believe about it. It begins anew with every successful renewal, and ends by itself.
 type belief struct {
 	now func() time.Time
 
 	mutex sync.Mutex
-	// sent is when the last request was sent by which the Lease is known to be ours. See doc.go: not when its answer came.
+	// sent is when the holder sent the last request that proved the Lease ours, not when the answer came: see doc.go.
 	sent time.Time
-	// absent is for how long, in all, the Lease was not believed in before that.
+	// absent is for how long, in all, the Lease was not believed in before sent.
 	absent time.Duration
-	// trouble is when the API server was last known to be out of reach.
+	// trouble is when the API server was last found to be out of reach.
 	trouble time.Time
-	// over: the Lease was lost or given back.
+	// over says that the Lease was lost or given back.
 	over bool
-	// failure is why the last renewal failed; nil if it did not.
+	// failure is why the last renewal failed; nil if it succeeded.
 	failure error
 	// changed is closed when the belief begins anew, or is over.
 	changed chan struct{}
@@ -36,10 +36,10 @@ func newBelief(now func() time.Time, sent time.Time) *belief {
 	return &belief{now: now, sent: sent, changed: make(chan struct{})}
 }
 
-// lasts is for how much longer the belief holds, unless it is renewed; zero or less: it does not.
+// lasts is how much longer the belief holds without a renewal; zero or less means that it no longer holds.
 //
-// The clock that Go measures with stands still while a machine sleeps, the other one may be set. Whichever has gone
-// further counts: to stop believing too early costs a pause.
+// Go's monotonic clock stands still while a machine sleeps, and people can set the wall clock. lasts believes
+// whichever clock has advanced further: to stop believing too early only costs a pause.
 func (b *belief) lasts(now time.Time) time.Duration {
 	if b.over {
 		return 0
@@ -47,21 +47,21 @@ func (b *belief) lasts(now time.Time) time.Duration {
 	return leaseBelief - max(now.Sub(b.sent), now.Round(0).Sub(b.sent.Round(0)))
 }
 
-// holds reports whether the Lease is believed in.
+// holds reports whether the holder believes in the Lease.
 func (b *belief) holds() bool {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	return b.lasts(b.now()) > 0
 }
 
-// state is for how much longer the belief holds, and what is closed when it begins anew.
+// state returns how much longer the belief holds, and the channel that is closed when it begins anew.
 func (b *belief) state() (time.Duration, <-chan struct{}) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	return b.lasts(b.now()), b.changed
 }
 
-// age is how long ago the last request was sent that succeeded.
+// age is the time since the last successful request was sent.
 func (b *belief) age() time.Duration {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
@@ -75,7 +75,7 @@ func (b *belief) away() time.Duration {
 	return b.absent + b.gap(b.now())
 }
 
-// gap is for how long the Lease has not been believed in at this time, and may be again.
+// gap is for how long, at this time, the Lease has not been believed in, if it may be believed in again.
 func (b *belief) gap(now time.Time) time.Duration {
 	if b.over {
 		return 0
@@ -83,7 +83,7 @@ func (b *belief) gap(now time.Time) time.Duration {
 	return max(0, now.Sub(b.sent)-leaseBelief)
 }
 
-// renewed takes in that a renewal which was sent at that time has succeeded.
+// renewed records that a renewal sent at that time has succeeded.
 func (b *belief) renewed(sent time.Time) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
@@ -95,7 +95,7 @@ func (b *belief) renewed(sent time.Time) {
 	b.wake()
 }
 
-// failed takes in why a renewal has failed.
+// failed records why a renewal has failed.
 func (b *belief) failed(err error) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
@@ -116,21 +116,21 @@ func (b *belief) wake() {
 	b.changed = make(chan struct{})
 }
 
-// unrenewed is since when the API server has given no sign that the Lease is ours, and why.
+// unrenewed returns since when the API server has not confirmed that the Lease is ours, and why.
 func (b *belief) unrenewed() (since time.Time, err error) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	return b.sent, b.failure
 }
 
-// unreached takes in that a request has just failed because the API server is out of reach.
+// unreached records that a request has just failed because the API server is out of reach.
 func (b *belief) unreached() {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	b.trouble = b.now()
 }
 
-// settling reports whether the API server has come back a moment ago.
+// settling reports whether the API server came back a moment ago.
 func (b *belief) settling() bool {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
@@ -160,7 +160,7 @@ func (l *Lease) awaitBelief(ctx context.Context) error {
 	}
 }
 
-// announce says when the Lease has not been renewed for as long as it is believed in, and when it is again.
+// announce tells a person when belief ends because the Lease could not be renewed, and when the holder believes again.
 func (l *Lease) announce(ctx context.Context) {
 	for ctx.Err() == nil {
 		lasts, changed := l.belief.state()
@@ -185,7 +185,7 @@ func (l *Lease) announce(ctx context.Context) {
 	}
 }
 
-// whyNot says to a person why nothing goes on.
+// whyNot explains to a person why nothing goes on.
 func (l *Lease) whyNot(since time.Time, failure error) string {
 	trouble := "does not answer"
 	if status := apierrors.APIStatus(nil); errors.As(failure, &status) && !passing(failure) {
@@ -199,7 +199,7 @@ func (l *Lease) whyNot(since time.Time, failure error) string {
 		l.client.server(), trouble, clock(since), reason, outageLimit)
 }
 
-// note tells a person.
+// note tells a person the message.
 func (l *Lease) note(message string) {
 	l.noting.Lock()
 	defer l.noting.Unlock()
@@ -208,5 +208,5 @@ func (l *Lease) note(message string) {
 	}
 }
 
-// clock is a time of day for a person.
+// clock formats a time of day for a person.
 func clock(t time.Time) string { return t.UTC().Format(time.TimeOnly) + " UTC" }

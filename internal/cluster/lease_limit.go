@@ -8,22 +8,22 @@ import (
 	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
-// leaseKey is under what contexts carry their Lease.
+// leaseKey is the key under which contexts carry their Lease.
 type leaseKey struct{}
 
-// leaseIn is the Lease under which something is done; nil if it needs none.
+// leaseIn is the Lease that ctx carries; nil if it carries none.
 func leaseIn(ctx context.Context) *Lease {
 	lease, _ := ctx.Value(leaseKey{}).(*Lease)
 	return lease
 }
 
-// unfenced is ctx for what is asked about Leases themselves: it must not wait for one.
+// unfenced is ctx for requests about Leases themselves, which must not wait for a Lease.
 func unfenced(ctx context.Context) context.Context {
 	return context.WithValue(ctx, leaseKey{}, (*Lease)(nil))
 }
 
-// timeAway is for how long, in all, the Lease under which something is done was not believed in, because the API server was
-// away; zero without a Lease. The difference of two is what does not count of the time between.
+// timeAway is for how long, in all, the Lease that ctx carries was not believed in because the API server was away;
+// zero without a Lease. The difference of two values is the part of the time between them that does not count.
 func timeAway(ctx context.Context) time.Duration {
 	lease := leaseIn(ctx)
 	if lease == nil {
@@ -32,8 +32,8 @@ func timeAway(ctx context.Context) time.Duration {
 	return lease.belief.away()
 }
 
-// WithLimit ends ctx after limit (cause: context.DeadlineExceeded). Under a Lease the time does not count for which that is
-// not believed in, because the API server is away: then nothing can be done. Such time is itself limited, by outageLimit.
+// WithLimit ends ctx after limit (cause: context.DeadlineExceeded). Under a Lease, it does not count time in which the
+// Lease is not believed in because the API server is away: nothing can be done then. outageLimit bounds such time.
 func WithLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	lease := leaseIn(ctx)
 	if lease == nil {
@@ -52,7 +52,7 @@ func WithLimit(ctx context.Context, limit time.Duration) (context.Context, conte
 				return
 			}
 			if !lease.Believed() {
-				remaining = max(remaining, leaseRetry) // it does not pass
+				remaining = max(remaining, leaseRetry) // this time does not count
 			}
 			if wait.For(ctx, remaining) != nil {
 				return
@@ -62,9 +62,9 @@ func WithLimit(ctx context.Context, limit time.Duration) (context.Context, conte
 	return ctx, func() { cancel(context.Canceled) }
 }
 
-// Assured waits until the Lease under which something is done is believed in, and gives a context that ends with that belief
-// (cause: ErrLeaseLost). It is for what is changed outside of the cluster, such as locks and records in a bucket, where
-// nothing else holds back who may not be alone any more. Without a Lease it is ctx.
+// Assured waits until the Lease that ctx carries is believed in, and returns a context that ends with that
+// belief (cause: ErrLeaseLost). Use it for changes outside the cluster, such as locks and records in a bucket:
+// nothing else there stops a holder that may no longer be alone. Without a Lease it returns ctx.
 func Assured(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	lease := leaseIn(ctx)
 	assured, cancel := context.WithCancelCause(ctx)

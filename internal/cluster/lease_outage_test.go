@@ -17,7 +17,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// outage has every request about Leases fail by err while it lasts.
+// outage makes every request about Leases fail with err while it lasts.
 func outage(kube *fake.Clientset, err error) (away *atomic.Bool) {
 	away = new(atomic.Bool)
 	kube.PrependReactor("*", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
@@ -26,7 +26,7 @@ func outage(kube *fake.Clientset, err error) (away *atomic.Bool) {
 	return away
 }
 
-// TestLeaseOutlivesAnOutage: nobody else could take the Lease while the API server was away, so that it goes on.
+// TestLeaseOutlivesAnOutage: nobody else could take the Lease while the API server was away, so its holder goes on.
 func TestLeaseOutlivesAnOutage(t *testing.T) {
 	leases := schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
 	stray := apierrors.NewGenericServerResponse(404, "put", leases, "stsbackup-web", "default backend", 0, true)
@@ -87,7 +87,7 @@ func TestLeaseOutlivesAnOutage(t *testing.T) {
 	}
 }
 
-// TestLeaseIsTakenInAnOutage: whoever comes back finds somebody else there.
+// TestLeaseIsTakenInAnOutage: a holder that comes back finds somebody else there.
 func TestLeaseIsTakenInAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newLeaseServer(t)
@@ -117,7 +117,7 @@ func TestLeaseIsTakenInAnOutage(t *testing.T) {
 	})
 }
 
-// TestNewcomerCountsWhatItSees: an outage is no sign that a holder is dead. After it, the holder comes first.
+// TestNewcomerCountsWhatItSees: an outage does not show that a holder is dead. After it, the holder comes first.
 func TestNewcomerCountsWhatItSees(t *testing.T) {
 	for _, d := range []time.Duration{10 * time.Second, 20 * time.Second, 100 * time.Second} {
 		t.Run(d.String(), func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestNewcomerCountsWhatItSees(t *testing.T) {
 	}
 }
 
-// TestBeliefCountsFromSending: an answer that comes late says how things were when the request was sent, at the earliest.
+// TestBeliefCountsFromSending: a late answer tells the state at the time of the request, at the earliest.
 func TestBeliefCountsFromSending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newLeaseServer(t)
@@ -175,7 +175,7 @@ func TestBeliefCountsFromSending(t *testing.T) {
 				believed += 100 * time.Millisecond
 			}
 		}
-		// Every nine seconds an answer comes to a request of eight seconds ago, which is good for two more.
+		// Every nine seconds there is an answer to a request sent eight seconds before, which is good for two more seconds.
 		if believed < 18*time.Second || believed > 22*time.Second {
 			t.Errorf("believed in for %s of 90 seconds, want 20", believed)
 		}
@@ -186,7 +186,7 @@ func TestBeliefCountsFromSending(t *testing.T) {
 	})
 }
 
-// TestAcquireGivesUp an API server that takes requests and does not answer.
+// TestAcquireGivesUp on an API server that takes requests and does not answer.
 func TestAcquireGivesUp(t *testing.T) {
 	for name, prepare := range map[string]func(*leaseServer, *Client){
 		"create":    func(s *leaseServer, c *Client) { s.slow(c, 0, time.Hour) },
@@ -225,7 +225,7 @@ func TestAcquireTakesWhatIsOurs(t *testing.T) {
 	})
 }
 
-// TestGraceDoesNotCountAnOutage: what was begun is cleaned up also if the API server is away when it ends.
+// TestGraceDoesNotCountAnOutage: an operation cleans up even if the API server is away when it ends.
 func TestGraceDoesNotCountAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, kube, _ := fakeCluster()
@@ -258,7 +258,7 @@ func TestGraceDoesNotCountAnOutage(t *testing.T) {
 	})
 }
 
-// TestGraceIsLimited as it says while nothing is wrong.
+// TestGraceIsLimited: Grace lasts for its limit if nothing is wrong.
 func TestGraceIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, _ := fakeCluster()
@@ -279,7 +279,7 @@ func TestGraceIsLimited(t *testing.T) {
 	})
 }
 
-// TestMoverStartsAfterAnOutage: the time for which nobody could start it does not count.
+// TestMoverStartsAfterAnOutage: time in which nobody could start the mover does not count.
 func TestMoverStartsAfterAnOutage(t *testing.T) {
 	for d, want := range map[time.Duration]string{0: "for 5m", 6 * time.Minute: ""} {
 		t.Run(d.String(), func(t *testing.T) {
@@ -307,7 +307,7 @@ func TestMoverStartsAfterAnOutage(t *testing.T) {
 	}
 }
 
-// TestReleaseInAnOutage ends, and says what is left.
+// TestReleaseInAnOutage: Release ends, and says what is left.
 func TestReleaseInAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, kube, _ := fakeCluster()

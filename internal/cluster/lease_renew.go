@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// outageLimit is how long the API server may be away before an operation is given up: more than an upgrade or a
-	// failover of it takes.
+	// outageLimit is how long the API server may be away before an operation gives up: more than an upgrade or a
+	// failover of the server takes.
 	outageLimit = 15 * time.Minute
-	// leaseRemovals bounds how often we try to delete a Lease that somebody changes between our reads, or that gives no answer.
+	// leaseRemovals bounds how often we try to delete a Lease if others change it between our reads, or no answer comes.
 	leaseRemovals = 5
 )
 
-// errNoAnswer says that a request was given up because no answer had come in time. It may be carried out all the same.
+// errNoAnswer says that we gave up on a request because no answer came in time. The server may still carry it out.
 var errNoAnswer = errors.New("no answer in time")
 
 // The requests about Leases are bounded, because the time that they take is time that is not believed.
@@ -44,7 +44,7 @@ func (c *Client) updateLease(ctx context.Context, lease *coordinationv1.Lease) (
 	})
 }
 
-// answered asks, and gives up when no answer comes.
+// answered sends the request, and gives up when no answer comes.
 func answered[T any](ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
 	limited, cancel := context.WithTimeout(unfenced(ctx), leaseAnswer)
 	defer cancel()
@@ -55,8 +55,8 @@ func answered[T any](ctx context.Context, ask func(context.Context) (T, error)) 
 	return answer, err
 }
 
-// renew returns nil after Release, or why the Lease is lost. Whatever fails is tried again, unless it says that the Lease
-// is somebody else's: an API server that comes back may refuse everything for a moment.
+// renew returns nil after Release, or the reason why the Lease is lost. It retries every failure unless the failure
+// says that the Lease is somebody else's: an API server that comes back may refuse everything for a moment.
 func (l *Lease) renew(ctx context.Context) error {
 	next := leaseRenewal - l.belief.age()
 	for {
@@ -82,10 +82,10 @@ func (l *Lease) renew(ctx context.Context) error {
 	}
 }
 
-// renewOnce moves the renew time. A final error says that the Lease is no longer ours.
+// renewOnce moves the renew time. A final error means that the Lease is no longer ours.
 //
-// A Lease that was deleted is not made again, also if nobody seems to have it: to delete it is how a person ends an
-// operation, and after an outage it may have been taken over, used, and given back.
+// renewOnce does not create a deleted Lease again, even if nobody seems to have it: a person ends an operation by
+// deleting its Lease, and during an outage another operation may have taken the Lease over, used it, and given it back.
 func (l *Lease) renewOnce(ctx context.Context) (final bool, err error) {
 	now := metav1.NewMicroTime(l.client.now())
 	next := l.object.DeepCopy()
@@ -99,14 +99,14 @@ func (l *Lease) renewOnce(ctx context.Context) (final bool, err error) {
 		case getErr == nil && current.UID != l.object.UID:
 			return true, errors.New("it was deleted and made again")
 		case getErr == nil:
-			// Somebody's label or annotation has changed, or a renewal without an answer was carried out.
+			// Somebody has changed a label or annotation, or the server carried out a renewal that it did not answer.
 			l.object = current
 			l.stepAside()
 			return false, err
 		}
 		err = getErr
 	}
-	// What stands before an API server says "not found", too, while it has none to ask.
+	// A proxy in front of an API server also answers "not found" while it has no server to ask.
 	if apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
 		return true, errors.New("it was deleted")
 	}
@@ -118,11 +118,11 @@ func (l *Lease) renewOnce(ctx context.Context) (final bool, err error) {
 	return false, nil
 }
 
-// Release stops renewing and deletes the Lease, unless it is somebody else's by now. It ends the Lease's context.
+// Release stops renewing and deletes the Lease, unless somebody else has it by now. It ends the Lease's context.
 func (l *Lease) Release(ctx context.Context) error {
 	l.quit()
 	l.ended.Wait()
-	l.belief.end() // before anybody can have it
+	l.belief.end() // before anybody else can have it
 	defer l.cancel(context.Canceled)
 	defer l.drop(context.Canceled)
 	if l.Lost() != nil {
@@ -134,8 +134,8 @@ func (l *Lease) Release(ctx context.Context) error {
 	return nil
 }
 
-// remove deletes the Lease, if it is still ours. A renewal that was given up may have been carried out, before this or even
-// in the middle of it, and strangers may edit what is ours.
+// remove deletes the Lease, if it is still ours. It tries several times: the server may carry out a renewal
+// that we gave up on before or even during the removal, and others may edit our Lease.
 func (l *Lease) remove(ctx context.Context) error {
 	var last error
 	for range leaseRemovals {
@@ -154,9 +154,9 @@ func (l *Lease) remove(ctx context.Context) error {
 	return last
 }
 
-// removeOnce tries to delete the Lease. If it is not done and has no error, the Lease has only changed.
+// removeOnce tries to delete the Lease. Neither done nor an error means that the Lease has only changed.
 func (l *Lease) removeOnce(ctx context.Context) (done bool, err error) {
-	// The version keeps us from deleting a Lease that somebody has taken over in this moment.
+	// The version keeps us from deleting a Lease that somebody takes over at this moment.
 	options := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &l.object.UID, ResourceVersion: &l.object.ResourceVersion}}
 	_, err = answered(ctx, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, l.client.Kube.CoordinationV1().Leases(l.object.Namespace).Delete(ctx, l.object.Name, options)

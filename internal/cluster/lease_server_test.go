@@ -19,8 +19,8 @@ import (
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 )
 
-// leaseServer keeps one Lease as an API server does, with versions and UIDs, which client-go's fake does not compare.
-// Each client has a way of its own to it, on which requests and answers take their time, or are cut off.
+// leaseServer keeps one Lease like an API server does, with versions and UIDs, which client-go's fake does not
+// compare. Each client has its own way to it, on which requests and answers take their time, or are cut off.
 type leaseServer struct {
 	mutex   sync.Mutex
 	lease   *coordinationv1.Lease
@@ -37,11 +37,11 @@ type way struct {
 	coordinationclient.LeaseInterface
 	server *leaseServer
 	cut    bool
-	// request and answer are how long the next one takes.
+	// request and answer are how long the next request and its answer take.
 	request, answer func() time.Duration
 }
 
-// newLeaseServer is one whose requests have all come to their end when the test does.
+// newLeaseServer returns a leaseServer whose requests have all ended when the test ends.
 func newLeaseServer(t *testing.T) *leaseServer {
 	s := &leaseServer{ways: map[*Client]*way{}}
 	t.Cleanup(s.pending.Wait)
@@ -76,7 +76,7 @@ func (s *leaseServer) delay(c *Client, request, answer func() time.Duration) {
 
 func (s *leaseServer) hang(verb string) { s.hanging = verb }
 
-// put has somebody hold the Lease.
+// put makes somebody hold the Lease.
 func (s *leaseServer) put(holder string) {
 	lease := (&Client{}).newLease(testOperation(), LeaseOptions{Holder: holder})
 	lease.UID = "by hand"
@@ -99,7 +99,7 @@ func (s *leaseServer) store(lease *coordinationv1.Lease) *coordinationv1.Lease {
 	return s.lease.DeepCopy()
 }
 
-// do carries a request out, which goes on when nobody waits for it any more.
+// do carries out a request, and goes on even when nobody waits for it any more.
 func (w *way) do(ctx context.Context, verb string, what func(*leaseServer) (*coordinationv1.Lease, error)) (*coordinationv1.Lease, error) {
 	type outcome struct {
 		lease *coordinationv1.Lease
@@ -132,10 +132,10 @@ func (w *way) do(ctx context.Context, verb string, what func(*leaseServer) (*coo
 	}
 }
 
-// CoordinationV1 and Leases lead to the way itself.
+// CoordinationV1 and Leases return the way itself.
 func (w *way) CoordinationV1() coordinationclient.CoordinationV1Interface { return w }
 
-// Leases leads to the way itself.
+// Leases returns the way itself.
 func (w *way) Leases(string) coordinationclient.LeaseInterface { return w }
 
 func (s *leaseServer) resource() schema.GroupResource {
@@ -154,7 +154,7 @@ func (w *way) Create(ctx context.Context, lease *coordinationv1.Lease, _ metav1.
 	})
 }
 
-// Get reads it.
+// Get reads the Lease.
 func (w *way) Get(ctx context.Context, name string, _ metav1.GetOptions) (*coordinationv1.Lease, error) {
 	return w.do(ctx, "get", func(s *leaseServer) (*coordinationv1.Lease, error) {
 		if s.lease == nil {
@@ -164,7 +164,7 @@ func (w *way) Get(ctx context.Context, name string, _ metav1.GetOptions) (*coord
 	})
 }
 
-// Update changes it. One that is gone has no UID, which is a conflict, as it is on a real server.
+// Update changes the Lease. A Lease that is gone has no UID, which is a conflict, as on a real server.
 func (w *way) Update(ctx context.Context, lease *coordinationv1.Lease, _ metav1.UpdateOptions) (*coordinationv1.Lease, error) {
 	lease = lease.DeepCopy()
 	return w.do(ctx, "update", func(s *leaseServer) (*coordinationv1.Lease, error) {
@@ -175,7 +175,7 @@ func (w *way) Update(ctx context.Context, lease *coordinationv1.Lease, _ metav1.
 	})
 }
 
-// Delete removes it.
+// Delete removes the Lease.
 func (w *way) Delete(ctx context.Context, name string, options metav1.DeleteOptions) error {
 	_, err := w.do(ctx, "delete", func(s *leaseServer) (*coordinationv1.Lease, error) {
 		switch p := options.Preconditions; {
@@ -190,7 +190,7 @@ func (w *way) Delete(ctx context.Context, name string, options metav1.DeleteOpti
 	return err
 }
 
-// List lists it.
+// List lists the Lease.
 func (w *way) List(ctx context.Context, _ metav1.ListOptions) (*coordinationv1.LeaseList, error) {
 	lease, err := w.Get(ctx, "", metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -202,7 +202,7 @@ func (w *way) List(ctx context.Context, _ metav1.ListOptions) (*coordinationv1.L
 	return &coordinationv1.LeaseList{Items: []coordinationv1.Lease{*lease}}, nil
 }
 
-// Watch sees nothing: those who watch list again after a while.
+// Watch sees nothing: clients that watch list again after a while.
 func (w *way) Watch(context.Context, metav1.ListOptions) (watch.Interface, error) {
 	return watch.NewFake(), nil
 }

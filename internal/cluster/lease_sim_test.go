@@ -13,9 +13,9 @@ import (
 	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
-// TestNeverTwoBelieve has three compete for one Lease for hours, each on a way to the API server on which requests and
-// answers take up to 20 seconds, and which is cut off now and then: no two of them ever believe at one moment, and each of
-// them gets its turn, also by taking over from one that is cut off.
+// TestNeverTwoBelieve lets three operations compete for one Lease for hours. Each has its own way to the API
+// server, on which requests and answers take up to 20 seconds, and which is cut off now and then. No two of them
+// ever believe at the same moment, and each gets its turn, sometimes by taking over from one that is cut off.
 func TestNeverTwoBelieve(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestNeverTwoBelieve(t *testing.T) {
 	}
 }
 
-// race is those that compete, and the Leases that they have.
+// race is the competitors, and the Leases that they have.
 type race struct {
 	server *leaseServer
 	mutex  sync.Mutex
@@ -70,8 +70,8 @@ func (r *race) upTo(d time.Duration) time.Duration {
 	return time.Duration(r.random.Int64N(int64(d)))
 }
 
-// ways gives a client delays of up to 20 seconds, of which slow in ten are long, and breaks the way down now and then
-// when it has become slow.
+// ways gives a client delays of up to 20 seconds, of which slow in ten are long. Once the way has become slow,
+// ways cuts it off now and then.
 func (r *race) ways(c *Client, slow time.Duration) {
 	delay := func() time.Duration {
 		if r.upTo(10) >= slow {
@@ -89,7 +89,7 @@ func (r *race) ways(c *Client, slow time.Duration) {
 	})
 }
 
-// compete takes the Lease, has it for a while, in which the way may be cut off, and gives it back.
+// compete takes the Lease, has it for a while in which the way may be cut off, and gives it back.
 func (r *race) compete(ctx context.Context, t *testing.T, name string) {
 	c := r.server.client()
 	for turn := 0; ctx.Err() == nil; {
@@ -102,7 +102,7 @@ func (r *race) compete(ctx context.Context, t *testing.T, name string) {
 			_ = wait.For(ctx, r.upTo(time.Second))
 			continue
 		}
-		turn++ // the next one is another operation, with a holder of its own
+		turn++ // the next turn is another operation, with its own holder
 		r.keep(name, lease)
 		_ = wait.For(lease.Context(), r.upTo(time.Minute))
 		_ = lease.Release(context.WithoutCancel(ctx)) // it may take too long; then the Lease ends by itself

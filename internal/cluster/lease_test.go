@@ -19,7 +19,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// fakeCluster is a Client without a cluster. Time is that of the synctest bubble.
+// fakeCluster is a Client without a cluster. Its time is that of the synctest bubble.
 func fakeCluster(objects ...runtime.Object) (*Client, *fake.Clientset, *snapshotfake.Clientset) {
 	kube, snapshots := fake.NewClientset(objects...), snapshotfake.NewSimpleClientset()
 	return &Client{Kube: kube, Snapshots: snapshots, Relist: time.Second}, kube, snapshots
@@ -124,7 +124,7 @@ func TestLeaseLostEndsItsContext(t *testing.T) {
 	leases := schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
 	for name, tt := range map[string]struct {
 		update error
-		change func(*coordinationv1.Lease) // by somebody else
+		change func(*coordinationv1.Lease) // made by somebody else
 		says   string
 		after  time.Duration
 	}{
@@ -229,8 +229,8 @@ func TestLeaseOutlivesItsContextUntilRelease(t *testing.T) {
 	})
 }
 
-// TestLeaseIsGivenBackWhateverItsVersion has the Lease changed in the moment of its release: by a renewal that was given up
-// and carried out all the same, or by somebody who has taken it over.
+// TestLeaseIsGivenBackWhateverItsVersion changes the Lease at the moment of its release: by a renewal that was
+// given up and carried out all the same, or by somebody who has taken the Lease over.
 func TestLeaseIsGivenBackWhateverItsVersion(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change    func(*coordinationv1.Lease)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestLeaseStepsAside: who has said so gives the Lease up for somebody who waits, cleans up under it first, and is told why.
+// TestLeaseStepsAside: a holder that steps aside cleans up, gives the Lease to somebody who waits, and learns why.
 func TestLeaseStepsAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newLeaseServer(t)
@@ -57,7 +57,7 @@ func TestLeaseStepsAside(t *testing.T) {
 	})
 }
 
-// TestLeaseIsWaitedFor: who does not step aside is waited for, and left in peace; the wait is bounded.
+// TestLeaseIsWaitedFor: a newcomer waits for a holder that does not step aside, and does not disturb it; the wait is bounded.
 func TestLeaseIsWaitedFor(t *testing.T) {
 	for name, tt := range map[string]struct {
 		wait, ends time.Duration
@@ -102,7 +102,7 @@ func TestLeaseIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestLeaseWantedByAStranger: an annotation alone ends nobody who has not said that he steps aside.
+// TestLeaseWantedByAStranger: the annotation alone does not end a holder that has not said that it steps aside.
 func TestLeaseWantedByAStranger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newLeaseServer(t).client()

@@ -16,38 +16,38 @@ import (
 const (
 	// removeLimit is the default of Removing.Limit.
 	removeLimit = 2 * time.Minute
-	// removeTell is how long a removal waits without a word.
+	// removeTell is how long a removal waits silently.
 	removeTell = 5 * time.Second
-	// mostTold is how many objects a message names.
+	// mostTold is how many objects a message names at most.
 	mostTold = 3
 )
 
-// Removing says how long a removal may take, and who is told what it waits for.
+// Removing says how long a removal may take, and whom it tells what it waits for.
 type Removing struct {
-	// Limit is for all that is waited for; zero means 2 minutes. What has not gone by then goes by itself, or is left.
+	// Limit bounds all waits of the removal; zero means 2 minutes. What still exists by then goes by itself, or is left.
 	Limit time.Duration
-	// Waiting, if set, is told what keeps something from going: within 10 s, and again whenever that changes. Calls come
-	// one at a time.
+	// Waiting, if set, is told what keeps something from going: within 10 s, and again whenever that changes.
+	// Calls come one at a time.
 	Waiting func(reason string)
 }
 
 func (r Removing) limit() time.Duration { return cmp.Or(r.Limit, removeLimit) }
 
-// Leftover is an object that was to be removed and has not gone. As an error it says what it is and what to do.
+// Leftover is an object that was to be removed and still exists. As an error it says what it is and what to do.
 type Leftover struct {
 	// Object is what is left: "mover pod demo/stsbackup-20261121t081200z-3fa91c07-5e0f31-0-www-x7k2p".
 	Object string
-	// Reason says why it does not go, as far as is known.
+	// Reason says why the object does not go, as far as known.
 	Reason string
-	// Next says what to do about it; empty if it goes by itself sooner or later.
+	// Next says what to do about it; empty if the object goes by itself sooner or later.
 	Next string
-	// Pod and Node are set if it is a mover's pod that was scheduled; Pod without the namespace.
+	// Pod and Node are set if the object is a mover's pod that was scheduled; Pod is without the namespace.
 	Pod, Node string
-	// Claim is the StatefulSet's claim that the mover worked for, whether it mounts that or a temporary one.
+	// Claim is the StatefulSet's claim for which the mover worked, whether it mounts that claim or a temporary one.
 	Claim string
-	// Mounts are the claims that the pod mounts: they cannot go before it.
+	// Mounts are the claims that the pod mounts: they cannot go before the pod.
 	Mounts []string
-	// Ended says that the pod has come to its end, and was told so: who else waits for it keeps it, and no claim.
+	// Ended says that the pod has ended, and was asked to go: whoever else waits for the pod keeps it, and it keeps no claim.
 	Ended bool
 	// MayRun says that something may still run in the pod: nobody has reported its end.
 	MayRun bool
@@ -81,7 +81,7 @@ func (c *Client) podLeftover(ctx context.Context, pod *corev1.Pod) *Leftover {
 	return left
 }
 
-// whyPodStays says what keeps a pod, whose node has the given trouble, and what to do about it.
+// whyPodStays says what keeps a pod, and what to do about it. trouble is what is wrong with the pod's node.
 func whyPodStays(pod *corev1.Pod, trouble string, now time.Time) (reason, next string) {
 	node := pod.Spec.NodeName
 	force := fmt.Sprintf("\"kubectl -n %s delete pod %s --force\"", pod.Namespace, pod.Name)
@@ -102,7 +102,7 @@ func whyPodStays(pod *corev1.Pod, trouble string, now time.Time) (reason, next s
 	}
 }
 
-// nodeTrouble says what is wrong with a node; empty if nothing is, or if it may not be looked at.
+// nodeTrouble says what is wrong with a node; empty if nothing is, or if we may not read the node.
 func (c *Client) nodeTrouble(ctx context.Context, name string) string {
 	node, err := c.Node(ctx, name)
 	switch {
@@ -120,7 +120,7 @@ func (c *Client) nodeTrouble(ctx context.Context, name string) string {
 		cmp.Or(ready.Message, ready.Reason, "no reason is given"))
 }
 
-// mayRun reports whether something may still run in a pod, as far as is known: a node that is cut off does not tell.
+// mayRun reports whether something may still run in a pod, as far as known: a node that is cut off does not tell.
 func mayRun(pod *corev1.Pod) bool {
 	if pod.Spec.NodeName == "" || ended(pod) {
 		return false
@@ -129,12 +129,12 @@ func mayRun(pod *corev1.Pod) bool {
 	return status == nil || status.State.Terminated == nil
 }
 
-// ended reports whether the node has said that the pod has come to its end.
+// ended reports whether the node has said that the pod has ended.
 func ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-// mountedClaims are the claims that a pod mounts, or if so asked only those that one of its containers can write to.
+// mountedClaims are the claims that a pod mounts; if writable is set, only those to which one of its containers can write.
 func mountedClaims(pod *corev1.Pod, writable bool) (claims []string) {
 	for _, volume := range pod.Spec.Volumes {
 		source := volume.PersistentVolumeClaim
@@ -146,7 +146,7 @@ func mountedClaims(pod *corev1.Pod, writable bool) (claims []string) {
 	return claims
 }
 
-// canWrite reports whether a container of the pod has the volume other than read-only.
+// canWrite reports whether a container of the pod mounts the volume writable.
 func canWrite(pod *corev1.Pod, volume string) bool {
 	return slices.ContainsFunc(slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers), func(c corev1.Container) bool {
 		return slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == volume && !m.ReadOnly }) ||
@@ -158,11 +158,11 @@ func canWrite(pod *corev1.Pod, volume string) bool {
 type leaving[T metav1.Object] struct {
 	client *Client
 	view   view[T]
-	// mine narrows the view down to what is waited for.
+	// mine narrows the view to the objects to wait for.
 	mine func(T) bool
-	// remove deletes one, exactly as it is; nil if all have been deleted.
+	// remove deletes one object, in exactly this version; nil if all have been deleted already.
 	remove func(context.Context, T) error
-	// why describes one that does not go.
+	// why describes an object that does not go.
 	why func(context.Context, T) *Leftover
 	// waiting is Removing.Waiting.
 	waiting func(string)
@@ -170,13 +170,13 @@ type leaving[T metav1.Object] struct {
 	looked  bool
 	left    []T
 	deleted map[string]bool  // by name and UID
-	failed  map[string]error // why the last attempt was in vain
+	failed  map[string]error // why the last attempt failed
 	begun   time.Time
 	told    string
-	asked   time.Time // when why was last asked
+	asked   time.Time // when why was last called
 }
 
-// await waits for at most limit until all are gone, and returns what is left then. It looks at least once.
+// await waits for at most limit until all objects are gone, and returns those that are left. It looks at least once.
 func (l *leaving[T]) await(ctx context.Context, limit time.Duration) ([]*Leftover, error) {
 	limited, cancel := WithLimit(ctx, max(limit, awaitTick))
 	defer cancel()
@@ -209,7 +209,7 @@ func (l *leaving[T]) await(ctx context.Context, limit time.Duration) ([]*Leftove
 	return left, nil
 }
 
-// delete deletes an object, if that has not been done. What may pass is tried again.
+// delete deletes an object, unless that has been done. It retries after transient errors.
 func (l *leaving[T]) delete(ctx context.Context, object T) error {
 	key := identity(object)
 	if l.remove == nil || object.GetDeletionTimestamp() != nil || l.deleted[key] {
@@ -230,7 +230,7 @@ func (l *leaving[T]) delete(ctx context.Context, object T) error {
 
 func identity(object metav1.Object) string { return object.GetName() + "/" + string(object.GetUID()) }
 
-// tell says what is waited for, when that has taken a while.
+// tell says what it waits for, once that has taken a while.
 func (l *leaving[T]) tell(ctx context.Context) {
 	now := l.client.now()
 	if l.waiting == nil || len(l.left) == 0 || now.Sub(l.begun) < removeTell || now.Sub(l.asked) < explainEvery {
@@ -252,7 +252,7 @@ func (l *leaving[T]) tell(ctx context.Context) {
 	}
 }
 
-// tellOnce gives a function that says once what is waited for, when that has taken a while.
+// tellOnce returns a function that says text once, when the wait has taken a while.
 func (c *Client) tellOnce(waiting func(string), text string) func() {
 	begun, told := c.now(), waiting == nil
 	return func() {
@@ -263,7 +263,7 @@ func (c *Client) tellOnce(waiting func(string), text string) func() {
 	}
 }
 
-// exactly are the options to delete an object as it was judged, and no other that has got its name since.
+// exactly returns the options to delete an object in the version that was judged, and no other that got its name since.
 func exactly(object metav1.Object) metav1.DeleteOptions {
 	uid, version := object.GetUID(), object.GetResourceVersion()
 	return metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}}

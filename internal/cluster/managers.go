@@ -17,10 +17,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// ManagerKind is the kind of an object by which another tool manages StatefulSets.
+// ManagerKind is the kind of object with which another tool manages StatefulSets.
 type ManagerKind string
 
-// The kinds whose state can be read.
+// The kinds whose state we can read.
 const (
 	ManagerApplication   ManagerKind = "Application"   // of Argo CD
 	ManagerKustomization ManagerKind = "Kustomization" // of Flux
@@ -33,31 +33,31 @@ type ManagerState string
 
 // The states of a manager.
 const (
-	ManagerActive    ManagerState = "active"    // it does
-	ManagerSuspended ManagerState = "suspended" // it does not, as long as it stays as it was read
+	ManagerActive    ManagerState = "active"    // it would
+	ManagerSuspended ManagerState = "suspended" // it would not, as long as it stays as it was read
 	ManagerUnknown   ManagerState = "unknown"   // it could not be read
 )
 
-// Manager is an object of another tool's that keeps a StatefulSet as it has been told elsewhere.
+// Manager is an object of another tool that keeps a StatefulSet in a state that is defined elsewhere.
 type Manager struct {
 	Kind ManagerKind
 	// Namespace is empty if it is not known.
 	Namespace, Name string
 	State           ManagerState
-	// Why says for ManagerUnknown what kept it from being read.
+	// Why says, for ManagerUnknown, why it could not be read.
 	Why string
-	// Doubtful says for ManagerUnknown that nothing names it for sure: it only could not be ruled out.
+	// Doubtful says, for ManagerUnknown, that nothing names the manager for sure: it only could not be ruled out.
 	Doubtful bool
-	// Automated is the spec.syncPolicy.automated of an active Application, as JSON: what it takes to resume it.
+	// Automated is the spec.syncPolicy.automated of an active Application, as JSON: it is needed to resume the Application.
 	Automated string
-	// MadeBy names the ApplicationSet that made an Application and may set it back; empty if none did.
+	// MadeBy names the ApplicationSet that made an Application and may reset it; empty if none did.
 	MadeBy string
 }
 
-// argoNamespace is where an Application is if we know only its name.
+// argoNamespace is where we look for an Application of which we know only the name.
 const argoNamespace = "argocd"
 
-// managerResource is how the objects of a kind are read: the newest version first.
+// managerResource returns the resources by which to read the objects of a kind: the newest version first.
 func managerResource(kind ManagerKind) []schema.GroupVersionResource {
 	switch kind {
 	case ManagerApplication:
@@ -74,19 +74,19 @@ func managerResource(kind ManagerKind) []schema.GroupVersionResource {
 	}
 }
 
-// Resource is the kind's resource with its group, as kubectl and RBAC have it: "applications.argoproj.io".
+// Resource is the kind's resource with its group, in the form of kubectl and RBAC: "applications.argoproj.io".
 func (k ManagerKind) Resource() string { return managerResource(k)[0].GroupResource().String() }
 
-// managerName is what a StatefulSet's labels and annotations say of one of its managers.
+// managerName is what a StatefulSet's labels and annotations say about one of its managers.
 type managerName struct {
 	kind            ManagerKind
 	namespace, name string
-	// guess: every Helm chart sets this label, so that it counts only if the manager itself names the StatefulSet.
+	// guess: every Helm chart sets this label, so it counts only if the manager itself names the StatefulSet.
 	guess bool
 }
 
-// Managers reads who manages the StatefulSet: what its labels and annotations name, and the ScaledObjects that target it.
-// What may not be read, or is not there, is among them as ManagerUnknown.
+// Managers reads who manages the StatefulSet: the objects that its labels and annotations name, and the ScaledObjects
+// that target it. A manager that we may not read, or that does not exist, is listed as ManagerUnknown.
 func (c *Client) Managers(ctx context.Context, sts *appsv1.StatefulSet) ([]Manager, error) {
 	var managers []Manager
 	for _, named := range namedManagers(sts) {
@@ -130,8 +130,8 @@ func namedManagers(sts *appsv1.StatefulSet) []managerName {
 	return names
 }
 
-// trackedApplication reads Argo CD's tracking id, APPLICATION:GROUP/KIND:NAMESPACE/NAME. One that is of another object has
-// been copied from there, and Argo CD takes no account of it either.
+// trackedApplication reads Argo CD's tracking id, APPLICATION:GROUP/KIND:NAMESPACE/NAME. An id that names
+// another object was copied from that object, and Argo CD ignores it as well.
 func trackedApplication(sts *appsv1.StatefulSet) (namespace, name string, ours bool) {
 	id, found := sts.GetAnnotations()["argocd.argoproj.io/tracking-id"]
 	if !found {
@@ -153,7 +153,7 @@ func applicationName(text string) (namespace, name string) {
 	return "", text
 }
 
-// readManagers reads what a mark names. There can be several Applications of one name.
+// readManagers reads the objects that a mark names. Several Applications can have one name.
 func (c *Client) readManagers(ctx context.Context, named managerName, sts *appsv1.StatefulSet) ([]Manager, error) {
 	unknown := Manager{Kind: named.kind, Namespace: named.namespace, Name: named.name, State: ManagerUnknown, Doubtful: named.guess}
 	if !isName(named.name) || named.namespace != "" && !isName(named.namespace) {
@@ -182,7 +182,7 @@ func (c *Client) readManagers(ctx context.Context, named managerName, sts *appsv
 			unknown.Why = "there is no Application of that name in this cluster: perhaps Argo CD is in another"
 			return []Manager{unknown}, nil
 		}
-		named.namespace = argoNamespace // all may not be listed
+		named.namespace = argoNamespace // we may not list all of them
 	}
 	object, why, err := c.getManager(ctx, named)
 	switch {
@@ -196,10 +196,10 @@ func (c *Client) readManagers(ctx context.Context, named managerName, sts *appsv
 	}
 }
 
-// isName reports whether an object can be called so. What is not goes into no command that a person is told to type.
+// isName reports whether an object can have this name. Any other text must not get into a command that we tell a person to type.
 func isName(name string) bool { return len(validation.IsDNS1123Subdomain(name)) == 0 }
 
-// scaledObjects are KEDA's that target the StatefulSet.
+// scaledObjects are KEDA's ScaledObjects that target the StatefulSet.
 func (c *Client) scaledObjects(ctx context.Context, sts *appsv1.StatefulSet) ([]Manager, error) {
 	found, why, err := c.listManagers(ctx, ManagerScaledObject, sts.Namespace, "")
 	if err != nil {
@@ -223,7 +223,7 @@ func managersOf(kind ManagerKind, objects []unstructured.Unstructured) []Manager
 	return managers
 }
 
-// managerOf tells whether a manager is at work.
+// managerOf says whether a manager is active.
 func managerOf(kind ManagerKind, object unstructured.Unstructured) Manager {
 	m := Manager{Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName(), State: ManagerActive}
 	off := false
@@ -254,8 +254,8 @@ func managerOf(kind ManagerKind, object unstructured.Unstructured) Manager {
 	return m
 }
 
-// switches are the settings of automated sync that are known, as JSON. It becomes part of a command that a person types, so
-// nothing else that somebody may have written there is let through.
+// switches are the known settings of automated sync, as JSON. They become part of a command that a person
+// types, so switches drops everything else that somebody may have written there.
 func switches(automated map[string]any) string {
 	known := map[string]bool{}
 	for _, name := range []string{"prune", "selfHeal", "allowEmpty"} {
@@ -270,7 +270,7 @@ func switches(automated map[string]any) string {
 	return string(text)
 }
 
-// holdsStatefulSet reports whether an Application says of itself that the StatefulSet is among its objects.
+// holdsStatefulSet reports whether an Application's status lists the StatefulSet among its objects.
 func holdsStatefulSet(application map[string]any, sts *appsv1.StatefulSet) bool {
 	resources, _, _ := unstructured.NestedSlice(application, "status", "resources")
 	return slices.ContainsFunc(resources, func(resource any) bool {
@@ -279,9 +279,9 @@ func holdsStatefulSet(application map[string]any, sts *appsv1.StatefulSet) bool 
 	})
 }
 
-// unreadable is why an object of another tool's could not be read.
+// unreadable says why an object of another tool could not be read.
 type unreadable struct {
-	// absent: the cluster has no such kind at all.
+	// absent: the cluster does not have this kind at all.
 	absent bool
 	text   string
 }
@@ -329,7 +329,7 @@ func (c *Client) listManagers(
 	return list.Items, nil, nil
 }
 
-// whyUnreadable tells a missing right, a missing kind and a missing object from trouble, which it gives back as the error.
+// whyUnreadable tells a missing right, a missing kind and a missing object from other failures, which it returns as the error.
 func (c *Client) whyUnreadable(err error, resource schema.GroupVersionResource, verb, namespace string) (*unreadable, error) {
 	kind, where := resource.GroupResource().String(), "all namespaces"
 	if namespace != "" {
@@ -338,10 +338,10 @@ func (c *Client) whyUnreadable(err error, resource schema.GroupVersionResource, 
 	absent := &unreadable{absent: true, text: fmt.Sprintf("this cluster has no %s: perhaps it is managed from another", kind)}
 	switch {
 	case apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse):
-		return absent, nil // not even the kind is known
+		return absent, nil // the cluster does not even know the kind
 	case apierrors.IsNotFound(err):
 		return &unreadable{text: fmt.Sprintf("%s has none of that name: perhaps it is managed from another cluster", where)}, nil
-	case apierrors.IsForbidden(err) && !c.serves(resource): // rights are looked at before the kind is
+	case apierrors.IsForbidden(err) && !c.serves(resource): // the API server checks rights before it looks for the kind
 		return absent, nil
 	case apierrors.IsForbidden(err):
 		return &unreadable{text: fmt.Sprintf("the right to %s %s in %s is missing (docs/rbac.md)", verb, kind, where)}, nil
@@ -350,7 +350,7 @@ func (c *Client) whyUnreadable(err error, resource schema.GroupVersionResource, 
 	}
 }
 
-// serves reports whether the cluster has a resource, as far as can be told: everybody may ask which there are.
+// serves reports whether the cluster has a resource, as far as we can tell: everybody may ask which resources there are.
 func (c *Client) serves(resource schema.GroupVersionResource) bool {
 	list, err := c.Kube.Discovery().ServerResourcesForGroupVersion(resource.GroupVersion().String())
 	if err != nil {

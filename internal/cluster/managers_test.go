@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// others is a dynamic client of a cluster that has these objects of other tools, as YAML.
+// others is a dynamic client of a cluster that has these objects of other tools, given as YAML.
 func others(t *testing.T, manifests ...string) *dynamicfake.FakeDynamicClient {
 	t.Helper()
 	kinds := map[schema.GroupVersionResource]string{}
@@ -39,7 +39,7 @@ func others(t *testing.T, manifests ...string) *dynamicfake.FakeDynamicClient {
 	return dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds, objects...)
 }
 
-// noSuchKind answers as an API server does that has not even the kind.
+// noSuchKind answers like an API server that does not know the kind.
 func noSuchKind(action clienttesting.Action) (bool, runtime.Object, error) {
 	return true, nil, apierrors.NewGenericServerResponse(
 		http.StatusNotFound,
@@ -52,7 +52,7 @@ func noSuchKind(action clienttesting.Action) (bool, runtime.Object, error) {
 	)
 }
 
-// marked is StatefulSet demo/web with these labels, and with an annotation where the key says so.
+// marked is StatefulSet demo/web with these labels, and with an annotation if the key says so.
 func marked(marks map[string]string) *appsv1.StatefulSet {
 	sts := &appsv1.StatefulSet{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web", Labels: map[string]string{}, Annotations: map[string]string{}},
@@ -83,7 +83,7 @@ const (
 		`{automated: {}}}, status: {resources: [{group: apps, version: v1, kind: StatefulSet, namespace: demo, name: other}]}}`
 )
 
-// TestManagers: what marks and other tools' objects say of who is at work.
+// TestManagers: marks and other tools' objects say who is active.
 func TestManagers(t *testing.T) {
 	flux := func(kind string) map[string]string {
 		return map[string]string{kind + ".toolkit.fluxcd.io/name": "apps", kind + ".toolkit.fluxcd.io/namespace": "flux-system"}
@@ -95,7 +95,7 @@ func TestManagers(t *testing.T) {
 		marks   map[string]string
 		objects []string
 		want    []Manager
-		why     string // for the one that is unknown
+		why     string // for the unknown one
 	}{
 		"nothing": {nil, []string{syncs}, nil, ""},
 		"an Application that syncs by itself": {map[string]string{tracking: "shop:apps/StatefulSet:demo/web"}, []string{syncs},
@@ -232,7 +232,7 @@ func judgeManagers(t *testing.T, c *Client, sts *appsv1.StatefulSet, want []Mana
 	}
 }
 
-// TestManagersThatCannotBeRead: a missing right is told from a missing kind, and neither is taken for a manager that is off.
+// TestManagersThatCannotBeRead: a missing right differs from a missing kind, and neither means that a manager is suspended.
 func TestManagersThatCannotBeRead(t *testing.T) {
 	argo := map[string]string{tracking: "shop:apps/StatefulSet:demo/web"}
 	unknown := []Manager{{Kind: ManagerApplication, Namespace: "", Name: "shop", State: ManagerUnknown}}
@@ -312,7 +312,7 @@ func TestManagersThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestManagersOldVersion: a Flux that has only an older version of its kind is read all the same.
+// TestManagersOldVersion: Managers also reads a Flux that has only an older version of its kind.
 func TestManagersOldVersion(t *testing.T) {
 	c, _, _ := fakeCluster()
 	dynamic := others(
@@ -330,7 +330,7 @@ func TestManagersOldVersion(t *testing.T) {
 		[]Manager{{Kind: ManagerHelmRelease, Namespace: "demo", Name: "web", State: ManagerSuspended}}, "")
 }
 
-// TestManagersAndKEDAsRights: whether KEDA is at work is said to be unknown only where there is KEDA.
+// TestManagersAndKEDAsRights: KEDA's state is reported as unknown only if the cluster has KEDA.
 func TestManagersAndKEDAsRights(t *testing.T) {
 	for served, want := range map[bool][]Manager{
 		true:  {{Kind: ManagerScaledObject, Namespace: "demo", State: ManagerUnknown, Doubtful: true}},
@@ -350,7 +350,7 @@ func TestManagersAndKEDAsRights(t *testing.T) {
 	}
 }
 
-// TestManagersInTrouble: an API server that does not answer is no reason to go on, or to say that a right is missing.
+// TestManagersInTrouble: if the API server does not answer, Managers neither goes on nor says that a right is missing.
 func TestManagersInTrouble(t *testing.T) {
 	c, _, _ := fakeCluster()
 	dynamic := others(t)

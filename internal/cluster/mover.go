@@ -11,28 +11,28 @@ import (
 
 // MoverConfig is what all movers of an operation share.
 type MoverConfig struct {
-	// Image holds stsbackup as its entry point.
+	// Image is the image whose entry point is stsbackup.
 	Image string
-	// ServiceAccount for the pods, which get no token of it. Empty: one is made for the operation.
+	// ServiceAccount is the account of the pods, which get no token for it. Empty: RunMover makes one for the operation.
 	ServiceAccount string
 	// Repo is the repository's URL as movers reach it; the engines put it into Mover.Args.
 	Repo string
-	// Files gives what goes into a Secret that is owned by the mover's Job and mounted at contract.Files, readable by the mover
-	// alone. It is asked when a mover starts, and again while it runs if what it gave expires. Nil gives nothing.
+	// Files returns what goes into a Secret that the mover's Job owns, mounted at contract.Files and readable only by the
+	// mover. RunMover calls it when a mover starts, and again while the mover runs if what it returned expires. Nil: no files.
 	Files func(context.Context) (KeyFiles, error)
-	// Env is added to the container's environment; nothing secret belongs here.
+	// Env is added to the container's environment; put nothing secret here.
 	Env map[string]string
 	// Resources are the container's requests and limits.
 	Resources corev1.ResourceRequirements
-	// StartTimeout is how long a mover may take to be scheduled, to get its image and its volume, before it is given
-	// up with the reason that Kubernetes shows. Zero means 5 minutes. An image that cannot be pulled is given up
-	// after a minute at most.
+	// StartTimeout is how long a mover may take to be scheduled and to get its image and its volume. After that,
+	// RunMover gives up on it with the reason that Kubernetes shows. Zero means 5 minutes. RunMover gives up on an
+	// image that cannot be pulled after a minute at most.
 	StartTimeout time.Duration
-	// StallTimeout is how long a mover may run without getting on, before it is given up. Zero means 15 minutes. While the API
-	// server or the mover's log is out of reach, nobody can say that it does not.
+	// StallTimeout is how long a mover may run without progress before RunMover gives up on it. Zero means 15 minutes.
+	// While the API server or the mover's log is out of reach, nobody can say that the mover makes no progress.
 	StallTimeout time.Duration
-	// Sign reads from a line of the log how far a mover is. Nil takes every line that is another than the one before for
-	// progress. A mover whose log never says how far it is may take as long as it likes.
+	// Sign reads from a line of the log how far a mover is. Nil takes every line that differs from the one before
+	// for progress. A mover whose log never says how far it is may take as long as it likes.
 	Sign func(line []byte) Sign
 }
 
@@ -41,32 +41,32 @@ type Mover struct {
 	Operation Operation
 	// Name is the Job's name; see Operation.VolumeName.
 	Name string
-	// Ordinal and Claim say for labels and messages whose data this is: the final claim, not a temporary one. Without a
-	// claim it is nobody's.
+	// Ordinal and Claim say, for labels and messages, whose data this is: Claim is the final claim, not a
+	// temporary one. Without a claim the data is nobody's.
 	Ordinal int32
 	Claim   string
-	// Mount is the claim to mount; without one, no volume is.
+	// Mount is the claim to mount; empty: the mover mounts no volume.
 	Mount string
-	// ReadOnly mounts it read-only.
+	// ReadOnly mounts the claim read-only.
 	ReadOnly bool
 	// Args follow the image's entry point.
 	Args []string
-	// Capabilities are all that the container may have beyond none at all.
+	// Capabilities are the only capabilities that the container gets.
 	Capabilities []corev1.Capability
 	Placement    Placement
-	// Waiting, if set, is told what keeps the mover from running, each time that changes, and "" once when it runs (a
-	// mover may have ended before anybody saw it run). Calls come one at a time.
+	// Waiting, if set, is told what keeps the mover from running, each time that the reason changes, and "" once
+	// when the mover runs (it may have ended before anybody saw it run). Calls come one at a time.
 	Waiting func(reason string)
-	// Busy, if set, reports whether other movers of the operation run, which will give back what a quota counts for them.
+	// Busy, if set, reports whether other movers of the operation run: when they end, they give quota back.
 	Busy func() bool
 }
 
 // Placement says where a mover may run.
 type Placement struct {
-	// Node is the one node that will do; empty for any. It binds through affinity, so that the scheduler still
-	// checks that the pod fits there and binds its claim.
+	// Node is the only node that will do; empty for any. It is set through affinity, so that the scheduler still
+	// checks that the pod fits there, and binds its claim.
 	Node string
-	// The rest is as in a pod's spec.
+	// The other fields are as in a pod's spec.
 	NodeSelector  map[string]string
 	Affinity      *corev1.Affinity
 	Tolerations   []corev1.Toleration
@@ -75,8 +75,8 @@ type Placement struct {
 	SELinux *corev1.SELinuxOptions
 }
 
-// PlacementLike lets a mover run wherever a pod of this spec may run. Affinity and spread between pods are left out:
-// they are about the pod's neighbours, of which the mover is none.
+// PlacementLike lets a mover run wherever a pod of this spec may run. It leaves out affinity and spread between
+// pods: they are about the pod's neighbours, and the mover is not one of these.
 func PlacementLike(spec *corev1.PodSpec) Placement {
 	placement := Placement{NodeSelector: spec.NodeSelector, Tolerations: spec.Tolerations, SchedulerName: spec.SchedulerName}
 	if spec.Affinity != nil && spec.Affinity.NodeAffinity != nil {
@@ -90,26 +90,26 @@ func PlacementLike(spec *corev1.PodSpec) Placement {
 
 // MoverError says that a mover ran and failed, or could not run.
 type MoverError struct {
-	// Pod is "namespace/name", or the Job's if there never was a pod.
+	// Pod is "namespace/name"; the Job's if there never was a pod.
 	Pod string
-	// Reason is one word of Kubernetes' or ours: "Unschedulable", "ImagePullBackOff", "OOMKilled", "Error".
+	// Reason is one word, from Kubernetes or from us: "Unschedulable", "ImagePullBackOff", "OOMKilled", "Error".
 	Reason string
-	// Message is what there is to say about it, in words.
+	// Message explains the reason in words.
 	Message string
-	// ExitCode is the mover's own; -1 if it has none.
+	// ExitCode is the mover's exit code; -1 if it has none.
 	ExitCode int32
 	// Log holds the last lines of the mover's log, if it has one.
 	Log []string
-	// Note is what else may have to do with it: that it could not be given new keys.
+	// Note is what else may be a cause: that the mover could not be given new keys.
 	Note string
 }
 
-// OfEveryMover reports whether any other mover would fail of the same: they all run one image.
+// OfEveryMover reports whether any other mover would fail for the same reason, because they all run one image.
 func (e *MoverError) OfEveryMover() bool {
 	return isImageReason(e.Reason) || isFatalImageReason(e.Reason)
 }
 
-// Error gives all that is known, and the next step where one is known.
+// Error says all that is known, and the next step if one is known.
 func (e *MoverError) Error() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "mover pod %s: %s", e.Pod, e.Reason)
@@ -128,7 +128,7 @@ func (e *MoverError) Error() string {
 	return text.String()
 }
 
-// nextStep says what to do about a reason, of which the message is Kubernetes' own.
+// nextStep says what to do about a reason; message is Kubernetes' own.
 func nextStep(reason, message string) string {
 	if reason == reasonRefused && strings.Contains(message, "service account") {
 		return "make that ServiceAccount in the namespace, or leave --mover-service-account out"

@@ -12,9 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 )
 
-// awaitClaim waits until the claim that the mover is to mount is bound, if its class binds claims at once. A pod made
-// before that may miss the moment: the scheduler then leaves it unschedulable until it looks at all such pods again,
-// minutes later. A claim that waits for its first consumer must not be waited for: the mover's pod is that consumer.
+// awaitClaim waits until the mover's claim is bound, if its class binds claims at once. A pod made before that may miss
+// the binding: the scheduler then leaves the pod unschedulable until it looks at all such pods again, minutes later.
+// awaitClaim does not wait for a claim that waits for its first consumer, because the mover's pod is that consumer.
 func (r *moverRun) awaitClaim(ctx context.Context) error {
 	namespace, name := r.mover.Operation.Namespace, r.mover.Mount
 	asked := false
@@ -53,7 +53,7 @@ func (r *moverRun) awaitClaim(ctx context.Context) error {
 	)
 }
 
-// waitsForConsumer reports whether a claim is bound only when there is a pod that uses it.
+// waitsForConsumer reports whether a claim is bound only once a pod uses it.
 func (c *Client) waitsForConsumer(ctx context.Context, claim *corev1.PersistentVolumeClaim) (bool, error) {
 	if claim.Spec.StorageClassName == nil || *claim.Spec.StorageClassName == "" {
 		return false, nil
@@ -63,7 +63,7 @@ func (c *Client) waitsForConsumer(ctx context.Context, claim *corev1.PersistentV
 		FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String(),
 	})
 	if apierrors.IsForbidden(err) {
-		// Not waiting is right in most cases, and at worst costs minutes.
+		// Not to wait is right in most cases, and at worst costs minutes.
 		return true, nil
 	}
 	if err != nil {
@@ -72,8 +72,8 @@ func (c *Client) waitsForConsumer(ctx context.Context, claim *corev1.PersistentV
 	return delaysBinding(name, classes.Items), nil
 }
 
-// delaysBinding reports whether the class of that name leaves claims unbound until a pod uses them. Claims of a class
-// that does not exist are bound at once, to volumes made by hand.
+// delaysBinding reports whether the class of that name leaves claims unbound until a pod uses them. Kubernetes
+// binds claims of a class that does not exist at once, to volumes that people made.
 func delaysBinding(name string, classes []storagev1.StorageClass) bool {
 	for _, class := range classes {
 		if class.Name == name {

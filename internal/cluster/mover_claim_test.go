@@ -30,7 +30,7 @@ func storageClass(name string, mode storagev1.VolumeBindingMode) *storagev1.Stor
 	return &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}, VolumeBindingMode: &mode}
 }
 
-// Whether the mover's pod is made before or after its claim is bound depends on the claim's class.
+// The class of a claim decides whether the mover's pod is made before or after the claim is bound.
 func TestMoverWaitsForItsClaim(t *testing.T) {
 	const bindsAfter = 10 * time.Second
 	for name, tt := range map[string]struct {

@@ -14,14 +14,14 @@ import (
 
 const (
 	moverContainer = "mover"
-	// moverGrace is how long a mover that is told to stop may take to leave the repository tidy.
+	// moverGrace is how many seconds a mover has to leave the repository tidy after it is told to stop.
 	moverGrace = 20
-	// moverTTL removes a Job that nobody is left to remove, in seconds after its end.
+	// moverTTL is how many seconds after its end Kubernetes removes a Job that nobody else removes.
 	moverTTL = 3600
 )
 
-// moverLabels are the labels of a mover's Job, pod and Secret: never those of the StatefulSet, whose Services would
-// select the pod.
+// moverLabels are the labels of a mover's Job, pod and Secret. They never include the StatefulSet's own labels,
+// because its Services would then select the pod.
 func moverLabels(m Mover) map[string]string {
 	labels := m.Operation.Labels()
 	if m.Claim != "" {
@@ -31,11 +31,11 @@ func moverLabels(m Mover) map[string]string {
 	return labels
 }
 
-// moverJob builds the Job, suspended: its pod is to start only when the Secret is there.
+// moverJob builds the Job, suspended: its pod must not start before the Secret exists.
 func moverJob(cfg MoverConfig, m Mover) *batchv1.Job {
 	labels, annotations := moverLabels(m), m.Operation.Annotations(m.Claim)
 	podLabels, podAnnotations := maps.Clone(labels), maps.Clone(annotations)
-	// A sidecar would outlive the mover, and an evicted mover has to begin again.
+	// A sidecar would outlive the mover. An evicted mover has to start from the beginning.
 	podLabels["sidecar.istio.io/inject"] = "false"
 	podAnnotations["linkerd.io/inject"] = "disabled"
 	podAnnotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] = "false"
@@ -93,11 +93,11 @@ func moverPod(cfg MoverConfig, m Mover) corev1.PodSpec {
 	}
 }
 
-// moverVolumes are what a mover sees: the claim, if it has one, and what all have.
+// moverVolumes are the volumes of a mover: the claim, if it has one, and those that every mover has.
 func moverVolumes(m Mover) (volumes []corev1.Volume, mounts []corev1.VolumeMount) {
 	if m.Mount != "" {
-		// The claim source itself is not read-only: some drivers cannot attach so what was made writable, and a
-		// filesystem that was cut while in use replays its journal when it is mounted.
+		// The claim source itself is not read-only: some drivers cannot attach a volume read-only that was made
+		// writable, and a filesystem that was cut while in use replays its journal when it is mounted.
 		volumes = append(volumes, corev1.Volume{Name: "volume", VolumeSource: corev1.VolumeSource{
 			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: m.Mount},
 		}})
@@ -105,14 +105,14 @@ func moverVolumes(m Mover) (volumes []corev1.Volume, mounts []corev1.VolumeMount
 	}
 	volumes = append(volumes,
 		corev1.Volume{Name: "files", VolumeSource: corev1.VolumeSource{
-			// As a folder, and no single file of it: only so does the kubelet show the pod what becomes of the Secret.
+			// The Secret is mounted as a folder, not as single files: only then does the kubelet update it in the pod.
 			Secret: &corev1.SecretVolumeSource{SecretName: m.Name, DefaultMode: new(int32(0o400))},
 		}},
 		corev1.Volume{Name: "temporary", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 	)
 	mounts = append(mounts,
 		corev1.VolumeMount{Name: "files", MountPath: contract.Files, ReadOnly: true},
-		corev1.VolumeMount{Name: "temporary", MountPath: contract.Temporary}, // for the part of a large index that is not kept in memory
+		corev1.VolumeMount{Name: "temporary", MountPath: contract.Temporary}, // for the part of a large index that does not stay in memory
 	)
 	return volumes, mounts
 }
@@ -120,14 +120,14 @@ func moverVolumes(m Mover) (volumes []corev1.Volume, mounts []corev1.VolumeMount
 func moverEnv(env map[string]string) []corev1.EnvVar {
 	var vars []corev1.EnvVar
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		// Kubernetes would put another variable in the place of $(NAME).
+		// Kubernetes would replace $(NAME) by another variable's value.
 		vars = append(vars, corev1.EnvVar{Name: name, Value: strings.ReplaceAll(env[name], "$", "$$")})
 	}
 	return vars
 }
 
-// onNode adds to an affinity that only this node will do. The terms of a node selector are alternatives, so each of
-// them gets the requirement.
+// onNode restricts an affinity to this node. The terms of a node selector are alternatives, so onNode adds the
+// requirement to each of them.
 func onNode(affinity *corev1.Affinity, node string) *corev1.Affinity {
 	if node == "" {
 		return affinity
@@ -153,8 +153,8 @@ func onNode(affinity *corev1.Affinity, node string) *corev1.Affinity {
 	return affinity
 }
 
-// moverSecret builds the Secret with the mover's files. It goes with its Job. Nobody may change it: files that expire are
-// given in another, and a kubelet need not follow one whose files do not.
+// moverSecret builds the Secret with the mover's files. It goes when its Job goes. It is immutable: files that
+// expire come in a new Secret, and a kubelet need not watch one whose files do not expire.
 func moverSecret(files KeyFiles, m Mover, job *batchv1.Job) *corev1.Secret {
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -174,7 +174,7 @@ func moverSecret(files KeyFiles, m Mover, job *batchv1.Job) *corev1.Secret {
 	return secret
 }
 
-// moverAccount builds the ServiceAccount of an operation's movers, which has no rights and gives no token.
+// moverAccount builds the ServiceAccount of an operation's movers. It has no rights, and pods get no token for it.
 func moverAccount(op Operation) *corev1.ServiceAccount {
 	return &corev1.ServiceAccount{
 		ObjectMeta: metav1.ObjectMeta{

@@ -20,18 +20,18 @@ import (
 const (
 	// renewWithin bounds one attempt to renew a mover's files.
 	renewWithin = time.Minute
-	// renewEvery is how often it is tried when there is little time left, and renewLeast how often at most.
+	// renewEvery is the pause between attempts when little time is left; renewLeast is the shortest pause ever.
 	renewEvery = time.Minute
 	renewLeast = 10 * time.Second
-	// renewHurry is how much time is little. A kubelet takes up to a minute and a half to show a pod what its Secret holds.
+	// renewHurry is how much time counts as little. A kubelet takes up to a minute and a half to show a pod what its Secret holds.
 	renewHurry = 10 * time.Minute
 )
 
-// KeyFiles are what a mover opens the bucket and its repository with.
+// KeyFiles are the files with which a mover opens the bucket and its repository.
 type KeyFiles struct {
-	// Content is that of the files, by name.
+	// Content is the content of the files, by name.
 	Content map[string][]byte
-	// Expires is when some of it ceases to be good; zero is never.
+	// Expires is when some of the content stops being valid; zero means never.
 	Expires time.Time
 }
 
@@ -52,8 +52,8 @@ func (cfg MoverConfig) files(ctx context.Context) (KeyFiles, error) {
 	return cfg.Files(ctx)
 }
 
-// renewIn is how long to wait before files are renewed that are good for another while: half of that, and less when it is
-// short. Whoever gives them may have no newer ones yet, or fail.
+// renewIn is how long to wait before renewing files that stay valid for the time left: half of that time, and
+// less when it is short. Whoever supplies the files may have no newer ones yet, or fail.
 func renewIn(left time.Duration) time.Duration {
 	next := left / 2
 	if left <= renewHurry {
@@ -62,7 +62,7 @@ func renewIn(left time.Duration) time.Duration {
 	return max(next, renewLeast)
 }
 
-// moverKeys is the Secret of a mover, and what is in it.
+// moverKeys is the Secret of a mover, with its content.
 type moverKeys struct {
 	client *Client
 	config MoverConfig
@@ -70,12 +70,12 @@ type moverKeys struct {
 	job    *batchv1.Job
 
 	files   KeyFiles
-	secret  *corev1.Secret // nil while there is none, or it is not known
-	unsure  bool           // there may be one, which an attempt has made of which no answer came
+	secret  *corev1.Secret // nil while there is none, or none is known
+	unsure  bool           // a Secret may exist, from an attempt that got no answer
 	trouble error          // of the last attempt to renew the files
 }
 
-// create makes the Secret. The owner is the Job, with which it goes if nobody is left to remove it.
+// create makes the Secret. Its owner is the Job, so that it goes with the Job if nobody is left to remove it.
 func (k *moverKeys) create(ctx context.Context, files KeyFiles) error {
 	var secret *corev1.Secret
 	err := k.client.whenRoom(ctx, k.mover.Busy, func() (err error) {
@@ -90,7 +90,7 @@ func (k *moverKeys) create(ctx context.Context, files KeyFiles) error {
 	return nil
 }
 
-// begin makes the Secret, and once more if no answer came: it may be there or not.
+// begin makes the Secret. It tries once more if no answer came: the Secret may exist or not.
 func (k *moverKeys) begin(ctx context.Context, files KeyFiles) error {
 	err := k.create(ctx, files)
 	if err == nil || !k.unsure || ctx.Err() != nil {
@@ -114,7 +114,7 @@ func (k *moverKeys) keep(ctx context.Context) {
 	}
 }
 
-// keepInBackground is keep, until it is stopped, which says why the last attempt to renew the files failed, if it did.
+// keepInBackground runs keep in the background. stop ends it, and returns why the last attempt to renew the files failed, if it did.
 func (k *moverKeys) keepInBackground(ctx context.Context) (stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var keeping sync.WaitGroup
@@ -126,7 +126,7 @@ func (k *moverKeys) keepInBackground(ctx context.Context) (stop func() error) {
 	}
 }
 
-// withTrouble adds to a mover's failure that it may have had no good keys.
+// withTrouble adds to a mover's failure that the mover may have had no valid keys.
 func withTrouble(err, trouble error) error {
 	var failed *MoverError
 	if trouble != nil && errors.As(err, &failed) {
@@ -135,9 +135,9 @@ func withTrouble(err, trouble error) error {
 	return err
 }
 
-// renew asks for the files anew, and puts them where the mover sees them. The Secret is made anew: that takes no other
-// right than those that a mover takes anyway, while to change one would be to change anybody's. A kubelet that looks in
-// between leaves in the pod what is there.
+// renew asks for the files again, and puts them where the mover sees them. It makes a new Secret: that takes
+// only rights that a mover needs anyway, while the right to change one Secret would be the right to change
+// everybody's. A kubelet that looks while there is no Secret leaves the old files in the pod.
 func (k *moverKeys) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, renewWithin)
 	defer cancel()
@@ -150,7 +150,7 @@ func (k *moverKeys) renew(ctx context.Context) error {
 		return nil
 	}
 	for {
-		// Without its Secret a mover that is yet to start could not: this is worth more than one attempt.
+		// A mover that has not started yet could not start without its Secret: this is worth more than one attempt.
 		err := k.drop(ctx)
 		if err == nil {
 			err = k.create(ctx, fresh)
@@ -161,7 +161,7 @@ func (k *moverKeys) renew(ctx context.Context) error {
 	}
 }
 
-// drop deletes the mover's own Secret, and no other that may have its name by now.
+// drop deletes the mover's own Secret, and never another that may have its name by now.
 func (k *moverKeys) drop(ctx context.Context) error {
 	var options metav1.DeleteOptions
 	switch {

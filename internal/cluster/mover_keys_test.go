@@ -35,15 +35,15 @@ func TestRenewIn(t *testing.T) {
 	}
 }
 
-// secretHistory is what became of a mover's Secret.
+// secretHistory is what happened to a mover's Secret.
 type secretHistory struct {
 	serial  int
-	present string   // what it holds; "" if there is none
+	present string   // the present content; "" if there is none
 	events  []string // with the time since the beginning
 }
 
-// recordSecrets has the fake cluster give UIDs to Secrets, as an API server does, and notes what happens to them. Before each
-// call fails is asked.
+// recordSecrets makes the fake cluster give UIDs to Secrets, like an API server, and records what happens to
+// them. It asks fails before each call.
 func recordSecrets(kube *fake.Clientset, fails func(verb string) error) *secretHistory {
 	h, begun := &secretHistory{}, time.Now()
 	note := func(text string) {
@@ -72,12 +72,12 @@ func recordSecrets(kube *fake.Clientset, fails func(verb string) error) *secretH
 	return h
 }
 
-// TestKeysAreRenewed runs a mover for half an hour with keys of a quarter of an hour, and others.
+// TestKeysAreRenewed runs a mover for half an hour, with keys that last a quarter of an hour, and with others.
 func TestKeysAreRenewed(t *testing.T) {
 	unavailable := apierrors.NewServiceUnavailable("as planned")
 	for name, tt := range map[string]struct {
 		life   time.Duration // 0: for ever
-		same   bool          // whoever gives them has no new ones
+		same   bool          // the source has no newer ones
 		refuse func(asked int) error
 		fails  func(verb string, ran time.Duration) error
 		want   []string
@@ -178,7 +178,7 @@ func TestKeysAreRenewed(t *testing.T) {
 	}
 }
 
-// A Secret that somebody else has put in the place of the mover's is his.
+// A Secret that somebody else has put in the place of the mover's is theirs.
 func TestRenewalLeavesSecretsOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, kube, _ := fakeCluster(boundClaim())
@@ -225,7 +225,7 @@ func TestRenewalEndsWithItsMover(t *testing.T) {
 			if asked++; asked == 1 {
 				return KeyFiles{Content: map[string][]byte{"credentials": []byte("keys 1")}, Expires: time.Now().Add(15 * time.Minute)}, nil
 			}
-			<-ctx.Done() // that who gives keys does not answer
+			<-ctx.Done() // the source of keys does not answer
 			return KeyFiles{}, context.Cause(ctx)
 		}}
 		if _, err := c.RunMover(t.Context(), config, testMover(), nil); err != nil || asked != 2 {

@@ -17,25 +17,25 @@ import (
 const (
 	// maxLogLine bounds one line of a mover's log.
 	maxLogLine = 1 << 20
-	// logTail is how many of its last log lines a failed mover is reported with.
+	// logTail is how many of its last log lines the report about a failed mover holds.
 	logTail = 5
-	// logRetry is the pause before a log whose stream has ended is asked for again.
+	// logRetry is the pause before asking again for a log whose stream has ended.
 	logRetry = time.Second
 )
 
 // openLog asks for the log of a mover's container.
 type openLog func(ctx context.Context, options corev1.PodLogOptions) (io.ReadCloser, error)
 
-// moverLog passes the log of a mover on as it grows, each line once, however often the stream breaks that brings it. It is
-// only for show and to see that the mover gets on: the result does not come this way.
+// moverLog passes the log of a mover on as it grows. It passes each line on once, however often the stream of the log
+// breaks. The log only serves to show progress and to check that there is some: the result does not come this way.
 type moverLog struct {
 	open openLog
-	// line takes the lines.
+	// line receives the lines.
 	line func(text []byte)
-	// listening is told whether the log can be had, each time that it is asked for.
+	// listening is told, each time that the log is asked for, whether it can be had.
 	listening func(bool)
 
-	// The time that Kubernetes gives for the last line that was passed on, and how many lines with that time were.
+	// The time that Kubernetes gave for the last line passed on, and how many lines with that time were passed on.
 	last  time.Time
 	count int
 
@@ -43,8 +43,8 @@ type moverLog struct {
 	drop context.CancelFunc // ends the present stream
 }
 
-// follow passes the log on until ctx ends, or its end is reached after the mover has ended, which the closing of ended
-// says.
+// follow passes the log on until ctx ends, or until the log ends after the mover has. The closing of the
+// channel ended says that the mover has ended.
 func (l *moverLog) follow(ctx context.Context, ended <-chan struct{}) {
 	for {
 		last := isClosed(ended)
@@ -54,7 +54,7 @@ func (l *moverLog) follow(ctx context.Context, ended <-chan struct{}) {
 		retry := time.NewTimer(logRetry)
 		select {
 		case <-ctx.Done():
-		case <-ended: // what has come since the stream broke is still to be had
+		case <-ended: // what came after the stream broke can still be read
 		case <-retry.C:
 		}
 		retry.Stop()
@@ -70,7 +70,7 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// restart ends the present stream, which brings nothing although there is something.
+// restart ends the present stream, which brings nothing although there is something to read.
 func (l *moverLog) restart() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,8 +79,8 @@ func (l *moverLog) restart() {
 	}
 }
 
-// stream passes on what one stream brings that was not passed on before. It reports whether another can go on from there. A
-// line that has no end is one that is cut off, which will come again, unless this is the last stream.
+// stream passes on the lines of one stream that were not passed on before. It reports whether another stream
+// can go on from there. A line without an end was cut off and will come again, unless this is the last stream.
 func (l *moverLog) stream(ctx context.Context, last bool) (again bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -89,7 +89,7 @@ func (l *moverLog) stream(ctx context.Context, last bool) (again bool) {
 	l.mu.Unlock()
 	options := corev1.PodLogOptions{Container: moverContainer, Follow: true, Timestamps: true}
 	if !l.last.IsZero() {
-		options.SinceTime = &metav1.Time{Time: l.last} // which it is asked for to the second
+		options.SinceTime = &metav1.Time{Time: l.last} // Kubernetes reads it to the second
 	}
 	log, err := l.open(ctx, options)
 	if err != nil {
@@ -109,7 +109,7 @@ func (l *moverLog) stream(ctx context.Context, last bool) (again bool) {
 	})
 	for lines.Scan() {
 		at, text, timed := cutTime(lines.Bytes())
-		if !timed { // nothing would tell this line from those that another stream brings
+		if !timed { // without a time, nothing tells this line from those of another stream
 			l.line(lines.Bytes())
 			return l.rest(lines)
 		}
@@ -126,7 +126,7 @@ func (l *moverLog) stream(ctx context.Context, last bool) (again bool) {
 	return !errors.Is(lines.Err(), bufio.ErrTooLong)
 }
 
-// rest passes on what is left of a log without times.
+// rest passes on what is left of a log without timestamps.
 func (l *moverLog) rest(lines *bufio.Scanner) (again bool) {
 	for lines.Scan() {
 		l.line(lines.Bytes())
@@ -142,7 +142,7 @@ func (l *moverLog) note(at time.Time) {
 	l.count++
 }
 
-// cutTime takes the time off the front of a line, which the kubelet has put there.
+// cutTime splits a line into the timestamp that the kubelet put in front of it, and the text.
 func cutTime(line []byte) (at time.Time, text []byte, ok bool) {
 	stamp, text, _ := bytes.Cut(line, []byte(" "))
 	at, err := time.Parse(time.RFC3339Nano, string(stamp))
@@ -154,7 +154,7 @@ func (r *moverRun) openLog(ctx context.Context, options corev1.PodLogOptions) (i
 	return r.client.Kube.CoreV1().Pods(r.job.Namespace).GetLogs(r.seen, &options).Stream(ctx)
 }
 
-// tail is the end of the mover's log.
+// tail returns the last lines of the mover's log.
 func (r *moverRun) tail(ctx context.Context, lines int64) ([]string, error) {
 	if r.seen == "" {
 		return nil, nil

@@ -27,7 +27,7 @@ type loggedLine struct {
 	text string
 }
 
-// text is the answer to a request for it, of which only the first bytes come if cut is not negative.
+// text is the answer to a request for the log; if cut is not negative, only its first cut bytes.
 func (k *kubeletLog) text(options corev1.PodLogOptions, cut int) string {
 	var text strings.Builder
 	lines := k.lines
@@ -49,7 +49,7 @@ func (k *kubeletLog) text(options corev1.PodLogOptions, cut int) string {
 	return text.String()
 }
 
-// playLog has the fake cluster answer requests for logs, as long as it is not told to fail.
+// playLog makes the fake cluster answer requests for logs, unless fails says otherwise.
 func playLog(kube *fake.Clientset, log func() *kubeletLog, fails func() error) {
 	kube.PrependReactor("get", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		if action.GetSubresource() != "log" {
@@ -63,13 +63,13 @@ func playLog(kube *fake.Clientset, log func() *kubeletLog, fails func() error) {
 	})
 }
 
-// Whatever becomes of its streams, each line of a log is passed on once.
+// Whatever happens to its streams, each line of a log is passed on once.
 func TestLogStreamsAreResumed(t *testing.T) {
 	begun := time.Date(2026, 11, 28, 3, 0, 0, 123456789, time.UTC)
 	whole := &kubeletLog{}
 	var want []string
 	for n := range 40 {
-		// Many in one second, some at the very same time, and one that is empty.
+		// Many lines in one second, some at the very same time, and an empty one.
 		text := fmt.Sprintf("line %d", n)
 		if n == 7 {
 			text = ""
@@ -125,7 +125,7 @@ func TestLogStreamsAreResumed(t *testing.T) {
 	}
 }
 
-// A log without times cannot be taken up where it broke: lines would be passed on twice.
+// A log without timestamps cannot be continued where it broke: lines would be passed on twice.
 func TestLogWithoutTimesIsFollowedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
@@ -143,7 +143,7 @@ func TestLogWithoutTimesIsFollowedOnce(t *testing.T) {
 	})
 }
 
-// A stream that hangs is let go of with the mover.
+// When the mover ends, RunMover lets go of a stream that hangs.
 func TestLogThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -16,12 +16,12 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// What admission refuses for good is not waited for as if it were a node that is short of memory.
+// RunMover does not wait for what admission refuses for good as it waits for a node that is short of memory.
 func TestMoverThatIsRefused(t *testing.T) {
 	const start = 2 * time.Minute
 	for name, tt := range map[string]struct {
 		message string
-		next    string // what to do, if it is another thing than for most
+		next    string // what to do, if that differs from most cases
 		admits  bool   // after 8 seconds
 		within  time.Duration
 	}{
@@ -94,7 +94,7 @@ func TestMoverThatIsRefused(t *testing.T) {
 	}
 }
 
-// A probe is as other movers are, but for the volume.
+// A probe is like other movers, but has no volume.
 func TestProbeMover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, kube, _ := fakeCluster()
@@ -136,7 +136,7 @@ func TestProbeMover(t *testing.T) {
 	})
 }
 
-// A probe has little to do: it is not waited for as for one that moves terabytes.
+// A probe has little to do: RunMover waits for it less long than for a mover that copies terabytes.
 func TestProbeThatStandsStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, kube, _ := fakeCluster()

@@ -14,25 +14,25 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// requestsWithin is for the requests before and after a wait that is bounded by itself.
+// requestsWithin bounds the requests before and after a wait that has its own limit.
 const requestsWithin = 10 * time.Second
 
-// endMover removes a mover when its run is over, also if that was because ctx has ended.
+// endMover removes a mover when its run is over, even if the run ended because ctx has ended.
 func (c *Client) endMover(ctx context.Context, job *batchv1.Job, secret *corev1.Secret, waiting func(string)) error {
 	clean, cancel := WithLimit(context.WithoutCancel(ctx), cleanupWithin+requestsWithin)
 	defer cancel()
 	return c.removeMover(clean, job, secret, Removing{Limit: cleanupWithin, Waiting: waiting})
 }
 
-// removeMover deletes a mover's Job, the Secret that was made for it, if one was, and the Job's pods, and waits until those are
-// gone: only then is the claim free. A pod that does not go is a *Leftover; but not one that has ended, and that only the Job controller
-// still has to let go: that takes it a minute and more after the API server was away, and the mover's work is done.
+// removeMover deletes a mover's Job, its Secret if it has one, and the Job's pods, and waits until the pods are gone: only
+// then is the claim free. A pod that does not go is a *Leftover, unless the pod has ended and only the Job controller still
+// has to release it: after an outage of the API server that takes a minute and more, and the mover's work is done.
 func (c *Client) removeMover(ctx context.Context, job *batchv1.Job, secret *corev1.Secret, removing Removing) error {
 	if err := c.deleteJob(ctx, job, metav1.Preconditions{UID: &job.UID}); err != nil {
 		return fmt.Errorf("delete mover Job %s/%s: %w", job.Namespace, job.Name, err)
 	}
 	if secret != nil {
-		// It would go with the Job; but what is in it should not wait for the garbage collector.
+		// The Secret would go with the Job, but its content should not wait for the garbage collector.
 		as := metav1.Preconditions{UID: &secret.UID}
 		err := c.Kube.CoreV1().Secrets(job.Namespace).Delete(ctx, job.Name, metav1.DeleteOptions{Preconditions: &as})
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
@@ -47,7 +47,7 @@ func (c *Client) removeMover(ctx context.Context, job *batchv1.Job, secret *core
 	return errors.Join(err, joined(slices.DeleteFunc(left, func(l *Leftover) bool { return l.Ended })))
 }
 
-// deleteJob deletes a Job; that it is gone already, or another by now, is no error.
+// deleteJob deletes a Job. It is no error if the Job is gone already, or another one has its name by now.
 func (c *Client) deleteJob(ctx context.Context, job *batchv1.Job, as metav1.Preconditions) error {
 	background := metav1.DeletePropagationBackground
 	err := c.Kube.BatchV1().Jobs(job.Namespace).Delete(ctx, job.Name, metav1.DeleteOptions{PropagationPolicy: &background, Preconditions: &as})
@@ -57,7 +57,7 @@ func (c *Client) deleteJob(ctx context.Context, job *batchv1.Job, as metav1.Prec
 	return err
 }
 
-// removePods deletes those pods of a selector that are mine, and waits for at most limit until they are gone.
+// removePods deletes those pods of a selector for which mine is true, and waits for at most limit until they are gone.
 func (c *Client) removePods(ctx context.Context, namespace, selector string, mine func(*corev1.Pod) bool,
 	limit time.Duration, waiting func(string),
 ) ([]*Leftover, error) {
@@ -74,7 +74,7 @@ func (c *Client) removePods(ctx context.Context, namespace, selector string, min
 	return left, nil
 }
 
-// joined is the leftovers as one error, nil if there are none.
+// joined returns the leftovers as one error; nil if there are none.
 func joined(left []*Leftover) error {
 	var all []error
 	for _, one := range left {
@@ -83,7 +83,7 @@ func joined(left []*Leftover) error {
 	return errors.Join(all...)
 }
 
-// PodEnded reports whether nothing runs in a pod of this name: there is none, or it has come to its end.
+// PodEnded reports whether nothing runs in a pod of this name: there is no such pod, or it has ended.
 func (c *Client) PodEnded(ctx context.Context, namespace, name string) (bool, error) {
 	pod, err := c.Pod(ctx, namespace, name)
 	return err == nil && (pod == nil || ended(pod)), err

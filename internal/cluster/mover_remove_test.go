@@ -12,8 +12,8 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// After the API server was away, the Job controller sees late that a mover has ended, and its pod has a finalizer until then. That is no
-// failure of what the mover has done. A pod whose end is not known is one.
+// After an outage of the API server, the Job controller notices late that a mover has ended, and until then the
+// mover's pod has a finalizer. That is no failure of the mover's work. A pod whose end is not known is one.
 func TestRunMoverWhosePodIsKept(t *testing.T) {
 	succeeded := terminated(0, "Completed", "result")
 	succeeded.Phase = corev1.PodSucceeded

@@ -20,23 +20,23 @@ import (
 )
 
 const (
-	// cleanupWithin bounds what is still done after a context has ended: a mover's grace period and some.
+	// cleanupWithin bounds the cleanup after a context has ended: a mover's grace period and some more.
 	cleanupWithin = time.Minute
 	// startTimeout is the default of MoverConfig.StartTimeout.
 	startTimeout = 5 * time.Minute
-	// imageTimeout is how long an image that cannot be pulled is waited for, at most.
+	// imageTimeout is how long to wait, at most, for an image that cannot be pulled.
 	imageTimeout = time.Minute
-	// refusedTimeout is how long it is waited, at most, for a pod to be admitted that was refused. The Job controller tries
-	// again some times meanwhile.
+	// refusedTimeout is how long to wait, at most, for Kubernetes to admit a pod that it has refused. The Job
+	// controller tries again several times meanwhile.
 	refusedTimeout = 10 * time.Second
-	// explainEvery is how often events are read about a mover that does not start.
+	// explainEvery is the pause between readings of events about a mover that does not start.
 	explainEvery = 3 * time.Second
 )
 
-// RunMover runs one mover to its end and returns its result, the content of contract.Result; lines of its log go to line
-// as they come (one goroutine at a time, and none after RunMover has returned). A *MoverError says that it failed or
-// could not start; the result may be there all the same. Job, pod and Secret are gone when RunMover returns, also when
-// ctx has ended, so that the claim is free. What it was given is renewed while it runs, if that expires.
+// RunMover runs one mover to its end and returns its result, the content of contract.Result. It passes lines of the log to
+// line as they come (from one goroutine at a time, and never after RunMover has returned). A *MoverError says that the mover
+// failed or could not start; there may be a result all the same. When RunMover returns, Job, pod and Secret are gone, even if
+// ctx has ended, so that the claim is free. RunMover renews what the mover was given while the mover runs, if it expires.
 func (c *Client) RunMover(ctx context.Context, cfg MoverConfig, m Mover, line func([]byte)) (result []byte, err error) {
 	run := newMoverRun(c, cfg, m, line)
 	run.away = timeAway(ctx)
@@ -75,7 +75,7 @@ func (c *Client) RunMover(ctx context.Context, cfg MoverConfig, m Mover, line fu
 	return result, withTrouble(err, stop())
 }
 
-// createJob makes a mover's Job, if a sweep would know it again.
+// createJob makes a mover's Job, if a sweep would recognize that Job.
 func (c *Client) createJob(ctx context.Context, op Operation, job *batchv1.Job, busy func() bool) (*batchv1.Job, error) {
 	if o, ours := jobOrigin(job); !ours || o.ID != op.ID {
 		return nil, fmt.Errorf("create mover Job %s/%s: no sweep would know it by this name as one of operation %s for claim %s",
@@ -94,7 +94,7 @@ func (c *Client) createJob(ctx context.Context, op Operation, job *batchv1.Job, 
 	if readErr == nil && apierrors.IsAlreadyExists(err) {
 		return nil, op.taken("mover Job", there, err)
 	}
-	// It may be there although no answer came. One that has been started is an earlier one.
+	// The Job may exist although no answer came. A Job that has been started is an earlier one.
 	if readErr == nil && passing(err) && there.Spec.Suspend != nil && *there.Spec.Suspend && there.DeletionTimestamp == nil {
 		if o, ours := jobOrigin(there); ours && o.ID == op.ID {
 			return there, nil
@@ -111,7 +111,7 @@ func (c *Client) ensureAccount(ctx context.Context, op Operation) (string, error
 		return err
 	}
 	err := c.whenRoom(ctx, nil, create)
-	if err != nil && passing(err) { // it may be there although no answer came
+	if err != nil && passing(err) { // it may exist although no answer came
 		err = c.whenRoom(ctx, nil, create)
 	}
 	if apierrors.IsAlreadyExists(err) {
@@ -123,7 +123,7 @@ func (c *Client) ensureAccount(ctx context.Context, op Operation) (string, error
 	return account.Name, nil
 }
 
-// ownAccount fails unless the ServiceAccount that is there already is the operation's own: another may have rights.
+// ownAccount fails unless the existing ServiceAccount is the operation's own: another one may have rights.
 func (c *Client) ownAccount(ctx context.Context, op Operation, name string, exists error) error {
 	named := fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
 	list, err := c.Kube.CoreV1().ServiceAccounts(op.Namespace).List(ctx, metav1.ListOptions{FieldSelector: named})
@@ -179,7 +179,7 @@ func newMoverRun(c *Client, cfg MoverConfig, m Mover, line func([]byte)) *moverR
 	return r
 }
 
-// start is called when the Job may have a pod. What its claim took is not the pod's.
+// start is called when the Job may have a pod. It restarts the clock: the time that the claim took does not count for the pod.
 func (r *moverRun) start(job *batchv1.Job) {
 	r.job, r.since, r.trouble = job, r.client.now(), podState{}
 }
@@ -213,7 +213,7 @@ func (r *moverRun) follow(ctx context.Context) (result []byte, err error) {
 		}
 	})
 	close(ended)
-	// The stream ends by itself soon after the container; a kubelet that does not close it must not hold us up.
+	// The stream ends by itself soon after the container; a kubelet that does not close the stream must not delay us.
 	timer := time.AfterFunc(5*time.Second, stop)
 	defer timer.Stop()
 	if err != nil {
@@ -226,7 +226,7 @@ func (r *moverRun) follow(ctx context.Context) (result []byte, err error) {
 	if end.ok {
 		return []byte(end.termination), nil
 	}
-	last, _ := r.tail(ctx, logTail) // without it there is still the reason
+	last, _ := r.tail(ctx, logTail) // without the tail there is still the reason
 	return []byte(end.termination), &MoverError{Pod: r.podName(), Reason: end.reason, Message: end.message, ExitCode: end.exitCode, Log: last}
 }
 
@@ -234,7 +234,7 @@ func (r *moverRun) podName() string {
 	return r.mover.Operation.Namespace + "/" + cmp.Or(r.seen, r.mover.Name)
 }
 
-// runs passes on, once, that the mover runs.
+// runs tells Waiting, once, that the mover runs.
 func (r *moverRun) runs() {
 	if !r.ran && r.mover.Waiting != nil {
 		r.mover.Waiting("")
@@ -242,7 +242,7 @@ func (r *moverRun) runs() {
 	r.ran = true
 }
 
-// tell passes on what the mover waits for, when it changes.
+// tell tells Waiting what the mover waits for, when that changes.
 func (r *moverRun) tell(reason string) {
 	if r.mover.Waiting != nil && reason != r.told {
 		r.mover.Waiting(reason)
@@ -250,7 +250,7 @@ func (r *moverRun) tell(reason string) {
 	r.told = reason
 }
 
-// noPod is called while there is no pod: the Job controller could not make one, or somebody took it away.
+// noPod is called while there is no pod: the Job controller could not make one, or somebody removed it.
 func (r *moverRun) noPod(ctx context.Context) error {
 	if r.seen != "" {
 		return r.failed(podState{reason: reasonGone, message: "the pod was deleted while it ran"})
@@ -279,7 +279,7 @@ func (r *moverRun) waiting(ctx context.Context, pod *corev1.Pod, state podState)
 		state.reason, state.message = r.client.lastWarning(ctx, pod.Namespace, pod.UID)
 	}
 	if r.mover.Mount != "" && (state.reason == "" || state.reason == corev1.PodReasonUnschedulable) {
-		// The reason may lie in the claim: its volume cannot be made.
+		// The reason may lie in the claim: Kubernetes cannot make its volume.
 		claim, err := r.client.Kube.CoreV1().PersistentVolumeClaims(pod.Namespace).Get(ctx, r.mover.Mount, metav1.GetOptions{})
 		if err == nil && claim.Status.Phase != corev1.ClaimBound {
 			if reason, message := r.client.lastWarning(ctx, pod.Namespace, claim.UID); reason != "" {
@@ -307,7 +307,7 @@ func (r *moverRun) judge(ctx context.Context, state podState) error {
 		r.since, r.away = r.client.now(), timeAway(ctx)
 	}
 	if r.mover.Busy != nil && quotaFull(state.message) && r.mover.Busy() {
-		r.since, r.away = r.client.now(), timeAway(ctx) // its turn comes when others have ended
+		r.since, r.away = r.client.now(), timeAway(ctx) // its turn comes when the others have ended
 	}
 	r.trouble = state
 	r.tell(strings.TrimSuffix(state.reason+": "+state.message, ": "))
@@ -315,7 +315,7 @@ func (r *moverRun) judge(ctx context.Context, state podState) error {
 	if patience := patienceFor(state); patience > 0 {
 		limit = min(limit, patience)
 	}
-	// While the API server was away, nobody could start it.
+	// While the API server was away, nobody could start the mover.
 	waited := r.client.now().Sub(r.since) - (timeAway(ctx) - r.away)
 	if waited < limit {
 		return nil

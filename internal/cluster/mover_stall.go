@@ -13,39 +13,39 @@ import (
 const (
 	// stallTimeout is the default of MoverConfig.StallTimeout.
 	stallTimeout = 15 * time.Minute
-	// lookedAway is the gap between two looks at a mover after which nothing is said of what came between: the API
-	// server was away, or this machine slept.
+	// lookedAway is the longest gap between two looks at a mover in which we can still judge its progress. After a
+	// longer gap the API server was away, or this machine slept.
 	lookedAway = 30 * time.Second
-	// askLogWithin bounds asking for the end of a mover's log.
+	// askLogWithin bounds the request for the end of a mover's log.
 	askLogWithin = 20 * time.Second
-	// stallTail is how many lines are asked for then. Among them is one that says how far the mover is, unless it has
-	// warned of many things at once.
+	// stallTail is how many lines that request asks for. One of them says how far the mover is, unless the mover
+	// has warned of many things at once.
 	stallTail = 50
 )
 
-// Sign is what a line of a mover's log says of how far the mover has come.
+// Sign is what a line of a mover's log says about the mover's progress.
 type Sign struct {
-	// Mark is another than before if the mover has got on. Empty: the line does not say.
+	// Mark changes whenever the mover makes progress. Empty: the line says nothing about it.
 	Mark string
-	// Doing is what the mover is at, in words; empty if the line does not say.
+	// Doing says in words what the mover is doing; empty if the line does not say.
 	Doing string
 }
 
-// moverPulse notes what a mover says of how far it has come.
+// moverPulse records what a mover says about its progress.
 type moverPulse struct {
 	read func([]byte) Sign
 
 	mu    sync.Mutex
 	mark  string
 	doing string
-	// since is when the mover last got on, as far as is known. A stream that breaks hides nothing: the next goes on where it
-	// broke.
+	// since is when the mover last made progress, as far as we know. A broken stream hides nothing: the next one
+	// goes on where it broke.
 	since time.Time
-	// deaf is since when the log cannot be had; zero while it can.
+	// deaf is since when the log has been unavailable; zero while it is available.
 	deaf time.Time
 }
 
-// hear takes a line of the log.
+// hear takes in a line of the log.
 func (p *moverPulse) hear(line []byte, now time.Time) {
 	sign := p.sign(line)
 	p.mu.Lock()
@@ -63,7 +63,7 @@ func (p *moverPulse) sign(line []byte) Sign {
 	return p.read(line)
 }
 
-// listen notes whether the log can be had.
+// listen records whether the log can be had.
 func (p *moverPulse) listen(yes bool, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,7 +75,7 @@ func (p *moverPulse) listen(yes bool, now time.Time) {
 	}
 }
 
-// forgive begins anew: nothing is known of the time before now.
+// forgive starts over: nothing is known about the time before now.
 func (p *moverPulse) forgive(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,10 +85,10 @@ func (p *moverPulse) forgive(now time.Time) {
 	}
 }
 
-// pulse is what is known of a mover at one time.
+// pulse is what we know about a mover's progress at one time.
 type pulse struct {
 	mark, doing string
-	// still is how long it has not got on; deaf how long nothing can be heard of it. One of them is zero.
+	// still is how long the mover has made no progress; deaf is how long its log has been unavailable. One of them is zero.
 	still, deaf time.Duration
 }
 
@@ -99,25 +99,25 @@ func (p *moverPulse) take(now time.Time) pulse {
 	switch {
 	case !p.deaf.IsZero():
 		taken.deaf = now.Sub(p.deaf)
-	case p.mark != "": // one that never says how far it is cannot be told to stand still
+	case p.mark != "": // a mover that never says how far it is cannot be seen to stall
 		taken.still = now.Sub(p.since)
 	}
 	return taken
 }
 
-// verdict is what a pulse comes to.
+// verdict is what to conclude from a pulse.
 type verdict int
 
 const (
 	alive verdict = iota
-	// suspect: it stands still, if what was heard of it is all that there is to hear.
+	// suspect: the mover has stalled, unless its log holds more than we have heard.
 	suspect
-	// lost: nothing can be heard of it, and its node does not answer.
+	// lost: the log is unavailable, and the mover's node does not answer.
 	lost
 )
 
-// judgePulse decides about a running mover, whose pod Kubernetes may hold to be not ready: a mover is ready as soon as it runs,
-// until its node no longer answers.
+// judgePulse decides about a running mover. ready is what Kubernetes says of its pod: a mover is ready as soon
+// as it runs, until its node no longer answers.
 func judgePulse(p pulse, ready bool, limit time.Duration) verdict {
 	switch {
 	case p.deaf >= limit && !ready:
@@ -129,7 +129,7 @@ func judgePulse(p pulse, ready bool, limit time.Duration) verdict {
 	}
 }
 
-// stands is called while the mover runs, and fails if it has not got on for too long.
+// stands is called while the mover runs, and fails if the mover has made no progress for too long.
 func (r *moverRun) stands(ctx context.Context, pod *corev1.Pod) error {
 	now := r.client.now()
 	if away := now.Sub(r.looked); away > lookedAway {
@@ -162,8 +162,8 @@ func (r *moverRun) stands(ctx context.Context, pod *corev1.Pod) error {
 	}
 }
 
-// saysMore asks for the end of the mover's log by itself: the stream may bring nothing because it is dead. It reports
-// whether the mover cannot be said to stand still.
+// saysMore reads the end of the mover's log in a request of its own, because a dead stream brings nothing. It
+// reports whether we cannot say that the mover has stalled.
 func (r *moverRun) saysMore(ctx context.Context, known pulse) bool {
 	asking, cancel := context.WithTimeout(ctx, askLogWithin)
 	defer cancel()
@@ -171,11 +171,11 @@ func (r *moverRun) saysMore(ctx context.Context, known pulse) bool {
 	more := err != nil
 	for _, line := range lines {
 		if mark := r.pulse.sign([]byte(line)).Mark; mark != "" {
-			more = mark != known.mark // that of the last line counts
+			more = mark != known.mark // the mark of the last line counts
 		}
 	}
 	now := r.client.now()
-	r.looked = now // asking may have taken a while
+	r.looked = now // the request may have taken a while
 	if more {
 		r.pulse.forgive(now)
 		r.log.restart()
@@ -183,7 +183,7 @@ func (r *moverRun) saysMore(ctx context.Context, known pulse) bool {
 	return more
 }
 
-// isReady reports whether Kubernetes holds a pod to be ready, or has not said.
+// isReady reports whether Kubernetes says that a pod is ready, or has not said.
 func isReady(pod *corev1.Pod) bool {
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodReady {

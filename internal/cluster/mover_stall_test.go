@@ -36,14 +36,14 @@ func TestJudgePulse(t *testing.T) {
 	}
 }
 
-// runningOn is a mover's pod that runs, on a node that answers or does not.
+// runningOn is a mover's running pod, on a node that answers or does not.
 func runningOn(ready corev1.ConditionStatus) corev1.PodStatus {
 	status := *running.DeepCopy()
 	status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}
 	return status
 }
 
-// TestMoverThatStandsStill has a mover run for 16 minutes that says, or does not say, that it gets on.
+// TestMoverThatStandsStill runs a mover for 16 minutes that reports progress, or does not.
 func TestMoverThatStandsStill(t *testing.T) {
 	const limit = 4 * time.Minute
 	sign := func(line []byte) Sign {
@@ -51,13 +51,13 @@ func TestMoverThatStandsStill(t *testing.T) {
 		return Sign{Mark: strings.TrimPrefix(mark, "-"), Doing: doing}
 	}
 	for name, tt := range map[string]struct {
-		// says is what the mover has said last after so long; fails why nobody can hear it.
+		// says is the last line of the mover after this time; fails is why nobody can read it.
 		says   func(ran time.Duration) string
 		fails  func(ran time.Duration) error
 		status corev1.PodStatus
 		want   string // reason
 		text   string
-		after  time.Duration // when it is given up
+		after  time.Duration // when RunMover gives up on it
 	}{
 		"gets on": {says: func(ran time.Duration) string { return fmt.Sprintf("%d put data/x", ran/(3*time.Minute)) }},
 		"says the same": {
@@ -147,7 +147,7 @@ func TestMoverThatStandsStill(t *testing.T) {
 	}
 }
 
-// followed is a mover that runs, whose log's stream is in the test's own hands.
+// followed is a running mover whose log stream the test controls.
 func followed(log *kubeletLog) *moverRun {
 	c, kube, _ := fakeCluster()
 	playLog(kube, func() *kubeletLog { return log }, func() error { return nil })
@@ -168,7 +168,7 @@ func (r *moverRun) look(minutes int) error {
 	return nil
 }
 
-// A stream that is dead brings nothing, although the mover gets on. Before the mover is given up, its log is asked for.
+// A dead stream brings nothing, although the mover makes progress. Before giving up on the mover, RunMover asks for its log.
 func TestDeadStreamIsNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &kubeletLog{lines: []loggedLine{{time.Now(), "1"}}}
@@ -183,7 +183,7 @@ func TestDeadStreamIsNoStall(t *testing.T) {
 		if err := r.look(7); err != nil || dropped != 1 {
 			t.Fatalf("the mover has got on, and its stream is dead: %v; the stream was dropped %d times", err, dropped)
 		}
-		r.pulse.hear([]byte("2"), time.Now()) // by the next stream
+		r.pulse.hear([]byte("2"), time.Now()) // through the next stream
 		if err := r.look(9); err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +193,7 @@ func TestDeadStreamIsNoStall(t *testing.T) {
 	})
 }
 
-// While nobody looks, because the API server is away or this machine sleeps, nobody can say that a mover stood still.
+// While nobody looks, because the API server is away or this machine sleeps, nobody can say that a mover has stalled.
 func TestTimeWithoutLooksDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := followed(&kubeletLog{lines: []loggedLine{{time.Now(), "1"}}})

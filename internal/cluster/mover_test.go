@@ -33,8 +33,8 @@ func boundClaim() *corev1.PersistentVolumeClaim {
 	}
 }
 
-// playPods is the Job controller and the kubelet: when the Job is resumed there is a pod, which gets these statuses,
-// one a second.
+// playPods plays the Job controller and the kubelet: when the Job is resumed there is a pod, which gets these
+// statuses, one a second.
 func playPods(kube *fake.Clientset, statuses ...corev1.PodStatus) {
 	playPodsEvery(kube, time.Second, statuses...)
 }
@@ -44,7 +44,7 @@ func playPodsEvery(kube *fake.Clientset, step time.Duration, statuses ...corev1.
 	playPodsAfter(kube, 0, step, statuses...)
 }
 
-// playPodsAfter is playPodsEvery with a time before there is a pod.
+// playPodsAfter is playPodsEvery with a pause before there is a pod.
 func playPodsAfter(kube *fake.Clientset, first, step time.Duration, statuses ...corev1.PodStatus) {
 	kube.PrependReactor("patch", "jobs", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		name := action.(clienttesting.PatchAction).GetName()
@@ -230,7 +230,7 @@ func TestRunMoverMakesThingsInOrder(t *testing.T) {
 	})
 }
 
-// checkMoverPod holds the pod to what a restricted cluster demands.
+// checkMoverPod checks that the pod meets the demands of a restricted cluster.
 func checkMoverPod(t *testing.T, template corev1.PodTemplateSpec) {
 	t.Helper()
 	spec, container := template.Spec, template.Spec.Containers[0]

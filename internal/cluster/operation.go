@@ -19,18 +19,18 @@ const (
 	LabelClaim       = "stsbackup.io/claim"
 	LabelMover       = "stsbackup.io/mover"
 
-	// Label values end at 63 bytes, names of claims and StatefulSets do not: the whole names are annotations.
+	// A label value has at most 63 bytes, but names of claims and StatefulSets can be longer: annotations hold the whole names.
 	AnnotationStatefulSet = "stsbackup.io/statefulset-name"
 	AnnotationClaim       = "stsbackup.io/claim-name"
 
-	// AnnotationBrief is on the Lease of one who will give it back soon.
+	// AnnotationBrief is on the Lease of a holder that will give it back soon.
 	AnnotationBrief = "stsbackup.io/brief"
 )
 
 // namePrefix starts the name of every object that an operation makes for itself.
 const namePrefix = "stsbackup-"
 
-// maxName is the longest name we give: a Job's name becomes a label value of its pod.
+// maxName is the longest name that we give to an object: a Job's name becomes a label value of its pod.
 const maxName = validation.DNS1123LabelMaxLength
 
 // Operation is one run of backup or restore on one StatefulSet.
@@ -39,7 +39,7 @@ type Operation struct {
 	ID string
 	// Kind is the verb: "backup", "restore", "forget", "prune".
 	Kind string
-	// Namespace and StatefulSet name what is operated on.
+	// Namespace and StatefulSet name the StatefulSet that the operation works on.
 	Namespace, StatefulSet string
 }
 
@@ -52,17 +52,17 @@ func (o Operation) Object() string { return o.Key().Object() }
 // Key is the StatefulSet that the operation works on.
 func (o Operation) Key() Key { return Key{o.Namespace, o.StatefulSet} }
 
-// Claim is a claim beside it.
+// Claim is the key of a claim in the StatefulSet's namespace.
 func (o Operation) Claim(name string) ClaimKey { return ClaimKey{o.Namespace, name} }
 
-// Name is the name of an object that the operation makes, told apart from its others by parts, and from those of an
-// operation on another StatefulSet of the namespace that has drawn the same id. It is a DNS label of at most 63 bytes: what
-// does not fit is cut and replaced by a hash of the whole.
+// Name is the name of an object that the operation makes. parts tell the operation's objects apart. The name
+// also differs from that of an operation on another StatefulSet of the namespace that drew the same id. It is a
+// DNS label of at most 63 bytes: a longer name is cut, and ends with a hash of the whole.
 func (o Operation) Name(parts ...string) string {
 	return objectName(append([]string{o.ID, o.tag()}, parts...))
 }
 
-// earlierName is what Name was before it said anything of the StatefulSet: objects of dead operations may still have it.
+// earlierName is what Name returned before it contained the StatefulSet: objects of dead operations may still have it.
 func (o Operation) earlierName(parts ...string) string {
 	return objectName(append([]string{o.ID}, parts...))
 }
@@ -71,7 +71,7 @@ func objectName(parts []string) string {
 	return shortName(namePrefix + strings.ToLower(strings.Join(parts, "-")))
 }
 
-// tag stands for the StatefulSet in names, which have no room for the whole of it.
+// tag stands for the StatefulSet in names, which have no room for its whole name.
 func (o Operation) tag() string {
 	sum := sha256.Sum256([]byte(o.Namespace + "/" + o.StatefulSet))
 	return hex.EncodeToString(sum[:3])
@@ -82,30 +82,30 @@ func (o Operation) VolumeName(ordinal int32, template string) string {
 	return o.Name(strconv.Itoa(int(ordinal)), template)
 }
 
-// What a lock on a repository says of its holder's operation begins with one of these.
+// A lock on a repository tells its holder's operation; that text begins with one of these.
 const (
-	// moverMark: the holder is a mover.
+	// moverMark says that the holder is a mover.
 	moverMark = "mover:"
-	// leaseMark: it is held only while its holder has the Lease of the StatefulSet.
+	// leaseMark says that the holder keeps the lock only while it has the Lease of the StatefulSet.
 	leaseMark = "lease:"
 )
 
-// MoverMark is what the operation's movers in the cluster with this UID say in their locks on the repository. No other
-// cluster knows whether such a pod is gone.
+// MoverMark is the text that the operation's movers in the cluster with this UID put into their locks on the
+// repository. It contains the UID because no other cluster knows whether such a pod is gone.
 func (o Operation) MoverMark(cluster string) string {
 	return moverMark + cluster + ":" + o.ID + ":" + o.Namespace + "/" + o.StatefulSet
 }
 
-// MarkedMover is what a mover's lock on a repository says of the mover.
+// MarkedMover is what a mover's lock on a repository says about the mover.
 type MarkedMover struct {
 	// Cluster is the UID of the cluster that has, or had, the mover's pod.
 	Cluster string
-	// Namespace is that of the pod. StatefulSet is what the mover worked on; whoever has the Lease of that knows that no mover
-	// but its own works on it. A restore under another name reads the repository of another StatefulSet than this.
+	// Namespace is the pod's. StatefulSet is what the mover worked on. Whoever has that StatefulSet's Lease knows that only
+	// its own movers work on it. A restore under another name reads the repository of a StatefulSet other than this one.
 	Namespace, StatefulSet string
 }
 
-// ParseMoverMark reads a MoverMark; false if what a lock says of its operation and its pod is no mover's.
+// ParseMoverMark reads a MoverMark. It returns false if the lock's operation and pod are not those of a mover.
 func ParseMoverMark(operation, pod string) (MarkedMover, bool) {
 	mark, marked := strings.CutPrefix(operation, moverMark)
 	parts := strings.Split(mark, ":")
@@ -121,11 +121,11 @@ func ParseMoverMark(operation, pod string) (MarkedMover, bool) {
 	return m, true
 }
 
-// LeaseMark is what an operation that has the StatefulSet's Lease in the cluster with this UID says in its lock on the
-// repository, and gives up together with the Lease: so the next to have the Lease knows that nobody holds such a lock.
+// LeaseMark is the text that an operation puts into its lock on the repository if it has the StatefulSet's Lease in the cluster with this
+// UID. The operation gives the lock up together with the Lease, so the next holder of the Lease knows that nobody holds such a lock.
 func (o Operation) LeaseMark(cluster string) string { return leaseMark + cluster + ":" + o.ID }
 
-// LeaseMarked reports whether a lock says by its operation that it is held only with a Lease of the cluster with this UID.
+// LeaseMarked reports whether the operation named in a lock holds it only with a Lease of the cluster with this UID.
 func LeaseMarked(cluster, operation string) bool {
 	return cluster != "" && strings.HasPrefix(operation, leaseMark+cluster+":")
 }
@@ -139,7 +139,7 @@ func (o Operation) Labels() map[string]string {
 	}
 }
 
-// VolumeLabels are Labels, and the ordinal and claim that an object stands for.
+// VolumeLabels are Labels plus the ordinal and the claim that an object stands for.
 func (o Operation) VolumeLabels(ordinal int32, claim string) map[string]string {
 	labels := o.Labels()
 	labels[LabelOrdinal] = strconv.Itoa(int(ordinal))
@@ -156,7 +156,7 @@ func (o Operation) Annotations(claim string) map[string]string {
 	return annotations
 }
 
-// LabelValue is value itself if it can be a label's value, else a valid one made of its beginning and its hash.
+// LabelValue is value itself if it is a valid label value, else a valid one made of value's beginning and its hash.
 func LabelValue(value string) string {
 	if len(validation.IsValidLabelValue(value)) == 0 {
 		return value
@@ -172,8 +172,8 @@ func shortName(name string) string {
 	return shorten(name, maxName)
 }
 
-// shorten keeps what is valid of text's beginning, and adds 10 hex digits of the hash of the whole, which keep the
-// results of different texts different.
+// shorten keeps the valid part of text's beginning and adds 10 hex digits of the hash of the whole text, so
+// that different texts stay different.
 func shorten(text string, limit int) string {
 	sum := sha256.Sum256([]byte(text))
 	suffix := "-" + hex.EncodeToString(sum[:5])

@@ -40,7 +40,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// Operations on two StatefulSets of a namespace may have drawn the same id in the same second.
+// Operations on two StatefulSets of a namespace may draw the same id in the same second.
 func TestNamesOfTwoStatefulSetsDiffer(t *testing.T) {
 	one, other := testOperation(), testOperation()
 	other.StatefulSet = "web2"
@@ -180,7 +180,7 @@ func TestSuggest(t *testing.T) {
 			t.Errorf("suggest(%s/%s) = %q, want %q", tt.namespace, tt.name, got, tt.want)
 		}
 	}
-	// What others have under the same name does not push out what is near.
+	// StatefulSets of the same name in other namespaces do not displace similar names nearby.
 	for i := range 9 {
 		names = append(names, fmt.Sprintf("a%d/wbe", i))
 	}

@@ -14,31 +14,31 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Whether an operation has made an object is told by all that the object says of itself. Labels alone prove nothing: anybody
-// may have copied them with a manifest, or given them by hand. So the operation and the claim are read from labels and
-// annotations, the name that this operation gives to such an object is computed anew, and only the object that has it, and
-// the shape of what we make, is ours.
+// All that an object says about itself tells whether an operation made it. Labels alone prove nothing: somebody
+// may have copied them with a manifest, or set them by hand. So we read the operation and the claim from labels
+// and annotations, and compute anew the name that this operation gives to such an object. Only an object with
+// that name, and with the shape of what we make, is ours.
 
 const (
-	// backPart ends the name of the mover that takes back what a restore has written.
+	// backPart ends the name of the mover that removes what a restore has written.
 	backPart = "back"
 	// accountPart ends the name of the movers' account.
 	accountPart = "mover"
-	// probePart ends the name of the mover that only tries whether movers can run.
+	// probePart ends the name of the mover that only tests whether movers can run.
 	probePart = "probe"
-	// maxPodBase is how much of its Job's name a pod's name begins with, at most; random letters follow.
+	// maxPodBase is how much of its Job's name a pod's name contains at most; random letters follow.
 	maxPodBase = 58
 )
 
-// origin is where an object comes from by what it says of itself: the operation, whose Kind is not known, and of what
-// stands for a claim, that claim.
+// origin says where an object comes from, by its own marks: the operation, without its Kind; and the claim, if
+// the object stands for one.
 type origin struct {
 	Operation
 	ordinal  string
-	template string // empty: it stands for the operation as a whole
+	template string // empty: the object stands for the operation as a whole
 }
 
-// originOf reads the marks of an object; false if they are not such as an operation gives.
+// originOf reads the marks of an object; false if no operation makes such marks.
 func originOf(object metav1.Object) (origin, bool) {
 	labels, annotations := object.GetLabels(), object.GetAnnotations()
 	o := origin{Operation: Operation{
@@ -65,7 +65,7 @@ func originOf(object metav1.Object) (origin, bool) {
 	return o, true
 }
 
-// isOperationID reports whether an id has the form of an operation's: a time and some hex digits.
+// isOperationID reports whether an id has the form of an operation's id: a time and some hex digits.
 func isOperationID(id string) bool {
 	stamp, random, _ := strings.Cut(id, "-")
 	_, err := time.Parse("20060102T150405Z", stamp)
@@ -73,7 +73,7 @@ func isOperationID(id string) bool {
 	return err == nil && hexErr == nil && len(digits) >= 2 && strings.ToLower(random) == random
 }
 
-// gives reports whether name is what the operation calls the object of these parts, now or in an earlier version.
+// gives reports whether the operation names the object of these parts like this, now or in an earlier version.
 func (o origin) gives(name string, parts ...string) bool {
 	return name == o.Name(parts...) || name == o.earlierName(parts...)
 }
@@ -89,14 +89,14 @@ func (o origin) givesMover(name string) bool {
 		o.template == "" && o.gives(name, probePart)
 }
 
-// jobOrigin is the origin of a mover's Job; false if it is none of ours.
+// jobOrigin is the origin of a mover's Job; false if the Job is not ours.
 func jobOrigin(job *batchv1.Job) (origin, bool) {
 	o, ok := originOf(job)
 	return o, ok && o.givesMover(job.Name) && job.Labels[LabelMover] == job.Name &&
 		len(job.OwnerReferences) == 0 && hasMover(job.Spec.Template.Spec)
 }
 
-// podOrigin is the origin of a mover's pod; false if it is none of ours. Its Job may be gone, and with it the reference.
+// podOrigin is the origin of a mover's pod; false if the pod is not ours. Its Job may be gone, and the reference with it.
 func podOrigin(pod *corev1.Pod) (origin, bool) {
 	o, ok := originOf(pod)
 	job := pod.Labels[LabelMover]
@@ -114,13 +114,13 @@ func isPodOf(pod, job string) bool {
 	return len(pod) > len(base) && strings.HasPrefix(pod, base)
 }
 
-// hasMover reports whether a pod has the one container of a mover. Others may have been injected.
+// hasMover reports whether a pod has the one container of a mover. There may be injected containers, too.
 func hasMover(spec corev1.PodSpec) bool {
 	return slices.ContainsFunc(spec.Containers, func(c corev1.Container) bool { return c.Name == moverContainer })
 }
 
-// claimOrigin is the origin of a temporary claim; false if it is none of ours. The StatefulSet's own claims, which a restore
-// makes, have other names, and are filled by movers.
+// claimOrigin is the origin of a temporary claim; false if the claim is not ours. The StatefulSet's own claims,
+// which a restore makes and movers fill, have other names.
 func claimOrigin(claim *corev1.PersistentVolumeClaim) (origin, bool) {
 	o, ok := originOf(claim)
 	source := claim.Spec.DataSource
@@ -128,8 +128,8 @@ func claimOrigin(claim *corev1.PersistentVolumeClaim) (origin, bool) {
 		source != nil && source.Kind == "VolumeSnapshot" && source.APIGroup != nil && *source.APIGroup == snapshotGroup
 }
 
-// volumeSnapshotOrigin is the origin of a VolumeSnapshot that was made of one of the StatefulSet's claims; false if it is none
-// of ours.
+// volumeSnapshotOrigin is the origin of a VolumeSnapshot of one of the StatefulSet's claims; false if the
+// VolumeSnapshot is not ours.
 func volumeSnapshotOrigin(vs *snapshotv1.VolumeSnapshot) (origin, bool) {
 	o, ok := originOf(vs)
 	source := vs.Spec.Source.PersistentVolumeClaimName
@@ -137,7 +137,7 @@ func volumeSnapshotOrigin(vs *snapshotv1.VolumeSnapshot) (origin, bool) {
 		source != nil && *source == vs.Annotations[AnnotationClaim]
 }
 
-// taken explains that an object of the operation could not be made because another has its name.
+// taken explains that an object of the operation could not be made because another object has its name.
 func (o Operation) taken(what string, other metav1.Object, err error) error {
 	whose := "it is none of stsbackup's"
 	switch labels := other.GetLabels(); {
@@ -151,7 +151,7 @@ func (o Operation) taken(what string, other metav1.Object, err error) error {
 		what, other.GetNamespace(), other.GetName(), err, whose)
 }
 
-// accountOrigin is the origin of the movers' account; false if it is none of ours.
+// accountOrigin is the origin of the movers' account; false if the account is not ours.
 func accountOrigin(account *corev1.ServiceAccount) (origin, bool) {
 	o, ok := originOf(account)
 	return o, ok && o.template == "" && o.gives(account.Name, accountPart) && len(account.OwnerReferences) == 0

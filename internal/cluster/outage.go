@@ -18,38 +18,38 @@ import (
 )
 
 const (
-	// outageRetry is the pause before the API server is asked again.
+	// outageRetry is the pause before asking the API server again.
 	outageRetry = time.Second
 	// outageTold is how long a request waits before a person is told.
 	outageTold = 10 * time.Second
-	// outageSettles is for how long an API server that has come back may refuse what it will allow: it answers before it
-	// knows all roles and tokens, and where everything starts at once that takes it more than ten seconds.
+	// outageSettles is for how long an API server that has come back may refuse requests that it will allow later: it answers
+	// before it knows all roles and tokens. Where everything starts at once, loading them takes more than ten seconds.
 	outageSettles = time.Minute
-	// readAnswer and writeAnswer are how long a request may take. The API server itself gives up what takes a minute, and
-	// of what changes something its own word is wanted. A connection that has died without a word is also noticed by
-	// client-go, which asks after 30 s of silence whether somebody is there, and closes it after 15 s more.
+	// readAnswer and writeAnswer are how long a request may take. The API server itself gives up on requests that
+	// take a minute, and for a change we want the server's own answer. client-go also notices a connection that
+	// died silently: it pings after 30 s of silence, and closes the connection after 15 s more.
 	readAnswer  = awaitAnswer
 	writeAnswer = 65 * time.Second
 )
 
-// errNotBelieved ends a request that found the Lease not believed in at the moment at which it would have been sent.
+// errNotBelieved ends a request if the Lease is not believed in at the moment at which the request would be sent.
 var errNotBelieved = errors.New("the Lease is not believed in")
 
 var _ utilnet.RoundTripperWrapper = (*fence)(nil)
 
-// fence is the way to the API server of what is done under a Lease; the rest passes.
+// fence is the transport to the API server for requests under a Lease; other requests pass it unchanged.
 //
-//   - What changes something is sent only while the Lease is believed in, and else waits for that. It is looked at once
-//     more when a connection is there and the request is about to be written.
-//   - What fails because the API server is out of reach is tried again, for as long as an outage may last. Reads always; what
-//     changes something too, for what we send can be done twice: patches with values, deletions and updates with the UID
-//     or version that is meant. Something is created again only if the request for it was surely not sent.
+//   - It sends a request that changes something only while the Lease is believed in, and waits otherwise. It checks
+//     once more when it has a connection and is about to write the request.
+//   - It retries requests that fail because the API server is out of reach, for as long as an outage may last. It
+//     always retries reads. It also retries changes, because ours can be made twice: patches with values, deletions and
+//     updates with the UID or version that they mean. It retries a creation only if the request was surely not sent.
 type fence struct{ next http.RoundTripper }
 
-// newFence wraps a transport, as rest.Config has it.
+// newFence wraps a transport, in the form that rest.Config takes.
 func newFence(next http.RoundTripper) http.RoundTripper { return &fence{next: next} }
 
-// WrappedRoundTripper gives others the transport below.
+// WrappedRoundTripper gives others access to the transport below.
 func (f *fence) WrappedRoundTripper() http.RoundTripper { return f.next }
 
 // RoundTrip sends a request, now or later.
@@ -71,14 +71,14 @@ type call struct {
 	lease   *Lease
 	request *http.Request
 	reads   bool
-	// sent: the transport has begun to send the body of the last attempt.
+	// sent says that the transport has begun to send the body of the last attempt.
 	sent atomic.Bool
 
 	since time.Time // of the first failure
 	told  bool
 }
 
-// do tries until there is an answer, or until patience ends.
+// do retries until there is an answer, or until patience ends.
 func (c *call) do() (*http.Response, error) {
 	ctx, now := c.request.Context(), c.lease.client.now
 	for {
@@ -114,7 +114,7 @@ func (c *call) do() (*http.Response, error) {
 	}
 }
 
-// ended is the error of a request whose context has ended while it waited.
+// ended is the error of a request whose context ended while it waited.
 func (c *call) ended(ctx context.Context, away error) error {
 	cause := context.Cause(ctx)
 	if errors.Is(away, cause) {
@@ -123,7 +123,7 @@ func (c *call) ended(ctx context.Context, away error) error {
 	return fmt.Errorf("%w (%w)", cause, away)
 }
 
-// attempt sends the request once. What is not a stream is read to its end, because an answer can break off, too.
+// attempt sends the request once. It reads an answer that is not a stream to its end, because an answer can break off, too.
 func (c *call) attempt() (response *http.Response, body []byte, err error) {
 	limit := writeAnswer
 	if c.reads {
@@ -132,7 +132,7 @@ func (c *call) attempt() (response *http.Response, body []byte, err error) {
 	ctx, cancel := context.WithCancelCause(c.request.Context())
 	timer := time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w (%s)", errNoAnswer, limit)) })
 	if c.asksNode() {
-		timer.Stop() // the log of one that says nothing has no beginning either
+		timer.Stop() // until a mover logs something, the answer with its log does not begin
 	}
 	request, err := c.copy(ctx)
 	if err == nil {
@@ -159,10 +159,10 @@ func (c *call) attempt() (response *http.Response, body []byte, err error) {
 	return response, body, nil
 }
 
-// copy is the request with a body of its own, which is only sent while the Lease is believed in.
+// copy is the request with a body of its own, which is sent only while the Lease is believed in.
 func (c *call) copy(ctx context.Context) (*http.Request, error) {
 	request := c.request.Clone(ctx)
-	c.sent.Store(c.request.Body == nil) // nobody knows
+	c.sent.Store(c.request.Body == nil) // without a body, nobody knows whether it was sent
 	if c.request.Body == nil || c.reads {
 		return request, nil
 	}
@@ -179,17 +179,17 @@ func (c *call) copy(ctx context.Context) (*http.Request, error) {
 	return request, err
 }
 
-// streams reports whether the answer to the request goes on for as long as somebody listens.
+// streams reports whether the answer to the request goes on for as long as somebody reads it.
 func (c *call) streams() bool { return c.request.URL.Query().Has("watch") || c.asksNode() }
 
-// asksNode reports whether the API server asks a node in turn. What that fails by says nothing about the API server.
+// asksNode reports whether the API server passes the request on to a node. A failure of the node says nothing about the API server.
 func (c *call) asksNode() bool {
 	return slices.ContainsFunc([]string{"/log", "/exec", "/attach", "/portforward", "/proxy"}, func(end string) bool {
 		return strings.HasSuffix(c.request.URL.Path, end)
 	})
 }
 
-// repeatable reports whether the request may be sent again after it failed, or was answered like this.
+// repeatable reports whether the request may be sent again after it failed, or after this response.
 func (c *call) repeatable(response *http.Response) bool {
 	switch {
 	case c.request.Body != nil && c.request.GetBody == nil && !c.reads:
@@ -203,7 +203,7 @@ func (c *call) repeatable(response *http.Response) bool {
 	}
 }
 
-// away says in what way an attempt shows that the API server is out of reach; nil if it does not.
+// away says how an attempt shows that the API server is out of reach; nil if it does not show that.
 func (c *call) away(response *http.Response, body []byte, err error) error {
 	if err != nil {
 		return err
@@ -212,11 +212,11 @@ func (c *call) away(response *http.Response, body []byte, err error) error {
 	post := c.request.Method == http.MethodPost
 	switch response.StatusCode {
 	case http.StatusServiceUnavailable:
-		// With Retry-After nothing was done, whatever was asked; client-go takes it so, too.
+		// Retry-After means that the server did nothing, whatever the request; client-go reads it the same way.
 		if !post || response.Header.Get("Retry-After") != "" {
 			return said
 		}
-	case http.StatusBadGateway, http.StatusGatewayTimeout: // of a load balancer without servers
+	case http.StatusBadGateway, http.StatusGatewayTimeout: // from a load balancer without servers
 		if !post {
 			return said
 		}
@@ -231,13 +231,13 @@ func (c *call) away(response *http.Response, body []byte, err error) error {
 	return nil
 }
 
-// settles reports whether an answer is one that an API server gives while it is not quite back. Nothing was done then.
+// settles reports whether an API server answers like this while it is still starting. It has then done nothing.
 func settles(response *http.Response) bool {
 	return response != nil &&
 		slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests}, response.StatusCode)
 }
 
-// tell says to a person that the request waits, if nobody has said yet that the API server is away.
+// tell tells a person that the request waits, unless somebody has already said that the API server is away.
 func (c *call) tell(away error) {
 	if c.told || !c.lease.Believed() || c.lease.client.now().Sub(c.since) < outageTold {
 		return
@@ -254,14 +254,14 @@ func (c *call) tellBack() {
 	}
 }
 
-// guarded is the body of a request that changes something. It is read when there is a connection to send it on, which may be
-// long after the request was made; without it the request is none.
+// guarded is the body of a request that changes something. The transport reads it once it has a connection,
+// perhaps long after the request was made. Without the body, the request is incomplete.
 type guarded struct {
 	io.ReadCloser
 	call *call
 }
 
-// Read gives nothing while the Lease is not believed in.
+// Read returns nothing while the Lease is not believed in.
 func (g *guarded) Read(p []byte) (int, error) {
 	if !g.call.lease.Believed() {
 		return 0, errNotBelieved
@@ -270,13 +270,13 @@ func (g *guarded) Read(p []byte) (int, error) {
 	return g.ReadCloser.Read(p)
 }
 
-// closer does something more when it is closed.
+// closer runs a function as well when it is closed.
 type closer struct {
 	io.ReadCloser
 	also func()
 }
 
-// Close closes, and does it.
+// Close closes the body and runs the function.
 func (c *closer) Close() error {
 	defer c.also()
 	return c.ReadCloser.Close()

@@ -19,7 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// apiServer answers as an API server does that takes everything as it is sent. It can go, and come back at its address.
+// apiServer is an API server that accepts whatever it gets. It can go away, and come back at the same address.
 type apiServer struct {
 	t       *testing.T
 	http2   bool
@@ -29,7 +29,7 @@ type apiServer struct {
 	did     map[string]int
 }
 
-// start starts it, or starts it again.
+// start starts the server, or starts it again.
 func (s *apiServer) start() {
 	s.t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", s.address)
@@ -45,13 +45,13 @@ func (s *apiServer) start() {
 	s.server.StartTLS()
 }
 
-// stop breaks all connections off.
+// stop breaks off all connections.
 func (s *apiServer) stop() {
 	s.server.CloseClientConnections()
 	s.server.Close()
 }
 
-// ServeHTTP gives back what it gets.
+// ServeHTTP returns what it gets.
 func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	data, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *apiServer) done(what string) int {
 	return s.did[what]
 }
 
-// connect connects to it as the program does.
+// connect connects to the server like the program does.
 func (s *apiServer) connect() *Client {
 	s.t.Helper()
 	path := filepath.Join(s.t.TempDir(), "kubeconfig")
@@ -94,7 +94,7 @@ func (s *apiServer) connect() *Client {
 	return c
 }
 
-// TestConnectOutlivesARestart has an API server end and come back while each kind of request is made, over both kinds of HTTP.
+// TestConnectOutlivesARestart ends and restarts an API server during each kind of request, over both kinds of HTTP.
 func TestConnectOutlivesARestart(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 %t", http2), func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestConnectOutlivesARestart(t *testing.T) {
 					return err
 				},
 			}
-			for what, request := range requests { // there are connections
+			for what, request := range requests { // so that there are connections
 				if err := request(lease.Context()); err != nil {
 					t.Fatalf("%s: %v", what, err)
 				}

@@ -19,14 +19,14 @@ import (
 	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
-// answers is a way to an API server that answers as it is told: each request with the next of these, the last again and again.
+// answers is a transport to an API server with fixed answers: one for each request, then the last again and again.
 type answers struct {
 	mutex sync.Mutex
 	list  []func(*http.Request) (*http.Response, error)
 	got   []string
 }
 
-// RoundTrip answers.
+// RoundTrip returns the next answer.
 func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	a.mutex.Lock()
 	next := a.list[0]
@@ -41,7 +41,7 @@ func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// says answers with a status. The request has been read before.
+// says answers with a status, after it has read the request.
 func says(code int, body string, header ...string) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
 		if err := read(r); err != nil {
@@ -72,7 +72,7 @@ func fails(err error, sent bool) func(*http.Request) (*http.Response, error) {
 	}
 }
 
-// hangs never answers what it has read.
+// hangs reads the request and never answers.
 func hangs(r *http.Request) (*http.Response, error) {
 	if err := read(r); err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ type failing struct{}
 // Read fails.
 func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// ask sends a request as client-go does, and gives the answer's status, or its error.
+// ask sends a request like client-go does, and returns the answer's status, or its error.
 func ask(ctx context.Context, way http.RoundTripper, method, target string) (string, error) {
 	var body io.Reader
 	if method != http.MethodGet {
@@ -125,7 +125,7 @@ func ask(ctx context.Context, way http.RoundTripper, method, target string) (str
 	return fmt.Sprint(response.StatusCode, " ", string(data)), err
 }
 
-// TestFenceTriesAgain what may be done twice, and nothing else.
+// TestFenceTriesAgain: the fence retries what may be done twice, and nothing else.
 func TestFenceTriesAgain(t *testing.T) {
 	ok, refused := says(200, "done"), fails(&url.Error{Op: "dial", Err: syscall.ECONNREFUSED}, false)
 	reset := fails(&url.Error{Op: "read", Err: syscall.ECONNRESET}, true)
@@ -180,7 +180,7 @@ func TestFenceTriesAgain(t *testing.T) {
 	}
 }
 
-// TestFenceIsPatient for as long as an outage may last, and says that it waits.
+// TestFenceIsPatient: the fence waits for as long as an outage may last, and says that it waits.
 func TestFenceIsPatient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, _ := fakeCluster()
@@ -228,7 +228,7 @@ func TestFenceIsPatient(t *testing.T) {
 	})
 }
 
-// TestFenceWaitsForRoles has an API server come back and know all roles only after a while, or not at all: then the right is missing.
+// TestFenceWaitsForRoles: an API server comes back and knows all roles only after a while, or never: then the right is missing.
 func TestFenceWaitsForRoles(t *testing.T) {
 	for name, tt := range map[string]struct {
 		knows time.Duration
@@ -298,7 +298,7 @@ func TestFenceChangesNothingWithoutBelief(t *testing.T) {
 		if got, err := ask(lease.Context(), way, http.MethodDelete, "/api/v1/pods"); got != "200 done" || time.Since(begun) < 6*time.Minute {
 			t.Errorf("when it is back: %q, %v after %s", got, err, time.Since(begun))
 		}
-		// It takes so long to get a connection that the belief has ended when the request could be sent.
+		// The connection takes so long that the belief has ended by the time the request could be sent.
 		grace, end := lease.Grace(t.Context(), time.Hour)
 		defer end()
 		away.Store(true)
@@ -321,7 +321,7 @@ func TestFenceChangesNothingWithoutBelief(t *testing.T) {
 	})
 }
 
-// TestFenceIsOpenWithoutLease: whoever has none asks as before.
+// TestFenceIsOpenWithoutLease: requests without a Lease pass unchanged.
 func TestFenceIsOpenWithoutLease(t *testing.T) {
 	way := &answers{list: []func(*http.Request) (*http.Response, error){says(503, "", "Retry-After"), says(200, "done")}}
 	if got, err := ask(t.Context(), way, http.MethodGet, "/api/v1/pods"); got != "503 " || len(way.got) != 1 {
@@ -329,7 +329,7 @@ func TestFenceIsOpenWithoutLease(t *testing.T) {
 	}
 }
 
-// TestFenceLetsStreamsFlow: a watch goes on for longer than any answer may take, and each event arrives when it comes.
+// TestFenceLetsStreamsFlow: a watch lasts longer than any answer may take, and each event arrives at once.
 func TestFenceLetsStreamsFlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, _ := fakeCluster()
@@ -368,7 +368,7 @@ func TestFenceLetsStreamsFlow(t *testing.T) {
 	})
 }
 
-// TestFenceKnowsNodes: a node that is away is not the API server, and what is asked of it is only for show.
+// TestFenceKnowsNodes: a node that is away is not the API server, and requests to it are only for show.
 func TestFenceKnowsNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, _ := fakeCluster()
@@ -377,7 +377,7 @@ func TestFenceKnowsNodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		way := &answers{list: []func(*http.Request) (*http.Response, error){says(502, "no node"), func(r *http.Request) (*http.Response, error) {
-			if err := wait.For(r.Context(), 10*time.Minute); err != nil { // the node answers when there is something to say
+			if err := wait.For(r.Context(), 10*time.Minute); err != nil { // the node answers when it has something to say
 				return nil, err
 			}
 			return says(200, "a line")(r)

@@ -32,7 +32,7 @@ func TestOwnImage(t *testing.T) {
 		})
 	}
 	c, _, _ := fakeCluster()
-	// It is a fault of the setup, and says nothing of a StatefulSet.
+	// This is a fault of the setup, and says nothing about a StatefulSet.
 	if _, err := c.OwnImage(t.Context(), "demo", "gone", "POD"); err == nil || errors.Is(err, ErrNotFound) {
 		t.Errorf("the image of a pod that does not exist: %v", err)
 	}

@@ -14,35 +14,35 @@ type podPhase int
 const (
 	podWaiting podPhase = iota // not running yet
 	podRunning
-	podEnded // the mover's container has ended, or never will run
+	podEnded // the mover's container has ended, or will never run
 )
 
-// Reasons of ours beside those of Kubernetes.
+// Reasons of our own, beside those of Kubernetes.
 const (
 	reasonDeleted = "Deleted" // somebody deleted the pod while it ran
-	reasonGone    = "Gone"    // the pod or its Job is not there any more
-	// reasonNotStarted: Kubernetes shows no reason why it does not start.
+	reasonGone    = "Gone"    // the pod or its Job no longer exists
+	// reasonNotStarted: Kubernetes gives no reason why the pod does not start.
 	reasonNotStarted = "NotStarted"
-	// reasonUnbound: the claim that it is to mount has no volume yet.
+	// reasonUnbound: the claim that the pod is to mount has no volume yet.
 	reasonUnbound = "Unbound"
-	// reasonStalled: it runs, and does not get on.
+	// reasonStalled: the pod runs, but makes no progress.
 	reasonStalled = "Stalled"
-	// reasonNodeLost: its node does not answer.
+	// reasonNodeLost: the pod's node does not answer.
 	reasonNodeLost = "NodeLost"
-	// reasonRefused is Kubernetes': the Job controller could not make the pod.
+	// reasonRefused is Kubernetes' own: the Job controller could not make the pod.
 	reasonRefused = "FailedCreate"
 )
 
 // podState is what a mover's pod is doing.
 type podState struct {
 	phase podPhase
-	// reason and message say why it waits or how it ended badly; empty if all is well or nothing is known.
+	// reason and message say why the pod waits, or how it failed; empty if all is well or nothing is known.
 	reason, message string
 	// fatal: waiting longer cannot help.
 	fatal bool
 	// ok: the container ended with exit code 0.
 	ok bool
-	// exitCode is the container's, -1 if it has none.
+	// exitCode is the container's exit code; -1 if it has none.
 	exitCode int32
 	// termination is the container's termination message.
 	termination string
@@ -55,7 +55,7 @@ func classifyPod(pod *corev1.Pod) podState {
 	case status != nil && status.State.Terminated != nil:
 		return endedState(pod, status.State.Terminated)
 	case pod.Status.Phase == corev1.PodFailed:
-		// Evicted, preempted, rejected by the kubelet: no container ever tells.
+		// The pod was evicted, preempted or rejected by the kubelet: no container says why.
 		return podState{phase: podEnded, exitCode: -1, reason: cmp.Or(pod.Status.Reason, "Failed"),
 			message: cmp.Or(pod.Status.Message, disruption(pod))}
 	case pod.DeletionTimestamp != nil:
@@ -108,13 +108,13 @@ func waitingState(waiting *corev1.ContainerStateWaiting) podState {
 	case isFatalImageReason(waiting.Reason):
 		state.fatal = true
 	case waiting.Reason == "ContainerCreating", waiting.Reason == "PodInitializing":
-		// The ordinary way up; whatever holds it up is told by events only.
+		// The pod starts in the usual way; only events say what delays it.
 		return podState{}
 	}
 	return state
 }
 
-// disruption is what Kubernetes says about a pod that it took away.
+// disruption is what Kubernetes says about a pod that it removed.
 func disruption(pod *corev1.Pod) string {
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.DisruptionTarget && condition.Status == corev1.ConditionTrue {
@@ -129,14 +129,14 @@ func isFatalImageReason(reason string) bool {
 	return reason == "InvalidImageName" || reason == "ErrImageNeverPull"
 }
 
-// isImageReason reports whether a container waits for its image in vain.
+// isImageReason reports whether a container waits for an image that cannot be pulled.
 func isImageReason(reason string) bool {
 	return reason == "ErrImagePull" || reason == "ImagePullBackOff" || reason == "RegistryUnavailable"
 }
 
-// isFinalRefusal reports whether a pod was refused by what will refuse it again: Pod Security, a LimitRange, a webhook, a quota
-// that it does not fit into whatever others use. A quota that is used up may have room again, and an API server that has
-// just started may not know yet.
+// isFinalRefusal reports whether a pod was refused for a reason that will not change: Pod Security, a
+// LimitRange, a webhook, or a quota that is too small for the pod even if nobody else uses it. A quota that is
+// used up may have room again, and an API server that has just started may not know its rules yet.
 func isFinalRefusal(reason, message string) bool {
 	if reason != reasonRefused || mayPass(message) {
 		return false
@@ -144,7 +144,7 @@ func isFinalRefusal(reason, message string) bool {
 	return strings.Contains(message, "forbidden") || strings.Contains(message, "denied")
 }
 
-// patienceFor is how long a state is waited for that will hardly pass by itself; zero for others.
+// patienceFor is how long to wait in a state that will hardly pass by itself; zero for other states.
 func patienceFor(state podState) time.Duration {
 	switch {
 	case isImageReason(state.reason):

@@ -9,18 +9,18 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// QuotaExcess is what keeps a ResourceQuota from admitting a pod.
+// QuotaExcess says why a ResourceQuota does not admit a pod.
 type QuotaExcess struct {
-	// Quota is its name, Resource what it counts.
+	// Quota is the quota's name, Resource what it counts.
 	Quota    string
 	Resource corev1.ResourceName
-	// Would is what would be used of it, and Hard is what may be.
+	// Would is how much of the resource would be used, Hard how much may be.
 	Would, Hard resource.Quantity
 }
 
-// QuotaAfter says which quotas a pod would exceed that the API server has denied for want of room, once other pods of the
-// namespace are gone. The quotas are those of the namespace; pods that are gone free what they are counted for. It
-// errs towards an excess: a quota that it knows nothing of is exceeded still.
+// QuotaAfter looks at a pod for which a quota had no room, and says which quotas it would still exceed once other pods
+// of the namespace are gone. quotas are those of the namespace. Pods that are gone free the amounts for which they were
+// counted. QuotaAfter errs on the side of excess: a quota about which it knows nothing counts as still exceeded.
 func QuotaAfter(denial Denial, quotas []corev1.ResourceQuota, gone []corev1.Pod) []QuotaExcess {
 	pod, isPod := denial.Object.(*corev1.Pod)
 	name, requested := exceededQuota(denial.Message)
@@ -30,7 +30,7 @@ func QuotaAfter(denial Denial, quotas []corev1.ResourceQuota, gone []corev1.Pod)
 	}
 	excess := excessOf(&quotas[i], requested, gone)
 	for k := range quotas {
-		// The API server names one quota only. Of the others it is not known what defaults would add to the pod.
+		// The API server names only one quota. For the others, we do not know what defaults would add to the pod.
 		if k != i && counts(&quotas[k], pod) {
 			excess = append(excess, excessOf(&quotas[k], podUsage(pod), gone)...)
 		}
@@ -38,8 +38,8 @@ func QuotaAfter(denial Denial, quotas []corev1.ResourceQuota, gone []corev1.Pod)
 	return excess
 }
 
-// QuotaFor says which quotas would be exceeded by so many pods like this one, once others of the namespace are gone. What
-// defaults would add to the pods is not known.
+// QuotaFor says which quotas n pods like this one would exceed, once other pods of the namespace are gone. It
+// does not know what defaults would add to the pods.
 func QuotaFor(n int, pod *corev1.Pod, quotas []corev1.ResourceQuota, gone []corev1.Pod) []QuotaExcess {
 	all := corev1.ResourceList{}
 	for range n {
@@ -62,7 +62,7 @@ func exceededQuota(message string) (name string, requested corev1.ResourceList) 
 	return name, quotaAmounts(text)
 }
 
-// excessOf compares what a quota allows with what would be used of it.
+// excessOf compares what a quota allows with what would be used.
 func excessOf(quota *corev1.ResourceQuota, requested corev1.ResourceList, gone []corev1.Pod) []QuotaExcess {
 	var excess []QuotaExcess
 	for resourceName, hard := range quota.Status.Hard {
@@ -85,7 +85,7 @@ func excessOf(quota *corev1.ResourceQuota, requested corev1.ResourceList, gone [
 	return excess
 }
 
-// String says it in words.
+// String says in words which quota would be exceeded, and by what.
 func (e QuotaExcess) String() string {
 	if e.Resource == "" {
 		return "it is exceeded"
@@ -93,7 +93,7 @@ func (e QuotaExcess) String() string {
 	return fmt.Sprintf("%s would come to %s, and it allows %s", e.Resource, e.Would.String(), e.Hard.String())
 }
 
-// podUsage is what quotas count for a pod, by all of the names that they have for it.
+// podUsage is the amount that quotas count for a pod, under every name that they have for it.
 func podUsage(pod *corev1.Pod) corev1.ResourceList {
 	one := *resource.NewQuantity(1, resource.DecimalSI)
 	usage := corev1.ResourceList{"count/pods": one}
@@ -102,7 +102,7 @@ func podUsage(pod *corev1.Pod) corev1.ResourceList {
 	}
 	usage[corev1.ResourcePods] = one
 	requests := podAmounts(pod, func(r corev1.ResourceRequirements) corev1.ResourceList {
-		all := r.Limits.DeepCopy() // a request that is not given is the limit
+		all := r.Limits.DeepCopy() // a request that is not given equals the limit
 		if all == nil {
 			all = corev1.ResourceList{}
 		}
@@ -123,8 +123,8 @@ func podUsage(pod *corev1.Pod) corev1.ResourceList {
 	return usage
 }
 
-// podAmounts adds up what containers run at once. Init containers run before the others, one after the other, but for
-// sidecars, which go on.
+// podAmounts adds up what containers run at once. Init containers run in sequence before the others, except for
+// sidecars, which keep running.
 func podAmounts(pod *corev1.Pod, of func(corev1.ResourceRequirements) corev1.ResourceList) corev1.ResourceList {
 	total, sidecars, first := corev1.ResourceList{}, corev1.ResourceList{}, corev1.ResourceList{}
 	for i := range pod.Spec.InitContainers {
@@ -163,7 +163,7 @@ func addAmounts(to, amounts corev1.ResourceList) {
 	}
 }
 
-// counts reports whether a quota counts a pod. Of scopes that are not known here it counts none.
+// counts reports whether a quota counts a pod. A quota with a scope that is unknown here counts none.
 func counts(quota *corev1.ResourceQuota, pod *corev1.Pod) bool {
 	var expressions []corev1.ScopedResourceSelectorRequirement
 	for _, scope := range quota.Spec.Scopes {

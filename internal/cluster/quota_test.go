@@ -18,7 +18,7 @@ func amounts(pairs ...string) corev1.ResourceList {
 	return list
 }
 
-// quotaOf is a quota by name that allows and counts these amounts of one resource.
+// quotaOf is a quota of that name that allows and counts these amounts of one resource.
 func quotaOf(name, resourceName, hard, used string, scopes ...corev1.ResourceQuotaScope) corev1.ResourceQuota {
 	return corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ResourceQuotaSpec{Scopes: scopes},
@@ -33,7 +33,7 @@ func consuming(requests, limits corev1.ResourceList) corev1.Pod {
 	return pod
 }
 
-// TestQuotaAfter: a quota that is full only as long as the StatefulSet runs does not stand in a restore's way.
+// TestQuotaAfter: a quota that is full only while the StatefulSet runs does not prevent a restore.
 func TestQuotaAfter(t *testing.T) {
 	full := func(name, asked string) string {
 		return fmt.Sprintf(`pods "x" is forbidden: exceeded quota: %s, requested: %s, used: limits.cpu=2, limited: limits.cpu=2`, name, asked)
@@ -137,7 +137,7 @@ func TestQuotaAfter(t *testing.T) {
 	}
 }
 
-// TestPodUsage counts as the API server does: what runs at once, and limits where no request is given.
+// TestPodUsage counts like the API server: what runs at once, and limits if no request is given.
 func TestPodUsage(t *testing.T) {
 	pod := consuming(amounts("cpu", "1"), amounts("cpu", "2", "memory", "1Gi"))
 	pod.Spec.Containers = append(pod.Spec.Containers, *pod.Spec.Containers[0].DeepCopy())

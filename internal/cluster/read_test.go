@@ -10,8 +10,8 @@ import (
 	k8stesting "k8s.io/client-go/testing"
 )
 
-// TestReadWithoutTheRight: what may not be read is named as test/e2e awaits it without each rule of deploy/base, and the error
-// stays one from which commands see that a right is missing.
+// TestReadWithoutTheRight: the error names what may not be read in the words that test/e2e expects for each
+// missing rule of deploy/base. Commands can still see from the error that a right is missing.
 func TestReadWithoutTheRight(t *testing.T) {
 	c, kube, _ := fakeCluster()
 	kube.PrependReactor("*", "*", func(k8stesting.Action) (bool, runtime.Object, error) {

@@ -11,15 +11,15 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// releaseAttempts bounds how often a StatefulSet is scaled to 0 that somebody scales up meanwhile.
+// releaseAttempts bounds how often we scale a StatefulSet to 0 that somebody scales up meanwhile.
 const releaseAttempts = 10
 
-// Release takes RestoringGate out of the pod template of the StatefulSet of that uid, with what else scale says, and gives
-// the StatefulSet back as it is then. The error wraps ErrChanged if it is gone or another of the same name.
+// Release removes RestoringGate from the pod template of the StatefulSet of that uid, makes the other changes in scale, and
+// returns the StatefulSet as changed. The error wraps ErrChanged if the StatefulSet is gone, or another one has its name.
 //
-// With a partition, the controller makes the pods of the ordinals below it of the current revision, which is the gated one
-// since Hold, and goes on doing so whatever the template says by then; they would wait for ever. The current revision becomes
-// that of the template when there are no pods: so it is scaled up only after that.
+// With a partition, the controller makes the pods of the ordinals below it from the current revision. Since Hold, that is
+// the gated revision, whatever the template says later, and its pods would wait for ever. The template becomes the current
+// revision only when there are no pods: so Release scales up only after that.
 func (c *Client) Release(
 	ctx context.Context,
 	key Key,
@@ -46,7 +46,7 @@ func (c *Client) Release(
 	return c.SetScale(ctx, key, uid, scale)
 }
 
-// makesGated reports whether the controller would go on making gated pods after the gate was taken off the template.
+// makesGated reports whether the controller would go on making gated pods after the gate was removed from the template.
 func makesGated(sts *appsv1.StatefulSet) bool {
 	same := sts.Status.CurrentRevision == sts.Status.UpdateRevision && sts.Status.ObservedGeneration >= sts.Generation
 	if Gated(&sts.Spec.Template.Spec) {
@@ -55,7 +55,7 @@ func makesGated(sts *appsv1.StatefulSet) bool {
 	return Partitioned(sts) && Replicas(sts) == 0 && !same // a Release that was interrupted
 }
 
-// releaseEmpty takes the gate off while there are no replicas, and waits until the controller knows of no gated revision.
+// releaseEmpty removes the gate while there are no replicas, and waits until the controller knows of no gated revision.
 func (c *Client) releaseEmpty(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) error {
 	sets := c.Kube.AppsV1().StatefulSets(sts.Namespace)
 	view := viewOf[*appsv1.StatefulSet](KeyOf(sts).Object(), metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
@@ -85,7 +85,7 @@ func (c *Client) releaseEmpty(ctx context.Context, sts *appsv1.StatefulSet, limi
 				if err != nil {
 					return false, fmt.Errorf("read the pods of StatefulSet %s/%s: %w", sts.Namespace, sts.Name, err)
 				}
-				return false, c.ungate(ctx, sorted(pods)) // its controller ends only Ready ones, if they are ordered
+				return false, c.ungate(ctx, sorted(pods)) // the controller ends only Ready pods, if they are ordered
 			})
 		}, func(context.Context) string {
 			return fmt.Sprintf(

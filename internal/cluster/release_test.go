@@ -17,7 +17,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
-// heldSet is a StatefulSet that Hold has had for a while, and that somebody has scaled up since.
+// heldSet is a StatefulSet that was held some time ago, and that somebody has scaled up since.
 func heldSet(partition *int32) *appsv1.StatefulSet {
 	sts := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web", UID: "web-uid"}}
 	sts.Spec.Replicas = new(int32(2))
@@ -27,7 +27,7 @@ func heldSet(partition *int32) *appsv1.StatefulSet {
 	return sts
 }
 
-// Below a partition, the controller makes pods of the current revision. It must not be the gated one when they are made.
+// Below a partition, the controller makes pods of the current revision, which must not be the gated one then.
 func TestReleaseWithPartition(t *testing.T) {
 	for name, tt := range map[string]struct {
 		partition *int32
@@ -60,7 +60,7 @@ func TestReleaseWithPartition(t *testing.T) {
 					changed := object.(*appsv1.StatefulSet).DeepCopy() //nolint:forcetypeassert // it is one
 					changed.Status.UpdateRevision = "free"
 					steps = append(steps, stepOf(changed))
-					if Replicas(changed) == 0 { // which its controller notices in its own time
+					if Replicas(changed) == 0 { // its controller notices later
 						go func() {
 							_ = wait.For(t.Context(), 3*time.Second)
 							later := changed.DeepCopy()
@@ -95,7 +95,7 @@ func stepOf(sts *appsv1.StatefulSet) string {
 	)
 }
 
-// The volume's controller changes it at the moment at which its claim goes. That is no reason to keep what nobody wants.
+// The volume's controller changes the volume at the moment at which its claim goes. That is no reason to keep what nobody wants.
 func TestFreeVolumeThatItsControllerChanges(t *testing.T) {
 	for conflicts, wanted := range map[int]corev1.PersistentVolumeReclaimPolicy{
 		1: corev1.PersistentVolumeReclaimDelete, 1000: corev1.PersistentVolumeReclaimRetain,

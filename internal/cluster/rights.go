@@ -14,13 +14,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// rightsAtOnce is how many questions about rights are asked at once.
+// rightsAtOnce is how many questions about rights we ask in parallel.
 const rightsAtOnce = 8
 
-// Right is one thing that an account may do, or not.
+// Right is one thing that an account may or may not do.
 type Right struct {
 	Verb, Group, Resource, Subresource, Name string
-	// Namespace is where; empty for what belongs to no namespace.
+	// Namespace is where the right applies; empty for resources without a namespace.
 	Namespace string
 }
 
@@ -31,7 +31,7 @@ func clusterWide(resource string) bool {
 	}, resource)
 }
 
-// RightsOf takes rules apart into what they allow in a namespace.
+// RightsOf splits rules into the single rights that they grant in a namespace.
 func RightsOf(rules []rbacv1.PolicyRule, namespace string) (rights []Right) {
 	for _, rule := range rules {
 		names := rule.ResourceNames
@@ -56,8 +56,8 @@ func RightsOf(rules []rbacv1.PolicyRule, namespace string) (rights []Right) {
 	return rights
 }
 
-// MissingRights asks the API server which of these rights our account lacks, all at once. Kinds that the cluster does not have
-// take no right. The question itself takes none.
+// MissingRights asks the API server, in parallel, which of these rights our account lacks. Kinds that the
+// cluster does not have need no right. The question itself needs none either.
 func (c *Client) MissingRights(ctx context.Context, rights []Right) ([]Right, error) {
 	groups, err := c.Kube.Discovery().ServerGroups()
 	if err != nil {
@@ -105,7 +105,7 @@ func (c *Client) MissingRights(ctx context.Context, rights []Right) ([]Right, er
 	return missing, nil
 }
 
-// Account is who we are to the API server, as kubectl's create clusterrolebinding takes it: --user=… or --serviceaccount=….
+// Account is our identity at the API server, as an argument of kubectl create clusterrolebinding: --user=… or --serviceaccount=….
 func (c *Client) Account(ctx context.Context) (string, error) {
 	answer, err := c.Kube.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
 	if err != nil {
@@ -118,7 +118,7 @@ func (c *Client) Account(ctx context.Context) (string, error) {
 	return "--user=" + name, nil
 }
 
-// RightsText names rights, one line for each resource: "in namespace demo: create, delete jobs.batch".
+// RightsText lists rights, one line for each resource: "in namespace demo: create, delete jobs.batch".
 func RightsText(rights []Right) (lines []string) {
 	var order []string
 	verbs := map[string][]string{}

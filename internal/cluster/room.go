@@ -13,14 +13,15 @@ import (
 )
 
 const (
-	// quotaPatience is how long a quota may take to notice that what was deleted is gone.
+	// quotaPatience is how long a quota may take to notice that deleted objects are gone.
 	quotaPatience = 30 * time.Second
-	// roomEvery is the pause between two attempts to create what a quota has no room for.
+	// roomEvery is the pause between two attempts to create an object for which a quota has no room.
 	roomEvery = time.Second
 )
 
-// whenRoom creates what a quota may have no room for right now: it still counts what was just deleted, or what others of the same
-// operation use and will give back, which busy says. A quota into which it would never fit is not waited for.
+// whenRoom creates an object for which a quota may have no room right now, because the quota still counts objects just
+// deleted, or objects that others of the same operation will give back; busy reports the latter. whenRoom does not wait for
+// a quota into which the object can never fit.
 func (c *Client) whenRoom(ctx context.Context, busy func() bool, create func() error) error {
 	full := c.now() // since when nobody gives anything back
 	sayer := c.sayer(0)
@@ -42,17 +43,17 @@ func (c *Client) whenRoom(ctx context.Context, busy func() bool, create func() e
 	}
 }
 
-// isQuotaFull reports whether something was not created because a quota has no room for it as things are now.
+// isQuotaFull reports whether an object was not created because a quota has no room for it at present.
 func isQuotaFull(err error) bool {
 	return apierrors.IsForbidden(err) && quotaFull(err.Error())
 }
 
-// quotaFull is isQuotaFull by what the API server says.
+// quotaFull is isQuotaFull for the API server's message.
 func quotaFull(message string) bool {
 	return strings.Contains(message, "exceeded quota: ") && !neverFits(message)
 }
 
-// neverFits reports whether a quota allows less than what was asked for, whatever others use.
+// neverFits reports whether a quota allows less than was requested, even if nobody else uses it.
 func neverFits(message string) bool {
 	_, text, found := strings.Cut(message, ", limited: ")
 	if !found {
@@ -67,7 +68,7 @@ func neverFits(message string) bool {
 	return false
 }
 
-// quotaAmounts reads "RESOURCE=AMOUNT,…"; nil if it is not that.
+// quotaAmounts reads "RESOURCE=AMOUNT,…"; nil if the text has another form.
 func quotaAmounts(text string) corev1.ResourceList {
 	amounts := corev1.ResourceList{}
 	for part := range strings.SplitSeq(text, ",") {
@@ -81,8 +82,8 @@ func quotaAmounts(text string) corev1.ResourceList {
 	return amounts
 }
 
-// mayPass reports whether what the API server says of an object that it would not create may be otherwise soon: a quota has room
-// again, a webhook answers, the API server has read its rules.
+// mayPass reports whether the API server may soon admit an object that it has refused with this message: a
+// quota has room again, a webhook answers, the API server has read its rules.
 func mayPass(message string) bool {
 	return quotaFull(message) || strings.Contains(message, "not yet ready") || strings.Contains(message, "failed calling webhook")
 }

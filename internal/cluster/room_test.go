@@ -12,7 +12,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// TestQuotaFull tells a quota that has no room now from one into which something will never fit.
+// TestQuotaFull tells a quota that has no room now from one into which the object never fits.
 func TestQuotaFull(t *testing.T) {
 	for message, want := range map[string]struct{ full, never bool }{
 		"exceeded quota: q, requested: pods=1, used: pods=4, limited: pods=4":                   {full: true},
@@ -31,12 +31,12 @@ func TestQuotaFull(t *testing.T) {
 	}
 }
 
-// TestRoomInQuotas: whatever a mover is made of waits for a quota that still counts what was just deleted, for a while.
+// TestRoomInQuotas: all objects of a mover wait, for a while, for a quota that still counts what was just deleted.
 func TestRoomInQuotas(t *testing.T) {
 	for _, resource := range []string{"jobs", "secrets", "serviceaccounts"} {
 		for name, tt := range map[string]struct {
 			message string
-			frees   time.Duration // after so long; zero is never
+			frees   time.Duration // after this time; zero is never
 			within  time.Duration
 			fails   bool
 		}{
@@ -72,7 +72,7 @@ func TestRoomInQuotas(t *testing.T) {
 	}
 }
 
-// TestMoverWaitsForOthers: a pod that a quota has no room for is waited for as long as other movers of the operation run.
+// TestMoverWaitsForOthers: a pod for which a quota has no room waits for as long as other movers of the operation run.
 func TestMoverWaitsForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, _ := fakeCluster(boundClaim())

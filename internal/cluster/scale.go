@@ -17,18 +17,18 @@ import (
 	"k8s.io/client-go/util/retry"
 )
 
-// Scale is what a restore changes about a StatefulSet. What is nil stays as it is.
+// Scale is what a restore changes in a StatefulSet. Nil fields stay unchanged.
 type Scale struct {
 	Replicas  *int32
 	Retention *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy
-	// Held puts RestoringGate into the pod template, or takes it out.
+	// Held adds RestoringGate to the pod template, or removes it.
 	Held *bool
 }
 
-// SetScale changes the StatefulSet of that uid in one step, and gives it back as it is then. The error wraps
-// ErrChanged if the StatefulSet is gone or another of the same name.
+// SetScale changes the StatefulSet of that uid in one step, and returns it as changed. The error wraps
+// ErrChanged if the StatefulSet is gone, or another one has its name.
 func (c *Client) SetScale(ctx context.Context, key Key, uid types.UID, scale Scale) (sts *appsv1.StatefulSet, err error) {
-	// Its controller and others write to it at the same time, and a list in it can only be changed as a whole.
+	// The controller and others write to the StatefulSet at the same time, and a patch can only replace a list as a whole.
 	conflict := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		sts, err = c.setScale(ctx, key, uid, scale)
 		if apierrors.IsConflict(err) {
@@ -69,7 +69,7 @@ func (c *Client) setScale(ctx context.Context, key Key, uid types.UID, scale Sca
 	}
 	sts, err := c.Kube.AppsV1().StatefulSets(key.Namespace).Patch(ctx, key.Name, types.MergePatchType, data, metav1.PatchOptions{})
 	switch {
-	case apierrors.IsConflict(err) && scale.Held != nil: // another, or the same as another version: the next try tells
+	case apierrors.IsConflict(err) && scale.Held != nil: // another StatefulSet, or another version of the same one: the next try tells
 		return nil, err
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		return nil, fmt.Errorf("change %s: it was deleted or made anew: %w", key.Object(), ErrChanged)
@@ -79,9 +79,9 @@ func (c *Client) setScale(ctx context.Context, key Key, uid types.UID, scale Sca
 	return sts, nil
 }
 
-// AwaitNoPods waits until the controller has seen the StatefulSet as it is in sts and all of its pods are gone, but for those
-// that a restore's gate keeps from running. It ends those that the controller would not. After limit it says which pod
-// remains, and why.
+// AwaitNoPods waits until the controller has seen the StatefulSet as it is in sts, and all of its pods are
+// gone, except those that a restore's gate keeps from running. It ends pods that the controller would not end.
+// After limit the error says which pod remains, and why.
 func (c *Client) AwaitNoPods(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) error {
 	var remaining []*corev1.Pod
 	why := func(context.Context) string { return c.whyPods(sts, remaining) }
@@ -101,7 +101,7 @@ func (c *Client) AwaitNoPods(ctx context.Context, sts *appsv1.StatefulSet, limit
 	}, why)
 }
 
-// whyPods says why there are still pods of a StatefulSet that is scaled to 0, or that nobody has seen to that.
+// whyPods says why a StatefulSet that is scaled to 0 still has pods, or that its controller has not noticed the scaling.
 func (c *Client) whyPods(sts *appsv1.StatefulSet, remaining []*corev1.Pod) string {
 	if len(remaining) == 0 {
 		return fmt.Sprintf(
@@ -117,9 +117,9 @@ func (c *Client) whyPods(sts *appsv1.StatefulSet, remaining []*corev1.Pod) strin
 	return fmt.Sprintf("StatefulSet %s/%s is scaled to 0, and %s", sts.Namespace, sts.Name, strings.Join(reasons, ", "))
 }
 
-// endUnready ends the pod of the highest ordinal, if it is not Ready. The controller of an OrderedReady StatefulSet waits
-// for such a pod to become Ready before it ends it, unless no other is unready; pods that fail on damaged data never do,
-// and they are what restores are for.
+// endUnready ends the pod of the highest ordinal, if it is not Ready. The controller of an OrderedReady
+// StatefulSet waits for such a pod to become Ready before ending it, unless no other pod is unready. Pods that
+// fail on damaged data never become Ready, and restores exist for just such pods.
 func (c *Client) endUnready(ctx context.Context, statefulSet string, pods []*corev1.Pod) error {
 	last := slices.MaxFunc(pods, func(a, b *corev1.Pod) int {
 		return cmp.Compare(podOrdinal(a.Name, statefulSet), podOrdinal(b.Name, statefulSet))
@@ -133,7 +133,7 @@ func (c *Client) endUnready(ctx context.Context, statefulSet string, pods []*cor
 	return nil
 }
 
-// endPod deletes this very pod. Where the API server does not answer, the next look at the pods tries again.
+// endPod deletes exactly this pod. If the API server does not answer, the next look at the pods tries again.
 func (c *Client) endPod(ctx context.Context, pod *corev1.Pod) error {
 	err := c.Kube.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &pod.UID},
@@ -144,8 +144,8 @@ func (c *Client) endPod(ctx context.Context, pod *corev1.Pod) error {
 	return err
 }
 
-// AwaitReady waits until all pods that the StatefulSet wants are Ready. It has pods made again that were made while the
-// StatefulSet was held. After limit it says which is not Ready, and why.
+// AwaitReady waits until all pods that the StatefulSet wants are Ready. It has pods replaced that were made
+// while the StatefulSet was held. After limit the error says which pod is not Ready, and why.
 func (c *Client) AwaitReady(ctx context.Context, sts *appsv1.StatefulSet, limit time.Duration) error {
 	var waiting []string
 	why := func(context.Context) string {
@@ -173,8 +173,8 @@ func (c *Client) AwaitReady(ctx context.Context, sts *appsv1.StatefulSet, limit 
 	}, why)
 }
 
-// awaitObserved waits until the controller acts on the generation in sts, or a later one: until then, pods that it
-// makes for the generation before may still appear.
+// awaitObserved waits until the controller acts on the generation in sts, or a later one. Until then, pods that
+// it makes for the previous generation may still appear.
 func (c *Client) awaitObserved(ctx context.Context, sts *appsv1.StatefulSet, sayer *sayer) error {
 	sets := c.Kube.AppsV1().StatefulSets(sts.Namespace)
 	view := viewOf[*appsv1.StatefulSet](KeyOf(sts).Object(), metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
@@ -214,7 +214,7 @@ func whyNotGone(pod *corev1.Pod, now time.Time) string {
 	}
 }
 
-// notReady says for every pod that the StatefulSet wants and that is not Ready what it waits for.
+// notReady says, for every pod that the StatefulSet wants and that is not Ready, what the pod waits for.
 func notReady(sts *appsv1.StatefulSet, pods []*corev1.Pod) []string {
 	var waiting []string
 	for _, ordinal := range Ordinals(sts) {
@@ -222,7 +222,7 @@ func notReady(sts *appsv1.StatefulSet, pods []*corev1.Pod) []string {
 		i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return pod.Name == name })
 		if i < 0 {
 			missing := name + " is not there yet"
-			if len(waiting) == 0 { // others may only wait for their turn
+			if len(waiting) == 0 { // other pods may only wait for their turn
 				missing += fmt.Sprintf(" (\"kubectl -n %s describe statefulset %s\" says what keeps it from being made)", sts.Namespace, sts.Name)
 			}
 			waiting = append(waiting, missing)
@@ -235,7 +235,7 @@ func notReady(sts *appsv1.StatefulSet, pods []*corev1.Pod) []string {
 	return waiting
 }
 
-// whyNotReady is empty for a pod that is Ready.
+// whyNotReady says why a pod is not Ready; empty for a Ready pod.
 func whyNotReady(pod *corev1.Pod) string {
 	if pod.DeletionTimestamp != nil {
 		return "is ending"

@@ -16,8 +16,8 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// Pods that are not Ready stop the controller of an OrderedReady StatefulSet from scaling it down: they are ended in its
-// stead, in its order. Those that are Ready are left to it.
+// Pods that are not Ready keep the controller of an OrderedReady StatefulSet from scaling it down. AwaitNoPods
+// ends them instead, in the controller's order, and leaves Ready pods to the controller.
 func TestAwaitNoPodsEndsUnready(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sts := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web", UID: "web-uid"}}
@@ -48,15 +48,15 @@ func TestAwaitNoPodsEndsUnready(t *testing.T) {
 				ended = append(ended, deletion.GetName())
 			}
 		}
-		// A pod may be ended twice, before the watch tells that it is gone.
+		// A pod may be ended twice, before the watch says that it is gone.
 		if diff := cmp.Diff([]string{"web-10", "web-9", "web-2"}, slices.Compact(ended)); diff != "" {
 			t.Errorf("pods that were ended (-want +got):\n%s", diff)
 		}
 	})
 }
 
-// Each pod that is missing or not Ready is named, with what it waits for. What keeps the first from being made, only the
-// StatefulSet's Events tell.
+// notReady names each pod that is missing or not Ready, with what it waits for. Only the StatefulSet's Events
+// say what prevents the first pod from being made.
 func TestNotReadySaysWhy(t *testing.T) {
 	sts := &appsv1.StatefulSet{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "web"},

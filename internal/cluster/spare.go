@@ -12,8 +12,8 @@ import (
 	"k8s.io/client-go/util/retry"
 )
 
-// ReleaseSpare makes a volume that people made Available again after the claim that used it is gone; if reserved is
-// true, it stays reserved for a claim of that name. A volume that is another claim's, or that is set aside, is left alone.
+// ReleaseSpare makes a volume that people made Available again after the claim that used it is gone. If reserved is true, the
+// volume stays reserved for a claim of that name. ReleaseSpare leaves volumes alone that another claim holds or that are set aside.
 func (c *Client) ReleaseSpare(ctx context.Context, volume string, claim ClaimKey, reserved bool) error {
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return c.releaseSpare(ctx, volume, claim, reserved) })
 }
@@ -27,7 +27,7 @@ func (c *Client) releaseSpare(ctx context.Context, name string, claim ClaimKey, 
 		return fmt.Errorf("read volume %s: %w", name, err)
 	}
 	ref := volume.Spec.ClaimRef
-	if volume.Labels[LabelDisplacedFrom] != "" { // what is set aside is nobody's to take
+	if volume.Labels[LabelDisplacedFrom] != "" { // nobody may take what is set aside
 		return nil
 	}
 	if ref == nil || ref.Namespace != claim.Namespace || ref.Name != claim.Name || reserved && ref.UID == "" {
@@ -54,9 +54,9 @@ func (c *Client) releaseSpare(ctx context.Context, name string, claim ClaimKey, 
 	return nil
 }
 
-// KeepSpare marks a volume that people made as set aside, after the claim that used it is gone, whoever has deleted that: pods may
-// have written to it. labels are those that the claim is to have that is made for it again. A volume that is another claim's, or that
-// is set aside already, is left alone; kept says that it was not.
+// KeepSpare marks a volume that people made as set aside, after somebody has deleted the claim that used it: pods may
+// have written to the volume. labels are the labels for the claim that will be created for the volume again.
+// KeepSpare leaves a volume alone that another claim holds, or that is set aside already; kept says that it did not.
 func (c *Client) KeepSpare(
 	ctx context.Context,
 	op Operation,
@@ -87,9 +87,9 @@ func (c *Client) KeepSpare(
 	return true, c.MarkDisplaced(ctx, op, NewDisplaced(was, volume), WhyIncomplete, at)
 }
 
-// GiveBackSpare makes a volume that people made, and that SetAside has just taken from its claim, as it was before: unmarked, with
-// its own reclaim policy, and Available, if reserved is true only to a claim of that name. The caller has proved that nobody has
-// written to it, and has emptied it. One that is not as it was set aside is left alone.
+// GiveBackSpare restores the earlier state of a volume that people made, and that SetAside has just taken from its claim: unmarked,
+// with its own reclaim policy, and Available; if reserved is true, only to a claim of that name. The caller has proved that nobody
+// has written to the volume, and has emptied it. GiveBackSpare leaves a volume alone that is no longer as it was set aside.
 func (c *Client) GiveBackSpare(ctx context.Context, d Displaced, reserved bool) error {
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		volume, err := c.Volume(ctx, d.Volume)
@@ -116,8 +116,8 @@ func (c *Client) GiveBackSpare(ctx context.Context, d Displaced, reserved bool) 
 	})
 }
 
-// Unreserve has the volumes that were set aside from a claim, and then reserved for a claim of that name again, be nobody's: a new
-// claim of the name, which is to have a new volume, would get one of them.
+// Unreserve ends the reservation of volumes that were set aside from a claim and then reserved for a new claim
+// of that name. Otherwise a new claim of the name, which is meant to get a new volume, would get one of them.
 func (c *Client) Unreserve(ctx context.Context, claim ClaimKey) error {
 	marked, err := c.Kube.CoreV1().PersistentVolumes().List(
 		ctx,
@@ -144,8 +144,8 @@ func (c *Client) Unreserve(ctx context.Context, claim ClaimKey) error {
 	return nil
 }
 
-// FoundFor says why a volume that is bound to a claim cannot have been made for it, or "" if it was: the binder also takes volumes
-// that were there before, and are reserved for the claim's name or fit it.
+// FoundFor says why a volume that is bound to a claim cannot have been made for that claim, or "" if it was:
+// the binder also takes existing volumes that are reserved for the claim's name or fit the claim.
 func FoundFor(volume *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim) string {
 	switch {
 	case volume.Labels[LabelDisplacedFrom] != "":
@@ -161,8 +161,8 @@ func FoundFor(volume *corev1.PersistentVolume, claim *corev1.PersistentVolumeCla
 	}
 }
 
-// namedAfter reports whether a provisioner gives this name to the volume that it makes for the claim of that UID: what it was told to
-// put first, and the UID, or as many digits of that as it was told. Volumes that people make can be younger than the claim, too.
+// namedAfter reports whether a provisioner gives this name to the volume that it makes for the claim of that UID: a configured prefix and
+// the UID, or as many of its digits as configured. A date proves nothing: volumes that people make can also be younger than the claim.
 func namedAfter(volume, uid string) bool {
 	const fewest = 8
 	if uid == "" || strings.HasSuffix(volume, "-"+uid) {

@@ -15,8 +15,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/nearest"
 )
 
-// StatefulSet reads one StatefulSet. If there is none, the error wraps ErrNotFound and names those that may have been
-// meant.
+// StatefulSet reads one StatefulSet. If it does not exist, the error wraps ErrNotFound and names those that the
+// user may have meant.
 func (c *Client) StatefulSet(ctx context.Context, namespace, name string) (*appsv1.StatefulSet, error) {
 	sts, err := c.Kube.AppsV1().StatefulSets(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err == nil {
@@ -28,7 +28,7 @@ func (c *Client) StatefulSet(ctx context.Context, namespace, name string) (*apps
 	if err := c.namespaceThere(ctx, namespace); err != nil {
 		return nil, fmt.Errorf("StatefulSet %s/%s: %w", namespace, name, err)
 	}
-	// Somebody who may read only one namespace still gets suggestions from there.
+	// A user who may read only one namespace still gets suggestions from there.
 	all, err := c.Kube.AppsV1().StatefulSets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		if all, err = c.Kube.AppsV1().StatefulSets(namespace).List(ctx, metav1.ListOptions{}); err != nil {
@@ -42,8 +42,8 @@ func (c *Client) StatefulSet(ctx context.Context, namespace, name string) (*apps
 	return nil, fmt.Errorf("StatefulSet %s/%s: %w; %s", namespace, name, ErrNotFound, suggest(namespace, name, names))
 }
 
-// suggest says what may have been meant by a StatefulSet that is not among names ("namespace/name"): one of its namespace whose
-// name is similar, or one of the same name in another namespace. Whatever else others have is none of the user's business.
+// suggest says what the user may have meant by a StatefulSet that is not among names ("namespace/name"): one of its namespace
+// with a similar name, or one with the same name in another namespace. It names no other StatefulSets of other people.
 func suggest(namespace, name string, names []string) string {
 	slices.Sort(names)
 	var near, elsewhere, here []string
@@ -88,7 +88,7 @@ func OrdinalsStart(sts *appsv1.StatefulSet) int32 {
 	return sts.Spec.Ordinals.Start
 }
 
-// Ordinals are those that the StatefulSet wants, in ascending order.
+// Ordinals are the ordinals that the StatefulSet wants, in ascending order.
 func Ordinals(sts *appsv1.StatefulSet) []int32 {
 	start := OrdinalsStart(sts)
 	ordinals := make([]int32, 0, Replicas(sts))
@@ -103,7 +103,7 @@ func PodName(statefulSet string, ordinal int32) string {
 	return statefulSet + "-" + strconv.Itoa(int(ordinal))
 }
 
-// podOrdinal is the ordinal in the name of a pod of the StatefulSet, -1 if there is none.
+// podOrdinal is the ordinal in the name of a pod of the StatefulSet; -1 if there is none.
 func podOrdinal(pod, statefulSet string) int {
 	digits, found := strings.CutPrefix(pod, statefulSet+"-")
 	ordinal, err := strconv.Atoi(digits)
@@ -118,7 +118,7 @@ func ClaimName(template, statefulSet string, ordinal int32) string {
 	return template + "-" + statefulSet + "-" + strconv.Itoa(int(ordinal))
 }
 
-// ClaimOrdinal is the ordinal in the name of a claim of template and statefulSet, and whether it is one.
+// ClaimOrdinal is the ordinal in the name of a claim of template and statefulSet; false if the claim is not one of theirs.
 func ClaimOrdinal(claim, template, statefulSet string) (int32, bool) {
 	digits, found := strings.CutPrefix(claim, template+"-"+statefulSet+"-")
 	if !found {
@@ -131,8 +131,8 @@ func ClaimOrdinal(claim, template, statefulSet string) (int32, bool) {
 	return int32(ordinal), true
 }
 
-// ClaimLabels are the labels that the StatefulSet controller gives to the claims of a template: the template's own,
-// overlaid by the StatefulSet's selector.
+// ClaimLabels are the labels that the StatefulSet controller gives to the claims of a template: the template's
+// own, overlaid by the StatefulSet's selector.
 func ClaimLabels(sts *appsv1.StatefulSet, template string) map[string]string {
 	labels := map[string]string{}
 	for _, claim := range sts.Spec.VolumeClaimTemplates {

@@ -9,10 +9,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// DefaultClassMark is the annotation of the StorageClass that claims get which name none.
+// DefaultClassMark is the annotation of the StorageClass for claims that name no class.
 const DefaultClassMark = "storageclass.kubernetes.io/is-default-class"
 
-// NoProvisioner is the provisioner of classes whose volumes are made by hand.
+// NoProvisioner is the provisioner of classes whose volumes people make.
 const NoProvisioner = "kubernetes.io/no-provisioner"
 
 // StorageClasses lists the cluster's classes.
@@ -24,7 +24,7 @@ func (c *Client) StorageClasses(ctx context.Context) ([]storagev1.StorageClass, 
 	return list.Items, nil
 }
 
-// DefaultClass is the class that the API server gives to a claim without one: the youngest of those marked.
+// DefaultClass is the class that the API server gives to a claim without one: the youngest of the classes marked as default.
 func DefaultClass(classes []storagev1.StorageClass) string {
 	var best *storagev1.StorageClass
 	for i := range classes {
@@ -43,8 +43,8 @@ func DefaultClass(classes []storagev1.StorageClass) string {
 	return best.Name
 }
 
-// NoClaimFromSnapshot says why no claim of a class (as a claim's spec names it) could be filled from a VolumeSnapshot of a CSI
-// driver: nothing would ever make its volume. It is "" if one could.
+// NoClaimFromSnapshot says why no claim of a class (as a claim's spec names it) could be filled from a
+// VolumeSnapshot of a CSI driver: nothing would ever make the claim's volume. It is "" if a claim could be filled.
 func NoClaimFromSnapshot(classes []storagev1.StorageClass, name *string, driver string) string {
 	asked := ""
 	switch {
@@ -61,7 +61,7 @@ func NoClaimFromSnapshot(classes []storagev1.StorageClass, name *string, driver 
 		if classes[i].Name != asked {
 			continue
 		}
-		// A class of a driver that was part of Kubernetes once has that name, and is served by the CSI driver in its place.
+		// A class of a driver that used to be part of Kubernetes has that driver's old name, and the CSI driver serves it instead.
 		provisioner := classes[i].Provisioner
 		if provisioner == driver || provisioner != NoProvisioner && strings.HasPrefix(provisioner, "kubernetes.io/") {
 			return ""

@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestNoClaimFromSnapshot: a VolumeSnapshot is of no use where nothing makes a claim of it.
+// TestNoClaimFromSnapshot: a VolumeSnapshot is useless if nothing can make a claim from it.
 func TestNoClaimFromSnapshot(t *testing.T) {
 	class := func(name, provisioner string, isDefault bool) storagev1.StorageClass {
 		c := storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: provisioner}
@@ -31,7 +31,7 @@ func TestNoClaimFromSnapshot(t *testing.T) {
 		name    string
 		class   *string
 		classes []storagev1.StorageClass
-		says    string // empty: it can be made
+		says    string // empty: it can be filled
 	}{
 		{"of the driver", new("disk"), classes, ""},
 		{"of a driver that was part of Kubernetes", new("old"), classes, ""},

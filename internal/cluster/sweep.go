@@ -17,24 +17,24 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Swept is what a sweep has come to.
+// Swept is the result of a sweep.
 type Swept struct {
-	// Removed names what is gone.
+	// Removed names the objects that are gone.
 	Removed []string
-	// Left is what does not go.
+	// Left are the objects that do not go.
 	Left []*Leftover
 }
 
-// MayRun reports whether something may still run in a pod of that name, which is left.
+// MayRun reports whether something may still run in a pod of that name that the sweep has left.
 func (s Swept) MayRun(pod string) bool {
 	return slices.ContainsFunc(s.Left, func(l *Leftover) bool { return l.Pod == pod && l.MayRun })
 }
 
-// Sweep removes what other operations on the same StatefulSet have left in the cluster. Call it with the StatefulSet's Lease
-// held: then all other operations are dead. It removes only what such an operation has made, by its labels, its annotations,
-// its shape, and its name, which is what the operation calls such an object: whatever else has our labels stays. What does
-// not go in time is in Swept.Left, and may block what comes next. The error is about what could not be read
-// or deleted.
+// Sweep removes what other operations on the same StatefulSet have left in the cluster. Call it with the
+// StatefulSet's Lease held: then all other operations are dead. It removes only what such an operation made,
+// judged by labels, annotations, shape, and the name that the operation gives to such an object. Anything else
+// with our labels stays. What does not go in time is in Swept.Left, and may block what comes next. The error
+// says what could not be read or deleted.
 func (c *Client) Sweep(ctx context.Context, current Operation, removing Removing) (Swept, error) {
 	return c.remove(ctx, current, selection.NotEquals, removing)
 }
@@ -44,8 +44,8 @@ func (c *Client) Cleanup(ctx context.Context, op Operation, removing Removing) (
 	return c.remove(ctx, op, selection.Equals, removing)
 }
 
-// remove deletes all objects of the operations that relate to op in this way, in the order that Kubernetes enforces.
-// It goes on after a failure, since half a cleanup is better than none.
+// remove deletes all objects of the operations that relate to op in this way, in the order that Kubernetes
+// enforces. It goes on after a failure, because half a cleanup is better than none.
 func (c *Client) remove(ctx context.Context, op Operation, relation selection.Operator, removing Removing) (Swept, error) {
 	selector, err := operationSelector(op, relation)
 	if err != nil {
@@ -92,17 +92,17 @@ type sweep struct {
 	*Client
 	namespace string
 	options   metav1.ListOptions
-	// meant says of which operations objects are to go.
+	// meant says whether the objects of this origin are to go.
 	meant    func(origin) bool
 	waiting  func(string)
 	deadline time.Time
 	swept    Swept
 }
 
-// half is how long a step may wait: so there is some time for the next, too.
+// half is how long a step may wait, so that some time is left for the next step.
 func (s *sweep) half() time.Duration { return s.deadline.Sub(s.now()) / 2 }
 
-// note takes down what has become of objects that were deleted: given by name, those in left are not gone.
+// note records what became of deleted objects, which are given by name: those in left are not gone.
 func (s *sweep) note(deleted []string, left []*Leftover) {
 	for _, name := range deleted {
 		if !slices.ContainsFunc(left, func(l *Leftover) bool { return l.Object == name }) {
@@ -112,8 +112,8 @@ func (s *sweep) note(deleted []string, left []*Leftover) {
 	s.swept.Left = append(s.swept.Left, left...)
 }
 
-// movers removes Jobs and their pods. Their Secrets are removed by Kubernetes, with the Jobs that own them: that a Secret has a
-// Job's name does not make it ours, and to look at it would take the right to read Secrets.
+// movers removes Jobs and their pods. Kubernetes removes the Secrets with the Jobs that own them. A Secret that
+// has a Job's name need not be ours, and to check it would take the right to read Secrets.
 func (s *sweep) movers(ctx context.Context) error {
 	jobs, err := s.deleteJobs(ctx)
 	owners := map[types.UID]bool{}
@@ -124,7 +124,7 @@ func (s *sweep) movers(ctx context.Context) error {
 		o, ours := podOrigin(pod)
 		return ours && s.meant(o) && s.ownerIsOurs(ctx, pod, owners)
 	}
-	// Also pods whose Job is gone already.
+	// This also removes pods whose Job is gone already.
 	left, podErr := s.removePods(ctx, s.namespace, s.options.LabelSelector, mine, s.half(), s.waiting)
 	staying, stayErr := s.stayingJobs(ctx, jobs)
 	var names []string
@@ -169,7 +169,7 @@ func (s *sweep) deleteJobs(ctx context.Context) (deleted []batchv1.Job, err erro
 	return deleted, errors.Join(failures...)
 }
 
-// stayingJobs are those of the deleted Jobs that are still there, which keeps their Secrets, too.
+// stayingJobs are those of the deleted Jobs that still exist; they also keep their Secrets.
 func (s *sweep) stayingJobs(ctx context.Context, deleted []batchv1.Job) (left []*Leftover, err error) {
 	if len(deleted) == 0 {
 		return nil, nil
@@ -188,8 +188,8 @@ func (s *sweep) stayingJobs(ctx context.Context, deleted []batchv1.Job) (left []
 	return left, nil
 }
 
-// ownerIsOurs reports whether the Job of a pod is a mover's, too, or gone. owners are Jobs that are known to be ours, and it
-// adds to them.
+// ownerIsOurs reports whether the Job of a pod is a mover's, too, or gone. owners are Jobs known to be ours;
+// ownerIsOurs adds to them.
 func (s *sweep) ownerIsOurs(ctx context.Context, pod *corev1.Pod, owners map[types.UID]bool) bool {
 	owner := metav1.GetControllerOf(pod)
 	if owner == nil {
@@ -220,7 +220,7 @@ func (s *sweep) claims(ctx context.Context) error {
 	}
 	var failures []error
 	var names, volumes []string
-	free := map[string]bool{} // claims that nothing keeps, as far as is known
+	free := map[string]bool{} // claims that nothing keeps, as far as known
 	var left []*Leftover
 	for i := range list.Items {
 		claim := &list.Items[i]

@@ -18,7 +18,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// stays has objects of a resource marked as deleted, and go never.
+// stays marks objects of a resource as deleted, and never removes them.
 func stays(tracker clienttesting.ObjectTracker) clienttesting.ReactionFunc {
 	return func(action clienttesting.Action) (bool, runtime.Object, error) {
 		deletion := action.(clienttesting.DeleteActionImpl)
@@ -36,7 +36,7 @@ func stays(tracker clienttesting.ObjectTracker) clienttesting.ReactionFunc {
 	}
 }
 
-// lostNode is a node that does not report any more.
+// lostNode is a node that no longer reports.
 func lostNode(name string) *corev1.Node {
 	return &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -61,7 +61,7 @@ func (s *told) removing(limit time.Duration) Removing {
 	}}
 }
 
-// soon fails the test unless it was said within 10 s what is waited for, in all of these words.
+// soon fails the test unless a message within 10 s says, with all of these words, what the removal waits for.
 func (s *told) soon(t *testing.T, words ...string) {
 	t.Helper()
 	if len(s.texts) == 0 || s.after[0] > 10*time.Second {
@@ -75,7 +75,7 @@ func (s *told) soon(t *testing.T, words ...string) {
 	}
 }
 
-// A pod on a node that is cut off stays Terminating for as long as that is so.
+// A pod on a node that is cut off stays Terminating until the node is back.
 func TestSweepOfAPodOnALostNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := testOperation()
@@ -133,7 +133,7 @@ func TestSweepOfAPodOnALostNode(t *testing.T) {
 	})
 }
 
-// What does not go for other reasons ends the wait, too.
+// The wait also ends for objects that stay for other reasons.
 func TestSweepOfWhatDoesNotGo(t *testing.T) {
 	for name, tt := range map[string]struct {
 		resource string
@@ -155,7 +155,7 @@ func TestSweepOfWhatDoesNotGo(t *testing.T) {
 			object: func(r remnants) string { return "VolumeSnapshot demo/" + r.vs.Name }, reason: "held by its finalizers example.com/keep",
 		},
 		"a Job with a finalizer": {
-			resource: "jobs", change: func(r *remnants) { r.job.Finalizers = []string{"example.com/keep"} }, silent: true, // it is not waited for
+			resource: "jobs", change: func(r *remnants) { r.job.Finalizers = []string{"example.com/keep"} }, silent: true, // nobody waits for it
 			object: func(r remnants) string { return "Job demo/" + r.job.Name }, reason: "held by its finalizers example.com/keep",
 		},
 		"a pod that has ended, with a finalizer": {
@@ -205,7 +205,7 @@ func TestSweepOfWhatDoesNotGo(t *testing.T) {
 	}
 }
 
-// A restore's mover writes to a claim of the StatefulSet: that is worth knowing.
+// A restore's mover writes to a claim of the StatefulSet: the Leftover must say so.
 func TestLeftoverThatMayWrite(t *testing.T) {
 	dead := testOperation()
 	for name, tt := range map[string]struct {
@@ -288,7 +288,7 @@ func TestNodeTrouble(t *testing.T) {
 	}
 }
 
-// RunMover's own end has a limit, too, and says on which node its pod is.
+// The end of RunMover has a limit, too, and names the node of its pod.
 func TestRunMoverThatDoesNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, kube, _ := fakeCluster(boundClaim(), lostNode("n1"))
@@ -320,7 +320,7 @@ func TestRunMoverThatDoesNotEnd(t *testing.T) {
 	})
 }
 
-// The single removals at the end of a volume are bounded, too.
+// The single removals at the end of a volume have limits, too.
 func TestDeletionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := testOperation()
@@ -349,7 +349,7 @@ func TestDeletionsAreBounded(t *testing.T) {
 	})
 }
 
-// A deletion that fails for a while is tried again; one that goes on failing is told.
+// A sweep retries a deletion that fails for a while, and reports one that keeps failing.
 func TestSweepTriesAgain(t *testing.T) {
 	for name, failures := range map[string]int{"for a while": 3, "for good": 1000} {
 		t.Run(name, func(t *testing.T) {

@@ -41,7 +41,7 @@ func there(t *testing.T, c *Client, object runtime.Object) {
 	}
 }
 
-// Whoever copies a manifest with our labels, or chooses a name like ours, has made something of their own.
+// Whoever copies a manifest with our labels, or chooses a name like ours, has made their own object.
 func TestSweepLeavesWhatIsNotOurs(t *testing.T) {
 	dead := testOperation()
 	renamed := func(object metav1.Object) { object.SetName("my-own") }
@@ -142,7 +142,7 @@ func TestSweepLeavesWhatIsNotOurs(t *testing.T) {
 				object := change(&planted)
 				objects := []runtime.Object{object}
 				if object == runtime.Object(planted.secret) {
-					objects = append(objects, planted.job) // ours, which the Secret has its name from
+					objects = append(objects, planted.job) // ours; the Secret has its name from it
 				}
 				ours := dead
 				ours.ID = "20261120T081200Z-00000001"
@@ -163,7 +163,7 @@ func TestSweepLeavesWhatIsNotOurs(t *testing.T) {
 	}
 }
 
-// Labels hold names of StatefulSets that are too long in a short form, which may be the name of another.
+// If the name of a StatefulSet is too long for a label, the label holds a short form, which may also be the name of another StatefulSet.
 func TestSweepTellsLongNamesApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		current, other := currentOperation(), testOperation()
@@ -181,7 +181,7 @@ func TestSweepTellsLongNamesApart(t *testing.T) {
 	})
 }
 
-// A pod's Job is looked at, too: what a Job of somebody else has made is theirs.
+// A sweep also checks a pod's Job: the pods of somebody else's Job are theirs.
 func TestSweepLeavesThePodsOfOtherJobs(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*batchv1.Job)
@@ -211,7 +211,7 @@ func TestSweepLeavesThePodsOfOtherJobs(t *testing.T) {
 	}
 }
 
-// Between the look and the deletion somebody takes the label off, or makes something of their own under that name.
+// Between the look and the deletion, somebody removes the label, or makes their own object under that name.
 func TestSweepDeletesWhatItHasLookedAt(t *testing.T) {
 	for name, change := range map[string]func(metav1.Object){
 		"is taken away from us": func(object metav1.Object) {
@@ -263,7 +263,7 @@ func TestSweepDeletesWhatItHasLookedAt(t *testing.T) {
 	}
 }
 
-// What RunMover makes is taken away by RunMover; a Secret that was there before, or is another by now, is not its own.
+// RunMover removes what it has made; a Secret that was there before, or has been replaced, is not its own.
 func TestRunMoverLeavesTheSecretsOfOthers(t *testing.T) {
 	for name, early := range map[string]bool{"there before": true, "there by now": false} {
 		t.Run(name, func(t *testing.T) {
@@ -298,7 +298,7 @@ func TestRunMoverLeavesTheSecretsOfOthers(t *testing.T) {
 	}
 }
 
-// All movers that engines run must be such as a sweep knows again.
+// A sweep must recognize every mover that an engine runs.
 func TestRunMoverRefusesANameThatNoSweepKnows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := sweepCluster(t, boundClaim())
@@ -337,7 +337,7 @@ func schemaOf(object runtime.Object) schema.GroupVersionResource {
 	}
 }
 
-// Names are never trusted to be free.
+// We never trust a name to be free.
 func TestTakenNames(t *testing.T) {
 	op, other := testOperation(), testOperation()
 	other.ID = "20261121T081200Z-ffffffff"
@@ -367,7 +367,7 @@ func TestTakenNames(t *testing.T) {
 			_, accountErr := c.ensureAccount(t.Context(), op)
 			failures := []error{jobErr, claimErr, cutErr, accountErr}
 			if tt.says == "this operation has made it before" {
-				failures = failures[:3] // one account serves all of its movers
+				failures = failures[:3] // all of its movers share one account
 				if accountErr != nil {
 					t.Errorf("its own account: %v", accountErr)
 				}

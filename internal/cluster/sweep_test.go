@@ -22,7 +22,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// remnants are all objects of an operation that a process which was killed can leave.
+// remnants are all objects that an operation can leave behind when its process is killed.
 type remnants struct {
 	job     *batchv1.Job
 	pod     *corev1.Pod
@@ -32,7 +32,7 @@ type remnants struct {
 	vs      *snapshotv1.VolumeSnapshot
 }
 
-// remains are the remnants of a backup of ordinal 0, by the names that naming gives.
+// remains are the remnants of a backup of ordinal 0, with the names that naming gives.
 func remains(op Operation, naming func(parts ...string) string) remnants {
 	name, source := naming("0", "www"), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "www-" + op.StatefulSet + "-0"}}
 	mover := Mover{Operation: op, Name: name, Claim: source.Name, Mount: name, ReadOnly: true}
@@ -73,7 +73,7 @@ func (r remnants) kube() []runtime.Object {
 	return []runtime.Object{r.job, r.pod, r.secret, r.claim, r.account}
 }
 
-// names are those of what Sweep says it has removed.
+// names are the names of what Sweep says it has removed.
 func (r remnants) names() []string {
 	return []string{
 		"Job demo/" + r.job.Name,
@@ -83,15 +83,15 @@ func (r remnants) names() []string {
 	}
 }
 
-// currentOperation is the one that sweeps after testOperation.
+// currentOperation is the operation that sweeps after testOperation.
 func currentOperation() Operation {
 	current := testOperation()
 	current.ID = "20261121T090000Z-00000001"
 	return current
 }
 
-// sweepCluster is fakeCluster with the garbage collector, and an API server that heeds preconditions and that nobody asks
-// to delete anything without.
+// sweepCluster is fakeCluster with the garbage collector, and an API server that checks preconditions and gets
+// no deletion without them.
 func sweepCluster(t *testing.T, objects ...runtime.Object) *Client {
 	t.Helper()
 	var kubeObjects, snapshotObjects []runtime.Object
@@ -138,7 +138,7 @@ func demandPreconditions(t *testing.T, tracker clienttesting.ObjectTracker) clie
 	}
 }
 
-// collectSecrets is the garbage collector's part: a Secret goes with the Job that owns it.
+// collectSecrets plays the garbage collector: a Secret goes with the Job that owns it.
 func collectSecrets(kube *fake.Clientset) {
 	kube.PrependReactor("delete", "jobs", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		deletion := action.(clienttesting.DeleteActionImpl)
@@ -168,7 +168,7 @@ func TestSweep(t *testing.T) {
 		neighbour := testOperation()
 		neighbour.ID, neighbour.StatefulSet = "20261121T081200Z-0002", "redis"
 		gone, living, others := remains(dead, dead.Name), remains(current, current.Name), remains(neighbour, neighbour.Name)
-		// What restore makes under its final name, and what is not ours at all.
+		// An object that a restore makes under its final name, and one that is not ours at all.
 		final := &corev1.PersistentVolumeClaim{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "www-web-0", Labels: dead.VolumeLabels(0, "www-web-0")},
 		}
@@ -223,7 +223,7 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-// reclaim is the controller that deletes a volume with its claim.
+// reclaim plays the controller that deletes a volume with its claim.
 func reclaim(kube *fake.Clientset) {
 	kube.PrependReactor("delete", "persistentvolumeclaims", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		return false, nil, kube.Tracker().Delete(
@@ -234,7 +234,7 @@ func reclaim(kube *fake.Clientset) {
 	})
 }
 
-// checkSpared makes sure that Sweep has left alone what is not its own.
+// checkSpared checks that Sweep has left alone what is not its own.
 func checkSpared(t *testing.T, c *Client, current Operation, final *corev1.PersistentVolumeClaim, stranger *corev1.Secret) {
 	t.Helper()
 	ctx := context.Background()
@@ -275,7 +275,7 @@ func TestCleanupRemovesItsOwn(t *testing.T) {
 	})
 }
 
-// Versions before had names without the StatefulSet, and what they have left is swept all the same.
+// In earlier versions, names did not contain the StatefulSet. Sweep also removes what these versions have left.
 func TestSweepOfAnEarlierVersion(t *testing.T) {
 	for name, id := range map[string]string{"with a short id": "20261121T081200Z-3fa9", "with a long one": testOperation().ID} {
 		t.Run(name, func(t *testing.T) {
@@ -299,7 +299,7 @@ func TestSweepOfAnEarlierVersion(t *testing.T) {
 	}
 }
 
-// Names that were too long have been cut; they can be computed anew all the same.
+// Names that were too long have been cut; Sweep can compute them all the same.
 func TestSweepOfLongNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead, current := testOperation(), currentOperation()

@@ -17,7 +17,7 @@ import (
 // defaultClassAnnotation marks a driver's default VolumeSnapshotClass.
 const defaultClassAnnotation = "snapshot.storage.kubernetes.io/is-default-class"
 
-// ErrNoVolumeSnapshotClass says that the cluster has no VolumeSnapshotClass that will do.
+// ErrNoVolumeSnapshotClass says that the cluster has no suitable VolumeSnapshotClass.
 var ErrNoVolumeSnapshotClass = errors.New("no VolumeSnapshotClass")
 
 // CutPhase says how far a VolumeSnapshot has come.
@@ -26,8 +26,8 @@ type CutPhase int
 // The phases of a VolumeSnapshot.
 const (
 	CutPending CutPhase = iota // nothing has happened yet
-	CutFailing                 // the driver reports an error, and goes on trying
-	CutTaken                   // the volume's state is fixed; the data may still be on its way
+	CutFailing                 // the driver reports an error, and keeps trying
+	CutTaken                   // the volume's state is fixed; the driver may still be copying the data
 	CutReady                   // claims can be filled from it
 )
 
@@ -36,7 +36,7 @@ type Cut struct {
 	Phase CutPhase
 	// Time is when the state of the volume was fixed; set from CutTaken on.
 	Time time.Time
-	// Size is what a claim that is filled from it needs at least, in bytes; zero while unknown.
+	// Size is the smallest size, in bytes, of a claim that is filled from the VolumeSnapshot; zero while unknown.
 	Size int64
 	// Message is the driver's error; it may also be set at CutTaken.
 	Message string
@@ -60,8 +60,8 @@ func ClassifyVolumeSnapshot(vs *snapshotv1.VolumeSnapshot) Cut {
 	}
 	switch {
 	case status.ReadyToUse != nil && *status.ReadyToUse:
-		// An error of an earlier try may still be there. A driver need not tell when it cut: then it was no
-		// later than now, and no earlier than the VolumeSnapshot.
+		// An error of an earlier try may still be there. A driver need not say when it took the cut: then the time is
+		// no later than now, and no earlier than the VolumeSnapshot.
 		cut.Phase, cut.Message = CutReady, ""
 		if cut.Time.IsZero() {
 			cut.Time = vs.CreationTimestamp.Time
@@ -73,9 +73,9 @@ func ClassifyVolumeSnapshot(vs *snapshotv1.VolumeSnapshot) Cut {
 	return cut
 }
 
-// ChooseVolumeSnapshotClass picks the class for a driver's volumes: the one called want, or if want is empty the
-// driver's default, else the first by name, those that delete their data before those that retain it. The error
-// wraps ErrNoVolumeSnapshotClass and says what there is instead.
+// ChooseVolumeSnapshotClass picks the class for a driver's volumes: the class called want; if want is empty,
+// the driver's default; else the first by name, with classes that delete their data before classes that retain
+// it. The error wraps ErrNoVolumeSnapshotClass and says which classes there are.
 func ChooseVolumeSnapshotClass(classes []snapshotv1.VolumeSnapshotClass, driver, want string) (*snapshotv1.VolumeSnapshotClass, error) {
 	var candidates []*snapshotv1.VolumeSnapshotClass
 	for i := range classes {
@@ -123,8 +123,8 @@ func (c *Client) VolumeSnapshotClasses(ctx context.Context) ([]snapshotv1.Volume
 	return list.Items, nil
 }
 
-// CreateVolumeSnapshot asks for a VolumeSnapshot of the claim, by the name and labels of the operation. The claim is
-// that of the given ordinal and template.
+// CreateVolumeSnapshot creates a VolumeSnapshot of the claim, with the name and labels of the operation.
+// ordinal and template are the claim's.
 func (c *Client) CreateVolumeSnapshot(
 	ctx context.Context,
 	op Operation,
@@ -169,15 +169,15 @@ func volumeSnapshotOf(op Operation, ordinal int32, template, claim, class string
 type CutLimits struct {
 	// Patience is how long a driver may report errors, or not take the cut.
 	Patience time.Duration
-	// Ready is how long its data may be on its way once the cut was taken, counted from Since; a zero Since is the beginning of
-	// the wait.
+	// Ready is how long the driver may copy data after it took the cut, counted from Since. A zero Since means the
+	// beginning of the wait.
 	Ready time.Duration
 	Since time.Time
 }
 
-// AwaitVolumeSnapshot waits until the VolumeSnapshot has come to phase (CutTaken or CutReady). It gives up on a
-// driver that has been reporting errors for longer than limits.Patience, with the driver's message as the error, and on one that
-// has not taken a cut for that long. Data that is on its way after the cut may take longer: limits.Ready. It says what it waits for.
+// AwaitVolumeSnapshot waits until the VolumeSnapshot has reached phase (CutTaken or CutReady), and says what it waits for.
+// It gives up on a driver that has reported errors for longer than limits.Patience, with the driver's message as the error,
+// and on a driver that has not taken a cut for that long. Copying data after the cut may take longer: limits.Ready.
 func (c *Client) AwaitVolumeSnapshot(ctx context.Context, namespace, name string, phase CutPhase, limits CutLimits) (Cut, error) {
 	wait := &cutWait{name: namespace + "/" + name, limits: limits, begun: c.now(), well: c.now(), away: timeAway(ctx)}
 	limit := limits.Patience
@@ -201,7 +201,7 @@ func (c *Client) AwaitVolumeSnapshot(ctx context.Context, namespace, name string
 			if cut.Phase >= phase {
 				return true, nil
 			}
-			// While the API server was away, nobody could get on.
+			// While the API server was away, nobody could make progress.
 			if err := wait.over(cut, c.now().Add(wait.away-timeAway(ctx))); err != nil {
 				return false, err
 			}
@@ -217,11 +217,11 @@ type cutWait struct {
 	name   string
 	limits CutLimits
 	begun  time.Time
-	well   time.Time     // when there was last no error
+	well   time.Time     // when the driver last reported no error
 	away   time.Duration // timeAway at the beginning
 }
 
-// over says why a VolumeSnapshot that has not come far enough is waited for no longer; nil if it is.
+// over says why to stop waiting for a VolumeSnapshot that has not reached the phase; nil means go on.
 func (w *cutWait) over(cut Cut, now time.Time) error {
 	if cut.Message == "" {
 		w.well = now
@@ -245,7 +245,7 @@ func (w *cutWait) over(cut Cut, now time.Time) error {
 	}
 }
 
-// pending says what is missing of a VolumeSnapshot.
+// pending says what is still missing in a VolumeSnapshot.
 func (c Cut) pending() string {
 	switch {
 	case c.Message != "":
@@ -265,7 +265,7 @@ func (c *Client) volumeSnapshots(namespace string, options metav1.ListOptions) v
 	return viewOf[*snapshotv1.VolumeSnapshot]("VolumeSnapshots in "+namespace, options, snapshots.List, snapshots.Watch)
 }
 
-// VolumeDriver is the CSI driver behind a volume, or the name of the volume plugin for those that are not CSI.
+// VolumeDriver is the CSI driver behind a volume; for a volume that is not CSI, the name of its volume plugin.
 func VolumeDriver(volume *corev1.PersistentVolume) (driver string, csi bool) {
 	source := volume.Spec.PersistentVolumeSource
 	switch {

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// contentWithin is how long the snapshot controller is given to tie a VolumeSnapshot to its content, and then its
-	// sidecar to take the cut, before it is deleted: moments where they run, and where not there is nothing to wait for.
+	// contentWithin is how long to wait, before a deletion, for the snapshot controller to tie a VolumeSnapshot to its
+	// content, and for its sidecar to take the cut. That takes moments if they run; if they do not run, waiting does not help.
 	contentWithin = 10 * time.Second
 	// contentPoll is the time between two looks at a content.
 	contentPoll = 200 * time.Millisecond
@@ -25,17 +25,17 @@ const (
 	beingCreated = "snapshot.storage.kubernetes.io/volumesnapshot-being-created"
 )
 
-// DeleteVolumeSnapshot deletes a VolumeSnapshot that CreateVolumeSnapshot has made, with its data, and waits until it is
-// gone. There being none is no error; one that does not go is a *Leftover. Without the right to change what happens to the
-// data, that is as the class says; if the class retains it, the VolumeSnapshot is deleted all the same, and the error names
-// what stays.
+// DeleteVolumeSnapshot deletes a VolumeSnapshot that CreateVolumeSnapshot made, with its data, and waits until
+// it is gone. A VolumeSnapshot that does not exist is no error; one that does not go is a *Leftover. Without
+// the right to change what happens to the data, the class decides. If the class retains the data, the
+// VolumeSnapshot is deleted all the same, and the error names what stays.
 func (c *Client) DeleteVolumeSnapshot(ctx context.Context, vs *snapshotv1.VolumeSnapshot, removing Removing) error {
 	mine := func(current *snapshotv1.VolumeSnapshot) bool { return current.UID == vs.UID }
 	_, left, err := c.deleteVolumeSnapshot(ctx, vs.Namespace, vs.Name, mine, removing)
 	return errors.Join(err, joined(left))
 }
 
-// deleteVolumeSnapshot is DeleteVolumeSnapshot for the one of that name, if mine says of it as it is then that it is to go.
+// deleteVolumeSnapshot is DeleteVolumeSnapshot for the VolumeSnapshot of that name, if mine accepts it in its present state.
 func (c *Client) deleteVolumeSnapshot(ctx context.Context, namespace, name string, mine func(*snapshotv1.VolumeSnapshot) bool,
 	removing Removing,
 ) (deleted bool, left []*Leftover, err error) {
@@ -67,7 +67,7 @@ func (c *Client) deleteVolumeSnapshot(ctx context.Context, namespace, name strin
 	return true, left, errors.Join(err, stays)
 }
 
-// volumeSnapshot reads the VolumeSnapshot of that name; nil if there is none that is mine.
+// volumeSnapshot reads the VolumeSnapshot of that name; nil if it does not exist, or mine does not accept it.
 func (c *Client) volumeSnapshot(
 	ctx context.Context,
 	namespace, name string,
@@ -86,8 +86,8 @@ func (c *Client) volumeSnapshot(
 	return vs, nil
 }
 
-// releaseAndDelete has the data of a VolumeSnapshot go with it, and deletes it exactly as it was looked at, if it is there
-// and mine. stays is the error that says that the data may stay.
+// releaseAndDelete makes the data of a VolumeSnapshot go with it, and deletes exactly the version that it has
+// looked at, if mine accepts that version. The error stays says that the data may stay.
 func (c *Client) releaseAndDelete(
 	ctx context.Context,
 	namespace, name string,
@@ -129,7 +129,7 @@ func (c *Client) releaseAndDelete(
 		"\"kubectl -n %[1]s get volumesnapshot %[2]s -o yaml --show-managed-fields\" shows who: stop that", namespace, name, ErrChanged)
 }
 
-// deletesContent reports whether the class of a VolumeSnapshot has its data deleted with it, as far as classes may be read.
+// deletesContent reports whether the class of a VolumeSnapshot has its data deleted with it, as far as we may read classes.
 func (c *Client) deletesContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot) bool {
 	if vs.Spec.VolumeSnapshotClassName == nil {
 		return false
@@ -140,8 +140,8 @@ func (c *Client) deletesContent(ctx context.Context, vs *snapshotv1.VolumeSnapsh
 	})
 }
 
-// awaitContent waits until a VolumeSnapshot has its content, and returns it as it is then; nil if it is gone. One that
-// is deleted while the snapshot controller is making its content can leave that behind, with the driver's data.
+// awaitContent waits until a VolumeSnapshot has its content, and returns it as it is then; nil if it is gone. Deleting a
+// VolumeSnapshot while the snapshot controller makes its content can leave that content behind, with the driver's data.
 func (c *Client) awaitContent(
 	ctx context.Context,
 	vs *snapshotv1.VolumeSnapshot,
@@ -170,8 +170,8 @@ func (c *Client) awaitContent(
 	return vs, nil
 }
 
-// awaitCut waits until the driver has taken the cut, or failed to. A content that is deleted meanwhile is passed over by
-// the sidecar, which looks at it again only after a quarter of an hour.
+// awaitCut waits until the driver has taken the cut, or failed to. If a content is deleted before that, the
+// sidecar skips it, and looks at it again only after a quarter of an hour.
 func (c *Client) awaitCut(ctx context.Context, vs *snapshotv1.VolumeSnapshot, waiting func(string)) error {
 	tell := c.tellOnce(
 		waiting,
@@ -180,7 +180,7 @@ func (c *Client) awaitCut(ctx context.Context, vs *snapshotv1.VolumeSnapshot, wa
 	err := wait.PollUntilContextTimeout(ctx, contentPoll, contentWithin, true, func(ctx context.Context) (bool, error) {
 		tell()
 		content, err := c.Snapshots.SnapshotV1().VolumeSnapshotContents().Get(ctx, contentName(vs), metav1.GetOptions{})
-		if err != nil { // there is none, or it may not be seen: nothing to wait for
+		if err != nil { // it does not exist, or we may not read it: nothing to wait for
 			return true, nil //nolint:nilerr // what is wrong shows when it is released
 		}
 		status := content.Status
@@ -196,8 +196,8 @@ func (c *Client) awaitCut(ctx context.Context, vs *snapshotv1.VolumeSnapshot, wa
 	return nil
 }
 
-// contentName is that of the content of a VolumeSnapshot, or if it has none yet, the one that the controller may be about
-// to bind, which it derives from the UID.
+// contentName is the name of a VolumeSnapshot's content. If it has none yet, contentName is the one that the
+// controller may be about to bind, whose name it derives from the UID.
 func contentName(vs *snapshotv1.VolumeSnapshot) string {
 	if vs.Status != nil && vs.Status.BoundVolumeSnapshotContentName != nil {
 		return *vs.Status.BoundVolumeSnapshotContentName
@@ -205,8 +205,8 @@ func contentName(vs *snapshotv1.VolumeSnapshot) string {
 	return "snapcontent-" + string(vs.UID)
 }
 
-// releaseContent ensures that the data goes with the VolumeSnapshot. A class with deletionPolicy Retain would leave
-// it, and pay for it, for ever.
+// releaseContent ensures that the data goes with the VolumeSnapshot. A class with deletionPolicy Retain would
+// keep the data, and its cost, for ever.
 func (c *Client) releaseContent(ctx context.Context, vs *snapshotv1.VolumeSnapshot) error {
 	contents := c.Snapshots.SnapshotV1().VolumeSnapshotContents()
 	name := contentName(vs)

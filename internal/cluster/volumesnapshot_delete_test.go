@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// A VolumeSnapshot that is deleted before it is tied to its content would leave that behind.
+// Deleting a VolumeSnapshot before it is tied to its content would leave the content behind.
 func TestDeleteVolumeSnapshotAwaitsItsContent(t *testing.T) {
 	bound := &snapshotv1.VolumeSnapshotStatus{BoundVolumeSnapshotContentName: new("snapcontent-x")}
 	failed := &snapshotv1.VolumeSnapshotStatus{Error: &snapshotv1.VolumeSnapshotError{Message: new("no such class")}}
@@ -62,7 +62,7 @@ func TestDeleteVolumeSnapshotAwaitsItsContent(t *testing.T) {
 	}
 }
 
-// A content that is deleted while the driver takes its cut would be passed over by the sidecar.
+// The sidecar would skip a content that is deleted while the driver takes its cut.
 func TestDeleteVolumeSnapshotAwaitsTheCut(t *testing.T) {
 	taken := &snapshotv1.VolumeSnapshotContentStatus{SnapshotHandle: new("handle")}
 	failed := &snapshotv1.VolumeSnapshotContentStatus{Error: &snapshotv1.VolumeSnapshotError{Message: new("no room")}}
@@ -117,7 +117,7 @@ func TestDeleteVolumeSnapshotAwaitsTheCut(t *testing.T) {
 	}
 }
 
-// The snapshot controller and its sidecar are waited for with a word, too.
+// The deletion also says when it waits for the snapshot controller and its sidecar.
 func TestDeleteVolumeSnapshotSaysWhatItWaitsFor(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status  *snapshotv1.VolumeSnapshotStatus

@@ -216,7 +216,7 @@ func TestAwaitVolumeSnapshot(t *testing.T) {
 	}
 }
 
-// TestAwaitVolumeSnapshotSays: what is waited for is said, before anybody asks why nothing happens.
+// TestAwaitVolumeSnapshotSays: the wait says what it waits for, before anybody asks why nothing happens.
 func TestAwaitVolumeSnapshotSays(t *testing.T) {
 	cutAt := metav1.NewTime(time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC))
 	for name, tt := range map[string]struct {

@@ -20,7 +20,7 @@ func TestCollectionFor(t *testing.T) {
 	}{
 		{0, limited},
 		{20 * mib, limited},
-		{32 * mib, limited}, // a quarter more is 40 MiB, and the rest is for what is beside the heap
+		{32 * mib, limited}, // a quarter more is 40 MiB; the rest is for what is beside the heap
 		{32*mib + 200, beyond},
 		{64 * mib, beyond},
 		{math.MaxUint64, beyond},
@@ -31,7 +31,7 @@ func TestCollectionFor(t *testing.T) {
 	}
 }
 
-// TestMemoryIsBounded: the limit while little is live, the percentage while much is, and the limit again.
+// TestMemoryIsBounded: the limit while the live heap is small, the percentage while it is large, and the limit again.
 func TestMemoryIsBounded(t *testing.T) {
 	percent := debug.SetGCPercent(100)
 	limit := debug.SetMemoryLimit(-1)

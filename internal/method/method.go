@@ -1,7 +1,7 @@
-// Package method is the one list of ways to capture volumes that can be asked for. The command's flag and its help, policies, and the
-// engine read it; that this list and what the record calls a capture stay the same is held here.
+// Package method is the one list of methods of capturing volumes that a user can ask for. The command's flag and help, the
+// policies, and the engine read it. It also keeps this list and the names of captures in the record the same.
 //
-// To add a way is to add it to All, and to implement it in backup/capture, of which a test demands that it has all of these.
+// To add a method, add it to All and implement it in backup/capture; a test checks that backup/capture implements all methods.
 package method
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// Method says how volumes are to be captured: Auto, or what the record will say of all of them.
+// Method says how to capture volumes: Auto, or the capture that the record will name for all of them.
 type Method string
 
 // The methods.
@@ -22,13 +22,13 @@ const (
 	Live            = Method(catalog.CaptureLive)
 )
 
-// Described is a method with what it does, in words for a person.
+// Described is a method with a description for people.
 type Described struct {
 	Method Method
 	Does   string
 }
 
-// All are the methods in the order in which they are shown: Auto, then the ways, of which Auto takes the first that a volume allows.
+// All are the methods in the order in which to show them: Auto, then the others. Auto takes the first of these that a volume allows.
 func All() []Described {
 	return []Described{
 		{Auto, "snapshot where the volume's CSI driver has a VolumeSnapshotClass, else live"},
@@ -46,7 +46,7 @@ func Names() []string {
 	return names
 }
 
-// Parse gives the method of a name.
+// Parse returns the method with that name.
 func Parse(name string) (Method, error) {
 	names := Names()
 	if !slices.Contains(names, name) {
@@ -56,7 +56,7 @@ func Parse(name string) (Method, error) {
 	return Method(name), nil
 }
 
-// Help says what each method does, a line for each.
+// Help describes each method, one line for each.
 func Help() string {
 	var lines []string
 	for _, method := range All() {

@@ -8,19 +8,19 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// probed is what a probe leaves behind that found all that it looked for.
+// probed is the result of a probe that found everything it looked for.
 type probed struct {
 	Probe string `json:"probe"`
 }
 
 const probeFound = "ok"
 
-// EncodeProbe is what a probe leaves that found all that it looked for.
+// EncodeProbe is the result of a probe that found everything it looked for.
 func EncodeProbe() ([]byte, error) { return json.Marshal(probed{probeFound}) }
 
-// ProbeOutcome decodes what cluster.Client.ProbeMover has returned: nil if movers can do their work. The error says what they
-// cannot do, in the probe's own words if it has left any. That the probe itself could not be removed is an error too: it says
-// nothing good of those that will follow.
+// ProbeOutcome decodes what cluster.Client.ProbeMover has returned: nil if movers can do their work. The error
+// says what they cannot do, in the probe's own words if it left any. A probe that could not be removed is an
+// error, too: the movers after it may fare no better.
 func ProbeOutcome(output []byte, err error) error {
 	var left struct {
 		message

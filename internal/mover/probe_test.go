@@ -61,7 +61,7 @@ func TestProbeOutcome(t *testing.T) {
 	}
 }
 
-// A mover that fails because it had no good keys any more says only that; why there are none, its engine knows.
+// A mover that fails because its keys are no longer valid says only that; its engine knows why there are no new ones.
 func TestOutcomeSaysWhyThereAreNoKeys(t *testing.T) {
 	t.Parallel()
 	_, _, err := Outcome(

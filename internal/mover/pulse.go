@@ -19,37 +19,37 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// Pulse counts what a mover gets done, and knows what it is at: so whoever runs it can tell one that is slow, or that for
-// long neither reads nor writes the volume, from one that stands still. Only what has been done counts: no clock does, and
-// none of what a mover does to keep its lock. The zero value is ready.
+// Pulse counts what a mover gets done, and knows what the mover is doing. So the engine can tell a stalled
+// mover from a slow one, or from one that does not touch the volume for a long time. Only finished work counts:
+// the passing of time does not, and nothing that a mover does to keep its lock. The zero value is ready to use.
 type Pulse struct {
 	steps   atomic.Int64
 	blocked atomic.Bool
 
 	mu     sync.Mutex
-	under  map[int64]string // requests to the bucket that are under way, by when they were begun
+	under  map[int64]string // requests to the bucket that are under way, by their start
 	serial int64
 }
 
 // Step counts one thing that was done.
 func (p *Pulse) Step() { p.steps.Add(1) }
 
-// Blocked says that somebody else's lock is in the way: until something else is done, to look for locks is all that there
-// is to do.
+// Blocked says that somebody else's lock blocks the mover: until the mover gets something else done, looking
+// for locks is all that it can do.
 func (p *Pulse) Blocked() { p.blocked.Store(true) }
 
-// beat is a line of a mover that says how far it is and what it is at.
+// beat is a line in which a mover says how far it is and what it is doing.
 type beat struct {
 	Steps int64  `json:"steps"`
 	Doing string `json:"doing"`
 }
 
-// Beat is such a line.
+// Beat returns such a line.
 func (p *Pulse) Beat() ([]byte, error) {
 	return json.Marshal(beat{p.steps.Load(), cmp.Or(p.oldest(), "no request to the bucket is under way")})
 }
 
-// Progress is a line of a mover that says how much of the volume is done.
+// Progress returns a line that says how much of the volume is done.
 func (p *Pulse) Progress(done archive.Progress) ([]byte, error) {
 	return json.Marshal(struct {
 		archive.Progress
@@ -57,7 +57,7 @@ func (p *Pulse) Progress(done archive.Progress) ([]byte, error) {
 	}{done, p.steps.Load()})
 }
 
-// Sign reads from a line of a mover's log how far it is. Lines of movers that do not count what they get done say nothing.
+// Sign reads from a line of a mover's log how far the mover is. Lines of movers that do not count what they get done say nothing.
 func Sign(line []byte) cluster.Sign {
 	var said struct {
 		beat
@@ -79,7 +79,7 @@ func Sign(line []byte) cluster.Sign {
 	return sign
 }
 
-// begin notes that a request is under way, until done is called.
+// begin records that a request is under way, until done is called.
 func (p *Pulse) begin(verb, name string) (done func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,7 +110,7 @@ func (p *Pulse) oldest() string {
 	return p.under[slices.Min(all)]
 }
 
-// answered counts an answer of the bucket about an object. That there is no such object is one too.
+// answered counts an answer of the bucket about an object. "No such object" is an answer, too.
 func (p *Pulse) answered(name string, err error) {
 	if err != nil && !errors.Is(err, storage.ErrNotExist) {
 		return
@@ -123,16 +123,16 @@ func (p *Pulse) answered(name string, err error) {
 	p.Step()
 }
 
-// isLock reports whether a name is a lock's, or the prefix of all of them: a mover that stands still renews its own.
+// isLock reports whether a name is a lock's, or the prefix of all locks: a stalled mover still renews its own lock.
 func isLock(name string) bool {
 	name, prefix := strings.CutSuffix(name, "/")
 	return prefix && path.Base(name) == "locks" || !prefix && path.Base(path.Dir(name)) == "locks"
 }
 
-// Watch is the bucket, all use of which is counted.
+// Watch returns the bucket, with all use of it counted.
 func (p *Pulse) Watch(bucket storage.Bucket) storage.Bucket { return &watched{bucket, p} }
 
-// watched is a bucket whose use is counted. It is below whatever limits that use, as what waits there does not get on.
+// watched is a bucket whose use is counted. It sits below the limits on that use, because requests that wait there make no progress.
 type watched struct {
 	bucket storage.Bucket
 	pulse  *Pulse
@@ -177,8 +177,8 @@ func (w *watched) Put(ctx context.Context, name string, data []byte) error {
 	return w.PutPaced(ctx, name, data, nil)
 }
 
-// PutPaced implements storage.PacedPutter. Where there is a pace to keep, each part counts when it is sent, but not when it has
-// to be sent again.
+// PutPaced implements storage.PacedPutter. If there is a pace to keep, each part counts when it is sent, but
+// not when it has to be sent again.
 func (w *watched) PutPaced(ctx context.Context, name string, data []byte, pace storage.Pace) error {
 	defer w.pulse.begin("put", name)()
 	counted := pace

@@ -15,13 +15,13 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// A bucket that is watched is a bucket like any other.
+// A watched bucket is a bucket like any other.
 func TestWatchedContract(t *testing.T) {
 	t.Parallel()
 	storagetest.Contract{Open: func(*testing.T) storage.Bucket { return new(Pulse).Watch(storagetest.NewMemory()) }}.Test(t)
 }
 
-// steps counts what do gets done.
+// done counts the steps that do gets done.
 func (p *Pulse) done(do func()) int64 {
 	before := p.steps.Load()
 	do()
@@ -72,7 +72,7 @@ func TestPulseCountsWhatIsDone(t *testing.T) {
 			t.Errorf("%s: %d steps, want some: %t", name, n, tt.some)
 		}
 	}
-	// Who waits for a lock does nothing else, until he does.
+	// A mover that waits for a lock only looks for locks meanwhile.
 	look := func() { _ = good.List(ctx, "root/demo/web/locks/", func(storage.Info) error { return nil }) }
 	p.Blocked()
 	if n := p.done(look); n == 0 {
@@ -84,7 +84,7 @@ func TestPulseCountsWhatIsDone(t *testing.T) {
 	}
 }
 
-// flaky takes all of an object several times before it stores it.
+// flaky sends all of an object several times, and never stores it.
 type flaky struct{ storage.Bucket }
 
 func (f flaky) PutPaced(ctx context.Context, name string, data []byte, pace storage.Pace) error {
@@ -98,7 +98,7 @@ func (f flaky) PutPaced(ctx context.Context, name string, data []byte, pace stor
 	return errors.New("never stored")
 }
 
-// What is sent again and again does not arrive.
+// Data that is sent again and again does not arrive.
 func TestPulseCountsWhatIsSentOnce(t *testing.T) {
 	t.Parallel()
 	p := &Pulse{}
@@ -112,7 +112,7 @@ func TestPulseCountsWhatIsSentOnce(t *testing.T) {
 	}
 }
 
-// slow is a bucket in which everything waits for leave.
+// slow is a bucket in which every request waits for permission.
 type slow struct {
 	storage.Bucket
 	begun chan string
@@ -189,7 +189,7 @@ func TestSign(t *testing.T) {
 		string(progress):        {Mark: "1", Doing: "3 files and 4096 bytes are done"},
 		string(beat):            {Mark: "1", Doing: "no request to the bucket is under way"},
 		string(waiting):         {Doing: "Waiting for a lock"},
-		`{"files":3,"bytes":7}`: {Doing: "3 files and 7 bytes are done"}, // of a version that does not count
+		`{"files":3,"bytes":7}`: {Doing: "3 files and 7 bytes are done"}, // from a version that does not count
 		"words":                 {},
 		"":                      {},
 		"[1]":                   {},

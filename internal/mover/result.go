@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// maxError leaves room for what JSON makes of quotes and control characters.
+// maxError leaves room for the way in which JSON escapes quotes and control characters.
 const maxError = 1500
 
 // message is what a mover leaves behind: a result or an error.
@@ -21,8 +21,8 @@ type message struct {
 	Error string `json:"error"`
 }
 
-// EncodeResult is a result as a mover leaves it, with as many of the single changes and problems as there is room for.
-// Their counts stay.
+// EncodeResult encodes a result as a mover leaves it, with as many of the single changes and problems as fit.
+// Their counts are always complete.
 func EncodeResult(result archive.Result) ([]byte, error) {
 	for {
 		encoded, err := json.Marshal(result)
@@ -44,7 +44,7 @@ func EncodeResult(result archive.Result) ([]byte, error) {
 	}
 }
 
-// EncodeError is an error as a mover leaves it, with as many of the problems that led to it as there is room for.
+// EncodeError encodes an error as a mover leaves it, with as many of the problems that led to it as fit.
 func EncodeError(failure error, result archive.Result) ([]byte, error) {
 	left := struct {
 		Error        string            `json:"error"`
@@ -63,9 +63,9 @@ func EncodeError(failure error, result archive.Result) ([]byte, error) {
 	}
 }
 
-// Outcome decodes what cluster.Client.RunMover has returned. failed says why the work is not done, in the mover's own
-// words if it has left any. It is done if there is a result and the mover either succeeded or says that it had to leave
-// out some entries; untidy says then that the mover could not be removed.
+// Outcome decodes what cluster.Client.RunMover has returned. failed says why the work is not done, in the mover's
+// own words if it left any. The work is done if there is a result, and the mover either succeeded or says that it
+// had to leave out some entries. If the work is done, untidy says that the mover could not be removed.
 func Outcome(output []byte, err error) (result archive.Result, untidy, failed error) {
 	var left message
 	decodeErr := json.Unmarshal(output, &left)
@@ -90,7 +90,7 @@ func Outcome(output []byte, err error) (result archive.Result, untidy, failed er
 	}
 }
 
-// wordsError is how a mover ended, in its own words.
+// wordsError says how a mover ended, in its own words.
 type wordsError struct {
 	text  string
 	ended *cluster.MoverError
@@ -99,10 +99,10 @@ type wordsError struct {
 // Error is what the mover said.
 func (e *wordsError) Error() string { return e.text }
 
-// Unwrap is how Kubernetes says it ended.
+// Unwrap is how the mover ended according to Kubernetes.
 func (e *wordsError) Unwrap() error { return e.ended }
 
-// inItsWords is what a mover says of its failure, and what else is known.
+// inItsWords is what a mover says about its failure, plus what else is known.
 func inItsWords(left message, note string) string {
 	text := left.Error + problemText(left.Result)
 	if note != "" {
@@ -111,7 +111,7 @@ func inItsWords(left message, note string) string {
 	return text
 }
 
-// problemText names the problems behind an error, if there are several: one is in the error.
+// problemText names the problems behind an error, if there are several: a single problem is in the error already.
 func problemText(result archive.Result) string {
 	if result.ProblemCount < 2 || len(result.Problems) == 0 {
 		return ""
@@ -126,15 +126,15 @@ func problemText(result archive.Result) string {
 	return " (" + strings.Join(named, "; ") + ")"
 }
 
-// waiting is a line of a mover that says what it waits for.
+// waiting is a line in which a mover says what it waits for.
 type waiting struct {
 	Waiting string `json:"waiting"`
 }
 
-// EncodeWaiting is a line that says what a mover waits for before it can begin.
+// EncodeWaiting encodes a line that says what a mover waits for before it can begin.
 func EncodeWaiting(reason string) ([]byte, error) { return json.Marshal(waiting{reason}) }
 
-// Waiting decodes such a line; "" if it is another.
+// Waiting decodes such a line; "" if the line is of another kind.
 func Waiting(line []byte) string {
 	var w waiting
 	if json.Unmarshal(line, &w) != nil {
@@ -143,7 +143,7 @@ func Waiting(line []byte) string {
 	return w.Waiting
 }
 
-// Progress decodes a line of a mover's log; ok is false for what says nothing of how much of the volume is done.
+// Progress decodes a line of a mover's log; ok is false if the line does not say how much of the volume is done.
 func Progress(line []byte) (progress archive.Progress, ok bool) {
 	var says struct {
 		Files *int64 `json:"files"`

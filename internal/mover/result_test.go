@@ -63,7 +63,7 @@ func TestOutcome(t *testing.T) {
 	}
 }
 
-// What does not fit into a termination message is left out, but not its number.
+// What does not fit into a termination message is left out, but still counted.
 func TestWhatAMoverLeavesFits(t *testing.T) {
 	result := archive.Result{RepositorySnapshot: "abc", ProblemCount: 40, ChangeCount: 50}
 	for range archive.MaxProblems {

@@ -7,19 +7,19 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// ResultFile is the file in which a mover leaves what there is to say at its end, and from which Kubernetes takes the pod's
+// ResultFile is the file in which a mover leaves its last words, and from which Kubernetes takes the pod's
 // termination message.
 type ResultFile string
 
-// Result leaves a result.
+// Result writes a result.
 func (f ResultFile) Result(result archive.Result) error { return f.leave(EncodeResult(result)) }
 
-// Failure leaves an error, and how far the mover had come.
+// Failure writes an error, and how far the mover had come.
 func (f ResultFile) Failure(failure error, result archive.Result) error {
 	return f.leave(EncodeError(failure, result))
 }
 
-// Probed leaves that a probe has found all that it looked for.
+// Probed writes that a probe has found everything it looked for.
 func (f ResultFile) Probed() error { return f.leave(EncodeProbe()) }
 
 func (f ResultFile) leave(encoded []byte, err error) error {

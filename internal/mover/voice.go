@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// beatEvery is how long a mover says nothing, unless there is nothing new to say.
+	// beatEvery is how long a mover is silent if there is something new to say.
 	beatEvery = 5 * time.Second
-	// progressEvery is how often it says how much of the volume is done.
+	// progressEvery is how often a mover says how much of the volume is done.
 	progressEvery = time.Second
 )
 
-// Voice is how a mover says how far it is: it writes the mover's log, and counts for it what the mover gets done. It is an
-// archive.Reporter.
+// Voice is how a mover reports its progress: it counts what the mover gets done, and writes the mover's log. It
+// is an archive.Reporter.
 type Voice struct {
 	out   io.Writer
 	now   func() time.Time
@@ -31,7 +31,7 @@ type Voice struct {
 	said time.Time
 }
 
-// NewVoice makes a mover's voice, which writes to out.
+// NewVoice makes a mover's Voice, which writes to out.
 func NewVoice(out io.Writer, now func() time.Time) *Voice {
 	v := &Voice{out: out, now: now}
 	v.every = archive.NewEvery(progressEvery, now, func(p archive.Progress) {
@@ -47,17 +47,17 @@ func (v *Voice) say(line []byte) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.said = v.now()
-	fmt.Fprintf(v.out, "%s\n", line) // whoever does not read it any more does not need it
+	fmt.Fprintf(v.out, "%s\n", line) // a reader that has gone away does not need it
 }
 
-// silent reports whether nothing has been said for a while.
+// silent reports whether the Voice has written nothing for a while.
 func (v *Voice) silent() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.now().Sub(v.said) >= beatEvery
 }
 
-// Report implements archive.Reporter: it counts, and says from time to time how much of the volume is done.
+// Report implements archive.Reporter: it counts, and from time to time says how much of the volume is done.
 func (v *Voice) Report(p archive.Progress) {
 	v.pulse.Step()
 	v.every.Report(p)
@@ -66,7 +66,7 @@ func (v *Voice) Report(p archive.Progress) {
 // Step counts one thing that was done.
 func (v *Voice) Step() { v.pulse.Step() }
 
-// Watch is the bucket, all use of which is counted.
+// Watch returns the bucket, with all use of it counted.
 func (v *Voice) Watch(bucket storage.Bucket) storage.Bucket { return v.pulse.Watch(bucket) }
 
 // Waiting says what the mover waits for before it can begin: for somebody else's lock.
@@ -79,7 +79,7 @@ func (v *Voice) Waiting(reason string) {
 	v.say(line)
 }
 
-// Begin has the mover say how far it is, also while nothing of the volume is done. It goes on until end is called.
+// Begin makes the mover report how far it is, even while nothing of the volume gets done, until end is called.
 func (v *Voice) Begin(ctx context.Context) (end func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var beating sync.WaitGroup
@@ -90,7 +90,7 @@ func (v *Voice) Begin(ctx context.Context) (end func()) {
 	}
 }
 
-// beat says how far the mover is when nothing else was said for a while, and there is something new to say.
+// beat says how far the mover is if the Voice has been silent for a while and there is something new to say.
 func (v *Voice) beat(ctx context.Context) {
 	ticker := time.NewTicker(beatEvery)
 	defer ticker.Stop()

@@ -13,7 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// A mover says that it gets on also while nothing of its volume is done, and says nothing when it does not.
+// A mover reports progress even while nothing of its volume gets done, and is silent when there is no progress.
 func TestMoverSaysThatItGetsOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

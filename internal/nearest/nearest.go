@@ -1,5 +1,5 @@
-// Package nearest finds the name that was meant by one that does not exist: the known name that takes the fewest
-// insertions, removals and replacements of characters to get to.
+// Package nearest finds the name that a user meant by a name that does not exist: the known name that is the
+// fewest insertions, removals and replacements of characters away.
 package nearest
 
 import "strings"
@@ -25,11 +25,11 @@ func Distance(a, b string) int {
 	return row[len(b)]
 }
 
-// longest bounds what names are compared: no name that people know is longer.
+// longest bounds the names to compare: no known name is longer.
 const longest = 253
 
-// Name returns the one of the known names that is nearest to a word, case, hyphens and underscores aside; "" if none
-// is near enough to have been meant.
+// Name returns the known name that is nearest to a word, ignoring case, hyphens and underscores; "" if none is
+// near enough to have been meant.
 func Name(word string, known []string) string {
 	if len(word) > longest {
 		return ""

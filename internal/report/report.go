@@ -6,24 +6,24 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// Phase is what an operation as a whole is doing. Each lasts until the next begins; the last one, until the operation ends.
+// Phase is what an operation as a whole is doing. Each phase lasts until the next begins; the last one, until the operation ends.
 type Phase string
 
 // Stage is how far a volume has come.
 type Stage string
 
-// The stages of a volume, in order: of a backup all but fill, of a restore all but capture and move.
+// The stages of a volume, in order. A backup has all but fill, a restore all but capture and move.
 const (
 	StageCapture Stage = "capture" // its state is being fixed
-	StageWait    Stage = "wait"    // its turn has not come
-	StagePrepare Stage = "prepare" // what its mover needs is being made ready, and the mover itself
+	StageWait    Stage = "wait"    // it waits for its turn
+	StagePrepare Stage = "prepare" // its mover, and what the mover needs, are being prepared
 	StageMove    Stage = "move"    // its data is being copied into the repository
 	StageFill    Stage = "fill"    // its data is being written
 	StageDone    Stage = "done"
 	StageFailed  Stage = "failed"
 )
 
-// Moving reports whether the volume's data is on its way.
+// Moving reports whether the volume's data is being copied.
 func (s Stage) Moving() bool { return s == StageMove || s == StageFill }
 
 // Progress is how far one volume is.
@@ -33,15 +33,15 @@ type Progress struct {
 	Stage   Stage  `json:"stage"`
 	// Data counts what has been copied, while Stage is Moving and after that.
 	Data archive.Progress `json:"data"`
-	// Waiting says what holds the volume up, in StagePrepare.
+	// Waiting says what delays the volume, in StagePrepare.
 	Waiting string `json:"waiting,omitempty"`
-	// Error says why it failed, in StageFailed.
+	// Error says why the volume failed, in StageFailed.
 	Error string `json:"error,omitempty"`
 }
 
 // Reporter is told what an operation is doing. Calls come one at a time, but not all from the same goroutine.
 type Reporter interface {
-	// Phase is called when a phase begins. Which do depends on how far the operation comes.
+	// Phase is called when a phase begins. How far the operation comes decides which phases begin.
 	Phase(Phase)
 	// Note is a line for a person: a step, a wait, something that was cleaned up.
 	Note(message string)
@@ -51,7 +51,7 @@ type Reporter interface {
 	Volume(Progress)
 }
 
-// Silent is the Reporter that tells nobody.
+// Silent is a Reporter that tells nobody.
 type Silent struct{}
 
 // Phase does nothing.
@@ -66,37 +66,37 @@ func (Silent) Warn(string) {}
 // Volume does nothing.
 func (Silent) Volume(Progress) {}
 
-// Serial makes calls from several goroutines into calls that come one at a time, as a Reporter may expect.
+// Serial turns calls from several goroutines into calls that come one at a time, as a Reporter may expect.
 type Serial struct {
 	mu       sync.Mutex
 	reporter Reporter
 }
 
-// NewSerial passes calls on to the reporter.
+// NewSerial returns a Serial that passes calls on to the reporter.
 func NewSerial(reporter Reporter) *Serial { return &Serial{reporter: reporter} }
 
-// Phase passes on.
+// Phase passes the call on.
 func (s *Serial) Phase(phase Phase) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reporter.Phase(phase)
 }
 
-// Note passes on.
+// Note passes the call on.
 func (s *Serial) Note(message string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reporter.Note(message)
 }
 
-// Warn passes on.
+// Warn passes the call on.
 func (s *Serial) Warn(message string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reporter.Warn(message)
 }
 
-// Volume passes on.
+// Volume passes the call on.
 func (s *Serial) Volume(progress Progress) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// busy is a Reporter that sees whether two calls meet.
+// busy is a Reporter that notices if two calls overlap.
 type busy struct {
 	inside atomic.Int32
 	met    atomic.Bool
@@ -28,7 +28,7 @@ func (b *busy) Note(text string)  { b.say("note " + text) }
 func (b *busy) Warn(text string)  { b.say("warn " + text) }
 func (b *busy) Volume(p Progress) { b.say(fmt.Sprintf("%s %s", p.Claim, p.Stage)) }
 
-// TestSerial: what goroutines say at once arrives whole, and one call at a time.
+// TestSerial: calls from several goroutines arrive complete, and one at a time.
 func TestSerial(t *testing.T) {
 	told := &busy{}
 	serial := NewSerial(told)

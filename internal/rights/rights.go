@@ -11,29 +11,29 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// askWithin bounds how long the cluster is asked: the answer is a help, and nothing waits for it.
+// askWithin bounds how long we ask the cluster: the answer helps a person, but nothing depends on it.
 const askWithin = 10 * time.Second
 
-// Cluster is who answers questions about rights. *cluster.Client is one.
+// Cluster answers questions about rights; *cluster.Client is one.
 type Cluster interface {
-	// MissingRights are those that our account lacks.
+	// MissingRights returns the rights that our account lacks.
 	MissingRights(ctx context.Context, rights []cluster.Right) ([]cluster.Right, error)
-	// Account is who we are, as kubectl create clusterrolebinding takes it.
+	// Account is our identity, as an argument of kubectl create clusterrolebinding.
 	Account(ctx context.Context) (string, error)
 }
 
 // Request says for what rights are needed.
 type Request struct {
-	// Verb is that of the command line, such as backup.
+	// Verb is a verb of the command line, such as backup.
 	Verb string
-	// Namespaces are those that it is about, in any order; none is the whole cluster.
+	// Namespaces are the namespaces that the verb works on, in any order; none means the whole cluster.
 	Namespaces []string
 }
 
-// Lack is which rights are missing.
+// Lack says which rights are missing.
 type Lack struct {
 	Rights []cluster.Right
-	// Account is who lacks them, as kubectl create clusterrolebinding takes it.
+	// Account is the identity that lacks them, as an argument of kubectl create clusterrolebinding.
 	Account string
 }
 
@@ -51,12 +51,12 @@ func Missing(ctx context.Context, c Cluster, request Request) (Lack, error) {
 	}
 	account, err := c.Account(ctx)
 	if err != nil {
-		account = "--user=YOU" // what is missing is known all the same
+		account = "--user=YOU" // the missing rights are known all the same
 	}
 	return Lack{Rights: missing, Account: account}, nil
 }
 
-// needed are the rights that a request takes.
+// needed are the rights that a request needs.
 func needed(request Request) (rights []cluster.Right, err error) {
 	rules, err := deploy.Rules(request.Verb)
 	if err != nil {
@@ -71,7 +71,7 @@ func needed(request Request) (rights []cluster.Right, err error) {
 	return rights, nil
 }
 
-// Lines say which rights are missing and how to get them, for a person; none if none is.
+// Lines say for a person which rights are missing and how to get them; there are no lines if none is missing.
 func (l Lack) Lines() []string {
 	if len(l.Rights) == 0 {
 		return nil
@@ -92,7 +92,7 @@ func (l Lack) Lines() []string {
 	)
 }
 
-// shellWord writes a word as a shell takes it.
+// shellWord quotes a word for a shell.
 func shellWord(word string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.:@=/", r)

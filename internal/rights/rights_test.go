@@ -38,7 +38,7 @@ func (a *account) Account(context.Context) (string, error) {
 	return a.name, nil
 }
 
-// mayRead is somebody with the role view of namespace demo.
+// mayRead is a user with the role view in namespace demo.
 func mayRead(right cluster.Right) bool {
 	return right.Namespace == "demo" && slices.Contains([]string{"get", "list", "watch"}, right.Verb)
 }
@@ -67,7 +67,7 @@ func TestMissing(t *testing.T) {
 			t.Errorf("asked twice: %+v", right)
 		}
 	}
-	// For all namespaces, rights are needed in the whole cluster.
+	// Without a namespace, the rights are needed in the whole cluster.
 	if _, err := Missing(t.Context(), a, Request{Verb: "backup"}); err != nil ||
 		slices.ContainsFunc(a.asked, func(r cluster.Right) bool { return r.Namespace != "" }) {
 		t.Errorf("everywhere: %v, %+v", err, a.asked)
@@ -79,7 +79,7 @@ func TestMissingNothing(t *testing.T) {
 	if lack, err := Missing(t.Context(), all, Request{Verb: "restore", Namespaces: []string{"demo"}}); err != nil || lack.Lines() != nil {
 		t.Errorf("%v, %v", lack, err)
 	}
-	// What is missing is known also where it is not known who we are.
+	// The missing rights are known even if we do not know who we are.
 	unknown := &account{may: mayRead}
 	if lack, err := Missing(t.Context(), unknown, Request{Verb: "restore"}); err != nil || lack.Account != "--user=YOU" {
 		t.Errorf("%v, %v", lack.Account, err)

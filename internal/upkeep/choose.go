@@ -9,32 +9,32 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// Choice says which StatefulSets are meant: those of a namespace that have a repository.
+// Choice says which StatefulSets the user means, among those with a repository.
 type Choice struct {
-	// Namespace is the only one to choose from; "" is all.
+	// Namespace restricts the choice to one namespace; "" means all.
 	Namespace string
-	// Selected, if set, finds those of the cluster that are meant; of these only.
+	// Selected, if set, returns the StatefulSets of the cluster that the user means; then only these are chosen.
 	Selected func(ctx context.Context) ([]Candidate, error)
-	// Selector is how Selected was chosen, for a message.
+	// Selector says how Selected selects, for messages.
 	Selector string
 }
 
-// Candidate is a StatefulSet of the cluster that is selected.
+// Candidate is a StatefulSet of the cluster that was selected.
 type Candidate struct {
 	catalog.Name
-	// PassOver says why it is not meant all the same; "" if it is.
+	// PassOver says why to pass over it all the same; "" if nothing speaks against it.
 	PassOver string
 }
 
-// Chosen is what Choose has found.
+// Chosen is the result of Choose.
 type Chosen struct {
 	StatefulSets []catalog.Name
-	// PassedOver are those that were selected and are not among the StatefulSets.
+	// PassedOver are the selected StatefulSets that are not among StatefulSets.
 	PassedOver []Candidate
 }
 
-// Choose finds the StatefulSets that are meant and have a repository, whether the cluster still has them or not. None is an
-// error that says where they were looked for; why what was selected is passed over is in the result beside it.
+// Choose finds the StatefulSets that the user means and that have a repository, whether they still exist in the cluster or not. If
+// there are none, the error says where it has looked; the result beside the error says why selected StatefulSets are passed over.
 func (u *Upkeep) Choose(ctx context.Context, choice Choice) (Chosen, error) {
 	has, err := u.withRepository(ctx, choice.Namespace)
 	if err != nil || choice.Selected == nil {
@@ -52,7 +52,7 @@ func (u *Upkeep) Choose(ctx context.Context, choice Choice) (Chosen, error) {
 	return chosen, nil
 }
 
-// among are the candidates that are among those that have a repository.
+// among splits the candidates into those that have a repository, and those to pass over.
 func among(candidates []Candidate, has []catalog.Name) Chosen {
 	var chosen Chosen
 	for _, candidate := range candidates {
@@ -87,7 +87,7 @@ func (u *Upkeep) withRepository(ctx context.Context, namespace string) ([]catalo
 	}
 }
 
-// ofNamespace are the names of a namespace; with "" all.
+// ofNamespace are the names in a namespace; with "", all names.
 func ofNamespace(names []catalog.Name, namespace string) []catalog.Name {
 	var found []catalog.Name
 	for _, name := range names {

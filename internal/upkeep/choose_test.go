@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// named are repositories of which only the names are asked for.
+// named are repositories that are only asked for their names.
 type named []catalog.Name
 
 func (n named) Names(context.Context) ([]catalog.Name, error) { return n, nil }

@@ -8,30 +8,30 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// ForgetRequest names recovery points of a StatefulSet to be forgotten.
+// ForgetRequest names the recovery points of a StatefulSet to forget.
 type ForgetRequest struct {
 	StatefulSet catalog.Name
-	// IDs are whole ids, or the beginning of just one each.
+	// IDs are whole ids, or beginnings of ids that are unambiguous.
 	IDs []string
-	// Force forgets even the newest complete recovery point, and where recovery points cannot be read.
+	// Force forgets even the newest complete recovery point, and works even if recovery points cannot be read.
 	Force bool
-	// DryRun has everything found out, and nothing removed.
+	// DryRun finds everything out, but removes nothing.
 	DryRun bool
 }
 
-// Question is what Confirm asks a person: whether these recovery points shall go.
+// Question is what Confirm asks a person: whether to forget these recovery points.
 type Question struct {
 	StatefulSet catalog.Name
-	// Forgotten are those that go, as far as they are Known. If they are not, the recovery points cannot be read.
+	// Forgotten are the recovery points to forget, if they are Known. If they are not Known, the recovery points cannot be read.
 	Forgotten []catalog.Forgotten
 	Known     bool
-	// Left is how many complete recovery points stay. Last says that none may.
+	// Left is how many complete recovery points stay. Last says that possibly none stays.
 	Left int
 	Last bool
 }
 
-// Forget removes the recovery points that are named. It returns what has been removed; with a dry run, what would be, and the
-// refusal beside it if there is one.
+// Forget removes the named recovery points. It returns what it has removed. In a dry run it returns what it
+// would remove, together with the refusal if there is one.
 func (u *Upkeep) Forget(ctx context.Context, request ForgetRequest) ([]catalog.Forgotten, error) {
 	points, err := u.open(ctx, request.StatefulSet)
 	if err != nil {
@@ -54,17 +54,17 @@ func (u *Upkeep) Forget(ctx context.Context, request ForgetRequest) ([]catalog.F
 	return u.forgetNamed(ctx, points, named)
 }
 
-// removal is what Forget has been asked for, as it was found.
+// removal is what Forget was asked to remove, as it was found.
 type removal struct {
 	ForgetRequest // with whole ids, if they are known
 	forgotten     []catalog.Forgotten
 	whole         []catalog.RecoveryPointID // the same, if they are known
-	// known says that all could be looked at; then meaning says what it means.
+	// known says that all recovery points could be read; then meaning says what the removal means.
 	known   bool
 	meaning catalog.Removal
 }
 
-// look finds the recovery points. With Force it goes on where not all can be looked at.
+// look finds the recovery points. With Force it goes on even if it cannot read all of them.
 func (u *Upkeep) look(ctx context.Context, points *catalog.Catalog, request ForgetRequest) (*removal, error) {
 	named := &removal{ForgetRequest: request}
 	found, err := points.Points(ctx)
@@ -74,7 +74,7 @@ func (u *Upkeep) look(ctx context.Context, points *catalog.Catalog, request Forg
 		}
 		return nil, fmt.Errorf("%w; \"stsbackup repair %s\" may mend it, and --force forgets without looking", err, request.StatefulSet)
 	}
-	// What cannot be read is forgotten all the same.
+	// Recovery points that cannot be read are forgotten all the same.
 	if named.forgotten, err = catalog.Resolve(found, request.IDs...); err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (u *Upkeep) look(ctx context.Context, points *catalog.Catalog, request Forg
 	return named, nil
 }
 
-// refusal says why what is named is not forgotten without Force; nil if it is.
+// refusal says why Forget refuses without Force; nil if it does not refuse.
 func (r *removal) refusal() error {
 	if r.Force || len(r.meaning.Newest) == 0 {
 		return nil
@@ -102,7 +102,7 @@ func (r *removal) refusal() error {
 	}
 }
 
-// confirm asks before a complete recovery point goes, as far as is known.
+// confirm asks before a complete recovery point is forgotten, as far as we know that it is complete.
 func (u *Upkeep) confirm(ctx context.Context, named *removal) error {
 	if named.known && named.meaning.Complete == 0 {
 		return nil
@@ -125,7 +125,7 @@ func (u *Upkeep) confirm(ctx context.Context, named *removal) error {
 	}
 }
 
-// forgetNamed forgets them. Without Force it is judged anew where nobody can remove another recovery point meanwhile.
+// forgetNamed forgets the named recovery points. Without Force it judges again when nobody else can remove another recovery point.
 func (u *Upkeep) forgetNamed(ctx context.Context, points *catalog.Catalog, named *removal) ([]catalog.Forgotten, error) {
 	if named.Force {
 		return u.forget(ctx, points, func(ctx context.Context) ([]catalog.Forgotten, error) { return points.Forget(ctx, named.IDs...) })
@@ -143,7 +143,7 @@ func (u *Upkeep) forgetNamed(ctx context.Context, points *catalog.Catalog, named
 	return forgotten, errors.Join(err, refused)
 }
 
-// forget forgets where nobody else may work.
+// forget forgets recovery points while nobody else may work.
 func (u *Upkeep) forget(ctx context.Context, points *catalog.Catalog,
 	forget func(context.Context) ([]catalog.Forgotten, error),
 ) (forgotten []catalog.Forgotten, err error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// TestForgetRefuses: what a restore would take goes only by force, however it is named, and whatever else is named.
+// TestForgetRefuses: what a restore would use is forgotten only with Force, however it is named, and whatever else is named.
 func TestForgetRefuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -26,7 +26,7 @@ func TestForgetRefuses(t *testing.T) {
 		{ForgetRequest{IDs: []string{w.ids[0], newest}}, newest, 0},
 		{ForgetRequest{IDs: []string{newest}, DryRun: true}, newest, 1},
 		{ForgetRequest{IDs: w.ids}, "nothing left to restore from", 0},
-		{ForgetRequest{IDs: w.ids, Force: true}, "no complete one may be left", 0}, // and nobody to ask
+		{ForgetRequest{IDs: w.ids, Force: true}, "no complete one may be left", 0}, // and there is nobody to ask
 	} {
 		tt.request.StatefulSet = web()
 		forgotten, err := w.Forget(t.Context(), tt.request)
@@ -43,7 +43,7 @@ func TestForgetRefuses(t *testing.T) {
 	}
 }
 
-// TestForgetAsks before a complete recovery point goes, and forgets what is agreed to.
+// TestForgetAsks before it forgets a complete recovery point, and forgets what the person agrees to.
 func TestForgetAsks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -56,7 +56,7 @@ func TestForgetAsks(t *testing.T) {
 	}{
 		{[]string{w.ids[0]}, no, Question{Known: true, Left: 3}, 5},
 		{[]string{w.ids[0]}, nil, Question{Known: true, Left: 3}, 4},
-		{[]string{w.dead}, no, Question{}, 3}, // not complete: nobody is asked
+		{[]string{w.dead}, no, Question{}, 3}, // not complete: no question
 		{w.ids[1:], no, Question{Known: true, Last: true}, 3},
 		{w.ids[1:], nil, Question{Known: true, Last: true}, 0},
 	} {
@@ -94,7 +94,7 @@ func TestForgetNewestMeanwhile(t *testing.T) {
 	}
 }
 
-// TestForgetWithoutLooking: where the index is damaged nobody knows which recovery point is the newest; force goes on, and asks.
+// TestForgetWithoutLooking: with a damaged index nobody knows which recovery point is the newest; Force goes on, and asks.
 func TestForgetWithoutLooking(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -16,21 +16,21 @@ type KeepRequest struct {
 	Rules       retention.Rules
 	// Zone is the time zone in which days begin.
 	Zone *time.Location
-	// DryRun has everything decided, and nothing removed.
+	// DryRun decides everything, but removes nothing.
 	DryRun bool
 }
 
-// KeepResult is what has been decided for one StatefulSet, and done.
+// KeepResult is what was decided and done for one StatefulSet.
 type KeepResult struct {
 	Namespace   string         `json:"namespace"`
 	StatefulSet string         `json:"statefulSet"`
 	DryRun      bool           `json:"dryRun"`
 	Points      []KeepDecision `json:"points"`
-	// Forgotten is what has been removed; with a dry run nothing.
+	// Forgotten is what was removed; in a dry run nothing.
 	Forgotten []catalog.Forgotten `json:"forgotten"`
 }
 
-// KeepDecision is what has been decided about one recovery point.
+// KeepDecision is the decision about one recovery point.
 type KeepDecision struct {
 	ID      catalog.RecoveryPointID `json:"id"`
 	State   retention.State         `json:"state"`
@@ -39,8 +39,8 @@ type KeepDecision struct {
 	Reasons []string                `json:"reasons"`
 }
 
-// Keep decides on the recovery points of one StatefulSet by rules, and forgets those that no rule keeps. The result says what
-// has been decided and done, whatever the error.
+// Keep applies rules to the recovery points of one StatefulSet, and forgets those that no rule keeps. The
+// result says what was decided and done, whatever the error.
 func (u *Upkeep) Keep(ctx context.Context, request KeepRequest) (KeepResult, error) {
 	of := request.StatefulSet
 	result := KeepResult{
@@ -63,8 +63,8 @@ func (u *Upkeep) Keep(ctx context.Context, request KeepRequest) (KeepResult, err
 	if unread != nil {
 		unread = fmt.Errorf("some recovery points could not be read and were kept: %w; \"stsbackup verify %s\" says more", unread, of)
 	}
-	// Nobody is kept from working while there is nothing to remove; what is to be removed is decided on again under the
-	// lock, for a backup can have ended since.
+	// While there is nothing to remove, nobody has to stop working. What to remove is decided again under the
+	// lock, because a backup can have ended since.
 	if removed := choose(found); len(removed) == 0 || request.DryRun {
 		return result, unread
 	}
@@ -73,7 +73,7 @@ func (u *Upkeep) Keep(ctx context.Context, request KeepRequest) (KeepResult, err
 	return result, errors.Join(unread, err)
 }
 
-// retentionPoints are the catalog's recovery points as retention sees them.
+// retentionPoints are the catalog's recovery points in the form that retention takes.
 func retentionPoints(points []catalog.Point) []retention.Point {
 	states := map[catalog.State]retention.State{
 		catalog.StateComplete:   retention.Complete,
@@ -91,7 +91,7 @@ func retentionPoints(points []catalog.Point) []retention.Point {
 	return all
 }
 
-// decisions splits what retention has decided into what is shown and what is to be removed.
+// decisions splits retention's decisions into what to show and what to remove.
 func decisions(decided []retention.Decision) (shown []KeepDecision, removed []catalog.RecoveryPointID) {
 	shown = []KeepDecision{}
 	for _, d := range decided {

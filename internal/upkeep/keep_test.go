@@ -54,7 +54,7 @@ func TestKeepUnreadable(t *testing.T) {
 	}
 }
 
-// TestRetentionPoints: each state has its own meaning for what is kept; one that is not known is kept.
+// TestRetentionPoints: each state has its own meaning for retention; an unknown state is kept.
 func TestRetentionPoints(t *testing.T) {
 	begun := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
 	var points []catalog.Point

@@ -18,15 +18,15 @@ func (u *Upkeep) Keys(ctx context.Context, of catalog.Name) ([]repository.KeyInf
 	return points.Repository().Keys(ctx)
 }
 
-// AddKeyRequest asks for a password to open a repository.
+// AddKeyRequest asks for another password to open a repository.
 type AddKeyRequest struct {
 	StatefulSet catalog.Name
-	// Password is the new password of this repository, or, if it IsRoot, the root password that it is derived from.
+	// Password is the new password of this repository or, with IsRoot, the root password from which to derive it.
 	Password repository.Secret
 	IsRoot   bool
 }
 
-// AddKey has another password open a repository. It returns the new key.
+// AddKey adds a key, so that another password opens the repository. It returns the new key.
 func (u *Upkeep) AddKey(ctx context.Context, request AddKeyRequest) (repository.ID, error) {
 	of := request.StatefulSet
 	points, err := u.Repositories.Open(ctx, of)
@@ -41,10 +41,10 @@ func (u *Upkeep) AddKey(ctx context.Context, request AddKeyRequest) (repository.
 	return points.Repository().AddKey(ctx, password)
 }
 
-// RemoveKeyRequest asks for a key to be removed.
+// RemoveKeyRequest asks to remove a key.
 type RemoveKeyRequest struct {
 	StatefulSet catalog.Name
-	// Key is the whole id of the key, or the beginning of just one.
+	// Key is the whole id of the key, or the unambiguous beginning of it.
 	Key string
 }
 
@@ -61,7 +61,7 @@ func (u *Upkeep) RemoveKey(ctx context.Context, request RemoveKeyRequest) (repos
 	return id, u.alone(ctx, points, func(ctx context.Context) error { return points.Repository().RemoveKey(ctx, id) })
 }
 
-// findKey is the key whose id begins like this.
+// findKey is the key whose id begins with prefix.
 func findKey(ctx context.Context, repo *repository.Repository, prefix string) (repository.ID, error) {
 	keys, err := repo.Keys(ctx)
 	if err != nil {

@@ -7,24 +7,24 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// ListRequest says whose recovery points are wanted.
+// ListRequest says whose recovery points to list.
 type ListRequest struct {
-	// StatefulSets are those; none is all that have a repository, in the Namespace if there is one.
+	// StatefulSets are the StatefulSets to list; none means all that have a repository, in the Namespace if it is set.
 	StatefulSets []catalog.Name
 	Namespace    string
 }
 
-// Listing has the recovery points of one StatefulSet.
+// Listing holds the recovery points of one StatefulSet.
 type Listing struct {
 	StatefulSet catalog.Name
-	// Records are those of its recovery points, newest last.
+	// Records are the records of its recovery points, newest last.
 	Records []catalog.Record
-	// Err says what could not be read. Records are the others.
+	// Err says what could not be read. Records are the rest.
 	Err error
 }
 
-// List lists the recovery points below the root. That one repository cannot be read keeps none of the others from being
-// listed; an error beside no listing says that nothing could be.
+// List lists the recovery points below the root. If one repository cannot be read, List still lists the others.
+// An error without any listing means that nothing could be listed.
 func (u *Upkeep) List(ctx context.Context, request ListRequest) ([]Listing, error) {
 	names := request.StatefulSets
 	if len(names) == 0 {
@@ -47,7 +47,7 @@ func (u *Upkeep) List(ctx context.Context, request ListRequest) ([]Listing, erro
 	return listings, nil
 }
 
-// Records are those of all listings, and the error what could not be read of any.
+// Records are the records of all listings; the error says what could not be read in any of them.
 func Records(listings []Listing) ([]catalog.Record, error) {
 	var records []catalog.Record
 	var failures []error

@@ -7,7 +7,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/catalog"
 )
 
-// One repository that cannot be read keeps none of the others' recovery points from being listed, and is not passed over in silence.
+// If one repository cannot be read, the recovery points of the others are still listed, and the error names that repository.
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")

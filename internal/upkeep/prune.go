@@ -8,13 +8,13 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// maxUnused is how much unneeded data a prune leaves in packs that it would have to write anew, as a share of all data.
+// maxUnused is how much unneeded data, as a share of all data, a prune leaves in packs that it would otherwise have to rewrite.
 const maxUnused = 0.05
 
 // PruneRequest asks for a prune.
 type PruneRequest struct {
 	StatefulSet catalog.Name
-	// DryRun has everything found out, and nothing changed.
+	// DryRun finds everything out, but changes nothing.
 	DryRun bool
 }
 
@@ -23,7 +23,7 @@ type PruneResult struct {
 	Namespace   string `json:"namespace"`
 	StatefulSet string `json:"statefulSet"`
 	repository.PruneReport
-	// Leftovers are recovery points without a record, whose data is kept until they are forgotten.
+	// Leftovers are recovery points without a record. Their data is kept until they are forgotten.
 	Leftovers []catalog.RecoveryPointID `json:"leftovers"`
 }
 
@@ -41,7 +41,7 @@ func (u *Upkeep) Prune(ctx context.Context, request PruneRequest) (*PruneResult,
 	if u.Guard != nil {
 		options.AloneOperation = u.Guard.Operation
 		options.Alone = func(ctx context.Context, do func(context.Context) error) error { return u.Guard.Do(ctx, points, do) }
-		// Nobody is at work who would have to be waited for in the end, and what the dead have left is removed.
+		// This ensures that nobody is at work for whom the prune would have to wait at its end, and removes what dead operations have left.
 		if err := options.Alone(ctx, func(context.Context) error { return nil }); err != nil {
 			return nil, err
 		}

@@ -10,13 +10,13 @@ import (
 // RepairRequest asks for a repair.
 type RepairRequest struct {
 	StatefulSet catalog.Name
-	// DryRun has everything found out, and nothing changed.
+	// DryRun finds everything out, but changes nothing.
 	DryRun bool
 	// ForgetDamaged also removes repository snapshots whose own objects are damaged.
 	ForgetDamaged bool
 }
 
-// Repair takes what is damaged out of a repository, so that the next backup brings it back.
+// Repair removes what is damaged from a repository, so that the next backup saves it again.
 func (u *Upkeep) Repair(ctx context.Context, request RepairRequest) (report repository.RepairReport, err error) {
 	points, err := u.open(ctx, request.StatefulSet)
 	if err != nil {

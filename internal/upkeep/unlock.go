@@ -7,21 +7,21 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// UnlockRequest asks for locks to be removed.
+// UnlockRequest asks to remove locks.
 type UnlockRequest struct {
 	StatefulSet catalog.Name
-	// RemoveAll removes the locks of those that seem to be alive as well.
+	// RemoveAll also removes the locks of holders that seem to be alive.
 	RemoveAll bool
 }
 
-// UnlockResult is which locks there were.
+// UnlockResult says which locks there were.
 type UnlockResult struct {
 	Removed []repository.Holder `json:"removed"`
 	Left    []repository.Holder `json:"left"`
 }
 
-// Unlock removes the locks of the dead: of those that have not renewed theirs for long, of processes of this host and of movers
-// that have ended, and those that cannot be read.
+// Unlock removes locks that are dead: locks that nobody has renewed for long, locks of ended processes of this
+// host and of ended movers, and locks that cannot be read.
 func (u *Upkeep) Unlock(ctx context.Context, request UnlockRequest) (result UnlockResult, err error) {
 	points, err := u.Repositories.Open(ctx, request.StatefulSet)
 	if err != nil {

@@ -13,48 +13,48 @@ import (
 // Upkeep looks after repositories. Only Repositories must be set.
 type Upkeep struct {
 	Repositories Repositories
-	// Movers knows which movers are gone. Nil: nobody does, and their locks are waited for.
+	// Movers knows which movers are gone. Nil: nobody knows, and we wait for their locks.
 	Movers Movers
-	// Guard, if set, keeps others of the cluster away while nobody may work beside us.
+	// Guard, if set, keeps others in the cluster from working while we must work alone.
 	Guard *Guard
 	// RetryLock is how long to wait for a conflicting lock on the repository.
 	RetryLock time.Duration
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
-	// Note tells a person what he may want to know. What begins with "warning: " is one.
+	// Note tells a person what may interest them. A text that begins with "warning: " is a warning.
 	Note func(text string)
-	// Progress is told of each pack that a verify or a repair has read, by one goroutine at a time.
+	// Progress is told of each pack that a verify or a repair has read, from one goroutine at a time.
 	Progress func(packs, total int)
-	// Confirm is asked before complete recovery points that are named are forgotten. An error is a no, and is returned. Nil
-	// says yes as long as a complete recovery point is left.
+	// Confirm is asked before named, complete recovery points are forgotten. An error means no, and is returned.
+	// Nil agrees as long as a complete recovery point is left.
 	Confirm func(ctx context.Context, question Question) error
 }
 
-// Repositories are those below a root: a location.Root.
+// Repositories are the repositories below a root; location.Root implements it.
 type Repositories interface {
 	// Names are the StatefulSets that have a repository.
 	Names(ctx context.Context) ([]catalog.Name, error)
-	// Open opens the repository of a StatefulSet. repository.ErrNoRepository if there is none.
+	// Open opens the repository of a StatefulSet. It returns repository.ErrNoRepository if there is none.
 	Open(ctx context.Context, of catalog.Name) (*catalog.Catalog, error)
-	// String is where they are, for a message.
+	// String says where they are, for messages.
 	String() string
 }
 
-// Movers knows of the movers whose locks are found.
+// Movers knows the movers whose locks we find.
 type Movers interface {
-	// Ended are those of the holders that are movers and have ended. The error says of which nothing could be found out.
+	// Ended returns those holders that are movers and have ended. The error names those about which it could not find out.
 	Ended(ctx context.Context, holders []repository.Holder) ([]repository.Holder, error)
 }
 
-// Guard is what a scheduler has beside the repository's locks: others of its cluster respect it before they begin.
+// Guard is what a scheduler has beside the repository's locks: others in its cluster check it before they begin.
 type Guard struct {
-	// Operation is what locks say that are held only within Do.
+	// Operation is what a lock says about its holder if the lock is held only within Do.
 	Operation string
-	// Do has do done while nobody else of the cluster begins to work on the StatefulSet.
+	// Do calls do while nobody else in the cluster begins to work on the StatefulSet.
 	Do func(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error
 }
 
-// now is the time.
+// now is the present time.
 func (u *Upkeep) now() time.Time {
 	if u.Now == nil {
 		return time.Now() //nolint:forbidigo // the default of the injected clock
@@ -69,7 +69,7 @@ func (u *Upkeep) note(text string) {
 	}
 }
 
-// open opens a repository to work on it. That work waits for holders of conflicting locks.
+// open opens a repository. Work on it waits for holders of conflicting locks.
 func (u *Upkeep) open(ctx context.Context, of catalog.Name) (*catalog.Catalog, error) {
 	points, err := u.Repositories.Open(ctx, of)
 	if err != nil {
@@ -79,7 +79,7 @@ func (u *Upkeep) open(ctx context.Context, of catalog.Name) (*catalog.Catalog, e
 	return points, nil
 }
 
-// alone does what nobody else may work beside.
+// alone runs do while nobody else may work on the repository.
 func (u *Upkeep) alone(ctx context.Context, points *catalog.Catalog, do func(context.Context) error) error {
 	if u.Guard == nil {
 		return do(ctx)
@@ -88,8 +88,8 @@ func (u *Upkeep) alone(ctx context.Context, points *catalog.Catalog, do func(con
 	return u.Guard.Do(ctx, points, do)
 }
 
-// waitForLocks makes operations wait for holders of conflicting locks. If a mover that has ended has left such a lock, the lock is
-// removed. A person is told of that, and of locks that stay although the work is done.
+// waitForLocks makes operations wait for holders of conflicting locks. It removes such a lock if its holder is
+// a mover that has ended. It tells a person about that, and about locks that stay although the work is done.
 func (u *Upkeep) waitForLocks(points *catalog.Catalog) {
 	u.tellOfLocks(points)
 	points.Repository().SetLockWait(repository.LockWait{Limit: u.RetryLock, Blocked: func(ctx context.Context, locked error) bool {
@@ -107,7 +107,7 @@ func (u *Upkeep) waitForLocks(points *catalog.Catalog) {
 	}})
 }
 
-// tellOfLocks has a person told of locks that stay although the work is done.
+// tellOfLocks makes the repository tell a person about locks that stay although the work is done.
 func (u *Upkeep) tellOfLocks(points *catalog.Catalog) {
 	points.Repository().SetLockLeft(func(left error) { u.note("warning: " + left.Error()) })
 }
@@ -125,7 +125,7 @@ func (u *Upkeep) unlockDeadMovers(ctx context.Context, points *catalog.Catalog) 
 	if len(ended) == 0 {
 		return nil, unknown
 	}
-	// A lock that is renewed meanwhile is another object, so that it is known by what it says.
+	// Renewing a lock makes a new object, so we recognize a lock by its content.
 	type mark struct{ operation, host string }
 	gone := map[mark]bool{}
 	for _, h := range ended {
@@ -135,7 +135,7 @@ func (u *Upkeep) unlockDeadMovers(ctx context.Context, points *catalog.Catalog) 
 	return removed, errors.Join(unknown, err)
 }
 
-// Refusal says why something is not done, and that nothing has been changed.
+// Refusal says why something is refused, and that nothing has been changed.
 type Refusal struct {
 	// Object is what the refusal is about, such as "recovery point 20261121T081200Z-3fa91c07 of demo/web".
 	Object string
@@ -143,5 +143,5 @@ type Refusal struct {
 	Reason, Next string
 }
 
-// Error gives the three parts in one line.
+// Error joins the three parts in one line.
 func (r *Refusal) Error() string { return fmt.Sprintf("%s: %s; %s", r.Object, r.Reason, r.Next) }

@@ -15,7 +15,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// gone are the hosts of movers that have ended; the error is of those that nothing is known of.
+// gone are the hosts of movers that have ended; the error names those about which nothing is known.
 type gone struct {
 	hosts   string
 	unknown error
@@ -31,7 +31,7 @@ func (g gone) Ended(_ context.Context, holders []repository.Holder) ([]repositor
 	return ended, g.unknown
 }
 
-// TestLocksInTheWay: those of movers that have ended are removed, and others are waited for.
+// TestLocksInTheWay: Upkeep removes locks of movers that have ended, and waits for others.
 func TestLocksInTheWay(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -67,7 +67,7 @@ func TestLocksInTheWay(t *testing.T) {
 	}
 }
 
-// TestLockIsInEveryonesWay who removes data.
+// TestLockIsInEveryonesWay: a lock blocks everyone who removes data.
 func TestLockIsInEveryonesWay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -96,7 +96,7 @@ func TestLockIsInEveryonesWay(t *testing.T) {
 	}
 }
 
-// TestGuard: what removes data has the guard while nobody may work beside it, and does nothing without.
+// TestGuard: a method that removes data does so under the guard while nobody else may work, and does nothing without it.
 func TestGuard(t *testing.T) {
 	t.Parallel()
 	busy := errors.New("busy")
@@ -151,7 +151,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// TestLockLeft: what is done is done although its lock stays, and a person is told.
+// TestLockLeft: the work is done although its lock stays, and a person is told.
 func TestLockLeft(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -9,20 +9,21 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// The verdicts of a verify that are not good.
+// The verdicts of a verify that finds damage.
 var (
-	// ErrDamaged says that recovery points, or what they rely on, are damaged.
+	// ErrDamaged says that recovery points, or what they depend on, are damaged.
 	ErrDamaged = errors.New("found damage")
-	// ErrLockDamaged says that every recovery point is whole. A damaged lock goes away by itself.
+	// ErrLockDamaged says that a lock is damaged, but every recovery point is intact. A damaged lock goes away by itself.
 	ErrLockDamaged = errors.New("a lock is damaged, nothing else")
 )
 
 // VerifyRequest asks for a verify.
 type VerifyRequest struct {
 	StatefulSet catalog.Name
-	// RecoveryPoint, as catalog.Find takes it, restricts the verify to what that one needs. "" is the whole repository.
+	// RecoveryPoint, in the form that catalog.Find takes, restricts the verify to what that recovery point needs. "" means the
+	// whole repository.
 	RecoveryPoint string
-	// ReadData is the share of the packs to read whole, from 0 to 1.
+	// ReadData is the share of the packs to read completely, from 0 to 1.
 	ReadData float64
 }
 
@@ -33,8 +34,8 @@ type VerifyResult struct {
 	catalog.Verification
 }
 
-// Verify checks the recovery points of a StatefulSet, or one of them. There is a result beside an error if the error is the
-// verdict: ErrDamaged or ErrLockDamaged. It takes no lock.
+// Verify checks the recovery points of a StatefulSet, or one of them. If the error is a verdict (ErrDamaged or
+// ErrLockDamaged), there is a result beside it. Verify takes no lock.
 func (u *Upkeep) Verify(ctx context.Context, request VerifyRequest) (*VerifyResult, error) {
 	of := request.StatefulSet
 	points, err := u.Repositories.Open(ctx, of)
@@ -63,7 +64,7 @@ func verdict(what string, found catalog.Verification) error {
 	}
 }
 
-// pointName is how users write a StatefulSet, or one of its recovery points.
+// pointName names a StatefulSet, or one of its recovery points, as users write it.
 func pointName(of catalog.Name, point string) string {
 	if point == "" {
 		return of.String()

@@ -17,8 +17,8 @@ import (
 // web is the StatefulSet of the tests.
 func web() catalog.Name { return catalog.Name{Namespace: "demo", StatefulSet: "web"} }
 
-// world is a root in memory on 21 November 2026 at noon, with four recovery points of demo/web, the last of that day, and what
-// an interrupted backup has left.
+// world is a root in memory on 21 November 2026 at noon. It has four recovery points of demo/web, the last from
+// that day, and the leftovers of an interrupted backup.
 type world struct {
 	*Upkeep
 	t      *testing.T
@@ -48,7 +48,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// at looks after what is in a bucket.
+// at returns an Upkeep for what is in a bucket.
 func (w *world) at(bucket storage.Bucket) *Upkeep {
 	return &Upkeep{
 		Repositories: location.NewRoot("mem://root?secret=1", bucket, "root"),
@@ -95,7 +95,7 @@ func (w *world) volume(id string, begun time.Time) string {
 	return saved.String()
 }
 
-// left are the ids of the recovery points that there are.
+// left are the ids of the existing recovery points.
 func (w *world) left() []string {
 	w.t.Helper()
 	points, err := w.points.Points(w.t.Context())
@@ -109,7 +109,7 @@ func (w *world) left() []string {
 	return ids
 }
 
-// lock leaves a lock of someone else, which says this.
+// lock leaves a lock of somebody else, with this host and operation.
 func (w *world) lock(host, operation string) {
 	w.t.Helper()
 	bucket, err := storage.Sub(w.bucket, "demo/web")
@@ -126,7 +126,7 @@ func (w *world) lock(host, operation string) {
 	}
 }
 
-// names are those of the objects that begin like this.
+// names are the names of the objects that begin with prefix.
 func (w *world) names(prefix string) []string {
 	w.t.Helper()
 	var names []string
@@ -140,7 +140,7 @@ func (w *world) names(prefix string) []string {
 	return names
 }
 
-// damage replaces objects that begin like this.
+// damage replaces objects whose names begin with prefix.
 func (w *world) damage(prefix string) {
 	w.t.Helper()
 	for _, name := range w.names(prefix) {

@@ -15,24 +15,24 @@ import (
 type BackupRequest struct {
 	Repository
 	Observer
-	// Dir is the directory or block device.
+	// Dir is the directory or block device to save.
 	Dir string
-	// Claim is whose volume it is.
+	// Claim is the claim to which the volume belongs.
 	Claim string
-	// Ordinal is that of the claim; a negative one is none.
+	// Ordinal is the claim's ordinal; a negative one means none.
 	Ordinal int
-	// RecoveryPoint is the id of the one that this is a part of; empty if it stands by itself.
+	// RecoveryPoint is the id of the recovery point of which this volume is a part; empty if it stands by itself.
 	RecoveryPoint catalog.RecoveryPointID
-	// ForceRead has files read that seem unchanged since the last backup.
+	// ForceRead makes Backup read files that seem unchanged since the last backup.
 	ForceRead   bool
 	Compression compress.Level
 	// RetryLock is how long to wait for somebody else's lock on the repository.
 	RetryLock time.Duration
-	// Program is what the repository snapshot says it was made by.
+	// Program is the name of the program that the repository snapshot records.
 	Program string
 }
 
-// tags are those of the repository snapshot.
+// tags are the tags of the repository snapshot.
 func (r *BackupRequest) tags() ([]string, error) {
 	tags := []string{catalog.TagStsbackup, catalog.TagClaim + "=" + r.Claim}
 	if r.RecoveryPoint != "" {
@@ -47,7 +47,7 @@ func (r *BackupRequest) tags() ([]string, error) {
 	return tags, nil
 }
 
-// Backup saves a volume. The result names the entries that could not be read whole: there is a repository snapshot all the same.
+// Backup saves a volume. The result names entries that could not be read completely: there is a repository snapshot all the same.
 func Backup(ctx context.Context, r BackupRequest) (archive.Result, error) {
 	tags, err := r.tags()
 	if err != nil {

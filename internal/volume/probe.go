@@ -16,14 +16,14 @@ import (
 type ProbeRequest struct {
 	Repository
 	Observer
-	// Snapshots are repository snapshots that must be there.
+	// Snapshots are repository snapshots that must exist.
 	Snapshots []repository.ID
-	// Write has it also check whether the repository can be written, and make the repository if there is none.
+	// Write makes Probe also check whether the repository can be written, and create the repository if there is none.
 	Write bool
 }
 
-// Probe opens a repository, lists its index and reads a part of it, and looks for the repository snapshots. To see whether the
-// repository can be written, it locks the repository for a moment.
+// Probe opens a repository, lists its index and reads a part of it, and looks for the repository snapshots. To
+// find out whether the repository can be written, it locks the repository for a moment.
 func Probe(ctx context.Context, r ProbeRequest) error {
 	points, err := r.open(ctx, r.Observer, r.Write)
 	if err != nil {
@@ -47,7 +47,7 @@ func Probe(ctx context.Context, r ProbeRequest) error {
 	}
 	lock, err := repo.BeginLock(ctx)
 	if errors.Is(err, repository.ErrLocked) {
-		return nil // who has locked it will be waited for
+		return nil // movers will wait for the lock's holder
 	}
 	if err != nil {
 		return err
@@ -55,8 +55,8 @@ func Probe(ctx context.Context, r ProbeRequest) error {
 	return lock.Release(ctx)
 }
 
-// ExplainInPod adds to what was found from inside a pod what to do about it, where that is another thing than for a person at
-// a terminal. location is the repository's URL as it was given to movers.
+// ExplainInPod adds to an error from inside a pod what to do about it, if that differs from what a person at a
+// terminal would do. location is the repository's URL as it was given to movers.
 func ExplainInPod(location string, err error) error {
 	var host string
 	if config, parseErr := s3.ParseURL(location); parseErr == nil {

@@ -14,15 +14,15 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// Repository is that of a StatefulSet, and how to open it.
+// Repository is the repository of a StatefulSet, and how to open it.
 type Repository struct {
-	// Root is the place below which the repositories are. Watch and Create in it are set by this package.
+	// Root is the location below which the repositories are. This package sets Watch and Create in it.
 	Root location.Config
 	// Of is the StatefulSet.
 	Of catalog.Name
-	// Password is that of this one repository.
+	// Password is the password of this one repository.
 	Password repository.Secret
-	// Operation is what locks on the repository say of their holder. Only movers have one.
+	// Operation is what locks on the repository say about their holder. Only movers have one.
 	Operation string
 }
 
@@ -30,7 +30,7 @@ type Repository struct {
 type Observer struct {
 	// Progress is told how much of the volume is done.
 	Progress archive.Reporter
-	// Waiting is told, in words, what has to be waited for.
+	// Waiting is told, in words, what the work waits for.
 	Waiting func(reason string)
 	// Watch counts what is done with the bucket.
 	Watch func(storage.Bucket) storage.Bucket
@@ -49,7 +49,7 @@ func (e *InvalidError) Unwrap() error { return e.err }
 
 func invalidf(format string, args ...any) error { return &InvalidError{fmt.Errorf(format, args...)} }
 
-// CheckClaim reports what cannot be the name of a claim, and so of the top-level directory of a repository snapshot.
+// CheckClaim fails for a text that cannot be the name of a claim, and so of the top-level directory of a repository snapshot.
 func CheckClaim(claim string) error {
 	if claim == "" {
 		return invalidf("no claim: give --claim, for example --claim www-web-0")
@@ -65,7 +65,7 @@ func (r Repository) Open(ctx context.Context) (*catalog.Catalog, error) {
 	return r.open(ctx, Observer{}, false)
 }
 
-// open opens the repository; create makes it if there is none.
+// open opens the repository; with create, it creates the repository if there is none.
 func (r Repository) open(ctx context.Context, observer Observer, create bool) (*catalog.Catalog, error) {
 	r.Root.Create, r.Root.Watch = create, observer.Watch
 	root, err := location.OpenBucket(r.Root)
@@ -81,16 +81,16 @@ func (r Repository) open(ctx context.Context, observer Observer, create bool) (*
 }
 
 func (r Repository) points(ctx context.Context, root storage.Bucket, create bool) (*catalog.Catalog, error) {
-	// Deriving a key from a password takes 32 MiB for a moment, which the data path shall not have to take on top.
+	// Deriving a key from a password takes 32 MiB for a moment. Free them, so that the data path does not take its memory on top.
 	if create {
 		defer debug.FreeOSMemory()
 		return catalog.OpenOrCreate(ctx, root, r.Of.Namespace, r.Of.StatefulSet, r.Password)
 	}
-	defer runtime.GC() // what is free now is taken again soon, and need not be given back before
+	defer runtime.GC() // the process soon uses this memory again, so do not return it to the system
 	return catalog.Open(ctx, root, r.Of.Namespace, r.Of.StatefulSet, r.Password)
 }
 
-// Find returns the repository snapshot with an id, or the one of a claim in a recovery point if there is no id.
+// Find returns the repository snapshot with that id; without an id, the repository snapshot of a claim in a recovery point.
 func Find(ctx context.Context, points *catalog.Catalog, recoveryPoint, claim string, id repository.ID) (repository.Snapshot, error) {
 	if id == (repository.ID{}) {
 		return points.FindVolume(ctx, recoveryPoint, claim)

@@ -9,36 +9,37 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// RestoreRequest says what to restore, and where to.
+// RestoreRequest says what to restore, and where.
 type RestoreRequest struct {
 	Repository
 	Observer
-	// RecoveryPoint is the one whose volume to restore, as catalog.FindVolume takes it. It counts without a Snapshot.
+	// RecoveryPoint is the recovery point whose volume to restore, in the form that catalog.FindVolume takes. It counts only
+	// without a Snapshot.
 	RecoveryPoint string
-	// Snapshot is the repository snapshot to restore, whatever recovery point it belongs to; the zero ID is none.
+	// Snapshot is the repository snapshot to restore, whatever recovery point it belongs to; the zero ID means none.
 	Snapshot repository.ID
-	// Claim is the one that was saved.
+	// Claim is the claim that was saved.
 	Claim string
 	// Dir is the directory, block device or file to fill.
 	Dir string
-	// Replace has it replace what is in the way. Blank says that the block device holds nothing but zeros.
+	// Replace makes Restore replace what is in the way. Blank says that the block device holds nothing but zeros.
 	Replace, Blank bool
-	// IntoEmpty has it refuse a directory that holds anything else than the unfinished work of this operation, or of those that it
-	// resumes.
+	// IntoEmpty makes Restore refuse a directory that holds anything except the unfinished work of this operation,
+	// or of those that it resumes.
 	IntoEmpty bool
-	// IntoClaim is the claim whose volume the directory is, as namespace/name.
+	// IntoClaim is the claim of the volume that is mounted at the directory, as namespace/name.
 	IntoClaim string
 	// Resumes are the operations whose unfinished work in the directory may be removed.
 	Resumes []string
-	// Started is when the restore began, which the mark in the directory says.
+	// Started is when the restore began; the mark in the directory records it.
 	Started time.Time
 }
 
 // Restored is what a restore has done.
 type Restored struct {
-	// Snapshot is what was restored.
+	// Snapshot is the repository snapshot that was restored.
 	Snapshot repository.Snapshot
-	// Result names the entries that could not be written, also beside an error.
+	// Result names the entries that could not be written; it is set even beside an error.
 	Result archive.Result
 }
 
@@ -51,13 +52,13 @@ func Restore(ctx context.Context, r RestoreRequest) (Restored, error) {
 	if err != nil {
 		return Restored{}, err
 	}
-	// This keeps prune away as far as that can be had: it could make the restore fail, though never be wrong.
+	// The lock keeps prune away, as far as we can get one. Without it, a prune could make the restore fail, but never make it wrong.
 	lock, err := points.Repository().LockReading(ctx)
 	if err != nil {
 		return Restored{}, err
 	}
 	restored, err := r.fill(ctx, points)
-	if left := lock.Release(ctx); left != nil { // which is no failure of the restore
+	if left := lock.Release(ctx); left != nil { // this does not make the restore fail
 		restored.Result.Warn(left)
 	}
 	return restored, err
@@ -66,7 +67,7 @@ func Restore(ctx context.Context, r RestoreRequest) (Restored, error) {
 // fill is the restore itself.
 func (r *RestoreRequest) fill(ctx context.Context, points *catalog.Catalog) (restored Restored, err error) {
 	restored.Snapshot, err = Find(ctx, points, r.RecoveryPoint, r.Claim, r.Snapshot)
-	if err == nil && r.Operation != "" { // a person may have anything restored
+	if err == nil && r.Operation != "" { // a person may restore anything
 		err = points.CheckOwner(restored.Snapshot, r.Claim)
 	}
 	if err != nil {
@@ -99,8 +100,8 @@ func (r *RestoreRequest) taking(repo *repository.Repository, snapshot repository
 	}
 }
 
-// TakeBack removes what a restore with IntoEmpty has put into the directory: r.Snapshot. It opens the repository only if it needs
-// to compare what lies there: a restore that failed because the bucket is away can be taken back all the same.
+// TakeBack removes what a restore with IntoEmpty has put into the directory: r.Snapshot. It opens the repository only if
+// it has to compare what is there. So a restore that failed because the bucket is away can be taken back all the same.
 func TakeBack(ctx context.Context, r RestoreRequest) error {
 	if err := CheckClaim(r.Claim); err != nil {
 		return err

@@ -56,7 +56,7 @@ func holds(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// TestThereAndBack: what a mover saves, another one finds, restores into an empty directory, and takes back.
+// TestThereAndBack: what one mover saves, another finds, restores into an empty directory, and takes back.
 func TestThereAndBack(t *testing.T) {
 	t.Parallel()
 	at := place(t, "mover:uid:one")
@@ -103,7 +103,7 @@ func TestThereAndBack(t *testing.T) {
 	}
 }
 
-// TestPeopleRestoreAnything: only a mover is held to its own StatefulSet's claim.
+// TestPeopleRestoreAnything: only a mover is bound to its own StatefulSet's claim.
 func TestPeopleRestoreAnything(t *testing.T) {
 	t.Parallel()
 	at := place(t, "")
@@ -127,7 +127,7 @@ func TestPeopleRestoreAnything(t *testing.T) {
 	}
 }
 
-// TestInvalidRequests: they are told before anything is done.
+// TestInvalidRequests: the errors come before anything is done.
 func TestInvalidRequests(t *testing.T) {
 	t.Parallel()
 	at := place(t, "")

@@ -1,5 +1,5 @@
-// Package wait passes the time between two attempts.
+// Package wait pauses between two attempts.
 //
-// A pause ends when its time is over, or with its context: the error is then the context's cause, so that whoever waits
-// knows why it is to end. The timer is given back in either case.
+// A pause ends when its time is over, or with its context. In the latter case the error is the context's cause,
+// so that the caller knows why to stop. The timer is released in either case.
 package wait

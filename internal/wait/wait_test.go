@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
-// TestFor: a pause takes its time, unless its context ends, whose cause it then returns at that moment.
+// TestFor: a pause takes its time. If its context ends, For returns the context's cause at that moment.
 func TestFor(t *testing.T) {
 	because := errors.New("because")
 	for name, tt := range map[string]struct {

@@ -9,8 +9,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// CheckNamed reports that a StatefulSet which somebody has named does not exist, if nothing is set aside of it either: whoever
-// has mistyped a name must not believe that there is nothing. volumes are what List found of it.
+// CheckNamed fails if a StatefulSet that somebody has named does not exist and has no volumes set aside either:
+// whoever has mistyped a name must not believe that there are none. volumes are what List found for that StatefulSet.
 func CheckNamed(ctx context.Context, client *cluster.Client, namespace, statefulSet string, volumes []Volume) error {
 	if len(volumes) > 0 {
 		return nil
@@ -21,8 +21,8 @@ func CheckNamed(ctx context.Context, client *cluster.Client, namespace, stateful
 	return nil
 }
 
-// Of are the volumes of these ordinals that an operation whose id begins like this has set aside; without ordinals it is all of
-// them, and every id begins with nothing.
+// Of returns the volumes of these ordinals that were set aside by an operation whose id begins with this text.
+// No ordinals means all of them; an empty text means every operation.
 func Of(volumes []Volume, ordinals []int32, operation string) []Volume {
 	return slices.DeleteFunc(slices.Clone(volumes), func(v Volume) bool {
 		return len(ordinals) > 0 && !slices.Contains(ordinals, v.Ordinal) || !strings.HasPrefix(v.By, operation)
@@ -32,8 +32,8 @@ func Of(volumes []Volume, ordinals []int32, operation string) []Volume {
 // Owner is a StatefulSet that has volumes set aside. It need not exist any more.
 type Owner struct{ Namespace, StatefulSet string }
 
-// Owners are the StatefulSets that the volumes were set aside of, each once, in the order of the volumes. What is not set aside
-// any more does not count, nor what is of no StatefulSet.
+// Owners are the StatefulSets from which the volumes were set aside, each once, in the order of the volumes.
+// Volumes that are no longer set aside, or belong to no StatefulSet, do not count.
 func Owners(volumes []Volume) []Owner {
 	var owners []Owner
 	for _, v := range volumes {
@@ -45,7 +45,7 @@ func Owners(volumes []Volume) []Owner {
 	return owners
 }
 
-// Propose decides what to free of a StatefulSet. One that somebody has named must exist, or have volumes set aside.
+// Propose decides which volumes of a StatefulSet to free. A StatefulSet that somebody has named must exist, or have volumes set aside.
 func Propose(ctx context.Context, client *cluster.Client, of Owner, request Request, named bool) (Plan, error) {
 	situation, err := Look(ctx, client, of.Namespace, of.StatefulSet)
 	if err != nil {

@@ -31,7 +31,7 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// What is bound again, and what is of no StatefulSet, makes nobody an owner.
+// Volumes that are bound again, or belong to no StatefulSet, make nobody an owner.
 func TestOwners(t *testing.T) {
 	t.Parallel()
 	web, db := Owner{"demo", "web"}, Owner{"prod", "db"}

@@ -14,31 +14,31 @@ import (
 )
 
 const (
-	// goneWithin is how long drivers may take to delete what was freed. Longer than that it is not waited for.
+	// goneWithin is how long we wait for drivers to delete what was freed.
 	goneWithin = 2 * time.Minute
-	// looks is how often a volume is looked at anew that changes all the time.
+	// looks is how often to look again at a volume that keeps changing.
 	looks = 3
-	// releaseWithin bounds the giving back of the Lease.
+	// releaseWithin bounds the release of the Lease.
 	releaseWithin = 10 * time.Second
 )
 
 // Discarder frees volumes that were set aside.
 type Discarder struct {
 	Cluster *cluster.Client
-	// Holder says to people who has the StatefulSet's Lease.
+	// Holder tells people who has the StatefulSet's Lease.
 	Holder string
-	// Note is told what a person may want to know while it works.
+	// Note is told what a person may want to know meanwhile.
 	Note func(message string)
 }
 
-// Report is what was freed, and what was not.
+// Report says which volumes were freed, and which were not.
 type Report struct {
 	Namespace   string `json:"namespace"`
 	StatefulSet string `json:"statefulSet"`
-	// Freed are the volumes that are deleted or can be taken by any claim, Bytes their size.
+	// Freed are the volumes that are deleted or that any claim can take now, Bytes their total size.
 	Freed []Freeing `json:"freed"`
 	Bytes int64     `json:"bytes"`
-	// Failed are those that are not.
+	// Failed are the volumes that could not be freed.
 	Failed []Failed `json:"failed,omitempty"`
 }
 
@@ -49,8 +49,8 @@ type Failed struct {
 	Error  string `json:"error"`
 }
 
-// Run frees the plan's volumes, as operation op. The error names each that could not be freed; it is a *cluster.Refusal, or a
-// plan's, if nothing was changed.
+// Run frees the plan's volumes, as operation op. The error names each volume that could not be freed. If
+// nothing was changed, the error is a *cluster.Refusal, or the plan's own.
 func (d *Discarder) Run(ctx context.Context, op cluster.Operation, plan Plan) (Report, error) {
 	report := Report{Namespace: plan.Namespace, StatefulSet: plan.StatefulSet, Freed: []Freeing{}}
 	if err := plan.Err(); err != nil || len(plan.Volumes) == 0 {
@@ -83,7 +83,7 @@ func (r *Report) fail(v *Freeing, reason string) {
 	r.Failed = append(r.Failed, Failed{Volume: v.Name, Claim: v.Claim, Error: reason})
 }
 
-// giveUp changes the volumes, while nobody else works on the StatefulSet. It returns those that their drivers are to delete now.
+// giveUp changes the volumes while nobody else works on the StatefulSet. It returns the volumes that their drivers now have to delete.
 func (d *Discarder) giveUp(ctx context.Context, op cluster.Operation, plan Plan, report *Report) (given []Freeing, err error) {
 	ctx, release, err := d.acquire(ctx, op)
 	if err != nil {
@@ -112,7 +112,7 @@ func (d *Discarder) giveUp(ctx context.Context, op cluster.Operation, plan Plan,
 	return given, nil
 }
 
-// acquire takes the StatefulSet's Lease. Where its namespace is gone there can be none, nor anybody who would want it.
+// acquire takes the StatefulSet's Lease. If the namespace is gone, no Lease can exist, and nobody else wants one.
 func (d *Discarder) acquire(ctx context.Context, op cluster.Operation) (context.Context, func() error, error) {
 	lease, err := d.Cluster.Acquire(ctx, op, cluster.LeaseOptions{Holder: fmt.Sprintf("%s by %s", op, d.Holder), Waiting: d.Note, Brief: true})
 	if errors.Is(err, cluster.ErrNotFound) {
@@ -131,7 +131,7 @@ func (d *Discarder) acquire(ctx context.Context, op cluster.Operation) (context.
 	}, nil
 }
 
-// giveUpOne looks at the situation once more, and changes the very version of the volume that it has seen there.
+// giveUpOne looks at the situation once more, and changes exactly the version of the volume that it has seen there.
 func (d *Discarder) giveUpOne(ctx context.Context, op cluster.Operation, agreed *Freeing) error {
 	var err error
 	for range looks {
@@ -151,7 +151,7 @@ func (d *Discarder) giveUpOne(ctx context.Context, op cluster.Operation, agreed 
 	return err
 }
 
-// confirm reads the volume anew, and fails if it is not what was agreed to, or may not be freed any more.
+// confirm reads the volume again, and fails if it is not the volume that was agreed to, or may no longer be freed.
 func (d *Discarder) confirm(ctx context.Context, op cluster.Operation, agreed *Volume) (Volume, error) {
 	s, err := Look(ctx, d.Cluster, op.Namespace, op.StatefulSet)
 	if err != nil {
@@ -160,7 +160,7 @@ func (d *Discarder) confirm(ctx context.Context, op cluster.Operation, agreed *V
 	return confirmed(s, agreed)
 }
 
-// confirmed finds the volume that was agreed to in a situation, if it may be freed in that.
+// confirmed finds the agreed volume in a situation, if it may be freed in that situation.
 func confirmed(s Situation, agreed *Volume) (Volume, error) {
 	at := slices.IndexFunc(s.Volumes, func(v Volume) bool { return v.Name == agreed.Name && v.UID == agreed.UID })
 	if at < 0 {
@@ -181,7 +181,7 @@ func confirmed(s Situation, agreed *Volume) (Volume, error) {
 	return now, nil
 }
 
-// awaitDeleted waits until drivers have deleted what is theirs to delete.
+// awaitDeleted waits until drivers have deleted the volumes that they have to delete.
 func (d *Discarder) awaitDeleted(ctx context.Context, given []Freeing, report *Report) error {
 	if len(given) == 0 {
 		return nil

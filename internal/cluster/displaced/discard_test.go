@@ -56,7 +56,7 @@ func TestSomebodyActsBetweenPlanAndPatch(t *testing.T) {
 	restore := func(w *world) { w.add(journal()) }
 	for what, tt := range map[string]struct {
 		acts func(*world)
-		// atPatch has it happen after the last look, in the middle of the patch; otherwise it happens after the plan.
+		// atPatch makes the act happen after the last look, in the middle of the patch; otherwise it happens after the plan.
 		atPatch bool
 		says    string
 		refused bool
@@ -127,7 +127,7 @@ func (w *world) drop(name string) {
 	}
 }
 
-// TestAChangeThatMattersNot is looked at, and the volume is freed.
+// TestAChangeThatMattersNot: Run looks at the change, and frees the volume.
 func TestAChangeThatMattersNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, aside(0))
@@ -144,7 +144,7 @@ func TestAChangeThatMattersNot(t *testing.T) {
 	})
 }
 
-// TestRefusedPlanIsNotCarriedOut: not even the Lease is taken.
+// TestRefusedPlanIsNotCarriedOut: Run does not even take the Lease.
 func TestRefusedPlanIsNotCarriedOut(t *testing.T) {
 	w := newWorld(t, aside(0), journal())
 	plan := w.plan(Request{})
@@ -155,7 +155,7 @@ func TestRefusedPlanIsNotCarriedOut(t *testing.T) {
 	}
 }
 
-// TestSomebodyElseHasTheLease: nothing is freed while another operation works on the StatefulSet.
+// TestSomebodyElseHasTheLease: Run frees nothing while another operation works on the StatefulSet.
 func TestSomebodyElseHasTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, aside(0))
@@ -176,7 +176,7 @@ func TestSomebodyElseHasTheLease(t *testing.T) {
 	})
 }
 
-// TestNamespaceIsGone: there is no Lease, nor anybody who would want it.
+// TestNamespaceIsGone: there is no Lease, and nobody who would want one.
 func TestNamespaceIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, aside(0))
@@ -190,7 +190,7 @@ func TestNamespaceIsGone(t *testing.T) {
 	})
 }
 
-// TestDriverDoesNotDelete: it is waited for two minutes, said after ten seconds, and named with what is known of why.
+// TestDriverDoesNotDelete: Run says after ten seconds that it waits, and after two minutes names the volume with the known reason.
 func TestDriverDoesNotDelete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		event := &corev1.Event{
@@ -222,7 +222,7 @@ func TestDriverDoesNotDelete(t *testing.T) {
 	})
 }
 
-// TestRightIsMissing: every volume is named.
+// TestRightIsMissing: the error names every volume.
 func TestRightIsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, aside(0), aside(1))
@@ -237,7 +237,7 @@ func TestRightIsMissing(t *testing.T) {
 	})
 }
 
-// TestInterrupted: what was not begun stays, and is named; what was, is not waited for.
+// TestInterrupted: volumes that were not begun stay, and are named; Run does not wait for those that were begun.
 func TestInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, aside(0), aside(1))

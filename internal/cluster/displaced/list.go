@@ -14,9 +14,9 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// List reads the volumes with the marks of displaced ones: of a StatefulSet, of all of a namespace where statefulSet is empty, of
-// the cluster where both are. They are in the order of their StatefulSets and ordinals, the newest first. Those that are not set
-// aside any more are among them; State tells.
+// List reads the volumes with the marks of displaced ones: those of a StatefulSet, those of a whole namespace
+// if statefulSet is empty, those of the cluster if both are empty. They are sorted by StatefulSet and ordinal,
+// then the newest first. The list includes volumes that are no longer set aside; State tells them apart.
 func List(ctx context.Context, client *cluster.Client, namespace, statefulSet string) ([]Volume, error) {
 	found, err := marked(ctx, client, namespace, statefulSet)
 	if err != nil {
@@ -41,7 +41,7 @@ func List(ctx context.Context, client *cluster.Client, namespace, statefulSet st
 	return volumes, nil
 }
 
-// candidate is a Volume and the PersistentVolume that it was read from.
+// candidate is a Volume with the PersistentVolume from which it was read.
 type candidate struct {
 	Volume
 	pv *corev1.PersistentVolume
@@ -76,7 +76,7 @@ func order(a, b *Volume) int {
 	)
 }
 
-// claimsOf reads the claims of a namespace, by name. One that is gone has none.
+// claimsOf reads the claims of a namespace, by name. A namespace that is gone has none.
 func claimsOf(ctx context.Context, client *cluster.Client, namespace string) (map[string]*corev1.PersistentVolumeClaim, error) {
 	list, err := client.Claims(ctx, namespace)
 	if err != nil {
@@ -89,21 +89,21 @@ func claimsOf(ctx context.Context, client *cluster.Client, namespace string) (ma
 	return claims, nil
 }
 
-// Set is what one operation has set aside of a StatefulSet for one reason, and is set aside still.
+// Set holds the volumes that one operation set aside from a StatefulSet for one reason, and that are still set aside.
 type Set struct {
 	Namespace   string `json:"namespace"`
 	StatefulSet string `json:"statefulSet"`
-	// Operation is who set it aside, At when the last of its volumes was.
+	// Operation is who set them aside, At when the last of them was set aside.
 	Operation string    `json:"operation"`
 	At        time.Time `json:"at,omitzero"`
 	Why       Why       `json:"why"`
 	Volumes   []Volume  `json:"volumes"`
-	// Bytes is the size of all of them.
+	// Bytes is their total size.
 	Bytes int64 `json:"bytes"`
 }
 
-// Sets groups volumes by StatefulSet, and those of each by the operation that set them aside and why, the newest first. Volumes
-// that are not set aside any more are left out.
+// Sets groups volumes by StatefulSet, and each StatefulSet's volumes by operation and reason, the newest first.
+// It leaves out volumes that are no longer set aside.
 func Sets(volumes []Volume) []Set {
 	type key struct {
 		namespace, statefulSet, operation string
@@ -138,25 +138,25 @@ func Sets(volumes []Volume) []Set {
 	return sets
 }
 
-// Tally is what is set aside of one StatefulSet, in short.
+// Tally summarizes what is set aside from one StatefulSet.
 type Tally struct {
 	Namespace, StatefulSet string
 	Volumes                int
 	Bytes                  int64
-	// Ages are when what each operation has set aside became complete, the oldest first. An operation of which the time is not
-	// known is not among them.
+	// Ages are the times at which each operation had set aside its last volume, the oldest first. They leave out
+	// an operation whose time is not known.
 	Ages []time.Time
 }
 
-// Count tallies what is set aside in a namespace, or in all where it is empty, with one request. It relies on what Kubernetes says
-// of the volumes, not by claims: a volume counts once it is Released.
+// Count tallies what is set aside in a namespace, or in all namespaces if namespace is empty, with one request.
+// It relies on what Kubernetes says about the volumes, and reads no claims: a volume counts once it is Released.
 func Count(ctx context.Context, client *cluster.Client, namespace string) ([]Tally, error) {
 	found, err := marked(ctx, client, namespace, "")
 	if err != nil {
 		return nil, err
 	}
 	var tallies []Tally
-	var of []Volume // those of the last tally
+	var of []Volume // the volumes of the last tally
 	for _, f := range found {
 		if f.State != StateAside || f.Phase != corev1.VolumeReleased {
 			continue
@@ -173,13 +173,13 @@ func Count(ctx context.Context, client *cluster.Client, namespace string) ([]Tal
 	return tallies, nil
 }
 
-// ages are when each operation had set aside the last of the volumes, or when Kubernetes saw that, if that is later. One of which a time is
-// not known is not among them: nobody can say how old it is.
+// ages says when each operation had set aside the last of the volumes, or when Kubernetes saw that, if that is
+// later. It leaves out an operation with a volume whose time is not known: nobody can say how old it is.
 func ages(volumes []Volume) map[string]time.Time {
 	at, unknown := map[string]time.Time{}, map[string]bool{}
 	for _, v := range volumes {
 		unknown[v.By] = unknown[v.By] || v.At.IsZero()
-		since := v.At // by the clock of whoever ran the restore, which may be wrong
+		since := v.At // by the clock of the machine that ran the restore, which may be wrong
 		if v.released.After(since) {
 			since = v.released.UTC()
 		}

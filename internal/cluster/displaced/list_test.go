@@ -52,7 +52,7 @@ func TestListReadsTheMarks(t *testing.T) {
 	}
 }
 
-// TestState: labels outlive what they say. What a volume is now, its claimRef and the claims tell.
+// TestState: labels can be out of date. The claimRef and the claims say what a volume is now.
 func TestState(t *testing.T) {
 	bound := func(pv *corev1.PersistentVolume) {
 		pv.Spec.ClaimRef.UID, pv.Status.Phase = "again", corev1.VolumeBound
@@ -60,7 +60,7 @@ func TestState(t *testing.T) {
 	for what, tt := range map[string]struct {
 		pv    *corev1.PersistentVolume
 		claim *corev1.PersistentVolumeClaim
-		want  State // "" is not ours any more
+		want  State // "": not ours any more
 	}{
 		"no claim":         {aside(0), nil, StateAside},
 		"another volume's": {aside(0), claimOf("www-web-0", "pv-new", "again"), StateAside},
@@ -99,8 +99,8 @@ func TestState(t *testing.T) {
 	}
 }
 
-// TestMarksAreChecked: whoever may annotate a volume must not have another claim made, or a StatefulSet's volume freed, by somebody
-// who may do more.
+// TestMarksAreChecked: a user who may annotate a volume must not be able to have a user with more rights create
+// another claim, or free a StatefulSet's volume.
 func TestMarksAreChecked(t *testing.T) {
 	annotate := func(key, value string) func(*corev1.PersistentVolume) {
 		return func(pv *corev1.PersistentVolume) { pv.Annotations[key] = value }
@@ -108,7 +108,7 @@ func TestMarksAreChecked(t *testing.T) {
 	for what, tt := range map[string]struct {
 		change  func(*corev1.PersistentVolume)
 		problem string
-		again   bool // it could be bound again all the same
+		again   bool // it could still be bound again
 	}{
 		"another claim's manifest": {
 			annotate(cluster.AnnotationDisplacedClaim, `{"metadata":{"namespace":"kube-system","name":"www-web-0"},"spec":{"volumeName":"pv-0"}}`),
@@ -146,7 +146,7 @@ func TestMarksAreChecked(t *testing.T) {
 	}
 }
 
-// TestNameOfClaim: a claim's name alone can be of several StatefulSets; and a label cannot hold every StatefulSet's name.
+// TestNameOfClaim: a claim's name alone can belong to several StatefulSets, and a label cannot hold every StatefulSet's name.
 func TestNameOfClaim(t *testing.T) {
 	long := strings.Repeat("a-b", 30)
 	for _, tt := range []struct {
@@ -170,7 +170,7 @@ func TestNameOfClaim(t *testing.T) {
 	}
 }
 
-// later has an operation set a volume aside at another time.
+// later changes the operation that has set a volume aside, and the time.
 func later(id string, at time.Time) func(*corev1.PersistentVolume) {
 	return func(pv *corev1.PersistentVolume) {
 		pv.Annotations[cluster.AnnotationDisplacedBy], pv.Annotations[cluster.AnnotationDisplacedAt] = id, at.Format(time.RFC3339)

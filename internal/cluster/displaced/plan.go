@@ -11,45 +11,45 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// Request says which of a StatefulSet's volumes to free: those that are set aside and to which all applies that is given.
+// Request says which of a StatefulSet's volumes to free: those that are set aside and match every field that is set.
 type Request struct {
-	// Ordinals are those to take; none takes all.
+	// Ordinals are the ordinals to take; none takes all.
 	Ordinals []int32
-	// Operation is what set them aside, or the beginning of its id; empty takes all.
+	// Operation is the operation that set the volumes aside, or the beginning of its id; empty takes all.
 	Operation string
-	// Before is when they were set aside at the latest; zero takes all. Age is that of all that one operation has set aside, so
-	// that no part of it goes alone.
+	// Before is the latest time at which they were set aside; zero takes all. The age is that of the whole set
+	// that one operation set aside, so that no part of a set goes alone.
 	Before time.Time
 }
 
-// Plan is what is to be freed. It is made, shown, and carried out only if it has no refusals.
+// Plan says what to free. The caller makes it, shows it, and carries it out only if it has no refusals.
 type Plan struct {
 	Namespace   string `json:"namespace"`
 	StatefulSet string `json:"statefulSet"`
-	// Volumes are what is freed, Bytes their size.
+	// Volumes are the volumes to free, Bytes their total size.
 	Volumes []Freeing `json:"volumes"`
 	Bytes   int64     `json:"bytes"`
-	// Left are the volumes with the marks of displaced ones that stay as they are, and why.
+	// Left are the volumes with the marks of displaced ones that stay as they are, each with the reason.
 	Left []Left `json:"left,omitempty"`
-	// Refusals are what stands in the way. With any, nothing is done.
+	// Refusals say what prevents the plan. With any refusal, nothing is done.
 	Refusals []*cluster.Refusal `json:"refusals,omitempty"`
 }
 
 // Freeing is a volume that is to be freed.
 type Freeing struct {
 	Volume
-	// Fate says in words what becomes of it.
+	// Fate says in words what happens to it.
 	Fate string `json:"fate"`
 }
 
 // Left is a volume that stays as it is.
 type Left struct {
 	Volume
-	// Because says why.
+	// Because says why it stays.
 	Because string `json:"because"`
 }
 
-// Err is what stands in the way; nil if nothing does.
+// Err joins the refusals; nil if there are none.
 func (p *Plan) Err() error {
 	errs := make([]error, len(p.Refusals))
 	for i, refusal := range p.Refusals {
@@ -58,7 +58,7 @@ func (p *Plan) Err() error {
 	return errors.Join(errs...)
 }
 
-// NewPlan decides. What it cannot do or should not do is in the plan's refusals.
+// NewPlan decides what to free. The plan's refusals say what it cannot or should not do.
 func NewPlan(s Situation, r Request) Plan {
 	p := Plan{Namespace: s.Namespace, StatefulSet: s.StatefulSet, Volumes: []Freeing{}}
 	aside := s.aside(&p)
@@ -84,7 +84,7 @@ func NewPlan(s Situation, r Request) Plan {
 	return p
 }
 
-// aside picks the volumes that are set aside, and says of the others what they are.
+// aside returns the volumes that are set aside, and records in the plan what the others are.
 func (s *Situation) aside(p *Plan) []Volume {
 	var aside []Volume
 	for _, v := range s.Volumes {
@@ -104,7 +104,7 @@ func (s *Situation) aside(p *Plan) []Volume {
 	return aside
 }
 
-// resolve finds the one operation whose id begins so.
+// resolve finds the one operation whose id begins with prefix.
 func (p *Plan) resolve(aside []Volume, prefix string) string {
 	if prefix == "" {
 		return ""
@@ -139,7 +139,7 @@ func (p *Plan) resolve(aside []Volume, prefix string) string {
 	return ""
 }
 
-// checkOrdinals refuses ordinals of which nothing is set aside: whoever names them means some.
+// checkOrdinals refuses ordinals without a set-aside volume: whoever names an ordinal expects one.
 func (p *Plan) checkOrdinals(aside []Volume, ordinals []int32) {
 	for _, ordinal := range ordinals {
 		if !slices.ContainsFunc(aside, func(v Volume) bool { return v.Ordinal == ordinal }) {
@@ -148,7 +148,7 @@ func (p *Plan) checkOrdinals(aside []Volume, ordinals []int32) {
 	}
 }
 
-// checkUse refuses to free what somebody may still need.
+// checkUse refuses to free volumes that somebody may still need.
 func (p *Plan) checkUse(s *Situation) {
 	if len(p.Volumes) == 0 {
 		return
@@ -169,7 +169,7 @@ func (p *Plan) checkUse(s *Situation) {
 	}
 }
 
-// fate says what becomes of a volume that is freed.
+// fate says what happens to a volume that is freed.
 func (v *Volume) fate() string {
 	switch {
 	case v.Deletes:

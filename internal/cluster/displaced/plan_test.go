@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// planned is a volume as List gives it.
+// planned is a volume as List returns it.
 func planned(t *testing.T, ordinal int, change ...func(*Volume)) Volume {
 	t.Helper()
 	v, ours := read(aside(ordinal))
@@ -24,7 +24,7 @@ func planned(t *testing.T, ordinal int, change ...func(*Volume)) Volume {
 	return v
 }
 
-// user is a pod on a node that mounts a claim, and began at a time.
+// user is a pod on a node that mounts a claim and started at that time.
 func user(claim string, began time.Time) corev1.Pod {
 	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "user"}}
 	pod.Spec.NodeName, pod.Status.Phase = "node-1", corev1.PodRunning
@@ -168,7 +168,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// begins demands texts that contain these, one for one.
+// begins checks that each text contains its counterpart.
 func begins(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	ok := len(got) == len(want)
@@ -180,7 +180,7 @@ func begins(t *testing.T, what string, got, want []string) {
 	}
 }
 
-// TestFate: the plan says whether the data goes.
+// TestFate: the plan says whether the data will be deleted.
 func TestFate(t *testing.T) {
 	kept := aside(0, func(pv *corev1.PersistentVolume) {
 		pv.Spec.CSI.VolumeAttributes = map[string]string{"onDelete": "retain"}

@@ -10,19 +10,19 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// Situation is what a plan is made from: what is known of one StatefulSet's volumes.
+// Situation is the input of a plan: what is known about one StatefulSet's volumes.
 type Situation struct {
 	Namespace, StatefulSet string
-	// Volumes are as List gives them, Pods those of the namespace.
+	// Volumes are what List returns, Pods the pods of the namespace.
 	Volumes []Volume
 	Pods    []corev1.Pod
-	// Attached are the nodes that volumes are attached to, by the volumes' names.
+	// Attached maps the names of volumes to the nodes to which they are attached.
 	Attached map[string]string
 	// Restore says in words which restore has begun and not ended; empty if there is none.
 	Restore string
 }
 
-// Look reads the situation of a StatefulSet, which need not exist any more, nor its namespace.
+// Look reads the situation of a StatefulSet. Neither the StatefulSet nor its namespace need exist any more.
 func Look(ctx context.Context, client *cluster.Client, namespace, statefulSet string) (Situation, error) {
 	s := Situation{Namespace: namespace, StatefulSet: statefulSet, Attached: map[string]string{}}
 	var err error
@@ -47,7 +47,7 @@ func Look(ctx context.Context, client *cluster.Client, namespace, statefulSet st
 	return s, nil
 }
 
-// restoreUnderWay looks for the journal of a restore. While there is one, what it set aside is what it may have to put back.
+// restoreUnderWay looks for the journal of a restore. While there is one, the restore may have to put back what it set aside.
 func restoreUnderWay(ctx context.Context, client *cluster.Client, namespace, statefulSet string) (string, error) {
 	journal, err := client.Journal(ctx, cluster.Key{Namespace: namespace, Name: statefulSet})
 	if err != nil || journal == nil {
@@ -70,9 +70,9 @@ func (s *Situation) user(v *Volume) string {
 	return ""
 }
 
-// mounts reports whether a pod may have the volume mounted under the claim that it was set aside from: one that runs, and did so
-// before there was the present claim of that name. Claims outlive the pods that use them, unless somebody takes their protection
-// off.
+// mounts reports whether a pod may have the volume mounted under the claim from which it was set aside. Such a
+// pod runs, and ran before the present claim of that name existed. Claims outlive the pods that use them,
+// unless somebody removes the claims' protection.
 func mounts(pod *corev1.Pod, v *Volume) bool {
 	if pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 		return false

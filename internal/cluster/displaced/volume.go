@@ -13,72 +13,72 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// Why says what a volume that was set aside is. It is the value of cluster.AnnotationDisplacedWhy.
+// Why says why a volume was set aside. It is the value of cluster.AnnotationDisplacedWhy.
 type Why string
 
 // The reasons for which volumes are set aside.
 const (
-	WhyReplaced   Why = cluster.WhyReplaced   // it was there before a restore
-	WhyIncomplete Why = cluster.WhyIncomplete // a restore made it, and did not complete it
-	WhyUndone     Why = cluster.WhyUndone     // an undo has put another in its place
-	WhyUnknown    Why = "unknown"             // it says something else
+	WhyReplaced   Why = cluster.WhyReplaced   // the volume was there before a restore
+	WhyIncomplete Why = cluster.WhyIncomplete // a restore made the volume, and did not complete it
+	WhyUndone     Why = cluster.WhyUndone     // an undo has put another volume in its place
+	WhyUnknown    Why = "unknown"             // the annotation says something else
 )
 
 // State is what a volume with the marks of a displaced one is now.
 type State string
 
-// The states.
+// The states of volumes with such marks.
 const (
 	StateAside    State = "set aside"  // no claim holds it, and its data is kept
 	StateBound    State = "bound"      // a claim holds it, and so its marks are out of date
 	StateReserved State = "reserved"   // it waits for a claim of the name that it had
-	StateGoing    State = "going"      // it was given up: its driver is to delete it, or somebody has deleted it
+	StateGoing    State = "going"      // it was given up, and its driver is to delete it; or somebody has deleted it
 	StateFree     State = "unreserved" // any claim may take it
 )
 
-// Volume is a PersistentVolume with the marks of one that was set aside. What cannot be known is empty, and in Problem.
+// Volume is a PersistentVolume with the marks of one that was set aside. Fields that cannot be known are empty; Problem says why.
 type Volume struct {
 	Name string    `json:"name"`
 	UID  types.UID `json:"uid"`
-	// ResourceVersion is that of the PersistentVolume as it was read.
+	// ResourceVersion is the PersistentVolume's, as it was read.
 	ResourceVersion string `json:"resourceVersion"`
-	// Namespace and Claim name the claim that it was set aside from; StatefulSet, Template and Ordinal are what that name is made
-	// of. Without a StatefulSet, Ordinal is -1.
+	// Namespace and Claim name the claim from which the volume was set aside; StatefulSet, Template and Ordinal
+	// are the parts of the claim's name. Without a StatefulSet, Ordinal is -1.
 	Namespace   string `json:"namespace"`
 	StatefulSet string `json:"statefulSet,omitempty"`
 	Claim       string `json:"claim"`
 	Template    string `json:"template,omitempty"`
 	Ordinal     int32  `json:"ordinal"`
-	// Size is its capacity in bytes, Class its storage class.
+	// Size is the volume's capacity in bytes, Class its storage class.
 	Size  int64  `json:"size"`
 	Class string `json:"class,omitempty"`
-	// At is when it was set aside, By the operation that did it.
+	// At is when the volume was set aside, By the operation that did it.
 	At  time.Time `json:"at,omitzero"`
 	By  string    `json:"by,omitempty"`
 	Why Why       `json:"why"`
-	// Phase is what Kubernetes says of it, State what it is now.
+	// Phase is what Kubernetes says about the volume, State what it is now.
 	Phase corev1.PersistentVolumePhase `json:"phase"`
 	State State                        `json:"state"`
-	// Provisioned says that a provisioner made it, Driver which one; Deletes, that its data goes with it when it is deleted.
+	// Provisioned says that a provisioner made the volume, Driver which one; Deletes says that deleting the volume deletes its data.
 	Provisioned bool   `json:"provisioned"`
 	Driver      string `json:"driver,omitempty"`
 	Deletes     bool   `json:"deletes"`
-	// Policy is the reclaim policy that it had before it was set aside; empty if that is not known.
+	// Policy is the reclaim policy that the volume had before it was set aside; empty if that is not known.
 	Policy corev1.PersistentVolumeReclaimPolicy `json:"policy,omitempty"`
-	// Now is the volume that the claim of that name is bound to now, empty if there is no such claim or it has none.
+	// Now is the volume to which the claim of that name is bound now; empty if there is no such claim or it has no volume.
 	Now string `json:"now,omitempty"`
-	// Problem says what of its marks cannot be true.
+	// Problem says which of the marks cannot be true.
 	Problem string `json:"problem,omitempty"`
 
-	// again is what it takes to bind it again; nil if that cannot be known.
+	// again is what is needed to bind the volume again; nil if that cannot be known.
 	again *cluster.Displaced
-	// released is when Kubernetes saw that no claim holds it any more; zero if that is not known.
+	// released is when Kubernetes saw that no claim holds the volume any more; zero if that is not known.
 	released time.Time
-	// claimed is when the present claim of that name was made; zero if there is none.
+	// claimed is when the present claim of that name was created; zero if there is none.
 	claimed time.Time
 }
 
-// Displaced is what it takes to bind the volume to a claim of its name again. The error says what of its marks cannot be true.
+// Displaced is what is needed to bind the volume to a claim of its name again. The error says which of the marks cannot be true.
 func (v *Volume) Displaced() (cluster.Displaced, error) {
 	if v.again == nil {
 		return cluster.Displaced{}, fmt.Errorf("volume %s cannot be bound again as it was: %s", v.Name, v.Problem)
@@ -86,8 +86,8 @@ func (v *Volume) Displaced() (cluster.Displaced, error) {
 	return *v.again, nil
 }
 
-// read makes a Volume of a PersistentVolume, without what only claims tell. It is false for one that is not displaced: without
-// the marks, or taken by a claim of another name.
+// read makes a Volume from a PersistentVolume, without what only claims tell. It returns false for a volume
+// that is not displaced: one without the marks, or one that a claim of another name has taken.
 func read(pv *corev1.PersistentVolume) (Volume, bool) {
 	from := pv.Annotations[cluster.AnnotationDisplacedFrom]
 	if ref := pv.Spec.ClaimRef; ref != nil {
@@ -121,8 +121,8 @@ func read(pv *corev1.PersistentVolume) (Volume, bool) {
 	return v, true
 }
 
-// readName finds the StatefulSet, the template and the ordinal that the claim's name is made of. A name alone can be read in
-// several ways; the label tells which StatefulSet it was, shortened perhaps.
+// readName finds the StatefulSet, the template and the ordinal in the claim's name. A name alone can be read in
+// several ways; the label says which StatefulSet it was, perhaps in a shortened form.
 func (v *Volume) readName(pv *corev1.PersistentVolume) error {
 	label := pv.Labels[cluster.LabelStatefulSet]
 	end := strings.LastIndex(v.Claim, "-")
@@ -154,7 +154,7 @@ func (v *Volume) readWhy(pv *corev1.PersistentVolume) error {
 	text, found := pv.Annotations[cluster.AnnotationDisplacedWhy]
 	switch why := Why(text); {
 	case !found:
-		v.Why = WhyReplaced // the only reason that there was before there were several
+		v.Why = WhyReplaced // the only reason before there were several
 	case slices.Contains([]Why{WhyReplaced, WhyIncomplete, WhyUndone}, why):
 		v.Why = why
 	default:
@@ -175,7 +175,7 @@ func (v *Volume) readPolicy(pv *corev1.PersistentVolume) error {
 	}
 }
 
-// readAgain finds what it takes to bind the volume again, unless any claim may take it.
+// readAgain finds what is needed to bind the volume again, unless any claim may take the volume.
 func (v *Volume) readAgain(pv *corev1.PersistentVolume) error {
 	if pv.Spec.ClaimRef == nil {
 		return nil
@@ -188,8 +188,8 @@ func (v *Volume) readAgain(pv *corev1.PersistentVolume) error {
 	return nil
 }
 
-// stateOf says what a volume with marks is now; claim is the present claim of the name that it was set aside from, nil if there
-// is none.
+// stateOf says what a volume with marks is now; claim is the present claim of the name from which it was set
+// aside, nil if there is none.
 func stateOf(pv *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim) State {
 	ref := pv.Spec.ClaimRef
 	switch {
@@ -208,7 +208,7 @@ func stateOf(pv *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim) S
 	}
 }
 
-// driver is who keeps the data.
+// driver is the driver that keeps the data.
 func driver(pv *corev1.PersistentVolume) string {
 	if pv.Spec.CSI != nil {
 		return pv.Spec.CSI.Driver
@@ -216,8 +216,8 @@ func driver(pv *corev1.PersistentVolume) string {
 	return pv.Annotations["pv.kubernetes.io/provisioned-by"]
 }
 
-// keepsData reports whether the driver was told to keep the data of a volume that it deletes, as some drivers of file servers can
-// be by their class.
+// keepsData reports whether the driver was told to keep the data of a volume that it deletes. Classes of some
+// file server drivers can say so.
 func keepsData(pv *corev1.PersistentVolume) bool {
 	if pv.Spec.CSI == nil {
 		return false

@@ -63,7 +63,7 @@ func aside(ordinal int, change ...func(*corev1.PersistentVolume)) *corev1.Persis
 	return pv
 }
 
-// manual makes a volume one that people made.
+// manual turns a volume into one that people made.
 func manual(pv *corev1.PersistentVolume) {
 	delete(pv.Annotations, "pv.kubernetes.io/provisioned-by")
 	pv.Spec.CSI = nil
@@ -77,7 +77,7 @@ func claimOf(name, volume string, uid types.UID) *corev1.PersistentVolumeClaim {
 	return claim
 }
 
-// journal is that of a restore of demo/web that has not ended.
+// journal is the journal of an unfinished restore of demo/web.
 func journal() *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: cluster.JournalName("web")},
@@ -85,16 +85,16 @@ func journal() *corev1.ConfigMap {
 	}
 }
 
-// world is a cluster in memory whose API server holds patches of volumes to what they demand, and whose driver deletes what it is
-// to delete.
+// world is a cluster in memory. Its API server checks the preconditions of patches of volumes, and its driver
+// deletes what it has to delete.
 type world struct {
 	t    *testing.T
 	kube *fake.Clientset
-	// before is called before each patch of a volume is looked at; it may change the world.
+	// before is called before each patch of a volume is checked; it may change the world.
 	before func()
 	// still says that the driver does nothing.
 	still bool
-	// held says whether the Lease was there at each patch.
+	// held says whether the Lease existed at each patch.
 	held  []bool
 	notes []string
 }
@@ -155,7 +155,7 @@ func (w *world) add(object runtime.Object) {
 	}
 }
 
-// volume is nil if it is gone.
+// volume returns nil if the volume is gone.
 func (w *world) volume(name string) *corev1.PersistentVolume {
 	object, err := w.kube.Tracker().Get(volumes, "", name)
 	if err != nil {
@@ -177,7 +177,7 @@ func (w *world) plan(r Request) Plan {
 	return NewPlan(s, r)
 }
 
-// run carries a plan out.
+// run carries out a plan.
 func (w *world) run(plan Plan) (Report, error) {
 	d := &Discarder{Cluster: w.client(), Holder: "a test", Note: func(text string) { w.notes = append(w.notes, text) }}
 	return d.Run(w.t.Context(), cluster.Operation{ID: "20261128T100000Z-0001", Kind: "discard", Namespace: "demo", StatefulSet: "web"}, plan)

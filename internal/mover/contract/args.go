@@ -13,7 +13,7 @@ const (
 	VerbProbe   = "probe"
 )
 
-// The names of the flags that movers are given.
+// The names of the flags that movers get.
 const (
 	FlagRepo          = "repo"
 	FlagPasswordFile  = "repository-password-file"
@@ -34,7 +34,7 @@ const (
 	FlagWrite         = "write"
 )
 
-// NoOrdinal is the ordinal of a volume that belongs to none.
+// NoOrdinal is the ordinal of a volume that belongs to no ordinal.
 const NoOrdinal = -1
 
 // Common are the arguments that every mover has.
@@ -45,8 +45,8 @@ type Common struct {
 	PasswordFile string
 	// ResultFile is where the result goes. A command that has one is a mover: it writes progress to its log as JSON lines.
 	ResultFile string
-	// Operation is what the lock on the repository says of its holder. A mover that dies leaves its lock. Others know by the
-	// operation which pod it was, and remove the lock when they find that the pod is gone.
+	// Operation is what the lock on the repository says about its holder. A mover that dies leaves its lock behind. By
+	// the operation, others know which pod held the lock, and remove the lock when they find that the pod is gone.
 	Operation string
 }
 
@@ -63,10 +63,10 @@ type BackupArgs struct {
 	// As is the StatefulSet that the volume belongs to, as namespace/name.
 	As    string
 	Claim string
-	// Ordinal is that of the claim; NoOrdinal is none.
+	// Ordinal is the claim's ordinal, or NoOrdinal.
 	Ordinal       int
 	RecoveryPoint string
-	// ForceRead has files read that seem unchanged.
+	// ForceRead makes the mover read files that seem unchanged.
 	ForceRead bool
 	// Compression is how hard to compress: off, fast, default or max.
 	Compression string
@@ -74,34 +74,34 @@ type BackupArgs struct {
 	RetryLock time.Duration
 }
 
-// RestoreArgs are the arguments of a mover that fills a volume, or takes back what another one has put there.
+// RestoreArgs are the arguments of a mover that fills a volume, or removes what another mover has put there.
 type RestoreArgs struct {
 	Common
 	// Source is what to restore, as namespace/statefulset@id.
 	Source string
 	// Dir is the directory, block device or file to fill.
 	Dir string
-	// Claim is the one that was saved.
+	// Claim is the claim that was saved.
 	Claim              string
 	RepositorySnapshot string
-	// IntoEmpty has the mover refuse a directory that holds anything else than unfinished work of its own.
+	// IntoEmpty makes the mover refuse a directory that holds anything except unfinished work of its own.
 	IntoEmpty bool
-	// TakeBack has the mover empty the directory, if it holds what a mover with IntoEmpty has put there.
+	// TakeBack makes the mover empty the directory, if it holds what a mover with IntoEmpty has put there.
 	TakeBack bool
-	// IntoClaim is the claim whose volume the directory is, as namespace/name.
+	// IntoClaim is the claim of the volume that is mounted at the directory, as namespace/name.
 	IntoClaim string
-	// Resumes are the operations whose unfinished work in the directory may be removed, as their movers were given them.
+	// Resumes are the operations whose unfinished work in the directory may be removed, as their movers got them in Operation.
 	Resumes []string
 }
 
-// ProbeArgs are the arguments of a mover that looks whether movers can do their work.
+// ProbeArgs are the arguments of a mover that checks whether movers can do their work.
 type ProbeArgs struct {
 	Common
 	// Source is the StatefulSet whose repository it opens, as namespace/name or namespace/name@id.
 	Source string
 	// RepositorySnapshots must be there.
 	RepositorySnapshots []string
-	// Write has it also check whether the repository can be written.
+	// Write makes the mover also check whether it can write to the repository.
 	Write bool
 }
 
@@ -141,7 +141,7 @@ func (a ProbeArgs) Args() []string {
 // line is a command line that grows.
 type line []string
 
-// begin spells the verb, what it works on, and the common arguments.
+// begin spells the verb, its argument, and the common arguments.
 func (c Common) begin(verb string, on ...string) line {
 	return append(line{Command, verb}, on...).
 		text(FlagRepo, c.Repo).
@@ -150,7 +150,7 @@ func (c Common) begin(verb string, on ...string) line {
 		text(FlagOperation, c.Operation)
 }
 
-// text adds a flag with a value, unless that is empty.
+// text adds a flag with a value, unless the value is empty.
 func (l line) text(flag, value string) line {
 	if value == "" {
 		return l

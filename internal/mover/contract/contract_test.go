@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// read parses a mover's command line as its command does, with the flags that Bind leaves to the command as plain ones.
+// read parses a mover's command line like its command, with plain flags for those that Bind leaves to the command.
 func read(line []string) (any, error) {
 	if len(line) < 2 || line[0] != Command {
 		return nil, fmt.Errorf("%q is no command of movers", line)
@@ -47,7 +47,7 @@ func read(line []string) (any, error) {
 	return nil, fmt.Errorf("%s works on %q", line[1], on)
 }
 
-// roundTrip reads what is spelled.
+// roundTrip reads what Args has spelled.
 func roundTrip(t *testing.T, args interface{ Args() []string }) {
 	t.Helper()
 	got, err := read(args.Args())
@@ -56,7 +56,7 @@ func roundTrip(t *testing.T, args interface{ Args() []string }) {
 	}
 }
 
-// FuzzArgs: whatever is spelled is read as the same values.
+// FuzzArgs: whatever Args spells is read as the same values.
 func FuzzArgs(f *testing.F) {
 	for _, text := range []string{
 		"plain", "two words", "-dash", "--write", "a=b", "a,b", `"quoted"`, `"`, "$(X)", "a\nb", ",", "\\", "ümlaut", "",
@@ -65,7 +65,7 @@ func FuzzArgs(f *testing.F) {
 		f.Add("a", text, text, text, text, false, true, 0)
 	}
 	f.Fuzz(func(t *testing.T, a, b, c, d, e string, yes, no bool, n int) {
-		// A list is read as CSV, in which \r\n in a value becomes \n. An empty value says nothing, and is not spelled.
+		// A list is read as CSV, in which \r\n in a value becomes \n. Args does not spell an empty value.
 		texts := slices.DeleteFunc([]string{a, b, c}, func(s string) bool { return s == "" || strings.Contains(s, "\r") })
 		common := Common{Repo: a, PasswordFile: b, ResultFile: c, Operation: d}
 		roundTrip(t, BackupArgs{

@@ -2,7 +2,7 @@ package contract
 
 import "strings"
 
-// Flags defines flags. A *pflag.FlagSet does.
+// Flags defines flags; *pflag.FlagSet implements it.
 type Flags interface {
 	StringVar(p *string, name, value, usage string)
 	StringSliceVar(p *[]string, name string, value []string, usage string)
@@ -12,21 +12,21 @@ type Flags interface {
 	MarkHidden(name string) error
 }
 
-// Bind defines the flags of the password and of the result.
+// Bind defines the flags for the password and for the result.
 func (c *Common) Bind(flags Flags) {
 	BindPassword(flags, &c.PasswordFile)
 	flags.StringVar(&c.ResultFile, FlagResultFile, "",
 		"write the result as JSON to this `file`, and progress as JSON lines to standard output: for movers")
 	flags.StringVar(&c.Operation, FlagOperation, "", "what the lock on the repository says of its holder")
-	hide(flags, FlagOperation) // people's locks say nothing
+	hide(flags, FlagOperation) // people's locks name no operation
 }
 
-// BindPassword defines the flag of the file with the password.
+// BindPassword defines the flag for the file with the password.
 func BindPassword(flags Flags, file *string) {
 	flags.StringVar(file, FlagPasswordFile, "", "`file` with the password of this one repository, in place of the root password")
 }
 
-// Bind defines the flags of a mover that saves a volume, but for those that other commands have too.
+// Bind defines the flags of a mover that saves a volume, except those that other commands have too.
 func (a *BackupArgs) Bind(flags Flags) {
 	a.Common.Bind(flags)
 	BindClaim(flags, &a.Claim)
@@ -37,7 +37,7 @@ func (a *BackupArgs) Bind(flags Flags) {
 	flags.BoolVar(&a.ForceRead, FlagForceRead, false, "read all files, even those that seem unchanged since the last backup")
 }
 
-// Bind defines the flags of a mover that fills a volume, but for those that other commands have too.
+// Bind defines the flags of a mover that fills a volume, except those that other commands have too.
 func (a *RestoreArgs) Bind(flags Flags) {
 	a.Common.Bind(flags)
 	BindClaim(flags, &a.Claim)
@@ -48,22 +48,22 @@ func (a *RestoreArgs) Bind(flags Flags) {
 		"remove everything from the directory, if it is what a restore with --into-empty has put there")
 	flags.StringVar(&a.IntoClaim, FlagIntoClaim, "", "`namespace/name` of the claim whose volume the directory is")
 	flags.StringSliceVar(&a.Resumes, FlagResumes, nil, "`operations` whose unfinished work in the directory may be removed")
-	hide(flags, FlagTakeBack, FlagIntoClaim, FlagResumes) // no tools for people
+	hide(flags, FlagTakeBack, FlagIntoClaim, FlagResumes) // not for people
 }
 
-// Bind defines the flags of a mover that looks whether movers can do their work, but for those that other commands have too.
+// Bind defines the flags of a mover that checks whether movers can do their work, except those that other commands have too.
 func (a *ProbeArgs) Bind(flags Flags) {
 	a.Common.Bind(flags)
 	flags.StringSliceVar(&a.RepositorySnapshots, FlagSnapshot, nil, "`ids` of repository snapshots that must be there")
 	flags.BoolVar(&a.Write, FlagWrite, false, "also check whether the repository can be written")
 }
 
-// BindClaim defines the flag of the claim.
+// BindClaim defines the flag for the claim.
 func BindClaim(flags Flags, claim *string) {
 	flags.StringVar(claim, FlagClaim, "", "`name` of the volume's claim, such as www-web-0")
 }
 
-// BindSnapshot defines the flag of the one repository snapshot to use, where a recovery point's record cannot say it yet.
+// BindSnapshot defines the flag for the repository snapshot to use, as long as no recovery point's record can name it.
 func BindSnapshot(flags Flags, snapshot *string) {
 	flags.StringVar(snapshot, FlagSnapshot, "",
 		"`id` (64 hex digits) of the repository snapshot to use, whatever recovery point it belongs to")
@@ -72,11 +72,11 @@ func BindSnapshot(flags Flags, snapshot *string) {
 // hide leaves flags out of the help.
 func hide(flags Flags, names ...string) {
 	for _, name := range names {
-		_ = flags.MarkHidden(name) // it fails for flags that do not exist, and Bind has just defined these
+		_ = flags.MarkHidden(name) // it fails only for flags that do not exist, and Bind has just defined these
 	}
 }
 
-// quoted writes a value so that a flag that takes a list with commas reads it as one.
+// quoted quotes a value so that a flag that takes a comma-separated list reads it as one value.
 func quoted(value string) string {
 	if !strings.ContainsAny(value, "\",\r\n") {
 		return value

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Proxies are the variables by which programs find their proxies. Each is also known in lower case.
+// Proxies are the variables by which programs find their proxies. Programs also read each of them in lower case.
 func Proxies() []string { return []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} }
 
 // IsProxy reports whether a variable is one of Proxies, in either case.
@@ -17,8 +17,8 @@ func IsProxy(name string) bool {
 	return slices.Contains(Proxies(), strings.ToUpper(name)) && (name == strings.ToUpper(name) || name == strings.ToLower(name))
 }
 
-// Check says what is wrong with a variable that a person wants movers to have. The environment of a pod can be read by all who may
-// read pods, so that nothing secret belongs there. The error does not hold the value.
+// Check says what is wrong with a variable that a person wants to give to movers. Everybody who may read pods
+// can read the environment of a pod, so nothing secret belongs there. The error does not contain the value.
 func Check(name, value string) error {
 	secret := regexp.MustCompile(`(?i)secret|passw|token|credential|private|(api|access).?key|_key$`)
 	switch {
@@ -53,11 +53,11 @@ func checkProxy(name, value string) error {
 	return nil
 }
 
-// HasPassword reports whether a value is a URL with a user's name or a password in it.
+// HasPassword reports whether a value is a URL with a user name or a password in it.
 func HasPassword(value string) bool {
 	parsed, err := parseProxy(value)
 	if err != nil {
-		return strings.Contains(value, "@") // what cannot be read may hold one
+		return strings.Contains(value, "@") // a value that cannot be parsed may contain one
 	}
 	return parsed.User != nil
 }
@@ -79,7 +79,7 @@ func ProxyHost(value string) string {
 	return parsed.Hostname()
 }
 
-// ProxyFile is what ParseProxyFile reads.
+// ProxyFile writes settings in the form that ParseProxyFile reads.
 func ProxyFile(settings map[string]string) []byte {
 	var text strings.Builder
 	for _, name := range Proxies() {
@@ -90,7 +90,7 @@ func ProxyFile(settings map[string]string) []byte {
 	return []byte(text.String())
 }
 
-// ParseProxyFile reads lines such as HTTPS_PROXY=http://user:password@proxy.example.com:3128. The error does not hold what is in them.
+// ParseProxyFile reads lines such as HTTPS_PROXY=http://user:password@proxy.example.com:3128. The error does not quote them.
 func ParseProxyFile(text []byte) (map[string]string, error) {
 	settings := map[string]string{}
 	for line := range strings.Lines(string(text)) {

@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestProxyFile: what is written can be read again, and each variable is known in either case.
+// TestProxyFile: what ProxyFile writes can be read again, and each variable is known in either case.
 func TestProxyFile(t *testing.T) {
 	settings := map[string]string{"HTTP_PROXY": "http://me:secret@proxy:3128", "HTTPS_PROXY": "proxy:3128", "NO_PROXY": ".svc,10.0.0.0/8"}
 	got, err := ParseProxyFile(ProxyFile(settings))
@@ -20,7 +20,7 @@ func TestProxyFile(t *testing.T) {
 	}
 }
 
-// TestHasPassword finds what may not be shown.
+// TestHasPassword finds values that must not be shown.
 func TestHasPassword(t *testing.T) {
 	for value, want := range map[string]bool{
 		"http://proxy:3128": false, "proxy.example.com": false, "UTC": false, "a,b=c": false, ".svc,10.0.0.0/8": false,

@@ -13,8 +13,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/mover/contract"
 )
 
-// Variables are environment variables that a person gives to movers. A pointer to Variables is a flag's value. What is in the
-// variables is never shown.
+// Variables are environment variables that a person gives to movers. A pointer to Variables is a flag's value.
+// Nothing ever shows the values of the variables.
 type Variables struct {
 	values map[string]string
 	faults []error
@@ -23,7 +23,7 @@ type Variables struct {
 // String, Set and Type make a pointer to Variables a pflag.Value.
 func (v *Variables) String() string { return strings.Join(slices.Sorted(maps.Keys(v.values)), ",") }
 
-// Set adds one variable. It leaves it to Faults to say what is wrong with the variable: the error of a flag would show all of it.
+// Set adds one variable. If something is wrong with it, Faults says so later, because the error of a flag would show the whole value.
 func (v *Variables) Set(text string) error {
 	name, value, found := strings.Cut(text, "=")
 	err := Check(name, value)
@@ -38,13 +38,13 @@ func (v *Variables) Set(text string) error {
 	return nil
 }
 
-// Faults are what is wrong with variables that were set, which were not added.
+// Faults say what is wrong with variables that Set has therefore not added.
 func (v *Variables) Faults() []error { return v.faults }
 
 // Type names what the flag takes.
 func (v *Variables) Type() string { return "NAME=VALUE" }
 
-// With returns a copy of v to which others are added. Where both have a variable, the value of others counts.
+// With returns a copy of v with others added. If both have a variable, the value in others counts.
 func (v Variables) With(others map[string]string) Variables {
 	all := map[string]string{}
 	maps.Copy(all, v.values)
@@ -52,9 +52,9 @@ func (v Variables) With(others map[string]string) Variables {
 	return Variables{values: all, faults: v.faults}
 }
 
-// Give adds to a mover's environment what was asked for, and the proxies of this process, whose environment getenv reads, if the
-// mover reaches the bucket where this process does. It leaves out what holds a password, and returns that as the content of the
-// mover's file contract.Proxies. The content is empty if the mover needs no such file.
+// Give adds to a mover's environment the variables in v. If the mover reaches the bucket at the same place as this process,
+// Give also adds this process's proxies, which it reads with getenv. It leaves out settings that contain a password, and
+// returns them as the content of the mover's file contract.Proxies. The content is empty if the mover needs no such file.
 func (v *Variables) Give(mover map[string]string, getenv func(string) string, sameBucket bool) (proxies []byte) {
 	settings := map[string]string{}
 	if sameBucket {
@@ -84,7 +84,7 @@ func (v *Variables) Give(mover map[string]string, getenv func(string) string, sa
 	return ProxyFile(secret)
 }
 
-// ownProxies are the proxies of this process that others can reach too.
+// ownProxies are the proxies of this process that other machines can reach, too.
 func ownProxies(getenv func(string) string) map[string]string {
 	settings := map[string]string{}
 	for _, name := range Proxies() {
@@ -95,19 +95,19 @@ func ownProxies(getenv func(string) string) map[string]string {
 		settings[name] = value
 	}
 	if len(settings) == 1 && settings["NO_PROXY"] != "" {
-		return map[string]string{} // which says nothing without a proxy
+		return map[string]string{} // it means nothing without a proxy
 	}
 	return settings
 }
 
-// onlyHere reports whether a host is this machine, or none.
+// onlyHere reports whether a host is this machine, or empty.
 func onlyHere(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
 }
 
-// TakeProxies sets the proxies of this process that hold a password. It takes them from the file that contract.ProxyFileVariable
-// names, and must be called before anything asks for a proxy.
+// TakeProxies sets those proxies of this process that contain a password. It reads them from the file that
+// contract.ProxyFileVariable names. Call it before anything asks for a proxy.
 func TakeProxies(getenv func(string) string, setenv func(name, value string) error) error {
 	file := getenv(contract.ProxyFileVariable)
 	if file == "" {

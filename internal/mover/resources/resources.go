@@ -13,21 +13,21 @@ import (
 // Names are the resources that a mover can ask for.
 func Names() []string { return []string{"cpu", "memory", "ephemeral-storage"} }
 
-// DefaultRequests is what a mover takes as a rule: less than 96 MiB, and the processor when it can have it.
+// DefaultRequests is what a mover usually uses: less than 96 MiB, and the processor when it is free.
 func DefaultRequests() Amounts {
 	return Amounts{"cpu": resource.MustParse("100m"), "memory": resource.MustParse("128Mi")}
 }
 
-// DefaultLimits leaves room for the index of a repository of some ten terabytes, which grows with what is stored.
-// There is none for the processor: a mover that is slowed down holds its volume, and its VolumeSnapshot, for longer.
+// DefaultLimits leaves room for the index of a repository of some ten terabytes; the index grows with what is stored.
+// There is no limit for the processor: a mover that is slowed down holds its volume, and its VolumeSnapshot, for longer.
 func DefaultLimits() Amounts {
 	return Amounts{"memory": resource.MustParse("1Gi")}
 }
 
-// Amounts are amounts by the names of resources. 0 is none, in place of a default. A pointer to Amounts is a flag's value.
+// Amounts are amounts by resource name. 0 means none, instead of the default. A pointer to Amounts is a flag's value.
 type Amounts map[string]resource.Quantity
 
-// String writes amounts as Set reads them, in the order of their names.
+// String writes amounts in the form that Set reads, sorted by name.
 func (a *Amounts) String() string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(*a)) {
@@ -37,7 +37,7 @@ func (a *Amounts) String() string {
 	return strings.Join(parts, ",")
 }
 
-// Set adds the amounts that a text such as cpu=500m,memory=1Gi names. If it returns an error, it has added nothing.
+// Set adds the amounts in a text such as cpu=500m,memory=1Gi. If it returns an error, it has added nothing.
 func (a *Amounts) Set(text string) error {
 	amounts := a.With(nil)
 	for part := range strings.SplitSeq(text, ",") {
@@ -58,7 +58,7 @@ func (a *Amounts) Set(text string) error {
 // Type names what the flag takes.
 func (a *Amounts) Type() string { return "amounts" }
 
-// With returns a copy of a to which others are added. Where both name a resource, the amount of others counts.
+// With returns a copy of a with others added. If both name a resource, the amount in others counts.
 func (a Amounts) With(others Amounts) Amounts {
 	all := Amounts{}
 	maps.Copy(all, a)
@@ -66,17 +66,17 @@ func (a Amounts) With(others Amounts) Amounts {
 	return all
 }
 
-// Parse reads one amount, such as 500m or 1Gi; ok is false for what is no amount, or less than nothing.
+// Parse reads one amount, such as 500m or 1Gi; ok is false if the text is not an amount, or is negative.
 func Parse(text string) (amount resource.Quantity, ok bool) {
 	amount, err := resource.ParseQuantity(text)
 	return amount, err == nil && amount.Sign() >= 0
 }
 
-// Exceeds reports whether a request is above a limit. A limit of 0 is none.
+// Exceeds reports whether a request is above a limit. A limit of 0 means no limit.
 func Exceeds(request, limit resource.Quantity) bool { return !limit.IsZero() && request.Cmp(limit) > 0 }
 
-// Requirements are what a mover's container asks for: what was given, and the defaults. A default gives way to what was given: a
-// request is never above the limit.
+// Requirements are what a mover's container requests: what a person set, and the defaults. A default gives way
+// to what a person set: a request is never above the limit.
 func Requirements(requests, limits Amounts) (corev1.ResourceRequirements, error) {
 	required := corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}}
 	for _, name := range Names() {

@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// amountsOf writes a list of resources as the flags take it.
+// amountsOf writes a list of resources in the form that the flags take.
 func amountsOf(list corev1.ResourceList) string {
 	amounts := Amounts{}
 	for name, amount := range list {
@@ -67,7 +67,7 @@ func TestRequirements(t *testing.T) {
 	}
 }
 
-// TestAmountsOfAPolicy says that what the policy names comes before the flags.
+// TestAmountsOfAPolicy: what the policy names overrides the flags.
 func TestAmountsOfAPolicy(t *testing.T) {
 	var flags, policy Amounts
 	if err := flags.Set("cpu=1,memory=1Gi"); err != nil {

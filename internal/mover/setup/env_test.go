@@ -9,7 +9,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// TestEnvironment: movers have the proxies of the command where they are of use, and passwords are in a file alone.
+// TestEnvironment: movers get the command's proxies if they can use them, and passwords are only in a file.
 func TestEnvironment(t *testing.T) {
 	const own = "s3://bucket/root?endpoint=http://s3.example.com&region=r"
 	const file = "STSBACKUP_PROXY_FILE"

@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/s3"
 )
 
-// files is where the files of movers come from.
+// files knows where the files of movers come from.
 type files struct {
 	getenv   func(string) string
 	password repository.Secret
@@ -19,7 +19,7 @@ type files struct {
 	proxies  []byte     // with passwords; empty: none
 }
 
-// read finds the files as they are now: the keys of a role are other ones each time.
+// read returns the files as they are now: the keys of a role change each time.
 func (f *files) read(ctx context.Context) (cluster.KeyFiles, error) {
 	found := cluster.KeyFiles{Content: map[string][]byte{string(contract.Password): []byte(f.password.Reveal() + "\n")}}
 	if len(f.proxies) > 0 {

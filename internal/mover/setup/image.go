@@ -9,14 +9,14 @@ import (
 	"github.com/stsbackup/stsbackup/internal/cluster"
 )
 
-// The variables by which a pod of ours is told who it is; deploy/overlays sets them.
+// The variables that tell a pod of ours its own name and namespace; deploy/overlays sets them.
 const (
 	podNamespace = "STSBACKUP_POD_NAMESPACE"
 	podName      = "STSBACKUP_POD_NAME"
 )
 
-// image is the image that movers run: the one that was asked for; in a pod that knows who it is, that pod's own, so
-// that there is one place to set it; else the one of this version.
+// image is the image that movers run: the one that the user asked for; else, in a pod that knows its name, that
+// pod's own image, so that there is only one place to set it; else the image of this version.
 func (o *Options) image(ctx context.Context, from Process) (string, error) {
 	image := strings.TrimSpace(cmp.Or(o.Image, from.Getenv(EnvImage)))
 	namespace, pod := from.Getenv(podNamespace), from.Getenv(podName)

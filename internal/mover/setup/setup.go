@@ -18,34 +18,34 @@ import (
 	"github.com/stsbackup/stsbackup/storage/s3"
 )
 
-// The variables that stand in for options.
+// The variables that replace options.
 const (
 	EnvRepo  = "STSBACKUP_MOVER_REPO"
 	EnvImage = "STSBACKUP_IMAGE"
 )
 
-// Options are what a person says of how movers run.
+// Options are what a person says about how movers run.
 type Options struct {
-	// Repo is the URL of the repository root as pods reach it. Empty: $STSBACKUP_MOVER_REPO, or the one of this process.
+	// Repo is the URL of the repository root as pods reach it. Empty: $STSBACKUP_MOVER_REPO, or this process's own URL.
 	Repo string
-	// Image is what movers run. Empty: $STSBACKUP_IMAGE, or this process's own.
+	// Image is the image that movers run. Empty: $STSBACKUP_IMAGE, or this process's own image.
 	Image string
 	// ServiceAccount, StartTimeout and StallTimeout are as in cluster.MoverConfig.
 	ServiceAccount             string
 	StartTimeout, StallTimeout time.Duration
-	// Requests and Limits stand before the defaults.
+	// Requests and Limits override the defaults.
 	Requests, Limits resources.Amounts
 	Env              env.Variables
 }
 
-// Process is what counts of the process that starts movers.
+// Process is what movers need to know about the process that starts them.
 type Process struct {
 	Getenv func(string) string
-	// Version is that of stsbackup.
+	// Version is the version of stsbackup.
 	Version string
 }
 
-// InvalidError says that a person has asked for what cannot be. Nothing has been done.
+// InvalidError says that a person has asked for something impossible. Nothing has been done.
 type InvalidError struct{ err error }
 
 // Error says what is wrong.
@@ -54,7 +54,7 @@ func (e *InvalidError) Error() string { return e.err.Error() }
 // Unwrap returns the cause.
 func (e *InvalidError) Unwrap() error { return e.err }
 
-// URL is that of the repository root as movers reach it; rootURL is the one that this process uses.
+// URL is the URL of the repository root as movers reach it; rootURL is the URL that this process uses.
 func (o *Options) URL(getenv func(string) string, rootURL string) (string, error) {
 	if own := strings.TrimSpace(cmp.Or(o.Repo, getenv(EnvRepo))); own != "" {
 		return own, nil
@@ -68,8 +68,8 @@ func (o *Options) URL(getenv func(string) string, rootURL string) (string, error
 	return rootURL, nil
 }
 
-// Config is what all movers of one StatefulSet's operation share. They get the password of this one repository, never
-// the root password, and the S3 credentials that this process would use itself.
+// Config is the configuration that all movers of one StatefulSet's operation share. They get the password of
+// this one repository, never the root password, and the S3 credentials that this process itself would use.
 func (o *Options) Config(ctx context.Context, from Process, root *location.Root, of catalog.Name) (cluster.MoverConfig, error) {
 	image, err := o.image(ctx, from)
 	if err != nil {
@@ -94,21 +94,21 @@ func (o *Options) Config(ctx context.Context, from Process, root *location.Root,
 	}
 	if !location.IsS3(config.Repo) {
 		files.proxies = o.Env.Give(config.Env, from.Getenv, false)
-		return config, nil // whoever gives such a URL knows how pods reach it
+		return config, nil // a user who gives such a URL knows how pods reach it
 	}
 	if err := addS3(from, &config, files); err != nil {
 		return cluster.MoverConfig{}, err
 	}
 	files.proxies = o.Env.Give(config.Env, from.Getenv, sameEndpoint(from, root.URL(), files.bucket))
-	// What is wrong with the credentials shows now, and not when volumes have been captured.
+	// If something is wrong with the credentials, fail now, and not after volumes have been captured.
 	if _, err := files.read(ctx); err != nil {
 		return cluster.MoverConfig{}, err
 	}
 	return config, nil
 }
 
-// addS3 makes the URL complete, since a mover has none of this process's environment, and adds the credentials and
-// certificates that belong to it.
+// addS3 completes the URL, because a mover has none of this process's environment, and adds the credentials and
+// certificates for it.
 func addS3(from Process, config *cluster.MoverConfig, files *files) error {
 	bucket, err := location.S3(config.Repo, from.Getenv)
 	if err != nil {
@@ -119,7 +119,7 @@ func addS3(from Process, config *cluster.MoverConfig, files *files) error {
 	if bucket.CAFile != "" {
 		config.Env[s3.EnvCAFile] = contract.CA.Path()
 	}
-	// These name things of this machine; the mover has its own.
+	// These name files and profiles of this machine; the mover has its own.
 	public := bucket
 	public.Profile, public.CAFile = "", ""
 	config.Repo = public.URL()

@@ -95,7 +95,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestMoverGetsFreshKeys has each mover be given keys of its own of a role, and its engine know when they expire.
+// TestMoverGetsFreshKeys: each mover gets its own keys of a role, and its engine knows when they expire.
 func TestMoverGetsFreshKeys(t *testing.T) {
 	expires := time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC)
 	asked := 0
@@ -105,7 +105,7 @@ func TestMoverGetsFreshKeys(t *testing.T) {
 			asked, expires.Add(time.Duration(asked)*time.Hour).Format(time.RFC3339))
 	}))
 	t.Cleanup(agent.Close)
-	for name, value := range map[string]string{ // which the library reads itself
+	for name, value := range map[string]string{ // the library reads these itself
 		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": "/absent",
 		"AWS_SHARED_CREDENTIALS_FILE": "/absent",
 		"AWS_WEB_IDENTITY_TOKEN_FILE": "", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": agent.URL,
@@ -128,7 +128,7 @@ func TestMoverGetsFreshKeys(t *testing.T) {
 	}
 }
 
-// TestMoversGetTheLimits: by their environment, for they have none of ours.
+// TestMoversGetTheLimits: movers get the limits in their environment, because they have none of ours.
 func TestMoversGetTheLimits(t *testing.T) {
 	env := map[string]string{location.EnvConnections: "5", location.EnvLimitDownload: "70"}
 	process := Process{Getenv: func(name string) string { return env[name] }, Version: "v1"}
@@ -149,7 +149,7 @@ func TestMoversGetTheLimits(t *testing.T) {
 	}
 }
 
-// TestRefusedOptions: what cannot be is told as a fault of the person's, before anything is done.
+// TestRefusedOptions: the error for something impossible blames the person's options, before anything is done.
 func TestRefusedOptions(t *testing.T) {
 	t.Parallel()
 	much, little := resources.Amounts{"memory": resource.MustParse("2Gi")}, resources.Amounts{"memory": resource.MustParse("1Gi")}

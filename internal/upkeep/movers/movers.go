@@ -10,17 +10,17 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// askWithin bounds how long a cluster is asked.
+// askWithin bounds how long to ask a cluster.
 const askWithin = 10 * time.Second
 
-// Cluster knows the movers of a cluster. It is upkeep.Movers.
+// Cluster knows the movers of a cluster. It implements upkeep.Movers.
 type Cluster struct {
 	// Connect reaches the cluster; it may fail.
 	Connect func() (*cluster.Client, error)
 }
 
-// Ended are those among the holders of locks that are movers of this cluster and have ended. The error says of which nothing
-// could be found out.
+// Ended returns those holders of locks that are movers of this cluster and have ended. The error names those
+// about which it could not find out.
 func (c Cluster) Ended(ctx context.Context, holders []repository.Holder) ([]repository.Holder, error) {
 	isMover := func(h repository.Holder) bool {
 		_, is := cluster.ParseMoverMark(h.Operation, h.Host)

@@ -19,7 +19,7 @@ import (
 
 const mover = "stsbackup-20261121t081200z-3fa9-0-www-x7k2p"
 
-// mark is what the lock of the mover says in this cluster and namespace.
+// mark is what the lock of a mover in this cluster and namespace says.
 func mark(uid, namespace string) string {
 	return cluster.Operation{ID: "20261121T081200Z-3fa9", Namespace: namespace, StatefulSet: "web"}.MoverMark(uid)
 }
@@ -29,7 +29,7 @@ func pod(namespace string, phase corev1.PodPhase) *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: mover}, Status: corev1.PodStatus{Phase: phase}}
 }
 
-// TestEnded: what its cluster knows of a mover's pod decides, and no other cluster's word counts.
+// TestEnded: what its own cluster knows about a mover's pod decides, and what another cluster knows does not count.
 func TestEnded(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -67,7 +67,7 @@ func TestEnded(t *testing.T) {
 	}
 }
 
-// TestClusterIsAskedOnlyOfMovers: without a lock of one the cluster may be gone.
+// TestClusterIsAskedOnlyOfMovers: if no lock is a mover's, the cluster may be gone.
 func TestClusterIsAskedOnlyOfMovers(t *testing.T) {
 	t.Parallel()
 	away := errors.New("no cluster")

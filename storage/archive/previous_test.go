@@ -230,7 +230,7 @@ func TestChangedPiecesOnly(t *testing.T) {
 	same(t, source, target)
 }
 
-// maxPieces is how many pieces a change in one place may touch; a piece has at most 8 MiB, and mostly 1 MiB.
+// maxPieces is how many pieces a change in one place may touch. The test allows 8 MiB for each.
 const maxPieces = 2
 
 // TestLostAndFound saves directories that look like lost+found but belong to the user, and leaves the target's own

@@ -37,9 +37,9 @@ type Taking struct {
 
 // TakeEmpty makes sure that the directory is empty, apart from what an unfinished restore left there, which it removes.
 // A volume that is or was in use may hold the only copy of somebody's data, and a mix of that data and restored files
-// would be neither of the two: then TakeEmpty returns ErrNotOurs. Until done is called, the directory is marked as being
-// filled. TakeEmpty removes marked contents if the mark is of the same restore, or of one that this
-// restore goes on with, and if nobody has written there since.
+// would be neither of the two: then TakeEmpty returns ErrNotOurs. Until done is called, the directory is marked as
+// being filled. TakeEmpty removes marked contents if the mark belongs to the same restore, or to one that this restore
+// goes on with, and if nobody has written there since.
 //
 // TakeEmpty makes the directory if it does not exist.
 func TakeEmpty(ctx context.Context, t Taking) (done func() error, err error) {

@@ -50,7 +50,8 @@ func (p *previous) warn() error {
 }
 
 // findPrevious returns the newest backup of the same volume among snapshots, which are sorted by time; nil if none can
-// be used. Reading the volume always yields the same content, so no problem with the last backup fails this one.
+// be used. Reading the volume yields everything that the last backup offers, so no problem with the last backup fails
+// this one.
 func findPrevious(ctx context.Context, repo *repository.Repository, source Source, snapshots []repository.Snapshot) *previous {
 	for _, s := range slices.Backward(snapshots) {
 		if s.Hostname != source.Host || !slices.Equal(s.Paths, source.paths()) {

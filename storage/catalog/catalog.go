@@ -155,7 +155,7 @@ func (c *Catalog) Unlock(ctx context.Context, gone func(repository.Holder) bool)
 	return c.repo.Unlock(ctx, gone)
 }
 
-// WaitingText says whom a caller waits for who wants to work on the repository, and how long at most.
+// WaitingText says for whom somebody has to wait before working on the repository, and how long at most.
 func (c *Catalog) WaitingText(limit time.Duration, locked error) string {
 	return fmt.Sprintf("Waiting up to %s for the repository of %s: %s", limit, c.host, locked)
 }

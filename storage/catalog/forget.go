@@ -27,9 +27,9 @@ type pieces struct {
 	volumes []repository.Snapshot
 }
 
-// Forget removes whole recovery points. Each id is a complete one, or a beginning that only one id has; otherwise
-// Forget returns ErrNoRecoveryPoint or ErrAmbiguous before it removes anything. Leftovers without a record count too.
-// The data stays in the bucket until prune. Forget returns repository.ErrLocked if anyone is at work.
+// Forget removes whole recovery points. Each id is a whole id, or a beginning that only one id has; otherwise Forget
+// returns ErrNoRecoveryPoint or ErrAmbiguous before it removes anything. Leftovers without a record count too. The data
+// stays in the bucket until prune. Forget returns repository.ErrLocked if anyone is at work.
 //
 // The record goes first, and its volumes after it: the reverse of Commit. A recovery point exists when its record does,
 // so a half forgotten one does not exist: nobody can choose it for a restore and find volumes missing. Doing it again
@@ -53,7 +53,7 @@ func (c *Catalog) ForgetChosen(ctx context.Context, choose func([]Point) []Recov
 	})
 }
 
-// forget removes the recovery points whose complete ids choose returns. It calls choose with the lock held, with what
+// forget removes the recovery points whose whole ids choose returns. It calls choose with the lock held, with what
 // pieces returns.
 func (c *Catalog) forget(ctx context.Context,
 	choose func(context.Context, map[RecoveryPointID]pieces, error) ([]RecoveryPointID, error),

@@ -42,10 +42,10 @@
 //
 // Removing goes in reverse, under an exclusive lock: repository snapshots go first. Prune then finds what no repository
 // snapshot needs, and copies needed blobs out of packs that are mostly waste or very small. It writes an index of all packs
-// that will stay, and only then removes the old index and, last, the old packs. At every moment, needed data is in a pack
-// that an index object names. Only the exchange of the index must be alone, with a last look at what others have added:
-// they may work while prune copies and removes. Check reads all of this without a lock, and names what is damaged.
-// Repair takes what is damaged out of the index, in prune's order, so that the next backup stores it again.
+// that will stay, and only then removes the old index and, last, the old packs. At every moment, needed data is in a pack that
+// an index object names. Prune must be alone only while it exchanges the index, with a last look at what others have added;
+// others may work while it copies and removes. Check reads all of this without a lock, and names what is damaged. Repair takes
+// what is damaged out of the index, in prune's order, so that the next backup stores it again.
 //
 // A process that finds a conflicting lock waits, for as long as SetLockWait allows. After a long sleep, or because of a
 // wrong clock, others may take a living process for dead. So each process checks that its own lock is still there just

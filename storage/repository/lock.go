@@ -67,8 +67,8 @@ func (l lockObject) stale(now time.Time, hostname string, after time.Duration, a
 func processAlive(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
 // Lock is a claim on a repository. Several writers may hold one each, and nobody may remove data while any of them
-// does. Whoever removes data holds an exclusive lock, beside which nobody else holds any. A lock renews itself until
-// Release.
+// holds one. Whoever removes data holds an exclusive lock, beside which nobody else holds any. A lock renews itself
+// until Release.
 type Lock struct {
 	repo      *Repository
 	exclusive bool

@@ -46,7 +46,7 @@ type Found struct {
 	Unneeded iter.Seq[ID]
 }
 
-// defaultMergeFrom is more than a merge leaves: as many packs as a Writer fills at once.
+// defaultMergeFrom is more than a merge leaves: a merge leaves as many packs as a Writer fills at once.
 const defaultMergeFrom = 8
 
 // PruneReport says what a prune has done, or with DryRun would do. Sizes are in bytes.

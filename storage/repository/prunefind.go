@@ -14,7 +14,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
-// find looks at everything and makes the plan. It changes nothing. The second time it looks only at what is new.
+// find looks at everything and makes the plan. It changes nothing. The second time, it walks only new trees.
 func (p *pruner) find(ctx context.Context) error {
 	// 1. Every repository snapshot counts: an unreadable one may need anything.
 	snapshots, err := p.snapshots(ctx)

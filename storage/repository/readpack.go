@@ -14,8 +14,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// readPack reads a pack and notes its bad blobs. It reads damaged blobs once more: they may have been changed on their
-// way here, and not in the bucket.
+// readPack reads a pack and notes its bad blobs. If something seems damaged, it reads the pack once more: the data may
+// have been changed on its way here, and not in the bucket.
 func (c *checker) readPack(ctx context.Context, pack *checkedPack) error {
 	var bad []packfile.Blob
 	err := twice(func() (err error) {

@@ -209,7 +209,7 @@ func (x *repairer) list(ctx context.Context, unsure map[ID]bool) error {
 			return err
 		}
 		if err != nil {
-			return nil //nolint:nilerr // it is not said by anyone what is in this pack, or only by the index
+			return nil //nolint:nilerr // nobody says what is in this pack, or only the index does
 		}
 		if x.packs[id] == nil {
 			x.report.PacksFound++

@@ -144,8 +144,8 @@ func (w *Writer) hash(t BlobType, plain []byte) (ID, *packfile.Builder) {
 	}
 }
 
-// claim reports whether the blob is new and now the caller's to store. If another caller
-// stores it, Flush makes sure of that.
+// claim reports whether the blob is new and now the caller's to store. If another caller stores it, Flush makes sure of
+// that.
 func (w *Writer) claim(t BlobType, id ID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// POSIX access control lists. A directory with a default list hands that down to everything made in it, as access list,
-// and to directories as their default list too.
+// POSIX access control lists. A directory with a default list hands that list down to everything made in it, as access
+// list, and to directories also as their default list.
 const (
 	accessList  = "system.posix_acl_access"
 	defaultList = "system.posix_acl_default"

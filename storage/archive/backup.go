@@ -52,7 +52,8 @@ func (s Source) check() error {
 // Changes of the Result. An error means that there is no repository snapshot. A lock that could not be removed
 // afterwards, or a last backup that cannot be read, is a Warning. Progress may be nil.
 //
-// Backup takes files that have not changed since the newest repository snapshot with the same Host and Name from there.
+// If a file has not changed since the newest repository snapshot with the same Host and Name, Backup takes it from
+// there.
 //
 // Backup leaves out top-level directories that belong to the file system and not to the data: lost+found, in any case,
 // .snapshot, .zfs and .trashcan.

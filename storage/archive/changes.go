@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// describeChange says what happened to a file between two looks at it, when read bytes were read in between; "" if
-// nothing happened.
+// describeChange says what happened to a file between two looks at it; "" if nothing happened. read is how many bytes
+// were read in between.
 func describeChange(before, after *unix.Stat_t, read int64) (ChangeKind, string) {
 	switch {
 	case read < before.Size:

@@ -159,9 +159,9 @@ func emptyCommand(dir string) string {
 	return fmt.Sprintf("find %s -mindepth 1 -maxdepth 1 %s -exec rm -rf --one-file-system --preserve-root=all {} +", quoted, keep)
 }
 
-// TakeBack removes the files of a restore that turned out to be of no use from the directory. First it proves that the
-// directory holds nothing else: by the mark of a restore that did not end, as TakeEmpty does, or else by comparing each
-// entry with the repository snapshot. It returns ErrNotOurs if there is anything else.
+// TakeBack empties the directory after a restore that turned out to be of no use. First it proves that the directory
+// holds nothing else: by the mark of a restore that did not end, as TakeEmpty does, or else by comparing each entry
+// with the repository snapshot. It returns ErrNotOurs if there is anything else.
 func TakeBack(ctx context.Context, t Taking, filled repository.ID) error {
 	fd, names, found, err := t.look()
 	if err != nil {

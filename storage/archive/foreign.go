@@ -82,7 +82,7 @@ func (c *comparer) dir(fd int, tree repository.ID, where string, depth int) (str
 }
 
 // entries compares the entries of one directory, whose names are sorted, with a tree. It reads the tree as a stream, so
-// that only one tree entry is in memory.
+// that only one tree is in memory.
 func (c *comparer) entries(fd int, tree repository.ID, names []string) (foreign string, subdirs []subdir, err error) {
 	reader, err := c.repo.ReadTree(c.ctx, tree)
 	if err != nil {

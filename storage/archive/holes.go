@@ -64,7 +64,7 @@ func seek(fd int, offset int64, whence int, size int64) int64 {
 	return -1
 }
 
-// zeros remembers the ids of pieces of zeros by their length, so that nobody need hash such a piece again.
+// zeros remembers the ids of pieces of zeros by their length, so that nobody has to hash such a piece again.
 type zeros struct {
 	mu  sync.Mutex
 	ids map[int]repository.ID

@@ -15,9 +15,9 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// RestoringMark is the name of a file at a volume's root, a Mark. It is there while a restore fills the volume that
-// would start over if it were interrupted. Backup does not save the file, but reports it, because the volume may lack
-// files. Restore does not bring back a saved one, because the next restore would take it for its own.
+// RestoringMark is the name of a file at a volume's root, a Mark. It is there while a restore fills the volume, if that
+// restore would start over after an interruption. Backup does not save the file, but reports it, because the volume may
+// lack files. Restore does not bring back a saved one, because the next restore would take it for its own.
 const RestoringMark = ".stsbackup-restoring"
 
 var errUnfinished = errors.New(

@@ -57,7 +57,7 @@ const (
 	Changed ChangeKind = "changed"
 	// Grew: it was saved with the length that it had at first.
 	Grew ChangeKind = "grew"
-	// Shrank: the rest was saved.
+	// Shrank: what was left of it was saved.
 	Shrank ChangeKind = "shrank"
 	// Vanished: somebody removed it. It was saved as it had been, if it could still be read; otherwise it is not in the
 	// backup.

@@ -4,9 +4,10 @@ import "context"
 
 type doubtKey struct{}
 
-// WithDoubt says that what is removed depends on the listings that are made with the context. Some services end a listing early
-// and say that it is whole. So a bucket whose listings may do that asks, when one has ended, once more for what comes after its
-// last name, until nothing does. It reaches the bucket through whatever lies between.
+// WithDoubt says that the caller removes something depending on the listings that it makes with this context. Some
+// services end a listing early and say that it is complete. So when a listing ends, a bucket whose service may do that
+// asks again for what comes after the last name, until nothing does. The doubt reaches the bucket through every layer
+// in between.
 func WithDoubt(ctx context.Context, doubt bool) context.Context {
 	if InDoubt(ctx) == doubt {
 		return ctx
@@ -14,7 +15,7 @@ func WithDoubt(ctx context.Context, doubt bool) context.Context {
 	return context.WithValue(ctx, doubtKey{}, doubt)
 }
 
-// InDoubt is what WithDoubt has said.
+// InDoubt returns what WithDoubt has set.
 func InDoubt(ctx context.Context) bool {
 	doubt, _ := ctx.Value(doubtKey{}).(bool)
 	return doubt

@@ -8,15 +8,16 @@ import (
 // Pace waits until n more bytes may be sent, or returns the cause of the context's end.
 type Pace func(ctx context.Context, n int) error
 
-// PacedPutter is what a Bucket also offers if it can send an object part by part. The buckets of packages s3 and local
-// do, and so do their parts (Sub).
+// PacedPutter is an additional interface of a Bucket that can send an object part by part. The buckets of packages s3
+// and local, and their parts (Sub), implement it.
 type PacedPutter interface {
-	// PutPaced is Bucket.Put, but asks pace, unless that is nil, before it sends each part of the data, also of what
-	// it sends again.
+	// PutPaced is Bucket.Put, but calls pace, unless that is nil, before it sends each part of the data, also when it
+	// sends the part again.
 	PutPaced(ctx context.Context, name string, data []byte, pace Pace) error
 }
 
-// PutPaced is PacedPutter.PutPaced of any bucket; for one that is no PacedPutter it waits for all of the data at once.
+// PutPaced is PacedPutter.PutPaced for any bucket; if the bucket is no PacedPutter, it waits for all of the data at
+// once.
 func PutPaced(ctx context.Context, bucket Bucket, name string, data []byte, pace Pace) error {
 	if paced, ok := bucket.(PacedPutter); ok {
 		return paced.PutPaced(ctx, name, data, pace)

@@ -8,16 +8,16 @@ import (
 	"unicode/utf8"
 )
 
-// The longest name, and the longest element between two of its slashes, in bytes, that a Bucket must accept: the
-// limits of S3 and of file systems.
+// A Bucket must accept at least names, and elements between two slashes, of this many bytes: the limits of S3 and of
+// file systems.
 const (
 	MaxName    = 1024
 	MaxElement = 255
 )
 
-// ValidName reports whether name can be an object's: 1 to MaxName bytes of UTF-8 without control characters or
-// backslashes, whose slash-separated elements have 1 to MaxElement bytes and are neither "." nor "..", so that it
-// is a plain relative path wherever it is kept.
+// ValidName reports whether an object can have this name: 1 to MaxName bytes of UTF-8 without control characters or
+// backslashes, whose slash-separated elements have 1 to MaxElement bytes and are neither "." nor "..". So the name is a
+// plain relative path wherever the object is kept.
 func ValidName(name string) bool {
 	if name == "" || len(name) > MaxName || !utf8.ValidString(name) {
 		return false
@@ -30,13 +30,13 @@ func ValidName(name string) bool {
 	return strings.IndexFunc(name, func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\\' }) < 0
 }
 
-// ValidPrefix reports whether some valid name can start with prefix. A List with any other finds nothing.
+// ValidPrefix reports whether some valid name can start with prefix. With any other prefix, List finds nothing.
 func ValidPrefix(prefix string) bool {
 	return prefix == "" || ValidName(prefix) || ValidName(prefix+"x")
 }
 
-// Sub is the part of bucket whose names start with prefix and a slash, as a Bucket of its own. An empty prefix is
-// the bucket itself. The error, an ErrName, names a prefix that ValidName does not accept.
+// Sub returns the part of bucket whose names start with prefix and a slash, as a Bucket of its own. With an empty
+// prefix it returns the bucket itself. If ValidName does not accept the prefix, the error is an ErrName that names it.
 func Sub(bucket Bucket, prefix string) (Bucket, error) {
 	if prefix == "" {
 		return bucket, nil

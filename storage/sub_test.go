@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// part returns a part of a bucket whose neighbours' names begin alike, and which must never show.
+// part returns a part of a bucket. The names of its neighbours, which must never show, begin alike.
 func part(t *testing.T, prefix string) storage.Bucket {
 	t.Helper()
 	memory := storagetest.NewMemory()
@@ -55,7 +55,7 @@ func TestSubNamesItself(t *testing.T) {
 	}
 }
 
-// onlyBucket hides whatever else a bucket can do.
+// onlyBucket hides everything else that a bucket can do.
 type onlyBucket struct{ storage.Bucket }
 
 func TestFoldersOfABucketThatCannotNameThem(t *testing.T) {

@@ -12,22 +12,22 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// Access control lists of POSIX. A directory that has a default one hands it down to all that is made in it, as access list,
-// and to directories as their default one too.
+// POSIX access control lists. A directory with a default list hands that list down to everything made in it, as access
+// list, and to directories also as their default list.
 const (
 	accessList  = "system.posix_acl_access"
 	defaultList = "system.posix_acl_default"
 )
 
-// takeOver looks at the extended attributes that an open directory has before anything is restored into it. handsDown
-// says that it gives access control lists to what is made in it.
+// takeOver looks at the extended attributes of an open directory before anything is restored into it. handsDown says
+// whether the directory gives access control lists to entries made in it.
 func takeOver(fd int) (before []string, handsDown bool, err error) {
 	before, err = attributeNames(func(buf []byte) (int, error) { return unix.Flistxattr(fd, buf) })
 	return before, slices.Contains(before, defaultList), err
 }
 
-// strip removes those of the extended attributes that a node does not have: of what is there already, or was given an
-// access control list when it was made, and would let in others than the backup says.
+// strip removes the extended attributes that a node does not have. An entry may have them because it was there already,
+// or because it inherited an access control list when it was made; they would let in others than the backup says.
 func strip(names []string, node treeblob.Node, remove func(name string) error) error {
 	for _, name := range names {
 		kept := slices.ContainsFunc(node.ExtendedAttributes, func(a treeblob.ExtendedAttribute) bool { return a.Name == name })
@@ -47,8 +47,8 @@ func removable(name string) bool {
 	return name == accessList || name == defaultList || strings.HasPrefix(name, "user.") || strings.HasPrefix(name, "trusted.")
 }
 
-// inherited are the extended attributes that a directory may have given to what has been made in it, other than a
-// directory.
+// inherited are the extended attributes that an entry may have inherited from the directory it was made in, if the
+// entry is no directory.
 func (d *targetDir) inherited() []string {
 	if !d.handsDown {
 		return nil
@@ -56,10 +56,10 @@ func (d *targetDir) inherited() []string {
 	return []string{accessList}
 }
 
-// setOwnAttributes sets the extended attributes of an entry that is not opened, and not followed.
+// setOwnAttributes sets the extended attributes of an entry without opening or following the entry.
 func setOwnAttributes(dir *targetDir, node treeblob.Node) error {
 	path := procPath(dir.fd) + "/" + node.Name
-	if node.Type != treeblob.Symlink { // which never has a list
+	if node.Type != treeblob.Symlink { // a symlink never has a list
 		if err := strip(dir.inherited(), node, func(name string) error { return unix.Lremovexattr(path, name) }); err != nil {
 			return err
 		}
@@ -87,9 +87,9 @@ func isLabel(name string) bool {
 	return strings.HasPrefix(name, "security.") && name != "security.capability"
 }
 
-// attributeError says why an extended attribute could not be set, in a file system that has room or has none. There is
-// room for the attributes of one file only, often no more than a block, and where that is too little, some file systems
-// say that they are full.
+// attributeError says why an extended attribute could not be set, in a file system that has room or has none. The
+// attributes of one file have little room, often no more than a block. When that is used up, some file systems say that
+// they are full.
 func attributeError(attribute treeblob.ExtendedAttribute, err error, room bool) error {
 	if errors.Is(err, unix.E2BIG) || errors.Is(err, unix.ENOSPC) && room {
 		return fmt.Errorf("extended attribute %s of %d bytes is larger than the target's file system allows (%s)",

@@ -33,7 +33,7 @@ func TestAttributeError(t *testing.T) {
 	}
 }
 
-// TestIgnorable: root without all of root's rights, as in a mover, can set no label, and loses nothing else in silence.
+// TestIgnorable: root without all of root's rights, as in a mover, cannot set labels, but loses nothing else silently.
 func TestIgnorable(t *testing.T) {
 	person := os.Geteuid() != 0
 	for name, want := range map[string]bool{

@@ -14,25 +14,25 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// workers is how many goroutines hash, compress and seal: as many as there are packs being filled.
+// workers is how many goroutines hash, compress and seal: one for each pack that is being filled.
 const workers = 2
 
 // Source says what to back up, and as what.
 type Source struct {
-	// Dir is the path of the directory, or of a block device, which is saved as one file.
+	// Dir is the path of a directory, or of a block device, which is saved as one file.
 	Dir string
-	// Name is what the repository snapshot's single top-level entry is called: the claim's name.
+	// Name becomes the name of the repository snapshot's single top-level entry: the claim's name.
 	Name string
 	// Host and Tags go into the repository snapshot. A tag holds no comma.
 	Host string
 	Tags []string
 	// Program is the name and version of the program, for the repository snapshot.
 	Program string
-	// ForceRead reads all files, also those that the last backup of the volume has and that seem unchanged.
+	// ForceRead reads all files, even those that seem unchanged since the last backup of the volume.
 	ForceRead bool
 }
 
-// paths is what the repository snapshot says it is of.
+// paths are the paths that the repository snapshot says it holds.
 func (s Source) paths() []string { return []string{"/" + s.Name} }
 
 func (s Source) check() error {
@@ -47,15 +47,16 @@ func (s Source) check() error {
 	return nil
 }
 
-// Backup saves the tree of a directory, or the content of a block device, as a repository snapshot. Entries that cannot be read are
-// Problems of the Result; everything else is saved all the same. Files that others change meanwhile are Changes of the Result. An error
-// means that there is no repository snapshot; a lock that could not be removed afterwards, or a last backup that cannot be read,
-// is a Warning. Progress may be nil.
+// Backup saves a directory tree, or the content of a block device, as a repository snapshot. Entries that it cannot
+// read are Problems of the Result; it saves everything else all the same. Files that others change meanwhile are
+// Changes of the Result. An error means that there is no repository snapshot. A lock that could not be removed
+// afterwards, or a last backup that cannot be read, is a Warning. Progress may be nil.
 //
-// Files that have not changed since the newest repository snapshot with the same Host and Name are taken from there.
+// If a file has not changed since the newest repository snapshot with the same Host and Name, Backup takes it from
+// there.
 //
-// Directories at the top that belong to the file system, and not to the data, are left out: lost+found, in any case, .snapshot,
-// .zfs and .trashcan.
+// Backup leaves out top-level directories that belong to the file system and not to the data: lost+found, in any case,
+// .snapshot, .zfs and .trashcan.
 func Backup(ctx context.Context, repo *repository.Repository, source Source, progress Reporter) (result Result, err error) {
 	if err := source.check(); err != nil {
 		return Result{}, fmt.Errorf("back up %s: %w", source.Dir, err)
@@ -71,7 +72,7 @@ func Backup(ctx context.Context, repo *repository.Repository, source Source, pro
 	}
 	defer func() {
 		left := lock.Release(ctx)
-		if left != nil && err == nil { // what is saved is saved
+		if left != nil && err == nil { // the data is saved, so this is no failure
 			result.Warn(left)
 		} else {
 			err = errors.Join(err, left)
@@ -87,10 +88,10 @@ func Backup(ctx context.Context, repo *repository.Repository, source Source, pro
 
 func backup(lock *repository.Lock, repo *repository.Repository, source Source, started time.Time, progress Reporter) (Result, error) {
 	ctx := lock.Context()
-	// 2. Learn what is stored already: repository snapshots first, for an index that is younger knows all they need.
+	// 2. Learn what is stored already: the repository snapshots first, because an index read later knows all they need.
 	var snapshots []repository.Snapshot
 	if !source.ForceRead {
-		snapshots, _ = repo.Snapshots(ctx) // those that can be read are enough
+		snapshots, _ = repo.Snapshots(ctx) // the readable ones are enough
 	}
 	if err := repo.LoadIndexToWrite(ctx); err != nil {
 		return Result{}, err
@@ -103,15 +104,15 @@ func backup(lock *repository.Lock, repo *repository.Repository, source Source, s
 	// 3. Save everything, and then the tree that holds the one top-level directory.
 	w, root, err := save(ctx, repo, writer, source, last, progress)
 	if err != nil {
-		// The uploads that are under way end before we do: nothing may be written once the lock is gone.
+		// The running uploads end before we return: nothing may be written once the lock is gone.
 		writer.Abort()
 		return Result{}, err
 	}
-	// 4. Packs and index are complete before anything names what is in them.
+	// 4. Packs and index are complete before anything refers to them.
 	if err := writer.Flush(); err != nil {
 		return Result{}, err
 	}
-	// 5. With this the backup exists, and all that it relies on is still there.
+	// 5. Confirm that everything the backup relies on is still there. The snapshot written next makes the backup exist.
 	if err := lock.Confirm(); err != nil {
 		return Result{}, err
 	}
@@ -217,7 +218,7 @@ func (j job) run(ctx context.Context, saver *trees, zeros *zeros) error {
 	return j.file.done(ctx, saver)
 }
 
-// save stores the piece. Zeros are stored once for each length, and then only recognised.
+// save stores the piece. It stores zeros once for each length, and then only recognises them.
 func (j job) save(ctx context.Context, saver blobSaver, zeros *zeros) (repository.ID, error) {
 	blank := allZero(j.piece)
 	if blank {

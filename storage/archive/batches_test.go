@@ -10,13 +10,14 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// TestRestoreOfManyBatches restores more blobs than are planned at once: what lies in a pack in the order in which it is
-// needed is read once, although several batches need it. Only a blob that is needed in another batch too is read again.
+// TestRestoreOfManyBatches restores more blobs than are planned at once. Blobs that lie in a pack in the order in which
+// they are needed are read once, although several batches need the pack. Only a blob that another batch needs too is
+// read again.
 func TestRestoreOfManyBatches(t *testing.T) {
 	t.Parallel()
 	const blobs = 10_000 // in three batches
 	for what, test := range map[string]struct {
-		again int // blobs of the first batch that are needed at the end
+		again int // blobs of the first batch that are needed again at the end
 		twice bool
 	}{"every blob once": {0, false}, "some blobs again": {10, true}} {
 		t.Run(what, func(t *testing.T) {

@@ -15,8 +15,9 @@ import (
 // ErrNoEntry says that a repository snapshot holds no such entry.
 var ErrNoEntry = errors.New("no such file or directory")
 
-// Lookup finds the entry at a path below the top-level entry name of a repository snapshot; "" is that entry itself, a
-// directory or the content of a block device. No symlink is followed. The index must be loaded.
+// Lookup finds the entry at a path below the top-level entry name of a repository snapshot. The path "" is the
+// top-level entry itself: a directory, or the content of a block device. Lookup follows no symlink. The index must be
+// loaded.
 func Lookup(ctx context.Context, repo *repository.Repository, snapshot repository.Snapshot, name, where string) (treeblob.Node, error) {
 	node, err := topEntry(ctx, repo, snapshot, name)
 	if err != nil {
@@ -37,8 +38,8 @@ func Lookup(ctx context.Context, repo *repository.Repository, snapshot repositor
 	return node, nil
 }
 
-// findEntry finds an entry of a directory by its name; ErrNoEntry if there is none. The whole directory is read, as it counts
-// for nothing if any of it is damaged.
+// findEntry finds an entry of a directory by its name, or returns ErrNoEntry. It reads the whole directory, because no
+// part of a damaged directory counts.
 func findEntry(ctx context.Context, repo *repository.Repository, tree repository.ID, name string) (found treeblob.Node, err error) {
 	err = eachEntry(ctx, repo, tree, func(node *treeblob.Node) error {
 		if node.Name == name {
@@ -52,7 +53,7 @@ func findEntry(ctx context.Context, repo *repository.Repository, tree repository
 	return found, err
 }
 
-// eachEntry goes through a directory, of which only one entry is in memory at a time.
+// eachEntry goes through a directory, with only one entry in memory at a time.
 func eachEntry(ctx context.Context, repo *repository.Repository, tree repository.ID, do func(*treeblob.Node) error) error {
 	reader, err := repo.ReadTree(ctx, tree)
 	if err != nil {
@@ -76,7 +77,7 @@ func eachEntry(ctx context.Context, repo *repository.Repository, tree repository
 	}
 }
 
-// treeOf names the tree of a directory; of what is no directory, it is an ErrNoEntry.
+// treeOf names the tree of a directory, or returns ErrNoEntry if the entry is no directory.
 func treeOf(node *treeblob.Node) (repository.ID, error) {
 	if node.Type != treeblob.Dir || node.Subtree == nil {
 		return repository.ID{}, fmt.Errorf("%s is no directory: %w", node.Name, ErrNoEntry)
@@ -84,7 +85,7 @@ func treeOf(node *treeblob.Node) (repository.ID, error) {
 	return *node.Subtree, nil
 }
 
-// elements cuts a path as users write it into names.
+// elements splits a path as users write it into names.
 func elements(where string) []string {
 	clean := strings.TrimPrefix(path.Clean("/"+where), "/")
 	if clean == "" {
@@ -93,7 +94,7 @@ func elements(where string) []string {
 	return strings.Split(clean, "/")
 }
 
-// Entries lists a directory; of an entry that is no directory, it is an ErrNoEntry. EachEntry takes less memory.
+// Entries lists a directory, or returns ErrNoEntry if the entry is no directory. EachEntry takes less memory.
 func Entries(ctx context.Context, repo *repository.Repository, node treeblob.Node) ([]treeblob.Node, error) {
 	var nodes []treeblob.Node
 	err := EachEntry(ctx, repo, node, func(n *treeblob.Node) error {
@@ -103,8 +104,8 @@ func Entries(ctx context.Context, repo *repository.Repository, node treeblob.Nod
 	return nodes, err
 }
 
-// EachEntry calls do for each entry of a directory, in the order of names; of an entry that is no directory, it is an
-// ErrNoEntry. An error from do ends it.
+// EachEntry calls do for each entry of a directory, in the order of names. It returns ErrNoEntry if the entry is no
+// directory. An error from do ends the loop.
 func EachEntry(ctx context.Context, repo *repository.Repository, node treeblob.Node, do func(*treeblob.Node) error) error {
 	tree, err := treeOf(&node)
 	if err != nil {
@@ -113,8 +114,8 @@ func EachEntry(ctx context.Context, repo *repository.Repository, node treeblob.N
 	return eachEntry(ctx, repo, tree, do)
 }
 
-// Copy writes the content of a file to out. What a restore would refuse is refused before that. Each blob's hash is checked before its
-// bytes are written.
+// Copy writes the content of a file to out. It first refuses whatever a restore would refuse. It checks each blob's
+// hash before it writes the blob's bytes.
 func Copy(ctx context.Context, repo *repository.Repository, node treeblob.Node, out io.Writer) error {
 	if node.Type != treeblob.File {
 		return fmt.Errorf("%s is a %s, not a file", node.Name, node.Type)

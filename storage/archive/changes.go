@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// describeChange says what has become of a file between two looks at it, of which read bytes were read in between;
-// "" if nothing has.
+// describeChange says what happened to a file between two looks at it; "" if nothing happened. read is how many bytes
+// were read in between.
 func describeChange(before, after *unix.Stat_t, read int64) (ChangeKind, string) {
 	switch {
 	case read < before.Size:

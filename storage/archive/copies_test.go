@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// contents are those of a bucket's objects below some prefixes.
+// contents returns a bucket's objects below some prefixes.
 func contents(t *testing.T, bucket *storagetest.Memory, prefixes ...string) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}
@@ -42,7 +42,8 @@ func remove(t *testing.T, bucket *storagetest.Memory, names map[string][]byte, p
 	}
 }
 
-// TestRestoreFromAnyCopy has every piece of every file, and every directory, in two packs, of which one is missing or cut short.
+// TestRestoreFromAnyCopy stores every piece of every file, and every directory, in two packs, one of which is missing
+// or cut short.
 func TestRestoreFromAnyCopy(t *testing.T) {
 	t.Parallel()
 	source := t.TempDir()

@@ -46,7 +46,7 @@ func nodesOf(t *testing.T, repo *repository.Repository) []treeblob.Node {
 	return nodes
 }
 
-// TestEachRepositoryCutsInItsOwnWay: the sizes of the pieces of a well-known file tell nothing.
+// TestEachRepositoryCutsInItsOwnWay: the sizes of the pieces do not reveal a well-known file.
 func TestEachRepositoryCutsInItsOwnWay(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "file"), filler(12<<20, 1), 0o600); err != nil {

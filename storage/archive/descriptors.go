@@ -6,17 +6,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openLimits are how many files and directories a restore has open.
+// openLimits are how many files and directories a restore keeps open.
 type openLimits struct {
-	// dirs is how many directories that wait for content are made before what they wait for is asked for. Each of the
-	// fetchers may hold up those of another batch.
+	// dirs is how many directories the planner makes before it requests the content that they wait for. Each fetcher
+	// may hold up the directories of another batch.
 	dirs int
-	// crowd is how many descriptors are open, of files and directories, when files are only open while they are written to.
+	// crowd is the number of open descriptors, of files and directories, from which on files are open only while they
+	// are written to.
 	crowd int
 }
 
-// limitsFor divides what a process may have open. Half is left for directories that lie within each other, and for what
-// others open. The program can do without more than some thousand, which would only take memory in the kernel.
+// limitsFor divides the descriptors that a process may have open. Half stays free for directories that lie within each
+// other, and for what others open. The program needs no more than some thousand; more would only take memory in the
+// kernel.
 func limitsFor(descriptors uint64) openLimits {
 	const (
 		reserve = 64 // of the bucket, the index and the program
@@ -29,7 +31,7 @@ func limitsFor(descriptors uint64) openLimits {
 	}
 }
 
-// findLimits asks the system.
+// findLimits asks the system for the limits.
 func findLimits() openLimits {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -38,7 +40,8 @@ func findLimits() openLimits {
 	return limitsFor(limit.Cur)
 }
 
-// descriptors are those that a restore has open from one goroutine to another, so that none is left when it fails.
+// descriptors are those that a restore passes from one goroutine to another. It tracks them so that none stays open
+// when the restore fails.
 type descriptors struct {
 	limits openLimits
 
@@ -46,7 +49,7 @@ type descriptors struct {
 	set map[int]struct{}
 }
 
-// keep takes over what a call that opens returns, and passes it on.
+// keep registers the descriptor that an open call returns, and passes the call's results on.
 func (d *descriptors) keep(fd int, err error) (int, error) {
 	if err != nil {
 		return -1, err
@@ -60,7 +63,7 @@ func (d *descriptors) keep(fd int, err error) (int, error) {
 	return fd, nil
 }
 
-// crowded reports whether so many are open that files should not stay open.
+// crowded reports whether so many descriptors are open that files should not stay open.
 func (d *descriptors) crowded() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -2,8 +2,8 @@ package archive
 
 import "testing"
 
-// TestLimitsFor divides what may be open: there is always something, and what the fetchers and the planner hold of it at
-// most leaves the half for directories within each other.
+// TestLimitsFor divides the descriptors that may be open: every share is above zero, and the fetchers and the planner
+// together leave half for directories within each other.
 func TestLimitsFor(t *testing.T) {
 	t.Parallel()
 	for may, want := range map[uint64]openLimits{

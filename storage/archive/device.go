@@ -49,7 +49,7 @@ func (w *walker) device(path, name string, top *pendingDir) error {
 
 // restoreDevice writes the content of a block device onto one, or into a file.
 func (r *restoring) restoreDevice(ctx context.Context, node treeblob.Node, target Target) (err error) {
-	if _, err := r.repo.Judge(&node); err != nil { // before anything is made or opened that large
+	if _, err := r.repo.Judge(&node); err != nil { // before we make or open anything that large
 		return fmt.Errorf("%q in repository snapshot %s, tree %s: %w", node.Name, target.Snapshot.ID, target.Snapshot.Tree, err)
 	}
 	out, blank, err := openDeviceTarget(target, int64(node.Size))
@@ -57,11 +57,11 @@ func (r *restoring) restoreDevice(ctx context.Context, node treeblob.Node, targe
 		return err
 	}
 	defer func() {
-		// A file that looks whole and is not would be worse than none.
+		// A file that looks whole but is not would be worse than none.
 		if info, statErr := out.Stat(); err != nil && statErr == nil && info.Mode().IsRegular() {
 			err = errors.Join(err, os.Remove(target.Dir))
 		}
-		// Some file systems tell only when closing that there was no space.
+		// Some file systems report only at close that there was no space.
 		if closeErr := out.Close(); err == nil && closeErr != nil {
 			err = fmt.Errorf("close: %w", closeErr)
 		}
@@ -77,7 +77,7 @@ func (r *restoring) restoreDevice(ctx context.Context, node treeblob.Node, targe
 	return nil
 }
 
-// syncTarget has what was written reach the disk: of a file also its name, which may be new.
+// syncTarget makes sure that the written data reaches the disk; for a file also its name, which may be new.
 func syncTarget(out *os.File) error {
 	info, err := out.Stat()
 	if err != nil || !info.Mode().IsRegular() {
@@ -96,7 +96,8 @@ func (p *planner) device(file *targetFile) error {
 	return p.flush()
 }
 
-// openDeviceTarget opens what a block device is restored to. blank says that it is known to hold nothing but zeros.
+// openDeviceTarget opens the target for a block device's content. blank says that the target is known to hold nothing
+// but zeros.
 func openDeviceTarget(target Target, size int64) (out *os.File, blank bool, err error) {
 	info, err := os.Stat(target.Dir)
 	switch {
@@ -116,7 +117,7 @@ func openDeviceTarget(target Target, size int64) (out *os.File, blank bool, err 
 	case !target.Replace && !target.Blank:
 		err = fmt.Errorf("what the device holds %w; say that it is blank, or allow to replace it", ErrInTheWay)
 	default:
-		// O_EXCL keeps us from devices that are mounted or otherwise in use.
+		// O_EXCL keeps us from writing to devices that are mounted or otherwise in use.
 		out, err = os.OpenFile(target.Dir, os.O_WRONLY|unix.O_EXCL, 0)
 		return checkDevice(out, target.Blank, size, err)
 	}

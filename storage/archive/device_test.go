@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// device makes a block device of the given size, and returns its path and that of the file behind it.
+// device makes a block device of the given size, and returns its path and the path of the file behind it.
 func device(t *testing.T, size int64) (path, image string) {
 	t.Helper()
 	image = filepath.Join(t.TempDir(), "image")
@@ -95,7 +95,7 @@ func TestBlockDevice(t *testing.T) {
 		t.Errorf("the device is another one, or %d bytes were written", onDisk(t, image))
 	}
 
-	// Onto one that is full: zeros are written too.
+	// Onto a full device: zeros are written too.
 	full, _ := device(t, size)
 	fill(t, full, 0, filler(size, 5))
 	if _, err := b.restoreDevice(t, archive.Target{Dir: full}); !errors.Is(err, archive.ErrInTheWay) {
@@ -124,7 +124,7 @@ func TestBlockDeviceDoesNotFit(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("%v in the directory, %v", left, err)
 	}
-	// What is read from it can be looked at like any file.
+	// One can look up a device's content like any file.
 	node := must(archive.Lookup(t.Context(), b.repo, b.latest(t), claim, "/"))(t)
 	var out bytes.Buffer
 	if err := archive.Copy(t.Context(), b.repo, node, &out); err != nil || out.Len() != 1<<20 {

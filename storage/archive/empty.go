@@ -12,35 +12,36 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// ErrNotOurs says that a directory holds what the restore cannot prove to be its own. Nothing was removed.
+// ErrNotOurs says that a directory holds something that the restore cannot prove to be its own. Nothing was removed.
 var ErrNotOurs = errors.New("nothing was removed")
 
-// errMounted says that something else is mounted there.
+// errMounted says that something else is mounted inside the directory.
 var errMounted = errors.New("something else is mounted there, and nothing is removed across a mount")
 
 // Taking is a restore that wants to have a directory for itself.
 type Taking struct {
 	Dir string
-	// Mark is what it writes there, or would. Without a repository in it, TakeBack is not asked for that one: an operation
-	// reads one repository.
+	// Mark is what the restore writes there, or would write. If it names no repository, TakeBack does not compare that
+	// field: an operation reads one repository.
 	Mark Mark
-	// Name is the top-level entry of repository snapshots that it restores: the claim's name.
+	// Name is the top-level entry of the repository snapshots that the restore uses: the claim's name.
 	Name string
-	// Resumes are the operations that it goes on with, as their marks name them.
+	// Resumes are the operations that this restore goes on with, as their marks name them.
 	Resumes []string
-	// Step, unless nil, is called for each entry that is looked at or removed, so that whoever watches can tell that there is
-	// something going on.
+	// Step, unless nil, is called for each entry that is looked at or removed, so that a watcher sees that work is
+	// going on.
 	Step func()
-	// Open opens the repository. It is called only if what lies there is to be compared with it.
+	// Open opens the repository. It is called only if the directory's contents must be compared with the repository.
 	Open func(context.Context) (*repository.Repository, error)
 }
 
-// TakeEmpty makes sure that the directory holds nothing, apart from what an unfinished restore has left there, which it
-// removes. A volume that was used before, or is in use, may hold the only copy of somebody's data, and restored files among
-// it would be neither: ErrNotOurs. Until done is called, the directory is marked as being filled. What was marked before is
-// removed if the mark is of the same restore or of one that this goes on with, and if nobody has written there since.
+// TakeEmpty makes sure that the directory is empty, apart from what an unfinished restore left there, which it removes.
+// A volume that is or was in use may hold the only copy of somebody's data, and a mix of that data and restored files
+// would be neither of the two: then TakeEmpty returns ErrNotOurs. Until done is called, the directory is marked as
+// being filled. TakeEmpty removes marked contents if the mark belongs to the same restore, or to one that this restore
+// goes on with, and if nobody has written there since.
 //
-// A directory that does not exist is made.
+// TakeEmpty makes the directory if it does not exist.
 func TakeEmpty(ctx context.Context, t Taking) (done func() error, err error) {
 	if err := os.MkdirAll(t.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the target directory: %w", err)
@@ -76,7 +77,7 @@ func (t *Taking) step() {
 	}
 }
 
-// look opens the directory, and says what it holds.
+// look opens the directory and returns its contents.
 func (t *Taking) look() (fd int, names []string, found *foundMark, err error) {
 	fd, err = openDir(t.Dir)
 	if err != nil {
@@ -93,7 +94,7 @@ func (t *Taking) look() (fd int, names []string, found *foundMark, err error) {
 	return fd, names, found, nil
 }
 
-// unmark ends what TakeEmpty has begun.
+// unmark ends what TakeEmpty began.
 func unmark(dir string) error {
 	fd, err := openDir(dir)
 	if err == nil {
@@ -106,10 +107,10 @@ func unmark(dir string) error {
 	return nil
 }
 
-// mayTake decides whether what lies beside a mark may be removed, and the mark too.
+// mayTake decides whether what lies beside a mark, and the mark itself, may be removed.
 func (t *Taking) mayTake(ctx context.Context, fd int, names []string, found *foundMark) error {
 	if found == nil || found.empty && len(names) == 0 {
-		return nil // whoever was stopped while he wrote the mark has written nothing else
+		return nil // whoever was stopped while writing the mark has written nothing else
 	}
 	if err := found.allows(t.Mark, t.Resumes); err != nil {
 		return t.refuse(names, fmt.Sprintf("the volume's mark %s gives no right to remove what lies beside it: %s", RestoringMark, err))
@@ -118,7 +119,7 @@ func (t *Taking) mayTake(ctx context.Context, fd int, names []string, found *fou
 	if len(names) == 0 || t.Mark.Operation != "" && mark.Operation == t.Mark.Operation {
 		return nil // nobody else has the volume while an operation lasts
 	}
-	// Since the other one has ended, pods may have run on what it had brought here.
+	// Since the other operation ended, pods may have run on the data that it had restored here.
 	id, err := repository.ParseID(mark.RepositorySnapshot)
 	if err != nil {
 		return err
@@ -126,7 +127,7 @@ func (t *Taking) mayTake(ctx context.Context, fd int, names []string, found *fou
 	return t.isRestored(ctx, fd, names, id, true)
 }
 
-// refuse is the refusal to touch the directory, with both ways out.
+// refuse returns the refusal to touch the directory, with both ways out.
 func (t *Taking) refuse(names []string, why string) error {
 	holds := "nothing else"
 	if len(names) > 0 {
@@ -146,8 +147,9 @@ func (t *Taking) refuse(names []string, why string) error {
 	)
 }
 
-// emptyCommand empties a directory as TakeEmpty would: what belongs to the file system stays, and other file systems that are mounted
-// within. Of one that is mounted right in it, --one-file-system alone would have rm remove the content: that compares with the argument.
+// emptyCommand is a command that empties a directory as TakeEmpty would: it leaves what belongs to the file system, and
+// other file systems mounted within. For one mounted directly in the directory, rm's --one-file-system alone would
+// remove the content, because rm compares with its argument.
 func emptyCommand(dir string) string {
 	keep := "! -iname " + lostAndFound
 	for _, name := range fileSystemDirs() {
@@ -157,9 +159,9 @@ func emptyCommand(dir string) string {
 	return fmt.Sprintf("find %s -mindepth 1 -maxdepth 1 %s -exec rm -rf --one-file-system --preserve-root=all {} +", quoted, keep)
 }
 
-// TakeBack removes from the directory what a restore has put there for nothing. It proves first that this is all there is:
-// by the mark of a restore that did not end, as TakeEmpty does, or else by comparing each entry with the repository snapshot.
-// ErrNotOurs if there is anything else.
+// TakeBack empties the directory after a restore that turned out to be of no use. First it proves that the directory
+// holds nothing else: by the mark of a restore that did not end, as TakeEmpty does, or else by comparing each entry
+// with the repository snapshot. It returns ErrNotOurs if there is anything else.
 func TakeBack(ctx context.Context, t Taking, filled repository.ID) error {
 	fd, names, found, err := t.look()
 	if err != nil {
@@ -177,7 +179,7 @@ func TakeBack(ctx context.Context, t Taking, filled repository.ID) error {
 	if err := t.removeAll(fd, names); err != nil {
 		return err
 	}
-	if found != nil { // the last of it
+	if found != nil { // the mark goes last
 		err = retry(func() error { return unix.Unlinkat(fd, RestoringMark, 0) })
 	}
 	if err = errors.Join(err, retry(func() error { return unix.Fsync(fd) })); err != nil {
@@ -186,7 +188,8 @@ func TakeBack(ctx context.Context, t Taking, filled repository.ID) error {
 	return nil
 }
 
-// isRestored makes sure that the directory holds what a repository snapshot holds, or a part of it, and nothing else.
+// isRestored makes sure that the directory holds the content of a repository snapshot, or a part of it, and nothing
+// else.
 func (t *Taking) isRestored(ctx context.Context, fd int, names []string, id repository.ID, partial bool) error {
 	repo, err := t.Open(ctx)
 	if err != nil {
@@ -212,7 +215,7 @@ func (t *Taking) isRestored(ctx context.Context, fd int, names []string, id repo
 	return nil
 }
 
-// contents names what is in a volume, apart from what is no content.
+// contents names the entries of a volume that are the user's content.
 func contents(dir int) ([]string, error) {
 	all, err := readNames(dir)
 	if err != nil {
@@ -227,7 +230,7 @@ func contents(dir int) ([]string, error) {
 	return names, nil
 }
 
-// removeAll removes entries of a directory that is a volume's root. Nothing is removed if anything is mounted below it: a
+// removeAll removes entries of a directory that is a volume's root. It removes nothing if anything is mounted below: a
 // mount may be anybody's data.
 func (t *Taking) removeAll(dir int, names []string) error {
 	for _, name := range names {
@@ -243,7 +246,8 @@ func (t *Taking) removeAll(dir int, names []string) error {
 	return nil
 }
 
-// findMount looks for what is mounted at an entry of a directory, or below it. The path is that of what the error is about.
+// findMount looks for a mount at an entry of a directory, or below that entry. On an error, the path says where it
+// happened.
 func (t *Taking) findMount(dir int, name string, depth int) (where string, err error) {
 	t.step()
 	fd, err := openBelow(dir, name)
@@ -272,8 +276,8 @@ func (t *Taking) findMount(dir int, name string, depth int) (where string, err e
 	return "", nil
 }
 
-// openBelow opens a directory in another one on the same mount. A mount of the same file system elsewhere counts as
-// another; where the system cannot tell, another file system does.
+// openBelow opens a directory in another one on the same mount. A second mount of the same file system counts as
+// another mount; where the system cannot tell mounts apart, only another file system counts.
 func openBelow(dir int, name string) (fd int, err error) {
 	how := unix.OpenHow{
 		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
@@ -293,7 +297,7 @@ func openBelow(dir int, name string) (fd int, err error) {
 	return openSameDevice(dir, name)
 }
 
-// openSameDevice is openBelow by the numbers of devices.
+// openSameDevice is openBelow, but compares device numbers.
 func openSameDevice(dir int, name string) (int, error) {
 	fd, err := openDirAt(dir, name)
 	if err != nil {

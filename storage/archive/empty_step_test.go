@@ -9,7 +9,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// To compare and to remove millions of entries takes a while, in which nothing else is done: each of them is told.
+// Comparing and removing millions of entries takes a while, and nothing else happens meanwhile: each entry is reported.
 func TestTakingSaysThatItGetsOn(t *testing.T) {
 	t.Parallel()
 	bed := savedSpecimen(t)
@@ -37,7 +37,7 @@ func TestTakingSaysThatItGetsOn(t *testing.T) {
 	}
 }
 
-// TestSymlinksInAVolume: what a symlink in a volume points to stays.
+// TestSymlinksInAVolume: the target of a symlink in a volume stays.
 func TestSymlinksInAVolume(t *testing.T) {
 	t.Parallel()
 	bed, _ := memoryBed(t)

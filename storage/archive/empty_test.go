@@ -22,7 +22,7 @@ const (
 	lastRestore = "mover:cluster:20261121T081200Z-0001:demo/web"
 )
 
-// taking is a restore that wants to have a directory, and goes on with the one before it.
+// taking is a restore that wants a directory for itself, and goes on with the restore before it.
 func (b bed) taking(t *testing.T, dir, operation string) archive.Taking {
 	t.Helper()
 	return archive.Taking{
@@ -35,7 +35,7 @@ func (b bed) taking(t *testing.T, dir, operation string) archive.Taking {
 	}
 }
 
-// marked is what a restore's mark holds.
+// marked is the content of a restore's mark.
 func (b bed) marked(t *testing.T, operation string, change func(*archive.Mark)) []byte {
 	t.Helper()
 	dir := t.TempDir()
@@ -57,7 +57,7 @@ func savedSpecimen(t *testing.T) bed {
 	return bed
 }
 
-// interrupted is a directory that the restore before has filled, but for saying so.
+// interrupted is a directory that the restore before has filled completely, but whose mark is still there.
 func (b bed) interrupted(t *testing.T) builder {
 	t.Helper()
 	dir := t.TempDir()
@@ -85,7 +85,7 @@ func (b bed) refused(t *testing.T, taking archive.Taking, says ...string) {
 	compare(t, before, describe(t, taking.Dir))
 }
 
-// TestMarksOfOthers: what lies beside a mark is safe from whomever the mark does not name.
+// TestMarksOfOthers: what lies beside a mark is safe from everybody whom the mark does not name.
 func TestMarksOfOthers(t *testing.T) {
 	t.Parallel()
 	bed, _ := memoryBed(t)
@@ -144,7 +144,7 @@ func TestMarksOfOthers(t *testing.T) {
 	}
 }
 
-// TestMarksThatAreNoFiles plants what would have a mark read or written elsewhere.
+// TestMarksThatAreNoFiles plants entries that would make a restore read or write its mark elsewhere.
 func TestMarksThatAreNoFiles(t *testing.T) {
 	t.Parallel()
 	bed, _ := memoryBed(t)
@@ -203,7 +203,7 @@ func TestMarksThatAreNoFiles(t *testing.T) {
 	}
 }
 
-// TestMark is written as a JSON object on the disk, and gone afterwards.
+// TestMark: the mark is a JSON object on the disk, and gone afterwards.
 func TestMark(t *testing.T) {
 	t.Parallel()
 	bed, _ := memoryBed(t)
@@ -211,7 +211,7 @@ func TestMark(t *testing.T) {
 	b := builder{t: t, root: t.TempDir()}
 	b.dir("lost+found", 0o700)
 	past := time.Date(2020, 2, 3, 4, 5, 6, 7, time.UTC)
-	// Whoever was stopped while he made the mark has left nothing but that.
+	// A restore that was stopped while it made the mark has left nothing but the mark.
 	b.file(archive.RestoringMark, nil, 0o600)
 	done := must(archive.TakeEmpty(t.Context(), bed.taking(t, b.root, thisRestore)))(t)
 	var got map[string]any
@@ -234,8 +234,8 @@ func TestMark(t *testing.T) {
 	}
 }
 
-// TestUnfinishedRestoreIsGoneOnWith: what the same restore has left is removed, and so is what one that it goes on with has
-// left, if nobody has touched it since.
+// TestUnfinishedRestoreIsGoneOnWith: a restore removes its own remains, and the remains of a restore that it goes on
+// with, if nobody has touched those since.
 func TestUnfinishedRestoreIsGoneOnWith(t *testing.T) {
 	t.Parallel()
 	bed := savedSpecimen(t)
@@ -251,7 +251,7 @@ func TestUnfinishedRestoreIsGoneOnWith(t *testing.T) {
 	t.Run("that of the one before", func(t *testing.T) {
 		t.Parallel()
 		b := bed.interrupted(t)
-		// What a restore leaves that is killed while it writes these.
+		// The remains of a restore that was killed while it wrote these files.
 		for name, size := range map[string]int64{"data/random": 21<<20 + 17, "data/text": 0, "empty": 0} {
 			b.must(os.Truncate(b.path(name), min(size, 3<<20+5)))
 			b.must(os.Truncate(b.path(name), size))
@@ -262,7 +262,7 @@ func TestUnfinishedRestoreIsGoneOnWith(t *testing.T) {
 		taking.Step = func() { steps++ }
 		b.must(must(archive.TakeEmpty(t.Context(), taking))(t)())
 		compareNames(t, b.root)
-		if steps < 2*entries { // each is compared, and removed
+		if steps < 2*entries { // each is compared, and then removed
 			t.Errorf("%d steps with %d entries", steps, entries)
 		}
 	})
@@ -293,7 +293,7 @@ func TestUnfinishedRestoreIsGoneOnWith(t *testing.T) {
 			b := bed.interrupted(t)
 			tt.write(b)
 			bed.refused(t, bed.taking(t, b.root, thisRestore), tt.says)
-			// Nor does it matter what the mark says.
+			// Nor does the mark's content matter.
 			b.must(os.Remove(b.path(archive.RestoringMark)))
 			bed.refused(t, bed.taking(t, b.root, thisRestore))
 		})
@@ -310,7 +310,8 @@ func TestUnfinishedRestoreIsGoneOnWith(t *testing.T) {
 	})
 }
 
-// TestTakeBack empties a volume that was filled to its end, whatever it was filled with, and as often as is asked for.
+// TestTakeBack empties a volume that was filled to its end, whatever it was filled with, and as often as it is asked
+// to.
 func TestTakeBack(t *testing.T) {
 	t.Parallel()
 	bed := savedSpecimen(t)

@@ -15,8 +15,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// TestTheAdviceEmptiesADirectory runs the command that a refusal names: all that is data goes, and what belongs to the file system
-// stays. The restore that was refused can go on then.
+// TestTheAdviceEmptiesADirectory runs the command that a refusal names: all data goes, and what belongs to the file
+// system stays. Then the refused restore can go on.
 func TestTheAdviceEmptiesADirectory(t *testing.T) {
 	t.Parallel()
 	bed, _ := memoryBed(t)
@@ -65,7 +65,8 @@ func theAdvice(refusal error) string {
 	return regexp.MustCompile(`find .* \{\} \+`).FindString(refusal.Error())
 }
 
-// TestTheAdviceLeavesWhatIsMounted: another file system that is mounted in the directory, or deeper, is not what the advice is about.
+// TestTheAdviceLeavesWhatIsMounted: the advice leaves alone another file system that is mounted in the directory, or
+// deeper.
 func TestTheAdviceLeavesWhatIsMounted(t *testing.T) {
 	t.Parallel()
 	bed, _ := memoryBed(t)
@@ -84,7 +85,7 @@ func TestTheAdviceLeavesWhatIsMounted(t *testing.T) {
 	if err == nil {
 		t.Fatal("a directory that holds something was taken for an empty one")
 	}
-	_ = exec.CommandContext(t.Context(), "sh", "-c", theAdvice(err)).Run() // it cannot remove the directories that are mounted on
+	_ = exec.CommandContext(t.Context(), "sh", "-c", theAdvice(err)).Run() // it cannot remove mount points
 	for _, dir := range []string{"mounted", "sub/mounted"} {
 		if _, err := os.Stat(b.path(dir + "/precious")); err != nil {
 			t.Error(err)

@@ -10,30 +10,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// entry is one of a directory's.
+// entry is one entry of a directory.
 type entry struct {
 	name string
-	// file says that the directory knows it as a regular file. Not every file system's directories know.
+	// file says that the directory lists the entry as a regular file. Not every file system's directories know.
 	file bool
 }
 
-// entriesRead is how much of a directory is asked for at once, in bytes.
+// entriesRead is how many bytes of a directory one call asks for.
 const entriesRead = 32 << 10
 
-// Where in a struct linux_dirent64 there is what.
+// Offsets of the fields in a struct linux_dirent64.
 const (
-	direntLength = 16 // of it all, two bytes
+	direntLength = 16 // of the whole entry, two bytes
 	direntType   = 18
 	direntName   = 19 // and behind it at least one zero
 )
 
-// errDirent says that what the system calls a list of entries is none.
+// errDirent says that the system returned something that is no list of entries.
 var errDirent = errors.New("the system returned a damaged list of entries")
 
-// readEntries lists a directory without "." and "..", in the order of names. Package os would keep what the directory
-// knows of an entry only in several times the memory.
+// readEntries lists a directory without "." and "..", in the order of names. Package os needs several times the memory
+// to keep what the directory knows about an entry.
 func readEntries(dir int) ([]entry, error) {
-	// Through a descriptor of its own, for reading moves it on.
+	// It uses a descriptor of its own, because reading moves the descriptor's position.
 	fd, err := openDirAt(dir, ".")
 	if err != nil {
 		return nil, err
@@ -68,8 +68,9 @@ func listEntries(read func(buf []byte) (int, error)) ([]entry, error) {
 	}
 }
 
-// inOrder sorts entries by name, and leaves one of each. What is read in several calls can have a name twice, if the
-// directory changes in between, or is on a server. Only what all of them say to be a file is taken for one unseen.
+// inOrder sorts entries by name, and keeps one of each name. A list that was read in several calls can have a name
+// twice, if the directory changes in between or is on a server. An entry counts as a file only if every copy says so;
+// then nobody looks at it before opening it.
 func inOrder(entries []entry) []entry {
 	slices.SortFunc(entries, func(a, b entry) int {
 		if order := strings.Compare(a.name, b.name); order != 0 || a.file == b.file {
@@ -83,7 +84,7 @@ func inOrder(entries []entry) []entry {
 	return slices.CompactFunc(entries, func(a, b entry) bool { return a.name == b.name })
 }
 
-// readNames lists a directory by names alone.
+// readNames lists only the names in a directory.
 func readNames(dir int) ([]string, error) {
 	entries, err := readEntries(dir)
 	if err != nil {
@@ -96,7 +97,7 @@ func readNames(dir int) ([]string, error) {
 	return names, nil
 }
 
-// parseEntries appends what is in a buffer that getdents64 has filled.
+// parseEntries appends the entries in a buffer that getdents64 has filled.
 func parseEntries(entries []entry, buf []byte) ([]entry, error) {
 	for len(buf) > 0 {
 		if len(buf) < direntName {

@@ -36,7 +36,7 @@ func TestReadEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer closeFD(fd)
-	for range 2 { // the descriptor is where it was
+	for range 2 { // reading has not moved the descriptor
 		got, err := readEntries(fd)
 		if err != nil {
 			t.Fatal(err)
@@ -79,8 +79,8 @@ func TestParseEntries(t *testing.T) {
 	}
 }
 
-// TestEntriesTwice reads a directory that changes between two calls, or whose server cannot tell where it was: names come
-// twice, and a tree has each of them once.
+// TestEntriesTwice reads a directory that changes between two calls, or whose server lost its place: names come twice,
+// and a tree gets each of them once.
 func TestEntriesTwice(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

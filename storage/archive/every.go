@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Every is a Reporter that shows progress from time to time, and leaves out what comes in between.
+// Every is a Reporter that shows progress from time to time, and drops reports in between.
 type Every struct {
 	interval time.Duration
 	now      func() time.Time

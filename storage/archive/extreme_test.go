@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// descend makes, or only opens, directories below root, each in the one before, and returns the last one.
+// descend makes directories below root, or only opens them, each in the one before, and returns the last one.
 func descend(t *testing.T, root, name string, depth int, create bool) int {
 	t.Helper()
 	fd, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY, 0)
@@ -31,7 +31,7 @@ func descend(t *testing.T, root, name string, depth int, create bool) int {
 	return fd
 }
 
-// TestDeeperThanPathMax saves and restores what no path can name: directories of 30,000 bytes' depth.
+// TestDeeperThanPathMax saves and restores entries that no path can name: directories 30,000 bytes deep.
 func TestDeeperThanPathMax(t *testing.T) {
 	t.Parallel()
 	const depth = 150
@@ -60,7 +60,7 @@ func TestDeeperThanPathMax(t *testing.T) {
 	b.must(unix.Close(got))
 }
 
-// TestTooDeep saves all but what lies deeper than directories can be open at once.
+// TestTooDeep saves everything except what lies deeper than directories can be open at once.
 func TestTooDeep(t *testing.T) {
 	t.Parallel()
 	source, target := inMemory(t, big), inMemory(t, big)

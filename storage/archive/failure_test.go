@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// failing is a file that cannot be read beyond some bytes.
+// failing is a file that can be read only up to some byte.
 type failing struct{ left int }
 
 func (f *failing) Read(p []byte) (int, error) {
@@ -22,8 +22,8 @@ func (f *failing) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestReadFailure reads files that fail in different places: each is told from a failure of the backup, and gives back
-// all memory, without which the next file would wait for ever.
+// TestReadFailure reads files that fail in different places. Each failure is told apart from a failure of the backup,
+// and gives back all memory; otherwise the next file would wait for ever.
 func TestReadFailure(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ size, readable int }{

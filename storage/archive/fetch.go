@@ -12,13 +12,13 @@ import (
 const (
 	// fetchers is how many runs are fetched and written at once.
 	fetchers = 4
-	// runBytes is how much one read of a pack fetches at most, if there is more than one blob in it: a pack of ours whole,
-	// and a share for each fetcher of the largest that others write.
+	// runBytes is how much one read of a pack fetches at most, if it covers more than one blob: a whole pack of ours,
+	// or each fetcher's share of the largest packs that others write.
 	runBytes = 8 << 20
-	// partBytes is how much of it is in a fetcher's buffer at once, if there is more than one blob in it.
+	// partBytes is how much of a run a fetcher's buffer holds at once, if that covers more than one blob.
 	partBytes = 2 << 20
-	// gapBytes is how much is read in vain rather than making two reads: about what a bucket could send in the time
-	// that it takes to answer.
+	// gapBytes is how many unneeded bytes are read rather than making two reads: about what a bucket could send in the
+	// time that it takes to answer.
 	gapBytes = 128 << 10
 )
 
@@ -28,7 +28,7 @@ type piece struct {
 	offset int64
 }
 
-// need is a blob and where it is to be written.
+// need is a blob and the places where to write it.
 type need struct {
 	id     repository.ID
 	at     packfile.Location
@@ -38,7 +38,7 @@ type need struct {
 // batch is what a part of the restore needs.
 type batch struct {
 	needs  []need
-	known  map[repository.ID]int // in needs
+	known  map[repository.ID]int // index in needs
 	pieces int
 	bytes  int64
 }
@@ -70,7 +70,7 @@ type run struct {
 }
 
 // plan sorts the needs into runs. Packs come in the order in which files need them, so that files are completed, and
-// closed, one after the other.
+// closed, one by one.
 func (b *batch) plan() []run {
 	order := map[repository.ID]int{}
 	for _, n := range b.needs {
@@ -102,9 +102,9 @@ func (b *batch) plan() []run {
 type fetcher struct {
 	*restoring
 	opener *repository.Opener
-	buf    []byte                  // of a part
-	sealed []repository.SealedBlob // which lie in it
-	again  []need                  // what could not be opened
+	buf    []byte                  // of one part
+	sealed []repository.SealedBlob // blobs in buf
+	again  []need                  // blobs that could not be opened
 }
 
 // run fetches a run and writes what is in it.
@@ -113,8 +113,9 @@ func (f *fetcher) run(ctx context.Context, r run) error {
 	if err := f.stream(ctx, r); err != nil {
 		return err
 	}
-	// What is damaged may have been changed on its way here, and not in the bucket: once more, by itself. Only now, for who
-	// waits for a second connection while holding one might wait for themselves.
+	// A damaged blob may have been changed on its way here, and not in the bucket: read it once more, alone. This
+	// happens only now, because goroutines that wait for a second connection while they hold one might wait for each
+	// other.
 	for _, n := range f.again {
 		plain, err := f.repo.LoadBlob(ctx, repository.DataBlob, n.id)
 		if err != nil {
@@ -127,7 +128,7 @@ func (f *fetcher) run(ctx context.Context, r run) error {
 	return nil
 }
 
-// stream fetches a run part by part, so that no more of it is in memory, and in the processor's cache.
+// stream fetches a run part by part, so that only one part at a time takes memory, and room in the processor's cache.
 func (f *fetcher) stream(ctx context.Context, r run) error {
 	stream, err := f.repo.StreamPack(ctx, r.pack, r.offset, int64(r.length))
 	if err != nil {
@@ -148,7 +149,7 @@ func (f *fetcher) stream(ctx context.Context, r run) error {
 	return nil
 }
 
-// nextPart says how many of the needs are read at once, from at on, and how many bytes that is.
+// nextPart says how many of the needs, from at on, are read at once, and how many bytes they are.
 func nextPart(at int64, needs []need) (count, length int) {
 	for i, n := range needs {
 		end := int(int64(n.at.Offset) + int64(n.at.Length) - at)
@@ -160,7 +161,8 @@ func nextPart(at int64, needs []need) (count, length int) {
 	return count, length
 }
 
-// elsewhere leaves to be read one by one what could not be read of a run: it may lie in other packs too.
+// elsewhere puts the blobs of a run that could not be read on the list to be read one by one: other packs may have them
+// too.
 func (f *fetcher) elsewhere(ctx context.Context, needs []need, err error) error {
 	if !repository.Unusable(ctx, err) {
 		return err
@@ -171,7 +173,7 @@ func (f *fetcher) elsewhere(ctx context.Context, needs []need, err error) error 
 
 // next reads the next part of a run.
 func (f *fetcher) next(stream *repository.PackStream, length int) ([]byte, error) {
-	if cap(f.buf) < length { // at once as large as most others need it
+	if cap(f.buf) < length { // make it as large as most later parts need
 		f.buf = make([]byte, 0, max(length, partBytes))
 	}
 	data, err := stream.Next(length, f.buf)
@@ -181,7 +183,7 @@ func (f *fetcher) next(stream *repository.PackStream, length int) ([]byte, error
 	return data, err
 }
 
-// part writes the blobs in a part of a run, which begins at an offset of its pack.
+// part writes the blobs in one part of a run. at is the part's offset in its pack.
 func (f *fetcher) part(ctx context.Context, data []byte, at int64, needs []need) error {
 	f.sealed = f.sealed[:0]
 	for _, n := range needs {
@@ -201,7 +203,7 @@ func (f *fetcher) part(ctx context.Context, data []byte, at int64, needs []need)
 }
 
 func (f *fetcher) write(n need, plain []byte) error {
-	// Holes may need one blob of zeros many thousand times.
+	// Files with holes may need one blob of zeros many thousand times.
 	blank := allZero(plain)
 	for _, to := range n.pieces {
 		if err := to.file.write(f.restoring, to.offset, plain, blank); err != nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
-// TestNextPart splits runs into what is read at once: gaps are read too, and a blob is never cut.
+// TestNextPart splits runs into parts that are read at once: gaps are read too, and a blob is never cut.
 func TestNextPart(t *testing.T) {
 	t.Parallel()
 	type blob struct{ offset, length uint32 }

@@ -16,7 +16,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// flipping is a Bucket that has one bit of each large pack wrong: the first time that it is read, or always.
+// flipping is a Bucket that returns each large pack with one bit wrong: the first time that the pack is read, or
+// always.
 type flipping struct {
 	*storagetest.Memory
 	always bool
@@ -31,11 +32,11 @@ func (f *flipping) Get(ctx context.Context, name string, offset, length int64) (
 		return body, err
 	}
 	info, err := f.Stat(ctx, name)
-	if err != nil || info.Size < 1<<20 { // a pack of trees: without those nothing else is read
+	if err != nil || info.Size < 1<<20 { // a pack of trees: without it nothing else is read
 		return body, err
 	}
 	data, err := io.ReadAll(body)
-	if err != nil { // whoever asked has given up
+	if err != nil { // the caller has given up
 		return nil, err
 	}
 	f.mu.Lock()
@@ -47,8 +48,9 @@ func (f *flipping) Get(ctx context.Context, name string, offset, length int64) (
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
-// TestRestoreWithFewConnections has every pack of content arrive with a bit wrong, where there are no more connections than it takes.
-// Who holds one while waiting for another, to read once more, waits until the context ends.
+// TestRestoreWithFewConnections makes every pack of content arrive with a wrong bit, where there are only as many
+// connections as a restore needs. A goroutine that holds one while it waits for another, to read once more, waits until
+// the context ends.
 func TestRestoreWithFewConnections(t *testing.T) {
 	t.Parallel()
 	source := t.TempDir()

@@ -16,18 +16,18 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// comparer compares an open directory with what a restore of a repository snapshot puts there. It lives for one call.
+// comparer compares an open directory with what a restore of a repository snapshot puts there. It serves a single call.
 type comparer struct {
 	ctx  context.Context
 	repo *repository.Repository
-	// partial says that the restore did not end, so that some files may not be whole.
+	// partial says that the restore did not end, so some files may be incomplete.
 	partial bool
 	step    func() // called for each entry, and each piece of a file that is read
 }
 
-// foreign looks for an entry that a restore of the repository snapshot's top-level entry name has not put into a directory,
-// or that was changed since, and gives its path; "" if there is none. What is missing does not matter. Contents are read
-// where they must be: whoever writes to a file that is whole changes its time, if not its size.
+// foreign looks for an entry in a directory that a restore of the repository snapshot's top-level entry name did not
+// put there, or that was changed since. It returns the entry's path; "" if there is none. Missing entries do not
+// matter. It reads contents only where it must: a write to a complete file changes the file's time, if not its size.
 func (c *comparer) foreign(snapshot repository.Snapshot, name string, dir int) (string, error) {
 	if err := c.repo.LoadIndex(c.ctx); err != nil {
 		return "", err
@@ -48,7 +48,7 @@ type subdir struct {
 	tree repository.ID
 }
 
-// dir compares one directory, and then those in it.
+// dir compares one directory, and then its subdirectories.
 func (c *comparer) dir(fd int, tree repository.ID, where string, depth int) (string, error) {
 	if depth > repository.MaxDepth {
 		return "", repository.ErrTooDeep
@@ -81,8 +81,8 @@ func (c *comparer) dir(fd int, tree repository.ID, where string, depth int) (str
 	return "", nil
 }
 
-// entries compares the entries of one directory, whose names are sorted, with a tree. The tree goes by as it is read, so
-// that only one is in memory.
+// entries compares the entries of one directory, whose names are sorted, with a tree. It reads the tree as a stream, so
+// that only one tree is in memory.
 func (c *comparer) entries(fd int, tree repository.ID, names []string) (foreign string, subdirs []subdir, err error) {
 	reader, err := c.repo.ReadTree(c.ctx, tree)
 	if err != nil {
@@ -123,7 +123,7 @@ func (c *comparer) entries(fd int, tree repository.ID, names []string) (foreign 
 func (c *comparer) isRestored(dir int, node *treeblob.Node) (bool, error) {
 	stat, err := statAt(dir, node.Name)
 	if errors.Is(err, unix.ENOENT) {
-		return true, nil // going, and nobody's
+		return true, nil // it is being removed, and nobody's
 	}
 	if err != nil {
 		return false, err
@@ -134,7 +134,7 @@ func (c *comparer) isRestored(dir int, node *treeblob.Node) (bool, error) {
 	}
 	switch node.Type {
 	case treeblob.Dir:
-		return true, nil // what is in it counts
+		return true, nil // its contents count
 	case treeblob.Symlink:
 		target, err := readLinkAt(dir, node.Name)
 		return err == nil && target == node.LinkTarget, err
@@ -148,7 +148,8 @@ func (c *comparer) isRestored(dir int, node *treeblob.Node) (bool, error) {
 	}
 }
 
-// keptTime reports whether a file system that was given a time keeps it as the other: some keep less than nanoseconds.
+// keptTime reports whether a file system that was given one time keeps it as the other: some keep less than
+// nanoseconds.
 func keptTime(given, kept time.Time) bool {
 	return slices.ContainsFunc(
 		[]time.Duration{time.Nanosecond, 100 * time.Nanosecond, time.Microsecond, time.Second},
@@ -158,8 +159,8 @@ func keptTime(given, kept time.Time) bool {
 	)
 }
 
-// isPart reports whether a file is what a restore that was stopped leaves of a node: at its full length, with mode 0600,
-// which is the last thing to change, and without anything in it that is not the node's.
+// isPart reports whether a file is what a stopped restore leaves of a node: at full length, with mode 0600 (the mode
+// changes last), and with no content that is not the node's.
 func (c *comparer) isPart(dir int, node, found *treeblob.Node) (bool, error) {
 	if permissions(found.Mode) != 0o600 || found.Size != 0 && found.Size != node.Size {
 		return false, nil
@@ -194,8 +195,8 @@ func (c *comparer) isPart(dir int, node, found *treeblob.Node) (bool, error) {
 	return true, nil
 }
 
-// isPiece reports whether bytes are a blob's, or zero where they have not been written. The blob is fetched only if neither
-// is true of all of them.
+// isPiece reports whether bytes are a blob's, or zero where the blob has not been written. It fetches the blob only if
+// the bytes are neither all zeros nor all the blob's.
 func (c *comparer) isPiece(piece []byte, id repository.ID) (bool, error) {
 	if allZero(piece) || repository.Hash(piece) == id {
 		return true, nil

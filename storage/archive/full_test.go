@@ -13,8 +13,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// TestFullTarget restores into file systems that have too little room, or too few inodes: the error names what could not
-// be written and the target, and says what to do.
+// TestFullTarget restores into file systems that have too little room, or too few inodes. The error names the entry
+// that could not be written and the target, and says what to do.
 func TestFullTarget(t *testing.T) {
 	t.Parallel()
 	source := t.TempDir()
@@ -42,7 +42,7 @@ func TestFullTarget(t *testing.T) {
 			t.Errorf("%s: a full target is taken for the fault of %v", options, problemsOf(result))
 		}
 	}
-	// What belongs to others must not fill up either: a volume of one file, into a file.
+	// A volume of one file, restored into a file, must not fill up other people's file system either.
 	device, _ := device(t, 20<<20)
 	fill(t, device, 0, filler(20<<20, 3))
 	bed.backup(t, device)
@@ -55,8 +55,8 @@ func TestFullTarget(t *testing.T) {
 	}
 }
 
-// TestUnwritableEntries restores, not as root, into a directory some of which is others': everything else is restored,
-// and the restore fails.
+// TestUnwritableEntries restores, not as root, into a directory that partly belongs to others: everything else is
+// restored, and the restore fails.
 func TestUnwritableEntries(t *testing.T) {
 	source, target := t.TempDir(), t.TempDir()
 	s, b := builder{t: t, root: source}, builder{t: t, root: target}

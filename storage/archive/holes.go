@@ -10,23 +10,25 @@ import (
 )
 
 const (
-	// minHole is how long a hole must be not to be read, in bytes: shorter ones are part of the pieces around them.
+	// minHole is the shortest hole, in bytes, that is not read: shorter ones become part of the pieces around them.
 	minHole = minPiece
-	// resticHole is the length of the piece of zeros by which "restic restore --sparse" knows that a file has holes, in bytes: the
-	// smallest piece that restic itself cuts. In a file with one such piece it writes no piece's leading zeros.
+	// resticHole is the length in bytes of the piece of zeros by which "restic restore --sparse" knows that a file has
+	// holes: the smallest piece that restic itself cuts. In a file with one such piece, restic writes no piece's
+	// leading zeros.
 	resticHole = 512 << 10
-	// zeroLengths bounds how many lengths of zeros are remembered. Holes have lengths that are multiples of a block,
+	// zeroLengths bounds how many lengths of zeros are remembered. The lengths of holes are multiples of a block,
 	// mostly that of the largest piece.
 	zeroLengths = 1024
 )
 
-// extent is a stretch of a file: data, or a hole, of which is known without reading it that it is all zeros.
+// extent is a stretch of a file: data, or a hole, which is known to be all zeros without reading it.
 type extent struct {
 	end  int64
 	hole bool
 }
 
-// nextExtent finds out what begins at an offset of a file of the given size. What the file system cannot tell is data.
+// nextExtent finds out what begins at an offset of a file of the given size. Whatever the file system cannot tell
+// counts as data.
 func nextExtent(fd int, offset, size int64) extent {
 	data := seek(fd, offset, unix.SEEK_DATA, size)
 	if data-offset >= minHole {
@@ -47,8 +49,8 @@ func nextExtent(fd int, offset, size int64) extent {
 	return extent{end: size}
 }
 
-// seek finds the next data, or the next hole, from an offset on: at most size, where a hole without end ends; -1 if the
-// file system cannot tell, or the file has become so short that there is neither.
+// seek finds the next data, or the next hole, from an offset on. The result is at most size, where an endless hole
+// ends. It is -1 if the file system cannot tell, or if the file has become so short that there is neither.
 func seek(fd int, offset int64, whence int, size int64) int64 {
 	at, err := unix.Seek(fd, offset, whence)
 	switch {
@@ -62,7 +64,7 @@ func seek(fd int, offset int64, whence int, size int64) int64 {
 	return -1
 }
 
-// zeros remembers the ids of pieces of zeros by their length, so that they need not be hashed again.
+// zeros remembers the ids of pieces of zeros by their length, so that nobody has to hash such a piece again.
 type zeros struct {
 	mu  sync.Mutex
 	ids map[int]repository.ID
@@ -86,7 +88,7 @@ func (z *zeros) put(length int, id repository.ID) {
 	}
 }
 
-// hole saves zeros that are not read, and returns how many.
+// hole saves zeros without reading them, and returns how many.
 func (w *walker) hole(length int64, file *pendingFile) (done int64, err error) {
 	for done < length {
 		if w.ctx.Err() != nil {
@@ -107,7 +109,7 @@ func (w *walker) hole(length int64, file *pendingFile) (done int64, err error) {
 	return done, nil
 }
 
-// firstZeros saves a piece of zeros of a length whose id is not known yet.
+// firstZeros saves a piece of zeros whose length has no known id yet.
 func (w *walker) firstZeros(length int, file *pendingFile) error {
 	if err := w.releaseSmall(); err != nil {
 		return err

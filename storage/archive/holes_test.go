@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// onDisk is how much room a file takes, in bytes.
+// onDisk is how many bytes a file takes on the disk.
 func onDisk(t *testing.T, path string) int64 {
 	t.Helper()
 	var stat unix.Stat_t
@@ -21,8 +21,8 @@ func onDisk(t *testing.T, path string) int64 {
 	return stat.Blocks * 512
 }
 
-// TestHoles saves files that are mostly holes. What is not there is neither read nor stored, and is not there after the
-// restore either.
+// TestHoles saves files that are mostly holes. Holes are neither read nor stored, and are holes again after the
+// restore.
 func TestHoles(t *testing.T) {
 	t.Parallel()
 	const mib = 1 << 20
@@ -62,7 +62,8 @@ func TestHoles(t *testing.T) {
 		}
 		target := t.TempDir()
 		bed.restore(t, target)
-		// What is written by several workers may lie in more parts on the disk, of which the file system takes notes.
+		// A file that several workers write may lie in more parts on the disk, which the file system has to keep track
+		// of.
 		const notes = 64 << 10
 		if got, want := onDisk(t, filepath.Join(target, "file")), onDisk(t, b.path("file")); got > want+notes {
 			t.Errorf("%s: takes %d bytes after the restore, and %d before", name, got, want)
@@ -83,8 +84,8 @@ func TestHoles(t *testing.T) {
 	same(t, source, filepath.Join(judged, claim))
 }
 
-// TestResticKnowsHoles holds that every file with a hole has one piece of the zeros that restic looks for, and that its other holes
-// are cut into as few pieces as before: a hole of 10 GiB has some 2,560 of them.
+// TestResticKnowsHoles demands that every file with a hole has one piece of the zeros that restic looks for, and that
+// its other holes are cut into as few pieces as before: a hole of 10 GiB has some 2,560 pieces.
 func TestResticKnowsHoles(t *testing.T) {
 	t.Parallel()
 	const gib = 1 << 30

@@ -20,7 +20,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// forger writes what Backup never would, but someone with the key could.
+// forger writes what Backup never would, but somebody with the key could.
 type forger struct {
 	t      *testing.T
 	bed    bed
@@ -67,7 +67,7 @@ func (f *forger) restore(target archive.Target, nodes ...treeblob.Node) (archive
 	return archive.Restore(f.t.Context(), f.bed.repo, target, nil)
 }
 
-// outside has a target with something beside it that must stay as it is.
+// outside makes a target, and beside it something that must not change.
 func outside(t *testing.T) (target string, check func()) {
 	t.Helper()
 	parent := t.TempDir()
@@ -92,7 +92,7 @@ func TestHostileNames(t *testing.T) {
 		target, check := outside(t)
 		f := newForger(t)
 		file := f.file(name, "evil")
-		tree := f.tree(file).String() // the same bytes, so the same blob, as what is restored
+		tree := f.tree(file).String() // the same bytes as the restored tree, so the same blob
 		_, err := f.restore(archive.Target{Dir: target, Replace: true}, file)
 		if !errors.Is(err, treeblob.ErrNodeName) || !strings.Contains(err.Error(), tree) {
 			t.Errorf("name %q: %v, want ErrNodeName, and the tree %s", name, err, tree)
@@ -101,8 +101,8 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// TestLinksAreNotFollowed restores below and onto links that lead out of the target, made by the repository itself or
-// there before.
+// TestLinksAreNotFollowed restores below and onto links that lead out of the target. The repository itself makes them, or they were there
+// before.
 func TestLinksAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	t.Run("in the repository, directory of the same name", func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestSizesThatLie(t *testing.T) {
 		f := newForger(t)
 		node := f.file("x", "four")
 		node.Size = size
-		target, tree := t.TempDir(), f.tree(node).String() // the same bytes, so the same blob, as what is restored
+		target, tree := t.TempDir(), f.tree(node).String() // the same bytes as the restored tree, so the same blob
 		_, err := f.restore(archive.Target{Dir: target}, node)
 		if err == nil || !strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), tree) ||
 			!strings.Contains(err.Error(), `"x"`) {
@@ -275,7 +275,7 @@ func TestHostileTrees(t *testing.T) {
 	}
 }
 
-// TestHostileDevices restores what claims to be a block device's content and lies about its size: nothing is made.
+// TestHostileDevices restores something that claims to be a block device's content and lies about its size: nothing is made.
 func TestHostileDevices(t *testing.T) {
 	t.Parallel()
 	for _, size := range []uint64{3, 1 << 50, 1 << 63} {
@@ -332,8 +332,8 @@ func TestBrokenTrees(t *testing.T) {
 	}
 }
 
-// TestDamagedPacks flips a bit in each pack, or removes it: the restore fails with the pack's name, and never gives a
-// file with wrong content.
+// TestDamagedPacks flips a bit in each pack, or removes the pack: the restore fails with the pack's name, and never produces a file with
+// wrong content.
 func TestDamagedPacks(t *testing.T) {
 	t.Parallel()
 	source := t.TempDir()
@@ -379,7 +379,7 @@ func TestDamagedPacks(t *testing.T) {
 	bed.restore(t, t.TempDir())
 }
 
-// checkFinished makes sure that files which look finished (their mode is set last) are what they should be.
+// checkFinished makes sure that files which look finished (their mode is set last) have the right content.
 func checkFinished(t *testing.T, want map[string]entry, target string) {
 	t.Helper()
 	for name, e := range describe(t, target) {

@@ -12,8 +12,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// handingDown makes what a target may hold before: directories that hand an access control list down to all that is made in
-// them, which lets in others than any mode does, and with extended attributes of their own.
+// handingDown prepares a target: its directories have extended attributes of their own, and hand an access control list
+// down to everything made in them, which lets in others than any mode does.
 func handingDown(t *testing.T, target string) builder {
 	t.Helper()
 	b := builder{t: t, root: target}
@@ -33,8 +33,8 @@ func handingDown(t *testing.T, target string) builder {
 	return b
 }
 
-// TestTargetThatHandsDown restores one of everything into such a target: nothing of it is left but what the target's system
-// owns, and what the backup does not know.
+// TestTargetThatHandsDown restores one of everything into such a target: only what the target's system owns, and
+// entries that the backup does not know, keep their attributes.
 func TestTargetThatHandsDown(t *testing.T) {
 	t.Parallel()
 	_, source := volume(t)
@@ -64,7 +64,7 @@ func TestTargetThatHandsDown(t *testing.T) {
 	compare(t, want, got)
 }
 
-// TestRefusedRestoreLeavesAttributes: where something is in the way, the directories keep what they have.
+// TestRefusedRestoreLeavesAttributes: where something is in the way, the directories keep their attributes.
 func TestRefusedRestoreLeavesAttributes(t *testing.T) {
 	t.Parallel()
 	source, target := t.TempDir(), t.TempDir()

@@ -15,10 +15,11 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// fewDescriptors is set in a process that may have no more than so many open.
+// fewDescriptors is set, to the allowed number of open descriptors, in a process that may have only that many.
 const fewDescriptors = "STSBACKUP_TEST_DESCRIPTORS"
 
-// withFewDescriptors runs a test in a process of its own, which may have so many descriptors open. It is false there.
+// withFewDescriptors runs a test in a process of its own that may have only count descriptors open. It returns false in
+// that process.
 func withFewDescriptors(t *testing.T, count int) bool {
 	t.Helper()
 	if os.Getenv(fewDescriptors) != "" {
@@ -33,8 +34,9 @@ func withFewDescriptors(t *testing.T, count int) bool {
 	return true
 }
 
-// TestFewDescriptors restores what could keep very many files and directories open, where few may be: files with a beginning
-// of their own, and an end that comes before all of these in the pack, and links to them; in one directory, and in as many.
+// TestFewDescriptors restores a volume that could keep very many files and directories open, where only few may be:
+// files with a beginning of their own, and an end that comes before all of these in the pack, and links to them; in one
+// directory, and in as many directories.
 func TestFewDescriptors(t *testing.T) {
 	t.Parallel()
 	if withFewDescriptors(t, 256) {
@@ -76,8 +78,8 @@ func TestFewDescriptors(t *testing.T) {
 	}
 }
 
-// TestTooFewDescriptors restores directories that lie deeper within each other than can be open: that fails as a whole, and
-// says what to do.
+// TestTooFewDescriptors restores directories that lie deeper within each other than can be open: the whole restore
+// fails, and says what to do.
 func TestTooFewDescriptors(t *testing.T) {
 	t.Parallel()
 	if withFewDescriptors(t, 256) {

@@ -9,17 +9,17 @@ import (
 )
 
 const (
-	// linksMemory is what files with several names may take in memory until all their names have been seen, in bytes:
-	// about 160,000 files of one piece each.
+	// linksMemory bounds the memory, in bytes, for files with several names until all their names have been seen:
+	// enough for about 160,000 files of one piece each.
 	linksMemory = 32 << 20
-	// linkCost is about what one of them takes, besides the ids of its pieces, in bytes.
+	// linkCost is about how many bytes one such file takes, besides the ids of its pieces.
 	linkCost = 176
 )
 
-// inode is what several names may have in common.
+// inode identifies a file that may have several names.
 type inode struct{ device, number uint64 }
 
-// linkedFile is a file with several names. It is read under the first of them.
+// linkedFile is a file with several names. The walker reads it under the first of them.
 type linkedFile struct {
 	content *content
 	size    int64
@@ -28,8 +28,8 @@ type linkedFile struct {
 	cost    uint32
 }
 
-// links are the files with several names of which not all have been seen, as many as there is room for. What is not among
-// them is read again under each of its names, which comes to the same pieces.
+// links are the files with several names of which not all have been seen, as many as there is room for. The walker
+// reads other such files again under each of their names, which yields the same pieces.
 type links struct {
 	known map[inode]linkedFile
 	room  int // in bytes
@@ -37,8 +37,8 @@ type links struct {
 
 func newLinks(room int) links { return links{known: map[inode]linkedFile{}, room: room} }
 
-// find returns the content of a file that has been saved under another name; nil if there is none, or if it has changed
-// since.
+// find returns the content of a file that was saved under another name; nil if there is none, or if the file has
+// changed since.
 func (l *links) find(stat *unix.Stat_t) *content {
 	key := inode{uint64(stat.Dev), stat.Ino} //nolint:unconvert // of another width on other architectures
 	file, ok := l.known[key]
@@ -57,7 +57,7 @@ func (l *links) find(stat *unix.Stat_t) *content {
 	return file.content
 }
 
-// add notes a file of so many pieces that has been saved under one of its names.
+// add notes a file that was saved under one of its names. pieces is how many pieces it has.
 func (l *links) add(stat *unix.Stat_t, content *content, pieces int) {
 	if stat.Nlink < 2 {
 		return

@@ -18,7 +18,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// ambush does something as soon as the content of files is read.
+// ambush does something as soon as somebody reads the content of files.
 type ambush struct {
 	storage.Bucket
 	packs map[string]bool // names
@@ -33,7 +33,7 @@ func (a *ambush) Get(ctx context.Context, name string, offset, length int64) (io
 	return a.Bucket.Get(ctx, name, offset, length)
 }
 
-// breakWrites makes every write to a file fail that this process has open.
+// breakWrites makes every write fail to the file at path, which this process has open.
 func breakWrites(t *testing.T, path string) {
 	t.Helper()
 	null := must(os.Open(os.DevNull))(t) // for reading
@@ -50,8 +50,8 @@ func breakWrites(t *testing.T, path string) {
 	t.Errorf("%s is not open", path)
 }
 
-// TestFailedFileOfSeveralNames cannot write a file that has several names: none of them is left, all are named, and the
-// rest is restored.
+// TestFailedFileOfSeveralNames cannot write a file that has several names: none of the names is left, all are reported,
+// and everything else is restored.
 func TestFailedFileOfSeveralNames(t *testing.T) {
 	t.Parallel()
 	source, target := t.TempDir(), t.TempDir()

@@ -18,7 +18,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// memoryBed is a repository in memory, for tests that need no judge.
+// memoryBed is a repository in memory, for tests that need no check by restic.
 func memoryBed(t *testing.T) (bed, *storagetest.Memory) {
 	t.Helper()
 	bucket := storagetest.NewMemory()
@@ -29,7 +29,7 @@ func memoryBed(t *testing.T) (bed, *storagetest.Memory) {
 	return bed{repo: repo}, bucket
 }
 
-// hook calls a function at the first report for which when holds.
+// hook calls a function at the first report for which when returns true.
 type hook struct {
 	when func(archive.Progress) bool
 	do   func()
@@ -43,7 +43,7 @@ func (h *hook) Report(p archive.Progress) {
 	}
 }
 
-// backupWhile backs a directory up and changes it in between.
+// backupWhile backs a directory up and changes the directory meanwhile.
 func (b bed) backupWhile(t *testing.T, dir string, h *hook) archive.Result {
 	t.Helper()
 	result, err := archive.Backup(t.Context(), b.repo, archive.Source{Dir: dir, Name: claim, Host: "demo/web"}, h)
@@ -56,7 +56,7 @@ func (b bed) backupWhile(t *testing.T, dir string, h *hook) archive.Result {
 	return result
 }
 
-// problemsOf are paths and reasons, as one would read them.
+// problemsOf returns paths and reasons, as a person would read them.
 func problemsOf(r archive.Result) []string {
 	var lines []string
 	for _, p := range r.Problems {
@@ -86,7 +86,7 @@ func TestFileThatVanishes(t *testing.T) {
 	target := t.TempDir()
 	bed.restore(t, target)
 	left, got := describe(t, source), describe(t, target)
-	delete(left, ".") // has the time of before the removal
+	delete(left, ".") // has the time from before the removal
 	delete(got, ".")
 	compare(t, left, got)
 }
@@ -121,12 +121,12 @@ func TestFileThatChangesItsLength(t *testing.T) {
 				do:   func() { b.must(tt.change(b.path("file"))) },
 			})
 			target := t.TempDir()
-			bed.restore(t, target) // which refuses sizes that are not those of the content
+			bed.restore(t, target) // refuses sizes that differ from the content's
 			got, err := os.ReadFile(filepath.Join(target, "file"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if tt.want == nil { // what had been read by then
+			if tt.want == nil { // the part that had been read by then
 				tt.want = content[:len(got)]
 			}
 			if !bytes.Equal(got, tt.want) {
@@ -155,8 +155,8 @@ func asNobody(t *testing.T) {
 	})
 }
 
-// TestWithoutPrivileges saves and restores as a user who is not root: others' secrets become problems, owners stay the
-// user's own, and no set-user-id bit is given to a file whose owner it was not meant for.
+// TestWithoutPrivileges saves and restores as a user who is not root. Others' secrets become problems, entries belong
+// to that user, and a file gets no set-user-id bit that was meant for another owner.
 func TestWithoutPrivileges(t *testing.T) {
 	source, target := t.TempDir(), t.TempDir()
 	specimen(t, source)
@@ -174,7 +174,7 @@ func TestWithoutPrivileges(t *testing.T) {
 	inner := filepath.Join(target, "inner")
 	asNobody(t)
 	saved := bed.backup(t, source)
-	// "data" is 0700, "secret" is 0 and "small" is 0640, and all are others'.
+	// "data" is 0700, "secret" is 0 and "small" is 0640, and all belong to others.
 	if saved.ProblemCount != 3 || !strings.Contains(strings.Join(problemsOf(saved), "\n"), "secret: permission denied") {
 		t.Errorf("problems of the backup: %v", problemsOf(saved))
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// TestBackupIsDoneThoughItsLockStays: what is saved is saved, somebody is told, and the next backup has nothing in its way.
+// TestBackupIsDoneThoughItsLockStays: the data is saved, somebody is told, and nothing blocks the next backup.
 func TestBackupIsDoneThoughItsLockStays(t *testing.T) {
 	t.Parallel()
 	bucket := storagetest.NewMemory()
@@ -43,7 +43,7 @@ func TestBackupIsDoneThoughItsLockStays(t *testing.T) {
 	if err != nil || len(result.Warnings) > 0 {
 		t.Errorf("the next one: %+v, %v", result, err)
 	}
-	// A backup that has failed has failed, and says both.
+	// A failed backup stays failed, and reports both.
 	_, err = save(storagetest.NewFaulty(storagetest.NewFaulty(bucket, storagetest.Fault{At: 1, Match: ofLocks}), storagetest.Fault{
 		At: 1, Match: func(op storagetest.Operation) bool {
 			return op.Verb == storagetest.Put && strings.HasPrefix(op.Name, "snapshots/")

@@ -15,9 +15,9 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// RestoringMark is the name of a file that stands at a volume's root while the volume is being filled by a restore that
-// begins anew where it has not ended: a Mark. Backup does not save it, and says that it is there, as the volume may lack
-// files; Restore does not bring back one that was saved, as the next restore would read it as its own.
+// RestoringMark is the name of a file at a volume's root, a Mark. It is there while a restore fills the volume, if that
+// restore would start over after an interruption. Backup does not save the file, but reports it, because the volume may
+// lack files. Restore does not bring back a saved one, because the next restore would take it for its own.
 const RestoringMark = ".stsbackup-restoring"
 
 var errUnfinished = errors.New(
@@ -27,31 +27,32 @@ var errUnfinished = errors.New(
 const (
 	// markVersion is the version of the mark's JSON.
 	markVersion = 1
-	// maxMark bounds what is read of a mark, in bytes.
+	// maxMark bounds how many bytes of a mark are read.
 	maxMark = 4096
-	// maxMarkShown bounds what is quoted of one that is not understood, in bytes.
+	// maxMarkShown bounds how many bytes of an unreadable mark are quoted.
 	maxMarkShown = 200
 )
 
-// Mark says which restore fills a volume. Whatever lies beside it is that restore's unfinished work, and nobody will miss
-// it. Whoever writes to the volume can write a mark too, so it counts for those alone whom it names: the same claim, the
-// same repository, and an operation that knows that it has begun.
+// Mark says which restore fills a volume. Whatever lies beside it is that restore's unfinished work, which nobody will
+// miss. But anybody who writes to the volume can write a mark too. So a mark counts only for the restores that it
+// names: for the same claim, the same repository, and an operation that knows that it has begun.
 type Mark struct {
 	Version int `json:"version"`
-	// Operation is what the restore's lock on the repository says of it; "" for one that a person runs on a directory.
+	// Operation is what the restore's lock on the repository names as its operation; "" for a restore that a person
+	// runs on a directory.
 	Operation string `json:"operation,omitempty"`
 	// Claim is the claim whose volume is filled, as namespace/name; "" for a directory.
 	Claim string `json:"claim,omitempty"`
-	// Source is whose data it gets: namespace/statefulset/claim.
+	// Source says whose data the volume gets: namespace/statefulset/claim.
 	Source string `json:"source"`
-	// Repository and RepositorySnapshot are the ids (64 hex digits) of where that comes from.
+	// Repository and RepositorySnapshot are the ids (64 hex digits) of the data's origin.
 	Repository         string `json:"repository"`
 	RepositorySnapshot string `json:"repositorySnapshot"`
 	// Started is when the restore began to fill the volume.
 	Started time.Time `json:"started"`
 }
 
-// String says which restore it is, for a message.
+// String says which restore fills the volume, for a message.
 func (m Mark) String() string {
 	who := "a restore"
 	if m.Operation != "" {
@@ -65,7 +66,7 @@ func (m Mark) String() string {
 		who, m.Started.Format(time.RFC3339), m.Source, m.RepositorySnapshot, m.Repository, where)
 }
 
-// encode is the mark as it is stored.
+// encode returns the stored form of the mark.
 func (m Mark) encode() ([]byte, error) {
 	m.Version, m.Started = markVersion, m.Started.UTC()
 	if err := m.check(); err != nil {
@@ -81,7 +82,7 @@ func (m Mark) encode() ([]byte, error) {
 	return encoded, nil
 }
 
-// check reports what no restore writes.
+// check reports values that no restore writes.
 func (m Mark) check() error {
 	if m.Source == "" || m.Started.IsZero() {
 		return errors.New("it does not say which restore it is of")
@@ -95,8 +96,8 @@ func (m Mark) check() error {
 	return nil
 }
 
-// parseMark reads a mark. Anybody may have written it: it counts only if it is, byte for byte, what encode makes of it, so
-// that nothing can be read from it in two ways.
+// parseMark reads a mark. Anybody may have written it, so it counts only if encode returns exactly the same bytes. Then
+// nothing in it can be read in two ways.
 func parseMark(data []byte) (Mark, error) {
 	if len(data) == 0 {
 		return Mark{}, errors.New("it is empty, as earlier versions of stsbackup wrote it, so it does not say which restore it is of")
@@ -118,9 +119,9 @@ func parseMark(data []byte) (Mark, error) {
 	return m, nil
 }
 
-// allows reports, as an error, why the mark does not allow a restore that would write own to remove what lies beside it.
-// resumes are the operations that this one goes on with. A restore that does not say its repository is not asked for it:
-// an operation reads one repository.
+// allows returns an error that says why the mark does not allow a restore to remove what lies beside the mark. own is
+// the mark that this restore would write; resumes are the operations that it goes on with. If own names no repository,
+// the repository is not compared: an operation reads one repository.
 func (m Mark) allows(own Mark, resumes []string) error {
 	switch {
 	case m.Claim != own.Claim:
@@ -135,10 +136,10 @@ func (m Mark) allows(own Mark, resumes []string) error {
 	return nil
 }
 
-// foundMark is what a volume has under the mark's name.
+// foundMark is the file that a volume has under the mark's name.
 type foundMark struct {
 	mark Mark
-	// unknown says why it is not a mark that can be read, and empty that it is a file without any content.
+	// unknown says why the file is no readable mark; empty says that the file has no content.
 	unknown error
 	empty   bool
 }
@@ -159,7 +160,7 @@ func readMark(dir int) (*foundMark, error) {
 		}
 		return &foundMark{unknown: what}, nil
 	}
-	// It may be another one by now: nothing is followed, and nothing is waited for.
+	// Another entry may have that name by now: do not follow a symlink, and do not wait for a fifo.
 	fd, err := openAt(dir, RestoringMark, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", RestoringMark, err)
@@ -182,7 +183,7 @@ func readMark(dir int) (*foundMark, error) {
 	return &foundMark{mark: mark, unknown: err, empty: len(data) == 0}, nil
 }
 
-// allows is Mark.allows of what there is.
+// allows is Mark.allows for the file that was found.
 func (f *foundMark) allows(own Mark, resumes []string) error {
 	if f.unknown != nil {
 		return f.unknown
@@ -190,7 +191,7 @@ func (f *foundMark) allows(own Mark, resumes []string) error {
 	return f.mark.allows(own, resumes)
 }
 
-// writeMark makes sure that the mark is on the disk before anything else is.
+// writeMark puts the mark onto the disk before anything else is written.
 func writeMark(dir int, mark Mark) error {
 	encoded, err := mark.encode()
 	if err != nil {
@@ -205,7 +206,7 @@ func writeMark(dir int, mark Mark) error {
 		err = retry(func() error { return unix.Fsync(fd) })
 	}
 	if err = errors.Join(err, unix.Close(fd)); err != nil {
-		return errors.Join(err, unix.Unlinkat(dir, RestoringMark, 0)) // half a mark would be nobody's
+		return errors.Join(err, unix.Unlinkat(dir, RestoringMark, 0)) // half a mark would belong to nobody
 	}
 	return retry(func() error { return unix.Fsync(dir) })
 }
@@ -225,7 +226,7 @@ func writeAll(fd int, data []byte) error {
 	return nil
 }
 
-// removeMark removes the mark, and leaves no trace of that in the times of the directory.
+// removeMark removes the mark, and leaves no trace of the removal in the times of the directory.
 func removeMark(dir int) error {
 	stat, err := fstat(dir)
 	if err != nil {

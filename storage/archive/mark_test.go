@@ -8,7 +8,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// TestRestoringMark saves a volume that a restore has not filled to its end: the backup says so, and does not hold the mark.
+// TestRestoringMark saves a volume that a restore has not filled to its end: the backup reports the mark, and does not
+// hold it.
 func TestRestoringMark(t *testing.T) {
 	t.Parallel()
 	source, target := t.TempDir(), t.TempDir()
@@ -32,7 +33,8 @@ func TestRestoringMark(t *testing.T) {
 	compare(t, want, describe(t, target))
 }
 
-// TestSavedRestoringMark restores what an older backup has saved of such a volume, into one that is being filled.
+// TestSavedRestoringMark restores a mark that an older backup saved with such a volume, into a volume that is being
+// filled.
 func TestSavedRestoringMark(t *testing.T) {
 	t.Parallel()
 	f := newForger(t)

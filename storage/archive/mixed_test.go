@@ -9,7 +9,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// TestPacksMixFiles: how large a small file is cannot be told from the size of an object.
+// TestPacksMixFiles: the size of an object does not reveal the size of a small file.
 func TestPacksMixFiles(t *testing.T) {
 	dir := t.TempDir()
 	const files = 24 // several packs are filled at once

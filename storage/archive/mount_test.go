@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestOpenBelow tells a mount from a directory, also where the system's own way to tell is not to be had.
+// TestOpenBelow tells a mount from a directory, even where the system's own way to tell is missing.
 func TestOpenBelow(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -10,7 +10,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// TestMountsInAVolume: nothing is removed from, nor beside, what is mounted in a volume, be it the same file system.
+// TestMountsInAVolume: if something is mounted in a volume, even the same file system, nothing is removed from the
+// mount, or beside it.
 func TestMountsInAVolume(t *testing.T) {
 	t.Parallel()
 	bed, _ := memoryBed(t)
@@ -48,7 +49,7 @@ func TestMountsInAVolume(t *testing.T) {
 				t.Errorf("Restore with Replace: %v", err)
 			}
 			after := describe(t, b.root)
-			delete(before, ".") // which Replace makes what it was when it was saved
+			delete(before, ".") // Replace restores its saved attributes
 			delete(after, ".")
 			compare(t, before, after)
 		})

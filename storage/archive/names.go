@@ -11,12 +11,13 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// identity tells which entries are names of one file: those of one inode of which the backup has the same. The inode
-// alone does not tell: in a volume that is in use it may have been given to another file, or been changed, between the
-// backup's visits to two names. It is a part of a hash, as there may be very many.
+// identity tells which entries are names of one file: entries with one inode that are the same in the backup. The inode
+// alone does not tell: in a volume in use, an inode may be given to another file, or be changed, between the backup's
+// visits to two names. An identity is a part of a hash, because there may be very many.
 type identity [16]byte
 
-// identify returns the identity of an entry, from all that a restore gives it but labels; false if it has one name only.
+// identify returns the identity of an entry, made from everything that a restore gives the entry except labels; false
+// if the entry has only one name.
 func identify(node *treeblob.Node) (identity, bool) {
 	if node.Links < 2 || node.DeviceID == 0 {
 		return identity{}, false
@@ -25,7 +26,7 @@ func identify(node *treeblob.Node) (identity, bool) {
 	fmt.Fprintf(h, "%d %d %q %d %d %d %d %d %d %d %q\n", node.DeviceID, node.Inode, node.Type, node.Mode, node.UID, node.GID,
 		node.ModTime.Unix(), node.ModTime.Nanosecond(), node.Size, node.Device, node.LinkTarget)
 	for _, attribute := range node.ExtendedAttributes {
-		if !isLabel(attribute.Name) { // a mount can give its own, which is another one for each mover
+		if !isLabel(attribute.Name) { // a mount can give its own label, a different one for each mover
 			fmt.Fprintf(h, "%q %q\n", attribute.Name, attribute.Value)
 		}
 	}
@@ -35,17 +36,17 @@ func identify(node *treeblob.Node) (identity, bool) {
 	return identity(h.Sum(nil)), true
 }
 
-// firstName is the entry that others are made links to. It is kept until all of them have been seen, which may be never,
-// so it is small.
+// firstName is the entry that others are linked to. It is kept until all of them have been seen, which may be never, so
+// it is small.
 type firstName struct {
 	dir  *place
 	name string
-	left uint64 // links to it that have not been seen; the planner's
+	left uint64 // links to it that have not been seen; only the planner uses it
 
 	mu     sync.Mutex
 	ended  bool // nothing more is written to it
 	failed bool
-	others []otherName // that wait for the end
+	others []otherName // names that wait for the end
 }
 
 // otherName is a hard link to a file that is not complete yet.
@@ -54,7 +55,8 @@ type otherName struct {
 	name string
 }
 
-// also notes another name, which shares the file's fate. False if the file could not be restored, and is removed.
+// also notes another name, which shares the file's fate. It returns false if the file could not be restored and was
+// removed.
 func (n *firstName) also(dir *targetDir, name string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -66,7 +68,7 @@ func (n *firstName) also(dir *targetDir, name string) bool {
 	return true
 }
 
-// end says that the file is complete, or has failed, and returns the names that have waited for that. The nil one has none.
+// end marks the file as complete or failed, and returns the names that waited for that. A nil firstName has none.
 func (n *firstName) end(failed bool) []otherName {
 	if n == nil {
 		return nil
@@ -78,7 +80,7 @@ func (n *firstName) end(failed bool) []otherName {
 	return others
 }
 
-// first notes an entry that is about to be made, if it has other names.
+// first notes an entry that is about to be made, if that entry has other names.
 func (p *planner) first(dir *targetDir, node *treeblob.Node) *firstName {
 	id, ok := identify(node)
 	if !ok {
@@ -89,7 +91,7 @@ func (p *planner) first(dir *targetDir, node *treeblob.Node) *firstName {
 	return n
 }
 
-// link makes an entry that is another name of one that has been made; false if there is none.
+// link makes an entry that is another name of an entry made earlier. It returns false if there is no such entry.
 func (p *planner) link(dir *targetDir, node *treeblob.Node) (bool, error) {
 	id, ok := identify(node)
 	first := p.names[id]
@@ -106,12 +108,12 @@ func (p *planner) link(dir *targetDir, node *treeblob.Node) (bool, error) {
 			return unix.Linkat(firstDir, first.name, dir.fd, node.Name, 0)
 		})
 	}
-	if err == nil && !first.also(dir, node.Name) { // it was removed just after
+	if err == nil && !first.also(dir, node.Name) { // the first entry was removed just after
 		if err = removeAt(dir.fd, node.Name, p.report); err == nil {
 			err = unix.ENOENT
 		}
 	}
-	if errors.Is(err, unix.ENOENT) { // the first one failed since; this one stands for itself
+	if errors.Is(err, unix.ENOENT) { // the first entry has failed since; this one stands for itself
 		delete(p.names, id)
 		return false, nil
 	}

@@ -30,7 +30,7 @@ func symlinkNode(name, target string) treeblob.Node {
 	return linked(treeblob.Node{Name: name, Type: treeblob.Symlink, Mode: fs.ModeSymlink | 0o777, LinkTarget: target}, 1, 9)
 }
 
-// checkLinks compares what regular files hold, and which of them are links to which.
+// checkLinks compares the contents of regular files, and which of them are links to which.
 func checkLinks(t *testing.T, target string, content, sameAs map[string]string) {
 	t.Helper()
 	for name, want := range content {
@@ -45,8 +45,8 @@ func checkLinks(t *testing.T, target string, content, sameAs map[string]string) 
 	}
 }
 
-// TestReusedInodes restores what a backup of a live volume may hold: entries of one inode that are not one file, as it was
-// given to others between the visits to them.
+// TestReusedInodes restores what a backup of a live volume may hold: entries with one inode that are not one file,
+// because the inode was given to another file between the visits to them.
 func TestReusedInodes(t *testing.T) {
 	t.Parallel()
 	f := newForger(t)
@@ -82,8 +82,8 @@ func TestReusedInodes(t *testing.T) {
 	}
 }
 
-// TestLinksUnderAnotherLabel restores two names of a file that was saved under a label of SELinux each, as a mover's mount gave
-// it: the first comes from the last backup, the second was read anew.
+// TestLinksUnderAnotherLabel restores two names of a file. Each was saved under an SELinux label of its own, given by a
+// mover's mount: the first name comes from the last backup, the second was read anew.
 func TestLinksUnderAnotherLabel(t *testing.T) {
 	t.Parallel()
 	f := newForger(t)
@@ -115,8 +115,8 @@ func TestLinksUnderAnotherLabel(t *testing.T) {
 	checkLinks(t, target, map[string]string{"a": "text", "b": "text"}, map[string]string{"a": "a", "b": "a"})
 }
 
-// TestLinkedFileThatIsWritten saves two names of a file that is written to in between: each is restored with what was saved
-// under it.
+// TestLinkedFileThatIsWritten saves two names of a file, which is written to in between: each name is restored with the
+// content that was saved under it.
 func TestLinkedFileThatIsWritten(t *testing.T) {
 	t.Parallel()
 	source, target := t.TempDir(), t.TempDir()
@@ -133,8 +133,8 @@ func TestLinkedFileThatIsWritten(t *testing.T) {
 	checkLinks(t, target, map[string]string{"a": "before", "z": "behind", "zz": "behind"}, map[string]string{"z": "z", "zz": "z"})
 }
 
-// TestLinkedFilesTakeLittleMemory restores files of which other names are said to be somewhere: what they were made of is
-// not kept until those are found.
+// TestLinkedFilesTakeLittleMemory restores files that are said to have other names somewhere. A restore does not keep
+// in memory what the files were made of until it finds those names.
 func TestLinkedFilesTakeLittleMemory(t *testing.T) {
 	const files, pieces = 600, 1000 // of 32 bytes for each id, these take 19 MB
 	f := newForger(t)
@@ -149,7 +149,7 @@ func TestLinkedFilesTakeLittleMemory(t *testing.T) {
 	if err := f.writer.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	probe := &memoryProbe{at: []int64{50, files - 100}} // the planner is a few files ahead, and at its end at neither
+	probe := &memoryProbe{at: []int64{50, files - 100}} // the planner is a few files ahead, but at its end at neither
 	target := archive.Target{Snapshot: repository.Snapshot{Tree: root}, Name: claim, Dir: inMemory(t, big)}
 	if _, err := archive.Restore(t.Context(), f.bed.repo, target, probe); err != nil {
 		t.Fatal(err)
@@ -159,7 +159,7 @@ func TestLinkedFilesTakeLittleMemory(t *testing.T) {
 	}
 }
 
-// memoryProbe measures what is live when so many files are done.
+// memoryProbe measures the live memory when given numbers of files are done.
 type memoryProbe struct {
 	mu   sync.Mutex
 	at   []int64
@@ -173,7 +173,7 @@ func (m *memoryProbe) Report(p archive.Progress) {
 		return
 	}
 	runtime.GC()
-	runtime.GC() // what has been kept for use once more goes only now
+	runtime.GC() // pooled memory goes only now
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	m.live = append(m.live, int64(stats.HeapAlloc))

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestAttributesThatCannotBeNamed saves extended attributes whose names are not UTF-8, which the format would change, and
-// make one of two: they are named, everything else is saved, and the next backup, which finds nothing changed, says it again.
+// TestAttributesThatCannotBeNamed saves extended attributes whose names are not UTF-8. The format would change such
+// names, and merge two into one. The backup reports them and saves everything else; the next backup, which finds
+// nothing changed, reports them again.
 func TestAttributesThatCannotBeNamed(t *testing.T) {
 	t.Parallel()
 	source := t.TempDir()

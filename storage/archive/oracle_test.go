@@ -26,7 +26,7 @@ const (
 	claim    = "www-web-0"
 )
 
-// restic runs the stock restic binary, the judge of the format, on a repository in a directory.
+// restic runs the stock restic binary, the reference for the format, on a repository in a directory.
 func restic(t *testing.T, repo, dir string, args ...string) string {
 	t.Helper()
 	binary, err := exec.LookPath("restic")
@@ -124,7 +124,7 @@ func compare(t *testing.T, want, got map[string]entry) {
 	}
 }
 
-// volume makes a specimen as restic and we see it: a directory named after the claim.
+// volume makes a directory with one of everything, named after the claim, as restic and we see it.
 func volume(t *testing.T) (parent, dir string) {
 	t.Helper()
 	parent = t.TempDir()
@@ -154,7 +154,7 @@ func TestRoundTrip(t *testing.T) {
 		saved.Bytes != restored.Bytes || saved.RepositorySnapshot != restored.RepositorySnapshot {
 		t.Errorf("saved %+v, restored %+v", saved, restored)
 	}
-	// Holes of the source, or runs of zeros, are not written out.
+	// Holes of the source, and runs of zeros, are not written.
 	var stat unixStat
 	info, err := os.Stat(filepath.Join(target, "data/sparse"))
 	if err != nil {
@@ -200,7 +200,7 @@ func TestResticReadsOurs(t *testing.T) {
 	if diff := cmp.Diff([]string{"/" + claim}, s.Paths); diff != "" {
 		t.Error(diff)
 	}
-	// It can be worked on by restic as if it were its own.
+	// restic can work on the repository as if it were its own.
 	restic(t, b.dir, "", "prune")
 	restic(t, b.dir, "", "check", "--read-data")
 	again := t.TempDir()
@@ -241,8 +241,8 @@ func TestVersion1IsNotWritten(t *testing.T) {
 	restic(t, dir, "", "check")
 }
 
-// TestSharedRepository has restic and us write one repository in turn: each deduplicates against the other's trees and
-// leaves the other's repository snapshots whole.
+// TestSharedRepository has restic and us write one repository in turn: each deduplicates against the other's trees and leaves the other's
+// repository snapshots whole.
 func TestSharedRepository(t *testing.T) {
 	t.Parallel()
 	parent, source := volume(t)
@@ -263,8 +263,8 @@ func TestSharedRepository(t *testing.T) {
 	}
 }
 
-// TestTwoWritersAtOnce has two processes, as it were, save different volumes into one repository at the same time: neither
-// has written anything when the other one looks at what there is.
+// TestTwoWritersAtOnce simulates two processes that save different volumes into one repository at the same time: neither has written
+// anything when the other looks at what is stored.
 func TestTwoWritersAtOnce(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
@@ -277,7 +277,7 @@ func TestTwoWritersAtOnce(t *testing.T) {
 		bucket := &meeting{Bucket: must(local.Open(local.Config{Dir: b.dir}))(t), absent: &absent}
 		repo := must(repository.Open(t.Context(), bucket, password, repository.Options{}))(t)
 		group.Go(func() {
-			defer bucket.once.Do(absent.Done) // should it fail before, the other one is not to wait
+			defer bucket.once.Do(absent.Done) // if it fails before that, the other one does not wait
 			_, err := archive.Backup(t.Context(), repo, archive.Source{Dir: source, Name: claim, Host: fmt.Sprintf("demo/%d", i)}, nil)
 			if err != nil {
 				t.Error(err)
@@ -368,7 +368,7 @@ func (c cancelAfter) Report(p archive.Progress) {
 	}
 }
 
-// TestSeveralPasswords opens what restic has given a second password, with each of them.
+// TestSeveralPasswords opens a repository that restic has given a second password, with each password.
 func TestSeveralPasswords(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)

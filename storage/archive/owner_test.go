@@ -9,8 +9,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// TestSetOwner gives entries owners, as somebody who may not give all of them: each part that is allowed is set, and the bits
-// that would lend others' rights are told.
+// TestSetOwner gives entries owners, as a user who may not set all of them. Each allowed part is set, and the result
+// names the bits that would lend others' rights.
 func TestSetOwner(t *testing.T) {
 	const mine, others = 1000, 1001
 	if err := syscall.Seteuid(65534); err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// metered is a bucket that watches how packs of file content are read. It answers none of those reads before several
-// have been asked for.
+// metered is a bucket that watches how packs of file content are read. It answers such reads only after several have
+// been requested.
 type metered struct {
 	storage.Bucket
 	packs map[string]bool // names
@@ -28,10 +28,10 @@ type metered struct {
 	open    int
 	most    int
 	spans   []span
-	reached chan struct{} // closed once there were as many as are wanted
+	reached chan struct{} // closed once as many reads were running as are wanted
 }
 
-// span is what one read asks for.
+// span is the range that one read asks for.
 type span struct {
 	name        string
 	offset, end int64
@@ -71,7 +71,7 @@ func (m *metered) end() {
 	m.open--
 }
 
-// twice names a part of a pack that has been read more than once.
+// twice names a part of a pack that was read more than once.
 func (m *metered) twice() string {
 	slices.SortFunc(m.spans, func(a, b span) int { return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(a.offset, b.offset)) })
 	for i := 1; i < len(m.spans); i++ {
@@ -92,8 +92,8 @@ func (b *meteredBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// TestRestoreReadsInParallel restores one large file, and many files of the same size in all: both are read with as many
-// reads at once, and nothing is read twice.
+// TestRestoreReadsInParallel restores one large file, and many files with the same total size: both need as many reads
+// at once, and nothing is read twice.
 func TestRestoreReadsInParallel(t *testing.T) {
 	t.Parallel()
 	const size, atOnce = 30 << 20, 4
@@ -126,7 +126,7 @@ func TestRestoreReadsInParallel(t *testing.T) {
 	}
 }
 
-// meeting lets the first pack be written only when all who take part have one to write.
+// meeting holds back the first pack until every participant has one to write.
 type meeting struct {
 	storage.Bucket
 	once   sync.Once

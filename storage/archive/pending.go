@@ -19,10 +19,10 @@ type blobSaver interface {
 	SaveBlob(context.Context, repository.BlobType, []byte) (repository.ID, error)
 }
 
-// trees is where directories are saved. It compares them with those of the last backup.
+// trees saves directories, and compares them with those of the last backup.
 type trees struct {
 	blobSaver
-	limit    int // of one, in bytes; 0 is as large as a tree may be
+	limit    int // of one tree, in bytes; 0 means as large as a tree may be
 	problems *problems
 
 	added, changed, unmodified atomic.Int64
@@ -34,7 +34,7 @@ type treeSaver interface {
 	SaveTree(context.Context, *treeblob.Encoder) (repository.ID, error)
 }
 
-// newTree begins a directory.
+// newTree begins the tree of a directory.
 func (t *trees) newTree() *treeblob.Encoder {
 	if saver, ok := t.blobSaver.(treeSaver); ok {
 		return saver.NewTree(t.limit)
@@ -60,30 +60,30 @@ func (t *trees) count(before *repository.ID, now repository.ID) {
 	}
 }
 
-// pendingDir is a directory of which not everything has been saved.
+// pendingDir is a directory that is not saved completely.
 type pendingDir struct {
 	parent  *pendingDir    // nil for the one that holds the volume's root
 	node    *treeblob.Node // the directory itself, among the nodes of parent
-	listed  *pendingNode   // the same
+	listed  *pendingNode   // the same entry, in its pendingNode
 	before  *repository.ID // its tree in the last backup
-	waiting atomic.Int32   // entries that are not saved, and the walker while it is in here
+	waiting atomic.Int32   // entries that are not saved, plus one while the walker is in here
 	to      *trees
 
-	// nodes are those that are not in tree yet, which takes the first of them as they are completed. Both are the walker's, and
-	// then belong to whoever brings the last entry.
+	// nodes are the entries that are not in tree yet; tree takes the first of them as they are completed. nodes and
+	// tree belong to the walker, and later to whoever completes the last entry.
 	nodes  []*pendingNode
 	tree   *treeblob.Encoder
-	failed error // what ended tree
+	failed error // the error that ended tree
 }
 
-// nodesKept is how many nodes of a directory are kept before those that are complete go to its tree. What is kept of a node
-// takes several times as much memory as what is stored.
+// nodesKept is how many nodes of a directory are kept before completed ones go to its tree. A kept node takes several
+// times as much memory as a stored one.
 const nodesKept = 1024
 
 // pendingNode is an entry of a directory.
 type pendingNode struct {
 	*treeblob.Node
-	open atomic.Bool // its content, or its tree, is not known yet
+	open atomic.Bool // its content, or its tree, is still unknown
 }
 
 func newPendingDir(parent *pendingDir, node *treeblob.Node) *pendingDir {
@@ -105,8 +105,8 @@ func (d *pendingDir) join(name string) string {
 	return path.Join(names...)
 }
 
-// add appends a node; only the walker does. Nodes of files and directories are completed by others later, if expect says so
-// before the next one is added.
+// add appends a node; only the walker calls it. Others complete the nodes of files and directories later, if the walker
+// calls expect before it adds the next node.
 func (d *pendingDir) add(node *treeblob.Node) {
 	if d.to != nil && len(d.nodes) >= nodesKept {
 		d.encode()
@@ -114,7 +114,7 @@ func (d *pendingDir) add(node *treeblob.Node) {
 	d.nodes = append(d.nodes, &pendingNode{Node: node})
 }
 
-// expect says that the node that was added last is to be completed, and gives what is to be told of that.
+// expect says that the node added last will be completed later, and returns the entry to tell about that.
 func (d *pendingDir) expect(node *treeblob.Node) *pendingNode {
 	if last := len(d.nodes) - 1; last >= 0 && d.nodes[last].Node == node {
 		d.nodes[last].open.Store(true)
@@ -123,7 +123,7 @@ func (d *pendingDir) expect(node *treeblob.Node) *pendingNode {
 	return &pendingNode{Node: node}
 }
 
-// encode moves nodes to the tree, up to the first that is not complete. Entries that the tree has no room for are left out.
+// encode moves nodes to the tree, up to the first incomplete one. It leaves out entries that the tree has no room for.
 func (d *pendingDir) encode() {
 	if d.tree == nil {
 		d.tree = d.to.newTree()
@@ -149,7 +149,7 @@ func (d *pendingDir) encode() {
 	d.nodes = d.nodes[:kept]
 }
 
-// done says that one entry, or the walker, is through. The last one saves the tree, which in turn may complete the
+// done says that one entry, or the walker, has finished. The last one saves the tree, which in turn may complete the
 // parent.
 func (d *pendingDir) done(ctx context.Context, to *trees) error {
 	for ; d != nil && d.waiting.Add(-1) == 0; d = d.parent {
@@ -176,17 +176,17 @@ func (d *pendingDir) save(ctx context.Context, to *trees) (repository.ID, error)
 	return to.saveTree(ctx, d.tree)
 }
 
-// drop takes a node that has been added out of the tree again.
+// drop removes a node that was already added.
 func drop(node *treeblob.Node) { node.Type = "" }
 
-// pendingFile is a file of which not every piece has been saved.
+// pendingFile is a file that is not saved completely.
 type pendingFile struct {
 	dir     *pendingDir
 	node    *treeblob.Node
 	listed  *pendingNode // the same, in its directory
-	waiting atomic.Int32 // pieces that are not saved, and the walker while it reads
-	pieces  int          // how many there are so far; the walker's
-	sparse  bool         // one of them tells restic that the file has holes; the walker's
+	waiting atomic.Int32 // pieces that are not saved, plus one while the walker reads
+	pieces  int          // how many there are so far; only the walker uses it
+	sparse  bool         // one of them tells restic that the file has holes; only the walker uses it
 	content *content
 }
 
@@ -197,7 +197,7 @@ func newPendingFile(dir *pendingDir, node *treeblob.Node) *pendingFile {
 	return f
 }
 
-// done says that one piece, or the walker, is through.
+// done says that one piece, or the walker, has finished.
 func (f *pendingFile) done(ctx context.Context, to *trees) error {
 	if f.waiting.Add(-1) > 0 {
 		return nil
@@ -213,7 +213,8 @@ func (f *pendingFile) done(ctx context.Context, to *trees) error {
 	return f.dir.done(ctx, to)
 }
 
-// content is what a file consists of, under all of its names. It is all that is kept of it for names to come.
+// content is the list of a file's pieces, shared by all of its names. It is all that is kept of a file for names that
+// come later.
 type content struct {
 	mu        sync.Mutex
 	complete  bool
@@ -227,10 +228,10 @@ type follower struct {
 	node *pendingNode
 }
 
-// knownContent is that of a file that is not read.
+// knownContent is the content of a file that is not read.
 func knownContent(ids []repository.ID) *content { return &content{ids: ids, complete: true} }
 
-// follow gives the content to node, which was added to dir last: now, or as soon as all of it is known.
+// follow gives the content to node, the one added to dir last: now, or as soon as the content is known completely.
 func (c *content) follow(dir *pendingDir, node *treeblob.Node) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -252,12 +253,13 @@ func (c *content) set(i int, id repository.ID) {
 	c.ids[i] = id
 }
 
-// end gives the content to the file that it was read from, and to its other names, and returns those that have waited.
+// end gives the content to the file that it was read from, and to the file's other names, and returns the names that
+// waited.
 func (c *content) end(node *treeblob.Node) []follower {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ids == nil || node.Type == "" { // dropped
-		c.ids = []repository.ID{} // an empty file has content, and it is empty
+		c.ids = []repository.ID{} // an empty file has a content, which is empty
 	}
 	node.Content = c.ids
 	for _, other := range c.followers {

@@ -8,8 +8,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// TestPendingNodes has a directory of very many entries, one of which is not complete for some time: what is kept beside the
-// tree is only what comes behind that one, and the tree has all of them in their order.
+// TestPendingNodes has a directory of very many entries, one of which stays incomplete for some time. Only the entries
+// behind that one are kept outside the tree, and the tree has all of them in order.
 func TestPendingNodes(t *testing.T) {
 	t.Parallel()
 	const entries = 20 * nodesKept

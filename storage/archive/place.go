@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// place says where a directory is in the volume. Paths are put together only where they are shown: a path for each
+// place says where a directory lies in the volume. Paths are built only when they are shown: storing a path for each
 // directory of a very deep tree would take very much memory.
 type place struct {
 	above *place // nil for the volume's root
 	name  string
-	depth int // of the root: 0
+	depth int // 0 for the root
 }
 
 // path is the path within the volume; "" for the root.

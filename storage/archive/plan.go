@@ -10,8 +10,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// A batch is what the planner collects before it is sorted by pack. Its limits bound the memory and the open
-// directories of a restore; the larger it is, the more of a pack is fetched with one read.
+// A batch is what the planner collects before it sorts by pack. Its limits bound the memory and the open directories of
+// a restore; a larger batch fetches more of a pack with one read.
 const (
 	batchBytes  = 256 << 20
 	batchBlobs  = 4096
@@ -19,15 +19,15 @@ const (
 	batchPieces = 2 * batchBlobs // one blob may be needed by many files
 )
 
-// planner walks the trees of the repository snapshot, makes what has no content, and plans how to get the rest. It is
-// one goroutine.
+// planner walks the trees of the repository snapshot, makes entries without content, and plans how to get the content
+// of the others. It is one goroutine.
 type planner struct {
 	*restoring
-	// ctx is that of the pipeline, which the planner is a part of for as long as it lives.
+	// ctx is the pipeline's context. The planner is a part of the pipeline for as long as it lives.
 	ctx    context.Context
 	runs   chan<- run
 	batch  batch
-	opened int // directories since the last batch, which it may keep open
+	opened int // directories since the last batch, which that batch may keep open
 	names  map[identity]*firstName
 	trees  openTrees
 }
@@ -44,7 +44,7 @@ func (p *planner) volume(node treeblob.Node) error {
 	return p.flush()
 }
 
-// contents restores what is in a directory.
+// contents restores the entries of a directory.
 func (p *planner) contents(dir *targetDir) error {
 	p.dirs.Add(1)
 	p.report()
@@ -70,7 +70,7 @@ func (p *planner) contents(dir *targetDir) error {
 			continue
 		}
 		if dir.parent == nil && node.Name == RestoringMark {
-			p.countWhole(&node) // as the backup did that has saved it
+			p.countWhole(&node) // as the backup counted it
 			continue
 		}
 		if err := p.entry(dir, node); err != nil {
@@ -112,7 +112,7 @@ func (p *planner) entry(dir *targetDir, node treeblob.Node) error {
 	return nil
 }
 
-// refuse leaves out an entry that cannot be restored: the others can, and the restore has failed at its end.
+// refuse leaves out an entry that cannot be restored: the restore goes on with the others, and fails in the end.
 func (p *planner) refuse(dir *targetDir, node *treeblob.Node, err error) error {
 	err = fmt.Errorf("%.32q in tree %s %w", node.Name, dir.node.Subtree, err)
 	if repository.Undecided(p.ctx, err) {
@@ -138,12 +138,12 @@ func (p *planner) subdir(dir *targetDir, node treeblob.Node) error {
 	return p.contents(made)
 }
 
-// file plans the content of a file of that size.
+// file plans the content of a file. size is the file's size.
 func (p *planner) file(dir *targetDir, node treeblob.Node, size int64) error {
 	p.files.Add(1)
 	p.bytes.Add(size)
 	file := newTargetFile(dir, node)
-	if node.Links > 1 || len(node.Content) == 0 { // links need it to be there; an empty one is done
+	if node.Links > 1 || len(node.Content) == 0 { // links need it to exist; an empty file is done already
 		if err := file.make(p.restoring); err != nil {
 			if err := file.fail(p.restoring, err); err != nil {
 				return err
@@ -168,7 +168,7 @@ func (p *planner) countWhole(node *treeblob.Node) {
 	p.doneBytes.Add(int64(node.Size))
 }
 
-// content plans what is in a file whose content is known to be in the index.
+// content plans the pieces of a file whose content is known to be in the index.
 func (p *planner) content(file *targetFile) error {
 	if len(file.node.Content) == 0 {
 		return file.done(p.restoring)

@@ -12,32 +12,32 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// settle is how long a file must not have been touched, before the backup that read it began, for its times to prove
-// anything: a change within one tick of the file system's clock leaves them as they are. The coarsest clocks tick
-// every two seconds.
+// settle is how long before the start of the earlier backup a file's last change must lie for its times to prove
+// anything. A change within one tick of the file system's clock leaves the times as they are, and the coarsest clocks
+// tick every two seconds.
 const settle = 2 * time.Second
 
-// previous is the last backup of the same volume. Files that have not changed since are taken from it.
+// previous is the last backup of the same volume. The walker takes files that have not changed since from there.
 type previous struct {
 	repo *repository.Repository
 	id   repository.ID
 	top  treeblob.Node // the volume's root directory
-	took time.Time     // when it began
-	// exact says that the volume is still the one that was saved then, or an image of it, so that ctime and inode
-	// tell changes too. A clone that was copied file by file has new ones.
+	took time.Time     // when that backup began
+	// exact says that the volume is the same one as then, or an image of it, so that ctime and inode reveal changes
+	// too. A clone that was copied file by file has new ones.
 	exact bool
-	// failed is why a directory of it could not be read, the first time; the walker's.
+	// failed is why a directory of that backup could not be read, the first time; only the walker uses it.
 	failed error
 }
 
-// note keeps the first reason why the last backup is not of use: it costs time, which somebody may wonder about.
+// note keeps the first reason why the last backup is of no use. That costs time, and somebody may wonder why.
 func (p *previous) note(err error) {
 	if p.failed == nil && !errors.Is(err, io.EOF) {
 		p.failed = err
 	}
 }
 
-// warn says that something of the last backup was of no use; nil if all was.
+// warn says which part of the last backup was of no use; nil if all was useful.
 func (p *previous) warn() error {
 	if p == nil || p.failed == nil {
 		return nil
@@ -49,9 +49,9 @@ func (p *previous) warn() error {
 	)
 }
 
-// findPrevious returns the newest backup of the same volume, of repository snapshots that are sorted by time; nil if
-// there is none that can be used. What it is good for can always be had by reading, so that nothing about it can fail
-// a backup.
+// findPrevious returns the newest backup of the same volume among snapshots, which are sorted by time; nil if none can
+// be used. Reading the volume yields everything that the last backup offers, so no problem with the last backup fails
+// this one.
 func findPrevious(ctx context.Context, repo *repository.Repository, source Source, snapshots []repository.Snapshot) *previous {
 	for _, s := range slices.Backward(snapshots) {
 		if s.Hostname != source.Host || !slices.Equal(s.Paths, source.paths()) {
@@ -64,11 +64,11 @@ func findPrevious(ctx context.Context, repo *repository.Repository, source Sourc
 	return nil
 }
 
-// sample bounds how many entries are looked at to recognise a volume.
+// sample bounds how many entries are compared to recognise a volume.
 const sample = 4096
 
-// recognise finds out whether ctimes and inodes can be relied on: they can if the volume's root, or one of the entries that
-// lie nearest to it, still has the ones it had. A copy never has.
+// recognise finds out whether ctimes and inodes are reliable. They are if the volume's root, or one of the entries
+// nearest to it, still has the old ones. A copy never has.
 func (p *previous) recognise(ctx context.Context, root int) {
 	if stat, err := fstat(root); err == nil {
 		now := newNode("", &stat)
@@ -80,14 +80,14 @@ func (p *previous) recognise(ctx context.Context, root int) {
 	}
 }
 
-// known is a directory that the last backup has.
+// known is a directory of the last backup.
 type known struct {
 	place
 	node treeblob.Node
 }
 
-// compare looks at up to left entries of the first of the directories. It appends the directories among them to dirs, and
-// returns how many entries may still be looked at.
+// compare looks at up to left entries of the first of the directories. It appends the directories among them to dirs,
+// and returns how many more entries may be looked at.
 func (p *previous) compare(ctx context.Context, root int, dirs []known, left int) ([]known, int) {
 	here := &dirs[0].place
 	fd, err := openPlace(root, here)
@@ -127,8 +127,8 @@ func sameInode(old, now *treeblob.Node) bool {
 	return old.Type == now.Type && old.Inode == now.Inode && old.ChangeTime.Equal(now.ChangeTime)
 }
 
-// unchanged reports whether a file's content is still the one that a backup has read, which began at the time took.
-// exact says whether ctime and inode count.
+// unchanged reports whether a file's content is still the one that an earlier backup read. took is when that backup
+// began; exact says whether ctime and inode count.
 func unchanged(old, now *treeblob.Node, took time.Time, exact bool) bool {
 	if old.Type != treeblob.File || now.Type != treeblob.File || old.Size != now.Size || !old.ModTime.Equal(now.ModTime) {
 		return false
@@ -139,12 +139,13 @@ func unchanged(old, now *treeblob.Node, took time.Time, exact bool) bool {
 	return sameInode(old, now) && now.ChangeTime.Before(took.Add(-settle))
 }
 
-// content completes the node of a file that has not changed from the last backup. False if it must be read.
+// content completes the node of an unchanged file with the last backup's content. It returns false if the file must be
+// read.
 func (p *previous) content(old, now *treeblob.Node) bool {
 	if !unchanged(old, now, p.took, p.exact) {
 		return false
 	}
-	// The index may have lost what the tree names. Then this backup must bring it back.
+	// The index may have lost blobs that the tree names. Then this backup must store them again.
 	if _, err := p.repo.Judge(old); err != nil {
 		return false
 	}
@@ -155,7 +156,8 @@ func (p *previous) content(old, now *treeblob.Node) bool {
 	return true
 }
 
-// previousDir is a directory of the last backup, read alongside the one that is saved now. The nil one is empty.
+// previousDir is a directory of the last backup, read alongside the one that is being saved. A nil previousDir is
+// empty.
 type previousDir struct {
 	of      *previous
 	subtree repository.ID
@@ -176,14 +178,14 @@ func (p *previous) dir(ctx context.Context, node *treeblob.Node) *previousDir {
 	return &previousDir{of: p, subtree: *node.Subtree, reader: reader}
 }
 
-// find returns the entry of a name; nil if there was none. Names must be asked for in their order.
+// find returns the entry with a name; nil if there was none. Callers ask for names in order.
 func (d *previousDir) find(name string) *treeblob.Node {
 	if d == nil {
 		return nil
 	}
 	for d.reader != nil && (d.next == nil || d.next.Name < name) {
 		node, err := d.reader.Next()
-		if err != nil { // the end, or damage behind which everything is read anew
+		if err != nil { // the end, or damage: everything behind it is read anew
 			d.of.note(err)
 			d.reader = nil
 			d.next = nil

@@ -8,7 +8,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// TestPreviousThatIsRefused backs up after a backup whose directory is larger than any can be: that is done without, and said.
+// TestPreviousThatIsRefused backs up after a backup whose directory is larger than any can be: the new backup does
+// without the old one, and says so.
 func TestPreviousThatIsRefused(t *testing.T) {
 	t.Parallel()
 	f := newForger(t)

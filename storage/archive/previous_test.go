@@ -17,7 +17,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// later opens a repository an hour later: nothing that is on disk now was touched just before.
+// later opens a repository an hour later: nothing on disk counts as just touched.
 func later(t *testing.T, b bed) bed {
 	t.Helper()
 	bucket := must(local.Open(local.Config{Dir: b.dir}))(t)
@@ -33,7 +33,7 @@ func (b bed) summary(t *testing.T) [6]int64 {
 	return [6]int64{s.FilesNew, s.FilesChanged, s.FilesUnmodified, s.DirsNew, s.DirsChanged, s.DirsUnmodified}
 }
 
-// TestUnchangedFilesAreNotRead changes a volume between two backups, and looks at what the second reads.
+// TestUnchangedFilesAreNotRead changes a volume between two backups, and looks at what the second one reads.
 func TestUnchangedFilesAreNotRead(t *testing.T) {
 	t.Parallel()
 	const big = 3 << 20
@@ -116,8 +116,8 @@ func TestForceRead(t *testing.T) {
 	same(t, source, filepath.Join(target, claim))
 }
 
-// TestCopiedVolume saves a copy of a volume after the volume, as clones of some storage systems are: ctime and inode are
-// others, and say nothing.
+// TestCopiedVolume saves a volume and then a copy of it, as some storage systems make clones: ctime and inode differ,
+// and prove nothing.
 func TestCopiedVolume(t *testing.T) {
 	t.Parallel()
 	_, source := volume(t)
@@ -137,8 +137,8 @@ func TestCopiedVolume(t *testing.T) {
 	same(t, clone, target)
 }
 
-// TestRecognisedFurtherDown saves a volume of which the root, and all that lies in it, has changed: what lies deeper says that
-// it is no copy, and so that a file is another whose size and time are the same.
+// TestRecognisedFurtherDown saves a volume whose root, and everything directly in it, has changed. Entries further down
+// show that the volume is no copy, so a file with the same size and time is a different one.
 func TestRecognisedFurtherDown(t *testing.T) {
 	t.Parallel()
 	source, target := t.TempDir(), t.TempDir()
@@ -162,8 +162,8 @@ func TestRecognisedFurtherDown(t *testing.T) {
 	same(t, source, target)
 }
 
-// TestJustTouched saves a file that was changed in the very moment when the first backup read it: its times may be the
-// same as before, so only its content tells.
+// TestJustTouched saves a file that was changed in the very moment when the first backup read it: its times may be
+// unchanged, so only its content shows the change.
 func TestJustTouched(t *testing.T) {
 	t.Parallel()
 	source := t.TempDir()
@@ -176,8 +176,8 @@ func TestJustTouched(t *testing.T) {
 	}
 }
 
-// TestLostContentIsReadAgain takes an index object away, as if prune had gone wrong: an unchanged file whose content
-// the index does not know is saved anew.
+// TestLostContentIsReadAgain removes an index object, as if prune had gone wrong: Backup saves an unchanged file anew
+// if the index does not know its content.
 func TestLostContentIsReadAgain(t *testing.T) {
 	t.Parallel()
 	source := t.TempDir()
@@ -205,7 +205,8 @@ func TestLostContentIsReadAgain(t *testing.T) {
 	same(t, source, target)
 }
 
-// TestChangedPiecesOnly changes a few bytes in the middle of a large file: all of it is read, and little of it stored.
+// TestChangedPiecesOnly changes a few bytes in the middle of a large file: all of the file is read, and little of it
+// stored.
 func TestChangedPiecesOnly(t *testing.T) {
 	t.Parallel()
 	const size = 48 << 20
@@ -220,7 +221,7 @@ func TestChangedPiecesOnly(t *testing.T) {
 	if result := bed.backup(t, source); result.BytesRead != size || result.BytesStored > maxPieces*8<<20 {
 		t.Errorf("%+v, want all read, and at most %d pieces stored", result, maxPieces)
 	}
-	content = append([]byte("longer"), content...) // everything lies elsewhere
+	content = append([]byte("longer"), content...) // shifts everything
 	b.file("f", content, 0o644)
 	if result := bed.backup(t, source); result.BytesRead != size+6 || result.BytesStored > maxPieces*8<<20 {
 		t.Errorf("%+v, want all read, and at most %d pieces stored", result, maxPieces)
@@ -229,10 +230,11 @@ func TestChangedPiecesOnly(t *testing.T) {
 	same(t, source, target)
 }
 
-// maxPieces is how many pieces a change in one place may touch, each of at most 8 MiB and mostly of one.
+// maxPieces is how many pieces a change in one place may touch. The test allows 8 MiB for each.
 const maxPieces = 2
 
-// TestLostAndFound saves what belongs to the user and looks like it, and leaves alone what is in the target.
+// TestLostAndFound saves directories that look like lost+found but belong to the user, and leaves the target's own
+// alone.
 func TestLostAndFound(t *testing.T) {
 	t.Parallel()
 	source, target := t.TempDir(), t.TempDir()
@@ -274,7 +276,7 @@ func objectsBelow(t *testing.T, bucket *storagetest.Memory, prefix string) []str
 	return names
 }
 
-// TestParentIsOfTheSameVolume has backups of others between those of one volume.
+// TestParentIsOfTheSameVolume has backups of other volumes between the backups of one volume.
 func TestParentIsOfTheSameVolume(t *testing.T) {
 	t.Parallel()
 	source := t.TempDir()
@@ -312,7 +314,7 @@ func TestLinksAreReadOnce(t *testing.T) {
 		t.Errorf("%+v", result)
 	}
 	restic(t, bed.dir, "", "check", "--read-data")
-	b.must(os.Link(b.path("a"), b.path("z/d"))) // gives all of them another ctime
+	b.must(os.Link(b.path("a"), b.path("z/d"))) // gives all of its names another ctime
 	if result := bed.backup(t, source); result.BytesRead != size || result.Files != 6 {
 		t.Errorf("%+v", result)
 	}

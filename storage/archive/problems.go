@@ -13,11 +13,11 @@ type problems struct {
 	count int
 }
 
-// maxProblemText bounds the two strings of a Problem, in bytes: a result has to fit into a termination message.
+// maxProblemText bounds each of the two strings of a Problem, in bytes: a result has to fit into a termination message.
 const maxProblemText = 160
 
 func (p *problems) add(path string, err error) {
-	// The system's own words are enough: the path is named beside them.
+	// The system's own words are enough: the path stands beside them.
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
 		err = pathErr.Err
@@ -30,7 +30,7 @@ func (p *problems) add(path string, err error) {
 	}
 }
 
-// changes collects what others did to files while they were being saved. Only the walker adds to it.
+// changes collects what others did to files while Backup saved them. Only the walker adds to it.
 type changes struct {
 	first []Change
 	count int

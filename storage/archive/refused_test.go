@@ -11,8 +11,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// TestRefusedEntries restores what cannot be restored beside what can: everything else comes, the restore has failed, and
-// a check has called it damage before.
+// TestRefusedEntries restores entries that cannot be restored beside others that can: all others are restored, the
+// restore fails, and a check has called the entries damage before.
 func TestRefusedEntries(t *testing.T) {
 	t.Parallel()
 	for what, test := range map[string]struct {
@@ -58,10 +58,10 @@ func TestRefusedEntries(t *testing.T) {
 	}
 }
 
-// checked expects a check to call the repository snapshot of a volume damaged for a reason.
+// checked expects a check to call the repository snapshot of a volume damaged, for the given reason.
 func (f *forger) checked(t *testing.T, what, reason string, nodes ...treeblob.Node) {
 	t.Helper()
-	root := f.tree(dirNode(claim, f.tree(nodes...))) // stored by now, as it has been restored
+	root := f.tree(dirNode(claim, f.tree(nodes...))) // stored already, because it was restored
 	id, _, err := f.bed.repo.SaveSnapshot(t.Context(), repository.Snapshot{Tree: root, Paths: []string{"/" + claim}})
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func (f *forger) checked(t *testing.T, what, reason string, nodes ...treeblob.No
 	}
 }
 
-// TestTooDeepToRestore restores directories one deeper than can be, and as deep as can be.
+// TestTooDeepToRestore restores directories one level deeper than allowed, and as deep as allowed.
 func TestTooDeepToRestore(t *testing.T) {
 	t.Parallel()
 	for levels, fits := range map[int]bool{repository.MaxDepth: true, repository.MaxDepth + 1: false} {
@@ -85,7 +85,7 @@ func TestTooDeepToRestore(t *testing.T) {
 				half = tree
 			}
 		}
-		// Half of them are in another place too, where they are met first: what counts is where they lie deepest.
+		// Half of them are in another place too, where the walk meets them first: their deepest place counts.
 		nodes := []treeblob.Node{dirNode("c", half), dirNode("d", tree), f.file("e", "after")}
 		target := inMemory(t, big)
 		result, err := f.restore(archive.Target{Dir: target}, nodes...)

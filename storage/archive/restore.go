@@ -14,7 +14,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// ErrInTheWay says that the target holds something where an entry is to be restored.
+// ErrInTheWay says that the target already has something where an entry must go.
 var ErrInTheWay = errors.New("exists already")
 
 // ErrIncomplete says that some entries could not be restored; the Result names them.
@@ -24,23 +24,23 @@ var ErrIncomplete = errors.New("not everything could be restored")
 type Target struct {
 	// Snapshot is the repository snapshot.
 	Snapshot repository.Snapshot
-	// Name is that of the top-level directory to restore: the claim's name.
+	// Name is the top-level directory to restore: the claim's name.
 	Name string
-	// Dir is the path of the directory that gets the contents, the owner, the mode and the times of Name. It is made
-	// if it does not exist. If Name is a block device's content, Dir is a block device at least as large, or a file to
-	// be made.
+	// Dir is the path of the directory that gets the contents, the owner, the mode and the times of Name. Restore makes
+	// it if it does not exist. If Name is a block device's content, Dir is a block device at least as large, or a file
+	// to create.
 	Dir string
 	// Blank says that a block device is known to hold nothing but zeros, so that zeros need not be written.
 	Blank bool
-	// Replace allows to remove what is in the way. Directories that exist are used, and keep what else is in them,
-	// with and without it.
+	// Replace allows Restore to remove what is in the way. With and without it, Restore uses existing directories, and
+	// keeps their other entries.
 	Replace bool
 }
 
-// Restore brings a directory tree, or the content of a block device, back. Every blob is compared with its hash before it is written. A
-// restore that cannot write an entry, or meets one that repository.Judge refuses, goes on with the others and fails with ErrIncomplete;
-// other damage in the repository, or a full volume, ends it at once. When it returns nil, everything has reached the disk. Progress may be
-// nil.
+// Restore brings back a directory tree, or the content of a block device. It compares every blob with its hash before
+// it writes the blob. If it cannot write an entry, or if repository.Judge refuses one, it goes on with the others and
+// fails with ErrIncomplete. Other damage in the repository, or a full volume, ends it at once. When it returns nil,
+// everything has reached the disk. Progress may be nil.
 func Restore(ctx context.Context, repo *repository.Repository, target Target, progress Reporter) (Result, error) {
 	started := repo.Now()
 	result, err := restore(ctx, repo, target, progress)
@@ -57,7 +57,7 @@ func Restore(ctx context.Context, repo *repository.Repository, target Target, pr
 }
 
 func restore(ctx context.Context, repo *repository.Repository, target Target, progress Reporter) (Result, error) {
-	// 1. The repository snapshot is known already: the index is read after it, and knows all that it needs.
+	// 1. The repository snapshot is known already: an index that is read after it knows all that it needs.
 	if err := repo.LoadIndex(ctx); err != nil {
 		return Result{}, err
 	}
@@ -84,7 +84,7 @@ func (r *restoring) restoreDirectory(ctx context.Context, node treeblob.Node, ta
 	if node.Subtree == nil {
 		return fmt.Errorf("%q in repository snapshot %s, tree %s, has no tree", node.Name, target.Snapshot.ID, target.Snapshot.Tree)
 	}
-	// 2. The target.
+	// 2. Open the target.
 	if err := os.MkdirAll(target.Dir, 0o700); err != nil {
 		return fmt.Errorf("make the target directory: %w", err)
 	}
@@ -100,7 +100,7 @@ func (r *restoring) restoreDirectory(ctx context.Context, node treeblob.Node, ta
 	if err != nil {
 		return err
 	}
-	// 4. What has only reached the page cache is not restored.
+	// 4. Data that has reached only the page cache is not restored.
 	if err := retry(func() error { return unix.Syncfs(fd) }); err != nil {
 		return fmt.Errorf("sync: %w", r.explain(err))
 	}
@@ -132,10 +132,10 @@ type restoring struct {
 	doneFiles, doneBytes  atomic.Int64
 	totalFiles, totalSize int64
 	problems              problems
-	warnings              []error // of the planner
+	warnings              []error // the planner's
 }
 
-// run has a planner plan, and fetchers fetch what it plans.
+// run lets a planner plan, and fetchers fetch what the planner asks for.
 func (r *restoring) run(ctx context.Context, plan func(*planner) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	runs := make(chan run)
@@ -184,8 +184,8 @@ func (r *restoring) report() {
 	}
 }
 
-// fault decides what a failure to write an entry means: nil, noted as a problem, if other entries may fare better; or
-// an error that ends the restore.
+// fault decides what a failure to write an entry means: nil, noted as a problem, if other entries may succeed; or an
+// error that ends the restore.
 func (r *restoring) fault(where string, err error) error {
 	for _, fatal := range []error{unix.ENOSPC, unix.EDQUOT, unix.EROFS, unix.EIO, unix.EMFILE, unix.ENFILE, ErrInTheWay} {
 		if errors.Is(err, fatal) {
@@ -196,7 +196,7 @@ func (r *restoring) fault(where string, err error) error {
 	return nil
 }
 
-// explain says what to do about an error, where that is not plain.
+// explain says what to do about an error, where that is not obvious.
 func (r *restoring) explain(err error) error {
 	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
 		return fmt.Errorf("%w: allow more open files (ulimit -n): each level of nested directories needs one", err)

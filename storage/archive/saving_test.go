@@ -19,7 +19,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// blobs are what has been saved, in memory.
+// blobs keeps saved blobs in memory.
 type blobs struct {
 	mu    sync.Mutex
 	plain map[repository.ID][]byte
@@ -60,7 +60,7 @@ func (b *blobs) files(t *testing.T, tree repository.ID, path string, found map[s
 	}
 }
 
-// saving is a walker that saves into memory, and a directory for it.
+// saving returns a walker that saves into memory, and a directory for it.
 func saving(t *testing.T, files map[string]string) (*walker, *blobs, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -79,7 +79,7 @@ func (w *walker) save(t *testing.T, dir string) (repository.ID, error) {
 	return w.run(t.Context(), make([]byte, 32), Source{Dir: dir, Name: "v"})
 }
 
-// TestLinksWithoutRoom saves files with several names, where there is room to keep none, some or all of them in mind: only
+// TestLinksWithoutRoom saves files with several names, where there is room to remember none, some or all of them: only
 // how often they are read differs.
 func TestLinksWithoutRoom(t *testing.T) {
 	t.Parallel()
@@ -125,7 +125,8 @@ func TestLinksWithoutRoom(t *testing.T) {
 	}
 }
 
-// TestFileOfTooManyPieces saves files next to ones that have more pieces than can be named. Of a hole that is known at once.
+// TestFileOfTooManyPieces saves other files beside ones with more pieces than can be named. For a hole that is known at
+// once.
 func TestFileOfTooManyPieces(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{"v/before": "1", "v/fits": strings.Repeat("x", 3*maxPiece), "v/next": "2"}
@@ -161,7 +162,8 @@ func TestFileOfTooManyPieces(t *testing.T) {
 	}
 }
 
-// TestFullTree saves a directory whose tree has no room for all: what fits is saved, the rest is named, with its path.
+// TestFullTree saves a directory whose tree has no room for all entries: it saves what fits, and names the rest by
+// path.
 func TestFullTree(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"v/sub/long-" + strings.Repeat("n", 200): "x"}
@@ -182,7 +184,7 @@ func TestFullTree(t *testing.T) {
 	}
 }
 
-// TestFailuresNameThePath: what cannot be stored is named by its path within the volume.
+// TestFailuresNameThePath: an entry that cannot be stored is named by its path within the volume.
 func TestFailuresNameThePath(t *testing.T) {
 	t.Parallel()
 	for text, fails := range map[string]func(kind repository.BlobType, plain []byte) bool{

@@ -7,13 +7,13 @@ import (
 )
 
 const (
-	// jobPieces and jobBytes are how much of small files goes to a worker at once: to hand over each for itself
-	// would take about as long as to read it.
+	// jobPieces and jobBytes are how much of small files goes to a worker at once: to hand over each piece alone would
+	// take about as long as to read it.
 	jobPieces = 64
 	jobBytes  = 256 << 10
 )
 
-// releaseSmall sends what small files have been collected, and gives up the slab that they are read into.
+// releaseSmall sends the collected pieces of small files, and releases the slab that small files are read into.
 func (w *walker) releaseSmall() error {
 	if w.small == nil {
 		return nil
@@ -23,7 +23,7 @@ func (w *walker) releaseSmall() error {
 	return w.sendBatch()
 }
 
-// smallStretch reads what is one piece. Such pieces share a slab.
+// smallStretch reads a stretch that is one piece. Such pieces share a slab.
 func (w *walker) smallStretch(r io.Reader, size int, file *pendingFile) (int64, error) {
 	if w.small != nil && w.small.used+size > slabSize {
 		if err := w.releaseSmall(); err != nil {
@@ -50,7 +50,7 @@ func (w *walker) smallStretch(r io.Reader, size int, file *pendingFile) (int64, 
 	return int64(n), w.collect(s, job{file: file, piece: piece[:n]})
 }
 
-// collect keeps a piece of a small file until there are enough of them to be sent.
+// collect keeps a piece of a small file until there are enough pieces to send.
 func (w *walker) collect(s *slab, j job) error {
 	w.batch = append(w.batch, w.expect(s, j))
 	w.batched += len(j.piece)
@@ -60,7 +60,7 @@ func (w *walker) collect(s *slab, j job) error {
 	return w.sendBatch()
 }
 
-// sendBatch hands what has been collected to the workers.
+// sendBatch hands the collected pieces to the workers.
 func (w *walker) sendBatch() error {
 	batch := w.batch
 	w.batch, w.batched = nil, 0
@@ -73,7 +73,7 @@ func (w *walker) sendBatch() error {
 // send hands a piece, which lies in the slab, to the workers.
 func (w *walker) send(s *slab, j job) error { return w.hand([]job{w.expect(s, j)}) }
 
-// expect makes the file wait for the piece, and the slab.
+// expect makes the file and the slab wait for the piece.
 func (w *walker) expect(s *slab, j job) job {
 	j.slab = s
 	j.index = j.file.pieces

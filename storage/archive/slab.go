@@ -10,8 +10,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/fastcdc"
 )
 
-// How files are cut into pieces, in bytes. A file of up to minPiece is one piece. Smaller pieces would find more that has
-// not changed in a database of which single pages have, and larger ones would make the index smaller.
+// How files are cut into pieces, in bytes. A file of up to minPiece is one piece. With smaller pieces, more of a
+// database where only single pages changed would be found unchanged; with larger ones, the index would be smaller.
 const (
 	minPiece    = 256 << 10
 	normalPiece = 512 << 10
@@ -19,25 +19,25 @@ const (
 )
 
 const (
-	// slabCount slabs are all the memory that file content takes before it is packed: one is being filled while
+	// slabCount slabs are all the memory that file content takes before it is packed: the walker fills one while
 	// workers empty the other.
 	slabCount = 2
-	// slabSize is how much a slab holds: more than a piece of the largest size, so that where a piece ends can be told
-	// from what is in the slab, and what is no piece yet, which is cut again in the next slab, is little of it.
+	// slabSize is how much a slab holds: more than the largest piece. So the end of each piece can be found within the
+	// slab, and the rest, which is no piece yet and is cut again in the next slab, is small.
 	slabSize = maxPiece + 2*normalPiece
 )
 
 // errTooLarge says that a file has more pieces than the tree of its directory can name.
 var errTooLarge = errors.New("is too large: the list of its pieces, of at most 4 MiB each, would be larger than 1 GiB")
 
-// fits reports whether a file of which so many bytes are left can be saved. That is known long before it has all of the
-// pieces that would be too many.
+// fits reports whether a file with left unread bytes can be saved. That is known long before the file has all of its
+// too many pieces.
 func (w *walker) fits(file *pendingFile, left int64) bool {
 	return int64(file.pieces)+(left+maxPiece-1)/maxPiece <= int64(w.maxPieces)
 }
 
-// slab is a buffer for file content. Pieces are handed to workers as parts of it; when the last is released, the slab
-// is free to be filled again.
+// slab is a buffer for file content. Workers get pieces as parts of it; once the last piece is released, the slab is
+// free to be filled again.
 type slab struct {
 	buf    []byte
 	used   int
@@ -46,7 +46,7 @@ type slab struct {
 	free   chan<- *slab
 }
 
-// newSlabs makes the slabs of one backup; those that are free can be received from the channel.
+// newSlabs makes the slabs of one backup; the channel delivers free ones.
 func newSlabs(key []byte) (chan *slab, error) {
 	cutter, err := fastcdc.New(key, fastcdc.Sizes{Min: minPiece, Normal: normalPiece, Max: maxPiece})
 	if err != nil {
@@ -79,9 +79,9 @@ func (s *slab) release() {
 	}
 }
 
-// cut fills the slab with carry and what follows in file, up to left bytes of it, and calls emit for each piece. It
-// returns how much of file it has read, and whether there is more. If so, rest is what is no piece yet, because its end
-// may lie in what follows: it is to be the carry of the next slab.
+// cut fills the slab with carry and then with up to left bytes of file, and calls emit for each piece. It returns how
+// much of file it has read, and whether there is more. If so, rest is no piece yet, because its end may lie in the
+// bytes that follow: the caller passes it as the carry of the next slab.
 func (s *slab) cut(
 	carry []byte,
 	file io.Reader,

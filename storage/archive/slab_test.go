@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// TestSlabsDoNotDecideWhereToCut: a file that takes several slabs is cut as if it lay in one piece. Else what is the same in
+// TestSlabsDoNotDecideWhereToCut: a file that takes several slabs is cut as if it lay in one. Otherwise equal parts of
 // two files would be found only by chance.
 func TestSlabsDoNotDecideWhereToCut(t *testing.T) {
 	t.Parallel()
@@ -21,7 +21,7 @@ func TestSlabsDoNotDecideWhereToCut(t *testing.T) {
 	}
 	noise := make([]byte, 40<<20)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(noise)
-	// Bytes that are all the same have no end of a piece in them, so that pieces get as large as they may.
+	// A run of equal bytes has no end of a piece in it, so pieces get as large as allowed.
 	uncut := slices.Concat(noise[:7<<20], bytes.Repeat([]byte{7}, 11<<20), noise[7<<20:20<<20])
 	for name, data := range map[string][]byte{
 		"noise":                   noise,
@@ -44,7 +44,7 @@ func TestSlabsDoNotDecideWhereToCut(t *testing.T) {
 	}
 }
 
-// piecesOf sends data through slabs, and gives the sizes of the pieces, which it compares with the data.
+// piecesOf sends data through slabs, compares the pieces with the data, and returns their sizes.
 func piecesOf(t *testing.T, key, data []byte) (sizes []int) {
 	t.Helper()
 	slabs, err := newSlabs(key)

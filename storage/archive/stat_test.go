@@ -2,5 +2,5 @@ package archive_test
 
 import "syscall"
 
-// unixStat is what Lstat gives beside the portable part.
+// unixStat is what Lstat returns besides the portable part.
 type unixStat = syscall.Stat_t

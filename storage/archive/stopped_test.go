@@ -17,7 +17,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// objects are the contents of a bucket.
+// objects returns the contents of a bucket.
 func objects(t *testing.T, bucket storage.Bucket) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -42,8 +42,8 @@ func fillBucket(t *testing.T, bucket storage.Bucket, found map[string]string) {
 	}
 }
 
-// TestLostLockStopsBackup removes the lock of a backup that has nothing new to store, so that nothing it does before the
-// end would notice: there is no repository snapshot of which others may be removing what it relies on.
+// TestLostLockStopsBackup removes the lock of a backup that has nothing new to store, so that the backup would notice
+// nothing before its end: there is no repository snapshot that relies on data which others may be removing.
 func TestLostLockStopsBackup(t *testing.T) {
 	t.Parallel()
 	source := t.TempDir()
@@ -70,9 +70,9 @@ func TestLostLockStopsBackup(t *testing.T) {
 // stoppable is a backup that can be stopped anywhere: the second one of a volume.
 type stoppable struct {
 	source   string
-	whole    map[string]string // the bucket before it
+	whole    map[string]string // the bucket before the backup
 	first    repository.Snapshot
-	old, now map[string]entry // the volume then, and now
+	old, now map[string]entry // the volume at the first backup, and now
 }
 
 func newStoppable(t *testing.T) stoppable {
@@ -92,13 +92,13 @@ func newStoppable(t *testing.T) stoppable {
 	return s
 }
 
-// open opens the repository as a process that is dead afterwards: its locks are in nobody's way.
+// open opens the repository as a process that is dead afterwards: its locks block nobody.
 func (s stoppable) open(ctx context.Context, bucket storage.Bucket) (bed, error) {
 	repo, err := repository.Open(ctx, bucket, password, repository.Options{PID: 1 << 22})
 	return bed{repo: repo}, err
 }
 
-// run does the backup, from opening the repository on.
+// run does the backup, including opening the repository.
 func (s stoppable) run(ctx context.Context, bucket storage.Bucket) (archive.Result, error) {
 	b, err := s.open(ctx, bucket)
 	if err != nil {
@@ -107,8 +107,8 @@ func (s stoppable) run(ctx context.Context, bucket storage.Bucket) (archive.Resu
 	return archive.Backup(ctx, b.repo, archive.Source{Dir: s.source, Name: claim, Host: "demo/web"}, nil)
 }
 
-// stop does the backup with a fault, and returns the bucket and the operation that failed. How a backup shares its work out
-// says whether it takes an operation more or less, so that it may take several tries to meet the last ones.
+// stop does the backup with a fault, and returns the bucket and the operation that failed. The number of operations
+// varies by one with how a backup shares out its work, so stop may take several tries to meet the last ones.
 func (s stoppable) stop(t *testing.T, fault storagetest.Fault) (*storagetest.Memory, storagetest.Operation) {
 	t.Helper()
 	for range 50 {
@@ -120,7 +120,7 @@ func (s stoppable) stop(t *testing.T, fault storagetest.Fault) (*storagetest.Mem
 			continue
 		}
 		failed := faulty.Operations()[fault.At-1]
-		// Once all is saved, that the lock stays is no failure, but told.
+		// Once everything is saved, a lock that stays is no failure, but is reported.
 		done := failed.Verb == storagetest.Delete && strings.HasPrefix(failed.Name, "locks/") && len(result.Warnings) > 0
 		if err == nil && !done {
 			t.Errorf("%s %d: nobody noticed", fault.How, fault.At)
@@ -131,8 +131,8 @@ func (s stoppable) stop(t *testing.T, fault storagetest.Fault) (*storagetest.Mem
 	return nil, storagetest.Operation{}
 }
 
-// faults are those of each operation. A backup may take one more than were counted: the two that end it, the repository
-// snapshot and the end of the lock, are met whatever their number.
+// faults returns the faults for each operation. A backup may take one operation more than were counted; the two last
+// ones, writing the repository snapshot and removing the lock, are met whatever their number.
 func (s stoppable) faults(how storagetest.How, operations int) []storagetest.Fault {
 	var faults []storagetest.Fault
 	for at := range operations {
@@ -147,8 +147,8 @@ func (s stoppable) faults(how storagetest.How, operations int) []storagetest.Fau
 }
 
 // TestBackupStoppedAnywhere stops a backup at each of its operations, in every way that an operation can fail: the
-// repository is undamaged, the earlier backup is what it was, and another backup succeeds. Half of an object, which no Bucket
-// may leave, is removed first: see mend.
+// repository is undamaged, the earlier backup is unchanged, and another backup succeeds. Half an object, which no
+// Bucket may leave, is removed first: see mend.
 func TestBackupStoppedAnywhere(t *testing.T) {
 	t.Parallel()
 	s := newStoppable(t)
@@ -177,9 +177,9 @@ func TestBackupStoppedAnywhere(t *testing.T) {
 	}
 }
 
-// mend removes half of an object, of which no Bucket leaves any, as docs/damage.md says. Before that, a check names it, and the
-// earlier backup is what it was; only half of an index object is in the way of that, and says so. Half of a pack is in no
-// index, and so prune's business.
+// mend removes half an object, as docs/damage.md says; no Bucket leaves one. Before that, a check names the half
+// object, and the earlier backup is unchanged; only half an index object blocks that backup, and says so. Half a pack
+// is in no index, so prune deals with it.
 func (s stoppable) mend(t *testing.T, bucket storage.Bucket, torn string) {
 	t.Helper()
 	b := must(s.open(t.Context(), bucket))(t)
@@ -206,8 +206,8 @@ func (s stoppable) mend(t *testing.T, bucket storage.Bucket, torn string) {
 	}
 }
 
-// judge looks at what a stop has left. The judge of the format is asked only where the bucket was being changed: after
-// others, it is what it was before.
+// judge checks what a stop has left. It asks restic only about stops at changes to the bucket: after others, the bucket
+// is as it was before.
 func (s stoppable) judge(t *testing.T, bucket *storagetest.Memory, changed bool) {
 	t.Helper()
 	if changed {

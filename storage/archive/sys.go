@@ -25,7 +25,7 @@ func retry(call func() error) error {
 	}
 }
 
-// openAt opens an entry of a directory, and never what a symlink of that name points to.
+// openAt opens an entry of a directory, but never the target of a symlink of that name.
 func openAt(dir int, name string, flags int, mode uint32) (fd int, err error) {
 	err = retry(func() error {
 		fd, err = unix.Openat(dir, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
@@ -38,7 +38,7 @@ func openDirAt(dir int, name string) (int, error) {
 	return openAt(dir, name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 }
 
-// openDir opens the directory at a path given by the user, whose symlinks are the user's own.
+// openDir opens the directory at a path that the user gave. Symlinks in it are the user's own choice.
 func openDir(path string) (fd int, err error) {
 	err = retry(func() error {
 		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -50,7 +50,7 @@ func openDir(path string) (fd int, err error) {
 	return fd, nil
 }
 
-// statAt describes an entry itself, also if it is a symlink.
+// statAt describes an entry itself, even if it is a symlink.
 func statAt(dir int, name string) (stat unix.Stat_t, err error) {
 	err = retry(func() error { return unix.Fstatat(dir, name, &stat, unix.AT_SYMLINK_NOFOLLOW) })
 	return stat, err
@@ -61,11 +61,11 @@ func fstat(fd int) (stat unix.Stat_t, err error) {
 	return stat, err
 }
 
-// closeFD closes a descriptor whose errors tell nothing: one that was only read from, or that failed before.
+// closeFD closes a descriptor whose close errors mean nothing: it was only read from, or has failed before.
 func closeFD(fd int) { _ = unix.Close(fd) }
 
-// fileReader reads a stretch of an open file. It makes no call but those that read: os.File would make two more to
-// find out whether the file can be polled, which counts where there are very many of them.
+// fileReader reads a stretch of an open file. It makes only read calls: os.File would make two more calls to find out
+// whether the file can be polled, which matters for very many files.
 type fileReader struct {
 	fd       int
 	at, left int64
@@ -113,7 +113,7 @@ func newNode(name string, stat *unix.Stat_t) treeblob.Node {
 		ModTime: timeOf(stat.Mtim), ChangeTime: timeOf(stat.Ctim),
 		UID: stat.Uid, GID: stat.Gid, Inode: stat.Ino, Links: uint64(stat.Nlink),
 	}
-	// Reading a file may change its access time: recording it would make every tree differ from the one before.
+	// Reading a file may change its access time. If the tree recorded that, it would differ from each earlier one.
 	node.AccessTime = node.ModTime
 	switch node.Type {
 	case treeblob.File:
@@ -151,7 +151,7 @@ func nodeType(mode uint32) treeblob.Type {
 	}
 }
 
-// typeBits are what the two kinds of mode call the types of entries.
+// typeBits are the bits that stand for the type of an entry in Go's and in Unix's kind of mode.
 func typeBits(t treeblob.Type) (goBits fs.FileMode, unixBits uint32) {
 	switch t {
 	case treeblob.Dir:
@@ -186,7 +186,7 @@ func fileMode(mode uint32) fs.FileMode {
 	return bits
 }
 
-// permissions are the bits of mode that chmod takes.
+// permissions are the bits of mode that chmod sets.
 func permissions(mode fs.FileMode) uint32 {
 	bits := uint32(mode.Perm())
 	if mode&fs.ModeSetuid != 0 {
@@ -201,11 +201,11 @@ func permissions(mode fs.FileMode) uint32 {
 	return bits
 }
 
-// procPath is a path to an open descriptor, for calls that exist only for paths.
+// procPath is a path to an open descriptor, for system calls that take only paths.
 func procPath(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
 
-// readAttributes reads the extended attributes at a path that leads straight to the entry; with follow unset, the
-// path's last element is not followed if it is a symlink.
+// readAttributes reads the extended attributes at a path that leads straight to the entry. Without follow, it does not
+// follow the path's last element if that is a symlink.
 func readAttributes(path string, follow bool) ([]treeblob.ExtendedAttribute, error) {
 	list, get := unix.Llistxattr, unix.Lgetxattr
 	if follow {
@@ -223,7 +223,7 @@ func readAttributesOf(fd int) ([]treeblob.ExtendedAttribute, error) {
 		func(name string, buf []byte) (int, error) { return unix.Fgetxattr(fd, name, buf) })
 }
 
-// attributeNames makes a call that lists extended attributes. There are none where the file system knows of no such thing.
+// attributeNames makes a call that lists extended attributes. It returns none if the file system does not support them.
 func attributeNames(list func([]byte) (int, error)) ([]string, error) {
 	raw, err := sized(list)
 	if errors.Is(err, unix.ENOTSUP) || err == nil && len(raw) == 0 {
@@ -235,8 +235,8 @@ func attributeNames(list func([]byte) (int, error)) ([]string, error) {
 	return strings.Split(strings.TrimSuffix(string(raw), "\x00"), "\x00"), nil
 }
 
-// attributes reads what can be read and saved, and says what of the rest comes first. In the format a name is text: other
-// bytes would be changed on the way, and several such names become one.
+// attributes reads the attributes that can be read and saved, and names the first one that cannot. In the format a name
+// is text: other bytes would change on the way, and several such names would become one.
 func attributes(list func([]byte) (int, error), get func(string, []byte) (int, error)) ([]treeblob.ExtendedAttribute, error) {
 	names, err := attributeNames(list)
 	if err != nil {
@@ -253,7 +253,7 @@ func attributes(list func([]byte) (int, error), get func(string, []byte) (int, e
 			continue
 		}
 		value, err := sized(func(buf []byte) (int, error) { return get(name, buf) })
-		if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) { // removed since it was listed
+		if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) { // removed since the list was read
 			continue
 		}
 		if err != nil {
@@ -268,7 +268,8 @@ func attributes(list func([]byte) (int, error), get func(string, []byte) (int, e
 	return found, failed
 }
 
-// sized makes a call that fills a buffer of unknown size: once to ask, once to read, again if it grew between.
+// sized makes a call that fills a buffer of unknown size: once to ask, once to read, and again if the content grew in
+// between.
 func sized(call func([]byte) (int, error)) ([]byte, error) {
 	for {
 		size, err := call(nil)

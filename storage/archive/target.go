@@ -17,10 +17,10 @@ type targetDir struct {
 	parent  *targetDir
 	fd      int
 	node    treeblob.Node
-	waiting atomic.Int32 // entries that are not complete, and the planner while it is in here
+	waiting atomic.Int32 // entries that are not complete, plus one while the planner is in here
 
 	before    []string // extended attributes that it had when it was opened
-	handsDown bool     // what is made in it is given an access control list
+	handsDown bool     // what is made in it inherits an access control list
 }
 
 func newTargetDir(parent *targetDir, fd int, node treeblob.Node) *targetDir {
@@ -33,12 +33,12 @@ func newTargetDir(parent *targetDir, fd int, node treeblob.Node) *targetDir {
 	return d
 }
 
-// done says that one entry, or the planner, is through. After the last one nothing changes the directory any more:
-// it gets its attributes, and the parent is told.
+// done says that one entry, or the planner, has finished. After the last one nothing changes the directory any more: it
+// gets its attributes, and the parent is told.
 func (d *targetDir) done(r *restoring) error {
 	for ; d != nil && d.waiting.Add(-1) == 0; d = d.parent {
 		err := setAttributes(d.fd, d.fd, ".", d.node, d.before)
-		if d.parent != nil { // the root's descriptor is Restore's
+		if d.parent != nil { // Restore owns the root's descriptor
 			_ = r.open.close(d.fd)
 		}
 		if err != nil {
@@ -50,9 +50,9 @@ func (d *targetDir) done(r *restoring) error {
 	return nil
 }
 
-// setAttributes gives an open file or directory its owner, extended attributes, times and mode. It is also known as
-// name in dir. Of the extended attributes that it may have before, it loses those that the node does not have. The order
-// matters: a change of owner clears set-user-id bits and file capabilities, an access control list lets others in than
+// setAttributes gives an open file or directory its owner, extended attributes, times and mode. name is its name in
+// dir. before are extended attributes that it may have already; it loses those that the node does not have. The order
+// matters: a change of owner clears set-user-id bits and file capabilities, an access control list lets in others than
 // the mode says, and a mode may take away the right to do the rest.
 func setAttributes(fd, dir int, name string, node treeblob.Node, before []string) error {
 	lent, err := setOwner(node, func(uid, gid int) error { return unix.Fchown(fd, uid, gid) })
@@ -77,8 +77,8 @@ func setAttributes(fd, dir int, name string, node treeblob.Node, before []string
 	return nil
 }
 
-// setOwner gives an entry its owner and its group with chown; who has no privileges, as much of that as is allowed. lent
-// are the bits of the mode that would then lend the rights of an owner, or of a group, that the entry does not have.
+// setOwner gives an entry its owner and its group with chown. Without privileges it does as much as the system allows.
+// lent are the mode bits that would then lend the rights of an owner, or of a group, that the entry does not have.
 func setOwner(node treeblob.Node, chown func(uid, gid int) error) (lent uint32, err error) {
 	err = retry(func() error { return chown(int(node.UID), int(node.GID)) })
 	if err != nil && unprivileged(err) {
@@ -118,10 +118,10 @@ func setTimes(dir int, name string, node treeblob.Node) error {
 	return nil
 }
 
-// unprivileged reports whether a change of owner failed because we are not allowed to, and nobody expects us to be.
+// unprivileged reports whether a change of owner failed because we lack the right, and nobody expects us to have it.
 func unprivileged(err error) bool { return errors.Is(err, unix.EPERM) && os.Geteuid() != 0 }
 
-// create makes an entry with call; if something is in the way that may be replaced, it is removed.
+// create makes an entry with call. If something is in the way that may be replaced, create removes it.
 func (r *restoring) create(dir *targetDir, name string, call func() error) error {
 	err := retry(call)
 	if !errors.Is(err, unix.EEXIST) {
@@ -136,7 +136,8 @@ func (r *restoring) create(dir *targetDir, name string, call func() error) error
 	return retry(call)
 }
 
-// removeAt removes an entry, and all that is in it if it is a directory, but nothing across a mount. It calls step for each.
+// removeAt removes an entry, and everything in it if it is a directory, but nothing across a mount. It calls step for
+// each removed entry.
 func removeAt(dir int, name string, step func()) error {
 	step()
 	err := retry(func() error { return unix.Unlinkat(dir, name, 0) })
@@ -163,14 +164,14 @@ func removeAt(dir int, name string, step func()) error {
 	return retry(func() error { return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) })
 }
 
-// rootDir is the target itself, which is open.
+// rootDir is the target itself, which is open already.
 func (r *restoring) rootDir(node treeblob.Node) (d *targetDir, err error) {
 	d = newTargetDir(nil, r.root, node)
 	d.before, d.handsDown, err = takeOver(d.fd)
 	return d, err
 }
 
-// makeDir makes a directory, or uses the one that is there, and opens it.
+// makeDir makes a directory, or uses the existing one, and opens it.
 func (r *restoring) makeDir(parent *targetDir, node treeblob.Node) (*targetDir, error) {
 	existed := false
 	err := r.create(parent, node.Name, func() error {
@@ -194,10 +195,10 @@ func (r *restoring) makeDir(parent *targetDir, node treeblob.Node) (*targetDir, 
 		before    []string
 		handsDown bool
 	)
-	if existed || parent.handsDown { // others have no attributes yet
+	if existed || parent.handsDown { // other directories have no attributes yet
 		before, handsDown, err = takeOver(fd)
 	}
-	if err == nil && handsDown && !existed { // as nobody relies on it yet, and all that is made in it would inherit it
+	if err == nil && handsDown && !existed { // nobody relies on the list yet, and everything made in the directory would inherit it
 		err = retry(func() error { return unix.Fremovexattr(fd, defaultList) })
 		handsDown = false
 	}

@@ -17,19 +17,19 @@ type targetFile struct {
 	dir     *targetDir
 	node    treeblob.Node
 	waiting atomic.Int32 // pieces that are not written
-	// device is the path of the target if this is a whole block device's content, for which others open and close it;
-	// blank says that what is not written there is zero.
+	// device is the path of the target if this is the content of a whole block device, which others open and close.
+	// blank says that the device is zero wherever nothing is written.
 	device string
 	blank  bool
 
-	// writing is held by whoever writes: the kernel lets only one at a time write into a regular file, and the others would spend
-	// on waiting for it the CPU time that the next pieces need.
+	// writing is held while writing: the kernel lets only one writer at a time write into a regular file, and waiting
+	// for it would cost the others CPU time that the next pieces need.
 	writing sync.Mutex
 
 	mu     sync.Mutex
 	fd     int    // -1 while it is not open
-	users  int    // of fd
-	inode  uint64 // of what was made, once it has been closed before its time
+	users  int    // how many use fd
+	inode  uint64 // of the file that was made, if it was closed early
 	made   bool
 	failed bool
 	first  *firstName // nil if it has no other names
@@ -42,10 +42,10 @@ func newTargetFile(dir *targetDir, node treeblob.Node) *targetFile {
 	return f
 }
 
-// errExchanged says that a file has become another one while it was being restored.
+// errExchanged says that somebody exchanged a file for another one during its restore.
 var errExchanged = errors.New("was exchanged for something else while it was being restored")
 
-// make makes the file before there is anything to write into it.
+// make makes the file before any content arrives.
 func (f *targetFile) make(r *restoring) error {
 	if _, err := f.acquire(r); err != nil {
 		return err
@@ -53,7 +53,8 @@ func (f *targetFile) make(r *restoring) error {
 	return f.release(r, len(f.node.Content) > 0)
 }
 
-// acquire opens the file, if it is not open, and returns its descriptor until release is called; -1 if it has failed.
+// acquire opens the file, if it is not open, and returns its descriptor, which stays open until release is called; -1
+// if the file has failed.
 func (f *targetFile) acquire(r *restoring) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -69,7 +70,7 @@ func (f *targetFile) acquire(r *restoring) (int, error) {
 	return f.fd, nil
 }
 
-// open makes the file at its full length; if that has been done, it opens what has been made.
+// open makes the file at its full length; if the file was made already, open opens it again.
 func (f *targetFile) open(r *restoring) (err error) {
 	if f.made {
 		f.fd, err = r.open.keep(openAt(f.dir.fd, f.node.Name, unix.O_WRONLY|unix.O_NONBLOCK, 0))
@@ -92,8 +93,8 @@ func (f *targetFile) open(r *restoring) (err error) {
 	return retry(func() error { return unix.Ftruncate(f.fd, int64(f.node.Size)) })
 }
 
-// release says that the descriptor is not used any more. If very many are open it is closed, unless nothing more is to
-// come than the file's end, and opened again for the next piece.
+// release says that the caller no longer uses the descriptor. If very many are open, release closes it, and the next
+// piece opens it again; unless only the file's end is left to do.
 func (f *targetFile) release(r *restoring, more bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -107,11 +108,11 @@ func (f *targetFile) release(r *restoring, more bool) error {
 	}
 	fd := f.fd
 	f.fd, f.inode = -1, stat.Ino
-	return r.open.close(fd) // some file systems tell only now that there was no space
+	return r.open.close(fd) // some file systems report only now that there was no space
 }
 
-// write puts a piece at its offset; blank says that it is all zeros. Blocks of zeros are left as the hole that a new
-// file has there.
+// write writes a piece at its offset; blank says that it is all zeros. It leaves blocks of zeros as the holes that a
+// new file has there.
 func (f *targetFile) write(r *restoring, offset int64, piece []byte, blank bool) error {
 	fd, err := f.acquire(r)
 	if err == nil && fd >= 0 {
@@ -138,12 +139,12 @@ func (f *targetFile) put(fd int, offset int64, piece []byte, blank bool) error {
 	}
 }
 
-// block is the unit in which file systems have holes, in bytes.
+// block is the unit of holes in file systems, in bytes.
 const block = 4096
 
-// writeData writes a piece, but no block that is all zeros.
+// writeData writes a piece, except blocks that are all zeros.
 func writeData(fd int, offset int64, piece []byte) error {
-	start := 0 // of what is to be written
+	start := 0 // of the next write
 	for at := 0; at < len(piece); {
 		end := min(at+block-int((offset+int64(at))%block), len(piece))
 		if allZero(piece[at:end]) {
@@ -172,8 +173,8 @@ func writeAt(fd int, offset int64, data []byte) error {
 	return nil
 }
 
-// fail notes that the file cannot be restored. What is written of it is removed in the end: a file that looks whole
-// and is not would be worse than none.
+// fail notes that the file cannot be restored. finish then removes what was written: a file that looks whole but is not
+// would be worse than none.
 func (f *targetFile) fail(r *restoring, err error) error {
 	f.mu.Lock()
 	first := !f.failed
@@ -188,7 +189,7 @@ func (f *targetFile) fail(r *restoring, err error) error {
 	return r.fault(f.dir.join(f.node.Name), err)
 }
 
-// done says that one piece is written. The last one completes the file, and with it its other names.
+// done says that one piece is written. The last one completes the file and its other names.
 func (f *targetFile) done(r *restoring) error {
 	if f.waiting.Add(-1) > 0 {
 		return nil
@@ -212,7 +213,7 @@ func (f *targetFile) finish(r *restoring) ([]otherName, error) {
 	if f.device != "" {
 		return nil, nil
 	}
-	if _, err := f.acquire(r); err != nil { // it may have been closed for others
+	if _, err := f.acquire(r); err != nil { // it may have been closed to make room for others
 		if err := f.fail(r, err); err != nil {
 			return nil, err
 		}
@@ -230,7 +231,7 @@ func (f *targetFile) finish(r *restoring) ([]otherName, error) {
 	}
 	err := setAttributes(fd, f.dir.fd, f.node.Name, f.node, f.dir.inherited())
 	if closeErr := r.open.close(fd); err == nil {
-		err = closeErr // some file systems tell only now that there was no space
+		err = closeErr // some file systems report only now that there was no space
 	}
 	if err != nil {
 		return others, f.fail(r, err)
@@ -238,7 +239,7 @@ func (f *targetFile) finish(r *restoring) ([]otherName, error) {
 	return others, nil
 }
 
-// remove removes a file that could not be restored, under all of its names.
+// remove removes a file that could not be restored, with all of its names.
 func (f *targetFile) remove(r *restoring, others []otherName) error {
 	if !f.made {
 		return nil

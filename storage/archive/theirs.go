@@ -11,11 +11,11 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// lostAndFound is where e2fsck puts what it finds; every ext file system has one at its root.
+// lostAndFound is the directory where e2fsck puts what it finds; every ext file system has one at its root.
 const lostAndFound = "lost+found"
 
-// fileSystemDirs are names of directories at the top of a volume that belong to the file system, and not to the data: nobody can
-// make or remove them, or what is in them is the same data again, as it was at other times.
+// fileSystemDirs are names of top-level directories of a volume that belong to the file system, and not to the data:
+// nobody can create or remove them, or they hold the same data again, as it was at other times.
 func fileSystemDirs() []string {
 	return []string{
 		".snapshot", // NFS servers
@@ -26,7 +26,7 @@ func fileSystemDirs() []string {
 
 // ofFileSystem reports whether a directory of this name at the top of a volume belongs to the file system.
 func ofFileSystem(name string) bool {
-	return slices.Contains(fileSystemDirs(), name) || strings.EqualFold(name, lostAndFound) // a file system may not care for case
+	return slices.Contains(fileSystemDirs(), name) || strings.EqualFold(name, lostAndFound) // a file system may ignore case
 }
 
 // theirs reports whether an entry of a volume's root is a directory that belongs to the file system.
@@ -38,8 +38,8 @@ func theirs(root int, name string) bool {
 	return err != nil || newNode(name, &stat).Type == treeblob.Dir
 }
 
-// leaveOut does not save a directory at the top that is the file system's. Somebody may have made one of that name, so it is said if
-// there is anything in it. Of lost+found nobody expects it.
+// leaveOut skips a top-level directory that belongs to the file system. Somebody may have made a directory of that
+// name, so leaveOut reports one that is not empty, except lost+found, where nobody expects data.
 func (w *walker) leaveOut(top *opened, name string) error {
 	if name == lostAndFound {
 		return nil
@@ -56,8 +56,8 @@ func (w *walker) leaveOut(top *opened, name string) error {
 	return nil
 }
 
-// passOver does not restore a directory at the top that is the file system's: the target has its own, or none. What is in it
-// counts as done: it was counted when it was saved.
+// passOver skips a top-level directory that belongs to the file system: the target has its own, or none. Its contents
+// count as done, because the backup counted them.
 func (p *planner) passOver(node *treeblob.Node) error {
 	if node.Name != lostAndFound {
 		p.warnings = append(
@@ -68,7 +68,7 @@ func (p *planner) passOver(node *treeblob.Node) error {
 	return p.countBelow(node, node.Name, 1)
 }
 
-// countBelow counts what is in a directory as if it were restored.
+// countBelow counts the contents of a directory as if they were restored.
 func (p *planner) countBelow(dir *treeblob.Node, where string, depth int) error {
 	if depth > repository.MaxDepth {
 		return fmt.Errorf("directory %s %w", shortenFront(where), repository.ErrTooDeep)

@@ -9,7 +9,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/archive"
 )
 
-// TestOfTheFileSystem: what belongs to the file system is not saved, not compared, not removed and not restored, and what may be
+// TestOfTheFileSystem: what belongs to the file system is not saved, compared, removed or restored, and what may be
 // somebody's is named.
 func TestOfTheFileSystem(t *testing.T) {
 	t.Parallel()
@@ -52,7 +52,7 @@ func TestOfTheFileSystem(t *testing.T) {
 	compareNames(t, target.path(".snapshot"), "hourly")
 }
 
-// TestFilesWithSuchNames are data, and a volume that holds one is not empty.
+// TestFilesWithSuchNames: files with such names are data, and a volume that holds one is not empty.
 func TestFilesWithSuchNames(t *testing.T) {
 	t.Parallel()
 	source, target := builder{t: t, root: t.TempDir()}, builder{t: t, root: t.TempDir()}
@@ -71,8 +71,8 @@ func TestFilesWithSuchNames(t *testing.T) {
 	}
 }
 
-// TestOfTheFileSystemSavedByOthers: what another tool, or this one in earlier days, has saved of the file system's is passed over, named,
-// and counted as it was when it was saved.
+// TestOfTheFileSystemSavedByOthers: directories of the file system that another tool, or an older version of this one,
+// saved are passed over, named, and counted as they were when they were saved.
 func TestOfTheFileSystemSavedByOthers(t *testing.T) {
 	t.Parallel()
 	parent, volume := volume(t)

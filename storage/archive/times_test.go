@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// times are of all ages that a file can have: before and after all that nanoseconds in 64 bits, seconds in 32 bits, or
-// positive numbers could say.
+// times are of all ages that a file can have: before and after everything that nanoseconds in 64 bits, seconds in 32
+// bits, or positive numbers can express.
 func times() map[string]time.Time {
 	return map[string]time.Time{
 		"first of the format":      time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC),
@@ -30,7 +30,7 @@ func times() map[string]time.Time {
 	}
 }
 
-// held is what the format holds of a time.
+// held is what the format can hold of a time.
 func held(at time.Time) time.Time {
 	if at.Year() > 9999 {
 		return at.AddDate(9999-at.Year(), 0, 0)
@@ -38,9 +38,9 @@ func held(at time.Time) time.Time {
 	return at
 }
 
-// TestTimesOfAllAges saves and restores entries of each kind with each of these times; restic reads the same ones, although,
-// as old as the judge is, it cannot restore them. In memory, as that file system can hold them all, which those on disks
-// cannot: ext4 makes 1901 of 1600.
+// TestTimesOfAllAges saves and restores entries of each kind with each of these times. restic reads the same times,
+// although the version in the tests is too old to restore them. The test runs in memory, because that file system can
+// hold all of the times; those on disks cannot: ext4 turns 1600 into 1901.
 func TestTimesOfAllAges(t *testing.T) {
 	t.Parallel()
 	source, target := inMemory(t, big), inMemory(t, big)
@@ -63,7 +63,7 @@ func TestTimesOfAllAges(t *testing.T) {
 	bed := later(t, newBed(t))
 	saved := bed.backup(t, source)
 	again := bed.backup(t, source)
-	// Only the file whose time cannot be said is not recognised.
+	// Only the file whose time cannot be expressed is not recognised.
 	if beyond := int64(len("later than the format is")); saved.ProblemCount != 0 || again.ProblemCount != 0 || again.BytesRead != beyond {
 		t.Errorf("%+v, then %+v, which should read %d bytes", saved, again, beyond)
 	}

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestLargerThanCanBeNamed saves what lies beside a file of 64 TiB, all of it a hole: the ids of its pieces would take more
-// than a tree may have.
+// TestLargerThanCanBeNamed saves what lies beside a file of 64 TiB that is one hole: the ids of its pieces would take
+// more bytes than a tree may have.
 func TestLargerThanCanBeNamed(t *testing.T) {
 	t.Parallel()
 	source, target := inMemory(t, big), t.TempDir()

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// entry is all that a restore has to bring back of one entry.
+// entry is everything that a restore has to bring back for one entry.
 type entry struct {
 	Mode    fs.FileMode
 	Size    int64
@@ -116,7 +116,7 @@ func attributesOf(t *testing.T, path string) map[string]string {
 	return found
 }
 
-// filler gives bytes that do not compress (odd) or do (even), the same for the same seed.
+// filler returns bytes that do not compress (odd seed) or do (even seed), the same for the same seed.
 func filler(size int, seed uint64) []byte {
 	random := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), 7})
 	data := make([]byte, size)
@@ -129,11 +129,11 @@ func filler(size int, seed uint64) []byte {
 	return data
 }
 
-// big lets a file system in memory hold as much as there is.
+// big lets a file system in memory grow without limit.
 const big = "size=0,nr_inodes=0"
 
 // inMemory is an empty directory on a file system of its own, in memory, with the given mount options. Making files
-// there takes a tenth of the time, and when it is full nobody else is in need.
+// there takes a tenth of the time, and nobody else suffers when it is full.
 func inMemory(t *testing.T, options string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -257,7 +257,7 @@ func socket(t *testing.T, path string) {
 	}
 }
 
-// odd adds what restic, as old as the judge is, does not bring back.
+// odd adds entries that restic, in the version of the tests, does not restore.
 func odd(t *testing.T, root string) {
 	t.Helper()
 	b := builder{t: t, root: root}
@@ -288,7 +288,7 @@ func (b builder) sparse(name string, size int64, islands map[int64]string) {
 	b.must(f.Close())
 }
 
-// stamp gives every entry a time of its own, with nanoseconds, deepest first so that they stay.
+// stamp gives every entry a time of its own, with nanoseconds, deepest first so that the times stay.
 func stamp(t *testing.T, root string) {
 	t.Helper()
 	var paths []string

@@ -6,12 +6,12 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// treesBytes bounds the trees that are in memory beside the largest one and the one that is being read, in bytes.
+// treesBytes bounds the bytes of trees in memory, besides the largest one and the one that is being read.
 const treesBytes = 64 << 20
 
-// openTrees are the trees of the directories that the planner is in, each within the one before. Trees may be large, and
-// a repository may have thousands of such: if they take too much, the outermost are let go, and read again when their turn
-// comes.
+// openTrees are the trees of the directories that the planner is in, each within the one before. Trees may be large,
+// and a repository may have thousands of such trees. If they take too much memory, openTrees lets the outermost go, and
+// reads them again when their turn comes.
 type openTrees struct {
 	repo  *repository.Repository
 	limit int
@@ -19,7 +19,7 @@ type openTrees struct {
 	bytes int
 }
 
-// enter opens a tree in the one that is open.
+// enter opens a tree below the one that is open.
 func (o *openTrees) enter(ctx context.Context, id repository.ID) (*repository.TreeReader, error) {
 	tree, err := o.repo.ReadTree(ctx, id)
 	if err != nil {
@@ -31,8 +31,8 @@ func (o *openTrees) enter(ctx context.Context, id repository.ID) (*repository.Tr
 	return tree, nil
 }
 
-// shrink lets trees go. The largest stays: it is likely to be needed soonest, and whoever makes it give way has to read as
-// much each time.
+// shrink lets trees go. The largest stays: it is likely to be needed soonest, and whatever displaces it takes as long to
+// read, each time.
 func (o *openTrees) shrink() {
 	if o.bytes <= o.limit {
 		return
@@ -54,7 +54,7 @@ func (o *openTrees) shrink() {
 	}
 }
 
-// leave ends the innermost tree, and makes sure that the one that it is in can be read on.
+// leave ends the innermost tree, and makes sure that the tree above can be read on.
 func (o *openTrees) leave(ctx context.Context) error {
 	last := len(o.open) - 1
 	o.bytes -= o.open[last].Size()

@@ -35,7 +35,7 @@ func newTreeMaker(t *testing.T) *treeMaker {
 	return &treeMaker{t: t, repo: repo, writer: writer}
 }
 
-// tree saves a tree of so many bytes or a few more, with directories between its files.
+// tree saves a tree of size bytes, or a few more, with directories between its files.
 func (m *treeMaker) tree(name string, size int, dirs ...*repository.ID) *repository.ID {
 	m.t.Helper()
 	node := func(number int) treeblob.Node {
@@ -60,7 +60,8 @@ func (m *treeMaker) tree(name string, size int, dirs ...*repository.ID) *reposit
 	return &id
 }
 
-// walkTrees names all entries, and says how much was in memory at most beside the largest tree, and how many were read again.
+// walkTrees names all entries, and says how much was in memory at most besides the largest tree, and how many trees
+// were read again.
 func walkTrees(t *testing.T, trees *openTrees, id repository.ID) (names []string, most, again int) {
 	t.Helper()
 	tree, err := trees.enter(t.Context(), id)
@@ -99,8 +100,8 @@ func walkTrees(t *testing.T, trees *openTrees, id repository.ID) (names []string
 	return names, most, again
 }
 
-// TestOpenTrees walks through directories within each other whose trees do not fit into the memory that they may take: all
-// entries come, in their order, and no more of them is in memory than may be. A large directory of very many small ones is
+// TestOpenTrees walks through directories within each other whose trees do not fit into the allowed memory: all entries
+// come in order, and the trees never take more than the allowed memory. A large directory of very many small ones is
 // not read again for each of them.
 func TestOpenTrees(t *testing.T) {
 	t.Parallel()
@@ -139,7 +140,7 @@ func TestOpenTrees(t *testing.T) {
 	}
 }
 
-// TestEmptyBlobs measures a file whose content names blobs of nothing.
+// TestEmptyBlobs measures a file whose content names empty blobs.
 func TestEmptyBlobs(t *testing.T) {
 	t.Parallel()
 	m := newTreeMaker(t)

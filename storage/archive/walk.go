@@ -17,22 +17,22 @@ import (
 
 // walker goes through the tree and reads files. It is one goroutine.
 type walker struct {
-	// ctx is that of the pipeline, which the walker is a part of for as long as it lives.
+	// ctx is the pipeline's context. The walker is a part of the pipeline for as long as it lives.
 	ctx      context.Context
 	saver    *trees
 	slabs    <-chan *slab
 	jobs     chan<- []job
 	progress Reporter
 
-	previous *previous // nil if everything is read
+	previous *previous // nil if all files are read
 	links    links
 	zeros    zeros // shared with the workers
 
-	maxPieces int // of a file
+	maxPieces int // per file
 
-	small                         *slab // what small files are read into, one after the other
-	batch                         []job // pieces of small files that have not been sent
-	batched                       int   // how many bytes they are
+	small                         *slab // buffer for small files, one behind the other
+	batch                         []job // pieces of small files, not sent yet
+	batched                       int   // their bytes
 	result                        Result
 	problems                      problems
 	changes                       changes
@@ -50,10 +50,10 @@ type opened struct {
 	fd int
 	place
 	pending *pendingDir
-	old     *previousDir // what the last backup has of it
+	old     *previousDir // the same directory in the last backup
 }
 
-// volume saves the directory, or the block device, at dir under name.
+// volume saves the directory, or the block device, at the path dir, under name.
 func (w *walker) volume(dir, name string, top *pendingDir) error {
 	if info, err := os.Stat(dir); err == nil && info.Mode().Type() == fs.ModeDevice {
 		return w.device(dir, name, top)
@@ -78,7 +78,7 @@ func (w *walker) volume(dir, name string, top *pendingDir) error {
 	return w.releaseSmall()
 }
 
-// dir saves an open directory, of which old is what the last backup has.
+// dir saves an open directory. old is the same directory in the last backup.
 func (w *walker) dir(d *opened, node, old *treeblob.Node, parent *pendingDir) error {
 	if d.above == nil && w.previous != nil {
 		w.previous.recognise(w.ctx, d.fd)
@@ -92,7 +92,7 @@ func (w *walker) dir(d *opened, node, old *treeblob.Node, parent *pendingDir) er
 		return nil
 	}
 	d.old = w.previous.dir(w.ctx, old)
-	node.Links = 0 // says how many directories are in it, which the tree says too
+	node.Links = 0 // it counts subdirectories, which the tree says too
 	if node.ExtendedAttributes, err = readAttributesOf(d.fd); err != nil {
 		w.incomplete(d.path(), node, err)
 	}
@@ -121,7 +121,7 @@ func (w *walker) miss(where string, err error) {
 	w.problems.add(where, err)
 }
 
-// entry saves one entry of a directory. Errors of the entry itself are noted; one that is returned ends the backup.
+// entry saves one entry of a directory. It notes errors of the entry itself; an error that it returns ends the backup.
 func (w *walker) entry(d *opened, e entry) error {
 	if w.ctx.Err() != nil {
 		return context.Cause(w.ctx)
@@ -162,7 +162,7 @@ func (w *walker) entry(d *opened, e entry) error {
 	return nil
 }
 
-// attributes reads the extended attributes of an entry that is not opened.
+// attributes reads the extended attributes of an entry without opening it.
 func (w *walker) attributes(d *opened, node *treeblob.Node) {
 	found, err := readAttributes(procPath(d.fd)+"/"+node.Name, false)
 	switch {
@@ -174,8 +174,8 @@ func (w *walker) attributes(d *opened, node *treeblob.Node) {
 	node.ExtendedAttributes = found
 }
 
-// incomplete notes that a node does not have all extended attributes. Without a ctime it is not taken for unchanged by the
-// next backup, which would say nothing of what it lacks.
+// incomplete notes that a node lacks extended attributes. It removes the node's ctime, so that the next backup does not take the entry for
+// unchanged: that backup would say nothing about the missing attributes.
 func (w *walker) incomplete(where string, node *treeblob.Node, err error) {
 	node.ChangeTime = time.Time{}
 	w.problems.add(where, err)
@@ -205,7 +205,7 @@ func (w *walker) subdir(parent *opened, name string, old *treeblob.Node) error {
 	return w.dir(&opened{fd: fd, place: here}, &node, old, parent.pending)
 }
 
-// file saves a regular file: from the last backup, from another of its names, or by reading it.
+// file saves a regular file: from the last backup, from another name of it, or by reading it.
 func (w *walker) file(d *opened, node *treeblob.Node, stat *unix.Stat_t, old *treeblob.Node) error {
 	if other := w.links.find(stat); other != nil {
 		return w.link(d, node, other, old)
@@ -233,24 +233,23 @@ func (w *walker) link(d *opened, node *treeblob.Node, other *content, old *treeb
 	return nil
 }
 
-// classify counts a file that does not come from the last backup.
+// classify counts a file that is not taken from the last backup.
 func (w *walker) classify(old *treeblob.Node) {
 	if old != nil && old.Type == treeblob.File {
 		w.filesChanged++
 	}
 }
 
-// count counts a file that has been dealt with, of the size that it is saved with.
+// count counts a finished file. size is the size that it is saved with.
 func (w *walker) count(size int64) {
 	w.result.Files++
 	w.result.Bytes += size
 	w.report(0)
 }
 
-// read saves a regular file by reading it. One that is seen for the first time may be another name of one that has been
-// saved.
+// read saves a regular file by reading it. A file that is seen for the first time may be another name of a saved one.
 func (w *walker) read(d *opened, name string, old *treeblob.Node, first bool) error {
-	// Not to block, should it have become a fifo since we looked.
+	// O_NONBLOCK keeps us from waiting, should it have become a fifo since we looked.
 	fd, err := openAt(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		w.miss(d.join(name), err)
@@ -291,7 +290,7 @@ func (w *walker) read(d *opened, name string, old *treeblob.Node, first bool) er
 			w.changes.add(d.join(name), kind, detail)
 		}
 	}
-	// What was read is what there is, whatever the file has become since.
+	// What was read is what is saved, whatever has become of the file since.
 	node.Size = uint64(read)
 	if read == stat.Size {
 		w.links.add(&stat, pending.content, pending.pieces)
@@ -301,13 +300,13 @@ func (w *walker) read(d *opened, name string, old *treeblob.Node, first bool) er
 	return pending.done(w.ctx, w.saver)
 }
 
-// readError is a failure to read a file, as opposed to one of the pipeline.
+// readError is a failure to read a file, as opposed to a failure of the pipeline.
 type readError struct{ err error }
 
 func (e *readError) Error() string { return e.err.Error() }
 
-// content reads the first bytes of a file, up to the end of all or as far as there are any, and sends them to the
-// workers in pieces. Holes are not read, if all may have some.
+// content reads the first bytes of a file, up to the end of all or of the file, and sends them to the workers in pieces. It does not read
+// holes, if all may have some.
 func (w *walker) content(fd int, all extent, file *pendingFile) (done int64, err error) {
 	for done < all.end {
 		next := extent{end: all.end}
@@ -336,12 +335,12 @@ func (w *walker) content(fd int, all extent, file *pendingFile) (done int64, err
 	return done, nil
 }
 
-// stretch reads a part of a file that begins at the given offset, for progress.
+// stretch reads a part of a file; offset is where the part begins, for progress.
 func (w *walker) stretch(r io.Reader, length, offset int64, file *pendingFile) (int64, error) {
 	if length <= minPiece {
 		return w.smallStretch(r, int(length), file)
 	}
-	if err := w.releaseSmall(); err != nil { // it may be the last slab that is free
+	if err := w.releaseSmall(); err != nil { // the last free slab may be that one
 		return 0, err
 	}
 	return w.largeStretch(r, length, offset, file)
@@ -350,7 +349,7 @@ func (w *walker) stretch(r io.Reader, length, offset int64, file *pendingFile) (
 func (w *walker) largeStretch(r io.Reader, length, offset int64, file *pendingFile) (done int64, err error) {
 	var (
 		carry []byte
-		held  *slab // what carry lies in
+		held  *slab // holds carry
 	)
 	for more := true; more; w.report(offset + done) {
 		if !w.fits(file, length-done) {
@@ -380,7 +379,7 @@ func (w *walker) largeStretch(r io.Reader, length, offset int64, file *pendingFi
 	return done, nil
 }
 
-// report tells about progress; extra bytes are those of the file that is being read.
+// report tells about progress; extra bytes belong to the file that is being read.
 func (w *walker) report(extra int64) {
 	if w.progress != nil {
 		w.progress.Report(Progress{Files: w.result.Files, Bytes: w.result.Bytes + extra})

@@ -21,7 +21,7 @@ const (
 	TagStsbackup = "stsbackup"
 	// TagRecord is on records only.
 	TagRecord = "record"
-	// TagRecoveryPoint, TagOrdinal and TagClaim are the keys of tags that have a value: rp=<id>.
+	// TagRecoveryPoint, TagOrdinal and TagClaim are the keys of tags with a value: rp=<id>.
 	TagRecoveryPoint = "rp"
 	TagOrdinal       = "ordinal"
 	TagClaim         = "claim"
@@ -31,11 +31,11 @@ const (
 var (
 	// ErrNoRecoveryPoint: there is no such recovery point.
 	ErrNoRecoveryPoint = errors.New("no such recovery point")
-	// ErrAmbiguous: what was given is the beginning of more than one id.
+	// ErrAmbiguous: the reference is the beginning of more than one id.
 	ErrAmbiguous = errors.New("ambiguous recovery point")
 	// ErrOtherCluster: the repository was last written by another cluster.
 	ErrOtherCluster = errors.New("the repository was last written by another cluster")
-	// ErrExists: a recovery point of this id has been recorded already.
+	// ErrExists: a recovery point with this id has been recorded already.
 	ErrExists = errors.New("recovery point exists already")
 )
 
@@ -48,15 +48,16 @@ func Password(root repository.Secret, namespace, statefulSet string) repository.
 
 const idTime = "20060102T150405Z"
 
-// What of an id is random, in bytes: enough to keep apart what thousands of schedules begin in one second. Ids of earlier
-// versions had earlierRandom.
+// The number of random bytes in an id: enough to keep apart what thousands of schedules begin in one second. Ids of
+// earlier versions had earlierRandom.
 const (
 	idRandom      = 4
 	earlierRandom = 2
 )
 
-// RecoveryPointID names a recovery point, within its StatefulSet's repository: the time at which its backup began, in UTC, and a random
-// part, as in 20261121T081200Z-3fa91c07. It is no repository snapshot's id, of which a recovery point has one for each volume.
+// RecoveryPointID names a recovery point within its StatefulSet's repository: the time, in UTC, at which its backup
+// began, and a random part, as in 20261121T081200Z-3fa91c07. It is no repository snapshot's id: a recovery point has a
+// repository snapshot for each volume.
 type RecoveryPointID string
 
 // NewID makes the id of a recovery point: 20261121T081200Z-3fa91c07. Ids sort by time.
@@ -68,7 +69,7 @@ func NewID(now time.Time, random io.Reader) (RecoveryPointID, error) {
 	return RecoveryPointID(now.UTC().Format(idTime) + "-" + hex.EncodeToString(suffix[:])), nil
 }
 
-// CheckID reports an id that neither NewID nor that of an earlier version can have made.
+// CheckID reports an id that no version of NewID can have made.
 func CheckID(id RecoveryPointID) error {
 	stamp, suffix, _ := strings.Cut(string(id), "-")
 	_, err := time.Parse(idTime, stamp)
@@ -85,11 +86,12 @@ type Catalog struct {
 	host string // <namespace>/<statefulset>: the host of its repository snapshots
 }
 
-// Host is the host of a StatefulSet's repository snapshots, and the place of its repository below the root.
+// Host is the host of a StatefulSet's repository snapshots, and the place of the StatefulSet's repository below the
+// root.
 func Host(namespace, statefulSet string) string { return namespace + "/" + statefulSet }
 
-// Open opens the catalog of a StatefulSet below root. The password is that of its repository, as Password derives it.
-// repository.ErrNoRepository if there is none, repository.ErrWrongPassword if the password is not the right one.
+// Open opens the catalog of a StatefulSet below root. The password is the repository's, as Password derives it. Open
+// returns repository.ErrNoRepository if there is none, and repository.ErrWrongPassword for a wrong password.
 func Open(ctx context.Context, root storage.Bucket, namespace, statefulSet string, password repository.Secret) (*Catalog, error) {
 	return open(root, namespace, statefulSet, func(bucket storage.Bucket) (*repository.Repository, error) {
 		return repository.Open(ctx, bucket, password, repository.Options{})
@@ -104,7 +106,7 @@ func OpenOrCreate(ctx context.Context, root storage.Bucket, namespace, statefulS
 			return repo, err
 		}
 		repo, err = repository.Init(ctx, bucket, password, repository.Options{})
-		if errors.Is(err, repository.ErrExists) { // someone else has just made it
+		if errors.Is(err, repository.ErrExists) { // somebody else has just made it
 			return repository.Open(ctx, bucket, password, repository.Options{})
 		}
 		return repo, err
@@ -129,7 +131,7 @@ func open(root storage.Bucket, namespace, statefulSet string,
 	return &Catalog{repo: repo, host: host}, nil
 }
 
-// explain adds what to do to the errors that a person can do something about.
+// explain adds advice to errors that a person can do something about.
 func explain(host string, err error) error {
 	switch {
 	case errors.Is(err, repository.ErrNoRepository):
@@ -141,27 +143,28 @@ func explain(host string, err error) error {
 	}
 }
 
-// Repository is where the data of the recovery points is.
+// Repository is the repository with the data of the recovery points.
 func (c *Catalog) Repository() *repository.Repository { return c.repo }
 
-// SetOperation says what our locks on the repository say of their holder.
+// SetOperation sets what our locks on the repository say about their holder's work.
 func (c *Catalog) SetOperation(operation string) { c.repo.SetOperation(operation) }
 
-// Unlock removes the locks on the repository of those that gone says are gone; see repository.Repository.Unlock.
+// Unlock removes the locks on the repository whose holders are gone, according to gone; see
+// repository.Repository.Unlock.
 func (c *Catalog) Unlock(ctx context.Context, gone func(repository.Holder) bool) ([]repository.Holder, error) {
 	return c.repo.Unlock(ctx, gone)
 }
 
-// WaitingText says for whom one waits who wants to work on the repository, and how long at most.
+// WaitingText says for whom somebody has to wait before working on the repository, and how long at most.
 func (c *Catalog) WaitingText(limit time.Duration, locked error) string {
 	return fmt.Sprintf("Waiting up to %s for the repository of %s: %s", limit, c.host, locked)
 }
 
-// Host is what Host gives for this catalog's StatefulSet.
+// Host is the function Host for this catalog's StatefulSet.
 func (c *Catalog) Host() string { return c.host }
 
-// CheckCluster fails with ErrOtherCluster if the newest of the records came from another cluster than the one with
-// this UID: two clusters that share a root by mistake must not interleave their recovery points.
+// CheckCluster fails with ErrOtherCluster if the newest of the records came from another cluster than the one with this
+// UID: two clusters that share a root by mistake must not interleave their recovery points.
 func CheckCluster(records []Record, cluster string) error {
 	var newest *Record
 	for i := range records {
@@ -211,7 +214,7 @@ func Names(ctx context.Context, root storage.Bucket) ([]Name, error) {
 func repositoryExists(ctx context.Context, root storage.Bucket, name Name) (bool, error) {
 	bucket, err := storage.Sub(root, name.String())
 	if err != nil {
-		return false, nil //nolint:nilerr // a folder whose name is not valid is none of ours
+		return false, nil //nolint:nilerr // a folder with an invalid name is not ours
 	}
 	return repository.Exists(ctx, bucket)
 }

@@ -95,7 +95,7 @@ func TestCommitAndRead(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Another process, which knows nothing but the bucket and the password, must see the same.
+	// Another process, which has only the bucket and the password, must see the same.
 	again, err := Open(t.Context(), w.bucket, "demo", "web", Password("root", "demo", "web"))
 	if err != nil {
 		t.Fatal(err)
@@ -219,7 +219,7 @@ func TestFindVolume(t *testing.T) {
 	if got, err = w.FindVolume(t.Context(), "latest", "www-web-0"); err != nil || got.ID.String() != recorded.Volumes[0].RepositorySnapshot {
 		t.Errorf("of the latest recovery point: %s, %v; want the recorded one", got.ID, err)
 	}
-	// An incomplete recovery point is taken only by its id.
+	// An incomplete recovery point is used only if its id was given.
 	half := w.commit(t, w.record(t, "0002", started.Add(3*time.Hour), StateIncomplete))
 	if got, err = w.FindVolume(t.Context(), "", "www-web-0"); err != nil || got.ID.String() != single {
 		t.Errorf("newest of the claim: %s, %v; want the one-off %s, and not that of an incomplete recovery point", got.ID, err, single)
@@ -235,7 +235,7 @@ func TestFindVolume(t *testing.T) {
 	}
 }
 
-// TestFindVolumeOnlyIncomplete: whoever has nothing else is told by which id it can be had.
+// TestFindVolumeOnlyIncomplete: if there is only an incomplete recovery point, the error names its id.
 func TestFindVolumeOnlyIncomplete(t *testing.T) {
 	w := newWorld(t)
 	half := w.commit(t, w.record(t, "0001", started, StateIncomplete))
@@ -378,7 +378,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// TestPasswordIsOpenSSLs holds the documented way to a repository without stsbackup.
+// TestPasswordIsOpenSSLs checks the documented way to open a repository without stsbackup.
 func TestPasswordIsOpenSSLs(t *testing.T) {
 	if _, err := exec.LookPath("openssl"); err != nil {
 		t.Fatal("this test needs the openssl program: apt-get install openssl")

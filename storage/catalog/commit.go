@@ -15,13 +15,14 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// pieceSize is what record.json and manifests are cut into. They are small; this bounds a blob all the same.
+// pieceSize is the size of the pieces of record.json and manifests. These files are small; this bounds a blob all the
+// same.
 const pieceSize = 1 << 20
 
-// Commit writes a record and its manifests, and thereby makes the recovery point exist. It refuses, before anything
-// is written, a record that names a repository snapshot which does not exist, and (ErrExists) an id that has been
-// recorded already. The names of manifests become file names: what is not a letter, a digit, ".", "-" or "_" in them
-// becomes "_".
+// Commit writes a record and its manifests, and so makes the recovery point exist. Before it writes anything, it
+// refuses a record that names a missing repository snapshot, and returns ErrExists for an id that has been recorded
+// already. The names of manifests become file names: characters other than letters, digits, ".", "-" and "_" become
+// "_".
 func (c *Catalog) Commit(ctx context.Context, record Record, manifests map[string][]byte) (err error) {
 	fail := func(err error) error { return fmt.Errorf("commit recovery point %s of %s: %w", record.ID, c.host, err) }
 	record.Version = RecordVersion
@@ -62,7 +63,7 @@ func (c *Catalog) Commit(ctx context.Context, record Record, manifests map[strin
 	return nil
 }
 
-// checkData makes sure that what the record names is there, and that the record itself is not.
+// checkData makes sure that the data that the record names exists, and that the record itself does not.
 func (c *Catalog) checkData(ctx context.Context, record Record) error {
 	snapshots, err := c.repo.Snapshots(ctx)
 	if err != nil {
@@ -90,7 +91,7 @@ func (c *Catalog) checkData(ctx context.Context, record Record) error {
 	return nil
 }
 
-// recordFiles is what a record's repository snapshot holds.
+// recordFiles is the content of a record's repository snapshot.
 type recordFiles struct {
 	record    []byte
 	manifests map[string][]byte
@@ -124,8 +125,8 @@ func filesOf(host string, record Record, manifests map[string][]byte) (recordFil
 	return files, nil
 }
 
-// encodeRecord gives the JSON of a record. Where that would be too large to be read again, it does without the names of files that
-// were changed or could not be read, whose numbers stay: the data counts for more.
+// encodeRecord returns the JSON of a record. If that would be too large to be read again, it omits the names of files
+// that were changed or could not be read, and keeps their numbers: the data counts for more.
 func encodeRecord(record Record) ([]byte, error) {
 	encoded, err := json.MarshalIndent(record, "", "  ")
 	if err == nil && len(encoded) >= maxRecordSize {

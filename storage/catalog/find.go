@@ -10,9 +10,10 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// Find returns the recovery point that ref means: "" and "latest" the newest complete one; an id or the beginning of
-// just one id; or an RFC 3339 time, the last complete one whose data is of that time or earlier. An incomplete one is
-// found only by its id. The errors are ErrNoRecoveryPoint and ErrAmbiguous, with the ids that there are.
+// Find returns the recovery point that ref means. "" and "latest" mean the newest complete one. An id, or a beginning
+// that only one id has, means that one. An RFC 3339 time means the last complete one whose data is from that time or
+// earlier. Find returns an incomplete one only by its id. The errors are ErrNoRecoveryPoint and ErrAmbiguous, and list
+// the existing ids.
 func (c *Catalog) Find(ctx context.Context, ref string) (Record, error) {
 	records, listErr := c.List(ctx)
 	if listErr != nil && records == nil {
@@ -22,18 +23,18 @@ func (c *Catalog) Find(ctx context.Context, ref string) (Record, error) {
 	if err == nil && (listErr == nil || byName) {
 		return record, nil
 	}
-	// What cannot be read may well be the newest: better no recovery point than an older one by surprise.
+	// An unreadable one may be the newest: better no recovery point than an older one by surprise.
 	if err == nil {
 		return Record{}, fmt.Errorf("find %q of %s: %w; name a recovery point by its id to use it all the same", ref, c.host, listErr)
 	}
 	if listErr != nil {
-		// It may be among those that cannot be read: this is damage, and not ErrNoRecoveryPoint.
+		// It may be one of the unreadable ones: this is damage, and not ErrNoRecoveryPoint.
 		return Record{}, fmt.Errorf("%s: %s; and not all could be read: %w", c.host, err.Error(), listErr)
 	}
 	return Record{}, fmt.Errorf("%s: %w", c.host, err)
 }
 
-// choose is Find on the records; byName says that ref was an id or part of one.
+// choose is Find on the records; byName says that ref was an id or a part of one.
 func choose(records []Record, ref string) (record Record, byName bool, err error) {
 	complete := slices.DeleteFunc(slices.Clone(records), func(r Record) bool { return r.State != StateComplete })
 	if ref == "" || ref == "latest" {
@@ -83,7 +84,7 @@ func chooseTime(complete, records []Record, at time.Time) (Record, bool, error) 
 	)
 }
 
-// dataTime is the time that no data of the recovery point is younger than: that of the last cut.
+// dataTime is the time of the last cut: no data of the recovery point is younger.
 func (r Record) dataTime() time.Time {
 	latest := r.Started
 	for _, volume := range r.Volumes {
@@ -94,7 +95,7 @@ func (r Record) dataTime() time.Time {
 	return latest
 }
 
-// among lists the ids there are, newest first, for a message.
+// among lists the existing ids, newest first, for a message.
 func among(records []Record) string {
 	const shown = 10
 	if len(records) == 0 {
@@ -115,10 +116,10 @@ func among(records []Record) string {
 	return strings.Join(ids, ", ")
 }
 
-// FindVolume returns the repository snapshot with the data of one claim. With a ref it is that of the recovery point
-// that Find finds. With an empty ref it is the newest of all that complete recovery points have of this claim and of those
-// that were made by themselves, outside of any recovery point. What an interrupted backup left does not count, and of an
-// incomplete recovery point nothing is taken that was not asked for by its id.
+// FindVolume returns the repository snapshot with the data of one claim. With a ref it takes it from the recovery point
+// that Find finds. With an empty ref it takes the newest one of this claim, from all complete recovery points and from
+// repository snapshots made outside of any recovery point. Leftovers of an interrupted backup do not count, and an
+// incomplete recovery point counts only if its id was given.
 func (c *Catalog) FindVolume(ctx context.Context, ref, claim string) (repository.Snapshot, error) {
 	if ref != "" {
 		record, err := c.Find(ctx, ref)
@@ -197,8 +198,8 @@ func (c *Catalog) volumeOf(ctx context.Context, record Record, claim string) (re
 		record.ID, c.host, claim, strings.Join(claims, ", "), ErrNoRecoveryPoint)
 }
 
-// CheckOwner reports a repository snapshot that is not of this StatefulSet, or not of this claim: a record that names it is wrong, and
-// its data is somebody else's. With an empty claim any of the StatefulSet's will do.
+// CheckOwner reports a repository snapshot of another StatefulSet, or of another claim: then a record that names it is
+// wrong, and its data is somebody else's. With an empty claim, any claim of the StatefulSet will do.
 func (c *Catalog) CheckOwner(snapshot repository.Snapshot, claim string) error {
 	of, _ := snapshot.Tag(TagClaim)
 	if snapshot.Hostname == c.host && (claim == "" || of == claim) {

@@ -11,11 +11,11 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// Forgotten is what Forget has removed.
+// Forgotten says what Forget has removed.
 type Forgotten struct {
-	// ID is that of the recovery point.
+	// ID is the recovery point's id.
 	ID RecoveryPointID `json:"id"`
-	// Recorded is false for what an interrupted backup, or an interrupted Forget, had left: it had no record.
+	// Recorded is false for leftovers of an interrupted backup, or of an interrupted Forget: they had no record.
 	Recorded bool `json:"recorded"`
 	// Volumes is how many repository snapshots of volumes were removed.
 	Volumes int `json:"volumes"`
@@ -27,21 +27,21 @@ type pieces struct {
 	volumes []repository.Snapshot
 }
 
-// Forget removes recovery points as a whole. Each id is a whole one or the beginning of just one; ErrNoRecoveryPoint
-// or ErrAmbiguous, before anything is removed, if one is not. What is left of a point without a record counts too. The
-// data stays in the bucket until it is pruned. repository.ErrLocked if anyone is at work.
+// Forget removes whole recovery points. Each id is a whole id, or a beginning that only one id has; otherwise Forget
+// returns ErrNoRecoveryPoint or ErrAmbiguous before it removes anything. Leftovers without a record count too. The data
+// stays in the bucket until prune. Forget returns repository.ErrLocked if anyone is at work.
 //
 // The record goes first, and its volumes after it: the reverse of Commit. A recovery point exists when its record does,
-// so one that is half forgotten is none: nobody can choose it for a restore and find volumes missing. Doing it again
-// removes the rest, which is found by its tags.
+// so a half forgotten one does not exist: nobody can choose it for a restore and find volumes missing. Doing it again
+// removes the rest, which Forget finds by its tags.
 func (c *Catalog) Forget(ctx context.Context, ids ...string) ([]Forgotten, error) {
 	return c.forget(ctx, func(_ context.Context, points map[RecoveryPointID]pieces, _ error) ([]RecoveryPointID, error) {
 		return resolve(slices.Sorted(maps.Keys(points)), ids)
 	})
 }
 
-// ForgetChosen is Forget for those whose ids choose returns. It is given what Points returns, and nobody can make a
-// recovery point or remove one until those have been removed. Recovery points that cannot be read do not keep the
+// ForgetChosen is Forget for the ids that choose returns. choose gets what Points returns, and nobody can make or
+// remove a recovery point until the chosen ones have been removed. Recovery points that cannot be read do not keep the
 // others from being forgotten.
 func (c *Catalog) ForgetChosen(ctx context.Context, choose func([]Point) []RecoveryPointID) ([]Forgotten, error) {
 	return c.forget(ctx, func(ctx context.Context, found map[RecoveryPointID]pieces, listErr error) ([]RecoveryPointID, error) {
@@ -53,12 +53,13 @@ func (c *Catalog) ForgetChosen(ctx context.Context, choose func([]Point) []Recov
 	})
 }
 
-// forget removes what choose returns whole ids of. choose is called with the lock held, with what pieces returns.
+// forget removes the recovery points whose whole ids choose returns. It calls choose with the lock held, with what
+// pieces returns.
 func (c *Catalog) forget(ctx context.Context,
 	choose func(context.Context, map[RecoveryPointID]pieces, error) ([]RecoveryPointID, error),
 ) (forgotten []Forgotten, err error) {
 	fail := func(err error) ([]Forgotten, error) { return forgotten, fmt.Errorf("forget in %s: %w", c.host, err) }
-	// Exclusive, because Commit looks whether all volumes are there and then writes the record.
+	// Exclusive, because Commit checks that all volumes are there and then writes the record.
 	lock, err := c.repo.LockExclusive(ctx)
 	if err != nil {
 		return fail(err)
@@ -90,9 +91,9 @@ func idsOf(snapshots []repository.Snapshot) []repository.ID {
 	return ids
 }
 
-// pieces finds the repository snapshots of all recovery points by their tags: a record that is damaged must not keep
-// its recovery point from being forgotten. Repository snapshots that cannot be read are of no known recovery point; the
-// error names them, and comes beside the others.
+// pieces finds the repository snapshots of all recovery points by their tags: a damaged record must not keep its
+// recovery point from being forgotten. Unreadable repository snapshots belong to no known recovery point; the error
+// names them, and is returned together with the others.
 func (c *Catalog) pieces(ctx context.Context) (map[RecoveryPointID]pieces, error) {
 	snapshots, err := c.repo.Snapshots(ctx)
 	if err != nil && (snapshots == nil || ctx.Err() != nil) {
@@ -101,7 +102,7 @@ func (c *Catalog) pieces(ctx context.Context) (map[RecoveryPointID]pieces, error
 	return c.sorted(snapshots), err
 }
 
-// sorted gives the repository snapshots of each recovery point.
+// sorted returns the repository snapshots of each recovery point.
 func (c *Catalog) sorted(snapshots []repository.Snapshot) map[RecoveryPointID]pieces {
 	points := map[RecoveryPointID]pieces{}
 	for _, snapshot := range snapshots {
@@ -120,7 +121,7 @@ func (c *Catalog) sorted(snapshots []repository.Snapshot) map[RecoveryPointID]pi
 	return points
 }
 
-// pointOf is the recovery point that a repository snapshot says it is of; "" if it is of none.
+// pointOf is the recovery point that a repository snapshot says it belongs to; "" if none.
 func pointOf(snapshot repository.Snapshot) RecoveryPointID {
 	id, _ := snapshot.Tag(TagRecoveryPoint)
 	return RecoveryPointID(id)
@@ -135,7 +136,7 @@ func JoinIDs(ids []RecoveryPointID) string {
 	return strings.Join(texts, ", ")
 }
 
-// resolve completes the beginnings of ids.
+// resolve completes beginnings of ids.
 func resolve[S ~string](known []RecoveryPointID, wanted []S) (whole []RecoveryPointID, err error) {
 	for _, want := range wanted {
 		var matches []RecoveryPointID
@@ -162,8 +163,8 @@ func resolve[S ~string](known []RecoveryPointID, wanted []S) (whole []RecoveryPo
 	return whole, nil
 }
 
-// Leftovers are the ids of recovery points that have volumes but no record: those whose backup is running, or was
-// interrupted, or that are half forgotten. Their data is kept until they are forgotten.
+// Leftovers are the ids of recovery points that have volumes but no record: their backup is running, or was
+// interrupted, or they are half forgotten. Their data is kept until they are forgotten.
 func (c *Catalog) Leftovers(ctx context.Context) ([]RecoveryPointID, error) {
 	points, err := c.pieces(ctx)
 	if points == nil {

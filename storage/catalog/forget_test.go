@@ -50,7 +50,7 @@ func TestForget(t *testing.T) {
 	}
 }
 
-// TestForgetSeveralVolumes leaves nothing of a recovery point that has several volumes, and all of the others.
+// TestForgetSeveralVolumes leaves nothing of a recovery point with several volumes, and everything of the others.
 func TestForgetSeveralVolumes(t *testing.T) {
 	w := newWorld(t)
 	const interrupted = "20261121T110000Z-dead"
@@ -86,7 +86,7 @@ func TestForgetSeveralVolumes(t *testing.T) {
 	}
 }
 
-// TestForgetDamagedRecord forgets a recovery point whose record cannot be read any more.
+// TestForgetDamagedRecord forgets a recovery point whose record can no longer be read.
 func TestForgetDamagedRecord(t *testing.T) {
 	w := newWorld(t)
 	r := w.commit(t, w.record(t, "0001", started, StateComplete))

@@ -25,7 +25,7 @@ import (
 // files are the content of a volume.
 type files map[string]string
 
-// saveFiles backs up a volume that holds files, and commits a recovery point of it alone.
+// saveFiles backs up a volume with these files, and commits a recovery point that holds only this volume.
 func (w world) saveFiles(t *testing.T, id string, content files) Record {
 	t.Helper()
 	const claim = "www-web-0"
@@ -63,7 +63,7 @@ func (w world) saveFiles(t *testing.T, id string, content files) Record {
 	})
 }
 
-// states are what stops can leave of a bucket, but for its locks: by their hashes, the objects.
+// states are what stops can leave in a bucket, except its locks: objects by their hashes.
 type states map[[sha256.Size]byte]map[string][]byte
 
 // keep notes the state of a bucket.
@@ -79,8 +79,8 @@ func (s states) keep(t *testing.T, bucket storage.Bucket) {
 	s[[sha256.Size]byte(all.Sum(nil))] = objects
 }
 
-// judge restores the volume of every recovery point that there is in a state, by stsbackup and by restic, which is also to
-// find nothing wrong.
+// judge restores the volume of every recovery point in each state, with stsbackup and with restic, which must also find
+// nothing wrong.
 func (s states) judge(t *testing.T, want map[string]files) {
 	t.Helper()
 	for _, objects := range s {
@@ -146,7 +146,7 @@ func readFiles(t *testing.T, dir string) files {
 	return found
 }
 
-// mustRestic has restic do something with the repository in a directory.
+// mustRestic runs restic on the repository in a directory.
 func mustRestic(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	binary, err := exec.LookPath("restic")
@@ -163,12 +163,12 @@ func mustRestic(t *testing.T, dir string, args ...string) {
 	}
 }
 
-// exchange is a bucket that can be exchanged under an open repository: opening one takes long.
+// exchange is a bucket that can be exchanged under an open repository, because opening a repository takes long.
 type exchange struct{ storage.Bucket }
 
-// TestForgetStoppedAnywhere stops at every operation: what is half forgotten is no recovery point, all others are whole,
-// and doing it again forgets the rest. Every recovery point that there then is in a state of the bucket can be restored from
-// that, and restic judges each.
+// TestForgetStoppedAnywhere stops at every operation: a half forgotten recovery point does not exist, all others are
+// whole, and doing it again forgets the rest. Every recovery point that exists in a state of the bucket can be restored
+// from that state, and restic checks each.
 func TestForgetStoppedAnywhere(t *testing.T) {
 	w := newWorld(t)
 	shared := strings.Repeat("in both of them\n", 1000)
@@ -241,11 +241,11 @@ func (s states) stopForget(t *testing.T, w world, gone, kept Record) {
 	t.Logf("%d operations, %d stops", operations, 3*operations)
 }
 
-// forgottenInPart holds a catalog to having one recovery point whole, and the other whole or not at all.
+// forgottenInPart checks that a catalog has one recovery point whole, and the other whole or not at all.
 func forgottenInPart(t *testing.T, c *Catalog, gone, kept Record) {
 	t.Helper()
 	v, err := c.Verify(t.Context(), "", repository.CheckOptions{ReadData: 1})
-	if v.Repository.OnlyLocks() { // half of one, which no Bucket leaves; it is to be found, and hits no recovery point
+	if v.Repository.OnlyLocks() { // half a lock, which no Bucket leaves; verify must find it, and it affects no recovery point
 		v.Repository.Problems = nil
 	}
 	if err != nil || !v.OK() {

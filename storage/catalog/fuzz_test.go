@@ -9,8 +9,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// FuzzRecord holds the decoder of records to reading its own encoding as the same, and to reading nothing that Commit
-// would not have written.
+// FuzzRecord checks that the decoder of records reads its own encoding as the same record, and reads nothing that
+// Commit would not have written.
 func FuzzRecord(f *testing.F) {
 	at := time.Date(2026, 11, 21, 8, 12, 0, 0, time.UTC)
 	for _, record := range []Record{

@@ -9,30 +9,31 @@ import (
 	"time"
 )
 
-// What a record may say at most. A real one stays far below: a StatefulSet of a thousand pods with three claims each has a
-// record of 4 MiB. Whoever has a repository's password can write anything as a record, and one record must not keep the
-// others from being read.
+// Limits on a record. A real one stays far below: a StatefulSet with a thousand pods and three claims each has a record
+// of 4 MiB. Whoever has a repository's password can write anything as a record, and one record must not keep the others
+// from being read.
 const (
 	maxRecordSize = 8 << 20
 	maxVolumes    = 8192
-	// maxVolumeSize bounds the JSON of one volume. Kubernetes bounds the annotations of its claim to 256 KiB, and JSON takes
-	// up to six bytes for one.
+	// maxVolumeSize bounds the JSON of one volume. Kubernetes limits the annotations of a claim to 256 KiB, and JSON
+	// takes up to six bytes for one of these.
 	maxVolumeSize = 2 << 20
-	// maxManifestSize bounds each manifest, and maxManifestsSize all of them: etcd bounds the objects that they describe.
+	// maxManifestSize bounds each manifest, and maxManifestsSize all of them: etcd limits the objects that they
+	// describe.
 	maxManifestSize  = 16 << 20
 	maxManifestsSize = 64 << 20
-	// maxPieces bounds how many pieces a file has. Commit makes pieces of a MiB.
+	// maxPieces bounds how many pieces a file has. Commit makes pieces of 1 MiB.
 	maxPieces = 1024
-	// maxBytes bounds sizes, and the sums of sizes: an EiB.
+	// maxBytes bounds sizes, and the sums of sizes: 1 EiB.
 	maxBytes = 1 << 60
 )
 
-// Records are of times between these two, so that the time between any two of them, and between one of them and now, can be
-// told. A time.Duration ends at 292 years.
+// The times in records lie between these two, so that the time between any two of them, or between one of them and now,
+// fits into a time.Duration, which ends at 292 years.
 func firstTime() time.Time { return time.Unix(0, 0).UTC() }
 func lastTime() time.Time  { return time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC) }
 
-// checkTime refuses a time that cannot be that of a backup. None at all is zero.
+// checkTime refuses a time that no backup can have. The zero time means none.
 func checkTime(what string, at time.Time) error {
 	if at.IsZero() || !at.Before(firstTime()) && at.Before(lastTime()) {
 		return nil
@@ -40,7 +41,7 @@ func checkTime(what string, at time.Time) error {
 	return fmt.Errorf("%s: the year %d is not possible", what, at.UTC().Year())
 }
 
-// checkNumbers refuses times, sizes and counts that cannot be those of a StatefulSet.
+// checkNumbers refuses times, sizes and counts that no StatefulSet can have.
 func (r Record) checkNumbers() error {
 	if err := errors.Join(checkTime("id", timeOf(r.ID)), checkTime("started", r.Started), checkTime("finished", r.Finished)); err != nil {
 		return err
@@ -76,7 +77,7 @@ func (r Record) checkNumbers() error {
 	return nil
 }
 
-// checkData refuses a volume of which nothing is said.
+// checkData refuses a volume about which the record says nothing.
 func (v Volume) checkData() error {
 	if v.RepositorySnapshot == "" && v.Error == "" {
 		return fmt.Errorf("volume %.80q has neither data nor an error", v.Claim)
@@ -84,8 +85,8 @@ func (v Volume) checkData() error {
 	return nil
 }
 
-// recordJSON is a Record whose lists are read element by element: package json would make all of a list before anyone could
-// look at it, and an element that is written in two bytes takes hundreds in memory.
+// recordJSON is a Record whose lists are read element by element: package json would build a whole list before anyone
+// could look at it, and an element of two bytes takes hundreds in memory.
 type recordJSON struct {
 	Record
 	Volumes checkedList[Volume]  `json:"volumes"`
@@ -95,7 +96,7 @@ type recordJSON struct {
 // checkedList is a list that has at most maxVolumes elements, of at most maxVolumeSize bytes each.
 type checkedList[T any] []T
 
-// UnmarshalJSON reads the list, and stops at the first element that is not possible.
+// UnmarshalJSON reads the list, and stops at the first impossible element.
 func (l *checkedList[T]) UnmarshalJSON(data []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()

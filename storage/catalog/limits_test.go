@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// forgeRecord commits a record of which nothing was checked.
+// forgeRecord commits a record without any checks.
 func (w world) forgeRecord(t *testing.T, id string, record []byte, manifests map[string][]byte) {
 	t.Helper()
 	tree, err := w.Catalog.saveFiles(t.Context(), recordFiles{record: record, manifests: manifests}, started)
@@ -66,7 +66,7 @@ func TestImpossibleNumbersAreRefused(t *testing.T) {
 	}
 }
 
-// TestRecordsThatTakeVeryMuchMemory also has a good recovery point, which all of the others must not hide.
+// TestRecordsThatTakeVeryMuchMemory also has a good recovery point, which none of the others may hide.
 func TestRecordsThatTakeVeryMuchMemory(t *testing.T) {
 	w := newWorld(t)
 	good := w.commit(t, w.record(t, "3fa9", started, StateComplete))
@@ -94,7 +94,7 @@ func TestRecordsThatTakeVeryMuchMemory(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), id) {
 			t.Errorf("%.60s: %v, want an error that names %s", body, err, id)
 		}
-		if took := after.TotalAlloc - before.TotalAlloc; took > 150<<20 { // all that was given back, counted
+		if took := after.TotalAlloc - before.TotalAlloc; took > 150<<20 { // counting memory that was freed
 			t.Errorf("%.60s: took %d MiB of memory", body, took>>20)
 		}
 		if _, err := w.Forget(t.Context(), id); err != nil {
@@ -129,7 +129,7 @@ func TestManifestsAreBounded(t *testing.T) {
 	}
 }
 
-// TestLargeRecordLosesOnlyNames has a record that is too large with the names of the files that could not be read.
+// TestLargeRecordLosesOnlyNames has a record that is too large with the names of the unreadable files.
 func TestLargeRecordLosesOnlyNames(t *testing.T) {
 	w := newWorld(t)
 	record := w.record(t, "3fa9", started, StateIncomplete)

@@ -8,8 +8,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// TestRecordedIsRecorded: once its record is saved a recovery point is made, and once it is gone it is forgotten, whether the
-// lock can be removed then or not.
+// TestRecordedIsRecorded: once its record is saved a recovery point exists, and once the record is gone it is
+// forgotten, whether the lock can be removed then or not.
 func TestRecordedIsRecorded(t *testing.T) {
 	w := newWorld(t)
 	record := w.record(t, "3fa9", started, StateComplete)
@@ -41,7 +41,7 @@ func TestRecordedIsRecorded(t *testing.T) {
 		if records, err := w.List(t.Context()); err != nil || len(records) != step.left || count(t, w.bucket, "demo/web/locks/") != 1 {
 			t.Fatalf("%d recovery points, want %d; %v", len(records), step.left, err)
 		}
-		// What removes data is not kept from it by what this process has left, and removes that too.
+		// Leftovers of this process do not block removing data, which removes them too.
 		if _, err := c.ForgetChosen(
 			t.Context(),
 			func([]Point) []RecoveryPointID { return nil },

@@ -7,8 +7,8 @@ import (
 	"github.com/stsbackup/stsbackup/internal/calendar"
 )
 
-// Moment is the moment that a recovery point is asked for by, and whether ref is one. A date, or a time without seconds, means
-// all of it: whoever asks for a day wants what was saved on that day.
+// Moment is the moment by which ref asks for a recovery point; false if ref is no time. A date, or a time without
+// seconds, means the end of it: whoever asks for a day wants what was saved on that day.
 func Moment(ref string, now time.Time) (time.Time, bool) {
 	now = now.UTC()
 	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC)
@@ -47,8 +47,8 @@ func Moment(ref string, now time.Time) (time.Time, bool) {
 	return span.Before(now), true
 }
 
-// Ref is a reference to a recovery point as Find reads it: one that names a time in words, as Moment knows them, becomes
-// that time. All others stay as they are.
+// Ref turns a reference to a recovery point into one that Find reads: a time in words, as Moment knows them, becomes an
+// RFC 3339 time. It leaves all others as they are.
 func Ref(ref string, now time.Time) string {
 	if moment, isTime := Moment(ref, now); isTime {
 		return moment.Format(time.RFC3339Nano)

@@ -25,7 +25,7 @@ func TestMoment(t *testing.T) {
 		"90min":                     "2026-11-28T03:45:30Z",
 		"1d12h":                     "2026-11-26T17:15:30Z",
 		"2mo":                       "2026-09-28T05:15:30Z",
-		// Ids, their beginnings, and what is no time at all.
+		// Ids, their beginnings, and references that are no time at all.
 		"20261121T081200Z-3fa91c07": "", "20261121": "", "2026": "", "20261121T08": "", "latest": "", "": "", "2026-13-01": "", "5m": "", "h": "",
 		"2026-11-28T25:00": "", "tomorrow's": "",
 	} {
@@ -36,7 +36,7 @@ func TestMoment(t *testing.T) {
 	}
 }
 
-// What is no time is left to Find, and what is one is written so that Find reads the same moment.
+// Ref leaves references that are no time to Find, and writes a time so that Find reads the same moment.
 func TestRef(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 28, 5, 15, 30, 0, time.UTC)

@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/local"
 )
 
-// TestResticReadsRecords has the stock restic binary read a record: what a person without stsbackup would do.
+// TestResticReadsRecords has the stock restic binary read a record, as a person without stsbackup would.
 func TestResticReadsRecords(t *testing.T) {
 	dir := t.TempDir()
 	root, err := local.Open(local.Config{Dir: dir})

@@ -9,33 +9,33 @@ import (
 	"time"
 )
 
-// The states that only a Point has: no record can have them.
+// States that only a Point has: no record can have them.
 const (
-	// StateUnrecorded: there are volumes and no record. The backup is running, or it was interrupted, or the recovery
-	// point is half forgotten.
+	// StateUnrecorded: there are volumes but no record. The backup is running or was interrupted, or the recovery point
+	// is half forgotten.
 	StateUnrecorded State = "unrecorded"
-	// StateUnreadable: there is a record that cannot be read, or there may be one.
+	// StateUnreadable: the record cannot be read, or there may be one.
 	StateUnreadable State = "unreadable"
 )
 
-// Point is whatever exists of a recovery point, whether it has a record or not.
+// Point is everything that exists of a recovery point, whether it has a record or not.
 type Point struct {
 	ID    RecoveryPointID
 	State State
-	// Started is when it was begun: by its record, and without one by its id; zero if neither says it.
+	// Started is when its backup began: as its record says, or without a record its id; zero if neither says it.
 	Started time.Time
-	// Touched is the time of the newest of its repository snapshots, or when it was begun if that was later.
+	// Touched is the time of its newest repository snapshot, or Started if that is later.
 	Touched time.Time
-	// Recorded says that there is a record, whether it can be read or not.
+	// Recorded says that there is a record, readable or not.
 	Recorded bool
 	// Volumes is how many repository snapshots of volumes there are.
 	Volumes int
 }
 
-// Points lists all that there is of recovery points, by their ids: what List lists, those whose records cannot be
-// read, and those without a record. The error names what could not be read; it comes beside the others. As long as not
-// all repository snapshots can be read, one of those may be the record of what seems to have none, which then is
-// StateUnreadable.
+// Points lists everything that exists of recovery points, sorted by id: what List lists, recovery points with
+// unreadable records, and those without a record. The error names what could not be read, and is returned together with
+// the others. While some repository snapshot cannot be read, that one may be the record of a recovery point that seems
+// to have none, which then is StateUnreadable.
 func (c *Catalog) Points(ctx context.Context) ([]Point, error) {
 	found, err := c.pieces(ctx)
 	if found == nil {
@@ -44,7 +44,7 @@ func (c *Catalog) Points(ctx context.Context) ([]Point, error) {
 	return c.points(ctx, found, err)
 }
 
-// points reads the records of what pieces has found; listErr is the error that pieces returned beside it.
+// points reads the records that pieces has found; listErr is the error that pieces returned with them.
 func (c *Catalog) points(ctx context.Context, found map[RecoveryPointID]pieces, listErr error) ([]Point, error) {
 	if err := c.repo.LoadIndex(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.host, err)
@@ -78,7 +78,7 @@ func (c *Catalog) points(ctx context.Context, found map[RecoveryPointID]pieces, 
 	return points, errors.Join(failures...)
 }
 
-// Resolve is what Forget would return for these ids, given what Points returned.
+// Resolve returns what Forget would return for these ids, given what Points returned.
 func Resolve[S ~string](points []Point, ids ...S) ([]Forgotten, error) {
 	known := make([]RecoveryPointID, len(points))
 	for i, point := range points {
@@ -96,7 +96,7 @@ func Resolve[S ~string](points []Point, ids ...S) ([]Forgotten, error) {
 	return forgotten, nil
 }
 
-// timeOf is the time in an id; zero if CheckID says that it is none.
+// timeOf is the time in an id; zero if CheckID refuses the id.
 func timeOf(id RecoveryPointID) time.Time {
 	if CheckID(id) != nil {
 		return time.Time{}

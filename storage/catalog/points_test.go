@@ -19,7 +19,7 @@ func TestPoints(t *testing.T) {
 	w.saveVolume(t, "www-web-0", "20261121T101200Z-dead", started.Add(2*time.Hour))
 	w.saveVolume(t, "www-web-1", "20261121T101200Z-dead", running)
 	w.saveVolume(t, "www-web-0", "by-hand", running)
-	w.saveVolume(t, "www-web-0", "", started) // of no recovery point
+	w.saveVolume(t, "www-web-0", "", started) // outside of any recovery point
 
 	want := []Point{
 		{ID: first.ID, State: StateComplete, Started: started, Touched: started.Add(time.Minute), Recorded: true, Volumes: 1},
@@ -40,7 +40,7 @@ func TestPoints(t *testing.T) {
 	}
 }
 
-// TestPointsOfADamagedRecord tells a recovery point whose record is there and cannot be read from one without a record.
+// TestPointsOfADamagedRecord tells a recovery point with an unreadable record from one without a record.
 func TestPointsOfADamagedRecord(t *testing.T) {
 	w := newWorld(t)
 	r := w.commit(t, w.record(t, "0001", started, StateComplete))
@@ -53,7 +53,7 @@ func TestPointsOfADamagedRecord(t *testing.T) {
 	}
 }
 
-// TestPointsWithAnUnreadableRepositorySnapshot: any volumes without a record may be those of the record that is lost.
+// TestPointsWithAnUnreadableRepositorySnapshot: any volumes without a record may belong to the lost record.
 func TestPointsWithAnUnreadableRepositorySnapshot(t *testing.T) {
 	w := newWorld(t)
 	kept := w.commit(t, w.record(t, "0002", started.Add(time.Hour), StateComplete))
@@ -76,7 +76,7 @@ func TestPointsWithAnUnreadableRepositorySnapshot(t *testing.T) {
 	}
 }
 
-// TestForgetChosen: what is chosen from cannot change before it is removed.
+// TestForgetChosen: nothing can change between the choice and the removal.
 func TestForgetChosen(t *testing.T) {
 	w := newWorld(t)
 	first := w.commit(t, w.record(t, "0001", started, StateComplete))
@@ -110,7 +110,7 @@ func TestForgetChosen(t *testing.T) {
 	}
 }
 
-// TestForgetChosenWithoutIndex chooses nothing when it cannot tell what there is.
+// TestForgetChosenWithoutIndex chooses nothing if it cannot tell what there is.
 func TestForgetChosenWithoutIndex(t *testing.T) {
 	w := newWorld(t)
 	w.commit(t, w.record(t, "0001", started, StateComplete))

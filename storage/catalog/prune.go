@@ -12,28 +12,29 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// errNotListed says that a bucket has what its listings do not name.
+// errNotListed says that a bucket has an object that its listings do not name.
 var errNotListed = errors.New("it is there, and no listing of the bucket names it: the service's listings cannot be relied on, " +
 	"and nothing is removed; see what is wrong with the service")
 
-// Prune is that of the repository, and compares what is listed with what the records say. A repository snapshot that a record
-// names, and no listing does, is an error and not garbage. And as long as there are volumes of a recovery point whose record is
-// not listed, what the record's own repository snapshot needs is kept: it may be half forgotten, or never have been finished, but
-// it may also be that only a listing leaves it out.
+// Prune prunes the repository, and compares the listings with the records. If a record names a repository snapshot that
+// no listing names, that is an error: the snapshot is no garbage. And while a recovery point has volumes but no listed
+// record, Prune keeps what that record's own repository snapshot needs: the recovery point may be half forgotten, or
+// never have been finished, but it may also be that only a listing leaves the record out.
 func (c *Catalog) Prune(ctx context.Context, options repository.PruneOptions) (repository.PruneReport, error) {
 	k := &comparison{host: c.host, records: map[repository.ID]*Record{}, roots: map[repository.ID]RecoveryPointID{}}
 	options.Compare = k.compare
 	return c.repo.Prune(ctx, options)
 }
 
-// comparison is of what is listed with what records say. It remembers what it has read: prune looks twice, the second time in
-// haste.
+// comparison compares the listings with the records. It remembers what it has read: prune looks twice, the second time
+// while others wait.
 type comparison struct {
 	host string
 
 	mu      sync.Mutex
-	records map[repository.ID]*Record // by their repository snapshots; nil where it cannot be read
-	// roots are trees that no repository snapshot needs, with the id of the recovery point whose record is in it, or "".
+	records map[repository.ID]*Record // by their repository snapshots; nil if unreadable
+	// roots are trees that no repository snapshot needs, with the id of the recovery point whose record is in the tree,
+	// or "".
 	roots map[repository.ID]RecoveryPointID
 }
 
@@ -61,7 +62,7 @@ func (k *comparison) compare(ctx context.Context, found repository.Found) ([]rep
 	return k.keep(ctx, view, found, leftovers)
 }
 
-// read reads the records that are new.
+// read reads the new records.
 func (k *comparison) read(ctx context.Context, view *Catalog, points map[RecoveryPointID]pieces) error {
 	var fresh []repository.Snapshot
 	for _, point := range points {
@@ -83,7 +84,7 @@ func (k *comparison) read(ctx context.Context, view *Catalog, points map[Recover
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			if k.records[snapshot.ID] = &record; err != nil {
-				k.records[snapshot.ID] = nil // what is damaged names nothing; verify tells
+				k.records[snapshot.ID] = nil // a damaged record names nothing; verify reports it
 			}
 			return nil
 		})
@@ -91,7 +92,7 @@ func (k *comparison) read(ctx context.Context, view *Catalog, points map[Recover
 	return group.Wait()
 }
 
-// missing is the error for a repository snapshot that a record names and that is not listed.
+// missing returns an error for a repository snapshot that a record names but no listing does.
 func (k *comparison) missing(ctx context.Context, view *Catalog, recordID repository.ID, listed map[string]bool) error {
 	record := k.records[recordID]
 	if record == nil {
@@ -108,7 +109,7 @@ func (k *comparison) missing(ctx context.Context, view *Catalog, recordID reposi
 		if err != nil {
 			return err
 		}
-		// Without a lock, as in a dry run, somebody may be forgetting it.
+		// Without a lock, as in a dry run, somebody may be forgetting the recovery point.
 		if there, err := view.has(ctx, recordID.String()); err != nil || !there {
 			return err
 		}
@@ -124,7 +125,7 @@ func (k *comparison) missing(ctx context.Context, view *Catalog, recordID reposi
 	return nil
 }
 
-// has asks for a repository snapshot by its id. One that is damaged is there.
+// has asks for a repository snapshot by its id. A damaged one exists.
 func (c *Catalog) has(ctx context.Context, text string) (bool, error) {
 	id, err := repository.ParseID(text)
 	if err != nil {
@@ -141,7 +142,7 @@ func (c *Catalog) has(ctx context.Context, text string) (bool, error) {
 	}
 }
 
-// keep finds the records of recovery points of which only volumes are listed, among what no repository snapshot needs.
+// keep finds the records of recovery points with only volumes listed, among trees that no repository snapshot needs.
 func (k *comparison) keep(
 	ctx context.Context,
 	view *Catalog,
@@ -149,7 +150,7 @@ func (k *comparison) keep(
 	leftovers map[RecoveryPointID]bool,
 ) ([]repository.ID, error) {
 	if len(leftovers) == 0 {
-		return nil, nil // as a rule; nothing is read
+		return nil, nil // the usual case: read nothing
 	}
 	var keep []repository.ID
 	for root := range found.Unneeded {
@@ -168,12 +169,13 @@ func (k *comparison) keep(
 	return keep, nil
 }
 
-// recordIn gives the id of the recovery point whose record and manifests a tree holds, whole; "" if there are none.
+// recordIn returns the id of the recovery point whose record and manifests a tree holds completely; "" if there are
+// none.
 func (c *Catalog) recordIn(ctx context.Context, root repository.ID) (id RecoveryPointID, err error) {
 	tree, err := c.repo.ReadTree(ctx, root)
 	if err == nil {
 		var first treeblob.Node
-		if first, err = tree.Next(); err == nil && first.Name != ManifestsFolder { // most trees are large, and none of these
+		if first, err = tree.Next(); err == nil && first.Name != ManifestsFolder { // most trees are large, and belong to no record
 			return "", nil
 		}
 	}
@@ -188,7 +190,7 @@ func (c *Catalog) recordIn(ctx context.Context, root repository.ID) (id Recovery
 		return "", fmt.Errorf("look for records that are not listed: %w", err)
 	}
 	if err != nil {
-		return "", nil //nolint:nilerr // it is none, or none that could be kept
+		return "", nil //nolint:nilerr // it is no record, or none that could be kept
 	}
 	return record.ID, nil
 }

@@ -29,7 +29,7 @@ func (h *hiding) List(ctx context.Context, prefix string, fn func(storage.Info) 
 	})
 }
 
-// crowded has three recovery points, and waste of a fourth.
+// crowded has three recovery points, and waste from a fourth.
 func crowded(t *testing.T) (w world, kept Record) {
 	t.Helper()
 	w = newWorld(t)
@@ -43,7 +43,7 @@ func crowded(t *testing.T) (w world, kept Record) {
 	return w, kept
 }
 
-// reopened is the catalog in a bucket, by another process.
+// reopened is the catalog in a bucket, opened by another process.
 func reopened(t *testing.T, bucket storage.Bucket) *Catalog {
 	t.Helper()
 	c, err := Open(t.Context(), bucket, "demo", "web", Password("root", "demo", "web"))
@@ -53,7 +53,8 @@ func reopened(t *testing.T, bucket storage.Bucket) *Catalog {
 	return c
 }
 
-// TestPruneComparesListingsWithRecords: a volume that a record names and that no listing shows is an error, and not waste.
+// TestPruneComparesListingsWithRecords: a volume that a record names and that no listing shows is an error, and not
+// waste.
 func TestPruneComparesListingsWithRecords(t *testing.T) {
 	w, kept := crowded(t)
 	c := reopened(t, &hiding{w.bucket, kept.Volumes[0].RepositorySnapshot})
@@ -78,7 +79,7 @@ func TestPruneComparesListingsWithRecords(t *testing.T) {
 	mustPrune(t, w)
 }
 
-// mustPrune removes the waste of the recovery point that was forgotten, and nothing else.
+// mustPrune removes the waste of the forgotten recovery point, and nothing else.
 func mustPrune(t *testing.T, w world) {
 	t.Helper()
 	c := reopened(t, w.bucket)
@@ -91,7 +92,8 @@ func mustPrune(t *testing.T, w world) {
 	}
 }
 
-// TestPruneMissesWhatRecordsName: a volume that is gone keeps all others from being pruned until its recovery point is given up.
+// TestPruneMissesWhatRecordsName: a missing volume keeps everything from being pruned until its recovery point is given
+// up.
 func TestPruneMissesWhatRecordsName(t *testing.T) {
 	w, kept := crowded(t)
 	if err := w.bucket.Delete(t.Context(), "demo/web/snapshots/"+kept.Volumes[0].RepositorySnapshot); err != nil {
@@ -112,8 +114,8 @@ func TestPruneMissesWhatRecordsName(t *testing.T) {
 	}
 }
 
-// TestPruneKeepsRecordsThatAreNotListed: while there are the volumes of a recovery point, what its record needs stays, although
-// no listing shows the record.
+// TestPruneKeepsRecordsThatAreNotListed: while a recovery point has volumes, the data that its record needs stays,
+// although no listing shows the record.
 func TestPruneKeepsRecordsThatAreNotListed(t *testing.T) {
 	w, kept := crowded(t)
 	var record string
@@ -140,7 +142,7 @@ func TestPruneKeepsRecordsThatAreNotListed(t *testing.T) {
 			t.Errorf("once the record is listed again: %+v, %v", v, err)
 		}
 	}
-	// Forgotten, it is waste as any other.
+	// Once forgotten, it is waste like any other.
 	again := reopened(t, w.bucket)
 	if _, err := again.Forget(t.Context(), string(kept.ID)); err != nil {
 		t.Fatal(err)
@@ -150,12 +152,13 @@ func TestPruneKeepsRecordsThatAreNotListed(t *testing.T) {
 	}
 }
 
-// TestPruneBesideAnInterruptedBackup: what an interrupted backup has left has no record, and keeps nothing from being pruned.
+// TestPruneBesideAnInterruptedBackup: leftovers of an interrupted backup have no record, and keep nothing from being
+// pruned.
 func TestPruneBesideAnInterruptedBackup(t *testing.T) {
 	w := newWorld(t)
 	r := w.record(t, "0001", started, StateComplete)
 	w.commit(t, r)
-	w.saveVolume(t, "www-web-0", "20261121T091200Z-0002", started.Add(time.Hour)) // of a backup that was interrupted
+	w.saveVolume(t, "www-web-0", "20261121T091200Z-0002", started.Add(time.Hour)) // of an interrupted backup
 	if _, err := w.Prune(t.Context(), repository.PruneOptions{}); err != nil {
 		t.Error(err)
 	}

@@ -19,8 +19,8 @@ const (
 	ManifestsFolder = "manifests"
 )
 
-// List reads the records of all recovery points, newest last. It returns every one that can be read; the error names
-// those that cannot.
+// List reads the records of all recovery points, newest last. It returns every readable one; the error names the
+// others.
 func (c *Catalog) List(ctx context.Context) ([]Record, error) {
 	records, err := c.list(ctx)
 	out := make([]Record, len(records))
@@ -37,7 +37,7 @@ type stored struct {
 }
 
 func (c *Catalog) list(ctx context.Context) ([]stored, error) {
-	// First the repository snapshots, then the index: it then knows all that they need.
+	// First the repository snapshots, then the index: so the index knows everything they need.
 	snapshots, listErr := c.repo.Snapshots(ctx)
 	if listErr != nil && snapshots == nil {
 		return nil, fmt.Errorf("%s: %w", c.host, listErr)
@@ -96,7 +96,7 @@ func (c *Catalog) recordBelow(ctx context.Context, root repository.ID) (Record, 
 	return record, nil
 }
 
-// decodeRecord reads a record strictly. The version comes first: a later one may mean anything by its fields.
+// decodeRecord reads a record strictly. It checks the version first: in a later version, the fields may mean anything.
 func decodeRecord(data []byte) (Record, error) {
 	var head struct {
 		Version int `json:"version"`
@@ -125,7 +125,7 @@ func decodeRecord(data []byte) (Record, error) {
 	return record, nil
 }
 
-// check reports what no record may be.
+// check reports values that no record may have.
 func (r Record) check() error {
 	if err := CheckID(r.ID); err != nil {
 		return err
@@ -158,7 +158,7 @@ func findNode(nodes []treeblob.Node, name string, t treeblob.Type) (treeblob.Nod
 	return nodes[i], true
 }
 
-// readFile reads a file of at most most bytes. How large the pieces are is known before any is read.
+// readFile reads a file of at most most bytes. It knows how large the pieces are before it reads any.
 func (c *Catalog) readFile(ctx context.Context, node treeblob.Node, most int64) ([]byte, error) {
 	size := int64(0)
 	for _, id := range node.Content {
@@ -181,7 +181,7 @@ func (c *Catalog) readFile(ctx context.Context, node treeblob.Node, most int64) 
 	return data, nil
 }
 
-// FindRecord returns the repository snapshot that holds the record and the manifests of the recovery point that Find finds.
+// FindRecord returns the repository snapshot with the record and the manifests of the recovery point that Find finds.
 func (c *Catalog) FindRecord(ctx context.Context, ref string) (repository.Snapshot, error) {
 	record, err := c.Find(ctx, ref)
 	if err != nil {
@@ -189,13 +189,14 @@ func (c *Catalog) FindRecord(ctx context.Context, ref string) (repository.Snapsh
 	}
 	records, listErr := c.list(ctx)
 	i := slices.IndexFunc(records, func(r stored) bool { return r.ID == record.ID })
-	if i < 0 { // it has been forgotten in this moment
+	if i < 0 { // it has just been forgotten
 		return repository.Snapshot{}, errors.Join(fmt.Errorf("%s@%s: %w", c.host, record.ID, ErrNoRecoveryPoint), listErr)
 	}
 	return records[i].snapshot, nil
 }
 
-// Manifests reads the manifests of a recovery point: name to content. ErrNoRecoveryPoint if there is none of this id.
+// Manifests reads the manifests of a recovery point: name to content. It returns ErrNoRecoveryPoint if there is none
+// with this id.
 func (c *Catalog) Manifests(ctx context.Context, id RecoveryPointID) (map[string][]byte, error) {
 	records, listErr := c.list(ctx)
 	i := slices.IndexFunc(records, func(r stored) bool { return r.ID == id })

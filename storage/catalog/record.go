@@ -2,8 +2,8 @@ package catalog
 
 import "time"
 
-// RecordVersion is the version of the record's JSON that this code writes. A record of a later version is refused
-// when read, one of an earlier version is understood.
+// RecordVersion is the version of the record's JSON that this code writes. A reader refuses records of later versions,
+// and understands earlier ones.
 //
 // Version 2 added Volume.Changes and Volume.ChangeCount. With version 3 came longer ids, which earlier readers refuse.
 const RecordVersion = 3
@@ -17,7 +17,7 @@ const (
 	CaptureLive     Capture = "live"     // the claim itself is read while the pod runs
 )
 
-// State says whether a recovery point holds all that it set out to.
+// State says whether a recovery point holds everything that its backup set out to save.
 type State string
 
 // The states of a recovery point.
@@ -33,7 +33,7 @@ type Record struct {
 	// ID sorts by time: 20261121T081200Z-3fa91c07.
 	ID    RecoveryPointID `json:"id"`
 	State State           `json:"state"`
-	// Cluster is the UID of the kube-system namespace of the cluster the data came from.
+	// Cluster is the UID of the kube-system namespace of the cluster that the data came from.
 	Cluster     string `json:"cluster"`
 	Namespace   string `json:"namespace"`
 	StatefulSet string `json:"statefulSet"`
@@ -47,7 +47,7 @@ type Record struct {
 	// Skew is the time between the first and the last cut, in nanoseconds.
 	Skew    time.Duration `json:"skew"`
 	Volumes []Volume      `json:"volumes"`
-	// LeftOut names what belongs to the StatefulSet and is not in this recovery point, and why.
+	// LeftOut names what belongs to the StatefulSet but is not in this recovery point, and why.
 	LeftOut []LeftOut `json:"leftOut,omitempty"`
 	// Tool is the version of stsbackup that wrote the record.
 	Tool string `json:"tool"`
@@ -61,7 +61,7 @@ type Volume struct {
 	Capture  Capture `json:"capture"`
 	// Cut is when the volume's state was fixed; for CaptureLive, when reading began.
 	Cut time.Time `json:"cut"`
-	// RepositorySnapshot is the id of the repository snapshot with the volume's data, empty if Error is set.
+	// RepositorySnapshot is the id of the repository snapshot with the volume's data; empty if Error is set.
 	RepositorySnapshot string `json:"repositorySnapshot,omitempty"`
 	// Error says why this volume could not be saved.
 	Error string `json:"error,omitempty"`
@@ -72,13 +72,12 @@ type Volume struct {
 	// Problems are entries that could not be read whole, as "path: reason"; ProblemCount counts all of them.
 	Problems     []string `json:"problems,omitempty"`
 	ProblemCount int      `json:"problemCount,omitempty"`
-	// Changes are files that others changed, or removed, while they were read, as "path: what happened"; ChangeCount
-	// counts all of them. They were saved as far as they were there: their volume is complete.
+	// Changes are files that others changed, or removed, while the backup read them, as "path: what happened";
+	// ChangeCount counts all of them. The backup saved as much of them as was there: their volume is complete.
 	Changes     []string `json:"changes,omitempty"`
 	ChangeCount int      `json:"changeCount,omitempty"`
 
-	// What the claim and its volume were, for those who provision it again.
-	// Size is the claim's capacity in bytes.
+	// What the claim and its volume were, to provision them again. Size is the claim's capacity in bytes.
 	Size         int64             `json:"size"`
 	StorageClass string            `json:"storageClass,omitempty"`
 	AccessModes  []string          `json:"accessModes,omitempty"`
@@ -94,6 +93,6 @@ type Volume struct {
 type LeftOut struct {
 	// What names the object: "volume cache of pod web-1 (emptyDir)", "claim www-web-7".
 	What string `json:"what"`
-	// Why says why it is not in the recovery point.
+	// Why says why the object is not in the recovery point.
 	Why string `json:"why"`
 }

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Removal is what it means to forget some recovery points.
+// Removal says what it means to forget some recovery points.
 type Removal struct {
 	// Complete is how many of them are complete, and Left is how many complete ones stay.
 	Complete, Left int
-	// Newest are the ids of those among them that are a newest complete recovery point: the one that a restore takes by itself,
-	// and, where that is of a time that has not come, the newest of the others.
+	// Newest are the ids of those among them that are a newest complete recovery point: the one that a restore takes by
+	// default, and, if that one's time is in the future, the newest of the others.
 	Newest []RecoveryPointID
 }
 
@@ -33,7 +33,7 @@ func RemovalOf(points []Point, ids []RecoveryPointID, now time.Time) Removal {
 			removal.Left++
 		}
 	}
-	if len(newest) > 2 { // what is between the two counts no more than any other
+	if len(newest) > 2 { // those between the two count no more than any other
 		newest = []RecoveryPointID{newest[0], newest[len(newest)-1]}
 	}
 	for _, id := range newest {

@@ -14,8 +14,8 @@ func TestRemovalOf(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name           string
-		points         string // one letter each, oldest first: c complete, i incomplete, u unrecorded, f complete and of a time that has not come
-		ids            string // by their places
+		points         string // one letter each, oldest first: c complete, i incomplete, u unrecorded, f complete and in the future
+		ids            string // by their positions
 		complete, left int
 		newest         string
 	}{

@@ -10,13 +10,13 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// Verification is what Verify has found. It is whole if OK says so.
+// Verification is what Verify has found. Everything is whole if OK says so.
 type Verification struct {
 	// Repository is what the check of the repository has found.
 	Repository repository.CheckReport `json:"repository"`
 	// Points are the recovery points, newest last.
 	Points []PointVerification `json:"recoveryPoints"`
-	// Failures are records that cannot be read, so that their recovery points cannot be judged.
+	// Failures are unreadable records, whose recovery points cannot be judged.
 	Failures []string `json:"failures"`
 }
 
@@ -26,29 +26,29 @@ type PointVerification struct {
 	State State           `json:"state"`
 	// Volumes is how many volumes its record says it holds.
 	Volumes int `json:"volumes"`
-	// Problems says what of it is missing or damaged.
+	// Problems says what is missing or damaged in it.
 	Problems []string `json:"problems"`
 }
 
 // OK reports whether nothing is wrong.
 func (v Verification) OK() bool { return len(v.Repository.Problems) == 0 && v.pointsOK() }
 
-// OnlyLocks reports that locks are damaged, and nothing else: every recovery point is whole, and a damaged lock goes away by
-// itself.
+// OnlyLocks reports that locks are damaged, and nothing else: every recovery point is whole, and a damaged lock goes
+// away by itself.
 func (v Verification) OnlyLocks() bool { return v.Repository.OnlyLocks() && v.pointsOK() }
 
-// pointsOK reports whether every recovery point has been judged, and is whole. What is missing from the repository is damage
-// to recovery points only: the repository itself cannot know what should be there.
+// pointsOK reports whether every recovery point has been judged, and is whole. Data missing from the repository is
+// damage to recovery points only: the repository itself cannot know what should be there.
 func (v Verification) pointsOK() bool {
 	return len(v.Failures) == 0 && !slices.ContainsFunc(v.Points, func(p PointVerification) bool { return len(p.Problems) > 0 })
 }
 
-// Verify checks the repository and that all that the records name is in it: of all recovery points, or, with a ref as
-// Find takes it, of one and the part of the repository that it needs. Damage is in the Verification; an error says
-// that there could be no verdict.
+// Verify checks the repository, and that everything that the records name is in it: for all recovery points, or, with a
+// ref as Find takes it, for one and the part of the repository that it needs. The Verification lists damage; an error
+// says that there could be no verdict.
 func (c *Catalog) Verify(ctx context.Context, ref string, options repository.CheckOptions) (Verification, error) {
 	fail := func(err error) (Verification, error) { return Verification{}, fmt.Errorf("verify %s: %w", c.host, err) }
-	ctx = storage.WithDoubt(ctx, true) // what a listing leaves out would be called damage, and people remove what is damaged
+	ctx = storage.WithDoubt(ctx, true) // anything missing from a listing would be called damage, and people remove what is damaged
 	var only RecoveryPointID
 	if ref != "" {
 		record, err := c.Find(ctx, ref)
@@ -69,12 +69,12 @@ func (c *Catalog) Verify(ctx context.Context, ref string, options repository.Che
 	switch {
 	case repository.Undecided(ctx, err):
 		return fail(err)
-	case err != nil && only == "": // that another cannot be read says nothing of this one, which has been found
+	case err != nil && only == "": // an unreadable other record says nothing about this one, which has been found
 		v.Failures = eachOf(err)
 	}
 	snapshots, err := c.repo.Snapshots(ctx)
 	if repository.Undecided(ctx, err) {
-		return fail(err) // what is damaged is in the report already
+		return fail(err) // the report has the damage already
 	}
 	for _, record := range records {
 		if only != "" && record.ID != only {
@@ -89,7 +89,7 @@ func (c *Catalog) Verify(ctx context.Context, ref string, options repository.Che
 	return v, nil
 }
 
-// eachOf are the errors that have been joined, each by itself.
+// eachOf splits joined errors.
 func eachOf(err error) []string {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
@@ -102,7 +102,7 @@ func eachOf(err error) []string {
 	return texts
 }
 
-// needs are the repository snapshots of a recovery point, with its record.
+// needs are the repository snapshots of a recovery point, including its record.
 func (c *Catalog) needs(ctx context.Context, record Record) ([]repository.ID, error) {
 	var ids []repository.ID
 	for _, volume := range record.Volumes {
@@ -124,7 +124,7 @@ func (c *Catalog) needs(ctx context.Context, record Record) ([]repository.ID, er
 	return nil, errors.Join(fmt.Errorf("%s@%s: %w", c.host, record.ID, ErrNoRecoveryPoint), err)
 }
 
-// hidden are the repository snapshots that a record names, that are there, and that no listing shows.
+// hidden are the repository snapshots that a record names and that exist, but that no listing shows.
 func (c *Catalog) hidden(ctx context.Context, record stored, snapshots []repository.Snapshot) (map[string]bool, error) {
 	hidden := map[string]bool{}
 	for _, volume := range record.Volumes {
@@ -134,7 +134,7 @@ func (c *Catalog) hidden(ctx context.Context, record stored, snapshots []reposit
 		}
 		parsed, err := repository.ParseID(id)
 		if err != nil {
-			continue // no record that was read says this
+			continue // no record that was read has such an id
 		}
 		_, err = c.repo.LoadSnapshot(ctx, parsed)
 		if repository.Undecided(ctx, err) {
@@ -145,7 +145,7 @@ func (c *Catalog) hidden(ctx context.Context, record stored, snapshots []reposit
 	return hidden, nil
 }
 
-// verifyPoint compares a record with the repository snapshots that there are.
+// verifyPoint compares a record with the existing repository snapshots.
 func (c *Catalog) verifyPoint(
 	record stored,
 	snapshots []repository.Snapshot,

@@ -24,7 +24,7 @@ func TestVerify(t *testing.T) {
 		t.Errorf("unknown recovery point: %v", err)
 	}
 
-	// The second one's data is forgotten by someone who knows nothing of recovery points.
+	// Somebody who knows nothing about recovery points forgets the second one's data.
 	if err := w.bucket.Delete(t.Context(), "demo/web/snapshots/"+second.Volumes[0].RepositorySnapshot); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyTellsLocksFromDamage: a damaged lock alone hits no recovery point, and hides none that lacks something.
+// TestVerifyTellsLocksFromDamage: a damaged lock alone affects no recovery point, and hides none that lacks something.
 func TestVerifyTellsLocksFromDamage(t *testing.T) {
 	w := newWorld(t)
 	r := w.commit(t, w.record(t, "0001", started, StateComplete))
@@ -66,8 +66,8 @@ func TestVerifyTellsLocksFromDamage(t *testing.T) {
 	}
 }
 
-// TestVerifyCallsNoOutageDamage has the bucket go away at each operation: that is an error, and never a bad verdict,
-// which would have people repair what is whole.
+// TestVerifyCallsNoOutageDamage makes the bucket go away at each operation: that is an error, and never a bad verdict,
+// which would make people repair what is whole.
 func TestVerifyCallsNoOutageDamage(t *testing.T) {
 	w := newWorld(t)
 	id := w.commit(t, w.record(t, "0001", started, StateComplete)).ID
@@ -95,7 +95,7 @@ func TestVerifyCallsNoOutageDamage(t *testing.T) {
 	}
 }
 
-// TestVerifyNamesDamagedVolumes damages all trees of the volumes: they are found by their claims.
+// TestVerifyNamesDamagedVolumes damages all trees of the volumes: verify names them by their claims.
 func TestVerifyNamesDamagedVolumes(t *testing.T) {
 	w := newWorld(t)
 	r := w.commit(t, w.record(t, "0001", started, StateComplete))

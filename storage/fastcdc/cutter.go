@@ -11,31 +11,32 @@ import (
 // window is how many bytes a hash depends on.
 const window = 64
 
-// minKey is how long a key is at least, in bytes.
+// minKey is the least length of a key, in bytes.
 const minKey = 16
 
-// normalization is how many bits more are looked at before the normal size, and fewer after it.
+// normalization is how many more bits are checked before the normal size, and fewer after it.
 const normalization = 2
 
-// Sizes are those of pieces, in bytes. Normal is a power of two, and they grow from Min, which is at least 64, to Max.
+// Sizes are the sizes of pieces, in bytes. Normal is a power of two, and they grow from Min, which is at least 64, to
+// Max.
 type Sizes struct {
-	// Min is the smallest size, but for the last piece of a stream.
+	// Min is the smallest size, except for the last piece of a stream.
 	Min int
 	// Normal is the size that pieces are close to.
 	Normal int
-	// Max is the largest.
+	// Max is the largest size.
 	Max int
 }
 
-// Cutter cuts in the way of one key. It does not change, and is safe for concurrent use.
+// Cutter cuts as one key determines. It does not change, and is safe for concurrent use.
 type Cutter struct {
 	sizes        Sizes
 	gear         [256]uint64
 	before, then uint64 // masks up to the normal size, and behind it
 }
 
-// New makes a Cutter. The key is a secret of at least 16 bytes; it is an error if it is shorter, or if the sizes are not as
-// they should be.
+// New makes a Cutter. The key is a secret of at least 16 bytes. New returns an error if the key is shorter, or if the
+// sizes are not as Sizes says.
 func New(key []byte, sizes Sizes) (*Cutter, error) {
 	if sizes.Min < window || sizes.Normal < sizes.Min || sizes.Max < sizes.Normal || bits.OnesCount(uint(sizes.Normal)) != 1 {
 		return nil, fmt.Errorf("cut into pieces of %d, %d and %d bytes: they must grow from %d on, and the one between be a power of two",
@@ -57,7 +58,7 @@ func New(key []byte, sizes Sizes) (*Cutter, error) {
 	return c, nil
 }
 
-// mask has so many bits, the highest and others spread below it: the higher a bit, the more bytes it depends on.
+// mask has ones bits, the highest one and others spread below it: the higher a bit, the more bytes it depends on.
 func mask(ones int) (m uint64) {
 	for i := range ones {
 		m |= 1 << (63 - i*64/ones)
@@ -65,15 +66,15 @@ func mask(ones int) (m uint64) {
 	return m
 }
 
-// Next is the length of the piece with which data begins, where nothing follows data but the end of the stream. If it is
-// len(data), less than Max and something follows, that must be there too to tell.
+// Next is the length of the piece with which data begins, if only the end of the stream follows data. If the result is
+// len(data), less than Max, and more follows, the caller must pass more of the stream to find the end of the piece.
 func (c *Cutter) Next(data []byte) int {
 	if len(data) <= c.sizes.Min {
 		return len(data)
 	}
 	data = data[:min(len(data), c.sizes.Max)]
 	normal := min(len(data), c.sizes.Normal)
-	// The hash is to depend on the content alone at the first byte at which the piece may end.
+	// At the first byte at which the piece may end, the hash must depend on the content alone.
 	var hash uint64
 	start := c.sizes.Min - window
 	for _, b := range data[start:c.sizes.Min] {
@@ -87,8 +88,8 @@ func (c *Cutter) Next(data []byte) int {
 	return normal + n
 }
 
-// roll looks for the first byte behind which the bits of mask are zero, and returns how many bytes that is, or all of them
-// and the hash there.
+// roll looks for the first byte behind which the bits of mask are zero, and returns how many bytes end there. Without
+// such a byte, it returns all of them and the hash at their end.
 func roll(gear *[256]uint64, data []byte, hash, mask uint64) (n int, last uint64, found bool) {
 	rest := data
 	for ; len(rest) >= 8; rest = rest[8:] {

@@ -24,7 +24,7 @@ func cutter(t testing.TB, key byte, sizes Sizes) *Cutter {
 	return c
 }
 
-// ends is where pieces end in data.
+// ends returns where pieces end in data.
 func ends(c *Cutter, data []byte) (at []int) {
 	for done := 0; done < len(data); {
 		done += c.Next(data[done:])
@@ -33,7 +33,7 @@ func ends(c *Cutter, data []byte) (at []int) {
 	return at
 }
 
-// naive is Next as its documentation says it, byte by byte.
+// naive is Next, byte by byte, as its documentation describes it.
 func naive(c *Cutter, data []byte) int {
 	data = data[:min(len(data), c.sizes.Max)]
 	var hash uint64
@@ -74,7 +74,7 @@ func TestNextIsFastCDC(t *testing.T) {
 		}
 	}
 	c := cutter(t, 1, small)
-	for length := range 300 { // what is there decides, also where it ends
+	for length := range 300 { // the bytes that are there decide, also where they end
 		for _, seed := range []byte{1, 2, 3} {
 			if n, want := c.Next(random(seed, length)), naive(c, random(seed, length)); n != want {
 				t.Fatalf("%d bytes: %d, and should be %d", length, n, want)
@@ -83,7 +83,7 @@ func TestNextIsFastCDC(t *testing.T) {
 	}
 }
 
-// TestSizes holds the sizes to their limits, and to what FastCDC promises of them: most are close to the normal one.
+// TestSizes checks the sizes against their limits, and against what FastCDC promises: most are close to the normal one.
 func TestSizes(t *testing.T) {
 	data := random(2, 256<<20)
 	last, near := 0, 0
@@ -107,7 +107,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestContentDecides: bytes that are put in move the cuts behind them, and soon no cut is another.
+// TestContentDecides: inserted bytes move the cuts behind them, and soon all cuts are the same again.
 func TestContentDecides(t *testing.T) {
 	c := cutter(t, 1, sizes)
 	data := random(3, 32<<20)
@@ -145,7 +145,7 @@ func TestKeyDecides(t *testing.T) {
 	}
 }
 
-// TestCutsStay has the cuts of a known stream: if they change, whatever is backed up is stored once more.
+// TestCutsStay has the cuts of a known stream: if they change, everything that is backed up is stored once more.
 func TestCutsStay(t *testing.T) {
 	got := ends(cutter(t, 1, sizes), random(5, 4<<20))
 	if want := []int{594440, 1211659, 1780148, 2340550, 2742034, 3348451, 4072689, 4194304}; !slices.Equal(got, want) {

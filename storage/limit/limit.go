@@ -10,21 +10,22 @@ import (
 )
 
 const (
-	// DefaultConnections is more than any of stsbackup's work has under way at once, and few enough for any service.
+	// DefaultConnections is more than any work of stsbackup has running at once, and few enough for any service.
 	DefaultConnections = 16
-	// MinConnections is how many it takes for all of stsbackup's work to go on.
+	// MinConnections is how many connections all work of stsbackup needs to go on.
 	MinConnections = 2
 
-	// small is the size below which a Put is over so soon that it need not queue with large ones.
+	// small is the size below which a Put ends so soon that it need not queue with large ones.
 	small = 64 << 10
 )
 
-// Limits are how much of a bucket's line and service may be used. The zero value is DefaultConnections and nothing else.
+// Limits say how much of a bucket's line and service may be used. The zero value is DefaultConnections and nothing
+// else.
 type Limits struct {
-	// Upload and Download are in bytes per second; 0 is as fast as it goes.
+	// Upload and Download are in bytes per second; 0 means no limit.
 	Upload, Download int64
-	// Connections is how many operations may be under way at once. 0 is DefaultConnections; below MinConnections it
-	// is that.
+	// Connections is how many operations may run at once. 0 means DefaultConnections; less than MinConnections means
+	// MinConnections.
 	Connections int
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
@@ -38,7 +39,7 @@ type Bucket struct {
 	all, gets, puts slots
 }
 
-// New limits the use of bucket. All that is done through the Bucket shares the limits, whoever does it.
+// New limits the use of bucket. Everything done through the Bucket shares the limits, whoever does it.
 func New(bucket storage.Bucket, limits Limits) *Bucket {
 	if limits.Now == nil {
 		limits.Now = time.Now //nolint:forbidigo // the default of the injected clock
@@ -54,7 +55,7 @@ func New(bucket storage.Bucket, limits Limits) *Bucket {
 	}
 }
 
-// slots counts what is under way.
+// slots counts running operations.
 type slots chan struct{}
 
 func (s slots) acquire(ctx context.Context) error {
@@ -68,7 +69,7 @@ func (s slots) acquire(ctx context.Context) error {
 
 func (s slots) release() { <-s }
 
-// enter waits for a slot in each of what, in order, and returns what gives them back.
+// enter waits for a slot in each of what, in order. leave returns these slots.
 func (b *Bucket) enter(ctx context.Context, verb, name string, what ...slots) (leave func(), err error) {
 	for i, s := range what {
 		if err := s.acquire(ctx); err != nil {

@@ -26,7 +26,7 @@ func TestKeepsTheContract(t *testing.T) {
 	}}.Test(t)
 }
 
-// forgetful is a Bucket that sends everything as often as it is told to, in parts.
+// forgetful is a Bucket that sends everything in parts, as often as it is told to.
 type forgetful struct {
 	*storagetest.Memory
 	times int
@@ -43,15 +43,15 @@ func (f forgetful) PutPaced(ctx context.Context, name string, data []byte, pace 
 	return f.Put(ctx, name, data)
 }
 
-// elapsed is how long fn takes by a clock that only waiting moves.
+// elapsed is how long fn takes, by a clock that only moves while somebody waits.
 func elapsed(fn func()) time.Duration {
 	begun := time.Now()
 	fn()
 	return time.Since(begun)
 }
 
-// about reports whether a time is that of so many bytes at 1,000 a second, which the first tenth of a second is not
-// waited for.
+// about reports whether so many bytes take this time at 1,000 bytes a second, where nobody waits for the first tenth of
+// a second.
 func about(took time.Duration, size int) bool {
 	want := time.Duration(size) * time.Millisecond
 	return took <= want && took >= want-600*time.Millisecond
@@ -110,7 +110,7 @@ func TestDownloadsArePaced(t *testing.T) {
 		}
 		bucket := New(memory, Limits{Download: 1000})
 		begun := time.Now()
-		for range 2 { // the second finds no more tokens than the first has left
+		for range 2 { // the second finds only the tokens that the first has left
 			body, err := bucket.Get(t.Context(), "object", 0, -1)
 			if err != nil {
 				t.Fatal(err)

@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// piecesPerSecond is how finely a second's bytes are cut: a tenth of a second is less than any time-out, and a
-	// slow line then looks slow, not broken.
+	// piecesPerSecond is how finely a second's bytes are cut: a tenth of a second is less than any time-out, so a slow
+	// line looks slow, not broken.
 	piecesPerSecond = 10
-	// smallestPiece keeps a very low rate from ending in one system call for every few bytes.
+	// smallestPiece keeps a very low rate from making one system call for every few bytes.
 	smallestPiece = 512
 )
 
-// pace is one direction's bucket of tokens. A nil pace has no limit.
+// pace is one direction's token bucket. A nil pace has no limit.
 type pace struct {
 	limiter *rate.Limiter
 	now     func() time.Time
 }
 
-// newPace makes a bucket that lets through perSecond bytes, or nil if that is not above zero.
+// newPace makes a token bucket that lets through perSecond bytes, or nil if that is not above zero.
 func newPace(perSecond int64, now func() time.Time) *pace {
 	if perSecond <= 0 {
 		return nil
@@ -31,7 +31,7 @@ func newPace(perSecond int64, now func() time.Time) *pace {
 	return &pace{limiter: rate.NewLimiter(rate.Limit(perSecond), int(max(perSecond/piecesPerSecond, smallestPiece))), now: now}
 }
 
-// piece is how much of n bytes to move before taking tokens again.
+// piece is how many of n bytes to move before taking tokens again.
 func (p *pace) piece(n int) int {
 	if p == nil {
 		return n

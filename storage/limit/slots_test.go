@@ -15,7 +15,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// slow is a Bucket whose operations take a second, and that counts how many are under way.
+// slow is a Bucket whose operations take a second, and that counts how many are running.
 type slow struct {
 	*storagetest.Memory
 	now, most atomic.Int32
@@ -84,7 +84,7 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// TestNobodyWaitsForEver plays those whose work goes on only if others' does.
+// TestNobodyWaitsForEver imitates callers whose work goes on only if others' work does.
 func TestNobodyWaitsForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()
@@ -96,13 +96,13 @@ func TestNobodyWaitsForEver(t *testing.T) {
 			}
 		}
 		put("old", 10)
-		// One who copies puts what it reads while it reads.
+		// A copier puts what it reads while it reads.
 		body, err := bucket.Get(ctx, "old", 0, -1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		put("new", small)
-		// A second reader waits until the first has closed.
+		// A second reader waits until the first is closed.
 		second := make(chan error)
 		go func() {
 			body, err := bucket.Get(ctx, "old", 0, -1)
@@ -141,7 +141,7 @@ func (s stuck) Put(ctx context.Context, name string, data []byte) error {
 	return s.Memory.Put(ctx, name, data)
 }
 
-// TestLocksAreNotHeldUp renews a lock while more packs than there are connections are on a line that stands still.
+// TestLocksAreNotHeldUp renews a lock while more packs than there are connections are stuck on a line.
 func TestLocksAreNotHeldUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		medium := stuck{storagetest.NewMemory(), make(chan struct{})}

@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// fail says what failed on which object, as a sentinel where there is one for it, and what to do about it.
+// fail says what failed on which object, as a sentinel if there is one for it, and what to do.
 func (b *Bucket) fail(verb, name string, err error) error {
 	what := verb
 	if name != "" {
@@ -77,7 +77,7 @@ func classify(err error) (hint string, sentinel error) {
 	return "", nil
 }
 
-// endedError is why a context ended: whatever that wraps, it is no failure of the file system.
+// endedError is why a context ended: whatever it wraps, it is no failure of the file system.
 type endedError struct{ cause error }
 
 func (e *endedError) Error() string { return e.cause.Error() }

@@ -14,8 +14,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// TestFullDisk fills the disk at every one of a backup's objects in turn: when its temporary file is made safe, as on disks
-// that look for room late. That must leave neither the file nor half of an object, and the next backup succeeds.
+// TestFullDisk fills the disk at each of a backup's objects in turn: when its temporary file is flushed, as on disks
+// that look for room late. That must leave neither the file nor half an object, and the next backup succeeds.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	dir, source := t.TempDir(), t.TempDir()
@@ -48,7 +48,7 @@ func TestFullDisk(t *testing.T) {
 			}
 			break
 		}
-		// All is saved by the time that the lock is removed: that it stays is a warning.
+		// When the lock is removed, everything is saved: a lock that stays is a warning.
 		lockStays := err == nil && result.RepositorySnapshot != "" && len(result.Warnings) == 1 &&
 			strings.Contains(result.Warnings[0], "free some space")
 		if !lockStays && (!errors.Is(err, storage.ErrNoSpace) || !strings.Contains(err.Error(), "free some space")) {

@@ -16,7 +16,7 @@ func (b *Bucket) Get(ctx context.Context, name string, offset, length int64) (io
 	if err := b.check(ctx, "get", name); err != nil {
 		return nil, err
 	}
-	// Not to wait for a writer, should somebody have put a named pipe there.
+	// O_NONBLOCK keeps us from waiting for a writer, should somebody have put a named pipe there.
 	file, err := b.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, b.fail("get", name, err)
@@ -69,7 +69,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	r.left -= int64(n)
 	switch {
 	case err == io.EOF:
-		// Nobody changes a file in place but somebody who should not.
+		// Nobody changes a file in place except somebody who should not.
 		return n, fmt.Errorf(
 			"read %s in %s: %w: the file is %d bytes shorter than it was when it was opened",
 			r.name,

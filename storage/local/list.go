@@ -14,7 +14,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// entry is a file or a folder, by its name in the bucket.
+// entry is a file or a folder, with its name in the bucket.
 type entry struct {
 	name     string
 	folder   bool
@@ -22,7 +22,7 @@ type entry struct {
 	modified time.Time
 }
 
-// key is what an entry is sorted by: what is in a folder follows at the place of the folder's name and a slash.
+// key is the sort key of an entry: a folder's contents come where the folder's name and a slash would come.
 func (e entry) key() string {
 	if e.folder {
 		return e.name + "/"
@@ -35,18 +35,18 @@ var errFound = errors.New("found")
 
 // List implements storage.Bucket.
 func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) error) error {
-	// The walk begins in the folder that the prefix lies in, so that a part of a bucket costs only that part.
+	// The walk begins in the folder where the prefix lies, so that a part of a bucket costs only that part.
 	folder := "."
 	if slash := strings.LastIndexByte(prefix, '/'); slash >= 0 {
 		folder = prefix[:slash]
 	}
 	if !storage.ValidPrefix(prefix) {
-		return b.live(ctx, prefix) // no object can have it
+		return b.live(ctx, prefix) // no object can have this prefix
 	}
 	return b.walk(ctx, folder, prefix, fn)
 }
 
-// walk calls fn for every object in the folder, and those below it, whose name starts with prefix.
+// walk calls fn for every object in and below the folder whose name starts with prefix.
 func (b *Bucket) walk(ctx context.Context, folder, prefix string, fn func(storage.Info) error) error {
 	entries, err := b.read(ctx, folder, prefix)
 	if err != nil {
@@ -82,9 +82,9 @@ func (b *Bucket) Folders(ctx context.Context, prefix string) ([]string, error) {
 		if !entry.folder {
 			continue
 		}
-		// A crash can leave a folder that nothing is in; one object is enough to know.
+		// A crash can leave a folder without objects; finding one object is enough to know.
 		err := b.walk(ctx, entry.name, entry.key(), func(storage.Info) error { return errFound })
-		if err == errFound { //nolint:errorlint // walk returns it as it is
+		if err == errFound { //nolint:errorlint // walk returns it unchanged
 			folders = append(folders, path.Base(entry.name))
 		} else if err != nil {
 			return nil, err
@@ -94,8 +94,8 @@ func (b *Bucket) Folders(ctx context.Context, prefix string) ([]string, error) {
 	return folders, nil
 }
 
-// read returns what is in a folder and can be an object with the prefix or the folder of one, sorted by key. A folder
-// that does not exist is empty.
+// read returns the entries of a folder that can be an object with the prefix, or the folder of one, sorted by key. A
+// missing folder is empty.
 func (b *Bucket) read(ctx context.Context, folder, prefix string) ([]entry, error) {
 	if err := b.live(ctx, prefix); err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (b *Bucket) read(ctx context.Context, folder, prefix string) ([]entry, erro
 		}
 		info, err := b.root.Stat(name)
 		if absent(err) {
-			continue // removed since, or a link to nothing
+			continue // removed meanwhile, or a link to nothing
 		}
 		if err != nil {
 			return nil, b.fail("list", name, err)
@@ -129,7 +129,7 @@ func (b *Bucket) read(ctx context.Context, folder, prefix string) ([]entry, erro
 	return entries, nil
 }
 
-// live returns an error once the context of a listing has ended.
+// live returns an error if the context of a listing has ended.
 func (b *Bucket) live(ctx context.Context, prefix string) error {
 	if ctx.Err() != nil {
 		return b.fail("list", prefix, ended(ctx))

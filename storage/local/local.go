@@ -21,14 +21,14 @@ type Config struct {
 	Dir string
 	// Create makes the directory, and its parents, if it does not exist.
 	Create bool
-	// Now tells the time, to know which temporary files are stale; nil is time.Now.
+	// Now is the clock, to know which temporary files are stale; nil means time.Now.
 	Now func() time.Time
 }
 
 const (
-	// tempFolder holds what is being written; its name is not available to objects.
+	// tempFolder holds files that are being written; objects cannot use its name.
 	tempFolder = ".stsbackup-tmp"
-	// staleAfter is far more than any Put takes.
+	// staleAfter is far longer than any Put takes.
 	staleAfter = 24 * time.Hour
 
 	folderMode = 0o700
@@ -39,12 +39,12 @@ const (
 type Bucket struct {
 	dir  string
 	root *os.Root
-	// sync flushes a file; a medium may find out only then that it is full.
+	// sync flushes a file; only then may a medium find out that it is full.
 	sync func(*os.File) error
 }
 
-// Open opens the directory. Errors: storage.ErrNoBucket if it does not exist or is no directory,
-// storage.ErrPermission if it cannot be entered, storage.ErrName if Config.Dir is not absolute.
+// Open opens the directory. It returns storage.ErrNoBucket if the directory does not exist or is none,
+// storage.ErrPermission if it cannot be entered, and storage.ErrName if Config.Dir is not absolute.
 func Open(config Config) (*Bucket, error) {
 	bucket := &Bucket{dir: filepath.Clean(config.Dir), sync: (*os.File).Sync}
 	if !filepath.IsAbs(config.Dir) {
@@ -72,8 +72,8 @@ func Open(config Config) (*Bucket, error) {
 	return bucket, nil
 }
 
-// create makes the directory, and those that it is in, and flushes each folder that has got a new one: what Put stores is as
-// safe as the way to it.
+// create makes the directory and its missing parents, and flushes each folder that has got a new one: an object that
+// Put stores is only as safe as the way to it.
 func (b *Bucket) create() error {
 	var parents []string
 	for dir := b.dir; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
@@ -88,7 +88,7 @@ func (b *Bucket) create() error {
 	for _, parent := range parents {
 		dir, err := os.Open(parent)
 		if errors.Is(err, fs.ErrPermission) {
-			continue // it may be written, but not read, and then there is no way to flush it
+			continue // the folder may be writable but not readable, and then there is no way to flush it
 		}
 		if err != nil {
 			return err
@@ -100,8 +100,8 @@ func (b *Bucket) create() error {
 	return nil
 }
 
-// removeStale removes temporary files that a crash has left behind. That it cannot, in a directory that may only be
-// read for example, is no reason not to open it.
+// removeStale removes temporary files that a crash has left behind. If it cannot, for example in a read-only directory,
+// Open succeeds all the same.
 func (b *Bucket) removeStale(now time.Time) {
 	entries, err := fs.ReadDir(b.root.FS(), tempFolder)
 	if err != nil {
@@ -147,11 +147,11 @@ func (b *Bucket) Delete(ctx context.Context, name string) error {
 	}
 	folder := path.Dir(name)
 	for ; folder != "."; folder = path.Dir(folder) {
-		if b.root.Remove(folder) != nil { // it is not empty, or somebody else has just done it
+		if b.root.Remove(folder) != nil { // it is not empty, or somebody else has just removed it
 			break
 		}
 	}
-	// What is removed stays removed after a crash: whoever deletes in an order relies on that order.
+	// A removed object must stay removed after a crash: whoever deletes in an order relies on that order.
 	if err := b.syncFolders(folder); err != nil {
 		return b.fail("delete", name, err)
 	}
@@ -171,19 +171,19 @@ func (b *Bucket) check(ctx context.Context, verb, name string) error {
 	return nil
 }
 
-// reserved reports whether the name, or the folder, is that of temporary files.
+// reserved reports whether the name, or the folder, belongs to temporary files.
 func reserved(name string) bool {
 	return name == tempFolder || strings.HasPrefix(name, tempFolder+"/")
 }
 
-// absent reports whether an error says that there is no file of a name: nothing at all, or something else where
-// one of its folders would be.
+// absent reports whether an error says that there is no file with a name: nothing at all, or something else in place of
+// one of its folders.
 func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// syncFolders flushes a folder and all those that it is in, so that a file's name is as safe as its data. Those that
-// have not changed cost nothing. One that is gone has been emptied by somebody else, together with what was in it.
+// syncFolders flushes a folder and all its parents, so that a file's name is as safe as its data. Unchanged folders
+// cost nothing. If a folder is gone, somebody else has emptied it, together with its contents.
 func (b *Bucket) syncFolders(folder string) error {
 	for ; ; folder = path.Dir(folder) {
 		if err := b.syncFolder(folder); err != nil && !absent(err) {

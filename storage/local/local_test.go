@@ -104,7 +104,7 @@ func TestOpenErrors(t *testing.T) {
 func TestCreate(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "a", "b")
-	for range 2 { // the second finds it there
+	for range 2 { // the second finds the directory there
 		if err := open(t, Config{Dir: dir, Create: true}).Put(t.Context(), "object", nil); err != nil {
 			t.Error(err)
 		}
@@ -114,7 +114,7 @@ func TestCreate(t *testing.T) {
 	}
 }
 
-// TestCreatedParentsAreFlushed: a crash must not take the way to what has been stored.
+// TestCreatedParentsAreFlushed: a crash must not take away the path to stored objects.
 func TestCreatedParentsAreFlushed(t *testing.T) {
 	t.Parallel()
 	there := t.TempDir()
@@ -123,7 +123,7 @@ func TestCreatedParentsAreFlushed(t *testing.T) {
 		flushed = append(flushed, file.Name())
 		return file.Sync()
 	}}
-	for range 2 { // the second finds it there
+	for range 2 { // the second finds the directory there
 		if err := bucket.create(); err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +176,7 @@ func TestTemporaryFilesAreNoObjects(t *testing.T) {
 		}
 	}
 
-	// Only what nobody can be writing any more is removed.
+	// Only files that nobody can still be writing are removed.
 	written, err := os.Stat(stale)
 	if err != nil {
 		t.Fatal(err)
@@ -324,7 +324,7 @@ func TestClassify(t *testing.T) {
 		syscall.ENAMETOOLONG: storage.ErrName, syscall.EISDIR: storage.ErrName,
 		syscall.ESTALE: storage.ErrUnreachable, syscall.ETIMEDOUT: storage.ErrUnreachable,
 		syscall.EIO: nil,
-		// Why a context ended is never taken for a failure of the file system.
+		// The reason why a context ended is never taken for a failure of the file system.
 		&endedError{fmt.Errorf("lease: %w", fs.ErrNotExist)}: nil,
 	} {
 		if _, got := classify(&fs.PathError{Op: "write", Path: "x", Err: errno}); got != want { //nolint:errorlint // identity is meant

@@ -15,7 +15,7 @@ import (
 // nobody is a user who owns nothing here.
 const nobody = 65534
 
-// TestPermission meets a directory that others may read and nobody may write.
+// TestPermission opens a directory that others may read and nobody may write.
 func TestPermission(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -58,8 +58,8 @@ func TestPermission(t *testing.T) {
 	})
 }
 
-// asNobody runs do with the file system taking it for nobody. Without root's rights it is run as it is: the modes
-// alone then forbid enough.
+// asNobody runs do with the file system taking the process for nobody. Without root's rights it runs do unchanged: then
+// the modes alone forbid enough.
 func asNobody(t *testing.T, do func()) {
 	t.Helper()
 	done := make(chan struct{})

@@ -13,8 +13,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// putAttempts bounds how often Put tries to get its file into a folder that others keep removing because it is
-// empty: each of them has removed an object in between, which takes longer than one more attempt.
+// putAttempts bounds how often Put tries to get its file into a folder that others keep removing because it is empty:
+// each of them has removed an object in between, which takes longer than one more attempt.
 const putAttempts = 100
 
 // writeSize is how much is written between two looks at the context.
@@ -46,7 +46,7 @@ func (b *Bucket) PutPaced(ctx context.Context, name string, data []byte, pace st
 	}
 }
 
-// writeTemp stores data in a temporary file, safe from a crash, and returns its name. On an error there is no file.
+// writeTemp stores data in a temporary file, safe from a crash, and returns its name. On an error it leaves no file.
 func (b *Bucket) writeTemp(ctx context.Context, data []byte, pace storage.Pace) (string, error) {
 	if err := b.root.Mkdir(tempFolder, folderMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
@@ -91,7 +91,7 @@ func (b *Bucket) write(ctx context.Context, file *os.File, data []byte, pace sto
 	return nil
 }
 
-// publish gives a temporary file its name, for good.
+// publish renames a temporary file to its final name, durably.
 func (b *Bucket) publish(temp, name string) error {
 	folder := path.Dir(name)
 	for attempt := 1; ; attempt++ {
@@ -104,8 +104,8 @@ func (b *Bucket) publish(temp, name string) error {
 		if err == nil {
 			return b.syncFolders(folder)
 		}
-		// A folder that had just been made can be gone again: it was empty when a Delete came by. MkdirAll then says
-		// that it does not exist, or that it does, or that it is no folder, depending on the moment.
+		// A folder that was just made can be gone again: it was empty when a Delete came by. Depending on the moment,
+		// MkdirAll then says that it does not exist, that it exists, or that it is no folder.
 		passing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR)
 		if !passing || attempt == putAttempts || b.folderAt(name) {
 			return err
@@ -113,7 +113,7 @@ func (b *Bucket) publish(temp, name string) error {
 	}
 }
 
-// objectInPath reports whether one of the elements of a folder's name is an object, so that the folder cannot be.
+// objectInPath reports whether one of the elements of a folder's name is an object, so that the folder cannot exist.
 func (b *Bucket) objectInPath(folder string) bool {
 	for ; folder != "."; folder = path.Dir(folder) {
 		if info, err := b.root.Lstat(folder); err == nil && !info.IsDir() {
@@ -123,7 +123,7 @@ func (b *Bucket) objectInPath(folder string) bool {
 	return false
 }
 
-// folderAt reports whether there is a folder where an object is to be.
+// folderAt reports whether there is a folder in place of an object.
 func (b *Bucket) folderAt(name string) bool {
 	info, err := b.root.Lstat(name)
 	return err == nil && info.IsDir()

@@ -14,8 +14,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// TestNoRoomToWrite has a disk of 2 MiB that is full in the middle of a file: the object is not there, what it was to
-// replace is as it was, and after a prune there is room for a backup that fits.
+// TestNoRoomToWrite has a disk of 2 MiB that is full in the middle of a file: the new object is not there, the object
+// that it should replace is unchanged, and after a prune there is room for a backup that fits.
 func TestNoRoomToWrite(t *testing.T) {
 	dir, source := t.TempDir(), t.TempDir()
 	if err := unix.Mount("stsbackup-test", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0700,size=2m"); err != nil {
@@ -58,7 +58,7 @@ func TestNoRoomToWrite(t *testing.T) {
 		return err
 	}
 	clean(backup(len(content)))
-	if _, err := repo.Prune(t.Context(), repository.PruneOptions{}); err != nil { // of the packs for which there was room
+	if _, err := repo.Prune(t.Context(), repository.PruneOptions{}); err != nil { // removes the packs that still fitted
 		t.Errorf("prune: %v", err)
 	}
 	if err := backup(1 << 20); err != nil {

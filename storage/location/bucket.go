@@ -14,18 +14,18 @@ type Config struct {
 	// URL is s3://BUCKET/PREFIX?… or file:///DIRECTORY.
 	URL    string
 	Limits Limits
-	// Create has a directory made that does not exist. Buckets in S3 are for their owners to make.
+	// Create makes a missing directory. Buckets in S3 are for their owners to make.
 	Create bool
-	// Watch, unless it is nil, counts what is done with the bucket.
+	// Watch, unless nil, counts the operations on the bucket.
 	Watch func(storage.Bucket) storage.Bucket
-	// Getenv is the environment: it completes URLs of S3, stands in for limits, and says where credentials are.
+	// Getenv reads the environment: it completes URLs of S3, replaces missing limits, and says where credentials are.
 	Getenv func(string) string
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }
 
-// OpenBucket opens the bucket, or the part of it, that the URL names, within the limits. Nothing is asked of an S3 service
-// yet; a directory must exist, unless it is to be created.
+// OpenBucket opens the bucket, or the part of it, that the URL names, within the limits. It does not talk to an S3
+// service yet; a directory must exist, unless Create is set.
 func OpenBucket(config Config) (storage.Bucket, error) {
 	limits, err := config.Limits.read(config.Getenv)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// A recovery point is looked for in the repository of its StatefulSet, and nowhere else.
+// Find looks for a recovery point in the repository of its StatefulSet, and nowhere else.
 func TestFind(t *testing.T) {
 	t.Parallel()
 	root := NewRoot("memory://", storagetest.NewMemory(), "root password")

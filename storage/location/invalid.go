@@ -2,8 +2,8 @@ package location
 
 import "fmt"
 
-// InvalidError says that a URL, a limit, or the environment that stands in for one, is written wrongly. Nothing has been
-// opened then.
+// InvalidError says that somebody has written a URL, a limit, or the environment variable for one, wrongly. Then
+// nothing has been opened.
 type InvalidError struct{ err error }
 
 func (e *InvalidError) Error() string { return e.err.Error() }

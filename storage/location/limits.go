@@ -7,18 +7,18 @@ import (
 	"github.com/stsbackup/stsbackup/storage/limit"
 )
 
-// The variables that stand in for limits that are not given, and by which movers are told.
+// Variables that replace limits that are not given. Movers get their limits through them.
 const (
 	EnvLimitUpload   = "STSBACKUP_LIMIT_UPLOAD"
 	EnvLimitDownload = "STSBACKUP_LIMIT_DOWNLOAD"
 	EnvConnections   = "STSBACKUP_CONNECTIONS"
 )
 
-// slowest is the lowest rate in KiB/s: services take a line that is slower still for a broken one.
+// slowest is the lowest rate in KiB/s: services take a slower line for a broken one.
 const slowest = 8
 
 // Limits say how much of the bucket's line and service may be used, as a person has written it: rates in KiB/s, and a
-// number of requests. The environment stands in for those that are empty.
+// number of requests. The environment replaces empty ones.
 type Limits struct{ Upload, Download, Connections string }
 
 // read returns the limits as numbers.
@@ -39,7 +39,7 @@ func (l Limits) read(getenv func(string) string) (limit.Limits, error) {
 	return limit.Limits{Upload: upload << 10, Download: download << 10, Connections: int(connections)}, nil
 }
 
-// or completes the limits from the environment.
+// or fills empty limits from the environment.
 func (l Limits) or(getenv func(string) string) Limits {
 	return Limits{
 		Upload:      cmp.Or(l.Upload, getenv(EnvLimitUpload)),
@@ -60,7 +60,8 @@ func readLimit(value, flag, variable string, least int64) (int64, error) {
 	return n, nil
 }
 
-// Environment is how another process is told the same limits, which has none of this one's environment.
+// Environment returns the variables that tell another process, which does not have this process's environment, the same
+// limits.
 func (l Limits) Environment(getenv func(string) string) map[string]string {
 	l = l.or(getenv)
 	env := map[string]string{}

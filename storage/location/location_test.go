@@ -14,7 +14,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/s3"
 )
 
-// with is an environment of only these variables.
+// with is an environment with only these variables.
 func with(environment map[string]string) func(string) string {
 	return func(name string) string { return environment[name] }
 }

@@ -9,15 +9,15 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// Root is the place below which there is one repository for each StatefulSet, and the password that opens them.
+// Root is the place with one repository for each StatefulSet, and the password that opens them.
 type Root struct {
 	url      string
 	bucket   storage.Bucket
-	limits   Limits // those that bucket has
+	limits   Limits // of bucket
 	password repository.Secret
 }
 
-// Open opens a root. It does not speak to the bucket yet.
+// Open opens a root. It does not talk to the bucket yet.
 func Open(config Config, password repository.Secret) (*Root, error) {
 	bucket, err := OpenBucket(config)
 	if err != nil {
@@ -26,7 +26,7 @@ func Open(config Config, password repository.Secret) (*Root, error) {
 	return &Root{url: config.URL, bucket: bucket, limits: config.Limits, password: password}, nil
 }
 
-// NewRoot is a root in a bucket that is open and has no limits. The URL is what the root is called.
+// NewRoot makes a root in an open bucket without limits. url is the root's name.
 func NewRoot(url string, bucket storage.Bucket, password repository.Secret) *Root {
 	return &Root{url: url, bucket: bucket, password: password}
 }
@@ -40,13 +40,13 @@ func (r *Root) String() string {
 	return place
 }
 
-// Bucket is the bucket, or the part of it, in which the repositories are.
+// Bucket is the bucket, or the part of it, with the repositories.
 func (r *Root) Bucket() storage.Bucket { return r.bucket }
 
-// Limits are those of the bucket, as they were given.
+// Limits are the bucket's limits, as they were given.
 func (r *Root) Limits() Limits { return r.limits }
 
-// Password is that of one StatefulSet's repository.
+// Password is the password of one StatefulSet's repository.
 func (r *Root) Password(of catalog.Name) repository.Secret {
 	return catalog.Password(r.password, of.Namespace, of.StatefulSet)
 }

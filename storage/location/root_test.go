@@ -41,7 +41,7 @@ func TestRoot(t *testing.T) {
 	}
 }
 
-// TestRootIsNamedWithoutParameters: what a message shows is the place alone.
+// TestRootIsNamedWithoutParameters: a message shows the place alone.
 func TestRootIsNamedWithoutParameters(t *testing.T) {
 	t.Parallel()
 	url := "s3://bucket/team?endpoint=https://s3.example.com"

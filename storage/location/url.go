@@ -8,7 +8,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/s3"
 )
 
-// fileScheme is that of the URLs of directories.
+// fileScheme is the scheme of directories' URLs.
 const fileScheme = "file"
 
 // schemeOf is the scheme of a repository's URL: fileScheme or s3.Scheme.
@@ -42,8 +42,8 @@ func Check(location string) error {
 	return nil
 }
 
-// S3 reads an s3:// URL and completes it from the environment. The error never repeats the URL, which can hold what should
-// not have been in it.
+// S3 reads an s3:// URL and completes it from the environment. The error never repeats the URL, which may hold secrets
+// that do not belong there.
 func S3(location string, getenv func(string) string) (s3.Config, error) {
 	config, err := s3.ParseURL(location)
 	if err != nil {

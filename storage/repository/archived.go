@@ -12,12 +12,13 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
-// archivedSample is how many packs are looked at before any is known to be archived: what one request lists. Their names are
-// hashes, so that they are a sample of all.
+// archivedSample is how many packs are looked at before any is known to be archived: as many as one request lists.
+// Their names are hashes, so they are a sample of all.
 const archivedSample = 1000
 
-// LoadIndexToWrite is LoadIndex for whoever is going to write. Packs that somebody has moved to an archive class cannot be read:
-// what relied on them could not be restored, and the index forgets them, so that their content is stored once more.
+// LoadIndexToWrite is LoadIndex for callers that are going to write. Packs that somebody has moved to an archive class
+// cannot be read, so data that relied on them could not be restored. The index forgets these packs, so that their
+// content is stored once more.
 func (r *Repository) LoadIndexToWrite(ctx context.Context) error {
 	var archived map[ID]bool
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -46,7 +47,7 @@ func (r *Repository) LoadIndexToWrite(ctx context.Context) error {
 	return nil
 }
 
-// archivedPacks lists the packs that are archived, if there are any in the sample, and if one of those cannot be read in fact.
+// archivedPacks lists the archived packs, if there are any in the sample, and if one of those really cannot be read.
 func (r *Repository) archivedPacks(ctx context.Context) (map[ID]bool, error) {
 	archived, looked := map[ID]bool{}, 0
 	err := r.eachListedPack(ctx, func(id ID, info storage.Info) error {
@@ -64,13 +65,14 @@ func (r *Repository) archivedPacks(ctx context.Context) (map[ID]bool, error) {
 	return r.inArchive(ctx, archived)
 }
 
-// inArchive returns the packs that a listing shows in an archive class, if one of them cannot be read in fact; else none.
+// inArchive returns the packs that a listing shows in an archive class, if one of them really cannot be read; otherwise
+// none.
 func (r *Repository) inArchive(ctx context.Context, archived map[ID]bool) (map[ID]bool, error) {
 	for id := range archived {
 		body, err := r.bucket.Get(ctx, kindData.name(id), 0, 1)
 		if err == nil {
 			body.Close()
-			return nil, nil // some services read from such classes by themselves
+			return nil, nil // some services can read from such classes directly
 		}
 		if !errors.Is(err, storage.ErrArchived) {
 			return nil, fmt.Errorf("read %s: %w", kindData.name(id), err)

@@ -11,8 +11,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
 
-// LoadBlob reads one blob and checks it. If it lies in several packs, any copy serves. Many blobs of one pack are better read with ReadPack
-// and OpenBlob.
+// LoadBlob reads one blob and checks it. If the blob lies in several packs, any copy serves. For many blobs of one
+// pack, ReadPack and OpenBlob are better.
 func (r *Repository) LoadBlob(ctx context.Context, t BlobType, id ID) ([]byte, error) {
 	at, err := r.Locate(t, id)
 	if err != nil {
@@ -38,7 +38,7 @@ func (r *Repository) loadBlobAt(ctx context.Context, at packfile.Location, id ID
 	return plain, err
 }
 
-// twice reads once more what seems to be damaged: it may have been changed on its way here, and not in the bucket.
+// twice calls read again if the data seems damaged: it may have been changed on its way here, and not in the bucket.
 func twice(read func() error) error {
 	err := read()
 	if damaged(err) {
@@ -49,8 +49,8 @@ func twice(read func() error) error {
 
 func damaged(err error) bool { return errors.Is(err, errHash) || errors.Is(err, seal.ErrDamaged) }
 
-// ReadPack reads length bytes of a pack from offset on, into buf if that is large enough. The bytes have not been
-// checked in any way: only OpenBlob does that.
+// ReadPack reads length bytes of a pack from offset on, into buf if that is large enough. Nobody has checked the bytes:
+// only OpenBlob does that.
 func (r *Repository) ReadPack(ctx context.Context, pack ID, offset int64, buf []byte, length int) ([]byte, error) {
 	body, err := r.StreamPack(ctx, pack, offset, int64(length))
 	if err != nil {
@@ -63,7 +63,7 @@ func (r *Repository) ReadPack(ctx context.Context, pack ID, offset int64, buf []
 	return data, err
 }
 
-// StreamPack opens a range of a pack, in bytes, to be read part by part. The caller closes it.
+// StreamPack opens a range of a pack, in bytes, for reading part by part. The caller closes it.
 func (r *Repository) StreamPack(ctx context.Context, pack ID, offset, length int64) (*PackStream, error) {
 	name := kindData.name(pack)
 	body, err := r.bucket.Get(ctx, name, offset, length)
@@ -80,8 +80,8 @@ type PackStream struct {
 	at   int64
 }
 
-// Next reads the next length bytes, into buf if that is large enough. They have not been checked in any way: only
-// OpenBlob does that.
+// Next reads the next length bytes, into buf if that is large enough. Nobody has checked the bytes: only OpenBlob does
+// that.
 func (s *PackStream) Next(length int, buf []byte) ([]byte, error) {
 	if cap(buf) < length {
 		buf = make([]byte, length)
@@ -93,7 +93,7 @@ func (s *PackStream) Next(length int, buf []byte) ([]byte, error) {
 	return buf[:length], nil
 }
 
-// Close gives up what has not been read.
+// Close gives up the rest of the range.
 func (s *PackStream) Close() error {
 	if err := s.body.Close(); err != nil {
 		return fmt.Errorf("read %s: %w", s.name, &readError{err})
@@ -101,8 +101,8 @@ func (s *PackStream) Close() error {
 	return nil
 }
 
-// OpenBlob turns the sealed bytes of the blob at a location into its plain bytes and compares their hash with id.
-// sealed is overwritten. The plain bytes are put into buf if that is large enough, or lie within sealed.
+// OpenBlob turns the sealed bytes of the blob at a location into its plain bytes and compares their hash with id. It
+// overwrites sealed. The plain bytes are in buf if that is large enough, or within sealed.
 func (r *Repository) OpenBlob(at packfile.Location, id ID, sealed, buf []byte) ([]byte, error) {
 	plain, err := r.openBlob(at, id, sealed, buf)
 	if err != nil {
@@ -122,7 +122,7 @@ func (r *Repository) openBlob(at packfile.Location, id ID, sealed, buf []byte) (
 	return plain, nil
 }
 
-// unpackBlob decrypts and decompresses a blob, which has not been compared with its id then.
+// unpackBlob decrypts and decompresses a blob, without comparing it with its id.
 func (r *Repository) unpackBlob(at packfile.Location, sealed, buf []byte) ([]byte, error) {
 	if len(sealed) != int(at.Length) {
 		return nil, errors.New("not the length that the index gives")

@@ -23,13 +23,13 @@ import (
 // checkReaders is how many packs are read at once. Each takes the memory of its largest blob, twice.
 const checkReaders = 3
 
-// Check looks for damage. Without ReadData it finds what is missing, and damage in everything but the packs of file
-// content; with a ReadData of 1 it finds every flipped bit of every object that the repository needs, and of every lock. Damage is in
-// the report; an error says that the check itself could not be done.
+// Check looks for damage. Without ReadData it finds what is missing, and damage in everything except the packs of file
+// content. With a ReadData of 1 it finds every flipped bit of every object that the repository needs, and of every
+// lock. The report lists the damage; an error says that the check itself could not be done.
 //
-// It takes no lock, so that it needs no more than the right to read, and looks at things in the order that makes a
-// backup at the same time harmless: repository snapshots, index, packs. A prune at the same time may make it report
-// objects as missing that prune has replaced.
+// Check takes no lock, so it needs only the right to read. It looks at things in an order that makes a simultaneous
+// backup harmless: repository snapshots, index, packs. During a prune, it may report objects as missing that the prune
+// has replaced.
 func (r *Repository) Check(ctx context.Context, options CheckOptions) (CheckReport, error) {
 	c := &checker{
 		repo: r.withIndex(
@@ -57,48 +57,49 @@ func (r *Repository) Check(ctx context.Context, options CheckOptions) (CheckRepo
 type checkedPack struct {
 	id    ID
 	blobs []packfile.Blob
-	size  int64 // what the bucket says; -1 if it is not there
+	size  int64 // size in the bucket; -1 if it is not there
 	// archived says that it is in an archive class, from which it cannot be read.
 	archived bool
 }
 
 type checker struct {
-	// repo has an index of its own: who else uses the Repository must not find blobs whose index object is damaged.
+	// repo has an index of its own: other users of the Repository must not find blobs whose index object is damaged.
 	repo    *Repository
 	options CheckOptions
-	packs   map[ID]*checkedPack // that the check covers
+	packs   map[ID]*checkedPack // those that the check covers
 	known   map[ID]*checkedPack // all that the index names
 	used    blobSet
 
 	mu     sync.Mutex
 	report CheckReport
 	bad    blobSet // blobs that cannot be read
-	// refused are those of them that the walk has met: it has looked for other copies, or it is what they say that is wrong.
+	// refused are the bad blobs that the walk has met: it has already looked for other copies, or their content is
+	// wrong.
 	refused blobSet
 	gone    []*checkedPack // packs that are not there, or in an archive
 }
 
 func (c *checker) run(ctx context.Context) error {
-	// 1. The small objects that open everything else, or keep others from it. The config was checked when the repository was opened.
+	// 1. The small objects that open everything else, or lock others out. Open has already checked the config.
 	if err := c.checkKeys(ctx); err != nil {
 		return err
 	}
 	if err := c.checkLocks(ctx); err != nil {
 		return err
 	}
-	// 2. The repository snapshots, before the index, which is then at least as young.
+	// 2. The repository snapshots, before the index, so that the index is at least as recent.
 	snapshots, err := c.loadSnapshots(ctx)
 	if err != nil {
 		return err
 	}
-	// 3. The index, and whether the packs that it names are there, in the size that it implies.
+	// 3. The index, and whether the packs that it names are there, with the size that it implies.
 	if err := c.loadIndex(ctx); err != nil {
 		return err
 	}
 	if err := c.checkSizes(ctx); err != nil {
 		return err
 	}
-	// 4. All trees, and whether the index knows what is in them.
+	// 4. All trees, and whether the index knows their blobs.
 	if err := c.checkTrees(ctx, snapshots); err != nil {
 		return err
 	}
@@ -106,11 +107,11 @@ func (c *checker) run(ctx context.Context) error {
 	if err := c.readPacks(ctx); err != nil {
 		return err
 	}
-	// 6. Whether what is bad in one pack is good in another.
+	// 6. Whether blobs that are bad in one pack are good in another.
 	if err := c.findCopies(ctx); err != nil {
 		return err
 	}
-	// 7. Which repository snapshots the damage is in.
+	// 7. Which repository snapshots the damage affects.
 	return c.attribute(ctx, snapshots)
 }
 
@@ -124,8 +125,8 @@ func (c *checker) problem(object string, err error) {
 	c.report.Problems = append(c.report.Problems, Problem{Object: object, Reason: reasonFor(object, err)})
 }
 
-// Undecided reports an error that says nothing about the object that was to be read: that the bucket, or the index's
-// own temporary file, could not be asked is no damage. ctx is the one that it was read with.
+// Undecided reports an error that says nothing about the object: if the bucket, or the index's own temporary file,
+// could not be asked, that is no damage. ctx is the context of the read.
 func Undecided(ctx context.Context, err error) bool {
 	if err == nil {
 		return false
@@ -141,13 +142,13 @@ func Undecided(ctx context.Context, err error) bool {
 	return ctx.Err() != nil
 }
 
-// Unusable reports an error that says that a pack cannot serve what is asked of it, while another copy may: the pack is damaged,
-// missing, or archived. ctx is the one that it was read with.
+// Unusable reports an error that says that a pack cannot deliver the data, while another copy may: the pack is damaged,
+// missing, or archived. ctx is the context of the read.
 func Unusable(ctx context.Context, err error) bool {
 	return err != nil && (errors.Is(err, storage.ErrArchived) || !Undecided(ctx, err))
 }
 
-// checkKeys compares every key with its name: one that is damaged no longer opens anything.
+// checkKeys compares every key with its name: a damaged key no longer opens anything.
 func (c *checker) checkKeys(ctx context.Context) error {
 	ids, err := listIDs(ctx, c.repo.bucket, kindKey)
 	if err != nil {
@@ -158,14 +159,14 @@ func (c *checker) checkKeys(ctx context.Context) error {
 		if Undecided(ctx, err) {
 			return fmt.Errorf("read %s: %w", kindKey.name(id), err)
 		}
-		if err != nil && !errors.Is(err, storage.ErrNotExist) { // removed since it was listed
+		if err != nil && !errors.Is(err, storage.ErrNotExist) { // removed since the listing
 			c.problem(kindKey.name(id), err)
 		}
 	}
 	return nil
 }
 
-// checkLocks looks for locks that say nothing any more, and only keep others out.
+// checkLocks looks for unreadable locks, which only keep others out.
 func (c *checker) checkLocks(ctx context.Context) error {
 	return c.repo.eachLock(ctx, func(holder Holder, damage error) error {
 		if damage != nil {
@@ -175,7 +176,7 @@ func (c *checker) checkLocks(ctx context.Context) error {
 	})
 }
 
-// loadSnapshots reads those that the check is about.
+// loadSnapshots reads the repository snapshots that the check covers.
 func (c *checker) loadSnapshots(ctx context.Context) ([]Snapshot, error) {
 	var snapshots []Snapshot
 	look := func(id ID, snapshot Snapshot, err error) error {
@@ -219,7 +220,7 @@ func (c *checker) spoil(pack *checkedPack, only ...packfile.Blob) {
 	}
 }
 
-// checkTrees walks all trees, and leaves in c.packs those packs that the check covers.
+// checkTrees walks all trees, and leaves in c.packs only the packs that the check covers.
 func (c *checker) checkTrees(ctx context.Context, snapshots []Snapshot) error {
 	var roots []ID
 	for _, snapshot := range snapshots {
@@ -259,7 +260,7 @@ func (c *checker) checkTrees(ctx context.Context, snapshots []Snapshot) error {
 	return nil
 }
 
-// readPacks judges the sizes of all packs, and reads as many as the options ask for.
+// readPacks judges the sizes of all packs, and reads as many packs as the options ask for.
 func (c *checker) readPacks(ctx context.Context) error {
 	var whole []*checkedPack
 	for _, pack := range c.packs {
@@ -267,7 +268,7 @@ func (c *checker) readPacks(ctx context.Context) error {
 			whole = append(whole, pack)
 		}
 	}
-	// By name, not in the order of a map: what is drawn depends on the source of randomness alone.
+	// Sorted by name, not in the order of a map: the draw depends only on the source of randomness.
 	slices.SortFunc(whole, func(a, b *checkedPack) int { return format.Compare(a.id, b.id) })
 	chosen, err := choosePacks(whole, c.options.ReadData, c.repo.options.Random)
 	if err != nil {

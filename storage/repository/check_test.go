@@ -74,7 +74,7 @@ func TestCheckFindsEveryFlippedBit(t *testing.T) {
 	sound(t, bucket, volumes)
 }
 
-// TestCheckNamesWhatIsHit damages what only one of the two repository snapshots needs.
+// TestCheckNamesWhatIsHit damages data that only one of the two repository snapshots needs.
 func TestCheckNamesWhatIsHit(t *testing.T) {
 	bucket, volumes := small(t)
 	repo := reopen(t, bucket)
@@ -126,7 +126,8 @@ func TestCheckNamesWhatIsHit(t *testing.T) {
 	}
 }
 
-// TestCheckFindsWhatNoIndexKnows removes an index object: its packs are unindexed, and what needs them is damaged.
+// TestCheckFindsWhatNoIndexKnows removes an index object: its packs are unindexed, and what needs their blobs is
+// damaged.
 func TestCheckFindsWhatNoIndexKnows(t *testing.T) {
 	bucket, volumes := small(t)
 	for _, name := range list(t, bucket, "index/") {
@@ -140,7 +141,7 @@ func TestCheckFindsWhatNoIndexKnows(t *testing.T) {
 	}
 }
 
-// TestCheckComparesHeadersWithTheIndex has an index that calls a blob by another's name, in a pack that is whole.
+// TestCheckComparesHeadersWithTheIndex has an index that gives a blob another blob's name, in an undamaged pack.
 func TestCheckComparesHeadersWithTheIndex(t *testing.T) {
 	bucket, _ := small(t)
 	repo := reopen(t, bucket)
@@ -168,7 +169,7 @@ func TestCheckComparesHeadersWithTheIndex(t *testing.T) {
 	}
 }
 
-// TestResticChecksWhatWeWrote holds the fixture of these tests to the judge of the format.
+// TestResticChecksWhatWeWrote has restic, the reference for the format, check the repository of these tests.
 func TestResticChecksWhatWeWrote(t *testing.T) {
 	bucket, volumes := small(t)
 	resticJudges(t, inDirectory(t, bucket), volumes)
@@ -205,7 +206,7 @@ func TestCheckWithoutAVerdict(t *testing.T) {
 	if _, err := reopen(t, count).Check(t.Context(), CheckOptions{ReadData: 1}); err != nil {
 		t.Fatal(err)
 	}
-	for at := 3; at <= len(count.Operations()); at++ { // the first ones are those of opening
+	for at := 3; at <= len(count.Operations()); at++ { // the first operations belong to opening the repository
 		faulty := storagetest.NewFaulty(memory, storagetest.Fault{At: at, Err: storage.ErrUnreachable})
 		repo, err := Open(t.Context(), faulty, password, hasty())
 		if err == nil {
@@ -221,7 +222,7 @@ func TestCheckWithoutAVerdict(t *testing.T) {
 	}
 }
 
-// TestCheckOfWhatResticWrote has restic write, prune and damage.
+// TestCheckOfWhatResticWrote checks a repository that restic has written and pruned, and then a damaged one.
 func TestCheckOfWhatResticWrote(t *testing.T) {
 	dir, source := filepath.Join(t.TempDir(), "repo"), t.TempDir()
 	mustRestic(t, dir, "init")
@@ -252,7 +253,7 @@ func TestCheckOfWhatResticWrote(t *testing.T) {
 	}
 }
 
-// TestCheckNamesNoEndOfProblems: a report has an end, and says how much is not in it.
+// TestCheckNamesNoEndOfProblems: a report has an end, and says how many problems it leaves out.
 func TestCheckNamesNoEndOfProblems(t *testing.T) {
 	bucket, _ := small(t)
 	for i := range maxProblems + 7 {

@@ -8,8 +8,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// findCopies takes those blobs out of what is bad that are good in another pack, which it reads. A pack that is not there is
-// damage unless every one of its blobs is.
+// findCopies takes the blobs that are good in another pack, which it reads, out of the bad ones. A pack that is not
+// there is damage, unless every one of its blobs is good elsewhere.
 func (c *checker) findCopies(ctx context.Context) error {
 	wanted := newBlobSet()
 	for _, t := range []BlobType{DataBlob, TreeBlob} {
@@ -19,7 +19,7 @@ func (c *checker) findCopies(ctx context.Context) error {
 	}
 	for _, pack := range c.gone {
 		for _, blob := range pack.blobs {
-			if len(wanted.data)+len(wanted.tree) < maxLookedFor { // more takes memory, and where so much is missing it is gone
+			if len(wanted.data)+len(wanted.tree) < maxLookedFor { // more would take memory, and where so much is missing it is gone
 				wanted.add(blob.Type, blob.ID)
 			}
 		}
@@ -51,7 +51,7 @@ func (c *checker) findCopies(ctx context.Context) error {
 	return nil
 }
 
-// judgeGone reports the packs that are not there, or in an archive, unless all that they held has been saved.
+// judgeGone reports packs that are missing or archived, unless all of their blobs were found elsewhere.
 func (c *checker) judgeGone(saved blobSet) {
 	for _, pack := range c.gone {
 		lost := false

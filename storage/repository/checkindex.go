@@ -9,7 +9,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
-// loadIndex reads what can be read of the index. What one listing does not name would be called damage.
+// loadIndex reads as much of the index as it can. An index object missing from a single listing would look like damage,
+// so it uses two.
 func (c *checker) loadIndex(ctx context.Context) error {
 	return c.repo.inTwoListings(ctx, kindIndex, func(ids []ID, gone map[ID]bool) error {
 		return c.repo.eachIndexOf(ctx, ids, func(id ID, object packfile.IndexObject, err error) error {
@@ -25,7 +26,7 @@ func (c *checker) loadIndex(ctx context.Context) error {
 	})
 }
 
-// addIndex notes what an index object says, or that it cannot be read.
+// addIndex notes the content of an index object, or that the object cannot be read.
 func (c *checker) addIndex(ctx context.Context, id ID, object packfile.IndexObject, err error) error {
 	if Undecided(ctx, err) {
 		return err
@@ -46,7 +47,8 @@ func (c *checker) addIndex(ctx context.Context, id ID, object packfile.IndexObje
 	return nil
 }
 
-// checkSizes compares the index with the list of packs. What seems to be missing from one listing is looked for in another.
+// checkSizes compares the index with the list of packs. If packs seem to be missing from one listing, it looks in
+// another.
 func (c *checker) checkSizes(ctx context.Context) error {
 	for range 2 {
 		c.report.Unindexed = 0
@@ -80,7 +82,7 @@ func (c *checker) checkSizes(ctx context.Context) error {
 	return nil
 }
 
-// whole reports whether a pack was listed with the size that its blobs imply, and can be read.
+// whole reports whether a pack can be read and was listed with the size that its blobs imply.
 func (p *checkedPack) whole() bool { return p.size == packfile.Size(p.blobs) && !p.archived }
 
 func (c *checker) allWhole() bool {
@@ -92,7 +94,7 @@ func (c *checker) allWhole() bool {
 	return true
 }
 
-// judgeSize reports a pack that is not there or not of the size that its blobs imply.
+// judgeSize reports a pack that is missing, or whose size differs from what its blobs imply.
 func (c *checker) judgeSize(pack *checkedPack) bool {
 	if pack.whole() {
 		return true

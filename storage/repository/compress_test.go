@@ -9,7 +9,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/compress"
 )
 
-// prose is n bytes of words, of which some are frequent and most are rare, as in a text.
+// prose is n bytes of words, some frequent and most rare, as in a text.
 func prose(n int) string {
 	random := rand.New(rand.NewPCG(1, 2))
 	words := rand.NewZipf(random, 1.1, 4, 5000)
@@ -24,12 +24,12 @@ func prose(n int) string {
 	return string(text[:n])
 }
 
-// levels are all of compress.Level, by growing work.
+// levels are all values of compress.Level, by growing work.
 func levels() []compress.Level {
 	return []compress.Level{compress.Off, compress.Fast, compress.Default, compress.Max}
 }
 
-// compressing makes a repository that does so, in a directory.
+// compressing makes a repository with a compression level, in a directory.
 func compressing(t *testing.T, level compress.Level) (*Repository, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -42,7 +42,7 @@ func compressing(t *testing.T, level compress.Level) (*Repository, string) {
 	return repo, dir
 }
 
-// TestCompression saves with every level what restic and we restore.
+// TestCompression saves data with every level; restic and we restore it.
 func TestCompression(t *testing.T) {
 	content := volume{"prose": prose(40_000), "noise": noise("disk", 10_000)}
 	for _, level := range levels() {
@@ -60,7 +60,7 @@ func TestCompression(t *testing.T) {
 	}
 }
 
-// TestCompressionWork holds the levels to their order: more work makes it smaller.
+// TestCompressionWork checks the order of the levels: more work gives a smaller result.
 func TestCompressionWork(t *testing.T) {
 	piece := []byte(prose(1 << 20))
 	last := len(piece) + 1<<10

@@ -18,8 +18,8 @@ const maxConfigSize = 64 << 10
 type config struct {
 	Version uint   `json:"version"`
 	ID      string `json:"id"`
-	// ChunkerPolynomial is what restic cuts files with. This package cuts by a key of its own, but restic refuses to
-	// open a repository without one that is irreducible.
+	// ChunkerPolynomial is what restic cuts files with. This package cuts with a key of its own, but restic refuses to
+	// open a repository whose polynomial is missing or not irreducible.
 	ChunkerPolynomial chunker.Pol `json:"chunker_polynomial"`
 }
 
@@ -51,7 +51,7 @@ func saveConfig(ctx context.Context, bucket storage.Bucket, sealer *seal.Sealer,
 	return nil
 }
 
-// openConfig opens the bytes of a config object. They are not changed.
+// openConfig opens the bytes of a config object, without changing them.
 func openConfig(raw []byte, sealer *seal.Sealer) (config, error) {
 	plain, err := sealer.Open(append([]byte(nil), raw...))
 	if err != nil {

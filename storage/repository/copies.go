@@ -11,22 +11,22 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
-// Two backups at the same time, or one after another that was interrupted, may store the same blob in two packs. The index keeps
-// one place of each blob; the others are looked for here, in the index objects, once the pack that is known turns out to be missing
-// or damaged.
+// Two simultaneous backups, or a backup after an interrupted one, may store the same blob in two packs. The index keeps
+// one place of each blob. Once that pack turns out to be missing or damaged, this file looks for the other places in
+// the index objects.
 
-// blobRef is a blob of a type.
+// blobRef names a blob with its type.
 type blobRef struct {
 	blobType BlobType
 	id       ID
 }
 
-// copies are the places of blobs of packs that could not be read.
+// copies are the known places of blobs whose packs could not be read.
 type copies struct {
 	mu     sync.Mutex
 	looked map[ID]bool // packs for whose blobs places were looked for
 	places map[blobRef][]packfile.Location
-	listed bool // all packs that were missing were looked for
+	listed bool // places were looked for, for the blobs of all missing packs
 }
 
 func (c *copies) forget() {
@@ -35,7 +35,7 @@ func (c *copies) forget() {
 	c.looked, c.places, c.listed = nil, nil, false
 }
 
-// loadCopy reads another copy of a blob than the one at a location, which could not be read because of failure.
+// loadCopy reads another copy of a blob. The copy at the location at could not be read, because of failure.
 func (r *Repository) loadCopy(ctx context.Context, blob blobRef, at packfile.Location, failure error) (plain []byte, err error) {
 	err = r.eachCopy(ctx, blob, at, failure, func(place packfile.Location) (err error) {
 		plain, err = r.loadBlobAt(ctx, place, blob.id)
@@ -44,8 +44,8 @@ func (r *Repository) loadCopy(ctx context.Context, blob blobRef, at packfile.Loc
 	return plain, err
 }
 
-// eachCopy tries one copy of a blob after the other, until one can be read; at is where the one lies that could not be read because
-// of failure, which is the error if no other can be read either.
+// eachCopy tries the other copies of a blob, until one can be read. The copy at the location at could not be read
+// because of failure, which is also the error if no other copy can be read.
 func (r *Repository) eachCopy(
 	ctx context.Context,
 	blob blobRef,
@@ -56,7 +56,7 @@ func (r *Repository) eachCopy(
 	if !Unusable(ctx, failure) {
 		return failure
 	}
-	// Archived packs are as good as missing ones: where one of either is, there are often more.
+	// Archived packs count as missing ones: where there is one, there are often more.
 	missing := errors.Is(failure, storage.ErrNotExist) || errors.Is(failure, storage.ErrArchived)
 	places, err := r.otherPlaces(ctx, blob, at.Pack, missing)
 	if err != nil {
@@ -78,8 +78,8 @@ func (r *Repository) eachCopy(
 	return failure
 }
 
-// otherPlaces are the places of a blob in other packs than this one, which could not be read. They are looked for once for all
-// blobs of the pack; once a pack turns out to be missing, for those of all missing packs.
+// otherPlaces are the places of a blob outside this pack, which could not be read. One search serves all blobs of the
+// pack; once a pack turns out to be missing, one search serves the blobs of all missing packs.
 func (r *Repository) otherPlaces(ctx context.Context, blob blobRef, pack ID, missing bool) ([]packfile.Location, error) {
 	c := &r.copies
 	c.mu.Lock()
@@ -88,7 +88,7 @@ func (r *Repository) otherPlaces(ctx context.Context, blob blobRef, pack ID, mis
 		if len(c.places) > maxLookedFor {
 			c.looked, c.places = nil, nil
 		}
-		var there map[ID]bool // nil: all may be
+		var there map[ID]bool // nil: all may be there
 		if missing && !c.listed {
 			var err error
 			if there, err = r.listedPacks(ctx); err != nil {
@@ -110,15 +110,15 @@ func (r *Repository) otherPlaces(ctx context.Context, blob blobRef, pack ID, mis
 	return others, nil
 }
 
-// lookForCopies finds the places of all blobs of bad packs in packs that are not.
+// lookForCopies finds places for all blobs of bad packs, in packs that are not bad.
 func (r *Repository) lookForCopies(ctx context.Context, c *copies, bad func(ID) bool) error {
 	if c.looked == nil {
 		c.looked, c.places = map[ID]bool{}, map[blobRef][]packfile.Location{}
 	}
-	// 1. What the packs hold, or should.
+	// 1. The blobs that the bad packs hold, or should hold.
 	err := r.eachIndexPack(ctx, func(p packfile.Pack) {
 		if !bad(p.ID) || len(c.places) > maxLookedFor && len(c.looked) > 0 {
-			return // it is looked for by itself when it is asked for
+			return // it gets its own search when it is asked for
 		}
 		c.looked[p.ID] = true
 		for _, b := range p.Blobs {
@@ -130,7 +130,7 @@ func (r *Repository) lookForCopies(ctx context.Context, c *copies, bad func(ID) 
 	if err != nil {
 		return err
 	}
-	// 2. Which other packs hold that.
+	// 2. The other packs that hold them.
 	return r.eachIndexPack(ctx, func(p packfile.Pack) {
 		if bad(p.ID) {
 			return
@@ -146,7 +146,7 @@ func (r *Repository) lookForCopies(ctx context.Context, c *copies, bad func(ID) 
 	})
 }
 
-// listedPacks are the packs that there are, and that are not archived.
+// listedPacks are the packs that exist and are not archived.
 func (r *Repository) listedPacks(ctx context.Context) (map[ID]bool, error) {
 	there := map[ID]bool{}
 	err := r.eachListedPack(ctx, func(id ID, info storage.Info) error {
@@ -159,14 +159,14 @@ func (r *Repository) listedPacks(ctx context.Context) (map[ID]bool, error) {
 }
 
 const (
-	// maxPlaces is how many copies of a blob are tried beside the one that is known.
+	// maxPlaces is how many copies of a blob are tried besides the known one.
 	maxPlaces = 8
-	// maxLookedFor bounds for how many blobs copies are looked for, unless those of one pack are more. They take some hundred
-	// bytes each.
+	// maxLookedFor bounds for how many blobs copies are looked for, unless a single pack has more. A blob takes some
+	// hundred bytes.
 	maxLookedFor = 256 << 10
 )
 
-// eachIndexPack goes through the packs of all index objects that can be read.
+// eachIndexPack goes through the packs of all readable index objects.
 func (r *Repository) eachIndexPack(ctx context.Context, fn func(packfile.Pack)) error {
 	return r.eachIndex(ctx, func(_ ID, object packfile.IndexObject, err error) error {
 		if Undecided(ctx, err) {

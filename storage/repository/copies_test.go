@@ -24,7 +24,7 @@ func takeAway(t *testing.T, bucket *storagetest.Memory, prefixes ...string) map[
 	return taken
 }
 
-// twofold is a repository in which every blob lies in two packs. The second set of them is returned by their names.
+// twofold is a repository in which every blob lies in two packs. It also returns the names of the second set of packs.
 func twofold(t *testing.T) (*storagetest.Memory, map[ID]volume, [2][]string) {
 	t.Helper()
 	repo, bucket := newRepo(t)
@@ -41,7 +41,7 @@ func twofold(t *testing.T) (*storagetest.Memory, map[ID]volume, [2][]string) {
 	return bucket, volumes, [2][]string{packs, second}
 }
 
-// TestAnyWholeCopyServes takes away, or damages, either copy of everything.
+// TestAnyWholeCopyServes removes, or damages, either copy of everything.
 func TestAnyWholeCopyServes(t *testing.T) {
 	for _, damage := range []bool{false, true} {
 		bucket, volumes, sets := twofold(t)
@@ -80,7 +80,7 @@ func TestAnyWholeCopyServes(t *testing.T) {
 	}
 }
 
-// TestOneOfTwoCopiesHasMore has a missing pack of which not everything is elsewhere.
+// TestOneOfTwoCopiesHasMore has a missing pack whose blobs are not all elsewhere.
 func TestOneOfTwoCopiesHasMore(t *testing.T) {
 	bucket, volumes, sets := twofold(t)
 	for _, name := range sets[0] {

@@ -18,23 +18,24 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// newPassword is what the password change of these tests changes to.
+// newPassword is the new password when these tests change the password.
 const newPassword = Secret("new password")
 
-// mortal is one of our processes that has died: there is no process of its id, so its locks are in nobody's way.
+// mortal stands for one of our processes that has died: no process has its id, so its locks block nobody.
 func mortal() Options {
 	options := hasty()
 	options.PID = 1 << 22
 	return options
 }
 
-// life is one that writes the same bytes whenever it does the same with the same seed, and so leaves few different states.
+// life stands for a process that writes the same bytes whenever it does the same with the same seed. So it leaves few
+// different states.
 func life(seed uint64) Options {
 	options := mortal()
 	var key [32]byte
 	binary.LittleEndian.PutUint64(key[:], seed)
 	options.Random = &stream{from: rand.NewChaCha8(key)}
-	clock := time.Now().Truncate(time.Hour).Add(time.Hour) // after all that is there
+	clock := time.Now().Truncate(time.Hour).Add(time.Hour) // after everything that is there
 	options.Now = func() time.Time { return clock }
 	return options
 }
@@ -51,7 +52,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	return s.from.Read(p)
 }
 
-// openAny opens with the old password or the new.
+// openAny opens with either the old password or the new one.
 func openAny(ctx context.Context, bucket storage.Bucket, options Options) (*Repository, error) {
 	repo, err := Open(ctx, bucket, password, options)
 	if errors.Is(err, ErrWrongPassword) {
@@ -60,13 +61,13 @@ func openAny(ctx context.Context, bucket storage.Bucket, options Options) (*Repo
 	return repo, err
 }
 
-// deed is something that is done to a repository and can be stopped anywhere.
+// deed is an action on a repository that can be stopped anywhere.
 type deed struct {
-	// do does it, from opening the repository on; done again, it completes what was begun.
+	// do does it, including opening the repository; done again, it completes the first attempt.
 	do func(context.Context, storage.Bucket, Options) error
-	// spared says which of the volumes must restore whatever happens; nil is all.
+	// spared says which of the volumes must restore whatever happens; nil means all.
 	spared func(volume) bool
-	// done checks, if there is anything to check, what is there when it has been done in the end.
+	// done, unless nil, checks the result once the deed is done in the end.
 	done func(*testing.T, storage.Bucket)
 }
 
@@ -130,7 +131,7 @@ func deeds() map[string]deed {
 	}
 }
 
-// forgetOthers removes all repository snapshots but those whose volume is spared.
+// forgetOthers removes all repository snapshots except those whose volume is spared.
 func forgetOthers(ctx context.Context, bucket storage.Bucket, options Options, spared func(volume) bool) (err error) {
 	repo, err := openAny(ctx, bucket, options)
 	if err != nil {
@@ -187,11 +188,11 @@ func changePassword(ctx context.Context, bucket storage.Bucket, options Options)
 }
 
 // TestStoppedAnywhere stops everything that writes at each of its operations, in every way that an operation can fail.
-// After each stop the repository is undamaged, everything that was in it before is in it still, and doing it again
-// succeeds. Our own verify judges every time, and restic every state of the bucket that this can leave.
+// After each stop the repository is undamaged, still has everything that was in it before, and doing the deed again
+// succeeds. Our own verify checks every time, and restic checks every state of the bucket that a stop can leave.
 //
-// Half of an object is what no stop can leave in S3, nor in a directory that renames at once what it has flushed. Where one
-// is left all the same, restic may well refuse the repository, until it is removed as docs/damage.md says: see mend.
+// No stop can leave half an object in S3, or in a directory that flushes and then renames at once. If half an object is
+// left all the same, restic may refuse the repository, until somebody removes it as docs/damage.md says: see mend.
 func TestStoppedAnywhere(t *testing.T) {
 	whole, volumes := worn(t)
 	for name, d := range deeds() {
@@ -228,17 +229,17 @@ func TestStoppedAnywhere(t *testing.T) {
 	}
 }
 
-// rerun is the seed of whoever does it again; those of the others are small.
+// rerun is the seed for doing it again; other seeds are small.
 const rerun = 1 << 32
 
-// states has restic look once at each state of a bucket.
+// states has restic look at each state of a bucket once.
 type states struct {
 	seen map[ID]bool
 	want map[ID]volume
 }
 
-// judge has restic look at the bucket as it is now, beside others, unless it has seen the same. Locks make no difference
-// to what it judges.
+// judge has restic look at the current state of the bucket, in parallel, unless it has seen that state. Locks make no
+// difference to its verdict.
 func (j *states) judge(t *testing.T, when string, bucket storage.Bucket) {
 	t.Helper()
 	state := sha256.New()
@@ -259,12 +260,12 @@ func (j *states) judge(t *testing.T, when string, bucket storage.Bucket) {
 	})
 }
 
-// tries is how often something is done to meet both outcomes of what chance decides: with two keys, ids that are random
-// say whether the first or the second one tried is the right one, and so how many operations it takes. To meet the longest
-// way again may take far more.
+// tries is how often a deed is repeated to meet both outcomes where chance decides. With two keys, random ids decide
+// whether the first or the second key tried is the right one, and so how many operations the deed takes. It may take
+// far more tries to meet the longest way again.
 const tries = 30
 
-// countOperations is how many operations it takes at most.
+// countOperations is how many operations the deed takes at most.
 func countOperations(t *testing.T, d deed, whole storage.Bucket) (most int) {
 	t.Helper()
 	for try := range tries {
@@ -277,14 +278,14 @@ func countOperations(t *testing.T, d deed, whole storage.Bucket) (most int) {
 	return most
 }
 
-// stopAt does it with a fault to a copy, and returns that, and the object of which half is there, if there is one. A pack
-// does not count: no index names it yet, and so it is prune's business, whole or not.
+// stopAt does the deed with a fault on a copy of the bucket. It returns the copy, and the object of which half is
+// there, if there is one. A pack does not count: no index names it yet, so it is prune's business, whole or not.
 func stopAt(t *testing.T, d deed, whole storage.Bucket, fault storagetest.Fault) (bucket *storagetest.Memory, torn string) {
 	t.Helper()
 	var (
 		faulty *storagetest.Faulty
 		err    error
-		left   error // what somebody was told of who has succeeded
+		left   error // what a deed that succeeded has reported
 	)
 	for try := 0; try < 20*tries && (faulty == nil || !faulty.Fired()); try++ {
 		bucket = copyOf(t, whole)
@@ -307,8 +308,8 @@ func stopAt(t *testing.T, d deed, whole storage.Bucket, fault storagetest.Fault)
 	return bucket, operation.Name
 }
 
-// mend removes half of an object by the command for its kind, and by nothing else. Before that, verify names it, and
-// everything there is can be restored beside it; only half of an index object is in the way of that, and says so.
+// mend removes half an object with the command for its kind, and with nothing else. Before that, verify names it, and
+// everything can be restored beside it; only half an index object blocks that, and says so.
 func mend(t *testing.T, bucket storage.Bucket, torn string, want map[ID]volume) {
 	t.Helper()
 	repo, err := openAny(t.Context(), bucket, hasty())

@@ -2,12 +2,12 @@ package repository
 
 import "testing"
 
-// ForgeBlob stores plain bytes as a blob that is sealed as it must be and that the index calls by another id, for tests of
-// those that read through this package. It gives the pack's name.
+// ForgeBlob stores plain bytes as a correctly sealed blob that the index calls by another id, to test readers that use
+// this package. It returns the pack's name.
 func ForgeBlob(t *testing.T, repo *Repository, blobType BlobType, id ID, plain []byte) (pack string) {
 	t.Helper()
 	return forgeBlob(t, repo, blobType, id, plain, nil)
 }
 
-// MergeAll are options that have Prune write every pack anew.
+// MergeAll returns options that make Prune rewrite every pack.
 func MergeAll() PruneOptions { return PruneOptions{mergeFrom: 1} }

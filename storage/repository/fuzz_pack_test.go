@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// FuzzPackHeader has packs with any table of contents, any length of it, and an index that says anything of their
+// FuzzPackHeader has packs with any table of contents, of any length, and an index that says anything about their
 // second blob. Only the truth is accepted.
 func FuzzPackHeader(f *testing.F) {
 	repo, _ := produced(f)
@@ -90,7 +90,7 @@ func FuzzPackHeader(f *testing.F) {
 	})
 }
 
-// FuzzBlob opens sealed bytes of any content, with an index that says anything of their length.
+// FuzzBlob opens any sealed bytes, with an index that claims any length.
 func FuzzBlob(f *testing.F) {
 	repo, _ := produced(f)
 	text := bytes.Repeat([]byte("text "), 100)

@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// What restic 0.14 wrote about a directory of a file and a symlink.
+// What restic 0.14 wrote for a directory with a file and a symlink.
 const (
 	resticKey = `{"created":"2026-11-21T13:53:21.427359583Z","username":"root","hostname":"vm","kdf":"scrypt","N":32768,"r":8,"p":1,` +
 		`"salt":"FjcGFq7nA0tFV+ftGOEipo7S2hTFJvR+PMZGPCmyZtLNnhbPTAaOYnSs/MOVaX1JLQQaSHVnNH7dpbRsfIIW5g==",` +
@@ -26,7 +26,7 @@ const (
 		`"gid":1000}`
 )
 
-// constant is no randomness at all: what a target does with an input must be the same every time, or the fuzzer follows
+// constant is no randomness at all: a fuzz target must do the same with an input every time, or the fuzzer follows
 // noise.
 type constant struct{}
 
@@ -37,7 +37,7 @@ func (constant) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// produced is a small repository, and the plain bytes of its objects by their kind.
+// produced is a small repository, and the plain bytes of its objects, by kind.
 func produced(f *testing.F) (*Repository, map[kind][][]byte) {
 	f.Helper()
 	ctx, bucket := f.Context(), storagetest.NewMemory()
@@ -78,7 +78,7 @@ func produced(f *testing.F) (*Repository, map[kind][][]byte) {
 	return repo, plain
 }
 
-// encoded is the JSON of something that has been decoded, which must be possible.
+// encoded is the JSON of a decoded value, for which encoding must succeed.
 func encoded(t *testing.T, value any) []byte {
 	t.Helper()
 	data, err := json.Marshal(value)
@@ -88,7 +88,7 @@ func encoded(t *testing.T, value any) []byte {
 	return data
 }
 
-// sameAgain holds a decoder to reading its own encoding as the same.
+// sameAgain checks that a decoder reads its own encoding as the same value.
 func sameAgain[T any](t *testing.T, value T, decode func([]byte) (T, error)) {
 	t.Helper()
 	first := encoded(t, value)
@@ -102,7 +102,7 @@ func sameAgain[T any](t *testing.T, value T, decode func([]byte) (T, error)) {
 }
 
 func FuzzKey(f *testing.F) {
-	// The same in every process: those that fuzz get their inputs from another one.
+	// The same in every process: fuzzing processes get their inputs from another one.
 	master := seal.KeyFromBytes([64]byte([]byte(noise("key", 64))))
 	raw, err := newKeyObject(master, password, quick().withDefaults())
 	if err != nil {

@@ -20,11 +20,11 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// refusedWithin is how long it may take to refuse something, on a machine that is busy with other things.
+// refusedWithin is how long a refusal may take, on a busy machine.
 const refusedWithin = time.Minute
 
-// refused expects an error that names the object, in time, and for no more than so many bytes of memory, all that is given
-// back counted.
+// refused expects an error that names the object, in time, and that takes at most so many bytes of memory, counting
+// memory that was freed.
 func refused(t *testing.T, what, object string, bytes uint64, do func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), refusedWithin)
@@ -50,7 +50,7 @@ func refused(t *testing.T, what, object string, bytes uint64, do func(context.Co
 	}
 }
 
-// forgeObject seals plain bytes as an object of a kind, and gives its name.
+// forgeObject seals plain bytes as an object of a kind, and returns its name.
 func forgeObject(t *testing.T, repo *Repository, k kind, plain []byte) string {
 	t.Helper()
 	sealed, err := repo.sealer.Seal(nil, plain)
@@ -62,10 +62,10 @@ func forgeObject(t *testing.T, repo *Repository, k kind, plain []byte) string {
 	return k.name(id)
 }
 
-// forgeBlob stores plain bytes as a blob that the index calls by any id and describes as lie makes it.
+// forgeBlob stores plain bytes as a blob that the index calls by any id and describes as lie changes the description.
 func forgeBlob(t *testing.T, repo *Repository, blobType BlobType, id ID, plain []byte, lie func(*packfile.Blob)) (pack string) {
 	t.Helper()
-	compressor, err := compress.NewCompressor(compress.Max) // leaves nothing as it is
+	compressor, err := compress.NewCompressor(compress.Max) // compresses everything
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func forgeBlob(t *testing.T, repo *Repository, blobType BlobType, id ID, plain [
 	return kindData.name(described.ID)
 }
 
-// endless is a bucket that lists ten million objects in a folder, and counts how many of them anyone wanted to see.
+// endless is a bucket that lists ten million objects in a folder, and counts how many of them somebody looked at.
 type endless struct {
 	storage.Bucket
 	folder string
@@ -160,7 +160,7 @@ func TestHostileKeysCostNothing(t *testing.T) {
 	}
 }
 
-// TestBombs has objects that are small where they are stored, and many times that when they are read.
+// TestBombs has objects that are small as stored, and many times larger when read.
 func TestBombs(t *testing.T) {
 	const size = 8 << 20
 	zeros := func(begin, end string) []byte {
@@ -212,8 +212,8 @@ func manyNodes(size int) []byte {
 	return append(tree, `]}`...)
 }
 
-// TestBlobsThatAreNotWhatTheIndexSays has an index that lies about where a blob is and how large. Nothing is given memory
-// on its word, nothing is read from elsewhere, and every message names the pack.
+// TestBlobsThatAreNotWhatTheIndexSays has an index that lies about where a blob is and how large. Nobody allocates
+// memory because of a lie, or reads from elsewhere, and every message names the pack.
 func TestBlobsThatAreNotWhatTheIndexSays(t *testing.T) {
 	plain := bytes.Repeat([]byte("text "), 1000)
 	for what, lie := range map[string]func(*packfile.Blob){
@@ -262,8 +262,8 @@ func TestOverlappingBlobs(t *testing.T) {
 	}
 }
 
-// TestTreesThatNeverEnd has a tree that contains itself, which takes an index that lies about its id, and one of sixty
-// levels in each of which both entries are the same: 2^60 directories, and yet sixty trees.
+// TestTreesThatNeverEnd has a tree that contains itself, thanks to an index that lies about its id, and one with sixty
+// levels, where both entries on each level are the same: 2^60 directories, and yet sixty trees.
 func TestTreesThatNeverEnd(t *testing.T) {
 	repo, _ := newRepo(t)
 	self := Hash([]byte("self"))

@@ -13,14 +13,15 @@ import (
 )
 
 const (
-	// indexReaders is how many index objects are read at once, and snapshotReaders how many repository snapshots, which are smaller.
+	// indexReaders is how many index objects are read at once, and snapshotReaders how many repository snapshots, which
+	// are smaller.
 	indexReaders    = 4
 	snapshotReaders = 8
 )
 
-// LoadIndex reads all index objects. Call it after the repository snapshots have been listed, or after locking: an
-// index that is younger than they are knows all that they need. Nothing is read if the index objects are those of the last
-// time: two indexes would take twice the memory.
+// LoadIndex reads all index objects. Call it after listing the repository snapshots, or after locking: an index that is
+// read later knows everything they need. LoadIndex reads nothing if the index objects are the same as last time: two
+// indexes would take twice the memory.
 func (r *Repository) LoadIndex(ctx context.Context) error {
 	ids, err := listIDs(storage.WithDoubt(ctx, true), r.bucket, kindIndex)
 	if err != nil {
@@ -40,15 +41,15 @@ func (r *Repository) LoadIndex(ctx context.Context) error {
 	return nil
 }
 
-// useIndex takes over what another index holds, which must not be used any more.
+// useIndex takes over the content of another index, which must not be used any more.
 func (r *Repository) useIndex(fresh *blobindex.Index) {
 	r.index.Replace(fresh)
 	r.copies.forget()
 }
 
-// openEach reads these objects of a kind, several at once, and hands the plain bytes of each of them, which may be compressed, to fn,
-// in no order and one at a time: to decode one may take several times its size in memory. One that cannot be read comes with the error,
-// which names it; the first error that fn returns ends it all.
+// openEach reads the given objects of a kind, several at once. It hands the plain bytes of each, which may be
+// compressed, to fn, in no order and one at a time: to decode an object may take several times its size in memory. If
+// an object cannot be read, fn gets an error that names it. The first error that fn returns ends openEach.
 func (r *Repository) openEach(ctx context.Context, k kind, ids []ID, atOnce int, fn func(id ID, plain []byte, err error) error) error {
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
@@ -67,9 +68,9 @@ func (r *Repository) openEach(ctx context.Context, k kind, ids []ID, atOnce int,
 	return group.Wait()
 }
 
-// eachPackOf reads these index objects and hands their packs to fn, one at a time and in no order. An index object may name very many
-// packs: they are never in memory all at once. One that is not written in the ordinary way may be handed to fn twice. The first index
-// object that cannot be read ends it all.
+// eachPackOf reads the given index objects and hands their packs to fn, one at a time and in no order. An index object
+// may name very many packs, so they are never in memory all at once. If an index object is not written in the ordinary
+// way, fn may get its packs twice. The first index object that cannot be read ends eachPackOf.
 func (r *Repository) eachPackOf(ctx context.Context, ids []ID, fn func(packfile.Pack)) error {
 	return r.openEach(ctx, kindIndex, ids, indexReaders, func(id ID, plain []byte, err error) error {
 		if err != nil {
@@ -86,8 +87,8 @@ func (r *Repository) eachPackOf(ctx context.Context, ids []ID, fn func(packfile.
 	})
 }
 
-// eachIndex reads all index objects, several at once, and hands each of them to fn, one at a time and in no order. One
-// that cannot be read comes with the error, which names it; the first error that fn returns ends it all.
+// eachIndex reads all index objects, several at once, and hands each of them to fn, one at a time and in no order. If
+// one cannot be read, fn gets an error that names it. The first error that fn returns ends eachIndex.
 func (r *Repository) eachIndex(ctx context.Context, fn func(ID, packfile.IndexObject, error) error) error {
 	ids, err := listIDs(storage.WithDoubt(ctx, true), r.bucket, kindIndex)
 	if err != nil {
@@ -118,7 +119,7 @@ func (r *Repository) decodeIndex(id ID, plain []byte) (packfile.IndexObject, err
 	return object, nil
 }
 
-// Locate says where a blob lies, according to the index that was loaded. An unknown one is ErrNoBlob.
+// Locate says where a blob lies, according to the loaded index. It returns ErrNoBlob for an unknown blob.
 func (r *Repository) Locate(t BlobType, id ID) (packfile.Location, error) {
 	at, ok, err := r.index.Find(t, id)
 	switch {

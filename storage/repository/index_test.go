@@ -25,7 +25,7 @@ func (b *indexReads) Get(ctx context.Context, name string, offset, length int64)
 	return b.Bucket.Get(ctx, name, offset, length)
 }
 
-// TestIndexIsReadOnce loads the index again and again: it is read when there is anything to learn, and knows nothing
+// TestIndexIsReadOnce loads the index again and again: it is read only when there is something new, and knows nothing
 // that no index object says.
 func TestIndexIsReadOnce(t *testing.T) {
 	author, memory := newRepo(t)
@@ -70,7 +70,7 @@ func TestIndexIsReadOnce(t *testing.T) {
 	expect("another writer's", 2, map[ID]bool{one: true, two: true})
 
 	lost := Hash([]byte("lost"))
-	repo.index.Add(packfile.Pack{ID: lost, Blobs: []packfile.Blob{{ID: lost, Type: DataBlob, Length: 100}}}) // as a writer does that gives up
+	repo.index.Add(packfile.Pack{ID: lost, Blobs: []packfile.Blob{{ID: lost, Type: DataBlob, Length: 100}}}) // like a writer that gives up
 	expect("after a pack that no index object names", 2, map[ID]bool{one: true, two: true, lost: false})
 
 	if err := memory.Delete(t.Context(), first[0]); err != nil {

@@ -26,7 +26,7 @@ func loseIndexFiles(t *testing.T) {
 	for _, file := range files {
 		target, err := os.Readlink(open + file.Name())
 		if err != nil || !strings.Contains(target, "/stsbackup-index-") {
-			continue // the descriptor of the listing itself is closed by now
+			continue // the listing's own descriptor, which is closed by now
 		}
 		if err := os.Truncate(open+file.Name(), 0); err != nil {
 			t.Fatal(err)
@@ -38,8 +38,7 @@ func loseIndexFiles(t *testing.T) {
 	}
 }
 
-// TestUnreadableRun is about what is said, and done, when the index's own file fails: that is no damage of the
-// repository, and nothing is missing.
+// TestUnreadableRun: if the index's own file fails, that is no damage of the repository, and nothing counts as missing.
 func TestUnreadableRun(t *testing.T) {
 	author, memory := newRepo(t)
 	writer, err := author.NewWriter(t.Context())
@@ -57,7 +56,7 @@ func TestUnreadableRun(t *testing.T) {
 	if err := repo.LoadIndex(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// As many blobs more as it takes for the first ones to go to a file.
+	// Enough further blobs to push the first ones into a file.
 	for n := range 40 {
 		blobs := make([]packfile.Blob, 1000)
 		for i := range blobs {
@@ -73,7 +72,7 @@ func TestUnreadableRun(t *testing.T) {
 	if !Undecided(context.Background(), err) {
 		t.Errorf("%v is taken for damage", err)
 	}
-	// A backup stores it once more.
+	// A backup stores the blob once more.
 	again, err := repo.NewWriter(t.Context())
 	if err != nil {
 		t.Fatal(err)

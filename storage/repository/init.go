@@ -10,12 +10,12 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
 
-// Init makes a repository in bucket and opens it. ErrExists if there is one.
+// Init makes a repository in bucket and opens it. It returns ErrExists if there is one.
 //
-// The key is written first and the config last, and a repository exists when its config does, so an Init that dies
-// leaves nothing but a key that nobody uses. A Bucket has no "create if absent", so two that start at the same time
-// settle it between them by their keys: whoever finds another's key gives its owner time to finish, and the lowest
-// key goes on only if that owner has not. What was written is read back before it is believed.
+// Init writes the key first and the config last, and a repository exists when its config does. So an Init that dies
+// leaves nothing but a key that nobody uses. A Bucket has no "create if absent", so two simultaneous Inits settle by
+// their keys who goes on: whoever finds another's key gives its owner time to finish, and the lowest key goes on only
+// if that owner has not finished. Init reads back what it wrote before it relies on it.
 func Init(ctx context.Context, bucket storage.Bucket, password Secret, options Options) (*Repository, error) {
 	options = options.withDefaults()
 	if err := refuseExisting(ctx, bucket); err != nil {
@@ -43,8 +43,8 @@ func Init(ctx context.Context, bucket storage.Bucket, password Secret, options O
 	return repo, nil
 }
 
-// abandonKey removes the key of an Init that failed, for a key without its config opens nothing, and restic would
-// stumble over it. It stays if the config turns out to be stored after all, or if that cannot be told.
+// abandonKey removes the key of an Init that failed, because a key without its config opens nothing, and restic would
+// stumble over it. The key stays if the config turns out to be stored after all, or if abandonKey cannot tell.
 func abandonKey(ctx context.Context, bucket storage.Bucket, key ID, master seal.Key, options Options) error {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), options.timing.cleanup)
 	defer cancel()
@@ -75,8 +75,8 @@ func refuseExisting(ctx context.Context, bucket storage.Bucket) error {
 	}
 }
 
-// refuseRemains keeps Init out of a repository that has lost its config: its keys look like those of an Init that died,
-// and with them all of its data would be gone for good.
+// refuseRemains keeps Init out of a repository that has lost its config: its keys look like the leftovers of an Init
+// that died, and if they were removed, all of its data would be gone for good.
 func refuseRemains(ctx context.Context, bucket storage.Bucket) error {
 	for _, k := range []kind{kindSnapshot, kindIndex, kindData} {
 		found := ""
@@ -90,7 +90,7 @@ func refuseRemains(ctx context.Context, bucket storage.Bucket) error {
 		if found == "" {
 			continue
 		}
-		// Somebody may have made the repository, and begun to use it, since we looked for its config.
+		// Somebody may have made the repository, and begun to use it, since we looked for the config.
 		if err := refuseExisting(ctx, bucket); err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func refuseRemains(ctx context.Context, bucket storage.Bucket) error {
 // errFound ends a listing.
 var errFound = errors.New("found")
 
-// finishInit writes the config if it is this key's turn, and removes the keys of others that lost.
+// finishInit writes the config if it is this key's turn, and removes the keys of the Inits that lost.
 func finishInit(ctx context.Context, bucket storage.Bucket, key ID, master seal.Key, options Options) (*Repository, error) {
 	others, err := awaitTurn(ctx, bucket, key, options.timing)
 	if err != nil {
@@ -137,7 +137,7 @@ func finishInit(ctx context.Context, bucket storage.Bucket, key ID, master seal.
 	return repo, nil
 }
 
-// awaitTurn returns when this key may write the config, with the keys that were there beside it.
+// awaitTurn returns when this key may write the config. It also returns the other keys that were there.
 func awaitTurn(ctx context.Context, bucket storage.Bucket, key ID, timing lockTiming) ([]ID, error) {
 	for round := 0; ; round++ {
 		others, lowest, err := otherKeys(ctx, bucket, key)
@@ -147,8 +147,8 @@ func awaitTurn(ctx context.Context, bucket storage.Bucket, key ID, timing lockTi
 		if err := refuseExisting(ctx, bucket); err != nil {
 			return nil, err
 		}
-		// Seen alone: whoever comes later sees this key, and waits. Waited long enough: the others are dead, but
-		// those who wait like us must not all go on at once.
+		// Alone: a later Init sees this key, and waits. Or waited long enough: the others are dead, but those that wait
+		// like us must not all go on at once.
 		if len(others) == 0 || round >= timing.initRounds && lowest || round >= 2*timing.initRounds {
 			return others, nil
 		}

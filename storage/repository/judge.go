@@ -8,22 +8,23 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// MaxDepth is how many directories may lie within each other below the root of a volume. Each of them is open while what is
-// in it is saved or restored, so that a tree of any depth would need any number of descriptors.
+// MaxDepth is how many directories may lie within each other below the root of a volume. Each stays open while its
+// entries are saved or restored, so a tree of any depth would need any number of descriptors.
 const MaxDepth = 4096
 
-// ErrTooDeep says that a directory lies deeper than that.
+// ErrTooDeep says that a directory lies deeper than MaxDepth.
 var ErrTooDeep = fmt.Errorf("lies deeper than %d directories, which is more than can be saved and restored", MaxDepth)
 
-// maxTrees is how many trees lie within each other at most: those of the root of the repository snapshot, of the root of the
-// volume, and of MaxDepth directories below that.
+// maxTrees is how many trees lie within each other at most: the root of the repository snapshot, the root of the
+// volume, and MaxDepth directories below that.
 const maxTrees = MaxDepth + 2
 
-// errNoTree says that a directory lacks what it consists of.
+// errNoTree says that a directory lacks its tree.
 var errNoTree = errors.New("is damaged: it is a directory without a tree")
 
-// Judge says whether an entry can be restored, as far as its tree and the index tell: a restore leaves out what it refuses,
-// and a check calls that damage. For a file it returns the size of the content. An error that is Undecided is no judgement.
+// Judge says whether an entry can be restored, as far as its tree and the index tell. A restore leaves out the entries
+// that Judge refuses, and a check calls them damage. For a file, Judge returns the size of the content. An error that
+// is Undecided is no judgement.
 func (r *Repository) Judge(n *treeblob.Node) (size int64, err error) {
 	if err := judgeType(n); err != nil || n.Type != treeblob.File {
 		return 0, err
@@ -41,7 +42,7 @@ func (r *Repository) Judge(n *treeblob.Node) (size int64, err error) {
 	return int64(n.Size), sum.judge(n)
 }
 
-// judgeType is the part of the judgement that takes no look at the index.
+// judgeType is the part of the judgement that does not need the index.
 func judgeType(n *treeblob.Node) error {
 	switch n.Type {
 	case treeblob.Dir:
@@ -59,10 +60,10 @@ func judgeType(n *treeblob.Node) error {
 type contentSum struct {
 	index *blobindex.Index
 	size  uint64
-	empty *ID // the first piece that has nothing in it
+	empty *ID // the first empty piece
 }
 
-// add looks a piece up; ErrNoBlob if the index does not have it.
+// add looks a piece up. It returns ErrNoBlob if the index does not have the piece.
 func (s *contentSum) add(id ID) error {
 	at, known, err := s.index.Find(DataBlob, id)
 	if err == nil && !known {
@@ -72,16 +73,16 @@ func (s *contentSum) add(id ID) error {
 		return err
 	}
 	if at.PlainLength == 0 && s.empty == nil {
-		empty := id // id itself would take memory for each piece
+		empty := id // taking the address of id itself would cost memory for each piece
 		s.empty = &empty
 	}
 	s.size += uint64(at.PlainLength)
 	return nil
 }
 
-// judge compares the sum with what the entry says.
+// judge compares the sum with the entry's size.
 func (s *contentSum) judge(n *treeblob.Node) error {
-	if s.empty != nil { // nobody stores nothing; to name it very often takes memory and time, and no room in a bucket
+	if s.empty != nil { // nobody stores empty pieces; naming one very often takes memory and time here, and no room in a bucket
 		return fmt.Errorf("is damaged: its content names the empty blob %s", s.empty)
 	}
 	if s.size != n.Size {

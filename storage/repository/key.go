@@ -15,17 +15,17 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
 
-// Limits on what a key object may ask for. Key objects are the only ones that are used before anything could be
-// authenticated, so whoever can write to the bucket decides their content.
+// Limits on what a key object may demand. Key objects are the only ones that are used before anything can be
+// authenticated, so anybody who can write to the bucket decides their content.
 const (
 	maxKeys = 32 // nobody adds more
-	// maxTriedKeys is how many keys a repository is opened with. Those who add the last one at the same time, and die before
-	// they have looked again, leave more than maxKeys, and that must lock nobody out.
+	// maxTriedKeys is how many keys Open tries. If several processes add the last key at the same time, and die before
+	// they have looked again, there are more than maxKeys keys, and that must lock nobody out.
 	maxTriedKeys    = 2 * maxKeys
 	maxKeySize      = 64 << 10
 	maxScryptMemory = 256 << 20 // 128·N·r bytes
 	maxScryptWork   = 1 << 24   // N·r·p; the default needs 1<<18, which takes about a tenth of a second
-	maxScryptLanes  = 1 << 14   // r·p, of which each takes 128 bytes as well
+	maxScryptLanes  = 1 << 14   // r·p; each also takes 128 bytes
 )
 
 // scryptParams say how costly it is to try a password.
@@ -66,7 +66,7 @@ func derive(password Secret, salt []byte, params scryptParams, random io.Reader)
 	return seal.New(seal.KeyFromBytes([64]byte(raw)), random)
 }
 
-// newKeyObject seals master under password and gives the bytes of the key object.
+// newKeyObject seals master under password and returns the bytes of the key object.
 func newKeyObject(master seal.Key, password Secret, options Options) ([]byte, error) {
 	salt := make([]byte, 64)
 	if _, err := io.ReadFull(options.Random, salt); err != nil {
@@ -90,8 +90,8 @@ func newKeyObject(master seal.Key, password Secret, options Options) ([]byte, er
 	})
 }
 
-// openKeyObject recovers the master key from the bytes of a key object. ErrWrongPassword if the password is not the
-// one that this key was made for.
+// openKeyObject recovers the master key from the bytes of a key object. It returns ErrWrongPassword if this key was
+// made for another password.
 func openKeyObject(raw []byte, password Secret, random io.Reader) (seal.Key, error) {
 	key, err := decodeKeyObject(raw)
 	if err != nil {
@@ -108,8 +108,7 @@ func openKeyObject(raw []byte, password Secret, random io.Reader) (seal.Key, err
 	return seal.DecodeKey(plain)
 }
 
-// decodeKeyObject reads a key object, and refuses one that would take more memory or time than is allowed to try a
-// password on.
+// decodeKeyObject reads a key object. It refuses one that would demand more memory or time for a try than is allowed.
 func decodeKeyObject(raw []byte) (keyObject, error) {
 	var key keyObject
 	if err := json.Unmarshal(raw, &key); err != nil {
@@ -135,21 +134,21 @@ func loadKey(ctx context.Context, bucket storage.Bucket, id ID) (raw []byte, err
 	return raw, err
 }
 
-// keyRing is what has come of the keys of a repository that a password was tried on.
+// keyRing records what happened to the keys that a password was tried on.
 type keyRing struct {
 	bucket   storage.Bucket
 	password Secret
 	random   io.Reader
 	use      func(ID, seal.Key) error
-	failed   map[ID]error // why a key that was tried did not open the repository
+	failed   map[ID]error // why a tried key did not open the repository
 }
 
-// openKeys tries password on every key object and hands each master key that it opens to use, until use accepts one
-// with a nil error. Trying on after an unusable key matters: an initialisation that died half-way leaves a key that
-// the password opens but that belongs to no config.
+// openKeys tries password on every key object and hands each master key that it opens to use, until use returns nil. It
+// must go on after an unusable key: an initialisation that died half-way leaves a key that the password opens but that
+// belongs to no config.
 //
-// Nothing protects a listing: the key that is looked for may arrive under a wrong name, or not at all. So nobody is told
-// that a password is wrong before a second listing has named no other key.
+// Nothing protects a listing: the right key may arrive under a wrong name, or not at all. So openKeys calls a password
+// wrong only after a second listing has named no other key.
 func openKeys(ctx context.Context, bucket storage.Bucket, password Secret, random io.Reader, use func(ID, seal.Key) error) error {
 	ring := keyRing{bucket: bucket, password: password, random: random, use: use, failed: map[ID]error{}}
 	var listed []ID
@@ -165,7 +164,7 @@ func openKeys(ctx context.Context, bucket storage.Bucket, password Secret, rando
 	return ring.outcome(listed)
 }
 
-// try tries those keys that were not tried yet, until one opens the repository. The error is that of ctx.
+// try tries the keys that were not tried yet, until one opens the repository. Its error comes from ctx.
 func (k *keyRing) try(ctx context.Context, ids []ID) (opened bool, err error) {
 	for _, id := range ids {
 		if _, tried := k.failed[id]; tried {
@@ -198,8 +197,8 @@ func (k *keyRing) tryOne(ctx context.Context, id ID) error {
 	return nil
 }
 
-// outcome says why nothing has opened the repository: for the sake of a key that was listed at last and cannot be read,
-// because any of the others may be another password's.
+// outcome says why nothing has opened the repository. It blames a key of the last listing that cannot be read, if there
+// is one, because any of the others may belong to another password.
 func (k *keyRing) outcome(listed []ID) error {
 	for _, id := range listed {
 		if err := k.failed[id]; !errors.Is(err, ErrWrongPassword) {

@@ -19,7 +19,7 @@ func TestOpenTriesAllKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 4 { // the same password, but of a repository that never came to be
+	for range 4 { // the same password, but for a repository that was never finished
 		raw, err := newKeyObject(other, password, quick().withDefaults())
 		if err != nil {
 			t.Fatal(err)
@@ -72,7 +72,7 @@ func TestHostileKeysAreBounded(t *testing.T) {
 			t.Errorf("N=%d r=%d p=%d: %v, want a refusal before anything is computed", tt[0], tt[1], tt[2], err)
 		}
 	}
-	// What restic chooses on a fast machine is allowed.
+	// Parameters that restic chooses on a fast machine are allowed.
 	if err := (scryptParams{n: 1 << 15, r: 8, p: 12}).check(); err != nil {
 		t.Error(err)
 	}

@@ -10,14 +10,14 @@ import (
 // KeyInfo describes one of the keys of a repository: a password that opens it.
 type KeyInfo struct {
 	ID ID `json:"id"`
-	// Created, Username and Hostname say when and by whom it was made. Anyone who can write to the bucket can
+	// Created, Username and Hostname say when and by whom the key was made. Anyone who can write to the bucket can
 	// change them.
 	Created  time.Time `json:"created"`
 	Username string    `json:"username"`
 	Hostname string    `json:"hostname"`
 	// InUse says that this is the key that opened the repository.
 	InUse bool `json:"inUse"`
-	// Damage says why the key cannot be read; it opens nothing.
+	// Damage says why the key cannot be read; such a key opens nothing.
 	Damage string `json:"damage,omitempty"`
 }
 
@@ -53,8 +53,9 @@ func (r *Repository) loadKey(ctx context.Context, id ID) (keyObject, error) {
 	return decodeKeyObject(raw)
 }
 
-// AddKey lets another password open the repository as well, and gives the new key's id. Nothing is encrypted anew: a
-// key is the repository's master key, sealed under a password. The key is read back and tried before it is believed.
+// AddKey lets another password open the repository as well, and returns the new key's id. It encrypts no data anew: a
+// key is the repository's master key, sealed under a password. AddKey reads the key back and tries it before it relies
+// on it.
 func (r *Repository) AddKey(ctx context.Context, password Secret) (id ID, err error) {
 	fail := func(err error) (ID, error) { return ID{}, fmt.Errorf("add a key to %s: %w", r, err) }
 	lock, err := r.Lock(ctx)
@@ -73,11 +74,11 @@ func (r *Repository) AddKey(ctx context.Context, password Secret) (id ID, err er
 	id = Hash(raw)
 	err = r.storeKey(ctx, id, raw, password)
 	if err == nil {
-		// Others may have added theirs since we looked. Of those who add one too many each sees it here.
+		// Others may have added theirs since we looked. If several add one too many, each of them sees that here.
 		err = r.roomForKeys(ctx, 0)
 	}
 	if err != nil {
-		// What is reported as failed must not open the repository later.
+		// A key whose addition is reported as failed must not open the repository later.
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.options.timing.cleanup)
 		defer cancel()
 		return fail(errors.Join(err, r.bucket.Delete(bounded, kindKey.name(id))))
@@ -85,7 +86,7 @@ func (r *Repository) AddKey(ctx context.Context, password Secret) (id ID, err er
 	return id, nil
 }
 
-// roomForKeys fails unless so many keys can be added.
+// roomForKeys fails unless more keys can be added.
 func (r *Repository) roomForKeys(ctx context.Context, more int) error {
 	ids, err := listIDs(ctx, r.bucket, kindKey)
 	if err != nil {
@@ -117,15 +118,16 @@ func (r *Repository) storeKey(ctx context.Context, id ID, raw []byte, password S
 	return nil
 }
 
-// RemoveKey takes a password's right to open the repository away. ErrNoKey if there is no key of this id, ErrKeyNeeded
-// if it is the one that this repository was opened with: whoever removes a key shows, by having another, that the
-// repository can still be opened. Whoever has once opened the repository knows its master key, which stays the same.
+// RemoveKey removes a key, so that its password no longer opens the repository. It returns ErrNoKey if there is no key
+// with this id. It returns ErrKeyNeeded for the key that this repository was opened with: whoever removes a key proves,
+// by having another one, that the repository can still be opened. Anybody who once opened the repository knows its
+// master key, which stays the same.
 func (r *Repository) RemoveKey(ctx context.Context, id ID) (err error) {
 	fail := func(err error) error { return fmt.Errorf("remove key %s of %s: %w", id.Short(), r, err) }
 	if id == r.key {
 		return fail(fmt.Errorf("%w: it is the one in use; use another password to remove it", ErrKeyNeeded))
 	}
-	// Exclusive: two that each remove the other's key would leave none.
+	// Exclusive: two callers that each remove the other's key would leave none.
 	lock, err := r.LockExclusive(ctx)
 	if err != nil {
 		return fail(err)

@@ -46,7 +46,7 @@ func TestPasswordChange(t *testing.T) {
 	if err := changed.RemoveKey(t.Context(), old.key); err != nil {
 		t.Fatal(err)
 	}
-	// The other one, still at work with a key that is gone, must not lock everybody out.
+	// The other process, still working with a removed key, must not lock everybody out.
 	if err := old.RemoveKey(t.Context(), added); !errors.Is(err, ErrKeyNeeded) || len(list(t, shared, "keys/")) != 1 {
 		t.Errorf("remove the last key: %v", err)
 	}
@@ -85,8 +85,8 @@ func TestKeysAreBounded(t *testing.T) {
 	}
 }
 
-// TestTwoKeysTooMany adds two keys at once where there is room for one: whoever comes upon the other's takes its own back,
-// so that the repository can be opened.
+// TestTwoKeysTooMany adds two keys at once where there is room for one: whoever finds the other's key removes its own
+// again, so that the repository can be opened.
 func TestTwoKeysTooMany(t *testing.T) {
 	repo, memory := newRepo(t)
 	repo.options = hasty().withDefaults()
@@ -117,7 +117,7 @@ func TestTwoKeysTooMany(t *testing.T) {
 	}
 }
 
-// TestTooManyKeysLockNobodyOut has those who each added the last key die before they looked again.
+// TestTooManyKeysLockNobodyOut: several processes each add the last key and die before they look again.
 func TestTooManyKeysLockNobodyOut(t *testing.T) {
 	repo, bucket := newRepo(t)
 	for range maxTriedKeys - 1 {
@@ -151,7 +151,7 @@ func TestTooManyKeysLockNobodyOut(t *testing.T) {
 	}
 }
 
-// TestFailedKeyOpensNothing has the answer to a write get lost: what is reported as failed is not there.
+// TestFailedKeyOpensNothing loses the answer to a write: a key that was reported as failed is not there.
 func TestFailedKeyOpensNothing(t *testing.T) {
 	for _, how := range []storagetest.How{storagetest.Before, storagetest.After, storagetest.Torn} {
 		_, memory := newRepo(t)
@@ -182,7 +182,7 @@ func TestUnlock(t *testing.T) {
 		t.Errorf("lock beside a damaged lock: %v", err)
 	}
 	removed, err := repo.Unlock(t.Context(), nil)
-	if err != nil || len(removed) < 1 || len(removed) > 3 { // Lock has removed dead ones that it came upon
+	if err != nil || len(removed) < 1 || len(removed) > 3 { // Lock has removed dead ones on its way
 		t.Errorf("removed %v, %v", removed, err)
 	}
 	if left := list(t, bucket, "locks/"); len(left) != 1 || left[0] != alive {
@@ -284,7 +284,7 @@ func TestExclusiveLockRace(t *testing.T) {
 	})
 }
 
-// TestNoSingleListingOfKeysIsBelieved: a key whose name arrives wrong, or not at all, opens the repository all the same.
+// TestNoSingleListingOfKeysIsBelieved: a key whose name arrives wrong, or not at all, still opens the repository.
 func TestNoSingleListingOfKeysIsBelieved(t *testing.T) {
 	memory, _ := small(t)
 	for _, wrong := range []string{"", "keys/no-id", kindKey.name(Hash(nil))} {
@@ -309,7 +309,7 @@ func TestNoSingleListingOfKeysIsBelieved(t *testing.T) {
 	}
 }
 
-// TestNoKey: a password is not called wrong where there is nothing that could tell.
+// TestNoKey: no password is called wrong if there is no key to tell.
 func TestNoKey(t *testing.T) {
 	memory, _ := small(t)
 	for _, name := range list(t, memory, "keys/") {

@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
-// TestLargeIndex loads index objects of very many packs each. What that takes of memory does not grow with their number.
+// TestLargeIndex loads index objects with very many packs each. The memory for that does not grow with their number.
 func TestLargeIndex(t *testing.T) {
 	repo, bucket := newRepo(t)
 	const objects, packs = 4, 200_000

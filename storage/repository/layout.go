@@ -13,10 +13,10 @@ const (
 	kindLock     kind = "locks"
 )
 
-// configName is the one object that is not named after its content.
+// configName is the only object that is not named after its content.
 const configName = "config"
 
-// prefix is what the names of all objects of this kind start with.
+// prefix is the beginning of the names of all objects of this kind.
 func (k kind) prefix() string { return string(k) + "/" }
 
 // name returns the object's full name in the bucket. Packs are spread over 256 folders.
@@ -28,7 +28,7 @@ func (k kind) name(id ID) string {
 	return k.prefix() + hex
 }
 
-// parseName returns the ID in an object's name; false if the name is not one that this kind gives.
+// parseName returns the ID in an object's name; false if this kind has no such names.
 func (k kind) parseName(name string) (ID, bool) {
 	id, err := ParseID(name[strings.LastIndexByte(name, '/')+1:])
 	return id, err == nil && k.name(id) == name

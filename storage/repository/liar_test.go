@@ -18,14 +18,14 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// liar is a recovery point of one volume with two files. One blob of it is replaced by another that is sealed as it must
-// be, by someone who knows the key: only its hash tells.
+// liar is a recovery point of one volume with two files. Somebody who knows the key has replaced one of its blobs by
+// another, correctly sealed one: only its hash gives it away.
 type liar struct {
 	memory *storagetest.Memory
 	points *catalog.Catalog
 	repo   *repository.Repository
 	id     string
-	// blobs are the blobs by what they are.
+	// blobs are the blobs by their role.
 	blobs map[string]struct {
 		blobType repository.BlobType
 		id       repository.ID
@@ -73,7 +73,7 @@ func newLiar(t *testing.T) *liar {
 	return l
 }
 
-// copy is another bucket of the same content.
+// copy is another bucket with the same content.
 func (l *liar) copy(t *testing.T) *liar {
 	t.Helper()
 	fresh := *l
@@ -129,7 +129,7 @@ func (l *liar) learn(t *testing.T) {
 	}
 }
 
-// replace has the index say that the blob is another, which holds something else, and gives the pack of that.
+// replace makes the index name a blob with other content in place of the blob, and returns that blob's pack.
 func (l *liar) replace(t *testing.T, what string) (pack string) {
 	t.Helper()
 	if err := l.repo.LoadIndex(t.Context()); err != nil {
@@ -146,7 +146,7 @@ func (l *liar) replace(t *testing.T, what string) (pack string) {
 			t.Fatal(err)
 		}
 		if other == what {
-			last := plain[len(plain)-1:] // of JSON a line break, for which a space will do as well
+			last := plain[len(plain)-1:] // in JSON a line break, which a space can replace
 			last[0] = map[bool]byte{true: 'x', false: ' '}[last[0] == ' ']
 		}
 		forged := repository.ForgeBlob(t, l.repo, blob.blobType, blob.id, plain)
@@ -169,7 +169,7 @@ func names(t *testing.T, bucket storage.Bucket, prefix string) (names []string) 
 	return names
 }
 
-// readers are all that read blobs, each with those that it must come upon.
+// readers are all readers of blobs, each with the blobs that it must meet.
 func (l *liar) readers(t *testing.T) map[string]struct {
 	reads []string
 	read  func() error
@@ -241,15 +241,15 @@ func (l *liar) readers(t *testing.T) map[string]struct {
 			}
 			return err
 		}},
-		"backup": {nil, func() error { // it compares with what it can read, and needs nothing of it
+		"backup": {nil, func() error { // it compares with what it can read, and needs none of it
 			_, err := archive.Backup(t.Context(), l.repo, archive.Source{Dir: t.TempDir(), Name: "www-web-0", Host: "demo/web"}, nil)
 			return err
 		}},
 	}
 }
 
-// TestEveryReaderChecksHashes replaces each blob in turn, and has everyone read who reads: those that come upon the blob
-// refuse it by the name of its pack, and the others do not.
+// TestEveryReaderChecksHashes replaces each blob in turn, and runs every reader: readers that meet the blob refuse it
+// and name its pack, and the others do not.
 func TestEveryReaderChecksHashes(t *testing.T) {
 	truth := newLiar(t)
 	for what := range truth.blobs {
@@ -269,7 +269,7 @@ func TestEveryReaderChecksHashes(t *testing.T) {
 	}
 }
 
-// TestPruneCopiesNoLies has prune merge packs of which one has a blob that is not what it is called: no object goes.
+// TestPruneCopiesNoLies has prune merge packs, one of which has a blob with wrong content: no object is removed.
 func TestPruneCopiesNoLies(t *testing.T) {
 	l := newLiar(t)
 	for what, blob := range l.blobs {

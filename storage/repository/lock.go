@@ -13,22 +13,22 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// operationMark stands between host and operation in the host name of a lock. No host name holds it.
+// operationMark separates host and operation in the host name of a lock. No host name contains it.
 const operationMark = "/"
 
 // lockTiming are the intervals of locks and of initialisation. Tests shorten them.
 type lockTiming struct {
-	settle  time.Duration // between writing a lock and looking whether someone else did the same
+	settle  time.Duration // between writing a lock and looking for another one written meanwhile
 	refresh time.Duration // how often a lock is renewed
-	retry   time.Duration // after a renewal that failed, and between two looks at the clock
-	stale   time.Duration // age at which a lock's holder is taken for dead
+	retry   time.Duration // after a failed renewal, and between two looks at the clock
+	stale   time.Duration // age at which a lock's holder counts as dead
 	cleanup time.Duration // how long cleaning up may take after the context has ended
 
-	poll    time.Duration // between two looks at somebody else's lock, at first
-	pollMax time.Duration // and in the end
+	poll    time.Duration // first wait between two looks at somebody else's lock
+	pollMax time.Duration // longest wait between them
 
 	initWait   time.Duration // Init: between two looks at a competitor
-	initRounds int           // Init: looks until a competitor is taken for dead
+	initRounds int           // Init: looks until a competitor counts as dead
 }
 
 func defaultLockTiming() lockTiming {
@@ -38,8 +38,8 @@ func defaultLockTiming() lockTiming {
 	}
 }
 
-// margin is how long before a lock goes stale its holder gives up if it cannot renew it: others would be right to
-// ignore the lock at any time after, and their clocks may differ.
+// margin is how long before a lock goes stale its holder gives up if it cannot renew it. Others may rightly ignore the
+// lock at any time after it goes stale, and their clocks may differ.
 func (t lockTiming) margin() time.Duration { return t.stale / 4 }
 
 // lockObject is the JSON of a lock.
@@ -53,7 +53,8 @@ type lockObject struct {
 	GID       uint32    `json:"gid,omitempty"`
 }
 
-// stale reports whether the lock's holder must be dead: too old, or a process of this host that is gone.
+// stale reports whether the lock's holder must be dead: the lock is too old, or names a process of this host that is
+// gone.
 func (l lockObject) stale(now time.Time, hostname string, after time.Duration, alive func(pid int) bool) bool {
 	if now.Sub(l.Time) > after {
 		return true
@@ -62,59 +63,60 @@ func (l lockObject) stale(now time.Time, hostname string, after time.Duration, a
 	return hostname != "" && host == hostname && l.PID > 0 && !alive(l.PID)
 }
 
-// processAlive reports whether there is a process of this id; one that belongs to someone else is alive.
+// processAlive reports whether there is a process with this id; somebody else's process counts too.
 func processAlive(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
-// Lock is a claim on a repository: several writers may hold one each, and nobody may remove data while any does;
-// whoever removes data holds an exclusive one, and nobody else any. It renews itself until Release.
+// Lock is a claim on a repository. Several writers may hold one each, and nobody may remove data while any of them
+// holds one. Whoever removes data holds an exclusive lock, beside which nobody else holds any. A lock renews itself
+// until Release.
 type Lock struct {
 	repo      *Repository
 	exclusive bool
-	operation string // what it says that its holder is doing
+	operation string // what the holder is doing, as the lock says
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
 	done      sync.WaitGroup
 
 	looking sync.Mutex // held during the second look
-	looked  bool       // it has been taken, or is not needed
+	looked  bool       // it was done, or is not needed
 
 	renewing sync.Mutex // held while the lock object is replaced
 
 	mu      sync.Mutex
 	id      ID        // of the lock object
-	renewed time.Time // when that was written, by both of our clocks
+	renewed time.Time // when the object was written, by both of our clocks
 	failure error     // of the last renewal
 }
 
-// Lock takes a writer's lock. ErrLocked, with the holder's name, if someone holds an exclusive one for longer than
-// SetLockWait allows. Locks of dead holders are removed on the way.
+// Lock takes a writer's lock. It returns ErrLocked, with the holder's name, if somebody holds an exclusive lock for
+// longer than SetLockWait allows. It removes the locks of dead holders on the way.
 func (r *Repository) Lock(ctx context.Context) (*Lock, error) {
 	return r.lockPatiently(ctx, lockKind{operation: r.options.Operation})
 }
 
-// BeginLock is Lock for whoever calls Confirm before anything is written that relies on much. It does not wait where it
-// need not; that someone else holds an exclusive lock may then only show a moment later, as ErrLocked from Confirm and as
+// BeginLock is Lock for callers that call Confirm before they write anything that much relies on. It does not wait
+// where it need not. So somebody else's exclusive lock may show only a moment later, as ErrLocked from Confirm and as
 // the cause with which Context ends.
 func (r *Repository) BeginLock(ctx context.Context) (*Lock, error) {
 	return r.lockPatiently(ctx, lockKind{operation: r.options.Operation, early: true})
 }
 
-// LockExclusive takes the lock of one who removes data. ErrLocked, with the holder's name, if anyone else holds a lock
-// of any kind for longer than SetLockWait allows. Locks of dead holders are removed on the way.
+// LockExclusive takes the lock for removing data. It returns ErrLocked, with the holder's name, if anyone else holds a
+// lock of any kind for longer than SetLockWait allows. It removes the locks of dead holders on the way.
 func (r *Repository) LockExclusive(ctx context.Context) (*Lock, error) {
 	lock, err := r.lockPatiently(ctx, lockKind{operation: r.options.Operation, exclusive: true})
 	return lock, needsRoom(err)
 }
 
-// lockKind says what lock is wanted.
+// lockKind says which lock is wanted.
 type lockKind struct {
 	exclusive bool
-	early     bool   // the second look is taken beside the work, if it may
-	operation string // what it says that its holder is doing
+	early     bool   // the second look may run beside the work
+	operation string // what the holder is doing, as the lock says
 }
 
 func (r *Repository) lockPatiently(ctx context.Context, kind lockKind) (lock *Lock, err error) {
-	// Whoever removes data does not believe a listing: neither of the locks of others, nor of anything else.
+	// Whoever removes data believes no single listing: neither of other locks, nor of anything else.
 	ctx = storage.WithDoubt(ctx, kind.exclusive || storage.InDoubt(ctx))
 	err = r.patiently(ctx, func() (err error) {
 		lock, err = r.lock(ctx, kind)
@@ -123,18 +125,18 @@ func (r *Repository) lockPatiently(ctx context.Context, kind lockKind) (lock *Lo
 	return lock, err
 }
 
-// LockReading keeps others from removing data while a volume is restored, which may take hours: it takes a writer's lock
-// if that can be had. Reading needs none to be safe, only to come to its end, so it must never be refused for want of
-// one: the lock is nil, and its methods do nothing, if the credentials may not write, if the bucket is full, or while
+// LockReading keeps others from removing data while a volume is restored, which may take hours. It takes a writer's
+// lock if it can. A restore does not need the lock to be safe, only to finish, so a missing lock must never stop it.
+// The lock is nil, and its methods do nothing, if the credentials may not write, if the bucket is full, or while
 // somebody removes data.
 //
-// It does not look a second time: who starts to remove data at the same moment does, and gives way. If that one has looked
-// for the last time already, the lock comes too late to help, and does no harm.
+// LockReading does not look a second time: whoever begins to remove data at the same moment does, and gives way. If
+// that process has already looked for the last time, the lock comes too late to help, and does no harm.
 func (r *Repository) LockReading(ctx context.Context) (*Lock, error) {
 	lock, _, err := r.claim(ctx, lockKind{operation: r.options.Operation})
 	for _, without := range []error{storage.ErrPermission, storage.ErrNoSpace, ErrLocked} {
 		if errors.Is(err, without) {
-			return nil, nil //nolint:nilerr,nilnil // going on without a lock is what is wanted
+			return nil, nil //nolint:nilerr,nilnil // going on without a lock is intended
 		}
 	}
 	if err != nil {
@@ -153,8 +155,8 @@ func (r *Repository) lock(ctx context.Context, kind lockKind) (*Lock, error) {
 	if kind.early && soon {
 		return lock.hold(ctx), nil
 	}
-	// Look again: someone who looked before our lock was there may have written one since. Of two who do this at once,
-	// each sees the other's, and at least one gives way.
+	// Look again: somebody who looked before our lock was there may have written one since. If two do this at once,
+	// each sees the other's lock, and at least one gives way.
 	err = wait.For(ctx, r.options.timing.settle)
 	if err == nil {
 		_, err = r.checkLocks(ctx, kind.exclusive, lock.id)
@@ -166,12 +168,12 @@ func (r *Repository) lock(ctx context.Context, kind lockKind) (*Lock, error) {
 	return lock.hold(ctx), nil
 }
 
-// claim looks whether a lock can be had, so that one who has to wait disturbs nobody, and writes it.
+// claim looks whether it can have a lock, so that a process that has to wait disturbs nobody, and then writes the lock.
 //
-// It has come soon if the second look need not be waited for. An exclusive lock that the first look has not seen was
-// written after that began, and its holder, who waits for as long as we would before he looks again, sees ours, and gives
-// way. Half of that time is left for clocks that differ. A lock that vanished while we looked may have been renewed, and
-// what its holder has now was not seen.
+// soon says that the caller need not wait for the second look. An exclusive lock that the first look did not see was
+// written after that look began. Its holder waits as long as we would before it looks again, so it sees our lock and
+// gives way. Half of that time is left for clocks that differ. If a lock vanished while we looked, it may have been
+// renewed, and we did not see its new object: then soon is false.
 func (r *Repository) claim(ctx context.Context, kind lockKind) (lock *Lock, soon bool, err error) {
 	begun := r.options.Now()
 	steady, err := r.checkLocks(ctx, kind.exclusive, ID{})
@@ -188,18 +190,18 @@ func (r *Repository) claim(ctx context.Context, kind lockKind) (lock *Lock, soon
 	return lock, steady && took >= 0 && took <= r.options.timing.settle/2, nil
 }
 
-// since is how much time has passed by that of our two clocks which says more: one stands still while the machine
-// sleeps, the other may be set.
+// since is how much time has passed by whichever of our two clocks says more: one stands still while the machine
+// sleeps, and somebody may set the other.
 func (r *Repository) since(begun time.Time) time.Duration {
 	now := r.options.Now()
 	return max(now.Sub(begun), now.Round(0).Sub(begun.Round(0)))
 }
 
-// Context ends when the lock is lost, with ErrLockLost as its cause, or with the context that Lock was given.
+// Context ends when the lock is lost, with ErrLockLost as its cause, or when the context given to Lock ends.
 func (l *Lock) Context() context.Context { return l.ctx }
 
-// Release removes the lock, even if ctx has ended already, and what was left of it before. The error says until when others
-// find it, and what to do; nothing that was done under the lock is the worse for it, which is what End is for.
+// Release removes the lock, even if ctx has ended already, and leftover locks from before. The error says until when
+// others find the lock, and what to do. The work done under the lock is not affected, which is what End is for.
 func (l *Lock) Release(ctx context.Context) error {
 	if l == nil {
 		return nil
@@ -211,7 +213,7 @@ func (l *Lock) Release(ctx context.Context) error {
 	return l.repo.dropLeft(ctx)
 }
 
-// current is the lock object, and when it was written.
+// current returns the id of the lock object, and when it was written.
 func (l *Lock) current() (ID, time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -224,7 +226,7 @@ func (l *Lock) set(id ID, renewed time.Time) {
 	l.id, l.renewed = id, renewed
 }
 
-// noteFailure keeps why the last renewal failed, or nil, for when the lock is lost by that.
+// noteFailure keeps why the last renewal failed, or nil. It matters if the lock is lost because of that.
 func (l *Lock) noteFailure(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -237,14 +239,14 @@ func (l *Lock) lastFailure() error {
 	return l.failure
 }
 
-// writeLock writes a lock object. One that failed to be written may be there all the same, if only the answer was lost, and
-// would keep others out for half an hour: it is removed.
+// writeLock writes a lock object. If the write fails, the object may be there all the same, if only the answer was
+// lost. It would keep others out for half an hour, so writeLock removes it.
 func (r *Repository) writeLock(ctx context.Context, exclusive bool, operation string) (ID, error) {
 	id, _, err := r.saveObject(ctx, kindLock, lockObject{
 		Time: r.options.Now(), Exclusive: exclusive, Hostname: r.options.lockHost(operation), Username: r.options.Username, PID: r.options.PID,
 	})
 	if err != nil && id != (ID{}) && !errors.Is(err, storage.ErrPermission) && !errors.Is(err, storage.ErrNoSpace) {
-		_ = r.dropLock(ctx, id, exclusive) // the reason why it could not be written is what matters
+		_ = r.dropLock(ctx, id, exclusive) // the caller needs the reason of the failed write, not this one
 	}
 	return id, err
 }
@@ -258,8 +260,8 @@ func (r *Repository) removeLock(ctx context.Context, id ID) error {
 	return nil
 }
 
-// checkLocks fails if a lock is held that ours would conflict with, and removes what dead holders have left. own is the
-// lock that we have written ourselves. What it sees is steady unless a lock was renewed or released meanwhile.
+// checkLocks fails if somebody holds a lock that conflicts with ours, and removes the locks of dead holders. own is the
+// lock that we wrote ourselves. The look is steady unless a lock was renewed or released meanwhile.
 func (r *Repository) checkLocks(ctx context.Context, exclusive bool, own ID) (steady bool, err error) {
 	vanished, err := r.eachLockSeen(ctx, func(holder Holder, err error) error {
 		switch {
@@ -271,7 +273,7 @@ func (r *Repository) checkLocks(ctx context.Context, exclusive bool, own ID) (st
 		case holder.Dead:
 			removeErr := r.removeLock(ctx, holder.id)
 			if err == nil && !exclusive && !holder.Exclusive && ctx.Err() == nil {
-				return nil // two who remove no data do not disturb each other, even should he be alive
+				return nil // two that remove no data do not disturb each other, even if its holder is alive
 			}
 			return removeErr
 		case err != nil:

@@ -36,7 +36,7 @@ func (s *slow) Get(ctx context.Context, name string, offset, length int64) (io.R
 	return s.Bucket.Get(ctx, name, offset, length)
 }
 
-// begun makes a repository in a slow bucket, and tells how long it takes to begin a lock.
+// begun makes a repository in a slow bucket, and says how long it takes to begin a lock.
 func begun(t *testing.T, bucket *slow) (*Repository, *Lock, time.Duration) {
 	t.Helper()
 	list, put := bucket.list, bucket.put
@@ -79,8 +79,8 @@ func TestBeginLockWaitsOnlyInASlowBucket(t *testing.T) {
 	}
 }
 
-// TestBeginLockWaitsBesideARenewal has a lock renewed between being listed and being read: what its holder has now was
-// not seen, and may be exclusive.
+// TestBeginLockWaitsBesideARenewal renews a lock between being listed and being read: nobody has seen the holder's new
+// object, which may be exclusive.
 func TestBeginLockWaitsBesideARenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bucket := &slow{}
@@ -130,8 +130,8 @@ func TestBeginLockRace(t *testing.T) {
 	}
 }
 
-// TestBegunLockShutsOut has somebody who removes data look before a lock is begun, and write an exclusive one when it
-// has been: as nobody waited, it must be him who gives way.
+// TestBegunLockShutsOut: a process that removes data looks before our lock is begun, and writes an exclusive lock after
+// that. Nobody on our side waited, so that process must give way.
 func TestBegunLockShutsOut(t *testing.T) {
 	for name, lock := range map[string]func(*Repository, context.Context) (*Lock, error){
 		"writer": (*Repository).BeginLock,
@@ -151,7 +151,7 @@ func TestBegunLockShutsOut(t *testing.T) {
 					_, err := repo.LockExclusive(t.Context())
 					result <- err
 				}()
-				<-time.After(settle / 8) // he has looked, and is writing
+				<-time.After(settle / 8) // it has looked, and is writing
 				ours, err := lock(repo, t.Context())
 				if err != nil {
 					t.Fatal(err)

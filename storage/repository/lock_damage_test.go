@@ -11,8 +11,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// TestUnreadableLockGoesStale: nobody can say whose it is, so it counts for as long as a lock can that is not renewed, by
-// the bucket's time, and then needs nobody.
+// TestUnreadableLockGoesStale: nobody can say whose lock it is. So it counts for as long as a lock that is not renewed,
+// by the bucket's time, and then goes away without anybody's help.
 func TestUnreadableLockGoesStale(t *testing.T) {
 	sealed := func(t *testing.T, repo *Repository, plain string) []byte {
 		t.Helper()
@@ -66,14 +66,14 @@ func TestUnreadableLockGoesStale(t *testing.T) {
 	}
 }
 
-// TestUnreachableLockStays: that a lock cannot be fetched says nothing of its holder, however old the object is.
+// TestUnreachableLockStays: a lock that cannot be fetched says nothing about its holder, however old the object is.
 func TestUnreachableLockStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, memory := newRepo(t)
 		repo := reopen(t, memory)
 		other := held(t, repo, lockObject{Time: time.Now().Add(time.Hour), Hostname: "other", Exclusive: true})
 		<-time.After(45 * time.Minute)
-		// The second of its operations is to read the lock.
+		// Its second operation reads the lock.
 		repo.bucket = storagetest.NewFaulty(memory, storagetest.Fault{At: 2, Err: storage.ErrUnreachable})
 		if _, err := repo.Lock(t.Context()); !errors.Is(err, storage.ErrUnreachable) || errors.Is(err, ErrLocked) {
 			t.Errorf("lock: %v, want ErrUnreachable", err)

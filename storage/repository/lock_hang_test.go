@@ -15,12 +15,12 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// stalling is a Bucket that from a moment on does not answer some of its operations, until their context ends.
+// stalling is a Bucket that stops answering some of its operations at some moment, until their context ends.
 type stalling struct {
 	*storagetest.Memory
 	stalled atomic.Bool
 	does    func(storagetest.Operation) bool
-	stores  bool // what is put arrives, and only the answer does not
+	stores  bool // objects that are put arrive, and only the answer does not
 }
 
 func (s *stalling) wait(ctx context.Context, verb storagetest.Verb, name string) error {
@@ -57,7 +57,7 @@ func (s *stalling) Delete(ctx context.Context, name string) error {
 	return s.Memory.Delete(ctx, name)
 }
 
-// stallingAt makes a repository in a bucket that does not answer where verb and prefix say, once it is told to.
+// stallingAt makes a repository in a bucket that, once told to, does not answer calls that verb and prefix select.
 func stallingAt(t *testing.T, verb storagetest.Verb, prefixes ...string) (*Repository, *stalling) {
 	t.Helper()
 	bucket := &stalling{Memory: storagetest.NewMemory(), does: func(op storagetest.Operation) bool {
@@ -75,7 +75,8 @@ func stallingAt(t *testing.T, verb storagetest.Verb, prefixes ...string) (*Repos
 	return repo, bucket
 }
 
-// TestLockWhoseRenewalHangs is given up as one is whose renewal fails: before others may take it for dead.
+// TestLockWhoseRenewalHangs: such a lock is given up like one whose renewal fails, before others may take its holder
+// for dead.
 func TestLockWhoseRenewalHangs(t *testing.T) {
 	for name, tt := range map[string]struct {
 		verb   storagetest.Verb
@@ -105,7 +106,7 @@ func TestLockWhoseRenewalHangs(t *testing.T) {
 				if errors.Is(cause, ErrLockLost) != tt.lost || tt.lost && (took < 20*time.Minute || took > 25*time.Minute) {
 					t.Errorf("after %v: %v", took, cause)
 				}
-				bucket.stalled.Store(!tt.lost) // what cannot be removed is none of this test's business
+				bucket.stalled.Store(!tt.lost) // locks that cannot be removed are not this test's business
 				if err := lock.Release(t.Context()); tt.lost && err != nil {
 					t.Error(err)
 				}
@@ -117,8 +118,8 @@ func TestLockWhoseRenewalHangs(t *testing.T) {
 	}
 }
 
-// TestNothingIsWrittenLate has the bucket fall silent when a lock has just been confirmed: what relies on it is given up
-// before others may take the lock for dead.
+// TestNothingIsWrittenLate silences the bucket just after a lock was confirmed: whatever relies on the lock is given up
+// before others may take its holder for dead.
 func TestNothingIsWrittenLate(t *testing.T) {
 	for name, write := range map[string]func(*Repository, *Lock) error{
 		"a repository snapshot": func(repo *Repository, lock *Lock) error {
@@ -140,7 +141,7 @@ func TestNothingIsWrittenLate(t *testing.T) {
 				}
 				begun := time.Now()
 				bucket.stalled.Store(true)
-				<-time.After(20 * time.Minute) // in vain it tries to renew itself
+				<-time.After(20 * time.Minute) // the lock tries in vain to renew itself
 				if err := lock.Confirm(); err != nil {
 					t.Fatal(err)
 				}
@@ -156,7 +157,7 @@ func TestNothingIsWrittenLate(t *testing.T) {
 	}
 }
 
-// TestLockThatMayHaveBeenWritten: whoever gives up to wait for the answer leaves nothing that keeps others out.
+// TestLockThatMayHaveBeenWritten: a process that stops waiting for the answer leaves nothing that keeps others out.
 func TestLockThatMayHaveBeenWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		repo, bucket := stallingAt(t, storagetest.Put, "locks/")

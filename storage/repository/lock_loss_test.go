@@ -13,8 +13,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// TestLockOfAMachineThatSlept has the clock jump, as it does for whoever was suspended: others may have taken the lock for
-// dead, and removed it and then data.
+// TestLockOfAMachineThatSlept makes the clock jump, as for a suspended machine: others may have taken the holder for
+// dead, and removed the lock and then data.
 func TestLockOfAMachineThatSlept(t *testing.T) {
 	for name, tt := range map[string]struct {
 		slept time.Duration
@@ -80,7 +80,7 @@ func TestConfirm(t *testing.T) {
 	})
 }
 
-// TestWriterStopsWhenItsLockIsTaken removes the lock of a writer that is at work: nothing that relies on it is written.
+// TestWriterStopsWhenItsLockIsTaken removes the lock of a working writer: nothing that relies on the lock is written.
 func TestWriterStopsWhenItsLockIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		repo, bucket := newRepo(t)
@@ -111,7 +111,7 @@ func TestWriterStopsWhenItsLockIsTaken(t *testing.T) {
 	})
 }
 
-// TestLockReading takes a lock where that is possible, and reads all the same where it is not.
+// TestLockReading takes a lock where that is possible, and reads anyway where it is not.
 func TestLockReading(t *testing.T) {
 	repo, bucket := newRepo(t)
 	repo.options = hasty().withDefaults()
@@ -166,8 +166,8 @@ func (b *beforePut) Put(ctx context.Context, name string, data []byte) error {
 	return b.Bucket.Put(ctx, name, data)
 }
 
-// TestLockReadingTakesNoTime: a restore begins at once. One who has seen no lock and is about to remove data sees it in
-// time all the same, and gives way.
+// TestLockReadingTakesNoTime: a restore begins at once. A process that has seen no lock and is about to remove data
+// still sees the lock in time, and gives way.
 func TestLockReadingTakesNoTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader, bucket := newRepo(t)

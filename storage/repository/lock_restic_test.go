@@ -13,7 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// TestResticRespectsOurLocks: beside a writer nobody removes anything, and beside one who removes nobody does anything.
+// TestResticRespectsOurLocks: beside a writer nobody removes anything, and beside a remover nobody does anything.
 func TestResticRespectsOurLocks(t *testing.T) {
 	bucket, _ := small(t)
 	dir := inDirectory(t, bucket)
@@ -52,7 +52,7 @@ func TestResticRespectsOurLocks(t *testing.T) {
 	}
 }
 
-// TestWeRespectTheLocksOfRestic has restic back up what does not come to its end until we let it.
+// TestWeRespectTheLocksOfRestic runs a restic backup that does not end until we let it.
 func TestWeRespectTheLocksOfRestic(t *testing.T) {
 	memory, _ := small(t)
 	dir := inDirectory(t, memory)

@@ -92,7 +92,7 @@ func TestLockThatIsTakenAway(t *testing.T) {
 	})
 }
 
-// TestLockThatCannotBeRenewed is given up before others may take it for dead.
+// TestLockThatCannotBeRenewed: such a lock is given up before others may take its holder for dead.
 func TestLockThatCannotBeRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bucket := &failing{Bucket: storagetest.NewMemory(), name: "nothing"}
@@ -169,12 +169,12 @@ func TestLockOfOthers(t *testing.T) {
 	}
 }
 
-// TestLockOfATimeToCome: where clocks differ by more than they may, the bucket says how old a lock is. One whose holder is
-// dead is nobody's concern for longer than any other, and one that is held stays, whoever's clock is wrong.
+// TestLockOfATimeToCome: if clocks differ by more than they may, the bucket says how old a lock is. The lock of a dead
+// holder blocks nobody for longer than any other, and a held lock stays, whoever's clock is wrong.
 func TestLockOfATimeToCome(t *testing.T) {
 	for name, tt := range map[string]struct {
-		ahead   time.Duration // of the holder's clock
-		behind  time.Duration // of ours
+		ahead   time.Duration // how far the holder's clock is ahead
+		behind  time.Duration // how far ours is behind
 		age     time.Duration
 		removed bool
 	}{
@@ -225,7 +225,7 @@ func TestLockRace(t *testing.T) {
 			_, err := repo.Lock(t.Context())
 			result <- err
 		}()
-		synctest.Wait() // it has written its own, and waits before it looks again
+		synctest.Wait() // it has written its own, and waits before its second look
 		held(t, repo, lockObject{Time: time.Now(), Hostname: "other", Username: "ann", Exclusive: true})
 		if err := <-result; !errors.Is(err, ErrLocked) {
 			t.Errorf("lock: %v, want ErrLocked", err)

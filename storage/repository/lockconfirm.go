@@ -10,13 +10,13 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
-// confirmEvery is how long one who removes many objects relies on having asked for the lock.
+// confirmEvery is how long a process that removes many objects relies on its last check of the lock.
 const confirmEvery = time.Second
 
 // lockKey finds the Lock in its Context.
 type lockKey struct{}
 
-// confirm is Confirm of the lock whose Context ctx comes from. Nobody asks where there is none.
+// confirm is Confirm of the lock whose Context ctx comes from. Without such a lock, it asks nobody.
 func confirm(ctx context.Context) error {
 	if lock, held := ctx.Value(lockKey{}).(*Lock); held {
 		return lock.Confirm()
@@ -24,8 +24,8 @@ func confirm(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// confirmEnded is confirm for one whose context, that of the lock, may have ended otherwise than by the loss of the lock. The bucket
-// is asked with another context.
+// confirmEnded is confirm for a caller whose lock's context may have ended for another reason than the loss of the
+// lock. It asks the bucket with another context, ctx.
 func confirmEnded(ctx, ended context.Context) error {
 	lock, held := ended.Value(lockKey{}).(*Lock)
 	if !held {
@@ -35,12 +35,12 @@ func confirmEnded(ctx, ended context.Context) error {
 		return cause
 	}
 	if !lock.hasLooked() {
-		return ErrLocked // it may be
+		return ErrLocked // somebody may hold an exclusive lock
 	}
 	return lock.there(ctx)
 }
 
-// unlocked is a context in which confirm asks nobody.
+// unlocked returns a context in which confirm asks nobody.
 func unlocked(ctx context.Context) context.Context { return context.WithValue(ctx, lockKey{}, nil) }
 
 func (l *Lock) hasLooked() bool {
@@ -49,8 +49,8 @@ func (l *Lock) hasLooked() bool {
 	return l.looked
 }
 
-// saveIndex writes an index object while the lock of ctx is held. Without it, others may have removed the packs, which no
-// index named so far, and whoever finds them named would rely on them.
+// saveIndex writes an index object while the lock of ctx is held. Without the lock, others may have removed the packs,
+// which no index has named so far, and whoever finds them in the index would rely on them.
 func (r *Repository) saveIndex(ctx context.Context, object packfile.IndexObject) (size int, err error) {
 	if err := confirm(ctx); err != nil {
 		return 0, err
@@ -59,8 +59,8 @@ func (r *Repository) saveIndex(ctx context.Context, object packfile.IndexObject)
 	return size, err
 }
 
-// remove removes objects while the lock of ctx is held. Others may have taken us for dead, and begun to rely on what we
-// are removing.
+// remove removes objects while the lock of ctx is held. Without the lock, others may have taken us for dead, and begun
+// to rely on what we are removing.
 func (r *Repository) remove(ctx context.Context, k kind, ids []ID) error {
 	var confirmed time.Time
 	for i, id := range ids {
@@ -80,7 +80,7 @@ func (r *Repository) remove(ctx context.Context, k kind, ids []ID) error {
 	return nil
 }
 
-// lookAgain takes the second look, unless it has been taken, and ends Context if somebody is in the way.
+// lookAgain takes the second look, unless that is done, and ends Context if somebody is in the way.
 func (l *Lock) lookAgain() error {
 	l.looking.Lock()
 	defer l.looking.Unlock()
@@ -96,9 +96,9 @@ func (l *Lock) lookAgain() error {
 	return nil
 }
 
-// Confirm asks the bucket whether the lock is still there, and ends Context with ErrLockLost if it is not: whoever has
-// removed it may be deleting, since then, what we rely on. Ask just before anything is written that relies on much, or
-// removed: the lock's own renewal notices within minutes.
+// Confirm asks the bucket whether the lock is still there, and ends Context with ErrLockLost if it is not: whoever
+// removed the lock may be deleting what we rely on. Call Confirm just before writing anything that much relies on, and
+// before removing anything: the lock's own renewal notices the loss only within minutes.
 func (l *Lock) Confirm() error {
 	if err := l.lookAgain(); err != nil {
 		return err
@@ -111,7 +111,7 @@ func (l *Lock) Confirm() error {
 	return err
 }
 
-// there asks the bucket whether the lock is still there, and gives ErrLockLost if it is not.
+// there asks the bucket whether the lock is still there. It returns ErrLockLost if the lock is gone.
 func (l *Lock) there(ctx context.Context) error {
 	for {
 		id, renewed := l.current()
@@ -126,7 +126,7 @@ func (l *Lock) there(ctx context.Context) error {
 		if !errors.Is(err, storage.ErrNotExist) {
 			return fmt.Errorf("look for %s: %w", name, err)
 		}
-		if now, _ := l.current(); now == id { // it has not just been renewed
+		if now, _ := l.current(); now == id { // the lock was not just renewed
 			return fmt.Errorf("%w: %w", ErrLockLost, err)
 		}
 	}
@@ -138,7 +138,7 @@ func (l *Lock) lose(err error) error {
 	return context.Cause(l.ctx)
 }
 
-// outlived says that a lock is so old that others may take it for dead, or will before we could renew it.
+// outlived says that a lock is so old that others may take its holder for dead, or will do so before we could renew it.
 func (l *Lock) outlived(renewed time.Time) bool {
 	timing := l.repo.options.timing
 	return l.repo.since(renewed) > timing.stale-timing.margin()

@@ -13,7 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// declareDead removes all locks, as one does who takes their holders for dead.
+// declareDead removes all locks, like somebody who takes their holders for dead.
 func declareDead(t *testing.T, bucket storage.Bucket) {
 	t.Helper()
 	for _, name := range list(t, bucket, "locks/") {
@@ -23,8 +23,8 @@ func declareDead(t *testing.T, bucket storage.Bucket) {
 	}
 }
 
-// TestWriterNamesNothingWithoutItsLock: one who has been taken for dead, and has not noticed yet, writes no index object.
-// Its packs may have been removed, for no index named them, and the next backup would rely on them.
+// TestWriterNamesNothingWithoutItsLock: a writer that was taken for dead, and has not noticed yet, writes no index
+// object. Others may have removed its packs, because no index named them, and the next backup would rely on them.
 func TestWriterNamesNothingWithoutItsLock(t *testing.T) {
 	repo, bucket := newRepo(t)
 	for name, begin := range map[string]func(context.Context) (*Lock, error){"lock": repo.Lock, "begun": repo.BeginLock} {
@@ -52,7 +52,7 @@ func TestWriterNamesNothingWithoutItsLock(t *testing.T) {
 	}
 }
 
-// TestBegunWriterSeesAnExclusiveLockInTime: what one begins who has overlooked a lock is named by no index object.
+// TestBegunWriterSeesAnExclusiveLockInTime: if a writer has overlooked a lock, no index object names what it wrote.
 func TestBegunWriterSeesAnExclusiveLockInTime(t *testing.T) {
 	repo, bucket := newRepo(t)
 	lock, err := repo.BeginLock(t.Context())
@@ -76,12 +76,12 @@ func TestBegunWriterSeesAnExclusiveLockInTime(t *testing.T) {
 	}
 }
 
-// TestPruneRemovesNothingWithoutItsLock takes a prune for dead while it is at work: a backup may have begun since then, and
-// rely on the old index; a repair may have put the old packs into a new one.
+// TestPruneRemovesNothingWithoutItsLock lets others take a working prune for dead. A backup may have begun since then,
+// and rely on the old index; a repair may have put the old packs into a new index.
 func TestPruneRemovesNothingWithoutItsLock(t *testing.T) {
 	for name, tt := range map[string]struct {
 		verb, prefix    string
-		removes, passes int // so many objects go, for so many seconds pass then
+		removes, passes int // how many objects it still removes, in how many seconds
 	}{
 		"while the new index is written": {verb: "put", prefix: "index/"},
 		"while the old index is removed": {verb: "delete", prefix: "index/", removes: 1, passes: 2},
@@ -143,8 +143,8 @@ func TestForgetRemovesNothingWithoutItsLock(t *testing.T) {
 	sound(t, memory, volumes)
 }
 
-// TestLockIsNotRenewedBehindTheBackOfOthers: who removes a lock just before the new one is written does not see that one
-// for certain, so it is worth nothing.
+// TestLockIsNotRenewedBehindTheBackOfOthers: a process that removes a lock just before the new one is written may not
+// see the new one, so the new one is worth nothing.
 func TestLockIsNotRenewedBehindTheBackOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bucket := &interposed{Memory: storagetest.NewMemory(), verb: "put", prefix: "locks/"}

@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// hold has the lock renew itself from now on, and watches whether it does.
+// hold makes the lock renew itself from now on, and watches that it does.
 func (l *Lock) hold(ctx context.Context) *Lock {
 	l.ctx, l.cancel = context.WithCancelCause(context.WithValue(ctx, lockKey{}, l))
 	l.done.Go(l.watch)
@@ -18,13 +18,13 @@ func (l *Lock) hold(ctx context.Context) *Lock {
 	return l
 }
 
-// watch ends the lock's context when the lock was not renewed for too long, and with that whatever is under way in it, be
-// it a renewal that hangs or the writing of something that relies on the lock. It looks at the clock often, since no timer
-// goes on while the machine sleeps.
+// watch ends the lock's context when the lock was not renewed for too long. That ends all work under the lock, be it a
+// renewal that hangs or the writing of something that relies on the lock. watch looks at the clock often, because no
+// timer runs while the machine sleeps.
 func (l *Lock) watch() {
 	for wait.For(l.ctx, l.repo.options.timing.retry) == nil {
 		if _, renewed := l.current(); l.outlived(renewed) {
-			_ = l.lose(cmp.Or(l.lastFailure(), errors.New("it was not renewed in time"))) // told by the context
+			_ = l.lose(cmp.Or(l.lastFailure(), errors.New("it was not renewed in time"))) // the context tells
 			return
 		}
 	}
@@ -42,23 +42,23 @@ func (l *Lock) keep() {
 		}
 		lost, err := l.renew()
 		if lost {
-			_ = l.lose(err) // told by the context
+			_ = l.lose(err) // the context tells
 			return
 		}
 		l.noteFailure(err)
 	}
 }
 
-// renew writes a new lock and removes the old one. It reports as lost a lock that is no longer there: whoever
-// removed it may be deleting data by now.
+// renew writes a new lock and removes the old one. If the old lock is no longer there, it reports the lock as lost:
+// whoever removed it may be deleting data by now.
 func (l *Lock) renew() (lost bool, err error) {
 	l.renewing.Lock()
 	defer l.renewing.Unlock()
 	return l.replace(l.exclusive)
 }
 
-// share makes an exclusive lock one that others may work beside. At no moment is there none. Only the goroutine that
-// uses the lock may call it.
+// share turns an exclusive lock into one that others may work beside. There is a lock at every moment. Only the
+// goroutine that uses the lock may call it.
 func (l *Lock) share() error {
 	l.renewing.Lock()
 	defer l.renewing.Unlock()
@@ -72,9 +72,9 @@ func (l *Lock) share() error {
 	return nil
 }
 
-// replace looks for the old lock once more when the new one is there. Whoever takes a lock for dead removes it before
-// looking for the last time, so one who has removed ours just now has not seen the new one for certain. was says whether
-// the old one is exclusive.
+// replace looks for the old lock once more when the new one is there. Whoever takes us for dead removes our lock before
+// looking for the last time. So if the old lock was removed just now, we cannot know that its remover has seen the new
+// one. was says whether the old lock is exclusive.
 func (l *Lock) replace(was bool) (lost bool, err error) {
 	old, _ := l.current()
 	if lost, err := l.missing(old); err != nil {
@@ -89,11 +89,11 @@ func (l *Lock) replace(was bool) (lost bool, err error) {
 		return lost, errors.Join(err, l.repo.dropLock(l.ctx, id, l.exclusive))
 	}
 	l.set(id, begun)
-	_ = l.repo.dropLock(l.ctx, old, was) // the new one counts; Release tries again, and says so
+	_ = l.repo.dropLock(l.ctx, old, was) // the new lock counts; Release tries again, and reports it
 	return false, nil
 }
 
-// missing reports a lock object that is not there.
+// missing reports whether a lock object is gone.
 func (l *Lock) missing(id ID) (lost bool, err error) {
 	name := kindLock.name(id)
 	if _, err := l.repo.bucket.Stat(l.ctx, name); err != nil {

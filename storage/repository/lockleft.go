@@ -13,14 +13,14 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/format"
 )
 
-// leftLocks are locks that their holder, which we were, has given up and could not remove: nobody holds them. They are no
-// obstacle to us, and are removed on the way when that is possible again. To others they are, until they go stale.
+// leftLocks are locks of ours that we have given up and could not remove: nobody holds them. They do not block us, and
+// are removed on the way when that is possible again. They block others until they go stale.
 type leftLocks struct {
 	mu    sync.Mutex
 	locks map[ID]leftLock
 }
 
-// leftLock is what is known of one.
+// leftLock describes one of them.
 type leftLock struct {
 	exclusive bool
 	stale     time.Time // when it no longer counts
@@ -54,12 +54,12 @@ func (l *leftLocks) all() map[ID]leftLock {
 	return maps.Clone(l.locks)
 }
 
-// SetLockLeft says whom to tell that work is done, but that the lock it was done under could not be removed. The error says
-// what that means, and what to do. Call it before the repository is used; otherwise nobody is told.
+// SetLockLeft says whom to tell that work is done, but that its lock could not be removed. The error says what that
+// means, and what to do. Call it before the repository is used; otherwise nobody is told.
 func (r *Repository) SetLockLeft(tell func(error)) { r.options.lockLeft = tell }
 
-// End is Release after work that ended with err, and gives the error that the work ends with. Work that is done stays done
-// if the lock cannot be removed afterwards: that is told as SetLockLeft says, and is no failure.
+// End is Release after work that ended with err, and returns the error that the work ends with. Finished work stays
+// finished if the lock cannot be removed afterwards: End tells that as SetLockLeft says, and does not fail.
 func (l *Lock) End(ctx context.Context, err error) error {
 	left := l.Release(ctx)
 	switch {
@@ -73,7 +73,7 @@ func (l *Lock) End(ctx context.Context, err error) error {
 	return nil
 }
 
-// dropLock removes a lock of our own, and remembers it if that fails.
+// dropLock removes one of our own locks, and remembers it if that fails.
 func (r *Repository) dropLock(ctx context.Context, id ID, exclusive bool) error {
 	r.left.add(id, leftLock{exclusive: exclusive, stale: r.options.Now().Add(r.options.timing.stale)})
 	err := r.removeLock(ctx, id)
@@ -83,7 +83,8 @@ func (r *Repository) dropLock(ctx context.Context, id ID, exclusive bool) error 
 	return err
 }
 
-// dropLeft removes what could not be removed before. The error says what stays, until when, and what can be done about it.
+// dropLeft removes locks that could not be removed before. The error says which lock stays, until when, and what can be
+// done about it.
 func (r *Repository) dropLeft(ctx context.Context) error {
 	var failures []error
 	left := r.left.all()

@@ -11,8 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// locksStay is a bucket from which no lock can be removed for as long as it is so: the credentials may not, or it does not
-// answer.
+// locksStay is a bucket that can be told to keep all locks: the credentials may not remove them, or it does not answer.
 type locksStay struct {
 	storage.Bucket
 	stay atomic.Bool
@@ -27,7 +26,7 @@ func (b *locksStay) Delete(ctx context.Context, name string) error {
 
 var errStays = errors.New("may not be removed")
 
-// leftBed is a repository with something to do for everyone, whose locks stay.
+// leftBed is a repository with work for everyone, whose locks stay.
 func leftBed(t *testing.T) (*locksStay, *Repository, *[]string) {
 	t.Helper()
 	whole, _ := worn(t)
@@ -47,8 +46,8 @@ func leftBed(t *testing.T) (*locksStay, *Repository, *[]string) {
 	return bucket, repo, told
 }
 
-// TestDoneIsDone does everything that takes a lock where none can be removed: it succeeds, somebody is told what stays, until
-// when, and what to do, and the next has no obstacle in what its own process has left.
+// TestDoneIsDone does everything that takes a lock, while no lock can be removed. Everything succeeds; somebody learns
+// which lock stays, until when, and what to do; and the leftovers of the own process block nothing.
 func TestDoneIsDone(t *testing.T) {
 	bucket, repo, told := leftBed(t)
 	next := func(what, keepsFrom string, do func() error) {
@@ -110,14 +109,14 @@ func TestDoneIsDone(t *testing.T) {
 	}
 }
 
-// elsewhere is a process of another host.
+// elsewhere returns the options of a process on another host.
 func elsewhere() Options {
 	options := hasty()
 	options.Hostname = "elsewhere"
 	return options
 }
 
-// TestFailedIsFailed: where the work fails, a lock that stays is told with it, and nowhere else.
+// TestFailedIsFailed: if the work fails, its error also tells of a lock that stays, and nothing else does.
 func TestFailedIsFailed(t *testing.T) {
 	_, repo, told := leftBed(t)
 	lock, err := repo.Lock(t.Context())
@@ -130,7 +129,8 @@ func TestFailedIsFailed(t *testing.T) {
 	}
 }
 
-// TestUnlockRemovesWhatWasLeft: a lock that this process has given up needs no proof that its holder is dead.
+// TestUnlockRemovesWhatWasLeft: to remove a lock that this process has given up, nobody needs to prove that its holder
+// is dead.
 func TestUnlockRemovesWhatWasLeft(t *testing.T) {
 	bucket, repo, _ := leftBed(t)
 	lock, err := repo.Lock(t.Context())
@@ -147,7 +147,8 @@ func TestUnlockRemovesWhatWasLeft(t *testing.T) {
 	}
 }
 
-// TestDeadLocksThatStay are no obstacle to those who remove nothing, if their holder was none who does, and are one otherwise.
+// TestDeadLocksThatStay: a dead lock that cannot be removed does not block processes that remove nothing, if its holder
+// removed nothing either; otherwise it does.
 func TestDeadLocksThatStay(t *testing.T) {
 	take := map[bool]func(*Repository) (*Lock, error){
 		false: func(r *Repository) (*Lock, error) { return r.Lock(t.Context()) },

@@ -10,20 +10,20 @@ import (
 	"github.com/stsbackup/stsbackup/internal/wait"
 )
 
-// LockWait says what to do when somebody holds a lock that is in the way. The zero value is to give up.
+// LockWait says what to do when somebody holds a conflicting lock. The zero value is to give up.
 type LockWait struct {
-	// Limit is how long to wait until nobody holds one any more. ErrLocked after that.
+	// Limit is how long to wait until nobody holds a conflicting lock any more. After that comes ErrLocked.
 	Limit time.Duration
-	// Blocked, if set, is called when a lock is found in the way, and again when it is another; err wraps ErrLocked and
-	// says whose. True says that the lock may be gone now, so that it is worth while to look again at once.
+	// Blocked, if set, is called when a conflicting lock is found, and again when another one is; err wraps ErrLocked
+	// and names the holder. True says that the lock may be gone now, so that it is worth looking again at once.
 	Blocked func(ctx context.Context, err error) bool
 }
 
-// SetLockWait says what Lock, LockExclusive, and all that they are taken for, do when somebody holds a lock that is in
-// the way. Call it before the repository is used.
+// SetLockWait says what Lock, LockExclusive, and everything that takes these locks, do when somebody holds a
+// conflicting lock. Call it before the repository is used.
 func (r *Repository) SetLockWait(w LockWait) { r.options.lockWait = w }
 
-// patiently calls try until it no longer fails with ErrLocked, or as long as LockWait allows.
+// patiently calls try until it no longer fails with ErrLocked, or for as long as LockWait allows.
 func (r *Repository) patiently(ctx context.Context, try func() error) error {
 	w, timing := r.options.lockWait, r.options.timing
 	begun, pause, told := r.options.Now(), timing.poll, ""
@@ -44,7 +44,7 @@ func (r *Repository) patiently(ctx context.Context, try func() error) error {
 			}
 			return err
 		}
-		// Of two who wait for each other's locks to go, chance lets one come first.
+		// If two wait for each other's locks to go, chance lets one come first.
 		jittered := pause/2 + rand.N(pause)
 		if waitErr := wait.For(ctx, min(left, jittered)); waitErr != nil {
 			return fmt.Errorf("%w: %w", err, waitErr)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestLockWaits tries to have a lock beside one that somebody holds exclusively for a minute.
+// TestLockWaits tries to lock while somebody holds an exclusive lock for a minute.
 func TestLockWaits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		limit   time.Duration

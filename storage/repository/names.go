@@ -4,7 +4,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/format"
 )
 
-// Names of the format that everybody who uses a repository needs.
+// Names of the format that every user of a repository needs.
 type (
 	// ID names a blob or an object: a SHA-256.
 	ID = format.ID

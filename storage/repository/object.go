@@ -12,8 +12,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
 
-// maxObjectSize bounds the objects that are read whole (all but packs), stored and decompressed. Real ones stay below
-// 8 MiB.
+// maxObjectSize bounds objects that are read whole (all but packs), stored and decompressed. Real ones stay below 8
+// MiB.
 const maxObjectSize = 64 << 20
 
 // maxSize bounds an unpacked object of this kind in the same way.
@@ -31,10 +31,10 @@ func (k kind) maxSize() int64 {
 // compressedMark is the first byte of an unpacked object's plain bytes if zstd-compressed JSON follows.
 const compressedMark = 0x02
 
-// errHash says that bytes are not those that their name promises.
+// errHash says that the bytes do not match the hash in their name.
 var errHash = errors.New("content does not match its name: the object is damaged")
 
-// readError says that bytes could not be had, which says nothing of whether they are good.
+// readError says that the bytes could not be read, which says nothing about whether they are good.
 type readError struct{ err error }
 
 func (e *readError) Error() string { return e.err.Error() }
@@ -66,7 +66,7 @@ func verifyHash(data []byte, id ID) error {
 	return nil
 }
 
-// maxCount bounds how many objects of this kind are looked at. What is real stays far below.
+// maxCount bounds how many objects of this kind are looked at. Real numbers stay far below.
 func (k kind) maxCount() int {
 	switch k {
 	case kindKey:
@@ -78,7 +78,7 @@ func (k kind) maxCount() int {
 	}
 }
 
-// listIDs names all objects of a kind. What does not look like one is left alone: other tools leave files about.
+// listIDs names all objects of a kind. It ignores other names: other tools leave files behind.
 func listIDs(ctx context.Context, bucket storage.Bucket, k kind) ([]ID, error) {
 	var ids []ID
 	others, limit := 0, k.maxCount()
@@ -97,7 +97,7 @@ func listIDs(ctx context.Context, bucket storage.Bucket, k kind) ([]ID, error) {
 	return ids, err
 }
 
-// eachListedPack lists all packs. What does not look like one is left alone.
+// eachListedPack lists all packs. It ignores other names.
 func (r *Repository) eachListedPack(ctx context.Context, fn func(ID, storage.Info) error) error {
 	err := r.bucket.List(ctx, kindData.prefix(), func(info storage.Info) error {
 		id, ok := kindData.parseName(info.Name)
@@ -112,11 +112,11 @@ func (r *Repository) eachListedPack(ctx context.Context, fn func(ID, storage.Inf
 	return nil
 }
 
-// inTwoListings has read what one listing of a kind names, and then what only another one does. Nothing protects a listing: a
-// name that arrives wrong, or not at all, would make an object vanish without a word. Which of the objects are not there, read
-// puts into gone. Those that are named again after that are handed to missing; any other was removed since it was listed, or
-// never had that name. The second listing is always one in doubt (storage.WithDoubt): what a cut listing leaves out would be lost
-// without a word, and latest would name an older recovery point.
+// inTwoListings calls read with the names of one listing of a kind, and then with those that only a second listing has.
+// Nothing protects a listing: if a name arrives wrong, or not at all, an object would vanish without a word. read puts
+// objects that are not there into gone. If the second listing names them again, missing gets them; any other object was
+// removed since the listing, or never had that name. The second listing is always one in doubt (storage.WithDoubt):
+// otherwise what a cut listing leaves out would be lost without a word, and latest would name an older recovery point.
 func (r *Repository) inTwoListings(ctx context.Context, k kind, read func(ids []ID, gone map[ID]bool) error, missing func(ID) error) error {
 	tried, gone := map[ID]bool{}, map[ID]bool{}
 	for _, doubt := range []bool{false, true} {
@@ -142,7 +142,7 @@ func (r *Repository) inTwoListings(ctx context.Context, k kind, read func(ids []
 	return nil
 }
 
-// encodeObject gives the JSON of an unpacked object.
+// encodeObject returns the JSON of an unpacked object.
 func encodeObject(value any) ([]byte, error) {
 	if object, ok := value.(packfile.IndexObject); ok {
 		return object.AppendJSON(nil), nil
@@ -150,7 +150,7 @@ func encodeObject(value any) ([]byte, error) {
 	return json.Marshal(value)
 }
 
-// saveObject seals value as an unpacked object and stores it under its hash, which it returns also if that failed.
+// saveObject seals value as an unpacked object and stores it under its hash. It returns the hash even if that fails.
 func (r *Repository) saveObject(ctx context.Context, k kind, value any) (ID, int, error) {
 	plain, err := encodeObject(value)
 	if err != nil {
@@ -202,7 +202,7 @@ func (r *Repository) openObject(ctx context.Context, k kind, id ID) ([]byte, err
 	return plain, nil
 }
 
-// unpackObject gives the JSON of an unpacked object.
+// unpackObject returns the JSON of an unpacked object.
 func (r *Repository) unpackObject(k kind, plain []byte) (unpacked []byte, err error) {
 	if len(plain) == 0 {
 		return nil, errors.New("empty")

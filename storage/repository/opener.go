@@ -11,18 +11,18 @@ import (
 type SealedBlob struct {
 	ID ID
 	At packfile.Location
-	// Bytes are those of the pack; they are overwritten when the blob is opened.
+	// Bytes are the blob's bytes in the pack; opening the blob overwrites them.
 	Bytes []byte
 }
 
-// Opener opens many blobs. It hashes two of them at a time, which takes less than one after the other, and keeps the memory
-// that they take. It is for use by one goroutine at a time.
+// Opener opens many blobs. It hashes two of them at a time, which takes less time than one by one, and reuses their
+// memory. Only one goroutine at a time may use it.
 type Opener struct {
 	repo *Repository
-	free [][]byte // buffers that no blob is in
+	free [][]byte // buffers that hold no blob
 }
 
-// opened is a blob that has been decrypted, and whose hash may not be known yet.
+// opened is a decrypted blob, whose hash may not be known yet.
 type opened struct {
 	number int // in the list that Open was given
 	plain  []byte
@@ -33,11 +33,11 @@ type opened struct {
 // NewOpener makes an Opener of blobs of this repository.
 func (r *Repository) NewOpener() *Opener { return &Opener{repo: r} }
 
-// Open turns sealed blobs into their plain bytes, compares their hashes with their ids, and hands them to use, which gets each
-// number in the list once, in no strict order: the bytes, or the error that names the blob. The bytes are good until use
-// returns. An error from use ends it and is returned as it is.
+// Open turns sealed blobs into their plain bytes, compares their hashes with their ids, and hands them to use. use gets
+// each number in the list once, in no strict order, with the bytes or with an error that names the blob. The bytes are
+// good until use returns. An error from use ends Open, which returns it unchanged.
 func (o *Opener) Open(blobs []SealedBlob, use func(number int, plain []byte, err error) error) error {
-	var held *opened // the one that is not hashed to its end
+	var held *opened // the blob that is not hashed to its end
 	for i, blob := range blobs {
 		next, err := o.unpack(i, blob)
 		switch {
@@ -72,7 +72,8 @@ func (o *Opener) unpack(number int, blob SealedBlob) (*opened, error) {
 	return &opened{number: number, plain: plain, sum: sha256pair.New()}, nil
 }
 
-// both hashes two blobs side by side to where one of them ends, which is then used, and returns the other.
+// both hashes two blobs side by side up to the end of the shorter rest. It hands that blob to use, and returns the
+// other.
 func (o *Opener) both(blobs []SealedBlob, held, next *opened, use func(int, []byte, error) error) (*opened, error) {
 	n := min(len(held.plain)-held.hashed, len(next.plain)-next.hashed)
 	sha256pair.Both(held.sum, held.plain[held.hashed:held.hashed+n], next.sum, next.plain[next.hashed:next.hashed+n])
@@ -83,7 +84,7 @@ func (o *Opener) both(blobs []SealedBlob, held, next *opened, use func(int, []by
 	return next, o.end(blobs, held, use)
 }
 
-// end hashes what is left of a blob by itself, and has it used if it is the one that was meant.
+// end hashes the rest of a blob alone, and hands the blob to use, with an error if its hash is wrong.
 func (o *Opener) end(blobs []SealedBlob, blob *opened, use func(int, []byte, error) error) error {
 	sealed := blobs[blob.number]
 	defer o.keep(sealed.At, blob.plain)
@@ -94,7 +95,7 @@ func (o *Opener) end(blobs []SealedBlob, blob *opened, use func(int, []byte, err
 	return use(blob.number, blob.plain, nil)
 }
 
-// keep keeps a buffer for another blob. Those of blobs that were not compressed lie within the caller's.
+// keep keeps a buffer for another blob. Blobs that were not compressed lie within the caller's buffers instead.
 func (o *Opener) keep(at packfile.Location, buf []byte) {
 	if at.Compressed && buf != nil {
 		o.free = append(o.free, buf)

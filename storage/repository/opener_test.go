@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// openable stores blobs of all kinds of sizes, of which some are compressed, and returns them in the order of their ids.
+// openable stores blobs of many sizes, some of them compressed, and returns them in the order of their ids.
 func openable(t *testing.T) (*Repository, map[ID][]byte, []ID) {
 	t.Helper()
 	repo, _ := newRepo(t)
@@ -26,7 +26,7 @@ func openable(t *testing.T) (*Repository, map[ID][]byte, []ID) {
 	return repo, plain, ids
 }
 
-// sealed reads the blobs of a list.
+// sealed reads the blobs with these ids.
 func sealed(t *testing.T, repo *Repository, ids []ID) []SealedBlob {
 	t.Helper()
 	var blobs []SealedBlob
@@ -44,7 +44,7 @@ func sealed(t *testing.T, repo *Repository, ids []ID) []SealedBlob {
 	return blobs
 }
 
-// outcome opens blobs, and says of each of them what became of it: the wrong bytes are a failure of the test.
+// outcome opens blobs, and says what became of each: wrong bytes fail the test.
 func outcome(t *testing.T, opener *Opener, plain map[ID][]byte, blobs []SealedBlob) map[int]error {
 	t.Helper()
 	seen := map[int]error{}
@@ -80,7 +80,7 @@ func TestOpener(t *testing.T) {
 	}
 }
 
-// TestOpenerFindsDamage damages one blob after the other: it and no other is refused, by its name.
+// TestOpenerFindsDamage damages one blob after the other: only that blob is refused, by its name.
 func TestOpenerFindsDamage(t *testing.T) {
 	repo, plain, ids := openable(t)
 	damages := map[string]func(*SealedBlob){
@@ -123,7 +123,8 @@ func TestOpenerStops(t *testing.T) {
 	}
 }
 
-// TestOpenerKeepsItsMemory has blobs of different lengths in turn: buffers are as large as the largest, and used again.
+// TestOpenerKeepsItsMemory opens blobs of different lengths in turn: buffers are as large as the largest, and used
+// again.
 func TestOpenerKeepsItsMemory(t *testing.T) {
 	const rounds = 20
 	repo, _ := newRepo(t)

@@ -5,8 +5,9 @@ import (
 	"fmt"
 )
 
-// Probe makes sure, without reading much, that the repository can be read from here: that its index can be listed and an
-// object of it opened, if there is one, and that these repository snapshots are there. ErrNoSnapshot for one that is not.
+// Probe makes sure, without reading much, that this process can read the repository: it lists the index, opens one
+// index object, if there is one, and checks that the given repository snapshots are there. It returns ErrNoSnapshot for
+// a missing one.
 func (r *Repository) Probe(ctx context.Context, snapshots []ID) error {
 	ids, err := listIDs(ctx, r.bucket, kindIndex)
 	if err != nil {

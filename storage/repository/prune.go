@@ -16,29 +16,29 @@ import (
 
 // PruneOptions say how thorough a prune is.
 type PruneOptions struct {
-	// MaxUnused is how much unneeded data may stay in packs that hold needed data too, as a share of the needed data.
-	// 0 leaves none, at the price of writing more anew.
+	// MaxUnused is how much unneeded data may stay in packs that also hold needed data, as a share of the needed data.
+	// 0 leaves none, but then prune rewrites more.
 	MaxUnused float64
-	// DryRun has everything found out, and nothing changed: not even a lock is written.
+	// DryRun makes prune find out everything and change nothing: it does not even write a lock.
 	DryRun bool
 
-	// Alone, if set, has do done while nobody begins who is not known by the repository's locks alone. It is called for the
-	// part of the work beside which nobody may read or write, which is short: nothing is copied in it.
+	// Alone, if set, runs do while nobody begins work that the repository's locks alone do not announce. Prune calls it
+	// for the part of its work during which nobody may read or write. That part is short: it copies nothing.
 	Alone func(ctx context.Context, do func(context.Context) error) error
-	// AloneOperation is what the lock says that is held meanwhile, in place of Options.Operation.
+	// AloneOperation is what the lock says meanwhile, in place of Options.Operation.
 	AloneOperation string
 
-	// Compare, if set, is told what there is each time before it is decided what is to be removed. The trees that it returns
-	// are needed too, and with an error nothing is removed: whoever knows what the content of trees says finds out here whether
-	// it agrees with what is listed.
+	// Compare, if set, learns what prune has found, each time before prune decides what to remove. Prune keeps the
+	// trees that Compare returns too, and removes nothing if it returns an error. So a caller that understands the
+	// content of trees can check here whether that agrees with the listings.
 	Compare func(ctx context.Context, found Found) (keep []ID, err error)
 
-	mergeFrom int // how many small packs make it worth while to merge them; 0 means defaultMergeFrom
+	mergeFrom int // from how many small packs on merging is worthwhile; 0 means defaultMergeFrom
 }
 
-// Found is what a prune has found.
+// Found is what prune has found.
 type Found struct {
-	// Repository is the one that is pruned, with its index as it is in the bucket.
+	// Repository is the repository being pruned, with its index as it is in the bucket.
 	Repository *Repository
 	// Snapshots are all repository snapshots.
 	Snapshots []Snapshot
@@ -46,51 +46,52 @@ type Found struct {
 	Unneeded iter.Seq[ID]
 }
 
-// defaultMergeFrom is more than a merge leaves: as many as are filled at once.
+// defaultMergeFrom is more than a merge leaves: a merge leaves as many packs as a Writer fills at once.
 const defaultMergeFrom = 8
 
-// PruneReport is what a prune has done, or with DryRun would do. Sizes are in bytes.
+// PruneReport says what a prune has done, or with DryRun would do. Sizes are in bytes.
 type PruneReport struct {
 	DryRun bool `json:"dryRun"`
-	// Snapshots is how many repository snapshots there are, whose data is needed.
+	// Snapshots is how many repository snapshots there are. Their data is needed.
 	Snapshots int `json:"snapshots"`
-	// PacksKept are left as they are; PacksRepacked are written anew without what is unneeded, and PacksMerged, which are
-	// small, as fewer and larger ones; PacksRemoved hold nothing that is needed; PacksUnindexed are what interrupted work
-	// has left.
+	// PacksKept stay as they are. PacksRepacked are rewritten without their unneeded data, and PacksMerged, which are
+	// small, are rewritten into fewer, larger packs. PacksRemoved hold nothing that is needed. PacksUnindexed are
+	// leftovers of interrupted work.
 	PacksKept      int `json:"packsKept"`
 	PacksRepacked  int `json:"packsRepacked"`
 	PacksMerged    int `json:"packsMerged"`
 	PacksRemoved   int `json:"packsRemoved"`
 	PacksUnindexed int `json:"packsUnindexed"`
-	// BytesNeeded is the size of all needed data, BytesRewritten how much of it is copied into new packs.
+	// BytesNeeded is the size of all needed data, BytesRewritten how much of that is copied into new packs.
 	BytesNeeded    int64 `json:"bytesNeeded"`
 	BytesRewritten int64 `json:"bytesRewritten"`
-	// BytesRemoved is the size of all packs that go; the ones that come take about BytesRewritten. BytesUnused is
-	// the unneeded data that stays.
+	// BytesRemoved is the size of all removed packs; the new ones take about BytesRewritten. BytesUnused is the
+	// unneeded data that stays.
 	BytesRemoved int64 `json:"bytesRemoved"`
 	BytesUnused  int64 `json:"bytesUnused"`
 }
 
-// Prune removes the data that no repository snapshot needs. It needs every repository snapshot, index object and tree
-// to be readable, and refuses (having removed nothing) if one is not, or if data that is needed is missing. It does not
-// begin while anyone else is at work: ErrLocked, if that lasts for longer than SetLockWait allows.
+// Prune removes the data that no repository snapshot needs. It must be able to read every repository snapshot, index
+// object and tree. If it cannot, or if needed data is missing, it refuses and removes nothing. It does not begin while
+// anyone else is at work: it returns ErrLocked if that lasts longer than SetLockWait allows.
 //
-// The order makes it safe to die at any moment: what is needed is at every moment in a pack that an index object names.
-// First the new packs, then the new index, which names them and those that stay; only then the old index goes, and at
-// the end the old packs, which nothing names any more. What a dead prune leaves, the next one removes.
+// The order makes it safe to die at any moment: needed data is always in a pack that an index object names. Prune first
+// writes the new packs, then the new index, which names them and the packs that stay. Only then does it remove the old
+// index, and at the end the old packs, which nothing names any more. The next prune removes the leftovers of a dead
+// one.
 //
 // Most of the time others may work beside it:
 //
-//  1. Under a writer's lock it finds out what is needed, and copies that out of the packs that are to go. The new packs
-//     are further copies of what is there, and nothing goes, so backups may read and write as they like.
-//  2. Alone, it looks again, since backups may have ended that rely on anything that the index names. A pack that holds
-//     the only copy of something needed stays. Then it exchanges the index. Nothing is copied: this takes as long as
-//     listing the repository and reading its index and what is new in it.
-//  3. The old packs are in no index now, so nobody who begins relies on them; they go under a writer's lock again, which
-//     the exclusive one becomes: nobody can have found them and put them back in between.
+//  1. Under a writer's lock it finds out what is needed, and copies that out of the packs that will be removed. The new
+//     packs are further copies of existing data, and nothing is removed, so backups may read and write freely.
+//  2. Alone, it looks again, because backups may have ended that rely on anything that the index names. A pack that has
+//     the only copy of something needed stays. Then it exchanges the index. It copies nothing: this takes as long as
+//     listing the repository and reading its index and its new content.
+//  3. No index names the old packs now, so nobody who begins relies on them. Prune removes them under a writer's lock,
+//     into which it turns the exclusive one: so nobody can have found them and put them back in between.
 //
-// Where the bucket is too full for copies, what is unneeded as a whole goes all the same, and the error is ErrNoSpace:
-// there may be room enough for the rest the next time. Nothing goes without room for a lock and a new index.
+// If the bucket is too full for copies, Prune still removes packs without any needed data, and returns ErrNoSpace: next
+// time there may be room for the rest. Without room for a lock and a new index, it removes nothing.
 func (r *Repository) Prune(ctx context.Context, options PruneOptions) (report PruneReport, err error) {
 	ctx = storage.WithDoubt(ctx, true)
 	p := &pruner{repo: r, options: options, report: PruneReport{DryRun: options.DryRun}, used: newBlobSet()}
@@ -99,7 +100,7 @@ func (r *Repository) Prune(ctx context.Context, options PruneOptions) (report Pr
 			err = fmt.Errorf("prune %s: %w", r, needsRoom(err))
 		}
 	}()
-	if err := r.Writable(); err != nil { // it may have to copy what is needed
+	if err := r.Writable(); err != nil { // it may have to copy needed data
 		return PruneReport{}, err
 	}
 	if options.DryRun {
@@ -140,12 +141,12 @@ type pruner struct {
 	// alone says that nobody else is at work.
 	alone bool
 
-	known    map[ID]bool // the repository snapshots whose needs are in used
+	known    map[ID]bool // repository snapshots whose needs are in used
 	used     blobSet
 	oldIndex []ID
 	plan     prunePlan
-	retired  map[ID]retiredPack // packs that have been copied
-	fresh    map[ID]bool        // packs that have been written
+	retired  map[ID]retiredPack // packs whose needed data has been copied
+	fresh    map[ID]bool        // packs that this prune has written
 	noRoom   error              // why nothing was copied, if the bucket is full
 }
 
@@ -186,14 +187,14 @@ func (p *pruner) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
-// exchange is step 2. The lock is the one for step 3; ctx and cancel are its context's.
+// exchange is step 2. It returns the lock for step 3; ctx and cancel belong to that lock's context.
 func (p *pruner) exchange(ctx context.Context, cancel context.CancelCauseFunc) (lock *Lock, err error) {
 	alone := p.options.Alone
 	if alone == nil {
 		alone = func(ctx context.Context, do func(context.Context) error) error { return do(ctx) }
 	}
 	err = alone(ctx, func(guarded context.Context) (err error) {
-		// The lock outlives what guards us now, but while that lasts its end is ours.
+		// The lock outlives Alone's guard. But while the guard is needed, we end if it ends.
 		stop := context.AfterFunc(guarded, func() { cancel(context.Cause(guarded)) })
 		defer stop()
 		lock, err = p.repo.lockPatiently(ctx, lockKind{exclusive: true, operation: cmp.Or(p.options.AloneOperation, p.repo.options.Operation)})
@@ -211,15 +212,15 @@ func (p *pruner) exchange(ctx context.Context, cancel context.CancelCauseFunc) (
 	return lock, err
 }
 
-// exchangeIndex looks again, and replaces the index. ctx is that of the exclusive lock: once that is lost, not
-// one more object is removed.
+// exchangeIndex looks again, and replaces the index. ctx is the exclusive lock's: once the lock is lost, not one more
+// object is removed.
 func (p *pruner) exchangeIndex(ctx context.Context) error {
 	p.alone, p.plan, p.oldIndex = true, prunePlan{}, nil
 	if err := p.find(ctx); err != nil {
 		return err
 	}
 	if p.noRoom != nil {
-		// The copies that there was room for are in no index either, and take the room that a new one needs.
+		// The copies that fitted into the bucket are in no index either, and take the room that a new index needs.
 		if err := p.repo.remove(ctx, kindData, sortedIDs(maps.Keys(p.plan.unindexed))); err != nil {
 			return err
 		}
@@ -230,7 +231,7 @@ func (p *pruner) exchangeIndex(ctx context.Context) error {
 	return p.replaceIndex(ctx, p.keptIndex())
 }
 
-// keptIndex knows the packs that stay.
+// keptIndex knows only the packs that stay.
 func (p *pruner) keptIndex() *blobindex.Index {
 	kept := blobindex.New()
 	for _, pack := range p.plan.keep {
@@ -239,7 +240,8 @@ func (p *pruner) keptIndex() *blobindex.Index {
 	return kept
 }
 
-// replaceIndex writes an index of the packs that stay and removes the old one; kept is what is known then.
+// replaceIndex writes an index of the packs that stay and removes the old one. Afterwards, the repository uses kept as
+// its index.
 func (p *pruner) replaceIndex(ctx context.Context, kept *blobindex.Index) error {
 	if err := p.reindex(ctx); err != nil {
 		return err
@@ -251,13 +253,13 @@ func (p *pruner) replaceIndex(ctx context.Context, kept *blobindex.Index) error 
 	return nil
 }
 
-// removePacks is step 3: it removes the packs that no index names.
+// removePacks is step 3: it removes the packs that no index names any more.
 func (p *pruner) removePacks(ctx context.Context) error {
 	var old []ID
 	for _, pack := range slices.Concat(p.plan.rewritten(), p.plan.remove, p.plan.drop) {
 		old = append(old, pack.ID)
 	}
-	if p.noRoom == nil { // otherwise they have gone first
+	if p.noRoom == nil { // otherwise they are gone already
 		old = slices.AppendSeq(old, maps.Keys(p.plan.unindexed))
 	}
 	return p.repo.remove(ctx, kindData, sortedIDs(slices.Values(old)))
@@ -265,7 +267,7 @@ func (p *pruner) removePacks(ctx context.Context) error {
 
 func sortedIDs(ids iter.Seq[ID]) []ID { return slices.SortedFunc(ids, format.Compare) }
 
-// incomplete is the error of a prune that could not copy anything.
+// incomplete returns the error of a prune that could not copy anything.
 func (p *pruner) incomplete() error {
 	if p.noRoom == nil {
 		return nil
@@ -274,7 +276,7 @@ func (p *pruner) incomplete() error {
 		p.noRoom)
 }
 
-// needsRoom says what to do about a full bucket to those who want to make room in it.
+// needsRoom adds to an error about a full bucket what to do, for callers that want to make room in that bucket.
 func needsRoom(err error) error {
 	if !errors.Is(err, storage.ErrNoSpace) {
 		return err
@@ -283,12 +285,12 @@ func needsRoom(err error) error {
 		"remove objects that belong to no repository", err)
 }
 
-// count fills the report from the plan. What has been retired is told as it was planned at first.
+// count fills the report from the plan. Retired packs are reported as they were planned at first.
 func (p *pruner) count() PruneReport {
 	r, plan := &p.report, p.plan
 	for _, pack := range plan.keep {
 		if p.fresh[pack.ID] {
-			continue // this is what is rewritten
+			continue // counted as rewritten
 		}
 		r.PacksKept++
 		r.BytesNeeded += pack.kept

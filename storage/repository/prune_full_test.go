@@ -33,13 +33,13 @@ func (b *bounded) Put(ctx context.Context, name string, data []byte) error {
 	return b.Memory.Put(ctx, name, data)
 }
 
-// TestPruneInAFullBucket leaves more and more room. Whatever fails for want of it, nothing that is needed goes, and nothing
-// stays that is in the way. Where there is room for a lock and an index, what nobody needs goes, so that there is room
-// enough for copies the next time.
+// TestPruneInAFullBucket leaves more and more room. Whatever fails for lack of room, no needed data is removed, and no
+// leftovers get in the way. If there is room for a lock and an index, unneeded data is removed, which makes room for
+// copies the next time.
 func TestPruneInAFullBucket(t *testing.T) {
 	whole, volumes := worn(t)
 	used := total(t, whole, "")
-	const unneeded, index, copies = 18_000, 5000, 22_000 // bytes, about
+	const unneeded, index, copies = 18_000, 5000, 22_000 // bytes, roughly
 	for room := int64(0); room < index+copies+5000; room += 1000 {
 		bucket := &bounded{Memory: copyOf(t, whole), quota: used + room}
 		prune := func() error {
@@ -76,7 +76,7 @@ func TestPruneInAFullBucket(t *testing.T) {
 	}
 }
 
-// TestForgetInAFullBucket says what to do.
+// TestForgetInAFullBucket: the error says what to do.
 func TestForgetInAFullBucket(t *testing.T) {
 	memory, volumes := worn(t)
 	repo, err := openAny(t.Context(), &bounded{Memory: memory}, hasty())

@@ -22,7 +22,7 @@ func copyOf(t *testing.T, bucket storage.Bucket) *storagetest.Memory {
 	return fresh
 }
 
-// worn is a repository that gives prune something of everything: packs to keep, to repack, to remove, and one that
+// worn is a repository that gives prune something of everything: packs to keep, to repack and to remove, and one that
 // no index knows.
 func worn(t *testing.T) (*storagetest.Memory, map[ID]volume) {
 	t.Helper()
@@ -92,7 +92,7 @@ func TestPrune(t *testing.T) {
 	if err != nil || again.PacksRepacked+again.PacksRemoved+again.PacksUnindexed != 0 || !slices.Equal(after, list(t, bucket, "")) {
 		t.Errorf("a second prune: %+v, %v", again, err)
 	}
-	// The repository that was pruned is good for a backup, which relies on what is stored.
+	// The pruned repository is good for a backup, which relies on stored data.
 	for _, v := range volumes {
 		volumes[mustBackUp(t, repo, v)] = v
 	}
@@ -136,7 +136,7 @@ func TestPruneOfEverything(t *testing.T) {
 	resticJudges(t, inDirectory(t, bucket), nil)
 }
 
-// TestPruneRefusesDamage removes nothing from a repository that it cannot know the whole of.
+// TestPruneRefusesDamage removes nothing from a repository that it cannot read completely.
 func TestPruneRefusesDamage(t *testing.T) {
 	whole, volumes := worn(t)
 	data := map[ID]bool{}
@@ -207,7 +207,7 @@ func TestPruneNeedsToBeAlone(t *testing.T) {
 	}
 }
 
-// TestPruneAndResticInTurns has each prune what the other wrote.
+// TestPruneAndResticInTurns has us and restic prune what the other wrote.
 func TestPruneAndResticInTurns(t *testing.T) {
 	dir, source := filepath.Join(t.TempDir(), "repo"), t.TempDir()
 	mustRestic(t, dir, "init")

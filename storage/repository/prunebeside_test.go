@@ -12,13 +12,13 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// interposed is a Bucket that has something done before the first call of a kind.
+// interposed is a Bucket that runs a function before the first call of a kind.
 type interposed struct {
 	*storagetest.Memory
 	verb, prefix string
 	do           func()
 
-	mu sync.Mutex // held by those who look whether they are the first
+	mu sync.Mutex // held while checking whether a call is the first
 }
 
 func (b *interposed) before(verb, name string) {
@@ -27,7 +27,7 @@ func (b *interposed) before(verb, name string) {
 	}
 }
 
-// arm has do done, where others are at work with the bucket already.
+// arm sets do while others are already using the bucket.
 func (b *interposed) arm(do func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -53,8 +53,8 @@ func (b *interposed) Delete(ctx context.Context, name string) error {
 	return b.Memory.Delete(ctx, name)
 }
 
-// TestPruneBesideABackup makes a backup while a prune is at work, which relies on what that prune wants to remove: all of
-// it was of a volume that has been forgotten.
+// TestPruneBesideABackup makes a backup during a prune. The backup relies on data that the prune wants to remove,
+// because it belonged to a forgotten volume.
 func TestPruneBesideABackup(t *testing.T) {
 	for name, tt := range map[string]struct {
 		verb, prefix string
@@ -104,7 +104,7 @@ func TestPruneBesideABackup(t *testing.T) {
 	}
 }
 
-// TestPruneAlone says what is done where nobody else may begin, and in whose name.
+// TestPruneAlone records what prune does while nobody else may begin, and under which operation.
 func TestPruneAlone(t *testing.T) {
 	memory, volumes := worn(t)
 	repo, inside := reopen(t, memory), false
@@ -138,7 +138,7 @@ func TestPruneAlone(t *testing.T) {
 	}
 	sound(t, memory, volumes)
 
-	// Who guards us can fail, and can stop guarding us.
+	// The guard can refuse, and can stop guarding.
 	memory, volumes = worn(t)
 	before := list(t, memory, "data/")
 	refusal := errors.New("somebody else began")
@@ -165,7 +165,7 @@ func TestPruneAlone(t *testing.T) {
 	}
 }
 
-// TestBackupsAndPrunesAtOnce has both at work all the time, each with patience. Nobody fails, nothing is lost.
+// TestBackupsAndPrunesAtOnce runs both all the time, each with patience. Nobody fails, and nothing is lost.
 func TestBackupsAndPrunesAtOnce(t *testing.T) {
 	const backups, prunes = 12, 6
 	dir := t.TempDir()

@@ -13,8 +13,8 @@ import (
 // repackReaders is how many packs are read at once while repacking.
 const repackReaders = 2
 
-// repack copies what is needed of wasteful and small packs into new ones. work knows the packs that stay, so that what is in one
-// of them is not copied.
+// repack copies the needed data of wasteful and small packs into new ones. work knows the packs that stay, so that data
+// in one of those is not copied.
 func (p *pruner) repack(ctx context.Context, work *Repository) error {
 	packs := p.plan.rewritten()
 	if len(packs) == 0 {
@@ -36,9 +36,9 @@ func (p *pruner) repack(ctx context.Context, work *Repository) error {
 	return w.Flush()
 }
 
-// copyBlobs saves what is needed of a pack. Every blob's hash is checked on the way. What seems to be damaged may have been
-// changed on its way here, and is read once more; only when the stream is closed, for a Bucket may be one that lets nobody
-// open a second one.
+// copyBlobs saves the needed blobs of a pack, and checks every blob's hash. A blob that seems damaged may have been
+// changed on its way here, so copyBlobs reads it once more; only after it has closed the stream, because a Bucket may
+// allow only one open stream.
 func copyBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePack) error {
 	suspects, err := streamBlobs(ctx, repo, w, pack)
 	if err != nil {
@@ -56,8 +56,7 @@ func copyBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePack
 	return nil
 }
 
-// streamBlobs reads a pack as a stream and saves what is needed of it, but for the blobs that seem to be damaged, which it
-// returns.
+// streamBlobs reads a pack as a stream and saves its needed blobs, except those that seem damaged, which it returns.
 func streamBlobs(ctx context.Context, repo *Repository, w *Writer, pack *prunePack) (suspects []packfile.Blob, err error) {
 	name := kindData.name(pack.ID)
 	body, err := repo.bucket.Get(ctx, name, 0, pack.size)

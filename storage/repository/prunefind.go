@@ -14,9 +14,9 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
-// find looks at everything and makes the plan. It changes nothing. The second time it looks at what is new.
+// find looks at everything and makes the plan. It changes nothing. The second time, it walks only new trees.
 func (p *pruner) find(ctx context.Context) error {
-	// 1. Every repository snapshot counts: one that cannot be read may need anything.
+	// 1. Every repository snapshot counts: an unreadable one may need anything.
 	snapshots, err := p.snapshots(ctx)
 	if err != nil {
 		return err
@@ -28,12 +28,12 @@ func (p *pruner) find(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// 3. The packs that there are.
+	// 3. The packs that exist.
 	unindexed, err := p.listPacks(ctx, packs)
 	if err != nil {
 		return err
 	}
-	// 4. What is needed.
+	// 4. The needed blobs.
 	view := p.repo.withIndex(fresh)
 	if err := p.need(ctx, view, p.newRoots(snapshots)); err != nil {
 		return err
@@ -55,7 +55,7 @@ func (p *pruner) find(ctx context.Context) error {
 	return err
 }
 
-// need adds what is below these trees to what is needed.
+// need marks everything below these trees as needed.
 func (p *pruner) need(ctx context.Context, view *Repository, roots []ID) error {
 	trees := &walk{repo: view, seen: p.used, problem: func(t BlobType, id ID, err error) error {
 		if Undecided(ctx, err) {
@@ -71,7 +71,7 @@ func (p *pruner) need(ctx context.Context, view *Repository, roots []ID) error {
 	return trees.run(ctx, roots)
 }
 
-// compare has what was found compared with what it says, and adds what that needs.
+// compare lets Options.Compare check what was found, and marks the trees that it returns as needed.
 func (p *pruner) compare(ctx context.Context, found Found) error {
 	if p.options.Compare == nil {
 		return nil
@@ -83,7 +83,7 @@ func (p *pruner) compare(ctx context.Context, found Found) error {
 	return p.need(ctx, found.Repository, keep)
 }
 
-// unneeded are the trees of these packs that nothing needs, as far as that is known.
+// unneeded are the trees in these packs that nothing needs, as far as is known so far.
 func (p *pruner) unneeded(packs map[ID]*prunePack) iter.Seq[ID] {
 	return func(yield func(ID) bool) {
 		for _, pack := range packs {
@@ -99,8 +99,8 @@ func (p *pruner) unneeded(packs map[ID]*prunePack) iter.Seq[ID] {
 	}
 }
 
-// newRoots are the trees of the repository snapshots whose needs are not known yet. If one has gone whose needs are
-// known, so may have what it needed: all are looked at anew.
+// newRoots are the trees of the repository snapshots whose needs are not known yet. If a repository snapshot with known
+// needs is gone, those needs may be gone too: then newRoots returns all trees.
 func (p *pruner) newRoots(snapshots []Snapshot) []ID {
 	there := map[ID]bool{}
 	for _, snapshot := range snapshots {
@@ -138,10 +138,10 @@ func (p *pruner) snapshots(ctx context.Context) ([]Snapshot, error) {
 	return snapshots, p.listedTwice(ctx, kindSnapshot, ids)
 }
 
-// listedTwice compares what was found by one listing with another one. Nothing protects a listing. A repository snapshot
-// whose name is missing or wrong would make all that it needs look unneeded; an index object, all its packs look like
-// waste of no index, and it would go on to name them. Nobody adds or removes any while we are alone, so two listings must
-// agree; before that, nothing is removed.
+// listedTwice compares the result of one listing with another. Nothing protects a listing. If a repository snapshot
+// were missing or had a wrong name, all its data would look unneeded. If an index object did, all its packs would look
+// like unindexed waste, and it would go on naming them. While we are alone, nobody adds or removes any, so two listings
+// must agree; before that, nothing is removed.
 func (p *pruner) listedTwice(ctx context.Context, k kind, found []ID) error {
 	if !p.alone {
 		return nil
@@ -166,11 +166,11 @@ func (p *pruner) listedTwice(ctx context.Context, k kind, found []ID) error {
 	return nil
 }
 
-// errListing says that what was listed is not what is there.
+// errListing says that a listing differs from what is there.
 var errListing = errors.New("two listings of the repository do not agree, and nothing is removed; run the command again")
 
-// loadIndex reads the whole index; again says that it is to be written anew: a pack is named more than once, or there are
-// many small index objects.
+// loadIndex reads the whole index. again says that the index should be rewritten, because it names a pack more than
+// once, or consists of many small objects.
 func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh *blobindex.Index, again bool, err error) {
 	packs, fresh = map[ID]*prunePack{}, blobindex.New()
 	size := 0
@@ -201,14 +201,14 @@ func (p *pruner) loadIndex(ctx context.Context) (packs map[ID]*prunePack, fresh 
 	return packs, fresh, again || scattered(len(p.oldIndex), size), err
 }
 
-// scattered reports that an index of so many objects would do with far fewer. Backups write small ones, so that little is stored
-// twice when they are interrupted; each costs a request whenever the index is read.
+// scattered reports that an index of that many objects would need far fewer. Backups write small ones, so that an
+// interrupted backup has to store little twice; but each costs a request whenever somebody reads the index.
 func scattered(objects, size int) bool {
 	const few, factor = 32, 4
 	return objects > few && objects > factor*(size/indexLimit+1)
 }
 
-// listPacks notes the sizes of the packs, and returns those that the index does not know.
+// listPacks notes the sizes of the packs, and returns the packs that the index does not know.
 func (p *pruner) listPacks(ctx context.Context, packs map[ID]*prunePack) (map[ID]int64, error) {
 	unindexed := map[ID]int64{}
 	err := p.repo.eachListedPack(ctx, func(id ID, info storage.Info) error {

@@ -12,12 +12,12 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// mislisting is a Bucket one of whose listings of a kind arrives with a wrong name, or without one.
+// mislisting is a Bucket in which one listing of a kind arrives with a wrong name, or without a name.
 type mislisting struct {
 	*storagetest.Memory
 	prefix string
-	name   string // the one concerned; "" is the first
-	wrong  string // what it becomes; "" is nothing
+	name   string // the changed name; "" is the first
+	wrong  string // what it becomes; "" leaves it out
 	at     int    // which listing
 	listed int
 }
@@ -40,8 +40,9 @@ func (m *mislisting) List(ctx context.Context, prefix string, fn func(storage.In
 	})
 }
 
-// TestPruneBelievesNoSingleListing: a repository snapshot that one listing does not name needs its data all the same. Whenever
-// prune reads them there are two listings, and what either names counts; the last one is only compared with that.
+// TestPruneBelievesNoSingleListing: a repository snapshot still needs its data if one listing does not name it. Each
+// time, prune reads the names of two listings, and whatever either names counts; it only compares the last listing with
+// that.
 func TestPruneBelievesNoSingleListing(t *testing.T) {
 	worn, volumes := worn(t)
 	for _, at := range []int{1, 2, 3, 4, 5} {
@@ -64,8 +65,8 @@ func TestPruneBelievesNoSingleListing(t *testing.T) {
 	}
 }
 
-// TestPruneListsTheIndexTwice: packs that only an overlooked index object names are not waste of no index. It would go on
-// to name them when they are gone, and the next backup of the same content would rely on them.
+// TestPruneListsTheIndexTwice: packs that only an overlooked index object names are no unindexed waste. That object
+// would still name them after their removal, and the next backup of the same content would rely on them.
 func TestPruneListsTheIndexTwice(t *testing.T) {
 	for _, at := range []int{2, 3} {
 		memory, volumes := worn(t)

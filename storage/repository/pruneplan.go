@@ -12,32 +12,32 @@ import (
 // prunePack is a pack as prune sees it.
 type prunePack struct {
 	packfile.Pack
-	size   int64 // what the bucket says; -1 if it is not there
+	size   int64 // size in the bucket; -1 if it is not there
 	needed []packfile.Blob
-	kept   int64 // bytes of needed, sealed
-	unused int64 // bytes of all others
+	kept   int64 // bytes of the needed blobs, sealed
+	unused int64 // bytes of all other blobs
 }
 
-// retiredPack is a pack of which all that is needed has been copied elsewhere.
+// retiredPack is a pack whose needed data has been copied elsewhere.
 type retiredPack struct {
 	kept   int64 // bytes that were copied
-	merged bool  // because it was small, not because it was wasteful
+	merged bool  // copied because the pack was small, not because it was wasteful
 }
 
-// prunePlan says what is to be done with every pack.
+// prunePlan says what to do with every pack.
 type prunePlan struct {
-	keep   []*prunePack // stays as it is, with what is unused in it
-	repack []*prunePack // what is needed of it goes into a new pack, and it is removed
-	merge  []*prunePack // it is small: it goes into a new pack together with others, and is removed
-	remove []*prunePack // nothing of it is needed
-	drop   []*prunePack // the index names it, but it is not there, and nothing of it is needed
-	// unindexed are packs that are in no index, with their sizes.
+	keep   []*prunePack // stays as it is, with its unused data
+	repack []*prunePack // its needed data goes into a new pack, and it is removed
+	merge  []*prunePack // it is small: its needed data goes into a new pack together with that of others, and it is removed
+	remove []*prunePack // nothing in it is needed
+	drop   []*prunePack // the index names it, but it is not there, and nothing in it is needed
+	// unindexed are packs in no index, with their sizes.
 	unindexed map[ID]int64
 	// reindex says that the index changes.
 	reindex bool
 }
 
-// settle leaves as they are the packs that would have to be written anew: for when there is no time for it.
+// settle keeps the packs that would have to be rewritten as they are: for when there is no time to rewrite them.
 func (p *prunePlan) settle() {
 	p.keep = slices.Concat(p.keep, p.repack, p.merge)
 	p.repack, p.merge = nil, nil
@@ -50,11 +50,11 @@ func (p *prunePlan) changes() bool { return p.reindex || len(p.unindexed) > 0 }
 // rewritten are the packs whose needed blobs are copied into new ones.
 func (p *prunePlan) rewritten() []*prunePack { return slices.Concat(p.repack, p.merge) }
 
-// planPrune decides, from nothing but what it is given. Of several copies of a blob the one in the pack with the least
-// waste counts, and then the largest, so that packs that an interrupted prune has written win over those that they replace. It repacks
-// those with the largest share of waste first, until no more than maxUnused times the size of all that is needed is
-// wasted. Of the others it merges those that are small, if there are mergeFrom of a kind. A copy in a pack that retired
-// names counts only if there is no other: what was needed of those has been copied already.
+// planPrune decides from its arguments alone. Of several copies of a blob, it counts the one in the pack with the least
+// waste, and then in the largest pack, so that packs that an interrupted prune has written win over those that they
+// replace. It repacks the packs with the largest share of waste first, until no more than maxUnused times the size of
+// all needed data is wasted. Of the others it merges the small ones, if there are mergeFrom of a kind. A copy in a pack
+// that retired names counts only if there is no other: its needed data has been copied already.
 func planPrune(packs []*prunePack, used blobSet, maxUnused float64, mergeFrom int, retired map[ID]retiredPack) (prunePlan, error) {
 	var plan prunePlan
 	present := assignBlobs(packs, used, retired, &plan)
@@ -89,8 +89,8 @@ func planPrune(packs []*prunePack, used blobSet, maxUnused float64, mergeFrom in
 	return plan, nil
 }
 
-// mergeSmall has packs written anew together that are less than half full: every backup of little leaves some, and each
-// costs a request when it is read. A few are left alone, for a merge itself ends with some.
+// mergeSmall plans to merge packs that are less than half full: every small backup leaves some, and each costs a
+// request when somebody reads it. A few may stay, because a merge itself ends with some.
 func (p *prunePlan) mergeSmall(mergeFrom int) {
 	for _, t := range []BlobType{DataBlob, TreeBlob} {
 		small := func(pack *prunePack) bool {
@@ -117,7 +117,7 @@ func (p *prunePlan) mergeSmall(mergeFrom int) {
 	}
 }
 
-// blobType is that of the pack's blobs; where they are mixed, as restic did long ago, data.
+// blobType is the type of the pack's blobs; data if they are mixed, as restic did long ago.
 func (p *prunePack) blobType() BlobType {
 	if slices.ContainsFunc(p.Blobs, func(b packfile.Blob) bool { return b.Type != TreeBlob }) {
 		return DataBlob
@@ -128,7 +128,7 @@ func (p *prunePack) blobType() BlobType {
 // waste is the share of a pack that nobody needs.
 func (p *prunePack) waste() float64 { return float64(p.unused) / float64(p.unused+p.kept) }
 
-// assignBlobs gives every needed blob to one pack, and returns the packs that can be read. The others are dropped.
+// assignBlobs gives every needed blob to one pack, and returns the packs that can be read. It drops the others.
 func assignBlobs(packs []*prunePack, used blobSet, retired map[ID]retiredPack, plan *prunePlan) []*prunePack {
 	var present []*prunePack
 	for _, pack := range packs {
@@ -168,7 +168,7 @@ func assignBlobs(packs []*prunePack, used blobSet, retired map[ID]retiredPack, p
 	return present
 }
 
-// missingBlob reports a needed blob that is in no pack that can be read.
+// missingBlob reports a needed blob that no readable pack has.
 func missingBlob(present []*prunePack, used blobSet) error {
 	found := newBlobSet()
 	for _, pack := range present {

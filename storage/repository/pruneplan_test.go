@@ -8,7 +8,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
-// sketch is a pack for the planner: how many bytes each of its blobs has. Blobs are named after numbers.
+// sketch describes a pack for the planner: the size of each of its blobs. Blobs are named after numbers.
 type sketch struct {
 	t     BlobType
 	blobs map[int]uint32
@@ -23,7 +23,7 @@ func (s sketch) pack(id int) *prunePack {
 	return pack
 }
 
-// TestPlanPrune says for each pack what becomes of it.
+// TestPlanPrune says what becomes of each pack.
 func TestPlanPrune(t *testing.T) {
 	small := func(number int) sketch { return sketch{DataBlob, map[int]uint32{number: 1000}} }
 	tree := func(number int) sketch { return sketch{TreeBlob, map[int]uint32{number: 1000}} }
@@ -107,7 +107,7 @@ func TestPlanPrune(t *testing.T) {
 	}
 }
 
-// TestPruneMergesSmallPacks makes as many backups of little as it takes.
+// TestPruneMergesSmallPacks makes as many small backups as a merge needs.
 func TestPruneMergesSmallPacks(t *testing.T) {
 	repo, bucket := newRepo(t)
 	repo.options = hasty().withDefaults()

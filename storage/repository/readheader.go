@@ -13,7 +13,7 @@ import (
 // maxHeaderSize bounds a pack's table of contents, in bytes. Ours have at most maxPackBlobs entries.
 const maxHeaderSize = 16 << 20
 
-// readHeader asks a pack of size bytes for its table of contents, for what no index knows.
+// readHeader reads the table of contents of a pack of size bytes, for packs that no index knows.
 func (r *Repository) readHeader(ctx context.Context, pack ID, size int64) (packfile.Pack, error) {
 	fail := func(err error) (packfile.Pack, error) {
 		return packfile.Pack{}, fmt.Errorf("table of contents of %s: %w", kindData.name(pack), err)

@@ -14,8 +14,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// readPack reads a pack and notes what of it is bad. What seems to be damaged is read once more: it may have been changed
-// on its way here, and not in the bucket.
+// readPack reads a pack and notes its bad blobs. If something seems damaged, it reads the pack once more: the data may
+// have been changed on its way here, and not in the bucket.
 func (c *checker) readPack(ctx context.Context, pack *checkedPack) error {
 	var bad []packfile.Blob
 	err := twice(func() (err error) {
@@ -28,8 +28,9 @@ func (c *checker) readPack(ctx context.Context, pack *checkedPack) error {
 	return err
 }
 
-// readPackOnce reads a pack from its first byte to its last: every blob, the table of contents, and the hash of it all. It
-// is a stream, so that a pack takes no more memory than its largest blob. It returns the blobs that cannot be had from it.
+// readPackOnce reads a pack from its first byte to its last: every blob, the table of contents, and the hash of the
+// whole. It streams the pack, so that a pack takes no more memory than its largest blob. It returns the blobs that
+// cannot be read from the pack.
 func (c *checker) readPackOnce(ctx context.Context, pack *checkedPack) (bad []packfile.Blob, err error) {
 	body, err := c.repo.bucket.Get(ctx, kindData.name(pack.id), 0, pack.size)
 	if err != nil {
@@ -55,7 +56,7 @@ func (c *checker) readPackOnce(ctx context.Context, pack *checkedPack) (bad []pa
 	return bad, errors.Join(failures...)
 }
 
-// errStream says that a pack cannot be read on.
+// errStream says that the rest of a pack cannot be read.
 var errStream = errors.New("cannot be read on")
 
 type packStream struct {
@@ -106,7 +107,7 @@ func (s *packStream) blob(r *Repository, pack ID, blob packfile.Blob) error {
 	return nil
 }
 
-// largeTree reads and checks a blob that is too large to be in memory.
+// largeTree reads and checks a blob that is too large for memory.
 func (s *packStream) largeTree(r *Repository, at packfile.Location, id ID) error {
 	sealed, err := r.keepSealed(at, id, func(length int, _ []byte) ([]byte, error) { return s.next(length) })
 	if err == nil {
@@ -116,7 +117,7 @@ func (s *packStream) largeTree(r *Repository, at packfile.Location, id ID) error
 	if errors.Is(err, errStream) {
 		return err
 	}
-	for end := int64(at.Offset) + int64(at.Length); s.at < end; { // it may have been refused unread
+	for end := int64(at.Offset) + int64(at.Length); s.at < end; { // keepSealed may have refused it before reading all of it
 		if _, skipErr := s.next(int(min(end-s.at, sealedPart))); skipErr != nil {
 			return errors.Join(err, skipErr)
 		}
@@ -124,7 +125,7 @@ func (s *packStream) largeTree(r *Repository, at packfile.Location, id ID) error
 	return fmt.Errorf("%s blob %s at %d: %w", TreeBlob, id.Short(), at.Offset, err)
 }
 
-// end reads what follows the blobs, and compares the table of contents with the index and the hash with the name.
+// end reads what follows the blobs. It compares the table of contents with the index, and the hash with the name.
 func (s *packStream) end(r *Repository, pack ID, blobs []packfile.Blob) error {
 	raw, err := s.next(int(s.left))
 	if err != nil {

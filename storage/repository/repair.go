@@ -16,7 +16,7 @@ import (
 
 // RepairOptions say what a repair may do.
 type RepairOptions struct {
-	// DryRun has everything found out, and nothing changed: not even a lock is written.
+	// DryRun makes repair find out everything and change nothing: it does not even write a lock.
 	DryRun bool
 	// ForgetDamaged also removes the repository snapshots whose own objects are damaged.
 	ForgetDamaged bool
@@ -24,18 +24,18 @@ type RepairOptions struct {
 	Progress func(packs, total int)
 }
 
-// RepairReport is what a repair has found, and done about it.
+// RepairReport says what a repair has found, and what it did about that.
 type RepairReport struct {
 	DryRun bool `json:"dryRun"`
-	// IndexesDamaged are index objects that cannot be read. PacksFound are packs that no index names, and that are in it
-	// from now on.
+	// IndexesDamaged are index objects that cannot be read. PacksFound are packs that no index named, and that the
+	// index names from now on.
 	IndexesDamaged int `json:"indexesDamaged"`
 	PacksFound     int `json:"packsFound"`
-	// PacksDamaged are those with something wrong in them, and PacksMissing those that are not there.
+	// PacksDamaged are packs with something wrong in them, and PacksMissing are packs that are not there.
 	PacksDamaged int `json:"packsDamaged"`
 	PacksMissing int `json:"packsMissing"`
-	// BlobsSaved are the good blobs of damaged packs, which are in new packs now. BlobsLost are those that are in no
-	// pack any more: what needs them is damaged until a backup brings the same content back.
+	// BlobsSaved are the good blobs of damaged packs, which are in new packs now. BlobsLost are in no pack any more:
+	// what needs them is damaged until a backup brings the same content back.
 	BlobsSaved int `json:"blobsSaved"`
 	BlobsLost  int `json:"blobsLost"`
 	// SnapshotsDamaged are the repository snapshots whose own objects cannot be read; Forgotten says that they were
@@ -44,12 +44,13 @@ type RepairReport struct {
 	Forgotten        bool `json:"forgotten"`
 }
 
-// Repair makes the index say what is there: it brings packs that no index names back into it, and takes out of it what is
-// damaged, so that the next backup stores it again instead of relying on it; older repository snapshots that need the same
-// content become whole by that, too. It reads every pack. ErrLocked if anyone else is at work.
+// Repair makes the index say what is really there. It brings packs that no index names back into the index, and takes
+// damaged data out, so that the next backup stores that again instead of relying on it. Older repository snapshots that
+// need the same content then become whole, too. Repair reads every pack. It returns ErrLocked if anyone else is at
+// work.
 //
-// It is carried out as a prune is, with another plan: good blobs of damaged packs are copied to new ones, then comes a new
-// index, and only then the old index and the damaged packs go. So it may die at any moment.
+// Repair works like a prune with another plan: it copies good blobs of damaged packs to new ones, then writes a new
+// index, and only then removes the old index and the damaged packs. So it may die at any moment.
 func (r *Repository) Repair(ctx context.Context, options RepairOptions) (report RepairReport, err error) {
 	ctx = storage.WithDoubt(ctx, true)
 	x := &repairer{
@@ -102,8 +103,8 @@ func (x *repairer) change(ctx context.Context) error {
 	return p.removePacks(ctx)
 }
 
-// unread reports an error that says nothing of the object. Repair removes what is damaged, so it must be sure: where bytes
-// cannot be had, for whatever reason, it gives up.
+// unread reports an error that says nothing about the object. Repair removes damaged data, so it must be sure: if it
+// cannot get the bytes, for whatever reason, it gives up.
 func unread(ctx context.Context, err error) bool {
 	var read *readError
 	return Undecided(ctx, err) || errors.As(err, &read) && !errors.Is(err, storage.ErrNotExist)
@@ -120,22 +121,22 @@ type repairer struct {
 	report RepairReport
 }
 
-// look finds everything out, and makes the plan.
+// look finds out everything, and makes the plan.
 func (x *repairer) look(ctx context.Context) error {
 	// 1. Repository snapshots that cannot be read.
 	if err := x.snapshots(ctx); err != nil {
 		return err
 	}
-	// 2. What the index says, as far as it can be read.
+	// 2. What the readable part of the index says.
 	unsure, err := x.index(ctx)
 	if err != nil {
 		return err
 	}
-	// 3. What the packs say of which the index does not.
+	// 3. What the packs themselves say, where the index does not.
 	if err := x.list(ctx, unsure); err != nil {
 		return err
 	}
-	// 4. What is in the packs.
+	// 4. The content of the packs.
 	if err := x.read(ctx); err != nil {
 		return err
 	}
@@ -144,7 +145,7 @@ func (x *repairer) look(ctx context.Context) error {
 			return fmt.Errorf("save what is good of damaged packs: %w", err)
 		}
 	}
-	// 5. What is lost: the blobs of damaged and missing packs that are in no other.
+	// 5. The lost blobs: those of damaged and missing packs that no other pack has.
 	for _, packs := range [][]*prunePack{x.plan.keep, x.plan.repack} {
 		slices.SortFunc(packs, func(a, b *prunePack) int { return format.Compare(a.ID, b.ID) })
 	}
@@ -166,7 +167,7 @@ func (x *repairer) snapshots(ctx context.Context) error {
 	return err
 }
 
-// index gives the packs of which two index objects say different things.
+// index returns the packs about which two index objects disagree.
 func (x *repairer) index(ctx context.Context) (unsure map[ID]bool, err error) {
 	unsure = map[ID]bool{}
 	err = x.repo.eachIndex(ctx, func(id ID, object packfile.IndexObject, err error) error {
@@ -193,8 +194,8 @@ func (x *repairer) index(ctx context.Context) (unsure map[ID]bool, err error) {
 	return unsure, err
 }
 
-// list notes the sizes of the packs, and takes in those that only their own tables of contents describe. Where that
-// cannot be read either, the pack is what interrupted work has left: prune's business.
+// list notes the sizes of the packs, and adds packs that only their own tables of contents describe. If the table
+// cannot be read either, the pack is a leftover of interrupted work, and prune's business.
 func (x *repairer) list(ctx context.Context, unsure map[ID]bool) error {
 	err := x.repo.eachListedPack(ctx, func(id ID, info storage.Info) error {
 		if pack, known := x.packs[id]; known {
@@ -208,7 +209,7 @@ func (x *repairer) list(ctx context.Context, unsure map[ID]bool) error {
 			return err
 		}
 		if err != nil {
-			return nil //nolint:nilerr // it is not said by anyone what is in this pack, or only by the index
+			return nil //nolint:nilerr // nobody says what is in this pack, or only the index does
 		}
 		if x.packs[id] == nil {
 			x.report.PacksFound++
@@ -222,7 +223,7 @@ func (x *repairer) list(ctx context.Context, unsure map[ID]bool) error {
 	return x.confirmMissing(ctx)
 }
 
-// confirmMissing asks for each pack that was not listed: a listing has no hash, and may arrive without a name.
+// confirmMissing looks for each pack that was not listed: a listing has no hash, and may arrive without a name.
 func (x *repairer) confirmMissing(ctx context.Context) error {
 	for id, pack := range x.packs {
 		if pack.size >= 0 {
@@ -239,7 +240,7 @@ func (x *repairer) confirmMissing(ctx context.Context) error {
 	return nil
 }
 
-// read sorts the packs by what is to be done with them.
+// read reads the packs, and sorts them by what to do with them.
 func (x *repairer) read(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(checkReaders)
@@ -280,13 +281,14 @@ func (x *repairer) sort(pack *prunePack, damaged bool) {
 	x.plan.reindex = true
 }
 
-// readPack leaves the good blobs of a pack in needed. The error says what is wrong with it. Where pack and index differ,
-// the pack's own table of contents is believed: its hash has been checked, and the pack is what is to be described.
+// readPack leaves the good blobs of a pack in needed. The error says what is wrong with the pack. If pack and index
+// differ, readPack believes the pack's own table of contents: its hash has been checked, and the index is to describe
+// the pack.
 func (x *repairer) readPack(ctx context.Context, pack *prunePack) error {
 	if pack.size < 0 {
 		return nil
 	}
-	// Twice: what seems to be damaged may have been changed on its way here.
+	// Twice: data that seems damaged may have been changed on its way here.
 	err := x.readBlobs(ctx, pack)
 	if err != nil && !unread(ctx, err) {
 		err = x.readBlobs(ctx, pack)
@@ -333,7 +335,7 @@ func (x *repairer) readBlobs(ctx context.Context, pack *prunePack) error {
 	return errors.Join(errors.Join(failures...), stream.end(x.repo, pack.ID, blobs))
 }
 
-// count finds out what is saved and what is lost.
+// count finds out which blobs are saved and which are lost.
 func (x *repairer) count() {
 	good := newBlobSet()
 	for _, pack := range x.plan.keep {

@@ -13,7 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// repaired repairs, and expects what it says.
+// repaired repairs, and expects the given report.
 func repaired(t *testing.T, bucket storage.Bucket, options RepairOptions, want RepairReport) {
 	t.Helper()
 	repo, err := Open(t.Context(), bucket, password, hasty())
@@ -53,7 +53,7 @@ func sameRepair(a, b RepairReport) bool {
 		a.PacksMissing == b.PacksMissing && a.BlobsSaved == b.BlobsSaved && a.BlobsLost == b.BlobsLost && a.Forgotten == b.Forgotten
 }
 
-// packWith is the pack that holds the beginning of a file.
+// packWith is the pack with the beginning of a file.
 func packWith(t *testing.T, bucket storage.Bucket, content string) (name string, at packfile.Location) {
 	t.Helper()
 	repo := reopen(t, bucket)
@@ -67,7 +67,7 @@ func packWith(t *testing.T, bucket storage.Bucket, content string) (name string,
 	return kindData.name(at.Pack), at
 }
 
-// TestRepairOfTheIndex loses or damages what only repeats what the packs say: nothing is lost.
+// TestRepairOfTheIndex loses or damages index objects, which only repeat what the packs say: nothing is lost.
 func TestRepairOfTheIndex(t *testing.T) {
 	whole, volumes := small(t)
 	for _, name := range list(t, whole, "index/") {
@@ -89,7 +89,7 @@ func TestRepairOfTheIndex(t *testing.T) {
 	repaired(t, bucket, RepairOptions{}, RepairReport{PacksFound: 6})
 	sound(t, bucket, volumes)
 
-	// An index that calls data trees, and one that describes packs otherwise than another.
+	// An index that calls data trees, and one that contradicts another about packs.
 	repo := reopen(t, whole)
 	for _, keep := range []bool{false, true} {
 		bucket := copyOf(t, whole)
@@ -118,8 +118,8 @@ func TestRepairOfTheIndex(t *testing.T) {
 	}
 }
 
-// TestRepairOfPacks damages a pack: what is good in it is kept, and what is not is brought back by the next backup, for the
-// older repository snapshots too.
+// TestRepairOfPacks damages a pack: its good blobs are kept, and the next backup brings the others back, also for older
+// repository snapshots.
 func TestRepairOfPacks(t *testing.T) {
 	whole, volumes := small(t)
 	var v volume
@@ -226,7 +226,7 @@ func (s *silent) List(ctx context.Context, prefix string, fn func(storage.Info) 
 	})
 }
 
-// TestRepairOfWhatIsWhole changes nothing, also where bits are changed on their way, or a listing leaves something out.
+// TestRepairOfWhatIsWhole changes nothing, even if bits change on their way, or a listing leaves something out.
 func TestRepairOfWhatIsWhole(t *testing.T) {
 	bucket, _ := small(t)
 	before := list(t, bucket, "")
@@ -243,7 +243,7 @@ func TestRepairOfWhatIsWhole(t *testing.T) {
 	}
 }
 
-// unreadable is a Bucket on a medium that fails wherever one object is read.
+// unreadable is a Bucket on a medium that fails whenever one object is read.
 type unreadable struct {
 	*storagetest.Memory
 	about string
@@ -256,7 +256,7 @@ func (u *unreadable) Get(ctx context.Context, name string, offset, length int64)
 	return u.Memory.Get(ctx, name, offset, length)
 }
 
-// TestRepairOfWhatCannotBeRead gives up: an object that cannot be read may be good.
+// TestRepairOfWhatCannotBeRead: repair gives up, because an object that cannot be read may be good.
 func TestRepairOfWhatCannotBeRead(t *testing.T) {
 	bucket, _ := small(t)
 	before := list(t, bucket, "")
@@ -275,7 +275,7 @@ func TestRepairOfWhatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestRepairStoppedAnywhere stops a repair at each of its changes: another completes it, and nothing is lost.
+// TestRepairStoppedAnywhere stops a repair at each of its changes: another repair completes it, and nothing is lost.
 func TestRepairStoppedAnywhere(t *testing.T) {
 	whole, volumes := small(t)
 	for _, v := range volumes {
@@ -284,7 +284,7 @@ func TestRepairStoppedAnywhere(t *testing.T) {
 	}
 	index := list(t, whole, "index/")[0]
 	put(t, whole, index, flip(get(t, whole, index), 20))
-	var left error // what somebody was told of who has succeeded
+	var left error // what a repair that succeeded has reported
 	repair := func(ctx context.Context, bucket storage.Bucket) error {
 		options := mortal()
 		left = nil
@@ -306,7 +306,7 @@ func TestRepairStoppedAnywhere(t *testing.T) {
 			for at := 1; at <= operations; at++ {
 				bucket := copyOf(t, whole)
 				faulty := storagetest.NewFaulty(bucket, storagetest.Fault{At: at, How: how, Stop: stop, Match: func(op storagetest.Operation) bool {
-					return how != storagetest.Torn || op.Verb != storagetest.Put // which no Bucket does
+					return how != storagetest.Torn || op.Verb != storagetest.Put // no Bucket does that
 				}})
 				err := repair(t.Context(), faulty)
 				if stop && err == nil && faulty.Fired() {
@@ -326,7 +326,7 @@ func TestRepairStoppedAnywhere(t *testing.T) {
 		}
 	}
 	t.Logf("%d operations, %d faults of %d", operations, fired, tried)
-	if fired < 4*operations { // all but those that would be torn writes
+	if fired < 4*operations { // all except torn writes
 		t.Errorf("of %d planned faults only %d happened", tried, fired)
 	}
 }

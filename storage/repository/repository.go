@@ -19,13 +19,13 @@ import (
 var (
 	// ErrNoRepository: nothing in the bucket says that there is a repository.
 	ErrNoRepository = errors.New("no repository there")
-	// ErrWrongPassword: there is a repository, and none of its keys opens with this password.
+	// ErrWrongPassword: there is a repository, but none of its keys opens with this password.
 	ErrWrongPassword = errors.New("wrong password")
 	// ErrExists: there is a repository already, so none can be made.
 	ErrExists = errors.New("a repository exists there already")
-	// ErrLocked: someone else is at work who must not be disturbed.
+	// ErrLocked: somebody else is at work, whom we must not disturb.
 	ErrLocked = errors.New("repository is locked")
-	// ErrLockLost: the lock could not be renewed or was removed, so the repository must not be written any more.
+	// ErrLockLost: the lock was removed or could not be renewed, so nothing may be written to the repository any more.
 	ErrLockLost = errors.New("lost the lock on the repository")
 	// ErrNoKey: there is no such key.
 	ErrNoKey = errors.New("no such key")
@@ -37,22 +37,22 @@ var (
 	ErrNoSnapshot = errors.New("no such repository snapshot")
 )
 
-// Options are what a repository takes from its surroundings. The zero value is right for production.
+// Options are what a repository needs from its surroundings. The zero value is right for production.
 type Options struct {
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
-	// Random is where keys and initialisation vectors come from; it must be safe for concurrent use and
-	// unpredictable. Nil means crypto/rand.
+	// Random is the source of keys and initialisation vectors; it must be safe for concurrent use and unpredictable.
+	// Nil means crypto/rand.
 	Random io.Reader
-	// Hostname, Username and PID go into keys and locks, for people to read and to recognise dead holders of a
-	// lock. Empty or zero means this process's own.
+	// Hostname, Username and PID go into keys and locks, for people to read and for recognising dead lock holders.
+	// Empty or zero means this process's own.
 	Hostname string
 	Username string
 	PID      int
-	// Operation, if there is one, says in locks what their holder is doing: those who know that an operation is over
-	// can then remove what it has left (Unlock).
+	// Operation, if set, says in locks what their holder is doing. Whoever knows that an operation is over can then
+	// remove its locks (Unlock).
 	Operation string
-	// Compression is that of the content of files that is stored.
+	// Compression is how the content of files is compressed.
 	Compression compress.Level
 
 	scrypt   scryptParams
@@ -70,7 +70,7 @@ func (o Options) withDefaults() Options {
 		o.Random = rand.Reader
 	}
 	if o.Hostname == "" {
-		// A host that cannot say its name has locks that only age can release.
+		// If a host cannot say its name, only age can release its locks.
 		o.Hostname, _ = os.Hostname()
 	}
 	if o.Username == "" {
@@ -91,7 +91,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// lockHost is what locks give as their host: the format has no field for the operation.
+// lockHost is the host name in locks, with the operation: the format has no field for the operation.
 func (o Options) lockHost(operation string) string {
 	if operation == "" {
 		return o.Hostname
@@ -114,8 +114,8 @@ type Repository struct {
 	left    *leftLocks
 }
 
-// Open opens the repository in bucket. The error is ErrNoRepository if there is none and ErrWrongPassword if it has keys
-// and password opens none of them.
+// Open opens the repository in bucket. It returns ErrNoRepository if there is none, and ErrWrongPassword if there are
+// keys but password opens none of them.
 func Open(ctx context.Context, bucket storage.Bucket, password Secret, options Options) (*Repository, error) {
 	options = options.withDefaults()
 	raw, err := getObject(ctx, bucket, configName, maxConfigSize)
@@ -158,7 +158,7 @@ func newRepository(bucket storage.Bucket, master seal.Key, rawConfig []byte, opt
 	}, nil
 }
 
-// withIndex is the same repository with another index, which can be filled and used while others rely on r's.
+// withIndex is the same repository with another index, which can be filled and used while others rely on r's index.
 func (r *Repository) withIndex(x *blobindex.Index) *Repository {
 	return &Repository{
 		bucket: r.bucket, options: r.options, config: r.config, master: r.master, key: r.key,
@@ -166,7 +166,7 @@ func (r *Repository) withIndex(x *blobindex.Index) *Repository {
 	}
 }
 
-// Writable reports a repository that can be read, and to which no data can be added: one of version 1 of the format.
+// Writable returns an error if the repository can be read, but takes no new data: it has version 1 of the format.
 func (r *Repository) Writable() error {
 	if r.config.Version >= 2 {
 		return nil
@@ -181,13 +181,13 @@ func (r *Repository) String() string { return r.bucket.String() }
 // ID is the repository's own random id, as 64 hex digits.
 func (r *Repository) ID() string { return r.config.ID }
 
-// ChunkerKey is the secret of 32 bytes that decides where files are cut into blobs.
+// ChunkerKey is the 32-byte secret that decides where files are cut into blobs.
 func (r *Repository) ChunkerKey() []byte { return r.master.ChunkerKey() }
 
-// SetOperation is Options.Operation for a repository that is open. Call it before the repository is used.
+// SetOperation sets Options.Operation of an open repository. Call it before the repository is used.
 func (r *Repository) SetOperation(operation string) { r.options.Operation = operation }
 
-// SetCompression is Options.Compression for a repository that is open. Call it before the repository is used.
+// SetCompression sets Options.Compression of an open repository. Call it before the repository is used.
 func (r *Repository) SetCompression(level compress.Level) { r.options.Compression = level }
 
 // Now reads the clock that the repository was opened with.

@@ -104,7 +104,7 @@ func TestInitAndOpen(t *testing.T) {
 	}
 }
 
-// TestInitAtOnce starts many at the same time: whoever wins, all use one repository, with one key.
+// TestInitAtOnce starts many Inits at the same time: whoever wins, all use one repository, with one key.
 func TestInitAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bucket := storagetest.NewMemory()
@@ -179,7 +179,7 @@ func TestInitSparesRemains(t *testing.T) {
 	}
 }
 
-// TestInitFails stops an Init at each of its operations: nothing is left that is in the way of the next.
+// TestInitFails stops an Init at each of its operations: nothing that is left blocks the next Init.
 func TestInitFails(t *testing.T) {
 	for _, name := range []string{configName, "keys/"} {
 		bucket := &failing{Bucket: storagetest.NewMemory(), name: name}
@@ -238,7 +238,7 @@ func TestSnapshots(t *testing.T) {
 	}
 }
 
-// TestDamageIsNamed flips a bit in every object in turn: reading fails with the object's name.
+// TestDamageIsNamed flips a bit in every object in turn: reading fails and names the object.
 func TestDamageIsNamed(t *testing.T) {
 	repo, bucket := newRepo(t)
 	data := saved(t, repo, DataBlob, []byte("some data"))[0]
@@ -246,7 +246,7 @@ func TestDamageIsNamed(t *testing.T) {
 	if _, _, err := repo.SaveSnapshot(t.Context(), Snapshot{Tree: &tree, Paths: []string{"/x"}}); err != nil {
 		t.Fatal(err)
 	}
-	// readAll reads every object; blobs are at the beginning of their packs, where the flipped bits are.
+	// readAll reads every object; blobs are at the beginning of their packs, where the test flips bits.
 	readAll := func() error {
 		repo, err := Open(t.Context(), bucket, password, quick())
 		if err != nil {
@@ -288,7 +288,7 @@ func flip(data []byte, at int) []byte {
 	return damaged
 }
 
-// TestObjectEncodings reads unpacked objects as they were written before compression, and refuses others.
+// TestObjectEncodings reads unpacked objects as they were written before compression existed, and refuses other encodings.
 func TestObjectEncodings(t *testing.T) {
 	repo, bucket := newRepo(t)
 	tree := Hash(nil)
@@ -350,7 +350,7 @@ func TestHostileIndex(t *testing.T) {
 	}
 }
 
-// TestLyingIndex has entries that are possible but not true: no bytes come out, and no more memory is taken than they say.
+// TestLyingIndex has index entries that are possible but not true: no bytes come out, and no more memory is taken than they say.
 func TestLyingIndex(t *testing.T) {
 	repo, _ := newRepo(t)
 	plain := bytes.Repeat([]byte("zeros "), 1<<20)

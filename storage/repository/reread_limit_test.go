@@ -16,10 +16,10 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// flipping is a Bucket that changes bits of what is read: the first time that a byte is read, or always.
+// flipping is a Bucket that changes bits of what is read: the first time that somebody reads a byte, or always.
 type flipping struct {
 	storage.Bucket
-	at     map[string][]int64 // object to bytes of it
+	at     map[string][]int64 // byte offsets by object
 	always bool
 
 	mu   sync.Mutex
@@ -32,7 +32,7 @@ func (f *flipping) Get(ctx context.Context, name string, offset, length int64) (
 		return body, err
 	}
 	data, err := io.ReadAll(body)
-	if err != nil { // whoever asked has given up
+	if err != nil { // the caller has given up
 		return nil, err
 	}
 	f.mu.Lock()
@@ -48,7 +48,7 @@ func (f *flipping) Get(ctx context.Context, name string, offset, length int64) (
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
-// flipped has a bit wrong in every blob that is needed of a file.
+// flipped returns a bucket with a wrong bit in every blob that a file needs.
 func flipped(t *testing.T, bucket storage.Bucket, content string, always bool) *flipping {
 	t.Helper()
 	repo := reopen(t, bucket)
@@ -67,8 +67,9 @@ func flipped(t *testing.T, bucket storage.Bucket, content string, always bool) *
 	return f
 }
 
-// TestReadsTwiceWithFewConnections has bits go wrong where there are no more connections than it takes: nobody waits for
-// one to read a second time while holding the one of the first time. Who does waits until the context ends.
+// TestReadsTwiceWithFewConnections flips bits where there are only as many connections as needed: nobody waits for a
+// connection for the second read while still holding the first one. Otherwise the reader would wait until the context
+// ends.
 func TestReadsTwiceWithFewConnections(t *testing.T) {
 	for name, do := range map[string]func(context.Context, *testing.T, *Repository, map[ID]volume) (bad bool, err error){
 		"prune": func(ctx context.Context, t *testing.T, repo *Repository, _ map[ID]volume) (bool, error) {

@@ -35,14 +35,14 @@ func (n *noisy) Get(ctx context.Context, name string, offset, length int64) (io.
 		return body, err
 	}
 	data, err := io.ReadAll(body)
-	if err != nil { // whoever asked has given up
+	if err != nil { // the caller has given up
 		return nil, err
 	}
 	data[len(data)/2] ^= 1
 	return io.NopCloser(bytes.NewReader(data)), err
 }
 
-// TestReadsTwice: what was changed on its way here is read again; what is damaged is an error.
+// TestReadsTwice: data that changed on its way here is read again; damaged data is an error.
 func TestReadsTwice(t *testing.T) {
 	bucket, volumes := worn(t)
 	for _, folder := range []string{"data/", "index/", "snapshots/"} {
@@ -64,7 +64,7 @@ func TestReadsTwice(t *testing.T) {
 	}
 }
 
-// TestVerifyAndPruneReadTwice: neither takes for damage what was changed on its way here, and both find what is damaged.
+// TestVerifyAndPruneReadTwice: neither takes data that changed on its way here for damage, and both find damaged data.
 func TestVerifyAndPruneReadTwice(t *testing.T) {
 	for _, always := range []bool{false, true} {
 		bucket, volumes := worn(t)

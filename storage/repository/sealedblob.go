@@ -14,24 +14,24 @@ import (
 )
 
 const (
-	// sealedInMemory is up to what size the sealed bytes of a blob that is read as a stream are kept in memory; larger ones
-	// are kept in a temporary file, as they are.
+	// sealedInMemory is the largest size of a streamed blob whose sealed bytes stay in memory; larger ones go to a
+	// temporary file, still sealed.
 	sealedInMemory = 16 << 20
-	// sealedPart is how much of them is taken in at once, in bytes.
+	// sealedPart is how many of those bytes are read at once.
 	sealedPart = 256 << 10
 )
 
 // errTreeFile says that a temporary file cannot be written or read, which is no fault of the repository.
 var errTreeFile = errors.New("the temporary file for a large directory")
 
-// sealedBlob is a large blob as it is stored, whose MAC has been checked. It is opened as often as it is to be read: all of its
-// plain bytes are never in memory.
+// sealedBlob is a large blob as it is stored, whose MAC has been checked. It is opened for each reading, and all of its
+// plain bytes are never in memory at once.
 type sealedBlob struct {
 	sealer *seal.Sealer
 	at     packfile.Location
 	iv     [seal.IVSize]byte
 	memory []byte
-	file   *os.File // in place of memory; it has no name
+	file   *os.File // instead of memory; it has no name
 	size   int64
 }
 
@@ -55,7 +55,7 @@ func (r *Repository) fetchSealed(ctx context.Context, at packfile.Location, id I
 	return blob, err
 }
 
-// keepSealed takes in a blob part by part, and checks its MAC and its hash.
+// keepSealed reads a blob part by part, and checks its MAC and its hash.
 func (r *Repository) keepSealed(at packfile.Location, id ID, next func(length int, buf []byte) ([]byte, error)) (*sealedBlob, error) {
 	b := &sealedBlob{sealer: r.sealer, at: at, size: int64(at.Length) - seal.Overhead}
 	if b.size < 0 {
@@ -75,7 +75,7 @@ func (r *Repository) keepSealed(at packfile.Location, id ID, next func(length in
 	return b, nil
 }
 
-// takeIn reads IV, text and MAC.
+// takeIn reads the IV, the text and the MAC.
 func (b *sealedBlob) takeIn(next func(length int, buf []byte) ([]byte, error)) error {
 	part, err := next(seal.IVSize, nil)
 	if err != nil {
@@ -105,7 +105,7 @@ func (b *sealedBlob) takeIn(next func(length int, buf []byte) ([]byte, error)) e
 	return check.Compare(part)
 }
 
-// unnamedFile makes a temporary file that goes with the process; nil if there can be none.
+// unnamedFile makes a temporary file that disappears with the process; nil if that fails.
 func unnamedFile() *os.File {
 	file, err := os.CreateTemp("", "stsbackup-tree-")
 	if err != nil {
@@ -118,7 +118,7 @@ func unnamedFile() *os.File {
 	return file
 }
 
-// verify compares the plain bytes with their name.
+// verify compares the hash of the plain bytes with their name.
 func (b *sealedBlob) verify(id ID) error {
 	plain, err := b.open()
 	if err != nil {
@@ -134,7 +134,7 @@ func (b *sealedBlob) verify(id ID) error {
 	return nil
 }
 
-// open begins to read the plain bytes.
+// open starts reading the plain bytes.
 func (b *sealedBlob) open() (*plainStream, error) {
 	var sealed io.Reader = &byteReader{rest: b.memory}
 	if b.file != nil {
@@ -152,7 +152,7 @@ func (b *sealedBlob) open() (*plainStream, error) {
 	return stream, nil
 }
 
-// close gives up the memory, or the file. The blob must not be used after it.
+// close releases the memory, or the file. The blob must not be used after that.
 func (b *sealedBlob) close() {
 	b.memory = nil
 	if b.file != nil {
@@ -160,7 +160,7 @@ func (b *sealedBlob) close() {
 	}
 }
 
-// byteReader reads bytes without a way to go back.
+// byteReader reads bytes, and cannot seek back.
 type byteReader struct{ rest []byte }
 
 func (r *byteReader) Read(p []byte) (int, error) {
@@ -172,7 +172,7 @@ func (r *byteReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// treeFile says of errors that they are the temporary file's.
+// treeFile marks errors as the temporary file's.
 type treeFile struct{ file *os.File }
 
 func (f treeFile) ReadAt(p []byte, off int64) (int, error) {
@@ -183,7 +183,7 @@ func (f treeFile) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// plainStream gives the plain bytes of a blob, of which there must be as many as the index says.
+// plainStream reads the plain bytes of a blob. There must be as many as the index says.
 type plainStream struct {
 	from io.Reader
 	left int64

@@ -22,14 +22,14 @@ type Snapshot struct {
 	Username string    `json:"username,omitempty"`
 	UID      uint32    `json:"uid,omitempty"`
 	GID      uint32    `json:"gid,omitempty"`
-	// Excludes is what restic was told to leave out. It is written, and not read.
+	// Excludes is what restic was told to leave out. This package writes it, but does not read it.
 	Excludes       []string `json:"excludes,omitempty"`
 	Tags           []string `json:"tags,omitempty"`
 	Original       *ID      `json:"original,omitempty"`
 	ProgramVersion string   `json:"program_version,omitempty"`
 	Summary        *Summary `json:"summary,omitempty"`
 
-	// ID is the repository snapshot's own id; it is not part of the stored JSON, whose hash it is.
+	// ID is the repository snapshot's own id. It is the hash of the stored JSON, and so not part of it.
 	ID ID `json:"-"`
 }
 
@@ -64,15 +64,15 @@ func (s Snapshot) Tag(key string) (string, bool) {
 // HasTag reports whether the repository snapshot has exactly this tag.
 func (s Snapshot) HasTag(tag string) bool { return slices.Contains(s.Tags, tag) }
 
-// SaveSnapshot writes a repository snapshot and returns its id and the size of its object in bytes. Everything that
-// it names must have been flushed before. ctx is that of the lock: it ends before others may take the lock for dead, however
-// long the bucket does not answer.
+// SaveSnapshot writes a repository snapshot and returns its id and the size of its object in bytes. Everything that it
+// names must have been flushed before. ctx is the lock's context: it ends before others may take the holder for dead,
+// however long the bucket does not answer.
 func (r *Repository) SaveSnapshot(ctx context.Context, snapshot Snapshot) (ID, int64, error) {
 	id, size, err := r.saveObject(ctx, kindSnapshot, snapshot)
 	return id, int64(size), err
 }
 
-// LoadSnapshot reads one repository snapshot. ErrNoSnapshot if it does not exist.
+// LoadSnapshot reads one repository snapshot. It returns ErrNoSnapshot if there is none with this id.
 func (r *Repository) LoadSnapshot(ctx context.Context, id ID) (Snapshot, error) {
 	plain, err := r.openObject(ctx, kindSnapshot, id)
 	if errors.Is(err, storage.ErrNotExist) {
@@ -96,11 +96,11 @@ func (r *Repository) decodeSnapshot(id ID, plain []byte) (Snapshot, error) {
 	return snapshot, nil
 }
 
-// errContradiction says that the bucket names an object and does not have it.
+// errContradiction says that the bucket lists an object but does not have it.
 var errContradiction = errors.New("listed twice, but it is not there; run the command again")
 
 // eachSnapshot reads all repository snapshots, several at once, and hands each of them to fn, one at a time and in no
-// order. One that cannot be read comes with the error, which names it; the first error that fn returns ends it all.
+// order. If one cannot be read, fn gets an error that names it. The first error that fn returns ends eachSnapshot.
 func (r *Repository) eachSnapshot(ctx context.Context, fn func(ID, Snapshot, error) error) error {
 	return r.inTwoListings(ctx, kindSnapshot, func(ids []ID, gone map[ID]bool) error {
 		return r.eachSnapshotOf(ctx, ids, gone, fn)
@@ -109,7 +109,7 @@ func (r *Repository) eachSnapshot(ctx context.Context, fn func(ID, Snapshot, err
 	})
 }
 
-// eachSnapshotOf is eachSnapshot for these, but notes in gone which of them are not there.
+// eachSnapshotOf is eachSnapshot for the given ids, but notes in gone which of them are not there.
 func (r *Repository) eachSnapshotOf(ctx context.Context, ids []ID, gone map[ID]bool, fn func(ID, Snapshot, error) error) error {
 	err := r.openEach(ctx, kindSnapshot, ids, snapshotReaders, func(id ID, plain []byte, err error) error {
 		if errors.Is(err, storage.ErrNotExist) {
@@ -128,8 +128,8 @@ func (r *Repository) eachSnapshotOf(ctx context.Context, ids []ID, gone map[ID]b
 	return err
 }
 
-// Snapshots reads all repository snapshots, oldest first. Those that cannot be read are left out and named in the
-// error, which comes beside the others.
+// Snapshots reads all repository snapshots, oldest first. It leaves out unreadable ones, and names them in the error,
+// which it returns together with the others.
 func (r *Repository) Snapshots(ctx context.Context) ([]Snapshot, error) {
 	var (
 		snapshots []Snapshot

@@ -7,20 +7,20 @@ import (
 	"fmt"
 )
 
-// What a repository snapshot may say at most. restic lets one name very many paths and patterns of what is left out, and a
-// list of as many empty ones would take many times its own size in memory.
+// Limits on a repository snapshot. restic lets one name very many paths and exclude patterns, and a list of that many
+// empty strings would take many times its own size in memory.
 const (
 	maxTags     = 1024
 	maxTagBytes = 64 << 10
-	// maxName bounds the names of host, user and program.
+	// maxName bounds the host, user and program names.
 	maxName = 4096
-	// keptPaths and keptPathBytes are how many paths are kept of a repository snapshot. It makes a difference only whether
-	// they are all the same.
+	// keptPaths and keptPathBytes bound how many paths are kept of a repository snapshot. Paths matter only for
+	// whether all of them are the same.
 	keptPaths     = 1024
 	keptPathBytes = 64 << 10
 )
 
-// snapshotJSON is a Snapshot as it is read. The lists hide those of Snapshot.
+// snapshotJSON is a Snapshot as it is read. Its lists hide those of Snapshot.
 type snapshotJSON struct {
 	snapshotFields
 	Paths    pathList   `json:"paths"`
@@ -31,8 +31,8 @@ type snapshotJSON struct {
 // snapshotFields is Snapshot without its methods.
 type snapshotFields Snapshot
 
-// UnmarshalJSON reads a repository snapshot, and refuses what none can say. Of very many paths the first ones are kept, and
-// Excludes is not read at all.
+// UnmarshalJSON reads a repository snapshot, and refuses impossible values. Of very many paths it keeps the first ones,
+// and it does not read Excludes at all.
 func (s *Snapshot) UnmarshalJSON(data []byte) error {
 	var read snapshotJSON
 	if err := json.Unmarshal(data, &read); err != nil {
@@ -48,13 +48,13 @@ func (s *Snapshot) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// passedOver is a field that is passed over.
+// passedOver is a field that is skipped.
 type passedOver struct{}
 
 // UnmarshalJSON takes anything.
 func (passedOver) UnmarshalJSON([]byte) error { return nil }
 
-// tagList is a list of tags that is refused if it is longer than anybody needs.
+// tagList is a list of tags. It is refused if it is longer than anybody needs.
 type tagList []string
 
 // UnmarshalJSON reads the list.
@@ -67,7 +67,7 @@ func (l *tagList) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// pathList is a list of paths of which the first ones are kept.
+// pathList is a list of paths, of which only the first ones are kept.
 type pathList []string
 
 // UnmarshalJSON reads the list.
@@ -76,7 +76,7 @@ func (l *pathList) UnmarshalJSON(data []byte) (err error) {
 	return err
 }
 
-// firstTexts reads the beginning of a list of strings, and says whether that is all of it.
+// firstTexts reads the beginning of a list of strings, and says whether that was the whole list.
 func firstTexts(data []byte, most, mostBytes int) (texts []string, all bool, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	open, err := decoder.Token()

@@ -58,7 +58,8 @@ func TestSnapshotsThatTakeVeryMuchMemory(t *testing.T) {
 	}
 }
 
-// TestSnapshotOfVeryManyPaths holds that one whose list of paths is cut is not taken for one of its first path alone.
+// TestSnapshotOfVeryManyPaths: a repository snapshot whose list of paths was cut is not taken for one with only its
+// first path.
 func TestSnapshotOfVeryManyPaths(t *testing.T) {
 	repo, _ := newRepo(t)
 	var paths bytes.Buffer

@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// readers are the ways to read all repository snapshots, each of which says how many it has found.
+// readers are the ways to read all repository snapshots. Each says how many it has found.
 func readers() map[string]func(context.Context, *Repository) (int, error) {
 	return map[string]func(context.Context, *Repository) (int, error){
 		"list": func(ctx context.Context, repo *Repository) (int, error) {
@@ -31,8 +31,8 @@ func readers() map[string]func(context.Context, *Repository) (int, error) {
 	}
 }
 
-// TestNoSingleListingIsBelieved: a repository snapshot whose name arrives wrong in one of the listings, or not at all, is
-// found all the same, and nothing else is.
+// TestNoSingleListingIsBelieved: a repository snapshot whose name arrives wrong in one of the listings, or not at all,
+// is found all the same, and nothing else is.
 func TestNoSingleListingIsBelieved(t *testing.T) {
 	memory, _ := small(t)
 	for name, read := range readers() {
@@ -48,11 +48,11 @@ func TestNoSingleListingIsBelieved(t *testing.T) {
 	}
 }
 
-// TestForgottenSinceListed: what was forgotten while it was being read is not missed.
+// TestForgottenSinceListed: nobody misses a repository snapshot that was forgotten while it was being read.
 func TestForgottenSinceListed(t *testing.T) {
 	for name, read := range readers() {
 		if name == "repair" {
-			continue // it counts what is damaged, which nothing is
+			continue // it counts damaged ones, and there are none
 		}
 		memory, volumes := small(t)
 		victim := kindSnapshot.name(firstOf(volumes))
@@ -70,7 +70,7 @@ func firstOf(volumes map[ID]volume) ID {
 	return ID{}
 }
 
-// forgetful is a Bucket that removes one object as soon as that has been listed.
+// forgetful is a Bucket that removes one object as soon as somebody has listed it.
 type forgetful struct {
 	*storagetest.Memory
 	victim string
@@ -84,7 +84,8 @@ func (f *forgetful) List(ctx context.Context, prefix string, fn func(storage.Inf
 	return err
 }
 
-// TestListedForGoodButNotThere: a bucket that keeps naming what it does not have is not believed to have forgotten it.
+// TestListedForGoodButNotThere: if a bucket keeps listing an object that it does not have, nobody believes that the
+// object was forgotten.
 func TestListedForGoodButNotThere(t *testing.T) {
 	memory, _ := small(t)
 	ghost := kindSnapshot.name(Hash([]byte("nothing")))
@@ -109,7 +110,8 @@ func (h *haunted) List(ctx context.Context, prefix string, fn func(storage.Info)
 	return fn(storage.Info{Name: h.ghost, Size: 100})
 }
 
-// TestVerdictOnNoSingleListing: no listing in which a name arrives wrong, or not at all, makes damage of what is whole.
+// TestVerdictOnNoSingleListing: a single listing with a wrong or missing name never makes a whole repository look
+// damaged.
 func TestVerdictOnNoSingleListing(t *testing.T) {
 	memory, _ := small(t)
 	for _, k := range []kind{kindIndex, kindData} {

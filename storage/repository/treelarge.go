@@ -8,17 +8,18 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// largeTreeCost is about what it takes to read a large tree beside its sealed bytes: most of it for decompression.
+// largeTreeCost is about how much memory it takes to read a large tree, besides its sealed bytes: most of it for
+// decompression.
 const largeTreeCost = 2 << 20
 
-// largeTree reads a directory of very many entries.
+// largeTree reads a directory with very many entries.
 type largeTree struct {
 	length  int         // of the tree, in bytes
 	blob    *sealedBlob // nil while it is forgotten, and at the end
 	entries treeblob.Stream
 }
 
-// openLarge opens a large tree where it was left, or at its beginning.
+// openLarge opens a large tree where reading stopped, or at its beginning.
 func (r *Repository) openLarge(ctx context.Context, t *TreeReader, at packfile.Location) (err error) {
 	l := t.large
 	l.length = int(at.PlainLength)

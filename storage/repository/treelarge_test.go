@@ -37,7 +37,7 @@ func largeNodes(count int) []treeblob.Node {
 		case 1:
 			nodes[i].Content = []ID{}
 		case 2:
-			nodes[i].Content = make([]ID, 5000) // more than is in memory at once
+			nodes[i].Content = make([]ID, 5000) // more than fits into memory at once
 		case 3:
 			nodes[i].Name, nodes[i].Type, nodes[i].Content = name+" \"\xff,]}[{", treeblob.Symlink, nil
 			nodes[i].LinkTarget = `"content":["` + strings.Repeat("x", 100)
@@ -48,8 +48,8 @@ func largeNodes(count int) []treeblob.Node {
 	return nodes
 }
 
-// TestLargeTree writes and reads a tree as a stream: its bytes are those of one that is written whole, and so is what is read,
-// forgotten or not. A check reads it too.
+// TestLargeTree writes and reads a tree as a stream: the bytes are the same as if it were written whole, and so are the
+// entries, forgotten or not. A check reads it too.
 func TestLargeTree(t *testing.T) {
 	repo, bucket := newRepo(t)
 	nodes := largeNodes(20_000)
@@ -124,7 +124,7 @@ func TestLargeTree(t *testing.T) {
 	}
 }
 
-// TestLargeTreesThatAreNone reads large trees that are written in other ways, or not at all.
+// TestLargeTreesThatAreNone reads large trees that are written in other ways, or are no trees.
 func TestLargeTreesThatAreNone(t *testing.T) {
 	repo, _ := newRepo(t)
 	space := strings.Repeat(" ", treeblob.Large)
@@ -157,7 +157,7 @@ func TestLargeTreesThatAreNone(t *testing.T) {
 
 const zeroID = "0000000000000000000000000000000000000000000000000000000000000000"
 
-// TestLargeTreesTakeNoMemory reads trees that are small where they are stored, and very large where they are not.
+// TestLargeTreesTakeNoMemory reads trees that are small as stored, and very large otherwise.
 func TestLargeTreesTakeNoMemory(t *testing.T) {
 	const size = 128 << 20
 	fill := func(begin, part, end string) []byte {
@@ -191,8 +191,8 @@ func TestLargeTreesTakeNoMemory(t *testing.T) {
 	}
 }
 
-// TestFileOfVeryManyPieces walks through a file of one piece that comes very many times: what that takes of memory is little
-// beside the list of them.
+// TestFileOfVeryManyPieces walks through a file that consists of one piece very many times: that takes little memory
+// beside the list of pieces.
 func TestFileOfVeryManyPieces(t *testing.T) {
 	const count = 3_000_000 // their ids alone take 92 MiB
 	repo, bucket := newRepo(t)
@@ -234,7 +234,7 @@ func TestFileOfVeryManyPieces(t *testing.T) {
 			t.Errorf("%s: took %d MiB of memory, all that is given back counted", what, took>>20)
 		}
 	}
-	// What is wrong with it is found all the same: a piece that is nowhere, and a size that is not the sum.
+	// The walk still finds what is wrong with it: a missing piece, and a size that is not the sum.
 	for _, change := range []func(*treeblob.Node){
 		func(n *treeblob.Node) { n.Content[len(n.Content)-1] = Hash([]byte("nowhere")) },
 		func(n *treeblob.Node) { n.Size-- },

@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// treePacksKept is how many packs of trees are kept: directories lie beside those that they are in, so a walk
-	// through a repository snapshot seldom needs more than the last one or two.
+	// treePacksKept is how many packs of trees are kept: directories lie beside their parents, so a walk through a
+	// repository snapshot seldom needs more than the last one or two.
 	treePacksKept = 2
 	// treePackLimit bounds a pack that is read whole for one tree, in bytes.
 	treePackLimit = treePackSize + treePackSize/4
 )
 
 // treePacks keeps the packs of trees that were read last, as they are stored. A repository snapshot has a tree for each
-// directory, and asking the bucket for each of them would take longer than to read all of them at once.
+// directory, and one request per tree would take longer than reading all of a pack's trees at once.
 type treePacks struct {
 	mu   sync.Mutex
 	kept []treePack // the last one used is first
@@ -28,7 +28,7 @@ type treePack struct {
 	data []byte
 }
 
-// loadTreeBlob reads the blob of a tree, which is no large one.
+// loadTreeBlob reads the blob of a tree that is not large.
 func (r *Repository) loadTreeBlob(ctx context.Context, at packfile.Location, id ID) ([]byte, error) {
 	if at.PackEnd > treePackLimit {
 		return r.LoadBlob(ctx, TreeBlob, id)

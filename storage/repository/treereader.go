@@ -9,15 +9,15 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// TreeReader reads the entries of a directory one after the other. It takes less memory than LoadTree, which matters
-// for directories of very many entries.
+// TreeReader reads the entries of a directory one by one. It takes less memory than LoadTree, which matters for
+// directories with very many entries.
 type TreeReader struct {
 	id    ID
 	small *treeblob.Reader
-	large *largeTree // in place of small
+	large *largeTree // instead of small
 }
 
-// ReadTree opens a directory for reading. A large one is kept as it is stored, and read as a stream.
+// ReadTree opens a directory for reading. It keeps a large directory as it is stored, and reads it as a stream.
 func (r *Repository) ReadTree(ctx context.Context, id ID) (*TreeReader, error) {
 	at, err := r.Locate(TreeBlob, id)
 	if err != nil {
@@ -38,7 +38,7 @@ func (r *Repository) ReadTree(ctx context.Context, id ID) (*TreeReader, error) {
 	return t, nil
 }
 
-// Size is how many bytes of memory a tree takes while it is read; 0 once it is forgotten.
+// Size is how many bytes of memory the tree takes while it is read; 0 after Forget.
 func (t *TreeReader) Size() int {
 	if t.large != nil {
 		return t.large.size()
@@ -46,7 +46,7 @@ func (t *TreeReader) Size() int {
 	return t.small.Size()
 }
 
-// Forget gives that memory back. Before Next is called again, the tree must be remembered.
+// Forget frees that memory. Before the next call of Next, the tree must be remembered.
 func (t *TreeReader) Forget() {
 	if t.large != nil {
 		t.large.forget()
@@ -55,7 +55,7 @@ func (t *TreeReader) Forget() {
 	t.small.Forget()
 }
 
-// Remember reads a tree that was forgotten once more, so that it is gone on with where it was left.
+// Remember reads a forgotten tree once more, so that reading goes on where it stopped.
 func (r *Repository) Remember(ctx context.Context, t *TreeReader) error {
 	at, err := r.Locate(TreeBlob, t.id)
 	if err != nil {
@@ -68,12 +68,12 @@ func (r *Repository) Remember(ctx context.Context, t *TreeReader) error {
 	if err != nil {
 		return err
 	}
-	t.small.Remember(data) // the same bytes, as they have the same hash
+	t.small.Remember(data) // the same bytes, because they have the same hash
 	return nil
 }
 
-// LoadTree reads the entries of a directory, which is known to be no large one. All names have been checked: each is a plain
-// one, and comes once.
+// LoadTree reads the entries of a directory that is known not to be large. It has checked all names: each is a plain
+// name, and occurs once.
 func (r *Repository) LoadTree(ctx context.Context, id ID) ([]treeblob.Node, error) {
 	t, err := r.ReadTree(ctx, id)
 	if err != nil {
@@ -92,14 +92,14 @@ func (r *Repository) LoadTree(ctx context.Context, id ID) ([]treeblob.Node, erro
 	return nodes, nil
 }
 
-// Next returns the next entry, in the order of names; io.EOF after the last. Names are checked as LoadTree does.
+// Next returns the next entry, in the order of names; io.EOF after the last. It checks names as LoadTree does.
 func (t *TreeReader) Next() (treeblob.Node, error) {
 	node, err := t.next()
 	return node, t.failNext(err)
 }
 
-// NextInParts is Next, but hands the pieces of the entry to piece, one after the other, and leaves its Content empty: a file may
-// have very many. They come before the entry, which may turn out to be damaged.
+// NextInParts is Next, but hands the pieces of the entry to piece, one by one, and leaves the entry's Content empty: a
+// file may have very many pieces. The pieces come before the entry, which may turn out to be damaged.
 func (t *TreeReader) NextInParts(piece func(ID)) (treeblob.Node, error) {
 	if t.large != nil {
 		node, err := t.nextLarge(piece)
@@ -113,7 +113,7 @@ func (t *TreeReader) NextInParts(piece func(ID)) (treeblob.Node, error) {
 	return node, t.failNext(err)
 }
 
-// failNext says which tree could not be read on.
+// failNext says which tree could not be read further.
 func (t *TreeReader) failNext(err error) error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return t.fail(err)

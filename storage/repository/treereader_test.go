@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// readAll reads a tree entry by entry, as far as it goes.
+// readAll reads a tree entry by entry, as far as possible.
 func readAll(reader *TreeReader) (nodes []treeblob.Node, err error) {
 	for {
 		node, err := reader.Next()
@@ -23,7 +23,7 @@ func readAll(reader *TreeReader) (nodes []treeblob.Node, err error) {
 	}
 }
 
-// TestReadTree reads a directory entry by entry: the same ones, in the same order, as LoadTree gives.
+// TestReadTree reads a directory entry by entry: the same entries, in the same order, as LoadTree returns.
 func TestReadTree(t *testing.T) {
 	repo, _ := newRepo(t)
 	content := Hash(nil)
@@ -54,7 +54,7 @@ func TestReadTree(t *testing.T) {
 	}
 }
 
-// TestReadTreeStopsAtDamage reads what comes before it, and then names the tree.
+// TestReadTreeStopsAtDamage reads the entries before the damage, and then names the tree.
 func TestReadTreeStopsAtDamage(t *testing.T) {
 	repo, _ := newRepo(t)
 	const a, b = `{"name":"a","type":"file","content":[]}`, `{"name":"b","type":"file","content":[]}`

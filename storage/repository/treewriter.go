@@ -10,8 +10,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// NewTree makes an encoder of a tree that SaveTree stores, of a limit as treeblob.Encoder has it. However large the tree becomes, it
-// takes little memory.
+// NewTree makes an encoder for a tree that SaveTree will store, with a limit as treeblob.Encoder has it. The encoder
+// takes little memory, however large the tree becomes.
 func (w *Writer) NewTree(limit int) *treeblob.Encoder {
 	level := w.repo.options.Compression
 	if level == compress.Off {

@@ -10,26 +10,26 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// Holder is who holds a lock, as the lock says.
+// Holder describes the holder of a lock, as the lock says.
 type Holder struct {
-	// Host is the name of the holder's host; for a mover, of its pod. Operation is what it is doing, if it says so.
+	// Host is the name of the holder's host, or of a mover's pod. Operation is what the holder is doing, if it says so.
 	Host      string `json:"host"`
 	Operation string `json:"operation,omitempty"`
 	Username  string `json:"username"`
 	PID       int    `json:"pid"`
-	// Exclusive says whether the lock shuts out everyone else, and Time when it was written or last renewed; as the bucket
-	// says, of one that cannot be read, or that gives a time to come.
+	// Exclusive says whether the lock shuts out everyone else. Time is when it was written or last renewed; if the lock
+	// cannot be read, or gives a time in the future, Time comes from the bucket.
 	Exclusive bool      `json:"exclusive"`
 	Time      time.Time `json:"time"`
 	// Dead says that nobody can hold this lock any more: it was not renewed for too long, or its process is gone.
 	Dead bool `json:"dead"`
-	// Damage says why nothing is known of the holder, because the lock cannot be read.
+	// Damage says why the lock cannot be read; then nothing is known about its holder.
 	Damage string `json:"damage,omitempty"`
 
 	id ID
 }
 
-// String says who it is, for a message.
+// String names the holder, for a message.
 func (h Holder) String() string {
 	if h.Damage != "" {
 		return "someone unknown: " + h.Damage
@@ -43,23 +43,24 @@ func (h Holder) String() string {
 	return b.String()
 }
 
-// eachLock calls fn for each lock there is. The error says that this one cannot be read; an error of fn ends it all.
+// eachLock calls fn for each lock. The error passed to fn says that this lock cannot be read; an error from fn ends
+// eachLock.
 func (r *Repository) eachLock(ctx context.Context, fn func(Holder, error) error) error {
 	_, err := r.eachLockSeen(ctx, fn)
 	return err
 }
 
-// eachLockSeen is eachLock, and reports whether a lock vanished between being listed and being read: what its holder
-// has in its place, if it was renewed, was not seen.
+// eachLockSeen is eachLock, and reports whether a lock vanished between being listed and being read. If its holder
+// renewed it, nobody has seen the new object.
 func (r *Repository) eachLockSeen(ctx context.Context, fn func(Holder, error) error) (vanished bool, err error) {
-	// A lock that a listing leaves out is in nobody's way: one would write while another removes.
+	// A lock missing from a listing would block nobody: one process would write while another removes.
 	ids, err := listIDs(storage.WithDoubt(ctx, true), r.bucket, kindLock)
 	if err != nil {
 		return false, fmt.Errorf("list locks: %w", err)
 	}
 	for _, id := range ids {
 		holder, damage, err := r.readLock(ctx, id)
-		if errors.Is(err, storage.ErrNotExist) { // renewed or released since it was listed
+		if errors.Is(err, storage.ErrNotExist) { // renewed or released since the listing
 			vanished = true
 			continue
 		}
@@ -73,12 +74,12 @@ func (r *Repository) eachLockSeen(ctx context.Context, fn func(Holder, error) er
 	return vanished, nil
 }
 
-// readLock gives the holder of a lock, and why the lock cannot be read if it is damaged. Of such a lock only the bucket
-// knows how old it is. That says as much as what a holder writes: each object of a lock that is held is replaced by the
-// next one long before it goes stale, and the two clocks may differ by as much as those of two holders. So it is the bucket
-// that is asked, too, where a lock's own time is further ahead of ours than clocks may differ: it would stay for as long
-// as its holder's clock was wrong after that has died. If it is ours that is wrong, the bucket's time is ahead as well,
-// and the lock stays.
+// readLock returns the holder of a lock, and why the lock cannot be read if it is damaged. Only the bucket knows the
+// age of a damaged lock. That age is as good as a holder's own time: while a lock is held, each of its objects is
+// replaced long before it goes stale, and the two clocks may differ as much as two holders' clocks. readLock also asks
+// the bucket if a lock's own time is further ahead of ours than clocks may differ: otherwise, after its holder's death,
+// the lock would stay for as long as that clock was ahead. If our clock is the wrong one, the bucket's time is ahead as
+// well, and the lock stays.
 func (r *Repository) readLock(ctx context.Context, id ID) (holder Holder, damage, err error) {
 	var lock lockObject
 	damage = r.loadObject(ctx, kindLock, id, &lock)
@@ -108,7 +109,7 @@ func (r *Repository) readLock(ctx context.Context, id ID) (holder Holder, damage
 	return Holder{Time: stored, Dead: dead, id: id}, damage, nil
 }
 
-// lockStored asks the bucket when a lock was stored; the zero time if it does not know.
+// lockStored asks the bucket when a lock was stored. It returns the zero time if the bucket does not know.
 func (r *Repository) lockStored(ctx context.Context, id ID) (time.Time, error) {
 	info, err := r.bucket.Stat(ctx, kindLock.name(id))
 	if err != nil {
@@ -117,7 +118,7 @@ func (r *Repository) lockStored(ctx context.Context, id ID) (time.Time, error) {
 	return info.Modified, nil
 }
 
-// unreadable says what becomes of a lock that is damaged.
+// unreadable says what will become of a damaged lock.
 func (r *Repository) unreadable(holder Holder, damage error) error {
 	if holder.Dead {
 		return fmt.Errorf("%w; whoever takes a lock next removes it", damage)
@@ -142,10 +143,10 @@ func (r *Repository) Locks(ctx context.Context) ([]Holder, error) {
 	return holders, err
 }
 
-// Unlock removes the locks of those that gone says are gone, and gives their holders. Whoever is alive all the same
-// finds its lock missing when it next renews it, and stops; so nobody should be asked about lightly. A nil gone means
-// those that are dead by their own lock, those that we have given up, and those whose lock is damaged: a Bucket stores an object whole or
-// not at all, so no writer is waiting for one of these to become readable.
+// Unlock removes the locks whose holders are gone, according to gone, and returns these holders. A holder that is alive
+// all the same finds its lock missing at its next renewal, and stops; so gone must not answer lightly. If gone is nil,
+// Unlock removes locks that are dead by their own account, locks that we have given up, and damaged locks: a Bucket
+// stores an object whole or not at all, so no writer is waiting for a damaged lock to become readable.
 func (r *Repository) Unlock(ctx context.Context, gone func(Holder) bool) ([]Holder, error) {
 	if gone == nil {
 		gone = func(h Holder) bool { return h.Dead || h.Damage != "" }

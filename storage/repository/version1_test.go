@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// TestVersion1 has stock restic write a repository as it did before compression: all that only reads or removes works on
-// it, and what would write packs says how to upgrade. Once upgraded, it holds both forms, and is like any other.
+// TestVersion1 has stock restic write a repository as it did before compression. Everything that only reads or removes
+// works on it, and everything that would write packs says how to upgrade. After the upgrade it holds both forms, and is
+// like any other.
 func TestVersion1(t *testing.T) {
 	dir, source := filepath.Join(t.TempDir(), "repo"), t.TempDir()
 	mustRestic(t, dir, "init", "--repository-version", "1")
@@ -74,7 +75,7 @@ func TestVersion1(t *testing.T) {
 	sound(t, bucket, nil)
 
 	mustRestic(t, dir, "migrate", "upgrade_repo_v2")
-	write("d") // compressed, beside what is not
+	write("d") // compressed, beside uncompressed data
 	if repo, err = Open(t.Context(), bucket, password, hasty()); err != nil {
 		t.Fatal(err)
 	}

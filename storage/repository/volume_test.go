@@ -22,7 +22,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/treeblob"
 )
 
-// volume is what these tests keep in a repository snapshot, in a directory www: names to contents.
+// volume is the content of a repository snapshot in these tests, in a directory www: names to contents.
 type volume map[string]string
 
 // noise is n bytes that do not compress and are the same every time.
@@ -128,7 +128,7 @@ func readBack(ctx context.Context, repo *Repository, id ID) (volume, error) {
 	return v, nil
 }
 
-// mustBackUp is backUp that cannot fail.
+// mustBackUp is backUp, but fails the test on an error.
 func mustBackUp(t *testing.T, repo *Repository, v volume) ID {
 	t.Helper()
 	id, err := backUp(t.Context(), repo, v)
@@ -138,7 +138,7 @@ func mustBackUp(t *testing.T, repo *Repository, v volume) ID {
 	return id
 }
 
-// sound holds a repository to being undamaged and to these volumes, as another process sees it.
+// sound checks that a repository is undamaged and holds these volumes, as another process sees it.
 func sound(t *testing.T, bucket storage.Bucket, want map[ID]volume) CheckReport {
 	t.Helper()
 	repo, err := openAny(t.Context(), bucket, hasty())
@@ -164,7 +164,7 @@ func sound(t *testing.T, bucket storage.Bucket, want map[ID]volume) CheckReport 
 	return report
 }
 
-// restic runs the stock restic binary, the judge of the format, on a repository in a directory.
+// restic runs the stock restic binary, the reference for the format, on a repository in a directory.
 func restic(t *testing.T, repo string, secret Secret, args ...string) (string, error) {
 	t.Helper()
 	binary, err := exec.LookPath("restic")
@@ -191,7 +191,7 @@ func mustRestic(t *testing.T, repo string, args ...string) {
 // resticJudges has restic check a repository and restore every volume of it.
 func resticJudges(t *testing.T, dir string, want map[ID]volume) {
 	t.Helper()
-	mustRestic(t, dir, "--no-lock", "check", "--read-data") // the lock of a dead process is not what is judged
+	mustRestic(t, dir, "--no-lock", "check", "--read-data") // a dead process's lock is not under test
 	for id, v := range want {
 		target := t.TempDir()
 		mustRestic(t, dir, "--no-lock", "restore", id.String(), "--target", target)

@@ -31,31 +31,31 @@ func (s blobSet) add(t BlobType, id ID) bool {
 	return true
 }
 
-// walk goes through trees, each once.
+// walk goes through trees, once through each.
 type walk struct {
 	repo *Repository
 	seen blobSet
-	// problem is told what cannot be loaded, or is not in the index. The first error that it returns ends the walk.
+	// problem learns what cannot be loaded, or is not in the index. The first error that it returns ends the walk.
 	problem func(BlobType, ID, error) error
-	// judge says that what a restore would refuse is a problem too.
+	// judge says that entries that a restore would refuse are problems too.
 	judge bool
 
-	// heights has the trees that have others in them: how many lie within each other, with themselves. It is kept only for a
-	// judgement.
+	// heights has, for each tree that contains trees, how many lie within each other, including itself. Only a judging
+	// walk keeps it.
 	heights map[ID]int
 	stack   []visit
 }
 
-// visit is a tree that has been read, and of which not all trees in it have been.
+// visit is a tree that has been read, while not all trees in it have been read.
 type visit struct {
 	id     ID
-	inside []ID // the trees that are in it, in their order
-	next   int  // of those, which has not been looked at
+	inside []ID // the trees in it, in order
+	next   int  // index in inside of the next tree to look at
 	height int
 }
 
-// run visits every tree below the roots, and adds all that it meets to seen. The stack is a slice, so that a tree that is
-// nested as deeply as someone liked costs memory and not a crash.
+// run visits every tree below the roots, and adds every blob that it meets to seen. The stack is a slice, so that a
+// tree nested as deeply as somebody likes costs memory, and causes no crash.
 func (w *walk) run(ctx context.Context, roots []ID) error {
 	w.heights = map[ID]int{}
 	for _, root := range roots {
@@ -82,7 +82,7 @@ func (w *walk) run(ctx context.Context, roots []ID) error {
 	return nil
 }
 
-// enter reads a tree that has not been seen, and opens it.
+// enter reads a tree that has not been seen yet, and opens it.
 func (w *walk) enter(ctx context.Context, id ID) error {
 	if !w.seen.add(TreeBlob, id) {
 		w.above(max(w.heights[id], 1))
@@ -112,21 +112,21 @@ func (w *walk) leave() {
 	w.above(done.height)
 }
 
-// above notes how high a tree is in the one that it is in.
+// above passes the height of a tree to the tree that contains it.
 func (w *walk) above(height int) {
 	if last := len(w.stack) - 1; last >= 0 {
 		w.stack[last].height = max(w.stack[last].height, height+1)
 	}
 }
 
-// read goes through the entries of a tree. What is wrong with it, or with the first of its entries that cannot be restored, is
-// the damage; an error ends the walk.
+// read goes through the entries of a tree. damage says what is wrong with the tree, or with its first entry that cannot
+// be restored; err ends the walk.
 func (w *walk) read(ctx context.Context, tree *visit) (damage, err error) {
 	reader, err := w.repo.ReadTree(ctx, tree.id)
 	if err != nil {
 		return err, nil
 	}
-	more := 0 // entries that cannot be restored, beside that one
+	more := 0 // further entries that cannot be restored
 	pieces := &walkedPieces{walk: w}
 	add := pieces.add
 	for {
@@ -158,10 +158,10 @@ func (w *walk) read(ctx context.Context, tree *visit) (damage, err error) {
 	return damage, nil
 }
 
-// judgeEntry says why an entry cannot be restored, as far as that matters to the walk.
+// judgeEntry says why an entry cannot be restored, if that matters to the walk.
 func (w *walk) judgeEntry(node *treeblob.Node, pieces *walkedPieces) error {
 	refusal := judgeType(node)
-	if !w.judge && !errors.Is(refusal, errNoTree) { // what is needed can be told all the same
+	if !w.judge && !errors.Is(refusal, errNoTree) { // the entry's needs are known all the same
 		return nil
 	}
 	if refusal == nil && node.Type == treeblob.File && !pieces.missing {
@@ -170,12 +170,13 @@ func (w *walk) judgeEntry(node *treeblob.Node, pieces *walkedPieces) error {
 	return refusal
 }
 
-// walkedPieces is what a walk must know of the pieces of an entry, which it meets before it knows the entry, and does not keep.
+// walkedPieces is what a walk must know about the pieces of an entry. It meets them before the entry, and does not keep
+// them.
 type walkedPieces struct {
 	walk    *walk
 	sum     contentSum
 	missing bool
-	lost    []lostPiece // those that are missing and were not met before
+	lost    []lostPiece // missing pieces that were not met before
 }
 
 type lostPiece struct {
@@ -201,11 +202,11 @@ func (p *walkedPieces) add(id ID) {
 	}
 }
 
-// report tells of the pieces that are missing. An error ends the walk.
+// report reports the missing pieces. An error ends the walk.
 func (p *walkedPieces) report(file string) error {
 	for _, piece := range p.lost {
 		err := fmt.Errorf("a piece of the file %.80q: %w", file, piece.err)
-		if file == "" { // only the pieces of it could be read
+		if file == "" { // only its pieces could be read
 			err = fmt.Errorf("a piece of a damaged entry: %w", piece.err)
 		}
 		if err := p.walk.problem(DataBlob, piece.id, err); err != nil {

@@ -17,22 +17,22 @@ import (
 )
 
 const (
-	// dataPackers is how many packs of file content are filled at once: one for each worker. Blobs of different
-	// files mix in them, which hides where in a pack a file begins and how its pieces are sized.
+	// dataPackers is how many packs of file content are filled at once: one for each worker. Blobs of different files
+	// mix in them, which hides where in a pack a file begins and how large its pieces are.
 	dataPackers = 2
-	// treePackers is the same for trees, of which there is much less.
+	// treePackers is the same for trees, of which there are far fewer.
 	treePackers = 1
 	// dataBuffers is one more, so that a full pack travels while the next ones fill; with a slow bucket all of them
-	// travel at once. A pack of trees is so seldom full that the next one can wait for it.
+	// travel at once. Packs of trees fill so seldom that the next one can wait for it.
 	dataBuffers = dataPackers + 1
 	treeBuffers = treePackers
-	// indexLimit is the estimated size at which an index object is written. The format allows 8 MiB; a smaller one
-	// takes less memory to make, several times over, and to read.
+	// indexLimit is the estimated size at which an index object is written. The format allows 8 MiB; a smaller object
+	// takes less memory to read and, several times over, to make.
 	indexLimit = 1 << 20
-	// dataPackSize is what packs of file content are filled up to, in bytes. Several are held in memory, so it is half
-	// of the 16 MiB that restic takes by default; the format allows 4 MiB.
+	// dataPackSize is the size up to which packs of file content are filled, in bytes. Several are in memory at once,
+	// so it is half of the 16 MiB that restic uses by default; the format allows 4 MiB.
 	dataPackSize = 8 << 20
-	// treePackSize is the same for trees. There is much less of them, and a smaller pack takes less memory.
+	// treePackSize is the same for trees. There are far fewer of them, and a smaller pack takes less memory.
 	treePackSize = 4 << 20
 )
 
@@ -46,18 +46,18 @@ type WriterStats struct {
 	Stored int64
 }
 
-// Writer adds blobs to a repository: SaveBlob for each of them, from any number of goroutines, then Flush once.
+// Writer adds blobs to a repository: call SaveBlob for each of them, from any number of goroutines, then Flush once.
 // Only after Flush may a repository snapshot name them.
 type Writer struct {
 	repo *Repository
-	// ctx spans the uploads, which outlive the calls that cause them; it ends with the first that fails, and with
+	// ctx spans the uploads, which outlive the calls that cause them. It ends with the first failed upload, and with
 	// parent, the context that the Writer was made with.
 	ctx     context.Context
 	parent  context.Context
 	uploads *errgroup.Group
 	// packers are those that nobody is using at the moment.
 	packers map[BlobType]chan *packfile.Builder
-	// buffers are those that hold no pack. They are most of the memory of a backup.
+	// buffers are those without a pack. They are most of the memory of a backup.
 	buffers map[BlobType]chan []byte
 
 	mu      sync.Mutex
@@ -67,7 +67,7 @@ type Writer struct {
 	dataBlobs, treeBlobs, added, packed, stored atomic.Int64
 }
 
-// NewWriter makes a Writer. Its uploads end with ctx, which is that of the lock. The index must have been loaded.
+// NewWriter makes a Writer. Its uploads end with ctx, the lock's context. The index must have been loaded.
 func (r *Repository) NewWriter(ctx context.Context) (*Writer, error) {
 	if err := r.Writable(); err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func (w *Writer) addPackers(t BlobType, count, buffered int) error {
 		packers <- packfile.NewBuilder(t, packLimit(t), w.repo.sealer, compressor)
 	}
 	for range cap(buffers) {
-		buffers <- nil // made when first used: small backups never need them all
+		buffers <- nil // made at first use: small backups never need them all
 	}
 	w.packers[t], w.buffers[t] = packers, buffers
 	return nil
@@ -112,8 +112,8 @@ func packLimit(t BlobType) int {
 	return dataPackSize
 }
 
-// SaveBlob stores plain unless the repository has it, and returns its id. Plain is not kept after the call. After an
-// error the Writer is useless, and Flush fails too.
+// SaveBlob stores plain unless the repository has it, and returns its id. It does not keep plain after the call. After
+// an error the Writer is useless, and Flush fails too.
 func (w *Writer) SaveBlob(ctx context.Context, t BlobType, plain []byte) (ID, error) {
 	if w.left.overdue(w.repo.Now()) {
 		w.uploads.Go(func() error { return w.saveLeft(w.ctx) })
@@ -126,14 +126,15 @@ func (w *Writer) SaveBlob(ctx context.Context, t BlobType, plain []byte) (ID, er
 		return id, nil
 	}
 	if err := w.store(ctx, p, t, id, plain); err != nil {
-		// Others may rely on the claim already, so this must not be forgotten.
+		// Others may already rely on the claim, so Flush must fail too.
 		w.uploads.Go(func() error { return err })
 		return ID{}, err
 	}
 	return id, nil
 }
 
-// hash names a blob. If a packer is idle, it does so beside its pack, and is now the caller's.
+// hash names a blob. If a packer is idle, the packer hashes the blob together with its pack, and now belongs to the
+// caller.
 func (w *Writer) hash(t BlobType, plain []byte) (ID, *packfile.Builder) {
 	select {
 	case p := <-w.packers[t]:
@@ -143,14 +144,15 @@ func (w *Writer) hash(t BlobType, plain []byte) (ID, *packfile.Builder) {
 	}
 }
 
-// claim reports whether the blob is new and now the caller's to store. If it is someone else's, Flush vouches for it.
+// claim reports whether the blob is new and now the caller's to store. If another caller stores it, Flush makes sure of
+// that.
 func (w *Writer) claim(t BlobType, id ID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, taken := w.claimed[t][id]; taken {
 		return false
 	}
-	// What cannot be looked up is stored once more.
+	// A blob that cannot be looked up is stored once more.
 	if _, known, _ := w.repo.index.Find(t, id); known {
 		return false
 	}
@@ -158,7 +160,7 @@ func (w *Writer) claim(t BlobType, id ID) bool {
 	return true
 }
 
-// store adds a blob to the pack of p, which it gives back, or if p is nil of the next packer that is idle.
+// store adds a blob to the pack of p and gives p back. If p is nil, it uses the next idle packer.
 func (w *Writer) store(ctx context.Context, p *packfile.Builder, t BlobType, id ID, plain []byte) (err error) {
 	if p == nil {
 		if p, err = receive(ctx, w.ctx, w.packers[t]); err != nil {
@@ -166,7 +168,7 @@ func (w *Writer) store(ctx context.Context, p *packfile.Builder, t BlobType, id 
 		}
 	}
 	defer func() { w.packers[t] <- p }()
-	// Whoever has lost the lock, or cannot upload, is not to fill all buffers first.
+	// Without a lock, or without working uploads, do not fill all buffers first.
 	if err := cmp.Or(context.Cause(ctx), context.Cause(w.ctx)); err != nil {
 		return err
 	}
@@ -229,12 +231,12 @@ func (w *Writer) dispatch(p *packfile.Builder) error {
 	return nil
 }
 
-// Flush uploads what has been collected and writes the rest of the index. When it returns nil, every blob saved
-// before is stored for good. The Writer must not be used after it.
+// Flush uploads everything collected and writes the rest of the index. When it returns nil, every blob saved before is
+// stored for good. The Writer must not be used after it.
 func (w *Writer) Flush() error {
 	dispatched := w.dispatchAll()
 	if err := w.uploads.Wait(); err != nil {
-		return err // the cause of dispatched, if that failed too
+		return err // this also caused dispatched, if that failed too
 	}
 	if dispatched != nil {
 		return dispatched
@@ -242,9 +244,9 @@ func (w *Writer) Flush() error {
 	return w.saveLeft(w.parent)
 }
 
-// Abort gives up what has not been uploaded, and returns when no upload is under way any more. What has been uploaded is
-// named in the index, even if the Writer's context has ended, unless the lock is lost: whoever tries again need not store it
-// again. The Writer must not be used after it.
+// Abort gives up everything that is not uploaded yet, and returns when no upload is running any more. It writes an
+// index of the uploaded packs, even if the Writer's context has ended, unless the lock is lost: so the next try need
+// not store them again. The Writer must not be used after it.
 func (w *Writer) Abort() {
 	w.uploads.Go(func() error { return context.Canceled }) // ends the uploads' context
 	_ = w.uploads.Wait()                                   // whatever it was, the caller has failed already
@@ -273,7 +275,7 @@ func (w *Writer) dispatchAll() error {
 	return nil
 }
 
-// Stats tells what has been stored so far.
+// Stats says what has been stored so far.
 func (w *Writer) Stats() WriterStats {
 	return WriterStats{
 		DataBlobs: w.dataBlobs.Load(), TreeBlobs: w.treeBlobs.Load(),

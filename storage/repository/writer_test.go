@@ -66,7 +66,7 @@ func TestBlobs(t *testing.T) {
 // maxSlab is the largest piece that files are cut into.
 const maxSlab = 8 << 20
 
-// TestManyBlobs saves from many goroutines more than one pack and one index object hold.
+// TestManyBlobs saves, from many goroutines, more blobs than one pack and one index object hold.
 func TestManyBlobs(t *testing.T) {
 	repo, bucket := newRepo(t)
 	w, err := repo.NewWriter(t.Context())
@@ -117,7 +117,7 @@ func TestManyBlobs(t *testing.T) {
 	}
 }
 
-// TestWriterFails lets uploads fail: no blob may count as stored, nobody may hang.
+// TestWriterFails makes uploads fail: no blob may count as stored, nobody may hang.
 func TestWriterFails(t *testing.T) {
 	for _, prefix := range []string{"data/", "index/"} {
 		memory := storagetest.NewMemory()

@@ -9,36 +9,37 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
-// indexTiming says when a Writer writes an index object: whatever is in the bucket and in no index when a process is killed is
-// stored again by the next one.
+// indexTiming says when a Writer writes an index object. If a process is killed, the next one stores again what is in
+// the bucket but in no index.
 type indexTiming struct {
-	bytes int64         // of packs that are in no index yet
+	bytes int64         // of packs in no index yet
 	age   time.Duration // of the oldest of them
 }
 
-// defaultIndexTiming leaves room for the packs that arrive while an index object is written, below 256 MiB in all.
+// defaultIndexTiming leaves room for packs that arrive while an index object is written: less than 256 MiB in all.
 func defaultIndexTiming() indexTiming {
 	return indexTiming{bytes: 192 << 20, age: 2 * time.Minute}
 }
 
-// unindexed are packs that are in the bucket and in no index yet.
+// unindexed are packs in the bucket but in no index yet.
 type unindexed struct {
-	// writing is held while a pack is noted, and while an index object is written: the packs that arrive meanwhile wait, with
-	// their buffers, so that there are never many.
+	// writing is held while noting a pack, and while writing an index object: packs that arrive meanwhile wait, with
+	// their buffers, so there are never many.
 	writing  sync.Mutex
 	packs    []packfile.Pack
-	estimate int   // of their size as an index object
-	bytes    int64 // of the packs
+	estimate int   // estimated size of their index object
+	bytes    int64 // size of the packs
 	due      atomic.Int64
 }
 
-// overdue reports, once, that the oldest pack has waited for long enough.
+// overdue reports, once, that the oldest pack has waited long enough.
 func (u *unindexed) overdue(now time.Time) bool {
 	due := u.due.Load()
 	return due != 0 && now.UnixNano() >= due && u.due.CompareAndSwap(due, 0)
 }
 
-// record notes that a pack of size bytes is in the bucket, and writes an index object when there is enough for one.
+// record notes that a pack of size bytes is in the bucket, and writes an index object when there are enough packs for
+// one.
 func (w *Writer) record(pack packfile.Pack, size int64) error {
 	w.left.writing.Lock()
 	defer w.left.writing.Unlock()
@@ -55,14 +56,14 @@ func (w *Writer) record(pack packfile.Pack, size int64) error {
 	return w.saveIndex(w.ctx)
 }
 
-// saveLeft writes an index object of what is in none.
+// saveLeft writes an index object for packs that have none.
 func (w *Writer) saveLeft(ctx context.Context) error {
 	w.left.writing.Lock()
 	defer w.left.writing.Unlock()
 	return w.saveIndex(ctx)
 }
 
-// saveIndex is saveLeft for whoever holds what that takes. What could not be written stays.
+// saveIndex is saveLeft for callers that hold writing. Packs that it could not write an index for stay unindexed.
 func (w *Writer) saveIndex(ctx context.Context) error {
 	packs := w.left.packs
 	if len(packs) == 0 {

@@ -13,12 +13,12 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// written is a Bucket that notes what is written, in order, and says so.
+// written is a Bucket that notes, in order, what is written, and signals it.
 type written struct {
 	*storagetest.Memory
 	mu    sync.Mutex
 	names []string
-	index chan struct{} // gets something for each index object, while there is room
+	index chan struct{} // gets a value for each index object, while there is room
 }
 
 func (w *written) Put(ctx context.Context, name string, data []byte) error {
@@ -48,7 +48,7 @@ func newWritten(t *testing.T, options Options) (*Repository, *written) {
 	return repo, bucket
 }
 
-// inNoIndex is the size of the packs among these objects that no index object among them names.
+// inNoIndex is the size of those packs among these objects that no index object among them names.
 func inNoIndex(t *testing.T, repo *Repository, names []string) int64 {
 	t.Helper()
 	left := map[ID]int64{}
@@ -81,7 +81,7 @@ func inNoIndex(t *testing.T, repo *Repository, names []string) int64 {
 	return sum
 }
 
-// saveNoise saves MiBs that nobody has saved before.
+// saveNoise saves some MiB that nobody has saved before.
 func saveNoise(ctx context.Context, t *testing.T, w *Writer, count int) {
 	t.Helper()
 	blob := make([]byte, 1<<20)
@@ -106,7 +106,7 @@ func TestWhatIsInNoIndexIsBounded(t *testing.T) {
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	// Those that arrive while an index object is written are as many as there are buffers.
+	// The packs that arrive while an index object is written are as many as there are buffers.
 	most := options.indexing.bytes + dataBuffers*dataPackSize
 	for n := range bucket.names {
 		if left := inNoIndex(t, repo, bucket.names[:n+1]); left > most {
@@ -121,7 +121,7 @@ func TestWhatIsInNoIndexIsBounded(t *testing.T) {
 	}
 }
 
-// TestIndexIsWrittenInTime has a backup that finds next to nothing new for longer than a pack may be in no index.
+// TestIndexIsWrittenInTime runs a backup that finds next to nothing new for longer than a pack may be in no index.
 func TestIndexIsWrittenInTime(t *testing.T) {
 	options := hasty()
 	var mu sync.Mutex
@@ -172,7 +172,8 @@ func TestIndexIsWrittenInTime(t *testing.T) {
 	}
 }
 
-// TestStoppedWriterNamesWhatItHasStored ends the lock's context in the middle, as a signal does, with the lock held and with it lost.
+// TestStoppedWriterNamesWhatItHasStored ends the lock's context halfway, as a signal does, with the lock held and with
+// the lock lost.
 func TestStoppedWriterNamesWhatItHasStored(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		repo, bucket := newWritten(t, hasty())

@@ -14,7 +14,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// meaning is what an answer of a server comes down to.
+// meaning is what a server's answer means for us.
 type meaning int
 
 const (
@@ -25,8 +25,8 @@ const (
 	badName
 	inTheWay // something that is no object
 	full
-	busy    // also: has failed, and may not fail again
-	damaged // something between here and there has changed the data
+	busy    // also: has failed once, and may not fail again
+	damaged // something between us and the server has changed the data
 	plainText
 	skewedClock
 	badSignature
@@ -40,7 +40,7 @@ const (
 	forbidden
 )
 
-// meaningOf reads the code of an answer, which S3, MinIO and versitygw have many of, and failing that its status.
+// meaningOf reads the code of an answer, of which S3, MinIO and versitygw have many, or else its status.
 func meaningOf(r minio.ErrorResponse) meaning {
 	switch r.Code {
 	case "NoSuchKey":
@@ -85,7 +85,7 @@ func meaningOf(r minio.ErrorResponse) meaning {
 	return meaningOfStatus(r.StatusCode, r.Message)
 }
 
-// meaningOfStatus reads an answer that is none of S3's, but that of a web server or a proxy.
+// meaningOfStatus reads an answer that comes not from S3, but from a web server or a proxy.
 func meaningOfStatus(status int, message string) meaning {
 	switch {
 	case strings.Contains(message, "HTTPS server"), strings.Contains(message, "HTTPS port"):
@@ -108,7 +108,7 @@ func meaningOfStatus(status int, message string) meaning {
 	return unknown
 }
 
-// classifyResponse says what an answer of the server means.
+// classifyResponse says what a server's answer means.
 func classifyResponse(r minio.ErrorResponse, f facts) failure {
 	answered := answer(r)
 	switch meaningOf(r) {
@@ -124,8 +124,8 @@ func classifyResponse(r minio.ErrorResponse, f facts) failure {
 	case badName:
 		return failure{sentinel: storage.ErrName, reason: answered}
 	case inTheWay:
-		// Servers that keep objects as files say so also when they failed to make the object's folder because
-		// the deletion of its last other object removed it at that moment.
+		// Servers that keep objects as files also say so if they could not make the object's folder because the
+		// deletion of its last other object removed it at that moment.
 		return failure{sentinel: storage.ErrName, reason: answered, contended: true}
 	case full:
 		return failure{sentinel: storage.ErrNoSpace, reason: answered, advice: "free some space there, or raise the bucket's quota"}
@@ -166,7 +166,7 @@ func classifyResponse(r minio.ErrorResponse, f facts) failure {
 		return classifyDenial(r, f)
 	case unknown:
 		advice := "check that an S3 service is at " + f.endpoint
-		if f.accepted { // there is one
+		if f.accepted { // the bucket exists
 			advice = "see what the service at " + f.endpoint + " does not take of this"
 		}
 		return failure{sentinel: errors.New(answered), advice: advice}
@@ -175,7 +175,7 @@ func classifyResponse(r minio.ErrorResponse, f facts) failure {
 	}
 }
 
-// classifyCredentials says what it means that the server does not believe who is asking.
+// classifyCredentials says what it means that the server does not accept our credentials.
 func classifyCredentials(m meaning, f facts) failure {
 	refused := failure{sentinel: storage.ErrCredentials}
 	switch m {
@@ -187,13 +187,13 @@ func classifyCredentials(m meaning, f facts) failure {
 	case badToken:
 		refused.reason = "the session token does not belong to " + f.access
 		refused.advice = "correct the session token, or leave it out"
-		refused.expired = true // that of a session that has ended may be forgotten
+		refused.expired = true // a session that has ended may be forgotten
 	case expiredToken:
 		refused.reason, refused.advice = "the session token of "+f.access+" has expired", "get new credentials"
 		refused.expired = true
 	default:
 		refused.reason, refused.advice = fmt.Sprintf("%s does not know %s", f.endpoint, f.access), "correct the access key, or the endpoint"
-		if f.temporary { // MinIO forgets those of a session that has ended
+		if f.temporary { // MinIO forgets the tokens of a session that has ended
 			refused.reason += ", or no longer"
 			refused.advice += ", or get new credentials if they have expired"
 			refused.expired = true
@@ -202,7 +202,7 @@ func classifyCredentials(m meaning, f facts) failure {
 	return refused
 }
 
-// elsewhere is what it means that a server sends us to another one.
+// elsewhere says what it means that a server redirects us to another one.
 func elsewhere(r minio.ErrorResponse, f facts) failure {
 	advice := "give the bucket's region with region=, or correct endpoint=, in the repository's URL"
 	if r.Region != "" {
@@ -210,13 +210,13 @@ func elsewhere(r minio.ErrorResponse, f facts) failure {
 	}
 	return failure{
 		sentinel: storage.ErrUnreachable, reason: answer(r), advice: advice,
-		// Where no region is configured, minio-go has noted the one in the answer and uses it next time. And a bucket that has
-		// just been made may be sent elsewhere only until its name is known everywhere.
+		// If no region is configured, minio-go has noted the one from the answer and uses it next time. And a new
+		// bucket may be redirected only until its name is known everywhere.
 		transient: r.Region != "" && f.region == "" || r.Code == "TemporaryRedirect" && r.Region == "",
 	}
 }
 
-// answer quotes what the server says, in one line.
+// answer quotes the server's answer, in one line.
 func answer(r minio.ErrorResponse) string {
 	answered := "the server answers " + strings.TrimSpace(fmt.Sprintf("%d %s", r.StatusCode, printable(r.Code, 100)))
 	if words := printable(r.Message, 400); words != "" {
@@ -225,7 +225,7 @@ func answer(r minio.ErrorResponse) string {
 	return answered
 }
 
-// printable is text of somebody else's in one line, of so many characters at most.
+// printable puts somebody else's text into one line, of at most limit characters.
 func printable(text string, limit int) string {
 	runes := []rune(strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "?"), func(r rune) bool {
 		return unicode.IsSpace(r) || !unicode.IsPrint(r)
@@ -236,8 +236,8 @@ func printable(text string, limit int) string {
 	return string(runes)
 }
 
-// classifyDenial says why the server denies what credentials ask for that it knows: often its own words say it, and it is
-// something that no policy would change.
+// classifyDenial says why the server denies a request although it knows the credentials. Often its own words say why,
+// and no policy would change that.
 func classifyDenial(r minio.ErrorResponse, f facts) failure {
 	words := strings.ToLower(r.Message)
 	says := func(any ...string) bool {
@@ -278,12 +278,12 @@ func classifyDenial(r minio.ErrorResponse, f facts) failure {
 	}
 	return failure{
 		sentinel: storage.ErrPermission, reason: reason, advice: advice,
-		// MinIO says the same where another says inTheWay. Whoever has written may write, as a rule.
+		// MinIO says the same where another server says inTheWay. Whoever has written before may usually write.
 		contended: f.action == actionPut && f.wrote,
 	}
 }
 
-// generic says that words tell nothing but that something is denied.
+// generic reports that the words say only that something is denied.
 func generic(words string) bool {
 	return slices.Contains([]string{"", "access denied", "accessdenied", "forbidden", "403 forbidden"}, strings.Trim(words, " .!\n\t"))
 }

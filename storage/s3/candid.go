@@ -10,25 +10,25 @@ import (
 	"strings"
 )
 
-// candid is a transport that brings to light what minio-go does not read of an answer: the words of a refusal that are no XML,
-// as those of proxies, and an error in an answer that claims success. That of a PUT would be taken for the word that the object
-// is stored.
+// candid is a transport that reads what minio-go ignores in an answer: the words of a refusal that is no XML, such as a
+// proxy's, and an error in an answer that claims success. minio-go would take such an answer to a PUT for proof that
+// the object is stored.
 type candid struct{ http.RoundTripper }
 
-// What minio-go takes a message from before it looks at the body.
+// descriptionHeader is where minio-go takes a message from before it looks at the body.
 const descriptionHeader = "X-Minio-Error-Desc"
 
-// noTime stands for a time that the server does not tell.
+// noTime stands for a time that the server does not give.
 const noTime = "Thu, 01 Jan 1970 00:00:00 GMT"
 
-// mostWords is how much of an answer is looked at.
+// mostWords is how many bytes of an answer are read for words.
 const mostWords = 4 << 10
 
 // RoundTrip implements http.RoundTripper.
 func (c candid) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := c.RoundTripper.RoundTrip(r)
 	if err == nil && response.Header.Get("Last-Modified") == "" {
-		response.Header.Set("Last-Modified", noTime) // minio-go reads no answer without
+		response.Header.Set("Last-Modified", noTime) // minio-go reads no answer without it
 	}
 	if err != nil || r.Method == http.MethodHead {
 		return response, err
@@ -61,17 +61,17 @@ func (c candid) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// mayHideError leaves out the content of objects: what is no XML to whoever has stored it is none.
+// mayHideError leaves out the content of objects, unless its type is XML: only that can be an error.
 func mayHideError(r *http.Request, response *http.Response) bool {
 	return r.Method != http.MethodGet || r.URL.Query().Has("list-type") || strings.Contains(response.Header.Get("Content-Type"), "xml")
 }
 
-// peek gives the beginning of an answer's body, which it leaves to be read.
+// peek returns the beginning of an answer's body, and leaves the body to be read.
 func peek(response *http.Response) []byte {
 	reader := bufio.NewReaderSize(response.Body, mostWords)
 	begin, err := reader.Peek(mostWords)
 	if err != nil && !errors.Is(err, io.EOF) {
-		begin = nil // whoever reads it meets the error
+		begin = nil // the reader meets the error
 	}
 	response.Body = struct {
 		io.Reader
@@ -90,7 +90,7 @@ func isError(begin []byte) bool {
 	return bytes.HasPrefix(begin, []byte("<Error>")) || bytes.HasPrefix(begin, []byte("<Error "))
 }
 
-// withoutTags is the text of a page, or whatever it is, in one line.
+// withoutTags is the text of a page, or of any other body, in one line.
 func withoutTags(begin []byte) string {
 	text := regexp.MustCompile(`(?is)<(script|style|head).*?</(script|style|head)>|<[^>]*>`).ReplaceAllString(string(begin), " ")
 	return printable(text, 300)

@@ -15,18 +15,18 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// Scheme is that of the URLs that ParseURL reads.
+// Scheme is the scheme of the URLs that ParseURL reads.
 const Scheme = "s3"
 
-// The variables that name files. Whoever runs this program elsewhere sets them to where the files are there.
+// The variables that name files. To run this program elsewhere, set them to where the files are there.
 const (
-	// EnvCredentialsFile is the variable of the file with keys.
+	// EnvCredentialsFile is the variable for the file with keys.
 	EnvCredentialsFile = "AWS_SHARED_CREDENTIALS_FILE"
-	// EnvCAFile is the variable of Config.CAFile.
+	// EnvCAFile is the variable for Config.CAFile.
 	EnvCAFile = "AWS_CA_BUNDLE"
 )
 
-// Addressing says where a bucket's name stands in the addresses of its objects.
+// Addressing says where a bucket's name stands in the URLs of its objects.
 type Addressing string
 
 // The ways to address a bucket.
@@ -43,18 +43,18 @@ const (
 type Config struct {
 	// Bucket is the bucket's name.
 	Bucket string
-	// Prefix is the part of the bucket to use, without slashes around it; "" is all of it. Open does not apply it:
+	// Prefix is the part of the bucket to use, without slashes around it; "" means all of it. Open does not apply it:
 	// see storage.Sub.
 	Prefix string
-	// Endpoint is where the service is: http:// or https://, a host and perhaps a port. "" is AWS.
+	// Endpoint is the URL of the service: http:// or https://, a host and perhaps a port. "" means AWS.
 	Endpoint string
-	// Region is the bucket's region; "" asks the service for it.
+	// Region is the bucket's region; "" means to ask the service.
 	Region string
-	// Addressing is AutoStyle unless the service needs one.
+	// Addressing is AutoStyle unless the service needs a particular style.
 	Addressing Addressing
-	// Profile names the profile of the AWS configuration files whose credentials are to be used, before any other.
+	// Profile names the profile of the AWS configuration files whose credentials to use, before any other.
 	Profile string
-	// CAFile is a file of certificates, in PEM, to trust beside those of the system.
+	// CAFile is a file of certificates, in PEM, to trust besides the system's.
 	CAFile string
 }
 
@@ -67,7 +67,7 @@ const (
 	paramCA        = "ca"
 )
 
-// parameters names them all, for the message about one that is not among them.
+// parameters lists them all, for the message about an unknown one.
 const parameters = paramCA + ", " + paramEndpoint + ", " + paramPathStyle + ", " + paramProfile + ", " + paramRegion
 
 var errUnknownParameter = errors.New("unknown parameter")
@@ -99,15 +99,15 @@ func (c *Config) set(name, value string) (err error) {
 	return err
 }
 
-// ParseURL reads s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME&path-style=true|false&profile=NAME&ca=FILE]. Its
-// errors say what is wrong with which part, and never repeat what could be a secret.
+// ParseURL reads s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME&path-style=true|false&profile=NAME&ca=FILE]. Its errors
+// say what is wrong with which part, and never repeat anything that could be a secret.
 func ParseURL(text string) (Config, error) {
 	text = strings.TrimSpace(text)
 	rest, ok := strings.CutPrefix(text, Scheme+"://")
 	if !ok {
 		return Config{}, fmt.Errorf("does not begin with %s://", Scheme)
 	}
-	// Before anything that would put the URL into an error.
+	// This comes before anything that would put the URL into an error.
 	if authority, _, _ := strings.Cut(rest, "/"); strings.Contains(authority, "@") {
 		return Config{}, errCredentialsInURL
 	}
@@ -162,7 +162,7 @@ func (c *Config) setParameters(query string) error {
 	return nil
 }
 
-// looksSecret reports whether a parameter is one with which other tools take credentials.
+// looksSecret reports whether other tools take credentials in a parameter with this name.
 func looksSecret(name string) bool {
 	name = strings.ToLower(name)
 	return strings.Contains(name, "secret") || strings.Contains(name, "key") || strings.Contains(name, "token") ||
@@ -183,7 +183,7 @@ func parseEndpoint(text string) (string, error) {
 	return endpoint.Scheme + "://" + endpoint.Host, nil
 }
 
-// parseRegion checks the name of a region, which is part of what is signed.
+// parseRegion checks the name of a region, which is part of the signed text.
 func parseRegion(text string) (string, error) {
 	odd := func(r rune) bool { return !unicode.IsPrint(r) || unicode.IsSpace(r) || r == '/' }
 	if strings.ContainsFunc(text, odd) {
@@ -192,7 +192,7 @@ func parseRegion(text string) (string, error) {
 	return text, nil
 }
 
-// trimmed is getenv without the white space around values: the line ends of files that they were made of.
+// trimmed is getenv without the white space around values, such as line ends of the files that they come from.
 func trimmed(getenv func(string) string) func(string) string {
 	return func(name string) string { return strings.TrimSpace(getenv(name)) }
 }
@@ -217,8 +217,8 @@ func (c Config) URL() string {
 	return location.String()
 }
 
-// WithEnvironment fills in what the URL left open from the variables that the AWS tools know:
-// AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, AWS_REGION or AWS_DEFAULT_REGION, and AWS_CA_BUNDLE.
+// WithEnvironment fills in what the URL left open, from variables that the AWS tools know: AWS_ENDPOINT_URL_S3 or
+// AWS_ENDPOINT_URL, AWS_REGION or AWS_DEFAULT_REGION, and AWS_CA_BUNDLE.
 func (c Config) WithEnvironment(getenv func(string) string) (Config, error) {
 	getenv = trimmed(getenv)
 	for _, name := range []string{"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"} {

@@ -21,19 +21,19 @@ import (
 )
 
 const (
-	// sourceTimeout bounds asking one place for credentials.
+	// sourceTimeout limits how long to ask one place for credentials.
 	sourceTimeout = 20 * time.Second
-	// metadataTimeout bounds asking the metadata service of EC2, which outside of EC2 nobody answers for.
+	// metadataTimeout limits how long to ask the metadata service of EC2: outside of EC2 nobody answers there.
 	metadataTimeout = 2 * time.Second
 )
 
-// source is a place where credentials can be.
+// source is a place that may have credentials.
 type source struct {
 	// name says which place it is, for messages.
 	name string
-	// missing says why there is nothing to try: "" if there is.
+	// missing says why there is nothing to try; "" if there is something.
 	missing string
-	// probe: only asking tells whether the place exists, so that a failure means that it does not.
+	// probe: only asking tells whether the place exists, so a failure means that it does not exist.
 	probe    bool
 	timeout  time.Duration
 	provider credentials.Provider
@@ -95,7 +95,7 @@ func fileSource(profile string, getenv func(string) string) source {
 		}
 	}
 	s := source{
-		// Without a name it is the default profile, which many have only to set a region.
+		// Without a name it is the default profile, which many people have only to set a region.
 		probe: named == "", timeout: sourceTimeout,
 		provider: &credentials.FileAWSCredentials{Profile: named},
 	}
@@ -140,14 +140,14 @@ func exists(file string) bool {
 	return err == nil
 }
 
-// chain asks the sources one after the other; it is a credentials.Provider.
+// chain asks the sources in order; it is a credentials.Provider.
 type chain struct {
 	sources []source
 
 	mu      sync.Mutex
-	current source // that of the credentials in use; its provider knows when they expire
+	current source // where the current credentials are from; its provider knows when they expire
 	key     string // the access key in use
-	session bool   // with a session token
+	session bool   // whether it has a session token
 }
 
 // RetrieveWithCredContext implements credentials.Provider.
@@ -190,8 +190,8 @@ func (c *chain) IsExpired() bool {
 	return c.current.provider == nil || c.current.provider.IsExpired()
 }
 
-// inUse returns the access key and the source of the credentials in use, empty before there are any, and whether they are
-// of a session that ends.
+// inUse returns the access key and the source of the credentials in use, and whether they belong to a session that
+// ends. Key and source are empty before there are any.
 func (c *chain) inUse() (key, from string, temporary bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -201,7 +201,7 @@ func (c *chain) inUse() (key, from string, temporary bool) {
 func (s source) retrieve(cc *credentials.CredContext) (credentials.Value, error) {
 	bounded := *cc
 	if bounded.Context == nil {
-		bounded.Context = context.Background() // the library's interface has no other
+		bounded.Context = context.Background() // the library's interface has no other context
 	}
 	if s.timeout > 0 {
 		ctx, cancel := context.WithTimeout(bounded.Context, s.timeout)
@@ -209,7 +209,7 @@ func (s source) retrieve(cc *credentials.CredContext) (credentials.Value, error)
 		bounded.Context = ctx
 	}
 	value, err := s.provider.RetrieveWithCredContext(&bounded)
-	// Line ends are never part of a key. A space may be, of a secret one, where a file says so with quotes.
+	// Line ends are never part of a key. A space may be part of a secret key, if quotes in a file say so.
 	for _, part := range []*string{&value.AccessKeyID, &value.SecretAccessKey, &value.SessionToken} {
 		*part = strings.Trim(*part, "\r\n")
 	}
@@ -233,7 +233,7 @@ func (s source) retrieve(cc *credentials.CredContext) (credentials.Value, error)
 	return value, nil
 }
 
-// errNoAnswer: whoever hands out credentials could not be reached.
+// errNoAnswer: the service that hands out credentials could not be reached.
 var errNoAnswer = errors.New("no answer")
 
 // fixed is a Provider of one value, half of which may be missing: the library's own takes that for anonymous access.
@@ -245,7 +245,7 @@ func (f fixed) RetrieveWithCredContext(*credentials.CredContext) (credentials.Va
 func (f fixed) Retrieve() (credentials.Value, error) { return credentials.Value(f), nil }
 func (f fixed) IsExpired() bool                      { return false }
 
-// withoutSecrets returns errors that are known to hold no line of a credentials file, and replaces the others.
+// withoutSecrets returns errors that are known to contain no line of a credentials file, and replaces the others.
 func withoutSecrets(err error) error {
 	var (
 		pathErr *fs.PathError
@@ -273,7 +273,7 @@ func withoutSecrets(err error) error {
 	}
 }
 
-// credentialsError is the failure to find credentials, in words that need nothing added.
+// credentialsError says why no credentials were found, in words that need no addition.
 type credentialsError struct {
 	err       error
 	transient bool
@@ -282,15 +282,15 @@ type credentialsError struct {
 func (e *credentialsError) Error() string { return e.err.Error() }
 func (e *credentialsError) Unwrap() error { return e.err }
 
-// Credentials are keys to S3 as values, to be handed to a process that cannot find them itself. They show only
-// their access key when printed.
+// Credentials are S3 keys as values, to hand to a process that cannot find them itself. Printed, they show only their
+// access key.
 type Credentials struct {
 	accessKey, secretKey, sessionToken string
 	expires                            time.Time
 }
 
-// ResolveCredentials finds the credentials that a Bucket of this Config would use now. Credentials of a role
-// expire: see Expires.
+// ResolveCredentials finds the credentials that a Bucket with this Config would use now. Credentials of a role expire:
+// see Expires.
 func ResolveCredentials(ctx context.Context, config Config, getenv func(string) string) (Credentials, error) {
 	transport, err := newTransport(config.CAFile, getenv)
 	if err != nil {
@@ -314,10 +314,10 @@ func (c Credentials) AccessKey() string { return c.accessKey }
 // SecretKey is the secret key.
 func (c Credentials) SecretKey() string { return c.secretKey }
 
-// SessionToken is the token that temporary credentials come with, else "".
+// SessionToken is the token of temporary credentials, otherwise "".
 func (c Credentials) SessionToken() string { return c.sessionToken }
 
-// Expires is when the credentials cease to be good; zero is never.
+// Expires is when the credentials expire; zero means never.
 func (c Credentials) Expires() time.Time { return c.expires }
 
 // SharedFile is the credentials as an AWS shared credentials file (AWS_SHARED_CREDENTIALS_FILE), in its default
@@ -330,7 +330,7 @@ func (c Credentials) SharedFile() []byte {
 	return []byte(file)
 }
 
-// quote guards what readers of such files would take for a comment.
+// quote protects characters that readers of such files would take for a comment.
 func quote(value string) string {
 	if strings.ContainsAny(value, "#;`\"' ") {
 		return "`" + value + "`"

@@ -21,7 +21,7 @@ import (
 
 func b64(data []byte) string { return base64.StdEncoding.EncodeToString(data) }
 
-// counted counts how often it is asked.
+// counted counts how often somebody asks it.
 type counted struct {
 	credentials.Provider
 	count *atomic.Int32
@@ -37,7 +37,8 @@ const (
 	tokenOfPod      = "token-of-a-pod"
 )
 
-// newAuthority serves what hands out credentials to roles: STS, a container's agent, and EC2's metadata.
+// newAuthority starts a server for everything that hands out credentials to roles: STS, a container's agent, and EC2's
+// metadata.
 func newAuthority(t *testing.T) string {
 	t.Helper()
 	expires := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
@@ -82,7 +83,7 @@ func newAuthority(t *testing.T) string {
 	return server.URL
 }
 
-// The library reads these variables itself, so they are set for the process.
+// The library reads these variables itself, so the test sets them for the process.
 func TestCredentialChain(t *testing.T) {
 	authority, dir := newAuthority(t), t.TempDir()
 	write := func(name, text string) string {
@@ -168,7 +169,7 @@ func TestCredentialChain(t *testing.T) {
 	}
 }
 
-// A metadata service that takes the connection and says nothing must not hold anybody up for long.
+// A metadata service that accepts the connection and says nothing must not hold anybody up for long.
 func TestSilentMetadataService(t *testing.T) {
 	done := make(chan struct{})
 	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-done }))

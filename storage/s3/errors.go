@@ -19,23 +19,23 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// facts is what a failure is explained with.
+// facts help to explain a failure.
 type facts struct {
 	endpoint string
 	bucket   string
 	region   string // as configured
 	action   string // as policies name it: s3:GetObject
 	object   string // name or prefix
-	access   string // which access key, and where it is from
-	// temporary: the key is one of a session, which ends.
+	access   string // which access key, and its source
+	// temporary: the key belongs to a session, which ends.
 	temporary bool
-	wrote     bool   // with it, objects have been written
-	accepted  bool   // with it, something has succeeded
-	proxy     string // what is between here and the endpoint; "" is nothing
-	blind     bool   // it may not list either, so that what is not there is denied to it
+	wrote     bool   // with this key, objects have been written
+	accepted  bool   // with this key, something has succeeded
+	proxy     string // the proxy between us and the endpoint; "" if none
+	blind     bool   // the key may not list either, so missing objects are denied to it
 }
 
-// resource is what the action was on.
+// resource is the object or bucket of the action.
 func (f facts) resource() string {
 	if f.action == actionList {
 		return "bucket " + f.bucket
@@ -43,7 +43,7 @@ func (f facts) resource() string {
 	return f.bucket + "/" + f.object
 }
 
-// blindError is a denial to one who may not list.
+// blindError is a denial to credentials that may not list.
 type blindError struct{ err error }
 
 // Error implements error.
@@ -54,23 +54,23 @@ func (e *blindError) Unwrap() error { return e.err }
 
 // failure is what an error means.
 type failure struct {
-	// sentinel is one of storage's, or the error itself where none fits.
+	// sentinel is one of storage's, or the error itself if none fits.
 	sentinel error
 	// reason says what happened, advice what to do; either may be "".
 	reason, advice string
 	// transient: another attempt may succeed.
 	transient bool
-	// contended: what is in the way may be a folder that somebody else's object has just left, and be gone in a moment; or it
-	// was a bit that was changed on its way, and is not likely to be changed again.
+	// contended: the obstacle may be a folder that somebody else's object has just left, and be gone in a moment. Or a
+	// bit changed on its way, which is unlikely to happen again.
 	contended bool
 	// silent: nothing answers at that address, or nothing that is S3. answer: something does.
 	silent, answer bool
-	// expired: new credentials may be there by now, or come.
+	// expired: new credentials may be there by now, or may come.
 	expired bool
 }
 
-// classify says what the error of an attempt means. It knows nothing of the context: whoever calls it has found that
-// that has not ended.
+// classify says what the error of an attempt means. It ignores the context: the caller has found that the context has
+// not ended.
 func classify(err error, f facts) failure {
 	var (
 		response minio.ErrorResponse
@@ -157,7 +157,8 @@ func classifyConnection(err error, f facts) failure {
 		}
 	case garbled(err):
 		return failure{
-			// Where nothing has ever been understood, it is no S3 service; else, something on the way has changed a listing.
+			// If nothing was ever understood, it is no S3 service; otherwise, something on the way has changed a
+			// listing.
 			sentinel:  storage.ErrUnreachable,
 			reason:    "an answer of " + f.endpoint + " cannot be read (" + innermost(err) + ")",
 			transient: true,
@@ -168,7 +169,7 @@ func classifyConnection(err error, f facts) failure {
 	return failure{sentinel: err}
 }
 
-// garbled reports an answer that is not the XML that it should be: cut off, changed on its way, or somebody else's.
+// garbled reports an answer that is not the expected XML: cut off, changed on its way, or somebody else's.
 func garbled(err error) bool {
 	var (
 		syntax *xml.SyntaxError
@@ -183,7 +184,7 @@ func garbled(err error) bool {
 		errors.As(err, &escape)
 }
 
-// certificateProblem says what keeps TLS from being spoken, "" if nothing does.
+// certificateProblem says why TLS fails; "" if it does not.
 func certificateProblem(err error, endpoint string) (reason, advice string) {
 	var (
 		authority x509.UnknownAuthorityError
@@ -209,7 +210,7 @@ func certificateProblem(err error, endpoint string) (reason, advice string) {
 	return "", ""
 }
 
-// innermost is the text of the error at the bottom of a chain, where the words that matter are.
+// innermost is the text of the error at the bottom of a chain, which says what matters.
 func innermost(err error) string {
 	for {
 		inner := errors.Unwrap(err)

@@ -15,7 +15,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// flipDownload changes one bit of an object that is read.
+// flipDownload flips one bit of an object that is read.
 func flipDownload(p *proxy, w http.ResponseWriter, r *http.Request) {
 	response, body := p.whole(r)
 	if r.Method == http.MethodGet && !r.URL.Query().Has("list-type") && len(body) > 0 {
@@ -24,7 +24,7 @@ func flipDownload(p *proxy, w http.ResponseWriter, r *http.Request) {
 	_ = reply(w, response, bytes.NewReader(body))
 }
 
-// flipName changes one bit of the last name that is listed, in its last digit.
+// flipName flips one bit in the last digit of the last listed name.
 func flipName(flip func(digit byte) byte) fault {
 	return func(p *proxy, w http.ResponseWriter, r *http.Request) {
 		response, body := p.whole(r)
@@ -36,12 +36,12 @@ func flipName(flip func(digit byte) byte) fault {
 	}
 }
 
-// toDigit changes the lowest bit that makes another hexadecimal digit of c.
+// toDigit flips the lowest bit that turns c into another hexadecimal digit.
 func toDigit(c byte) byte {
 	return flipBit(c, func(to byte) bool { return strings.IndexByte("0123456789abcdef", to) >= 0 })
 }
 
-// toText changes the lowest bit that makes no digit of c, and nothing that XML reads in another way.
+// toText flips the lowest bit that turns c into no digit, and into nothing with a meaning in XML.
 func toText(c byte) byte {
 	return flipBit(c, func(to byte) bool { return strings.IndexByte("0123456789abcdef<&", to) < 0 })
 }
@@ -55,8 +55,8 @@ func flipBit(c byte, good func(byte) bool) byte {
 	return c
 }
 
-// TestFlippedDownloads has objects arrive with a wrong bit, which only their hashes can tell: once, which is not to be
-// seen, and then always.
+// TestFlippedDownloads makes objects arrive with a wrong bit, which only their hashes reveal: first once, which nobody
+// must notice, and then always.
 func TestFlippedDownloads(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, startVersitygw(t), 5*time.Second)
@@ -101,8 +101,8 @@ func TestFlippedDownloads(t *testing.T) {
 	s.judge(t, "flips")
 }
 
-// TestFlippedListings has every listing arrive with a wrong name, once. Whatever is done then finds all that is there, or it
-// fails and says which object it looked for in vain; so that it succeeds when it is done often enough.
+// TestFlippedListings makes every listing arrive once with a wrong name. Every action then finds everything that is
+// there, or it fails and says which object it looked for in vain; repeated often enough, it succeeds.
 func TestFlippedListings(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, startVersitygw(t), 5*time.Second)
@@ -136,8 +136,8 @@ func TestFlippedListings(t *testing.T) {
 	s.judge(t, "listings")
 }
 
-// TestGarbledListings has answers that are no listing, once: they are asked for again. Where there is nothing else, that ends
-// soon, and says what may be wrong.
+// TestGarbledListings has answers that are no listing, once: the bucket asks for them again. If every answer is like
+// that, the bucket soon gives up, and says what may be wrong.
 func TestGarbledListings(t *testing.T) {
 	t.Parallel()
 	const whole = "<ListBucketResult><Contents><Key>folder/object</Key><LastModified>2026-11-21T08:12:00.000Z</LastModified>" +

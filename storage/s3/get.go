@@ -16,25 +16,26 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// errShort: an answer ended before the bytes that were asked for.
+// errShort: an answer ended before the requested bytes.
 var errShort = errors.New("the answer is too short")
 
-// errReplaced: an answer is of another version of the object.
+// errReplaced: an answer belongs to another version of the object.
 var errReplaced = errors.New("the object was replaced while it was being read")
 
-// version is what tells versions of an object apart.
+// version distinguishes versions of an object.
 type version struct {
 	etag, modified string
-	size           string // "" is unknown
+	size           string // "" if unknown
 }
 
-// strong reports a tag by which the server can be asked for no other version.
+// strong reports whether the server can be asked for exactly this version, by its tag.
 func (v version) strong() bool { return v.etag != "" && !strings.HasPrefix(v.etag, "W/") }
 
-// known reports that anything tells versions apart.
+// known reports whether anything distinguishes this version.
 func (v version) known() bool { return v.etag != "" || v.modified != "" }
 
-// is compares what both say. Some services have no tags, or give weak ones; an object of ours is named after its content.
+// is compares what both versions have. Some services have no tags, or give weak ones; an object of ours is named after
+// its content.
 func (v version) is(other version) bool {
 	plain := func(etag string) string { return strings.Trim(strings.TrimPrefix(etag, "W/"), `"`) }
 	if a, b := plain(v.etag), plain(other.etag); a != "" && b != "" && a != b {
@@ -44,7 +45,7 @@ func (v version) is(other version) bool {
 	return !differ(v.modified, other.modified) && !differ(v.size, other.size)
 }
 
-// contentRange reads the header of that name: "bytes 0-3/10", of which the size may be "*".
+// contentRange reads the header of that name: "bytes 0-3/10", where the size may be "*".
 func contentRange(text string) (first, end int64, size string, ok bool) {
 	text, ok = strings.CutPrefix(text, "bytes ")
 	part, size, _ := strings.Cut(text, "/")
@@ -63,7 +64,7 @@ func (b *Bucket) Get(ctx context.Context, name string, offset, length int64) (io
 	if err := b.check(c); err != nil {
 		return nil, err
 	}
-	// S3 has no range of no bytes, nor does it tell an end that lies beyond the object's from one at its end.
+	// S3 has no empty ranges, and does not distinguish an end beyond the object's end from one at it.
 	if offset < 0 || length == 0 || length > math.MaxInt64-offset {
 		return b.nothing(ctx, c, offset, length)
 	}
@@ -78,7 +79,7 @@ func (b *Bucket) Get(ctx context.Context, name string, offset, length int64) (io
 	return r, nil
 }
 
-// nothing answers for ranges without bytes, which only the object's size tells from those outside of it.
+// nothing answers requests for empty ranges. Only the object's size tells those inside the object from those outside.
 func (b *Bucket) nothing(ctx context.Context, c call, offset, length int64) (io.ReadCloser, error) {
 	info, err := b.stat(ctx, c)
 	if err != nil {
@@ -90,18 +91,18 @@ func (b *Bucket) nothing(ctx context.Context, c call, offset, length int64) (io.
 	return http.NoBody, nil
 }
 
-// reader reads a range of an object, over as many requests as it takes.
+// reader reads a range of an object, with as many requests as it takes.
 type reader struct {
 	ctx    context.Context
 	bucket *Bucket
 	call   call
-	first  int64 // offset in the object of the range
-	next   int64 // and of the next byte
-	left   int64 // bytes still to come; negative until an answer has said how many there are
+	first  int64 // offset of the range in the object
+	next   int64 // offset of the next byte
+	left   int64 // bytes still to come; negative until an answer has said how many
 
 	begun    bool    // there was an answer
-	version  version // that is being read
-	distrust bool    // the server refuses If-Match, whatever it names
+	version  version // of the object that is being read
+	distrust bool    // the server refuses If-Match, whatever tag it names
 
 	body     io.ReadCloser // nil while there is none
 	dog      *watchdog
@@ -109,7 +110,7 @@ type reader struct {
 	closed   bool
 }
 
-// open asks for the rest of the range. It is one attempt.
+// open asks for the rest of the range, in one attempt.
 func (r *reader) open(ctx context.Context) error {
 	var options minio.GetObjectOptions
 	switch {
@@ -124,7 +125,7 @@ func (r *reader) open(ctx context.Context) error {
 		}
 	}
 	attempt, dog := watch(ctx, r.bucket.stall)
-	dog.await(r.bucket.small) // for the answer's head, or all of one that refuses
+	dog.await(r.bucket.small) // for the answer's head, or the whole of a refusal
 	body, _, header, err := r.bucket.client.GetObject(attempt, r.bucket.config.Bucket, r.call.name, options)
 	if err == nil {
 		err = r.accept(header)
@@ -145,7 +146,7 @@ func (r *reader) open(ctx context.Context) error {
 	return nil
 }
 
-// accept checks that an answer brings what was asked for, and notes what was not known.
+// accept checks that an answer brings what was asked for, and notes what was unknown before.
 func (r *reader) accept(header http.Header) error {
 	length, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64)
 	if err != nil {
@@ -199,7 +200,7 @@ func (r *reader) Read(p []byte) (int, error) {
 		}
 		n, err := r.read(p)
 		if n > 0 {
-			// An error, if there is one, comes back with the next Read: what has arrived is good.
+			// An error, if there is one, comes back with the next Read: the bytes that have arrived are good.
 			r.failures = 0
 			return n, nil
 		}
@@ -212,7 +213,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	}
 }
 
-// read takes what the current answer has, or opens the next one.
+// read takes bytes from the current answer, or opens the next one.
 func (r *reader) read(p []byte) (int, error) {
 	if r.body == nil {
 		if err := r.open(r.ctx); err != nil {
@@ -240,7 +241,7 @@ func (r *reader) read(p []byte) (int, error) {
 	return n, err
 }
 
-// ofUnknownLength makes sure, where an answer has not said how long it is, that its end is that of the object.
+// ofUnknownLength checks, if an answer has not said how long it is, that its end is the object's end.
 func (r *reader) ofUnknownLength(n int, err error) error {
 	if n > 0 || !errors.Is(err, io.EOF) {
 		return err
@@ -257,7 +258,7 @@ func (r *reader) ofUnknownLength(n int, err error) error {
 	return nil
 }
 
-// finalError is ready to be shown: it was tried often enough.
+// finalError is ready to be shown: there were enough attempts.
 type finalError struct{ err error }
 
 // Error implements error.
@@ -266,7 +267,7 @@ func (e *finalError) Error() string { return e.err.Error() }
 // Unwrap is for errors.Is.
 func (e *finalError) Unwrap() error { return e.err }
 
-// resume gets ready for another answer after one has broken, or returns the error that ends the reading.
+// resume prepares for another answer after one has broken, or returns the error that ends the reading.
 func (r *reader) resume(err error) error {
 	if r.dog != nil {
 		err = cause(r.dog.ctx, err)
@@ -283,17 +284,17 @@ func (r *reader) resume(err error) error {
 		return r.bucket.explain(r.call, failure{sentinel: errReplaced, advice: "read it again"}, 1)
 	}
 	if r.begun && r.next > r.first && !r.version.known() {
-		// Nothing would tell the rest of this version from the rest of another.
+		// Nothing would distinguish the rest of this version from the rest of another.
 		return r.bucket.explain(r.call, classify(err, r.bucket.facts(r.call)), 1)
 	}
 	r.failures++
 	return r.bucket.again(r.ctx, r.call, r.failures, err)
 }
 
-// drop lets go of the current answer.
+// drop closes the current answer.
 func (r *reader) drop() {
 	if r.body != nil {
-		_ = r.body.Close() // what has been read has been counted; there is nothing left to fail
+		_ = r.body.Close() // the bytes that were read are counted; nothing is left to fail
 		r.dog.release()
 		r.body, r.dog = nil, nil
 	}

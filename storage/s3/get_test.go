@@ -106,7 +106,7 @@ func TestBrokenDownloadsThatStayBroken(t *testing.T) {
 	}
 }
 
-// untimed is an answer without a time.
+// untimed removes the time from an answer.
 type untimed struct{ http.ResponseWriter }
 
 func (u untimed) WriteHeader(status int) {

@@ -17,7 +17,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// TestObjectLock uses a repository in a bucket whose objects cannot be changed or destroyed for a day.
+// TestObjectLock uses a repository in a bucket whose objects nobody can change or destroy for a day.
 func TestObjectLock(t *testing.T) {
 	t.Parallel()
 	s := startMinIO(t)
@@ -33,7 +33,7 @@ func TestObjectLock(t *testing.T) {
 	if err := bucket.client.SetObjectLockConfig(ctx, "locked", &mode, &days, &unit); err != nil {
 		t.Fatal(err)
 	}
-	// With as few connections as there can be: nothing may wait for itself.
+	// With as few connections as allowed: nothing may wait for itself.
 	j := newJob(t, limit.New(bucket, limit.Limits{Connections: limit.MinConnections}), "repo")
 	if err := steps(ctx, j.init, j.backup); err != nil {
 		t.Fatal(err)
@@ -49,8 +49,8 @@ func TestObjectLock(t *testing.T) {
 	wantRemoved(t, bucket, "data", "index", "keys", "locks", "snapshots")
 }
 
-// wantRemoved demands that every object was written once, and is kept, and that some of these folders, and no others,
-// are gone from sight.
+// wantRemoved demands that every object was written once and is still kept, and that exactly these folders have removed
+// objects.
 func wantRemoved(t *testing.T, bucket *Bucket, want ...string) {
 	t.Helper()
 	written, removed := map[string]int{}, map[string]bool{}
@@ -100,8 +100,8 @@ func (j *job) changePassword(ctx context.Context) error {
 	return j.repo.RemoveKey(ctx, old[0].ID)
 }
 
-// TestTwoWritersOutOfOrder has two processes, as it were, save volumes that share most of their bytes into one
-// repository, over a line that delivers packs out of order, and everything but locks a second time, later.
+// TestTwoWritersOutOfOrder simulates two processes that save volumes with mostly the same bytes into one repository,
+// over a line that delivers packs out of order, and everything except locks a second time, later.
 func TestTwoWritersOutOfOrder(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, startMinIO(t), 10*time.Second)

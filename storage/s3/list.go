@@ -14,14 +14,15 @@ import (
 // pageSize is how many objects S3 lists at once.
 const pageSize = 1000
 
-// List implements storage.Bucket. In doubt (storage.WithDoubt) it does not believe the server that a listing is whole.
+// List implements storage.Bucket. In doubt (storage.WithDoubt) it does not believe the server that a listing is
+// complete.
 func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) error) error {
 	c := call{"list", prefix, actionList}
 	if !storage.ValidPrefix(prefix) {
 		if ctx.Err() != nil {
 			return b.ended(ctx, c)
 		}
-		return nil // no object can have it
+		return nil // no object can have this prefix
 	}
 	for last, pages := "", 0; ; pages++ {
 		page, err := b.page(ctx, c, last)
@@ -32,7 +33,8 @@ func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) 
 			if ctx.Err() != nil {
 				return b.ended(ctx, c)
 			}
-			// What others have put there under names that cannot be used here, like folders' own, is not ours.
+			// Objects that others have put there under names that cannot be used here, like the names of folders, are
+			// not ours.
 			if !storage.ValidName(object.Key) {
 				continue
 			}
@@ -55,13 +57,13 @@ func (b *Bucket) List(ctx context.Context, prefix string, fn func(storage.Info) 
 	}
 }
 
-// archiveClass reports the classes of AWS and Alibaba from which an object must be brought back before it can be read.
+// archiveClass reports the classes of AWS and Alibaba whose objects must be restored before anybody can read them.
 func archiveClass(class string) bool {
 	return slices.Contains([]string{"GLACIER", "DEEP_ARCHIVE", "Archive", "ColdArchive", "DeepColdArchive"}, class)
 }
 
-// following says after which name the listing goes on, after a page that came after last, and whether it does: where there is
-// doubt, until a page has come that begins after a name, and is empty.
+// following says whether the listing goes on after a page, and after which name. last is the name that the page came
+// after. In doubt the listing goes on until a page that begins after a name is empty.
 func following(prefix, last string, page []minio.ObjectInfo, doubt bool) (next string, more bool) {
 	switch {
 	case len(page) > 0:
@@ -73,7 +75,8 @@ func following(prefix, last string, page []minio.ObjectInfo, doubt bool) (next s
 	}
 }
 
-// page returns up to pageSize objects with names after last; fewer are the last ones, as the server says.
+// page returns up to pageSize objects with names after last; if there are fewer, they are the last ones, as the server
+// says.
 func (b *Bucket) page(ctx context.Context, c call, last string) (page []minio.ObjectInfo, err error) {
 	err = b.try(ctx, c, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, b.small)
@@ -87,7 +90,7 @@ func (b *Bucket) page(ctx context.Context, c call, last string) (page []minio.Ob
 				return cause(ctx, ofListing(object.Err))
 			}
 			if last != "" && object.Key == last {
-				continue // some begin with the name itself
+				continue // some services begin with the name itself
 			}
 			if err := plausible(object.Key, c.name, last, seen); err != nil {
 				return err
@@ -100,14 +103,15 @@ func (b *Bucket) page(ctx context.Context, c call, last string) (page []minio.Ob
 			}
 		}
 		if ctx.Err() != nil {
-			return cause(ctx, ctx.Err()) // the iterator ends without a word when the context does
+			return cause(ctx, ctx.Err()) // the iterator ends silently when the context does
 		}
 		return inOrder(page)
 	})
 	return page, err
 }
 
-// inOrder sorts a page that is out of order, as some services list. Where more is to come, its last name says nothing then.
+// inOrder sorts a page that is out of order, as some services list. If more pages follow, the last name of such a page
+// means nothing.
 func inOrder(page []minio.ObjectInfo) error {
 	byName := func(a, b minio.ObjectInfo) int { return strings.Compare(a.Key, b.Key) }
 	if slices.IsSortedFunc(page, byName) {
@@ -126,7 +130,7 @@ func (b *Bucket) Folders(ctx context.Context, prefix string) ([]string, error) {
 		return nil, fmt.Errorf("list folders below %q in %s: %w", prefix, b, storage.ErrName)
 	}
 	var folders []string
-	// It is not fetched page by page: what follows the name of a folder is, to some services, that folder again.
+	// Folders does not fetch page by page: to some services, what follows the name of a folder is that folder again.
 	err := b.try(ctx, call{"list", prefix, actionList}, func(ctx context.Context) error {
 		ctx, dog := watch(ctx, b.small) // for each page
 		defer dog.release()
@@ -142,7 +146,7 @@ func (b *Bucket) Folders(ctx context.Context, prefix string) ([]string, error) {
 			if !strings.HasPrefix(object.Key, prefix) {
 				return stray(object.Key, prefix)
 			}
-			if !seen[object.Key] { // that of a folder may come again
+			if !seen[object.Key] { // a folder may come again
 				seen[object.Key] = true
 				course.gain()
 			}

@@ -14,23 +14,24 @@ import (
 )
 
 const (
-	// maxIdlePages is how many pages of a listing may bring no new name, one after the other: where very much was removed,
-	// some services go through that page by page.
+	// maxIdlePages is how many pages in a row may bring no new name: where very much was removed, some services go
+	// through that page by page.
 	maxIdlePages = 100
 	// maxPages is how many pages of pageSize names any listing may have: a hundred million objects.
 	maxPages = 100_000
 )
 
-// listingError says why a listing cannot be one of what is there.
+// listingError says why a listing cannot be true.
 type listingError string
 
 // Error implements error.
 func (e listingError) Error() string { return string(e) }
 
-// errEndless: a listing does not come to its end.
+// errEndless: a listing does not end.
 const errEndless = listingError("a listing does not end")
 
-// plausible says what is wrong with a name in a listing of those with the prefix that come after last, of which seen have come.
+// plausible says what is wrong with a name in a listing of names with the prefix that come after last. seen are the
+// names so far.
 func plausible(name, prefix, last string, seen map[string]bool) error {
 	switch {
 	case !strings.HasPrefix(name, prefix):
@@ -41,7 +42,7 @@ func plausible(name, prefix, last string, seen map[string]bool) error {
 	return nil
 }
 
-// ofListing tells what minio-go makes of a page that says that there are more, and not how to get them.
+// ofListing recognises what minio-go says about a page that announces more, but not how to get that.
 func ofListing(err error) error {
 	var response minio.ErrorResponse
 	if errors.As(err, &response) && response.StatusCode == 0 && strings.Contains(response.Message, "Truncated") {
@@ -55,15 +56,15 @@ func stray(name, prefix string) error {
 	return listingError(fmt.Sprintf("a listing of what begins with %.100q holds %.100q", prefix, name))
 }
 
-// course follows a listing through its pages, each of which is a request of its own.
+// course follows a listing through its pages. Each page is a request of its own.
 type course struct {
-	token string // of the page before
+	token string // from the page before
 	idle  int    // pages since the last new name
 }
 
 type courseKey struct{}
 
-// withCourse has the requests of one listing that are made with the context counted.
+// withCourse counts the requests of one listing: those that are made with the context that it returns.
 func withCourse(ctx context.Context) (context.Context, *course) {
 	c := &course{}
 	return context.WithValue(ctx, courseKey{}, c), c
@@ -72,7 +73,7 @@ func withCourse(ctx context.Context) (context.Context, *course) {
 // gain notes that there was a new name.
 func (c *course) gain() { c.idle = 0 }
 
-// next notes another request. The error says that it will not bring the listing nearer to its end.
+// next notes another request. It returns an error if the request will not bring the listing closer to its end.
 func (c *course) next(token string) error {
 	c.idle++
 	if token != "" && token == c.token || c.idle > maxIdlePages {
@@ -82,11 +83,11 @@ func (c *course) next(token string) error {
 	return nil
 }
 
-// errNoListing says that an answer is something else than the list of objects that was asked for.
+// errNoListing says that an answer is not the list of objects that was asked for.
 var errNoListing = errors.New("it is no list of objects")
 
-// listings is a transport that tells lists of objects from other XML. Any would be read as a list without objects: a page of
-// something between here and the server would empty the bucket.
+// listings is a transport that tells lists of objects from other XML. Otherwise any XML would be read as an empty list:
+// a page from something between us and the server would empty the bucket.
 type listings struct{ http.RoundTripper }
 
 func (l listings) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -103,7 +104,7 @@ func (l listings) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// listing is the body of an answer that is to be a list of objects.
+// listing is the body of an answer that should be a list of objects.
 type listing struct {
 	body   io.ReadCloser
 	looked *bufio.Reader // at its beginning; nil before that
@@ -113,7 +114,7 @@ type listing struct {
 // Read implements io.Reader.
 func (l *listing) Read(p []byte) (int, error) {
 	if l.looked == nil {
-		const prolog = 512 // more than what comes before the name of the first element
+		const prolog = 512 // more than what precedes the name of the first element
 		l.looked = bufio.NewReaderSize(l.body, prolog)
 		if begin, err := l.looked.Peek(prolog); (err == nil || errors.Is(err, io.EOF)) && !bytes.Contains(begin, []byte("ListBucketResult")) {
 			l.err = errNoListing

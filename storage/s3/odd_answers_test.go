@@ -13,8 +13,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest/odds3"
 )
 
-// TestServicesWithoutChecksums: a service that refuses checksum headers gets its objects without, and from then on at once; one
-// that wants Content-MD5 gets that.
+// TestServicesWithoutChecksums: a service that refuses checksum headers gets its objects without them, and later ones
+// at the first try; one that wants Content-MD5 gets that.
 func TestServicesWithoutChecksums(t *testing.T) {
 	t.Parallel()
 	noMD5 := func(r *http.Request) *odds3.Refusal {
@@ -70,7 +70,7 @@ func TestMD5WhereLocksDemandIt(t *testing.T) {
 	}
 }
 
-// TestDenialsInTheServersWords: what the server says is shown, and what to do is what fits that.
+// TestDenialsInTheServersWords: messages show what the server says, and advise what fits that.
 func TestDenialsInTheServersWords(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("arn:aws:iam::123456789012:role/", 10)
@@ -143,7 +143,7 @@ func TestDenialsInTheServersWords(t *testing.T) {
 	}
 }
 
-// TestErrorsInAnswersOfSuccess: an error in an answer with status 200 is none of an object, a listing or a deletion.
+// TestErrorsInAnswersOfSuccess: an answer with status 200 and an error in it is no object, no listing and no deletion.
 func TestErrorsInAnswersOfSuccess(t *testing.T) {
 	t.Parallel()
 	s, bucket := newOdd(t)
@@ -160,7 +160,7 @@ func TestErrorsInAnswersOfSuccess(t *testing.T) {
 	}
 }
 
-// TestDeniedWithoutListing: to those who may not list, S3 denies what is not there.
+// TestDeniedWithoutListing: to those who may not list, S3 denies access to objects that do not exist.
 func TestDeniedWithoutListing(t *testing.T) {
 	t.Parallel()
 	for _, lists := range []bool{false, true} {
@@ -185,7 +185,7 @@ func TestDeniedWithoutListing(t *testing.T) {
 	}
 }
 
-// TestArchivedObjects: what is in an archive class is said to be, with what to do.
+// TestArchivedObjects: errors about objects in an archive class say so, and what to do.
 func TestArchivedObjects(t *testing.T) {
 	t.Parallel()
 	s, bucket := newOdd(t)
@@ -205,7 +205,7 @@ func TestArchivedObjects(t *testing.T) {
 	}
 }
 
-// TestRedirects: a server that sends us elsewhere is quoted, with where to, and what to write.
+// TestRedirects: if a server redirects us, the error quotes it, says where to, and what to write.
 func TestRedirects(t *testing.T) {
 	t.Parallel()
 	location := http.Header{"Location": {"https://s3.test/bucket/object"}}

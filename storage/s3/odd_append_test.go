@@ -18,8 +18,8 @@ func appendOnly(r *http.Request) *odds3.Refusal {
 	return &odds3.Refusal{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Access Denied"}
 }
 
-// TestCredentialsThatMayNotDelete: backups are made, one after the other, each with a warning, and no lock that one leaves is in the
-// way of the next. Whoever may delete prunes, and removes the locks with that.
+// TestCredentialsThatMayNotDelete: several backups succeed in turn, each with a warning, and no lock that one leaves
+// blocks the next. Credentials that may delete can prune, and that removes the locks.
 func TestCredentialsThatMayNotDelete(t *testing.T) {
 	t.Parallel()
 	s, bucket := newOdd(t)

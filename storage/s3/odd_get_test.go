@@ -13,8 +13,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest/odds3"
 )
 
-// TestDownloadsOfOddServers: whatever an answer does not say (its length, its tag, its end), and wherever it breaks, what is read
-// is the object.
+// TestDownloadsOfOddServers: whatever an answer omits (its length, its tag, its end), and wherever it breaks, Get
+// delivers the object.
 func TestDownloadsOfOddServers(t *testing.T) {
 	t.Parallel()
 	tag := func(text string) func(string) string { return func(string) string { return text } }
@@ -66,7 +66,7 @@ func readAll(t *testing.T, bucket storage.Bucket, name string, offset, length in
 	return io.ReadAll(body)
 }
 
-// TestReplacedBehindWeakTags: another version is told by its size or its time where its tag does not tell.
+// TestReplacedBehindWeakTags: if tags do not distinguish versions, size or time do.
 func TestReplacedBehindWeakTags(t *testing.T) {
 	t.Parallel()
 	for what, tag := range map[string]string{"no tag": "", "weak tag": "W/"} {
@@ -85,7 +85,7 @@ func TestReplacedBehindWeakTags(t *testing.T) {
 	}
 }
 
-// TestAnswersWithoutATime: a server that tells no time has objects of no known age, and that can be read.
+// TestAnswersWithoutATime: a server that gives no times has objects of unknown age, which are readable.
 func TestAnswersWithoutATime(t *testing.T) {
 	t.Parallel()
 	data := []byte("some data")

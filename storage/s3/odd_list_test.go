@@ -57,14 +57,14 @@ func listNames(ctx context.Context, bucket storage.Bucket, prefix string) (names
 	return names, err
 }
 
-// TestDoubtFindsWhatAListingLeavesOut: a server that cuts listings short and says that they are complete is asked until there
-// is no more; an honest one is asked once more.
+// TestDoubtFindsWhatAListingLeavesOut: if a server cuts listings short and calls them complete, the bucket asks until
+// there is no more; it asks an honest server once more.
 func TestDoubtFindsWhatAListingLeavesOut(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		odds     odds3.Odds
 		count    int
-		without  int // how many names there are where nobody doubts
+		without  int // how many names it lists without doubt
 		requests int // in doubt
 	}{
 		{odds3.Odds{}, 8, 8, 2},
@@ -88,8 +88,8 @@ func TestDoubtFindsWhatAListingLeavesOut(t *testing.T) {
 	}
 }
 
-// TestListingsThatDoNotGoOn: a listing that comes back to what it has listed, or to nothing, or to what nobody has asked for,
-// is an error, soon, and never a list without end.
+// TestListingsThatDoNotGoOn: if a listing returns to names that it has listed, or brings nothing, or names that nobody
+// asked for, that is an error, soon, and never a list without end.
 func TestListingsThatDoNotGoOn(t *testing.T) {
 	t.Parallel()
 	unescaped := func(name string) string { return strings.ReplaceAll(name, "folder", "fol+der") }
@@ -125,7 +125,7 @@ func TestListingsThatDoNotGoOn(t *testing.T) {
 	}
 }
 
-// truncated answers every listing with an empty page that is not the last, without a word of how to go on.
+// truncated answers every listing with an empty page that is not the last, and does not say how to go on.
 func truncated(r *http.Request) *odds3.Refusal {
 	if !odds3.IsList(r) {
 		return nil
@@ -158,7 +158,7 @@ func TestFoldersThatDoNotGoOn(t *testing.T) {
 	}
 }
 
-// TestOddOrders: names that come in another order are put in order where there are all of them.
+// TestOddOrders: a listing that is complete but out of order gets sorted.
 func TestOddOrders(t *testing.T) {
 	t.Parallel()
 	s, bucket := newOdd(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest/odds3"
 )
 
-// behindProxy opens a bucket that is reached by way of a proxy, with credentials of its own.
+// behindProxy opens a bucket behind a proxy, with credentials of its own.
 func behindProxy(t *testing.T, endpoint, proxy, direct string) *Bucket {
 	t.Helper()
 	variables := map[string]string{
@@ -41,13 +41,13 @@ func behindProxy(t *testing.T, endpoint, proxy, direct string) *Bucket {
 func TestProxiesAreNamed(t *testing.T) {
 	t.Parallel()
 	for what, test := range map[string]struct {
-		status   int // what the proxy answers; 0 is dead
+		status   int // the proxy's answer; 0 means that it is dead
 		says     string
 		requests int
 	}{
 		"dead":        {0, "does not answer (connection refused)", 0},
 		"407":         {http.StatusProxyAuthRequired, "name and password", 1},
-		"403 page":    {http.StatusForbidden, "", 2}, // a listing is to tell more
+		"403 page":    {http.StatusForbidden, "", 2}, // a listing should tell more
 		"502 page":    {http.StatusBadGateway, "502", silentAttempts},
 		"503 no word": {http.StatusServiceUnavailable, "503", silentAttempts},
 	} {
@@ -75,7 +75,7 @@ func TestProxiesAreNamed(t *testing.T) {
 	}
 }
 
-// TestProxyThatIsNotNeeded: what NO_PROXY names is asked directly, and its errors say nothing of a proxy.
+// TestProxyThatIsNotNeeded: hosts in NO_PROXY are asked directly, and errors about them mention no proxy.
 func TestProxyThatIsNotNeeded(t *testing.T) {
 	t.Parallel()
 	s := odds3.New(t)
@@ -86,10 +86,10 @@ func TestProxyThatIsNotNeeded(t *testing.T) {
 	}
 }
 
-// TestProxyThatWorks is a whole round, and a failure after that, which is not the proxy's.
+// TestProxyThatWorks is a whole round, and then a failure that is not the proxy's.
 func TestProxyThatWorks(t *testing.T) {
 	t.Parallel()
-	s := odds3.New(t) // it looks at the paths of requests alone, and so is the proxy too
+	s := odds3.New(t) // it looks only at the paths of requests, so it can also be the proxy
 	bucket := behindProxy(t, "http://s3.test", s.URL, "")
 	fill(t, bucket, 3)
 	if names, err := listNames(t.Context(), bucket, "folder/"); err != nil || len(names) != 3 {

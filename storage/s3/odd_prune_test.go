@@ -18,7 +18,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest/odds3"
 )
 
-// TestPruneOnCutListings: a server that ends every listing early, and says each time that it is whole, loses nothing by a prune.
+// TestPruneOnCutListings: a prune loses nothing on a server that ends every listing early, and calls it complete each
+// time.
 func TestPruneOnCutListings(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{1, 2, 5} {
@@ -47,7 +48,7 @@ func TestPruneOnCutListings(t *testing.T) {
 	}
 }
 
-// TestCutListingsHideNothing: a server that ends every listing early, and says each time that it is whole, hides neither a
+// TestCutListingsHideNothing: a server that ends every listing early, and calls it complete each time, hides neither a
 // repository snapshot nor a lock.
 func TestCutListingsHideNothing(t *testing.T) {
 	t.Parallel()
@@ -76,7 +77,7 @@ func TestCutListingsHideNothing(t *testing.T) {
 			locks = append(locks, lock)
 		}
 		s.Set(odds3.Odds{PageSize: size, SaysComplete: true})
-		if err := steps(t.Context(), j.open, j.restore); err != nil { // which counts them
+		if err := steps(t.Context(), j.open, j.restore); err != nil { // restore counts them
 			t.Errorf("restore with listings of %d: %v", size, err)
 		}
 		if holders, err := j.repo.Locks(t.Context()); err != nil || len(holders) != len(locks) {
@@ -90,8 +91,8 @@ func TestCutListingsHideNothing(t *testing.T) {
 	}
 }
 
-// TestBackupsDoNotRelyOnArchivedPacks: what cannot be read any more is stored again, and the new recovery point can be restored;
-// what depends on the archive alone says what it is.
+// TestBackupsDoNotRelyOnArchivedPacks: data that can no longer be read is stored again, and the new recovery point can
+// be restored; errors about data that only the archive has say so.
 func TestBackupsDoNotRelyOnArchivedPacks(t *testing.T) {
 	t.Parallel()
 	s, bucket := newOdd(t)
@@ -122,7 +123,8 @@ func TestBackupsDoNotRelyOnArchivedPacks(t *testing.T) {
 	}
 }
 
-// TestVerifyNamesArchivedPacks, also where it reads no content: what the archive alone has is damage, for as long as it is there.
+// TestVerifyNamesArchivedPacks: even without reading content, verify calls data that only the archive has damaged, for
+// as long as it is there.
 func TestVerifyNamesArchivedPacks(t *testing.T) {
 	t.Parallel()
 	s, bucket := newOdd(t)
@@ -161,7 +163,7 @@ func TestVerifyNamesArchivedPacks(t *testing.T) {
 			}
 		}
 	}
-	// What is stored once more makes it whole again.
+	// Storing the data once more makes everything whole again.
 	if err := steps(t.Context(), j.open, j.backup, j.open); err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +173,8 @@ func TestVerifyNamesArchivedPacks(t *testing.T) {
 	}
 }
 
-// restoreExpected brings back only what is still expected: times of repository snapshots may be equal, and tell no order.
+// restoreExpected restores only repository snapshots that are still expected: their times may be equal, and so give no
+// order.
 func (j *job) restoreExpected(ctx context.Context) error {
 	snapshots, err := j.repo.Snapshots(ctx)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 
 var _ storage.PacedPutter = (*Bucket)(nil)
 
-// TestRetriesArePaced: what is sent again is asked for again, and is the same from its first byte on.
+// TestRetriesArePaced: data that is sent again asks the pace again, and is the same from its first byte on.
 func TestRetriesArePaced(t *testing.T) {
 	t.Parallel()
 	data := bytes.Repeat([]byte("0123456789"), 100_000)

@@ -13,7 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository"
 )
 
-// TestWholeOperationsThroughStalls has one request of each kind stand still.
+// TestWholeOperationsThroughStalls makes one request of each kind stand still.
 func TestWholeOperationsThroughStalls(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, startVersitygw(t), 500*time.Millisecond)
@@ -30,7 +30,7 @@ func TestWholeOperationsThroughStalls(t *testing.T) {
 	s.judge(t, "stalls")
 }
 
-// TestSilence has the server fall silent for good: every operation ends, and says what it was waiting for.
+// TestSilence makes the server fall silent for good: every operation ends, and says what it was waiting for.
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, startVersitygw(t), 100*time.Millisecond)
@@ -50,7 +50,7 @@ func TestSilence(t *testing.T) {
 	for what, err := range map[string]error{
 		"config":   openErr,
 		"silence/": foldersErr,
-		"data/new": part.Put(ctx, "data/new", noise(8<<20)), // more than the sockets take without its being read
+		"data/new": part.Put(ctx, "data/new", noise(8<<20)), // more than the sockets take while nobody reads it
 		"locks":    part.List(ctx, "locks/", func(storage.Info) error { return nil }),
 		"index/1":  part.Delete(ctx, "index/1"),
 	} {

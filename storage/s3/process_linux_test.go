@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// endWithTests has the kernel end a server whose tests were killed and could not do so.
+// endWithTests makes the kernel end a server if its tests are killed and so cannot do it.
 func endWithTests(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

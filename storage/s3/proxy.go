@@ -15,7 +15,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// proxyOf gives the proxy for a URL, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say; nil is none.
+// proxyOf returns the proxy for a URL, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say; nil means none.
 func proxyOf(getenv func(string) string) func(*url.URL) (*url.URL, error) {
 	get := func(name string) string {
 		return strings.TrimSpace(cmp.Or(getenv(name), getenv(strings.ToLower(name))))
@@ -29,7 +29,7 @@ func proxyOf(getenv func(string) string) func(*url.URL) (*url.URL, error) {
 	return config.ProxyFunc()
 }
 
-// proxyFor names the proxy between here and an endpoint, without what may be secret in its URL; "" is none.
+// proxyFor names the proxy between us and an endpoint, without secret parts of its URL; "" means none.
 func proxyFor(endpoint *url.URL, getenv func(string) string) string {
 	proxy, err := proxyOf(getenv)(endpoint)
 	if err != nil || proxy == nil {
@@ -38,7 +38,7 @@ func proxyFor(endpoint *url.URL, getenv func(string) string) string {
 	return fmt.Sprintf("the proxy %s://%s (%s_PROXY)", proxy.Scheme, proxy.Host, strings.ToUpper(endpoint.Scheme))
 }
 
-// proxyError is the refusal of a proxy to connect.
+// proxyError is a proxy's refusal to connect.
 type proxyError struct {
 	status int
 	text   string
@@ -55,7 +55,7 @@ func refusedByProxy(_ context.Context, _ *url.URL, _ *http.Request, response *ht
 	return &proxyError{response.StatusCode, printable(response.Status, 100)}
 }
 
-// classifyProxy says what it means that a proxy was not got through; false if that is not what has failed.
+// classifyProxy says what it means that we did not get through a proxy; false if something else has failed.
 func classifyProxy(err error, f facts) (failure, bool) {
 	var (
 		refused *proxyError
@@ -74,7 +74,7 @@ func classifyProxy(err error, f facts) (failure, bool) {
 	return failure{}, false
 }
 
-// refusedBy is what a proxy's refusal means. Only a proxy that is not well may be asked again.
+// refusedBy says what a proxy's refusal means. Another attempt makes sense only if the proxy itself is in trouble.
 func refusedBy(proxy, text string, status int, f facts) failure {
 	refusal := failure{
 		sentinel: storage.ErrUnreachable, reason: fmt.Sprintf("%s refuses to connect to %s (%s)", proxy, f.endpoint, text),
@@ -86,7 +86,7 @@ func refusedBy(proxy, text string, status int, f facts) failure {
 	return refusal
 }
 
-// directly says how to do without the proxy.
+// directly says how to bypass the proxy.
 func directly(f facts) string {
 	host := f.endpoint
 	if parsed, err := url.Parse(f.endpoint); err == nil {
@@ -95,8 +95,8 @@ func directly(f facts) string {
 	return "add " + host + " to NO_PROXY if it is to be asked directly"
 }
 
-// byProxy adds to what nothing is known of but that it failed, before anything ever succeeded, that a proxy is in between: the
-// answer may be that one's, which does not know the way.
+// byProxy adds that there is a proxy in between, to a failure about which nothing else is known, before anything has
+// ever succeeded. The answer may be the proxy's, which may not know the way.
 func (failed failure) byProxy(f facts) failure {
 	if f.proxy == "" || f.accepted || errors.Is(failed.sentinel, storage.ErrCredentials) || errors.Is(failed.sentinel, storage.ErrNotExist) {
 		return failed

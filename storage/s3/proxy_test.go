@@ -16,18 +16,18 @@ import (
 	"time"
 )
 
-// proxy stands between a bucket and a real server, and does to requests what its fault says.
+// proxy stands between a bucket and a real server, and treats requests as its fault says.
 type proxy struct {
 	t       *testing.T
 	address string // of the server
 	onward  *http.Transport
 	server  *httptest.Server
-	// over ends when the test does, and with it all that stands still.
+	// over ends when the test does, and ends everything that stands still.
 	over context.Context
 
 	mu    sync.Mutex
 	fault fault
-	// applies chooses the requests that meet the fault; again says that the very same one was made before.
+	// applies chooses the requests that meet the fault; again says that the very same request was made before.
 	applies func(kind string, again bool) bool
 	seen    map[string]bool // requests
 	met     map[string]bool // kinds of requests that have met the fault
@@ -36,8 +36,8 @@ type proxy struct {
 // fault answers one request, badly.
 type fault func(p *proxy, w http.ResponseWriter, r *http.Request)
 
-// newProxy starts a proxy in front of a server that speaks plain HTTP. It is the server to its clients, whose signatures
-// hold the name that they have used.
+// newProxy starts a proxy in front of a server that speaks plain HTTP. To its clients, the proxy is the server: their
+// signatures contain the name that they have used.
 func newProxy(t *testing.T, s *server) (*proxy, *server) {
 	t.Helper()
 	over, end := context.WithCancel(context.Background())
@@ -54,12 +54,12 @@ func newProxy(t *testing.T, s *server) (*proxy, *server) {
 	return p, &server{endpoint: p.server.URL, style: s.style}
 }
 
-// narrow is a listener whose connections hold little of what nobody has read yet.
+// narrow is a listener whose connections buffer little unread data.
 type narrow struct{ net.Listener }
 
 func (n narrow) Accept() (net.Conn, error) { return small(n.Listener.Accept()) }
 
-// small makes the buffers of a connection so, for a slow line to be slow for those who send.
+// small shrinks the buffers of a connection, so that a slow line is slow for senders.
 func small(connection net.Conn, err error) (net.Conn, error) {
 	if tcp, ok := connection.(*net.TCPConn); ok && err == nil {
 		err = errors.Join(tcp.SetReadBuffer(64<<10), tcp.SetWriteBuffer(64<<10))
@@ -67,7 +67,7 @@ func small(connection net.Conn, err error) (net.Conn, error) {
 	return connection, err
 }
 
-// meet has requests meet a fault from now on, nil is none: those that applies chooses.
+// meet makes requests meet a fault from now on, or none if f is nil: those that applies chooses.
 func (p *proxy) meet(f fault, applies func(kind string, again bool) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -77,15 +77,15 @@ func (p *proxy) meet(f fault, applies func(kind string, again bool) bool) {
 // firstTime chooses every request the first time that it is made.
 func firstTime(_ string, again bool) bool { return !again }
 
-// kinds are those of the requests that have met the fault: "PUT data".
+// kinds are the kinds of requests that have met the fault: "PUT data".
 func (p *proxy) kinds() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Sorted(maps.Keys(p.met))
 }
 
-// kindOf says what a request is about: its method and the folder of the object, or "list", or "folders" if only these are
-// listed.
+// kindOf says what a request is about: its method and the folder of the object, or "list", or "folders" if it lists
+// only folders.
 func kindOf(r *http.Request) string {
 	if query := r.URL.Query(); query.Get("delimiter") != "" {
 		return "GET folders"
@@ -104,7 +104,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.choose(r)(p, w, r)
 }
 
-// choose says what is to happen to a request.
+// choose says what happens to a request.
 func (p *proxy) choose(r *http.Request) fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +118,7 @@ func (p *proxy) choose(r *http.Request) fault {
 	return p.fault
 }
 
-// ask sends a request on, with body in place of its own if that is not nil.
+// ask sends a request on. If body is not nil, it replaces the request's own.
 func (p *proxy) ask(r *http.Request, body io.Reader) (*http.Response, error) {
 	onward := r.Clone(r.Context())
 	onward.URL.Scheme, onward.URL.Host, onward.RequestURI = "http", p.address, ""
@@ -128,7 +128,7 @@ func (p *proxy) ask(r *http.Request, body io.Reader) (*http.Response, error) {
 	return p.onward.RoundTrip(onward)
 }
 
-// reply passes an answer back, with body in place of its own.
+// reply passes an answer back, with body in place of the answer's own.
 func reply(w http.ResponseWriter, response *http.Response, body io.Reader) error {
 	maps.Copy(w.Header(), response.Header)
 	w.WriteHeader(response.StatusCode)
@@ -143,10 +143,10 @@ func forward(p *proxy, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer response.Body.Close()
-	_ = reply(w, response, response.Body) // whoever has asked has gone
+	_ = reply(w, response, response.Body) // the client has gone
 }
 
-// whole is a request's answer, and the answer's body.
+// whole returns a request's answer, and the answer's body.
 func (p *proxy) whole(r *http.Request) (*http.Response, []byte) {
 	response, err := p.ask(r, nil)
 	if err != nil {
@@ -166,7 +166,7 @@ func busyServer(_ *proxy, w http.ResponseWriter, _ *http.Request) {
 	refuse(w, http.StatusServiceUnavailable, "SlowDown")
 }
 
-// doneButDenied does what was asked for and says that it has failed.
+// doneButDenied does what the request asks for and says that it has failed.
 func doneButDenied(p *proxy, w http.ResponseWriter, r *http.Request) {
 	p.whole(r)
 	refuse(w, http.StatusInternalServerError, "InternalError")
@@ -178,7 +178,7 @@ func denied(_ *proxy, w http.ResponseWriter, _ *http.Request) {
 
 func reset(p *proxy, w http.ResponseWriter, _ *http.Request) { hangUp(p.t, w) }
 
-// resetHalfway breaks the connection in the middle of what is sent, or else of the answer.
+// resetHalfway breaks the connection in the middle of the upload, or else of the answer.
 func resetHalfway(p *proxy, w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPut {
 		_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength/2)
@@ -191,7 +191,7 @@ func resetHalfway(p *proxy, w http.ResponseWriter, r *http.Request) {
 	hangUp(p.t, w)
 }
 
-// truncate ends what is sent, or else the answer, in the middle, without a word.
+// truncate ends the upload, or else the answer, silently in the middle.
 func truncate(p *proxy, w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPut {
 		response, err := p.ask(r, io.LimitReader(r.Body, r.ContentLength/2))
@@ -208,7 +208,7 @@ func truncate(p *proxy, w http.ResponseWriter, r *http.Request) {
 	_ = reply(w, response, bytes.NewReader(body[:len(body)/2])) // its length was announced, and the connection is closed
 }
 
-// flipUpload changes one bit of what is sent.
+// flipUpload flips one bit of an upload.
 func flipUpload(p *proxy, w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -229,7 +229,7 @@ func flipUpload(p *proxy, w http.ResponseWriter, r *http.Request) {
 	_ = reply(w, response, response.Body)
 }
 
-// standStill stops taking what is sent, or else in the middle of the answer, or before it.
+// standStill stops reading an upload, or else stops in the middle of the answer, or before it.
 func standStill(p *proxy, w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodPut:
@@ -240,7 +240,7 @@ func standStill(p *proxy, w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).Flush()
 	}
 	select {
-	case <-r.Context().Done(): // whoever has asked has had enough
+	case <-r.Context().Done(): // the client has had enough
 	case <-p.over.Done():
 	case <-time.After(time.Minute):
 		p.t.Errorf("%s %s waits for ever", r.Method, r.URL)
@@ -248,7 +248,7 @@ func standStill(p *proxy, w http.ResponseWriter, r *http.Request) {
 	hangUp(p.t, w)
 }
 
-// crawl sends the answer, and takes what is sent, at 4 MiB a second.
+// crawl sends the answer, and reads uploads, at 4 MiB a second.
 func crawl(p *proxy, w http.ResponseWriter, r *http.Request) {
 	response, err := p.ask(r, slowly{p, r.Body})
 	if err != nil {
@@ -273,7 +273,7 @@ func (s slowly) Read(b []byte) (int, error) {
 	return s.from.Read(b[:min(len(b), 4<<10)])
 }
 
-// mail delivers what is put out of order, and keeps all of it to be delivered again.
+// mail delivers uploads out of order, and keeps all of them to deliver them again.
 type mail struct {
 	mu      sync.Mutex
 	held    chan struct{} // closed when the next pack has been delivered; nil if none is held
@@ -322,7 +322,7 @@ func (m *mail) deliver(p *proxy, w http.ResponseWriter, r *http.Request) {
 	_ = reply(w, response, response.Body)
 }
 
-// deliverAgain repeats all that was delivered, last first, and says how much that was and how many were out of order.
+// deliverAgain repeats all deliveries, last first, and says how many there were and how many were out of order.
 func (m *mail) deliverAgain(p *proxy) (late, swapped int) {
 	for i := len(m.late) - 1; i >= 0; i-- {
 		response, err := p.ask(m.late[i].WithContext(p.over), bytes.NewReader(m.bodies[i]))

@@ -15,11 +15,11 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// proof is what the server is sent to check the data by, beside the SHA-256 that is signed.
+// proof is what lets the server check the data, besides the signed SHA-256.
 type proof int32
 
-// The proofs, in the order in which they are tried. Services that know no checksum headers refuse a PUT with one; of those,
-// some want Content-MD5 where objects are locked, and a few know neither.
+// The proofs, in the order in which they are tried. Services that do not know checksum headers refuse a PUT with one.
+// Some of them want Content-MD5 where objects are locked, and a few know neither.
 const (
 	crcProof proof = iota
 	md5Proof
@@ -45,7 +45,7 @@ func (b *Bucket) PutPaced(ctx context.Context, name string, data []byte, pace st
 			err := p.once(ctx)
 			next, other := instead(p.proof, minio.ToErrorResponse(err), b.accepted.Load())
 			if err == nil && len(tried) > 0 {
-				b.proof.Store(int32(p.proof)) // from now on at once
+				b.proof.Store(int32(p.proof)) // later PUTs begin with it
 			}
 			if !other || tried[next] || ctx.Err() != nil {
 				return err
@@ -56,7 +56,7 @@ func (b *Bucket) PutPaced(ctx context.Context, name string, data []byte, pace st
 	})
 }
 
-// put is the storing of one object.
+// put stores one object.
 type put struct {
 	bucket *Bucket
 	name   string
@@ -64,17 +64,17 @@ type put struct {
 	sum    string
 	pace   storage.Pace
 	proof  proof
-	broken bool // the last connection has broken
+	broken bool // the last connection broke
 }
 
-// once is one request.
+// once makes one request.
 func (p *put) once(ctx context.Context) error {
 	b := p.bucket
 	if p.broken {
 		ctx = withConsent(ctx)
 	}
 	options := minio.PutObjectOptions{
-		// The whole body is signed, by its SHA-256, rather than chunk by chunk: every service understands that.
+		// The body is signed as a whole, by its SHA-256, rather than chunk by chunk: every service understands that.
 		DisableContentSha256: true,
 	}
 	md5Sum := ""
@@ -95,8 +95,8 @@ func (p *put) once(ctx context.Context) error {
 	return cause(ctx, err)
 }
 
-// instead says which proof to try after a refusal, and whether there is reason to. Accepted says that the keys have been good
-// for something: then a signature that is wrong may be so because the service leaves headers out of it that it does not know.
+// instead says which proof to try after a refusal, and whether another try makes sense. accepted says that the keys
+// have worked before: then a signature may be wrong because the service signs without headers that it does not know.
 func instead(p proof, r minio.ErrorResponse, accepted bool) (next proof, other bool) {
 	switch {
 	case r.StatusCode < 400:

@@ -39,7 +39,7 @@ func TestPutSendsChecksums(t *testing.T) {
 	}
 }
 
-// A server that refuses and hangs up on whoever is still sending gets asked before the data is sent again.
+// If a server refuses and hangs up on a client that is still sending, the client asks before it sends the data again.
 func TestPutAsksAfterABrokenConnection(t *testing.T) {
 	t.Parallel()
 	b := newBroken(t, func(n int, w http.ResponseWriter, r *http.Request) {
@@ -73,7 +73,7 @@ func (k *keeper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, x509.UnknownAuthorityError{}
 }
 
-// What the transport reads after a Put must not be the data: that is the caller's again.
+// After a Put, the transport must not read the data: it belongs to the caller again.
 func TestPutLetsGoOfTheData(t *testing.T) {
 	t.Parallel()
 	transport := &keeper{}

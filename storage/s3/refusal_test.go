@@ -15,7 +15,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// operations does each of a bucket's operations once, on an object of that name.
+// operations does each of a bucket's operations once, on an object with this name.
 func operations(ctx context.Context, bucket storage.Bucket, name string) map[string]error {
 	_, getErr := bucket.Get(ctx, name, 0, -1)
 	_, nothingErr := bucket.Get(ctx, name, 0, 0)
@@ -29,7 +29,7 @@ func operations(ctx context.Context, bucket storage.Bucket, name string) map[str
 	}
 }
 
-// wantRefused checks that every operation fails with the sentinel, in one line that says all of says.
+// wantRefused checks that every operation fails with the sentinel, in one line that contains all of says.
 func wantRefused(t *testing.T, bucket *Bucket, want error, says ...string) {
 	t.Helper()
 	bucket.wait = func(context.Context, time.Duration) error { return nil }

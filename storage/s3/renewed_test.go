@@ -14,12 +14,12 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// newLapsing is a bucket whose keys are in a file, with the key that is current; the server refuses every other with code.
-// What it returns puts a key into the file.
+// newLapsing is a bucket whose keys are in a file that holds the current key; the server refuses every other key with
+// code. put puts a key into the file.
 func newLapsing(t *testing.T, current *string, code string) (b *broken, put func(key string)) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "credentials")
-	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file) // which the library reads itself
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file) // the library reads it itself
 	t.Setenv("AWS_CONFIG_FILE", file+".absent")
 	put = func(key string) {
 		t.Helper()
@@ -45,7 +45,7 @@ func newLapsing(t *testing.T, current *string, code string) (b *broken, put func
 	return b, put
 }
 
-// Keys of a role that are replaced while they are in use, late: no operation fails for that.
+// If a role's keys are replaced late, while they are in use, no operation fails.
 func TestKeysThatAreRenewedLate(t *testing.T) {
 	for _, code := range []string{"ExpiredToken", "InvalidToken", "InvalidAccessKeyId"} {
 		t.Run(code, func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestKeysThatAreRenewedLate(t *testing.T) {
 	}
 }
 
-// Keys that are replaced before they end are never noticed.
+// If keys are replaced before they expire, nobody notices.
 func TestKeysThatAreRenewedInTime(t *testing.T) {
 	current := "AKID1"
 	b, put := newLapsing(t, &current, "ExpiredToken")
@@ -97,8 +97,8 @@ func TestKeysThatAreRenewedInTime(t *testing.T) {
 	}
 }
 
-// A kubelet takes up to a minute and a half to show a pod its new keys; nobody waits for ever for keys that never come, nor
-// at all for those that never were good.
+// A kubelet takes up to a minute and a half to show a pod its new keys. Nobody waits for ever for keys that never come,
+// and nobody waits at all for keys that were never good.
 func TestKeysThatAreNotRenewed(t *testing.T) {
 	current := "AKIDOLD"
 	b, _ := newLapsing(t, &current, "ExpiredToken")

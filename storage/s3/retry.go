@@ -7,23 +7,23 @@ import (
 )
 
 const (
-	// attempts is how often an operation is tried whose failure may pass: with the pauses between, for about two
-	// minutes at most.
+	// attempts is how often to try an operation whose failure may pass: for about two minutes at most, including the
+	// pauses.
 	attempts = 10
-	// silentAttempts is how often it is tried if nothing has ever answered at the endpoint: more likely its address
-	// is wrong, and whoever has typed it is waiting.
+	// silentAttempts is how often to try if nothing has ever answered at the endpoint: probably its address is wrong,
+	// and whoever has typed it is waiting.
 	silentAttempts = 3
-	// contendedAttempts is how often it is tried if it may only have met another operation.
+	// contendedAttempts is how often to try if the operation may only have met another one.
 	contendedAttempts = 4
-	// renewalAttempts is how often it is tried if keys that were good have expired: for two to four minutes. Whoever renews
-	// them may be late, and a kubelet takes a minute and a half to put them where a pod sees them.
+	// renewalAttempts is how often to try if keys that have worked have expired: for two to four minutes. Whoever
+	// renews them may be late, and a kubelet takes a minute and a half to put them where a pod sees them.
 	renewalAttempts = 16
 
 	firstPause   = 200 * time.Millisecond
 	longestPause = 30 * time.Second
 )
 
-// pause is how long to wait after the n-th attempt, n from 1: doubling, bounded, and somewhere between half of it
+// pause is how long to wait after the n-th attempt, counted from 1: doubling, bounded, and at random between half of it
 // and all of it, so that many movers that have failed together do not come back together. random is in [0, 1).
 func pause(n int, random float64) time.Duration {
 	longest := longestPause
@@ -54,8 +54,8 @@ func (b *Bucket) try(ctx context.Context, c call, attempt func(context.Context) 
 	}
 }
 
-// again waits until the time for the next attempt has come, after the n-th has failed with err. If there is to be
-// none, it returns the error to show.
+// again waits until it is time for the next attempt, after the n-th has failed with err. If there should be no further
+// attempt, it returns the error to show.
 func (b *Bucket) again(ctx context.Context, c call, n int, err error) error {
 	if ctx.Err() != nil {
 		return b.ended(ctx, c)
@@ -67,7 +67,7 @@ func (b *Bucket) again(ctx context.Context, c call, n int, err error) error {
 	limit := 1
 	switch {
 	case failure.expired:
-		b.credentials.Expire() // they are looked for anew, and may have been renewed
+		b.credentials.Expire() // the next attempt looks for them again, and may find renewed ones
 		if n == 1 {
 			return nil
 		}
@@ -90,12 +90,12 @@ func (b *Bucket) again(ctx context.Context, c call, n int, err error) error {
 	return nil
 }
 
-// ended is the error of an operation whose context has ended.
+// ended returns the error of an operation whose context has ended.
 func (b *Bucket) ended(ctx context.Context, c call) error {
 	return fmt.Errorf("%s: %w", b.subject(c), context.Cause(ctx))
 }
 
-// explain is the one line that says what failed, on which object, and what to do next.
+// explain makes the one line that says what failed, on which object, and what to do next.
 func (b *Bucket) explain(c call, f failure, attempts int) error {
 	var details string
 	if f.reason != "" {

@@ -31,7 +31,7 @@ type broken struct {
 	pauses []time.Duration
 }
 
-// newBroken makes a server whose n-th request, n from 1, goes to handle.
+// newBroken makes a server that passes its n-th request, counted from 1, to handle.
 func newBroken(t *testing.T, handle func(n int, w http.ResponseWriter, r *http.Request)) *broken {
 	t.Helper()
 	b := &broken{}
@@ -53,14 +53,14 @@ func newBroken(t *testing.T, handle func(n int, w http.ResponseWriter, r *http.R
 	return b
 }
 
-// refuse answers with an error of S3.
+// refuse answers with an S3 error.
 func refuse(w http.ResponseWriter, status int, code string) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
 	fmt.Fprintf(w, "<Error><Code>%s</Code><Message>as planned</Message></Error>", code)
 }
 
-// serve answers a GET with its range of data, of which only send bytes are sent if it is not negative.
+// serve answers a GET with its range of data. If send is not negative, it sends only that many bytes.
 func serve(w http.ResponseWriter, r *http.Request, data []byte, etag string, send int) {
 	first, last := 0, len(data)-1
 	status := http.StatusOK
@@ -186,7 +186,7 @@ func TestRefusalsAreNotRetried(t *testing.T) {
 		status int
 		want   error
 		says   string
-		times  int32 // how often it is asked: what is not implemented may be a checksum, so that it is asked without
+		times  int32 // number of requests: something not implemented may be a checksum, so the bucket asks again without one
 	}{
 		"AccessDenied":         {403, storage.ErrPermission, "s3:PutObject on bucket/object", 1},
 		"RequestTimeTooSkewed": {403, storage.ErrCredentials, "set the clock", 1},
@@ -208,8 +208,8 @@ func TestRefusalsAreNotRetried(t *testing.T) {
 	}
 }
 
-// What is in the way of an object may be a folder that is just being removed; it may as well be there for good. MinIO
-// calls that a lack of permission.
+// An object's obstacle may be a folder that is just being removed, or may stay for good. MinIO calls that a lack of
+// permission.
 func TestContentionIsWaitedOutBriefly(t *testing.T) {
 	t.Parallel()
 	for code, test := range map[string]struct {
@@ -239,7 +239,7 @@ func TestContentionIsWaitedOutBriefly(t *testing.T) {
 	}
 }
 
-// An expired token is worth one look for a new one, since those who renew them put it where the old one was.
+// An expired token is worth one look for a new one, because renewed tokens appear where the old one was.
 func TestExpiredTokenIsLookedForAgain(t *testing.T) {
 	t.Parallel()
 	b := newBroken(t, func(_ int, w http.ResponseWriter, _ *http.Request) { refuse(w, 400, "ExpiredToken") })

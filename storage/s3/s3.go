@@ -18,7 +18,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// awsEndpoint stands for all of AWS; minio-go finds that of the bucket's region.
+// awsEndpoint stands for all of AWS; minio-go finds the endpoint of the bucket's region.
 const awsEndpoint = "https://s3.amazonaws.com"
 
 // Bucket is a storage.Bucket in S3-compatible storage.
@@ -27,26 +27,26 @@ type Bucket struct {
 	client      *minio.Core
 	credentials *credentials.Credentials
 	chain       *chain
-	proxy       string // between here and the endpoint, for messages; "" is none
+	proxy       string // between us and the endpoint, for messages; "" if none
 
-	// answered: something has once answered at the endpoint, so that its address is right.
+	// answered: something has answered at the endpoint, so its address is right.
 	answered atomic.Bool
-	// accepted: something has once succeeded, so that the credentials were good.
+	// accepted: something has succeeded, so the credentials were good.
 	accepted atomic.Bool
-	// wrote: a Put has once succeeded, so that the credentials may do that.
+	// wrote: a Put has succeeded, so the credentials may write.
 	wrote atomic.Bool
-	// proof is what Puts carry for the server to check the data by.
+	// proof is what Puts carry so that the server can check the data.
 	proof atomic.Int32
 
-	// What a test wants to have in its own hands.
+	// Tests replace these.
 	wait   func(context.Context, time.Duration) error
 	random func() float64
 	stall  time.Duration // stallTimeout
 	small  time.Duration // smallTimeout
 }
 
-// Open makes a Bucket of the whole bucket that config names; config.Prefix is for storage.Sub. It reads the CA file
-// and talks to nobody: what is wrong with the rest shows with the first use. Getenv finds credentials.
+// Open makes a Bucket of the whole bucket that config names; config.Prefix is for storage.Sub. It reads the CA file and
+// talks to nobody: other mistakes show at the first use. getenv finds credentials.
 func Open(config Config, getenv func(string) string) (*Bucket, error) {
 	transport, err := newTransport(config.CAFile, getenv)
 	if err != nil {
@@ -81,13 +81,13 @@ func open(config Config, getenv func(string) string, transport http.RoundTripper
 		config: config, client: client, credentials: keys, chain: chain, proxy: proxyFor(endpoint, getenv),
 		wait: wait.For, random: rand.Float64, stall: stallTimeout, small: smallTimeout,
 	}
-	if s3utils.IsGoogleEndpoint(*endpoint) { // which minds them
+	if s3utils.IsGoogleEndpoint(*endpoint) { // Google minds them
 		bucket.proof.Store(int32(noProof))
 	}
 	return bucket, nil
 }
 
-// The actions of S3's policies that a Bucket needs.
+// The actions in S3 policies that a Bucket needs.
 const (
 	actionGet    = "s3:GetObject"
 	actionPut    = "s3:PutObject"
@@ -100,7 +100,7 @@ type call struct {
 	verb, name, action string
 }
 
-// subject says what was being done to what.
+// subject says what was done to which object.
 func (b *Bucket) subject(c call) string {
 	if c.name == "" {
 		return fmt.Sprintf("%s %s", c.verb, b)
@@ -157,7 +157,7 @@ func (b *Bucket) stat(ctx context.Context, c call) (info minio.ObjectInfo, err e
 	return info, err
 }
 
-// listedSize asks a listing for the size of an object of which a HEAD does not tell it.
+// listedSize asks a listing for the size of an object if a HEAD does not tell it.
 func (b *Bucket) listedSize(ctx context.Context, name string) (int64, error) {
 	ctx, _ = withCourse(ctx)
 	for object := range b.client.ListObjectsIter(ctx, b.config.Bucket, minio.ListObjectsOptions{Prefix: name, Recursive: true, MaxKeys: 1}) {
@@ -169,9 +169,9 @@ func (b *Bucket) listedSize(ctx context.Context, name string) (int64, error) {
 	return 0, fmt.Errorf("the server does not tell the size of %s", name)
 }
 
-// elaborate finds out what a failed HEAD means, to which the answer has no body and thus no code: 404 is also that of
-// a missing bucket, and 400 and 403 those of bad credentials. A listing of that one name has a body. It also tells what a GET
-// that was denied may mean: to those who may not list, S3 does not say that an object is not there.
+// elaborate finds out what a failed HEAD means. The answer to a HEAD has no body and so no code: 404 also stands for a
+// missing bucket, and 400 and 403 for bad credentials. A listing of that one name has a body. The listing also tells
+// what a denied GET may mean: to those who may not list, S3 does not say that an object does not exist.
 func (b *Bucket) elaborate(ctx context.Context, c call, err error) error {
 	ctx, _ = withCourse(ctx)
 	for object := range b.client.ListObjectsIter(ctx, b.config.Bucket, minio.ListObjectsOptions{Prefix: c.name, Recursive: true, MaxKeys: 1}) {
@@ -201,7 +201,7 @@ func (b *Bucket) Delete(ctx context.Context, name string) error {
 		defer cancel()
 		return cause(ctx, b.client.RemoveObject(ctx, b.config.Bucket, name, minio.RemoveObjectOptions{}))
 	})
-	// Some services say that there was nothing, others that an object stands where its folder would be.
+	// Some services say that there was nothing, others that an object stands in the place of its folder.
 	if errors.Is(err, storage.ErrNotExist) || errors.Is(err, storage.ErrName) {
 		return nil
 	}
@@ -211,8 +211,8 @@ func (b *Bucket) Delete(ctx context.Context, name string) error {
 // String implements storage.Bucket.
 func (b *Bucket) String() string { return "s3://" + b.config.Bucket }
 
-// cause returns why the context of an attempt has ended if that is what the error comes from: minio-go tells only
-// that it has.
+// cause returns why the context of an attempt has ended, if the error comes from that: minio-go tells only that the
+// context has ended.
 func cause(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -13,7 +13,7 @@ import (
 
 var _ storage.FolderLister = (*Bucket)(nil)
 
-// TestMain keeps the tests from finding the credentials of whoever runs them.
+// TestMain keeps the tests from finding the credentials of the person who runs them.
 func TestMain(m *testing.M) {
 	home, err := os.MkdirTemp("", "stsbackup-s3-test")
 	if err == nil {
@@ -38,7 +38,7 @@ func TestVersitygwKeepsTheContract(t *testing.T) {
 	server := startVersitygw(t)
 	storagetest.Contract{
 		Open: func(t *testing.T) storage.Bucket { return server.newBucket(t) },
-		// It keeps what it is writing beside the object until it is whole.
+		// It keeps objects that it is writing under other names until they are whole.
 		Transient: func(name string) bool { return strings.Contains(name, ".sgwtmp.") },
 	}.Test(t)
 }

@@ -29,7 +29,7 @@ const (
 	rootAccess = "AKIDSTSBACKUPTEST"
 	rootSecret = "not/a+secret=for-anybody-else"
 
-	// versitygwRegion is one that no client takes unless it has asked or been told.
+	// versitygwRegion is a region that no client uses unless it has asked or been told.
 	versitygwRegion = "elsewhere-1"
 )
 
@@ -38,7 +38,7 @@ type server struct {
 	endpoint string
 	caFile   string
 	style    Addressing
-	// domain is that of virtual-host style; every name in it is the server.
+	// domain is the domain for virtual-host style; every name in it is the server.
 	domain  string
 	buckets atomic.Int32
 }
@@ -91,7 +91,7 @@ func start(t *testing.T, s *server, healthPath string, cmd *exec.Cmd) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = cmd.Wait() // it is killed, or its output says more than this
+		_ = cmd.Wait() // it is killed, or its output says more
 	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
@@ -138,7 +138,7 @@ func startVersitygw(t *testing.T) *server {
 	return s
 }
 
-// addUser adds a user to a versitygw who owns nothing and may do nothing.
+// addUser adds a user to a versitygw. The user owns nothing and may do nothing.
 func (s *server) addUser(t *testing.T, access, secret string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program(t, "versitygw"), "admin", "--access", rootAccess, "--secret", rootSecret,
@@ -157,7 +157,7 @@ func startMinIO(t *testing.T) *server {
 	return s
 }
 
-// startSecureMinIO runs MinIO over TLS, with a certificate of an authority of its own, and in virtual-host style.
+// startSecureMinIO runs MinIO over TLS, with a certificate from an authority of its own, and in virtual-host style.
 func startSecureMinIO(t *testing.T) *server {
 	t.Helper()
 	port, certs := freePort(t), t.TempDir()
@@ -182,7 +182,7 @@ func runMinIO(t *testing.T, s *server, port string, flags ...string) {
 	start(t, s, "/minio/health/ready", cmd)
 }
 
-// makeCertificates writes public.crt and private.key for the names, and the authority.pem that has signed them.
+// makeCertificates writes public.crt and private.key for the names, and authority.pem, whose key has signed them.
 func makeCertificates(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	check := func(err error) {
@@ -219,7 +219,7 @@ func makeCertificates(t *testing.T, dir string, names ...string) {
 	}
 }
 
-// transport is the product's own, but finds the names of the server's domain without DNS.
+// transport is the product's own, but finds names in the server's domain without DNS.
 func (s *server) transport(t *testing.T) *http.Transport {
 	t.Helper()
 	transport, err := newTransport(s.caFile, func(string) string { return "" })
@@ -252,7 +252,7 @@ func environment(access, secret, token string) func(string) string {
 
 var asRoot = environment(rootAccess, rootSecret, "")
 
-// open opens a bucket with the config and credentials given.
+// open opens a bucket with this config and these credentials.
 func (s *server) open(t *testing.T, config Config, getenv func(string) string) *Bucket {
 	t.Helper()
 	bucket, err := open(config, getenv, s.transport(t))

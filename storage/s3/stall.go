@@ -10,22 +10,22 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// pacedPart is how much is sent in one go where there is a pace to keep.
+// pacedPart is how much is sent at once if there is a pace to keep.
 const pacedPart = 16 << 10
 
-// errStalled is why an attempt is given up whose stream stands still.
+// errStalled is why an attempt with a stream that stands still is given up.
 var errStalled = errors.New("the stream stands still")
 
-// watchdog ends an attempt's context when it has not been fed for too long. Feeding and stopping it are cheap
-// enough for every Read.
+// watchdog ends an attempt's context when nobody has fed it for too long. Feeding and stopping it are cheap enough for
+// every Read.
 type watchdog struct {
-	ctx    context.Context // the one it ends
+	ctx    context.Context // the context that it ends
 	limit  time.Duration
 	timer  *time.Timer
 	cancel context.CancelCauseFunc
 }
 
-// watch starts a watchdog over a new context, which it ends with errStalled. Release must be called in the end.
+// watch starts a watchdog over a new context, which it ends with errStalled. The caller must call release in the end.
 func watch(ctx context.Context, limit time.Duration) (context.Context, *watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return ctx, &watchdog{ctx, limit, time.AfterFunc(limit, func() { cancel(errStalled) }), cancel}
@@ -33,7 +33,7 @@ func watch(ctx context.Context, limit time.Duration) (context.Context, *watchdog
 
 func (w *watchdog) feed() { w.timer.Reset(w.limit) }
 
-// await gives the answer of the server its own time, all of it: the transport limits only the wait for the first byte.
+// await gives the server's whole answer its own time: the transport limits only the wait for its first byte.
 func (w *watchdog) await(limit time.Duration) { w.timer.Reset(limit) }
 
 func (w *watchdog) pause() { w.timer.Stop() }
@@ -43,24 +43,24 @@ func (w *watchdog) release() {
 	w.cancel(nil)
 }
 
-// upload reads the caller's data for one request. The HTTP transport may go on reading after the request has
-// failed; revoke keeps it from touching data that is the caller's again.
+// upload reads the caller's data for one request. The HTTP transport may go on reading after the request has failed;
+// revoke keeps it from touching data that belongs to the caller again.
 type upload struct {
 	ctx  context.Context // the attempt's
 	dog  *watchdog
-	pace storage.Pace // nil: as fast as it goes
-	// answer is how long to wait for the server's, all of it, once everything has been sent.
+	pace storage.Pace // nil: no limit
+	// answer is how long to wait for the server's whole answer, once everything has been sent.
 	answer time.Duration
 
 	mu   sync.Mutex
-	data []byte // what is left; nil once revoked
+	data []byte // the rest; nil once revoked
 	err  error
 }
 
 func (u *upload) Read(p []byte) (int, error) {
 	if u.pace != nil {
 		p = p[:min(len(p), pacedPart, u.left())]
-		u.dog.pause() // it is not the line that stands still meanwhile
+		u.dog.pause() // while we wait for the pace, the line does not stand still
 		if err := u.pace(u.ctx, len(p)); err != nil {
 			return 0, err
 		}
@@ -83,7 +83,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// left is how much there is still to send. Revoke must not be held up by the pace, so this lock is not held for long.
+// left is how much there is still to send. The pace must not hold up revoke, so left holds the lock only briefly.
 func (u *upload) left() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -25,7 +25,7 @@ func TestPutSendsTheSumThatItIsTold(t *testing.T) {
 	}
 }
 
-// TestPutOfAnotherSum has data changed after its sum was taken: the server does not take it.
+// TestPutOfAnotherSum changes the data after its sum was computed: the server does not accept the data.
 func TestPutOfAnotherSum(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(*testing.T) *server{"versitygw": startVersitygw, "MinIO": startMinIO} {

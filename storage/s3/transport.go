@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// How long to wait for what should not take long.
+// How long to wait for things that should not take long.
 const (
 	connectTimeout   = 10 * time.Second
 	handshakeTimeout = 10 * time.Second
-	// answerTimeout is between the last byte of a request and the first of its answer. After a large PUT the server
-	// may have to write it all down first.
+	// answerTimeout is between the last byte of a request and the first byte of its answer. After a large PUT the
+	// server may have to write everything down first.
 	answerTimeout = time.Minute
 	idleTimeout   = 90 * time.Second
 	// stallTimeout is between one part of a body and the next.
@@ -25,15 +25,15 @@ const (
 	// smallTimeout is for a whole request whose answer is small, and for the answer to a large one.
 	smallTimeout = 2 * time.Minute
 
-	// idleConnections is above the number of requests that one process has open at once.
+	// idleConnections is more than one process has requests open at once.
 	idleConnections = 64
 	socketBuffer    = 64 << 10
 )
 
 // cautious is a transport that can wait for the server's consent before it sends a request's body.
 //
-// A server that refuses a large PUT may close the connection before all of it has been sent, and then the refusal is
-// easily lost in the broken pipe. After that has happened the next attempt asks first: see withConsent.
+// A server that refuses a large PUT may close the connection before everything has been sent, and then the refusal is
+// easily lost in the broken pipe. After that has happened, the next attempt asks first: see withConsent.
 type cautious struct{ http.RoundTripper }
 
 func (c cautious) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -51,7 +51,7 @@ func withConsent(ctx context.Context) context.Context {
 	return context.WithValue(ctx, consentKey{}, true)
 }
 
-// newTransport makes the transport, which trusts the certificates in caFile too if it is not "", and goes by way of the proxy
+// newTransport makes the transport. It also trusts the certificates in caFile, unless that is "", and uses the proxy
 // that the environment names.
 func newTransport(caFile string, getenv func(string) string) (*http.Transport, error) {
 	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}
@@ -65,7 +65,7 @@ func newTransport(caFile string, getenv func(string) string) (*http.Transport, e
 		MaxIdleConnsPerHost:   idleConnections,
 		WriteBufferSize:       socketBuffer,
 		ReadBufferSize:        socketBuffer,
-		// Objects are to come as they are stored.
+		// Objects must come as they are stored.
 		DisableCompression: true,
 		TLSClientConfig:    &tls.Config{MinVersion: tls.VersionTLS12},
 	}
@@ -77,7 +77,7 @@ func newTransport(caFile string, getenv func(string) string) (*http.Transport, e
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
-		pool = x509.NewCertPool() // a system without certificates of its own trusts only these
+		pool = x509.NewCertPool() // a system without its own certificates trusts only these
 	}
 	pem, err := os.ReadFile(caFile)
 	if err != nil {

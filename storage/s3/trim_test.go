@@ -12,7 +12,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// TestWhiteSpaceAroundSettings: what ends in a line break, because a file or an editor has added it, is the same without.
+// TestWhiteSpaceAroundSettings: settings that end in a line break, which a file or an editor has added, mean the same
+// as without it.
 func TestWhiteSpaceAroundSettings(t *testing.T) {
 	t.Parallel()
 	want := Config{Bucket: "bucket", Prefix: "p", Endpoint: "https://s3.test", Region: "eu-west-1", CAFile: "/ca"}
@@ -39,7 +40,8 @@ func TestWhiteSpaceAroundSettings(t *testing.T) {
 	}
 }
 
-// TestWhiteSpaceAroundKeys: keys are trimmed wherever they are from; what no key can hold is refused at once.
+// TestWhiteSpaceAroundKeys: keys are trimmed wherever they come from; characters that no key can contain are refused at
+// once.
 func TestWhiteSpaceAroundKeys(t *testing.T) {
 	t.Parallel()
 	for from, getenv := range map[string]func(string) string{

@@ -28,13 +28,13 @@ const (
 	claim        = "www-web-0"
 )
 
-// site is a bucket on a real server, once as it is and once through a faulty proxy.
+// site is a bucket on a real server, reached directly and through a faulty proxy.
 type site struct {
 	proxy          *proxy
 	direct, faulty *Bucket
 }
 
-// newSite makes one. Nothing there waits for longer than patience, and pauses between attempts take no time.
+// newSite makes a site. Nothing there waits longer than patience, and pauses between attempts take no time.
 func newSite(t *testing.T, s *server, patience time.Duration) *site {
 	t.Helper()
 	p, front := newProxy(t, s)
@@ -62,7 +62,7 @@ type job struct {
 	bucket storage.Bucket
 	repo   *repository.Repository
 	pid    int // in its locks
-	// source is the volume, expected what each repository snapshot must bring back.
+	// source is the volume, expected what each repository snapshot must restore.
 	source   string
 	expected map[string]map[string]string
 }
@@ -125,7 +125,7 @@ func (j *job) tree(dir string) map[string]string {
 	return found
 }
 
-// nobody is the id of a process that does not exist: the locks of this job are those of a dead one.
+// nobody is the id of a process that does not exist: this job's locks look like those of a dead process.
 const nobody = 1 << 30
 
 func (j *job) init(ctx context.Context) (err error) {
@@ -150,7 +150,7 @@ func (j *job) backup(ctx context.Context) error {
 	return err
 }
 
-// restore brings every repository snapshot back and compares it with what was saved. An error is one of the restore.
+// restore restores every repository snapshot and compares it with what was saved. Its error is one of the restore.
 func (j *job) restore(ctx context.Context) error {
 	snapshots, err := j.repo.Snapshots(ctx)
 	if err != nil {
@@ -171,7 +171,7 @@ func (j *job) restore(ctx context.Context) error {
 	return nil
 }
 
-// prune forgets the oldest repository snapshot and removes what only that needed.
+// prune forgets the oldest repository snapshot and removes the data that only that one needed.
 func (j *job) prune(ctx context.Context) error {
 	snapshots, err := j.repo.Snapshots(ctx)
 	if err != nil {
@@ -192,8 +192,8 @@ func (j *job) prune(ctx context.Context) error {
 	return err
 }
 
-// folders names the folders of the repository, as a listing of StatefulSets does those of the bucket. Locks are there only
-// while somebody holds one.
+// folders names the folders of the repository, as listing the StatefulSets does for the bucket. The folder locks exists
+// only while somebody holds a lock.
 func (j *job) folders(ctx context.Context) error {
 	found, err := storage.Folders(ctx, j.bucket, "")
 	if want := []string{"data", "index", "keys", "snapshots"}; err == nil && !slices.Equal(found, want) {
@@ -202,7 +202,7 @@ func (j *job) folders(ctx context.Context) error {
 	return err
 }
 
-// change makes the volume another one.
+// change changes the volume.
 func (j *job) change() {
 	j.t.Helper()
 	if err := os.Remove(filepath.Join(j.source, "dropped")); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -211,7 +211,7 @@ func (j *job) change() {
 	j.write("new", noise(600_000))
 }
 
-// steps do one after the other, up to the first error.
+// steps runs functions in order, up to the first error.
 func steps(ctx context.Context, all ...func(context.Context) error) error {
 	for _, step := range all {
 		if err := step(ctx); err != nil {
@@ -221,7 +221,7 @@ func steps(ctx context.Context, all ...func(context.Context) error) error {
 	return nil
 }
 
-// life is all of it.
+// life runs through all of it.
 func (j *job) life(ctx context.Context) error {
 	if err := steps(ctx, j.init, j.backup); err != nil {
 		return err
@@ -230,7 +230,7 @@ func (j *job) life(ctx context.Context) error {
 	return steps(ctx, j.open, j.backup, j.restore, j.prune, j.restore, j.folders)
 }
 
-// judge has restic check all of the repository, without the proxy, and expects no lock to be left.
+// judge has restic check the whole repository, without the proxy, and expects no lock to be left.
 func (s *site) judge(t *testing.T, prefix string) {
 	t.Helper()
 	binary, err := exec.LookPath("restic")
@@ -270,10 +270,10 @@ func (s *site) metByAll(t *testing.T, name string) {
 	}
 }
 
-// TestWholeOperationsThroughFaults lives the life of a repository again and again, and each time every request fails
-// in one way before it succeeds. Nothing of it may be seen.
+// TestWholeOperationsThroughFaults runs the life of a repository again and again. Each time every request fails in one
+// way before it succeeds, and nobody may notice.
 func TestWholeOperationsThroughFaults(t *testing.T) {
-	// Those that reach the server are for both of them; the others need none but the proxy.
+	// The faults that reach the server run with both servers; the others need only the proxy.
 	faults := map[string]fault{"done-but-denied": doneButDenied, "truncated": truncate, "upload-flipped": flipUpload}
 	for name, start := range map[string]func(*testing.T) *server{"versitygw": startVersitygw, "minio": startMinIO} {
 		t.Run(name, func(t *testing.T) {
@@ -300,7 +300,7 @@ func liveThrough(t *testing.T, server *server, faults map[string]fault) {
 	}
 }
 
-// TestDeniedHalfway takes the rights away in the middle of each operation, and gives them back for the next.
+// TestDeniedHalfway takes away the rights in the middle of each operation, and gives them back for the next.
 func TestDeniedHalfway(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, startMinIO(t), 5*time.Second)
@@ -312,7 +312,7 @@ func TestDeniedHalfway(t *testing.T) {
 	for _, operation := range []struct {
 		name string
 		run  func(context.Context) error
-		kind string // that is denied, and all that follow
+		kind string // the first denied request; all that follow are denied too
 	}{
 		{"backup", j.backup, "PUT data"}, {"backup", j.backup, "PUT index"}, {"backup", j.backup, "PUT snapshots"},
 		{"restore", j.restore, "GET data"}, {"prune", j.prune, "PUT index"}, {"prune", j.prune, "DELETE data"},

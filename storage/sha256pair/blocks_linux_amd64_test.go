@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestAcceleratedWhereItCanBe asks the kernel what the processor knows: where accelerated were wrongly false, all other tests
-// would pass without a single block having gone through the assembly.
+// TestAcceleratedWhereItCanBe asks the kernel what the processor can do: if accelerated were wrongly false, all other
+// tests would pass without a single block going through the assembly.
 func TestAcceleratedWhereItCanBe(t *testing.T) {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

@@ -2,7 +2,7 @@
 
 package sha256pair
 
-// accelerated reports that the standard library does it all, so that nothing below is ever called.
+// accelerated reports that the standard library does everything, so that nothing below is ever called.
 func accelerated() bool { return false }
 
 func blocks(*[8]uint32, *byte, int) {}

@@ -11,15 +11,15 @@ const Size = sha256.Size
 
 const blockSize = sha256.BlockSize
 
-// Digest is a running SHA-256 of one message. It is made by New, and is for use by one goroutine at a time.
+// Digest is a running SHA-256 of one message. New makes one. Only one goroutine at a time may use it.
 type Digest struct {
-	standard hash.Hash // does it all, where the processor does not know how to
+	standard hash.Hash // does everything, if the processor lacks the instructions
 	state    [8]uint32
-	begun    [blockSize]byte // of which the first length%blockSize are hashed with those that follow
+	begun    [blockSize]byte // its first length%blockSize bytes will be hashed with those that follow
 	length   uint64          // of the message so far, in bytes
 }
 
-// New makes a Digest of nothing yet.
+// New makes a Digest of an empty message.
 func New() *Digest {
 	if !accelerated() {
 		return &Digest{standard: sha256.New()}
@@ -27,7 +27,7 @@ func New() *Digest {
 	return newDigest()
 }
 
-// newDigest makes one that needs the processor's instructions. The state is that of FIPS 180-4, 5.3.3.
+// newDigest makes a Digest that needs the processor's instructions. The state is from FIPS 180-4, 5.3.3.
 func newDigest() *Digest {
 	return &Digest{state: [8]uint32{
 		0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
@@ -47,7 +47,7 @@ func (d *Digest) Add(part []byte) {
 	d.begin(part)
 }
 
-// Both hashes the next part of one message and that of another, at once. The two are different, as Digests.
+// Both hashes the next part of one message and of another, at once. The two Digests must differ.
 func Both(d *Digest, part []byte, e *Digest, other []byte) {
 	if d.standard == nil && e.standard == nil {
 		part, other = d.complete(part), e.complete(other)
@@ -62,7 +62,7 @@ func Both(d *Digest, part []byte, e *Digest, other []byte) {
 	e.Add(other)
 }
 
-// complete hashes the block that was begun, if part is long enough to complete it, and returns what then follows.
+// complete hashes the begun block, if part is long enough to complete it, and returns the rest of part.
 func (d *Digest) complete(part []byte) []byte {
 	begun := int(d.length % blockSize)
 	if begun == 0 || begun+len(part) < blockSize {
@@ -74,21 +74,21 @@ func (d *Digest) complete(part []byte) []byte {
 	return part[n:]
 }
 
-// begin keeps what is no whole block at the end of part, whose whole blocks have been hashed.
+// begin keeps the bytes at the end of part that are no whole block. The whole blocks of part have been hashed.
 func (d *Digest) begin(part []byte) {
 	whole := len(part) / blockSize * blockSize
 	copy(d.begun[d.length%blockSize:], part[whole:])
 	d.length += uint64(len(part))
 }
 
-// Sum is the hash of the message so far, to which more can be added after it.
+// Sum is the hash of the message so far. More can be added after that.
 func (d *Digest) Sum() (sum [Size]byte) {
 	if d.standard != nil {
 		d.standard.Sum(sum[:0])
 		return sum
 	}
 	last := *d
-	// A one bit, zeros, and the length in bits fill up the last block, or the last two.
+	// A one bit, zeros, and the length in bits fill the last block, or the last two.
 	padding := [2 * blockSize]byte{0x80}
 	zeros := (blockSize + 55 - int(d.length%blockSize)) % blockSize
 	binary.BigEndian.PutUint64(padding[1+zeros:], d.length*8)

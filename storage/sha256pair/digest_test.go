@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// makers are the ways to make a Digest that this machine has.
+// makers are the ways to make a Digest on this machine.
 func makers(t *testing.T) map[string]func() *Digest {
 	t.Helper()
 	all := map[string]func() *Digest{
@@ -26,7 +26,7 @@ func random(seed uint64, n int) []byte {
 	return data
 }
 
-// TestKnownSums has the examples of FIPS 180-4 that are in "SHA Examples" of NIST.
+// TestKnownSums has the examples for FIPS 180-4 from "SHA Examples" of NIST.
 func TestKnownSums(t *testing.T) {
 	for message, want := range map[string]string{
 		"":    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -43,7 +43,8 @@ func TestKnownSums(t *testing.T) {
 	}
 }
 
-// TestEveryLength has all lengths up to five blocks, so that the padding takes one block or two, as one part and as two.
+// TestEveryLength hashes all lengths up to five blocks, as one part and as two, so that the padding takes one block or
+// two.
 func TestEveryLength(t *testing.T) {
 	data := random(1, 5*blockSize)
 	for name, start := range makers(t) {
@@ -62,7 +63,7 @@ func TestEveryLength(t *testing.T) {
 	}
 }
 
-// TestBoth hashes two messages in parts of all kinds of lengths, as pairs and by themselves in turn.
+// TestBoth hashes two messages in parts of many lengths, alternating between pairs and single parts.
 func TestBoth(t *testing.T) {
 	choose := rand.New(rand.NewPCG(1, 2))
 	kinds := makers(t)
@@ -117,7 +118,7 @@ func TestNothingIsAllocatedForParts(t *testing.T) {
 	}
 }
 
-// FuzzBoth compares with the standard library whatever the parts are.
+// FuzzBoth compares with the standard library for any parts.
 func FuzzBoth(f *testing.F) {
 	f.Add([]byte("abc"), []byte{}, uint16(1), uint16(0))
 	f.Add(random(1, 300), random(2, 200), uint16(63), uint16(65))

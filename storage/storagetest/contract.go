@@ -12,15 +12,15 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// Contract is the suite of obligations that every storage.Bucket must keep.
+// Contract is the suite that checks the obligations of every storage.Bucket.
 type Contract struct {
-	// Open makes a bucket with nothing in it. It is called once for each test of the suite.
+	// Open makes an empty bucket. The suite calls it once for each test.
 	Open func(t *testing.T) storage.Bucket
-	// LongestName is the longest name in bytes that the bucket takes: storage.MaxName if it is zero, less for a
-	// part of a bucket, whose prefix counts as well.
+	// LongestName is the longest name, in bytes, that the bucket takes: storage.MaxName if it is zero, less for a part
+	// of a bucket, whose prefix counts as well.
 	LongestName int
-	// Transient, if set, tells the names under which the server lists what it is still writing: a fault of the
-	// server's, which whoever lists objects by their full names does not notice.
+	// Transient, if set, recognises names under which the server lists objects that it is still writing: a fault of the
+	// server, which callers that list objects by their full names do not notice.
 	Transient func(name string) bool
 }
 
@@ -97,7 +97,7 @@ func wantObject(t *testing.T, bucket storage.Bucket, name string, want []byte) {
 	wantRecent(t, info)
 }
 
-// wantRecent checks that the object is said to be one of this test. The medium's clock may differ from ours.
+// wantRecent checks that the object's time is within this test. The medium's clock may differ from ours.
 func wantRecent(t *testing.T, info storage.Info) {
 	t.Helper()
 	if age := time.Since(info.Modified).Abs(); age > 15*time.Minute {

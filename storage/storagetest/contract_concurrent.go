@@ -50,7 +50,7 @@ func testCancelled(t *testing.T, bucket storage.Bucket) {
 	wantObject(t, bucket, "object", []byte("data"))
 	wantAbsent(t, bucket, "other")
 
-	// One that ends while a List runs.
+	// One context that ends while a List runs.
 	put(t, bucket, "object-2", nil)
 	ctx, cancel = context.WithCancelCause(t.Context())
 	calls := 0
@@ -58,7 +58,7 @@ func testCancelled(t *testing.T, bucket storage.Bucket) {
 	if !errors.Is(err, cause) || calls != 1 {
 		t.Errorf("List cancelled in its first call of fn: %d calls, %v; want 1 and the context's cause", calls, err)
 	}
-	// And one that has run out of time.
+	// And one whose time has run out.
 	ctx, cancelTimeout := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancelTimeout()
 	if _, err := bucket.Stat(ctx, "object"); !errors.Is(err, context.DeadlineExceeded) {
@@ -89,8 +89,8 @@ func testCancelledWhileReading(t *testing.T, bucket storage.Bucket) {
 	_ = reader.Close() // its error, if any, is the context's again
 }
 
-// testCancelledPut gives Puts ever more time, from none on, until one has enough: whenever they end, the object is whole or not
-// there at all, and where it replaces another, that one or whole.
+// testCancelledPut gives Puts ever more time, from none on, until one has enough. Whenever they end, the object is
+// whole or not there at all; if it replaces another, the old object or the new one is there whole.
 func (c Contract) testCancelledPut(t *testing.T, bucket storage.Bucket) {
 	old, data := random(6, 1<<20), random(7, 16<<20)
 	put(t, bucket, "replaced", old)
@@ -134,7 +134,7 @@ func (c Contract) testCancelledPut(t *testing.T, bucket storage.Bucket) {
 	}
 }
 
-// fleeting is a context that ends as soon as somebody has looked whether it has.
+// fleeting is a context that ends as soon as somebody has checked whether it has ended.
 type fleeting struct {
 	context.Context
 	end func()
@@ -150,8 +150,8 @@ func (f fleeting) Done() <-chan struct{} {
 	return f.Context.Done()
 }
 
-// testCancelledWhilePutting has the context end when a Put has begun, and when it has sent half of the data: it is not
-// enough to look at it before that.
+// testCancelledWhilePutting ends the context when a Put has begun, and when the Put has sent half of the data: it is
+// not enough to check the context before that.
 func testCancelledWhilePutting(t *testing.T, bucket storage.Bucket) {
 	put(t, bucket, "replaced", []byte("old"))
 	cause, data := errors.New("lease lost"), random(8, 16<<20)
@@ -176,8 +176,8 @@ func testCancelledWhilePutting(t *testing.T, bucket storage.Bucket) {
 	wantObject(t, bucket, "replaced", []byte("old"))
 }
 
-// testConcurrentReplace has writers put different versions of one object while readers read it: each must see one
-// version, whole, and nothing beside it.
+// testConcurrentReplace has writers put different versions of one object while readers read it: each reader must see
+// one whole version, and nothing else.
 func (c Contract) testConcurrentReplace(t *testing.T, bucket storage.Bucket) {
 	const versions, rounds = 3, 8
 	version := func(i int) []byte { return bytes.Repeat([]byte{byte('a' + i)}, 1<<20+i*100_000) }
@@ -215,7 +215,7 @@ func (c Contract) testConcurrentReplace(t *testing.T, bucket storage.Bucket) {
 	})
 }
 
-// testConcurrentUse does everything at once, on objects in the same folders: folders come and go under its feet.
+// testConcurrentUse does everything at once, on objects in the same folders: folders come and go meanwhile.
 func testConcurrentUse(t *testing.T, bucket storage.Bucket) {
 	ctx := t.Context()
 	inParallel(t, 8, 8, func(worker int) error {

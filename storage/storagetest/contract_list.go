@@ -19,7 +19,7 @@ func objects(t *testing.T, bucket storage.Bucket, names []string) {
 	}
 }
 
-// testListOrder uses names whose lexical order is not the order in which a tree of folders is walked: "-" and "."
+// testListOrder uses names whose lexical order differs from the order in which one walks a tree of folders: "-" and "."
 // come before "/", and "0" comes after it.
 func testListOrder(t *testing.T, bucket storage.Bucket) {
 	want := []string{"b", "a/z", "a-b/c", "a.b", "a0", "a/b/c", "a/b.c", "a/b0", "a/b-", "A", "ä", "z/1/2/3", "z-", "aa"}
@@ -66,7 +66,7 @@ func testListPrefix(t *testing.T, bucket storage.Bucket) {
 	}
 }
 
-// testListMany has more objects than S3 lists at once, in one folder and in many.
+// testListMany has more objects than one request to S3 lists, in one folder and in many.
 func testListMany(t *testing.T, bucket storage.Bucket) {
 	const count = 1203
 	var want []string
@@ -102,7 +102,7 @@ func testListStops(t *testing.T, bucket storage.Bucket) {
 	}
 }
 
-// testListCallsBack has fn use the bucket that is being listed, as whoever removes what it finds does.
+// testListCallsBack has fn use the bucket that is being listed, like a caller that removes what it finds.
 func testListCallsBack(t *testing.T, bucket storage.Bucket) {
 	objects(t, bucket, []string{"a/1", "a/2", "b/1", "c"})
 	err := bucket.List(t.Context(), "", func(info storage.Info) error {

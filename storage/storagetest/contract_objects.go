@@ -121,8 +121,8 @@ func testRanges(t *testing.T, bucket storage.Bucket) {
 	}
 }
 
-// The repository's largest packs are 128 MiB; what is tested here is larger than the parts in which media and their
-// client libraries like to cut objects.
+// The repository's largest packs are 128 MiB; this object is larger than the parts in which media and their client
+// libraries like to cut objects.
 func testLargeObject(t *testing.T, bucket storage.Bucket) {
 	data := random(4, 20<<20)
 	put(t, bucket, "large", data)
@@ -211,7 +211,7 @@ func testObjectBesideFolder(t *testing.T, bucket storage.Bucket) {
 	if err := bucket.Delete(t.Context(), "folder/object"); err != nil {
 		t.Fatal(err)
 	}
-	// The folder has gone with its last object: nothing is left that an object of that name could be in the way of.
+	// The folder has gone with its last object: nothing is left to block an object with that name.
 	put(t, bucket, "folder", []byte("now an object"))
 	wantObject(t, bucket, "folder", []byte("now an object"))
 }

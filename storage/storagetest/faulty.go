@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage"
 )
 
-// ErrFault is what operations fail with that Faulty fails on purpose, unless Fault.Err says otherwise.
+// ErrFault is the error of operations that Faulty makes fail, unless Fault.Err says otherwise.
 var ErrFault = errors.New("planned fault")
 
 // Verb names a method of storage.Bucket.
@@ -41,32 +41,32 @@ type How string
 const (
 	// Before: the operation fails and has done nothing.
 	Before How = "before"
-	// After: the operation is done, and yet it fails: the answer got lost. A List fails after its last object, a
-	// Get in its stream after its last byte.
+	// After: the operation is done, and yet it fails: the answer got lost. A List fails after its last object, a Get
+	// after the last byte of its stream.
 	After How = "after"
-	// Torn: the operation fails half-way. A List fails after its first object, a Get after half of its bytes, and
-	// a Put leaves an object with half of its data: more than a Bucket may do, but what a reader must be able to
-	// tell all the same. A Stat, a Delete and a Folders fail as with Before.
+	// Torn: the operation fails half-way. A List fails after its first object, a Get after half of its bytes, and a Put
+	// leaves an object with half of its data. No Bucket may do that, but readers must be able to tell all the same. A
+	// Stat, a Delete and a Folders fail as with Before.
 	Torn How = "torn"
 )
 
 // Fault is the plan of a Faulty.
 type Fault struct {
-	// At is the operation that fails, counted from 1 among those that Match; 0 is none.
+	// At is the operation that fails, counted from 1 among those that Match; 0 means none.
 	At int
 	// How it fails. The zero value is Before.
 	How How
-	// Stop makes every later operation fail as well, with nothing done: the process has died at that point, or
-	// the medium is gone for good. Without it only that one operation fails.
+	// Stop makes every later operation fail too, with nothing done: the process has died at that point, or the medium
+	// is gone for good. Without Stop only that one operation fails.
 	Stop bool
-	// Match chooses the operations that count; nil is all of them.
+	// Match chooses the operations that count; nil means all.
 	Match func(Operation) bool
-	// Err is what the operation fails with; nil is ErrFault.
+	// Err is the operation's error; nil means ErrFault.
 	Err error
 }
 
-// Changes is a Fault.Match that counts only what changes the bucket: the points at which a crash can leave
-// different things behind.
+// Changes is a Fault.Match that counts only operations that change the bucket: the points at which a crash can leave
+// different states behind.
 func Changes(op Operation) bool { return op.Verb == Put || op.Verb == Delete }
 
 // Faulty is a Bucket whose operations fail as planned. It serves concurrent callers like any other.
@@ -101,7 +101,7 @@ func (f *Faulty) Fired() bool {
 	return f.fired
 }
 
-// begin counts an operation and says how it is to fail; "" means that it succeeds.
+// begin counts an operation and says how it must fail; "" means that it succeeds.
 func (f *Faulty) begin(op Operation) How {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/storagetest"
 )
 
-// move copies a to b and removes a: one operation of each kind that matters.
+// move copies a to b and removes a: one operation of each important kind.
 func move(ctx context.Context, bucket storage.Bucket) error {
 	reader, err := bucket.Get(ctx, "a", 0, -1)
 	if err != nil {
@@ -136,7 +136,7 @@ func TestFaultyTearsStreamsAndLists(t *testing.T) {
 	}
 }
 
-// The contract suite must hold a Faulty with nothing planned: the wrapper itself changes nothing.
+// A Faulty with nothing planned must pass the contract suite: the wrapper itself changes nothing.
 func TestFaultyWithoutFaultKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	storagetest.Contract{Open: func(*testing.T) storage.Bucket {

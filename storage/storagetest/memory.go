@@ -16,15 +16,15 @@ import (
 
 // Memory is a Bucket that keeps its objects in memory, for tests. NewMemory makes one.
 //
-// Where the contract leaves a medium a choice Memory takes the strict side, so that code tested with it runs on any
-// other: a name that is at the same time another object's folder is refused.
+// Where the contract leaves a medium a choice, Memory is strict, so that code tested with it runs on any other medium:
+// it refuses a name that is also another object's folder.
 type Memory struct {
 	mu      sync.RWMutex
 	objects map[string]stored
 	folders map[string]int // how many objects are below each folder
 }
 
-// stored is one object. Its data are never changed.
+// stored is one object. Its data never changes.
 type stored struct {
 	data     []byte
 	modified time.Time
@@ -71,7 +71,7 @@ func (m *Memory) Put(ctx context.Context, name string, data []byte) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if ctx.Err() != nil { // to copy a large object takes a while
+	if ctx.Err() != nil { // copying a large object takes a while
 		return m.fail("put", name, context.Cause(ctx))
 	}
 	if m.folders[name] > 0 {
@@ -147,7 +147,7 @@ func (m *Memory) countInFolders(name string, change int) {
 	}
 }
 
-// foldersOf returns all folders that the name lies in: a and a/b for a/b/c.
+// foldersOf returns all folders of a name: a and a/b for a/b/c.
 func foldersOf(name string) []string {
 	var folders []string
 	for i, char := range name {

@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestBlobTableOnAFullDisk has 64 KiB for the runs: one run or two fit, and then a part of the next one, or of what two of
-// them become. What did not fit costs memory, no blob, and no room once the table is closed.
+// TestBlobTableOnAFullDisk has 64 KiB for the runs: one run or two fit, and then a part of the next one, or of the
+// merge of two. Runs that do not fit cost memory, but no blob, and no room once the table is closed.
 func TestBlobTableOnAFullDisk(t *testing.T) {
 	for name, tt := range map[string]struct{ limit, runs int }{
 		"a run that ends too soon":            {limit: 900, runs: 1},
 		"a merged run that ends too soon":     {limit: 500, runs: 2},
-		"a run that is too large for a start": {limit: 8000, runs: 0}, // and for the buffer, so that adding fails
+		"a run that is too large for a start": {limit: 8000, runs: 0}, // and larger than the buffer, so that adding fails
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -8,8 +8,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
-// FuzzFind adds packs that an index object may describe, as few or as many as are in memory, and finds each blob of them in a place
-// where it may lie.
+// FuzzFind adds packs that an index object may describe, with few or many of them in memory, and finds each of their
+// blobs in a place where it may lie.
 func FuzzFind(f *testing.F) {
 	id := format.Hash([]byte("x"))
 	pack := func(blobs ...packfile.Blob) packfile.Pack { return packfile.Pack{ID: id, Blobs: blobs} }

@@ -8,8 +8,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/packfile"
 )
 
-// place is where a blob lies, as the index keeps it. The pack is a number, which makes it a third as large: there is one of
-// these in memory for every blob of the repository.
+// place is where a blob lies, as the index keeps it. The pack is a number, which makes a place a third as large: memory
+// may hold one for every blob of the repository.
 type place struct {
 	pack, offset, length uint32
 	plain                uint32 // zero if not compressed
@@ -23,7 +23,7 @@ type packExtent struct {
 
 // Index knows where all blobs are.
 type Index struct {
-	// objects are the index objects that it was read from, in their order; nil if it holds anything else.
+	// objects are the index objects that the index was read from, in order; nil if it holds anything else.
 	objects []format.ID
 
 	mu         sync.RWMutex
@@ -33,7 +33,8 @@ type Index struct {
 	moved moved
 }
 
-// New makes an index that knows nothing. Close it when it is not needed any more, or have another one Replace what it holds.
+// New makes an empty index. Close it when it is not needed any more, or let another Index take over its content with
+// Replace.
 func New() *Index {
 	return &Index{packs: newPackTable(), data: newBlobTable(), tree: newBlobTable()}
 }
@@ -46,7 +47,7 @@ func (x *Index) of(t format.BlobType) *blobTable {
 	return x.data
 }
 
-// Find looks a blob up. The error says that what was written of the index cannot be read, which is no word on the blob.
+// Find looks a blob up. An error says that the index's file cannot be read, which says nothing about the blob.
 func (x *Index) Find(t format.BlobType, id format.ID) (packfile.Location, bool, error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -66,7 +67,7 @@ func (x *Index) Find(t format.BlobType, id format.ID) (packfile.Location, bool, 
 	return at, true, nil
 }
 
-// Add takes over the blobs of a pack. Of a blob that is known already either copy may be found: it is as good.
+// Add takes over the blobs of a pack. If a blob is known already, Find may return either copy: both are as good.
 func (x *Index) Add(pack packfile.Pack) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -78,14 +79,14 @@ func (x *Index) Add(pack packfile.Pack) {
 	}
 }
 
-// IsOf reports whether the index holds what these index objects hold, and nothing else.
+// IsOf reports whether the index holds exactly what these index objects hold.
 func (x *Index) IsOf(objects []format.ID) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return len(objects) > 0 && slices.Equal(x.objects, objects)
 }
 
-// Replace takes over what another index holds, which must not be used any more.
+// Replace takes over the content of another index, which must not be used any more.
 func (x *Index) Replace(fresh *Index) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -95,7 +96,7 @@ func (x *Index) Replace(fresh *Index) {
 	x.moved.forget()
 }
 
-// Close frees the temporary files. Nothing may be looked up after it.
+// Close frees the temporary files. Nothing may be looked up after that.
 func (x *Index) Close() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -108,14 +109,14 @@ func (x *Index) closeTables() {
 	x.tree.close()
 }
 
-// SetObjects says that the index holds what these index objects hold, and nothing else, until more is added.
+// SetObjects says that the index holds exactly what these index objects hold, until more is added.
 func (x *Index) SetObjects(ids []format.ID) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.objects = ids
 }
 
-// Prefer has Find say from now on that a blob lies elsewhere, until Replace.
+// Prefer makes Find return another place for a blob, until Replace.
 func (x *Index) Prefer(t format.BlobType, id format.ID, at packfile.Location) {
 	x.moved.put(blob{t, id}, at)
 }
@@ -127,7 +128,7 @@ func (x *Index) Packs() int {
 	return x.packs.count()
 }
 
-// Pack is the one that was added as the one of this number, counted from 0.
+// Pack returns the pack with a number. Packs are numbered as they are added, from 0.
 func (x *Index) Pack(number int) (format.ID, error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -135,13 +136,13 @@ func (x *Index) Pack(number int) (format.ID, error) {
 	return pack.id, err
 }
 
-// blob is one of a type.
+// blob is a blob of a type.
 type blob struct {
 	blobType format.BlobType
 	id       format.ID
 }
 
-// moved are blobs of which another copy is to be read than that which the tables know.
+// moved are blobs with a better copy than the one in the tables.
 type moved struct {
 	mu sync.RWMutex
 	to map[blob]packfile.Location

@@ -9,24 +9,24 @@ import (
 )
 
 const (
-	// packsInMemory is how many packs are kept in memory; what an index knows of more goes to a file. It is enough for 2 TiB in packs of
-	// 8 MiB, and takes 9 MiB.
+	// packsInMemory is how many packs are kept in memory; further packs go to a file. It is enough for 2 TiB in packs
+	// of 8 MiB, and takes 9 MiB.
 	packsInMemory = 256 << 10
-	// packEntrySize is the size of an entry of the file, in bytes: the id, and where the last blob ends.
+	// packEntrySize is the size of an entry of the file, in bytes: the id, and the end of the last blob.
 	packEntrySize = len(format.ID{}) + 4
 	// packBuffer is how much is written to the file at once, in bytes.
 	packBuffer = 4096 * packEntrySize
 )
 
-// packTable has the packs of an index by their numbers. Several goroutines may look packs up at the same time; nothing else may
-// happen while one adds.
+// packTable has the packs of an index by their numbers. Several goroutines may look packs up at the same time, but
+// nothing else may happen while one adds.
 type packTable struct {
 	first   []packExtent
 	file    *os.File // unnamed; nil while there is none
-	written int      // bytes of it
-	tail    []byte   // what is behind that
-	full    bool     // the file cannot be written: all others stay in the tail
-	limit   int      // of first
+	written int      // bytes in the file
+	tail    []byte   // packs behind those
+	full    bool     // the file cannot be written: all further packs stay in the tail
+	limit   int      // how many packs first holds
 }
 
 func newPackTable() *packTable { return &packTable{limit: packsInMemory} }
@@ -51,7 +51,7 @@ func (t *packTable) add(extent packExtent) (number int) {
 	return number
 }
 
-// spill writes the tail to the file. Where no file can be written, all that is lost is memory.
+// spill writes the tail to the file. If no file can be written, that costs only memory.
 func (t *packTable) spill() {
 	if t.file == nil {
 		file, err := os.CreateTemp("", "stsbackup-packs-")
@@ -59,7 +59,7 @@ func (t *packTable) spill() {
 			t.full = true
 			return
 		}
-		if os.Remove(file.Name()) != nil { // nobody else is to find it, and it is to be gone with the process
+		if os.Remove(file.Name()) != nil { // nobody else finds it, and it disappears with the process
 			_ = file.Close()
 			t.full = true
 			return
@@ -89,7 +89,7 @@ func (t *packTable) get(number int) (packExtent, error) {
 	return packExtent{id: format.ID(entry[:len(format.ID{})]), end: binary.LittleEndian.Uint32(entry[len(format.ID{}):])}, nil
 }
 
-// close frees the file. The table must not be used after it.
+// close frees the file. The table must not be used after that.
 func (t *packTable) close() {
 	if t.file != nil {
 		_ = t.file.Close()

@@ -28,15 +28,16 @@ const (
 // ErrFile says that a run cannot be read or written, which is no fault of the repository.
 var ErrFile = errors.New("the index's temporary file")
 
-// run is a temporary file of entries in the order of their ids. It has no name, and goes with the process at the latest.
+// run is a temporary file of entries in the order of their ids. It has no name, and disappears with the process at the
+// latest.
 type run struct {
 	file  *os.File
 	count int
-	// fence has the first id of each block: it tells in which one an id must be.
+	// fence has the first id of each block: it tells which block must have an id.
 	fence []format.ID
 
 	mu    sync.Mutex
-	block [blockSize]byte // what was read last
+	block [blockSize]byte // the block that was read last
 }
 
 // find looks for an entry.
@@ -64,9 +65,9 @@ func (r *run) find(id format.ID) (place, bool, error) {
 	return at, found == id, nil
 }
 
-func (r *run) close() { _ = r.file.Close() } // and with it goes what was written
+func (r *run) close() { _ = r.file.Close() } // the file disappears with it
 
-// writeRun writes entries that are in no order.
+// writeRun writes entries from a map, sorted.
 func writeRun(dir string, entries map[format.ID]place) (*run, error) {
 	ids := make([]format.ID, 0, len(entries))
 	for id := range entries {
@@ -83,7 +84,7 @@ func writeRun(dir string, entries map[format.ID]place) (*run, error) {
 	return w.finish(nil)
 }
 
-// mergeRuns writes the entries of two runs. Where both have one, the newer's is kept.
+// mergeRuns writes the entries of two runs. If both have an entry, it keeps the newer run's.
 func mergeRuns(dir string, older, newer *run) (*run, error) {
 	w, err := newRunWriter(dir)
 	if err != nil {
@@ -111,7 +112,7 @@ type runReader struct {
 	left int // entries that have not been read yet
 	id   format.ID
 	at   place
-	ok   bool // id and at are an entry
+	ok   bool // id and at hold an entry
 	err  error
 }
 
@@ -135,7 +136,7 @@ func (r *runReader) next() {
 	r.id, r.at = decodeEntry(entry[:])
 }
 
-// runWriter writes entries that come in order.
+// runWriter writes entries that arrive in order.
 type runWriter struct {
 	run *run
 	to  *bufio.Writer // keeps the first error
@@ -146,7 +147,7 @@ func newRunWriter(dir string) (*runWriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make %w: %w", ErrFile, err)
 	}
-	// Nobody else is to find it, and it is to be gone with the process.
+	// Nobody else finds it, and it disappears with the process.
 	if err := os.Remove(file.Name()); err != nil {
 		return nil, errors.Join(fmt.Errorf("make %w: %w", ErrFile, err), file.Close())
 	}
@@ -162,10 +163,10 @@ func (w *runWriter) add(id format.ID, at place) {
 	for _, number := range []uint32{at.pack, at.offset, at.length, at.plain} {
 		entry = binary.LittleEndian.AppendUint32(entry, number)
 	}
-	_, _ = w.to.Write(entry) // finish has the error
+	_, _ = w.to.Write(entry) // finish returns the error
 }
 
-// finish returns the run, unless err says that what was to be written could not be read.
+// finish returns the run, unless err says that its input could not be read.
 func (w *runWriter) finish(err error) (*run, error) {
 	if flushErr := w.to.Flush(); flushErr != nil {
 		err = errors.Join(err, fmt.Errorf("write %w: %w", ErrFile, flushErr))

@@ -8,31 +8,31 @@ import (
 )
 
 const (
-	// recentLimit is how many blobs are kept in memory; those of more go to a file. It is enough for 16 GiB of large
+	// recentLimit is how many blobs are kept in memory; further ones go to a file. It is enough for 16 GiB of large
 	// files, and takes less than 4 MiB.
 	recentLimit = 32 << 10
-	// runFactor is by how much a run must be larger than what was written after it. The runs of a large index are
-	// few then, and an entry is written again a few times only.
+	// runFactor is how many times larger a run must be than everything written after it. So a large index has few runs,
+	// and an entry is rewritten only a few times.
 	runFactor = 4
 )
 
 // blobTable knows the places of blobs. There is an entry for every piece of every file in the repository, so only the
-// latest are kept in memory: a map of them fills, is written to a temporary file as a run, and is filled again. Runs that
-// are not much larger than those after them are merged. What it needs of memory hardly grows with the repository.
+// latest are kept in memory: a map fills, is written to a temporary file as a run, and is filled again. Runs that are
+// not much larger than those after them are merged. The memory that a table needs hardly grows with the repository.
 //
-// Several goroutines may look blobs up at the same time; nothing else may happen while one adds.
+// Several goroutines may look blobs up at the same time, but nothing else may happen while one adds.
 type blobTable struct {
 	recent map[format.ID]place
 	limit  int    // of recent; more than recentLimit only when there is no room for runs
 	runs   []*run // the oldest, which is the largest, first
-	dir    string // of the runs
+	dir    string // where the runs are
 }
 
 func newBlobTable() *blobTable {
 	return &blobTable{recent: map[format.ID]place{}, limit: recentLimit, dir: os.TempDir()}
 }
 
-// find looks a blob up. The error says that what was written of the table cannot be read.
+// find looks a blob up. An error says that the table's file cannot be read.
 func (t *blobTable) find(id format.ID) (place, bool, error) {
 	if at, ok := t.recent[id]; ok {
 		return at, true, nil
@@ -45,7 +45,7 @@ func (t *blobTable) find(id format.ID) (place, bool, error) {
 	return place{}, false, nil
 }
 
-// add notes the place of a blob. If it had one already, either may be found from then on: any copy is as good.
+// add notes the place of a blob. If the blob had one already, find may return either from then on: any copy is as good.
 func (t *blobTable) add(id format.ID, at place) {
 	if _, known := t.recent[id]; known {
 		return
@@ -56,7 +56,7 @@ func (t *blobTable) add(id format.ID, at place) {
 	t.recent[id] = at
 }
 
-// spill makes room in memory. Where no file can be written, all that is lost is memory.
+// spill makes room in memory. If no file can be written, that costs only memory.
 func (t *blobTable) spill() {
 	r, err := writeRun(t.dir, t.recent)
 	if err != nil {
@@ -68,7 +68,7 @@ func (t *blobTable) spill() {
 	for n := len(t.runs); n >= 2 && t.runs[n-2].count < runFactor*t.runs[n-1].count; n = len(t.runs) {
 		merged, err := mergeRuns(t.dir, t.runs[n-2], t.runs[n-1])
 		if err != nil {
-			return // they do as they are, and it is tried again after the next one
+			return // the runs stay as they are; the next spill tries again
 		}
 		for _, r := range t.runs[n-2:] {
 			r.close()
@@ -77,7 +77,7 @@ func (t *blobTable) spill() {
 	}
 }
 
-// close frees the files. The table must not be used after it.
+// close frees the files. The table must not be used after that.
 func (t *blobTable) close() {
 	for _, r := range t.runs {
 		r.close()

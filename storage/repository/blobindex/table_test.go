@@ -19,7 +19,7 @@ func testPlace(i int) place {
 	return place{pack: uint32(i), offset: uint32(2 * i), length: uint32(i + 1), plain: uint32(3 * i)}
 }
 
-// smallTable keeps few blobs in memory, and its runs in a folder of its own.
+// smallTable keeps few blobs in memory, and its runs in a directory of its own.
 func smallTable(t *testing.T, limit int) *blobTable {
 	t.Helper()
 	table := newBlobTable()
@@ -39,7 +39,7 @@ func expectBlobs(t *testing.T, table *blobTable, count int) {
 	}
 }
 
-// TestBlobTable fills tables that end in the middle of a map, a run, and a block of a run.
+// TestBlobTable fills tables that end in the middle of a map, of a run, and of a block of a run.
 func TestBlobTable(t *testing.T) {
 	for _, limit := range []int{1, 7, blockEntries, 1000, recentLimit} {
 		for _, count := range []int{0, 1, 7, 8, blockEntries, blockEntries + 1, 20*blockEntries - 1, 7001} {
@@ -81,8 +81,8 @@ func TestBlobTableHasFewRuns(t *testing.T) {
 	}
 }
 
-// TestBlobTableOfCopies adds a blob again when its first place has been written: one of its places is found, and the
-// blob is written once in the end.
+// TestBlobTableOfCopies adds a blob again after its first place was written: find returns one of its places, and in the
+// end the blob is written once.
 func TestBlobTableOfCopies(t *testing.T) {
 	table := smallTable(t, 4)
 	for round := range 9 {
@@ -134,7 +134,7 @@ func TestBlobTableWithoutRoom(t *testing.T) {
 	expectBlobs(t, table, 1000)
 }
 
-// What was written and cannot be read is an error: whoever needs the blob must not take it for missing.
+// A written entry that cannot be read is an error: whoever needs the blob must not take it for missing.
 func TestBlobTableThatCannotBeRead(t *testing.T) {
 	table := smallTable(t, 100)
 	for i := range 150 {
@@ -146,7 +146,7 @@ func TestBlobTableThatCannotBeRead(t *testing.T) {
 	if _, ok, err := table.find(testBlobID(0)); ok || !errors.Is(err, ErrFile) {
 		t.Errorf("%t, %v", ok, err)
 	}
-	for i := range 150 { // a merge must not lose what it cannot read
+	for i := range 150 { // a merge must not lose entries that it cannot read
 		table.add(testBlobID(1000+i), testPlace(1000+i))
 	}
 	if _, ok, err := table.find(testBlobID(0)); ok || !errors.Is(err, ErrFile) {

@@ -11,11 +11,12 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/format"
 )
 
-// zstdWindow is how far back a blob's bytes can refer. Most blobs are about as large; a larger window would cost
-// memory in every worker and gain next to nothing.
+// zstdWindow is how far back a blob's bytes can refer. Most blobs are about as large; a larger window would cost memory
+// in every worker and gain next to nothing.
 const zstdWindow = 512 << 10
 
-// MaxRatio is how far zstd can compress: four bytes can stand for 128 KiB. What claims to be more is not given the memory.
+// MaxRatio is how far zstd can compress: four bytes can stand for 128 KiB. A blob that claims to be larger gets no
+// memory.
 const MaxRatio = 128 << 10 / 4
 
 // Codec compresses and decompresses. It is safe for concurrent use.
@@ -24,13 +25,13 @@ type Codec struct {
 	decoder *zstd.Decoder
 }
 
-// NewCodec sets a Codec up.
+// NewCodec makes a Codec.
 func NewCodec() (*Codec, error) {
 	encoder, err := newEncoder(zstd.SpeedFastest, zstd.WithAllLitEntropyCompression(true))
 	if err != nil {
 		return nil, err
 	}
-	// DecodeAll stops at the capacity of the slice it is given: that is what bounds its output.
+	// DecodeAll stops at the capacity of the slice that it is given: that bounds its output.
 	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecodeAllCapLimit(true),
 		zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(format.MaxBlobSize))
 	if err != nil {
@@ -43,13 +44,13 @@ func NewCodec() (*Codec, error) {
 func (c *Codec) Compress(dst, plain []byte) []byte { return c.encoder.EncodeAll(plain, dst) }
 
 const (
-	// decoderSlack is how many bytes of room behind its output let the decoder copy by whole words.
+	// decoderSlack is how many bytes of room behind the output let the decoder copy whole words.
 	decoderSlack = 16
-	// largeBuffer is how far a buffer that is used again grows to twice its size, in bytes.
+	// largeBuffer is the size, in bytes, up to which a reused buffer doubles when it grows.
 	largeBuffer = 8 << 20
 )
 
-// Decompress appends exactly length bytes to dst, or fails; it never makes more of them than fit behind as slack.
+// Decompress appends exactly length bytes to dst, or fails. It never produces more than length bytes and the slack.
 func (c *Codec) Decompress(dst, packed []byte, length int) ([]byte, error) {
 	start, size := len(dst), len(dst)+length+decoderSlack
 	if cap(dst) < size {
@@ -65,8 +66,8 @@ func (c *Codec) Decompress(dst, packed []byte, length int) ([]byte, error) {
 	return dst[:len(out)], nil // with all of its room, for the next one
 }
 
-// DecompressUpTo decompresses something whose plain length is not recorded; more than limit bytes are an error, and so
-// is a claim to need as many for the window alone.
+// DecompressUpTo decompresses an object whose plain length is not recorded. More than limit bytes are an error, and so
+// is a claim to need more than that for the window alone.
 func (c *Codec) DecompressUpTo(packed []byte, limit int64) ([]byte, error) {
 	decoder, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderConcurrency(1),
 		zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(limit)))
@@ -84,9 +85,9 @@ func (c *Codec) DecompressUpTo(packed []byte, limit int64) ([]byte, error) {
 	return plain.Bytes(), nil
 }
 
-// likelySize is the size that a compressed object says it has, if what is real could have it.
+// likelySize is the size that a compressed object says it has, if a real object could have it.
 func likelySize(packed []byte, limit int64) int64 {
-	const usual = 8 // times as large as compressed, and no more
+	const usual = 8 // real objects are at most this many times as large as their compressed form
 	var header zstd.Header
 	if header.Decode(packed) != nil || !header.HasFCS {
 		return 0

@@ -9,32 +9,32 @@ import (
 )
 
 const (
-	// smallBlob is up to where the tables of the thorough encoder cost more than they gain, in bytes.
+	// smallBlob is the size, in bytes, up to which the tables of the thorough encoder cost more than they gain.
 	smallBlob = 4 << 10
-	// sampleParts stretches of samplePart bytes, spread over a blob, are the sample that tells what kind it is of. Blobs
-	// that are not much larger than that are not worth a sample.
+	// sampleParts stretches of samplePart bytes, spread over a blob, are the sample that tells what kind of data the
+	// blob holds. Blobs that are not much larger than a sample are not sampled.
 	sampleParts = 4
 	samplePart  = 8 << 10
 	sampledBlob = 4 * sampleParts * samplePart
-	// noiseEntropy is the entropy, in bits per byte, from which on coding literals would save less than a tenth of them.
-	// zstd does not begin to before a sixteenth.
+	// noiseEntropy is the entropy, in bits per byte, from which on coding literals would save less than a tenth of
+	// them. zstd itself starts at a sixteenth.
 	noiseEntropy = 7.25
-	// worthwhile is what a sample must shrink to for its blob to be compressed, as a fraction.
+	// worthwhile is the fraction to which a sample must shrink for its blob to be compressed.
 	worthwhile = 0.97
 )
 
-// Compressor compresses blobs, each in the way that pays for it. Coding literals takes most of the time, in vain where
-// they are noise: pages of a database that hold images, hashes or what is encrypted. There it only looks for repeats,
-// and not even that where a sample has none. It is for use by one goroutine at a time.
+// Compressor compresses each blob in the way that pays off. Coding literals takes most of the time, and gains nothing
+// if they are noise: database pages that hold images, hashes or encrypted data. There Compressor only looks for
+// repeats, and not even that if a sample has none. Only one goroutine at a time may use it.
 type Compressor struct {
-	thorough *zstd.Encoder // what the level stands for
+	thorough *zstd.Encoder // the level's own encoder
 	quick    *zstd.Encoder // for small blobs
-	repeats  *zstd.Encoder // codes no literals; nil if everything is for the thorough one
+	repeats  *zstd.Encoder // codes no literals; nil if everything goes to the thorough one
 	sample   []byte
-	probe    []byte // the sample, compressed
+	probe    []byte // the compressed sample
 }
 
-// NewCompressor makes a Compressor; nil if there is nothing to compress.
+// NewCompressor makes a Compressor; nil if the level is Off.
 func NewCompressor(level Level) (*Compressor, error) {
 	if level == Off {
 		return nil, nil
@@ -60,8 +60,8 @@ func NewCompressor(level Level) (*Compressor, error) {
 // Bound is how many bytes Compress appends at most.
 func (c *Compressor) Bound(plain int) int { return c.thorough.MaxEncodedSize(plain) }
 
-// Compress appends the compressed form of plain to dst, or nothing if plain is not to be compressed. What it appends
-// may be longer than plain.
+// Compress appends the compressed form of plain to dst, or nothing if plain should not be compressed. The compressed
+// form may be longer than plain.
 func (c *Compressor) Compress(dst, plain []byte) []byte {
 	switch {
 	case c.repeats == nil:
@@ -93,8 +93,8 @@ func appendSample(dst, plain []byte) []byte {
 	return dst
 }
 
-// leastEntropy is the entropy of the quarter that has the least: literals come in their order, and those of a part of
-// the sample may be text where those of the others are noise.
+// leastEntropy is the lowest entropy of a quarter of the sample: literals come in order, and one part of the sample may
+// be text where the others are noise.
 func leastEntropy(data []byte) float64 {
 	quarter := (len(data) + 3) / 4
 	least := 8.0
@@ -104,7 +104,7 @@ func leastEntropy(data []byte) float64 {
 	return least
 }
 
-// entropy is how many bits a byte takes at least if each is coded by how often it occurs.
+// entropy is how many bits a byte takes at least if each is coded by its frequency.
 func entropy(data []byte) float64 {
 	var counts [256]int
 	for _, b := range data {
@@ -119,7 +119,7 @@ func entropy(data []byte) float64 {
 	return bits / max(total, 1)
 }
 
-// newEncoder makes an encoder for use by one goroutine at a time.
+// newEncoder makes an encoder that only one goroutine at a time may use.
 func newEncoder(level zstd.EncoderLevel, more ...zstd.EOption) (*zstd.Encoder, error) {
 	encoder, err := zstd.NewWriter(nil, append([]zstd.EOption{
 		zstd.WithEncoderConcurrency(1),

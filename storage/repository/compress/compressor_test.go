@@ -30,7 +30,7 @@ func hardText(n int) []byte {
 	return text.Bytes()[:n]
 }
 
-// rows are noise and something that comes again and again, in turns.
+// rows alternate noise with something that repeats.
 func rows(n int) []byte {
 	var data bytes.Buffer
 	for value := randomBytes(n); data.Len() < n; value = value[500:] {
@@ -46,7 +46,7 @@ func TestCompressor(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		plain []byte
-		// most is how large the compressed form may be, as a fraction; 0 means that it is not to be made at all.
+		// most is how large the compressed form may be, as a fraction; 0 means that there must be none.
 		most float64
 	}{
 		{"zeros", make([]byte, mib), 0.001},
@@ -97,7 +97,7 @@ func decompressed(t *testing.T, packed []byte) []byte {
 	return plain
 }
 
-// What the shortcuts cost must be little: no more than a fiftieth of what the level itself makes of large blobs.
+// The shortcuts must cost little: no more than a fiftieth of the size that the level itself reaches for large blobs.
 func TestShortcutsCostLittle(t *testing.T) {
 	thorough, err := newEncoder(Default.zstd())
 	if err != nil {

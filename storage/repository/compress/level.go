@@ -7,16 +7,16 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Level is how much work a Writer puts into making the content of files smaller. Trees and everything else are
-// small and compress well: they are always compressed. Readers need not know: every blob says whether it is.
+// Level is how much work a Writer puts into compressing the content of files. Trees and everything else are small and
+// compress well: they are always compressed. Readers need not know the level: every blob says whether it is compressed.
 type Level int
 
 // The levels.
 const (
-	// Default is zstd's default level, which is what restic uses: a repository gets no larger by being
-	// written by us. Where most of the work would be for nothing, it does less.
+	// Default is zstd's default level, which restic uses too: a repository gets no larger because we write it. Where
+	// most of the work would gain nothing, it does less.
 	Default Level = iota
-	// Off stores content as it is: for what is compressed or encrypted already.
+	// Off stores content as it is: for data that is already compressed or encrypted.
 	Off
 	// Fast is zstd's fastest level.
 	Fast
@@ -44,7 +44,7 @@ func (l Level) String() string {
 	return fmt.Sprintf("Level(%d)", int(l))
 }
 
-// zstd gives zstd's own level. Off has none: what is compressed all the same is compressed as by default.
+// zstd returns zstd's own level. Off has none: data that is compressed all the same gets the default level.
 func (l Level) zstd() zstd.EncoderLevel {
 	switch l {
 	case Fast:

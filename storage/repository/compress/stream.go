@@ -7,10 +7,10 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// streamWindow bounds how far back the bytes of what is decompressed as a stream can refer, which takes memory.
+// streamWindow bounds how far back a decompressed stream can refer, which takes memory.
 const streamWindow = 32 << 20
 
-// NewWriter compresses what is written to it, and writes that to another writer; Close ends it.
+// NewWriter compresses everything written to it, and writes the result to another writer; Close ends the stream.
 func NewWriter(to io.Writer, level Level) (io.WriteCloser, error) {
 	encoder, err := newEncoder(level.zstd(), zstd.WithAllLitEntropyCompression(true))
 	if err != nil {

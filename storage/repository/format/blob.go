@@ -9,7 +9,7 @@ const (
 	TreeBlob BlobType = "tree" // the entries of a directory
 )
 
-// Limits on what may be claimed about a blob or a pack, in bytes.
+// Limits on what a repository may claim about a blob or a pack, in bytes.
 const (
 	// MaxBlobSize bounds the plain length of a blob: a tree of a million entries can be some hundred MiB.
 	MaxBlobSize = 1 << 30

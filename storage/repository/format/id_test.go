@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The name of an object is compared with it letter by letter, so an id is written in one way.
+// An object's name is compared with an id letter by letter, so an id has only one spelling.
 func TestID(t *testing.T) {
 	const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" // FIPS 180-2, appendix B.1
 	id := Hash([]byte("abc"))

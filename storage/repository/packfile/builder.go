@@ -9,19 +9,19 @@ import (
 	"github.com/stsbackup/stsbackup/storage/sha256pair"
 )
 
-// maxBlobs keeps a pack of very small blobs from having a table of contents larger than they are, and an
-// index object from growing beyond its limit.
+// maxBlobs keeps a pack of very small blobs from having a table of contents larger than the blobs, and an index object
+// from growing beyond its limit.
 const maxBlobs = 8192
 
-// Builder fills one pack after the other with blobs of one type. It is used by one goroutine at a time.
+// Builder fills one pack after the other with blobs of one type. Only one goroutine at a time may use it.
 type Builder struct {
 	blobType   format.BlobType
 	limit      int
 	sealer     *seal.Sealer
 	compressor *compress.Compressor // nil: blobs are stored as they are
-	buf        []byte               // the pack so far; nil when there is none
+	buf        []byte               // the pack so far; nil if none has begun
 	blobs      []Blob
-	sum        *sha256pair.Digest // of the first summed bytes of buf; nil for none
+	sum        *sha256pair.Digest // hash of the first summed bytes of buf; nil for none
 	summed     int
 }
 
@@ -30,17 +30,17 @@ func NewBuilder(t format.BlobType, limit int, sealer *seal.Sealer, compressor *c
 	return &Builder{blobType: t, limit: limit, sealer: sealer, compressor: compressor}
 }
 
-// Type is that of the blobs.
+// Type is the type of the blobs.
 func (p *Builder) Type() format.BlobType { return p.blobType }
 
-// Limit is how large a pack becomes, unless one blob is larger.
+// Limit is the size that a pack grows to, unless one blob is larger.
 func (p *Builder) Limit() int { return p.limit }
 
-// Begun reports whether there is room for a pack.
+// Begun reports whether the Builder has a buffer for a pack.
 func (p *Builder) Begun() bool { return p.buf != nil }
 
-// Begin gives the next pack its room, which is the Builder's until that pack is finished. Nil has it made: to grow it bit by bit would
-// need it several times over.
+// Begin gives the Builder a buffer for the next pack, until that pack is finished. If room is nil, Begin makes one:
+// growing a buffer bit by bit would need the memory several times over.
 func (p *Builder) Begin(room []byte) {
 	if room == nil {
 		room = make([]byte, 0, p.limit)
@@ -48,10 +48,10 @@ func (p *Builder) Begin(room []byte) {
 	p.buf = room[:0]
 }
 
-// Empty reports whether there is nothing in the pack so far.
+// Empty reports whether the pack has no blobs yet.
 func (p *Builder) Empty() bool { return len(p.blobs) == 0 }
 
-// Name names a blob. Beside it, it hashes as much of the pack as it can without taking longer.
+// Name names a blob. While it hashes the blob, it also hashes as much of the pack as takes no extra time.
 func (p *Builder) Name(plain []byte) format.ID {
 	if p.sum == nil {
 		p.sum = sha256pair.New()
@@ -62,7 +62,7 @@ func (p *Builder) Name(plain []byte) format.ID {
 	return blob.Sum()
 }
 
-// need is how much room a blob of this plain length can take at most, with its share of the header.
+// need is how much room a blob of this plain length can take at most, with its share of the table of contents.
 func (p *Builder) need(plain int) int {
 	packed := plain
 	if p.compressor != nil {
@@ -71,7 +71,7 @@ func (p *Builder) need(plain int) int {
 	return packed + seal.Overhead + headerEntrySize
 }
 
-// room is how much the header of the pack so far will take.
+// headerRoom is how much room the table of contents of the pack so far will take.
 func (p *Builder) headerRoom() int { return len(p.blobs)*headerEntrySize + seal.Overhead + 4 }
 
 // Full reports whether the pack must be finished before a blob of this plain length is added.
@@ -80,7 +80,7 @@ func (p *Builder) Full(plain int) bool {
 		(len(p.blobs) >= maxBlobs || len(p.buf)+p.headerRoom()+p.need(plain) > p.limit)
 }
 
-// Add compresses and seals a blob straight into the pack, and returns how many bytes it took there.
+// Add compresses and seals a blob directly into the pack, and returns how many bytes it takes there.
 func (p *Builder) Add(id format.ID, plain []byte) (int, error) {
 	blob := Blob{ID: id, Type: p.blobType, Offset: uint32(len(p.buf))}
 	buf, compressed, err := p.seal(plain)
@@ -104,14 +104,14 @@ func (p *Builder) seal(plain []byte) (buf []byte, compressed bool, err error) {
 			buf, err = p.sealer.SealTail(buf, len(p.buf))
 			return buf, true, err
 		}
-		p.buf = buf[:len(p.buf)] // it may have had to grow
+		p.buf = buf[:len(p.buf)] // the buffer may have grown
 	}
 	buf, err = p.sealer.Seal(p.buf, plain)
 	return buf, false, err
 }
 
-// Finish appends the header and returns the whole pack and what the index must know about it. The Builder is empty
-// after that.
+// Finish appends the table of contents and returns the whole pack and its description for the index. The Builder is
+// empty after that.
 func (p *Builder) Finish() ([]byte, Pack, error) {
 	buf, err := appendHeader(p.buf, p.blobs, p.sealer)
 	if err != nil {
@@ -126,8 +126,8 @@ func (p *Builder) Finish() ([]byte, Pack, error) {
 	return buf, pack, nil
 }
 
-// OfOne makes a pack of one blob that is too large for a Builder: text is room for an initialisation vector, and the blob as it is to be
-// sealed. The blob's Length and Offset are set here.
+// OfOne makes a pack with one blob that is too large for a Builder. text is room for an initialisation vector, followed
+// by the blob as it will be sealed. OfOne sets the blob's Length and Offset.
 func OfOne(blob Blob, text []byte, sealer *seal.Sealer) ([]byte, Pack, error) {
 	sealed, err := sealer.SealTail(text, 0)
 	if err != nil {

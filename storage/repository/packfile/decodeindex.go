@@ -8,8 +8,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/plainjson"
 )
 
-// eachOrdinary hands the packs of an index object to fn. It reports false if that is not written in the ordinary way, or is no
-// index object at all, although some may have been handed to fn by then.
+// eachOrdinary hands the packs of an index object to fn. It reports false if the object is not written in the ordinary
+// way, or is no index object at all; fn may have got some packs by then.
 func eachOrdinary(data []byte, fn func(Pack) error) (ordinary bool, err error) {
 	data = bytes.TrimSuffix(data, []byte("\n"))
 	r := plainjson.NewReader(data)
@@ -32,8 +32,8 @@ func eachOrdinary(data []byte, fn func(Pack) error) (ordinary bool, err error) {
 	return r.Ordinary() && r.At() == len(data), nil
 }
 
-// decodeOrdinary reads an index object. It reports false, and changes nothing, if that is not written in the ordinary
-// way, or is no index object at all.
+// decodeOrdinary reads an index object. It reports false, and changes nothing, if the object is not written in the
+// ordinary way, or is no index object at all.
 func decodeOrdinary(data []byte, object *IndexObject) bool {
 	data = bytes.TrimSuffix(data, []byte("\n"))
 	r := plainjson.NewReader(data)
@@ -65,7 +65,7 @@ func readPack(r *plainjson.Reader) (pack Pack) {
 	if !r.Ordinary() {
 		return pack
 	}
-	// No more memory is made ready than what is written there can need.
+	// Allocate no more than the text there can need.
 	const shortest = len(`{"id":"","type":"data","offset":0,"length":0}`) + 2*len(format.ID{})
 	pack.Blobs = make([]Blob, 0, max(0, r.Until(']'))/shortest)
 	for more := r.Begins(); more; more = r.GoesOn() {
@@ -79,7 +79,7 @@ func readBlob(r *plainjson.Reader) (blob Blob) {
 	r.Expect(`{"id":`)
 	blob.ID = r.ID()
 	r.Expect(`,"type":"`)
-	switch { // without memory for each
+	switch { // without allocating for each
 	case !r.Ordinary():
 	case r.Skip(`data"`):
 		blob.Type = format.DataBlob

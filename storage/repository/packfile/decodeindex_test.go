@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/format"
 )
 
-// resticIndex is what restic 0.14 wrote about a directory of a file and a symlink.
+// resticIndex is an index that restic 0.14 wrote for a directory with a file and a symlink.
 const resticIndex = `{"packs":[{"id":"05720a4e2466609976537e344eb21813578c6217f9e3f9423de8aff3002af96b","blobs":[` +
 	`{"id":"98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4","type":"data","offset":0,"length":44,` +
 	`"uncompressed_length":3}]},` +
@@ -20,7 +20,8 @@ const resticIndex = `{"packs":[{"id":"05720a4e2466609976537e344eb21813578c6217f9
 	`{"id":"de9901cd03344cefdac4c00082ab3bcc73fa56c642611d94292bf0744116c85d","type":"tree","offset":0,"length":310,` +
 	`"uncompressed_length":643}]}]}`
 
-// indexDecodesAlike compares our decoder of index objects with that of package json, and reports whether ours has read it.
+// indexDecodesAlike compares our decoder of index objects with package json, and reports whether ours has read the
+// object.
 func indexDecodesAlike(t testing.TB, data []byte) bool {
 	t.Helper()
 	var got, want IndexObject
@@ -39,7 +40,8 @@ func indexDecodesAlike(t testing.TB, data []byte) bool {
 	return true
 }
 
-// TestIndexesAreDecodedAsByPackageJSON also shows that no index that we or restic write is left to package json.
+// TestIndexesAreDecodedAsByPackageJSON also shows that our decoder leaves no index that we or restic write to package
+// json.
 func TestIndexesAreDecodedAsByPackageJSON(t *testing.T) {
 	blobs := []Blob{
 		{ID: format.ID{1}, Type: format.DataBlob, Offset: 0, Length: 44, UncompressedLength: 3},
@@ -70,7 +72,7 @@ func TestIndexesAreDecodedAsByPackageJSON(t *testing.T) {
 	}
 }
 
-// TestIndexesThatAreWrittenOtherwise are left to package json, or refused by both.
+// TestIndexesThatAreWrittenOtherwise: our decoder leaves them to package json, or both refuse them.
 func TestIndexesThatAreWrittenOtherwise(t *testing.T) {
 	for _, change := range [][2]string{
 		{`{"packs"`, ` {"packs"`}, {`"packs"`, `"Packs"`}, {`"packs":[`, `"packs":[]],"packs":[`}, {

@@ -1,10 +1,12 @@
-// Package packfile has what a pack consists of, and what index objects say of packs.
+// Package packfile has the parts of a pack, and what index objects say about packs.
 //
-// A pack is a run of sealed blobs, the sealed table of contents, and the length of that in four bytes, little end first. An entry of the
-// table has the blob's type, its length as it is stored, for a compressed one also its plain length, and its ID. Where a blob lies follows
-// from the lengths of those before it, so that the table also says how large the pack must be. Builder makes packs: it compresses and seals
-// each blob where it is to lie, and hashes the pack beside the blobs.
+// A pack is a run of sealed blobs, the sealed table of contents, and the length of that table in four bytes,
+// little-endian. An entry of the table has the blob's type, its stored length, for a compressed blob also its plain
+// length, and its ID. Where a blob lies follows from the lengths of the blobs before it, so the table also says how
+// large the pack must be. Builder makes packs: it compresses and seals each blob in its place, and hashes the pack
+// beside the blobs.
 //
-// An index object is JSON that repeats the tables of contents of many packs, so that no pack need be asked for its own. What both say is a
-// Blob. Whatever is read is checked (Check) before anybody relies on it: types, lengths, offsets, and that no blob overlaps with another.
+// An index object is JSON that repeats the tables of contents of many packs, so that nobody need ask a pack for its
+// own. Both describe blobs as a Blob. Check checks everything that is read before anybody relies on it: types, lengths,
+// offsets, and that no blob overlaps another.
 package packfile

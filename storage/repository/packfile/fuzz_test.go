@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
 
-// constant is no randomness at all: what a target does with an input must be the same every time, or the fuzzer follows
+// constant is no randomness at all: a fuzz target must do the same with an input every time, or the fuzzer follows
 // noise.
 type constant struct{}
 
@@ -51,7 +51,7 @@ func built(t testing.TB, blobType format.BlobType) ([]byte, Pack) {
 	return data, pack
 }
 
-// TestBuilder holds packs to what is said of them.
+// TestBuilder checks that packs match their descriptions.
 func TestBuilder(t *testing.T) {
 	for _, blobType := range []format.BlobType{format.DataBlob, format.TreeBlob} {
 		data, pack := built(t, blobType)
@@ -68,7 +68,7 @@ func TestBuilder(t *testing.T) {
 	}
 }
 
-// FuzzIndex reads index objects as package json does, and again what it has read of one that is accepted.
+// FuzzIndex reads index objects and compares with package json, and re-reads what it has read of an accepted one.
 func FuzzIndex(f *testing.F) {
 	_, data := built(f, format.DataBlob)
 	_, tree := built(f, format.TreeBlob)
@@ -86,7 +86,7 @@ func FuzzIndex(f *testing.F) {
 		if err != nil && eachErr == nil {
 			t.Fatalf("%s is accepted pack by pack; as a whole: %v", plain, err)
 		}
-		if err != nil || eachErr != nil { // one with two lists of packs may be refused for the first alone
+		if err != nil || eachErr != nil { // one with two lists of packs may be refused for the first list alone
 			return
 		}
 		if len(packs) < len(object.Packs) {
@@ -111,7 +111,7 @@ func FuzzIndex(f *testing.F) {
 	})
 }
 
-// FuzzHeader reads tables of contents, and writes them again as they were.
+// FuzzHeader reads tables of contents, and writes the same bytes again.
 func FuzzHeader(f *testing.F) {
 	for _, blobType := range []format.BlobType{format.DataBlob, format.TreeBlob} {
 		_, pack := built(f, blobType)

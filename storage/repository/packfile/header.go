@@ -79,7 +79,7 @@ func Size(blobs []Blob) int64 {
 	return size
 }
 
-// entrySize is what a blob takes in the table of contents.
+// entrySize is how many bytes a blob takes in the table of contents.
 func entrySize(blob Blob) int {
 	if blob.UncompressedLength != 0 {
 		return headerEntrySize

@@ -12,7 +12,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/plainjson"
 )
 
-// entryJSONSize is about what one blob, or one pack, adds to an index object's JSON, in bytes.
+// entryJSONSize is roughly what one blob, or one pack, adds to an index object's JSON, in bytes.
 const entryJSONSize = 150
 
 // IndexObject is the JSON of an index object.
@@ -21,7 +21,7 @@ type IndexObject struct {
 	Packs      []Pack      `json:"packs"`
 }
 
-// Check reports what no index object may say.
+// Check reports values that no index object may have.
 func (x IndexObject) Check() error {
 	for _, pack := range x.Packs {
 		if err := pack.Check(); err != nil {
@@ -31,7 +31,7 @@ func (x IndexObject) Check() error {
 	return nil
 }
 
-// JSONSize is about what the pack adds to an index object's JSON, in bytes.
+// JSONSize is roughly what the pack adds to an index object's JSON, in bytes.
 func (p Pack) JSONSize() int { return (len(p.Blobs) + 1) * entryJSONSize }
 
 func (x IndexObject) estimate() int {
@@ -76,7 +76,7 @@ func (b Blob) appendJSON(buf []byte) []byte {
 
 var errImplausible = errors.New("lists more than anything of its size can")
 
-// DecodeIndex reads the JSON of an index object, and does not judge what it says.
+// DecodeIndex reads the JSON of an index object, without judging its content.
 func DecodeIndex(plain []byte) (object IndexObject, err error) {
 	if !plausible(plain) {
 		return IndexObject{}, errImplausible
@@ -87,8 +87,9 @@ func DecodeIndex(plain []byte) (object IndexObject, err error) {
 	return object, err
 }
 
-// EachPack reads the JSON of an index object and hands its packs to fn, one at a time, each of which has been checked: there may be
-// very many of them, and they are never in memory all at once. One that is not written in the ordinary way may be handed to fn twice.
+// EachPack reads the JSON of an index object and hands its packs to fn, one at a time, after checking each: there may
+// be very many packs, which are never in memory all at once. If the object is not written in the ordinary way, fn may
+// get its packs twice.
 func EachPack(plain []byte, fn func(Pack)) error {
 	if !plausible(plain) {
 		return errImplausible
@@ -116,8 +117,8 @@ func EachPack(plain []byte, fn func(Pack)) error {
 	return nil
 }
 
-// plausible tells an index object from JSON that would take very many times its own size when it is decoded, such
-// as a list of a million empty elements: each element costs a comma, and what is real has twenty other characters to each.
+// plausible tells an index object from JSON that would take very many times its own size when decoded, such as a list
+// of a million empty elements. Each element costs a comma, and in real objects twenty other characters.
 func plausible(data []byte) bool {
 	const slack, perComma = 256, 12
 	return bytes.Count(data, []byte{','}) <= (len(data)+slack)/perComma

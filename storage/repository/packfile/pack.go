@@ -9,14 +9,14 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/seal"
 )
 
-// Pack is what an index object says of a pack.
+// Pack is what an index object says about a pack.
 type Pack struct {
 	ID    format.ID `json:"id"`
 	Blobs []Blob    `json:"blobs"`
 }
 
-// Kept is a copy that takes no more memory than it must, for who keeps all of them: package json leaves room at the end of
-// a list, and makes a string of its own for every type.
+// Kept is a copy with the least possible memory, for callers that keep all packs: package json leaves room at the end
+// of a list, and allocates a string for every type.
 func (p Pack) Kept() Pack {
 	blobs := make([]Blob, len(p.Blobs))
 	for i, blob := range p.Blobs {
@@ -37,7 +37,7 @@ func (p Pack) End() uint32 {
 	return end
 }
 
-// Check reports what cannot be true of a pack.
+// Check reports what cannot be true about a pack.
 func (p Pack) Check() error {
 	for _, blob := range p.Blobs {
 		if err := blob.Check(); err != nil {
@@ -58,7 +58,7 @@ func (p Pack) Check() error {
 	return nil
 }
 
-// Blob is what an index object, or the table of contents of a pack, says of a blob.
+// Blob is what an index object, or the table of contents of a pack, says about a blob.
 type Blob struct {
 	ID                 format.ID       `json:"id"`
 	Type               format.BlobType `json:"type"`
@@ -67,7 +67,7 @@ type Blob struct {
 	UncompressedLength uint32          `json:"uncompressed_length,omitempty"`
 }
 
-// Check reports what cannot be true of a blob.
+// Check reports what cannot be true about a blob.
 func (b Blob) Check() error {
 	switch {
 	case b.Type != format.DataBlob && b.Type != format.TreeBlob:
@@ -81,7 +81,7 @@ func (b Blob) Check() error {
 	return nil
 }
 
-// SameBlobs compares what two index objects say of one pack. The order does not matter.
+// SameBlobs compares what two index objects say about one pack. The order does not matter.
 func SameBlobs(a, b []Blob) bool { return slices.Equal(ByOffset(a), ByOffset(b)) }
 
 // ByOffset is a copy of a list of blobs in the order in which they lie in their pack.
@@ -93,9 +93,9 @@ func compareOffsets(a, b Blob) int { return cmp.Compare(a.Offset, b.Offset) }
 type Location struct {
 	// Pack is the pack's id.
 	Pack format.ID
-	// Offset and Length give the sealed blob within the pack, in bytes.
+	// Offset and Length locate the sealed blob within the pack, in bytes.
 	Offset, Length uint32
-	// PlainLength is the length of the blob itself, in bytes.
+	// PlainLength is the length of the plain blob, in bytes.
 	PlainLength uint32
 	// Compressed says whether the sealed bytes are zstd-compressed.
 	Compressed bool
@@ -104,7 +104,7 @@ type Location struct {
 	PackEnd uint32
 }
 
-// Location is where the blob lies, if it is in this pack. It does not say where the last blob of that ends.
+// Location is where the blob lies, if it is in this pack. It does not set PackEnd.
 func (b Blob) Location(pack format.ID) Location {
 	at := Location{Pack: pack, Offset: b.Offset, Length: b.Length, PlainLength: b.UncompressedLength, Compressed: b.UncompressedLength != 0}
 	if !at.Compressed {

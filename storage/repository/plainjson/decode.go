@@ -9,8 +9,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/format"
 )
 
-// Reader goes through JSON that is written in the ordinary way. Once it meets anything else it reads no further: what it returns from
-// then on is of no use, and Ordinary tells so in the end.
+// Reader goes through JSON that is written in the ordinary way. Once it meets anything else it reads no further: what
+// it returns from then on is useless, and in the end Ordinary tells so.
 type Reader struct {
 	data     []byte
 	at       int
@@ -26,13 +26,13 @@ func (r *Reader) Ordinary() bool { return r.ordinary }
 // At is how many bytes were read.
 func (r *Reader) At() int { return r.at }
 
-// Until is how many bytes come before the next one that is c; -1 if there is none.
+// Until is how many bytes come before the next c; -1 if there is none.
 func (r *Reader) Until(c byte) int { return bytes.IndexByte(r.data[r.at:], c) }
 
-// Fail says that what was read is not ordinary.
+// Fail says that the text was not ordinary.
 func (r *Reader) Fail() { r.ordinary = false }
 
-// Skip passes over a literal, if it is next.
+// Skip skips a literal, if it is next.
 func (r *Reader) Skip(literal string) bool {
 	rest := r.data[r.at:]
 	if len(rest) < len(literal) || string(rest[:len(literal)]) != literal {
@@ -42,21 +42,21 @@ func (r *Reader) Skip(literal string) bool {
 	return true
 }
 
-// Expect passes over a literal, which must be next.
+// Expect skips a literal, which must be next.
 func (r *Reader) Expect(literal string) {
 	if r.ordinary && !r.Skip(literal) {
 		r.Fail()
 	}
 }
 
-// Optional reads a field that may be left out.
+// Optional reads a field that may be missing.
 func (r *Reader) Optional(field string, read func()) {
 	if r.ordinary && r.Skip(field) {
 		read()
 	}
 }
 
-// quoted returns what is between two quotation marks, if that stands for itself, in JSON as in a Go string literal.
+// quoted returns the text between two quotation marks, if it stands for itself, in JSON and in a Go string literal.
 func (r *Reader) quoted() []byte {
 	if r.Expect(`"`); !r.ordinary {
 		return nil
@@ -76,10 +76,10 @@ func (r *Reader) quoted() []byte {
 	return nil
 }
 
-// RawText reads a string, whose bytes are those of the JSON itself.
+// RawText reads a string, and returns the bytes of the JSON itself.
 func (r *Reader) RawText() []byte {
 	text := r.quoted()
-	if !utf8.Valid(text) { // package json would put something else into its place
+	if !utf8.Valid(text) { // package json would replace invalid bytes
 		r.Fail()
 	}
 	return text
@@ -88,7 +88,7 @@ func (r *Reader) RawText() []byte {
 // Text reads a string.
 func (r *Reader) Text() string { return string(r.RawText()) }
 
-// Number reads a number without a sign, which may be as large as most.
+// Number reads a number without a sign, of at most most.
 func (r *Reader) Number(most uint64) uint64 {
 	start, value := r.at, uint64(0)
 	for ; r.at < len(r.data); r.at++ {
@@ -108,7 +108,7 @@ func (r *Reader) Number(most uint64) uint64 {
 	return value
 }
 
-// Time reads a time as RFC 3339 has it.
+// Time reads a time in RFC 3339 form.
 func (r *Reader) Time() (at time.Time) {
 	if text := r.quoted(); r.ordinary && at.UnmarshalText(text) != nil {
 		r.Fail()
@@ -148,10 +148,10 @@ func (r *Reader) IDs() []format.ID {
 	return list
 }
 
-// Begins reports whether a list that has been opened has an element, and passes over its end if it has none.
+// Begins reports whether an opened list has an element, and skips the list's end if it has none.
 func (r *Reader) Begins() bool { return r.ordinary && !r.Skip(`]`) }
 
-// GoesOn passes over what follows an element of a list, and reports whether that is another one.
+// GoesOn skips what follows an element of a list, and reports whether another element comes.
 func (r *Reader) GoesOn() bool {
 	if !r.ordinary || r.Skip(`]`) {
 		return false

@@ -8,7 +8,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/format"
 )
 
-// Plain reports whether a string stands for itself, in JSON as in a Go string literal.
+// Plain reports whether a string stands for itself, in JSON and in a Go string literal.
 func Plain(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -25,7 +25,7 @@ func AppendText(buf []byte, field, value string) []byte {
 	return append(append(buf, value...), '"')
 }
 
-// AppendCount appends a field that is left out if it is zero.
+// AppendCount appends a field, but leaves it out if the value is zero.
 func AppendCount(buf []byte, field string, value uint64) []byte {
 	if value == 0 {
 		return buf
@@ -33,7 +33,7 @@ func AppendCount(buf []byte, field string, value uint64) []byte {
 	return strconv.AppendUint(append(buf, field...), value, 10)
 }
 
-// AppendTime appends a field of a time; field ends with the quotation mark.
+// AppendTime appends a field with a time; field ends with the quotation mark.
 func AppendTime(buf []byte, field string, t time.Time) []byte {
 	return append(t.AppendFormat(append(buf, field...), time.RFC3339Nano), '"')
 }

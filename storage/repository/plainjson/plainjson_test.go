@@ -10,7 +10,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/format"
 )
 
-// record has a field of each kind that there is.
+// record has a field of each kind.
 type record struct {
 	Name  string      `json:"name"`
 	Count uint64      `json:"count,omitempty"`
@@ -42,7 +42,8 @@ func readRecord(data []byte) (r record, ordinary bool) {
 	return r, reader.Ordinary() && reader.At() == len(data)
 }
 
-// TestRecord writes what package json writes, and reads it. Whatever differs by one byte is not ordinary, or package json agrees.
+// TestRecord writes the same as package json, and reads it. A text that differs by one byte is not ordinary, or package
+// json agrees.
 func TestRecord(t *testing.T) {
 	at, id := time.Date(2026, 11, 21, 8, 12, 0, 120000000, time.UTC), format.Hash([]byte("x"))
 	for _, r := range []record{

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// constant is no randomness at all: what a target does with an input must be the same every time, or the fuzzer follows
+// constant is no randomness at all: a fuzz target must do the same with an input every time, or the fuzzer follows
 // noise.
 type constant struct{}
 

@@ -27,7 +27,7 @@ func NewKey(random io.Reader) (Key, error) {
 	return key, nil
 }
 
-// KeyFromBytes cuts 64 bytes into the parts of a key, in the order that the format gives for scrypt's output.
+// KeyFromBytes cuts 64 bytes into the parts of a key, in the format's order for scrypt's output.
 func KeyFromBytes(raw [64]byte) Key {
 	var key Key
 	copy(key.encrypt[:], raw[:32])
@@ -36,7 +36,7 @@ func KeyFromBytes(raw [64]byte) Key {
 	return key
 }
 
-// clamp clears the bits of r that Poly1305 ignores, so that the stored key is the key in use.
+// clamp clears the bits of r that Poly1305 ignores, so that the stored key equals the key in use.
 func (k *Key) clamp() {
 	for _, i := range []int{3, 7, 11, 15} {
 		k.macR[i] &= 0x0f
@@ -46,15 +46,15 @@ func (k *Key) clamp() {
 	}
 }
 
-// ChunkerKey is the secret that decides where files are cut: if all cut alike, the sizes of the pieces would tell which
-// well-known files a repository holds.
+// ChunkerKey is the secret that decides where files are cut: if all repositories cut alike, the sizes of the pieces
+// would tell which well-known files a repository holds.
 func (k *Key) ChunkerKey() []byte {
 	mac := hmac.New(sha256.New, k.encrypt[:])
 	mac.Write([]byte("stsbackup chunker"))
 	return mac.Sum(nil)
 }
 
-// keyJSON is the key as it is sealed in a key object.
+// keyJSON is the form in which a key object holds the key, sealed.
 type keyJSON struct {
 	MAC struct {
 		K []byte `json:"k"`
@@ -63,7 +63,7 @@ type keyJSON struct {
 	Encrypt []byte `json:"encrypt"`
 }
 
-// Encode gives the key as DecodeKey reads it.
+// Encode returns the key in the form that DecodeKey reads.
 func (k Key) Encode() ([]byte, error) {
 	var content keyJSON
 	content.MAC.K, content.MAC.R, content.Encrypt = k.macK[:], k.macR[:], k.encrypt[:]
@@ -74,7 +74,7 @@ func (k Key) Encode() ([]byte, error) {
 	return plain, nil
 }
 
-// DecodeKey reads the key as a key object holds it, once that is opened.
+// DecodeKey reads the key from an opened key object.
 func DecodeKey(plain []byte) (Key, error) {
 	var content keyJSON
 	if err := json.Unmarshal(plain, &content); err != nil {

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// IVSize is how long the initialisation vector is that sealed bytes begin with.
+	// IVSize is the length of the initialisation vector at the beginning of sealed bytes.
 	IVSize = aes.BlockSize
-	// MACSize is how long the MAC is that they end with.
+	// MACSize is the length of the MAC at their end.
 	MACSize = poly1305.TagSize
 	// Overhead is how much longer sealed bytes are than plain ones.
 	Overhead = IVSize + MACSize
@@ -31,7 +31,7 @@ type Sealer struct {
 	random   io.Reader
 }
 
-// New sets a Sealer up; random is where it draws initialisation vectors from.
+// New makes a Sealer, which draws initialisation vectors from random.
 func New(key Key, random io.Reader) (*Sealer, error) {
 	block, err := aes.NewCipher(key.encrypt[:])
 	if err != nil {
@@ -44,7 +44,7 @@ func New(key Key, random io.Reader) (*Sealer, error) {
 	return &Sealer{block: block, macBlock: macBlock, macR: key.macR, random: random}, nil
 }
 
-// macKey gives the one-time Poly1305 key that belongs to iv.
+// macKey returns the one-time Poly1305 key that belongs to iv.
 func (s *Sealer) macKey(iv []byte) (key [32]byte) {
 	copy(key[:16], s.macR[:])
 	s.macBlock.Encrypt(key[16:], iv)
@@ -59,12 +59,12 @@ func (s *Sealer) Seal(dst, plain []byte) ([]byte, error) {
 }
 
 // SealTail seals the end of buf in place: buf[start:] is room for the IV followed by the plain bytes. It returns buf
-// with the MAC appended. Sealing where the bytes already are saves a copy of everything that is ever stored.
+// with the MAC appended. Sealing in place saves a copy of everything that is ever stored.
 func (s *Sealer) SealTail(buf []byte, start int) ([]byte, error) {
 	return s.finish(buf, start, buf[start+IVSize:])
 }
 
-// finish draws the IV, encrypts plain to behind it, and appends the MAC.
+// finish draws the IV, writes the encrypted plain behind it, and appends the MAC.
 func (s *Sealer) finish(buf []byte, start int, plain []byte) ([]byte, error) {
 	iv, text := buf[start:start+IVSize], buf[start+IVSize:]
 	for drawn := false; !drawn || isZero(iv); drawn = true { // the buffer may hold anything; the format forbids a zero IV

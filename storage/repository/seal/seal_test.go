@@ -123,8 +123,9 @@ func TestSealNeverReusesWhatIsInTheBuffer(t *testing.T) {
 	}
 }
 
-// TestChunkerKeyVector holds the key to what docs/format.md says, as another implementation of HMAC computes it. Another
-// one would cut all files in other places, and nothing of the next backup would be in the repository already.
+// TestChunkerKeyVector compares the key with the one in docs/format.md, as another implementation of HMAC computes it.
+// A different key would cut all files in other places, and the repository would have nothing of the next backup
+// already.
 func TestChunkerKeyVector(t *testing.T) {
 	var raw [64]byte
 	for i := range raw {
@@ -137,7 +138,7 @@ func TestChunkerKeyVector(t *testing.T) {
 	}
 }
 
-// TestStream reads what was sealed as a stream: the same bytes, and no changed ones.
+// TestStream reads sealed bytes as a stream: it gets the same bytes, and never changed ones.
 func TestStream(t *testing.T) {
 	s := newTestSealer(t)
 	plain := bytes.Repeat([]byte("attack at dawn "), 100)

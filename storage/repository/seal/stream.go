@@ -7,7 +7,8 @@ import (
 	"golang.org/x/crypto/poly1305" //nolint:staticcheck // SA1019: see seal.go
 )
 
-// Check computes the MAC of sealed bytes that come part by part. The ciphertext is written to it, which never fails.
+// Check computes the MAC of sealed bytes that arrive part by part. The caller writes the ciphertext to it, which never
+// fails.
 type Check struct {
 	iv  [IVSize]byte
 	mac *poly1305.MAC
@@ -19,10 +20,10 @@ func (s *Sealer) Check(iv [IVSize]byte) *Check {
 	return &Check{iv: iv, mac: poly1305.New(&key)}
 }
 
-// Write takes in a part of the ciphertext.
+// Write adds a part of the ciphertext.
 func (c *Check) Write(part []byte) (int, error) { return c.mac.Write(part) }
 
-// Compare compares the MAC of all that was written with the one that was stored; ErrDamaged if they differ.
+// Compare compares the MAC of everything written with the stored one. It returns ErrDamaged if they differ.
 func (c *Check) Compare(stored []byte) error {
 	if isZero(c.iv[:]) || !c.mac.Verify(stored) {
 		return ErrDamaged
@@ -30,7 +31,7 @@ func (c *Check) Compare(stored []byte) error {
 	return nil
 }
 
-// Decrypt is a stream of plain bytes from one of ciphertext whose MAC has been compared.
+// Decrypt returns a stream of plain bytes for a ciphertext whose MAC has been compared.
 func (s *Sealer) Decrypt(iv [IVSize]byte, text io.Reader) io.Reader {
 	return cipher.StreamReader{S: cipher.NewCTR(s.block, iv[:]), R: text}
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/plainjson"
 )
 
-// decodeNode reads a node from the beginning of data, and returns how many bytes it has. It is 0, and n is of no use, if
-// the node is not written in the ordinary way, or is no node at all.
+// decodeNode reads a node from the beginning of data, and returns how many bytes it has. It returns 0, and n is
+// useless, if the node is not written in the ordinary way, or is no node at all.
 func decodeNode(data []byte, n *Node) int {
 	r := plainjson.NewReader(data)
 	r.Expect(`{"name":`)
@@ -47,7 +47,7 @@ func decodeNode(data []byte, n *Node) int {
 	return r.At()
 }
 
-// nodeType reads a type; those that are known take no memory.
+// nodeType reads a type. Known types take no memory.
 func nodeType(r *plainjson.Reader) Type {
 	text := r.RawText()
 	for _, known := range []Type{File, Dir, Symlink} {

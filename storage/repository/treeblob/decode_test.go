@@ -11,7 +11,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/format"
 )
 
-// TestNodesAreDecodedAsByPackageJSON also shows that what there is much of is not left to package json.
+// TestNodesAreDecodedAsByPackageJSON also shows that our decoder leaves no frequent kind of node to package json.
 func TestNodesAreDecodedAsByPackageJSON(t *testing.T) {
 	left := map[string]bool{
 		"attributes": true, "a symlink": true,
@@ -40,7 +40,7 @@ func TestNodesAreDecodedAsByPackageJSON(t *testing.T) {
 	}
 }
 
-// TestNodesOfResticAreDecoded: what restic writes is as ordinary. These are of restic 0.14.
+// TestNodesOfResticAreDecoded: the nodes that restic writes are ordinary too. These are from restic 0.14.
 func TestNodesOfResticAreDecoded(t *testing.T) {
 	for _, node := range []string{
 		`{"name":"file","type":"file","mode":420,"mtime":"2026-11-21T21:43:10.404034679Z","atime":"2026-11-21T21:43:10.404034679Z",` +
@@ -59,7 +59,7 @@ func TestNodesOfResticAreDecoded(t *testing.T) {
 	}
 }
 
-// TestNodesThatAreWrittenOtherwise are left to package json, or refused by both.
+// TestNodesThatAreWrittenOtherwise: our decoder leaves them to package json, or both refuse them.
 func TestNodesThatAreWrittenOtherwise(t *testing.T) {
 	data, err := json.Marshal(Node{Name: "a", Type: File, UID: 7, Size: 9, ModTime: time.Unix(0, 0).UTC(), Content: []format.ID{{}, {1}}})
 	if err != nil {
@@ -90,7 +90,7 @@ func TestNodesThatAreWrittenOtherwise(t *testing.T) {
 	}
 }
 
-// TestMixedTree has entries that are written as ours are, and others, in turns.
+// TestMixedTree alternates entries written like ours with others.
 func TestMixedTree(t *testing.T) {
 	var data []byte
 	for i := range 64 {

@@ -8,7 +8,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/plainjson"
 )
 
-// appendNode appends a node's JSON. What is out of the ordinary is left to package json.
+// appendNode appends a node's JSON. It leaves unusual nodes to package json.
 func appendNode(buf []byte, n *nodeJSON) ([]byte, error) {
 	if !ordinary(n) {
 		encoded, err := json.Marshal(n)
@@ -39,7 +39,7 @@ func appendNode(buf []byte, n *nodeJSON) ([]byte, error) {
 	return append(buf, '}'), nil
 }
 
-// ordinary reports whether a node has nothing but what almost all have.
+// ordinary reports whether a node has only what almost all nodes have.
 func ordinary(n *nodeJSON) bool {
 	if n.User != "" || n.Group != "" || n.LinkTarget != "" || len(n.LinkTargetRaw) > 0 || len(n.ExtendedAttributes) > 0 {
 		return false

@@ -11,15 +11,15 @@ import (
 
 // Encoder builds the bytes of a tree blob from nodes that are added in the order of their names.
 type Encoder struct {
-	// Limit is how large the tree may become, in bytes; 0 is as large as any tree may be.
+	// Limit is how large the tree may become, in bytes; 0 means as large as any tree may be.
 	Limit int
 
 	buf  []byte
 	last string
 
-	spilling bool // if it becomes large
+	spilling bool // whether to spill if it becomes large
 	level    compress.Level
-	spill    *spill // what is not in buf any more; nil if all of it is
+	spill    *spill // what is not in buf any more; nil if buf has everything
 }
 
 const (
@@ -30,17 +30,18 @@ const (
 // ErrFull says that a tree has no room for an entry.
 var ErrFull = errors.New("its directory's list of entries, and of the pieces of its files, would be larger than 1 GiB")
 
-// MaxContent is how many data blobs a file can have: the tree of its directory, which is a blob itself, names all of them.
+// MaxContent is how many data blobs a file can have: the tree of its directory, which is a blob itself, names all of
+// them.
 const MaxContent = (format.MaxBlobSize - 1<<20) / idText
 
-// idText is what an id takes in a list.
+// idText is how many bytes an id takes in a list.
 const idText = 2*len(format.ID{}) + len(`"",`)
 
-// ErrNodeTooLarge says that an entry takes more room beside the list of its pieces than any may.
+// ErrNodeTooLarge says that an entry takes more room, besides the list of its pieces, than any entry may.
 var ErrNodeTooLarge = fmt.Errorf("its name, target and extended attributes take more than %d MiB", MaxNodeText>>20)
 
-// Add appends a node. Nodes must come sorted by name, each name once. One for which there is no room is an ErrFull, one
-// that is too large for any tree an ErrNodeTooLarge, and both are left out.
+// Add appends a node. Nodes must come sorted by name, each name once. Add returns ErrFull for a node that no longer
+// fits, and ErrNodeTooLarge for one that is too large for any tree, and leaves both out.
 func (e *Encoder) Add(node Node) error {
 	if err := node.CheckName(); err != nil {
 		return err

@@ -75,7 +75,7 @@ func FuzzTree(f *testing.F) {
 	})
 }
 
-// decodesAlike compares our decoder of nodes with that of package json.
+// decodesAlike compares our decoder of nodes with package json.
 func decodesAlike(t testing.TB, data []byte) (length int) {
 	t.Helper()
 	var got, want Node

@@ -42,7 +42,7 @@ type Node struct {
 	User       string      `json:"user,omitempty"`
 	Group      string      `json:"group,omitempty"`
 	Inode      uint64      `json:"inode,omitempty"`
-	// DeviceID is set for entries with several links, which are one file where it and Inode are equal.
+	// DeviceID is set for entries with several links. Entries with equal DeviceID and Inode are one file.
 	DeviceID   uint64 `json:"device_id,omitempty"`
 	Size       uint64 `json:"size,omitempty"`
 	Links      uint64 `json:"links,omitempty"`
@@ -52,7 +52,7 @@ type Node struct {
 	ExtendedAttributes attributeList `json:"extended_attributes,omitempty"`
 	// Device is the number of a device node.
 	Device uint64 `json:"device,omitempty"`
-	// Content names a file's data blobs in order; nil for what is no file.
+	// Content names a file's data blobs in order; nil if the entry is no file.
 	Content idList `json:"content"`
 	// Subtree names a directory's tree blob.
 	Subtree *format.ID `json:"subtree,omitempty"`
@@ -67,11 +67,11 @@ type ExtendedAttribute struct {
 // nodeJSON is Node without its methods.
 type nodeJSON Node
 
-// MarshalJSON writes the node as the format has it.
+// MarshalJSON writes the node as the format prescribes.
 func (n Node) MarshalJSON() ([]byte, error) { return n.appendJSON(nil) }
 
-// appendJSON appends what MarshalJSON writes, which package json would go through once more if it called that: names may
-// hold any bytes, so they are quoted, and years that RFC 3339 cannot express are clamped.
+// appendJSON appends what MarshalJSON writes; package json would go through it once more if it called MarshalJSON.
+// Names may hold any bytes, so they are quoted, and years that RFC 3339 cannot express are clamped.
 func (n Node) appendJSON(buf []byte) ([]byte, error) {
 	if !plainjson.Plain(n.Name) {
 		n.Name = quoteName(n.Name)
@@ -83,7 +83,7 @@ func (n Node) appendJSON(buf []byte) ([]byte, error) {
 	return appendNode(buf, (*nodeJSON)(&n))
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. It does not judge the name.
+// UnmarshalJSON reads what MarshalJSON writes. It does not check the name.
 func (n *Node) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, (*nodeJSON)(n)); err != nil {
 		return err
@@ -99,9 +99,8 @@ func (n *Node) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// idList and attributeList are lists that take no more memory than a few times their JSON: package json goes on after an
-// element that is of another type, so that ten million zeros would be decoded to ten million elements before they are
-// refused.
+// idList and attributeList are lists that take no more memory than a few times their JSON: package json goes on after
+// an element of another type, so it would decode ten million zeros to ten million elements before refusing them.
 type (
 	idList        []format.ID
 	attributeList []ExtendedAttribute
@@ -114,7 +113,7 @@ func (l *idList) UnmarshalJSON(data []byte) error {
 	if commas > len(data)/width {
 		return errors.New("a list of ids has other elements")
 	}
-	if len(data) != (commas+1)*width+1 { // none, or written with spaces
+	if len(data) != (commas+1)*width+1 { // an empty list, or one written with spaces
 		return json.Unmarshal(data, (*[]format.ID)(l))
 	}
 	ids := make([]format.ID, commas+1)
@@ -131,7 +130,7 @@ func (l *idList) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// UnmarshalJSON reads a list of extended attributes, up to the first that is none.
+// UnmarshalJSON reads a list of extended attributes, up to the first element that is none.
 func (l *attributeList) UnmarshalJSON(data []byte) error {
 	*l = nil
 	decoder := json.NewDecoder(bytes.NewReader(data))
@@ -171,8 +170,8 @@ func clampYear(t time.Time) time.Time {
 // ErrNodeName says that an entry has a name that must not reach a file system.
 var ErrNodeName = errors.New("invalid entry name")
 
-// CheckName reports, as an ErrNodeName, a name that is not that of one entry of a directory. A repository is not
-// trusted to have none: such a name could lead out of the directory that is being restored into.
+// CheckName returns ErrNodeName if the name is not the name of one entry of a directory. A repository is not trusted to
+// have no such name, which could lead out of the directory that is being restored into.
 func (n Node) CheckName() error {
 	if n.Name == "" || n.Name == "." || n.Name == ".." || strings.ContainsAny(n.Name, "/\x00") {
 		return fmt.Errorf("%.80q: %w", n.Name, ErrNodeName)

@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// minNodeSize is less than what the shortest entry of a directory takes in a tree: its times alone take more. A tree of
+// minNodeSize is less than the shortest entry of a directory takes in a tree: its times alone take more. A tree with
 // more entries than that allows would take very many times its own size in memory.
 const minNodeSize = 64
 
-// order holds the entries of a tree to the order of their names.
+// order makes sure that the entries of a tree come in the order of their names.
 type order struct {
 	last  string
 	begun bool
 }
 
-// next takes in the next entry. Each name is a plain one, and comes once.
+// next checks the next entry. Each name must be a plain one, and occur once.
 func (o *order) next(node *Node) error {
 	if err := node.CheckName(); err != nil {
 		return err
@@ -34,8 +34,8 @@ func (o *order) next(node *Node) error {
 // Reader reads the entries of a tree whose bytes are in memory.
 type Reader struct {
 	data []byte
-	at   int // in data, of what comes next in the list
-	// slow reads the list, from slowFrom on, while entries are written in another way than ours.
+	at   int // index in data of the next entry
+	// slow reads the list, from slowFrom on, while entries are not written like ours.
 	slow     *json.Decoder
 	slowFrom int
 	order    order
@@ -45,7 +45,8 @@ type Reader struct {
 // ErrNoTree says that a blob is no tree.
 var ErrNoTree = errors.New("no list of nodes")
 
-// Open finds the list of nodes in the bytes of a tree. Fields that the format does not have yet may lie before or behind it.
+// Open finds the list of nodes in the bytes of a tree. Fields that the format does not have yet may come before or
+// behind it.
 func Open(data []byte) (*Reader, error) {
 	t := &Reader{data: data}
 	decoder := json.NewDecoder(bytes.NewReader(data))
@@ -79,7 +80,7 @@ func expect(decoder *json.Decoder, want json.Token) error {
 	return nil
 }
 
-// unexpected makes the end of the input an error of its own: io.EOF says that all entries have been read.
+// unexpected turns io.EOF into another error: io.EOF means that all entries have been read.
 func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -87,7 +88,7 @@ func unexpected(err error) error {
 	return err
 }
 
-// skip passes over the value of a field.
+// skip skips the value of a field.
 func skip(decoder *json.Decoder) error {
 	var value json.RawMessage
 	if err := decoder.Decode(&value); err != nil {
@@ -96,17 +97,17 @@ func skip(decoder *json.Decoder) error {
 	return nil
 }
 
-// Size is how many bytes of memory the tree takes; 0 once it is forgotten.
+// Size is how many bytes of memory the tree takes; 0 after Forget.
 func (t *Reader) Size() int { return len(t.data) }
 
-// Forget gives that memory back. Before Next is called again, the tree must be remembered.
+// Forget frees that memory. Before the next call of Next, the tree must be remembered.
 func (t *Reader) Forget() { t.data, t.slow = nil, nil }
 
-// Remember is given the bytes that were forgotten, so that the tree is gone on with where it was left.
+// Remember brings the forgotten bytes back, so that reading goes on where it stopped.
 func (t *Reader) Remember(data []byte) { t.data = data }
 
-// Next returns the next entry, in the order of names; io.EOF after the last. All names have been checked: each is a plain one, and
-// comes once.
+// Next returns the next entry, in the order of names; io.EOF after the last. It has checked all names: each is a plain
+// name, and occurs once.
 func (t *Reader) Next() (Node, error) {
 	if t.ended {
 		return Node{}, io.EOF
@@ -127,7 +128,7 @@ func (t *Reader) Next() (Node, error) {
 	return node, nil
 }
 
-// All reads the entries of a tree of a size in bytes from next, which is that of a Reader or of a Stream.
+// All reads the entries of a tree. next is the Next of a Reader or a Stream, size is the tree's size in bytes.
 func All(next func() (Node, error), size int) ([]Node, error) {
 	var nodes []Node
 	for {
@@ -144,7 +145,7 @@ func All(next func() (Node, error), size int) ([]Node, error) {
 	}
 }
 
-// more goes on to the next entry. If there is none, that may be the end of the list, or not be a list at all.
+// more goes to the next entry. If there is none, the list may end here, or it may be no list at all.
 func (t *Reader) more() bool {
 	t.space()
 	if t.at == len(t.data) || t.data[t.at] == ']' {
@@ -161,14 +162,14 @@ func (t *Reader) more() bool {
 	return comma
 }
 
-// space passes over what may be between the parts of JSON.
+// space skips white space between the parts of JSON.
 func (t *Reader) space() {
 	for t.at < len(t.data) && strings.IndexByte(" \t\r\n", t.data[t.at]) >= 0 {
 		t.at++
 	}
 }
 
-// decode reads the entry that comes next.
+// decode reads the next entry.
 func (t *Reader) decode() (node Node, err error) {
 	if length := decodeNode(t.data[t.at:], &node); length > 0 {
 		t.slow = nil
@@ -189,9 +190,9 @@ func (t *Reader) decode() (node Node, err error) {
 	return node, err
 }
 
-// end makes sure that the list ends where it seems to: a tree that was cut off has lost entries.
+// end makes sure that the list ends where it seems to end: a tree that was cut off has lost entries.
 func (t *Reader) end() error {
-	// Of what comes before, all that matters is that it is a list.
+	// What comes before matters only in that it is a list.
 	decoder := json.NewDecoder(io.MultiReader(strings.NewReader("{\"nodes\":["), bytes.NewReader(t.data[t.at:])))
 	for range 3 {
 		if _, err := decoder.Token(); err != nil {

@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// MaxNodeText bounds what an entry takes in a tree beside the ids of its pieces, in bytes: a name has at most 255 of them,
-	// the target of a symlink 4096, and extended attributes some 64 KiB each.
+	// MaxNodeText bounds what an entry takes in a tree besides the ids of its pieces, in bytes: a name has at most 255
+	// bytes, the target of a symlink 4096, and extended attributes some 64 KiB each.
 	MaxNodeText = 16 << 20
 	// maxNesting is how deep package json goes, too.
 	maxNesting = 10_000
-	// scanBuffer is how much of a tree is in memory at once, in bytes, if its entries are no larger.
+	// scanBuffer is how much of a tree is in memory at once, in bytes, unless an entry is larger.
 	scanBuffer = 64 << 10
 	// maxKey bounds the name of a field beside the list of nodes, in bytes.
 	maxKey = 4 << 10
@@ -25,25 +25,26 @@ const (
 // ErrNodeText says that an entry is larger than MaxNodeText allows.
 var ErrNodeText = fmt.Errorf("an entry is larger than the %d MiB that one can be", MaxNodeText>>20)
 
-// scanner cuts the bytes of a large tree into its entries. What lies between them takes no memory, of whatever length.
+// scanner cuts the bytes of a large tree into its entries. Whatever lies between them takes no memory, however long it
+// is.
 type scanner struct {
 	from io.Reader
-	buf  []byte // what has been read; from at on it has not been looked at
+	buf  []byte // bytes that were read; those from at on have not been looked at
 	at   int
 	room []byte
 	read int64
-	node []byte      // of the entry that is read, without the ids of its pieces
-	ids  []format.ID // these; nil if there is no list of them
-	// piece, unless nil, is handed these in place of ids, which then is empty.
+	node []byte      // the current entry, without the ids of its pieces
+	ids  []format.ID // those ids; nil if the entry has no list of them
+	// piece, unless nil, gets the ids instead of ids, which then is empty.
 	piece  func(format.ID)
-	pieces int // of the entry, so far
+	pieces int // of the current entry, so far
 }
 
 func newScanner(from io.Reader) *scanner {
 	return &scanner{from: from, room: make([]byte, scanBuffer)}
 }
 
-// fill reads on. The end of the blob is no error of its own here: whoever asks for more needs more.
+// fill reads more. The end of the blob is an unexpected one here: the caller needs more.
 func (s *scanner) fill() error {
 	for range 100 {
 		n, err := s.from.Read(s.room)
@@ -59,7 +60,7 @@ func (s *scanner) fill() error {
 	return io.ErrNoProgress
 }
 
-// offset is how far the tree has been looked at.
+// offset is how far the scanner has looked at the tree.
 func (s *scanner) offset() int64 { return s.read - int64(len(s.buf)-s.at) }
 
 // peek returns the next byte that is no space.
@@ -78,7 +79,7 @@ func (s *scanner) peek() (byte, error) {
 	}
 }
 
-// expect passes over one byte, which may follow spaces.
+// expect skips one byte, which may follow spaces.
 func (s *scanner) expect(want byte) error {
 	c, err := s.peek()
 	if err != nil {
@@ -91,7 +92,7 @@ func (s *scanner) expect(want byte) error {
 	return nil
 }
 
-// begin finds the list of nodes. Fields that the format does not have yet may lie before it.
+// begin finds the list of nodes. Fields that the format does not have yet may come before it.
 func (s *scanner) begin() error {
 	if err := s.expect('{'); err != nil {
 		return err
@@ -110,8 +111,7 @@ func (s *scanner) begin() error {
 	}
 }
 
-// field passes over a field of the tree, but for the value of the list of nodes, which it stops at. more is false at the end of
-// the fields.
+// field skips a field of the tree. It stops at the value of the list of nodes. more is false at the end of the fields.
 func (s *scanner) field(first bool) (nodes, more bool, err error) {
 	c, err := s.peek()
 	if err != nil {
@@ -172,7 +172,7 @@ func (s *scanner) end() error {
 	return nil
 }
 
-// entry reads the entry that comes next.
+// entry reads the next entry.
 func (s *scanner) entry(n *Node) error {
 	s.node, s.ids, s.pieces = s.node[:0], nil, 0
 	c, err := s.peek()
@@ -197,8 +197,8 @@ func (s *scanner) entry(n *Node) error {
 	return nil
 }
 
-// value passes over one value, whose first byte is next. With keep it goes to s.node, up to limit bytes; the ids of pieces go to
-// s.ids, since there can be very many.
+// value skips one value, whose first byte is next. With keep the value goes to s.node, up to limit bytes; the ids of
+// pieces go to s.ids, because there can be very many.
 func (s *scanner) value(limit int, keep bool) error {
 	depth, quoted, escaped := 0, false, false
 	for {
@@ -261,7 +261,7 @@ func (s *scanner) keep(part []byte, limit int, keep bool) error {
 	return nil
 }
 
-// content reads a list of ids up to its end, which it leaves.
+// content reads a list of ids up to its end, but not the end itself.
 func (s *scanner) content() error {
 	if s.ids != nil {
 		return fmt.Errorf("an entry has content twice: %w", ErrNoTree)

@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	// Large is up to what size a tree is read and written as a whole, in bytes: some 12,000 entries. Larger ones are
-	// streams, which takes more time for each entry, and no more memory for more of them.
+	// Large is the size, in bytes, up to which a tree is read and written as a whole: some 12,000 entries. Larger trees
+	// are streams, which take more time for each entry, but no more memory for more entries.
 	Large = 4 << 20
 	// spillPart is how much of a large tree is compressed at once, in bytes.
 	spillPart = 256 << 10
 )
 
-// spill is where the bytes of a large tree go while it grows: into a pack of its own. All that is in memory of it is what
-// will be stored.
+// spill is where the bytes of a large tree go while it grows: into a pack of its own. Only the bytes that will be
+// stored are in memory.
 type spill struct {
 	text    growing // room for the IV, and the compressed bytes
 	encoder io.WriteCloser
@@ -28,7 +28,7 @@ type spill struct {
 	size    int
 }
 
-// growing is what is written to it.
+// growing collects everything that is written to it.
 type growing []byte
 
 func (g *growing) Write(p []byte) (int, error) {
@@ -36,16 +36,16 @@ func (g *growing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// NewSpilling makes an Encoder of a tree that takes little memory, however large it becomes: what has been added of a Large one is
-// compressed.
+// NewSpilling makes an Encoder for a tree that takes little memory, however large it becomes: it compresses the entries
+// of a Large tree as they are added.
 func NewSpilling(limit int, level compress.Level) *Encoder {
 	return &Encoder{Limit: limit, spilling: true, level: level}
 }
 
-// Spilled reports whether the tree has become Large: then End gives what is to be stored, and Bytes does not.
+// Spilled reports whether the tree has become Large: then End, and not Bytes, returns the bytes to store.
 func (e *Encoder) Spilled() bool { return e.spill != nil }
 
-// Ended is a Large tree as it is to be stored.
+// Ended is a Large tree in the form to be stored.
 type Ended struct {
 	ID format.ID
 	// Text is room for an initialisation vector, and the compressed bytes.
@@ -67,7 +67,7 @@ func (e *Encoder) End() (Ended, error) {
 	return Ended{ID: format.ID(s.hash.Sum(nil)), Text: s.text, Size: s.size}, nil
 }
 
-// spillOver compresses what has been collected of a large tree.
+// spillOver compresses the collected part of a large tree.
 func (e *Encoder) spillOver() error {
 	if e.spill == nil {
 		s := &spill{text: make(growing, seal.IVSize, spillPart), hash: sha256.New()}
@@ -86,7 +86,7 @@ func (e *Encoder) spillOver() error {
 	return nil
 }
 
-// spillIfLarge does so if there is enough of it.
+// spillIfLarge compresses the collected part if it is large enough.
 func (e *Encoder) spillIfLarge() error {
 	if !e.spilling || len(e.buf) <= Large && (e.spill == nil || len(e.buf) < spillPart) {
 		return nil

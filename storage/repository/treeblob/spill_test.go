@@ -46,8 +46,8 @@ func largeNodes(count int) []Node {
 	return nodes
 }
 
-// TestSpilling writes a large tree, of which next to nothing is in memory: its bytes are those of one that is written whole, and a
-// stream of them gives the same entries, also if it is forgotten after each of them.
+// TestSpilling writes a large tree with next to nothing of it in memory: its bytes are the same as if it were written
+// whole, and a stream of them gives the same entries, even if it is forgotten after each of them.
 func TestSpilling(t *testing.T) {
 	var whole Encoder
 	spilling := NewSpilling(0, compress.Default)

@@ -8,7 +8,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/format"
 )
 
-// ErrForgotten says that there is nothing to read on from: the tree was forgotten, or has been damaged.
+// ErrForgotten says that the tree cannot be read further: it was forgotten, or is damaged.
 var ErrForgotten = errors.New("is not open for reading")
 
 // Stream reads the entries of a tree that is too large to be in memory.
@@ -22,7 +22,7 @@ type Stream struct {
 // Offset is how much of the tree has been read, in bytes.
 func (s *Stream) Offset() int64 { return s.done }
 
-// Open reads the tree, or goes on with it where it was left: from must be the tree's bytes from Offset on.
+// Open starts reading the tree, or goes on where reading stopped: from must be the tree's bytes from Offset on.
 func (s *Stream) Open(from io.Reader) error {
 	s.scan = newScanner(from)
 	if s.done > 0 {
@@ -36,14 +36,14 @@ func (s *Stream) Open(from io.Reader) error {
 	return nil
 }
 
-// Forget gives back the memory that it takes to read. Before Next is called again, Open must be.
+// Forget frees the memory that reading takes. Before the next call of Next, call Open.
 func (s *Stream) Forget() { s.scan = nil }
 
-// Next does what that of Reader does. After an error, or the last entry, the tree is forgotten.
+// Next is like a Reader's Next. After an error, or the last entry, the tree is forgotten.
 func (s *Stream) Next() (Node, error) { return s.NextInParts(nil) }
 
-// NextInParts is Next, but hands the pieces of the entry to piece, one after the other, and leaves its Content empty: a file may have
-// very many. They come before the entry, which may turn out to be damaged.
+// NextInParts is Next, but hands the pieces of the entry to piece, one by one, and leaves the entry's Content empty: a
+// file may have very many pieces. The pieces come before the entry, which may turn out to be damaged.
 func (s *Stream) NextInParts(piece func(format.ID)) (Node, error) {
 	if s.ended {
 		return Node{}, io.EOF
@@ -75,7 +75,7 @@ func (s *Stream) next(piece func(format.ID)) (node Node, err error) {
 	}
 	switch {
 	case err != nil:
-	case comma == (c == ']') && begun: // two entries without one between them, or one behind the last
+	case comma == (c == ']') && begun: // two entries without a comma between them, or a comma behind the last
 		err = ErrNoTree
 	case c == ']':
 		if err = s.scan.end(); err == nil {

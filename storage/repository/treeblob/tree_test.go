@@ -13,7 +13,7 @@ import (
 	"github.com/stsbackup/stsbackup/storage/repository/format"
 )
 
-// TestTreeBytes holds the JSON of trees to the format, byte for byte: their hashes depend on it.
+// TestTreeBytes compares the JSON of trees with the format, byte for byte: their hashes depend on it.
 func TestTreeBytes(t *testing.T) {
 	at := time.Date(2026, 11, 21, 8, 12, 0, 123456789, time.UTC)
 	subtree, content := format.Hash([]byte("tree")), format.Hash([]byte("data"))
@@ -77,7 +77,7 @@ func TestTreeBytes(t *testing.T) {
 	}
 }
 
-// TestCutTree reads every beginning of a tree: none of them is taken for all of it.
+// TestCutTree reads every beginning of a tree: it takes none of them for the whole tree.
 func TestCutTree(t *testing.T) {
 	whole := `{"later":[1,{"x":2}],"nodes":[{"name":"a","type":"file","content":[]},{"name":"b","type":"fifo","content":null}],"more":{"y":3}}`
 	if nodes, err := decodeTree([]byte(whole)); err != nil || len(nodes) != 2 {
@@ -116,7 +116,7 @@ func TestHostileTrees(t *testing.T) {
 	}
 }
 
-// TestFullTree adds entries for which there is no room any more: the tree is as if nobody had tried.
+// TestFullTree adds entries for which there is no more room: the tree is as if nobody had tried.
 func TestFullTree(t *testing.T) {
 	t.Parallel()
 	small, large := Node{Name: "b", Type: File}, Node{Name: "a", Type: File, Content: make([]format.ID, 100)}

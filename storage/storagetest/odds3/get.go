@@ -57,7 +57,7 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, key string) {
 	s.send(w, r, status, body)
 }
 
-// part gives the range of data that a header asks for, and Content-Range; no data if there is no such range.
+// part returns the range of data that a header asks for, and Content-Range; no data if there is no such range.
 func part(data []byte, asked string) (body []byte, ranged string) {
 	text, is := strings.CutPrefix(asked, "bytes=")
 	if !is {
@@ -75,7 +75,7 @@ func part(data []byte, asked string) (body []byte, ranged string) {
 	return data[first : last+1], fmt.Sprintf("bytes %d-%d/%d", first, last, len(data))
 }
 
-// send sends the body, as the oddities say.
+// send sends the body, with the configured oddities.
 func (s *Server) send(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	breaks := s.odds.BreakAfter > 0 && len(body) > s.odds.BreakAfter && r.Method == http.MethodGet
 	sent := body
@@ -95,14 +95,14 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, status int, body [
 	}
 	_, _ = w.Write(sent)
 	if breaks || s.odds.NoLength {
-		_ = http.NewResponseController(w).Flush() // before it breaks; and without a flush, a short answer would have a length
+		_ = http.NewResponseController(w).Flush() // before the connection breaks; and without a flush, a short answer would have a length
 	}
 	if breaks {
 		hangUp(w)
 	}
 }
 
-// sendByHand sends an answer whose end only the end of the connection tells.
+// sendByHand sends an answer that ends only with the connection.
 func (s *Server) sendByHand(w http.ResponseWriter, status int, body []byte) {
 	header := w.Header().Clone()
 	connection, buffer, err := http.NewResponseController(w).Hijack()

@@ -69,7 +69,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, bucket string) {
 	_ = xml.NewEncoder(w).Encode(page)
 }
 
-// names are the names and common prefixes of a listing after the one given.
+// names are the names and common prefixes of a listing that come after the given name.
 func (s *Server) names(bucket, prefix, delimiter, after string) []string {
 	found := map[string]bool{}
 	for key := range s.objects {

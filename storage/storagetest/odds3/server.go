@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// Refusal is an answer that is none that was hoped for.
+// Refusal is an answer that refuses the request.
 type Refusal struct {
-	// Status is that of HTTP, Code and Message what S3 says beside it. Without a Code, Message is the whole body.
+	// Status is the HTTP status, Code and Message are what S3 adds. Without a Code, Message is the whole body.
 	Status        int
 	Code, Message string
 	// Header is added to the answer's.
@@ -25,39 +25,39 @@ type Refusal struct {
 
 // Odds are the oddities of a server. The zero value has none.
 type Odds struct {
-	// PageSize is how many names one page of a listing holds at most; 0 is as many as were asked for.
+	// PageSize is how many names one page of a listing holds at most; 0 means as many as the request asks for.
 	PageSize int
-	// SaysComplete has every page say that nothing comes after it.
+	// SaysComplete makes every page say that nothing comes after it.
 	SaysComplete bool
 	// Hides says which objects no listing shows, although they are there.
 	Hides func(name string) bool
-	// IgnoresStart has listings begin at the first name whatever they were asked to start after; IgnoresToken, whatever
-	// page they were asked to go on with.
+	// IgnoresStart makes listings begin at the first name, whatever name the request wants to start after;
+	// IgnoresToken, whatever page it wants to go on with.
 	IgnoresStart, IgnoresToken bool
-	// EmptyPages is how many pages without a name come before each that has some, each with a token of its own. Below 0
-	// they do not end, and all have the same token.
+	// EmptyPages is how many pages without names come before each page with names, each with a token of its own. Below
+	// 0 they do not end, and all have the same token.
 	EmptyPages int
-	// ShiftsNames has listings give other names than the objects have.
+	// ShiftsNames makes listings give other names than the objects have.
 	ShiftsNames func(name string) string
-	// ChecksumStatus is that of the answer to whoever sends a checksum header; 0 takes them.
+	// ChecksumStatus is the status of the answer to a request with a checksum header; 0 accepts the header.
 	ChecksumStatus int
-	// WantsMD5 has every PUT without Content-MD5 refused, unless a checksum header is there.
+	// WantsMD5 makes the server refuse every PUT without Content-MD5, unless there is a checksum header.
 	WantsMD5 bool
-	// Archived says which objects are in an archive class: they are listed, and cannot be read.
+	// Archived says which objects are in an archive class: listings show them, but nobody can read them.
 	Archived func(name string) bool
-	// NoLength leaves Content-Length out of what is read. CloseDelimited has nothing say where it ends, as HTTP/1.0 did.
+	// NoLength omits Content-Length when objects are read. CloseDelimited omits every sign of the end, as HTTP/1.0 did.
 	NoLength, CloseDelimited bool
-	// ETag makes the tag of an object; nil is its MD5. "" is none.
+	// ETag makes the tag of an object; nil means its MD5. "" means no tag.
 	ETag func(name string) string
-	// BreakAfter is how many bytes of a download come before it breaks off; 0 is all.
+	// BreakAfter is after how many bytes a download breaks off; 0 means never.
 	BreakAfter int
-	// DistrustsMatch has the server refuse every If-Match.
+	// DistrustsMatch makes the server refuse every If-Match.
 	DistrustsMatch bool
-	// Refuse, if it gives an answer, is asked before anything else is done.
+	// Refuse, if set, is asked before anything else is done. If it returns an answer, that is sent.
 	Refuse func(r *http.Request) *Refusal
 }
 
-// Server is the server. Its URL is that of its endpoint.
+// Server is the server. Its URL is the endpoint.
 type Server struct {
 	*httptest.Server
 
@@ -72,7 +72,7 @@ type object struct {
 	stored time.Time
 }
 
-// New starts a server, which ends with the test.
+// New starts a server that ends with the test.
 func New(t *testing.T) *Server {
 	t.Helper()
 	s := &Server{objects: map[string]object{}}
@@ -88,7 +88,7 @@ func (s *Server) Set(odds Odds) {
 	s.odds = odds
 }
 
-// Requests are those so far, as "GET /bucket/name?query", since the last call.
+// Requests returns the requests since its last call, as "GET /bucket/name?query".
 func (s *Server) Requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,7 +97,7 @@ func (s *Server) Requests() []string {
 	return requests
 }
 
-// IsList says of a request that it is one for a listing.
+// IsList reports whether a request asks for a listing.
 func IsList(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.URL.Query().Has("list-type")
 }
@@ -127,7 +127,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// write is an answer as S3's are, which to a HEAD has no body.
+// write sends the answer as S3 does; an answer to a HEAD has no body.
 func (f Refusal) write(w http.ResponseWriter, r *http.Request) {
 	for name, values := range f.Header {
 		w.Header()[name] = values
@@ -152,7 +152,7 @@ func escaped(text string) string {
 func (s *Server) put(w http.ResponseWriter, r *http.Request, key string) {
 	data, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // whoever sent it has gone
+		return // the client has gone
 	}
 	checksum := false
 	for name := range r.Header {

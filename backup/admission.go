@@ -72,10 +72,7 @@ func (r *run) ask(ctx context.Context, plan *Plan) (answers, error) {
 		case denial.Kind == cluster.DeniedDryRun:
 			all.unseen = append(all.unseen, denial.What+": "+denial.Message)
 		case denial.Kind == cluster.DeniedByRights && isPod:
-			all.unseen = append(
-				all.unseen,
-				denial.What+": "+denial.Message+" (stsbackup would ask only by a dry run; see docs/rbac.md)",
-			)
+			all.unseen = append(all.unseen, denial.What+": "+denial.Message+" (stsbackup would ask only by a dry run; see docs/rbac.md)")
 		case denial.Kind == cluster.DeniedByRights || known:
 		case denial.Passing():
 			all.passing = append(all.passing, denial)

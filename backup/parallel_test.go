@@ -79,10 +79,7 @@ func TestRunParallel(t *testing.T) {
 					t.Errorf("moved %s", got)
 				}
 				for i, v := range record.Volumes {
-					if want := fmt.Sprintf(
-						"www-web-%d",
-						i,
-					); v.Claim != want || v.RepositorySnapshot != "of "+want ||
+					if want := fmt.Sprintf("www-web-%d", i); v.Claim != want || v.RepositorySnapshot != "of "+want ||
 						record.State != catalog.StateComplete {
 						t.Errorf("volume %d of the %s record: %+v", i, record.State, v)
 					}

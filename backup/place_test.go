@@ -33,10 +33,7 @@ func TestMoverTolerates(t *testing.T) {
 		taint("maintenance", corev1.TaintEffectNoSchedule),
 		taint("soft", corev1.TaintEffectPreferNoSchedule),
 		taint("leave", corev1.TaintEffectNoExecute),
-		taint(
-			corev1.TaintNodeNotReady,
-			corev1.TaintEffectNoSchedule,
-		),
+		taint(corev1.TaintNodeNotReady, corev1.TaintEffectNoSchedule),
 		taint("node.cloudprovider.kubernetes.io/shutdown", corev1.TaintEffectNoSchedule),
 	}
 	live := capture.Options{Method: method.Live}

@@ -84,9 +84,7 @@ func TestEveryRuleSaysWhy(t *testing.T) {
 func TestTable(t *testing.T) {
 	const begin, end = "<!-- rights: written by `go test ./deploy -run TestTable -update` -->\n", "<!-- /rights -->\n"
 	base := rules(t, "base", "clusterrole.yaml")
-	inside, everywhere := verbsOf(
-		rules(t, "overlays", "namespaced", "role.yaml"),
-	), verbsOf(
+	inside, everywhere := verbsOf(rules(t, "overlays", "namespaced", "role.yaml")), verbsOf(
 		rules(t, "overlays", "namespaced", "clusterrole.yaml"),
 	)
 	var table strings.Builder

@@ -209,10 +209,7 @@ func TestDeniedRestoreChangesNothing(t *testing.T) {
 		create, isCreate := action.(k8stesting.CreateActionImpl)
 		switch {
 		case isCreate && action.GetResource() == claimGVR && len(create.CreateOptions.DryRun) > 0 && !carriedOut:
-			return forbidden(
-				"persistentvolumeclaims",
-				"minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 64Mi",
-			)(
+			return forbidden("persistentvolumeclaims", "minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 64Mi")(
 				mustAccess(create.Object),
 			)
 		case action.GetVerb() != "get" && action.GetVerb() != "list" && action.GetVerb() != "watch" && action.GetResource().Resource != "leases":

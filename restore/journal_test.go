@@ -158,11 +158,7 @@ func TestHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	var refusal *cluster.Refusal
-	if _, err := c.Held(
-		t.Context(),
-		ns,
-		"web",
-	); !errors.As(err, &refusal) ||
+	if _, err := c.Held(t.Context(), ns, "web"); !errors.As(err, &refusal) ||
 		!strings.Contains(refusal.Next, "stsbackup restore demo/web --resume") {
 		t.Fatalf("got %v", err)
 	}
@@ -263,9 +259,7 @@ func TestJournalOfVersion1(t *testing.T) {
 		}
 		w.fault = func(_ int, action k8stesting.Action, carriedOut bool) error {
 			if deletion, ok := action.(k8stesting.DeleteActionImpl); ok && !carriedOut && deletion.GetResource() == claimGVR {
-				if volume := w.volume(
-					w.claim(deletion.Name).Spec.VolumeName,
-				); volume != nil &&
+				if volume := w.volume(w.claim(deletion.Name).Spec.VolumeName); volume != nil &&
 					volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
 					t.Errorf("claim %s is deleted while its volume would be deleted with it", deletion.Name)
 				}

@@ -118,13 +118,9 @@ func (x *run) settle(ctx context.Context) (string, error) {
 			return "", err
 		}
 		return fmt.Sprintf(
-				"all data is in place, and the StatefulSet is scaled to %d replicas",
-				cluster.Replicas(sts),
-			), x.journal.remove(
-				ctx,
-				x.Cluster,
-				x.op,
-			)
+			"all data is in place, and the StatefulSet is scaled to %d replicas",
+			cluster.Replicas(sts),
+		), x.journal.remove(ctx, x.Cluster, x.op)
 	default:
 		x.journal = journal
 	}

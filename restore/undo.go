@@ -67,11 +67,7 @@ func (p *Plan) setAside() []asideVolume {
 			continue
 		}
 		if volume.DeletionTimestamp != nil || volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete {
-			p.warnf(
-				"somebody is deleting volume %s, which was set aside from claim %s; it cannot be brought back",
-				volume.Name,
-				claim,
-			)
+			p.warnf("somebody is deleting volume %s, which was set aside from claim %s; it cannot be brought back", volume.Name, claim)
 			continue
 		}
 		at, _ := time.Parse(time.RFC3339, volume.Annotations[cluster.AnnotationDisplacedAt]) // for showing only

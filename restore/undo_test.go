@@ -134,9 +134,7 @@ func TestDeletedClaimOfInterrupted(t *testing.T) {
 // A person must be able to find what pods may have written: an undo that names no operation does not bring it back.
 func TestKeptWords(t *testing.T) {
 	x := &run{op: cluster.Operation{ID: "20261121T08-a", Namespace: "demo", StatefulSet: "web"}}
-	if got := x.keptWords(
-		[]string{"pv-0", "pv-1"},
-	); !strings.Contains(got, "pv-0, pv-1") ||
+	if got := x.keptWords([]string{"pv-0", "pv-1"}); !strings.Contains(got, "pv-0, pv-1") ||
 		!strings.Contains(got, `"stsbackup undo demo/web --operation 20261121T08-a"`) {
 		t.Error(got)
 	}

@@ -24,13 +24,7 @@ func TestLead(t *testing.T) {
 		w := newWorld(t, eachMinute, "demo/web", "demo/db")
 		status := w.lead(t, 4*time.Minute+30*time.Second) // the run at the beginning, and four more
 		for _, set := range []string{"demo/web", "demo/db"} {
-			if backups, forgets, lists := w.count(
-				"backup "+set,
-			), w.count(
-				"forget "+set,
-			), w.count(
-				"points "+set,
-			); backups != 5 || forgets != 5 ||
+			if backups, forgets, lists := w.count("backup "+set), w.count("forget "+set), w.count("points "+set); backups != 5 || forgets != 5 ||
 				lists != 6 {
 				t.Errorf("%s: %d backups, %d times forgotten, %d times listed", set, backups, forgets, lists)
 			}
@@ -177,9 +171,7 @@ func TestGivenUp(t *testing.T) {
 			"Warning demo/web BackupGivenUp Given up: the backup that was due at 2000-01-01T02:30:00Z could not be made by 2000-01-01T06:30:00Z: "+
 				"no space left on device",
 		)
-		if tries, status := w.count(
-			"backup",
-		), s.Status().StatefulSets[0]; tries < 10 || tries > 20 || status.GivenUp != 1 ||
+		if tries, status := w.count("backup"), s.Status().StatefulSets[0]; tries < 10 || tries > 20 || status.GivenUp != 1 ||
 			status.Failed != tries {
 			t.Errorf("%d tries, %+v", tries, status)
 		}

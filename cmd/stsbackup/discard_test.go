@@ -176,13 +176,7 @@ ORDINAL  CLAIM      VOLUME      SIZE   CLASS  AGE      SET ASIDE BY           WH
 
 pv-web-0-2 (claim www-web-0) stays as it is: it has been set aside since 2026-11-20T08:00:00Z only.
 `
-	if out := discard(
-		exitDone,
-		"demo/web",
-		"--dry-run",
-		"--older-than",
-		"30d",
-	); !strings.HasPrefix(
+	if out := discard(exitDone, "demo/web", "--dry-run", "--older-than", "30d"); !strings.HasPrefix(
 		out,
 		"There is nothing to free for demo/web.\n",
 	) {

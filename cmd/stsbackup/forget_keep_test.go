@@ -245,13 +245,7 @@ func TestForgetSelected(t *testing.T) {
 // TestForgetNamedDryRun: a dry run removes nothing.
 func TestForgetNamedDryRun(t *testing.T) {
 	s := newKeeper(t)
-	if out := s.run(
-		0,
-		"forget",
-		"demo/web@"+s.ids[0],
-		"demo/web@20261118",
-		"--dry-run",
-	); !strings.Contains(
+	if out := s.run(0, "forget", "demo/web@"+s.ids[0], "demo/web@20261118", "--dry-run"); !strings.Contains(
 		out,
 		"would forget recovery point "+s.ids[0]+" of demo/web (1 volumes)",
 	) ||

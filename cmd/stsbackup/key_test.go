@@ -19,16 +19,7 @@ func TestKeyPrint(t *testing.T) {
 	if got := s.run(0, "key", "print", "demo/web"); got != want+"\n" {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got := s.run(
-		0,
-		"key",
-		"print",
-		"web",
-		"-n",
-		"demo",
-		"-o",
-		"json",
-	); !strings.Contains(got, want) ||
+	if got := s.run(0, "key", "print", "web", "-n", "demo", "-o", "json"); !strings.Contains(got, want) ||
 		!strings.Contains(got, `"demo/web"`) {
 		t.Error(got)
 	}
@@ -66,14 +57,7 @@ func TestRootPasswordChange(t *testing.T) {
 	}
 	s.run(exitFailed, "key", "list", "demo/web")
 	s.says("wrong password")
-	if out := s.run(
-		0,
-		"key",
-		"list",
-		"demo/web",
-		"--password-file",
-		fresh,
-	); strings.Count(out, "\n") != 2 ||
+	if out := s.run(0, "key", "list", "demo/web", "--password-file", fresh); strings.Count(out, "\n") != 2 ||
 		!strings.Contains(out, "in use") {
 		t.Error(out)
 	}

@@ -100,10 +100,7 @@ func TestShow(t *testing.T) {
 		}
 	}
 	var record catalog.Record
-	if err := json.Unmarshal(
-		[]byte(s.run(exitDone, "show", "demo/web@20261121T091200Z-0002", "-o", "json")),
-		&record,
-	); err != nil ||
+	if err := json.Unmarshal([]byte(s.run(exitDone, "show", "demo/web@20261121T091200Z-0002", "-o", "json")), &record); err != nil ||
 		record.State != catalog.StateIncomplete {
 		t.Errorf("show -o json: %+v, %v", record, err)
 	}

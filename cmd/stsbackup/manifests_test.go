@@ -36,13 +36,7 @@ func TestManifests(t *testing.T) {
 	if len(texts) != 2 || texts["statefulset.yaml"] != "kind: StatefulSet\n" {
 		t.Errorf("%q", texts)
 	}
-	if out := k.run(
-		exitDone,
-		"volume",
-		"ls",
-		"demo/web",
-		"--manifests",
-	); !strings.Contains(out, " service.yaml\n") ||
+	if out := k.run(exitDone, "volume", "ls", "demo/web", "--manifests"); !strings.Contains(out, " service.yaml\n") ||
 		!strings.Contains(out, " statefulset.yaml\n") {
 		t.Error(out)
 	}

@@ -44,10 +44,7 @@ func TestForgetAndPrune(t *testing.T) {
 		t.Errorf("dry run: %d packs of %d, %+v", len(left), len(packs), planned)
 	}
 	decode(t, s.run(0, "prune", "demo/web", "-o", "json"), &done)
-	if left := files(
-		t,
-		filepath.Join(s.root(), "demo/web/data"),
-	); len(left) >= len(packs) || done.PacksRemoved != planned.PacksRemoved ||
+	if left := files(t, filepath.Join(s.root(), "demo/web/data")); len(left) >= len(packs) || done.PacksRemoved != planned.PacksRemoved ||
 		len(done.Leftovers) != 0 {
 		t.Errorf("prune: %d packs of %d, %+v", len(left), len(packs), done)
 	}
@@ -102,9 +99,7 @@ func TestVolumeBackupWaits(t *testing.T) {
 	}
 	out := s.run(0, append(save, "--result-file", filepath.Join(t.TempDir(), "result"), "--retry-lock", "5m")...)
 	line, _, _ := strings.Cut(out, "\n")
-	if reason := mover.Waiting(
-		[]byte(line),
-	); !strings.HasPrefix(
+	if reason := mover.Waiting([]byte(line)); !strings.HasPrefix(
 		reason,
 		"Waiting up to 5m0s for the repository of demo/web: repository is locked exclusively by",
 	) {
@@ -124,13 +119,7 @@ func TestPruneAndVerifySeveral(t *testing.T) {
 	if out := s.run(0, "verify", "--all", "-n", "demo"); strings.Contains(out, "demo/web:") || strings.Contains(out, "other/db") {
 		t.Error(out)
 	}
-	if out := s.run(
-		exitNotFound,
-		"prune",
-		"demo/web",
-		"demo/none",
-		"other/db",
-	); !strings.Contains(out, "demo/web:\n") ||
+	if out := s.run(exitNotFound, "prune", "demo/web", "demo/none", "other/db"); !strings.Contains(out, "demo/web:\n") ||
 		!strings.Contains(out, "other/db:\n") {
 		t.Error(out)
 	}

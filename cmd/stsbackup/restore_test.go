@@ -26,9 +26,7 @@ func TestTakeBack(t *testing.T) {
 	if got := takeBack(restore.ErrNotReady, report).Error(); !strings.Contains(got, `"stsbackup undo demo/web"`) {
 		t.Errorf("pods that are not Ready: %s", got)
 	}
-	if other := errors.New(
-		"other",
-	); !errors.Is(takeBack(other, report), other) || takeBack(other, report).Error() != "other" ||
+	if other := errors.New("other"); !errors.Is(takeBack(other, report), other) || takeBack(other, report).Error() != "other" ||
 		takeBack(nil, report) != nil {
 		t.Error("what has nothing to do with pods gets the advice too")
 	}

@@ -129,10 +129,7 @@ prod/slow    paused  -                                                          
 		t.Fatal(err)
 	}
 	c.command.output = ui.Text
-	if err := c.run(
-		t,
-		testPolicies,
-	); err != nil ||
+	if err := c.run(t, testPolicies); err != nil ||
 		!strings.HasSuffix(strings.Split(c.out.String(), "\n")[1], "nothing to back up: it has no volumeClaimTemplates") {
 		t.Errorf("%v, %s", err, &c.out)
 	}

@@ -76,11 +76,7 @@ func TestVerifyCommand(t *testing.T) {
 	first := s.point(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), "0001", site(t))
 	s.point(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), "0002", site(t))
 
-	if out := s.run(
-		0,
-		"verify",
-		"demo/web",
-	); !strings.Contains(out, first+"  complete  1        ok") ||
+	if out := s.run(0, "verify", "demo/web"); !strings.Contains(out, first+"  complete  1        ok") ||
 		!strings.Contains(out, "0 packs (0 B) read") {
 		t.Errorf("output:\n%s", out)
 	}

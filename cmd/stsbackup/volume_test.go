@@ -138,14 +138,7 @@ func TestVolumeRoundTrip(t *testing.T) {
 	if got, want := s.run(0, "volume", "cat", "demo/web", "/index.html", "--claim", "www-web-0"), "<h1>web-0</h1>\n"; got != want {
 		t.Errorf("cat: %q, want %q", got, want)
 	}
-	if got := s.run(
-		0,
-		"volume",
-		"ls",
-		"demo/web",
-		"--claim",
-		"www-web-0",
-	); !strings.Contains(got, "index.html") ||
+	if got := s.run(0, "volume", "ls", "demo/web", "--claim", "www-web-0"); !strings.Contains(got, "index.html") ||
 		!strings.Contains(got, "data/") {
 		t.Errorf("ls: %s", got)
 	}

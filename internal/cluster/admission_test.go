@@ -141,10 +141,7 @@ func TestDenialOf(t *testing.T) {
 		apierrors.NewInternalError(errors.New("etcd is away")), answeredWith(http.StatusNotFound, metav1.StatusReasonNotFound,
 			`namespaces "demo" not found`),
 	} {
-		if denial, err := denialOf(
-			Candidate{"claim demo/it", claim},
-			trouble,
-		); denial != nil || !errors.Is(err, trouble) ||
+		if denial, err := denialOf(Candidate{"claim demo/it", claim}, trouble); denial != nil || !errors.Is(err, trouble) ||
 			!strings.Contains(err.Error(), "claim demo/it") {
 			t.Errorf("%v: denial %v, error %v", trouble, denial, err)
 		}
@@ -182,10 +179,7 @@ func TestAdmits(t *testing.T) {
 		"secrets",
 		"jobs",
 		"secrets",
-	}; !slices.Equal(
-		asked,
-		want,
-	) {
+	}; !slices.Equal(asked, want) {
 		t.Errorf("asked for %v, want %v", asked, want)
 	}
 	if len(denials) != 1 || denials[0].Kind != DeniedByRights || denials[0].What != "the mover's pod for claim demo/"+m.Claim {

@@ -162,9 +162,7 @@ func TestWithinDoesNotCountAnOutage(t *testing.T) {
 					<-ctx.Done()
 					return context.Cause(ctx)
 				}, func(context.Context) string { return "it takes too long" })
-				if took := time.Since(
-					begun,
-				); err == nil || err.Error() != "it takes too long (waited 1m0s)" || took < tt.want-leaseBelief ||
+				if took := time.Since(begun); err == nil || err.Error() != "it takes too long (waited 1m0s)" || took < tt.want-leaseBelief ||
 					took > tt.want+leaseBelief {
 					t.Errorf("%v after %s, want %s", err, took, tt.want)
 				}

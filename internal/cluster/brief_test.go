@@ -118,11 +118,7 @@ func TestLeaseInANamespaceThatIsGone(t *testing.T) {
 	} {
 		c, kube, _ := fakeCluster()
 		kube.PrependReactor("create", "leases", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, answer })
-		if _, err := c.Acquire(
-			t.Context(),
-			testOperation(),
-			LeaseOptions{},
-		); !errors.Is(err, ErrNotFound) ||
+		if _, err := c.Acquire(t.Context(), testOperation(), LeaseOptions{}); !errors.Is(err, ErrNotFound) ||
 			!strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%v", err)
 		}

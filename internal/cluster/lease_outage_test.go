@@ -246,9 +246,7 @@ func TestGraceDoesNotCountAnOutage(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-grace.Done()
-		if took := time.Since(
-			begun,
-		); !errors.Is(context.Cause(grace), context.DeadlineExceeded) || took < 10*time.Minute+45*time.Second ||
+		if took := time.Since(begun); !errors.Is(context.Cause(grace), context.DeadlineExceeded) || took < 10*time.Minute+45*time.Second ||
 			took > 11*time.Minute+leaseBelief {
 			t.Errorf("ended by %v after %s, want a minute that the outage of ten minutes does not count in", context.Cause(grace), took)
 		}

@@ -160,9 +160,7 @@ func TestLeaseLostEndsItsContext(t *testing.T) {
 				grace, cancel := lease.Grace(t.Context(), time.Hour)
 				defer cancel()
 				<-lease.Context().Done()
-				if cause := context.Cause(
-					lease.Context(),
-				); !errors.Is(cause, ErrLeaseLost) || !strings.Contains(cause.Error(), tt.says) ||
+				if cause := context.Cause(lease.Context()); !errors.Is(cause, ErrLeaseLost) || !strings.Contains(cause.Error(), tt.says) ||
 					lease.Lost() == nil {
 					t.Errorf("cause %v (%v), want ErrLeaseLost and %q", cause, lease.Lost(), tt.says)
 				}

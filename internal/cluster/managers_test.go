@@ -358,10 +358,7 @@ func TestManagersInTrouble(t *testing.T) {
 		return true, nil, context.DeadlineExceeded
 	})
 	c.Dynamic = dynamic
-	if got, err := c.Managers(
-		t.Context(),
-		marked(nil),
-	); !errors.Is(err, context.DeadlineExceeded) ||
+	if got, err := c.Managers(t.Context(), marked(nil)); !errors.Is(err, context.DeadlineExceeded) ||
 		!strings.Contains(err.Error(), "scaledobjects.keda.sh in namespace demo") {
 		t.Errorf("managers %v, error %v", got, err)
 	}

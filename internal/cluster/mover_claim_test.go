@@ -124,12 +124,7 @@ func TestMoverWithoutAVolume(t *testing.T) {
 		if err := kube.CoreV1().PersistentVolumeClaims("demo").Delete(t.Context(), "temporary", metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.RunMover(
-			t.Context(),
-			MoverConfig{},
-			testMover(),
-			nil,
-		); err == nil ||
+		if _, err := c.RunMover(t.Context(), MoverConfig{}, testMover(), nil); err == nil ||
 			!strings.Contains(err.Error(), "claim demo/temporary: it does not exist any more") {
 			t.Errorf("without its claim: %v", err)
 		}

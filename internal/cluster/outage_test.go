@@ -206,12 +206,7 @@ func TestFenceIsPatient(t *testing.T) {
 			way.list = append(way.list, refused)
 		}
 		way.list = append(way.list, says(200, "done"))
-		if got, err := ask(
-			lease.Context(),
-			way,
-			http.MethodGet,
-			"/apis/snapshot",
-		); got != "200 done" || len(told) != 2 ||
+		if got, err := ask(lease.Context(), way, http.MethodGet, "/apis/snapshot"); got != "200 done" || len(told) != 2 ||
 			!strings.Contains(told[1], "again") {
 			t.Errorf("%q, %v; was told %q", got, err, told)
 		}
@@ -285,12 +280,7 @@ func TestFenceChangesNothingWithoutBelief(t *testing.T) {
 		}
 		limited, cancel := context.WithTimeout(lease.Context(), time.Minute)
 		defer cancel()
-		if _, err := ask(
-			limited,
-			way,
-			http.MethodDelete,
-			"/api/v1/pods",
-		); !errors.Is(err, context.DeadlineExceeded) ||
+		if _, err := ask(limited, way, http.MethodDelete, "/api/v1/pods"); !errors.Is(err, context.DeadlineExceeded) ||
 			!strings.Contains(err.Error(), "nothing is changed while the Lease cannot be renewed") {
 			t.Errorf("within a minute: %v", err)
 		}

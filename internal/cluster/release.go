@@ -20,13 +20,7 @@ const releaseAttempts = 10
 // With a partition, the controller makes the pods of the ordinals below it from the current revision. Since Hold, that is
 // the gated revision, whatever the template says later, and its pods would wait for ever. The template becomes the current
 // revision only when there are no pods: so Release scales up only after that.
-func (c *Client) Release(
-	ctx context.Context,
-	key Key,
-	uid types.UID,
-	scale Scale,
-	limit time.Duration,
-) (*appsv1.StatefulSet, error) {
+func (c *Client) Release(ctx context.Context, key Key, uid types.UID, scale Scale, limit time.Duration) (*appsv1.StatefulSet, error) {
 	scale.Held = new(false)
 	sts, err := c.StatefulSet(ctx, key.Namespace, key.Name)
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -61,12 +55,7 @@ func (c *Client) releaseEmpty(ctx context.Context, sts *appsv1.StatefulSet, limi
 	view := viewOf[*appsv1.StatefulSet](KeyOf(sts).Object(), metav1.ListOptions{}, sets.List, sets.Watch).named(sts.Name)
 	var last *appsv1.StatefulSet
 	for range releaseAttempts {
-		if _, err := c.SetScale(
-			ctx,
-			KeyOf(sts),
-			sts.UID,
-			Scale{Replicas: new(int32(0)), Held: new(false), Retention: keepClaims()},
-		); err != nil {
+		if _, err := c.SetScale(ctx, KeyOf(sts), sts.UID, Scale{Replicas: new(int32(0)), Held: new(false), Retention: keepClaims()}); err != nil {
 			return err
 		}
 		err := within(ctx, limit, func(ctx context.Context) error {

@@ -18,11 +18,7 @@ func TestNoClaimFromSnapshot(t *testing.T) {
 		return c
 	}
 	classes := []storagev1.StorageClass{
-		class(
-			"disk",
-			"disk.csi.test",
-			true,
-		),
+		class("disk", "disk.csi.test", true),
 		class("nfs", "nfs.csi.test", false),
 		class("manual", NoProvisioner, false),
 		class("old", "kubernetes.io/aws-ebs", false),

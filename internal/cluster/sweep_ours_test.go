@@ -304,12 +304,7 @@ func TestRunMoverRefusesANameThatNoSweepKnows(t *testing.T) {
 		c := sweepCluster(t, boundClaim())
 		mover := testMover()
 		mover.Name = mover.Operation.Name("probe")
-		if _, err := c.RunMover(
-			t.Context(),
-			MoverConfig{ServiceAccount: "mine"},
-			mover,
-			nil,
-		); err == nil ||
+		if _, err := c.RunMover(t.Context(), MoverConfig{ServiceAccount: "mine"}, mover, nil); err == nil ||
 			!strings.Contains(err.Error(), "no sweep would know it") {
 			t.Errorf("error %v", err)
 		}

@@ -96,10 +96,7 @@ func TestWhatAMoverLeavesFits(t *testing.T) {
 	if err != nil || len(encoded) > contract.MaxResult || !json.Valid(encoded) {
 		t.Errorf("an error of 10000 quotes: %d bytes, %v", len(encoded), err)
 	}
-	if _, _, err := Outcome(
-		encoded,
-		&cluster.MoverError{Pod: "demo/m", ExitCode: 1},
-	); err == nil ||
+	if _, _, err := Outcome(encoded, &cluster.MoverError{Pod: "demo/m", ExitCode: 1}); err == nil ||
 		!strings.HasPrefix(err.Error(), `mover pod demo/m: """`) ||
 		!strings.HasSuffix(err.Error(), "; and 38 more)") {
 		t.Errorf("decoded: %v", err)

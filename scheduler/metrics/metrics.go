@@ -74,11 +74,7 @@ func newMetrics() metrics {
 		givenUp:  each("backups_given_up_total", "Runs that were given up: at their deadline, when the next was due, or refused by a check."),
 		read:     each("backup_read_bytes_total", "What backups have read of volumes."),
 		stored:   each("backup_stored_bytes_total", "What backups have added to the bucket."),
-		phase: each(
-			"backup_duration_seconds",
-			"How long each phase of the last complete backup took, and all of it (phase total).",
-			"phase",
-		),
+		phase:    each("backup_duration_seconds", "How long each phase of the last complete backup took, and all of it (phase total).", "phase"),
 
 		forgetFailures: each("forget_failures_total", "How often what is no longer kept could not be removed after a backup."),
 		pruneScheduled: each("prune_scheduled", "1 if the policy has a schedule for prune."),

@@ -134,10 +134,7 @@ func TestMetrics(t *testing.T) {
 	}
 
 	s.status.BucketFailing, s.policies.Error = s.now.Add(-time.Minute), "line 3"
-	if _, text = s.get(
-		t,
-		"/metrics",
-	); !strings.Contains(text, "\nstsbackup_bucket_failing_seconds 60") ||
+	if _, text = s.get(t, "/metrics"); !strings.Contains(text, "\nstsbackup_bucket_failing_seconds 60") ||
 		!strings.Contains(text, "\nstsbackup_policies_valid 0") {
 		t.Errorf("a bucket that fails and a file that is wrong:\n%s", text)
 	}

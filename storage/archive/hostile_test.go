@@ -243,10 +243,7 @@ func TestHostileTrees(t *testing.T) {
 			tree = f.tree(nodes...)
 		}
 		target := inMemory(t, "nr_inodes=2000")
-		if _, err := f.restore(
-			archive.Target{Dir: target},
-			dirNode("bomb", tree),
-		); !errors.Is(err, unix.ENOSPC) ||
+		if _, err := f.restore(archive.Target{Dir: target}, dirNode("bomb", tree)); !errors.Is(err, unix.ENOSPC) ||
 			!strings.Contains(err.Error(), "bomb/d0") {
 			t.Errorf("%v", err)
 		}
@@ -263,10 +260,7 @@ func TestHostileTrees(t *testing.T) {
 			target, check := outside(t)
 			f := newForger(t)
 			id := must(f.writer.SaveBlob(t.Context(), repository.TreeBlob, []byte(text)))(t)
-			if _, err := f.restore(
-				archive.Target{Dir: target},
-				dirNode("dir", &id),
-			); err == nil || !strings.Contains(err.Error(), id.String()) ||
+			if _, err := f.restore(archive.Target{Dir: target}, dirNode("dir", &id)); err == nil || !strings.Contains(err.Error(), id.String()) ||
 				!strings.Contains(err.Error(), "dir") {
 				t.Errorf("%v, want an error that names the tree and the directory", err)
 			}

@@ -245,21 +245,11 @@ func TestErrorsAreSentinels(t *testing.T) {
 	builder{t: t, root: source}.file("f", []byte("x"), 0o644)
 	b.backup(t, source)
 	snapshot := b.latest(t)
-	if _, err := archive.Restore(
-		t.Context(),
-		b.repo,
-		archive.Target{Snapshot: snapshot, Name: "other", Dir: t.TempDir()},
-		nil,
-	); err == nil ||
+	if _, err := archive.Restore(t.Context(), b.repo, archive.Target{Snapshot: snapshot, Name: "other", Dir: t.TempDir()}, nil); err == nil ||
 		!strings.Contains(err.Error(), `"other"`) {
 		t.Errorf("restore of another claim: %v", err)
 	}
-	if _, err := archive.Restore(
-		t.Context(),
-		b.repo,
-		archive.Target{Snapshot: snapshot, Name: claim, Dir: source},
-		nil,
-	); !errors.Is(
+	if _, err := archive.Restore(t.Context(), b.repo, archive.Target{Snapshot: snapshot, Name: claim, Dir: source}, nil); !errors.Is(
 		err,
 		archive.ErrInTheWay,
 	) {

@@ -45,12 +45,7 @@ func TestRefusedEntries(t *testing.T) {
 		}
 		f.checked(t, what, test.reason, nodes...)
 		if spoilt.Type == treeblob.File {
-			if err := archive.Copy(
-				t.Context(),
-				f.bed.repo,
-				spoilt,
-				new(strings.Builder),
-			); err == nil ||
+			if err := archive.Copy(t.Context(), f.bed.repo, spoilt, new(strings.Builder)); err == nil ||
 				!strings.Contains(err.Error(), test.reason) {
 				t.Errorf("%s: the file was read alone: %v", what, err)
 			}

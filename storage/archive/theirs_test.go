@@ -62,10 +62,7 @@ func TestFilesWithSuchNames(t *testing.T) {
 	bed.backup(t, source.root)
 	bed.restore(t, target.root)
 	compareNames(t, target.root, ".snapshot", ".zfs")
-	if _, err := archive.TakeEmpty(
-		t.Context(),
-		bed.taking(t, target.root, thisRestore),
-	); err == nil ||
+	if _, err := archive.TakeEmpty(t.Context(), bed.taking(t, target.root, thisRestore)); err == nil ||
 		!strings.Contains(err.Error(), "not empty") {
 		t.Errorf("error %v", err)
 	}

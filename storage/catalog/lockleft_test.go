@@ -32,9 +32,7 @@ func TestRecordedIsRecorded(t *testing.T) {
 		}
 		var told []error
 		c.Repository().SetLockLeft(func(err error) { told = append(told, err) })
-		if err := step.do(
-			c,
-		); err != nil || len(told) != 1 || !errors.Is(told[0], storagetest.ErrFault) ||
+		if err := step.do(c); err != nil || len(told) != 1 || !errors.Is(told[0], storagetest.ErrFault) ||
 			!strings.Contains(told[0].Error(), "stsbackup unlock") {
 			t.Fatalf("%v; told: %v", err, told)
 		}
@@ -42,10 +40,7 @@ func TestRecordedIsRecorded(t *testing.T) {
 			t.Fatalf("%d recovery points, want %d; %v", len(records), step.left, err)
 		}
 		// Leftovers of this process do not block removing data, which removes them too.
-		if _, err := c.ForgetChosen(
-			t.Context(),
-			func([]Point) []RecoveryPointID { return nil },
-		); err != nil ||
+		if _, err := c.ForgetChosen(t.Context(), func([]Point) []RecoveryPointID { return nil }); err != nil ||
 			count(t, w.bucket, "demo/web/locks/") != 0 {
 			t.Fatalf("the next one: %v; locks: %v", err, names(t, w.bucket, "demo/web/locks/"))
 		}

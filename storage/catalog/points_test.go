@@ -96,10 +96,7 @@ func TestForgetChosen(t *testing.T) {
 	if _, err := w.ForgetChosen(
 		t.Context(),
 		func([]Point) []RecoveryPointID { return []RecoveryPointID{"20300101T000000Z-0000"} },
-	); !errors.Is(
-		err,
-		ErrNoRecoveryPoint,
-	) {
+	); !errors.Is(err, ErrNoRecoveryPoint) {
 		t.Errorf("one that is not there: %v", err)
 	}
 	if got, err := w.ForgetChosen(t.Context(), func([]Point) []RecoveryPointID { return nil }); err != nil || len(got) != 0 {

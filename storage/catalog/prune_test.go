@@ -60,10 +60,7 @@ func TestPruneComparesListingsWithRecords(t *testing.T) {
 	c := reopened(t, &hiding{w.bucket, kept.Volumes[0].RepositorySnapshot})
 	before := names(t, w.bucket, "demo/web/data")
 	for _, dry := range []bool{true, false} {
-		if _, err := c.Prune(
-			t.Context(),
-			repository.PruneOptions{DryRun: dry},
-		); !errors.Is(err, errNotListed) ||
+		if _, err := c.Prune(t.Context(), repository.PruneOptions{DryRun: dry}); !errors.Is(err, errNotListed) ||
 			!strings.Contains(err.Error(), string(kept.ID)) {
 			t.Errorf("prune: %v, want errNotListed and %s", err, kept.ID)
 		}

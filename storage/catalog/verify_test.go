@@ -33,11 +33,7 @@ func TestVerify(t *testing.T) {
 		!strings.Contains(v.Points[1].Problems[0], "www-web-0") {
 		t.Errorf("%+v, %v", v, err)
 	}
-	if v, err = w.Verify(
-		t.Context(),
-		string(first.ID),
-		repository.CheckOptions{},
-	); err != nil || !v.OK() || len(v.Points) != 1 ||
+	if v, err = w.Verify(t.Context(), string(first.ID), repository.CheckOptions{}); err != nil || !v.OK() || len(v.Points) != 1 ||
 		v.Repository.Snapshots != 2 {
 		t.Errorf("the first one alone: %+v, %v", v, err)
 	}

@@ -18,10 +18,7 @@ func TestPutsArePaced(t *testing.T) {
 		asked += n
 		return nil
 	})
-	if info, statErr := bucket.Stat(
-		t.Context(),
-		"object",
-	); err != nil || statErr != nil || asked != len(data) ||
+	if info, statErr := bucket.Stat(t.Context(), "object"); err != nil || statErr != nil || asked != len(data) ||
 		info.Size != int64(len(data)) {
 		t.Errorf("asked for %d of %d bytes, stored %d; %v, %v", asked, len(data), info.Size, err, statErr)
 	}

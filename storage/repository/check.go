@@ -32,9 +32,7 @@ const checkReaders = 3
 // has replaced.
 func (r *Repository) Check(ctx context.Context, options CheckOptions) (CheckReport, error) {
 	c := &checker{
-		repo: r.withIndex(
-			blobindex.New(),
-		),
+		repo:    r.withIndex(blobindex.New()),
 		options: options,
 		bad:     newBlobSet(),
 		refused: newBlobSet(),

@@ -106,20 +106,14 @@ func TestCheckNamesWhatIsHit(t *testing.T) {
 			}
 		}
 		put(t, bucket, name, whole[:len(whole)-1])
-		if report, err = repo.Check(
-			t.Context(),
-			CheckOptions{},
-		); err != nil || len(report.Problems) != 1 ||
+		if report, err = repo.Check(t.Context(), CheckOptions{}); err != nil || len(report.Problems) != 1 ||
 			!slices.Equal(report.Damaged, []ID{id}) {
 			t.Errorf("a pack that is too short: %+v, %v", report, err)
 		}
 		if err := bucket.Delete(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
-		if report, err = repo.Check(
-			t.Context(),
-			CheckOptions{},
-		); err != nil || len(report.Problems) != 1 ||
+		if report, err = repo.Check(t.Context(), CheckOptions{}); err != nil || len(report.Problems) != 1 ||
 			!slices.Equal(report.Damaged, []ID{id}) {
 			t.Errorf("a pack that is missing: %+v, %v", report, err)
 		}

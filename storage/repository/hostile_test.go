@@ -275,10 +275,7 @@ func TestTreesThatNeverEnd(t *testing.T) {
 		_, err := repo.Prune(ctx, PruneOptions{DryRun: true})
 		return err
 	})
-	if report, err := repo.Check(
-		t.Context(),
-		CheckOptions{},
-	); err != nil || len(report.Problems) == 0 || report.Trees != 1 ||
+	if report, err := repo.Check(t.Context(), CheckOptions{}); err != nil || len(report.Problems) == 0 || report.Trees != 1 ||
 		len(report.Damaged) != 1 {
 		t.Errorf("check: %+v, %v", report, err)
 	}

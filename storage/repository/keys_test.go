@@ -294,12 +294,7 @@ func TestNoSingleListingOfKeysIsBelieved(t *testing.T) {
 		}
 		for at := range 3 {
 			bucket := &mislisting{Memory: memory, prefix: kindKey.prefix(), wrong: wrong, at: at}
-			if _, err := Open(
-				t.Context(),
-				bucket,
-				"wrong",
-				hasty(),
-			); errors.Is(
+			if _, err := Open(t.Context(), bucket, "wrong", hasty()); errors.Is(
 				err,
 				ErrWrongPassword,
 			) != (at < 2 || wrong != kindKey.name(Hash(nil))) {
@@ -317,12 +312,7 @@ func TestNoKey(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Open(
-		t.Context(),
-		memory,
-		password,
-		hasty(),
-	); err == nil || errors.Is(err, ErrWrongPassword) ||
+	if _, err := Open(t.Context(), memory, password, hasty()); err == nil || errors.Is(err, ErrWrongPassword) ||
 		!strings.Contains(err.Error(), "no key in keys/") {
 		t.Errorf("without keys: %v", err)
 	}

@@ -203,9 +203,7 @@ func (l *liar) readers(t *testing.T) map[string]struct {
 			target := t.TempDir()
 			_, err := archive.Restore(t.Context(), l.repo, archive.Target{Snapshot: volume(), Name: "www-web-0", Dir: target}, nil)
 			for name, want := range map[string]string{"file": l.file, "sub/other": l.other} {
-				if got, readErr := os.ReadFile(
-					filepath.Join(target, name),
-				); readErr == nil && strings.Trim(string(got), "\x00") != "" &&
+				if got, readErr := os.ReadFile(filepath.Join(target, name)); readErr == nil && strings.Trim(string(got), "\x00") != "" &&
 					string(got) != want {
 					t.Errorf("restored %s as %d bytes that were never backed up", name, len(got))
 				}

@@ -52,9 +52,7 @@ func TestLockWaits(t *testing.T) {
 					return tt.removes
 				}})
 				lock, err := repo.Lock(ctx)
-				if took := time.Since(
-					begun,
-				); !errors.Is(err, tt.want) || (lock == nil) != (tt.want != nil) || took < tt.atLeast || took > tt.atMost ||
+				if took := time.Since(begun); !errors.Is(err, tt.want) || (lock == nil) != (tt.want != nil) || took < tt.atLeast || took > tt.atMost ||
 					told != 1 {
 					t.Errorf("%v after %s, told %d times; want %v", err, took, told, tt.want)
 				}

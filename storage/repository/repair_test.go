@@ -37,10 +37,7 @@ func repaired(t *testing.T, bucket storage.Bucket, options RepairOptions, want R
 	if !sameRepair(planned, got) {
 		t.Errorf("planned: %+v, done: %+v", planned, got)
 	}
-	if again, err := repo.Repair(
-		t.Context(),
-		RepairOptions{},
-	); err != nil ||
+	if again, err := repo.Repair(t.Context(), RepairOptions{}); err != nil ||
 		again.IndexesDamaged+again.PacksFound+again.PacksDamaged+again.PacksMissing+again.BlobsLost > 0 {
 		t.Errorf("again: %+v, %v", again, err)
 	}

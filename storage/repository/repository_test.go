@@ -164,12 +164,7 @@ func TestInitSparesRemains(t *testing.T) {
 			t.Fatal(err)
 		}
 		left := list(t, bucket, "")
-		if _, err := Init(
-			t.Context(),
-			bucket,
-			password,
-			quick(),
-		); err == nil || errors.Is(err, ErrExists) ||
+		if _, err := Init(t.Context(), bucket, password, quick()); err == nil || errors.Is(err, ErrExists) ||
 			!strings.Contains(err.Error(), name) {
 			t.Errorf("init: %v", err)
 		}

@@ -58,10 +58,7 @@ func TestVersion1(t *testing.T) {
 
 	before := list(t, bucket, "data/")
 	for _, dryRun := range []bool{true, false} {
-		if _, err := repo.Prune(
-			t.Context(),
-			PruneOptions{DryRun: dryRun},
-		); err == nil ||
+		if _, err := repo.Prune(t.Context(), PruneOptions{DryRun: dryRun}); err == nil ||
 			!strings.Contains(err.Error(), "restic migrate upgrade_repo_v2") {
 			t.Errorf("prune (dry run %v): %v, want an error that says how to upgrade", dryRun, err)
 		}

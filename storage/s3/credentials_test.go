@@ -153,10 +153,7 @@ func TestCredentialChain(t *testing.T) {
 				if err != nil || got.AccessKey() != test.want || got.SecretKey() == "" {
 					t.Errorf("got %v, %v; want %s", got, err, test.want)
 				}
-				if role := strings.Contains(
-					"AKIDIDENTITY AKIDCONTAINER AKIDINSTANCE",
-					test.want,
-				); role &&
+				if role := strings.Contains("AKIDIDENTITY AKIDCONTAINER AKIDINSTANCE", test.want); role &&
 					(got.SessionToken() != "token-of-role" || got.Expires().IsZero()) {
 					t.Errorf("credentials of a role have token %q and expire %v", got.SessionToken(), got.Expires())
 				}

@@ -86,10 +86,7 @@ func TestFlippedDownloads(t *testing.T) {
 		}
 		s.proxy.meet(flipDownload, func(kind string, _ bool) bool { return kind == operation.kind })
 		err := operation.run(t.Context())
-		if folder := strings.TrimPrefix(
-			operation.kind,
-			"GET ",
-		); err == nil || !strings.Contains(err.Error(), folder) ||
+		if folder := strings.TrimPrefix(operation.kind, "GET "); err == nil || !strings.Contains(err.Error(), folder) ||
 			!strings.Contains(err.Error(), "damaged") {
 			t.Errorf("%s with wrong bits in %s: %v; want an error that names it", operation.name, folder, err)
 		}

@@ -216,10 +216,7 @@ func TestCAFileErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, says := range map[string]string{garbage: "holds no certificate", garbage + ".absent": "no such file"} {
-		if _, err := Open(
-			Config{Bucket: "bucket", CAFile: file},
-			asRoot,
-		); err == nil || !strings.Contains(err.Error(), says) ||
+		if _, err := Open(Config{Bucket: "bucket", CAFile: file}, asRoot); err == nil || !strings.Contains(err.Error(), says) ||
 			!strings.Contains(err.Error(), file) {
 			t.Errorf("Open with CA file %s: %v; want an error that says %q", file, err, says)
 		}

@@ -77,10 +77,7 @@ func TestDiscard(t *testing.T) {
 		Freed []struct{ Name string }
 		Bytes int64
 	}
-	if err := json.Unmarshal(
-		[]byte(report.Stdout),
-		&freed,
-	); err != nil || len(freed.Freed) != 1 || freed.Freed[0].Name != third ||
+	if err := json.Unmarshal([]byte(report.Stdout), &freed); err != nil || len(freed.Freed) != 1 || freed.Freed[0].Name != third ||
 		freed.Bytes != 64<<20 {
 		t.Errorf("%v, %+v in %s", err, freed, report)
 	}
@@ -112,13 +109,7 @@ func TestDiscardStaticVolumes(t *testing.T) {
 
 	s.run(0, []string{"Freed 1 volume", "Available to any claim, with the data still on it"}, "discard", web, "--ordinals", "1", "--yes")
 	s.kubectl("wait", "pv/"+second, "--for=jsonpath={.status.phase}=Available", "--timeout=180s")
-	if got := s.kubectl(
-		"get",
-		"pv",
-		second,
-		"-o",
-		"jsonpath={.metadata.labels} {.spec.claimRef}",
-	); strings.Contains(got, "stsbackup.io") ||
+	if got := s.kubectl("get", "pv", second, "-o", "jsonpath={.metadata.labels} {.spec.claimRef}"); strings.Contains(got, "stsbackup.io") ||
 		strings.Contains(got, "data-web") {
 		t.Errorf("volume %s has marks: %s", second, got)
 	}

@@ -76,13 +76,7 @@ func (s *scenario) heldFromHPA() {
 		return strings.Contains(got, "web-0 Pending SchedulingGated"), got
 	})
 	restore.until("data-web-1: restoring") // half of it is still to come
-	if got := s.kubectl(
-		"get",
-		"pods",
-		"--selector=app=web",
-		"-o",
-		gated,
-	); strings.Contains(got, "Running") ||
+	if got := s.kubectl("get", "pods", "--selector=app=web", "-o", gated); strings.Contains(got, "Running") ||
 		!strings.Contains(got, "web-0 Pending SchedulingGated") {
 		s.t.Errorf("in the middle of the restore, the pods are\n%s", got)
 	}

@@ -127,10 +127,7 @@ func TestRightsUsed(t *testing.T) {
 	}
 	delete(granted, "create pods")
 	granted["get namespaces"], granted["delete secrets"] = true, true
-	if err := unused(
-		granted,
-		used,
-	); err == nil ||
+	if err := unused(granted, used); err == nil ||
 		!strings.HasSuffix(err.Error(), `of 4 that deploy/base grants: ["delete secrets" "get namespaces"]`) {
 		t.Errorf("%v", err)
 	}

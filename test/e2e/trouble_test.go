@@ -181,12 +181,9 @@ func (in installation) done(names ...string) {
 		in.until(name+" is backed up", func() (bool, string) {
 			lines := in.log(begun)
 			return slices.ContainsFunc(
-					lines,
-					func(l line) bool { return l.StatefulSet == name && l.Result == "done" },
-				), fmt.Sprint(
-					len(lines),
-					" lines",
-				)
+				lines,
+				func(l line) bool { return l.StatefulSet == name && l.Result == "done" },
+			), fmt.Sprint(len(lines), " lines")
 		})
 	}
 }

@@ -163,15 +163,7 @@ func (t *Tenant) Remove(ctx context.Context) error {
 		}
 		// With the policy Delete the volume's storage goes too, even if a restore has set the policy to Retain.
 		patch := `{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}`
-		if _, err := t.KubectlInput(
-			ctx,
-			"",
-			"patch",
-			"persistentvolume",
-			name,
-			"--patch",
-			patch,
-		); err != nil &&
+		if _, err := t.KubectlInput(ctx, "", "patch", "persistentvolume", name, "--patch", patch); err != nil &&
 			!strings.Contains(err.Error(), "NotFound") {
 			return fmt.Errorf("free volume: %w", err)
 		}

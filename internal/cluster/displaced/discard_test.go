@@ -91,10 +91,7 @@ func TestSomebodyActsBetweenPlanAndPatch(t *testing.T) {
 					t.Errorf("%+v, %v", report, err)
 				}
 				var refusal *cluster.Refusal
-				if refused := errors.As(
-					err,
-					&refusal,
-				); refused != tt.refused ||
+				if refused := errors.As(err, &refusal); refused != tt.refused ||
 					!refused && (len(report.Failed) != 1 || report.Failed[0].Volume != "pv-0") {
 					t.Errorf("refused: %t, %+v", refused, report)
 				}

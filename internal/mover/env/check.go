@@ -25,10 +25,7 @@ func Check(name, value string) error {
 	case !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`).MatchString(name):
 		return fmt.Errorf("%.60q is not the name of an environment variable; write for example TZ=UTC", name)
 	case strings.HasPrefix(name, "AWS_"), strings.HasPrefix(name, "STSBACKUP_"):
-		return fmt.Errorf(
-			"stsbackup itself sets %s: movers get the repository, its credentials and limits from the command's own settings",
-			name,
-		)
+		return fmt.Errorf("stsbackup itself sets %s: movers get the repository, its credentials and limits from the command's own settings", name)
 	case secret.MatchString(name):
 		return fmt.Errorf("%s looks like a secret, and everybody who may read pods can read a mover's environment", name)
 	case strings.ContainsAny(value, "\x00\n\r") || len(value) > 4096:

@@ -22,12 +22,7 @@ func NewWriter(to io.Writer, level Level) (io.WriteCloser, error) {
 
 // NewReader decompresses what it reads from another reader.
 func NewReader(from io.Reader) (io.Reader, error) {
-	decoder, err := zstd.NewReader(
-		from,
-		zstd.WithDecoderConcurrency(1),
-		zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(streamWindow),
-	)
+	decoder, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(streamWindow))
 	if err != nil {
 		return nil, fmt.Errorf("set up decompression: %w", err)
 	}

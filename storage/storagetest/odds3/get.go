@@ -23,10 +23,7 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, key string) {
 			Status:  http.StatusForbidden,
 			Code:    "InvalidObjectState",
 			Message: "The operation is not valid for the object's storage class",
-		}.write(
-			w,
-			r,
-		)
+		}.write(w, r)
 		return
 	case s.odds.DistrustsMatch && r.Header.Get("If-Match") != "":
 		Refusal{Status: http.StatusPreconditionFailed, Code: "PreconditionFailed", Message: "as planned"}.write(w, r)

@@ -166,10 +166,7 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request, key string) {
 			Status:  s.odds.ChecksumStatus,
 			Code:    "NotImplemented",
 			Message: "A header you provided implies functionality that is not implemented.",
-		}.write(
-			w,
-			r,
-		)
+		}.write(w, r)
 	case s.odds.WantsMD5 && !checksum && sent == "":
 		Refusal{
 			Status: http.StatusBadRequest, Code: "InvalidRequest",

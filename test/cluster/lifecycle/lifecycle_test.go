@@ -111,15 +111,7 @@ func fromTheHost(t *testing.T, r rig) {
 	}
 	r.kubectl(t, "exec", "web-0", "--", "sh", "-c", "echo page of web-0 > /usr/share/nginx/html/index.html")
 	// By name and from another pod: the name server, kube-proxy and the pods' network.
-	if got := r.kubectl(
-		t,
-		"exec",
-		"web-1",
-		"--",
-		"bash",
-		"-c",
-		httpGet("web-0.web.default.svc", 80),
-	); !strings.Contains(
+	if got := r.kubectl(t, "exec", "web-1", "--", "bash", "-c", httpGet("web-0.web.default.svc", 80)); !strings.Contains(
 		got,
 		"page of web-0",
 	) {

@@ -84,9 +84,7 @@ func WriteDiscardPlan(w io.Writer, output Format, plan *displaced.Plan, now time
 		for i := range plan.Volumes {
 			v := &plan.Volumes[i].Volume
 			rows = append(rows, []string{
-				ordinalText(
-					v,
-				),
+				ordinalText(v),
 				v.Claim,
 				v.Name,
 				Bytes(v.Size),

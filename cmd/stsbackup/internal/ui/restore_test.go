@@ -55,11 +55,7 @@ func TestInterruptedPlanText(t *testing.T) {
 	}
 	plan.Way, plan.Steps, plan.Refusals = restore.WayKeep, []string{"leave all as it is"}, nil
 	text.Reset()
-	if err := WriteRestorePlan(
-		&text,
-		Text,
-		&plan,
-	); err != nil || strings.Contains(text.String(), "BYTES") ||
+	if err := WriteRestorePlan(&text, Text, &plan); err != nil || strings.Contains(text.String(), "BYTES") ||
 		strings.Contains(text.String(), "THEN") {
 		t.Errorf("%v; what is kept is shown as\n%s", err, &text)
 	}

@@ -24,13 +24,7 @@ func WritePruned(w, notes io.Writer, r *upkeep.PruneResult) {
 		r.PacksRepacked,
 		r.PacksMerged,
 	)
-	fmt.Fprintf(
-		w,
-		"%s %srewritten; freed in all: %s\n",
-		Bytes(r.BytesRewritten),
-		would,
-		Bytes(max(r.BytesRemoved-r.BytesRewritten, 0)),
-	)
+	fmt.Fprintf(w, "%s %srewritten; freed in all: %s\n", Bytes(r.BytesRewritten), would, Bytes(max(r.BytesRemoved-r.BytesRewritten, 0)))
 	fmt.Fprintf(w, "%[2]d repository snapshots need %[1]s; %[3]s of unneeded data stays in %[4]d packs\n",
 		Bytes(r.BytesNeeded), r.Snapshots, Bytes(r.BytesUnused), r.PacksKept)
 	for _, id := range r.Leftovers {

@@ -37,7 +37,7 @@ func readJournal(ctx context.Context, c *cluster.Client, key cluster.Key) (*Jour
 	}
 	if j.Version > journalVersion {
 		return nil, fmt.Errorf(
-			"the journal of an interrupted restore, ConfigMap %s/%s, is of a later version (%d) of stsbackup: use that one",
+			"the journal of an interrupted restore, ConfigMap %s/%s, comes from a later version (%d) of stsbackup: use that version",
 			key.Namespace,
 			name,
 			j.Version,

@@ -204,7 +204,7 @@ func (p *Plan) warnUndo() {
 		}
 	}
 	if len(others) > 0 {
-		p.warnf("these claims keep the volumes that they have now, whose data is of another time: %s", strings.Join(others, ", "))
+		p.warnf("these claims keep their present volumes, and the data there comes from another time: %s", strings.Join(others, ", "))
 	}
 	for _, v := range p.Volumes {
 		if v.Ordinal-cluster.OrdinalsStart(sts) >= p.ReplicasAfter {

@@ -96,7 +96,7 @@ func TestCheckFindsAllRefusals(t *testing.T) {
 		},
 		"two volumes": {
 			Options{Method: method.Snapshot}, []Volume{static(volume(0)), static(volume(1))},
-			[]string{"www-web-0: its volume is of", "www-web-1: its volume is of"},
+			[]string{"www-web-0: its volume comes from driver", "www-web-1: its volume comes from driver"},
 		},
 		"each for its own": {
 			Options{Method: method.Auto}, []Volume{exclusive(static(volume(0))), block},

@@ -33,7 +33,7 @@ func (snapshot) check(facts *Facts, v *Volume, options Options) Verdict {
 	if !csi {
 		if options.Method == method.Snapshot {
 			return Verdict{
-				Reason: fmt.Sprintf("its volume is of %s, which has no VolumeSnapshots", driver),
+				Reason: fmt.Sprintf("its volume comes from driver %s, which has no VolumeSnapshots", driver),
 				Next:   "use --method live, or --method auto to decide for each volume",
 			}
 		}

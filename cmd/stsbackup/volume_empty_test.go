@@ -136,7 +136,7 @@ func TestInterruptedRestoreBeginsAnew(t *testing.T) {
 	dir = s.interrupted(first...)
 	again(exitFailed, dir)
 	again(exitFailed, dir, second...)
-	s.says(`restore "mover:cluster:1:demo/web"`, "not one that this restore goes on with")
+	s.says(`restore "mover:cluster:1:demo/web"`, "this restore does not continue that one")
 	again(exitFailed, dir, append(second, "--resumes", "mover:cluster:0:demo/web")...)
 	if got := names(t, dir); got != archive.RestoringMark+" file other" {
 		t.Errorf("the directory holds %s", got)

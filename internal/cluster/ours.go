@@ -145,7 +145,7 @@ func (o Operation) taken(what string, other metav1.Object, err error) error {
 	case labels[LabelOperation] == LabelValue(o.ID) && other.GetAnnotations()[AnnotationStatefulSet] == o.StatefulSet:
 		whose = "this operation has made it before"
 	default:
-		whose = fmt.Sprintf("by its labels it is that of operation %s on StatefulSet %s", labels[LabelOperation], labels[LabelStatefulSet])
+		whose = fmt.Sprintf("its labels say that it belongs to operation %s on StatefulSet %s", labels[LabelOperation], labels[LabelStatefulSet])
 	}
 	return fmt.Errorf("create %s %s/%s: %w, and %s; run the command again, which takes another name",
 		what, other.GetNamespace(), other.GetName(), err, whose)

@@ -82,7 +82,7 @@ func ChooseVolumeSnapshotClass(classes []snapshotv1.VolumeSnapshotClass, driver,
 		class := &classes[i]
 		if want != "" && class.Name == want {
 			if class.Driver != driver {
-				return nil, fmt.Errorf("%w for CSI driver %s: class %s is of driver %s", ErrNoVolumeSnapshotClass, driver, want, class.Driver)
+				return nil, fmt.Errorf("%w for CSI driver %s: class %s belongs to driver %s", ErrNoVolumeSnapshotClass, driver, want, class.Driver)
 			}
 			return class, nil
 		}

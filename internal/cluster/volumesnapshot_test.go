@@ -79,7 +79,7 @@ func TestChooseVolumeSnapshotClass(t *testing.T) {
 		{driver: "disk", want: "a-retain", chosen: "a-retain"},
 		{driver: "nfs", message: "no VolumeSnapshotClass for CSI driver nfs"},
 		{driver: "disk", want: "nope", message: "no VolumeSnapshotClass called nope"},
-		{driver: "disk", want: "w", message: "no VolumeSnapshotClass for CSI driver disk: class w is of driver file"},
+		{driver: "disk", want: "w", message: "no VolumeSnapshotClass for CSI driver disk: class w belongs to driver file"},
 	} {
 		got, err := ChooseVolumeSnapshotClass(classes, tt.driver, tt.want)
 		if tt.message != "" {

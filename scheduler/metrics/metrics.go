@@ -62,7 +62,9 @@ func newMetrics() metrics {
 		policy:      each("backup_policy_info", "1; the policy that a StatefulSet has.", "policy", "suspended"),
 		problem:     each("backup_policy_unknown", "1 if the annotation of a StatefulSet names no policy, so that it is not backed up."),
 		lastSuccess: each("backup_last_success_timestamp_seconds", "When the newest complete recovery point was begun; 0 if there is none."),
-		lastAttempt: each("backup_last_attempt_timestamp_seconds", "When a backup was last begun, whatever became of it; 0 if none was."),
+		lastAttempt: each(
+			"backup_last_attempt_timestamp_seconds", "When the last backup attempt began, whatever its outcome; 0 if there was none.",
+		),
 		due: each(
 			"backup_due_timestamp_seconds",
 			"When the next complete recovery point is to be begun, so that the schedule is kept; in the past if that is overdue.",

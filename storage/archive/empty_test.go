@@ -104,7 +104,7 @@ func TestMarksOfOthers(t *testing.T) {
 		says string
 	}{
 		"another claim": {
-			bed.marked(t, lastRestore, func(m *archive.Mark) { m.Claim = "demo/www-web-1" }), `this one is for claim "demo/` + claim,
+			bed.marked(t, lastRestore, func(m *archive.Mark) { m.Claim = "demo/www-web-1" }), `this restore is for claim "demo/` + claim,
 		},
 		"another namespace": {
 			bed.marked(t, lastRestore, func(m *archive.Mark) { m.Claim = "other/" + claim }), `into claim "other/` + claim,

@@ -85,7 +85,7 @@ func (m Mark) encode() ([]byte, error) {
 // check reports values that no restore writes.
 func (m Mark) check() error {
 	if m.Source == "" || m.Started.IsZero() {
-		return errors.New("it does not say which restore it is of")
+		return errors.New("it does not say which restore wrote it")
 	}
 	if _, err := repository.ParseID(m.Repository); err != nil {
 		return fmt.Errorf("repository: %w", err)
@@ -100,14 +100,14 @@ func (m Mark) check() error {
 // nothing in it can be read in two ways.
 func parseMark(data []byte) (Mark, error) {
 	if len(data) == 0 {
-		return Mark{}, errors.New("it is empty, as earlier versions of stsbackup wrote it, so it does not say which restore it is of")
+		return Mark{}, errors.New("it is empty, as earlier versions of stsbackup wrote it, so it does not say which restore wrote it")
 	}
 	var m Mark
 	if err := json.Unmarshal(data, &m); err != nil {
 		return Mark{}, fmt.Errorf("it is not one that stsbackup writes (%w)", err)
 	}
 	if m.Version > markVersion {
-		return Mark{}, fmt.Errorf("it is of a later version (%d) of stsbackup", m.Version)
+		return Mark{}, fmt.Errorf("it comes from a later version (%d) of stsbackup", m.Version)
 	}
 	encoded, err := m.encode()
 	if err != nil {
@@ -125,13 +125,13 @@ func parseMark(data []byte) (Mark, error) {
 func (m Mark) allows(own Mark, resumes []string) error {
 	switch {
 	case m.Claim != own.Claim:
-		return fmt.Errorf("it is of %s, and this one is for claim %q", m, own.Claim)
+		return fmt.Errorf("it was written by %s, and this restore is for claim %q", m, own.Claim)
 	case own.Claim == "" && m.Source != own.Source:
-		return fmt.Errorf("it is of %s, and this one brings back %q", m, own.Source)
+		return fmt.Errorf("it was written by %s, and this restore brings back %q", m, own.Source)
 	case own.Repository != "" && m.Repository != own.Repository:
-		return fmt.Errorf("it is of %s, and this one reads repository %.8s", m, own.Repository)
+		return fmt.Errorf("it was written by %s, and this restore reads repository %.8s", m, own.Repository)
 	case m.Operation != own.Operation && (m.Operation == "" || !slices.Contains(resumes, m.Operation)):
-		return fmt.Errorf("it is of %s, which is not one that this restore goes on with", m)
+		return fmt.Errorf("it was written by %s, and this restore does not continue that one", m)
 	}
 	return nil
 }

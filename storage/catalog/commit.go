@@ -102,7 +102,7 @@ func filesOf(host string, record Record, manifests map[string][]byte) (recordFil
 		return recordFiles{}, err
 	}
 	if Host(record.Namespace, record.StatefulSet) != host {
-		return recordFiles{}, fmt.Errorf("the record is of %s", Host(record.Namespace, record.StatefulSet))
+		return recordFiles{}, fmt.Errorf("the record belongs to %s", Host(record.Namespace, record.StatefulSet))
 	}
 	encoded, err := encodeRecord(record)
 	if err != nil {

@@ -205,5 +205,5 @@ func (c *Catalog) CheckOwner(snapshot repository.Snapshot, claim string) error {
 	if snapshot.Hostname == c.host && (claim == "" || of == claim) {
 		return nil
 	}
-	return fmt.Errorf("its repository snapshot %s is of claim %q of %q", snapshot.ID.Short(), of, snapshot.Hostname)
+	return fmt.Errorf("its repository snapshot %s belongs to claim %q of %q", snapshot.ID.Short(), of, snapshot.Hostname)
 }

@@ -144,11 +144,11 @@ func TestDataOfAnotherHost(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.forgeRecord(t, string(record.ID), data, nil)
-		if _, err := w.FindVolume(t.Context(), string(record.ID), "www-web-0"); err == nil || !strings.Contains(err.Error(), "is of claim") {
+		if _, err := w.FindVolume(t.Context(), string(record.ID), "www-web-0"); err == nil || !strings.Contains(err.Error(), "belongs to claim") {
 			t.Errorf("%s: %v, want an error that says whose the data is", name, err)
 		}
 		v, err := w.Verify(t.Context(), string(record.ID), repository.CheckOptions{})
-		if err != nil || len(v.Points) != 1 || len(v.Points[0].Problems) != 1 || !strings.Contains(v.Points[0].Problems[0], "is of claim") {
+		if err != nil || len(v.Points) != 1 || len(v.Points[0].Problems) != 1 || !strings.Contains(v.Points[0].Problems[0], "belongs to claim") {
 			t.Errorf("%s: verify: %+v, %v", name, v.Points, err)
 		}
 		if _, err := w.Forget(t.Context(), string(record.ID)); err != nil {

@@ -46,7 +46,7 @@ func (r *Repository) readHeader(ctx context.Context, pack ID, size int64) (packf
 		return fail(err)
 	}
 	if packfile.Size(blobs) != size {
-		return fail(fmt.Errorf("%w: it is not that of a pack of %d bytes", packfile.ErrHeader, size))
+		return fail(fmt.Errorf("%w: it does not belong to a pack of %d bytes", packfile.ErrHeader, size))
 	}
 	return found, nil
 }

@@ -182,6 +182,13 @@ func (s *actors) judge(c combination, journal string, result harness.Result) str
 		if !meant {
 			s.t.Errorf("refused, with the journal in phase %q:\n%s", journal, result)
 		}
+		if c.act.name == "delete a claim" && strings.Contains(said, "somebody has deleted it: its volume ") {
+			// What is at stake then is that volume, whatever the journal says: the refusal tells how to keep it.
+			if !strings.Contains(said, "to keep the data run \"kubectl patch pv ") || !strings.Contains(said, " to 0 so that the claim can go") {
+				s.t.Errorf("the refusal does not say how to keep the volume:\n%s", result)
+			}
+			return fmt.Sprintf("%s refused because of the claim (journal: %q)", c.then, journal)
+		}
 		resume, undo := strings.Contains(said, "--resume"), strings.Contains(said, "stsbackup undo "+s.web)
 		if journal != "" && !resume && !undo {
 			s.t.Errorf("the refusal does not say what a person can choose:\n%s", result)

@@ -26,7 +26,7 @@ type discardCommand struct {
 	choose    chooseFlags
 	output    ui.Format
 	ordinals  ordinalsFlag
-	operation string
+	operation operationFlag
 	olderThan spanFlag
 	goAhead
 }
@@ -66,7 +66,7 @@ The exit code is 5 if one of these stands in the way, and 1 if some volumes coul
 	c.choose.add(cmd, allWithDisplaced)
 	addOutput(cmd, &c.output)
 	cmd.Flags().Var(&c.ordinals, "ordinals", "free those of these `ordinals` only, such as 0,2")
-	cmd.Flags().StringVar(&c.operation, "operation", "", "free only what this operation has set aside: its `id`, or the beginning of just one")
+	cmd.Flags().Var(&c.operation, "operation", "free only what this operation has set aside: its `id`, or the beginning of just one")
 	cmd.Flags().Var(&c.olderThan, "older-than", "free only what was set aside longer ago than this, such as 36h, 30d or 1y6mo")
 	c.addGoAhead(cmd, "show what would be freed, and change nothing", "do not ask before volumes are freed")
 	return cmd
@@ -175,7 +175,7 @@ func (c *discardCommand) targets(ctx context.Context, a *app, client *cluster.Cl
 
 // request says what to free for each StatefulSet.
 func (c *discardCommand) request(a *app) displaced.Request {
-	request := displaced.Request{Ordinals: c.ordinals, Operation: c.operation}
+	request := displaced.Request{Ordinals: c.ordinals, Operation: string(c.operation)}
 	if c.olderThan != (spanFlag{}) {
 		request.Before = calendar.Span(c.olderThan).Before(a.now().UTC())
 	}

@@ -219,6 +219,9 @@ func TestDiscardUsage(t *testing.T) {
 		{exitRefused, "no volume of ordinal 7 is set aside", []string{"demo/web", "--ordinals", "0,7", "--yes"}},
 		{exitRefused, "several operations begin with \"2026\": 20261120T080000Z-0002, " +
 			"20261101T080000Z-0001", []string{"demo/web", "--operation", "2026", "--yes"}},
+		// A variable that was never set must not choose everything.
+		{exitUsage, `"" is no id of an operation`, []string{"demo/web", "--operation", "", "--yes"}},
+		{exitUsage, `"--ordinals" is no id of an operation`, []string{"demo/web", "--operation", "--ordinals", "0", "--yes"}},
 		{exitRefused, "no operation \"1\"", []string{"demo/web", "--operation", "1", "--yes"}},
 		{exitDone, "There is nothing to free for demo/quiet.", []string{"demo/quiet", "--yes"}},
 		{exitDone, "No volumes are set aside in namespace ", []string{"--all", "-n", "empty", "--yes"}},

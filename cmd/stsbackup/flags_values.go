@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -56,6 +58,23 @@ func (f *ordinalsFlag) Set(s string) error {
 
 // Type says what the flag takes.
 func (f *ordinalsFlag) Type() string { return "ordinals" }
+
+// operationFlag is --operation: the id of an operation, or its beginning. Without the flag a command means all operations, or the
+// last one. So an empty id is refused: it comes from a variable that somebody forgot to set. So is one that is a flag itself.
+type operationFlag string
+
+// String, Set and Type make an operationFlag a pflag.Value.
+func (f *operationFlag) String() string { return string(*f) }
+
+func (f *operationFlag) Set(s string) error {
+	if s == "" || strings.HasPrefix(s, "-") {
+		return fmt.Errorf("%q is no id of an operation; \"stsbackup undo --list\" shows the ids", s)
+	}
+	*f = operationFlag(s)
+	return nil
+}
+
+func (f *operationFlag) Type() string { return "id" }
 
 // spanFlag is a calendar span: --keep-within and --older-than.
 type spanFlag calendar.Span

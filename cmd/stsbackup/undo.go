@@ -22,7 +22,7 @@ type undoCommand struct {
 	output    ui.Format
 	ordinals  ordinalsFlag
 	list      bool
-	operation string
+	operation operationFlag
 	goAhead
 	changeFlags
 }
@@ -59,7 +59,7 @@ people made: undo empties those again.`,
 			}
 			asker := rightsAsker{kube: &c.kube, verb: "undo", args: args, dryRun: c.dryRun}
 			return asker.explain(cmd.Context(), a, c.carryOut(cmd.Context(), a, t,
-				restore.PlanOptions{Kind: restore.KindUndo, Ordinals: c.ordinals, Operation: c.operation}))
+				restore.PlanOptions{Kind: restore.KindUndo, Ordinals: c.ordinals, Operation: string(c.operation)}))
 		},
 	}
 	c.kube.add(cmd)
@@ -68,10 +68,9 @@ people made: undo empties those again.`,
 	addOutput(cmd, &c.output)
 	cmd.Flags().BoolVar(&c.list, "list", false, "list the volumes that are set aside, and change nothing")
 	cmd.Flags().Var(&c.ordinals, "ordinals", "bring back the volumes of these ordinals only, such as 0,2")
-	cmd.Flags().StringVar(
+	cmd.Flags().Var(
 		&c.operation,
 		"operation",
-		"",
 		"bring back what this restore, or undo, has set aside: its `id`, or the beginning of its id (default: the last one)",
 	)
 	c.addGoAhead(cmd, "show the plan and change nothing", "do not ask before the undo begins")
@@ -94,7 +93,7 @@ func (c *undoCommand) printList(ctx context.Context, a *app, t target) error {
 		return err
 	}
 	all := len(volumes)
-	volumes = displaced.Of(volumes, c.ordinals, c.operation)
+	volumes = displaced.Of(volumes, c.ordinals, string(c.operation))
 	switch {
 	case len(volumes) > 0 || c.output != ui.Text:
 	case all > 0:

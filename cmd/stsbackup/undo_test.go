@@ -25,6 +25,7 @@ func TestUndoList(t *testing.T) {
 			"operation", []string{"demo/web", "--ordinals", "7"}},
 		{exitDone, "None of the volumes that are set aside for demo/web (3 volumes) belongs to the ordinals and the " +
 			"operation", []string{"demo/web", "--operation", "x"}},
+		{exitUsage, `"" is no id of an operation`, []string{"demo/web", "--operation", ""}},
 	} {
 		s.run(tt.code, append([]string{"undo", "--list", "--kubeconfig", c.kubeconfig}, tt.args...)...)
 		s.says(tt.says)

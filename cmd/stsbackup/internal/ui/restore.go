@@ -147,12 +147,13 @@ func WriteRestored(w io.Writer, output Format, report *restore.Report) error {
 	if len(report.Displaced) == 0 {
 		return nil
 	}
-	fmt.Fprintf(
-		w,
-		"\nThe old volumes are kept: \"stsbackup undo %[1]s\" brings them back, and \"stsbackup discard %[1]s\" frees them. To free one "+
-			"by hand:\n",
-		what,
-	)
+	kept := "The old volumes"
+	if report.Kind == restore.KindUndo {
+		kept = "The volumes that the undo replaced"
+	}
+	// discard without the operation would free what earlier operations have set aside too.
+	fmt.Fprintf(w, "\n%[1]s are kept: \"stsbackup undo %[2]s\" brings them back, and \"stsbackup discard %[2]s --operation %[3]s\" "+
+		"frees them. To free one by hand:\n", kept, what, report.Operation)
 	for _, d := range report.Displaced {
 		fmt.Fprintf(w, "  %s  # was %s\n", d.Free, d.Claim)
 	}

@@ -31,6 +31,27 @@ func TestUndoneHasNoNumbers(t *testing.T) {
 	}
 }
 
+// What discard frees is what this operation has set aside, and not what earlier ones have.
+func TestRestoredNamesItsOperation(t *testing.T) {
+	for kind, want := range map[restore.Kind]string{
+		restore.KindRestore: "\nThe old volumes are kept: ",
+		restore.KindUndo:    "\nThe volumes that the undo replaced are kept: ",
+	} {
+		report := restore.Report{
+			Namespace: "demo", StatefulSet: "web", Kind: kind, Operation: "20261121T091500Z-00c0ffee",
+			Displaced: []restore.DisplacedVolume{{Claim: "www-web-0", Volume: "pv-0", Free: "free pv-0"}},
+		}
+		var text bytes.Buffer
+		if err := WriteRestored(&text, Text, &report); err != nil {
+			t.Fatal(err)
+		}
+		if got := text.String(); !strings.Contains(got, want) || !strings.Contains(got, "  free pv-0  # was www-web-0\n") ||
+			!strings.Contains(got, `"stsbackup discard demo/web --operation 20261121T091500Z-00c0ffee" frees them`) {
+			t.Errorf("%s: %s", kind, got)
+		}
+	}
+}
+
 // Until somebody decides about an interrupted restore, its plan says nothing about what comes after that decision.
 func TestInterruptedPlanText(t *testing.T) {
 	refusal := &cluster.Refusal{Object: "StatefulSet demo/web", Reason: "interrupted", Next: "choose"}

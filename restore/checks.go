@@ -257,10 +257,10 @@ func (p *Plan) warnLeftBehind() {
 	}
 	if len(beyond) > 0 {
 		p.warnf(
-			"the recovery point also holds %s, which are beyond the StatefulSet's %d replicas and are not restored; scale it up first if they "+
-				"should be",
-			strings.Join(beyond, ", "),
+			"the recovery point also holds data of claims beyond the StatefulSet's %d replicas, which this restore leaves as they are: %s; "+
+				"pods that start there later find data of another time; to restore them too, scale up first",
 			p.ReplicasAfter,
+			strings.Join(beyond, ", "),
 		)
 	}
 	if len(unknown) > 0 {

@@ -220,7 +220,7 @@ func TestPlanWarns(t *testing.T) {
 		"0 replicas":      {func(s *Situation) { *s.StatefulSet.Spec.Replicas = 0 }, "ends with 3 replicas"},
 		"fewer replicas": {
 			func(s *Situation) { *s.StatefulSet.Spec.Replicas = 2 },
-			"holds www-web-2, which are beyond the StatefulSet's 2 replicas",
+			"holds data of claims beyond the StatefulSet's 2 replicas, which this restore leaves as they are: www-web-2",
 		},
 		"left out of the backup": {
 			func(s *Situation) { s.Record.LeftOut = []catalog.LeftOut{{What: "volume cache", Why: "emptyDir"}} },

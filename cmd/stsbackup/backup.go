@@ -151,7 +151,7 @@ func (c *backupCommand) targets(ctx context.Context, a *app, client *cluster.Cli
 		fmt.Fprintf(a.err, "%s is skipped: %s.\n", set.Name, set.Why)
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("%w: nothing to back up: none of the chosen StatefulSets has a volume (listed above)", cluster.ErrNotFound)
+		return nil, fmt.Errorf("%w: nothing to back up: all of the chosen StatefulSets were skipped (reasons above)", cluster.ErrNotFound)
 	}
 	return targetsOf(chosen), nil
 }

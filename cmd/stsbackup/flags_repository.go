@@ -62,7 +62,7 @@ func (f *repoFlags) password(a *app) (string, error) {
 		file = strings.TrimRight(a.getenv("STSBACKUP_PASSWORD_FILE"), "\r\n")
 	}
 	if file != "" {
-		return readPassword(file)
+		return readPassword(file, "--password-file or STSBACKUP_PASSWORD_FILE")
 	}
 	if password := a.getenv("STSBACKUP_PASSWORD"); password != "" {
 		return cleanPassword(password, "environment variable STSBACKUP_PASSWORD")
@@ -70,11 +70,11 @@ func (f *repoFlags) password(a *app) (string, error) {
 	return "", usageErrorf("no password: give --password-file, or set STSBACKUP_PASSWORD_FILE or STSBACKUP_PASSWORD")
 }
 
-// readPassword reads a file that has one line.
-func readPassword(file string) (string, error) {
+// readPassword reads a file that has one line; by is the flag or variable that names the file.
+func readPassword(file, by string) (string, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("read the password: %w; --password-file or STSBACKUP_PASSWORD_FILE must name a file that can be read", err)
+		return "", fmt.Errorf("read the password: %w; name a file that can be read with %s", err, by)
 	}
 	return cleanPassword(string(data), "password file "+file)
 }

@@ -122,7 +122,7 @@ func (c *keyAdd) run(ctx context.Context, a *app, arg string) error {
 	if (c.newRoot == "") == (c.newOwn == "") {
 		return usageErrorf("give either --new-password-file or --new-repository-password-file")
 	}
-	password, err := readPassword(c.newRoot + c.newOwn)
+	password, err := readPassword(c.newRoot+c.newOwn, "--new-password-file or --new-repository-password-file")
 	if err != nil {
 		return err
 	}

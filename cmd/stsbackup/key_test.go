@@ -65,6 +65,11 @@ func TestRootPasswordChange(t *testing.T) {
 
 	s.run(exitUsage, "key", "add", "demo/web", "--password-file", fresh)
 	s.says("--new-password-file")
+	// The error names the flag that names the file.
+	s.run(exitFailed, "key", "add", "demo/web", "--password-file", fresh, "--new-password-file", fresh+".none")
+	s.says("name a file that can be read with --new-password-file or ")
+	s.run(exitFailed, "key", "list", "demo/web", "--password-file", fresh+".none")
+	s.says("name a file that can be read with --password-file or ")
 	s.run(exitUsage, "key", "list", "demo/web@latest", "--password-file", fresh)
 	s.run(0, "key", "add", "demo/web", "--new-repository-password-file", fresh, "--password-file", fresh)
 	s.env["STSBACKUP_PASSWORD"] = ""

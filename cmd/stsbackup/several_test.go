@@ -267,7 +267,7 @@ func TestBackupSeveral(t *testing.T) {
 		{"demo/db is skipped: it is scaled to 0 replicas", []string{"--selector", "tier=db", "-n", "demo"}},
 		{"other/db is skipped", []string{"-l", "tier in (db)", "-A"}},
 		{"demo/cache is skipped: it has no volumeClaimTemplates", []string{"--all", "-n", "demo"}},
-		{"not found: nothing to back up: none of the chosen StatefulSets has a volume (listed above)", []string{"--all", "-A"}},
+		{"not found: nothing to back up: all of the chosen StatefulSets were skipped (reasons above)", []string{"--all", "-A"}},
 		{"none of the 2 StatefulSets in namespace demo has the labels tier=queue", []string{"-l", "tier=queue", "-n", "demo"}},
 		{"not found: there are no StatefulSets in namespace empty", []string{"--all", "-n", "empty"}},
 	} {

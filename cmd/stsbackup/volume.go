@@ -51,7 +51,7 @@ func (f *volumeFlags) repository(a *app, t target, passwordFile string) (volume.
 
 func (f *volumeFlags) password(a *app, t target, file string) (repository.Secret, error) {
 	if file != "" {
-		password, err := readPassword(file)
+		password, err := readPassword(file, "--"+contract.FlagPasswordFile)
 		return repository.Secret(password), err
 	}
 	root, err := f.repo.password(a)

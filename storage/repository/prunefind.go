@@ -210,8 +210,11 @@ func scattered(objects, size int) bool {
 
 // listPacks notes the sizes of the packs, and returns the packs that the index does not know.
 func (p *pruner) listPacks(ctx context.Context, packs map[ID]*prunePack) (map[ID]int64, error) {
-	unindexed := map[ID]int64{}
+	unindexed, archived := map[ID]int64{}, map[ID]bool{}
 	err := p.repo.eachListedPack(ctx, func(id ID, info storage.Info) error {
+		if info.Archived {
+			archived[id] = true
+		}
 		if pack, known := packs[id]; known {
 			pack.size = info.Size
 		} else {
@@ -219,5 +222,16 @@ func (p *pruner) listPacks(ctx context.Context, packs map[ID]*prunePack) (map[ID
 		}
 		return nil
 	})
-	return unindexed, err
+	if err != nil {
+		return nil, err
+	}
+	if archived, err = p.repo.inArchive(ctx, archived); err != nil {
+		return nil, err
+	}
+	if len(archived) > 0 {
+		// Of two copies, prune might keep the one that nobody can read.
+		return nil, fmt.Errorf("%d packs: %w; nothing is removed while they are there: bring them back first (at AWS: aws s3api "+
+			"restore-object), and keep the rule that archives objects away from this repository", len(archived), storage.ErrArchived)
+	}
+	return unindexed, nil
 }

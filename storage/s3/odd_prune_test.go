@@ -116,6 +116,17 @@ func TestBackupsDoNotRelyOnArchivedPacks(t *testing.T) {
 	if _, err := j.repo.Repair(t.Context(), repository.RepairOptions{}); !errors.Is(err, storage.ErrArchived) {
 		t.Errorf("repair takes archived packs for damaged ones: %v", err)
 	}
+	// Of two copies of a piece, prune would not know which can be read.
+	before, err := listNames(t.Context(), j.bucket, "data/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.repo.Prune(t.Context(), repository.PruneOptions{}); !errors.Is(err, storage.ErrArchived) {
+		t.Errorf("prune beside archived packs: %v", err)
+	}
+	if after, err := listNames(t.Context(), j.bucket, "data/"); err != nil || !slices.Equal(after, before) {
+		t.Errorf("prune has changed packs %q to %q: %v", before, after, err)
+	}
 	s.Set(odds3.Odds{})
 	maps.Copy(j.expected, old)
 	if err := steps(t.Context(), j.open, j.restore); err != nil {
